@@ -1,0 +1,95 @@
+//! Checks: what the file promises about who reaches whom, resolved to single probes.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::NsName;
+
+/// One check of the file: a promise that holds for every pair of its two sides.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// The author's name for it, or one made from its two sides (`red → blue`).
+    pub name: String,
+    /// The line of the file that states it, counted from 1.
+    pub line: u64,
+    /// What is sent.
+    pub via: Via,
+    /// What must happen.
+    pub expect: Expect,
+    /// The source address that the destination must see; none: it does not matter.
+    pub seen_as: Option<SeenAs>,
+    /// The namespace that must answer (behind a published port); none: it does not matter.
+    pub answered_by: Option<NsName>,
+    /// How often a probe that did not come out as expected is tried again.
+    pub retries: u32,
+    /// How long one try waits for an answer.
+    #[serde(serialize_with = "seconds")]
+    pub within: Duration,
+    /// Every pair, in the order of the file.
+    pub probes: Vec<Probe>,
+}
+
+/// One pair of a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Probe {
+    /// Where the packet starts.
+    pub from: NsName,
+    /// The source address it must carry (`source:`); none: the kernel chooses.
+    pub source: Option<IpAddr>,
+    /// Where it is to arrive.
+    pub to: Target,
+    /// The sockets that have to listen while this probe runs: a namespace, and the port there. More than one
+    /// where several could be the ones to answer. Empty for ICMP, and where something is to be refused.
+    pub listen: Vec<(NsName, u16)>,
+}
+
+/// Where a probe goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Target {
+    /// What the file calls it: a namespace's name, or the address itself.
+    pub label: String,
+    /// The address that is probed.
+    pub address: IpAddr,
+    /// The namespace that has the address, if one of the lab has.
+    pub ns: Option<NsName>,
+}
+
+/// What a probe sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// An ICMP or ICMPv6 echo request.
+    Icmp,
+    /// A TCP connection to a port.
+    Tcp(u16),
+    /// A UDP datagram to a port.
+    Udp(u16),
+}
+
+/// What must happen to a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expect {
+    /// An answer.
+    Reachable,
+    /// No answer: no route, an ICMP error, or silence.
+    Unreachable,
+    /// A refusal: a TCP reset, or ICMP "port unreachable".
+    Refused,
+}
+
+/// The source address that the destination must see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeenAs {
+    /// One that the sender has itself: no translation on the way.
+    Itself,
+    /// This one.
+    Address(IpAddr),
+}
+
+fn seconds<S: serde::Serializer>(duration: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_f64(duration.as_secs_f64())
+}

@@ -1,0 +1,382 @@
+//! Packet filter and NAT rules, as `iptables` knows them.
+//!
+//! A rule is the list of arguments that stands behind `iptables -A CHAIN`. Rules that are wanted are built from
+//! checked types; rules that exist are parsed from `iptables-save`. Two rules are equal when they mean the same:
+//! the order of the arguments and the modules named with `-m` differ between releases and do not count.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::{ChainName, LabName};
+
+/// All chains of a namespace with their rules. Wanted: only our own chains. Live: every chain.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Firewall {
+    /// Rules by chain, in the order in which they are asked.
+    #[serde(serialize_with = "chains_as_list")]
+    pub chains: BTreeMap<ChainId, Vec<FwRule>>,
+}
+
+/// Which chain: address family, table and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ChainId {
+    /// IPv4 (`iptables`) or IPv6 (`ip6tables`).
+    pub family: Family,
+    /// The table.
+    pub table: Table,
+    /// The chain's name.
+    pub chain: ChainName,
+}
+
+/// An address family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+/// An iptables table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Table {
+    /// Address translation.
+    Nat,
+    /// Accepting and dropping.
+    Filter,
+}
+
+/// A built-in chain: the place in a packet's way where rules are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hook {
+    /// On arrival, before routing.
+    Prerouting,
+    /// To this namespace itself.
+    Input,
+    /// Through this namespace.
+    Forward,
+    /// From this namespace itself.
+    Output,
+    /// After routing, before leaving.
+    Postrouting,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(address: std::net::IpAddr) -> Self {
+        if address.is_ipv6() { Self::Ipv6 } else { Self::Ipv4 }
+    }
+
+    /// The program that changes this family's rules; `-save` and `-restore` belong to it.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "iptables",
+            Self::Ipv6 => "ip6tables",
+        }
+    }
+}
+
+impl Table {
+    /// Its name behind `-t`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nat => "nat",
+            Self::Filter => "filter",
+        }
+    }
+
+    /// The table of a name that iptables prints; none for tables that nslab does not use.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Nat, Self::Filter].into_iter().find(|table| table.name() == name)
+    }
+}
+
+impl Hook {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Prerouting, Self::Input, Self::Forward, Self::Output, Self::Postrouting];
+
+    /// The built-in chain's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prerouting => "PREROUTING",
+            Self::Input => "INPUT",
+            Self::Forward => "FORWARD",
+            Self::Output => "OUTPUT",
+            Self::Postrouting => "POSTROUTING",
+        }
+    }
+
+    fn short(self) -> &'static str {
+        match self {
+            Self::Prerouting => "PRE",
+            Self::Input => "IN",
+            Self::Forward => "FWD",
+            Self::Output => "OUT",
+            Self::Postrouting => "POST",
+        }
+    }
+}
+
+/// What the names of our chains begin with.
+const CHAIN_PREFIX: &str = "NSLAB-";
+
+impl ChainId {
+    /// The lab's own chain for a hook: `NSLAB-nat-POST`. It always fits (see [`LabName`]).
+    pub fn own(family: Family, table: Table, lab: &LabName, hook: Hook) -> Self {
+        Self { family, table, chain: ChainName::trusted(format!("{CHAIN_PREFIX}{lab}-{}", hook.short())) }
+    }
+
+    /// The built-in chain of a hook.
+    pub fn builtin(family: Family, table: Table, hook: Hook) -> Self {
+        Self { family, table, chain: ChainName::trusted(hook.name().to_owned()) }
+    }
+
+    /// The lab and the hook, if this is one of our chains. The hook is read from the end, so lab `a` and lab `a-b`
+    /// are never taken for each other.
+    pub fn owner(&self) -> Option<(LabName, Hook)> {
+        let (lab, short) = self.chain.as_str().strip_prefix(CHAIN_PREFIX)?.rsplit_once('-')?;
+        let hook = Hook::ALL.into_iter().find(|hook| hook.short() == short)?;
+        Some((lab.parse().ok()?, hook))
+    }
+
+    /// The hook, if this is a built-in chain.
+    pub fn hook(&self) -> Option<Hook> {
+        Hook::ALL.into_iter().find(|hook| hook.name() == self.chain.as_str())
+    }
+}
+
+/// A rule: the arguments behind `iptables -A CHAIN`.
+#[derive(Debug, Clone, Default)]
+pub struct FwRule {
+    args: Vec<FwArg>,
+}
+
+/// One argument of a rule with its values: `! -d 10.0.0.0/8`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FwArg {
+    /// The option as iptables-save prints it: `-s`, `--dport`, `-j`.
+    pub option: String,
+    /// Whether a `!` stands before it.
+    pub negated: bool,
+    /// What follows it.
+    pub values: Vec<String>,
+}
+
+impl FwRule {
+    /// A rule without a condition or a target, to be completed with [`Self::with`] and [`Self::without`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an option and its value: `.with("-s", prefix)`.
+    #[must_use]
+    pub fn with(self, option: &str, value: impl fmt::Display) -> Self {
+        self.push(option, false, value)
+    }
+
+    /// Adds an option that must not match: `.without("-d", prefix)` is `! -d PREFIX`.
+    #[must_use]
+    pub fn without(self, option: &str, value: impl fmt::Display) -> Self {
+        self.push(option, true, value)
+    }
+
+    /// Adds a match module: `.module("conntrack")` is `-m conntrack`.
+    #[must_use]
+    pub fn module(self, name: &str) -> Self {
+        self.push("-m", false, name)
+    }
+
+    fn push(mut self, option: &str, negated: bool, value: impl fmt::Display) -> Self {
+        self.args.push(FwArg { option: option.to_owned(), negated, values: vec![value.to_string()] });
+        self
+    }
+
+    /// The rule that sends packets from a built-in chain to one of ours, with the lab's mark as its comment.
+    pub fn jump(lab: &LabName, chain: &ChainName) -> Self {
+        Self::new().module("comment").with("--comment", lab.mark()).with("-j", chain)
+    }
+
+    /// Parses what follows the chain's name in a line of `iptables-save`.
+    pub fn parse(text: &str) -> Self {
+        let mut args: Vec<FwArg> = Vec::new();
+        let mut negated = false;
+        for (word, quoted) in split_words(text) {
+            if word == "!" && !quoted {
+                negated = true;
+            } else if word.starts_with('-') && !quoted && !is_number(&word) {
+                args.push(FwArg { option: word, negated: std::mem::take(&mut negated), values: Vec::new() });
+            } else if let Some(arg) = args.last_mut() {
+                arg.values.push(word);
+            }
+        }
+        Self { args }
+    }
+
+    /// The first value of an option, if the rule has it.
+    pub fn value(&self, option: &str) -> Option<&str> {
+        self.args.iter().find(|arg| arg.option == option)?.values.first().map(String::as_str)
+    }
+
+    /// The rule without its comment: what it does, not whose it is.
+    #[must_use]
+    pub fn without_comment(&self) -> Self {
+        Self { args: self.args.iter().filter(|arg| arg.option != "--comment").cloned().collect() }
+    }
+
+    /// The arguments for a shell's command line.
+    pub fn to_shell(&self) -> String {
+        self.render(shell_word)
+    }
+
+    /// The arguments for `iptables-restore`, which knows double quotes and backslashes only.
+    pub fn to_restore(&self) -> String {
+        self.render(|word| {
+            let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\#;".contains(&b));
+            if plain { word.to_owned() } else { format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")) }
+        })
+    }
+
+    fn render(&self, quote: impl Fn(&str) -> String) -> String {
+        let mut words = Vec::new();
+        for arg in &self.args {
+            if arg.negated {
+                words.push("!".to_owned());
+            }
+            words.push(arg.option.clone());
+            words.extend(arg.values.iter().map(|value| quote(value)));
+        }
+        words.join(" ")
+    }
+
+    /// The arguments in an order and a spelling of their own, for comparison.
+    fn normal(&self) -> Vec<FwArg> {
+        let mut args: Vec<FwArg> = self.args.iter().filter(|arg| arg.option != "-m").cloned().collect();
+        for arg in &mut args {
+            for value in &mut arg.values {
+                if arg.option == "--ctstate" {
+                    let mut states: Vec<_> = value.split(',').collect();
+                    states.sort_unstable();
+                    *value = states.join(",");
+                } else if matches!(arg.option.as_str(), "-s" | "-d") && !value.contains('/') {
+                    value.push_str(if value.contains(':') { "/128" } else { "/32" });
+                }
+            }
+        }
+        args.sort();
+        args
+    }
+}
+
+impl PartialEq for FwRule {
+    fn eq(&self, other: &Self) -> bool {
+        self.normal() == other.normal()
+    }
+}
+
+impl Eq for FwRule {}
+
+impl fmt::Display for FwRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_shell())
+    }
+}
+
+impl Serialize for FwRule {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl fmt::Display for ChainId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -t {} {}", self.family.program(), self.table.name(), self.chain)
+    }
+}
+
+/// A word as a POSIX shell reads it back.
+pub(crate) fn shell_word(word: &str) -> String {
+    let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:,+=@%".contains(&b));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+fn is_number(word: &str) -> bool {
+    word.len() > 1 && word[1..].bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Splits a line of iptables-save into words, and says of each whether it stood in quotes.
+fn split_words(text: &str) -> Vec<(String, bool)> {
+    let mut words = Vec::new();
+    let mut word: Option<(String, bool)> = None;
+    let mut in_quotes = false;
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' => {
+                in_quotes = !in_quotes;
+                word.get_or_insert_default().1 = true;
+            }
+            '\\' if in_quotes => word.get_or_insert_default().0.extend(characters.next()),
+            c if c.is_whitespace() && !in_quotes => words.extend(word.take()),
+            c => word.get_or_insert_default().0.push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+fn chains_as_list<S: Serializer>(chains: &BTreeMap<ChainId, Vec<FwRule>>, s: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Chain<'a> {
+        #[serde(flatten)]
+        id: &'a ChainId,
+        rules: &'a [FwRule],
+    }
+    s.collect_seq(chains.iter().map(|(id, rules)| Chain { id, rules }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_equal_when_they_mean_the_same() {
+        let ours = FwRule::new()
+            .with("-p", "tcp")
+            .with("-d", "192.168.15.2")
+            .with("--dport", 80)
+            .module("conntrack")
+            .with("--ctstate", "RELATED,ESTABLISHED")
+            .with("-j", "ACCEPT");
+        let saved = FwRule::parse(
+            "-d 192.168.15.2/32 -p tcp -m conntrack --ctstate ESTABLISHED,RELATED -m tcp --dport 80 -j ACCEPT",
+        );
+        assert_eq!(ours, saved);
+        assert_ne!(
+            ours,
+            FwRule::parse("-d 192.168.15.2/32 -p tcp -m conntrack --ctstate RELATED -m tcp --dport 80 -j ACCEPT")
+        );
+        assert_ne!(FwRule::new().with("-s", "10.0.0.0/8"), FwRule::new().without("-s", "10.0.0.0/8"));
+    }
+
+    #[test]
+    fn quoted_comments_survive_both_ways() {
+        let rule = FwRule::parse(r#"-m comment --comment "it's a \"test\" -j X" -j ACCEPT"#);
+        assert_eq!(rule.value("--comment"), Some(r#"it's a "test" -j X"#));
+        assert_eq!(rule.to_restore(), r#"-m comment --comment "it's a \"test\" -j X" -j ACCEPT"#);
+        assert_eq!(rule.to_shell(), r#"-m comment --comment 'it'\''s a "test" -j X' -j ACCEPT"#);
+    }
+
+    #[test]
+    fn our_chains_name_their_lab_without_doubt() {
+        let lab: LabName = "a-b".parse().unwrap();
+        let id = ChainId::own(Family::Ipv4, Table::Nat, &lab, Hook::Postrouting);
+        assert_eq!(id.chain.as_str(), "NSLAB-a-b-POST");
+        assert_eq!(id.owner(), Some((lab, Hook::Postrouting)));
+        assert_eq!(ChainId::builtin(Family::Ipv4, Table::Nat, Hook::Input).owner(), None);
+    }
+}

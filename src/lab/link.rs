@@ -1,0 +1,132 @@
+//! Interfaces: what kind they are, what they carry, which switch they are plugged into.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use serde::{Serialize, Serializer};
+
+use super::{IfName, LabName, NsName};
+
+/// One interface of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// The lab whose mark (alias, or interface group) it carries.
+    pub owner: Option<LabName>,
+    /// What it is.
+    pub kind: LinkKind,
+    /// Whether it is administratively up (IFF_UP).
+    pub up: bool,
+    /// Its hardware address; wanted `None`: whatever the kernel chose.
+    pub mac: Option<Mac>,
+    /// Its MTU in bytes; wanted `None`: the kernel's default.
+    pub mtu: Option<u32>,
+    /// The bridge that it is a port of, in the same namespace.
+    pub master: Option<IfName>,
+    /// Its addresses with their prefix lengths. Live: without the link-local addresses that the kernel makes.
+    pub addresses: BTreeSet<IpNet>,
+}
+
+/// What an interface is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkKind {
+    /// The loopback that every namespace has.
+    Loopback,
+    /// One end of a veth pair.
+    Veth {
+        /// The other end. Live `None`: it is in a namespace that we do not look at.
+        peer: Option<End>,
+    },
+    /// A bridge: a switch in the kernel.
+    Bridge(BridgeOptions),
+    /// Anything else, by the kernel's word for it (`dummy`, `tun`, or `device` for real hardware).
+    Other(String),
+}
+
+/// The options of a bridge that the language knows (`ip link … type bridge`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct BridgeOptions {
+    /// Spanning tree protocol (`stp_state`); off in Linux unless asked for.
+    pub stp: bool,
+    /// Whether the bridge keeps VLANs apart (`vlan_filtering`).
+    pub vlan_filtering: bool,
+}
+
+/// One end of a link: an interface in a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct End {
+    /// The namespace it is in.
+    pub ns: NsName,
+    /// Its name there.
+    pub name: IfName,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ns, self.name)
+    }
+}
+
+/// A hardware (Ethernet) address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for Mac {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str =
+            "a hardware address is six pairs of hexadecimal digits with colons, such as 02:00:00:00:00:01";
+        let mut bytes = [0; 6];
+        let mut parts = text.split(':');
+        for byte in &mut bytes {
+            let part = parts.next().filter(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit())).ok_or(FORM)?;
+            *byte = u8::from_str_radix(part, 16).map_err(|_| FORM)?;
+        }
+        if parts.next().is_some() {
+            return Err(FORM);
+        }
+        if bytes == [0; 6] {
+            return Err("the kernel refuses a hardware address of zeros");
+        }
+        if bytes[0] & 1 == 1 {
+            return Err("this is a multicast address (the first byte is odd): no interface can have it");
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Mac {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl Link {
+    /// The other end, where this is a veth whose peer is known.
+    pub fn peer(&self) -> Option<&End> {
+        match &self.kind {
+            LinkKind::Veth { peer } => peer.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The kernel's word for its kind, as after `type` in `ip link`.
+    pub fn kind_name(&self) -> &str {
+        match &self.kind {
+            LinkKind::Loopback => "loopback",
+            LinkKind::Veth { .. } => "veth",
+            LinkKind::Bridge(_) => "bridge",
+            LinkKind::Other(name) => name,
+        }
+    }
+}

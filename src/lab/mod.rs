@@ -1,0 +1,71 @@
+//! The lab, flat and plain: the one vocabulary that every other room speaks.
+//!
+//! The topology room builds a [`Lab`] from a file (what is wanted), the kernel room builds a [`Live`] from the
+//! kernel's own account (what is), and the plan room compares the two. Pure data: nothing here reads a file,
+//! asks the kernel or knows how a topology file is spelled.
+
+mod check;
+mod firewall;
+mod link;
+mod names;
+mod route;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
+pub(crate) use firewall::shell_word;
+pub use firewall::{ChainId, Family, Firewall, FwArg, FwRule, Hook, Table};
+pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
+pub(crate) use names::setting_folder;
+pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
+pub use route::{MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleAction};
+use serde::Serialize;
+
+/// A network that is wanted: every namespace with all that is in it, and the checks that prove it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Lab {
+    /// The lab's name; marks everything that is made for it.
+    pub name: LabName,
+    /// The author's text about the lab, from `about:`.
+    pub about: Option<String>,
+    /// The namespaces, `host` among them where the file mentions it.
+    pub namespaces: BTreeMap<NsName, Namespace>,
+    /// The checks, in the order of the file.
+    pub checks: Vec<Check>,
+}
+
+/// What the kernel says: the namespaces that exist and are of interest to one lab.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Live {
+    /// Every namespace that was asked for and exists, and every one that carries the lab's mark.
+    pub namespaces: BTreeMap<NsName, Namespace>,
+}
+
+/// One network namespace with everything in it that nslab speaks about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Namespace {
+    /// The lab whose mark it carries (an alias on its loopback); none for `host` and for somebody else's.
+    pub owner: Option<LabName>,
+    /// Interfaces by name: loopback, ends of veth pairs, bridges.
+    pub links: BTreeMap<IfName, Link>,
+    /// Routes that somebody put there: those that the kernel makes by itself (connected, local, link-local) are left out.
+    pub routes: BTreeSet<Route>,
+    /// Policy routing rules, without the kernel's own three (priorities 0, 32766 and 32767).
+    pub rules: BTreeSet<Rule>,
+    /// Permanent neighbour entries.
+    pub neighbours: BTreeSet<Neighbour>,
+    /// Sysctls. Wanted: those that the file sets. Live: the present value of those that were asked for; a key
+    /// that this kernel lacks is absent.
+    pub sysctls: BTreeMap<SysctlKey, SysctlValue>,
+    /// Packet filter and NAT rules.
+    pub firewall: Firewall,
+    /// The author's labels; live namespaces have none.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Lab {
+    /// The names of all its namespaces except the machine itself.
+    pub fn own_namespaces(&self) -> impl Iterator<Item = &NsName> {
+        self.namespaces.keys().filter(|ns| !ns.is_host())
+    }
+}

@@ -1,0 +1,329 @@
+//! Names that are safe to become paths, arguments and rules.
+//!
+//! nslab runs as root, and every name of a topology file ends up in a path below `/run`, on a command line or in a
+//! firewall rule. Each kind of name is checked here, once, and is a type of its own from then on: no other
+//! room has to ask whether a name is a good one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+/// Why a text is not a good name. The message completes the sentence "`text` …".
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NameError {
+    /// Nothing at all.
+    #[error("is empty")]
+    Empty,
+    /// Longer than the kernel (or we) can hold.
+    #[error("is {len} bytes long; {what} has at most {max}")]
+    TooLong {
+        /// What kind of name.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The greatest length in bytes.
+        max: usize,
+    },
+    /// A character that is not allowed, or not allowed at the start.
+    #[error("may not contain {0:?}: {1}")]
+    Character(char, &'static str),
+    /// The first character would make it look like an option or a hidden file.
+    #[error("may not begin with {0:?}: {1}")]
+    First(char, &'static str),
+    /// A word that means something else.
+    #[error("is a reserved word: {0}")]
+    Reserved(&'static str),
+    /// Not of the form that such a name has.
+    #[error("{0}")]
+    Form(&'static str),
+}
+
+/// Defines a name type whose only way in is its check.
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $check:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                $check(text)?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(&self.0)
+            }
+        }
+    };
+}
+
+name_type!(
+    /// A lab's name: 1 to 16 letters, digits, `-` and `_`, the first a letter or digit. The length leaves room
+    /// for [`ChainName`]s, which iptables limits to 28 bytes.
+    LabName,
+    check_lab
+);
+name_type!(
+    /// A network namespace's name, as `ip netns` shows it: 1 to 63 letters, digits, `.`, `-` and `_`, the first
+    /// a letter or digit. `host` stands for the machine that nslab runs on.
+    NsName,
+    check_namespace
+);
+name_type!(
+    /// An interface's name: 1 to 15 bytes (IFNAMSIZ less the closing zero), of letters, digits, `.`, `-`, `_` and
+    /// `@`, the first a letter or digit; not `all` or `default`, which are folders of `/proc/sys/net/*/conf`.
+    IfName,
+    check_interface
+);
+name_type!(
+    /// A sysctl key below `net.`, as `sysctl` prints it. Within a part, `/` stands for a dot, as with
+    /// `sysctl(8)`: `net.ipv4.conf.eth0/1.rp_filter` is interface `eth0.1`.
+    SysctlKey,
+    check_sysctl_key
+);
+name_type!(
+    /// A sysctl's value: one line of printable text, up to 256 bytes, with white space folded as the kernel does.
+    SysctlValue,
+    check_sysctl_value
+);
+name_type!(
+    /// An iptables chain, ours or somebody else's: 1 to 28 printable bytes without white space.
+    ChainName,
+    check_chain
+);
+
+impl NsName {
+    /// The machine itself.
+    pub fn host() -> Self {
+        Self("host".into())
+    }
+
+    /// Whether this is the machine itself rather than a namespace with a name.
+    pub fn is_host(&self) -> bool {
+        &*self.0 == "host"
+    }
+}
+
+impl IfName {
+    /// The loopback interface, which every namespace has.
+    pub fn lo() -> Self {
+        Self("lo".into())
+    }
+
+    /// Whether this is the loopback interface.
+    pub fn is_lo(&self) -> bool {
+        &*self.0 == "lo"
+    }
+}
+
+impl ChainName {
+    /// A name put together from checked parts that is known to fit.
+    pub(super) fn trusted(name: String) -> Self {
+        debug_assert!(check_chain(&name).is_ok(), "{name}");
+        Self(name.into())
+    }
+}
+
+impl SysctlKey {
+    /// The file below `/proc/sys` that holds the value: `net.ipv4.ip_forward` → `net/ipv4/ip_forward`.
+    pub fn path(&self) -> String {
+        self.0
+            .chars()
+            .map(|c| {
+                if c == '.' {
+                    '/'
+                } else if c == '/' {
+                    '.'
+                } else {
+                    c
+                }
+            })
+            .collect()
+    }
+
+    /// IPv4 forwarding in the whole namespace (`net.ipv4.ip_forward`).
+    pub fn ipv4_forwarding() -> Self {
+        Self("net.ipv4.ip_forward".into())
+    }
+
+    /// IPv6 forwarding in the whole namespace (`net.ipv6.conf.all.forwarding`).
+    pub fn ipv6_forwarding() -> Self {
+        Self("net.ipv6.conf.all.forwarding".into())
+    }
+}
+
+impl SysctlValue {
+    /// The value as the kernel prints it, with runs of white space made one blank.
+    pub fn normalised(text: &str) -> Result<Self, NameError> {
+        text.split_whitespace().collect::<Vec<_>>().join(" ").parse()
+    }
+}
+
+impl LabName {
+    /// The interface group (`IFLA_GROUP`) of the lab's links in `host`: a mark that a link can carry from its very
+    /// first moment, before its alias is set. 0x6e______, with 24 bits of an FNV-1a hash of the name.
+    pub fn group(&self) -> u32 {
+        let hash = self.0.bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+        0x6e00_0000 | (hash >> 8)
+    }
+
+    /// The alias that the lab's links carry, and the loopback of each of its namespaces: `nslab:NAME`.
+    pub fn mark(&self) -> String {
+        format!("{MARK_PREFIX}{}", self.0)
+    }
+
+    /// The lab that an alias names, if it is a mark of ours.
+    pub fn from_mark(alias: &str) -> Option<Self> {
+        alias.strip_prefix(MARK_PREFIX)?.parse().ok()
+    }
+}
+
+/// A sysctl key as the name of one folder: a `/` (a dot within a part) is written `%`, which no key holds.
+pub(crate) fn setting_folder(key: &SysctlKey) -> String {
+    key.as_str().replace('/', "%")
+}
+
+/// What every mark of ours begins with.
+const MARK_PREFIX: &str = "nslab:";
+
+const SAFE: &str = "letters, digits, '-' and '_' are";
+const SAFE_DOT: &str = "letters, digits, '.', '-' and '_' are";
+
+fn check_first(text: &str) -> Result<(), NameError> {
+    match text.chars().next() {
+        None => Err(NameError::Empty),
+        Some(c) if c.is_ascii_alphanumeric() => Ok(()),
+        Some(c) => Err(NameError::First(c, "a letter or a digit comes first")),
+    }
+}
+
+fn check_characters(text: &str, extra: &str, allowed: &'static str) -> Result<(), NameError> {
+    match text.chars().find(|&c| !c.is_ascii_alphanumeric() && !extra.contains(c)) {
+        Some(c) => Err(NameError::Character(c, allowed)),
+        None => Ok(()),
+    }
+}
+
+fn check_length(text: &str, what: &'static str, max: usize) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text.len() > max {
+        return Err(NameError::TooLong { what, len: text.len(), max });
+    }
+    Ok(())
+}
+
+fn check_lab(text: &str) -> Result<(), NameError> {
+    check_length(text, "a lab's name", 16)?;
+    check_characters(text, "-_", SAFE)?;
+    check_first(text)
+}
+
+fn check_namespace(text: &str) -> Result<(), NameError> {
+    check_length(text, "a namespace's name", 63)?;
+    check_characters(text, ".-_", SAFE_DOT)?;
+    check_first(text)
+}
+
+fn check_interface(text: &str) -> Result<(), NameError> {
+    check_length(text, "an interface's name", 15)?;
+    check_characters(text, ".-_@", "letters, digits, '.', '-', '_' and '@' are")?;
+    check_first(text)?;
+    match text {
+        "all" | "default" => Err(NameError::Reserved("/proc/sys/net has a folder of that name for all interfaces")),
+        _ => Ok(()),
+    }
+}
+
+fn check_sysctl_key(text: &str) -> Result<(), NameError> {
+    check_length(text, "a sysctl key", 128)?;
+    check_characters(text, ".-_/@", "letters, digits, '.', '-', '_', '@' and '/' are")?;
+    if !text.starts_with("net.") {
+        return Err(NameError::Form(
+            "is not below net.: other sysctls belong to the whole machine, not to a namespace",
+        ));
+    }
+    let dots_only = |part: &str| part.chars().all(|c| c == '/');
+    if text.split('.').any(dots_only) {
+        return Err(NameError::Form("has an empty part"));
+    }
+    Ok(())
+}
+
+fn check_sysctl_value(text: &str) -> Result<(), NameError> {
+    check_length(text, "a sysctl's value", 256)?;
+    match text.chars().find(|c| !c.is_ascii_graphic() && *c != ' ') {
+        Some(c) => Err(NameError::Character(c, "one line of printable ASCII is")),
+        None if text.trim() != text || text.contains("  ") => Err(NameError::Form("has needless blanks")),
+        None => Ok(()),
+    }
+}
+
+fn check_chain(text: &str) -> Result<(), NameError> {
+    check_length(text, "an iptables chain's name", 28)?;
+    match text.chars().find(|c| !c.is_ascii_graphic()) {
+        Some(c) => Err(NameError::Character(c, "printable ASCII is")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_options_and_control_characters_are_no_names() {
+        for bad in ["", "../x", "..", "-f", "a b", "a\nb", "a/b", "é", ".hidden", &"x".repeat(64)] {
+            assert!(bad.parse::<LabName>().is_err(), "lab {bad:?}");
+            assert!(bad.parse::<NsName>().is_err(), "namespace {bad:?}");
+            assert!(bad.parse::<IfName>().is_err(), "interface {bad:?}");
+        }
+    }
+
+    #[test]
+    fn interface_names_end_at_fifteen_bytes() {
+        assert!("veth-red-bridge".parse::<IfName>().is_ok());
+        let error = "veth-red-bridge1".parse::<IfName>().unwrap_err();
+        assert_eq!(error.to_string(), "is 16 bytes long; an interface's name has at most 15");
+    }
+
+    #[test]
+    fn sysctl_keys_stay_below_net() {
+        assert_eq!("net.ipv4.ip_forward".parse::<SysctlKey>().unwrap().path(), "net/ipv4/ip_forward");
+        assert_eq!(
+            "net.ipv4.conf.eth0/1.rp_filter".parse::<SysctlKey>().unwrap().path(),
+            "net/ipv4/conf/eth0.1/rp_filter"
+        );
+        for bad in ["kernel.hostname", "net", "net..x", "net.//.x", "net./.kernel", "../net.x"] {
+            assert!(bad.parse::<SysctlKey>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mark_names_one_lab() {
+        let lab: LabName = "a-b".parse().unwrap();
+        assert_eq!(LabName::from_mark(&lab.mark()), Some(lab));
+        assert_eq!(LabName::from_mark("nslab:../x"), None);
+        assert_eq!(LabName::from_mark("my nslab:a"), None);
+    }
+}

@@ -1,0 +1,322 @@
+//! The one place where an operation is described: what it says to a person, the command that does the same,
+//! and its inverse. Plan, script, roll-back and teardown all come from here.
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use crate::lab::{
+    BridgeOptions, ChainId, End, FwRule, IfName, LabName, Mac, Neighbour, NsName, Route, Rule, SysctlKey, SysctlValue,
+};
+
+/// One operation on the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Make a namespace, visible to `ip netns`, its loopback up and marked as the lab's.
+    AddNamespace {
+        /// Its name.
+        ns: NsName,
+        /// The lab it is for.
+        lab: LabName,
+    },
+    /// Remove a namespace and all that is in it.
+    DeleteNamespace {
+        /// Its name.
+        ns: NsName,
+    },
+    /// Make a bridge; it is down.
+    AddBridge {
+        /// Where, and its name.
+        end: End,
+        /// Spanning tree, VLAN filtering.
+        options: BridgeOptions,
+        /// Hardware address; none: the kernel's choice.
+        mac: Option<Mac>,
+        /// MTU; none: the kernel's default.
+        mtu: Option<u32>,
+        /// The lab it is for; marked on the link where it is in `host`.
+        lab: LabName,
+    },
+    /// Make a veth pair, both ends in place at once.
+    AddVeth {
+        /// The end that can be made up and a bridge's port in the same message.
+        main: VethEnd,
+        /// The other end; it is down and nobody's port.
+        peer: VethEnd,
+        /// The lab it is for; marked on an end that is in `host`.
+        lab: LabName,
+    },
+    /// Remove an interface (of a veth pair: both ends).
+    DeleteLink {
+        /// Which.
+        end: End,
+    },
+    /// Bring an interface up or down.
+    SetUp {
+        /// Which.
+        end: End,
+        /// Up, or down.
+        up: bool,
+    },
+    /// Change an interface's MTU.
+    SetMtu {
+        /// Which.
+        end: End,
+        /// What it is, in bytes.
+        from: u32,
+        /// What it is to be, in bytes.
+        to: u32,
+    },
+    /// Change an interface's hardware address.
+    SetMac {
+        /// Which.
+        end: End,
+        /// What it is.
+        from: Mac,
+        /// What it is to be.
+        to: Mac,
+    },
+    /// Make an interface a bridge's port, or nobody's.
+    SetMaster {
+        /// Which interface.
+        end: End,
+        /// The bridge that it is a port of.
+        from: Option<IfName>,
+        /// The bridge that it is to be a port of.
+        to: Option<IfName>,
+    },
+    /// Change the options of a bridge.
+    SetBridge {
+        /// Which.
+        end: End,
+        /// What they are.
+        from: BridgeOptions,
+        /// What they are to be.
+        to: BridgeOptions,
+    },
+    /// Give an interface an address.
+    AddAddress {
+        /// Which interface.
+        end: End,
+        /// The address with its prefix length.
+        address: IpNet,
+    },
+    /// Take an address from an interface.
+    DeleteAddress {
+        /// Which interface.
+        end: End,
+        /// The address with its prefix length.
+        address: IpNet,
+    },
+    /// Add a route.
+    AddRoute {
+        /// Where.
+        ns: NsName,
+        /// The route.
+        route: Route,
+    },
+    /// Put a route in the place of the one that is there (same table, destination and metric), in one go.
+    ReplaceRoute {
+        /// Where.
+        ns: NsName,
+        /// The route that is there.
+        from: Route,
+        /// The route that is to be there.
+        to: Route,
+    },
+    /// Remove a route.
+    DeleteRoute {
+        /// Where.
+        ns: NsName,
+        /// The route.
+        route: Route,
+    },
+    /// Add a policy rule.
+    AddRule {
+        /// Where.
+        ns: NsName,
+        /// The rule.
+        rule: Rule,
+    },
+    /// Remove a policy rule.
+    DeleteRule {
+        /// Where.
+        ns: NsName,
+        /// The rule.
+        rule: Rule,
+    },
+    /// Add a permanent neighbour, or put it in the place of one with the same address.
+    SetNeighbour {
+        /// Where.
+        ns: NsName,
+        /// The entry that is there for this address.
+        from: Option<Neighbour>,
+        /// The entry.
+        to: Neighbour,
+    },
+    /// Remove a permanent neighbour.
+    DeleteNeighbour {
+        /// Where.
+        ns: NsName,
+        /// The entry.
+        neighbour: Neighbour,
+    },
+    /// Set a sysctl.
+    SetSysctl {
+        /// Where.
+        ns: NsName,
+        /// Which.
+        key: SysctlKey,
+        /// Its value now, if known.
+        from: Option<SysctlValue>,
+        /// Its value to be.
+        to: SysctlValue,
+        /// The lab it is for; in `host` the former value is kept until the last lab that needs it is gone.
+        lab: LabName,
+    },
+    /// Make a chain of rules.
+    AddChain {
+        /// Where.
+        ns: NsName,
+        /// Which.
+        chain: ChainId,
+    },
+    /// Remove an empty chain.
+    DeleteChain {
+        /// Where.
+        ns: NsName,
+        /// Which.
+        chain: ChainId,
+    },
+    /// Add a rule to a chain.
+    AddFwRule {
+        /// Where.
+        ns: NsName,
+        /// Which chain.
+        chain: ChainId,
+        /// Before which rule, counted from 1; none: at the end.
+        position: Option<usize>,
+        /// The rule.
+        rule: FwRule,
+    },
+    /// Remove a rule from a chain.
+    DeleteFwRule {
+        /// Where.
+        ns: NsName,
+        /// Which chain.
+        chain: ChainId,
+        /// Where it stands, counted from 1; none: last.
+        position: Option<usize>,
+        /// The rule.
+        rule: FwRule,
+    },
+    /// Put a host setting back to what it was before the first lab needed it, if this lab is the last one.
+    RestoreSysctl {
+        /// Which.
+        key: SysctlKey,
+        /// The lab that no longer needs it.
+        lab: LabName,
+    },
+}
+
+/// One end of a veth pair to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VethEnd {
+    /// Where, and its name.
+    pub end: End,
+    /// Hardware address; none: the kernel's choice.
+    pub mac: Option<Mac>,
+    /// MTU; none: the kernel's default.
+    pub mtu: Option<u32>,
+    /// The bridge that it is a port of (the main end only).
+    pub master: Option<IfName>,
+    /// Whether it is up from the start (the main end only).
+    pub up: bool,
+}
+
+/// A step in words, as commands, and turned round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// What it does: "add address 192.168.15.1/24 to red/veth-red".
+    pub text: String,
+    /// The command that a person would type for it.
+    pub command: String,
+    /// The lines of a shell script that does the same: the command, and the marks and notes by which nslab knows what
+    /// is its own.
+    pub script: Vec<String>,
+    /// The step that undoes it; none where what it removed cannot be brought back as it was.
+    pub inverse: Option<Step>,
+}
+
+impl Step {
+    /// What it does, in words.
+    pub fn text(&self) -> String {
+        self.describe().text
+    }
+
+    /// The command that a person would type for it.
+    pub fn command(&self) -> String {
+        self.describe().command
+    }
+
+    /// The step that undoes it.
+    pub fn inverse(&self) -> Option<Step> {
+        self.describe().inverse
+    }
+
+    /// The namespace that it changes (for a veth pair, that of its main end).
+    pub fn namespace(&self) -> NsName {
+        match self {
+            Step::AddNamespace { ns, .. }
+            | Step::DeleteNamespace { ns }
+            | Step::AddRoute { ns, .. }
+            | Step::ReplaceRoute { ns, .. }
+            | Step::DeleteRoute { ns, .. }
+            | Step::AddRule { ns, .. }
+            | Step::DeleteRule { ns, .. }
+            | Step::SetNeighbour { ns, .. }
+            | Step::DeleteNeighbour { ns, .. }
+            | Step::SetSysctl { ns, .. }
+            | Step::AddChain { ns, .. }
+            | Step::DeleteChain { ns, .. }
+            | Step::AddFwRule { ns, .. }
+            | Step::DeleteFwRule { ns, .. } => ns.clone(),
+            Step::AddVeth { main, .. } => main.end.ns.clone(),
+            Step::AddBridge { end, .. }
+            | Step::DeleteLink { end }
+            | Step::SetUp { end, .. }
+            | Step::SetMtu { end, .. }
+            | Step::SetMac { end, .. }
+            | Step::SetMaster { end, .. }
+            | Step::SetBridge { end, .. }
+            | Step::AddAddress { end, .. }
+            | Step::DeleteAddress { end, .. } => end.ns.clone(),
+            Step::RestoreSysctl { .. } => NsName::host(),
+        }
+    }
+
+    /// Text, commands and inverse, from one place.
+    pub fn describe(&self) -> Description {
+        match self {
+            Step::AddNamespace { .. }
+            | Step::DeleteNamespace { .. }
+            | Step::AddBridge { .. }
+            | Step::AddVeth { .. }
+            | Step::DeleteLink { .. } => super::describe::objects(self),
+            Step::SetUp { .. }
+            | Step::SetMtu { .. }
+            | Step::SetMac { .. }
+            | Step::SetMaster { .. }
+            | Step::SetBridge { .. } => super::describe::link_settings(self),
+            Step::AddAddress { .. }
+            | Step::DeleteAddress { .. }
+            | Step::AddRoute { .. }
+            | Step::ReplaceRoute { .. }
+            | Step::DeleteRoute { .. }
+            | Step::AddRule { .. }
+            | Step::DeleteRule { .. }
+            | Step::SetNeighbour { .. }
+            | Step::DeleteNeighbour { .. } => super::describe::routing(self),
+            _ => super::describe::settings(self),
+        }
+    }
+}
