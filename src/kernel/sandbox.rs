@@ -130,9 +130,7 @@ fn explained(error: KernelError) -> KernelError {
         ("user/max_mnt_namespaces", "0", "sysctl -w user.max_mnt_namespaces=15000"),
     ];
     match forbidding.iter().find(|(key, value, _)| setting(key).as_deref() == Some(*value)) {
-        Some((_, _, command)) => {
-            error.hint(format!("this system keeps them from ordinary users: `{command}`, or run as root"))
-        }
+        Some((_, _, command)) => error.hint(format!("this system limits them: `{command}`, or run as root")),
         None => error.hint(
             "run as root; a container needs --privileged, or --cap-add SYS_ADMIN and a seccomp profile that allows it",
         ),

@@ -48,17 +48,18 @@ pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName) -> Result<Firewall, KernelE
 }
 
 /// Carries out firewall steps (chains and rules added and removed) of one namespace and one family, by one
-/// `iptables-restore`. Each table changes whole or not at all; `nat` comes before `filter`.
+/// `iptables-restore`: all of them or none.
 ///
 /// An error names the step that was refused, as far as `iptables-restore` tells.
 pub fn run(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<(), KernelError> {
-    let Some(family) = steps.iter().find_map(restore::family) else { return Ok(()) };
+    let Some((name, family)) = steps.iter().find_map(|step| Some((step.namespace(), restore::family(step)?))) else {
+        return Ok(());
+    };
     let program = program(family)?;
-    let in_host = steps.iter().all(|step| step.namespace().is_host());
     run_in(ns, || match program.variant {
-        Variant::Nft if in_host => run_in_host(&program, family, steps),
+        Variant::Nft if name.is_host() => run_in_host(&program, family, steps),
         // A namespace takes its tables along when it goes, and legacy tables cannot be removed.
-        _ => restored(&program, steps),
+        _ => restored(&program, &name, steps),
     })?
 }
 
@@ -77,11 +78,11 @@ pub fn tidy(host: BorrowedFd<'_>) -> Result<(), KernelError> {
 /// Makes the tables that are needed ourselves, so that we know them again and the host can be left without them.
 fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), KernelError> {
     let _lock = host_lock()?;
-    let Some(mut nft) = Nftables::open()? else { return restored(program, steps) };
+    let Some(mut nft) = Nftables::open()? else { return restored(program, &NsName::host(), steps) };
     for table in restore::tables(steps) {
         nft.make_ours(family, table)?;
     }
-    let done = restored(program, steps);
+    let done = restored(program, &NsName::host(), steps);
     let removes = |step: &Step| matches!(step, Step::DeleteChain { .. } | Step::DeleteFwRule { .. });
     if done.is_err() || steps.iter().any(removes) {
         let tidied = nft.remove_ours();
@@ -95,13 +96,23 @@ fn host_lock() -> Result<Lock, KernelError> {
     StateDir::open()?.make("host")?.lock()
 }
 
-/// Runs `iptables-restore` in this thread's namespace.
-fn restored(program: &Program, steps: &[Step]) -> Result<(), KernelError> {
+/// Runs `iptables-restore` in this thread's namespace. It commits one table after the other: where a later one is refused,
+/// the earlier ones are put back.
+fn restored(program: &Program, ns: &NsName, steps: &[Step]) -> Result<(), KernelError> {
     let script = restore::script(steps);
     let mut command = program.restore();
     command.args(["--noflush", "--wait"]);
     let output = output(&mut command, &script.text)?;
-    if output.status.success() { Ok(()) } else { Err(script.error(&String::from_utf8_lossy(&output.stderr))) }
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let undo = script.undo(&complaint);
+    let error = script.error(&complaint, ns);
+    if undo.is_empty() || restored(program, ns, &undo).is_ok() {
+        return Err(error);
+    }
+    Err(error.hint("the firewall's other table could not be put back either: look at it with iptables-save"))
 }
 
 /// Runs `iptables-save` in this thread's namespace.

@@ -3,13 +3,20 @@
 use std::collections::BTreeMap;
 
 use crate::kernel::KernelError;
-use crate::lab::{Family, Table};
+use crate::lab::{Family, NsName, Table};
 use crate::plan::Step;
 
-/// The input of one `iptables-restore --noflush`, with the step that stands on each line.
+/// The input of one `iptables-restore --noflush`, with what stands on each line.
 pub(super) struct Script<'a> {
     pub(super) text: String,
-    lines: Vec<Option<&'a Step>>,
+    lines: Vec<Line<'a>>,
+}
+
+#[derive(Clone, Copy)]
+enum Line<'a> {
+    Step(&'a Step),
+    /// The beginning or the end of a table; what is refused at its end is some step in it.
+    Table(Table),
 }
 
 /// Writes steps of one namespace and one family down, table by table, each table's in their order.
@@ -22,11 +29,11 @@ pub(super) fn script(steps: &[Step]) -> Script<'_> {
     }
     let mut script = Script { text: String::new(), lines: Vec::new() };
     for (table, steps) in tables {
-        script.push(&format!("*{}", table.name()), None);
+        script.push(&format!("*{}", table.name()), Line::Table(table));
         for (step, line) in steps {
-            script.push(&line, Some(step));
+            script.push(&line, Line::Step(step));
         }
-        script.push("COMMIT", None);
+        script.push("COMMIT", Line::Table(table));
     }
     script
 }
@@ -69,20 +76,33 @@ fn line(step: &Step) -> Option<(Table, String)> {
 }
 
 impl<'a> Script<'a> {
-    fn push(&mut self, line: &str, step: Option<&'a Step>) {
+    fn push(&mut self, line: &str, content: Line<'a>) {
         self.text.push_str(line);
         self.text.push('\n');
-        self.lines.push(step);
+        self.lines.push(content);
     }
 
-    /// What `iptables-restore` said, as an error: about the step of the line that it names, if it names one.
-    pub(super) fn error(&self, complaint: &str) -> KernelError {
-        let step = line_number(complaint).and_then(|number| *self.lines.get(number.checked_sub(1)?)?);
-        let what = match step {
-            Some(step) => step.text(),
-            None => "change the firewall".to_owned(),
+    /// What `iptables-restore` said, as an error: about the step of the line that it names, as far as it names one.
+    pub(super) fn error(&self, complaint: &str, ns: &NsName) -> KernelError {
+        let line = line_number(complaint).and_then(|number| self.lines.get(number.checked_sub(1)?));
+        let what = match line {
+            Some(Line::Step(step)) => step.text(),
+            Some(Line::Table(table)) => format!("change table {} of the firewall in {ns}", table.name()),
+            None => format!("change the firewall in {ns}"),
         };
         KernelError::new(what).said(words(complaint))
+    }
+
+    /// The steps that undo what was done before the line that `iptables-restore` complains of: tables whose end came earlier.
+    pub(super) fn undo(&self, complaint: &str) -> Vec<Step> {
+        let number = line_number(complaint).unwrap_or_default();
+        let done = self.lines.get(..number.saturating_sub(1)).unwrap_or_default();
+        let tables = done.iter().rposition(|line| matches!(line, Line::Table(_))).unwrap_or_default();
+        let steps = done.iter().take(tables).filter_map(|line| match line {
+            Line::Step(step) => step.inverse(),
+            Line::Table(_) => None,
+        });
+        steps.rev().collect()
     }
 }
 
