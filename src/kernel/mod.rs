@@ -7,7 +7,10 @@ mod firewall;
 mod netlink;
 pub mod netns;
 mod observe;
+mod process;
+mod sandbox;
 mod space;
+pub(crate) mod state;
 mod sysctl;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub use error::KernelError;
+pub use process::{ExecError, Process, exec, exec_in, in_namespaces as processes};
+pub use sandbox::enter as enter_sandbox;
 
-use crate::lab::{IfName, Lab, LabName, Live, NsName};
+use crate::lab::{IfName, Lab, LabName, Live, NsName, SysctlKey};
 use crate::plan::Step;
 use space::Spaces;
 
@@ -94,6 +99,25 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+
+    /// Makes sure, before anything is changed, that the programs which the steps need are there.
+    ///
+    /// # Errors
+    /// What is missing, and what to do about it.
+    pub fn can_run<'a>(&self, steps: impl IntoIterator<Item = &'a Step>) -> Result<(), KernelError> {
+        let families: BTreeSet<_> = steps.into_iter().filter_map(|step| Some(step.firewall()?.1.family)).collect();
+        families.into_iter().try_for_each(|family| firewall::program(family).map(drop))
+    }
+
+    /// Counts a lab among those that need a host setting, and remembers what it was before the first of them.
+    pub fn claim_setting(&mut self, key: &SysctlKey, lab: &LabName) -> Result<(), KernelError> {
+        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, lab)
+    }
+
+    /// The host settings that a lab needs: those to restore when it goes.
+    pub fn claimed_settings(&self, lab: &LabName) -> Result<Vec<SysctlKey>, KernelError> {
+        sysctl::host_claims(lab)
     }
 
     fn run_one(&mut self, step: &Step) -> Result<(), KernelError> {

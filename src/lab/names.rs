@@ -202,6 +202,11 @@ pub(crate) fn setting_folder(key: &SysctlKey) -> String {
     key.as_str().replace('/', "%")
 }
 
+/// The key that a folder is named after; none where the name is not one of ours.
+pub(crate) fn setting_of_folder(folder: &str) -> Option<SysctlKey> {
+    folder.replace('%', "/").parse().ok()
+}
+
 /// What every mark of ours begins with.
 const MARK_PREFIX: &str = "nslab:";
 

@@ -1,0 +1,12 @@
+//! Sysctls, firewall rules, processes and the sandbox, against the kernel's own account.
+
+mod support;
+
+#[path = "kernel_system/firewall.rs"]
+mod firewall;
+#[path = "kernel_system/host_settings.rs"]
+mod host_settings;
+#[path = "kernel_system/process.rs"]
+mod process;
+#[path = "kernel_system/sandbox.rs"]
+mod sandbox;
