@@ -4,11 +4,13 @@
 mod error;
 mod execute;
 mod firewall;
+pub mod neighbours;
 mod netlink;
 pub mod netns;
 mod observe;
 mod process;
 mod sandbox;
+pub mod sockets;
 mod space;
 pub(crate) mod state;
 mod sysctl;
