@@ -29,12 +29,15 @@ pub struct ApplyArgs {
 pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     let file = topology::load(&args.file)?;
     let mut progress = show::Progress::new();
-    let applied = engine::apply(&file.lab, &file.text, !args.no_wait, &mut |event| tell(&file.lab.name, &mut progress, &event));
+    let applied =
+        engine::apply(&file.lab, &file.text, !args.no_wait, &mut |event| tell(&file.lab.name, &mut progress, &event));
     progress.end();
     let applied = applied?;
     let report = if args.check { Some(check::run(&file.lab)?) } else { None };
     match args.format {
-        Format::Json => print_json(&show::AppliedView::new(&file.lab.name, &applied.steps, applied.elapsed, report.as_ref())),
+        Format::Json => {
+            print_json(&show::AppliedView::new(&file.lab.name, &applied.steps, applied.elapsed, report.as_ref()))
+        }
         Format::Text => {
             print(&show::done(&file.lab.name, &applied.steps, applied.elapsed, args.verbose));
             if let Some(report) = &report {

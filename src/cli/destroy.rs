@@ -60,7 +60,8 @@ fn named(text: &str) -> Result<LabName, Failure> {
     if is_file {
         return Ok(topology::load(Path::new(text))?.lab.name);
     }
-    text.parse().map_err(|error| Failure::Usage(format!("no lab can have this name: `{}` {error}", text.escape_debug())))
+    text.parse()
+        .map_err(|error| Failure::Usage(format!("no lab can have this name: `{}` {error}", text.escape_debug())))
 }
 
 /// Every lab that has left a mark in the kernel or a folder of state.

@@ -53,7 +53,9 @@ fn enter(lab: &LabName, ns: &NsName, command: &[OsString]) -> Result<u8, Failure
         return Err(Failure::System(format!("there is no lab {lab}; `nslab list` shows those that there are")));
     }
     if !ns.is_host() && !marked.is_some_and(|marked| marked.namespaces.contains(ns)) {
-        return Err(Failure::System(format!("lab {lab} has no namespace {ns}; `nslab status {lab}` shows what it has")));
+        return Err(Failure::System(format!(
+            "lab {lab} has no namespace {ns}; `nslab status {lab}` shows what it has"
+        )));
     }
     let (program, args) = split(command)?;
     match kernel::exec_in(lab, ns, program, args)? {}

@@ -52,7 +52,8 @@ impl Failure {
         match self {
             // Faults of a file are shown with the lines they are in.
             Self::File(LoadError::Faults(faults)) => {
-                let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+                let colour =
+                    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
                 say(faults.render(colour).trim_end());
             }
             other => say(&format!("nslab: {other}")),

@@ -61,7 +61,9 @@ fn in_parallel(files: &[PathBuf]) -> Vec<TestView> {
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                while let Some((n, file)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, files.get(n)?))) {
+                while let Some((n, file)) =
+                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, files.get(n)?)))
+                {
                     let view = test_in_child(file);
                     results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((n, view));
                 }
@@ -83,8 +85,9 @@ fn test_in_child(file: &Path) -> TestView {
     let failed = |error: String| TestView::failed(file.display().to_string(), REFUSED, error);
     match started {
         Err(error) => failed(format!("cannot start nslab once more: {error}")),
-        Ok(Output { stdout, stderr, status }) => serde_json::from_slice(&stdout)
-            .unwrap_or_else(|_| failed(format!("the test ended with {status}: {}", String::from_utf8_lossy(&stderr).trim()))),
+        Ok(Output { stdout, stderr, status }) => serde_json::from_slice(&stdout).unwrap_or_else(|_| {
+            failed(format!("the test ended with {status}: {}", String::from_utf8_lossy(&stderr).trim()))
+        }),
     }
 }
 

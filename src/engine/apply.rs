@@ -145,7 +145,9 @@ impl Run<'_> {
             }
         }
         match &mut error {
-            EngineError::Step { undo, .. } | EngineError::NotKept { undo, .. } | EngineError::Interrupted { undo, .. } => {
+            EngineError::Step { undo, .. }
+            | EngineError::NotKept { undo, .. }
+            | EngineError::Interrupted { undo, .. } => {
                 *undo = outcome;
                 error
             }

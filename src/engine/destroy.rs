@@ -47,6 +47,8 @@ pub fn destroy_with(
             Err(error) => failed.push(error.to_string()),
         }
     }
+    // What a run that was killed may have left in the host.
+    failed.extend(kernel.tidy().err().map(|error| error.to_string()));
     if !failed.is_empty() {
         return Err(EngineError::Leftovers(failed));
     }

@@ -85,7 +85,9 @@ impl LabState {
             };
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 // A lock on a file that was removed meanwhile locks nothing.
-                Ok(lock) if lock.metadata().map_err(failed(&path))?.nlink() > 0 => return Ok(Self { dir, _lock: lock }),
+                Ok(lock) if lock.metadata().map_err(failed(&path))?.nlink() > 0 => {
+                    return Ok(Self { dir, _lock: lock });
+                }
                 Ok(_) => {}
                 Err(_) if !wait => return Err(EngineError::Busy(lab.clone())),
                 Err(_) => {

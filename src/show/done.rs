@@ -64,7 +64,11 @@ pub fn done(lab: &LabName, steps: &[PlannedStep], elapsed: Duration, verbose: bo
 
 /// A duration with as many digits as a person reads.
 fn round(elapsed: Duration) -> Duration {
-    if elapsed.as_millis() > 0 { Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)) } else { elapsed }
+    if elapsed.as_millis() > 0 {
+        Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+    } else {
+        elapsed
+    }
 }
 
 /// The kind of a step, for counting.
@@ -76,7 +80,9 @@ fn kind(step: &Step) -> &'static str {
         Step::AddVeth { .. } => "connect with a veth pair",
         Step::DeleteLink { .. } => "remove an interface",
         Step::SetUp { .. } => "bring an interface up or down",
-        Step::SetMtu { .. } | Step::SetMac { .. } | Step::SetMaster { .. } | Step::SetBridge { .. } => "change an interface",
+        Step::SetMtu { .. } | Step::SetMac { .. } | Step::SetMaster { .. } | Step::SetBridge { .. } => {
+            "change an interface"
+        }
         Step::AddAddress { .. } => "give an address",
         Step::DeleteAddress { .. } => "take an address",
         Step::AddRoute { .. } | Step::ReplaceRoute { .. } => "add a route",

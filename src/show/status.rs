@@ -56,7 +56,7 @@ struct InterfaceView {
 /// A process for programs.
 #[derive(Debug, Serialize, JsonSchema)]
 struct ProcessView {
-    pid: i32,
+    pid: u32,
     command: String,
 }
 
@@ -121,7 +121,8 @@ pub fn status(view: &StatusView) -> String {
     table.set_header(["NAMESPACE", "INTERFACE", "KIND", "STATE", "ADDRESSES", "CONNECTED", "PROCESSES"]);
     for ns in &view.namespaces {
         let mut name = ns.name.clone();
-        let mut processes = ns.processes.iter().map(|p| format!("{} {}", p.pid, p.command)).collect::<Vec<_>>().join(", ");
+        let mut processes =
+            ns.processes.iter().map(|p| format!("{} {}", p.pid, p.command)).collect::<Vec<_>>().join(", ");
         for link in &ns.interfaces {
             let state = if link.up { "up" } else { "down" };
             table.add_row([

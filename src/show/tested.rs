@@ -31,7 +31,14 @@ impl TestView {
     /// A file whose lab was built, checked and removed.
     pub fn done(file: String, report: Report, elapsed: Duration) -> Self {
         let passed = report.passed();
-        Self { file, passed, exit_code: u8::from(!passed), error: None, report: Some(report), seconds: elapsed.as_secs_f64() }
+        Self {
+            file,
+            passed,
+            exit_code: u8::from(!passed),
+            error: None,
+            report: Some(report),
+            seconds: elapsed.as_secs_f64(),
+        }
     }
 
     /// A file whose lab could not be tested.
