@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::Failure;
-use crate::kernel::{self, Kernel};
+use crate::kernel::{Kernel, process};
 use crate::lab::{LabName, NsName};
 
 /// Options of `nslab exec`.
@@ -58,5 +58,5 @@ fn enter(lab: &LabName, ns: &NsName, command: &[OsString]) -> Result<u8, Failure
         )));
     }
     let (program, args) = split(command)?;
-    match kernel::exec_in(lab, ns, program, args)? {}
+    match process::exec_in(lab, ns, program, args)? {}
 }

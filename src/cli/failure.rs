@@ -7,7 +7,8 @@ use thiserror::Error;
 use super::{REFUSED, WRONG_INPUT, say};
 use crate::check::CheckError;
 use crate::engine::EngineError;
-use crate::kernel::{ExecError, KernelError};
+use crate::kernel::KernelError;
+use crate::kernel::process::ExecError;
 use crate::topology::LoadError;
 
 /// A command that could not do its work.

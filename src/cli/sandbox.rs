@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::Failure;
 use super::exec::{split, user_shell};
-use crate::kernel;
+use crate::kernel::{process, sandbox};
 
 /// Options of `nslab sandbox`.
 #[derive(Debug, clap::Args)]
@@ -15,8 +15,8 @@ pub struct SandboxArgs {
 }
 
 pub(super) fn run(args: &SandboxArgs) -> Result<u8, Failure> {
-    kernel::enter_sandbox()?;
+    sandbox::enter()?;
     let command = if args.command.is_empty() { vec![user_shell()] } else { args.command.clone() };
     let (program, args) = split(&command)?;
-    match kernel::exec(program, args)? {}
+    match process::exec(program, args)? {}
 }

@@ -1,7 +1,7 @@
 //! `nslab status`
 
 use super::{DONE, Failure, Format, list, print, print_json};
-use crate::kernel::{Kernel, Scope, processes};
+use crate::kernel::{Kernel, Scope, process};
 use crate::lab::LabName;
 use crate::show::{self, StatusView};
 use crate::{engine, plan, topology};
@@ -27,7 +27,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
         return Err(Failure::System(format!("there is no lab {lab}; `nslab list` shows those that there are")));
     }
     let drift = desired.map(|desired| plan::plan(desired, &live));
-    let processes = processes(own.iter().copied())?;
+    let processes = process::in_namespaces(own.iter().copied())?;
     let view = StatusView::new(lab, &live, drift.as_ref(), &processes);
     match args.format {
         Format::Json => print_json(&view),

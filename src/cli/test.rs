@@ -106,7 +106,7 @@ fn test_here(path: &Path) -> TestView {
 }
 
 fn prove(lab: &Lab, text: &str) -> Result<Report, Failure> {
-    kernel::enter_sandbox()?;
+    kernel::sandbox::enter()?;
     let before = host(lab)?;
     engine::apply(lab, text, true, &mut |_| {})?;
     let rest = engine::plan(lab)?.plan;

@@ -3,25 +3,23 @@
 
 mod error;
 mod execute;
-mod firewall;
+pub mod firewall;
 pub mod neighbours;
 mod netlink;
 pub mod netns;
 mod observe;
-mod process;
-mod sandbox;
+pub mod process;
+pub mod sandbox;
 pub mod sockets;
 mod space;
 pub(crate) mod state;
-mod sysctl;
+pub mod sysctl;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub use error::KernelError;
-pub use process::{ExecError, Process, exec, exec_in, in_namespaces as processes};
-pub use sandbox::enter as enter_sandbox;
 
 use crate::lab::{IfName, Lab, LabName, Live, NsName, SysctlKey};
 use crate::plan::Step;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::counted;
 use super::plan::StepView;
-use crate::kernel::Process;
+use crate::kernel::process::Process;
 use crate::lab::{LabName, Link, Live, Namespace, NsName};
 use crate::plan::Plan;
 
