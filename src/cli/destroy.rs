@@ -66,7 +66,7 @@ fn named(text: &str) -> Result<LabName, Failure> {
 
 /// Every lab that has left a mark in the kernel or a folder of state.
 fn all() -> Result<Vec<LabName>, Failure> {
-    let mut labs: Vec<LabName> = Kernel::open()?.marks()?.into_keys().chain(engine::saved_labs()).collect();
+    let mut labs: Vec<LabName> = Kernel::open()?.marks()?.into_keys().chain(engine::saved_labs()?).collect();
     labs.sort();
     labs.dedup();
     Ok(labs)

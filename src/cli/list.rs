@@ -20,7 +20,7 @@ impl ListArgs {
 }
 
 pub(super) fn run(args: &ListArgs) -> Result<u8, Failure> {
-    let labs = show::labs(&Kernel::open()?.marks()?, &engine::saved_labs());
+    let labs = show::labs(&Kernel::open()?.marks()?, &engine::saved_labs()?);
     match args.format {
         Format::Json => print_json(&labs),
         Format::Text => print(&show::list(&labs)),

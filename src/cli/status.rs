@@ -19,7 +19,7 @@ pub struct StatusArgs {
 pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
     let Some(lab) = &args.lab else { return list::run(&list::ListArgs::with(args.format)) };
     // The file as applied says what should be; without it, what is there can still be shown.
-    let saved = engine::saved_topology(lab).and_then(|text| topology::parse("the topology as applied", &text).ok());
+    let saved = engine::saved_topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok());
     let desired = saved.as_ref().map(|topology| &topology.lab);
     let live = Kernel::open()?.observe(&Scope { lab, desired })?;
     let own: Vec<_> = live.namespaces.iter().filter(|(_, ns)| ns.owner.as_ref() == Some(lab)).map(|(n, _)| n).collect();

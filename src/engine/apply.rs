@@ -50,7 +50,9 @@ pub fn apply(lab: &Lab, text: &str, wait: bool, tell: Listener<'_>) -> Result<Ap
         Ok(()) => Ok(Applied { steps: run.done, elapsed: start.elapsed() }),
         Err(error) => {
             let error = run.undo(error);
-            state.remove_if_unused();
+            // What is left of the attempt is a folder; the error that matters is the one before.
+            let _ = run.kernel.tidy();
+            let _ = state.remove_if_unused();
             Err(error)
         }
     }
@@ -58,7 +60,7 @@ pub fn apply(lab: &Lab, text: &str, wait: bool, tell: Listener<'_>) -> Result<Ap
 
 /// Notes that the lab is applied; nothing is written where nothing has changed.
 fn finish(state: &LabState, lab: &Lab, text: &str, done: &[PlannedStep]) -> Result<(), EngineError> {
-    if super::saved_topology(&lab.name).as_deref() == Some(text) && done.is_empty() {
+    if done.is_empty() && super::saved_topology(&lab.name)?.as_deref() == Some(text) {
         return Ok(());
     }
     state.write_topology(text)?;
@@ -117,7 +119,7 @@ impl Run<'_> {
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
             if let Err(cause) = self.kernel.run(&only) {
                 let step = only.iter().map(Step::text).next().unwrap_or_default();
-                return Err(EngineError::Step { step, cause, undo: UndoError::default() });
+                return Err(EngineError::Step { step, cause: Box::new(cause), undo: UndoError::default() });
             }
             for planned in group {
                 (self.tell)(Event::Done(planned));

@@ -19,20 +19,11 @@ pub struct Destroyed {
 
 /// Removes a lab. What fails does not stop the rest; nothing to do is success.
 pub fn destroy(lab: &LabName, wait: bool, tell: Listener<'_>) -> Result<Destroyed, EngineError> {
-    destroy_with(&mut Kernel::open()?, lab, wait, tell)
-}
-
-/// Removes a lab with a kernel that is open already.
-pub fn destroy_with(
-    kernel: &mut Kernel,
-    lab: &LabName,
-    wait: bool,
-    tell: Listener<'_>,
-) -> Result<Destroyed, EngineError> {
     // A lab half removed is of no use to anybody: once begun, the removal is finished before a signal is heard.
     let mut stop = Interrupts::hold();
     let start = Instant::now();
     let state = LabState::lock(lab, wait, &mut stop, tell)?;
+    let mut kernel = Kernel::open()?;
     let live = kernel.observe(&Scope { lab, desired: None })?;
     let steps = teardown(lab, &live, &kernel.claimed_settings(lab)?);
     if !steps.is_empty() {

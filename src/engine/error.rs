@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 use thiserror::Error;
@@ -23,21 +22,16 @@ pub enum EngineError {
     /// The system could not be looked at, or lacks something; nothing was touched.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// The state directory could not be used; nothing was touched.
-    #[error("cannot use {path}: {source}")]
-    State {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The journal could not be written; nothing was touched.
+    #[error("cannot write the journal: {0}")]
+    Journal(#[from] io::Error),
     /// A step failed.
     #[error("{step}: {cause}{undo}")]
     Step {
         /// The step, in words.
         step: String,
         /// What the kernel said.
-        cause: KernelError,
+        cause: Box<KernelError>,
         /// How the undoing went.
         undo: UndoError,
     },

@@ -10,10 +10,10 @@ mod interrupt;
 mod state;
 
 pub use apply::{Applied, Planned, apply, plan};
-pub use destroy::{Destroyed, destroy, destroy_with};
+pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
 pub use interrupt::Interrupts;
-pub use state::{Journal, LabState, Lock, STATE_DIR, saved_labs, saved_topology};
+pub use state::{saved_labs, saved_topology};
 
 /// What the engine tells while it works; for progress and messages.
 #[derive(Debug)]

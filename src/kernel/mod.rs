@@ -120,9 +120,11 @@ impl Kernel {
         sysctl::host_claims(lab)
     }
 
-    /// Removes empty firewall tables that a run which was killed has made in the host.
+    /// Removes from the host what is of no more use: empty firewall tables of ours that a run which was killed has left, and
+    /// the folder of host settings where there are none.
     pub fn tidy(&mut self) -> Result<(), KernelError> {
-        firewall::tidy(self.spaces.get(&NsName::host())?.fd())
+        firewall::tidy(self.spaces.get(&NsName::host())?.fd())?;
+        sysctl::forget_if_none()
     }
 
     fn run_one(&mut self, step: &Step) -> Result<(), KernelError> {

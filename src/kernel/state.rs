@@ -16,31 +16,34 @@ use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
 use super::KernelError;
 
 /// A folder at or below `/run/nslab`.
-pub(super) struct StateDir {
+#[derive(Debug)]
+pub(crate) struct StateDir {
     fd: OwnedFd,
     path: String,
 }
 
 /// Held while a shared folder is read and changed; given back when dropped.
-pub(super) struct Lock {
+#[derive(Debug)]
+pub(crate) struct Lock {
     _file: Flock<OwnedFd>,
 }
 
 const NAME: &str = "nslab";
+const LOCK: &str = "lock";
 const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 const PRIVATE_FOLDER: Mode = Mode::S_IRWXU;
 const PRIVATE_FILE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
 impl StateDir {
     /// `/run/nslab`, made if it is not there.
-    pub(super) fn open() -> Result<Self, KernelError> {
+    pub(crate) fn open() -> Result<Self, KernelError> {
         let state = Self::run()?.make(NAME)?;
         state.keep_private()?;
         Ok(state)
     }
 
     /// `/run/nslab`; none where it is not there.
-    pub(super) fn find() -> Result<Option<Self>, KernelError> {
+    pub(crate) fn find() -> Result<Option<Self>, KernelError> {
         let state = Self::run()?.get(NAME)?;
         state.as_ref().map_or(Ok(()), Self::keep_private)?;
         Ok(state)
@@ -66,7 +69,7 @@ impl StateDir {
     }
 
     /// A folder in this one, made if it is not there.
-    pub(super) fn make(&self, name: &str) -> Result<Self, KernelError> {
+    pub(crate) fn make(&self, name: &str) -> Result<Self, KernelError> {
         match mkdirat(&self.fd, name, PRIVATE_FOLDER) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(refused("make", &self.below(name)).with_errno(errno)),
@@ -75,7 +78,7 @@ impl StateDir {
     }
 
     /// A folder in this one; none where it is not there.
-    pub(super) fn get(&self, name: &str) -> Result<Option<Self>, KernelError> {
+    pub(crate) fn get(&self, name: &str) -> Result<Option<Self>, KernelError> {
         match openat(&self.fd, name, FOLDER, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { fd, path: self.below(name) })),
             Err(Errno::ENOENT) => Ok(None),
@@ -84,7 +87,7 @@ impl StateDir {
     }
 
     /// Whether this folder holds something of that name.
-    pub(super) fn holds(&self, name: &str) -> Result<bool, KernelError> {
+    pub(crate) fn holds(&self, name: &str) -> Result<bool, KernelError> {
         match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(true),
             Err(Errno::ENOENT) => Ok(false),
@@ -93,7 +96,7 @@ impl StateDir {
     }
 
     /// The names of what is in this folder.
-    pub(super) fn names(&self) -> Result<Vec<String>, KernelError> {
+    pub(crate) fn names(&self) -> Result<Vec<String>, KernelError> {
         let listing = |errno| refused("list", &self.path).with_errno(errno);
         let mut dir = Dir::openat(&self.fd, ".", FOLDER, Mode::empty()).map_err(listing)?;
         let mut names = Vec::new();
@@ -108,7 +111,7 @@ impl StateDir {
     }
 
     /// What a file in this folder says; none where it is not there.
-    pub(super) fn read(&self, name: &str) -> Result<Option<String>, KernelError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<String>, KernelError> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => fd,
@@ -123,7 +126,7 @@ impl StateDir {
     }
 
     /// Writes a file whole: whoever reads it sees all of it or nothing, even after a crash.
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<(), KernelError> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), KernelError> {
         let refused = || refused("write", &self.below(name));
         let temporary = temporary(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -137,7 +140,7 @@ impl StateDir {
     }
 
     /// Makes an empty file, unless it is there.
-    pub(super) fn touch(&self, name: &str) -> Result<(), KernelError> {
+    pub(crate) fn touch(&self, name: &str) -> Result<(), KernelError> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         match openat(&self.fd, name, flags, PRIVATE_FILE) {
             Ok(_) => Ok(()),
@@ -146,13 +149,13 @@ impl StateDir {
     }
 
     /// Removes a file, and what a crash may have left of writing it; one that is not there is no error.
-    pub(super) fn remove_file(&self, name: &str) -> Result<(), KernelError> {
+    pub(crate) fn remove_file(&self, name: &str) -> Result<(), KernelError> {
         self.remove(&temporary(name), UnlinkatFlags::NoRemoveDir)?;
         self.remove(name, UnlinkatFlags::NoRemoveDir)
     }
 
     /// Removes an empty folder; one that is not there is no error.
-    pub(super) fn remove_folder(&self, name: &str) -> Result<(), KernelError> {
+    pub(crate) fn remove_folder(&self, name: &str) -> Result<(), KernelError> {
         self.remove(name, UnlinkatFlags::RemoveDir)
     }
 
@@ -164,12 +167,55 @@ impl StateDir {
     }
 
     /// Waits until nobody else holds this folder's lock, and takes it.
-    pub(super) fn lock(&self) -> Result<Lock, KernelError> {
+    pub(crate) fn lock(&self) -> Result<Lock, KernelError> {
+        loop {
+            if let Some(lock) = self.locked(FlockArg::LockExclusive)? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// Takes this folder's lock; none where somebody else holds it.
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>, KernelError> {
+        self.locked(FlockArg::LockExclusiveNonblock)
+    }
+
+    fn locked(&self, how: FlockArg) -> Result<Option<Lock>, KernelError> {
         let refused = |errno| refused("lock", &self.path).with_errno(errno);
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, "lock", flags, PRIVATE_FILE).map_err(refused)?;
-        let file = Flock::lock(fd, FlockArg::LockExclusive).map_err(|(_, errno)| refused(errno))?;
-        Ok(Lock { _file: file })
+        let fd = openat(&self.fd, LOCK, flags, PRIVATE_FILE).map_err(refused)?;
+        match Flock::lock(fd, how) {
+            // A lock on a file that was removed meanwhile locks nothing.
+            Ok(file) => Ok((fstat(&*file).map_err(refused)?.st_nlink > 0).then_some(Lock { _file: file })),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => Err(refused(errno)),
+        }
+    }
+
+    /// Removes a folder in this one with the files in it, of which its lock, which the caller holds, goes last.
+    pub(crate) fn remove_with_files(&self, name: &str) -> Result<(), KernelError> {
+        let Some(folder) = self.get(name)? else { return Ok(()) };
+        for file in folder.names()?.iter().filter(|file| *file != LOCK) {
+            folder.remove(file, UnlinkatFlags::NoRemoveDir)?;
+        }
+        folder.remove_file(LOCK)?;
+        self.remove_folder(name)
+    }
+
+    /// Removes a folder in this one if nothing but its lock, which the caller holds, is in it.
+    pub(crate) fn remove_if_idle(&self, name: &str) -> Result<(), KernelError> {
+        match self.get(name)? {
+            Some(folder) if folder.names()?.iter().all(|file| file == LOCK) => self.remove_with_files(name),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes `/run/nslab` if nothing is in it.
+    pub(crate) fn remove_root_if_empty() -> Result<(), KernelError> {
+        match Self::run()?.remove_folder(NAME) {
+            Err(error) if error.errno() == Some(Errno::ENOTEMPTY) => Ok(()),
+            other => other,
+        }
     }
 
     fn below(&self, name: &str) -> String {

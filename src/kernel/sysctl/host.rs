@@ -75,6 +75,13 @@ pub fn host_claims(lab: &LabName) -> Result<Vec<SysctlKey>, KernelError> {
     Ok(keys)
 }
 
+/// Removes the folder of host settings if there are none.
+pub fn forget_if_none() -> Result<(), KernelError> {
+    let (Some(state), Some(settings)) = (StateDir::find()?, settings_if_any()?) else { return Ok(()) };
+    let _lock = settings.lock()?;
+    state.remove_if_idle(FOLDER)
+}
+
 fn settings() -> Result<StateDir, KernelError> {
     StateDir::open()?.make(FOLDER)
 }
