@@ -117,6 +117,8 @@ impl<'a> Found<'a> {
         }
         let mut list = std::mem::take(&mut self.list);
         list.sort_by_key(|fault| fault.span.start);
+        // What is used twice, through an alias or by both ends of a link, is wrong once.
+        list.dedup_by(|later, first| later.span == first.span && later.message == first.message);
         for fault in &mut list {
             fault.line = self.line(fault.span);
             let line_start = self.lines.get(fault.line - 1).copied().unwrap_or_default();

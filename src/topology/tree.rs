@@ -67,12 +67,7 @@ fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, Error> 
 
 /// The fault that the YAML reader reports, in our words where its own are about its programming interface.
 fn fault(text: &str, error: &Error) -> Fault {
-    let span = error.location().map_or(Span::default(), |location| {
-        let span = place(location);
-        // A syntax error has a place but no length.
-        let rest = text.get(span.start..).unwrap_or_default();
-        Span { end: span.end.max(span.start + rest.chars().next().map_or(0, char::len_utf8)), ..span }
-    });
+    let span = error.location().map_or(Span::default(), |location| wrong_place(text, location));
     match error.without_snippet() {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("this key");
@@ -138,6 +133,17 @@ impl Node {
         span.end = span.end.max(last.map_or(0, |last| last.span.end));
         Self { value, span }
     }
+}
+
+/// The place of an error, which has a line and a column, but neither bytes nor a length.
+fn wrong_place(text: &str, location: Location) -> Span {
+    let line = usize::try_from(location.line()).unwrap_or_default().saturating_sub(1);
+    let column = usize::try_from(location.column()).unwrap_or_default().saturating_sub(1);
+    let line_start = text.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
+    let rest = text.get(line_start..).unwrap_or_default();
+    let start = line_start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
+    let word = text.get(start..).unwrap_or_default().split([' ', '\n', ':', ',']).next().map_or(0, str::len);
+    Span { start, end: start + word }
 }
 
 /// A place as the YAML reader gives it.

@@ -57,7 +57,7 @@ fn possible(interface: &Interface, address: &At<IpNet>, found: &mut Found<'_>) {
     let help = net
         .trunc()
         .hosts()
-        .next()
+        .find(|host| *host != net.network())
         .filter(|_| !alone)
         .map(|first| format!("the first address that an interface can have there is {first}/{}", net.prefix_len()));
     let help = help.filter(|_| !(ip.is_unspecified() || ip.is_multicast() || ip.is_loopback()));

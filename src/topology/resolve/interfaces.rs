@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::cables::{Cable, Cables};
-use super::net::{Holder, Interface, Names, Net, Space};
+use super::net::{Interface, Names, Net, Space};
 use crate::lab::{BridgeOptions, End, IfName, Link, LinkKind, NsName};
 use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::{self, Address, At, File, Namespace};
@@ -35,15 +35,8 @@ pub fn resolve<'f>(file: &'f File, cables: &Cables<'f>, found: &mut Found<'_>) -
         spaces.push(maker.space());
     }
     let names = Names::new(namespaces.iter().map(|(name, _)| &name.value), &file.namespaces.lost);
-    let mut net = Net { spaces, names, holders: HashMap::new() };
-    super::segments::number(&mut net, cables, found);
-    for (at, space) in net.spaces.iter().enumerate() {
-        for (interface, address) in space.addresses() {
-            let holder = Holder { space: at, segment: interface.segment };
-            net.holders.entry(address.value.addr()).or_default().push(holder);
-        }
-    }
-    net
+    super::segments::number(&mut spaces, cables, found);
+    Net::new(spaces, names)
 }
 
 /// Makes the interfaces of one namespace.
@@ -75,7 +68,8 @@ impl<'f> Maker<'_, 'f, '_> {
         }
         interfaces.sort_by_key(|interface| interface.span.start);
         for (name, socket) in std::mem::take(&mut self.sockets) {
-            let link = veth(&socket, masters.get(&name));
+            let mut link = veth(&socket, masters.get(&name));
+            link.mtu = self.mtu(socket.mtu, &[]);
             interfaces.push(Interface { name, span: socket.span, link, addresses: Vec::new(), segment: 0 });
         }
         Space::new(self.ns.clone(), self.written, interfaces)
@@ -93,7 +87,9 @@ impl<'f> Maker<'_, 'f, '_> {
                 self.found.add(Fault::new(port.span, message).help(help));
             }
             for port in &written.ports {
-                if !self.sockets.contains_key(&port.value) {
+                if port.value.is_lo() {
+                    self.found.add(Fault::new(port.span, "`lo` is the loopback; it cannot be plugged into a bridge"));
+                } else if !self.sockets.contains_key(&port.value) {
                     self.no_end(port, "a port of a bridge");
                 } else if let Some((_, first)) = masters.get(&port.value) {
                     let fault = Fault::new(port.span, format!("`{}` is already plugged into a bridge", port.value));
@@ -224,8 +220,7 @@ fn blank(kind: LinkKind) -> Link {
 }
 
 fn veth(socket: &Socket<'_>, master: Option<&IfName>) -> Link {
-    let link = blank(LinkKind::Veth { peer: Some(socket.peer.clone()) });
-    Link { mtu: socket.mtu.map(|mtu| mtu.value), master: master.cloned(), ..link }
+    Link { master: master.cloned(), ..blank(LinkKind::Veth { peer: Some(socket.peer.clone()) }) }
 }
 
 fn nets(addresses: &[At<Address>]) -> Vec<At<ipnet::IpNet>> {

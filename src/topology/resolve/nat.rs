@@ -170,7 +170,8 @@ pub(super) fn range(ports: Ports) -> String {
 fn same_family(a: IpAddr, b: IpAddr, span: Span, found: &mut Found<'_>) -> bool {
     let same = Family::of(a) == Family::of(b);
     if !same {
-        found.add(Fault::new(span, format!("{a} and {b} are of different families")));
+        let name = |address: IpAddr| if address.is_ipv6() { "IPv6" } else { "IPv4" };
+        found.add(Fault::new(span, format!("this is {}, and {a} is {}", name(b), name(a))));
     }
     same
 }
@@ -248,7 +249,7 @@ pub fn check(net: &Net<'_>, found: &mut Found<'_>) {
 /// An address in a subnet of the lab that no namespace has is a mistake; elsewhere there may be anybody.
 fn leads_to_somebody(net: &Net<'_>, space: &Space<'_>, to: &At<PublishTo>, found: &mut Found<'_>) {
     let address = to.value.address;
-    if space.connected(address).is_none() || net.holders.contains_key(&address) {
+    if space.connected(address).is_none() || net.has_address(address) {
         return;
     }
     let help = net.address_like(address, found);

@@ -14,21 +14,24 @@ use crate::topology::written::{At, Namespace};
 pub struct Net<'f> {
     pub spaces: Vec<Space<'f>>,
     pub names: Names<'f>,
-    /// Who has an address: which namespaces, in which segments.
-    pub holders: HashMap<IpAddr, Vec<Holder>>,
+    /// Who has an address: one namespace, or several in parts of the network that are not connected.
+    holders: HashMap<IpAddr, Holders>,
+    /// Who has an address in a segment.
+    in_segment: HashMap<(IpAddr, usize), usize>,
+    /// All subnets.
+    subnets: HashMap<IpNet, ()>,
 }
 
-/// A namespace that has an address.
-#[derive(Clone, Copy)]
-pub struct Holder {
-    pub space: usize,
-    pub segment: usize,
+/// Who has an address.
+enum Holders {
+    One(usize),
+    Several,
 }
 
 /// Which namespace is where in the list.
 pub struct Names<'f> {
     index: HashMap<&'f str, usize>,
-    lost: &'f [String],
+    lost: HashSet<&'f str>,
 }
 
 /// One namespace.
@@ -42,6 +45,8 @@ pub struct Space<'f> {
     /// Which of them is in a subnet.
     subnets: HashMap<IpNet, usize>,
     own: HashSet<IpAddr>,
+    first_ipv4: Option<IpAddr>,
+    first_ipv6: Option<IpAddr>,
 }
 
 /// One interface.
@@ -56,7 +61,43 @@ pub struct Interface {
     pub segment: usize,
 }
 
-impl Net<'_> {
+impl<'f> Net<'f> {
+    pub fn new(spaces: Vec<Space<'f>>, names: Names<'f>) -> Self {
+        let mut net =
+            Self { spaces, names, holders: HashMap::new(), in_segment: HashMap::new(), subnets: HashMap::new() };
+        for (at, space) in net.spaces.iter().enumerate() {
+            for (interface, own) in space.addresses() {
+                let address = own.value.addr();
+                let other = |holders: &mut Holders| *holders = Holders::Several;
+                net.holders.entry(address).and_modify(other).or_insert(Holders::One(at));
+                net.in_segment.insert((address, interface.segment), at);
+                net.subnets.insert(own.value.trunc(), ());
+            }
+        }
+        net
+    }
+
+    /// The namespace that has an address; where several have it, the one that `from` reaches directly.
+    pub fn holder(&self, address: IpAddr, from: &Space<'_>) -> Option<usize> {
+        match self.holders.get(&address)? {
+            Holders::One(space) => Some(*space),
+            Holders::Several => {
+                let (interface, _) = from.connected(address)?;
+                self.in_segment.get(&(address, interface.segment)).copied()
+            }
+        }
+    }
+
+    /// Whether any namespace has an address.
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        self.holders.contains_key(&address)
+    }
+
+    /// Whether an address is in a subnet of the lab.
+    pub fn has_subnet_of(&self, address: IpAddr) -> bool {
+        longest(&self.subnets, address).is_some()
+    }
+
     /// "did you mean", for an address that nobody has.
     pub fn address_like(&self, address: IpAddr, found: &Found<'_>) -> Option<String> {
         found.did_you_mean(&address.to_string(), self.holders.keys().map(IpAddr::to_string))
@@ -65,7 +106,8 @@ impl Net<'_> {
 
 impl<'f> Names<'f> {
     pub fn new(names: impl Iterator<Item = &'f NsName>, lost: &'f [String]) -> Self {
-        Self { index: names.enumerate().map(|(at, name)| (name.as_str(), at)).collect(), lost }
+        let index = names.enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+        Self { index, lost: lost.iter().map(String::as_str).collect() }
     }
 
     /// The namespace of a name; a name that is none is a fault.
@@ -87,7 +129,7 @@ impl<'f> Names<'f> {
 
     /// Whether it is the name of a namespace that could not be read.
     pub fn is_lost(&self, name: &str) -> bool {
-        self.lost.iter().any(|lost| lost == name)
+        self.lost.contains(name)
     }
 
     /// All names, for suggestions.
@@ -107,7 +149,20 @@ impl<'f> Space<'f> {
                 own.insert(address.value.addr());
             }
         }
-        Self { name, written, interfaces, by_name, subnets, own }
+        let first = |family| {
+            let addresses = interfaces.iter().flat_map(|interface| &interface.addresses).map(|own| own.value.addr());
+            addresses.into_iter().find(|own| Family::of(*own) == family && is_global(*own))
+        };
+        let (first_ipv4, first_ipv6) = (first(Family::Ipv4), first(Family::Ipv6));
+        Self { name, written, interfaces, by_name, subnets, own, first_ipv4, first_ipv6 }
+    }
+
+    /// Its first address of a family that others can reach.
+    pub fn first_address(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::Ipv4 => self.first_ipv4,
+            Family::Ipv6 => self.first_ipv6,
+        }
     }
 
     /// An interface by its name.
@@ -143,6 +198,20 @@ impl<'f> Space<'f> {
     /// Whether any interface but loopback has an address of a family.
     pub fn has(&self, family: Family) -> bool {
         self.addresses().any(|(interface, own)| !interface.name.is_lo() && Family::of(own.value.addr()) == family)
+    }
+
+    /// Its first address in a subnet that it shares with another namespace, both being on one segment there.
+    pub fn shared_with(&self, other: &Self, usable: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+        let (few, many) = if self.subnets.len() < other.subnets.len() { (self, other) } else { (other, self) };
+        let segment = |space: &Self, net| Some(space.interfaces.get(*space.subnets.get(net)?)?.segment);
+        let shared = few.subnets.keys().filter(|net| segment(few, net) == segment(many, net));
+        let own = shared.filter_map(|net| {
+            let at = self.subnets.get(net)?;
+            let mut addresses = self.interfaces.get(*at)?.addresses.iter();
+            let own = addresses.find(|own| own.value.trunc() == *net && usable(own.value.addr()))?;
+            Some((at, own.span.start, own.value.addr()))
+        });
+        own.min().map(|(_, _, address)| address)
     }
 
     /// Its own address in the subnet that holds another one: the source of packets to there.

@@ -10,8 +10,9 @@ use crate::topology::written::{At, File, Party};
 /// What a check can be about.
 pub struct Parties<'f> {
     groups: HashMap<&'f str, Vec<usize>>,
+    labels: HashMap<(&'f str, &'f str), Vec<usize>>,
     /// Names of groups that could not be read.
-    lost: &'f [String],
+    lost: HashSet<&'f str>,
 }
 
 /// One end of a probe.
@@ -29,7 +30,7 @@ pub struct Member {
 }
 
 impl<'f> Parties<'f> {
-    pub fn new(file: &'f File, net: &Net<'_>, found: &mut Found<'_>) -> Self {
+    pub fn new(file: &'f File, net: &Net<'f>, found: &mut Found<'_>) -> Self {
         let mut groups = HashMap::new();
         for (name, members) in &file.groups.entries {
             let text = name.value.0.as_str();
@@ -42,7 +43,13 @@ impl<'f> Parties<'f> {
             let find = |member: &At<crate::lab::NsName>| net.names.find(&member.value, member.span, found);
             groups.insert(text, members.iter().filter_map(find).collect());
         }
-        Self { groups, lost: &file.groups.lost }
+        let mut labels: HashMap<_, Vec<usize>> = HashMap::new();
+        for (at, space) in net.spaces.iter().enumerate() {
+            for (key, value) in &space.written.labels.entries {
+                labels.entry((key.value.0.as_str(), value.value.0.as_str())).or_default().push(at);
+            }
+        }
+        Self { groups, labels, lost: file.groups.lost.iter().map(String::as_str).collect() }
     }
 
     /// What a side of a check stands for, each once, in the order of the file.
@@ -67,16 +74,11 @@ impl<'f> Parties<'f> {
                 own.map(|(at, _)| Side::Space(at)).collect()
             }
             Party::Label(key, value) => {
-                let labelled = |labels: &[(At<_>, At<_>)]| has_label(labels, key, value);
-                let spaces = net.spaces.iter().enumerate();
-                let sides: Vec<Side> = spaces
-                    .filter(|(_, space)| labelled(&space.written.labels.entries))
-                    .map(|(at, _)| Side::Space(at))
-                    .collect();
-                if sides.is_empty() {
+                let labelled = self.labels.get(&(key.as_str(), value.as_str())).map_or(&[][..], Vec::as_slice);
+                if labelled.is_empty() && net.spaces.iter().all(|space| space.written.whole) {
                     found.add(Fault::new(party.span, format!("no namespace has the label {key}={value}")));
                 }
-                sides
+                labelled.iter().map(|space| Side::Space(*space)).collect()
             }
             Party::Name(name) => self.named(net, name, party.span, found),
         }
@@ -89,19 +91,11 @@ impl<'f> Parties<'f> {
         if let Some(group) = self.groups.get(name) {
             return group.iter().map(|space| Side::Space(*space)).collect();
         }
-        if !net.names.is_lost(name) && !self.lost.iter().any(|lost| lost == name) {
+        if !net.names.is_lost(name) && !self.lost.contains(name) {
             let names = net.names.iter().chain(self.groups.keys().copied());
             let help = found.did_you_mean(name, names);
             found.add(Fault::new(span, format!("there is no namespace or group `{name}`")).help(help));
         }
         Vec::new()
     }
-}
-
-fn has_label(
-    labels: &[(At<crate::topology::written::Text>, At<crate::topology::written::Text>)],
-    key: &str,
-    value: &str,
-) -> bool {
-    labels.iter().any(|(own, its)| own.value.0 == key && its.value.0 == value)
 }

@@ -3,14 +3,12 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
 use super::nat::{Forwarding, forwardings};
-use super::net::{Holder, Interface, Net, Space, is_global};
+use super::net::{Net, Space, is_global};
 use super::parties::{Member, Side};
 use crate::lab::{Expect, Family, NsName, Probe, Target, Via};
 use crate::topology::fault::{Fault, Found};
-use crate::topology::written::{At, Transport};
+use crate::topology::written::Transport;
 
 /// What a check asks of every pair.
 pub struct Question {
@@ -87,7 +85,7 @@ impl<'n> Maker<'n> {
         Some(self.net.spaces.get(space)?.name.clone())
     }
 
-    /// The address at which a namespace is probed: one on a segment that both are on, else its first.
+    /// The address at which a namespace is probed: one in a subnet that both are in, else its first.
     fn address(
         &self,
         question: &Question,
@@ -95,18 +93,10 @@ impl<'n> Maker<'n> {
         target: &Space<'_>,
         to: &Member,
     ) -> Result<IpAddr, Option<Fault>> {
-        let family = question.family.unwrap_or(if target.has(Family::Ipv4) { Family::Ipv4 } else { Family::Ipv6 });
-        let usable = |(_, own): &(&Interface, &At<IpNet>)| {
-            let address = own.value.addr();
-            Family::of(address) == family && is_global(address)
-        };
-        let mut addresses = target.addresses().filter(usable).peekable();
-        let first = addresses.peek().map(|(_, own)| own.value.addr());
-        let shared = addresses.find(|(interface, own)| {
-            let near = from.connected(own.value.addr());
-            near.is_some_and(|(near, _)| near.segment == interface.segment)
-        });
-        shared.map(|(_, own)| own.value.addr()).or(first).ok_or_else(|| {
+        let otherwise = if target.first_address(Family::Ipv4).is_some() { Family::Ipv4 } else { Family::Ipv6 };
+        let family = question.family.unwrap_or(otherwise);
+        let usable = |address: IpAddr| Family::of(address) == family && is_global(address);
+        target.shared_with(from, usable).or_else(|| target.first_address(family)).ok_or_else(|| {
             let kind = match question.family {
                 Some(Family::Ipv4) => "IPv4 address",
                 Some(Family::Ipv6) => "IPv6 address",
@@ -132,20 +122,11 @@ impl<'n> Maker<'n> {
             let message = "a loopback or link-local address means something else in every namespace";
             return Err(Some(Fault::new(to.span, message).help("write an address that others can reach".to_owned())));
         }
-        let holders = self.net.holders.get(&address).map_or(&[][..], Vec::as_slice);
-        let ours = |holder: &&Holder| from.interfaces.iter().any(|own| own.segment == holder.segment);
-        match holders {
-            [] => {
-                let expected = question.expect != Expect::Unreachable;
-                let within_the_lab = self.net.spaces.iter().any(|space| space.connected(address).is_some());
-                if expected && within_the_lab && self.whole {
-                    return Err(Some(Fault::new(to.span, format!("no namespace has the address {address}"))));
-                }
-                Ok(None)
-            }
-            [one] => Ok(Some(one.space)),
-            several => Ok(several.iter().find(ours).map(|holder| holder.space)),
+        let expected = question.expect != Expect::Unreachable && self.whole;
+        if expected && !self.net.has_address(address) && self.net.has_subnet_of(address) {
+            return Err(Some(Fault::new(to.span, format!("no namespace has the address {address}"))));
         }
+        Ok(self.net.holder(address, from))
     }
 
     /// Who has to listen, and where: behind the published port, if it is one. Where a probe should not come
@@ -163,18 +144,13 @@ impl<'n> Maker<'n> {
         let from_here = there == Some(here);
         let led = forwardings.iter().find_map(|entry| entry.leads(transport, address, port, from_here));
         let (space, port) = match led {
-            Some((address, port)) => (there.and_then(|there| self.behind(there, address)), port),
+            Some((address, port)) => {
+                let publisher = there.and_then(|there| self.net.spaces.get(there));
+                (publisher.and_then(|publisher| self.net.holder(address, publisher)), port)
+            }
             None => (there, port),
         };
         let space = question.answered_by.or(space);
         space.and_then(|space| self.name(space)).map(|name| (name, port)).into_iter().collect()
-    }
-
-    /// The namespace that a published port leads to.
-    fn behind(&self, publisher: usize, address: IpAddr) -> Option<usize> {
-        let publisher = self.net.spaces.get(publisher)?;
-        let holders = self.net.holders.get(&address)?;
-        let near = holders.iter().find(|holder| publisher.interfaces.iter().any(|own| own.segment == holder.segment));
-        near.or(holders.first()).map(|holder| holder.space)
     }
 }

@@ -138,7 +138,8 @@ fn device(
     };
     let onlink = written.onlink.as_ref().is_some_and(|onlink| onlink.value);
     let Some(via) = &written.via else {
-        if named.is_none() {
+        // A type that could not be read may have been the answer.
+        if named.is_none() && space.written.whole {
             let help = "a gateway with `via`, an interface with `dev`, or a type such as `blackhole`".to_owned();
             found.add(Fault::new(written.to.span, "this route says nothing of the way").help(help));
         }

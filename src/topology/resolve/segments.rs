@@ -1,50 +1,47 @@
 //! Segments: what one broadcast reaches through cables and bridges. And the loops in which it would never end.
 
 use super::cables::{CableEnd, Cables};
-use super::net::{Interface, Net};
+use super::net::{Interface, Space};
 use crate::lab::LinkKind;
 use crate::topology::fault::{Fault, Found};
 
 /// Gives every interface the number of its segment.
-pub fn number(net: &mut Net<'_>, cables: &Cables<'_>, found: &mut Found<'_>) {
-    let mut first = Vec::with_capacity(net.spaces.len());
+pub fn number(spaces: &mut [Space<'_>], cables: &Cables<'_>, found: &mut Found<'_>) {
+    let mut first = Vec::with_capacity(spaces.len());
     let mut count = 0;
-    for space in &net.spaces {
+    for space in spaces.iter() {
         first.push(count);
         count += space.interfaces.len();
     }
-    let id = |net: &Net<'_>, end: &CableEnd| {
-        let space = net.spaces.get(end.space)?;
-        Some(first.get(end.space)? + space.by_name.get(&end.name)?)
-    };
+    let id = |end: &CableEnd| Some(first.get(end.space)? + spaces.get(end.space)?.by_name.get(&end.name)?);
     let mut segments = Sets::new(count);
     for cable in &cables.list {
         let [a, b] = &cable.ends;
-        if let (Some(a), Some(b)) = (id(net, a), id(net, b)) {
+        if let (Some(a), Some(b)) = (id(a), id(b)) {
             segments.join(a, b);
         }
     }
-    for (space, first) in net.spaces.iter().zip(&first) {
+    for (space, first) in spaces.iter().zip(&first) {
         for (at, interface) in space.interfaces.iter().enumerate() {
             if let Some(bridge) = interface.link.master.as_ref().and_then(|bridge| space.by_name.get(bridge)) {
                 segments.join(first + at, first + bridge);
             }
         }
     }
-    for (space, first) in net.spaces.iter_mut().zip(&first) {
+    for (space, first) in spaces.iter_mut().zip(&first) {
         for (at, interface) in space.interfaces.iter_mut().enumerate() {
             interface.segment = segments.find(first + at);
         }
     }
-    loops(net, cables, &first, count, found);
+    loops(spaces, cables, &first, count, found);
 }
 
 /// A loop of bridges sends every broadcast round for ever. One bridge with STP in it is enough to open it: the others
 /// pass its messages on, so it sees them come back.
-fn loops(net: &Net<'_>, cables: &Cables<'_>, first: &[usize], count: usize, found: &mut Found<'_>) {
+fn loops(spaces: &[Space<'_>], cables: &Cables<'_>, first: &[usize], count: usize, found: &mut Found<'_>) {
     let mut connected = Sets::new(count);
     for cable in &cables.list {
-        let [a, b] = cable.ends.each_ref().map(|end| plain_bridge(net, first, end));
+        let [a, b] = cable.ends.each_ref().map(|end| plain_bridge(spaces, first, end));
         let (Some(a), Some(b)) = (a, b) else { continue };
         if !connected.join(a, b) {
             let message = "this link closes a loop of bridges, in which broadcasts would circle for ever";
@@ -57,8 +54,8 @@ fn loops(net: &Net<'_>, cables: &Cables<'_>, first: &[usize], count: usize, foun
 }
 
 /// The number of the bridge without STP that the end of a link is plugged into.
-fn plain_bridge(net: &Net<'_>, first: &[usize], end: &CableEnd) -> Option<usize> {
-    let space = net.spaces.get(end.space)?;
+fn plain_bridge(spaces: &[Space<'_>], first: &[usize], end: &CableEnd) -> Option<usize> {
+    let space = spaces.get(end.space)?;
     let master = space.interface(&end.name)?.link.master.as_ref()?;
     let at = *space.by_name.get(master)?;
     let Interface { link, .. } = space.interfaces.get(at)?;

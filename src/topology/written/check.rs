@@ -123,7 +123,7 @@ impl Scalar for Party {
 }
 
 impl Scalar for Protocol {
-    const WHAT: &'static str = "what is sent: icmp, tcp or udp";
+    const WHAT: &'static str = "a way to probe: icmp, tcp or udp";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         word(text, &PROTOCOLS)

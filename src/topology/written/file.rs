@@ -112,6 +112,11 @@ impl Read for Link {
                 fields.end();
                 Some(Self::Described(DescribedLink { ends: ends?, mtu }))
             }
+            Value::Scalar(_) => {
+                let fault = Fault::new(node.span, "a link is a list of its two ends");
+                found.add(fault.help("write [NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]".to_owned()));
+                None
+            }
             _ => Read::read(node, found).map(Self::Ends),
         }
     }

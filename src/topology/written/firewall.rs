@@ -237,6 +237,7 @@ impl Scalar for State {
 
 impl Read for Nat {
     fn read(node: &Node, found: &mut Found<'_>) -> Option<Self> {
+        let before = found.count();
         let mut fields = Fields::begin(node, "an entry of `nat`", found)?;
         let mut kinds: Vec<Self> = Vec::new();
         kinds.extend(fields.optional("masquerade").map(Self::Masquerade));
@@ -244,9 +245,8 @@ impl Read for Nat {
         kinds.extend(fields.optional("dnat").map(Self::Dnat));
         kinds.extend(fields.optional("publish").map(Self::Publish));
         let head = fields.head();
-        let written = fields.len();
         fields.end();
-        if written != 1 {
+        if kinds.len() != 1 && found.count() == before {
             let help = "begin each with a dash and one of masquerade, snat, dnat, publish".to_owned();
             found.add(Fault::new(head, "an entry of `nat` is exactly one kind of translation").help(help));
         }

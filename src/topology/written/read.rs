@@ -56,7 +56,10 @@ impl<T: Read> Read for Vec<T> {
             Value::List(items) => Some(items.iter().filter_map(|item| T::read(item, found)).collect()),
             Value::Scalar(text) => {
                 let fault = Fault::new(node.span, "a single value stands where a list is expected");
-                refuse(found, fault.help(format!("write [{text}]")))
+                refuse(
+                    found,
+                    fault.help(format!("write [{text}], or put each entry on a line of its own after a dash")),
+                )
             }
             Value::Map(_) => {
                 let fault = Fault::new(head(node), "a map stands where a list is expected");
@@ -170,11 +173,6 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
             Some(value) => T::read(value, self.found),
             None => refuse(self.found, Fault::new(self.span, format!("{} needs `{key}`", self.what))),
         }
-    }
-
-    /// How many keys the author wrote.
-    pub fn len(&self) -> usize {
-        self.entries.len()
     }
 
     /// What to underline for a fault of the whole map.
