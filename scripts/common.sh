@@ -26,10 +26,10 @@ is_root() {
 # it reaches no network.
 # /run/netns is a mount of its own, as `ip netns` makes it, so that all namespaces can be dropped at once.
 sandbox() {
-  local user=()
-  is_root || user=(--user --map-root-user)
+  local mapped=()
+  is_root || mapped=(--user --map-root-user)
   # shellcheck disable=SC2016 # "$@" belongs to the inner shell
-  unshare "${user[@]}" --net --mount --propagation private sh -ec '
+  unshare "${mapped[@]}" --net --mount --propagation private sh -ec '
     mount -t tmpfs tmpfs /run
     mkdir /run/netns
     mount -t tmpfs tmpfs /run/netns
@@ -74,14 +74,19 @@ unchanged() {
   return "$status"
 }
 
-# install_packages PACKAGE…: by apt, as root or with a sudo that asks nothing. Fails where neither is to be had.
+# install_packages PACKAGE…: those that are not there yet, by apt, as root or with a sudo that asks nothing. Fails where
+# neither is to be had.
 install_packages() {
-  local as=()
+  local package as=() missing=()
   has apt-get || return 1
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing+=("$package")
+  done
+  [[ ${#missing[@]} -gt 0 ]] || return 0
   if ! is_root; then
     sudo -n true 2>/dev/null || return 1
     as=(sudo -n)
   fi
   "${as[@]}" apt-get update -q
-  "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+  "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
