@@ -4,5 +4,8 @@
 //! [`lab::Live`] (what is), [`plan`] turns the difference into ordered steps, [`engine`] runs them, [`check`] proves
 //! what the file promises, and [`show`] is everything that people look at. See `docs/architecture.md`.
 
+pub mod check;
+pub mod kernel;
 pub mod lab;
 pub mod plan;
+pub mod show;

@@ -1,1 +1,2 @@
+//! The `nslab` program.
 fn main() {}

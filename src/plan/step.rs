@@ -296,27 +296,52 @@ impl Step {
 
     /// Text, commands and inverse, from one place.
     pub fn describe(&self) -> Description {
+        super::describe::describe(self)
+    }
+
+    /// Whether this step is run together with the one before it, as one transaction: firewall rules of one namespace
+    /// and family.
+    pub fn joins(&self, before: &Step) -> bool {
+        match (self.firewall(), before.firewall()) {
+            (Some((ns, chain)), Some((before_ns, before_chain))) => {
+                ns == before_ns && chain.family == before_chain.family
+            }
+            _ => false,
+        }
+    }
+
+    /// The namespace and chain that a firewall step is about.
+    pub fn firewall(&self) -> Option<(&NsName, &ChainId)> {
         match self {
-            Step::AddNamespace { .. }
-            | Step::DeleteNamespace { .. }
-            | Step::AddBridge { .. }
-            | Step::AddVeth { .. }
-            | Step::DeleteLink { .. } => super::describe::objects(self),
-            Step::SetUp { .. }
-            | Step::SetMtu { .. }
-            | Step::SetMac { .. }
-            | Step::SetMaster { .. }
-            | Step::SetBridge { .. } => super::describe::link_settings(self),
-            Step::AddAddress { .. }
-            | Step::DeleteAddress { .. }
-            | Step::AddRoute { .. }
-            | Step::ReplaceRoute { .. }
-            | Step::DeleteRoute { .. }
-            | Step::AddRule { .. }
-            | Step::DeleteRule { .. }
-            | Step::SetNeighbour { .. }
-            | Step::DeleteNeighbour { .. } => super::describe::routing(self),
-            _ => super::describe::settings(self),
+            Step::AddChain { ns, chain }
+            | Step::DeleteChain { ns, chain }
+            | Step::AddFwRule { ns, chain, .. }
+            | Step::DeleteFwRule { ns, chain, .. } => Some((ns, chain)),
+            _ => None,
+        }
+    }
+}
+
+impl Step {
+    /// Whether this step is run together with the one before it, as one transaction: firewall rules of one namespace
+    /// and family.
+    pub fn joins(&self, before: &Step) -> bool {
+        match (self.firewall(), before.firewall()) {
+            (Some((ns, chain)), Some((before_ns, before_chain))) => {
+                ns == before_ns && chain.family == before_chain.family
+            }
+            _ => false,
+        }
+    }
+
+    /// The namespace and chain that a firewall step is about.
+    pub fn firewall(&self) -> Option<(&NsName, &ChainId)> {
+        match self {
+            Step::AddChain { ns, chain }
+            | Step::DeleteChain { ns, chain }
+            | Step::AddFwRule { ns, chain, .. }
+            | Step::DeleteFwRule { ns, chain, .. } => Some((ns, chain)),
+            _ => None,
         }
     }
 }

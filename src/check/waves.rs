@@ -1,0 +1,121 @@
+//! Which probes run when: as many at once as the kernel can bear, each as often as its check allows.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::attempt::attempt;
+use super::report::{CheckResult, PairResult};
+use super::stage::Stage;
+use super::{CheckError, verdict};
+use crate::lab::{Check, Lab, NsName};
+
+/// How many probes start at once. A probe needs up to two entries in the kernel's table of neighbours, which holds 1,024
+/// by default, for all namespaces of the machine together ([`crate::kernel::neighbours`]).
+const WAVE: usize = 256;
+
+/// How long a wave has for itself before the next one starts; what has no answer by then goes on beside it.
+const HEAD_START: Duration = Duration::from_millis(50);
+
+/// A probe's place in the file.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    check: usize,
+    probe: usize,
+}
+
+/// Runs every probe of every check; the results stand in the order of the file.
+///
+/// # Errors
+/// The kernel does not let the namespaces forget their neighbours.
+pub(super) async fn run(stage: &Rc<Stage>, lab: &Lab) -> Result<Vec<CheckResult>, CheckError> {
+    let checks: Rc<[Check]> = lab.checks.clone().into();
+    let queue = in_neighbourly_order(&checks);
+    let several = queue.len() > WAVE;
+    let mut running = JoinSet::new();
+    let mut done: Vec<(Place, PairResult)> = Vec::with_capacity(queue.len());
+    for wave in queue.chunks(WAVE) {
+        for &place in wave {
+            let (stage, checks) = (stage.clone(), checks.clone());
+            running.spawn_local(async move { prove(&stage, &checks, place).await });
+        }
+        let head_start = Instant::now() + HEAD_START;
+        while let Ok(Some(result)) = timeout_at(head_start, running.join_next()).await {
+            done.extend(result.map_err(std::io::Error::from)?);
+        }
+        stage.clear_spares();
+        if several {
+            stage.forget_neighbours(namespaces(&checks, wave).into_iter())?;
+        }
+    }
+    while let Some(result) = running.join_next().await {
+        done.extend(result.map_err(std::io::Error::from)?);
+    }
+    Ok(in_the_order_of_the_file(&checks, done))
+}
+
+/// Tries one probe until it comes out as promised, or as often as its check allows.
+async fn prove(stage: &Stage, checks: &[Check], place: Place) -> Option<(Place, PairResult)> {
+    let check = checks.get(place.check)?;
+    let probe = check.probes.get(place.probe)?;
+    let mut tries = 1;
+    loop {
+        let started = Instant::now();
+        let seen = attempt(stage, check, probe).await;
+        let verdict = verdict::judge(check, probe, &seen);
+        if verdict.is_err() && tries <= check.retries {
+            tries += 1;
+            sleep_until(started + check.within).await;
+            continue;
+        }
+        let (seen_as, answered_by) = seen.sight.map(|sight| (sight.source, sight.ns)).unzip();
+        let result = PairResult {
+            from: probe.from.clone(),
+            to: probe.to.label.clone(),
+            address: probe.to.address,
+            via: verdict::via(check.via),
+            passed: verdict.is_ok(),
+            fault: verdict.err(),
+            saw: seen.outcome,
+            seen_as,
+            answered_by,
+            took: seen.took,
+            tries,
+        };
+        return Some((place, result));
+    }
+}
+
+/// All probes, those between the same two namespaces side by side: they share their entries in the table of neighbours.
+fn in_neighbourly_order(checks: &[Check]) -> Vec<Place> {
+    let mut queue = Vec::new();
+    for (check, with) in checks.iter().enumerate() {
+        for (probe, pair) in with.probes.iter().enumerate() {
+            let (from, to) = (pair.from.as_str(), pair.to.ns.as_ref().map_or(pair.to.label.as_str(), NsName::as_str));
+            queue.push((from.min(to), from.max(to), Place { check, probe }));
+        }
+    }
+    queue.sort_by_key(|&(one, other, _)| (one, other));
+    queue.into_iter().map(|(_, _, place)| place).collect()
+}
+
+/// The namespaces between which the probes of a wave go.
+fn namespaces<'a>(checks: &'a [Check], wave: &[Place]) -> BTreeSet<&'a NsName> {
+    let probes = wave.iter().filter_map(|place| checks.get(place.check)?.probes.get(place.probe));
+    probes.flat_map(|probe| std::iter::once(&probe.from).chain(&probe.to.ns)).collect()
+}
+
+fn in_the_order_of_the_file(checks: &[Check], mut done: Vec<(Place, PairResult)>) -> Vec<CheckResult> {
+    done.sort_by_key(|(place, _)| (place.check, place.probe));
+    let mut done = done.into_iter().peekable();
+    let result = |(number, check): (usize, &Check)| CheckResult {
+        name: check.name.clone(),
+        line: check.line,
+        expectation: verdict::promise(check),
+        pairs: std::iter::from_fn(|| done.next_if(|(place, _)| place.check == number)).map(|(_, pair)| pair).collect(),
+    };
+    checks.iter().enumerate().map(result).collect()
+}

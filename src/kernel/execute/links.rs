@@ -1,0 +1,170 @@
+//! Interfaces: made in place, changed, removed.
+
+use std::os::fd::AsRawFd;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+
+use crate::kernel::KernelError;
+use crate::kernel::netlink::Refusal;
+use crate::kernel::space::{Space, Spaces};
+use crate::lab::{BridgeOptions, End, IfName, LabName, Mac};
+use crate::plan::{Step, VethEnd};
+
+/// Makes a veth pair with one message that puts both ends in their places: moving an end afterwards costs thirty times
+/// as much.
+///
+/// The message is sent in the peer's namespace, where the peer then is by default; the main end is sent
+/// from there to its own. It is the one that can be up, and a bridge's port, from the start.
+pub(super) fn add_veth(
+    spaces: &mut Spaces,
+    main: &VethEnd,
+    peer: &VethEnd,
+    lab: &LabName,
+    step: &Step,
+) -> Result<(), KernelError> {
+    let about = |refusal: Refusal| refusal.about(step.text());
+    let mut message = new_link(&main.end, main.mac, main.mtu, lab);
+    let space = spaces.get(&main.end.ns)?;
+    if let Some(master) = &main.master {
+        // An interface's index counts in the namespace that the interface is put into.
+        message.attributes.push(LinkAttribute::Controller(space.index(master).map_err(about)?));
+    }
+    if main.up {
+        message.header.flags |= LinkFlags::Up;
+        message.header.change_mask |= LinkFlags::Up;
+    }
+    if main.end.ns != peer.end.ns {
+        message.attributes.push(LinkAttribute::NetNsFd(space.fd().as_raw_fd()));
+    }
+    let peer_message = new_link(&peer.end, peer.mac, peer.mtu, lab);
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer_message))),
+    ]));
+    create(spaces.get(&peer.end.ns)?, message).map_err(about)?;
+    for end in [&main.end, &peer.end] {
+        let space = spaces.get(&end.ns)?;
+        space.forget(&end.name);
+        set_mark(space, end, lab).map_err(about)?;
+    }
+    Ok(())
+}
+
+/// Makes a bridge; it is down.
+pub(super) fn add_bridge(
+    space: &mut Space,
+    end: &End,
+    options: BridgeOptions,
+    mac: Option<Mac>,
+    mtu: Option<u32>,
+    lab: &LabName,
+) -> Result<(), Refusal> {
+    let mut message = new_link(end, mac, mtu, lab);
+    message.attributes.push(bridge_info(options, BridgeOptions::default()));
+    create(space, message)?;
+    space.forget(&end.name);
+    set_mark(space, end, lab)
+}
+
+/// Removes an interface.
+pub(super) fn delete(space: &mut Space, name: &IfName) -> Result<(), Refusal> {
+    let message = existing(space, name)?;
+    space.forget(name);
+    space.socket.change(RouteNetlinkMessage::DelLink(message), 0)
+}
+
+/// Brings an interface up or down.
+pub(super) fn set_up(space: &mut Space, name: &IfName, up: bool) -> Result<(), Refusal> {
+    let mut message = existing(space, name)?;
+    message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
+    message.header.change_mask = LinkFlags::Up;
+    space.socket.change(RouteNetlinkMessage::SetLink(message), 0)
+}
+
+/// Changes an interface's MTU.
+pub(super) fn set_mtu(space: &mut Space, name: &IfName, mtu: u32) -> Result<(), Refusal> {
+    set(space, name, LinkAttribute::Mtu(mtu))
+}
+
+/// Changes an interface's hardware address.
+pub(super) fn set_mac(space: &mut Space, name: &IfName, mac: Mac) -> Result<(), Refusal> {
+    set(space, name, LinkAttribute::Address(mac.0.to_vec()))
+}
+
+/// Makes an interface a bridge's port, or nobody's.
+pub(super) fn set_master(space: &mut Space, name: &IfName, master: Option<&IfName>) -> Result<(), Refusal> {
+    let index = master.map_or(Ok(0), |master| space.index(master))?;
+    set(space, name, LinkAttribute::Controller(index))
+}
+
+/// Changes those options of a bridge that are not as they should be.
+pub(super) fn set_bridge(
+    space: &mut Space,
+    name: &IfName,
+    from: BridgeOptions,
+    to: BridgeOptions,
+) -> Result<(), Refusal> {
+    let mut message = existing(space, name)?;
+    message.attributes.push(bridge_info(to, from));
+    // RTM_SETLINK leaves the options of a kind alone.
+    space.socket.change(RouteNetlinkMessage::NewLink(message), 0)
+}
+
+/// An interface to be made. In `host` it is in the lab's group, which marks it from its first moment.
+fn new_link(end: &End, mac: Option<Mac>, mtu: Option<u32>, lab: &LabName) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(end.name.to_string()));
+    message.attributes.extend(mac.map(|mac| LinkAttribute::Address(mac.0.to_vec())));
+    message.attributes.extend(mtu.map(LinkAttribute::Mtu));
+    message.attributes.extend(end.ns.is_host().then(|| LinkAttribute::Group(lab.group())));
+    message
+}
+
+fn create(space: &mut Space, message: LinkMessage) -> Result<(), Refusal> {
+    space.socket.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Sets the alias of an interface in `host`, which cannot be given at creation. Where that fails, the interface
+/// goes again.
+fn set_mark(space: &mut Space, end: &End, lab: &LabName) -> Result<(), Refusal> {
+    if !end.ns.is_host() {
+        return Ok(());
+    }
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(end.name.to_string()));
+    message.attributes.push(LinkAttribute::IfAlias(lab.mark()));
+    space.socket.change(RouteNetlinkMessage::SetLink(message), 0).inspect_err(|_| {
+        // The error that is told is the first one.
+        let _ = delete(space, &end.name);
+    })
+}
+
+fn bridge_info(to: BridgeOptions, from: BridgeOptions) -> LinkAttribute {
+    let mut options = Vec::new();
+    if to.stp != from.stp {
+        options.push(InfoBridge::StpState(match to.stp {
+            true => BridgeStpState::KernelStp,
+            false => BridgeStpState::Disabled,
+        }));
+    }
+    if to.vlan_filtering != from.vlan_filtering {
+        options.push(InfoBridge::VlanFiltering(to.vlan_filtering));
+    }
+    LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge), LinkInfo::Data(InfoData::Bridge(options))])
+}
+
+fn existing(space: &mut Space, name: &IfName) -> Result<LinkMessage, Refusal> {
+    let mut message = LinkMessage::default();
+    message.header.index = space.index(name)?;
+    Ok(message)
+}
+
+fn set(space: &mut Space, name: &IfName, attribute: LinkAttribute) -> Result<(), Refusal> {
+    let mut message = existing(space, name)?;
+    message.attributes.push(attribute);
+    space.socket.change(RouteNetlinkMessage::SetLink(message), 0)
+}

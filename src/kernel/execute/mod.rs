@@ -1,0 +1,69 @@
+//! Steps, carried out: each becomes the one or two messages that do it. A step that fails has done nothing.
+
+mod addresses;
+mod links;
+mod neighbours;
+mod routes;
+mod rules;
+
+use super::netlink::Refusal;
+use super::space::{Space, Spaces};
+use super::{KernelError, netns, sysctl};
+use crate::lab::NsName;
+use crate::plan::Step;
+
+/// Runs one step; not one of the firewall, which go together.
+pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
+    match step {
+        Step::AddNamespace { ns, lab } => {
+            let (fd, socket) = netns::create::add(ns, lab)?;
+            spaces.add(ns.clone(), Space::new(fd, socket));
+            Ok(())
+        }
+        Step::DeleteNamespace { ns } => {
+            spaces.close(ns);
+            netns::delete(ns)
+        }
+        Step::SetSysctl { ns, key, to, lab, .. } if ns.is_host() => {
+            sysctl::set_host(spaces.get(ns)?.fd(), key, to, lab)
+        }
+        Step::SetSysctl { ns, key, to, .. } => sysctl::write(spaces.get(ns)?.fd(), ns, key, to),
+        Step::RestoreSysctl { key, lab } => sysctl::restore_host(spaces.get(&NsName::host())?.fd(), key, lab),
+        Step::AddVeth { main, peer, lab } => links::add_veth(spaces, main, peer, lab, step),
+        _ => {
+            let space = spaces.get(&step.namespace())?;
+            change(space, step).map_err(|refusal| refusal.about(step.text()))
+        }
+    }
+}
+
+/// Runs a step that concerns a single namespace.
+fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
+    match step {
+        Step::AddBridge { end, options, mac, mtu, lab } => links::add_bridge(space, end, *options, *mac, *mtu, lab),
+        Step::DeleteLink { end } => links::delete(space, &end.name),
+        Step::SetUp { end, up } => links::set_up(space, &end.name, *up),
+        Step::SetMtu { end, to, .. } => links::set_mtu(space, &end.name, *to),
+        Step::SetMac { end, to, .. } => links::set_mac(space, &end.name, *to),
+        Step::SetMaster { end, to, .. } => links::set_master(space, &end.name, to.as_ref()),
+        Step::SetBridge { end, from, to } => links::set_bridge(space, &end.name, *from, *to),
+        Step::AddAddress { end, address } => addresses::add(space, &end.name, *address),
+        Step::DeleteAddress { end, address } => addresses::delete(space, &end.name, *address),
+        Step::AddRoute { route, .. } => routes::add(space, route),
+        Step::ReplaceRoute { to, .. } => routes::replace(space, to),
+        Step::DeleteRoute { route, .. } => routes::delete(space, route),
+        Step::AddRule { rule, .. } => rules::add(space, rule),
+        Step::DeleteRule { rule, .. } => rules::delete(space, rule),
+        Step::SetNeighbour { to, .. } => neighbours::set(space, to),
+        Step::DeleteNeighbour { neighbour, .. } => neighbours::delete(space, neighbour),
+        Step::AddNamespace { .. }
+        | Step::DeleteNamespace { .. }
+        | Step::AddVeth { .. }
+        | Step::SetSysctl { .. }
+        | Step::RestoreSysctl { .. }
+        | Step::AddChain { .. }
+        | Step::DeleteChain { .. }
+        | Step::AddFwRule { .. }
+        | Step::DeleteFwRule { .. } => Err(nix::errno::Errno::ENOSYS.into()),
+    }
+}

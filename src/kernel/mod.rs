@@ -1,0 +1,132 @@
+//! The kernel: the only room with system calls. It says what is, and carries out steps; what should be, and in
+//! which order, is decided elsewhere.
+
+mod error;
+mod execute;
+mod firewall;
+pub mod neighbours;
+mod netlink;
+pub mod netns;
+mod observe;
+mod process;
+mod sandbox;
+pub mod sockets;
+mod space;
+pub(crate) mod state;
+mod sysctl;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+pub use error::KernelError;
+pub use process::{ExecError, Process, exec, exec_in, in_namespaces as processes};
+pub use sandbox::enter as enter_sandbox;
+
+use crate::lab::{IfName, Lab, LabName, Live, NsName, SysctlKey};
+use crate::plan::Step;
+use space::Spaces;
+
+/// The kernel, seen from the network namespace in which it was opened, which is `host`.
+///
+/// Keeps a netlink socket for each namespace that it has dealt with.
+pub struct Kernel {
+    spaces: Spaces,
+    directory_is_ready: bool,
+}
+
+/// What to observe.
+pub struct Scope<'a> {
+    /// Whose things: every namespace with this lab's mark is observed, wanted or not.
+    pub lab: &'a LabName,
+    /// What is wanted: says which namespaces, sysctls and link-local addresses are of interest besides.
+    pub desired: Option<&'a Lab>,
+}
+
+/// What carries the mark of one lab.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marked {
+    /// Namespaces, and leftover files of those that were being made or removed when nslab was killed.
+    pub namespaces: BTreeSet<NsName>,
+    /// Interfaces in `host`.
+    pub links: BTreeSet<IfName>,
+}
+
+impl Kernel {
+    /// Opens the kernel in the calling thread's network namespace. Raises this process's limit on open files as far as
+    /// it may: every namespace takes two.
+    ///
+    /// # Errors
+    /// Where no netlink socket can be opened.
+    pub fn open() -> Result<Self, KernelError> {
+        if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            // Where it may not be raised, opening too many fails later and says so.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+        }
+        Ok(Self { spaces: Spaces::open()?, directory_is_ready: false })
+    }
+
+    /// What is there: `host`, every namespace that is wanted and exists, and every one with the lab's mark.
+    ///
+    /// A leftover file with the lab's mark is an empty namespace with an owner (without even a loopback). A route or
+    /// rule that the lab's vocabulary cannot express is told as one that is like none that can be wanted, in the same
+    /// place: a route without `via` and `dev`, a rule that looks table 0 up.
+    ///
+    /// # Errors
+    /// Where the kernel refuses to list something. What other users left in `/run/netns` is no error.
+    pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Live, KernelError> {
+        observe::live(&mut self.spaces, scope)
+    }
+
+    /// What carries a mark, by lab. A link in `host` that has a lab's group and no alias yet counts as its own, if
+    /// anything else of that lab is there.
+    ///
+    /// # Errors
+    /// As with [`Self::observe`].
+    pub fn marks(&mut self) -> Result<BTreeMap<LabName, Marked>, KernelError> {
+        observe::marks(&mut self.spaces)
+    }
+
+    /// Runs steps in their order, and stops at the first that fails. A step is done wholly or not at all, and
+    /// so are the firewall steps of one namespace and family that follow one another (see [`Step::joins`]).
+    ///
+    /// # Errors
+    /// What the kernel refused, beginning with the step's own text.
+    pub fn run(&mut self, steps: &[Step]) -> Result<(), KernelError> {
+        for group in steps.chunk_by(|before, step| step.joins(before)) {
+            match group {
+                [step] if step.firewall().is_none() => self.run_one(step)?,
+                [first, ..] => firewall::run(self.spaces.get(&first.namespace())?.fd(), group)?,
+                [] => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure, before anything is changed, that the programs which the steps need are there.
+    ///
+    /// # Errors
+    /// What is missing, and what to do about it.
+    pub fn can_run<'a>(&self, steps: impl IntoIterator<Item = &'a Step>) -> Result<(), KernelError> {
+        let families: BTreeSet<_> = steps.into_iter().filter_map(|step| Some(step.firewall()?.1.family)).collect();
+        families.into_iter().try_for_each(|family| firewall::program(family).map(drop))
+    }
+
+    /// Counts a lab among those that need a host setting, and remembers what it was before the first of them.
+    pub fn claim_setting(&mut self, key: &SysctlKey, lab: &LabName) -> Result<(), KernelError> {
+        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, lab)
+    }
+
+    /// The host settings that a lab needs: those to restore when it goes.
+    pub fn claimed_settings(&self, lab: &LabName) -> Result<Vec<SysctlKey>, KernelError> {
+        sysctl::host_claims(lab)
+    }
+
+    fn run_one(&mut self, step: &Step) -> Result<(), KernelError> {
+        if matches!(step, Step::AddNamespace { .. }) && !self.directory_is_ready {
+            netns::create::prepare_directory()?;
+            self.directory_is_ready = true;
+        }
+        execute::run(&mut self.spaces, step)
+    }
+}

@@ -1,0 +1,153 @@
+//! The socket: sends one request, waits for its answer.
+//!
+//! A netlink socket stays in the network namespace of the thread that opened it, whoever uses it later.
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeVal;
+
+use super::ack::{Answer, Refusal, Says, answers};
+
+/// A netlink socket (`NETLINK_ROUTE`) in one namespace.
+pub struct Socket {
+    inner: netlink_sys::Socket,
+    sequence: u32,
+}
+
+/// How much room one answer gets: the kernel never fills more with a part of a dump (32 KiB).
+const ROOM: usize = 32 * 1024;
+
+/// How much may wait to be read (`SO_RCVBUF`), so that no acknowledgement is lost.
+const RECEIVE_BUFFER: libc::c_int = 1 << 20;
+
+/// How often a dump is begun anew because something changed meanwhile, before that is an error.
+const DUMP_TRIES: usize = 20;
+
+/// The kernel answers within the call that asks; who waits longer waits for ever.
+const PATIENCE: TimeVal = TimeVal::new(10, 0);
+
+impl Socket {
+    /// Opens a socket in the calling thread's network namespace.
+    pub fn open() -> std::io::Result<Self> {
+        let inner = netlink_sys::Socket::new(NETLINK_ROUTE)?;
+        inner.set_netlink_get_strict_chk(true)?;
+        inner.set_ext_ack(true)?;
+        inner.set_cap_ack(true)?;
+        inner.set_rx_buf_sz(RECEIVE_BUFFER)?;
+        setsockopt(&inner, sockopt::ReceiveTimeout, &PATIENCE)?;
+        Ok(Self { inner, sequence: 0 })
+    }
+
+    /// Asks for a change and waits until it is made. Every request that changes anything goes through here.
+    pub fn change(&mut self, request: RouteNetlinkMessage, flags: u16) -> Result<(), Refusal> {
+        let sequence = self.send(request, NLM_F_REQUEST | NLM_F_ACK | flags)?;
+        loop {
+            let mut datagram = Vec::new();
+            self.receive(&mut datagram)?;
+            for answer in answers(&datagram, sequence) {
+                if let Says::End(outcome) = answer?.says {
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    /// Asks for one thing; what stands behind the netlink header of the answer.
+    pub fn get(&mut self, request: RouteNetlinkMessage) -> Result<Vec<u8>, Refusal> {
+        let sequence = self.send(request, NLM_F_REQUEST)?;
+        loop {
+            let mut datagram = Vec::new();
+            self.receive(&mut datagram)?;
+            for answer in answers(&datagram, sequence) {
+                match answer?.says {
+                    Says::Item(_, payload) => return Ok(payload.to_vec()),
+                    Says::End(outcome) => outcome?,
+                }
+            }
+        }
+    }
+
+    /// Asks for all things of a kind, as they were at one moment: a dump during which something changed, or of which
+    /// something got lost, is begun anew.
+    pub fn dump(&mut self, request: &RouteNetlinkMessage) -> Result<Dump, Refusal> {
+        for _ in 0..DUMP_TRIES {
+            if let Some(dump) = self.dump_once(request.clone())? {
+                return Ok(dump);
+            }
+        }
+        Err(Refusal { errno: Errno::EINTR, said: Some(format!("it changed while being read, {DUMP_TRIES} times")) })
+    }
+
+    /// One dump, read to its end; none if it is inconsistent or has gaps.
+    fn dump_once(&mut self, request: RouteNetlinkMessage) -> Result<Option<Dump>, Refusal> {
+        let sequence = self.send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
+        let mut bytes = Vec::new();
+        let mut whole = true;
+        loop {
+            let read = bytes.len();
+            match self.receive(&mut bytes) {
+                Err(lost) if lost.errno == Errno::ENOBUFS => whole = false,
+                outcome => outcome?,
+            }
+            let mut end = None;
+            for answer in answers(bytes.get(read..).unwrap_or_default(), sequence) {
+                let Answer { interrupted, says } = answer?;
+                whole &= !interrupted;
+                if let Says::End(outcome) = says {
+                    end = Some(outcome);
+                }
+            }
+            if let Some(outcome) = end {
+                outcome?;
+                return Ok(whole.then_some(Dump { bytes, sequence }));
+            }
+        }
+    }
+
+    fn send(&mut self, request: RouteNetlinkMessage, flags: u16) -> Result<u32, Refusal> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut message = NetlinkMessage::from(request);
+        message.header.flags = flags;
+        message.header.sequence_number = self.sequence;
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        self.inner.send(&bytes, 0)?;
+        Ok(self.sequence)
+    }
+
+    /// Receives one datagram behind what is there already.
+    fn receive(&self, bytes: &mut Vec<u8>) -> Result<(), Refusal> {
+        bytes.reserve(ROOM);
+        let room = bytes.capacity() - bytes.len();
+        loop {
+            match self.inner.recv(bytes, libc::MSG_TRUNC) {
+                Ok(length) if length > room => {
+                    return Err(Refusal { errno: Errno::EMSGSIZE, said: Some(format!("an answer of {length} bytes")) });
+                }
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Everything that the kernel listed in answer to one request.
+pub struct Dump {
+    bytes: Vec<u8>,
+    sequence: u32,
+}
+
+impl Dump {
+    /// What stands behind the netlink header of each message.
+    pub fn items(&self) -> impl Iterator<Item = &[u8]> {
+        answers(&self.bytes, self.sequence).filter_map(Result::ok).filter_map(|answer| match answer.says {
+            Says::Item(_, payload) => Some(payload),
+            Says::End(_) => None,
+        })
+    }
+}

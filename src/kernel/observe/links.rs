@@ -1,0 +1,224 @@
+//! Interfaces and their addresses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use libc::{
+    ARPHRD_ETHER, IFA_ADDRESS, IFA_LOCAL, IFLA_ADDRESS, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA,
+    IFLA_INFO_KIND, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+};
+use netlink_packet_core::{DecodeError, Emitable, parse_i32, parse_ip, parse_mac, parse_u8, parse_u32};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressHeader, AddressMessage, AddressScope};
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkLayerType, LinkMessage};
+
+use crate::kernel::netlink::{Refusal, attributes, name_text};
+use crate::kernel::space::Space;
+use crate::lab::{BridgeOptions, IfName, LabName, Link, LinkKind, Mac, Namespace};
+
+/// Options of a bridge (linux/if_link.h).
+const IFLA_BR_STP_STATE: u16 = 5;
+const IFLA_BR_VLAN_FILTERING: u16 = 7;
+
+/// The interfaces of one namespace.
+#[derive(Default)]
+pub(super) struct Interfaces {
+    /// Interfaces by name; the peers of veth ends are not known yet.
+    pub links: BTreeMap<IfName, Link>,
+    /// Names by index.
+    pub names: HashMap<u32, IfName>,
+    /// The ends of veth pairs.
+    pub veths: Vec<Veth>,
+    /// Interfaces without an alias that are in a group.
+    groups: Vec<(IfName, u32)>,
+}
+
+/// What one end of a veth pair says about the other.
+pub(super) struct Veth {
+    /// This end's index.
+    pub index: u32,
+    /// The other end's index, in its own namespace.
+    pub peer: u32,
+    /// This namespace's number for the other end's namespace; none: this one.
+    pub netns: Option<i32>,
+}
+
+impl Interfaces {
+    /// Gives the lab the interfaces that have its group and no alias yet: those that were just being made when
+    /// nslab was killed. Which they are.
+    pub fn own_by_group(&mut self, lab: &LabName) -> Vec<IfName> {
+        let of_lab = self.groups.iter().filter(|(_, group)| *group == lab.group());
+        let names: Vec<IfName> = of_lab.map(|(name, _)| name.clone()).collect();
+        for name in &names {
+            if let Some(link) = self.links.get_mut(name) {
+                link.owner = Some(lab.clone());
+            }
+        }
+        names
+    }
+}
+
+/// Lists the interfaces of a namespace. Those with a name that the lab cannot say (see [`IfName`]) are left out.
+pub(super) fn list(space: &mut Space) -> Result<Interfaces, Refusal> {
+    let mut request = LinkMessage::default();
+    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    let dump = space.socket.dump(&RouteNetlinkMessage::GetLink(request))?;
+    let mut interfaces = Interfaces::default();
+    let mut masters = Vec::new();
+    for item in dump.items() {
+        let seen = read(item)?;
+        let Some(name) = seen.name.and_then(|name| name.parse::<IfName>().ok()) else { continue };
+        interfaces.names.insert(seen.header.index, name.clone());
+        if let (LinkKind::Veth { .. }, Some(peer)) = (&seen.kind, seen.peer) {
+            interfaces.veths.push(Veth { index: seen.header.index, peer, netns: seen.peer_netns });
+        }
+        if let (None, 1..) = (seen.alias, seen.group) {
+            interfaces.groups.push((name.clone(), seen.group));
+        }
+        masters.extend(seen.master.map(|master| (name.clone(), master)));
+        let link = Link {
+            owner: seen.alias.and_then(LabName::from_mark),
+            kind: seen.kind,
+            up: seen.header.flags.contains(LinkFlags::Up),
+            mac: seen.mac,
+            mtu: seen.mtu,
+            master: None,
+            addresses: Default::default(),
+        };
+        interfaces.links.insert(name, link);
+    }
+    for (name, master) in masters {
+        if let Some(link) = interfaces.links.get_mut(&name) {
+            link.master = interfaces.names.get(&master).cloned();
+        }
+    }
+    space.learn(interfaces.names.iter().map(|(&index, name)| (name.clone(), index)).collect());
+    Ok(interfaces)
+}
+
+/// The alias in a message about an interface.
+pub(super) fn alias(item: &[u8]) -> Result<Option<String>, DecodeError> {
+    Ok(read(item)?.alias.map(str::to_owned))
+}
+
+/// One interface as the kernel tells it.
+struct Seen<'a> {
+    header: LinkHeader,
+    name: Option<&'a str>,
+    alias: Option<&'a str>,
+    kind: LinkKind,
+    mac: Option<Mac>,
+    mtu: Option<u32>,
+    group: u32,
+    master: Option<u32>,
+    peer: Option<u32>,
+    peer_netns: Option<i32>,
+}
+
+fn read(item: &[u8]) -> Result<Seen<'_>, DecodeError> {
+    let header = LinkHeader::parse(item)?;
+    let is_loopback = header.flags.contains(LinkFlags::Loopback);
+    let kind = if is_loopback { LinkKind::Loopback } else { LinkKind::Other("device".to_owned()) };
+    let behind = item.get(header.buffer_len()..).unwrap_or_default();
+    let is_ethernet = header.link_layer_type == LinkLayerType::from(ARPHRD_ETHER);
+    let mut seen = Seen {
+        header,
+        name: None,
+        alias: None,
+        kind,
+        mac: None,
+        mtu: None,
+        group: 0,
+        master: None,
+        peer: None,
+        peer_netns: None,
+    };
+    for attribute in attributes(behind) {
+        let (kind, value) = attribute?;
+        match kind {
+            IFLA_IFNAME => seen.name = name_text(value),
+            IFLA_IFALIAS => seen.alias = name_text(value),
+            IFLA_ADDRESS if is_ethernet => seen.mac = parse_mac(value).ok().map(Mac),
+            IFLA_MTU => seen.mtu = Some(parse_u32(value)?),
+            IFLA_GROUP => seen.group = parse_u32(value)?,
+            IFLA_MASTER => seen.master = Some(parse_u32(value)?),
+            IFLA_LINK => seen.peer = Some(parse_u32(value)?),
+            IFLA_LINK_NETNSID => seen.peer_netns = Some(parse_i32(value)?),
+            IFLA_LINKINFO if !is_loopback => seen.kind = read_kind(value)?.unwrap_or(seen.kind),
+            _ => {}
+        }
+    }
+    Ok(seen)
+}
+
+/// The kind of an interface, from IFLA_LINKINFO; none for those that no driver of a kind made.
+fn read_kind(info: &[u8]) -> Result<Option<LinkKind>, DecodeError> {
+    let (mut word, mut options) = (None, BridgeOptions::default());
+    for attribute in attributes(info) {
+        match attribute? {
+            (IFLA_INFO_KIND, value) => word = name_text(value),
+            // The kind always comes before its data.
+            (IFLA_INFO_DATA, value) if word == Some("bridge") => options = read_bridge(value)?,
+            _ => {}
+        }
+    }
+    Ok(word.map(|word| match word {
+        "veth" => LinkKind::Veth { peer: None },
+        "bridge" => LinkKind::Bridge(options),
+        other => LinkKind::Other(other.to_owned()),
+    }))
+}
+
+fn read_bridge(data: &[u8]) -> Result<BridgeOptions, DecodeError> {
+    let mut options = BridgeOptions::default();
+    for attribute in attributes(data) {
+        match attribute? {
+            (IFLA_BR_STP_STATE, value) => options.stp = parse_u32(value)? != 0,
+            (IFLA_BR_VLAN_FILTERING, value) => options.vlan_filtering = parse_u8(value)? != 0,
+            _ => {}
+        }
+    }
+    Ok(options)
+}
+
+/// Adds the addresses to the interfaces. Link-local IPv6 addresses are the kernel's own doing, and left out unless they
+/// are wanted just there. Of a point-to-point address, only the local side is told.
+pub(super) fn add_addresses(
+    space: &mut Space,
+    interfaces: &mut Interfaces,
+    desired: Option<&Namespace>,
+) -> Result<(), Refusal> {
+    let dump = space.socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+    for item in dump.items() {
+        let header = AddressHeader::parse(item)?;
+        let Some(name) = interfaces.names.get(&header.index) else { continue };
+        let Some(address) = read_address(&header, item)? else { continue };
+        let is_link_local = header.scope == AddressScope::Link
+            && matches!(address.addr(), IpAddr::V6(address) if address.is_unicast_link_local());
+        let is_wanted = || {
+            let link = desired.and_then(|desired| desired.links.get(name));
+            link.is_some_and(|link| link.addresses.contains(&address))
+        };
+        if is_link_local && !is_wanted() {
+            continue;
+        }
+        if let Some(link) = interfaces.links.get_mut(name) {
+            link.addresses.insert(address);
+        }
+    }
+    Ok(())
+}
+
+fn read_address(header: &AddressHeader, item: &[u8]) -> Result<Option<IpNet>, DecodeError> {
+    let (mut address, mut local) = (None, None);
+    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+        match attribute? {
+            (IFA_ADDRESS, value) => address = Some(parse_ip(value)?),
+            (IFA_LOCAL, value) => local = Some(parse_ip(value)?),
+            _ => {}
+        }
+    }
+    let net = |address| IpNet::new(address, header.prefix_len).map_err(|error| DecodeError::from(error.to_string()));
+    local.or(address).map(net).transpose()
+}

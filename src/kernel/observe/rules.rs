@@ -1,0 +1,96 @@
+//! Policy routing rules.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u32};
+use netlink_packet_route::rule::{RuleAction as Action, RuleFlags, RuleHeader, RuleMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::kernel::netlink::{Refusal, attributes, name_text};
+use crate::kernel::space::Space;
+use crate::lab::{IfName, Rule, RuleAction};
+
+/// Attributes of a rule (linux/fib_rules.h).
+const FRA_DST: u16 = 1;
+const FRA_SRC: u16 = 2;
+const FRA_IIFNAME: u16 = 3;
+const FRA_PRIORITY: u16 = 6;
+const FRA_FWMARK: u16 = 10;
+const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+const FRA_TABLE: u16 = 15;
+const FRA_FWMASK: u16 = 16;
+const FRA_OIFNAME: u16 = 17;
+const FRA_PROTOCOL: u16 = 21;
+
+/// The rules that every namespace begins with: look `local`, `main` and (IPv4) `default` up.
+const BUILT_IN: [(u32, u32); 3] = [(0, 255), (32766, 254), (32767, 253)];
+
+/// No table: what a rule looks up that the lab's words cannot express.
+const INEXPRESSIBLE: RuleAction = RuleAction::Table(0);
+
+/// Lists the rules of a namespace, without those that every namespace begins with.
+pub(super) fn list(space: &mut Space) -> Result<BTreeSet<Rule>, Refusal> {
+    let dump = space.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
+    let mut rules = BTreeSet::new();
+    for item in dump.items() {
+        let header = RuleHeader::parse(item)?;
+        if matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
+            rules.extend(Some(read(&header, item)?).filter(|rule| !is_built_in(rule)));
+        }
+    }
+    Ok(rules)
+}
+
+fn is_built_in(rule: &Rule) -> bool {
+    BUILT_IN.iter().any(|&(priority, table)| *rule == everything(priority, rule.ipv6, RuleAction::Table(table)))
+}
+
+fn everything(priority: u32, ipv6: bool, action: RuleAction) -> Rule {
+    Rule { priority, ipv6, from: None, to: None, iif: None, oif: None, fwmark: None, action }
+}
+
+/// The rule in the lab's words. One that they cannot express looks table 0 up, which no rule can be wanted to do.
+fn read(header: &RuleHeader, item: &[u8]) -> Result<Rule, DecodeError> {
+    let mut rule = everything(0, header.family == AddressFamily::Inet6, INEXPRESSIBLE);
+    let (mut table, mut mark, mut mask) = (u32::from(header.table), None, None);
+    let mut expressible = header.tos == 0 && !header.flags.contains(RuleFlags::Invert);
+    let net = |value: &[u8], length: u8| -> Result<Option<IpNet>, DecodeError> {
+        IpNet::new(parse_ip(value)?, length).map(Some).map_err(|error| DecodeError::from(error.to_string()))
+    };
+    let mut interface = |value: &[u8]| {
+        let name: Option<IfName> = name_text(value).and_then(|name| name.parse().ok());
+        expressible &= name.is_some();
+        name
+    };
+    let mut unknown = false;
+    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+        let (kind, value) = attribute?;
+        match kind {
+            FRA_DST => rule.to = net(value, header.dst_len)?,
+            FRA_SRC => rule.from = net(value, header.src_len)?,
+            FRA_IIFNAME => rule.iif = interface(value),
+            FRA_OIFNAME => rule.oif = interface(value),
+            FRA_PRIORITY => rule.priority = parse_u32(value)?,
+            FRA_TABLE => table = parse_u32(value)?,
+            FRA_FWMARK => mark = Some(parse_u32(value)?),
+            FRA_FWMASK => mask = Some(parse_u32(value)?),
+            FRA_PROTOCOL => {}
+            // The kernel always sends it; all ones: it suppresses nothing.
+            FRA_SUPPRESS_PREFIXLEN => unknown |= parse_u32(value)? != u32::MAX,
+            _ => unknown = true,
+        }
+    }
+    if mark.is_some() || mask.is_some() {
+        rule.fwmark = Some((mark.unwrap_or(0), mask.unwrap_or(u32::MAX)));
+    }
+    rule.action = match header.action {
+        _ if unknown || !expressible => INEXPRESSIBLE,
+        Action::ToTable => RuleAction::Table(table),
+        Action::Blackhole => RuleAction::Blackhole,
+        Action::Unreachable => RuleAction::Unreachable,
+        Action::Prohibit => RuleAction::Prohibit,
+        _ => INEXPRESSIBLE,
+    };
+    Ok(rule)
+}

@@ -1,0 +1,145 @@
+//! The namespaces that are open: for each, its file descriptor, a netlink socket in it, and the indexes of its
+//! interfaces as far as they are known. What is open holds the namespace, so what is deleted is closed first.
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkHeader, LinkMessage};
+use nix::errno::Errno;
+use nix::sys::stat::fstat;
+
+use super::netlink::{Refusal, Socket};
+use super::{KernelError, netns};
+use crate::lab::{IfName, NsName};
+
+/// One open namespace.
+pub(super) struct Space {
+    fd: OwnedFd,
+    pub socket: Socket,
+    indexes: HashMap<IfName, u32>,
+}
+
+impl Space {
+    pub fn new(fd: OwnedFd, socket: Socket) -> Self {
+        Self { fd, socket, indexes: HashMap::new() }
+    }
+
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// An interface's index. Asked for by name where it is not known: listing all interfaces for it would make the
+    /// building of a lab quadratic.
+    pub fn index(&mut self, name: &IfName) -> Result<u32, Refusal> {
+        if let Some(&index) = self.indexes.get(name) {
+            return Ok(index);
+        }
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::IfName(name.to_string()));
+        let answer = self.socket.get(RouteNetlinkMessage::GetLink(message)).map_err(|refusal| match refusal.errno {
+            Errno::ENODEV => Refusal { said: Some(format!("there is no interface {name}")), ..refusal },
+            _ => refusal,
+        })?;
+        let index = LinkHeader::parse(&answer)?.index;
+        self.indexes.insert(name.clone(), index);
+        Ok(index)
+    }
+
+    /// Takes over what a listing of all interfaces has shown.
+    pub fn learn(&mut self, indexes: HashMap<IfName, u32>) {
+        self.indexes = indexes;
+    }
+
+    /// To be called when an interface is removed, or made.
+    pub fn forget(&mut self, name: &IfName) {
+        self.indexes.remove(name);
+    }
+}
+
+/// All open namespaces by name.
+pub(super) struct Spaces {
+    open: HashMap<NsName, Space>,
+}
+
+impl Spaces {
+    /// With the calling thread's namespace as `host`.
+    pub fn open() -> Result<Self, KernelError> {
+        let host = NsName::host();
+        let socket = Socket::open().map_err(|error| KernelError::new("open a netlink socket").with_io(&error))?;
+        let space = Space::new(netns::open(&host)?, socket);
+        Ok(Self { open: HashMap::from([(host, space)]) })
+    }
+
+    /// A namespace that is open, or can be opened.
+    pub fn get(&mut self, ns: &NsName) -> Result<&mut Space, KernelError> {
+        if !self.open.contains_key(ns) {
+            let fd = netns::open(ns)?;
+            let socket = netns::run_in(fd.as_fd(), Socket::open)?;
+            let socket = socket.map_err(|error| cannot_open_socket(ns).with_io(&error))?;
+            self.add(ns.clone(), Space::new(fd, socket));
+        }
+        self.open.get_mut(ns).ok_or_else(|| cannot_open_socket(ns))
+    }
+
+    pub fn add(&mut self, ns: NsName, space: Space) {
+        self.open.insert(ns, space);
+    }
+
+    /// Lets go of a namespace, so that the kernel can free it.
+    pub fn close(&mut self, ns: &NsName) {
+        self.open.remove(ns);
+    }
+
+    /// Opens many namespaces at once, by a single thread that enters one after the other, and closes all but those and
+    /// `host`. What is open under a name stays open only if it still is that namespace. Which could not be entered, and
+    /// why (those of another user, for one).
+    pub fn open_exactly(&mut self, found: Vec<(NsName, OwnedFd)>) -> Result<Vec<(NsName, KernelError)>, KernelError> {
+        let names: HashSet<&NsName> = found.iter().map(|(ns, _)| ns).collect();
+        self.open.retain(|ns, _| ns.is_host() || names.contains(ns));
+        let mut new = Vec::new();
+        for (ns, fd) in found {
+            match self.open.get(&ns) {
+                Some(space) if is_same(space.fd(), fd.as_fd()) => {}
+                _ => new.push((ns, fd)),
+            }
+        }
+        let opened = std::thread::scope(|scope| scope.spawn(|| open_all(new)).join());
+        let mut refused = Vec::new();
+        for (ns, outcome) in opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            match outcome {
+                Ok(space) => self.add(ns, space),
+                Err(error) if error.errno() == Some(Errno::EMFILE) => return Err(error),
+                Err(error) => refused.push((ns, error)),
+            }
+        }
+        Ok(refused)
+    }
+}
+
+fn open_all(namespaces: Vec<(NsName, OwnedFd)>) -> Vec<(NsName, Result<Space, KernelError>)> {
+    let open = |ns: &NsName, fd: OwnedFd| {
+        netns::enter(fd.as_fd())?;
+        let socket = Socket::open().map_err(|error| cannot_open_socket(ns).with_io(&error))?;
+        Ok(Space::new(fd, socket))
+    };
+    namespaces
+        .into_iter()
+        .map(|(ns, fd)| {
+            let space = open(&ns, fd);
+            (ns, space)
+        })
+        .collect()
+}
+
+fn cannot_open_socket(ns: &NsName) -> KernelError {
+    KernelError::new(format!("open a netlink socket in {ns}"))
+}
+
+/// Whether two file descriptors are of one namespace: the same file of the kernel's nsfs.
+fn is_same(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
+    match (fstat(a), fstat(b)) {
+        (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
+        _ => false,
+    }
+}

@@ -1,0 +1,3 @@
+//! Everything that people look at.
+
+pub mod report;

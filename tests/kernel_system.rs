@@ -1,0 +1,15 @@
+//! Sysctls, firewall rules, processes and the sandbox, against the kernel's own account.
+
+// The lints spare `#[test]` functions, but not what they share.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+#[path = "kernel_system/firewall.rs"]
+mod firewall;
+#[path = "kernel_system/host_settings.rs"]
+mod host_settings;
+#[path = "kernel_system/process.rs"]
+mod process;
+#[path = "kernel_system/sandbox.rs"]
+mod sandbox;
