@@ -5,7 +5,10 @@
 //! what the file promises, and [`show`] is everything that people look at. See `docs/architecture.md`.
 
 pub mod check;
+pub mod cli;
+pub mod engine;
 pub mod kernel;
 pub mod lab;
 pub mod plan;
 pub mod show;
+pub mod topology;

@@ -1,2 +1,16 @@
-//! The `nslab` program.
-fn main() {}
+//! The `nslab` program: parse the command line, run the command, say how it ended.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = nslab::cli::Args::parse();
+    match nslab::cli::run(args) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.tell();
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

@@ -27,7 +27,7 @@ use crate::lab::{Lab, LabName, NsName};
 #[derive(Debug, Error)]
 pub enum CheckError {
     /// Namespaces that the checks speak of do not exist.
-    #[error("lab {lab} is not there: {}", missing_namespaces(.missing))]
+    #[error("lab {lab} is not there: {}\nmake it first: nslab apply FILE", missing_namespaces(.missing))]
     NotApplied {
         /// The lab.
         lab: LabName,
@@ -40,17 +40,6 @@ pub enum CheckError {
     /// The sockets cannot be waited for.
     #[error("cannot wait for sockets: {0}")]
     Runtime(#[from] std::io::Error),
-}
-
-impl CheckError {
-    /// What to do about it.
-    pub fn hint(&self) -> Option<&str> {
-        match self {
-            Self::NotApplied { .. } => Some("make it first: nslab apply FILE"),
-            Self::Kernel(error) => error.hint.as_deref(),
-            Self::Runtime(_) => None,
-        }
-    }
 }
 
 /// Runs all checks of a lab at once and says what came of every pair.

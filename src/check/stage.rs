@@ -86,7 +86,7 @@ impl Stage {
                 }
                 Err(errno) => {
                     let what = format!("cannot listen on {:?} port {} in {}", port.protocol, port.number, port.ns);
-                    return Err(KernelError::new(what).errno(errno).into());
+                    return Err(KernelError::new(what).with_errno(errno).into());
                 }
             }
         }
@@ -160,7 +160,7 @@ fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
                 let site = Site { fd, spare: RefCell::default(), neighbours: OnceCell::new() };
                 sites.insert(ns.clone(), site);
             }
-            Err(error) if error.errno == Some(Errno::ENOENT) => missing.push(ns.clone()),
+            Err(error) if error.errno() == Some(Errno::ENOENT) => missing.push(ns.clone()),
             Err(error) => return Err(error.into()),
         }
     }

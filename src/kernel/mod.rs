@@ -122,6 +122,11 @@ impl Kernel {
         sysctl::host_claims(lab)
     }
 
+    /// Removes empty firewall tables that a run which was killed has made in the host.
+    pub fn tidy(&mut self) -> Result<(), KernelError> {
+        firewall::tidy(self.spaces.get(&NsName::host())?.fd())
+    }
+
     fn run_one(&mut self, step: &Step) -> Result<(), KernelError> {
         if matches!(step, Step::AddNamespace { .. }) && !self.directory_is_ready {
             netns::create::prepare_directory()?;

@@ -52,8 +52,9 @@ fn become_root() -> Result<(), KernelError> {
     let files =
         [("setgroups", "deny".to_owned()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))];
     for (file, text) in files {
-        std::fs::write(format!("/proc/self/{file}"), text)
-            .map_err(|error| refused(&format!("become root of a user namespace ({file})")).with_errno(errno_of(error)))?;
+        std::fs::write(format!("/proc/self/{file}"), text).map_err(|error| {
+            refused(&format!("become root of a user namespace ({file})")).with_errno(errno_of(error))
+        })?;
     }
     Ok(())
 }

@@ -127,7 +127,8 @@ impl StateDir {
         let refused = || refused("write", &self.below(name));
         let temporary = temporary(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, temporary.as_str(), flags, PRIVATE_FILE).map_err(|errno| refused().with_errno(errno))?;
+        let fd =
+            openat(&self.fd, temporary.as_str(), flags, PRIVATE_FILE).map_err(|errno| refused().with_errno(errno))?;
         let mut file = File::from(fd);
         file.write_all(text.as_bytes()).map_err(|error| refused().said(error.to_string()))?;
         fsync(&file).map_err(|errno| refused().with_errno(errno))?;

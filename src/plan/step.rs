@@ -321,27 +321,3 @@ impl Step {
         }
     }
 }
-
-impl Step {
-    /// Whether this step is run together with the one before it, as one transaction: firewall rules of one namespace
-    /// and family.
-    pub fn joins(&self, before: &Step) -> bool {
-        match (self.firewall(), before.firewall()) {
-            (Some((ns, chain)), Some((before_ns, before_chain))) => {
-                ns == before_ns && chain.family == before_chain.family
-            }
-            _ => false,
-        }
-    }
-
-    /// The namespace and chain that a firewall step is about.
-    pub fn firewall(&self) -> Option<(&NsName, &ChainId)> {
-        match self {
-            Step::AddChain { ns, chain }
-            | Step::DeleteChain { ns, chain }
-            | Step::AddFwRule { ns, chain, .. }
-            | Step::DeleteFwRule { ns, chain, .. } => Some((ns, chain)),
-            _ => None,
-        }
-    }
-}
