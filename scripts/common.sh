@@ -62,10 +62,14 @@ host_account() {
 
 # unchanged WHERE CMD…: runs a command, which must leave the network of the host it runs on as it was.
 unchanged() {
-  local where=$1 before after status=0
+  local where=$1 before after status
   shift
   before=$(host_account)
-  "$@" || status=$?
+  # Not `"$@" || status=$?`, under which a function would go on after a failure.
+  set +e
+  (set -e; "$@")
+  status=$?
+  set -e
   after=$(host_account)
   if ! diff -u <(echo "$before") <(echo "$after"); then
     echo "the network of $where is not what it was" >&2
