@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attempt::attempt;
 use super::report::{CheckResult, PairResult};
@@ -17,8 +17,8 @@ use crate::lab::{Check, Lab, NsName};
 /// by default, for all namespaces of the machine together ([`crate::kernel::neighbours`]).
 const WAVE: usize = 256;
 
-/// How long a wave has for itself before the next one starts; what has no answer by then goes on beside it.
-const HEAD_START: Duration = Duration::from_millis(50);
+/// After how long without a result the next wave starts; what still has no answer goes on beside it.
+const LULL: Duration = Duration::from_millis(150);
 
 /// A probe's place in the file.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +42,7 @@ pub(super) async fn run(stage: &Rc<Stage>, lab: &Lab) -> Result<Vec<CheckResult>
             let (stage, checks) = (stage.clone(), checks.clone());
             running.spawn_local(async move { prove(&stage, &checks, place).await });
         }
-        let head_start = Instant::now() + HEAD_START;
-        while let Ok(Some(result)) = timeout_at(head_start, running.join_next()).await {
+        while let Ok(Some(result)) = timeout(LULL, running.join_next()).await {
             done.extend(result.map_err(std::io::Error::from)?);
         }
         stage.clear_spares();
