@@ -19,7 +19,7 @@ use super::respond::look_at_echo;
 use super::stage::Stage;
 use super::{packet, verdict};
 use crate::kernel::sockets::{self, Protocol};
-use crate::lab::{Check, Family, Probe, SeenAs, Via};
+use crate::lab::{Check, Family, Probe, Via};
 
 /// What one try has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Attempt<'_> {
     /// An echo request. `Err` holds the outcome of one that could not be sent, here and below.
     async fn echo(&mut self) -> Result<Outcome, Outcome> {
         let (target, family) = (self.probe.to.address, self.family());
-        if self.probe.source.is_some() || self.check.seen_as == Some(SeenAs::Itself) {
+        if self.probe.source.is_some() || self.check.seen_as.is_some() {
             // A raw socket cannot say which source address the kernel takes; a connected one can, and sends nothing.
             self.departing(Protocol::Udp, 1)?;
         }

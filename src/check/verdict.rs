@@ -126,6 +126,10 @@ fn silence(check: &Check, probe: &Probe, seen: &Seen) -> String {
             via(check.via),
             probe.to.label
         ),
+        // icmp_ratelimit in icmp(7).
+        None if check.expect == Expect::Refused => {
+            format!("no answer within {within} (after six refusals a host sends another only one a second)")
+        }
         None => format!("no answer within {within}"),
     }
 }

@@ -1,24 +1,27 @@
 //! Which probes run when: as many at once as the kernel can bear, each as often as its check allows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attempt::attempt;
 use super::report::{CheckResult, PairResult};
 use super::stage::Stage;
 use super::{CheckError, verdict};
-use crate::lab::{Check, Lab, NsName};
+use crate::lab::{Check, Lab, NsName, Probe};
 
 /// How many probes start at once. A probe needs up to two entries in the kernel's table of neighbours, which holds 1,024
 /// by default, for all namespaces of the machine together ([`crate::kernel::neighbours`]).
 const WAVE: usize = 256;
 
-/// How long a wave has for itself before the next one starts; what has no answer by then goes on beside it.
-const HEAD_START: Duration = Duration::from_millis(50);
+/// How many namespaces are near each other in the order of the probes: a wave is about a block of them by another block, both ways.
+const BLOCK: usize = 11;
+
+/// After how long without a result the next wave starts; what still has no answer goes on beside it.
+const LULL: Duration = Duration::from_millis(150);
 
 /// A probe's place in the file.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +45,7 @@ pub(super) async fn run(stage: &Rc<Stage>, lab: &Lab) -> Result<Vec<CheckResult>
             let (stage, checks) = (stage.clone(), checks.clone());
             running.spawn_local(async move { prove(&stage, &checks, place).await });
         }
-        let head_start = Instant::now() + HEAD_START;
-        while let Ok(Some(result)) = timeout_at(head_start, running.join_next()).await {
+        while let Ok(Some(result)) = timeout(LULL, running.join_next()).await {
             done.extend(result.map_err(std::io::Error::from)?);
         }
         stage.clear_spares();
@@ -89,17 +91,26 @@ async fn prove(stage: &Stage, checks: &[Check], place: Place) -> Option<(Place, 
     }
 }
 
-/// All probes, those between the same two namespaces side by side: they share their entries in the table of neighbours.
+/// All probes, in an order that keeps the kernel's tables small: both directions of a pair side by side, since they share their
+/// entries in the table of neighbours, and pairs among the same few namespaces near each other.
 fn in_neighbourly_order(checks: &[Check]) -> Vec<Place> {
+    let sides = |probe: &Probe| {
+        (probe.from.to_string(), probe.to.ns.as_ref().map_or(probe.to.label.clone(), NsName::to_string))
+    };
+    let names = checks.iter().flat_map(|check| &check.probes).map(sides).flat_map(|(from, to)| [from, to]);
+    let numbers: HashMap<String, usize> = names.collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
     let mut queue = Vec::new();
     for (check, with) in checks.iter().enumerate() {
-        for (probe, pair) in with.probes.iter().enumerate() {
-            let (from, to) = (pair.from.as_str(), pair.to.ns.as_ref().map_or(pair.to.label.as_str(), NsName::as_str));
-            queue.push((from.min(to), from.max(to), Place { check, probe }));
+        for (place, probe) in with.probes.iter().enumerate() {
+            let (from, to) = sides(probe);
+            let (from, to) = (numbers.get(&from).copied(), numbers.get(&to).copied());
+            let (one, other) = (from.min(to), from.max(to));
+            let block = |number: Option<usize>| number.map(|number| number / BLOCK);
+            queue.push((block(one), block(other), one, other, Place { check, probe: place }));
         }
     }
-    queue.sort_by_key(|&(one, other, _)| (one, other));
-    queue.into_iter().map(|(_, _, place)| place).collect()
+    queue.sort_by_key(|&(block, other_block, one, other, _)| (block, other_block, one, other));
+    queue.into_iter().map(|(.., place)| place).collect()
 }
 
 /// The namespaces between which the probes of a wave go.
