@@ -1,6 +1,7 @@
 //! Every operation in words, as a command, and turned round; each stands here once.
 //!
-//! Commands are those of iproute2, procps and iptables, spelled so that `sh -e` runs them as they are.
+//! Commands are those of iproute2, procps and iptables, spelled so that `sh -e` runs them as they are. Names of
+//! interfaces always stand behind `name` or `dev`, since `ip` reads `a` as `address` and `up` as what it says.
 
 use super::step::{Description, Step, VethEnd};
 use crate::lab::{BridgeOptions, ChainId, End, Family, IfName, LabName, NsName, SysctlKey};
@@ -51,7 +52,7 @@ pub(super) fn objects(step: &Step) -> Description {
             let mtu = mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default();
             let (group, alias) = marks(std::slice::from_ref(end), lab);
             let options = bridge_options(*options, BridgeOptions::default());
-            let command = format!("{} link add {}{mac}{mtu}{group} type bridge{options}", ip(&end.ns), end.name);
+            let command = format!("{} link add name {}{mac}{mtu}{group} type bridge{options}", ip(&end.ns), end.name);
             Description {
                 text: format!("make bridge {} in {}", end.name, end.ns),
                 script: std::iter::once(command.clone()).chain(alias).collect(),
@@ -62,7 +63,7 @@ pub(super) fn objects(step: &Step) -> Description {
         Step::AddVeth { main, peer, lab } => add_veth(main, peer, lab),
         Step::DeleteLink { end } => told(
             format!("remove interface {} from {}", end.name, end.ns),
-            format!("{} link del {}", ip(&end.ns), end.name),
+            format!("{} link del dev {}", ip(&end.ns), end.name),
             None,
         ),
         other => unreachable_kind(other),
@@ -85,7 +86,7 @@ fn add_veth(main: &VethEnd, peer: &VethEnd, lab: &LabName) -> Description {
         (false, _) => format!(" netns {}", peer.end.ns),
     };
     let command = format!(
-        "{} link add {}{}{master}{} type veth peer name {}{}{netns}",
+        "{} link add name {}{}{master}{} type veth peer name {}{}{netns}",
         ip(&main.end.ns),
         main.end.name,
         settings(main, &group),
@@ -105,7 +106,7 @@ fn add_veth(main: &VethEnd, peer: &VethEnd, lab: &LabName) -> Description {
 /// The marks of interfaces in `host`: the group at creation, and the commands that set the alias.
 fn marks(ends: &[End], lab: &LabName) -> (String, Vec<String>) {
     let host: Vec<&IfName> = ends.iter().filter(|end| end.ns.is_host()).map(|end| &end.name).collect();
-    let aliases = host.iter().map(|name| format!("ip link set {name} alias {}", lab.mark())).collect();
+    let aliases = host.iter().map(|name| format!("ip link set dev {name} alias {}", lab.mark())).collect();
     (if host.is_empty() { String::new() } else { format!(" group {}", lab.group()) }, aliases)
 }
 
@@ -126,17 +127,17 @@ pub(super) fn link_settings(step: &Step) -> Description {
     match step {
         Step::SetUp { end, up } => told(
             format!("bring {end} {}", up_word(*up)),
-            format!("{} link set {} {}", ip(&end.ns), end.name, up_word(*up)),
+            format!("{} link set dev {} {}", ip(&end.ns), end.name, up_word(*up)),
             Some(Step::SetUp { end: end.clone(), up: !up }),
         ),
         Step::SetMtu { end, from, to } => told(
             format!("change the MTU of {end} from {from} to {to}"),
-            format!("{} link set {} mtu {to}", ip(&end.ns), end.name),
+            format!("{} link set dev {} mtu {to}", ip(&end.ns), end.name),
             Some(Step::SetMtu { end: end.clone(), from: *to, to: *from }),
         ),
         Step::SetMac { end, from, to } => told(
             format!("change the hardware address of {end} from {from} to {to}"),
-            format!("{} link set {} address {to}", ip(&end.ns), end.name),
+            format!("{} link set dev {} address {to}", ip(&end.ns), end.name),
             Some(Step::SetMac { end: end.clone(), from: *to, to: *from }),
         ),
         Step::SetMaster { end, from, to } => {
@@ -148,13 +149,13 @@ pub(super) fn link_settings(step: &Step) -> Description {
                     (format!("move {end} from bridge {from} to bridge {to}"), format!("master {to}"))
                 }
             };
-            told(text, format!("{} link set {} {words}", ip(&end.ns), end.name), Some(inverse))
+            told(text, format!("{} link set dev {} {words}", ip(&end.ns), end.name), Some(inverse))
         }
         Step::SetBridge { end, from, to } => {
             let options = bridge_options(*to, *from);
             told(
                 format!("set{options} on bridge {end}"),
-                format!("{} link set {} type bridge{options}", ip(&end.ns), end.name),
+                format!("{} link set dev {} type bridge{options}", ip(&end.ns), end.name),
                 Some(Step::SetBridge { end: end.clone(), from: *to, to: *from }),
             )
         }
