@@ -1,5 +1,7 @@
 //! The `nslab` program: parse the command line, run the command, say how it ended.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -3,8 +3,6 @@
 //! A fenced block `yaml file=NAME` is a file; a block `sh` is run by `sh -e` in the document's own sandbox and folder, with
 //! the blocks before it done. `text` is a picture. There are no other kinds.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod support;
 
 use std::path::Path;

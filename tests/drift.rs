@@ -2,8 +2,6 @@
 //!
 //! The cases are in `tests/drift/table.yaml`: a kind of thing, how it was damaged, the damage as a shell line, and what the plan must say.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod support;
 
 use std::process::{Child, Command, Stdio};

@@ -1,8 +1,6 @@
 //! Sysctls, firewall rules, processes and the sandbox, against the kernel's own account.
 
 // The lints spare `#[test]` functions, but not what they share.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod support;
 
 #[path = "kernel_system/firewall.rs"]

@@ -1,8 +1,6 @@
 //! Plans, case by case: each folder of `tests/plan` has what is wanted (`wanted.yaml`), what is there (`live.yaml`;
 //! without it, nothing is) and the plan between them (`plan.txt`; `BLESS=1` writes it anew).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod support;
 
 use std::fs;

@@ -1,7 +1,5 @@
 //! Bad input is refused before anything is touched, and failures half-way are undone.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod support;
 
 use support::{host_account, nslab, project, run, sandbox, text};

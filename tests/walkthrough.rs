@@ -1,8 +1,6 @@
 //! The shipped topologies on a real kernel, confirmed by plain tools: applied, looked at with `ip`, `bridge` and `ping`,
 //! applied again, built by hand, built by script, and removed until the host is what it was.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Every operation in words, as a command, and turned round; each stands here once.
 //!
-//! Commands are those of iproute2, procps and iptables, spelled so that `sh -e` runs them as they are.
+//! Commands are those of iproute2, procps and iptables, spelled so that `sh -e` runs them as they are. Names of
+//! interfaces always stand behind `name` or `dev`, since `ip` reads `a` as `address` and `up` as what it says.
 
 use ipnet::IpNet;
 
@@ -28,7 +29,7 @@ pub(super) fn describe(step: &Step) -> Description {
         Step::AddVeth { main, peer, lab } => add_veth(main, peer, lab),
         Step::DeleteLink { end } => told(
             format!("remove interface {} from {}", end.name, end.ns),
-            format!("{} link del {}", ip(&end.ns), end.name),
+            format!("{} link del dev {}", ip(&end.ns), end.name),
             None,
         ),
         Step::SetUp { end, up } => set_up(end, *up),
@@ -82,7 +83,7 @@ fn add_bridge(end: &End, options: BridgeOptions, mac: Option<Mac>, mtu: Option<u
     let settings = link_settings(mac, mtu, &group);
     told_with(
         format!("make bridge {} in {}", end.name, end.ns),
-        format!("{} link add {}{settings} type bridge{options}", ip(&end.ns), end.name),
+        format!("{} link add name {}{settings} type bridge{options}", ip(&end.ns), end.name),
         alias,
         Some(Step::DeleteLink { end: end.clone() }),
     )
@@ -97,7 +98,7 @@ fn add_veth(main: &VethEnd, peer: &VethEnd, lab: &LabName) -> Description {
     let master = main.master.as_ref().map(|master| format!(" master {master}")).unwrap_or_default();
     let netns = if main.end.ns == peer.end.ns { String::new() } else { format!(" netns {}", peer.end.ns) };
     let command = format!(
-        "{} link add {}{}{master}{} type veth peer name {}{}{netns}",
+        "{} link add name {}{}{master}{} type veth peer name {}{}{netns}",
         ip(&main.end.ns),
         main.end.name,
         settings(main),
@@ -117,7 +118,7 @@ fn add_veth(main: &VethEnd, peer: &VethEnd, lab: &LabName) -> Description {
 /// The marks of interfaces in `host`: the group at creation, and the commands that set the alias.
 fn marks(ends: &[&End], lab: &LabName) -> (String, Vec<String>) {
     let host: Vec<&IfName> = ends.iter().filter(|end| end.ns.is_host()).map(|end| &end.name).collect();
-    let aliases = host.iter().map(|name| format!("ip link set {name} alias {}", lab.mark())).collect();
+    let aliases = host.iter().map(|name| format!("ip link set dev {name} alias {}", lab.mark())).collect();
     (if host.is_empty() { String::new() } else { format!(" group {}", lab.group()) }, aliases)
 }
 
@@ -139,7 +140,7 @@ fn set_up(end: &End, up: bool) -> Description {
     let word = if up { "up" } else { "down" };
     told(
         format!("bring {end} {word}"),
-        format!("{} link set {} {word}", ip(&end.ns), end.name),
+        format!("{} link set dev {} {word}", ip(&end.ns), end.name),
         Some(Step::SetUp { end: end.clone(), up: !up }),
     )
 }
@@ -147,7 +148,7 @@ fn set_up(end: &End, up: bool) -> Description {
 fn set_mtu(end: &End, from: u32, to: u32) -> Description {
     told(
         format!("change the MTU of {end} from {from} to {to}"),
-        format!("{} link set {} mtu {to}", ip(&end.ns), end.name),
+        format!("{} link set dev {} mtu {to}", ip(&end.ns), end.name),
         Some(Step::SetMtu { end: end.clone(), from: to, to: from }),
     )
 }
@@ -155,7 +156,7 @@ fn set_mtu(end: &End, from: u32, to: u32) -> Description {
 fn set_mac(end: &End, from: Mac, to: Mac) -> Description {
     told(
         format!("change the hardware address of {end} from {from} to {to}"),
-        format!("{} link set {} address {to}", ip(&end.ns), end.name),
+        format!("{} link set dev {} address {to}", ip(&end.ns), end.name),
         Some(Step::SetMac { end: end.clone(), from: to, to: from }),
     )
 }
@@ -168,14 +169,14 @@ fn set_master(end: &End, from: Option<&IfName>, to: Option<&IfName>) -> Descript
     };
     let words = to.map_or_else(|| "nomaster".to_owned(), |to| format!("master {to}"));
     let inverse = Step::SetMaster { end: end.clone(), from: to.cloned(), to: from.cloned() };
-    told(text, format!("{} link set {} {words}", ip(&end.ns), end.name), Some(inverse))
+    told(text, format!("{} link set dev {} {words}", ip(&end.ns), end.name), Some(inverse))
 }
 
 fn set_bridge(end: &End, from: BridgeOptions, to: BridgeOptions) -> Description {
     let options = bridge_options(to, from);
     told(
         format!("set{options} on bridge {end}"),
-        format!("{} link set {} type bridge{options}", ip(&end.ns), end.name),
+        format!("{} link set dev {} type bridge{options}", ip(&end.ns), end.name),
         Some(Step::SetBridge { end: end.clone(), from: to, to: from }),
     )
 }

@@ -4,7 +4,7 @@
 //! parallel, have nothing to clean up and cannot touch the machine: when the thread ends, all is gone.
 //! It needs root, or a user namespace in which one is root (`scripts/test` sees to that).
 
-#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, missing_docs)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

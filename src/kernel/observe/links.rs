@@ -102,6 +102,12 @@ pub(super) fn alias(item: &[u8]) -> Result<Option<String>, DecodeError> {
     Ok(read(item)?.alias.map(str::to_owned))
 }
 
+/// The name and the hardware address in a message about an interface.
+pub(super) fn face(item: &[u8]) -> Result<Option<(IfName, Option<Mac>)>, DecodeError> {
+    let seen = read(item)?;
+    Ok(seen.name.and_then(|name| name.parse().ok()).map(|name| (name, seen.mac)))
+}
+
 /// One interface as the kernel tells it.
 struct Seen<'a> {
     header: LinkHeader,

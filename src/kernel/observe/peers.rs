@@ -2,21 +2,25 @@
 //!
 //! An end tells its peer's index, and this namespace's own number for the namespace that the peer is in. Two ends that
 //! name each other's index may be a pair; they are one if the number stands for the other's namespace, which
-//! the kernel says for a file descriptor of it (`RTM_GETNSID`). An end that has found its peer is out of the question for
-//! all others, so nearly every question asked is answered with yes, and their number grows with that of the links.
+//! the kernel says for a file descriptor of it (`RTM_GETNSID`). Where many ends may be the other one (every fresh
+//! namespace's first veth has the index 2), the kernel is asked for its name and hardware address first, so that the
+//! number of questions grows with that of the links.
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsRawFd;
 
 use netlink_packet_core::{Emitable, parse_i32};
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_packet_route::nsid::{NsidAttribute, NsidHeader, NsidMessage};
 
-use super::links::Interfaces;
+use nix::errno::Errno;
+
+use super::links::{self, Interfaces};
 use crate::kernel::KernelError;
 use crate::kernel::netlink::{Refusal, attributes};
 use crate::kernel::space::Spaces;
-use crate::lab::{End, LinkKind, Live, NsName};
+use crate::lab::{End, IfName, LinkKind, Live, Mac, NsName};
 
 /// Which ends could be paired: by their own index, and the peer's.
 type Free<'a> = HashMap<(u32, u32), Vec<&'a NsName>>;
@@ -31,8 +35,7 @@ pub(super) fn connect(
     live: &mut Live,
 ) -> Result<(), KernelError> {
     let mut free: Free<'_> = HashMap::new();
-    // From the last, so that the first is at the end of each list, where it is found and taken out fastest.
-    for (ns, interfaces) in seen.iter().rev() {
+    for (ns, interfaces) in seen {
         for veth in interfaces.veths.iter().filter(|veth| veth.netns.is_some()) {
             free.entry((veth.index, veth.peer)).or_default().push(ns);
         }
@@ -48,10 +51,13 @@ pub(super) fn connect(
             if !take(&mut free, (veth.index, veth.peer), ns) {
                 continue;
             }
-            let candidates = free.get(&(veth.peer, veth.index)).cloned().unwrap_or_default();
-            for other in candidates.into_iter().rev() {
-                let tried = || format!("find the other end of a veth pair of {ns} in {other}");
-                if number_of(spaces, &mut numbers, ns, other)?.map_err(|refusal| refusal.about(tried()))? == number {
+            let mut candidates = free.get(&(veth.peer, veth.index)).cloned().unwrap_or_default();
+            if candidates.len() > FEW {
+                let other = ask(spaces, ns, veth.peer, number)?;
+                candidates.retain(|ns| other.is_some() && face(live, seen, (ns, veth.peer)) == other);
+            }
+            for other in candidates {
+                if number_of(spaces, &mut numbers, ns, other)? == number {
                     take(&mut free, (veth.peer, veth.index), other);
                     join(live, seen, (ns, veth.index), (other, veth.peer));
                     join(live, seen, (other, veth.peer), (ns, veth.index));
@@ -63,10 +69,37 @@ pub(super) fn connect(
     Ok(())
 }
 
+/// How many candidates are tried without asking what the other end looks like.
+const FEW: usize = 2;
+
+/// Name and hardware address of an interface: enough to tell nearly all from one another.
+type Face = (IfName, Option<Mac>);
+
+/// What an observed interface looks like.
+fn face(live: &Live, seen: &BTreeMap<NsName, Interfaces>, (ns, index): (&NsName, u32)) -> Option<Face> {
+    let name = seen.get(ns)?.names.get(&index)?;
+    Some((name.clone(), live.namespaces.get(ns)?.links.get(name)?.mac))
+}
+
+/// What the interface with an index looks like in the namespace that `ns` knows by a number; none if that is not to be seen.
+fn ask(spaces: &mut Spaces, ns: &NsName, index: u32, number: i32) -> Result<Option<Face>, KernelError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    // IFLA_TARGET_NETNSID has the number that once was IFLA_IF_NETNSID's.
+    message.attributes.push(LinkAttribute::IfNetnsId(number));
+    let answer = spaces.get(ns)?.socket.get(RouteNetlinkMessage::GetLink(message));
+    match answer.and_then(|answer| Ok(links::face(&answer)?)) {
+        Ok(face) => Ok(face),
+        // Gone meanwhile with its namespace, or in one where we may not look.
+        Err(refusal) if matches!(refusal.errno, Errno::ENODEV | Errno::EINVAL | Errno::EACCES) => Ok(None),
+        Err(refusal) => Err(refusal.about(format!("find the other end of a veth pair of {ns}"))),
+    }
+}
+
 /// Takes an end out of those that are free; whether it was among them.
 fn take(free: &mut Free<'_>, indexes: (u32, u32), ns: &NsName) -> bool {
     let Some(namespaces) = free.get_mut(&indexes) else { return false };
-    match namespaces.iter().rposition(|candidate| *candidate == ns) {
+    match namespaces.iter().position(|candidate| *candidate == ns) {
         Some(position) => {
             namespaces.remove(position);
             true
@@ -91,18 +124,17 @@ fn number_of<'a>(
     numbers: &mut Numbers<'a>,
     from: &'a NsName,
     of: &'a NsName,
-) -> Result<Result<i32, Refusal>, KernelError> {
+) -> Result<i32, KernelError> {
     if let Some(&number) = numbers.get(&(from, of)) {
-        return Ok(Ok(number));
+        return Ok(number);
     }
     let fd = spaces.get(of)?.fd().as_raw_fd();
     let mut message = NsidMessage::default();
     message.attributes.push(NsidAttribute::Fd(fd.cast_unsigned()));
     let answer = spaces.get(from)?.socket.get(RouteNetlinkMessage::GetNsId(message));
     let number = answer.and_then(|answer| read_number(&answer));
-    if let Ok(number) = number {
-        numbers.insert((from, of), number);
-    }
+    let number = number.map_err(|refusal| refusal.about(format!("find the number by which {from} knows {of}")))?;
+    numbers.insert((from, of), number);
     Ok(number)
 }
 

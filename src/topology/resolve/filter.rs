@@ -20,7 +20,7 @@ pub fn rules(space: &Space<'_>, lab: &LabName, ipv6: bool, firewall: &mut Firewa
         };
         for family in families(written, ipv6, found) {
             let rule = rule(written, family, input.as_ref(), out.as_ref());
-            firewall.chains.entry(ChainId::own(family, Table::Filter, lab, hook)).or_default().push(rule);
+            firewall.append(ChainId::own(family, Table::Filter, lab, hook), rule);
         }
     }
 }

@@ -19,7 +19,7 @@ struct Chains<'a> {
 impl Chains<'_> {
     fn add(&mut self, family: Family, hook: Hook, rule: FwRule) {
         let chain = ChainId::own(family, Table::Nat, self.lab, hook);
-        self.firewall.chains.entry(chain).or_default().push(rule);
+        self.firewall.append(chain, rule);
     }
 }
 

@@ -1,0 +1,160 @@
+//! What `observe` says about what plain commands have built: each script of `tests/observe/` builds something by hand
+//! in a private host, and the snapshot beside it is the account. A new case is a new script.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use nslab::kernel::{Kernel, KernelError, Marked, Scope, netns};
+use nslab::lab::{Lab, LabName, Live, Namespace, NsName};
+
+fn lab(name: &str) -> LabName {
+    name.parse().unwrap()
+}
+
+fn ns(name: &str) -> NsName {
+    name.parse().unwrap()
+}
+
+/// A lab that wants these namespaces, whatever is in them.
+fn wanting(namespaces: impl IntoIterator<Item = NsName>) -> Lab {
+    let namespaces = namespaces.into_iter().map(|ns| (ns, Namespace::default())).collect();
+    Lab { name: lab("t"), about: None, namespaces, checks: Vec::new() }
+}
+
+fn observe(kernel: &mut Kernel, desired: Option<&Lab>) -> Result<Live, KernelError> {
+    kernel.observe(&Scope { lab: &lab("t"), desired })
+}
+
+#[test]
+fn what_is_built_by_hand_is_seen_as_it_is() {
+    let folder = support::project("tests/observe");
+    let mut scripts: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    scripts.retain(|path| path.extension().is_some_and(|extension| extension == "sh"));
+    assert!(scripts.len() >= 6, "the scripts are not there: {scripts:?}");
+    scripts.sort();
+    for script in scripts {
+        let live = std::thread::spawn({
+            let script = script.clone();
+            move || observe_script(&script)
+        });
+        let live = live.join().unwrap_or_else(|_| panic!("{} failed", script.display()));
+        let name = script.file_stem().unwrap().to_str().unwrap();
+        insta::with_settings!({ snapshot_path => &folder, prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, live);
+        });
+    }
+}
+
+/// Every namespace with a name, and the host, after a script.
+fn observe_script(script: &Path) -> String {
+    support::sandbox();
+    let group = lab("t").group().to_string();
+    let text = std::fs::read_to_string(script).unwrap().replace("@GROUP@", &group);
+    support::run(&text);
+    let mut kernel = Kernel::open().unwrap();
+    let desired = wanting(netns::list().unwrap());
+    let live = observe(&mut kernel, Some(&desired)).unwrap();
+    serde_json::to_string_pretty(&live.namespaces.iter().map(essence).collect::<BTreeMap<_, _>>()).unwrap()
+}
+
+/// A namespace without what this room leaves to others.
+fn essence((ns, namespace): (&NsName, &Namespace)) -> (String, serde_json::Value) {
+    let mut value = serde_json::to_value(namespace).unwrap();
+    for key in ["sysctls", "firewall", "labels"] {
+        value.as_object_mut().unwrap().remove(key);
+    }
+    (ns.to_string(), value)
+}
+
+#[test]
+fn only_what_is_wanted_or_marked_is_observed() {
+    support::sandbox();
+    support::run(
+        "ip netns add red; ip netns add blue; ip netns add green; ip -n green link set lo alias nslab:t
+         ip netns add grey; ip -n grey link set lo alias nslab:t-2; printf 'nslab:t\\n' > /run/netns/left",
+    );
+    let mut kernel = Kernel::open().unwrap();
+    let live = observe(&mut kernel, Some(&wanting([ns("red"), ns("absent")]))).unwrap();
+    let names: Vec<_> = live.namespaces.keys().map(NsName::as_str).collect();
+    assert_eq!(names, ["green", "host", "left", "red"]);
+    assert_eq!(live.namespaces[&ns("green")].owner, Some(lab("t")));
+    assert_eq!(live.namespaces[&ns("red")].owner, None);
+    assert!(live.namespaces[&ns("left")].links.is_empty());
+}
+
+#[test]
+fn link_local_addresses_are_seen_where_they_are_wanted() {
+    support::sandbox();
+    support::run(
+        "ip netns add red; ip -n red link add name a address 02:00:00:00:00:01 type veth peer name b
+         ip -n red addr add fe80::5/64 dev a nodad; ip -n red addr add fe80::5/64 dev b nodad",
+    );
+    let mut kernel = Kernel::open().unwrap();
+    let mut desired = wanting([ns("red")]);
+    let mut all = observe(&mut kernel, Some(&desired)).unwrap();
+    let mut link = all.namespaces.get_mut(&ns("red")).unwrap().links.remove(&"a".parse().unwrap()).unwrap();
+    assert_eq!(link.addresses, [].into());
+    link.addresses.insert("fe80::5/64".parse().unwrap());
+    let expected = link.addresses.clone();
+    desired.namespaces.get_mut(&ns("red")).unwrap().links.insert("a".parse().unwrap(), link);
+    let live = observe(&mut kernel, Some(&desired)).unwrap();
+    let links = &live.namespaces[&ns("red")].links;
+    assert_eq!(links[&"a".parse().unwrap()].addresses, expected);
+    assert_eq!(links[&"b".parse().unwrap()].addresses, [].into());
+}
+
+#[test]
+fn a_namespace_that_was_made_anew_is_not_taken_for_the_old_one() {
+    support::sandbox();
+    support::run("ip netns add red; ip -n red link add old type bridge");
+    let mut kernel = Kernel::open().unwrap();
+    let desired = wanting([ns("red")]);
+    observe(&mut kernel, Some(&desired)).unwrap();
+    support::run("ip netns del red; ip netns add red; ip -n red link add new type bridge");
+    let live = observe(&mut kernel, Some(&desired)).unwrap();
+    let names: Vec<_> = live.namespaces[&ns("red")].links.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["lo", "new"]);
+}
+
+#[test]
+fn marks_are_found_wherever_they_are() {
+    support::sandbox();
+    let (a, ab) = (lab("a"), lab("a-b"));
+    support::run(&format!(
+        "ip netns add red; ip -n red link set lo alias {}; ip netns add blue; ip -n blue link set lo alias {}
+         printf '{}\\n' > /run/netns/left; ip netns add other; ip -n other link add inner alias nslab:c type bridge || true
+         ip link add one group {} type bridge; ip link add two type bridge; ip link set two alias {}
+         ip link add three group 77 type bridge",
+        a.mark(),
+        ab.mark(),
+        a.mark(),
+        a.group(),
+        ab.mark(),
+    ));
+    let marks = Kernel::open().unwrap().marks().unwrap();
+    let marked = |namespaces: &[&str], link: &str| Marked {
+        namespaces: namespaces.iter().map(|name| ns(name)).collect(),
+        links: [link.parse().unwrap()].into(),
+    };
+    assert_eq!(marks, BTreeMap::from([(a, marked(&["left", "red"], "one")), (ab, marked(&["blue"], "two"))]));
+}
+
+#[test]
+fn three_hundred_namespaces_are_seen_with_their_peers() {
+    support::sandbox();
+    let script: String =
+        (1..=300).map(|n| format!("netns add n{n}\nlink add p{n} type veth peer name eth0 netns n{n}\n")).collect();
+    std::fs::write("/run/batch", script).unwrap();
+    support::run("ip -batch /run/batch");
+    let mut kernel = Kernel::open().unwrap();
+    let live = observe(&mut kernel, Some(&wanting(netns::list().unwrap()))).unwrap();
+    assert_eq!(live.namespaces.len(), 301);
+    for n in 1..=300 {
+        let peer = live.namespaces[&ns(&format!("n{n}"))].links[&"eth0".parse().unwrap()].peer().unwrap();
+        assert_eq!(peer.to_string(), format!("host/p{n}"));
+        let back = live.namespaces[&NsName::host()].links[&format!("p{n}").parse().unwrap()].peer().unwrap();
+        assert_eq!(back.to_string(), format!("n{n}/eth0"));
+    }
+}

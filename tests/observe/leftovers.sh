@@ -1,0 +1,13 @@
+# What a kill leaves, and what others left: only the first is ours.
+ip netns add red
+printf 'nslab:t\n' > /run/netns/ours
+printf 'nslab:other\n' > /run/netns/theirs
+printf 'nslab:../x\n' > /run/netns/fake
+: > /run/netns/empty
+chmod 0 /run/netns/empty
+mkfifo /run/netns/fifo
+mkdir /run/netns/folder
+ln -s /nowhere /run/netns/dangling
+ln -s /run/netns/red /run/netns/alias
+: > /run/netns/host
+: > "/run/netns/a b"
