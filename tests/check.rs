@@ -400,8 +400,10 @@ fn a_lab_that_is_not_there() {
         checks: vec![check("red", "blue", "192.168.15.2")],
     };
     let error = check::run(&lab).expect_err("blue does not exist");
-    assert_eq!(error.to_string(), "lab lab is not there: namespace blue does not exist");
-    assert_eq!(error.hint(), Some("make it first: nslab apply FILE"));
+    assert_eq!(
+        error.to_string(),
+        "lab lab is not there: namespace blue does not exist\nmake it first: nslab apply FILE"
+    );
 }
 
 #[test]

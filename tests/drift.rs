@@ -87,7 +87,7 @@ fn mend(case: &Case) -> Result<(), String> {
     if after == before {
         Ok(())
     } else {
-        Err(format!("the host is not what it was\n--- before\n{before}\n--- after\n{after}"))
+        Err(format!("the host is not what it was:\n{}", before.difference(&after)))
     }
 }
 

@@ -48,9 +48,15 @@ fn changes_while(work: impl FnOnce()) -> String {
     run("ip link add probe0 type veth peer name probe1");
     wait_until(|| std::fs::read_to_string(&log).unwrap().contains("probe0"));
     run("ip link del probe0");
+    // What the kernel still has to say of the work before (bridges learn, carriers settle) is waited for.
+    let length = || std::fs::metadata(&log).unwrap().len();
+    let mut before = 0;
     wait_until(|| std::fs::read_to_string(&log).unwrap().contains("Deleted"));
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    let before = std::fs::read_to_string(&log).unwrap().len();
+    while length() > before {
+        before = length();
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+    }
+    let before = usize::try_from(before).unwrap();
     work();
     std::thread::sleep(std::time::Duration::from_millis(300));
     let after = std::fs::read_to_string(&log).unwrap();

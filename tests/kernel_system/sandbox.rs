@@ -87,7 +87,7 @@ fn everything_that_a_lab_needs_works_inside() {
             assert_eq!(printed(user, depth, &script).trim(), "2", "{user:?}, {depth}");
         }
     }
-    assert_eq!(support::host_account(), before);
+    before.assert_same(&support::host_account(), "afterwards");
 }
 
 #[test]
