@@ -1,1 +1,37 @@
+//! How the results of checks are shown: to a person ([`table`]), and to programs ([`json`], [`junit`], [`tap`]).
+//!
+//! All of them are pure functions of a [`Report`]: what was seen has been put into words already.
 
+mod junit;
+mod matrix;
+mod table;
+mod tap;
+
+pub use junit::junit;
+pub use table::table;
+pub use tap::tap;
+
+use crate::check::{CheckResult, PairResult, Report};
+
+/// The report as JSON, indented, with a line feed at its end. Its schema is that of [`Report`].
+///
+/// # Errors
+/// None that a report can cause; serde_json's signature has one.
+pub fn json(report: &Report) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(report).map(|text| text + "\n")
+}
+
+/// One pair in words: `red → blue`.
+fn pair_name(pair: &PairResult) -> String {
+    format!("{} → {}", pair.from, printable(&pair.to))
+}
+
+/// One pair of a check, as a title of its own: `red → blue (tcp/80): reachable`.
+fn title(check: &CheckResult, pair: &PairResult) -> String {
+    format!("{} ({}): {}", pair_name(pair), pair.via, check.expectation)
+}
+
+/// An author's text on one line of a terminal: control characters could move the cursor or change colours.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
