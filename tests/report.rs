@@ -2,6 +2,8 @@
 //!
 //! A new case is a new JSON file. `BLESS=1` writes what is expected anew, to be read before it is committed.
 
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
