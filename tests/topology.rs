@@ -4,6 +4,8 @@
 //! `tests/resolved/NAME.yaml` is a file without any and `NAME.json` the lab that it describes. With `BLESS=1` in the
 //! environment, the expectations are written anew instead of being compared.
 
+#![allow(clippy::expect_used, clippy::panic)] // A test that cannot go on says so by panicking.
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
