@@ -4,6 +4,13 @@
 //! [`lab::Live`] (what is), [`plan`] turns the difference into ordered steps, [`engine`] runs them, [`check`] proves
 //! what the file promises, and [`show`] is everything that people look at. See `docs/architecture.md`.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod check;
+pub mod cli;
+pub mod engine;
 pub mod kernel;
 pub mod lab;
 pub mod plan;
+pub mod show;
+pub mod topology;

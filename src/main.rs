@@ -1,1 +1,18 @@
-fn main() {}
+//! The `nslab` program: parse the command line, run the command, say how it ended.
+
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = nslab::cli::Args::parse();
+    match nslab::cli::run(args) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.tell();
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

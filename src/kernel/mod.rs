@@ -3,12 +3,17 @@
 
 mod error;
 mod execute;
-mod firewall;
+pub mod firewall;
+pub mod neighbours;
 mod netlink;
 pub mod netns;
 mod observe;
+pub mod process;
+pub mod sandbox;
+pub mod sockets;
 mod space;
-mod sysctl;
+pub(crate) mod state;
+pub mod sysctl;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +21,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub use error::KernelError;
 
-use crate::lab::{IfName, Lab, LabName, Live, NsName};
+use crate::lab::{IfName, Lab, LabName, Live, NsName, SysctlKey};
 use crate::plan::Step;
 use space::Spaces;
 
@@ -94,6 +99,32 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+
+    /// Makes sure, before anything is changed, that the programs which the steps need are there.
+    ///
+    /// # Errors
+    /// What is missing, and what to do about it.
+    pub fn can_run<'a>(&self, steps: impl IntoIterator<Item = &'a Step>) -> Result<(), KernelError> {
+        let families: BTreeSet<_> = steps.into_iter().filter_map(|step| Some(step.firewall()?.1.family)).collect();
+        families.into_iter().try_for_each(|family| firewall::program(family).map(drop))
+    }
+
+    /// Counts a lab among those that need a host setting, and remembers what it was before the first of them.
+    pub fn claim_setting(&mut self, key: &SysctlKey, lab: &LabName) -> Result<(), KernelError> {
+        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, lab)
+    }
+
+    /// The host settings that a lab needs: those to restore when it goes.
+    pub fn claimed_settings(&self, lab: &LabName) -> Result<Vec<SysctlKey>, KernelError> {
+        sysctl::host_claims(lab)
+    }
+
+    /// Removes from the host what is of no more use: empty firewall tables of ours that a run which was killed has left, and
+    /// the folder of host settings where there are none.
+    pub fn tidy(&mut self) -> Result<(), KernelError> {
+        firewall::tidy(self.spaces.get(&NsName::host())?.fd())?;
+        sysctl::forget_if_none()
     }
 
     fn run_one(&mut self, step: &Step) -> Result<(), KernelError> {

@@ -19,6 +19,16 @@ pub struct Firewall {
     pub chains: BTreeMap<ChainId, Vec<FwRule>>,
 }
 
+impl Firewall {
+    /// Adds a rule to the end of a chain, unless it is there: a second one like it would never be asked.
+    pub fn append(&mut self, chain: ChainId, rule: FwRule) {
+        let rules = self.chains.entry(chain).or_default();
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+}
+
 /// Which chain: address family, table and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ChainId {

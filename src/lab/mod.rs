@@ -16,8 +16,8 @@ pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
 pub(crate) use firewall::shell_word;
 pub use firewall::{ChainId, Family, Firewall, FwArg, FwRule, Hook, Table};
 pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
-pub(crate) use names::setting_folder;
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
+pub(crate) use names::{setting_folder, setting_of_folder};
 pub use route::{MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleAction};
 use serde::Serialize;
 

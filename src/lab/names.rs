@@ -77,8 +77,8 @@ macro_rules! name_type {
 }
 
 name_type!(
-    /// A lab's name: 1 to 16 letters, digits, `-` and `_`, the first a letter or digit. The length leaves room
-    /// for [`ChainName`]s, which iptables limits to 28 bytes.
+    /// A lab's name: 1 to 16 letters, digits, `-` and `_`, the first a letter or digit; not `host`. The length leaves
+    /// room for [`ChainName`]s, which iptables limits to 28 bytes.
     LabName,
     check_lab
 );
@@ -202,6 +202,11 @@ pub(crate) fn setting_folder(key: &SysctlKey) -> String {
     key.as_str().replace('/', "%")
 }
 
+/// The key that a folder is named after; none where the name is not one of ours.
+pub(crate) fn setting_of_folder(folder: &str) -> Option<SysctlKey> {
+    folder.replace('%', "/").parse().ok()
+}
+
 /// What every mark of ours begins with.
 const MARK_PREFIX: &str = "nslab:";
 
@@ -236,7 +241,11 @@ fn check_length(text: &str, what: &'static str, max: usize) -> Result<(), NameEr
 fn check_lab(text: &str) -> Result<(), NameError> {
     check_length(text, "a lab's name", 16)?;
     check_characters(text, "-_", SAFE)?;
-    check_first(text)
+    check_first(text)?;
+    match text {
+        "host" => Err(NameError::Reserved("it stands for the machine itself, whose settings are kept under that name")),
+        _ => Ok(()),
+    }
 }
 
 fn check_namespace(text: &str) -> Result<(), NameError> {
@@ -317,6 +326,13 @@ mod tests {
         for bad in ["kernel.hostname", "net", "net..x", "net.//.x", "net./.kernel", "../net.x"] {
             assert!(bad.parse::<SysctlKey>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn no_lab_is_called_host() {
+        // /run/nslab/host holds what is shared by all labs.
+        assert!("host".parse::<LabName>().is_err());
+        assert!("host-1".parse::<LabName>().is_ok());
     }
 
     #[test]

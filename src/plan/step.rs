@@ -296,32 +296,9 @@ impl Step {
 
     /// Text, commands and inverse, from one place.
     pub fn describe(&self) -> Description {
-        match self {
-            Step::AddNamespace { .. }
-            | Step::DeleteNamespace { .. }
-            | Step::AddBridge { .. }
-            | Step::AddVeth { .. }
-            | Step::DeleteLink { .. } => super::describe::objects(self),
-            Step::SetUp { .. }
-            | Step::SetMtu { .. }
-            | Step::SetMac { .. }
-            | Step::SetMaster { .. }
-            | Step::SetBridge { .. } => super::describe::link_settings(self),
-            Step::AddAddress { .. }
-            | Step::DeleteAddress { .. }
-            | Step::AddRoute { .. }
-            | Step::ReplaceRoute { .. }
-            | Step::DeleteRoute { .. }
-            | Step::AddRule { .. }
-            | Step::DeleteRule { .. }
-            | Step::SetNeighbour { .. }
-            | Step::DeleteNeighbour { .. } => super::describe::routing(self),
-            _ => super::describe::settings(self),
-        }
+        super::describe::describe(self)
     }
-}
 
-impl Step {
     /// Whether this step is run together with the one before it, as one transaction: firewall rules of one namespace
     /// and family.
     pub fn joins(&self, before: &Step) -> bool {

@@ -51,20 +51,60 @@ pub fn project(path: impl AsRef<Path>) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The kernel's own account of this host: what must be the same before and after.
-pub fn host_account() -> String {
+/// What must be the same before and after: the kernel's own account of this host, line by line.
+#[derive(PartialEq, Eq, Clone)]
+pub struct Account(String);
+
+/// The kernel's own account of this host, without what changes by itself (timers, counters, lifetimes).
+pub fn host_account() -> Account {
+    let timers = r#"s/"(valid_life_time|preferred_life_time|[a-z_]*_timer)":[0-9.]+,?//g; s/"(tentative|temporary)":true,?//g; s/[{]/\n{/g"#;
+    let counters = r"grep -v '^#' | sed -E 's/\[[0-9]+:[0-9]+\]//' || true";
     let commands = [
-        "ip -d -j link",
-        "ip -j addr | sed -E 's/\"(valid|preferred)_life_time\":[0-9]+//g'",
-        "ip -j route show table all",
-        "ip -6 -j route show table all",
-        "ip -j rule",
-        "ip -6 -j rule",
-        "ip -j neigh",
-        "ls -la /run/netns | grep -v ' \\.\\{1,2\\}$' || true",
-        "iptables-save | grep -v '^#' | sed -E 's/\\[[0-9]+:[0-9]+\\]//' || true",
-        "ip6tables-save | grep -v '^#' | sed -E 's/\\[[0-9]+:[0-9]+\\]//' || true",
-        "sysctl -a 2>/dev/null | grep '^net\\.' | grep -vE 'nf_conntrack_count|neigh.*gc_|ipv6.conf.*.stable_secret|inet_peer|net.ipv4.(tcp_mem|udp_mem)|random|fib_sync_mem|nf_conntrack_(max|buckets|expect)' || true",
+        format!("ip -d -j link | sed -E '{timers}'"),
+        format!("ip -j addr | sed -E '{timers}'"),
+        "ip route show table all".to_owned(),
+        "ip -6 route show table all".to_owned(),
+        "ip rule".to_owned(),
+        "ip -6 rule".to_owned(),
+        "ip neigh show nud permanent".to_owned(),
+        "ls -la /run/netns | tail -n +2 | grep -v ' \\.*$' || true".to_owned(),
+        format!("iptables-save | {counters}"),
+        format!("ip6tables-save | {counters}"),
+        "sysctl -a 2>/dev/null | grep '^net\\.' | grep -vE 'nf_conntrack_(count|max|buckets|expect)|neigh.*gc_|stable_secret|inet_peer|_mem =|random|fib_sync_mem' || true".to_owned(),
     ];
-    commands.iter().map(|command| format!("## {command}\n{}\n", run(command))).collect()
+    Account(commands.iter().map(|command| format!("## {command}\n{}\n", run(command))).collect())
+}
+
+impl Account {
+    /// The account without firewall tables in which nothing is: plain iptables commands leave them behind.
+    pub fn without_empty_tables(&self) -> Self {
+        let mut kept: Vec<&str> = Vec::new();
+        for line in self.0.lines() {
+            kept.push(line);
+            if line == "COMMIT"
+                && let Some(start) = kept.iter().rposition(|line| line.starts_with('*'))
+                && !kept[start..]
+                    .iter()
+                    .any(|line| line.starts_with("-A") || (line.starts_with(':') && line.contains(" - ")))
+            {
+                kept.truncate(start);
+            }
+        }
+        Self(kept.join("\n"))
+    }
+
+    /// The lines that are in one of the two accounts only.
+    pub fn difference(&self, other: &Self) -> String {
+        let only = |sign: &str, a: &Self, b: &Self| -> String {
+            let b: std::collections::HashSet<&str> = b.0.lines().collect();
+            a.0.lines().filter(|line| !b.contains(line)).map(|line| format!("{sign} {line}\n")).collect()
+        };
+        only("-", self, other) + &only("+", other, self)
+    }
+
+    /// Fails with the lines that differ, if any do.
+    #[track_caller]
+    pub fn assert_same(&self, other: &Self, what: &str) {
+        assert!(self == other, "{what}: the host is not what it was:\n{}", self.difference(other));
+    }
 }

@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# What the scripts share. It is read with `source`, after which the working directory is the root of the repository.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+# ip, iptables and sysctl live in sbin, which an ordinary user's PATH leaves out.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+heading() {
+  printf '\n== %s\n' "$*"
+}
+
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+has() {
+  command -v "$1" >/dev/null
+}
+
+is_root() {
+  [[ $EUID -eq 0 ]]
+}
+
+# sandbox CMD…: runs a command in a private host of its own, root or not. What it does there cannot touch the machine, and
+# it reaches no network.
+# /run/netns is a mount of its own, as `ip netns` makes it, so that all namespaces can be dropped at once.
+sandbox() {
+  local mapped=()
+  is_root || mapped=(--user --map-root-user)
+  # shellcheck disable=SC2016 # "$@" belongs to the inner shell
+  unshare "${mapped[@]}" --net --mount --propagation private sh -ec '
+    mount -t tmpfs tmpfs /run
+    mkdir /run/netns
+    mount -t tmpfs tmpfs /run/netns
+    ip link set lo up
+    exec "$@"' sandbox "$@"
+}
+
+# Whether this machine lets the present user have a sandbox.
+sandbox_works() {
+  sandbox true 2>/dev/null
+}
+
+# host_account: the kernel's own account of this host's network, without what changes by itself (lifetimes, counters, dates).
+host_account() {
+  local show
+  for show in link addr route rule '-6 route' '-6 rule'; do
+    printf '## ip %s\n' "$show"
+    # shellcheck disable=SC2086 # two words on purpose
+    ip -j -p $show show | grep -vE '"(valid_life_time|preferred_life_time|expires)":'
+  done
+  printf '## ip netns\n'
+  ip netns list | cut -d' ' -f1 | sort
+  if is_root; then
+    for show in iptables-save ip6tables-save; do
+      printf '## %s\n' "$show"
+      "$show" | sed -E '/^#/d; s/\[[0-9]+:[0-9]+\]//'
+    done
+  fi
+}
+
+# unchanged WHERE CMD…: runs a command, which must leave the network of the host it runs on as it was.
+unchanged() {
+  local where=$1 before after status
+  shift
+  before=$(host_account)
+  # Not `"$@" || status=$?`, under which a function would go on after a failure.
+  set +e
+  (set -e; "$@")
+  status=$?
+  set -e
+  after=$(host_account)
+  if ! diff -u <(echo "$before") <(echo "$after"); then
+    echo "the network of $where is not what it was" >&2
+    return 1
+  fi
+  return "$status"
+}
+
+# install_packages PACKAGE…: those that are not there yet, by apt, as root or with a sudo that asks nothing. Fails where
+# neither is to be had.
+install_packages() {
+  local package as=() missing=()
+  has apt-get || return 1
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing+=("$package")
+  done
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+  if ! is_root; then
+    sudo -n true 2>/dev/null || return 1
+    as=(sudo -n)
+  fi
+  "${as[@]}" apt-get update -q
+  "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+}

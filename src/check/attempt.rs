@@ -1,0 +1,222 @@
+//! The near side: one try of one probe, from its first packet to an answer, an error, or silence.
+//!
+//! Says what was seen, and does not know what was promised.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::ledger::{Entry, Sight, Token};
+use super::report::Outcome;
+use super::respond::look_at_echo;
+use super::stage::Stage;
+use super::{packet, verdict};
+use crate::kernel::sockets::{self, Protocol};
+use crate::lab::{Check, Family, Probe, Via};
+
+/// What one try has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// What the sender saw.
+    pub outcome: Outcome,
+    /// Where the probe arrived, as far as it was seen.
+    pub sight: Option<Sight>,
+    /// The source address that it left with, where that is known.
+    pub left_as: Option<IpAddr>,
+    /// Whether a program of somebody else has a port that the probe counts on.
+    pub taken: bool,
+    /// From the first packet to the outcome.
+    pub took: Duration,
+}
+
+/// How long after an answer one waits for the report of the destination's own socket: the packet was there before the
+/// answer, but may be read after it.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// How long to wait when the kernel's buffers are full.
+const BREATH: Duration = Duration::from_millis(1);
+
+/// One try of a probe.
+pub(super) async fn attempt(stage: &Stage, check: &Check, probe: &Probe) -> Seen {
+    let (token, entry) = stage.ledger.open();
+    let (_, taken) = stage.listeners(check, probe);
+    let mut attempt = Attempt { stage, check, probe, token, entry, left_as: None, started: Instant::now() };
+    let outcome = match check.via {
+        Via::Icmp => attempt.echo().await,
+        Via::Tcp(port) => attempt.connection(port).await,
+        Via::Udp(port) => attempt.datagram(port).await,
+    };
+    stage.ledger.close(token);
+    Seen {
+        // A packet that could not leave is an outcome like any other.
+        outcome: outcome.unwrap_or_else(|not_sent| not_sent),
+        sight: attempt.entry.sight().cloned(),
+        left_as: attempt.left_as,
+        taken: taken > 0,
+        took: attempt.started.elapsed(),
+    }
+}
+
+struct Attempt<'a> {
+    stage: &'a Stage,
+    check: &'a Check,
+    probe: &'a Probe,
+    token: Token,
+    entry: Rc<Entry>,
+    left_as: Option<IpAddr>,
+    started: Instant,
+}
+
+impl Attempt<'_> {
+    /// An echo request. `Err` holds the outcome of one that could not be sent, here and below.
+    async fn echo(&mut self) -> Result<Outcome, Outcome> {
+        let (target, family) = (self.probe.to.address, self.family());
+        if self.probe.source.is_some() || self.check.seen_as.is_some() {
+            // A raw socket cannot say which source address the kernel takes; a connected one can, and sends nothing.
+            self.departing(Protocol::Udp, 1)?;
+        }
+        let socket = self.stage.raw.get(&(self.probe.from.clone(), family));
+        let socket = socket.ok_or_else(|| Outcome::NoProbe { what: "there is no raw socket".to_owned() })?;
+        let request = packet::echo_request(family, self.token);
+        self.send(socket.get_ref(), &request, Some(SocketAddr::new(target, 0)), self.probe.source).await?;
+        let outcome = async {
+            loop {
+                if let Some(outcome) = self.entry.outcome() {
+                    return outcome.clone();
+                }
+                self.entry.news().await;
+            }
+        };
+        let told = timeout_at(self.deadline(), outcome).await;
+        if told.is_err() {
+            // What has come in time counts, even if nobody had the time to read it.
+            while look_at_echo(self.stage, socket.get_ref(), &self.probe.from, family).is_ok() {}
+        }
+        let outcome = told.ok().or_else(|| self.entry.outcome().cloned()).unwrap_or(Outcome::Silence);
+        let visible = self.probe.to.ns.is_some() || self.check.seen_as.is_some() || self.check.answered_by.is_some();
+        if outcome == Outcome::Answered && visible {
+            let arrival = async {
+                while self.entry.sight().is_none() {
+                    self.entry.news().await;
+                }
+            };
+            let _ = timeout(GRACE, arrival).await;
+        }
+        Ok(outcome)
+    }
+
+    /// A TCP connection, and the exchange of the token where nslab is at the other end.
+    async fn connection(&mut self, port: u16) -> Result<Outcome, Outcome> {
+        let _two = self.stage.descriptors.acquire_many(2).await;
+        self.started = Instant::now();
+        let (ours, _) = self.stage.listeners(self.check, self.probe);
+        let socket = self.departing(Protocol::Tcp, port)?;
+        let stream = TcpStream::from_std(socket.into()).map_err(no_probe)?;
+        let connected = async {
+            stream.writable().await?;
+            stream.take_error()?.map_or(Ok(()), Err)
+        };
+        match timeout_at(self.deadline(), connected).await {
+            Err(_) => Ok(Outcome::Silence),
+            Ok(Err(error)) => Ok(self.reported(&error, None)),
+            Ok(Ok(())) => {
+                // Who connected is connected, whatever comes of the rest: it only shows who is there.
+                if ours > 0 {
+                    let _ = timeout_at(self.deadline(), greet(stream, self.token)).await;
+                }
+                Ok(Outcome::Answered)
+            }
+        }
+    }
+
+    /// A datagram, and its answer.
+    async fn datagram(&mut self, port: u16) -> Result<Outcome, Outcome> {
+        let _one = self.stage.descriptors.acquire().await;
+        self.started = Instant::now();
+        let socket = sockets::watched(self.departing(Protocol::Udp, port)?).map_err(no_probe)?;
+        self.send(socket.get_ref(), &self.token.to_bytes(), None, None).await?;
+        let mut buffer = [0; Token::LENGTH];
+        let answer = socket.async_io(sockets::ANYTHING, |fd| Ok(sockets::receive(fd, &mut buffer)?));
+        match timeout_at(self.deadline(), answer).await {
+            Err(_) => Ok(Outcome::Silence),
+            Ok(Ok(_)) => Ok(Outcome::Answered),
+            Ok(Err(error)) => Ok(self.reported(&error, sockets::error_reporter(socket.get_ref()))),
+        }
+    }
+
+    /// A socket that is bound and connected as the probe wants it; for TCP, the connection is on its way.
+    fn departing(&mut self, protocol: Protocol, port: u16) -> Result<OwnedFd, Outcome> {
+        let probe = self.probe;
+        let socket = self.stage.take(&probe.from, protocol, self.family());
+        let socket = socket.map_err(|e| Outcome::NoProbe { what: e.to_string() })?;
+        if let Some(source) = probe.source {
+            sockets::bind_to(&socket, SocketAddr::new(source, 0)).map_err(|errno| match errno {
+                Errno::EADDRNOTAVAIL => {
+                    Outcome::NoProbe { what: format!("{} does not have the source address {source}", probe.from) }
+                }
+                errno => no_probe(errno.into()),
+            })?;
+        }
+        sockets::connect_to(&socket, SocketAddr::new(probe.to.address, port)).map_err(|e| self.not_sent(e))?;
+        self.left_as = sockets::own_address(&socket).ok();
+        Ok(socket)
+    }
+
+    /// Sends, and waits while the kernel has no room for it.
+    async fn send(
+        &self,
+        socket: &OwnedFd,
+        bytes: &[u8],
+        to: Option<SocketAddr>,
+        from: Option<IpAddr>,
+    ) -> Result<(), Outcome> {
+        loop {
+            match sockets::send(socket, bytes, to, from) {
+                Ok(()) => return Ok(()),
+                Err(Errno::EAGAIN | Errno::ENOBUFS) if Instant::now() < self.deadline() => sleep(BREATH).await,
+                Err(errno) => return Err(self.not_sent(errno)),
+            }
+        }
+    }
+
+    fn not_sent(&self, errno: Errno) -> Outcome {
+        match verdict::local_refusal(errno, self.probe) {
+            Some(what) => Outcome::NotSent { what },
+            None => no_probe(errno.into()),
+        }
+    }
+
+    /// What the network has said about this probe, as its socket tells it.
+    fn reported(&self, error: &io::Error, by: Option<IpAddr>) -> Outcome {
+        let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
+        verdict::network_refusal(errno).said_by(by)
+    }
+
+    fn family(&self) -> Family {
+        Family::of(self.probe.to.address)
+    }
+
+    fn deadline(&self) -> Instant {
+        self.started + self.check.within
+    }
+}
+
+/// Says the token and waits until it comes back, which it does only if nslab is at the other end. The connection then
+/// ends with a reset, so that neither side has to remember it for a minute (TIME_WAIT).
+async fn greet(mut stream: TcpStream, token: Token) -> io::Result<()> {
+    let mut bytes = token.to_bytes();
+    stream.write_all(&bytes).await?;
+    stream.read_exact(&mut bytes).await?;
+    stream.set_zero_linger()
+}
+
+fn no_probe(error: io::Error) -> Outcome {
+    Outcome::NoProbe { what: format!("nslab cannot send it: {error}") }
+}

@@ -1,0 +1,71 @@
+//! Probes and verdicts: whether the live lab keeps what its file promises.
+//!
+//! Nothing has to be installed or to run in the namespaces. nslab opens the sockets of both sides itself, inside
+//! the namespaces, and drives all of them from one thread: [`stage`] sets them up, [`attempt`] is the sender's side, [`respond`] the
+//! destination's, [`ledger`] is where the two meet, [`verdict`] judges. Knows neither files nor terminals.
+
+mod attempt;
+mod ledger;
+mod packet;
+mod report;
+mod respond;
+mod stage;
+mod verdict;
+mod waves;
+
+use std::rc::Rc;
+use std::time::Instant;
+
+pub use report::{CheckResult, Outcome, PairResult, Report};
+use stage::Stage;
+use thiserror::Error;
+
+use crate::kernel::KernelError;
+use crate::lab::{Lab, LabName, NsName};
+
+/// Why nothing could be checked.
+#[derive(Debug, Error)]
+pub enum CheckError {
+    /// Namespaces that the checks speak of do not exist.
+    #[error("lab {lab} is not there: {}\nmake it first: nslab apply FILE", missing_namespaces(.missing))]
+    NotApplied {
+        /// The lab.
+        lab: LabName,
+        /// What does not exist.
+        missing: Vec<NsName>,
+    },
+    /// The kernel refused something.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The sockets cannot be waited for.
+    #[error("cannot wait for sockets: {0}")]
+    Runtime(#[from] std::io::Error),
+}
+
+/// Runs all checks of a lab at once and says what came of every pair.
+///
+/// A check that is not kept is no error: see [`Report::passed`]. The limit of open files of this process is raised
+/// to what it may be. In a lab with several hundred pairs, its namespaces (never the host) forget the neighbours that they have
+/// learned, since the kernel's table for them is small.
+///
+/// # Errors
+/// Nothing could be checked: a namespace is missing, or the kernel refuses sockets.
+pub fn run(lab: &Lab) -> Result<Report, CheckError> {
+    let started = Instant::now();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let checks = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let (stage, responders) = Stage::set(lab)?;
+        let stage = Rc::new(stage);
+        respond::start(&stage, responders)?;
+        waves::run(&stage, lab).await
+    })?;
+    Ok(Report { lab: lab.name.clone(), checks, elapsed: started.elapsed() })
+}
+
+fn missing_namespaces(missing: &[NsName]) -> String {
+    match missing {
+        [one] => format!("namespace {one} does not exist"),
+        [first, rest @ ..] => format!("namespace {first} and {} more do not exist", rest.len()),
+        [] => "no namespace is missing".to_owned(),
+    }
+}

@@ -1,0 +1,154 @@
+//! ICMP and ICMPv6 messages as bytes: echo requests are built, and what raw sockets receive is read.
+//!
+//! Formats: RFC 792 (ICMP), RFC 4443 (ICMPv6), RFC 791 and RFC 8200 for the headers of a quoted packet.
+
+use super::ledger::Token;
+use super::report::Outcome;
+use crate::lab::Family;
+
+/// What a raw socket received, as far as it concerns a probe.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    /// An echo request arrived.
+    Request(Token),
+    /// An echo reply came back.
+    Reply(Token),
+    /// Somebody could not deliver a request of ours and sent (a part of) it back. The outcome does not name him yet.
+    Error(Token, Outcome),
+}
+
+const ECHO_HEADER: usize = 8;
+
+/// An echo request that carries a token.
+pub(super) fn echo_request(family: Family, token: Token) -> [u8; ECHO_HEADER + Token::LENGTH] {
+    let kind = if family == Family::Ipv4 { 8 } else { 128 };
+    let mut packet = [0; ECHO_HEADER + Token::LENGTH];
+    let [high, low] = token.identifier().to_be_bytes();
+    packet[..ECHO_HEADER].copy_from_slice(&[kind, 0, 0, 0, high, low, 0, 1]);
+    packet[ECHO_HEADER..].copy_from_slice(&token.to_bytes());
+    // The kernel fills in the checksum of ICMPv6, which covers addresses that it has yet to choose (RFC 3542).
+    if family == Family::Ipv4 {
+        let [high, low] = checksum(&packet).to_be_bytes();
+        packet[2..4].copy_from_slice(&[high, low]);
+    }
+    packet
+}
+
+/// Reads what a raw socket received: with its IP header for IPv4, without for IPv6 (raw(7)).
+pub(super) fn read(family: Family, bytes: &[u8]) -> Option<Message> {
+    let icmp = match family {
+        Family::Ipv4 => bytes.get(ipv4_header(bytes)?..)?,
+        Family::Ipv6 => bytes,
+    };
+    let (&kind, &code) = (icmp.first()?, icmp.get(1)?);
+    let body = icmp.get(ECHO_HEADER..)?;
+    match (family, kind) {
+        (Family::Ipv4, 8) | (Family::Ipv6, 128) => Some(Message::Request(Token::from_bytes(body)?)),
+        (Family::Ipv4, 0) | (Family::Ipv6, 129) => Some(Message::Reply(Token::from_bytes(body)?)),
+        (Family::Ipv4, 3 | 11) | (Family::Ipv6, 1 | 3) => {
+            Some(Message::Error(quoted(family, body)?, error(family, kind, code)))
+        }
+        _ => None,
+    }
+}
+
+/// The token of an echo request that an error quotes.
+fn quoted(family: Family, quote: &[u8]) -> Option<Token> {
+    const ICMPV6: u8 = 58;
+    let (header, kind) = match family {
+        Family::Ipv4 => (ipv4_header(quote)?, 8),
+        Family::Ipv6 => (Some(40).filter(|_| quote.get(6) == Some(&ICMPV6))?, 128),
+    };
+    let echo = quote.get(header..)?;
+    (echo.first() == Some(&kind)).then(|| Token::from_bytes(echo.get(ECHO_HEADER..)?))?
+}
+
+/// The length of an IPv4 header that is followed by ICMP.
+fn ipv4_header(bytes: &[u8]) -> Option<usize> {
+    const ICMP: u8 = 1;
+    (bytes.get(9) == Some(&ICMP)).then_some(usize::from(bytes.first()? & 0x0f) * 4)
+}
+
+/// The names of the errors are those of the RFCs, as ping(8) prints them.
+fn error(family: Family, kind: u8, code: u8) -> Outcome {
+    let what = match (family, kind, code) {
+        (Family::Ipv4, 3, 3) | (Family::Ipv6, 1, 4) => return Outcome::Refused { by: None },
+        (Family::Ipv4, 3, 0 | 6) => "network unreachable",
+        (Family::Ipv4, 3, 1 | 7) => "host unreachable",
+        (Family::Ipv4, 3, 2) => "protocol unreachable",
+        (Family::Ipv4, 3, 4) => "too big for the MTU on the way",
+        (Family::Ipv4, 3, 9 | 10 | 13) | (Family::Ipv6, 1, 1) => "administratively prohibited",
+        (Family::Ipv6, 1, 0) => "no route to the destination",
+        (Family::Ipv6, 1, 3) => "address unreachable",
+        (Family::Ipv6, 1, 5) => "source address refused by policy",
+        (Family::Ipv6, 1, 6) => "route rejected",
+        (Family::Ipv4, 11, _) | (Family::Ipv6, 3, _) => "time to live exceeded (a routing loop?)",
+        _ => "destination unreachable",
+    };
+    Outcome::Unreachable { what: what.to_owned(), by: None }
+}
+
+/// The Internet checksum (RFC 1071).
+fn checksum(bytes: &[u8]) -> u16 {
+    let words = bytes.chunks(2).map(|pair| match *pair {
+        [high, low] => u32::from(u16::from_be_bytes([high, low])),
+        [high] => u32::from(high) << 8,
+        _ => 0,
+    });
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::Ledger;
+    use super::*;
+
+    fn with_ipv4_header(protocol: u8, body: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x45; 1];
+        packet.resize(20, 0);
+        packet[9] = protocol;
+        packet.extend(body);
+        packet
+    }
+
+    #[test]
+    fn a_request_is_known_again_in_a_reply_and_in_a_quote() {
+        let (token, _) = Ledger::new().open();
+        let request = echo_request(Family::Ipv4, token);
+        assert_eq!(checksum(&request), 0, "a packet with its checksum sums up to zero");
+        assert_eq!(read(Family::Ipv4, &with_ipv4_header(1, &request)), Some(Message::Request(token)));
+
+        let mut reply = request;
+        reply[0] = 0;
+        assert_eq!(read(Family::Ipv4, &with_ipv4_header(1, &reply)), Some(Message::Reply(token)));
+
+        let error = [&[3, 1, 0, 0, 0, 0, 0, 0], with_ipv4_header(1, &request).as_slice()].concat();
+        let host_unreachable = Outcome::Unreachable { what: "host unreachable".into(), by: None };
+        assert_eq!(read(Family::Ipv4, &with_ipv4_header(1, &error)), Some(Message::Error(token, host_unreachable)));
+    }
+
+    #[test]
+    fn an_error_about_something_else_is_not_ours() {
+        let tcp = with_ipv4_header(6, &[8; 40]);
+        let error = [&[3, 1, 0, 0, 0, 0, 0, 0], tcp.as_slice()].concat();
+        assert_eq!(read(Family::Ipv4, &with_ipv4_header(1, &error)), None);
+    }
+
+    #[test]
+    fn packets_that_are_cut_off_anywhere_are_no_message() {
+        let (token, _) = Ledger::new().open();
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let request = echo_request(family, token);
+            let error =
+                [&[if family == Family::Ipv4 { 3 } else { 1 }, 0, 0, 0, 0, 0, 0, 0], &[0; 40][..], &request].concat();
+            let whole = if family == Family::Ipv4 { with_ipv4_header(1, &request) } else { request.to_vec() };
+            for packet in [whole, error] {
+                (0..packet.len()).for_each(|end| assert_eq!(read(family, &packet[..end]), None, "{family:?} {end}"));
+            }
+        }
+    }
+}

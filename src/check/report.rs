@@ -1,0 +1,167 @@
+//! What came of the checks: the value that is shown to people and handed to programs.
+//!
+//! Its JSON form is a documented interface (`schemars`); it can be read back.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::lab::{LabName, NsName};
+
+/// What came of all checks of a lab.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// The lab's name.
+    #[serde(deserialize_with = "name")]
+    #[schemars(with = "String")]
+    pub lab: LabName,
+    /// Every check, in the order of the file.
+    pub checks: Vec<CheckResult>,
+    /// How long all of it took, in seconds.
+    #[serde(with = "seconds")]
+    #[schemars(with = "f64")]
+    pub elapsed: Duration,
+}
+
+/// What came of one check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckResult {
+    /// The check's name.
+    pub name: String,
+    /// The line of the file that states it, counted from 1.
+    pub line: u64,
+    /// What it promises, in words: `reachable, seen as itself`.
+    pub expectation: String,
+    /// Every pair, in the order of the file.
+    pub pairs: Vec<PairResult>,
+}
+
+/// What came of one pair of a check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PairResult {
+    /// The namespace that sent.
+    #[serde(deserialize_with = "name")]
+    #[schemars(with = "String")]
+    pub from: NsName,
+    /// What the file calls the destination: a namespace's name, or an address.
+    pub to: String,
+    /// The address that was probed.
+    pub address: IpAddr,
+    /// What was sent: `icmp`, `tcp/80`, `udp/53`.
+    pub via: String,
+    /// Whether it came out as promised.
+    pub passed: bool,
+    /// What is not as promised, in words; none where it passed.
+    pub fault: Option<String>,
+    /// What the sender saw, in the last try.
+    pub saw: Outcome,
+    /// The source address that the destination saw, where nslab has a socket there.
+    pub seen_as: Option<IpAddr>,
+    /// The namespace that the probe arrived in, where nslab has a socket there.
+    #[serde(deserialize_with = "optional_name")]
+    #[schemars(with = "Option<String>")]
+    pub answered_by: Option<NsName>,
+    /// How long the last try took, in seconds: until the answer or the error, or as long as was waited.
+    #[serde(with = "seconds")]
+    #[schemars(with = "f64")]
+    pub took: Duration,
+    /// How often it was tried, the first time included.
+    pub tries: u32,
+}
+
+/// What a sender saw of one probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// An answer: an echo reply, an established connection, a datagram.
+    Answered,
+    /// A refusal: a TCP reset, or ICMP "port unreachable".
+    Refused {
+        /// Who refused, where that is known.
+        by: Option<IpAddr>,
+    },
+    /// An ICMP error other than a refusal.
+    Unreachable {
+        /// What it says: `host unreachable`.
+        what: String,
+        /// Who said it, where that is known.
+        by: Option<IpAddr>,
+    },
+    /// The sender's own kernel did not let it out: no route, a route that drops, a firewall rule.
+    NotSent {
+        /// What the kernel said, and what that means.
+        what: String,
+    },
+    /// Nothing at all.
+    Silence,
+    /// The probe could not be made, so nothing is known: this is never as promised.
+    NoProbe {
+        /// What went wrong.
+        what: String,
+    },
+}
+
+impl Outcome {
+    /// The same, with the one who said it.
+    #[must_use]
+    pub(super) fn said_by(self, reporter: Option<IpAddr>) -> Self {
+        match self {
+            Self::Refused { .. } => Self::Refused { by: reporter },
+            Self::Unreachable { what, .. } => Self::Unreachable { what, by: reporter },
+            other => other,
+        }
+    }
+}
+
+impl Report {
+    /// Whether everything is as promised.
+    pub fn passed(&self) -> bool {
+        self.failures() == 0
+    }
+
+    /// How many pairs were probed.
+    pub fn pairs(&self) -> usize {
+        self.checks.iter().map(|check| check.pairs.len()).sum()
+    }
+
+    /// How many pairs are not as promised.
+    pub fn failures(&self) -> usize {
+        self.checks.iter().map(CheckResult::failures).sum()
+    }
+}
+
+impl CheckResult {
+    /// How many of its pairs are not as promised.
+    pub fn failures(&self) -> usize {
+        self.pairs.iter().filter(|pair| !pair.passed).count()
+    }
+}
+
+fn name<'de, D: Deserializer<'de>, T: FromStr<Err: std::fmt::Display>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn optional_name<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse()).transpose().map_err(serde::de::Error::custom)
+}
+
+/// A duration as a number of seconds.
+mod seconds {
+    use super::{Deserialize, Deserializer, Duration, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_f64(duration.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(d)?).map_err(serde::de::Error::custom)
+    }
+}

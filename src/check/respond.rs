@@ -1,0 +1,129 @@
+//! The far side: the sockets that see probes arrive, write down under which source address, and answer.
+//!
+//! Echo requests are answered by the kernel itself; here one only looks at them. Knows nothing of what is promised.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::spawn_local;
+use tokio::time::timeout;
+
+use super::ledger::{Sight, Token};
+use super::packet::{self, Message};
+use super::report::Outcome;
+use super::stage::{Responder, Stage};
+use crate::kernel::sockets::{self, Protocol};
+use crate::lab::{Family, NsName};
+
+/// How long a connection may keep silent before it is dropped: it is not one of ours.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many packets are read from one socket before another one has its turn.
+const TURN: usize = 64;
+
+/// Starts all responders; they work until the runtime ends.
+pub(super) fn start(stage: &Rc<Stage>, responders: Vec<Responder>) -> io::Result<()> {
+    for (ns, family) in stage.raw.keys().cloned() {
+        let stage = stage.clone();
+        spawn_local(async move { watch_echo(&stage, ns, family).await });
+    }
+    for Responder { port, fd } in responders {
+        let stage = stage.clone();
+        if port.protocol == Protocol::Tcp {
+            let listener = TcpListener::from_std(fd.into())?;
+            spawn_local(async move { accept(&stage, port.ns, listener).await });
+        } else {
+            let socket = sockets::watched(fd)?;
+            spawn_local(async move { return_datagrams(&stage, port.ns, socket).await });
+        }
+    }
+    Ok(())
+}
+
+async fn watch_echo(stage: &Stage, ns: NsName, family: Family) {
+    let key = (ns, family);
+    let Some(socket) = stage.raw.get(&key) else { return };
+    while let Ok(mut ready) = socket.readable().await {
+        let mut turn = TURN;
+        while turn > 0 && look_at_echo(stage, socket.get_ref(), &key.0, family).is_ok() {
+            turn -= 1;
+        }
+        if turn > 0 {
+            ready.clear_ready();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Takes one packet from a raw socket and writes down what it says.
+///
+/// # Errors
+/// EAGAIN: none is waiting.
+pub(super) fn look_at_echo(stage: &Stage, socket: &OwnedFd, ns: &NsName, family: Family) -> nix::Result<()> {
+    let mut buffer = [0; 1280];
+    let received = sockets::receive(socket, &mut buffer)?;
+    let source = received.from.ip();
+    match packet::read(family, buffer.get(..received.length).unwrap_or_default()) {
+        Some(Message::Request(token)) => stage.ledger.saw(token, Sight { source, ns: ns.clone() }),
+        Some(Message::Reply(token)) => stage.ledger.told(token, Outcome::Answered),
+        Some(Message::Error(token, outcome)) => stage.ledger.told(token, outcome.said_by(Some(source))),
+        None => {}
+    }
+    Ok(())
+}
+
+async fn accept(stage: &Rc<Stage>, ns: NsName, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (stage, ns) = (stage.clone(), ns.clone());
+                spawn_local(async move { timeout(PATIENCE, converse(&stage, ns, stream)).await });
+            }
+            // No descriptor is free, or the connection was gone before it was taken: the next one may be better off.
+            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
+/// The client says its token first and has it back: then both know that they have met.
+async fn converse(stage: &Stage, ns: NsName, mut stream: TcpStream) -> io::Result<()> {
+    let mut bytes = [0; Token::LENGTH];
+    stream.read_exact(&mut bytes).await?;
+    if let Some(token) = Token::from_bytes(&bytes) {
+        stage.ledger.saw(token, Sight { source: stream.peer_addr()?.ip().to_canonical(), ns });
+        stream.write_all(&bytes).await?;
+    }
+    // The client ends the connection, with a reset, so that no side has to remember it.
+    stream.read_exact(&mut bytes).await.map(drop)
+}
+
+async fn return_datagrams(stage: &Stage, ns: NsName, socket: AsyncFd<OwnedFd>) {
+    loop {
+        let mut buffer = [0; Token::LENGTH + 1];
+        // What the network says about an earlier answer of ours comes as an error; there is nothing to do about it.
+        let Ok(received) = socket.async_io(sockets::ANYTHING, |fd| Ok(sockets::receive(fd, &mut buffer)?)).await else {
+            continue;
+        };
+        if let (Token::LENGTH, Some(token)) = (received.length, Token::from_bytes(&buffer)) {
+            stage.ledger.saw(token, Sight { source: received.from.ip(), ns: ns.clone() });
+            // From the address that was asked: any other would not be taken for an answer.
+            let _ = answer(&socket, &token.to_bytes(), received).await;
+        }
+    }
+}
+
+async fn answer(socket: &AsyncFd<OwnedFd>, bytes: &[u8], to: sockets::Received) -> nix::Result<()> {
+    match sockets::send(socket.get_ref(), bytes, Some(to.from), to.to) {
+        Err(Errno::EAGAIN | Errno::ENOBUFS) => {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            sockets::send(socket.get_ref(), bytes, Some(to.from), to.to)
+        }
+        result => result,
+    }
+}

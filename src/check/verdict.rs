@@ -1,0 +1,181 @@
+//! Whether what was seen is what was promised, and the words for what was seen instead.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::attempt::Seen;
+use super::report::Outcome;
+use crate::lab::{Check, Expect, Probe, SeenAs, Via};
+
+/// What a check promises, in words: `reachable, seen as itself`.
+pub(super) fn promise(check: &Check) -> String {
+    let mut text = match check.expect {
+        Expect::Reachable => "reachable".to_owned(),
+        Expect::Unreachable => "unreachable".to_owned(),
+        Expect::Refused => "refused".to_owned(),
+    };
+    match check.seen_as {
+        Some(SeenAs::Itself) => text += ", seen as itself",
+        Some(SeenAs::Address(address)) => text += &format!(", seen as {address}"),
+        None => {}
+    }
+    if let Some(ns) = &check.answered_by {
+        text += &format!(", answered by {ns}");
+    }
+    text
+}
+
+/// What a probe sends, in words: `icmp`, `tcp/80`.
+pub(super) fn via(via: Via) -> String {
+    match via {
+        Via::Icmp => "icmp".to_owned(),
+        Via::Tcp(port) => format!("tcp/{port}"),
+        Via::Udp(port) => format!("udp/{port}"),
+    }
+}
+
+/// Whether a try came out as promised; if not, what was seen instead.
+pub(super) fn judge(check: &Check, probe: &Probe, seen: &Seen) -> Result<(), String> {
+    match (check.expect, &seen.outcome) {
+        (_, Outcome::NoProbe { what }) => Err(what.clone()),
+        (Expect::Reachable, Outcome::Answered) => answerer(check, seen).and_then(|()| translation(check, seen)),
+        (Expect::Refused, Outcome::Refused { .. }) => Ok(()),
+        (Expect::Unreachable, Outcome::Silence | Outcome::Unreachable { .. } | Outcome::NotSent { .. }) => Ok(()),
+        // No port is closed to a ping: "port unreachable" is how iptables says "no" unless it is told otherwise.
+        (Expect::Unreachable, Outcome::Refused { .. }) if check.via == Via::Icmp => Ok(()),
+        (expect, outcome) => Err(instead(check, probe, seen, expect, outcome)),
+    }
+}
+
+/// Whether the right namespace has answered.
+fn answerer(check: &Check, seen: &Seen) -> Result<(), String> {
+    match (&check.answered_by, &seen.sight) {
+        (None, _) => Ok(()),
+        (Some(wanted), Some(sight)) if sight.ns == *wanted => Ok(()),
+        (Some(wanted), Some(sight)) => Err(format!("{} answered instead of {wanted}", sight.ns)),
+        (Some(wanted), None) => Err(format!("answered, but whether by {wanted} is not known: {}", unseen(check, seen))),
+    }
+}
+
+/// Whether the destination saw the right source address.
+fn translation(check: &Check, seen: &Seen) -> Result<(), String> {
+    let wanted = match (check.seen_as, seen.left_as) {
+        (None, _) => return Ok(()),
+        (Some(SeenAs::Address(address)), _) => address,
+        (Some(SeenAs::Itself), Some(own)) => own,
+        (Some(SeenAs::Itself), None) => return Err("the address that it left with is not known".to_owned()),
+    };
+    let Some(sight) = &seen.sight else {
+        return Err(format!("answered, but which source address arrived is not known: {}", unseen(check, seen)));
+    };
+    if sight.source == wanted {
+        return Ok(());
+    }
+    let why = match check.seen_as {
+        Some(SeenAs::Itself) => "something translates it (masquerade?)",
+        _ if seen.left_as == Some(sight.source) => "nothing translates it on the way",
+        _ => "something translates it otherwise",
+    };
+    Err(format!("arrived, but {} saw {} instead of {wanted}: {why}", sight.ns, sight.source))
+}
+
+/// Why nslab did not see the probe arrive, although it was answered.
+fn unseen(check: &Check, seen: &Seen) -> String {
+    if seen.taken {
+        format!("a program of its own has {} there, so nslab cannot look", via(check.via))
+    } else {
+        "the answer came from outside the lab's namespaces".to_owned()
+    }
+}
+
+/// What was seen instead of what was promised.
+fn instead(check: &Check, probe: &Probe, seen: &Seen, expect: Expect, outcome: &Outcome) -> String {
+    let port = via(check.via);
+    let what = match outcome {
+        Outcome::Answered => match &seen.sight {
+            Some(sight) => format!("answered by {}", sight.ns),
+            None => "answered".to_owned(),
+        },
+        Outcome::Refused { by } if expect == Expect::Unreachable => format!("refused{}", says(by)),
+        Outcome::Refused { by } => {
+            format!("refused{}: nothing listens on {port} at {}, or a rule rejects it", says(by), probe.to.address)
+        }
+        Outcome::Unreachable { what, by } => format!("answered with an error: {what}{}", says(by)),
+        Outcome::NotSent { what } => format!("{} cannot send it: {what}", probe.from),
+        Outcome::Silence => silence(check, probe, seen),
+        Outcome::NoProbe { what } => what.clone(),
+    };
+    match expect {
+        Expect::Reachable => what,
+        Expect::Unreachable => format!("{what}, though it should be unreachable"),
+        Expect::Refused => format!("{what}, though it should be refused"),
+    }
+}
+
+fn silence(check: &Check, probe: &Probe, seen: &Seen) -> String {
+    let within = in_words(check.within);
+    match &seen.sight {
+        Some(sight) => format!(
+            "it arrived at {}, from {}, but no answer came back within {within} (has {} a way back?)",
+            sight.ns, sight.source, sight.ns
+        ),
+        None if seen.taken => format!(
+            "no answer within {within}; a program of its own has {} at {}, and may not answer what it does not know",
+            via(check.via),
+            probe.to.label
+        ),
+        // icmp_ratelimit in icmp(7).
+        None if check.expect == Expect::Refused => {
+            format!("no answer within {within} (after six refusals a host sends another only one a second)")
+        }
+        None => format!("no answer within {within}"),
+    }
+}
+
+fn says(by: &Option<IpAddr>) -> String {
+    by.map(|by| format!(" (says {by})")).unwrap_or_default()
+}
+
+/// `1 s`, `250 ms`.
+fn in_words(duration: Duration) -> String {
+    if duration >= Duration::from_secs(1) {
+        format!("{} s", duration.as_secs_f64())
+    } else {
+        format!("{} ms", duration.as_millis())
+    }
+}
+
+/// Why the sender's own kernel did not let a packet out, if that is a matter of the network: a route, a rule
+/// (ip-route(8) names the error of each type of route).
+pub(super) fn local_refusal(errno: Errno, probe: &Probe) -> Option<String> {
+    let why = match errno {
+        Errno::ENETUNREACH => format!("it has no route to {}", probe.to.address),
+        Errno::EHOSTUNREACH => format!("its route to {} is of type unreachable", probe.to.address),
+        Errno::EACCES => format!("its route to {} is of type prohibit", probe.to.address),
+        Errno::EINVAL => format!("its route to {} is of type blackhole", probe.to.address),
+        Errno::EPERM => "a firewall rule for what it sends itself drops it (chain OUTPUT)".to_owned(),
+        Errno::ENETDOWN => "the interface is down".to_owned(),
+        Errno::EADDRNOTAVAIL if probe.source.is_none() => {
+            format!("it has no address of its own to reach {} from", probe.to.address)
+        }
+        _ => return None,
+    };
+    Some(format!("{why} ({})", errno.desc()))
+}
+
+/// What an error on a connected socket means, that the network has reported (icmp(7), RFC 1122 section 4.2.3.9).
+pub(super) fn network_refusal(errno: Errno) -> Outcome {
+    let what = match errno {
+        Errno::ECONNREFUSED => return Outcome::Refused { by: None },
+        Errno::ETIMEDOUT => return Outcome::Silence,
+        Errno::EHOSTUNREACH => "host unreachable",
+        Errno::ENETUNREACH => "network unreachable",
+        Errno::EACCES | Errno::EPERM => "administratively prohibited",
+        Errno::ENOPROTOOPT => "protocol unreachable",
+        Errno::EMSGSIZE => "too big for the MTU on the way",
+        other => other.desc(),
+    };
+    Outcome::Unreachable { what: what.to_owned(), by: None }
+}

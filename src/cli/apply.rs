@@ -1,0 +1,62 @@
+//! `nslab apply`
+
+use std::path::PathBuf;
+
+use super::{DONE, Failure, Format, NOT_SO, colour, print, print_json, say};
+use crate::engine::{self, Event};
+use crate::lab::LabName;
+use crate::{check, show, topology};
+
+/// Options of `nslab apply`.
+#[derive(Debug, clap::Args)]
+pub struct ApplyArgs {
+    /// The topology file; `-` reads standard input
+    file: PathBuf,
+    /// Run the file's checks afterwards
+    #[arg(long)]
+    check: bool,
+    /// Where another nslab works on the lab: say so instead of waiting
+    #[arg(long)]
+    no_wait: bool,
+    /// Show every step with its command, however many there are
+    #[arg(long, short)]
+    verbose: bool,
+    /// How to show what was done
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
+    let file = topology::load(&args.file)?;
+    let mut progress = show::Progress::new();
+    let applied =
+        engine::apply(&file.lab, &file.text, !args.no_wait, &mut |event| tell(&file.lab.name, &mut progress, &event));
+    progress.end();
+    let applied = applied?;
+    let report = if args.check { Some(check::run(&file.lab)?) } else { None };
+    match args.format {
+        Format::Json => {
+            print_json(&show::AppliedView::new(&file.lab.name, &applied.steps, applied.elapsed, report.as_ref()))
+        }
+        Format::Text => {
+            print(&show::done(&file.lab.name, &applied.steps, applied.elapsed, args.verbose));
+            if let Some(report) = &report {
+                print(&show::report::table(report, colour(), show::width()));
+            }
+        }
+    }
+    Ok(if report.is_none_or(|report| report.passed()) { DONE } else { NOT_SO })
+}
+
+/// Tells the person at the keyboard what the engine is about.
+pub(super) fn tell(lab: &LabName, progress: &mut show::Progress, event: &Event<'_>) {
+    match event {
+        Event::Waiting => say(&format!("nslab: another nslab is working on lab {lab}; waiting for it to finish")),
+        Event::Planned(steps) => progress.begin(*steps),
+        Event::Done(_) => progress.step(),
+        Event::Undoing(steps) => {
+            progress.end();
+            say(&format!("nslab: undoing the {steps} steps that were done"));
+        }
+    }
+}

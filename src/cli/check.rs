@@ -1,0 +1,57 @@
+//! `nslab check`
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::{DONE, Failure, NOT_SO, colour, print};
+use crate::check::{self, Report};
+use crate::{show, topology};
+
+/// Options of `nslab check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The topology file; `-` reads standard input
+    file: PathBuf,
+    /// How to show the results
+    #[arg(long, value_enum, default_value_t)]
+    format: ReportFormat,
+}
+
+/// How results of checks are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ReportFormat {
+    /// For people: a line or a matrix a check, then what failed and why
+    #[default]
+    Table,
+    /// For programs; `nslab schema check` describes it
+    Json,
+    /// JUnit XML, one test case a pair
+    Junit,
+    /// Test Anything Protocol, one line a pair
+    Tap,
+}
+
+pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
+    let file = topology::load(&args.file)?;
+    let report = check::run(&file.lab)?;
+    show_reports(args.format, std::slice::from_ref(&report));
+    Ok(if report.passed() { DONE } else { NOT_SO })
+}
+
+/// Prints reports in a format. JSON is one report for one lab, and a list for several.
+pub(super) fn show_reports(format: ReportFormat, reports: &[Report]) {
+    match format {
+        ReportFormat::Table => {
+            for report in reports {
+                print(&show::report::table(report, colour(), show::width()));
+            }
+        }
+        ReportFormat::Json => match reports {
+            [report] => print(&show::report::json(report)),
+            several => super::print_json(&several),
+        },
+        ReportFormat::Junit => print(&show::report::junit(reports)),
+        ReportFormat::Tap => print(&show::report::tap(reports)),
+    }
+}

@@ -1,0 +1,62 @@
+//! `nslab exec` and `nslab shell`
+
+use std::ffi::OsString;
+
+use super::Failure;
+use crate::kernel::{Kernel, process};
+use crate::lab::{LabName, NsName};
+
+/// Options of `nslab exec`.
+#[derive(Debug, clap::Args)]
+pub struct ExecArgs {
+    /// The lab
+    lab: LabName,
+    /// The namespace
+    namespace: NsName,
+    /// The command and its arguments
+    #[arg(required = true, last = true)]
+    command: Vec<OsString>,
+}
+
+/// Options of `nslab shell`.
+#[derive(Debug, clap::Args)]
+pub struct ShellArgs {
+    /// The lab
+    lab: LabName,
+    /// The namespace
+    namespace: NsName,
+}
+
+pub(super) fn run(args: &ExecArgs) -> Result<u8, Failure> {
+    enter(&args.lab, &args.namespace, &args.command)
+}
+
+pub(super) fn run_shell(args: &ShellArgs) -> Result<u8, Failure> {
+    enter(&args.lab, &args.namespace, &[user_shell()])
+}
+
+/// The user's shell, or the one that every system has.
+pub(super) fn user_shell() -> OsString {
+    std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into())
+}
+
+/// A command line as a program and its arguments.
+pub(super) fn split(command: &[OsString]) -> Result<(&OsString, &[OsString]), Failure> {
+    command.split_first().ok_or_else(|| Failure::Usage("there is no command to run".to_owned()))
+}
+
+/// Becomes the command, inside the namespace.
+fn enter(lab: &LabName, ns: &NsName, command: &[OsString]) -> Result<u8, Failure> {
+    let marks = Kernel::open()?.marks()?;
+    let marked = marks.get(lab);
+    if marked.is_none() {
+        return Err(Failure::System(format!("there is no lab {lab}; `nslab list` shows those that there are")));
+    }
+    if !ns.is_host() && !marked.is_some_and(|marked| marked.namespaces.contains(ns)) {
+        return Err(Failure::System(format!(
+            "lab {lab} has no namespace {ns}; `nslab status {lab}` shows what it has"
+        )));
+    }
+    let (program, args) = split(command)?;
+    match process::exec_in(lab, ns, program, args)? {}
+}

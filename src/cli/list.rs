@@ -1,0 +1,29 @@
+//! `nslab list`
+
+use super::{DONE, Failure, Format, print, print_json};
+use crate::kernel::Kernel;
+use crate::{engine, show};
+
+/// Options of `nslab list`.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// How to show them
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl ListArgs {
+    /// The list in a format, for commands that end up here.
+    pub(super) fn with(format: Format) -> Self {
+        Self { format }
+    }
+}
+
+pub(super) fn run(args: &ListArgs) -> Result<u8, Failure> {
+    let labs = show::labs(&Kernel::open()?.marks()?, &engine::saved_labs()?);
+    match args.format {
+        Format::Json => print_json(&labs),
+        Format::Text => print(&show::list(&labs)),
+    }
+    Ok(DONE)
+}

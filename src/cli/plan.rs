@@ -1,0 +1,29 @@
+//! `nslab plan`
+
+use std::path::PathBuf;
+
+use super::{DONE, Failure, Format, NOT_SO, colour, print, print_json};
+use crate::{engine, show, topology};
+
+/// Options of `nslab plan`.
+#[derive(Debug, clap::Args)]
+pub struct PlanArgs {
+    /// The topology file; `-` reads standard input
+    file: PathBuf,
+    /// Exit with 1 where there is something to do
+    #[arg(long)]
+    exit_code: bool,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
+    let file = topology::load(&args.file)?;
+    let planned = engine::plan(&file.lab)?;
+    match args.format {
+        Format::Json => print_json(&show::PlanView::new(&planned.plan, &planned.conflicts)),
+        Format::Text => print(&show::plan(&planned.plan, &planned.conflicts, colour())),
+    }
+    Ok(if args.exit_code && !planned.plan.is_empty() { NOT_SO } else { DONE })
+}

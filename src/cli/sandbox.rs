@@ -1,0 +1,22 @@
+//! `nslab sandbox`
+
+use std::ffi::OsString;
+
+use super::Failure;
+use super::exec::{split, user_shell};
+use crate::kernel::{process, sandbox};
+
+/// Options of `nslab sandbox`.
+#[derive(Debug, clap::Args)]
+pub struct SandboxArgs {
+    /// The command and its arguments; without one, your shell
+    #[arg(last = true)]
+    command: Vec<OsString>,
+}
+
+pub(super) fn run(args: &SandboxArgs) -> Result<u8, Failure> {
+    sandbox::enter()?;
+    let command = if args.command.is_empty() { vec![user_shell()] } else { args.command.clone() };
+    let (program, args) = split(&command)?;
+    match process::exec(program, args)? {}
+}

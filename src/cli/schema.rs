@@ -1,0 +1,65 @@
+//! `nslab schema` and `nslab completions`
+
+use clap::{CommandFactory, ValueEnum};
+use clap_complete::Shell;
+
+use super::{Args, DONE, Failure, print_json};
+use crate::{show, topology};
+
+/// Options of `nslab schema`.
+#[derive(Debug, clap::Args)]
+pub struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum, default_value_t)]
+    of: Document,
+}
+
+/// A document that has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Document {
+    /// The topology file
+    #[default]
+    Topology,
+    /// The output of `plan --format json`
+    Plan,
+    /// The output of `apply --format json` and `destroy --format json`
+    Apply,
+    /// The output of `check --format json`
+    Check,
+    /// The output of `test --format json`
+    Test,
+    /// The output of `list --format json`
+    List,
+    /// The output of `status NAME --format json`
+    Status,
+    /// The output of `validate --format json`
+    Validate,
+}
+
+/// Options of `nslab completions`.
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    shell: Shell,
+}
+
+pub(super) fn run(args: &SchemaArgs) -> Result<u8, Failure> {
+    print_json(&match args.of {
+        Document::Topology => topology::schema(),
+        Document::Plan => show::schema_of::<show::PlanView>(),
+        Document::Apply => show::schema_of::<show::AppliedView>(),
+        Document::Check => show::schema_of::<crate::check::Report>(),
+        Document::Test => show::schema_of::<Vec<show::TestView>>(),
+        Document::List => show::schema_of::<Vec<show::LabView>>(),
+        Document::Status => show::schema_of::<show::StatusView>(),
+        Document::Validate => show::schema_of::<Vec<show::ValidView>>(),
+    });
+    Ok(DONE)
+}
+
+pub(super) fn run_completions(args: &CompletionsArgs) -> Result<u8, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Args::command(), "nslab", &mut text);
+    super::print(&String::from_utf8_lossy(&text));
+    Ok(DONE)
+}

@@ -1,0 +1,128 @@
+//! `nslab test`: every file in a process and a sandbox of its own, several at once.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::check::{ReportFormat, show_reports};
+use super::{DONE, Failure, NOT_SO, REFUSED, WRONG_INPUT, colour, print, print_json, say};
+use crate::check::{self, Report};
+use crate::kernel::{Kernel, Scope};
+use crate::lab::{Lab, Namespace, NsName};
+use crate::show::TestView;
+use crate::{engine, kernel, show, topology};
+
+/// Options of `nslab test`.
+#[derive(Debug, clap::Args)]
+pub struct TestArgs {
+    /// Topology files
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// How to show the results
+    #[arg(long, value_enum, default_value_t)]
+    format: ReportFormat,
+    /// Test the only file in this process, and answer in JSON (what `test` starts for each file)
+    #[arg(long, hide = true)]
+    in_this_process: bool,
+}
+
+pub(super) fn run(args: &TestArgs) -> Result<u8, Failure> {
+    if let (true, [file]) = (args.in_this_process, args.files.as_slice()) {
+        let view = test_here(file);
+        print_json(&view);
+        return Ok(view.exit_code);
+    }
+    let views = in_parallel(&args.files);
+    let reports: Vec<&Report> = views.iter().filter_map(|view| view.report.as_ref()).collect();
+    for view in &views {
+        if args.format == ReportFormat::Table {
+            print(&show::tested(view, colour()));
+        } else if let Some(error) = &view.error {
+            say(&format!("{}: {error}", view.file));
+        }
+    }
+    match args.format {
+        ReportFormat::Table => print(&show::tested_summary(&views)),
+        ReportFormat::Json => print_json(&views),
+        other => show_reports(other, &reports.into_iter().cloned().collect::<Vec<_>>()),
+    }
+    // The gravest first: a file that is wrong, a system that refuses, a check that fails.
+    let codes = [WRONG_INPUT, REFUSED, NOT_SO];
+    Ok(codes.into_iter().find(|code| views.iter().any(|view| view.exit_code == *code)).unwrap_or(DONE))
+}
+
+/// Tests every file, as many at once as there are processors; the results in the order of the files.
+fn in_parallel(files: &[PathBuf]) -> Vec<TestView> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some((n, file)) =
+                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, files.get(n)?)))
+                {
+                    let view = test_in_child(file);
+                    results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((n, view));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    results.sort_by_key(|(n, _)| *n);
+    results.into_iter().map(|(_, view)| view).collect()
+}
+
+/// Starts ourselves once more for one file: a sandbox is a process's, and threads cannot make one.
+fn test_in_child(file: &Path) -> TestView {
+    let started = std::env::current_exe().and_then(|exe| {
+        let mut command = Command::new(exe);
+        command.args(["test", "--in-this-process"]).arg(file).stdin(Stdio::inherit());
+        command.output()
+    });
+    let failed = |error: String| TestView::failed(file.display().to_string(), REFUSED, error);
+    match started {
+        Err(error) => failed(format!("cannot start nslab once more: {error}")),
+        Ok(Output { stdout, stderr, status }) => serde_json::from_slice(&stdout).unwrap_or_else(|_| {
+            failed(format!("the test ended with {status}: {}", String::from_utf8_lossy(&stderr).trim()))
+        }),
+    }
+}
+
+/// Tests one file in a sandbox that this process moves into.
+fn test_here(path: &Path) -> TestView {
+    let file = path.display().to_string();
+    let start = Instant::now();
+    let topology = match topology::load(path) {
+        Ok(topology) => topology,
+        Err(error) => return TestView::failed(file, WRONG_INPUT, error.to_string()),
+    };
+    match prove(&topology.lab, &topology.text) {
+        Ok(report) => TestView::done(file, report, start.elapsed()),
+        Err(failure) => TestView::failed(file, failure.exit_code(), failure.to_string()),
+    }
+}
+
+fn prove(lab: &Lab, text: &str) -> Result<Report, Failure> {
+    kernel::sandbox::enter()?;
+    let before = host(lab)?;
+    engine::apply(lab, text, true, &mut |_| {})?;
+    let rest = engine::plan(lab)?.plan;
+    if let Some(planned) = rest.steps.first() {
+        return Err(Failure::System(format!("after apply there is still something to do: {}", planned.step.text())));
+    }
+    let report = check::run(lab)?;
+    engine::destroy(&lab.name, true, &mut |_| {})?;
+    if host(lab)? != before {
+        return Err(Failure::System("after destroy the host is not what it was before".to_owned()));
+    }
+    Ok(report)
+}
+
+/// What the kernel shows of the host.
+fn host(lab: &Lab) -> Result<Namespace, Failure> {
+    let mut live = Kernel::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
+    Ok(live.namespaces.remove(&NsName::host()).unwrap_or_default())
+}

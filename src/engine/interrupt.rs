@@ -1,0 +1,41 @@
+//! SIGINT and SIGTERM, taken between steps instead of in the middle of one.
+//!
+//! The two signals are blocked for the whole process and read from a descriptor (signalfd(2)) where it is safe to
+//! stop. Programs that we start inherit the block, so Ctrl-C does not kill an iptables-restore half-way either.
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// The signals that ask us to stop, held back until [`Interrupts::pending`] asks for them.
+#[derive(Debug)]
+pub struct Interrupts {
+    fd: Option<SignalFd>,
+    mask: SigSet,
+}
+
+impl Interrupts {
+    /// Holds the signals back in this thread and in those that it starts from now on.
+    pub fn hold() -> Self {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGINT);
+        mask.add(Signal::SIGTERM);
+        // Without a descriptor the signals stay deadly, and the journal is what is left: worse, but not wrong.
+        let fd = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).ok();
+        if fd.is_some() {
+            let _ = mask.thread_block();
+        }
+        Self { fd, mask }
+    }
+
+    /// The signal that has come in since the last question, if one has.
+    pub fn pending(&mut self) -> Option<Signal> {
+        let info = self.fd.as_mut()?.read_signal().ok()??;
+        Signal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        let _ = self.mask.thread_unblock();
+    }
+}

@@ -1,0 +1,32 @@
+//! Runs plans: one lab at a time under its lock, noted in its journal before the first change, undone when a step
+//! fails or somebody interrupts, and compared with the kernel again at the end.
+//!
+//! It knows nothing of files' syntax or of how results are shown.
+
+mod apply;
+mod destroy;
+mod error;
+mod interrupt;
+mod state;
+
+pub use apply::{Applied, Planned, apply, plan};
+pub use destroy::{Destroyed, destroy};
+pub use error::{EngineError, UndoError};
+pub use interrupt::Interrupts;
+pub use state::{saved_labs, saved_topology};
+
+/// What the engine tells while it works; for progress and messages.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Another nslab works on this lab; we wait for it.
+    Waiting,
+    /// The plan is made; this many steps are to come.
+    Planned(usize),
+    /// A step is done.
+    Done(&'a crate::plan::PlannedStep),
+    /// A step failed, or somebody interrupted: this many steps are being undone.
+    Undoing(usize),
+}
+
+/// Where events go.
+pub type Listener<'a> = &'a mut dyn FnMut(Event<'_>);

@@ -1,0 +1,149 @@
+//! The packet filter of a namespace: what is in it, and steps that change it, by way of iptables.
+//!
+//! Looking is free where there is nothing: the kernel is asked for its tables first, and `iptables-save` runs only where there are
+//! any. Changing is one `iptables-restore --noflush` for all steps of a namespace and family.
+
+mod nftables;
+mod program;
+mod restore;
+mod save;
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
+use std::process::{Command, Output, Stdio};
+
+use nftables::Nftables;
+pub use program::{Program, Variant, program};
+
+use super::KernelError;
+use super::netns::run_in;
+use super::state::{Lock, StateDir};
+use crate::lab::{Family, Firewall, NsName, Table};
+use crate::plan::Step;
+
+/// The rules of a namespace, in the tables `nat` and `filter` of both families. `ns_name` is for the error alone.
+///
+/// What other programs keep in tables of their own (`nft`, firewalld) is not in it.
+pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName) -> Result<Firewall, KernelError> {
+    run_in(ns, || {
+        let mut families: BTreeSet<Family> = legacy_families();
+        let nft_families = match Nftables::open()? {
+            Some(mut nft) => nft.tables()?.iter().map(|found| found.family).collect(),
+            None => BTreeSet::new(),
+        };
+        families.extend(&nft_families);
+        let mut firewall = Firewall::default();
+        for family in families {
+            let program = match program(family) {
+                Ok(program) => program,
+                // Tables of old that no installed program can show are not ours: we could not have made them.
+                Err(_) if !nft_families.contains(&family) => continue,
+                Err(error) => return Err(error),
+            };
+            firewall.chains.extend(saved(&program, family, ns_name)?.chains);
+        }
+        Ok(firewall)
+    })?
+}
+
+/// Carries out firewall steps (chains and rules added and removed) of one namespace and one family, by one
+/// `iptables-restore`: all of them or none.
+///
+/// An error names the step that was refused, as far as `iptables-restore` tells.
+pub fn run(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<(), KernelError> {
+    let Some((name, family)) = steps.iter().find_map(|step| Some((step.namespace(), restore::family(step)?))) else {
+        return Ok(());
+    };
+    let program = program(family)?;
+    run_in(ns, || match program.variant {
+        Variant::Nft if name.is_host() => run_in_host(&program, family, steps),
+        // A namespace takes its tables along when it goes, and legacy tables cannot be removed.
+        _ => restored(&program, &name, steps),
+    })?
+}
+
+/// Removes from the host the empty tables that [`run`] made there. It does so itself; this is for after a crash.
+pub fn tidy(host: BorrowedFd<'_>) -> Result<(), KernelError> {
+    run_in(host, || {
+        let Some(mut nft) = Nftables::open()? else { return Ok(()) };
+        if nft.tables()?.iter().any(|found| found.ours) {
+            let _lock = host_lock()?;
+            nft.remove_ours()?;
+        }
+        Ok(())
+    })?
+}
+
+/// Makes the tables that are needed ourselves, so that we know them again and the host can be left without them.
+fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), KernelError> {
+    let _lock = host_lock()?;
+    let Some(mut nft) = Nftables::open()? else { return restored(program, &NsName::host(), steps) };
+    for table in restore::tables(steps) {
+        nft.make_ours(family, table)?;
+    }
+    let done = restored(program, &NsName::host(), steps);
+    let removes = |step: &Step| matches!(step, Step::DeleteChain { .. } | Step::DeleteFwRule { .. });
+    if done.is_err() || steps.iter().any(removes) {
+        let tidied = nft.remove_ours();
+        return done.and(tidied);
+    }
+    Ok(())
+}
+
+/// Two labs at once must not take each other's table away between making it and filling it.
+fn host_lock() -> Result<Lock, KernelError> {
+    StateDir::open()?.make("host")?.lock()
+}
+
+/// Runs `iptables-restore` in this thread's namespace. It commits one table after the other: where a later one is refused,
+/// the earlier ones are put back.
+fn restored(program: &Program, ns: &NsName, steps: &[Step]) -> Result<(), KernelError> {
+    let script = restore::script(steps);
+    let mut command = program.restore();
+    command.args(["--noflush", "--wait"]);
+    let output = output(&mut command, &script.text)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let undo = script.undo(&complaint);
+    let error = script.error(&complaint, ns);
+    if undo.is_empty() || restored(program, ns, &undo).is_ok() {
+        return Err(error);
+    }
+    Err(error.hint("the firewall's other table could not be put back either: look at it with iptables-save"))
+}
+
+/// Runs `iptables-save` in this thread's namespace.
+fn saved(program: &Program, family: Family, ns: &NsName) -> Result<Firewall, KernelError> {
+    let output = output(&mut program.save(), "")?;
+    if output.status.success() {
+        return Ok(save::parse(family, &String::from_utf8_lossy(&output.stdout)));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(KernelError::new(format!("list the {} rules of {ns}", family.program())).said(said.trim()))
+}
+
+/// Runs a program with some input to its end. It is in the namespace of the thread that starts it.
+fn output(command: &mut Command, input: &str) -> Result<Output, KernelError> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let refused = |error: io::Error| KernelError::new(format!("run {name}")).said(error.to_string());
+    let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = started.map_err(refused)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that gives up early closes its end; what it says of that is in its output.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    child.wait_with_output().map_err(refused)
+}
+
+/// The families of which this thread's namespace has legacy tables: they exist from their first use on.
+fn legacy_families() -> BTreeSet<Family> {
+    let used = |(family, file): (Family, &str)| {
+        // Without legacy iptables in the kernel there is no such file.
+        let names = std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
+        names.lines().any(|name| Table::from_name(name).is_some()).then_some(family)
+    };
+    [(Family::Ipv4, "ip_tables_names"), (Family::Ipv6, "ip6_tables_names")].into_iter().filter_map(used).collect()
+}

@@ -1,0 +1,317 @@
+//! nf_tables over netlink, as far as iptables leaves it to us: which tables there are, and leaving none behind.
+//!
+//! `iptables-nft` makes the tables and base chains that it needs and never removes them. So that the host can be left as it was,
+//! a table is made here first, with a comment that says whose it is, and removed by that comment once nothing is in it.
+//! Facts from linux/netfilter/nf_tables.h, nfnetlink.h and nf_tables_api.c. Knows nothing of rules.
+
+use netlink_packet_core::{
+    DecodeError, DefaultNla, Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_NONREC,
+    NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
+    NlaBuffer, NlasIterator, parse_string, parse_u32_be,
+};
+use netlink_sys::Socket;
+use netlink_sys::protocols::NETLINK_NETFILTER;
+use nix::errno::Errno;
+
+use crate::kernel::KernelError;
+use crate::lab::{Family, Table};
+
+const NFNL_MSG_BATCH_BEGIN: u16 = 16;
+const NFNL_MSG_BATCH_END: u16 = 17;
+const NFNL_SUBSYS_NFTABLES: u16 = 10;
+const NFT_MSG_NEWTABLE: u16 = 0;
+const NFT_MSG_GETTABLE: u16 = 1;
+const NFT_MSG_DELTABLE: u16 = 2;
+const NFT_MSG_GETCHAIN: u16 = 4;
+const NFT_MSG_DELCHAIN: u16 = 5;
+const NFTA_TABLE_NAME: u16 = 1;
+const NFTA_TABLE_USERDATA: u16 = 6;
+const NFTA_CHAIN_TABLE: u16 = 1;
+const NFTA_CHAIN_NAME: u16 = 3;
+const NFTA_CHAIN_HOOK: u16 = 4;
+const NFTA_CHAIN_POLICY: u16 = 5;
+const NF_ACCEPT: u32 = 1;
+/// The comment `nslab` as `nft` writes one: type 0 (NFTNL_UDATA_TABLE_COMMENT), length, text with its zero.
+const OUR_COMMENT: &[u8] = b"\x00\x06nslab\x00";
+
+/// A table that exists.
+pub(super) struct FoundTable {
+    pub(super) family: Family,
+    pub(super) table: Table,
+    /// It carries our comment.
+    pub(super) ours: bool,
+}
+
+/// A conversation with nf_tables in the namespace of the thread that opened it.
+pub(super) struct Nftables {
+    socket: Socket,
+    /// The number of the last request: answers carry it, and what is left over of an earlier one is passed by.
+    sequence: u32,
+}
+
+impl Nftables {
+    /// Opens it in this thread's namespace; none where this kernel has no netfilter over netlink.
+    pub(super) fn open() -> Result<Option<Self>, KernelError> {
+        match Socket::new(NETLINK_NETFILTER) {
+            Ok(socket) => Ok(Some(Self { socket, sequence: 0 })),
+            Err(error) if error.raw_os_error() == Some(Errno::EPROTONOSUPPORT as i32) => Ok(None),
+            Err(error) => Err(refused("speak to nf_tables").said(error.to_string())),
+        }
+    }
+
+    /// The tables that iptables would use. None where this kernel has no nf_tables.
+    pub(super) fn tables(&mut self) -> Result<Vec<FoundTable>, KernelError> {
+        let what = "list the tables of nf_tables";
+        let answers = match self.dump(NFT_MSG_GETTABLE) {
+            Ok(answers) => answers,
+            Err(Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(Vec::new()),
+            Err(errno @ (Errno::EPERM | Errno::EACCES)) => {
+                return Err(refused(what).with_errno(errno).hint("it takes root"));
+            }
+            Err(errno) => return Err(refused(what).with_errno(errno)),
+        };
+        let found = answers.iter().filter_map(|answer| {
+            let name = answer.text(NFTA_TABLE_NAME)?;
+            let ours = answer.value(NFTA_TABLE_USERDATA) == Some(OUR_COMMENT);
+            Some(FoundTable { family: answer.family()?, table: Table::from_name(&name)?, ours })
+        });
+        Ok(found.collect())
+    }
+
+    /// Makes a table with our comment, unless there is one.
+    pub(super) fn make_ours(&mut self, family: Family, table: Table) -> Result<(), KernelError> {
+        let attributes = vec![(NFTA_TABLE_NAME, c_string(table.name())), (NFTA_TABLE_USERDATA, OUR_COMMENT.to_vec())];
+        let make = Message::nft(NFT_MSG_NEWTABLE, Some(family), attributes);
+        match self.transaction(&[(make, NLM_F_CREATE | NLM_F_EXCL)]) {
+            Ok(()) | Err(Errno::EEXIST) => Ok(()),
+            Err(errno) => {
+                let refused = refused(&format!("make table {} of nf_tables", table.name())).with_errno(errno);
+                Err(match errno {
+                    Errno::EINVAL | Errno::EOPNOTSUPP => refused.hint(
+                        "the installed iptables is the nf_tables variant and this kernel has no nf_tables: \
+                         choose iptables-legacy",
+                    ),
+                    _ => refused,
+                })
+            }
+        }
+    }
+
+    /// Removes the tables that we made, where nothing is left in them but base chains that accept everything.
+    pub(super) fn remove_ours(&mut self) -> Result<(), KernelError> {
+        let ours: Vec<FoundTable> = self.tables()?.into_iter().filter(|found| found.ours).collect();
+        if ours.is_empty() {
+            return Ok(());
+        }
+        let what = "remove an empty table of nf_tables";
+        let chains = self.dump(NFT_MSG_GETCHAIN).map_err(|errno| refused(what).with_errno(errno))?;
+        for found in ours {
+            let is_here = |chain: &&Message| {
+                chain.family() == Some(found.family)
+                    && chain.text(NFTA_CHAIN_TABLE).as_deref() == Some(found.table.name())
+            };
+            let inside: Vec<&Message> = chains.iter().filter(is_here).collect();
+            if inside.iter().all(|chain| chain.accepts_everything()) {
+                self.remove_empty(&found, &inside).map_err(|errno| refused(what).with_errno(errno))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One transaction in which the kernel itself refuses (NLM_F_NONREC) to remove what is not empty: a rule that somebody
+    /// adds meanwhile keeps the table.
+    fn remove_empty(&mut self, found: &FoundTable, chains: &[&Message]) -> Result<(), Errno> {
+        let table = || c_string(found.table.name());
+        let mut removals = Vec::new();
+        for chain in chains {
+            let name = chain.text(NFTA_CHAIN_NAME).unwrap_or_default();
+            let attributes = vec![(NFTA_CHAIN_TABLE, table()), (NFTA_CHAIN_NAME, c_string(&name))];
+            removals.push((Message::nft(NFT_MSG_DELCHAIN, Some(found.family), attributes), NLM_F_NONREC));
+        }
+        let attributes = vec![(NFTA_TABLE_NAME, table())];
+        removals.push((Message::nft(NFT_MSG_DELTABLE, Some(found.family), attributes), NLM_F_NONREC));
+        match self.transaction(&removals) {
+            Ok(()) | Err(Errno::EBUSY | Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Everything of one kind, of every family; asked again where it changed while the kernel was listing it.
+    fn dump(&mut self, kind: u16) -> Result<Vec<Message>, Errno> {
+        loop {
+            self.send(&[(Message::nft(kind, None, Vec::new()), NLM_F_DUMP)])?;
+            let mut found = Vec::new();
+            let mut interrupted = false;
+            let end = self.receive(|header, message| {
+                interrupted |= header.flags & NLM_F_DUMP_INTR != 0;
+                found.push(message);
+            });
+            match end {
+                Ok(()) if !interrupted => return Ok(found),
+                Ok(()) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// Changes that happen all together or not at all.
+    fn transaction(&mut self, changes: &[(Message, u16)]) -> Result<(), Errno> {
+        let mut batch = vec![(Message::batch(NFNL_MSG_BATCH_BEGIN), 0)];
+        let last = changes.len().saturating_sub(1);
+        batch.extend(changes.iter().enumerate().map(|(number, (message, flags))| {
+            // Errors come unasked; the last change's acknowledgement says that all went well.
+            (message.clone(), if number == last { flags | NLM_F_ACK } else { *flags })
+        }));
+        batch.push((Message::batch(NFNL_MSG_BATCH_END), 0));
+        self.send(&batch)?;
+        self.receive(|_, _| {})
+    }
+
+    fn send(&mut self, messages: &[(Message, u16)]) -> Result<(), Errno> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut bytes = Vec::new();
+        for (message, flags) in messages {
+            let mut packet = NetlinkMessage::from(message.clone());
+            packet.header.flags = NLM_F_REQUEST | flags;
+            packet.header.sequence_number = self.sequence;
+            packet.finalize();
+            let start = bytes.len();
+            bytes.resize(start + packet.buffer_len(), 0);
+            packet.serialize(bytes.get_mut(start..).unwrap_or_default());
+        }
+        self.socket.send(&bytes, 0).map(drop).map_err(errno_of)
+    }
+
+    /// Hands over every message up to the end of a dump or an acknowledgement; a refusal is the error.
+    fn receive(&self, mut each: impl FnMut(&NetlinkHeader, Message)) -> Result<(), Errno> {
+        loop {
+            let (bytes, _) = self.socket.recv_from_full().map_err(errno_of)?;
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let packet = NetlinkMessage::<Message>::deserialize(rest).map_err(|_| Errno::EBADMSG)?;
+                rest = rest.get((packet.header.length as usize).next_multiple_of(4)..).unwrap_or_default();
+                if packet.header.sequence_number != self.sequence {
+                    continue;
+                }
+                let code = match packet.payload {
+                    NetlinkPayload::InnerMessage(message) => {
+                        each(&packet.header, message);
+                        continue;
+                    }
+                    NetlinkPayload::Done(done) => done.code,
+                    NetlinkPayload::Error(error) => error.raw_code(),
+                    _ => continue,
+                };
+                return if code == 0 { Ok(()) } else { Err(Errno::from_raw(code.saturating_neg())) };
+            }
+        }
+    }
+}
+
+/// A message of nfnetlink: a family, and attributes by their number.
+#[derive(Debug, Clone)]
+struct Message {
+    kind: u16,
+    family: u8,
+    resource: u16,
+    attributes: Vec<(u16, Vec<u8>)>,
+}
+
+/// Length of `struct nfgenmsg`: family, version (0), resource.
+const NFGENMSG: usize = 4;
+
+impl Message {
+    fn nft(kind: u16, family: Option<Family>, attributes: Vec<(u16, Vec<u8>)>) -> Self {
+        let family = family.map_or(AF_UNSPEC, address_family);
+        Self { kind: (NFNL_SUBSYS_NFTABLES << 8) | kind, family, resource: 0, attributes }
+    }
+
+    fn batch(kind: u16) -> Self {
+        Self { kind, family: AF_UNSPEC, resource: NFNL_SUBSYS_NFTABLES, attributes: Vec::new() }
+    }
+
+    /// The family, if it is one that iptables serves.
+    fn family(&self) -> Option<Family> {
+        [Family::Ipv4, Family::Ipv6].into_iter().find(|&family| address_family(family) == self.family)
+    }
+
+    fn value(&self, kind: u16) -> Option<&[u8]> {
+        self.attributes.iter().find(|(found, _)| *found == kind).map(|(_, value)| value.as_slice())
+    }
+
+    fn text(&self, kind: u16) -> Option<String> {
+        parse_string(self.value(kind)?).ok()
+    }
+
+    /// Whether it is a base chain whose policy is to accept. (That no rule is in it is the kernel's to say.)
+    fn accepts_everything(&self) -> bool {
+        let policy = self.value(NFTA_CHAIN_POLICY).and_then(|value| parse_u32_be(value).ok());
+        self.value(NFTA_CHAIN_HOOK).is_some() && policy == Some(NF_ACCEPT)
+    }
+}
+
+impl NetlinkSerializable for Message {
+    fn message_type(&self) -> u16 {
+        self.kind
+    }
+
+    fn buffer_len(&self) -> usize {
+        NFGENMSG + attributes(self).as_slice().buffer_len()
+    }
+
+    fn serialize(&self, buffer: &mut [u8]) {
+        if let Some((head, rest)) = buffer.split_at_mut_checked(NFGENMSG) {
+            let [high, low] = self.resource.to_be_bytes();
+            head.copy_from_slice(&[self.family, 0, high, low]);
+            attributes(self).as_slice().emit(rest);
+        }
+    }
+}
+
+fn attributes(message: &Message) -> Vec<DefaultNla> {
+    message.attributes.iter().map(|(kind, value)| DefaultNla::new(*kind, value.clone())).collect()
+}
+
+impl NetlinkDeserializable for Message {
+    type Error = DecodeError;
+
+    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
+        let Some(([family, _, high, low], rest)) = payload.split_first_chunk::<NFGENMSG>() else {
+            return Err("a message of nfnetlink without its head".into());
+        };
+        let attribute = |nla: Result<NlaBuffer<&[u8]>, DecodeError>| nla.map(|nla| (nla.kind(), nla.value().to_vec()));
+        Ok(Self {
+            kind: header.message_type,
+            family: *family,
+            resource: u16::from_be_bytes([*high, *low]),
+            attributes: NlasIterator::new(rest).map(attribute).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<Message> for NetlinkPayload<Message> {
+    fn from(message: Message) -> Self {
+        NetlinkPayload::InnerMessage(message)
+    }
+}
+
+const AF_UNSPEC: u8 = 0;
+
+fn address_family(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => 2,
+        Family::Ipv6 => 10,
+    }
+}
+
+fn errno_of(error: std::io::Error) -> Errno {
+    Errno::try_from(error).unwrap_or(Errno::EIO)
+}
+
+fn c_string(text: &str) -> Vec<u8> {
+    text.bytes().chain([0]).collect()
+}
+
+fn refused(what: &str) -> KernelError {
+    KernelError::new(what)
+}

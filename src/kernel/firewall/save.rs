@@ -1,0 +1,29 @@
+//! What `iptables-save` says, as the lab's vocabulary.
+
+use crate::lab::{ChainId, Family, Firewall, FwRule, Table};
+
+/// Parses the output of `iptables-save` or `ip6tables-save`; tables that nslab does not use are passed over.
+///
+/// The format (iptables-save(8)): `*TABLE`, then `:CHAIN POLICY [PACKETS:BYTES]` for each chain, then
+/// `-A CHAIN RULE` for each rule, then `COMMIT`; lines that begin with `#` are comments.
+pub(super) fn parse(family: Family, saved: &str) -> Firewall {
+    let mut firewall = Firewall::default();
+    let mut table = None;
+    let id = |table: Option<Table>, name: &str| Some(ChainId { family, table: table?, chain: name.parse().ok()? });
+    for line in saved.lines() {
+        if let Some(name) = line.strip_prefix('*') {
+            table = Table::from_name(name);
+        } else if let Some(chain) = line.strip_prefix(':') {
+            let name = chain.split_whitespace().next().unwrap_or_default();
+            if let Some(id) = id(table, name) {
+                firewall.chains.entry(id).or_default();
+            }
+        } else if let Some(rule) = line.strip_prefix("-A ") {
+            let (name, rule) = rule.split_once(' ').unwrap_or((rule, ""));
+            if let Some(id) = id(table, name) {
+                firewall.chains.entry(id).or_default().push(FwRule::parse(rule));
+            }
+        }
+    }
+    firewall
+}

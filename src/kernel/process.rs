@@ -1,0 +1,177 @@
+//! Processes in namespaces: becoming one, and finding those that are there.
+//!
+//! Facts from ip-netns(8), proc(5) and namespaces(7).
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
+use serde::Serialize;
+
+use super::{KernelError, netns};
+use crate::lab::{LabName, NsName};
+
+/// Why a command could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// There is no such command (or no interpreter for it); shells exit with 127.
+    #[error("there is no command `{}`", .0.to_string_lossy())]
+    NotFound(OsString),
+    /// It is there but cannot be run; shells exit with 126.
+    #[error("cannot run `{}`: {}", .0.to_string_lossy(), .1)]
+    NotExecutable(OsString, io::Error),
+    /// The namespace could not be entered.
+    #[error(transparent)]
+    Namespace(#[from] KernelError),
+}
+
+impl ExecError {
+    /// The exit code that a shell has for it.
+    pub fn shell_code(&self) -> u8 {
+        match self {
+            Self::NotFound(_) => 127,
+            Self::NotExecutable(..) | Self::Namespace(_) => 126,
+        }
+    }
+}
+
+/// Replaces this process by a command inside a namespace, as `ip netns exec` does: with that namespace's `/sys`, and
+/// the files of `/etc/netns/NAME` in the place of those in `/etc`. For `host` only the command changes.
+///
+/// The command finds the lab and the namespace in `NSLAB_LAB` and `NSLAB_NS`. Returns only on an error; the calling thread is
+/// then wherever it got to, so the process should end.
+pub fn exec_in(lab: &LabName, ns: &NsName, command: &OsStr, args: &[OsString]) -> Result<Infallible, ExecError> {
+    if !ns.is_host() {
+        enter(ns)?;
+    }
+    replace_by(Command::new(command).args(args).env("NSLAB_LAB", lab.as_str()).env("NSLAB_NS", ns.as_str()))
+}
+
+/// Replaces this process by a command where it is. Returns only on an error.
+pub fn exec(command: &OsStr, args: &[OsString]) -> Result<Infallible, ExecError> {
+    replace_by(Command::new(command).args(args))
+}
+
+fn replace_by(command: &mut Command) -> Result<Infallible, ExecError> {
+    let error = command.exec();
+    let program = command.get_program().to_owned();
+    Err(match error.kind() {
+        ErrorKind::NotFound => ExecError::NotFound(program),
+        _ => ExecError::NotExecutable(program, error),
+    })
+}
+
+/// Moves this thread into a namespace, with mounts of its own that show it.
+fn enter(ns: &NsName) -> Result<(), KernelError> {
+    let refused = |errno| KernelError::new(format!("enter namespace {ns}")).with_errno(errno);
+    setns(netns::open(ns)?, CloneFlags::CLONE_NEWNET).map_err(refused)?;
+    unshare(CloneFlags::CLONE_NEWNS).map_err(refused)?;
+    // Mounts made from here on stay here; those that the host makes later still arrive.
+    bind("/", None, MsFlags::MS_REC | MsFlags::MS_SLAVE).map_err(refused)?;
+    show_sys()?;
+    show_etc(ns)
+}
+
+/// Mounts the `/sys` of this thread's network namespace (`/sys/class/net`).
+pub(super) fn show_sys() -> Result<(), KernelError> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    match mount(Some("sysfs"), "/sys", Some("sysfs"), flags, None::<&str>) {
+        // Containers may hide parts of /sys, and then no other can be mounted (mount_namespaces(7)): nothing but
+        // /sys/class/net is different, so the old one serves.
+        Ok(()) | Err(Errno::EPERM | Errno::EACCES) => Ok(()),
+        Err(errno) => Err(KernelError::new("mount /sys for the namespace").with_errno(errno)),
+    }
+}
+
+/// Puts each file of `/etc/netns/NAME` over the one in `/etc`.
+fn show_etc(ns: &NsName) -> Result<(), KernelError> {
+    let folder = format!("/etc/netns/{ns}");
+    let refused = |error: io::Error| KernelError::new(format!("read {folder}")).said(error.to_string());
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(refused(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(refused)?;
+        let target = Path::new("/etc").join(entry.file_name());
+        bind(&target, Some(&entry.path()), MsFlags::MS_BIND).map_err(|errno| {
+            let (source, target) = (entry.path(), target.display());
+            let error = KernelError::new(format!("put {} over {target}", source.display())).with_errno(errno);
+            if errno == Errno::ENOENT {
+                error.hint(format!("there has to be a {target}: make an empty one"))
+            } else {
+                error
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn bind(target: impl AsRef<Path>, source: Option<&Path>, flags: MsFlags) -> nix::Result<()> {
+    mount(source, target.as_ref(), None::<&str>, flags, None::<&str>)
+}
+
+/// A process that lives in a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Its command line, or the kernel's name for it where it has none.
+    pub command: String,
+}
+
+/// The processes of every given namespace, by one pass over `/proc`; `host` is this process's own. Without root, other people's
+/// processes cannot be told and are left out.
+pub fn in_namespaces<'a>(
+    namespaces: impl IntoIterator<Item = &'a NsName>,
+) -> Result<BTreeMap<NsName, Vec<Process>>, KernelError> {
+    let mut names = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    for ns in namespaces {
+        let path = if ns.is_host() { "/proc/thread-self/ns/net".to_owned() } else { format!("/run/netns/{ns}") };
+        // A namespace that is gone has no processes that could be found by its name.
+        if let Some(identity) = identity(&path) {
+            names.insert(identity, ns);
+        }
+        found.insert(ns.clone(), Vec::new());
+    }
+    let refused = |error: io::Error| KernelError::new("list processes in /proc").said(error.to_string());
+    for entry in std::fs::read_dir("/proc").map_err(refused)? {
+        let Some(pid) = entry.map_err(refused)?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // A process may end while we look at it: then it is in no namespace.
+        let ns = identity(&format!("/proc/{pid}/ns/net")).and_then(|identity| names.get(&identity));
+        if let Some(processes) = ns.and_then(|&ns| found.get_mut(ns)) {
+            processes.extend(command_line(pid).map(|command| Process { pid, command }));
+        }
+    }
+    found.values_mut().for_each(|processes| processes.sort_by_key(|process: &Process| process.pid));
+    Ok(found)
+}
+
+/// What tells one namespace from all others: device and inode of its file (namespaces(7)).
+fn identity(path: &str) -> Option<(u64, u64)> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
+fn command_line(pid: u32) -> Option<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = String::from_utf8_lossy(&line);
+    let words: Vec<&str> = line.split_terminator('\0').collect();
+    if words.is_empty() {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        return Some(format!("[{}]", name.trim_end()));
+    }
+    Some(words.join(" "))
+}

@@ -1,0 +1,147 @@
+//! A private host for this process: network and mounts of its own, thrown away with the last process in it.
+//!
+//! Facts from user_namespaces(7), network_namespaces(7) and mount_namespaces(7).
+
+use std::fs::{DirBuilder, create_dir_all};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkFlags, LinkMessage};
+use netlink_sys::Socket;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{getegid, geteuid};
+
+use super::{KernelError, process};
+
+/// Moves this process, which must have a single thread, into a private host of its own: a network namespace with its loopback up,
+/// and a mount namespace with an empty `/run` that holds `netns` and `nslab`. Without the privilege to do so, it becomes root
+/// of a user namespace first; nothing outside can be changed from there.
+///
+/// The error says what forbids user namespaces where they are forbidden.
+pub fn enter() -> Result<(), KernelError> {
+    let resolver = std::fs::read_to_string(RESOLVER).ok();
+    match unshare(OWN_HOST) {
+        Ok(()) => furnish(resolver),
+        // Not root, or root of a container without CAP_SYS_ADMIN.
+        Err(Errno::EPERM) => become_root().and_then(|()| furnish(resolver)).map_err(explained),
+        Err(errno) => Err(explained(refused("make a network namespace").with_errno(errno))),
+    }
+}
+
+const OWN_HOST: CloneFlags = CloneFlags::CLONE_NEWNET.union(CloneFlags::CLONE_NEWNS);
+const RESOLVER: &str = "/etc/resolv.conf";
+
+/// Makes a user namespace in which this user is root, and the private host within it.
+fn become_root() -> Result<(), KernelError> {
+    let (user, group) = (geteuid(), getegid());
+    unshare(OWN_HOST | CloneFlags::CLONE_NEWUSER).map_err(|errno| {
+        let refused = refused("make a user namespace").with_errno(errno);
+        match errno {
+            Errno::ENOSPC => refused.said("there are too many, or too many inside each other"),
+            Errno::EINVAL => refused.said("this kernel was built without them"),
+            _ => refused,
+        }
+    })?;
+    // Without the privilege to set groups, a map of groups is only taken once setgroups(2) is given up.
+    let files =
+        [("setgroups", "deny".to_owned()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))];
+    for (file, text) in files {
+        std::fs::write(format!("/proc/self/{file}"), text).map_err(|error| {
+            refused(&format!("become root of a user namespace ({file})")).with_errno(errno_of(error))
+        })?;
+    }
+    Ok(())
+}
+
+/// Sets the new namespaces up.
+fn furnish(resolver: Option<String>) -> Result<(), KernelError> {
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .map_err(|errno| refused("make the mounts private").with_errno(errno))?;
+    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=0755"))
+        .map_err(|errno| refused("mount an empty /run").with_errno(errno))?;
+    for (folder, mode) in [("/run/netns", 0o755), ("/run/nslab", 0o700), ("/run/lock", 0o1777)] {
+        DirBuilder::new()
+            .mode(mode)
+            .create(folder)
+            .map_err(|error| refused(&format!("make {folder}")).with_errno(errno_of(error)))?;
+    }
+    keep_resolver(resolver)?;
+    process::show_sys()?;
+    loopback_up()
+}
+
+/// On many systems /etc/resolv.conf is a link into /run, where nothing is left now: what it said is put back there.
+fn keep_resolver(text: Option<String>) -> Result<(), KernelError> {
+    let Some(text) = text.filter(|_| !Path::new(RESOLVER).exists()) else { return Ok(()) };
+    let keep = || -> io::Result<()> {
+        let target = Path::new("/etc").join(std::fs::read_link(RESOLVER)?);
+        if let Some(folder) = target.parent() {
+            create_dir_all(folder)?;
+        }
+        std::fs::write(target, text)
+    };
+    keep().map_err(|error| refused("keep /etc/resolv.conf").with_errno(errno_of(error)))
+}
+
+/// A namespace's loopback is its interface 1, and down at first.
+fn loopback_up() -> Result<(), KernelError> {
+    let refused = |errno| refused("bring the loopback up").with_errno(errno);
+    let mut link = LinkMessage::default();
+    link.header.index = 1;
+    link.header.flags = LinkFlags::Up;
+    link.header.change_mask = LinkFlags::Up;
+    let mut request = NetlinkMessage::from(RouteNetlinkMessage::SetLink(link));
+    request.header.flags = NLM_F_REQUEST | NLM_F_ACK;
+    request.finalize();
+    let mut bytes = vec![0; request.buffer_len()];
+    request.serialize(&mut bytes);
+    let exchange = || {
+        let socket = Socket::new(NETLINK_ROUTE)?;
+        socket.send(&bytes, 0)?;
+        socket.recv_from_full()
+    };
+    let (answer, _) = exchange().map_err(|error| refused(errno_of(error)))?;
+    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).map(|answer| answer.payload) {
+        Ok(NetlinkPayload::Error(error)) if error.code.is_none() => Ok(()),
+        Ok(NetlinkPayload::Error(error)) => Err(refused(Errno::from_raw(error.raw_code().saturating_neg()))),
+        _ => Err(refused(Errno::EBADMSG)),
+    }
+}
+
+/// Adds what this system's settings have to do with it.
+fn explained(error: KernelError) -> KernelError {
+    let setting =
+        |key: &str| std::fs::read_to_string(format!("/proc/sys/{key}")).map(|text| text.trim().to_owned()).ok();
+    let forbidding = [
+        ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
+        (
+            "kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+        ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=15000"),
+        ("user/max_net_namespaces", "0", "sysctl -w user.max_net_namespaces=15000"),
+        ("user/max_mnt_namespaces", "0", "sysctl -w user.max_mnt_namespaces=15000"),
+    ];
+    match forbidding.iter().find(|(key, value, _)| setting(key).as_deref() == Some(*value)) {
+        Some((_, _, command)) => error.hint(format!("this system limits them: `{command}`, or run as root")),
+        None => error.hint(
+            "run as root; a container needs --privileged, or --cap-add SYS_ADMIN and a seccomp profile that allows it",
+        ),
+    }
+}
+
+fn refused(what: &str) -> KernelError {
+    KernelError::new(what)
+}
+
+fn errno_of(error: io::Error) -> Errno {
+    Errno::try_from(error).unwrap_or(Errno::EIO)
+}

@@ -1,0 +1,251 @@
+//! Sockets of other namespaces: opened inside them, used from wherever one is.
+//!
+//! A socket stays in the namespace that it was opened in (network_namespaces(7)). Opening therefore needs a thread inside;
+//! binding, connecting, sending and receiving do not. All sockets here are non-blocking and close on exec.
+//! What is sent over them, and what it proves, is not known here.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::{
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType,
+    SockaddrStorage, bind, connect, getsockname, listen, recvmsg, sendmsg, setsockopt, socket, sockopt,
+};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::{KernelError, netns};
+use crate::lab::Family;
+
+/// What a socket speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// Raw ICMP, or ICMPv6: echo requests and replies and the errors that concern them (raw(7)).
+    Icmp,
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// The receive buffer of raw sockets, in bytes: room for a reply from each of several thousand hosts. Memory is
+/// taken only as packets wait.
+const RAW_BUFFER: usize = 4 << 20;
+
+/// Opens sockets inside a namespace, all of them in one visit: as many of each kind as asked for, in the order asked for.
+///
+/// # Errors
+/// The namespace cannot be entered, raw sockets are not permitted (CAP_NET_RAW), or there are no more descriptors.
+pub fn open_in(ns: BorrowedFd<'_>, wanted: &[(Protocol, Family, usize)]) -> Result<Vec<OwnedFd>, KernelError> {
+    netns::run_in(ns, || {
+        let each = wanted.iter().flat_map(|&(protocol, family, count)| std::iter::repeat_n((protocol, family), count));
+        each.map(|(protocol, family)| open(protocol, family).map_err(|e| refused(e, protocol))).collect()
+    })?
+}
+
+fn refused(errno: Errno, protocol: Protocol) -> KernelError {
+    let error = KernelError::new(format!("cannot open a {protocol:?} socket")).with_errno(errno);
+    match errno {
+        Errno::EPERM | Errno::EACCES => error.hint("checks need CAP_NET_RAW: run nslab as root, or use `nslab test`"),
+        Errno::EMFILE | Errno::ENFILE => error.hint("raise the limit of open files: ulimit -n"),
+        _ => error,
+    }
+}
+
+fn open(protocol: Protocol, family: Family) -> nix::Result<OwnedFd> {
+    let domain = match family {
+        Family::Ipv4 => AddressFamily::Inet,
+        Family::Ipv6 => AddressFamily::Inet6,
+    };
+    let (kind, number) = match (protocol, family) {
+        (Protocol::Icmp, Family::Ipv4) => (SockType::Raw, SockProtocol::Icmp),
+        (Protocol::Icmp, Family::Ipv6) => (SockType::Raw, SockProtocol::IcmpV6),
+        (Protocol::Tcp, _) => (SockType::Stream, SockProtocol::Tcp),
+        (Protocol::Udp, _) => (SockType::Datagram, SockProtocol::Udp),
+    };
+    let fd = socket(domain, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, number)?;
+    if protocol == Protocol::Icmp {
+        // Without CAP_NET_ADMIN in the first user namespace the buffer stays at net.core.rmem_max, which is smaller.
+        if setsockopt(&fd, sockopt::RcvBufForce, &RAW_BUFFER).is_err() {
+            setsockopt(&fd, sockopt::RcvBuf, &RAW_BUFFER)?;
+        }
+        only_echo_and_errors(&fd, family)?;
+    } else {
+        // Errors that routers report end the attempt at once instead of being taken for a passing trouble
+        // (IP_RECVERR in ip(7)).
+        match family {
+            Family::Ipv4 => setsockopt(&fd, sockopt::Ipv4RecvErr, &true)?,
+            Family::Ipv6 => setsockopt(&fd, sockopt::Ipv6RecvErr, &true)?,
+        }
+    }
+    Ok(fd)
+}
+
+/// Lets a raw socket see echo requests, echo replies, "destination unreachable" and "time exceeded" only: neighbour
+/// discovery and router advertisements would wake it for nothing. The filter has one bit a type, set for those
+/// that are to be dropped (`ICMP_FILTER` in raw(7), `ICMP6_FILTER` in RFC 3542, section 3.2).
+fn only_echo_and_errors(fd: &OwnedFd, family: Family) -> nix::Result<()> {
+    let (level, option, types): (_, _, &[u32]) = match family {
+        Family::Ipv4 => (libc::SOL_RAW, 1 /* ICMP_FILTER, linux/icmp.h */, &[0, 3, 8, 11]),
+        Family::Ipv6 => (libc::IPPROTO_ICMPV6, 1 /* ICMP6_FILTER, linux/icmpv6.h */, &[1, 3, 128, 129]),
+    };
+    let mut dropped = [u32::MAX; 8];
+    for kind in types {
+        if let Some(word) = dropped.get_mut(*kind as usize / 32) {
+            *word &= !(1 << (kind % 32));
+        }
+    }
+    let bytes = match family {
+        Family::Ipv4 => size_of::<u32>(),
+        Family::Ipv6 => size_of_val(&dropped),
+    };
+    // SAFETY: `dropped` outlives the call and is at least `bytes` long.
+    let result =
+        unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, dropped.as_ptr().cast(), bytes as libc::socklen_t) };
+    Errno::result(result).map(drop)
+}
+
+/// What wakes the reader of a datagram socket: packets, and errors that the network reports.
+pub const ANYTHING: Interest = Interest::READABLE.add(Interest::ERROR);
+
+/// Registers a datagram socket with the runtime of this thread, which must be one of tokio's.
+///
+/// # Errors
+/// The runtime cannot watch it (epoll_ctl(2)).
+pub fn watched(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is open, and always the same, until it is dropped together with the `AsyncFd`.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, ANYTHING) }?)
+}
+
+/// Makes a TCP socket accept connections on a port of every address of its namespace, or a UDP socket receive there.
+///
+/// # Errors
+/// EADDRINUSE: somebody else has the port.
+pub fn serve(fd: &OwnedFd, protocol: Protocol, family: Family, port: u16) -> nix::Result<()> {
+    match family {
+        Family::Ipv4 => setsockopt(fd, sockopt::Ipv4PacketInfo, &true)?,
+        Family::Ipv6 => {
+            setsockopt(fd, sockopt::Ipv6V6Only, &true)?;
+            setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true)?;
+        }
+    }
+    let any: IpAddr = match family {
+        Family::Ipv4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        Family::Ipv6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    };
+    if protocol == Protocol::Tcp {
+        // A connection of an earlier run that is still being forgotten (TIME_WAIT) does not keep the port.
+        setsockopt(fd, sockopt::ReuseAddr, &true)?;
+    }
+    bind_to(fd, SocketAddr::new(any, port))?;
+    if protocol == Protocol::Tcp { listen(fd, Backlog::MAXALLOWABLE) } else { Ok(()) }
+}
+
+/// Gives a socket its own address; port 0 lets the kernel choose.
+///
+/// # Errors
+/// EADDRNOTAVAIL: the namespace does not have the address.
+pub fn bind_to(fd: &OwnedFd, address: SocketAddr) -> nix::Result<()> {
+    bind(fd.as_raw_fd(), &SockaddrStorage::from(address))
+}
+
+/// Starts a TCP connection, or fixes whom a UDP socket speaks to. A TCP connection that is on its way is no error.
+///
+/// # Errors
+/// What the sender's own kernel says: ENETUNREACH (no route), EHOSTUNREACH, EACCES and EINVAL (routes of the types
+/// unreachable, prohibit and blackhole).
+pub fn connect_to(fd: &OwnedFd, address: SocketAddr) -> nix::Result<()> {
+    match connect(fd.as_raw_fd(), &SockaddrStorage::from(address)) {
+        Err(Errno::EINPROGRESS) => Ok(()),
+        result => result,
+    }
+}
+
+/// The address that a connected socket sends from, as the kernel chose it.
+pub fn own_address(fd: &OwnedFd) -> nix::Result<IpAddr> {
+    let address: SockaddrStorage = getsockname(fd.as_raw_fd())?;
+    internet_address(&address).map(|address| address.ip()).ok_or(Errno::EAFNOSUPPORT)
+}
+
+/// Sends one packet: to an address, or to where the socket is connected; from a chosen address of the namespace, or from the one that the
+/// kernel takes.
+pub fn send(fd: &OwnedFd, bytes: &[u8], to: Option<SocketAddr>, from: Option<IpAddr>) -> nix::Result<()> {
+    let to = to.map(SockaddrStorage::from);
+    let parts = [IoSlice::new(bytes)];
+    let send = |control: &[ControlMessage]| {
+        sendmsg(fd.as_raw_fd(), &parts, control, MsgFlags::MSG_NOSIGNAL, to.as_ref()).map(drop)
+    };
+    match from {
+        None => send(&[]),
+        Some(IpAddr::V4(from)) => {
+            let chosen = libc::in_addr { s_addr: u32::from(from).to_be() };
+            let info = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: chosen, ipi_addr: libc::in_addr { s_addr: 0 } };
+            send(&[ControlMessage::Ipv4PacketInfo(&info)])
+        }
+        Some(IpAddr::V6(from)) => {
+            let chosen = libc::in6_addr { s6_addr: from.octets() };
+            send(&[ControlMessage::Ipv6PacketInfo(&libc::in6_pktinfo { ipi6_addr: chosen, ipi6_ifindex: 0 })])
+        }
+    }
+}
+
+/// A packet that was received.
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    /// How many bytes of the buffer it fills.
+    pub length: usize,
+    /// Its source.
+    pub from: SocketAddr,
+    /// Its destination, where the socket serves a port (see [`serve`]).
+    pub to: Option<IpAddr>,
+}
+
+/// Takes one packet that is waiting.
+///
+/// # Errors
+/// EAGAIN: none is waiting. On a connected UDP socket also what the network said about an earlier packet.
+pub fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> nix::Result<Received> {
+    let mut control = cmsg_space!(libc::in6_pktinfo);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<SockaddrStorage>(fd.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::MSG_DONTWAIT)?;
+    let to = message.cmsgs()?.find_map(|part| match part {
+        ControlMessageOwned::Ipv4PacketInfo(info) => Some(IpAddr::V4(u32::from_be(info.ipi_spec_dst.s_addr).into())),
+        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::V6(info.ipi6_addr.s6_addr.into())),
+        _ => None,
+    });
+    let from = message.address.as_ref().and_then(internet_address).ok_or(Errno::EAFNOSUPPORT)?;
+    Ok(Received { length: message.bytes, from, to })
+}
+
+/// Who reported the error that a UDP socket has just returned (the error queue of ip(7)), if the kernel kept it.
+pub fn error_reporter(fd: &OwnedFd) -> Option<IpAddr> {
+    let mut control = cmsg_space!([u8; 128]);
+    let mut byte = [0_u8; 64];
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<SockaddrStorage>(fd.as_raw_fd(), &mut parts, Some(&mut control), flags).ok()?;
+    message.cmsgs().ok()?.find_map(|part| match part {
+        ControlMessageOwned::Ipv4RecvErr(_, reporter) => {
+            Some(IpAddr::V4(u32::from_be(reporter?.sin_addr.s_addr).into()))
+        }
+        ControlMessageOwned::Ipv6RecvErr(_, reporter) => Some(IpAddr::V6(reporter?.sin6_addr.s6_addr.into())),
+        _ => None,
+    })
+}
+
+fn internet_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|a| SocketAddr::new(a.ip().into(), a.port()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|a| SocketAddr::new(a.ip().into(), a.port())))
+}
+
+/// Lets this process open as many descriptors as it may at all (the hard limit); how many that is.
+pub fn raise_open_files() -> usize {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    let now = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
+    usize::try_from(now).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,232 @@
+//! Folders of the state directory `/run/nslab`, opened so that nobody can lead root astray.
+//!
+//! Every folder is held by its descriptor and entered without following links; `/run/nslab` itself belongs to the
+//! user that nslab runs as (root) with mode 0700. Knows nothing of what is kept there.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, open, openat, renameat};
+use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
+
+use super::KernelError;
+
+/// A folder at or below `/run/nslab`.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    fd: OwnedFd,
+    path: String,
+}
+
+/// Held while a shared folder is read and changed; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: Flock<OwnedFd>,
+}
+
+const NAME: &str = "nslab";
+const LOCK: &str = "lock";
+const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+const PRIVATE_FOLDER: Mode = Mode::S_IRWXU;
+const PRIVATE_FILE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+
+impl StateDir {
+    /// `/run/nslab`, made if it is not there.
+    pub(crate) fn open() -> Result<Self, KernelError> {
+        let state = Self::run()?.make(NAME)?;
+        state.keep_private()?;
+        Ok(state)
+    }
+
+    /// `/run/nslab`; none where it is not there.
+    pub(crate) fn find() -> Result<Option<Self>, KernelError> {
+        let state = Self::run()?.get(NAME)?;
+        state.as_ref().map_or(Ok(()), Self::keep_private)?;
+        Ok(state)
+    }
+
+    fn run() -> Result<Self, KernelError> {
+        let path = "/run".to_owned();
+        let fd = open("/run", FOLDER, Mode::empty()).map_err(|errno| refused("open", &path).with_errno(errno))?;
+        Ok(Self { fd, path })
+    }
+
+    fn keep_private(&self) -> Result<(), KernelError> {
+        let stat = fstat(&self.fd).map_err(|errno| refused("look at", &self.path).with_errno(errno))?;
+        if stat.st_uid != geteuid().as_raw() {
+            return Err(refused("trust", &self.path)
+                .said(format!("it belongs to user {}", stat.st_uid))
+                .hint("nslab keeps its state there and must be its owner; remove it"));
+        }
+        if stat.st_mode & 0o077 != 0 {
+            fchmod(&self.fd, PRIVATE_FOLDER).map_err(|errno| refused("make private", &self.path).with_errno(errno))?;
+        }
+        Ok(())
+    }
+
+    /// A folder in this one, made if it is not there.
+    pub(crate) fn make(&self, name: &str) -> Result<Self, KernelError> {
+        match mkdirat(&self.fd, name, PRIVATE_FOLDER) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(refused("make", &self.below(name)).with_errno(errno)),
+        }
+        self.get(name)?.ok_or_else(|| refused("open", &self.below(name)).with_errno(Errno::ENOENT))
+    }
+
+    /// A folder in this one; none where it is not there.
+    pub(crate) fn get(&self, name: &str) -> Result<Option<Self>, KernelError> {
+        match openat(&self.fd, name, FOLDER, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self { fd, path: self.below(name) })),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(refused("open", &self.below(name)).with_errno(errno)),
+        }
+    }
+
+    /// Whether this folder holds something of that name.
+    pub(crate) fn holds(&self, name: &str) -> Result<bool, KernelError> {
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(refused("look at", &self.below(name)).with_errno(errno)),
+        }
+    }
+
+    /// The names of what is in this folder.
+    pub(crate) fn names(&self) -> Result<Vec<String>, KernelError> {
+        let listing = |errno| refused("list", &self.path).with_errno(errno);
+        let mut dir = Dir::openat(&self.fd, ".", FOLDER, Mode::empty()).map_err(listing)?;
+        let mut names = Vec::new();
+        for entry in dir.iter() {
+            let entry = entry.map_err(listing)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// What a file in this folder says; none where it is not there.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<String>, KernelError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(refused("read", &self.below(name)).with_errno(errno)),
+        };
+        let mut text = String::new();
+        match File::from(fd).read_to_string(&mut text) {
+            Ok(_) => Ok(Some(text)),
+            Err(error) => Err(refused("read", &self.below(name)).said(error.to_string())),
+        }
+    }
+
+    /// Writes a file whole: whoever reads it sees all of it or nothing, even after a crash.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), KernelError> {
+        let refused = || refused("write", &self.below(name));
+        let temporary = temporary(name);
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd =
+            openat(&self.fd, temporary.as_str(), flags, PRIVATE_FILE).map_err(|errno| refused().with_errno(errno))?;
+        let mut file = File::from(fd);
+        file.write_all(text.as_bytes()).map_err(|error| refused().said(error.to_string()))?;
+        fsync(&file).map_err(|errno| refused().with_errno(errno))?;
+        renameat(&self.fd, temporary.as_str(), &self.fd, name).map_err(|errno| refused().with_errno(errno))?;
+        fsync(&self.fd).map_err(|errno| refused().with_errno(errno))
+    }
+
+    /// Makes an empty file, unless it is there.
+    pub(crate) fn touch(&self, name: &str) -> Result<(), KernelError> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(&self.fd, name, flags, PRIVATE_FILE) {
+            Ok(_) => Ok(()),
+            Err(errno) => Err(refused("make", &self.below(name)).with_errno(errno)),
+        }
+    }
+
+    /// Removes a file, and what a crash may have left of writing it; one that is not there is no error.
+    pub(crate) fn remove_file(&self, name: &str) -> Result<(), KernelError> {
+        self.remove(&temporary(name), UnlinkatFlags::NoRemoveDir)?;
+        self.remove(name, UnlinkatFlags::NoRemoveDir)
+    }
+
+    /// Removes an empty folder; one that is not there is no error.
+    pub(crate) fn remove_folder(&self, name: &str) -> Result<(), KernelError> {
+        self.remove(name, UnlinkatFlags::RemoveDir)
+    }
+
+    fn remove(&self, name: &str, flag: UnlinkatFlags) -> Result<(), KernelError> {
+        match unlinkat(&self.fd, name, flag) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(refused("remove", &self.below(name)).with_errno(errno)),
+        }
+    }
+
+    /// Waits until nobody else holds this folder's lock, and takes it.
+    pub(crate) fn lock(&self) -> Result<Lock, KernelError> {
+        loop {
+            if let Some(lock) = self.locked(FlockArg::LockExclusive)? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// Takes this folder's lock; none where somebody else holds it.
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>, KernelError> {
+        self.locked(FlockArg::LockExclusiveNonblock)
+    }
+
+    fn locked(&self, how: FlockArg) -> Result<Option<Lock>, KernelError> {
+        let refused = |errno| refused("lock", &self.path).with_errno(errno);
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, LOCK, flags, PRIVATE_FILE).map_err(refused)?;
+        match Flock::lock(fd, how) {
+            // A lock on a file that was removed meanwhile locks nothing.
+            Ok(file) => Ok((fstat(&*file).map_err(refused)?.st_nlink > 0).then_some(Lock { _file: file })),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => Err(refused(errno)),
+        }
+    }
+
+    /// Removes a folder in this one with the files in it, of which its lock, which the caller holds, goes last.
+    pub(crate) fn remove_with_files(&self, name: &str) -> Result<(), KernelError> {
+        let Some(folder) = self.get(name)? else { return Ok(()) };
+        for file in folder.names()?.iter().filter(|file| *file != LOCK) {
+            folder.remove(file, UnlinkatFlags::NoRemoveDir)?;
+        }
+        folder.remove_file(LOCK)?;
+        self.remove_folder(name)
+    }
+
+    /// Removes a folder in this one if nothing but its lock, which the caller holds, is in it.
+    pub(crate) fn remove_if_idle(&self, name: &str) -> Result<(), KernelError> {
+        match self.get(name)? {
+            Some(folder) if folder.names()?.iter().all(|file| file == LOCK) => self.remove_with_files(name),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes `/run/nslab` if nothing is in it.
+    pub(crate) fn remove_root_if_empty() -> Result<(), KernelError> {
+        match Self::run()?.remove_folder(NAME) {
+            Err(error) if error.errno() == Some(Errno::ENOTEMPTY) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn below(&self, name: &str) -> String {
+        format!("{}/{name}", self.path)
+    }
+}
+
+fn temporary(name: &str) -> String {
+    format!(".{name}.new")
+}
+
+fn refused(verb: &str, path: &str) -> KernelError {
+    KernelError::new(format!("{verb} {path}"))
+}

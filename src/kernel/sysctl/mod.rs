@@ -1,0 +1,93 @@
+//! Sysctls of a network namespace, below `/proc/sys/net`.
+//!
+//! The kernel shows each thread the values of the namespace that it is in, so every access is made inside. What is special
+//! about the host's settings is in [`host`].
+
+mod host;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::fd::BorrowedFd;
+
+pub use host::{claim_host, forget_if_none, host_claims, restore_host, set_host};
+use nix::errno::Errno;
+
+use super::KernelError;
+use super::netns::run_in;
+use crate::lab::{NsName, SysctlKey, SysctlValue};
+
+/// The present values of some sysctls in a namespace. A key that this kernel lacks is left out, and so is one that has
+/// no value yet (`stable_secret`, `ip_local_reserved_ports`).
+pub fn read(ns: BorrowedFd<'_>, keys: &BTreeSet<SysctlKey>) -> Result<BTreeMap<SysctlKey, SysctlValue>, KernelError> {
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let texts = run_in(ns, || keys.iter().map(|key| Ok((key, read_here(key)?))).collect::<Result<Vec<_>, _>>())??;
+    let value = |text: String| SysctlValue::normalised(&text).ok();
+    Ok(texts.into_iter().filter_map(|(key, text)| Some((key.clone(), text.and_then(value)?))).collect())
+}
+
+/// Sets a sysctl in a namespace. `ns_name` is for the error alone.
+pub fn write(ns: BorrowedFd<'_>, ns_name: &NsName, key: &SysctlKey, value: &SysctlValue) -> Result<(), KernelError> {
+    run_in(ns, || write_here(ns_name, key, value.as_str()))?
+}
+
+/// The value in this thread's namespace, as the kernel prints it; none where there is no such key, or no value yet.
+fn read_here(key: &SysctlKey) -> Result<Option<String>, KernelError> {
+    match std::fs::read_to_string(file(key)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        // What the kernel says of net.ipv6.conf.*.stable_secret before it is set (Documentation/networking/ip-sysctl).
+        Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => Ok(None),
+        Err(error) => {
+            let errno = Errno::try_from(error).unwrap_or(Errno::EIO);
+            let refused = KernelError::new(format!("read sysctl {key}")).with_errno(errno);
+            Err(match errno {
+                Errno::EACCES | Errno::EPERM => {
+                    refused.hint("it can only be written: it is an action rather than a setting, and cannot be kept")
+                }
+                _ => refused,
+            })
+        }
+    }
+}
+
+/// Sets the value in this thread's namespace.
+fn write_here(ns: &NsName, key: &SysctlKey, value: &str) -> Result<(), KernelError> {
+    // One write: the kernel takes each as a value of its own.
+    let line = format!("{value}\n");
+    let written = OpenOptions::new().write(true).open(file(key)).and_then(|mut file| file.write_all(line.as_bytes()));
+    written.map_err(|error| {
+        let errno = Errno::try_from(error).unwrap_or(Errno::EIO);
+        let refused = KernelError::new(format!("set sysctl {key} to `{value}` in {ns}")).with_errno(errno);
+        match hint(key, errno) {
+            Some(hint) => refused.hint(hint),
+            None => refused,
+        }
+    })
+}
+
+fn hint(key: &SysctlKey, errno: Errno) -> Option<&'static str> {
+    let name = key.as_str();
+    match errno {
+        Errno::ENOENT if name.starts_with("net.bridge.") => {
+            Some("this kernel has bridge netfilter only with `modprobe br_netfilter`")
+        }
+        Errno::ENOENT if name.starts_with("net.netfilter.") => {
+            Some("this kernel has it only once connections are tracked: `modprobe nf_conntrack`")
+        }
+        Errno::ENOENT if name.contains(".conf.") || name.contains(".neigh.") => {
+            Some("this kernel has no such setting, or the namespace no such interface")
+        }
+        Errno::ENOENT => Some("this kernel has no such setting in a namespace of its own"),
+        Errno::EINVAL | Errno::ERANGE => Some("the kernel does not take this value"),
+        Errno::EROFS => Some("/proc/sys is read-only here: a container must be started with --privileged"),
+        Errno::EACCES | Errno::EPERM => Some("it takes root, and not every setting may be changed in a container"),
+        _ => None,
+    }
+}
+
+fn file(key: &SysctlKey) -> String {
+    format!("/proc/sys/{}", key.path())
+}

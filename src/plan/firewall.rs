@@ -1,0 +1,108 @@
+//! Firewall chains: the lab's own ones are made to hold exactly the wanted rules, each called from its hook.
+//!
+//! In `host`, nothing is looked at but our own chains and the jumps to them. In a lab's own namespace every other rule
+//! is an extra, except a hand-written one that does in the built-in chain what the file wants.
+
+use super::{Phases, Step};
+use crate::lab::{ChainId, Firewall, FwRule, LabName, NsName};
+
+/// Plans the firewall of one namespace.
+pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &Firewall, phases: &mut Phases) {
+    let mut by_hand: Vec<(ChainId, &FwRule)> = Vec::new();
+    for (id, rules) in &want.chains {
+        let Some((_, hook)) = id.owner() else { continue };
+        let builtin = ChainId::builtin(id.family, id.table, hook);
+        if !is.chains.contains_key(id) && stands_in(is, &builtin, rules) {
+            by_hand.extend(rules.iter().map(|rule| (builtin.clone(), rule)));
+            continue;
+        }
+        chain(ns, id, rules, is.chains.get(id), phases);
+        let jump = FwRule::jump(lab, &id.chain);
+        if !is.chains.get(&builtin).is_some_and(|rules| rules.contains(&jump)) {
+            let step = Step::AddFwRule { ns: ns.clone(), chain: builtin, position: Some(1), rule: jump };
+            phases.firewall.add(step, format!("nothing leads to {}", id.chain));
+        }
+    }
+    for (id, rules) in &is.chains {
+        let owner = id.owner().map(|(owner, _)| owner);
+        let wanted = want.chains.contains_key(id);
+        if id.hook().is_some() {
+            remove_rules(ns, id, rules, phases, |rule| {
+                is_stale_jump(lab, want, id, rule) || (!ns.is_host() && !is_wanted(lab, want, id, rule, &by_hand))
+            });
+        } else if !wanted && (owner.as_ref() == Some(lab) || !ns.is_host()) {
+            remove_rules(ns, id, rules, phases, |_| true);
+        }
+    }
+    // Chains go when no rule is left that leads to them.
+    for id in is.chains.keys().filter(|id| id.hook().is_none() && !want.chains.contains_key(id)) {
+        if id.owner().is_some_and(|(owner, _)| owner == *lab) || !ns.is_host() {
+            phases
+                .drop_firewall
+                .add(Step::DeleteChain { ns: ns.clone(), chain: id.clone() }, "the file does not need it");
+        }
+    }
+}
+
+/// Whether every wanted rule stands in the built-in chain itself, written by hand.
+fn stands_in(is: &Firewall, builtin: &ChainId, rules: &[FwRule]) -> bool {
+    let Some(live) = is.chains.get(builtin) else { return false };
+    let mut live = live.iter().map(FwRule::without_comment);
+    // In this order; others may stand between them.
+    rules.iter().all(|rule| live.any(|there| there == rule.without_comment()))
+}
+
+/// Whether a rule of a built-in chain in a lab's own namespace is one that should be there.
+fn is_wanted(lab: &LabName, want: &Firewall, id: &ChainId, rule: &FwRule, by_hand: &[(ChainId, &FwRule)]) -> bool {
+    let jump = want.chains.keys().any(|own| {
+        (own.family, own.table) == (id.family, id.table)
+            && own.owner().map(|(_, hook)| hook) == id.hook()
+            && FwRule::jump(lab, &own.chain) == *rule
+    });
+    jump || by_hand.iter().any(|(chain, wanted)| chain == id && wanted.without_comment() == rule.without_comment())
+}
+
+/// Whether a rule of a built-in chain leads to a chain of this lab that is not wanted (any more), or not from here.
+fn is_stale_jump(lab: &LabName, want: &Firewall, id: &ChainId, rule: &FwRule) -> bool {
+    let Some(target) = rule.value("-j").and_then(|name| name.parse().ok()) else { return false };
+    let target = ChainId { family: id.family, table: id.table, chain: target };
+    match target.owner() {
+        Some((owner, hook)) => owner == *lab && (!want.chains.contains_key(&target) || id.hook() != Some(hook)),
+        None => false,
+    }
+}
+
+/// Plans one chain of ours: the rules up to the first difference stay, the others are written anew. All of a
+/// namespace's firewall steps are loaded at once, so no packet sees a half-written chain.
+fn chain(ns: &NsName, id: &ChainId, want: &[FwRule], is: Option<&Vec<FwRule>>, phases: &mut Phases) {
+    if is.is_none() {
+        phases.firewall.add(Step::AddChain { ns: ns.clone(), chain: id.clone() }, "it does not exist");
+    }
+    let is = is.map_or(&[][..], Vec::as_slice);
+    let repeated = is.iter().enumerate().any(|(n, rule)| is[..n].contains(rule));
+    // A rule is removed by its text, which must not mean an earlier one.
+    let same = if repeated { 0 } else { is.iter().zip(want).take_while(|(is, want)| is == want).count() };
+    for (n, rule) in is.iter().enumerate().skip(same).rev() {
+        let step = Step::DeleteFwRule { ns: ns.clone(), chain: id.clone(), position: Some(n + 1), rule: rule.clone() };
+        let why = if want.contains(rule) { "rules before it change" } else { "the file does not have it" };
+        phases.firewall.add(step, why);
+    }
+    for (n, rule) in want.iter().enumerate().skip(same) {
+        if want[..n].contains(rule) {
+            continue;
+        }
+        let step = Step::AddFwRule { ns: ns.clone(), chain: id.clone(), position: None, rule: rule.clone() };
+        let why = if is.contains(rule) { "rules before it change" } else { "it is missing" };
+        phases.firewall.add(step, why);
+    }
+}
+
+fn remove_rules(ns: &NsName, id: &ChainId, rules: &[FwRule], phases: &mut Phases, which: impl Fn(&FwRule) -> bool) {
+    for (n, rule) in rules.iter().enumerate().rev() {
+        if which(rule) {
+            let step =
+                Step::DeleteFwRule { ns: ns.clone(), chain: id.clone(), position: Some(n + 1), rule: rule.clone() };
+            phases.drop_firewall.add(step, "the file does not have it");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What is inside a namespace: addresses, routes, policy rules, neighbours and sysctls.
+//!
+//! The kernel takes some things along when it removes others (an interface its addresses and routes, the last address
+//! of an interface its IPv4 routes); what would be lost that way is planned anew.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Compared, Phases, Step};
+use crate::lab::{End, IfName, Link, Namespace, NsName, Route};
+
+const MISSING: &str = "it is missing";
+const EXTRA: &str = "the file does not have it";
+
+/// Plans everything inside one namespace.
+pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
+    let mut lost = Lost::default();
+    for (name, link) in &want.links {
+        let end = End { ns: ns.clone(), name: name.clone() };
+        let live = if phases.fresh.contains(&end) { None } else { is.links.get(name) };
+        if live.is_none() {
+            lost.interfaces.insert(name.clone());
+        }
+        addresses(&end, link, live, &mut lost, phases);
+    }
+    for planned in &phases.drop_links.0 {
+        if let Step::DeleteLink { end } = &planned.step
+            && end.ns == *ns
+        {
+            lost.interfaces.insert(end.name.clone());
+        }
+    }
+    routes(compared, ns, want, is, &lost, phases);
+    rules(ns, want, is, phases);
+    neighbours(ns, want, is, &lost, phases);
+    for (key, to) in &want.sysctls {
+        let from = is.sysctls.get(key);
+        if from != Some(to) {
+            let why = from.map_or_else(|| "it is not known to be so".to_owned(), |from| format!("it is {from}"));
+            let lab = compared.lab.name.clone();
+            let step = Step::SetSysctl { ns: ns.clone(), key: key.clone(), from: from.cloned(), to: to.clone(), lab };
+            phases.sysctls.add(step, why);
+        }
+    }
+}
+
+/// What goes along with what the plan removes.
+#[derive(Default)]
+struct Lost {
+    /// Interfaces that are removed or new: nothing is on them.
+    interfaces: BTreeSet<IfName>,
+    /// Interfaces that lose their last IPv4 address, and with it their IPv4 routes.
+    without_ipv4: BTreeSet<IfName>,
+    /// Addresses that go, and with them the routes that prefer them as their source.
+    addresses: BTreeSet<IpAddr>,
+}
+
+impl Lost {
+    fn takes(&self, route: &Route) -> bool {
+        let dev = |set: &BTreeSet<IfName>| route.dev.as_ref().is_some_and(|dev| set.contains(dev));
+        dev(&self.interfaces)
+            || (!route.is_ipv6() && dev(&self.without_ipv4))
+            || route.source.is_some_and(|source| self.addresses.contains(&source))
+    }
+}
+
+fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phases: &mut Phases) {
+    let none = BTreeSet::new();
+    let is = live.map_or(&none, |link| &link.addresses);
+    let extra: Vec<IpNet> = is.difference(&want.addresses).filter(|a| !is_kernels(end, a)).copied().collect();
+    for &address in &extra {
+        phases.drop_addresses.add(Step::DeleteAddress { end: end.clone(), address }, EXTRA);
+        lost.addresses.insert(address.addr());
+    }
+    let ipv4 = |addresses: &mut dyn Iterator<Item = &IpNet>| addresses.filter(|a| a.addr().is_ipv4()).count();
+    let gone = ipv4(&mut extra.iter());
+    if gone > 0 && gone == ipv4(&mut is.iter()) {
+        lost.without_ipv4.insert(end.name.clone());
+    }
+    for &address in &want.addresses {
+        // With a subnet's first address, the kernel may remove the others (promote_secondaries is off by default).
+        let endangered = || extra.iter().find(|gone| gone.addr().is_ipv4() && gone.trunc() == address.trunc());
+        if !is.contains(&address) {
+            phases.addresses.add(Step::AddAddress { end: end.clone(), address }, MISSING);
+        } else if let Some(gone) = endangered() {
+            phases
+                .addresses
+                .add(Step::AddAddress { end: end.clone(), address }, format!("it may go along with {gone}"));
+        }
+    }
+}
+
+/// Addresses that the kernel gives the loopback by itself.
+fn is_kernels(end: &End, address: &IpNet) -> bool {
+    end.name.is_lo() && address.addr().is_loopback()
+}
+
+fn routes(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace, lost: &Lost, phases: &mut Phases) {
+    let remaining: Vec<&Route> = is.routes.iter().filter(|route| !lost.takes(route)).collect();
+    let mut replaced = BTreeSet::new();
+    for route in
+        want.routes.difference(&is.routes).chain(want.routes.intersection(&is.routes).filter(|r| lost.takes(r)))
+    {
+        let there = remaining.iter().find(|there| there.same_slot(route) && !want.routes.contains(**there));
+        // A route through a gateway needs the route that reaches the gateway.
+        let phase = if route.via.is_some() { &mut phases.routes_via } else { &mut phases.routes };
+        match there {
+            Some(&from) => {
+                replaced.insert(from);
+                let step = Step::ReplaceRoute { ns: ns.clone(), from: from.clone(), to: route.clone() };
+                phase.add(step, format!("there is {from}"));
+            }
+            None => phase.add(Step::AddRoute { ns: ns.clone(), route: route.clone() }, MISSING),
+        }
+    }
+    for &route in &remaining {
+        if !want.routes.contains(route) && !replaced.contains(route) && is_mine(compared, ns, is, route) {
+            phases.drop_routes.add(Step::DeleteRoute { ns: ns.clone(), route: route.clone() }, EXTRA);
+        }
+    }
+}
+
+/// Whether a route that the file does not have is the lab's to remove: all are in its own namespaces; in `host`
+/// those through an interface of the lab.
+fn is_mine(compared: &Compared<'_>, ns: &NsName, is: &Namespace, route: &Route) -> bool {
+    let through = |dev: &IfName| is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&compared.lab.name));
+    !ns.is_host() || route.dev.as_ref().is_some_and(through)
+}
+
+fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
+    for rule in want.rules.difference(&is.rules) {
+        phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, MISSING);
+    }
+    if !ns.is_host() {
+        for rule in is.rules.difference(&want.rules) {
+            phases.drop_routes.add(Step::DeleteRule { ns: ns.clone(), rule: rule.clone() }, EXTRA);
+        }
+    }
+}
+
+fn neighbours(ns: &NsName, want: &Namespace, is: &Namespace, lost: &Lost, phases: &mut Phases) {
+    let live = |entry: &&crate::lab::Neighbour| !lost.interfaces.contains(&entry.dev);
+    for to in &want.neighbours {
+        let from = is.neighbours.iter().filter(live).find(|from| from.dev == to.dev && from.address == to.address);
+        if from != Some(to) {
+            let why = from.map_or_else(|| MISSING.to_owned(), |from| format!("it is {}", from.mac));
+            phases.neighbours.add(Step::SetNeighbour { ns: ns.clone(), from: from.cloned(), to: to.clone() }, why);
+        }
+    }
+    for entry in is.neighbours.iter().filter(live) {
+        let wanted = want.neighbours.iter().any(|want| want.dev == entry.dev && want.address == entry.address);
+        if !wanted && !ns.is_host() {
+            phases.drop_routes.add(Step::DeleteNeighbour { ns: ns.clone(), neighbour: entry.clone() }, EXTRA);
+        }
+    }
+}

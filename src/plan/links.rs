@@ -1,0 +1,205 @@
+//! Namespaces and interfaces: which have to be made, made anew, changed or removed.
+
+use super::{Compared, Phases, Step, VethEnd};
+use crate::lab::{End, IfName, Link, LinkKind, Namespace, NsName};
+
+/// MTU of an Ethernet interface that nobody has changed (ETH_DATA_LEN).
+const ETHERNET_MTU: u32 = 1500;
+
+const MISSING: &str = "it does not exist";
+
+/// Interfaces that the kernel itself puts into every namespace when a tunnel module is loaded, and that nobody can
+/// remove (see `net.core.fb_tunnels_only_for_init_net` in the kernel's sysctl documentation).
+const FALLBACK_TUNNELS: [&str; 9] =
+    ["tunl0", "sit0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0"];
+
+/// Plans everything about namespaces and interfaces, and notes which interfaces are made.
+pub(super) fn compare(compared: &Compared<'_>, phases: &mut Phases) {
+    for ns in compared.lab.own_namespaces() {
+        if !compared.live.namespaces.contains_key(ns) {
+            phases.namespaces.add(Step::AddNamespace { ns: ns.clone(), lab: compared.lab.name.clone() }, MISSING);
+        }
+    }
+    make_links(compared, phases);
+    remove_extras(compared, phases);
+    for (ns, wanted) in &compared.lab.namespaces {
+        for (name, want) in &wanted.links {
+            let end = End { ns: ns.clone(), name: name.clone() };
+            settings(compared, &end, want, phases);
+        }
+    }
+}
+
+/// Plans the bridges and veth pairs that are missing or not what they should be.
+fn make_links(compared: &Compared<'_>, phases: &mut Phases) {
+    for (ns, wanted) in &compared.lab.namespaces {
+        for (name, want) in &wanted.links {
+            let end = End { ns: ns.clone(), name: name.clone() };
+            match &want.kind {
+                LinkKind::Bridge(options) => {
+                    let why = match find(compared, &end) {
+                        Some(Link { kind: LinkKind::Bridge(_), .. }) => continue,
+                        other => replace(&end, other, phases),
+                    };
+                    let lab = compared.lab.name.clone();
+                    phases.fresh.insert(end.clone());
+                    phases
+                        .bridges
+                        .add(Step::AddBridge { end, options: *options, mac: want.mac, mtu: want.mtu, lab }, why);
+                }
+                // Each pair is seen from both its ends, and planned at the first.
+                LinkKind::Veth { peer: Some(peer) } if end < *peer => veth(compared, &end, peer, phases),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Plans one veth pair, unless it is there already.
+fn veth(compared: &Compared<'_>, a: &End, b: &End, phases: &mut Phases) {
+    let (live_a, live_b) = (find(compared, a), find(compared, b));
+    if live_a.and_then(Link::peer) == Some(b) && live_b.and_then(Link::peer) == Some(a) {
+        return;
+    }
+    let why = replace(a, live_a, phases);
+    let why_b = replace(b, live_b, phases);
+    let why = if why == MISSING { why_b } else { why };
+    let (Some(link_a), Some(link_b)) = (wanted(compared, a), wanted(compared, b)) else { return };
+    // The main end is made up and plugged in at once, so it is the one in the host, or else the one on a bridge.
+    let b_is_main = (b.ns.is_host(), link_b.master.is_some()) > (a.ns.is_host(), link_a.master.is_some());
+    let ((main, main_link), (peer, peer_link)) =
+        if b_is_main { ((b, link_b), (a, link_a)) } else { ((a, link_a), (b, link_b)) };
+    let veth_end = |end: &End, link: &Link, is_main: bool| VethEnd {
+        end: end.clone(),
+        mac: link.mac,
+        mtu: link.mtu,
+        master: link.master.clone().filter(|_| is_main),
+        up: is_main && link.up,
+    };
+    phases.fresh.extend([a.clone(), b.clone()]);
+    phases.veths.add(
+        Step::AddVeth {
+            main: veth_end(main, main_link, true),
+            peer: veth_end(peer, peer_link, false),
+            lab: compared.lab.name.clone(),
+        },
+        why,
+    );
+    if let Some(master) = &peer_link.master {
+        let step = Step::SetMaster { end: peer.clone(), from: None, to: Some(master.clone()) };
+        phases.link_settings.add(step, format!("it is to be a port of {master}"));
+    }
+    if peer_link.up {
+        phases.links_up.add(Step::SetUp { end: peer.clone(), up: true }, "it was just made");
+    }
+}
+
+/// Plans the removal of an interface that stands where another is wanted; the reason for making the new one.
+fn replace(end: &End, live: Option<&Link>, phases: &mut Phases) -> String {
+    let Some(live) = live else { return MISSING.to_owned() };
+    let why = match &live.kind {
+        LinkKind::Veth { peer: Some(peer) } => format!("{end} is a veth whose other end is {peer}"),
+        LinkKind::Veth { peer: None } => format!("{end} is a veth whose other end is elsewhere"),
+        _ => format!("{end} is a {}", live.kind_name()),
+    };
+    remove(end, live, &why, phases);
+    why
+}
+
+/// Plans the removal of an interface, unless its peer's removal, planned already, takes it along.
+fn remove(end: &End, live: &Link, why: &str, phases: &mut Phases) {
+    let planned = |end: &End| phases.drop_links.0.iter().any(|p| p.step == Step::DeleteLink { end: end.clone() });
+    if !planned(end) && !live.peer().is_some_and(planned) {
+        phases.drop_links.add(Step::DeleteLink { end: end.clone() }, why);
+    }
+}
+
+/// Plans the removal of interfaces that the file does not have: in the lab's own namespaces all of them, in `host`
+/// those that carry the lab's mark.
+fn remove_extras(compared: &Compared<'_>, phases: &mut Phases) {
+    for (ns, is) in &compared.live.namespaces {
+        let wanted = compared.lab.namespaces.get(ns);
+        if wanted.is_none() && !ns.is_host() {
+            continue;
+        }
+        for (name, live) in &is.links {
+            let mine = if ns.is_host() { live.owner.as_ref() == Some(&compared.lab.name) } else { !is_kernels(name) };
+            if mine && !wanted.is_some_and(|wanted| wanted.links.contains_key(name)) {
+                remove(&End { ns: ns.clone(), name: name.clone() }, live, "the file does not have it", phases);
+            }
+        }
+    }
+}
+
+fn is_kernels(name: &IfName) -> bool {
+    name.is_lo() || FALLBACK_TUNNELS.contains(&name.as_str())
+}
+
+/// Plans the settings of an interface: bridge, MTU, hardware address, bridge options, up or down.
+fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases) {
+    let is_bridge = matches!(want.kind, LinkKind::Bridge(_));
+    let ups = if is_bridge { &mut phases.bridges_up } else { &mut phases.links_up };
+    if phases.fresh.contains(end) {
+        if is_bridge && want.up {
+            ups.add(Step::SetUp { end: end.clone(), up: true }, "its ports are in place");
+        }
+        return;
+    }
+    let Some(is) = find(compared, end) else {
+        // A new namespace's loopback is made up with it.
+        return;
+    };
+    if is.up != want.up {
+        let why = if want.up { "it is down" } else { "it is up" };
+        ups.add(Step::SetUp { end: end.clone(), up: want.up }, why);
+    }
+    if is.master != want.master {
+        let why = match &is.master {
+            Some(master) => format!("it is a port of {master}"),
+            None => "it is a port of no bridge".to_owned(),
+        };
+        let (from, to) = (is.master.clone(), want.master.clone());
+        phases.link_settings.add(Step::SetMaster { end: end.clone(), from, to }, why);
+    }
+    if let (Some(from), Some(to)) = (is.mtu, expected_mtu(compared, &end.ns, &end.name, want))
+        && from != to
+    {
+        phases.link_settings.add(Step::SetMtu { end: end.clone(), from, to }, format!("it is {from}"));
+    }
+    if let (Some(from), Some(to)) = (is.mac, want.mac)
+        && from != to
+    {
+        phases.link_settings.add(Step::SetMac { end: end.clone(), from, to }, format!("it is {from}"));
+    }
+    if let (LinkKind::Bridge(from), LinkKind::Bridge(to)) = (&is.kind, &want.kind)
+        && from != to
+    {
+        let step = Step::SetBridge { end: end.clone(), from: *from, to: *to };
+        phases.link_settings.add(step, "its options differ");
+    }
+}
+
+/// The MTU that an interface has where nobody changed it: what the file says, or the kernel's default. A bridge
+/// takes the smallest of its ports (br_mtu_auto_adjust). The loopback's is left alone.
+fn expected_mtu(compared: &Compared<'_>, ns: &NsName, name: &IfName, want: &Link) -> Option<u32> {
+    if want.mtu.is_some() {
+        return want.mtu;
+    }
+    match want.kind {
+        LinkKind::Veth { .. } => Some(ETHERNET_MTU),
+        LinkKind::Bridge(_) => {
+            let wanted: &Namespace = compared.lab.namespaces.get(ns)?;
+            let ports = wanted.links.values().filter(|link| link.master.as_ref() == Some(name));
+            Some(ports.map(|port| port.mtu.unwrap_or(ETHERNET_MTU)).min().unwrap_or(ETHERNET_MTU))
+        }
+        _ => None,
+    }
+}
+
+fn find<'a>(compared: &Compared<'a>, end: &End) -> Option<&'a Link> {
+    compared.live.namespaces.get(&end.ns)?.links.get(&end.name)
+}
+
+fn wanted<'a>(compared: &Compared<'a>, end: &End) -> Option<&'a Link> {
+    compared.lab.namespaces.get(&end.ns)?.links.get(&end.name)
+}

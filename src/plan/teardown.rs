@@ -1,0 +1,80 @@
+//! The way back: what has to go so that nothing of a lab is left.
+
+use super::{PlannedStep, Step};
+use crate::lab::{ChainId, End, FwRule, Lab, LabName, Live, Namespace, NsName, SysctlKey};
+
+/// Plans the removal of a lab from what is there: firewall first, so that nothing is let through half-translated; then
+/// host settings, interfaces and namespaces. `settings` are the host settings that the lab has claimed.
+pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<PlannedStep> {
+    let mut steps = Vec::new();
+    let mut add = |step| steps.push(PlannedStep { step, why: "the lab is removed".to_owned() });
+    let host = live.namespaces.get(&NsName::host());
+    for step in host.into_iter().flat_map(|host| host_firewall(lab, host)) {
+        add(step);
+    }
+    for key in settings {
+        add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() });
+    }
+    for end in host.into_iter().flat_map(|host| host_links(lab, host)) {
+        add(Step::DeleteLink { end });
+    }
+    for (ns, is) in &live.namespaces {
+        if is.owner.as_ref() == Some(lab) {
+            add(Step::DeleteNamespace { ns: ns.clone() });
+        }
+    }
+    steps
+}
+
+/// What the kernel shows when a lab has been built exactly as the file says: for the script that undoes the script.
+pub fn as_built(lab: &Lab) -> Live {
+    let mut live = Live { namespaces: lab.namespaces.clone() };
+    if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
+        let own: Vec<ChainId> = host.firewall.chains.keys().cloned().collect();
+        for id in own {
+            if let Some((_, hook)) = id.owner() {
+                let jump = FwRule::jump(&lab.name, &id.chain);
+                host.firewall.chains.entry(ChainId::builtin(id.family, id.table, hook)).or_default().push(jump);
+            }
+        }
+    }
+    live
+}
+
+fn host_firewall(lab: &LabName, host: &Namespace) -> Vec<Step> {
+    let ns = NsName::host();
+    let is_own = |id: &ChainId| id.owner().is_some_and(|(owner, _)| owner == *lab);
+    let leads_to_own = |id: &ChainId, rule: &FwRule| {
+        let target = rule.value("-j").and_then(|name| name.parse().ok());
+        target.is_some_and(|chain| is_own(&ChainId { family: id.family, table: id.table, chain }))
+    };
+    let mut steps = Vec::new();
+    // First nothing leads to our chains any more, then they are emptied, then they go.
+    for jumps in [true, false] {
+        for (id, rules) in &host.firewall.chains {
+            for (n, rule) in rules.iter().enumerate().rev() {
+                if is_own(id) != jumps && (is_own(id) || leads_to_own(id, rule)) {
+                    let (ns, chain) = (ns.clone(), id.clone());
+                    steps.push(Step::DeleteFwRule { ns, chain, position: Some(n + 1), rule: rule.clone() });
+                }
+            }
+        }
+    }
+    let own = host.firewall.chains.keys().filter(|id| is_own(id));
+    steps.extend(own.map(|id| Step::DeleteChain { ns: ns.clone(), chain: id.clone() }));
+    // One family's rules are loaded with one program.
+    steps.sort_by_key(|step| match step {
+        Step::DeleteFwRule { chain, .. } | Step::DeleteChain { chain, .. } => chain.family,
+        _ => crate::lab::Family::Ipv4,
+    });
+    steps
+}
+
+/// The lab's interfaces in `host`, of a pair with both ends there only one.
+fn host_links(lab: &LabName, host: &Namespace) -> Vec<End> {
+    let end = |name: &crate::lab::IfName| End { ns: NsName::host(), name: name.clone() };
+    let mine = host.links.iter().filter(|(_, link)| link.owner.as_ref() == Some(lab));
+    mine.filter(|(name, link)| !link.peer().is_some_and(|peer| peer.ns.is_host() && peer.name < **name))
+        .map(|(name, _)| end(name))
+        .collect()
+}

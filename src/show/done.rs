@@ -1,0 +1,95 @@
+//! What an apply or a removal did.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::counted;
+use super::plan::StepView;
+use crate::check::Report;
+use crate::lab::LabName;
+use crate::plan::{PlannedStep, Step};
+
+/// Above this many steps, people are told how many of each kind there were.
+const MANY: usize = 40;
+
+/// What an apply or a removal did, for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AppliedView {
+    /// The lab's name.
+    lab: String,
+    /// Whether anything was changed.
+    changed: bool,
+    /// What was done, in order.
+    steps: Vec<StepView>,
+    /// How long it took, in seconds.
+    seconds: f64,
+    /// The results of the checks, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Report>,
+}
+
+impl AppliedView {
+    /// From the steps that were done.
+    pub fn new(lab: &LabName, steps: &[PlannedStep], elapsed: Duration, checks: Option<&Report>) -> Self {
+        Self {
+            lab: lab.to_string(),
+            changed: !steps.is_empty(),
+            steps: steps.iter().map(StepView::new).collect(),
+            seconds: elapsed.as_secs_f64(),
+            checks: checks.cloned(),
+        }
+    }
+}
+
+/// What was done, for people.
+pub fn done(lab: &LabName, steps: &[PlannedStep], elapsed: Duration, verbose: bool) -> String {
+    if steps.is_empty() {
+        return format!("{lab}: nothing to do; the kernel is as the file says\n");
+    }
+    let mut text = String::new();
+    if verbose {
+        text.extend(steps.iter().map(|planned| super::plan::step(planned, false)));
+    } else if steps.len() <= MANY {
+        text.extend(steps.iter().map(|planned| format!("  {}\n", planned.step.text())));
+    } else {
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        steps.iter().for_each(|planned| *kinds.entry(kind(&planned.step)).or_default() += 1);
+        text.extend(kinds.iter().map(|(kind, n)| format!("  {n:>6} × {kind}\n")));
+    }
+    text + &format!("{lab}: {} in {:.0?}\n", counted(steps.len(), "step"), round(elapsed))
+}
+
+/// A duration with as many digits as a person reads.
+fn round(elapsed: Duration) -> Duration {
+    if elapsed.as_millis() > 0 {
+        Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+    } else {
+        elapsed
+    }
+}
+
+/// The kind of a step, for counting.
+fn kind(step: &Step) -> &'static str {
+    match step {
+        Step::AddNamespace { .. } => "make a namespace",
+        Step::DeleteNamespace { .. } => "remove a namespace",
+        Step::AddBridge { .. } => "make a bridge",
+        Step::AddVeth { .. } => "connect with a veth pair",
+        Step::DeleteLink { .. } => "remove an interface",
+        Step::SetUp { .. } => "bring an interface up or down",
+        Step::SetMtu { .. } | Step::SetMac { .. } | Step::SetMaster { .. } | Step::SetBridge { .. } => {
+            "change an interface"
+        }
+        Step::AddAddress { .. } => "give an address",
+        Step::DeleteAddress { .. } => "take an address",
+        Step::AddRoute { .. } | Step::ReplaceRoute { .. } => "add a route",
+        Step::DeleteRoute { .. } => "remove a route",
+        Step::AddRule { .. } | Step::DeleteRule { .. } => "change a policy rule",
+        Step::SetNeighbour { .. } | Step::DeleteNeighbour { .. } => "change a neighbour",
+        Step::SetSysctl { .. } | Step::RestoreSysctl { .. } => "set a sysctl",
+        _ => "change a firewall rule",
+    }
+}

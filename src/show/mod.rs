@@ -1,0 +1,43 @@
+//! Everything that people look at, and its twin for programs: plans, scripts, labs, results of checks.
+//!
+//! Functions from values to text; nothing here asks the kernel, reads a file or prints.
+
+mod done;
+mod labs;
+mod plan;
+mod progress;
+pub mod report;
+mod script;
+mod status;
+mod tested;
+mod valid;
+
+pub use done::{AppliedView, done};
+pub use labs::{LabView, labs, list};
+pub use plan::{PlanView, plan};
+pub use progress::Progress;
+pub use script::{script, undo_script};
+pub use status::{StatusView, status};
+pub use tested::{TestView, tested, tested_summary};
+pub use valid::ValidView;
+
+/// The JSON Schema of a result.
+pub fn schema_of<T: schemars::JsonSchema>() -> serde_json::Value {
+    schemars::schema_for!(T).to_value()
+}
+
+/// The width of the terminal in columns, or a common one where there is none.
+pub fn width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    columns.or_else(progress::terminal_width).unwrap_or(100)
+}
+
+/// A text in bold, dim, green or red (ECMA-48 "select graphic rendition"), where colour is wanted.
+fn styled(text: &str, code: &str, colour: bool) -> String {
+    if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// "1 step", "2 steps".
+fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}

@@ -1,0 +1,88 @@
+//! A plan: every step with its command and its reason.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{counted, styled};
+use crate::plan::{Conflict, Plan, PlannedStep};
+
+/// A plan for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PlanView {
+    /// The lab's name.
+    lab: String,
+    /// Whether there is nothing to do.
+    in_sync: bool,
+    /// What is to be done, in order.
+    steps: Vec<StepView>,
+    /// What exists under a wanted name and is not the lab's own; `apply` refuses while there is any.
+    conflicts: Vec<String>,
+}
+
+/// A step for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StepView {
+    /// The namespace it is about; `host` is the machine.
+    namespace: String,
+    /// What is done, in words.
+    step: String,
+    /// Why.
+    why: String,
+    /// The shell command that does the same.
+    command: String,
+}
+
+impl PlanView {
+    /// A plan and what stands in its way.
+    pub fn new(plan: &Plan, conflicts: &[Conflict]) -> Self {
+        Self {
+            lab: plan.lab.to_string(),
+            in_sync: plan.is_empty(),
+            steps: plan.steps.iter().map(StepView::new).collect(),
+            conflicts: conflicts.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl StepView {
+    pub(super) fn new(planned: &PlannedStep) -> Self {
+        let told = planned.step.describe();
+        Self {
+            namespace: planned.step.namespace().to_string(),
+            step: told.text,
+            why: planned.why.clone(),
+            command: told.command,
+        }
+    }
+
+    /// What and why, on one line.
+    pub(super) fn line(&self) -> String {
+        format!("{} ({})", self.step, self.why)
+    }
+}
+
+/// A plan for people: what, why, and the command beside it.
+pub fn plan(plan: &Plan, conflicts: &[Conflict], colour: bool) -> String {
+    if plan.is_empty() && conflicts.is_empty() {
+        return format!("{}: nothing to do; the kernel is as the file says\n", plan.lab);
+    }
+    let mut text = match plan.steps.len() {
+        0 => format!("{}: nothing to do; the kernel is as the file says\n", plan.lab),
+        n => format!("{}: {} to do\n", plan.lab, counted(n, "step")),
+    };
+    for planned in &plan.steps {
+        text += &step(planned, colour);
+    }
+    if !conflicts.is_empty() {
+        text += "\nNot the lab's own, so apply would refuse and touch nothing:\n";
+        text.extend(conflicts.iter().map(|conflict| format!("  {conflict}\n")));
+    }
+    text
+}
+
+/// A step for people, on two lines.
+pub(super) fn step(planned: &PlannedStep, colour: bool) -> String {
+    let told = planned.step.describe();
+    let why = styled(&format!("({})", planned.why), "2", colour);
+    format!("  {} {why}\n      {}\n", told.text, styled(&told.command, "36", colour))
+}

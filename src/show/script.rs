@@ -1,0 +1,35 @@
+//! A lab as a shell script, from the same steps that `apply` runs.
+
+use crate::lab::{Lab, Live, NsName};
+use crate::plan::{self, PlannedStep};
+
+/// The script that builds the lab on a machine where nothing of it is there.
+pub fn script(lab: &Lab) -> String {
+    let steps = plan::plan(lab, &Live::default()).steps;
+    render(&format!("Lab {}: builds it.", lab.name), lab.about.as_deref(), &steps)
+}
+
+/// The script that removes a lab which [`script`] has built.
+pub fn undo_script(lab: &Lab) -> String {
+    let host = lab.namespaces.get(&NsName::host());
+    let settings: Vec<_> = host.into_iter().flat_map(|host| host.sysctls.keys().cloned()).collect();
+    let steps = plan::teardown(&lab.name, &plan::as_built(lab), &settings);
+    render(&format!("Lab {}: removes it.", lab.name), None, &steps)
+}
+
+fn render(title: &str, about: Option<&str>, steps: &[PlannedStep]) -> String {
+    let mut text = format!("#!/bin/sh\n# {title} Run it as root.\n");
+    for line in about.into_iter().flat_map(str::lines) {
+        // A comment stays one: no control character ends it or hides what follows.
+        let line: String = line.chars().filter(|c| !c.is_control()).collect();
+        text += format!("# {line}").trim_end();
+        text += "\n";
+    }
+    text += "set -e\n";
+    for planned in steps {
+        let told = planned.step.describe();
+        text += &format!("\n# {}\n", told.text);
+        text.extend(told.script.iter().map(|line| format!("{line}\n")));
+    }
+    text
+}

@@ -1,0 +1,148 @@
+//! One lab: what is there, what runs in it, and what has drifted from its file.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{Table, presets};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::counted;
+use super::plan::StepView;
+use crate::kernel::process::Process;
+use crate::lab::{LabName, Link, Live, Namespace, NsName};
+use crate::plan::Plan;
+
+/// A lab's state for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StatusView {
+    /// The lab's name.
+    lab: String,
+    /// Its namespaces, and `host` with the lab's interfaces there.
+    namespaces: Vec<NamespaceView>,
+    /// What differs from the topology as applied; absent where that is not kept any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<Vec<StepView>>,
+}
+
+/// A namespace for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct NamespaceView {
+    name: String,
+    interfaces: Vec<InterfaceView>,
+    /// Routes that somebody put there, as `ip route` spells them.
+    routes: Vec<String>,
+    processes: Vec<ProcessView>,
+}
+
+/// An interface for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct InterfaceView {
+    name: String,
+    kind: String,
+    up: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtu: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac: Option<String>,
+    /// The bridge that it is a port of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bridge: Option<String>,
+    /// The other end, as NAMESPACE/INTERFACE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<String>,
+    addresses: Vec<String>,
+}
+
+/// A process for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ProcessView {
+    pid: u32,
+    command: String,
+}
+
+impl StatusView {
+    /// From the kernel's account, a plan against the file as applied, and the processes.
+    pub fn new(lab: &LabName, live: &Live, drift: Option<&Plan>, processes: &BTreeMap<NsName, Vec<Process>>) -> Self {
+        let mine = |(name, ns): &(&NsName, &Namespace)| name.is_host() || ns.owner.as_ref() == Some(lab);
+        let view = |(name, ns): (&NsName, &Namespace)| {
+            let shown = |link: &&Link| !name.is_host() || link.owner.as_ref() == Some(lab);
+            let links = ns.links.iter().filter(|(_, link)| shown(link));
+            let route_shown = |dev: Option<&crate::lab::IfName>| {
+                !name.is_host() || dev.is_some_and(|dev| ns.links.get(dev).is_some_and(|link| shown(&link)))
+            };
+            NamespaceView {
+                name: name.to_string(),
+                interfaces: links.map(|(name, link)| InterfaceView::new(name.as_str(), link)).collect(),
+                routes: ns.routes.iter().filter(|r| route_shown(r.dev.as_ref())).map(ToString::to_string).collect(),
+                processes: processes.get(name).into_iter().flatten().map(ProcessView::new).collect(),
+            }
+        };
+        let namespaces = live.namespaces.iter().filter(mine).map(view);
+        Self {
+            lab: lab.to_string(),
+            namespaces: namespaces.filter(|ns| ns.name != "host" || !ns.interfaces.is_empty()).collect(),
+            drift: drift.map(|plan| plan.steps.iter().map(StepView::new).collect()),
+        }
+    }
+}
+
+impl InterfaceView {
+    fn new(name: &str, link: &Link) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: link.kind_name().to_owned(),
+            up: link.up,
+            mtu: link.mtu,
+            mac: link.mac.map(|mac| mac.to_string()),
+            bridge: link.master.as_ref().map(ToString::to_string),
+            peer: link.peer().map(ToString::to_string),
+            addresses: link.addresses.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// "port of v-net-0, to red/veth-red".
+    fn plugged(&self) -> String {
+        let bridge = self.bridge.iter().map(|bridge| format!("port of {bridge}"));
+        let peer = self.peer.iter().map(|peer| format!("to {peer}"));
+        bridge.chain(peer).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl ProcessView {
+    fn new(process: &Process) -> Self {
+        Self { pid: process.pid, command: process.command.clone() }
+    }
+}
+
+/// A lab's state for people.
+pub fn status(view: &StatusView) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["NAMESPACE", "INTERFACE", "KIND", "STATE", "ADDRESSES", "CONNECTED", "PROCESSES"]);
+    for ns in &view.namespaces {
+        let mut name = ns.name.clone();
+        let mut processes =
+            ns.processes.iter().map(|p| format!("{} {}", p.pid, p.command)).collect::<Vec<_>>().join(", ");
+        for link in &ns.interfaces {
+            let state = if link.up { "up" } else { "down" };
+            table.add_row([
+                std::mem::take(&mut name),
+                link.name.clone(),
+                link.kind.clone(),
+                state.to_owned(),
+                link.addresses.join(" "),
+                link.plugged(),
+                std::mem::take(&mut processes),
+            ]);
+        }
+    }
+    let drift = match &view.drift {
+        None => "Drift: not known, since the topology as applied is not kept any more.\n".to_owned(),
+        Some(steps) if steps.is_empty() => "Drift: none.\n".to_owned(),
+        Some(steps) => {
+            let lines = steps.iter().map(|step| format!("  {}\n", step.line()));
+            format!("Drift: {} would mend it:\n{}", counted(steps.len(), "step"), lines.collect::<String>())
+        }
+    };
+    format!("{}: {}\n\n{table}\n\n{drift}", view.lab, counted(view.namespaces.len(), "namespace"))
+}

@@ -1,0 +1,66 @@
+//! What `nslab test` found out about a file.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{counted, styled};
+use crate::check::Report;
+
+/// The test of one file, for programs.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TestView {
+    /// The file.
+    pub file: String,
+    /// Whether the lab could be built, held every promise and left nothing behind.
+    pub passed: bool,
+    /// The exit code that the test of this file alone has.
+    pub exit_code: u8,
+    /// Why the checks could not be run, or what was left behind.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+    /// The results of the checks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub report: Option<Report>,
+    /// How long it took in all, in seconds.
+    pub seconds: f64,
+}
+
+impl TestView {
+    /// A file whose lab was built, checked and removed.
+    pub fn done(file: String, report: Report, elapsed: Duration) -> Self {
+        let passed = report.passed();
+        Self {
+            file,
+            passed,
+            exit_code: u8::from(!passed),
+            error: None,
+            report: Some(report),
+            seconds: elapsed.as_secs_f64(),
+        }
+    }
+
+    /// A file whose lab could not be tested.
+    pub fn failed(file: String, exit_code: u8, error: String) -> Self {
+        Self { file, passed: false, exit_code, error: Some(error), report: None, seconds: 0.0 }
+    }
+}
+
+/// The test of one file, for people.
+pub fn tested(view: &TestView, colour: bool) -> String {
+    let head = styled(&view.file, "1", colour);
+    match (&view.report, &view.error) {
+        (Some(report), _) => format!("{head}\n{}\n", super::report::table(report, colour, super::width())),
+        (None, error) => format!("{head}\n{}\n", error.as_deref().unwrap_or("no result")),
+    }
+}
+
+/// The last line: how many files, and how many of them are as promised.
+pub fn tested_summary(views: &[TestView]) -> String {
+    let failed = views.iter().filter(|view| !view.passed).count();
+    match failed {
+        0 => format!("{}: everything as promised, nothing left behind\n", counted(views.len(), "lab")),
+        n => format!("{n} of {} failed\n", counted(views.len(), "lab")),
+    }
+}

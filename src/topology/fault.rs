@@ -1,0 +1,179 @@
+//! Faults of a topology file: where they are, what is wrong, what to write instead.
+//!
+//! Reading and resolving never stop at a fault: they put it into [`Found`] and go on, so that one run lists them
+//! all. Knows nothing of what the file is about.
+
+use std::fmt;
+
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
+
+/// A piece of the file, in bytes from its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Span {
+    pub start: usize,
+    pub end: usize,
+}
+
+/// One thing that is wrong with the file.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column in characters, counted from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead, or where to look.
+    pub help: Option<String>,
+    pub(super) span: Span,
+    /// Another place that has to do with it, and what is there.
+    pub(super) also: Option<(Span, String)>,
+}
+
+/// Everything that is wrong with one file, in the order of its lines. Displayed, it is [`Faults::render`] without
+/// colour; serialised, a list of objects with `file`, `line`, `column`, `message` and `help`.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    pub(super) file: String,
+    pub(super) text: String,
+    pub(super) list: Vec<Fault>,
+    /// How many more there are that are not listed.
+    pub(super) more: usize,
+}
+
+/// The faults found so far.
+pub(super) struct Found<'a> {
+    text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
+    list: Vec<Fault>,
+    more: usize,
+}
+
+/// More are counted, but no longer kept: nobody reads them, and a hostile file has millions.
+const KEPT: usize = 1000;
+/// Comparing names takes time, and help is read for the first faults only.
+const SUGGESTED: usize = 100;
+/// So many names are compared with one that is not known.
+const COMPARED: usize = 10_000;
+
+impl Fault {
+    pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
+        Self { line: 0, column: 0, message: message.into(), help: None, span, also: None }
+    }
+
+    #[must_use]
+    pub(super) fn help(mut self, help: impl Into<Option<String>>) -> Self {
+        self.help = help.into();
+        self
+    }
+
+    #[must_use]
+    pub(super) fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.also = Some((span, label.into()));
+        self
+    }
+}
+
+impl<'a> Found<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { text, lines, list: Vec::new(), more: 0 }
+    }
+
+    pub(super) fn add(&mut self, fault: Fault) {
+        if self.list.len() < KEPT {
+            self.list.push(fault);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// How many there are: a reader that sees this unchanged has read its part whole.
+    pub(super) fn count(&self) -> usize {
+        self.list.len() + self.more
+    }
+
+    /// "did you mean `x`?", where one of the names is close to the word.
+    pub(super) fn did_you_mean<N: AsRef<str>>(&self, word: &str, names: impl IntoIterator<Item = N>) -> Option<String> {
+        if self.count() > SUGGESTED {
+            return None;
+        }
+        nearest(word, names.into_iter().take(COMPARED)).map(|name| format!("did you mean `{name}`?"))
+    }
+
+    /// The line of a place, counted from 1.
+    pub(super) fn line(&self, span: Span) -> usize {
+        self.lines.partition_point(|&begin| begin <= span.start)
+    }
+
+    /// What the file describes if it has no fault, else all of them.
+    pub(super) fn finish<T>(mut self, file: &str, described: Option<T>) -> Result<T, Faults> {
+        match described {
+            Some(described) if self.list.is_empty() => return Ok(described),
+            None if self.list.is_empty() => self.add(Fault::new(Span::default(), "this file describes no lab")),
+            _ => {}
+        }
+        let mut list = std::mem::take(&mut self.list);
+        list.sort_by_key(|fault| fault.span.start);
+        // What is used twice, through an alias or by both ends of a link, is wrong once.
+        list.dedup_by(|later, first| later.span == first.span && later.message == first.message);
+        for fault in &mut list {
+            fault.line = self.line(fault.span);
+            let line_start = self.lines.get(fault.line - 1).copied().unwrap_or_default();
+            fault.column = self.text.get(line_start..fault.span.start).map_or(0, |before| before.chars().count()) + 1;
+        }
+        Err(Faults { file: file.to_owned(), text: self.text.to_owned(), list, more: self.more })
+    }
+}
+
+/// The name that is closest to a word, if it is close enough to be what was meant.
+fn nearest<N: AsRef<str>>(word: &str, names: impl Iterator<Item = N>) -> Option<String> {
+    let within = (word.len() / 3).clamp(1, 4);
+    names
+        .filter(|name| name.as_ref().len().abs_diff(word.len()) <= within)
+        .map(|name| (strsim::osa_distance(word, name.as_ref()), name.as_ref().to_owned()))
+        .filter(|(distance, _)| *distance <= within)
+        .min()
+        .map(|(_, name)| name)
+}
+
+impl Faults {
+    /// The faults, in the order of the file's lines: the first thousand, if there are more.
+    pub fn list(&self) -> &[Fault] {
+        &self.list
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl Serialize for Faults {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct InFile<'a> {
+            file: &'a str,
+            line: usize,
+            column: usize,
+            message: &'a str,
+            help: Option<&'a str>,
+        }
+        let mut list = s.serialize_seq(Some(self.list.len()))?;
+        for fault in &self.list {
+            list.serialize_element(&InFile {
+                file: &self.file,
+                line: fault.line,
+                column: fault.column,
+                message: &fault.message,
+                help: fault.help.as_deref(),
+            })?;
+        }
+        list.end()
+    }
+}

@@ -1,0 +1,89 @@
+//! The topology file: what may be written in it, how it is read, and every fault in it.
+//!
+//! `tree` makes a YAML tree in which everything knows its place, `written` reads the language out of it, and `resolve`
+//! turns names into the [`Lab`]. Faults are collected on the way ([`Faults`]), so that one run lists them all.
+//! Nothing here knows the kernel, or whether the lab exists.
+
+mod fault;
+mod render;
+mod resolve;
+mod tree;
+mod written;
+
+use std::io::{self, Read};
+use std::path::Path;
+
+pub use fault::{Fault, Faults};
+use thiserror::Error;
+
+use crate::lab::Lab;
+
+/// A file that has been read and found to be without fault.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    /// The lab that it describes.
+    pub lab: Lab,
+    /// The file's text, for keeping a copy.
+    pub text: String,
+}
+
+/// Why there is no lab.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file, as the user named it.
+        path: String,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The file has faults.
+    #[error("{0}")]
+    Faults(Faults),
+}
+
+/// The greatest size of a file in bytes.
+const MAX_SIZE: u64 = 16 * 1024 * 1024;
+
+/// Reads, checks and resolves a file; `-` is standard input. Anything that is not a regular file, is larger than
+/// 16 MiB or is not UTF-8 is refused.
+pub fn load(path: &Path) -> Result<Topology, LoadError> {
+    let name = if path == Path::new("-") { "<stdin>".to_owned() } else { path.display().to_string() };
+    let text = read(path).map_err(|source| LoadError::Read { path: name.clone(), source })?;
+    parse(&name, &text).map_err(LoadError::Faults)
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().lock().take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
+    } else {
+        // A pipe without a writer would hold us up at opening it.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file (for a pipe, use `-`)"));
+        }
+        std::fs::File::open(path)?.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
+    }
+    if bytes.len() as u64 > MAX_SIZE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 16 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+/// Checks and resolves the text of a file; `name` is what messages call it.
+pub fn parse(name: &str, text: &str) -> Result<Topology, Faults> {
+    // Some editors begin a file with a byte order mark, which is no part of it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut found = fault::Found::new(text);
+    let tree = tree::read(text, &mut found);
+    let file = tree.and_then(|tree| written::File::read(&tree, &mut found));
+    let lab = file.map(|file| resolve::resolve(&file, &mut found));
+    let lab = found.finish(name, lab)?;
+    Ok(Topology { lab, text: text.to_owned() })
+}
+
+/// The JSON Schema of the file, for editors.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(written::File).to_value()
+}

@@ -1,0 +1,61 @@
+//! Faults as people read them: the lines of the file with the offending piece underlined.
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use super::fault::{Fault, Faults, Span};
+
+/// Lines longer than this are named, but not shown: underlining would be far off every screen.
+const LONGEST_LINE: usize = 1000;
+
+impl Faults {
+    /// All faults, each with its lines underlined, ready for a terminal (`colour`) or a file.
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
+        let mut text = String::new();
+        for fault in &self.list {
+            text += &renderer.render(&[self.group(fault)]);
+            text += "\n\n";
+        }
+        let total = self.list.len() + self.more;
+        let count = if total == 1 { "1 fault".to_owned() } else { format!("{total} faults") };
+        let unlisted = if self.more > 0 { format!(", of which {} are shown", self.list.len()) } else { String::new() };
+        text + &format!("{}: {count}{unlisted}\n", self.file)
+    }
+
+    fn group<'a>(&'a self, fault: &'a Fault) -> Group<'a> {
+        let mut group = Group::with_title(Level::ERROR.primary_title(&fault.message));
+        group = match self.snippet(fault.span, |span| AnnotationKind::Primary.span(span)) {
+            Some(snippet) => group.element(snippet),
+            None => group.element(Origin::path(&self.file).line(fault.line).char_column(fault.column)),
+        };
+        if let Some((span, label)) = &fault.also
+            && let Some(snippet) = self.snippet(*span, |span| AnnotationKind::Context.span(span).label(label))
+        {
+            group = group.element(snippet);
+        }
+        match &fault.help {
+            Some(help) => group.element(Level::HELP.message(help)),
+            None => group,
+        }
+    }
+
+    /// The line that a piece begins on, and the piece in it (up to the line's end).
+    fn snippet<'a>(
+        &'a self,
+        span: Span,
+        annotate: impl FnOnce(std::ops::Range<usize>) -> Annotation<'a>,
+    ) -> Option<Snippet<'a, Annotation<'a>>> {
+        let start = span.start.min(self.text.len());
+        let before = self.text.get(..start)?;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text.get(line_start..)?.lines().next().unwrap_or_default();
+        if line.len() > LONGEST_LINE {
+            return None;
+        }
+        let from = (start - line_start).min(line.len());
+        let to = span.end.saturating_sub(line_start).clamp(from, line.len());
+        let line_number = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
+        Some(Snippet::source(line).line_start(line_number).path(&self.file).annotation(annotate(from..to)))
+    }
+}

@@ -1,0 +1,139 @@
+//! Addresses: that each can be an interface's, that none is used twice where both could be meant, and that subnets
+//! neither overlap within a namespace nor differ between the two ends of a cable.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::cables::Cables;
+use super::net::{Interface, Net, Space, is_global};
+use crate::lab::{Family, IfName};
+use crate::topology::fault::{Fault, Found, Span};
+use crate::topology::written::At;
+
+pub fn check(net: &Net<'_>, cables: &Cables<'_>, found: &mut Found<'_>) {
+    for space in &net.spaces {
+        for (interface, address) in space.addresses() {
+            possible(interface, address, found);
+        }
+        overlaps(space, found);
+    }
+    twice(net, found);
+    for cable in &cables.list {
+        let ends = cable.ends.each_ref().map(|end| {
+            let space = net.spaces.get(end.space)?;
+            space.interface(&end.name).filter(|_| space.written.whole)
+        });
+        if let [Some(a), Some(b)] = ends {
+            same_subnet(a, b, found);
+        }
+    }
+}
+
+/// Whether an interface can have this address at all.
+fn possible(interface: &Interface, address: &At<IpNet>, found: &mut Found<'_>) {
+    let net = address.value;
+    let (alone, broadcast) = match net {
+        IpNet::V4(net) => (net.prefix_len() >= 31, net.addr().is_broadcast()),
+        IpNet::V6(net) => (net.prefix_len() >= 127, false),
+    };
+    let ip = net.addr();
+    let wrong = if ip.is_unspecified() {
+        "the unspecified address".to_owned()
+    } else if ip.is_multicast() {
+        "a multicast address".to_owned()
+    } else if broadcast {
+        "the broadcast address".to_owned()
+    } else if ip.is_loopback() && !interface.name.is_lo() {
+        "a loopback address".to_owned()
+    } else if !alone && ip == net.network() {
+        format!("the address of the subnet {} itself", net.trunc())
+    } else if !alone && ip.is_ipv4() && ip == net.broadcast() {
+        format!("the broadcast address of {}", net.trunc())
+    } else {
+        return;
+    };
+    let help = net
+        .trunc()
+        .hosts()
+        .find(|host| *host != net.network())
+        .filter(|_| !alone)
+        .map(|first| format!("the first address that an interface can have there is {first}/{}", net.prefix_len()));
+    let help = help.filter(|_| !(ip.is_unspecified() || ip.is_multicast() || ip.is_loopback()));
+    found.add(Fault::new(address.span, format!("{ip} is {wrong}; no interface can have it")).help(help));
+}
+
+/// An address may be used again in a part of the network that is not connected to this one, and not otherwise.
+fn twice(net: &Net<'_>, found: &mut Found<'_>) {
+    let mut in_segment: HashMap<(usize, IpAddr), Span> = HashMap::new();
+    for space in &net.spaces {
+        let mut in_space: HashMap<IpAddr, Span> = HashMap::new();
+        for (interface, address) in space.addresses() {
+            let ip = address.value.addr();
+            let here = in_space.insert(ip, address.span);
+            // Anycast addresses stand on several loopbacks; each loopback is a segment of its own.
+            let first = here.or_else(|| in_segment.get(&(interface.segment, ip)).copied());
+            in_segment.insert((interface.segment, ip), address.span);
+            if let Some(first) = first {
+                let fault = Fault::new(address.span, format!("the address {ip} is used twice"));
+                found.add(fault.also(first, "first here"));
+            }
+        }
+    }
+}
+
+/// Two interfaces of a namespace must not lead into the same subnet: the kernel would use one of them for both.
+fn overlaps(space: &Space<'_>, found: &mut Found<'_>) {
+    let mut subnets: Vec<(IpNet, &IfName, Span)> = space
+        .addresses()
+        .filter(|(interface, own)| {
+            !interface.name.is_lo()
+                && own.value.prefix_len() < own.value.max_prefix_len()
+                && is_global(own.value.addr())
+        })
+        .map(|(interface, own)| (own.value.trunc(), &interface.name, own.span))
+        .collect();
+    // Larger subnets first, so that those around one are the ones still open.
+    subnets.sort_by_key(|(net, _, span)| (net.network(), net.prefix_len(), span.start));
+    let mut open: Vec<(IpNet, &IfName, Span)> = Vec::new();
+    for (net, name, span) in subnets {
+        open.retain(|(around, ..)| around.contains(&net));
+        if let Some((around, other, first)) = open.iter().find(|(_, other, _)| *other != name) {
+            let message = match *around == net {
+                true => format!("`{name}` is in the subnet {net}, and `{other}` of the same namespace as well"),
+                false => format!("`{name}` is in {net}, which overlaps {around} of `{other}` in the same namespace"),
+            };
+            let help = "give each interface a subnet of its own, or plug them into a bridge that has the address";
+            found.add(Fault::new(span, message).help(help.to_owned()).also(*first, format!("`{other}`")));
+        } else if !open.iter().any(|(around, ..)| *around == net) {
+            open.push((net, name, span));
+        }
+    }
+}
+
+/// The two ends of a cable must share a subnet in each family that both have.
+fn same_subnet(a: &Interface, b: &Interface, found: &mut Found<'_>) {
+    if a.link.master.is_some() || b.link.master.is_some() {
+        return;
+    }
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let of = |end: &Interface| -> Vec<At<IpNet>> {
+            let counts = |own: &&At<IpNet>| Family::of(own.value.addr()) == family && is_global(own.value.addr());
+            end.addresses.iter().filter(counts).cloned().collect()
+        };
+        let (ours, theirs) = (of(a), of(b));
+        // Addresses without a subnet are routed to by hand, as Calico does.
+        let alone = ours.iter().chain(&theirs).any(|own| own.value.prefix_len() == own.value.max_prefix_len());
+        let shared = ours
+            .iter()
+            .any(|a| theirs.iter().any(|b| a.value.contains(&b.value.addr()) && b.value.contains(&a.value.addr())));
+        if let (Some(a), Some(b)) = (ours.first(), theirs.first())
+            && !alone
+            && !shared
+        {
+            let message = format!("the two ends of this link are in different subnets: {} and {}", a.value, b.value);
+            found.add(Fault::new(b.span, message).also(a.span, "the other end"));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! From the file as written to the lab: what its names mean, and whether everything fits together.
+//!
+//! Each part finds the faults of its own subject and goes on. Where something could not be read, faults that would
+//! only follow from that are left out.
+
+mod addresses;
+mod cables;
+mod checks;
+mod filter;
+mod interfaces;
+mod nat;
+mod net;
+mod parties;
+mod probes;
+mod routing;
+mod segments;
+mod sysctls;
+
+use std::collections::BTreeMap;
+
+use super::fault::Found;
+use super::written::File;
+use crate::lab::{Family, Firewall, Lab, LabName, Namespace, NsName};
+
+/// The lab that the file describes; worth something only if no fault was found.
+pub(super) fn resolve(file: &File, found: &mut Found<'_>) -> Lab {
+    let cables = cables::resolve(file, found);
+    let net = interfaces::resolve(file, &cables, found);
+    addresses::check(&net, &cables, found);
+    nat::check(&net, found);
+    let mut namespaces: BTreeMap<NsName, Namespace> =
+        net.spaces.iter().map(|space| (space.name.clone(), namespace(space, &file.name.value, found))).collect();
+    let checks = checks::resolve(file, &net, found);
+    let mentioned = checks
+        .iter()
+        .flat_map(|check| &check.probes)
+        .any(|probe| probe.from.is_host() || probe.to.ns.as_ref().is_some_and(NsName::is_host));
+    if !mentioned && namespaces.get(&NsName::host()) == Some(&Namespace::default()) {
+        namespaces.remove(&NsName::host());
+    }
+    let about = file.about.as_ref().map(|about| about.value.0.clone());
+    Lab { name: file.name.value.clone(), about, namespaces, checks }
+}
+
+fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Found<'_>) -> Namespace {
+    let routes = routing::routes(space, found);
+    let ipv6 = space.has(Family::Ipv6) || routes.iter().any(|route| route.is_ipv6());
+    let mut firewall = Firewall::default();
+    nat::rules(space, lab, &mut firewall, found);
+    filter::rules(space, lab, ipv6, &mut firewall, found);
+    let owned = |interface: &net::Interface| {
+        let mut link = interface.link.clone();
+        link.owner = Some(lab.clone());
+        (interface.name.clone(), link)
+    };
+    let label =
+        |(key, value): &(super::written::At<super::written::Text>, super::written::At<super::written::Text>)| {
+            (key.value.0.clone(), value.value.0.clone())
+        };
+    Namespace {
+        owner: (!space.name.is_host()).then(|| lab.clone()),
+        links: space.interfaces.iter().map(owned).collect(),
+        routes,
+        rules: routing::rules(space, found),
+        neighbours: routing::neighbours(space, found),
+        sysctls: sysctls::resolve(space, ipv6, found),
+        firewall,
+        labels: space.written.labels.entries.iter().map(label).collect(),
+    }
+}

@@ -1,0 +1,245 @@
+//! The network as the resolving parts see it: namespaces with their interfaces, in the order of the file, with the
+//! places where they are written.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::lab::{Family, IfName, Link, NsName};
+use crate::topology::fault::{Fault, Found, Span};
+use crate::topology::written::{At, Namespace};
+
+/// All namespaces.
+pub struct Net<'f> {
+    pub spaces: Vec<Space<'f>>,
+    pub names: Names<'f>,
+    /// Who has an address: one namespace, or several in parts of the network that are not connected.
+    holders: HashMap<IpAddr, Holders>,
+    /// Who has an address in a segment.
+    in_segment: HashMap<(IpAddr, usize), usize>,
+    /// All subnets.
+    subnets: HashMap<IpNet, ()>,
+}
+
+/// Who has an address.
+enum Holders {
+    One(usize),
+    Several,
+}
+
+/// Which namespace is where in the list.
+pub struct Names<'f> {
+    index: HashMap<&'f str, usize>,
+    lost: HashSet<&'f str>,
+}
+
+/// One namespace.
+pub struct Space<'f> {
+    pub name: NsName,
+    pub written: &'f Namespace,
+    /// Its interfaces in the order of the file; those that only links name come last.
+    pub interfaces: Vec<Interface>,
+    /// Where each is in the list.
+    pub by_name: HashMap<IfName, usize>,
+    /// Which of them is in a subnet.
+    subnets: HashMap<IpNet, usize>,
+    own: HashSet<IpAddr>,
+    first_ipv4: Option<IpAddr>,
+    first_ipv6: Option<IpAddr>,
+}
+
+/// One interface.
+pub struct Interface {
+    pub name: IfName,
+    /// Where it is named.
+    pub span: Span,
+    pub link: Link,
+    /// Its addresses in the order of the file.
+    pub addresses: Vec<At<IpNet>>,
+    /// What a broadcast of its reaches: the same number for all interfaces that share cables and bridges.
+    pub segment: usize,
+}
+
+impl<'f> Net<'f> {
+    pub fn new(spaces: Vec<Space<'f>>, names: Names<'f>) -> Self {
+        let mut net =
+            Self { spaces, names, holders: HashMap::new(), in_segment: HashMap::new(), subnets: HashMap::new() };
+        for (at, space) in net.spaces.iter().enumerate() {
+            for (interface, own) in space.addresses() {
+                let address = own.value.addr();
+                let other = |holders: &mut Holders| *holders = Holders::Several;
+                net.holders.entry(address).and_modify(other).or_insert(Holders::One(at));
+                net.in_segment.insert((address, interface.segment), at);
+                net.subnets.insert(own.value.trunc(), ());
+            }
+        }
+        net
+    }
+
+    /// The namespace that has an address; where several have it, the one that `from` reaches directly.
+    pub fn holder(&self, address: IpAddr, from: &Space<'_>) -> Option<usize> {
+        match self.holders.get(&address)? {
+            Holders::One(space) => Some(*space),
+            Holders::Several => {
+                let (interface, _) = from.connected(address)?;
+                self.in_segment.get(&(address, interface.segment)).copied()
+            }
+        }
+    }
+
+    /// Whether any namespace has an address.
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        self.holders.contains_key(&address)
+    }
+
+    /// Whether an address is in a subnet of the lab.
+    pub fn has_subnet_of(&self, address: IpAddr) -> bool {
+        longest(&self.subnets, address).is_some()
+    }
+
+    /// "did you mean", for an address that nobody has.
+    pub fn address_like(&self, address: IpAddr, found: &Found<'_>) -> Option<String> {
+        found.did_you_mean(&address.to_string(), self.holders.keys().map(IpAddr::to_string))
+    }
+}
+
+impl<'f> Names<'f> {
+    pub fn new(names: impl Iterator<Item = &'f NsName>, lost: &'f [String]) -> Self {
+        let index = names.enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+        Self { index, lost: lost.iter().map(String::as_str).collect() }
+    }
+
+    /// The namespace of a name; a name that is none is a fault.
+    pub fn find(&self, name: &NsName, span: Span, found: &mut Found<'_>) -> Option<usize> {
+        let at = self.get(name.as_str());
+        if at.is_none() && !self.is_lost(name.as_str()) {
+            let help = found
+                .did_you_mean(name.as_str(), self.index.keys().copied())
+                .unwrap_or_else(|| "every namespace stands under `namespaces`, even an empty one".to_owned());
+            found.add(Fault::new(span, format!("there is no namespace `{name}`")).help(help));
+        }
+        at
+    }
+
+    /// The namespace of a name, if it is one.
+    pub fn get(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
+    }
+
+    /// Whether it is the name of a namespace that could not be read.
+    pub fn is_lost(&self, name: &str) -> bool {
+        self.lost.contains(name)
+    }
+
+    /// All names, for suggestions.
+    pub fn iter(&self) -> impl Iterator<Item = &'f str> {
+        self.index.keys().copied()
+    }
+}
+
+impl<'f> Space<'f> {
+    pub fn new(name: NsName, written: &'f Namespace, interfaces: Vec<Interface>) -> Self {
+        let by_name = interfaces.iter().enumerate().map(|(at, interface)| (interface.name.clone(), at)).collect();
+        let mut subnets = HashMap::new();
+        let mut own = HashSet::new();
+        for (at, interface) in interfaces.iter().enumerate() {
+            for address in &interface.addresses {
+                subnets.entry(address.value.trunc()).or_insert(at);
+                own.insert(address.value.addr());
+            }
+        }
+        let first = |family| {
+            let addresses = interfaces.iter().flat_map(|interface| &interface.addresses).map(|own| own.value.addr());
+            addresses.into_iter().find(|own| Family::of(*own) == family && is_global(*own))
+        };
+        let (first_ipv4, first_ipv6) = (first(Family::Ipv4), first(Family::Ipv6));
+        Self { name, written, interfaces, by_name, subnets, own, first_ipv4, first_ipv6 }
+    }
+
+    /// Its first address of a family that others can reach.
+    pub fn first_address(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::Ipv4 => self.first_ipv4,
+            Family::Ipv6 => self.first_ipv6,
+        }
+    }
+
+    /// An interface by its name.
+    pub fn interface(&self, name: &IfName) -> Option<&Interface> {
+        self.interfaces.get(*self.by_name.get(name)?)
+    }
+
+    /// An interface by its name; a name that is none is a fault. The machine may have interfaces that the file does
+    /// not speak of; rules that only match them (`may_be_the_machines`) are fine.
+    pub fn find(&self, name: &At<IfName>, may_be_the_machines: bool, found: &mut Found<'_>) -> Option<IfName> {
+        let known = self.by_name.contains_key(&name.value) || (self.name.is_host() && may_be_the_machines);
+        if !known {
+            if self.written.whole {
+                let help = found.did_you_mean(name.value.as_str(), self.by_name.keys().map(IfName::as_str));
+                let message = format!("{} has no interface `{}`", self.name, name.value);
+                found.add(Fault::new(name.span, message).help(help));
+            }
+            return None;
+        }
+        Some(name.value.clone())
+    }
+
+    /// Every address with its interface, loopback included, in the order of the file.
+    pub fn addresses(&self) -> impl Iterator<Item = (&Interface, &At<IpNet>)> {
+        self.interfaces.iter().flat_map(|interface| interface.addresses.iter().map(move |address| (interface, address)))
+    }
+
+    /// Whether any interface has this address.
+    pub fn holds(&self, address: IpAddr) -> bool {
+        self.own.contains(&address)
+    }
+
+    /// Whether any interface but loopback has an address of a family.
+    pub fn has(&self, family: Family) -> bool {
+        self.addresses().any(|(interface, own)| !interface.name.is_lo() && Family::of(own.value.addr()) == family)
+    }
+
+    /// Its first address in a subnet that it shares with another namespace, both being on one segment there.
+    pub fn shared_with(&self, other: &Self, usable: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+        let (few, many) = if self.subnets.len() < other.subnets.len() { (self, other) } else { (other, self) };
+        let segment = |space: &Self, net| Some(space.interfaces.get(*space.subnets.get(net)?)?.segment);
+        let shared = few.subnets.keys().filter(|net| segment(few, net) == segment(many, net));
+        let own = shared.filter_map(|net| {
+            let at = self.subnets.get(net)?;
+            let mut addresses = self.interfaces.get(*at)?.addresses.iter();
+            let own = addresses.find(|own| own.value.trunc() == *net && usable(own.value.addr()))?;
+            Some((at, own.span.start, own.value.addr()))
+        });
+        own.min().map(|(_, _, address)| address)
+    }
+
+    /// Its own address in the subnet that holds another one: the source of packets to there.
+    pub fn connected_from(&self, address: IpAddr) -> Option<IpAddr> {
+        let (interface, subnet) = self.connected(address)?;
+        interface.addresses.iter().find(|own| own.value.trunc() == subnet).map(|own| own.value.addr())
+    }
+
+    /// The interface and the subnet in which an address is directly reachable: the most specific one.
+    pub fn connected(&self, address: IpAddr) -> Option<(&Interface, IpNet)> {
+        let (subnet, at) = longest(&self.subnets, address)?;
+        Some((self.interfaces.get(*at)?, subnet))
+    }
+}
+
+/// The entry of the longest prefix that holds an address, as a routing table finds it.
+pub fn longest<T>(subnets: &HashMap<IpNet, T>, address: IpAddr) -> Option<(IpNet, &T)> {
+    let lengths = (0..=IpNet::from(address).max_prefix_len()).rev();
+    lengths.filter_map(|length| IpNet::new(address, length).ok()).map(|net| net.trunc()).find_map(|net| {
+        let entry = subnets.get(&net)?;
+        Some((net, entry))
+    })
+}
+
+/// Whether an address is of use beyond one link.
+pub fn is_global(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !address.is_link_local() && !address.is_loopback(),
+        IpAddr::V6(address) => !address.is_unicast_link_local() && !address.is_loopback(),
+    }
+}

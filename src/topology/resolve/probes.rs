@@ -1,0 +1,156 @@
+//! Probes: the single pairs of a check, each with the address that is probed and the sockets that have to listen.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use super::nat::{Forwarding, forwardings};
+use super::net::{Net, Space, is_global};
+use super::parties::{Member, Side};
+use crate::lab::{Expect, Family, NsName, Probe, Target, Via};
+use crate::topology::fault::{Fault, Found};
+use crate::topology::written::Transport;
+
+/// What a check asks of every pair.
+pub struct Question {
+    pub via: Via,
+    pub expect: Expect,
+    /// The address family, if the author asks for one.
+    pub family: Option<Family>,
+    pub source: Option<IpAddr>,
+    /// Which namespace must answer.
+    pub answered_by: Option<usize>,
+}
+
+/// Makes probes; knows what every namespace publishes.
+pub struct Maker<'n> {
+    net: &'n Net<'n>,
+    forwardings: Vec<Vec<Forwarding>>,
+    /// Whether all addresses are known: if not, what seems to be missing may be there.
+    whole: bool,
+}
+
+impl<'n> Maker<'n> {
+    pub fn new(net: &'n Net<'n>) -> Self {
+        let whole = net.spaces.iter().all(|space| space.written.whole);
+        Self { net, forwardings: net.spaces.iter().map(forwardings).collect(), whole }
+    }
+
+    /// All pairs, in the order of the file. A namespace is paired with itself only if that is all the author wrote.
+    pub fn probes(&self, question: &Question, (from, to): (&[Member], &[Member]), found: &mut Found<'_>) -> Vec<Probe> {
+        let alone = from.len() == 1 && to.len() == 1;
+        let mut probes = Vec::with_capacity(from.len() * to.len());
+        // A destination that cannot be probed is one fault, however many ask for it.
+        let mut told: HashSet<Side> = HashSet::new();
+        for source in from {
+            let Side::Space(here) = source.side else {
+                if told.insert(source.side) {
+                    let help = "name the namespace, and its address with `source`".to_owned();
+                    found.add(Fault::new(source.span, "a check starts in a namespace").help(help));
+                }
+                continue;
+            };
+            for member in to {
+                if (alone || member.side != source.side) && !told.contains(&member.side) {
+                    match self.probe(question, here, member) {
+                        Ok(probe) => probes.push(probe),
+                        Err(fault) => {
+                            told.insert(member.side);
+                            fault.into_iter().for_each(|fault| found.add(fault));
+                        }
+                    }
+                }
+            }
+        }
+        probes
+    }
+
+    fn probe(&self, question: &Question, here: usize, to: &Member) -> Result<Probe, Option<Fault>> {
+        let space = self.net.spaces.get(here).ok_or(None)?;
+        let (label, address, there) = match to.side {
+            Side::Space(there) => {
+                let target = self.net.spaces.get(there).ok_or(None)?;
+                (target.name.to_string(), self.address(question, space, target, to)?, Some(there))
+            }
+            Side::Address(address) => (address.to_string(), address, self.owner(question, space, address, to)?),
+        };
+        Ok(Probe {
+            from: space.name.clone(),
+            source: question.source,
+            to: Target { label, address, ns: there.and_then(|there| self.name(there)) },
+            listen: self.listen(question, here, address, there),
+        })
+    }
+
+    fn name(&self, space: usize) -> Option<NsName> {
+        Some(self.net.spaces.get(space)?.name.clone())
+    }
+
+    /// The address at which a namespace is probed: one in a subnet that both are in, else its first.
+    fn address(
+        &self,
+        question: &Question,
+        from: &Space<'_>,
+        target: &Space<'_>,
+        to: &Member,
+    ) -> Result<IpAddr, Option<Fault>> {
+        let otherwise = if target.first_address(Family::Ipv4).is_some() { Family::Ipv4 } else { Family::Ipv6 };
+        let family = question.family.unwrap_or(otherwise);
+        let usable = |address: IpAddr| Family::of(address) == family && is_global(address);
+        target.shared_with(from, usable).or_else(|| target.first_address(family)).ok_or_else(|| {
+            let kind = match question.family {
+                Some(Family::Ipv4) => "IPv4 address",
+                Some(Family::Ipv6) => "IPv6 address",
+                None => "address",
+            };
+            let message = format!("{} has no {kind} at which it could be reached", target.name);
+            target.written.whole.then(|| Fault::new(to.span, message))
+        })
+    }
+
+    /// The namespace that has an address; where several have it, the one on a segment with the sender.
+    fn owner(
+        &self,
+        question: &Question,
+        from: &Space<'_>,
+        address: IpAddr,
+        to: &Member,
+    ) -> Result<Option<usize>, Option<Fault>> {
+        if question.family.is_some_and(|family| family != Family::of(address)) {
+            return Err(Some(Fault::new(to.span, "this address is not of the family that the check asks for")));
+        }
+        if !is_global(address) {
+            let message = "a loopback or link-local address means something else in every namespace";
+            return Err(Some(Fault::new(to.span, message).help("write an address that others can reach".to_owned())));
+        }
+        let expected = question.expect != Expect::Unreachable && self.whole;
+        if expected && !self.net.has_address(address) && self.net.has_subnet_of(address) {
+            return Err(Some(Fault::new(to.span, format!("no namespace has the address {address}"))));
+        }
+        Ok(self.net.holder(address, from))
+    }
+
+    /// Who has to listen, and where: behind the published port, if it is one. Where a probe should not come
+    /// through, somebody listens all the same, so that one that does is seen.
+    fn listen(&self, question: &Question, here: usize, address: IpAddr, there: Option<usize>) -> Vec<(NsName, u16)> {
+        let (transport, port) = match question.via {
+            Via::Tcp(port) => (Transport::Tcp, port),
+            Via::Udp(port) => (Transport::Udp, port),
+            Via::Icmp => return Vec::new(),
+        };
+        if question.expect == Expect::Refused {
+            return Vec::new();
+        }
+        let forwardings = there.and_then(|there| self.forwardings.get(there)).map_or(&[][..], Vec::as_slice);
+        let from_here = there == Some(here);
+        let led = forwardings.iter().find_map(|entry| entry.leads(transport, address, port, from_here));
+        let (space, port) = match led {
+            Some((address, port)) => {
+                let publisher = there.and_then(|there| self.net.spaces.get(there));
+                (publisher.and_then(|publisher| self.net.holder(address, publisher)), port)
+            }
+            None => (there, port),
+        };
+        let space = question.answered_by.or(space);
+        space.and_then(|space| self.name(space)).map(|name| (name, port)).into_iter().collect()
+    }
+}

@@ -1,0 +1,282 @@
+//! Routes, policy rules and neighbours, made as concrete as the kernel keeps them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::net::{Space, is_global, longest};
+use crate::lab::{Family, IfName, MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleAction};
+use crate::topology::fault::{Fault, Found};
+use crate::topology::written::{self, At, Destination, RuleType};
+
+/// IPv6 routes have this metric where none is given (`IP6_RT_PRIO_USER`), and 0 means the same.
+const IPV6_METRIC: u32 = 1024;
+
+/// A rule without a priority has this one and its position in the list.
+const FIRST_PRIORITY: u32 = 1000;
+
+/// The priorities of the kernel's own rules: local, main, default.
+const KERNELS_PRIORITIES: [u32; 3] = [0, 32766, 32767];
+
+pub fn routes(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Route> {
+    let mut routes = BTreeSet::new();
+    // A route without a gateway says that its destination is on the link, so gateways may be there.
+    let direct: HashMap<IpNet, IfName> = space
+        .written
+        .routes
+        .iter()
+        .filter(|route| route.via.is_none())
+        .filter_map(|route| Some((destination(route), route.dev.as_ref()?.value.clone())))
+        .collect();
+    let mut slots = HashMap::new();
+    for written in &space.written.routes {
+        let Some(route) = route(space, written, &direct, found) else { continue };
+        if let Some(first) = slots.insert((route.table, route.to, route.metric), written.to.span) {
+            let help = "give one of them another metric or table".to_owned();
+            let fault = Fault::new(written.to.span, "this route has the destination, table and metric of another");
+            found.add(fault.help(help).also(first, "the other"));
+        }
+        let connected = space.connected(route.to.addr()).filter(|(_, subnet)| *subnet == route.to);
+        if let Some((interface, subnet)) = connected
+            && (route.table, route.metric) == (MAIN_TABLE, 0)
+        {
+            let message =
+                format!("the kernel makes the route to {subnet} by itself, from the address of `{}`", interface.name);
+            found.add(Fault::new(written.to.span, message).help("take it out, or give it a metric".to_owned()));
+        }
+        routes.insert(route);
+    }
+    routes
+}
+
+/// Where a route leads, with the family of its gateway or source if it is `default`.
+fn destination(route: &written::Route) -> IpNet {
+    let like = route.via.as_ref().or(route.source.as_ref()).map(|address| address.value);
+    match route.to.value {
+        Destination::Subnet(net) => net,
+        Destination::Default => everything(like.map_or(Family::Ipv4, Family::of)),
+    }
+}
+
+fn everything(family: Family) -> IpNet {
+    match family {
+        Family::Ipv4 => IpNet::V4(Ipv4Net::default()),
+        Family::Ipv6 => IpNet::V6(Ipv6Net::default()),
+    }
+}
+
+fn route(
+    space: &Space<'_>,
+    written: &written::Route,
+    direct: &HashMap<IpNet, IfName>,
+    found: &mut Found<'_>,
+) -> Option<Route> {
+    let to = destination(written);
+    let ipv6 = to.addr().is_ipv6();
+    let kind = written.kind.as_ref().map_or(RouteKind::Unicast, |kind| kind.value.0);
+    let addresses = [(&written.via, "gateway"), (&written.source, "source")];
+    for (address, what) in addresses.iter().filter_map(|(address, what)| Some((address.as_ref()?, what))) {
+        if address.value.is_ipv6() != ipv6 {
+            let message = format!("the {what} {} and the destination {to} are of different families", address.value);
+            found.add(Fault::new(address.span, message));
+            return None;
+        }
+    }
+    let dev = match kind {
+        RouteKind::Unicast => Some(device(space, written, direct, found)?),
+        _ => {
+            let needless = written.via.as_ref().map(|via| via.span).or(written.dev.as_ref().map(|dev| dev.span));
+            if let Some(span) = needless {
+                found.add(Fault::new(span, "a route that drops packets leads nowhere: it has no `via` and no `dev`"));
+            }
+            None
+        }
+    };
+    // The machine has addresses that the file does not know.
+    let all_known = space.written.whole && !space.name.is_host();
+    if let Some(source) = written.source.as_ref().filter(|source| all_known && !space.holds(source.value)) {
+        let message = format!("no interface of {} has the address {}", space.name, source.value);
+        found.add(Fault::new(source.span, message));
+    }
+    let metric = match (written.metric.as_ref().map_or(0, |metric| metric.value), ipv6) {
+        (0, true) => IPV6_METRIC,
+        (metric, _) => metric,
+    };
+    let route = Route {
+        table: written.table.as_ref().map_or(MAIN_TABLE, |table| table.value.0),
+        to,
+        metric,
+        kind,
+        via: written.via.as_ref().map(|via| via.value),
+        dev,
+        source: written.source.as_ref().map(|source| source.value),
+        scope: RouteScope::Global,
+        onlink: written.onlink.as_ref().is_some_and(|onlink| onlink.value),
+    };
+    let scope = match &written.scope {
+        Some(scope) if ipv6 && scope.value.0 != RouteScope::Global => {
+            found.add(Fault::new(scope.span, "IPv6 routes have no scope"));
+            RouteScope::Global
+        }
+        Some(scope) => scope.value.0,
+        None => route.default_scope(),
+    };
+    Some(Route { scope, ..route })
+}
+
+/// The outgoing interface: the one that is named, or the one in whose subnet the gateway is.
+fn device(
+    space: &Space<'_>,
+    written: &written::Route,
+    direct: &HashMap<IpNet, IfName>,
+    found: &mut Found<'_>,
+) -> Option<IfName> {
+    let named = match &written.dev {
+        Some(dev) => Some(space.find(dev, false, found)?),
+        None => None,
+    };
+    let onlink = written.onlink.as_ref().is_some_and(|onlink| onlink.value);
+    let Some(via) = &written.via else {
+        // A type that could not be read may have been the answer.
+        if named.is_none() && space.written.whole {
+            let help = "a gateway with `via`, an interface with `dev`, or a type such as `blackhole`".to_owned();
+            found.add(Fault::new(written.to.span, "this route says nothing of the way").help(help));
+        }
+        return named;
+    };
+    if space.holds(via.value) {
+        let message = format!("the gateway {} is {} itself", via.value, space.name);
+        found.add(Fault::new(via.span, message).help("write the address of the next router".to_owned()));
+        return None;
+    }
+    if onlink || (!is_global(via.value) && named.is_some()) {
+        if named.is_none() {
+            found.add(Fault::new(via.span, "an `onlink` gateway needs `dev`: no subnet says where it is"));
+        }
+        return named;
+    }
+    let connected = space.connected(via.value).map(|(interface, _)| interface.name.clone());
+    let connected = connected.or_else(|| longest(direct, via.value).map(|(_, dev)| dev.clone()));
+    match (named, connected) {
+        (None, Some(dev)) => Some(dev),
+        (Some(named), Some(dev)) if named == dev => Some(dev),
+        (Some(named), Some(dev)) => {
+            let message = format!("the gateway {} is reached through `{dev}`, not through `{named}`", via.value);
+            found.add(Fault::new(via.span, message));
+            None
+        }
+        (_, None) => {
+            no_subnet(space, via, found);
+            None
+        }
+    }
+}
+
+fn no_subnet(space: &Space<'_>, via: &At<IpAddr>, found: &mut Found<'_>) {
+    if !space.written.whole {
+        return;
+    }
+    let family = Family::of(via.value);
+    let subnets: Vec<String> = space
+        .addresses()
+        .filter(|(interface, own)| !interface.name.is_lo() && Family::of(own.value.addr()) == family)
+        .map(|(_, own)| own.value.trunc().to_string())
+        .take(5)
+        .collect();
+    let help = match subnets.as_slice() {
+        [] => format!("{} has no address of this family", space.name),
+        subnets => format!("{} is connected to {}", space.name, subnets.join(", ")),
+    };
+    let message = format!("no connected subnet of {} holds the gateway {}", space.name, via.value);
+    found.add(Fault::new(via.span, message).help(help));
+}
+
+pub fn rules(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Rule> {
+    let mut rules = BTreeSet::new();
+    for (position, written) in (0_u32..).zip(&space.written.rules) {
+        let priority = written.priority.as_ref();
+        if let Some(priority) = priority.filter(|priority| KERNELS_PRIORITIES.contains(&priority.value)) {
+            let message = format!("priority {} belongs to a rule of the kernel's own", priority.value);
+            found.add(Fault::new(priority.span, message));
+        }
+        let Some(ipv6) = rule_family(written, found) else { continue };
+        let interface = |name: &Option<At<IfName>>, found: &mut Found<'_>| {
+            name.as_ref().and_then(|name| space.find(name, true, found))
+        };
+        let Some(action) = action(written, found) else { continue };
+        let rule = Rule {
+            priority: priority.map_or(FIRST_PRIORITY.saturating_add(position), |priority| priority.value),
+            ipv6,
+            from: written.from.as_ref().map(|from| from.value.0),
+            to: written.to.as_ref().map(|to| to.value.0),
+            iif: interface(&written.iif, found),
+            oif: interface(&written.oif, found),
+            fwmark: written.fwmark.as_ref().map(|mark| (mark.value.0, mark.value.1)),
+            action,
+        };
+        if !rules.insert(rule) {
+            found.add(Fault::new(written.span, "this rule stands here for the second time"));
+        }
+    }
+    rules
+}
+
+/// Whether a rule is one for IPv6.
+fn rule_family(written: &written::Rule, found: &mut Found<'_>) -> Option<bool> {
+    let prefixes = [&written.from, &written.to].into_iter().flatten();
+    let mut family = written.family.as_ref().map(|family| family.value);
+    for prefix in prefixes {
+        let own = Family::of(prefix.value.0.addr());
+        if family.is_some_and(|family| family != own) {
+            found.add(Fault::new(prefix.span, "a rule is for IPv4 or for IPv6, not for both"));
+            return None;
+        }
+        family = Some(own);
+    }
+    Some(family == Some(Family::Ipv6))
+}
+
+fn action(written: &written::Rule, found: &mut Found<'_>) -> Option<RuleAction> {
+    match (&written.table, &written.kind) {
+        (Some(table), None) => Some(RuleAction::Table(table.value.0)),
+        (None, Some(kind)) => Some(match kind.value {
+            RuleType::Blackhole => RuleAction::Blackhole,
+            RuleType::Unreachable => RuleAction::Unreachable,
+            RuleType::Prohibit => RuleAction::Prohibit,
+        }),
+        (Some(_), Some(kind)) => {
+            found.add(Fault::new(kind.span, "a rule has either `table` or `type`"));
+            None
+        }
+        (None, None) => {
+            let help = "`table: NUMBER` looks into a routing table; `type: blackhole` drops".to_owned();
+            found.add(Fault::new(written.span, "a rule needs `table` or `type`").help(help));
+            None
+        }
+    }
+}
+
+pub fn neighbours(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Neighbour> {
+    let mut neighbours = BTreeSet::new();
+    let mut seen = HashMap::new();
+    for written in &space.written.neighbours {
+        let dev = match &written.dev {
+            Some(dev) => space.find(dev, false, found),
+            None => space.connected(written.to.value).map(|(interface, _)| interface.name.clone()),
+        };
+        let Some(dev) = dev else {
+            if written.dev.is_none() && space.written.whole {
+                let message = format!("no connected subnet of {} holds {}", space.name, written.to.value);
+                found.add(Fault::new(written.to.span, message).help("name the interface with `dev`".to_owned()));
+            }
+            continue;
+        };
+        if let Some(first) = seen.insert((dev.clone(), written.to.value), written.to.span) {
+            let message = format!("{} has an entry already", written.to.value);
+            found.add(Fault::new(written.to.span, message).also(first, "here"));
+        }
+        neighbours.insert(Neighbour { dev, address: written.to.value, mac: written.mac.value });
+    }
+    neighbours
+}

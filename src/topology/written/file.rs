@@ -1,0 +1,139 @@
+//! The top level of a file, and links.
+
+use schemars::JsonSchema;
+
+use super::read::{At, Fields, Named, Read};
+use super::scalar_lab::{GroupName, Text};
+use super::{Check, Namespace};
+use crate::lab::{End, LabName, NsName};
+use crate::topology::fault::{Fault, Found, Span};
+use crate::topology::tree::{Node, Value};
+
+/// A network of namespaces on one Linux machine, and the checks that prove it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, title = "nslab topology")]
+pub struct File {
+    /// The lab's name: 1 to 16 letters, digits, `-` and `_`.
+    pub name: At<LabName>,
+    /// What the lab is about, for people.
+    pub about: Option<At<Text>>,
+    /// Every namespace by its name; `host` is the machine itself.
+    #[schemars(default)]
+    pub namespaces: Named<NsName, Namespace>,
+    /// The cables: one veth pair each.
+    #[schemars(default)]
+    pub links: Vec<Link>,
+    /// Names for several namespaces, to be used in checks.
+    #[schemars(default)]
+    pub groups: Named<GroupName, Vec<At<NsName>>>,
+    /// What the network promises: who reaches whom, and who does not.
+    #[schemars(default)]
+    pub checks: Vec<Check>,
+    /// Whether every link could be read.
+    #[schemars(skip)]
+    pub links_whole: bool,
+}
+
+/// A veth pair: `[NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]`.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum Link {
+    /// The two ends alone.
+    Ends([At<End>; 2]),
+    /// The two ends and what both of them have.
+    Described(DescribedLink),
+}
+
+/// A veth pair with settings for both of its ends.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct DescribedLink {
+    /// The two ends.
+    pub ends: [At<End>; 2],
+    /// The MTU of both ends in bytes.
+    pub mtu: Option<At<u32>>,
+}
+
+impl Link {
+    /// Its ends.
+    pub fn ends(&self) -> &[At<End>; 2] {
+        match self {
+            Self::Ends(ends) => ends,
+            Self::Described(link) => &link.ends,
+        }
+    }
+
+    /// The MTU of both ends, if one is given.
+    pub fn mtu(&self) -> Option<&At<u32>> {
+        match self {
+            Self::Ends(_) => None,
+            Self::Described(link) => link.mtu.as_ref(),
+        }
+    }
+}
+
+impl File {
+    /// The file, or as much of it as can be read. A file without a good name still has its other faults: the name is
+    /// then made up, which nobody sees, since there is a fault. `host` is always among the namespaces.
+    pub fn read(node: &Node, found: &mut Found<'_>) -> Option<Self> {
+        if matches!(node.value, Value::Null) {
+            found.add(
+                Fault::new(Span::default(), "the file is empty")
+                    .help("a lab needs a name at least; `nslab init` writes a small file to begin with".to_owned()),
+            );
+            return None;
+        }
+        let mut fields = Fields::begin(node, "a topology file", found)?;
+        let name = fields.required("name");
+        let about = fields.optional("about");
+        let mut namespaces: Named<NsName, Namespace> = fields.or_empty("namespaces");
+        if !namespaces.entries.iter().any(|(name, _)| name.value.is_host()) {
+            let host = At { value: NsName::host(), span: Span::default() };
+            namespaces.entries.push((host, Namespace { whole: true, ..Namespace::default() }));
+        }
+        let before = fields.found.count();
+        let links = fields.or_empty("links");
+        let links_whole = fields.found.count() == before;
+        let groups = fields.or_empty("groups");
+        let checks = fields.or_empty("checks");
+        fields.end();
+        let nameless = || "x".parse().ok().map(|value| At { value, span: node.span });
+        Some(Self { name: name.or_else(nameless)?, about, namespaces, links, groups, checks, links_whole })
+    }
+}
+
+impl Read for Link {
+    fn read(node: &Node, found: &mut Found<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Map(_) => {
+                let mut fields = Fields::begin(node, "a link", found)?;
+                let ends = fields.required("ends");
+                let mtu = fields.optional("mtu");
+                fields.end();
+                Some(Self::Described(DescribedLink { ends: ends?, mtu }))
+            }
+            Value::Scalar(_) => {
+                let fault = Fault::new(node.span, "a link is a list of its two ends");
+                found.add(fault.help("write [NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]".to_owned()));
+                None
+            }
+            _ => Read::read(node, found).map(Self::Ends),
+        }
+    }
+}
+
+impl Read for [At<End>; 2] {
+    fn read(node: &Node, found: &mut Found<'_>) -> Option<Self> {
+        let ends: Vec<At<End>> = Read::read(node, found)?;
+        if let Value::List(items) = &node.value
+            && items.len() != 2
+        {
+            let span = items.last().map_or(node.span, |last| last.span);
+            let message = format!("a link has two ends, and here are {}", items.len());
+            let help = "write [NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]; a network of more than two needs a bridge";
+            found.add(Fault::new(span, message).help(help.to_owned()));
+            return None;
+        }
+        ends.try_into().ok()
+    }
+}

@@ -1,0 +1,23 @@
+//! The language: what may stand in a topology file, type by type, and how each is read from the YAML tree.
+//!
+//! A field here is a key there, with its documentation, from which the JSON Schema is made. Values are checked as
+//! far as one value alone can be; what names mean and how things fit together is not known here.
+
+mod check;
+mod file;
+mod firewall;
+mod namespace;
+mod read;
+mod routing;
+mod scalar;
+mod scalar_lab;
+mod scalar_net;
+
+pub use check::{Check, Party, Protocol as Probing, SeenBy};
+pub use file::File;
+pub use firewall::{Action, Chain, Dnat, Filter, FilterProtocol, Masquerade, Nat, Publish, Snat, State, Transport};
+pub use namespace::{Bridge, Interface, Namespace};
+pub use read::At;
+pub use routing::{Route, Rule, RuleType};
+pub use scalar_lab::Text;
+pub use scalar_net::{Address, Destination, Ports, Prefix, PublishTo};

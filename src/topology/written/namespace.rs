@@ -1,0 +1,149 @@
+//! A namespace: its interfaces, its bridges, and what else is in it.
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+
+use super::read::{At, Fields, Named, Read};
+use super::routing::Neighbour;
+use super::scalar_lab::Text;
+use super::scalar_net::Address;
+use super::{Filter, Nat, Route, Rule};
+use crate::lab::{IfName, Mac, SysctlKey, SysctlValue};
+use crate::topology::fault::Found;
+use crate::topology::tree::Node;
+
+/// A network namespace. An empty one has nothing but its loopback interface.
+#[derive(JsonSchema, Default)]
+#[schemars(deny_unknown_fields)]
+pub struct Namespace {
+    /// Ends of links, by name, with what they have; and `lo`, which may have further addresses.
+    #[schemars(default)]
+    pub interfaces: Named<IfName, Interface>,
+    /// Bridges: switches in the kernel.
+    #[schemars(default)]
+    pub bridges: Named<IfName, Bridge>,
+    /// Routes beyond those that the addresses bring.
+    #[schemars(default)]
+    pub routes: Vec<Route>,
+    /// Policy routing rules.
+    #[schemars(default)]
+    pub rules: Vec<Rule>,
+    /// Permanent entries of the neighbour (ARP) table.
+    #[schemars(default)]
+    pub neighbours: Vec<Neighbour>,
+    /// Sysctls below `net.`.
+    #[schemars(default)]
+    pub sysctls: Named<SysctlKey, At<SysctlValue>>,
+    /// Whether packets are forwarded between interfaces (`net.ipv4.ip_forward`, and IPv6 where it is in use).
+    pub forwarding: Option<At<bool>>,
+    /// Address translation, in the order in which it is tried.
+    #[schemars(default)]
+    pub nat: Vec<Nat>,
+    /// Packet filter rules, in the order in which they are asked.
+    #[schemars(default)]
+    pub filter: Vec<Filter>,
+    /// Labels by which checks can select namespaces.
+    #[schemars(default)]
+    pub labels: Named<Text, At<Text>>,
+    /// Whether all of it could be read.
+    #[schemars(skip)]
+    pub whole: bool,
+}
+
+/// One end of a link, or `lo`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Interface {
+    /// Its addresses with their prefix lengths.
+    #[schemars(default)]
+    pub addresses: Vec<At<Address>>,
+    /// Its hardware address; the kernel chooses one where none is given.
+    pub mac: Option<At<Mac>>,
+    /// Its MTU in bytes; 1500 where none is given.
+    pub mtu: Option<At<u32>>,
+    /// Whether it is up; true where nothing is said.
+    pub up: Option<At<bool>>,
+}
+
+/// A bridge and its ports.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Bridge {
+    /// The interfaces that are plugged in: ends of links in the same namespace.
+    #[schemars(default)]
+    pub ports: Vec<At<IfName>>,
+    /// The namespace's own addresses on the bridge, with their prefix lengths.
+    #[schemars(default)]
+    pub addresses: Vec<At<Address>>,
+    /// Its hardware address; the kernel chooses one where none is given.
+    pub mac: Option<At<Mac>>,
+    /// Its MTU in bytes; the smallest of its ports' where none is given.
+    pub mtu: Option<At<u32>>,
+    /// Whether it is up; true where nothing is said.
+    pub up: Option<At<bool>>,
+    /// Whether it speaks the spanning tree protocol; false where nothing is said.
+    pub stp: Option<At<bool>>,
+    /// Whether it keeps VLANs apart; false where nothing is said.
+    pub vlan_filtering: Option<At<bool>>,
+}
+
+impl At<Address> {
+    /// The address alone.
+    pub fn net(&self) -> At<IpNet> {
+        At { value: self.value.0, span: self.span }
+    }
+}
+
+impl Read for Namespace {
+    fn read(node: &Node, found: &mut Found<'_>) -> Option<Self> {
+        let before = found.count();
+        let mut fields = Fields::begin(node, "a namespace", found)?;
+        let mut namespace = Self {
+            interfaces: fields.or_empty("interfaces"),
+            bridges: fields.or_empty("bridges"),
+            routes: fields.or_empty("routes"),
+            rules: fields.or_empty("rules"),
+            neighbours: fields.or_empty("neighbours"),
+            sysctls: fields.or_empty("sysctls"),
+            forwarding: fields.optional("forwarding"),
+            nat: fields.or_empty("nat"),
+            filter: fields.or_empty("filter"),
+            labels: fields.or_empty("labels"),
+            whole: false,
+        };
+        fields.end();
+        namespace.whole = found.count() == before;
+        Some(namespace)
+    }
+}
+
+impl Read for Interface {
+    fn read(node: &Node, found: &mut Found<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "an interface", found)?;
+        let interface = Self {
+            addresses: fields.or_empty("addresses"),
+            mac: fields.optional("mac"),
+            mtu: fields.optional("mtu"),
+            up: fields.optional("up"),
+        };
+        fields.end();
+        Some(interface)
+    }
+}
+
+impl Read for Bridge {
+    fn read(node: &Node, found: &mut Found<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "a bridge", found)?;
+        let bridge = Self {
+            ports: fields.or_empty("ports"),
+            addresses: fields.or_empty("addresses"),
+            mac: fields.optional("mac"),
+            mtu: fields.optional("mtu"),
+            up: fields.optional("up"),
+            stp: fields.optional("stp"),
+            vlan_filtering: fields.optional("vlan_filtering"),
+        };
+        fields.end();
+        Some(bridge)
+    }
+}

@@ -1,0 +1,112 @@
+//! Whatever drifts is named by `plan` and mended by `apply`, and a path that has nothing to do with it loses no packet.
+//!
+//! The cases are in `tests/drift/table.yaml`: a kind of thing, how it was damaged, the damage as a shell line, and what the plan must say.
+
+mod support;
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+
+use serde::Deserialize;
+use support::{host_account, nslab, project, run, sandbox, text};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    kind: String,
+    how: String,
+    damage: String,
+    plan: String,
+    /// The damage itself disturbs the calm path.
+    #[serde(default)]
+    noisy: bool,
+}
+
+#[test]
+fn drift_is_named_and_mended() {
+    let table = std::fs::read_to_string(project("tests/drift/table.yaml")).unwrap();
+    let cases: Vec<Case> = serde_saphyr::from_str(&table).unwrap();
+    assert!(cases.len() > 50, "the cases are gone");
+    let (todo, wrong) = (Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let case = todo.lock().unwrap().next();
+                    let Some(case) = case else { return };
+                    // A sandbox is a thread's; the next case gets a new one.
+                    let failed = std::thread::spawn(move || mend(&case).err().map(|why| format!("{case:?}:\n{why}")));
+                    wrong
+                        .lock()
+                        .unwrap()
+                        .extend(failed.join().unwrap_or_else(|_| Some("a command failed; see above".to_owned())));
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+fn mend(case: &Case) -> Result<(), String> {
+    sandbox();
+    let before = host_account();
+    let file = project("tests/drift/lab.yaml").display().to_string();
+    let nslab = |args: &[&str], code: i32| {
+        let output = nslab(args);
+        let said = text(&output);
+        if output.status.code() == Some(code) {
+            Ok(said)
+        } else {
+            Err(format!("nslab {args:?} ended with {}: {said}", output.status))
+        }
+    };
+    nslab(&["apply", &file], 0)?;
+    nslab(&["plan", "--exit-code", &file], 0)?;
+    let indexes = run("ip netns exec calm1 cat /sys/class/net/eth0/ifindex; cat /sys/class/net/h-calm1/ifindex");
+    let stream = (!case.noisy).then(Stream::start);
+    run(&case.damage);
+    let plan = nslab(&["plan", "--exit-code", &file], 1)?;
+    if !plan.contains(&case.plan) {
+        return Err(format!("the plan does not say {:?}, but:\n{plan}", case.plan));
+    }
+    nslab(&["apply", &file], 0)?;
+    nslab(&["plan", "--exit-code", &file], 0)?;
+    if let Some(stream) = stream {
+        let summary = stream.stop();
+        if !summary.contains(" 0% packet loss") {
+            return Err(format!("packets were lost on a path that was not damaged: {summary}"));
+        }
+        if run("ip netns exec calm1 cat /sys/class/net/eth0/ifindex; cat /sys/class/net/h-calm1/ifindex") != indexes {
+            return Err("an interface that was not damaged is another one now".to_owned());
+        }
+    }
+    nslab(&["check", &file], 0)?;
+    nslab(&["destroy", "drift"], 0)?;
+    let after = host_account();
+    if after == before {
+        Ok(())
+    } else {
+        Err(format!("the host is not what it was:\n{}", before.difference(&after)))
+    }
+}
+
+/// A packet every ten milliseconds across the calm path.
+struct Stream(Child);
+
+impl Stream {
+    fn start() -> Self {
+        run("ip netns exec calm1 ping -c1 -W2 10.77.0.102");
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", "calm1", "ping", "-i", "0.01", "-q", "10.77.0.102"]).stdout(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    /// Stops it; what it counted.
+    fn stop(self) -> String {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        let output = self.0.wait_with_output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+}

@@ -1,0 +1,83 @@
+//! Bad input is refused before anything is touched, and failures half-way are undone.
+
+mod support;
+
+use support::{host_account, nslab, project, run, sandbox, text};
+
+/// Every faulty file ends every command that reads one with exit 2, and the kernel hears nothing of it.
+#[test]
+fn faulty_files_touch_nothing() {
+    sandbox();
+    let mut files: Vec<_> = std::fs::read_dir(project("tests/faults")).unwrap().map(|e| e.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    assert!(files.len() >= 20, "the faulty files are gone");
+    let before = host_account();
+    for file in files {
+        let file = file.display().to_string();
+        for command in ["apply", "plan", "validate", "commands", "check", "destroy", "test"] {
+            let output = nslab([command, &file]);
+            assert_eq!(output.status.code(), Some(2), "nslab {command} {file}:\n{}", text(&output));
+        }
+        // The kernel's words for changes do not occur in a trace of its messages.
+        let trace = format!("strace -f -o /run/trace {} apply {file} || true", env!("CARGO_BIN_EXE_nslab"));
+        run(&trace);
+        let trace = std::fs::read_to_string("/run/trace").unwrap();
+        assert!(trace.contains("execve"), "strace wrote nothing");
+        assert!(!trace.contains("AF_NETLINK"), "{file}: a netlink socket was opened");
+    }
+    before.assert_same(&host_account(), "afterwards");
+}
+
+#[test]
+fn wrong_command_lines_are_exit_2() {
+    sandbox();
+    for args in [
+        &["apply"][..],
+        &["destroy", "../../x"],
+        &["destroy", "-x"],
+        &["exec", "a/b", "red", "--", "true"],
+        &["apply", "no-such-file.yaml"],
+        &["frobnicate"],
+    ] {
+        let output = nslab(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output));
+    }
+}
+
+/// A step that the kernel refuses: everything before it is undone, and the person is told what the kernel said.
+#[test]
+fn a_refused_step_undoes_the_others() {
+    sandbox();
+    let before = host_account();
+    // Valid for the language; the kernel has no such sysctl.
+    let file = "/run/refused.yaml";
+    std::fs::write(
+        file,
+        "name: refused\nnamespaces:\n  host: { bridges: { br9: { addresses: [10.9.0.1/24], ports: [p9] } }, forwarding: true }\n  \
+         red: { interfaces: { eth0: { addresses: [10.9.0.2/24] } }, sysctls: { net.ipv4.no_such_thing: 1 } }\nlinks: [ [red/eth0, host/p9] ]\n",
+    )
+    .unwrap();
+    let output = nslab(["apply", file]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("net.ipv4.no_such_thing"), "{}", text(&output));
+    assert!(text(&output).contains("undone"), "{}", text(&output));
+    run(&format!("rm {file}"));
+    before.assert_same(&host_account(), "afterwards");
+    assert_eq!(run("ls /run/nslab 2>/dev/null || true"), "");
+}
+
+#[test]
+fn exec_has_its_commands_exit_code() {
+    sandbox();
+    let file = project("topologies/01-veth.yaml").display().to_string();
+    assert_eq!(nslab(["apply", &file]).status.code(), Some(0));
+    assert_eq!(nslab(["exec", "veth", "red", "--", "sh", "-c", "exit 42"]).status.code(), Some(42));
+    assert_eq!(nslab(["exec", "veth", "red", "--", "no-such-command"]).status.code(), Some(127));
+    assert_eq!(nslab(["exec", "veth", "green", "--", "true"]).status.code(), Some(3));
+    assert_eq!(nslab(["exec", "other", "red", "--", "true"]).status.code(), Some(3));
+    let inside = nslab(["exec", "veth", "red", "--", "ip", "-o", "link"]);
+    assert!(text(&inside).contains("veth-red"), "{}", text(&inside));
+    let status = nslab(["status", "veth"]);
+    assert!(text(&status).contains("192.168.15.1/24") && text(&status).contains("Drift: none"), "{}", text(&status));
+    assert!(text(&nslab(["list"])).contains("veth"));
+}
