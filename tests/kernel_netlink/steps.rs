@@ -260,8 +260,8 @@ fn account() -> String {
              ip {option} -6 -d -j rule"
         ));
         for list in serde_json::Deserializer::from_str(&printed).into_iter::<Vec<Value>>() {
-            // ff00::/8 comes and goes with the carrier.
-            for mut thing in list.unwrap().into_iter().filter(|thing| thing["type"] != "multicast") {
+            // The kernel's own routes come and go with the carrier.
+            for mut thing in list.unwrap().into_iter().filter(|thing| thing["protocol"] != "kernel") {
                 steady(&mut thing);
                 lines.push(format!("{ns}: {thing}"));
             }

@@ -109,7 +109,7 @@ fn a_step_that_fails_leaves_nothing() {
     let before = support::host_account();
     assert_eq!(refused(&mut kernel, add_veth("host/new", "red/taken")).errno(), Some(Errno::EEXIST));
     assert_eq!(refused(&mut kernel, add_namespace("left")).errno(), Some(Errno::EEXIST));
-    assert_eq!(support::host_account(), before);
+    before.assert_same(&support::host_account(), "after two refused steps");
 }
 
 #[test]
