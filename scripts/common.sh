@@ -22,12 +22,15 @@ is_root() {
   [[ $EUID -eq 0 ]]
 }
 
+# How somebody who is not root becomes it in a sandbox.
+sandbox_user=(--user --map-root-user)
+
 # sandbox CMD…: runs a command in a private host of its own, root or not. What it does there cannot touch the machine, and
 # it reaches no network.
 # /run/netns is a mount of its own, as `ip netns` makes it, so that all namespaces can be dropped at once.
 sandbox() {
   local mapped=()
-  is_root || mapped=(--user --map-root-user)
+  is_root || mapped=("${sandbox_user[@]}")
   # shellcheck disable=SC2016 # "$@" belongs to the inner shell
   unshare "${mapped[@]}" --net --mount --propagation private sh -ec '
     mount -t tmpfs tmpfs /run
