@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
@@ -92,7 +93,7 @@ fn mend(case: &Case) -> Result<(), String> {
     if after == before { Ok(()) } else { Err(format!("the host is not what it was:\n{}", before.difference(&after))) }
 }
 
-/// A packet every ten milliseconds across the calm path.
+/// A packet every ten milliseconds across the calm path, until it is stopped or dropped.
 struct Stream(Child);
 
 impl Stream {
@@ -103,11 +104,24 @@ impl Stream {
         Self(command.spawn().unwrap())
     }
 
-    /// Stops it; what it counted.
-    fn stop(self) -> String {
+    fn interrupt(&self) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-        let output = self.0.wait_with_output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        // It may have ended by itself.
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT);
+    }
+
+    /// Stops it; what it counted.
+    fn stop(mut self) -> String {
+        self.interrupt();
+        let mut summary = String::new();
+        self.0.stdout.take().unwrap().read_to_string(&mut summary).unwrap();
+        summary
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.interrupt();
+        let _ = self.0.wait();
     }
 }
