@@ -1,5 +1,7 @@
 //! Checks against namespaces that were built by hand: every kind of promise, kept and broken.
 
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::BTreeMap;

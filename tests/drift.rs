@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
@@ -22,6 +23,9 @@ struct Case {
     noisy: bool,
 }
 
+/// The interface indexes of the calm path.
+const INDEXES: &str = "ip -n calm1 -o link show dev eth0 | cut -d: -f1; ip -o link show dev h-calm1 | cut -d: -f1";
+
 #[test]
 fn drift_is_named_and_mended() {
     let table = std::fs::read_to_string(project("tests/drift/table.yaml")).unwrap();
@@ -35,7 +39,9 @@ fn drift_is_named_and_mended() {
                     let case = todo.lock().unwrap().next();
                     let Some(case) = case else { return };
                     // A sandbox is a thread's; the next case gets a new one.
-                    let failed = std::thread::spawn(move || mend(&case).err().map(|why| format!("{case:?}:\n{why}")));
+                    let failed = std::thread::spawn(move || {
+                        mend(&case).err().map(|why| format!("{} {}: {}\n{why}", case.kind, case.how, case.damage))
+                    });
                     wrong
                         .lock()
                         .unwrap()
@@ -63,7 +69,7 @@ fn mend(case: &Case) -> Result<(), String> {
     };
     nslab(&["apply", &file], 0)?;
     nslab(&["plan", "--exit-code", &file], 0)?;
-    let indexes = run("ip netns exec calm1 cat /sys/class/net/eth0/ifindex; cat /sys/class/net/h-calm1/ifindex");
+    let indexes = run(INDEXES);
     let stream = (!case.noisy).then(Stream::start);
     run(&case.damage);
     let plan = nslab(&["plan", "--exit-code", &file], 1)?;
@@ -77,21 +83,17 @@ fn mend(case: &Case) -> Result<(), String> {
         if !summary.contains(" 0% packet loss") {
             return Err(format!("packets were lost on a path that was not damaged: {summary}"));
         }
-        if run("ip netns exec calm1 cat /sys/class/net/eth0/ifindex; cat /sys/class/net/h-calm1/ifindex") != indexes {
+        if run(INDEXES) != indexes {
             return Err("an interface that was not damaged is another one now".to_owned());
         }
     }
     nslab(&["check", &file], 0)?;
     nslab(&["destroy", "drift"], 0)?;
     let after = host_account();
-    if after == before {
-        Ok(())
-    } else {
-        Err(format!("the host is not what it was:\n{}", before.difference(&after)))
-    }
+    if after == before { Ok(()) } else { Err(format!("the host is not what it was:\n{}", before.difference(&after))) }
 }
 
-/// A packet every ten milliseconds across the calm path.
+/// A packet every ten milliseconds across the calm path, until it is stopped or dropped.
 struct Stream(Child);
 
 impl Stream {
@@ -102,11 +104,24 @@ impl Stream {
         Self(command.spawn().unwrap())
     }
 
-    /// Stops it; what it counted.
-    fn stop(self) -> String {
+    fn interrupt(&self) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-        let output = self.0.wait_with_output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        // It may have ended by itself.
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT);
+    }
+
+    /// Stops it; what it counted.
+    fn stop(mut self) -> String {
+        self.interrupt();
+        let mut summary = String::new();
+        self.0.stdout.take().unwrap().read_to_string(&mut summary).unwrap();
+        summary
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.interrupt();
+        let _ = self.0.wait();
     }
 }

@@ -4,6 +4,8 @@
 //! `tests/resolved/NAME.yaml` is a file without any and `NAME.json` the lab that it describes. With `BLESS=1` in the
 //! environment, the expectations are written anew instead of being compared.
 
+#![allow(clippy::expect_used, clippy::panic)] // A test that cannot go on says so by panicking.
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,4 +76,257 @@ fn shipped_topologies_are_without_fault() {
         assert!(!topology.lab.checks.is_empty(), "{} proves nothing", file.display());
         assert!(topology.lab.about.is_some(), "{} says nothing about itself", file.display());
     }
+}
+
+#[test]
+fn faults_are_data_for_programs() {
+    let faults = topology::parse("lab.yaml", "name: a\nnamespaces: { réd: {} }\nlinsk: []\n").expect_err("two faults");
+    let expected = serde_json::json!([
+        {
+            "file": "lab.yaml", "line": 2, "column": 15, "help": null,
+            "message": "`réd` may not contain 'é': letters, digits, '.', '-' and '_' are",
+        },
+        {
+            "file": "lab.yaml", "line": 3, "column": 1, "help": "did you mean `links`?",
+            "message": "`linsk` is not a key of a topology file",
+        },
+    ]);
+    assert_eq!(serde_json::to_value(&faults).expect("JSON"), expected);
+    assert!(faults.render(true).contains("\u{1b}["), "colour where it is asked for");
+}
+
+#[test]
+fn files_that_cannot_be_read_say_why() {
+    let folder = std::env::temp_dir().join(format!("nslab-topology-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("latin1"), b"name: caf\xe9\n").expect("a file");
+    fs::File::create(folder.join("huge")).and_then(|file| file.set_len(16 * 1024 * 1024 + 1)).expect("a file");
+    let said = |name: &str| {
+        let error = topology::load(&folder.join(name)).expect_err(name).to_string();
+        error.replace(&folder.display().to_string(), "FOLDER")
+    };
+    assert_eq!(said("latin1"), "cannot read FOLDER/latin1: it is not UTF-8 text");
+    assert_eq!(said("huge"), "cannot read FOLDER/huge: it is larger than 16 MiB");
+    assert_eq!(said("none"), "cannot read FOLDER/none: No such file or directory (os error 2)");
+    assert_eq!(said("."), "cannot read FOLDER/.: it is not a regular file (for a pipe, use `-`)");
+    fs::remove_dir_all(&folder).expect("the folder");
+}
+
+/// A file that has an unknown key in every kind of map, by the kind's name in the schema.
+const UNKNOWN_KEYS: &[(&str, &str)] = &[
+    ("File", "qqq: 1"),
+    ("Namespace", "namespaces: { red: { qqq: 1 } }"),
+    ("Interface", "namespaces: { red: { interfaces: { eth0: { qqq: 1 } } } }"),
+    ("Bridge", "namespaces: { red: { bridges: { br0: { qqq: 1 } } } }"),
+    ("Route", "namespaces: { red: { routes: [{ qqq: 1 }] } }"),
+    ("Rule", "namespaces: { red: { rules: [{ qqq: 1 }] } }"),
+    ("Neighbour", "namespaces: { red: { neighbours: [{ qqq: 1 }] } }"),
+    ("Nat", "namespaces: { red: { nat: [{ qqq: 1 }] } }"),
+    ("Masquerade", "namespaces: { red: { nat: [{ masquerade: { qqq: 1 } }] } }"),
+    ("Snat", "namespaces: { red: { nat: [{ snat: { qqq: 1 } }] } }"),
+    ("Dnat", "namespaces: { red: { nat: [{ dnat: { qqq: 1 } }] } }"),
+    ("Publish", "namespaces: { red: { nat: [{ publish: { qqq: 1 } }] } }"),
+    ("Filter", "namespaces: { red: { filter: [{ qqq: 1 }] } }"),
+    ("DescribedLink", "links: [{ qqq: 1 }]"),
+    ("Check", "checks: [{ qqq: 1 }]"),
+];
+
+/// The keys of every kind of map in the schema.
+fn keys_of_the_schema(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let keys = |kind: &Value| -> BTreeSet<String> {
+        // A choice of one key (`nat`) is a list of maps.
+        let choices = kind["oneOf"].as_array().cloned().unwrap_or_else(|| vec![kind.clone()]);
+        let properties = choices.iter().filter_map(|choice| choice["properties"].as_object());
+        properties.flat_map(|properties| properties.keys().cloned()).collect()
+    };
+    let definitions = schema["$defs"].as_object().expect("definitions");
+    let mut kinds: BTreeMap<String, BTreeSet<String>> =
+        definitions.iter().map(|(name, kind)| (name.clone(), keys(kind))).collect();
+    kinds.retain(|_, keys| !keys.is_empty());
+    kinds.insert("File".to_owned(), keys(schema));
+    kinds
+}
+
+#[test]
+fn schema_and_reader_know_the_same_keys() {
+    let of_the_reader: BTreeMap<String, BTreeSet<String>> = UNKNOWN_KEYS
+        .iter()
+        .map(|(kind, yaml)| {
+            let faults = topology::parse(kind, yaml).expect_err(kind);
+            let unknown = faults.list().iter().find(|fault| fault.message.starts_with("`qqq` is not a key of"));
+            let help = unknown.and_then(|fault| fault.help.as_deref()).unwrap_or_else(|| panic!("{faults}"));
+            let keys = help.strip_prefix("its keys are ").unwrap_or_else(|| panic!("{faults}"));
+            ((*kind).to_owned(), keys.split(", ").map(str::to_owned).collect())
+        })
+        .collect();
+    assert_eq!(keys_of_the_schema(&topology::schema()), of_the_reader);
+}
+
+/// The fenced YAML of a Markdown file, with the line that each begins on.
+fn yaml_examples(markdown: &str) -> Vec<(usize, String)> {
+    let mut examples = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in (1..).zip(markdown.lines()) {
+        match (&mut open, line) {
+            (None, "```yaml") => open = Some((number + 1, String::new())),
+            (Some(_), "```") => examples.extend(open.take()),
+            (Some((_, text)), line) => writeln!(text, "{line}").expect("a string"),
+            (None, _) => {}
+        }
+    }
+    examples
+}
+
+#[test]
+fn examples_of_the_documentation_are_without_fault() {
+    let markdown = fs::read_to_string(support::project("docs/topology.md")).expect("docs/topology.md");
+    let examples = yaml_examples(&markdown);
+    assert!(examples.len() >= 10, "there are only {} examples", examples.len());
+    for (line, text) in examples {
+        topology::parse(&format!("docs/topology.md from line {line}"), &text)
+            .unwrap_or_else(|faults| panic!("{faults}"));
+    }
+}
+
+#[test]
+fn documentation_names_every_key() {
+    let markdown = fs::read_to_string(support::project("docs/topology.md")).expect("docs/topology.md");
+    let kinds = keys_of_the_schema(&topology::schema());
+    let unnamed: Vec<&String> =
+        kinds.values().flatten().filter(|key| !markdown.contains(&format!("| `{key}`"))).collect();
+    assert!(unnamed.is_empty(), "docs/topology.md has no row for {unnamed:?}");
+}
+
+/// The rules of a golden lab, loaded by iptables, come back from `iptables-save` as they are in the lab.
+#[test]
+fn firewall_rules_are_spelled_as_iptables_saves_them() {
+    support::sandbox();
+    let case = support::project("tests/resolved/firewall.yaml");
+    let lab = topology::load(&case).unwrap_or_else(|error| panic!("{error}")).lab;
+    let mut restored = 0;
+    for namespace in lab.namespaces.values() {
+        support::run("for p in iptables ip6tables; do for t in nat filter; do $p -t $t -F; $p -t $t -X; done; done");
+        for (chain, rules) in &namespace.firewall.chains {
+            let (program, table) = (chain.family.program(), chain.table.name());
+            support::run(&format!("{program} -t {table} -N {}", chain.chain));
+            for rule in rules {
+                support::run(&format!("{program} -t {table} -A {} {rule}", chain.chain));
+            }
+            let saved = support::run(&format!("{program}-save -t {table}"));
+            let start = format!("-A {} ", chain.chain);
+            let saved: Vec<&str> = saved.lines().filter_map(|line| line.strip_prefix(&start)).collect();
+            let wanted: Vec<String> = rules.iter().map(nslab::lab::FwRule::to_restore).collect();
+            assert_eq!(saved, wanted, "{chain}");
+            restored += rules.len();
+        }
+    }
+    assert!(restored > 20, "only {restored} rules");
+}
+
+/// Parses a text within a time that is generous for any machine.
+#[track_caller]
+fn in_time(text: &str) -> Result<topology::Topology, Faults> {
+    let start = Instant::now();
+    let outcome = topology::parse("hostile.yaml", text);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(60), "took {took:?}");
+    outcome
+}
+
+#[track_caller]
+fn refused(text: &str, because: &str) {
+    let faults = in_time(text).expect_err("a refusal").render(false);
+    assert!(faults.contains(because), "{}", faults.chars().take(2000).collect::<String>());
+    assert!(faults.len() < 4 * 1024 * 1024, "{} bytes of faults", faults.len());
+}
+
+#[test]
+fn alias_bombs_are_refused() {
+    let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (name, before) in ('b'..='j').zip('a'..) {
+        let aliases = vec![format!("*{before}"); 10].join(", ");
+        writeln!(bomb, "{name}: &{name} [{aliases}]").expect("a string");
+    }
+    refused(&bomb, "aliases (`*name`) repeat too much");
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    refused(&format!("name: {}{}", "[".repeat(10_000), "]".repeat(10_000)), "deep");
+    refused(&format!("name: {}", "{a: ".repeat(10_000)), "deep");
+    let block: String = (0..3_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    refused(&block, "deep");
+    refused(&format!("name:\n  {}x\n", "- ".repeat(10_000)), "deep");
+    refused(&format!("{}x\n", "? ".repeat(10_000)), "deep");
+    // What the limit lets pass must not be too much for a thread's stack, either.
+    refused(&format!("name: {}x{}", "[".repeat(15), "]".repeat(15)), "a list stands where one value is expected");
+}
+
+#[test]
+fn a_million_names_are_refused_and_ten_thousand_are_not() {
+    let file =
+        |count: usize| (0..count).fold("name: a\nnamespaces:\n".to_owned(), |text, n| text + &format!("  n{n}:\n"));
+    refused(&file(1_000_000), "the file holds more than 1000000 values");
+    assert_eq!(in_time(&file(10_000)).expect("a lab").lab.namespaces.len(), 10_000);
+}
+
+#[test]
+fn a_million_faults_are_counted_and_a_thousand_shown() {
+    let unknown = (0..100_000).fold("name: a\n".to_owned(), |text, n| text + &format!("k{n}: 1\n"));
+    refused(&unknown, "100000 faults, of which 1000 are shown");
+    let line = format!("name: a\nlinks: [{}]\n", "[x/a, y/b], ".repeat(100_000));
+    refused(&line, "there is no namespace `x`");
+}
+
+#[test]
+fn too_many_pairs_are_refused() {
+    let mut file = (0..2_000).fold("name: a\nnamespaces:\n".to_owned(), |text, n| text + &format!("  n{n}: {{}}\n"));
+    file += "checks:\n  - { from: all, to: all, expect: unreachable }\n";
+    refused(&file, "more than 1000000 pairs");
+}
+
+#[test]
+fn long_scalars_and_odd_bytes_do_no_harm() {
+    refused(&format!("name: {}", "a".repeat(8 * 1024 * 1024)), "hostile.yaml:1:7");
+    for odd in [
+        "\0",
+        "name: \u{feff}a",
+        "\u{feff}name: a\u{0}",
+        "&a *a",
+        "*a",
+        "? : ?",
+        "!!binary x",
+        "%YAML 9.9\n---\na",
+        "name: !x a",
+        "a: &a [*a]",
+        "<<: 5",
+    ] {
+        let _ = in_time(odd);
+    }
+}
+
+/// One bridge with many hosts, as the benchmarks have it.
+#[test]
+fn a_thousand_hosts_are_read_quickly() {
+    let mut file =
+        "name: many\nnamespaces:\n  host:\n    bridges:\n      br0: { addresses: [10.0.0.1/16], ports: [".to_owned();
+    for n in 0..1_000 {
+        write!(file, "v{n}, ").expect("a string");
+    }
+    file += "] }\n";
+    for n in 0..1_000 {
+        let address = format!("10.0.{}.{}/16", 1 + n / 200, 1 + n % 200);
+        writeln!(file, "  h{n}:\n    interfaces: {{ eth0: {{ addresses: [{address}] }} }}").expect("a string");
+        writeln!(file, "    routes: [{{ to: default, via: 10.0.0.1 }}]").expect("a string");
+    }
+    file += "links:\n";
+    for n in 0..1_000 {
+        writeln!(file, "  - [h{n}/eth0, host/v{n}]").expect("a string");
+    }
+    let start = Instant::now();
+    let lab = topology::parse("many.yaml", &file).unwrap_or_else(|faults| panic!("{faults}")).lab;
+    let took = start.elapsed();
+    assert_eq!(lab.namespaces.len(), 1_001);
+    // Without optimisation and on a busy machine; a release build needs a hundredth of it.
+    assert!(took < Duration::from_secs(3), "took {took:?}");
 }

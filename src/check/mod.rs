@@ -1,8 +1,9 @@
 //! Probes and verdicts: whether the live lab keeps what its file promises.
 //!
 //! Nothing has to be installed or to run in the namespaces. nslab opens the sockets of both sides itself, inside
-//! the namespaces, and drives all of them from one thread: [`stage`] sets them up, [`attempt`] is the sender's side, [`respond`] the
-//! destination's, [`ledger`] is where the two meet, [`verdict`] judges. Knows neither files nor terminals.
+//! the namespaces, and drives all of them from one thread: `stage` sets them up, `attempt` is the sender's side,
+//! `respond` the destination's, `ledger` is where the two meet, `verdict` judges, `waves` says when which probe has its
+//! turn. Knows neither files nor terminals.
 
 mod attempt;
 mod ledger;

@@ -85,7 +85,7 @@ impl Stage {
                     stage.taken.insert(port);
                 }
                 Err(errno) => {
-                    let what = format!("cannot listen on {:?} port {} in {}", port.protocol, port.number, port.ns);
+                    let what = format!("cannot listen on {} port {} in {}", port.protocol, port.number, port.ns);
                     return Err(KernelError::new(what).with_errno(errno).into());
                 }
             }

@@ -48,7 +48,7 @@ pub(super) fn show_reports(format: ReportFormat, reports: &[Report]) {
             }
         }
         ReportFormat::Json => match reports {
-            [report] => print(&show::report::json(report)),
+            [report] => super::print_json(report),
             several => super::print_json(&several),
         },
         ReportFormat::Junit => print(&show::report::junit(reports)),

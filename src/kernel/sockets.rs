@@ -4,6 +4,7 @@
 //! binding, connecting, sending and receiving do not. All sockets here are non-blocking and close on exec.
 //! What is sent over them, and what it proves, is not known here.
 
+use std::fmt;
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -33,6 +34,16 @@ pub enum Protocol {
     Udp,
 }
 
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Icmp => "raw ICMP",
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        })
+    }
+}
+
 /// The receive buffer of raw sockets, in bytes: room for a reply from each of several thousand hosts. Memory is
 /// taken only as packets wait.
 const RAW_BUFFER: usize = 4 << 20;
@@ -49,7 +60,7 @@ pub fn open_in(ns: BorrowedFd<'_>, wanted: &[(Protocol, Family, usize)]) -> Resu
 }
 
 fn refused(errno: Errno, protocol: Protocol) -> KernelError {
-    let error = KernelError::new(format!("cannot open a {protocol:?} socket")).with_errno(errno);
+    let error = KernelError::new(format!("cannot open a {protocol} socket")).with_errno(errno);
     match errno {
         Errno::EPERM | Errno::EACCES => error.hint("checks need CAP_NET_RAW: run nslab as root, or use `nslab test`"),
         Errno::EMFILE | Errno::ENFILE => error.hint("raise the limit of open files: ulimit -n"),

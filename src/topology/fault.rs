@@ -51,6 +51,8 @@ pub(super) struct Found<'a> {
     more: usize,
 }
 
+/// Messages end after so many characters.
+const LONGEST: usize = 400;
 /// More are counted, but no longer kept: nobody reads them, and a hostile file has millions.
 const KEPT: usize = 1000;
 /// Comparing names takes time, and help is read for the first faults only.
@@ -60,12 +62,12 @@ const COMPARED: usize = 10_000;
 
 impl Fault {
     pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { line: 0, column: 0, message: message.into(), help: None, span, also: None }
+        Self { line: 0, column: 0, message: shortened(message.into()), help: None, span, also: None }
     }
 
     #[must_use]
     pub(super) fn help(mut self, help: impl Into<Option<String>>) -> Self {
-        self.help = help.into();
+        self.help = help.into().map(shortened);
         self
     }
 
@@ -74,6 +76,15 @@ impl Fault {
         self.also = Some((span, label.into()));
         self
     }
+}
+
+/// A message with the beginning of what it quotes: a file may hold words of megabytes.
+fn shortened(mut message: String) -> String {
+    if let Some((cut, _)) = message.char_indices().nth(LONGEST) {
+        message.truncate(cut);
+        message.push('…');
+    }
+    message
 }
 
 impl<'a> Found<'a> {

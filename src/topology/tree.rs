@@ -6,6 +6,8 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::granit_parser::ErrorKind;
+use serde_saphyr::localizer::ExternalMessageSource;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Error, Location, Spanned};
 
@@ -28,10 +30,14 @@ pub(super) enum Value {
     Map(Vec<(Node, Node)>),
 }
 
-/// How deep lists and maps may stand in each other; the language itself needs eight levels.
-const DEPTH: usize = 64;
+/// How deep lists and maps may stand in each other. The language needs seven levels, and each costs tens of kilobytes
+/// of stack in a build without optimisation.
+const DEPTH: usize = 16;
 /// How many values a file may hold: far beyond what one kernel can carry as namespaces.
 const NODES: usize = 1_000_000;
+
+const NESTING: &str = "lists and maps are nested more than 16 deep";
+const REPETITION: &str = "aliases (`*name`) repeat too much here";
 
 /// Reads the tree. What is no YAML ends it; a key that stands twice is a fault, and its first value counts.
 pub(super) fn read(text: &str, found: &mut Found<'_>) -> Option<Node> {
@@ -51,6 +57,7 @@ fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, Error> 
             max_events: 3 * NODES,
             max_nodes: NODES,
             max_depth: DEPTH,
+            flow_nesting_limit: DEPTH,
             // Many namespaces may well share one anchor; what aliases repeat is limited below.
             enforce_alias_anchor_ratio: false,
         },
@@ -68,7 +75,11 @@ fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, Error> 
 /// The fault that the YAML reader reports, in our words where its own are about its programming interface.
 fn fault(text: &str, error: &Error) -> Fault {
     let span = error.location().map_or(Span::default(), |location| wrong_place(text, location));
-    match error.without_snippet() {
+    let error = match error.without_snippet() {
+        Error::AliasError { error, .. } => error,
+        other => other,
+    };
+    match error {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("this key");
             Fault::new(span, format!("`{key}` stands here for the second time"))
@@ -78,8 +89,9 @@ fn fault(text: &str, error: &Error) -> Fault {
         Error::Eof { .. } => Fault::new(span, "the file ends too early"),
         Error::Budget { breach, .. } => Fault::new(span, too_much(breach)),
         Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
-            Fault::new(span, "aliases (`*name`) repeat too much here")
+            Fault::new(span, REPETITION)
         }
+        Error::ExternalMessage { source, .. } if too_deep(source) => Fault::new(span, NESTING),
         other => {
             let message = other.render();
             let message = message.strip_prefix("error: ").unwrap_or(&message);
@@ -88,11 +100,21 @@ fn fault(text: &str, error: &Error) -> Fault {
     }
 }
 
+/// Whether the scanner gave up before the budget did.
+fn too_deep(source: &ExternalMessageSource) -> bool {
+    matches!(source, ExternalMessageSource::Parser(error) if matches!(error.kind(), ErrorKind::RecursionLimitExceeded))
+}
+
 fn too_much(breach: &serde_saphyr::budget::BudgetBreach) -> String {
     use serde_saphyr::budget::BudgetBreach as Breach;
     match breach {
-        Breach::Depth { .. } => format!("lists and maps are nested more than {DEPTH} deep"),
+        Breach::Depth { .. } => NESTING.to_owned(),
         Breach::Nodes { .. } | Breach::Events { .. } => format!("the file holds more than {NODES} values"),
+        Breach::Aliases { .. }
+        | Breach::Anchors { .. }
+        | Breach::MergeKeys { .. }
+        | Breach::RecordedAnchorEvents { .. }
+        | Breach::RecordedAnchorBytes { .. } => REPETITION.to_owned(),
         other => format!("the file is larger than nslab reads: {other:?}"),
     }
 }

@@ -151,3 +151,30 @@ impl Dump {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::AddressFamily;
+    use netlink_packet_route::route::{RouteAttribute, RouteMessage};
+    use nix::sched::{CloneFlags, unshare};
+
+    use super::*;
+
+    #[test]
+    fn a_refused_dump_is_an_error_and_not_an_empty_answer() {
+        std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("run the tests as root, or with scripts/test");
+            let mut request = RouteMessage::default();
+            request.header.address_family = AddressFamily::Inet;
+            let mut socket = Socket::open().unwrap();
+            let all = socket.dump(&RouteNetlinkMessage::GetRoute(request.clone())).unwrap();
+            assert_eq!(all.items().count(), 0, "a new namespace has no IPv4 route");
+            request.attributes.push(RouteAttribute::Table(4711));
+            let refusal = socket.dump(&RouteNetlinkMessage::GetRoute(request)).err().unwrap();
+            assert_eq!(refusal.errno, Errno::ENOENT);
+            assert!(refusal.said.unwrap().contains("table does not exist"));
+        })
+        .join()
+        .unwrap();
+    }
+}

@@ -228,3 +228,25 @@ fn read_address(header: &AddressHeader, item: &[u8]) -> Result<Option<IpNet>, De
     let net = |address| IpNet::new(address, header.prefix_len).map_err(|error| DecodeError::from(error.to_string()));
     local.or(address).map(net).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// IFLA_INFO_DATA of a bridge, for kernels that cannot make one with VLAN filtering.
+    #[test]
+    fn options_of_a_bridge_are_read() {
+        let attribute = |kind: u16, value: &[u8]| {
+            let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes
+        };
+        let data =
+            [attribute(IFLA_BR_STP_STATE, &0_u32.to_ne_bytes()), attribute(IFLA_BR_VLAN_FILTERING, &[1])].concat();
+        assert_eq!(read_bridge(&data).unwrap(), BridgeOptions { stp: false, vlan_filtering: true });
+        let data = attribute(IFLA_BR_STP_STATE, &1_u32.to_ne_bytes());
+        assert_eq!(read_bridge(&data).unwrap(), BridgeOptions { stp: true, vlan_filtering: false });
+    }
+}

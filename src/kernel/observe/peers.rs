@@ -41,7 +41,10 @@ pub(super) fn connect(
         }
     }
     let mut numbers = Numbers::new();
-    for (ns, interfaces) in seen {
+    // From those with few veths: the kernel searches all numbers that the asking namespace has given out.
+    let mut askers: Vec<_> = seen.iter().collect();
+    askers.sort_by_key(|(_, interfaces)| interfaces.veths.len());
+    for (ns, interfaces) in askers {
         for veth in &interfaces.veths {
             let Some(number) = veth.netns else {
                 join(live, seen, (ns, veth.index), (ns, veth.peer));

@@ -9,7 +9,9 @@ use libc::{
     RTA_PREFSRC, RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTA_VIA,
 };
 use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u32};
-use netlink_packet_route::route::{RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteType};
+use netlink_packet_route::route::{
+    RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope as Scope, RouteType,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::kernel::netlink::{Refusal, attributes};
@@ -23,7 +25,7 @@ pub(super) fn list(space: &mut Space, names: &HashMap<u32, IfName>) -> Result<BT
     for item in dump.items() {
         let header = RouteHeader::parse(item)?;
         if is_somebodys(&header) {
-            routes.extend(read(&header, item, names)?);
+            routes.insert(read(&header, item, names)?);
         }
     }
     Ok(routes)
@@ -43,38 +45,17 @@ fn is_somebodys(header: &RouteHeader) -> bool {
 
 /// The route in the lab's words. One that they cannot express has neither `via` nor `dev`: in the same place, and like none
 /// that can be wanted.
-fn read(header: &RouteHeader, item: &[u8], names: &HashMap<u32, IfName>) -> Result<Option<Route>, DecodeError> {
-    let any = if header.address_family == AddressFamily::Inet {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-    } else {
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
-    };
-    let (kind, mut expressible) = match header.kind {
-        RouteType::Unicast => (RouteKind::Unicast, true),
-        RouteType::BlackHole => (RouteKind::Blackhole, true),
-        RouteType::Unreachable => (RouteKind::Unreachable, true),
-        RouteType::Prohibit => (RouteKind::Prohibit, true),
-        _ => (RouteKind::Unicast, false),
-    };
-    let scope = match header.scope {
-        netlink_packet_route::route::RouteScope::Universe => RouteScope::Global,
-        netlink_packet_route::route::RouteScope::Site => RouteScope::Site,
-        netlink_packet_route::route::RouteScope::Link => RouteScope::Link,
-        netlink_packet_route::route::RouteScope::Host => RouteScope::Host,
-        _ => {
-            expressible = false;
-            RouteScope::Global
-        }
-    };
-    expressible &= header.tos == 0 && header.source_prefix_length == 0;
-    let (mut to, mut via, mut dev, mut source) = (any, None, None, None);
+fn read(header: &RouteHeader, item: &[u8], names: &HashMap<u32, IfName>) -> Result<Route, DecodeError> {
+    let (kind, scope) = (kind(header.kind), scope(header.scope));
+    let mut expressible = kind.is_some() && scope.is_some() && header.tos == 0 && header.source_prefix_length == 0;
+    let (mut to, mut via, mut dev, mut source) = (None, None, None, None);
     let (mut table, mut metric) = (u32::from(header.table), 0);
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
         let (kind, value) = attribute?;
         match kind {
-            RTA_DST => to = parse_ip(value)?,
+            RTA_DST => to = Some(parse_ip(value)?),
             RTA_GATEWAY => via = Some(parse_ip(value)?),
-            RTA_OIF => dev = Some(parse_u32(value)?),
+            RTA_OIF => dev = names.get(&parse_u32(value)?).cloned(),
             RTA_PREFSRC => source = Some(parse_ip(value)?),
             RTA_TABLE => table = parse_u32(value)?,
             RTA_PRIORITY => metric = parse_u32(value)?,
@@ -82,18 +63,41 @@ fn read(header: &RouteHeader, item: &[u8], names: &HashMap<u32, IfName>) -> Resu
             _ => {}
         }
     }
-    let to = IpNet::new(to, header.destination_prefix_length).map_err(|error| DecodeError::from(error.to_string()))?;
+    let to = IpNet::new(to.unwrap_or(any(header.address_family)), header.destination_prefix_length)
+        .map_err(|error| DecodeError::from(error.to_string()))?
+        .trunc();
+    let kind = kind.unwrap_or(RouteKind::Unicast);
+    let scope = scope.unwrap_or(RouteScope::Global);
+    let route = Route { table, to, metric, kind, scope, via: None, dev: None, source: None, onlink: false };
+    if !expressible {
+        return Ok(route);
+    }
     // IPv6 has its dropping routes point to the loopback.
-    let dev = dev.filter(|_| kind == RouteKind::Unicast && expressible).and_then(|index| names.get(&index).cloned());
-    Ok(Some(Route {
-        table,
-        to: to.trunc(),
-        metric,
-        kind,
-        via: via.filter(|_| expressible),
-        dev,
-        source: source.filter(|_| expressible),
-        scope,
-        onlink: expressible && header.flags.contains(RouteFlags::Onlink),
-    }))
+    let dev = dev.filter(|_| kind == RouteKind::Unicast);
+    Ok(Route { via, dev, source, onlink: header.flags.contains(RouteFlags::Onlink), ..route })
+}
+
+fn kind(kind: RouteType) -> Option<RouteKind> {
+    match kind {
+        RouteType::Unicast => Some(RouteKind::Unicast),
+        RouteType::BlackHole => Some(RouteKind::Blackhole),
+        RouteType::Unreachable => Some(RouteKind::Unreachable),
+        RouteType::Prohibit => Some(RouteKind::Prohibit),
+        _ => None,
+    }
+}
+
+fn scope(scope: Scope) -> Option<RouteScope> {
+    match scope {
+        Scope::Universe => Some(RouteScope::Global),
+        Scope::Site => Some(RouteScope::Site),
+        Scope::Link => Some(RouteScope::Link),
+        Scope::Host => Some(RouteScope::Host),
+        _ => None,
+    }
+}
+
+/// The destination of a default route, which the kernel leaves out.
+fn any(family: AddressFamily) -> IpAddr {
+    if family == AddressFamily::Inet6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
 }

@@ -1,29 +1,29 @@
-//! temporary
-#![allow(missing_docs)]
-use crate::check::Report;
-pub fn table(r: &Report, _c: bool, _w: usize) -> String {
-    let mut t = String::new();
-    for c in &r.checks {
-        for p in &c.pairs {
-            t += &format!(
-                "{} {} -> {} {} {:?} {:?}\n",
-                if p.passed { "ok " } else { "NOT" },
-                p.from,
-                p.to,
-                p.via,
-                p.fault,
-                p.seen_as
-            );
-        }
-    }
-    t
+//! How the results of checks are shown: to a person ([`table`]), and to programs ([`junit`], [`tap`]; JSON is the [`Report`](crate::check::Report) itself).
+//!
+//! All of them are pure functions of a report: what was seen has been put into words already.
+
+mod junit;
+mod matrix;
+mod table;
+mod tap;
+
+pub use junit::junit;
+pub use table::table;
+pub use tap::tap;
+
+use crate::check::{CheckResult, PairResult};
+
+/// One pair in words: `red → blue`.
+fn pair_name(pair: &PairResult) -> String {
+    format!("{} → {}", pair.from, printable(&pair.to))
 }
-pub fn json(r: &Report) -> String {
-    serde_json::to_string_pretty(r).unwrap_or_default()
+
+/// One pair of a check, as a title of its own: `red → blue (tcp/80): reachable`.
+fn title(check: &CheckResult, pair: &PairResult) -> String {
+    format!("{} ({}): {}", pair_name(pair), pair.via, check.expectation)
 }
-pub fn junit(_r: &[Report]) -> String {
-    String::new()
-}
-pub fn tap(_r: &[Report]) -> String {
-    String::new()
+
+/// An author's text on one line of a terminal: control characters could move the cursor or change colours.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -75,13 +75,8 @@ fn route(
     let to = destination(written);
     let ipv6 = to.addr().is_ipv6();
     let kind = written.kind.as_ref().map_or(RouteKind::Unicast, |kind| kind.value.0);
-    let addresses = [(&written.via, "gateway"), (&written.source, "source")];
-    for (address, what) in addresses.iter().filter_map(|(address, what)| Some((address.as_ref()?, what))) {
-        if address.value.is_ipv6() != ipv6 {
-            let message = format!("the {what} {} and the destination {to} are of different families", address.value);
-            found.add(Fault::new(address.span, message));
-            return None;
-        }
+    if !addresses_fit(space, written, to, found) {
+        return None;
     }
     let dev = match kind {
         RouteKind::Unicast => Some(device(space, written, direct, found)?),
@@ -93,12 +88,6 @@ fn route(
             None
         }
     };
-    // The machine has addresses that the file does not know.
-    let all_known = space.written.whole && !space.name.is_host();
-    if let Some(source) = written.source.as_ref().filter(|source| all_known && !space.holds(source.value)) {
-        let message = format!("no interface of {} has the address {}", space.name, source.value);
-        found.add(Fault::new(source.span, message));
-    }
     let metric = match (written.metric.as_ref().map_or(0, |metric| metric.value), ipv6) {
         (0, true) => IPV6_METRIC,
         (metric, _) => metric,
@@ -123,6 +112,25 @@ fn route(
         None => route.default_scope(),
     };
     Some(Route { scope, ..route })
+}
+
+/// Whether gateway and source are of the destination's family; and that the source is the namespace's own.
+fn addresses_fit(space: &Space<'_>, written: &written::Route, to: IpNet, found: &mut Found<'_>) -> bool {
+    let addresses = [(&written.via, "gateway"), (&written.source, "source")];
+    for (address, what) in addresses.iter().filter_map(|(address, what)| Some((address.as_ref()?, what))) {
+        if address.value.is_ipv6() != to.addr().is_ipv6() {
+            let message = format!("the {what} {} and the destination {to} are of different families", address.value);
+            found.add(Fault::new(address.span, message));
+            return false;
+        }
+    }
+    // The machine has addresses that the file does not know.
+    let all_known = space.written.whole && !space.name.is_host();
+    if let Some(source) = written.source.as_ref().filter(|source| all_known && !space.holds(source.value)) {
+        let message = format!("no interface of {} has the address {}", space.name, source.value);
+        found.add(Fault::new(source.span, message));
+    }
+    true
 }
 
 /// The outgoing interface: the one that is named, or the one in whose subnet the gateway is.

@@ -1,31 +1,13 @@
 //! What `observe` says about what plain commands have built: each script of `tests/observe/` builds something by hand
 //! in a private host, and the snapshot beside it is the account. A new case is a new script.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use nslab::kernel::{Kernel, KernelError, Marked, Scope, netns};
-use nslab::lab::{Lab, LabName, Live, Namespace, NsName};
+use nslab::kernel::{Kernel, Marked, netns};
+use nslab::lab::{LabName, Namespace, NsName};
 
-fn lab(name: &str) -> LabName {
-    name.parse().unwrap()
-}
-
-fn ns(name: &str) -> NsName {
-    name.parse().unwrap()
-}
-
-/// A lab that wants these namespaces, whatever is in them.
-fn wanting(namespaces: impl IntoIterator<Item = NsName>) -> Lab {
-    let namespaces = namespaces.into_iter().map(|ns| (ns, Namespace::default())).collect();
-    Lab { name: lab("t"), about: None, namespaces, checks: Vec::new() }
-}
-
-fn observe(kernel: &mut Kernel, desired: Option<&Lab>) -> Result<Live, KernelError> {
-    kernel.observe(&Scope { lab: &lab("t"), desired })
-}
+use crate::{lab, name, ns, observe, support, wanting};
 
 #[test]
 fn what_is_built_by_hand_is_seen_as_it_is() {
@@ -40,9 +22,9 @@ fn what_is_built_by_hand_is_seen_as_it_is() {
             move || observe_script(&script)
         });
         let live = live.join().unwrap_or_else(|_| panic!("{} failed", script.display()));
-        let name = script.file_stem().unwrap().to_str().unwrap();
+        let case = script.file_stem().unwrap().to_str().unwrap();
         insta::with_settings!({ snapshot_path => &folder, prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name, live);
+            insta::assert_snapshot!(case, live);
         });
     }
 }
@@ -50,12 +32,12 @@ fn what_is_built_by_hand_is_seen_as_it_is() {
 /// Every namespace with a name, and the host, after a script.
 fn observe_script(script: &Path) -> String {
     support::sandbox();
-    let group = lab("t").group().to_string();
+    let group = lab().group().to_string();
     let text = std::fs::read_to_string(script).unwrap().replace("@GROUP@", &group);
     support::run(&text);
     let mut kernel = Kernel::open().unwrap();
     let desired = wanting(netns::list().unwrap());
-    let live = observe(&mut kernel, Some(&desired)).unwrap();
+    let live = observe(&mut kernel, &desired);
     serde_json::to_string_pretty(&live.namespaces.iter().map(essence).collect::<BTreeMap<_, _>>()).unwrap()
 }
 
@@ -76,10 +58,10 @@ fn only_what_is_wanted_or_marked_is_observed() {
          ip netns add grey; ip -n grey link set lo alias nslab:t-2; printf 'nslab:t\\n' > /run/netns/left",
     );
     let mut kernel = Kernel::open().unwrap();
-    let live = observe(&mut kernel, Some(&wanting([ns("red"), ns("absent")]))).unwrap();
+    let live = observe(&mut kernel, &wanting([ns("red"), ns("absent")]));
     let names: Vec<_> = live.namespaces.keys().map(NsName::as_str).collect();
     assert_eq!(names, ["green", "host", "left", "red"]);
-    assert_eq!(live.namespaces[&ns("green")].owner, Some(lab("t")));
+    assert_eq!(live.namespaces[&ns("green")].owner, Some(lab()));
     assert_eq!(live.namespaces[&ns("red")].owner, None);
     assert!(live.namespaces[&ns("left")].links.is_empty());
 }
@@ -93,16 +75,16 @@ fn link_local_addresses_are_seen_where_they_are_wanted() {
     );
     let mut kernel = Kernel::open().unwrap();
     let mut desired = wanting([ns("red")]);
-    let mut all = observe(&mut kernel, Some(&desired)).unwrap();
-    let mut link = all.namespaces.get_mut(&ns("red")).unwrap().links.remove(&"a".parse().unwrap()).unwrap();
+    let mut all = observe(&mut kernel, &desired);
+    let mut link = all.namespaces.get_mut(&ns("red")).unwrap().links.remove(&name("a")).unwrap();
     assert_eq!(link.addresses, [].into());
     link.addresses.insert("fe80::5/64".parse().unwrap());
     let expected = link.addresses.clone();
     desired.namespaces.get_mut(&ns("red")).unwrap().links.insert("a".parse().unwrap(), link);
-    let live = observe(&mut kernel, Some(&desired)).unwrap();
+    let live = observe(&mut kernel, &desired);
     let links = &live.namespaces[&ns("red")].links;
-    assert_eq!(links[&"a".parse().unwrap()].addresses, expected);
-    assert_eq!(links[&"b".parse().unwrap()].addresses, [].into());
+    assert_eq!(links[&name("a")].addresses, expected);
+    assert_eq!(links[&name("b")].addresses, [].into());
 }
 
 #[test]
@@ -111,9 +93,9 @@ fn a_namespace_that_was_made_anew_is_not_taken_for_the_old_one() {
     support::run("ip netns add red; ip -n red link add old type bridge");
     let mut kernel = Kernel::open().unwrap();
     let desired = wanting([ns("red")]);
-    observe(&mut kernel, Some(&desired)).unwrap();
+    observe(&mut kernel, &desired);
     support::run("ip netns del red; ip netns add red; ip -n red link add new type bridge");
-    let live = observe(&mut kernel, Some(&desired)).unwrap();
+    let live = observe(&mut kernel, &desired);
     let names: Vec<_> = live.namespaces[&ns("red")].links.keys().map(ToString::to_string).collect();
     assert_eq!(names, ["lo", "new"]);
 }
@@ -121,7 +103,7 @@ fn a_namespace_that_was_made_anew_is_not_taken_for_the_old_one() {
 #[test]
 fn marks_are_found_wherever_they_are() {
     support::sandbox();
-    let (a, ab) = (lab("a"), lab("a-b"));
+    let [a, ab]: [LabName; 2] = ["a", "a-b"].map(|name| name.parse().unwrap());
     support::run(&format!(
         "ip netns add red; ip -n red link set lo alias {}; ip netns add blue; ip -n blue link set lo alias {}
          printf '{}\\n' > /run/netns/left; ip netns add other; ip -n other link add inner alias nslab:c type bridge || true
@@ -135,8 +117,8 @@ fn marks_are_found_wherever_they_are() {
     ));
     let marks = Kernel::open().unwrap().marks().unwrap();
     let marked = |namespaces: &[&str], link: &str| Marked {
-        namespaces: namespaces.iter().map(|name| ns(name)).collect(),
-        links: [link.parse().unwrap()].into(),
+        namespaces: namespaces.iter().copied().map(ns).collect(),
+        links: [name(link)].into(),
     };
     assert_eq!(marks, BTreeMap::from([(a, marked(&["left", "red"], "one")), (ab, marked(&["blue"], "two"))]));
 }
@@ -149,12 +131,12 @@ fn three_hundred_namespaces_are_seen_with_their_peers() {
     std::fs::write("/run/batch", script).unwrap();
     support::run("ip -batch /run/batch");
     let mut kernel = Kernel::open().unwrap();
-    let live = observe(&mut kernel, Some(&wanting(netns::list().unwrap()))).unwrap();
+    let live = observe(&mut kernel, &wanting(netns::list().unwrap()));
     assert_eq!(live.namespaces.len(), 301);
     for n in 1..=300 {
-        let peer = live.namespaces[&ns(&format!("n{n}"))].links[&"eth0".parse().unwrap()].peer().unwrap();
+        let peer = live.namespaces[&ns(&format!("n{n}"))].links[&name("eth0")].peer().unwrap();
         assert_eq!(peer.to_string(), format!("host/p{n}"));
-        let back = live.namespaces[&NsName::host()].links[&format!("p{n}").parse().unwrap()].peer().unwrap();
+        let back = live.namespaces[&NsName::host()].links[&name(&format!("p{n}"))].peer().unwrap();
         assert_eq!(back.to_string(), format!("n{n}/eth0"));
     }
 }

@@ -1,0 +1,147 @@
+//! Check results for a person: a line for every pair where there are few, a matrix where there are many, then what is not
+//! as promised and why, then one line that sums up.
+
+use std::time::Duration;
+
+use super::matrix::{cut, is_matrix, matrix};
+use super::{pair_name, printable, title};
+use crate::check::{CheckResult, PairResult, Report};
+
+/// How many kinds of failure are explained; JSON has all of them.
+const EXPLAINED: usize = 25;
+
+/// The report for a terminal of `width` columns, with colour if asked for.
+pub fn table(report: &Report, colour: bool, width: usize) -> String {
+    let columns = Columns::fitting(report);
+    let mut text = String::new();
+    for check in &report.checks {
+        if is_matrix(check) {
+            let space = if text.is_empty() { "" } else { "\n" };
+            text += &format!("{space}{}\n{}", heading(check), matrix(check, width));
+        } else {
+            text += &list(check, &columns);
+        }
+    }
+    text += &failures(report, width);
+    text += &summary(report);
+    if colour { coloured(&text) } else { text }
+}
+
+/// The widths of the columns of all lists, in characters.
+struct Columns {
+    pair: usize,
+    via: usize,
+    expectation: usize,
+}
+
+impl Columns {
+    fn fitting(report: &Report) -> Self {
+        let mut columns = Self { pair: 0, via: 0, expectation: 0 };
+        for check in report.checks.iter().filter(|check| !is_matrix(check)) {
+            for pair in &check.pairs {
+                columns.pair = columns.pair.max(pair_name(pair).chars().count());
+                columns.via = columns.via.max(pair.via.len());
+                columns.expectation = columns.expectation.max(check.expectation.chars().count());
+            }
+        }
+        columns
+    }
+}
+
+fn list(check: &CheckResult, columns: &Columns) -> String {
+    let mut text = String::new();
+    // A name that nslab made of the two sides would only say again what the pairs say.
+    if !check.name.contains(" → ") {
+        text += &format!("{}\n", printable(&check.name));
+    }
+    for pair in &check.pairs {
+        text += &format!(
+            "{} {:<pair_width$}  {:<via_width$}  {:<expectation_width$}  {:>8}\n",
+            mark(pair.passed),
+            pair_name(pair),
+            pair.via,
+            check.expectation,
+            in_words(pair.took),
+            pair_width = columns.pair,
+            via_width = columns.via,
+            expectation_width = columns.expectation,
+        );
+    }
+    text
+}
+
+/// `pods → pods (icmp): reachable, seen as itself`
+fn heading(check: &CheckResult) -> String {
+    let via = check.pairs.first().map_or("", |pair| pair.via.as_str());
+    format!("{} ({via}): {}", printable(&check.name), check.expectation)
+}
+
+/// Everything that is not as promised, and why; pairs of a check that fail for the same reason together.
+fn failures(report: &Report, width: usize) -> String {
+    let mut groups: Vec<(&CheckResult, &str, Vec<&PairResult>)> = Vec::new();
+    for check in &report.checks {
+        let of_this_check = groups.len();
+        for pair in check.pairs.iter().filter(|pair| !pair.passed) {
+            let fault = pair.fault.as_deref().unwrap_or("not as promised");
+            match groups.iter_mut().skip(of_this_check).find(|(_, of_group, _)| *of_group == fault) {
+                Some((.., pairs)) => pairs.push(pair),
+                None => groups.push((check, fault, vec![pair])),
+            }
+        }
+    }
+    let mut text: String =
+        groups.iter().take(EXPLAINED).map(|(check, fault, pairs)| failure(check, fault, pairs, width)).collect();
+    if groups.len() > EXPLAINED {
+        text += &format!("\n… and {} more; --format json has all of them\n", groups.len() - EXPLAINED);
+    }
+    text
+}
+
+fn failure(check: &CheckResult, fault: &str, pairs: &[&PairResult], width: usize) -> String {
+    let line = check.line;
+    let fault = printable(fault);
+    match pairs {
+        [pair] => {
+            let tries = if pair.tries > 1 { format!(", tried {} times", pair.tries) } else { String::new() };
+            format!("\n✗ {}, line {line}{tries}\n  {fault}\n", title(check, pair))
+        }
+        pairs => {
+            let names: Vec<String> = pairs.iter().map(|pair| pair_name(pair)).collect();
+            let names = cut(&format!("  {}", names.join(", ")), width);
+            format!("\n✗ {}, line {line}: {} pairs\n  {fault}\n{names}\n", heading(check), pairs.len())
+        }
+    }
+}
+
+fn summary(report: &Report) -> String {
+    let (checks, pairs) = (report.checks.len(), report.pairs());
+    if pairs == 0 {
+        return format!("lab {} promises nothing: there is nothing to check\n", report.lab);
+    }
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let took = in_words(report.elapsed);
+    match report.failures() {
+        0 => format!("\n✓ {}, {}: all as promised ({took})\n", counted(checks, "check"), counted(pairs, "pair")),
+        1 => format!("\n✗ 1 of {} is not as promised ({took})\n", counted(pairs, "pair")),
+        failures => format!("\n✗ {failures} of {pairs} pairs are not as promised ({took})\n"),
+    }
+}
+
+/// The mark of a pair.
+pub(super) fn mark(passed: bool) -> char {
+    if passed { '✓' } else { '✗' }
+}
+
+/// `0.21 ms`, `34 ms`, `1.2 s`
+fn in_words(duration: Duration) -> String {
+    match duration.as_secs_f64() {
+        seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
+        seconds if seconds >= 0.01 => format!("{:.0} ms", seconds * 1e3),
+        seconds => format!("{:.2} ms", seconds * 1e3),
+    }
+}
+
+/// Colours the marks, once everything has its place.
+fn coloured(text: &str) -> String {
+    text.replace('✓', "\x1b[32m✓\x1b[0m").replace('✗', "\x1b[31m✗\x1b[0m")
+}

@@ -1,0 +1,244 @@
+//! The kernel room where things go wrong, and where it meets `ip netns`.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nslab::kernel::{Kernel, KernelError, netns};
+use nslab::lab::{BridgeOptions, Namespace, Route, Rule};
+use nslab::plan::{Step, VethEnd};
+
+use crate::{end, lab, ns, observe, support, wanting};
+
+fn add_namespace(name: &str) -> Step {
+    Step::AddNamespace { ns: ns(name), lab: lab() }
+}
+
+fn delete_namespace(name: &str) -> Step {
+    Step::DeleteNamespace { ns: ns(name) }
+}
+
+fn add_veth(main: &str, peer: &str) -> Step {
+    let end = |text| VethEnd { end: end(text), mac: None, mtu: None, master: None, up: false };
+    Step::AddVeth { main: end(main), peer: end(peer), lab: lab() }
+}
+
+fn add_bridge(at: &str) -> Step {
+    Step::AddBridge { end: end(at), options: BridgeOptions::default(), mac: None, mtu: None, lab: lab() }
+}
+
+fn add_address(at: &str, address: &str) -> Step {
+    Step::AddAddress { end: end(at), address: address.parse().unwrap() }
+}
+
+fn refused(kernel: &mut Kernel, step: Step) -> KernelError {
+    kernel.run(std::slice::from_ref(&step)).expect_err(&step.text())
+}
+
+/// Everything in one namespace.
+fn observed(kernel: &mut Kernel, name: &str) -> Namespace {
+    observe(kernel, &wanting([ns(name)])).namespaces.remove(&ns(name)).unwrap()
+}
+
+#[test]
+fn an_error_says_what_where_and_why() {
+    support::sandbox();
+    support::run(
+        "ip netns add red; ip -n red link add name veth-red type veth peer name other; ip -n red link set dev veth-red up
+         ip -n red addr add 10.0.0.1/24 dev veth-red; ip -n red route add 10.1.0.0/16 via 10.0.0.2",
+    );
+    let mut kernel = Kernel::open().unwrap();
+    let there = observed(&mut kernel, "red").routes.first().unwrap().clone();
+    let astray = Route { via: Some([1, 2, 3, 4].into()), to: "10.9.0.0/16".parse().unwrap(), ..there.clone() };
+    let add = |route| Step::AddRoute { ns: ns("red"), route };
+    let cases = [
+        (
+            add(astray),
+            Errno::ENETUNREACH,
+            "cannot add route 10.9.0.0/16 via 1.2.3.4 dev veth-red in red: Network is unreachable (ENETUNREACH): Nexthop has invalid gateway",
+        ),
+        (
+            add(there),
+            Errno::EEXIST,
+            "cannot add route 10.1.0.0/16 via 10.0.0.2 dev veth-red in red: File exists (EEXIST)",
+        ),
+        (
+            add_namespace("red"),
+            Errno::EEXIST,
+            "cannot make namespace red: File exists (EEXIST): /run/netns/red is there already",
+        ),
+        (
+            add_address("red/gone", "10.0.0.1/24"),
+            Errno::ENODEV,
+            "cannot give red/gone the address 10.0.0.1/24: No such device (ENODEV): there is no interface gone",
+        ),
+        (delete_namespace("blue"), Errno::ENOENT, "cannot remove namespace blue: No such file or directory (ENOENT)"),
+        (
+            add_address("blue/eth0", "10.0.0.1/24"),
+            Errno::ENOENT,
+            "cannot open namespace blue: No such file or directory (ENOENT)",
+        ),
+    ];
+    for (step, errno, message) in cases {
+        let error = refused(&mut kernel, step);
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.errno(), Some(errno));
+    }
+}
+
+#[test]
+fn a_bridge_keeps_vlans_apart_or_the_kernels_lack_is_told() {
+    support::sandbox();
+    let options = BridgeOptions { stp: false, vlan_filtering: true };
+    let step = Step::AddBridge { end: end("host/br"), options, mac: None, mtu: None, lab: lab() };
+    match Kernel::open().unwrap().run(&[step]) {
+        Ok(()) => assert!(support::run("ip -d link show br").contains("vlan_filtering 1")),
+        Err(error) => {
+            assert_eq!(error.errno(), Some(Errno::EOPNOTSUPP));
+            assert!(error.to_string().contains("\nthis kernel lacks the feature"), "{error}");
+            assert!(!support::run("ip link").contains("br:"));
+        }
+    }
+}
+
+#[test]
+fn a_step_that_fails_leaves_nothing() {
+    support::sandbox();
+    support::run("ip netns add red; ip -n red link add name taken type bridge; printf 'nslab:t\\n' > /run/netns/left");
+    let mut kernel = Kernel::open().unwrap();
+    let before = support::host_account();
+    assert_eq!(refused(&mut kernel, add_veth("host/new", "red/taken")).errno(), Some(Errno::EEXIST));
+    assert_eq!(refused(&mut kernel, add_namespace("left")).errno(), Some(Errno::EEXIST));
+    before.assert_same(&support::host_account(), "after two refused steps");
+}
+
+#[test]
+fn namespaces_are_those_of_ip_netns() {
+    support::sandbox();
+    let mut kernel = Kernel::open().unwrap();
+    kernel.run(&[add_namespace("ours"), add_bridge("ours/inside")]).unwrap();
+    support::run("ip netns add theirs; ip -n theirs link add name inside type bridge");
+    for name in ["ours", "theirs"] {
+        assert!(support::run(&format!("ip netns exec {name} ip link")).contains("inside"), "{name}");
+        let fd = netns::open(&ns(name)).unwrap();
+        let links = netns::run_in(fd.as_fd(), || support::run("ip link")).unwrap();
+        assert!(links.contains("inside"), "{name}");
+    }
+    assert!(!support::run("ip link").contains("inside"), "run_in has moved its caller");
+    kernel.run(&[delete_namespace("theirs")]).unwrap();
+    support::run("ip netns del ours");
+    assert_eq!(support::run("ip netns"), "");
+    assert_eq!(netns::list().unwrap(), []);
+    assert!(!support::run("cat /proc/self/mountinfo").contains("nsfs"), "a mount is left");
+}
+
+#[test]
+fn a_namespace_that_is_removed_is_freed_while_the_kernel_room_lives() {
+    support::sandbox();
+    let mut kernel = Kernel::open().unwrap();
+    kernel.run(&[add_namespace("red"), add_veth("host/one", "red/two"), delete_namespace("red")]).unwrap();
+    let start = Instant::now();
+    // The pair goes when the kernel frees the namespace that its other end is in.
+    while support::run("ip link").contains("one") {
+        assert!(start.elapsed() < Duration::from_secs(20), "something holds the namespace");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(netns::wait_freed(Duration::from_secs(60)));
+}
+
+#[test]
+fn a_leftover_can_be_removed_and_then_made() {
+    support::sandbox();
+    support::run("printf 'nslab:t\\n' > /run/netns/red");
+    let mut kernel = Kernel::open().unwrap();
+    assert_eq!(netns::open(&ns("red")).unwrap_err().errno(), Some(Errno::EINVAL));
+    kernel.run(&[delete_namespace("red"), add_namespace("red")]).unwrap();
+    assert!(support::run("ip -n red link show lo").contains("alias nslab:t"));
+}
+
+#[test]
+fn what_is_made_anew_under_an_old_name_is_found() {
+    support::sandbox();
+    let mut kernel = Kernel::open().unwrap();
+    let bridge = [add_bridge("host/br"), add_address("host/br", "10.0.0.1/24")];
+    let veth = [add_veth("host/one", "host/two"), add_address("host/two", "10.0.1.1/24")];
+    kernel.run(&bridge).unwrap();
+    kernel.run(&[Step::DeleteLink { end: end("host/br") }]).unwrap();
+    kernel.run(&bridge).unwrap();
+    kernel.run(&veth).unwrap();
+    kernel.run(&[Step::DeleteLink { end: end("host/one") }]).unwrap();
+    kernel.run(&veth).unwrap();
+    assert!(support::run("ip -br addr show br").contains("10.0.0.1/24"));
+    assert!(support::run("ip -br addr show two").contains("10.0.1.1/24"));
+}
+
+#[test]
+fn what_the_vocabulary_cannot_express_can_be_removed() {
+    support::sandbox();
+    support::run(
+        "ip netns add red; ip -n red link add name a type veth peer name b; ip -n red link set dev a up; ip -n red link set dev b up
+         ip -n red addr add 10.0.0.1/24 dev a; ip -n red addr add 2001:db8::1/64 dev a nodad",
+    );
+    let mut kernel = Kernel::open().unwrap();
+    let before = observed(&mut kernel, "red");
+    support::run(
+        "ip -n red route add 10.1.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.3
+         ip -n red route add 10.2.0.0/16 via 10.0.0.2 mtu 1300
+         ip -n red route add throw 10.3.0.0/16 table 100
+         ip -n red -6 route add 2001:db8:1::/48 nexthop via 2001:db8::2 nexthop via 2001:db8::3
+         ip -n red rule add priority 106 not from 10.0.0.0/8 lookup 100
+         ip -n red rule add priority 110 goto 32766
+         ip -n red -6 rule add priority 109 lookup main suppress_prefixlength 0",
+    );
+    let Namespace { routes, rules, .. } = observed(&mut kernel, "red");
+    assert_eq!((routes.len(), rules.len()), (4, 3));
+    let delete_route = |route: &Route| Step::DeleteRoute { ns: ns("red"), route: route.clone() };
+    let delete_rule = |rule: &Rule| Step::DeleteRule { ns: ns("red"), rule: rule.clone() };
+    let steps: Vec<Step> = routes.iter().map(delete_route).chain(rules.iter().map(delete_rule)).collect();
+    kernel.run(&steps).unwrap();
+    assert_eq!(observed(&mut kernel, "red"), before);
+}
+
+#[test]
+fn routes_over_several_hops_are_replaced_whole() {
+    support::sandbox();
+    support::run(
+        "ip netns add red; ip -n red link add name a type veth peer name b; ip -n red link set dev a up; ip -n red link set dev b up
+         ip -n red addr add 10.0.0.1/24 dev a; ip -n red addr add 2001:db8::1/64 dev a nodad
+         ip -n red route add 10.1.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.3
+         ip -n red -6 route add 2001:db8:1::/48 nexthop via 2001:db8::2 nexthop via 2001:db8::3",
+    );
+    let mut kernel = Kernel::open().unwrap();
+    for from in observed(&mut kernel, "red").routes {
+        let via = if from.is_ipv6() { "2001:db8::4" } else { "10.0.0.4" };
+        let to = Route { via: via.parse().ok(), dev: "a".parse().ok(), ..from.clone() };
+        kernel.run(&[Step::ReplaceRoute { ns: ns("red"), from, to }]).unwrap();
+    }
+    let routes = support::run("ip -n red route show proto 213; ip -n red -6 route show proto 213");
+    let hops: Vec<_> = routes.split_whitespace().skip_while(|word| *word != "via").collect();
+    assert_eq!(routes.matches("via").count(), 2, "{hops:?}");
+    assert!(routes.contains("via 10.0.0.4") && routes.contains("via 2001:db8::4"), "{routes}");
+}
+
+#[test]
+fn three_hundred_namespaces_are_made_and_removed() {
+    support::sandbox();
+    let mut kernel = Kernel::open().unwrap();
+    let mut steps = vec![add_bridge("host/br")];
+    for n in 1..=300 {
+        let mut veth = add_veth(&format!("host/p{n}"), &format!("n{n}/eth0"));
+        if let Step::AddVeth { main, .. } = &mut veth {
+            main.master = "br".parse().ok();
+            main.up = true;
+        }
+        let up = Step::SetUp { end: end(&format!("n{n}/eth0")), up: true };
+        steps.extend([add_namespace(&format!("n{n}")), veth, up]);
+    }
+    kernel.run(&steps).unwrap();
+    let marked = kernel.marks().unwrap().remove(&lab()).unwrap();
+    assert_eq!((marked.namespaces.len(), marked.links.len()), (300, 301));
+    assert_eq!(support::run("bridge link | wc -l").trim(), "300");
+    let steps: Vec<Step> = marked.namespaces.into_iter().map(|ns| Step::DeleteNamespace { ns }).collect();
+    kernel.run(&steps).unwrap();
+    assert_eq!(support::run("ip netns"), "");
+}
