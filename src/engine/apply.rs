@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::state::{Journal, LabState, own_unattached};
 use super::{EngineError, Event, Interrupts, Listener, UndoError, unattached};
 use crate::kernel::{Kernel, Scope};
-use crate::lab::{Lab, Live, NsName};
+use crate::lab::{Lab, LabName, Live, NsName};
 use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
 
 /// How often a plan is made anew when the kernel shows something else than what was set: a step may have side effects
@@ -41,14 +41,18 @@ pub struct Options {
 
 /// Compares a lab with the kernel; changes nothing.
 pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
-    let live = look(&mut Kernel::open()?, lab)?;
+    let live = observe(&lab.name, Some(lab))?;
     Ok(planned(lab, &live))
 }
 
-/// What the kernel shows of a lab.
-pub(super) fn look(kernel: &mut Kernel, lab: &Lab) -> Result<Live, EngineError> {
-    let mut live = kernel.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
-    unattached::keep_own(kernel, &lab.name, &mut live)?;
+/// What the kernel shows of a lab, with `desired` also of what that wants.
+pub fn observe(lab: &LabName, desired: Option<&Lab>) -> Result<Live, EngineError> {
+    look(&mut Kernel::open()?, lab, desired)
+}
+
+pub(super) fn look(kernel: &mut Kernel, lab: &LabName, desired: Option<&Lab>) -> Result<Live, EngineError> {
+    let mut live = kernel.observe(&Scope { lab, desired })?;
+    unattached::keep_own(kernel, lab, &mut live)?;
     Ok(live)
 }
 
@@ -62,7 +66,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Res
     let start = Instant::now();
     let state = LabState::lock(&lab.name, !options.no_wait, &mut stop, tell)?;
     let mut kernel = Kernel::open()?;
-    let before = look(&mut kernel, lab)?;
+    let before = look(&mut kernel, &lab.name, Some(lab))?;
     let mut run = Run { lab, options, state, kernel, stop, tell, before, done: Vec::new() };
     match run.converge().and_then(|()| run.finish(text)) {
         Ok(()) => Ok(Applied { steps: run.done, elapsed: start.elapsed() }),
@@ -106,7 +110,7 @@ impl Run<'_> {
     }
 
     fn look_again(&mut self) -> Result<Planned, EngineError> {
-        Ok(planned(self.lab, &look(&mut self.kernel, self.lab)?))
+        Ok(planned(self.lab, &look(&mut self.kernel, &self.lab.name, Some(self.lab))?))
     }
 
     /// Touches nothing that is not the lab's own, unless it is to be taken over.

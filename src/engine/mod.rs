@@ -11,7 +11,7 @@ mod state;
 mod unattached;
 mod undo;
 
-pub use apply::{Applied, Options, Planned, apply, plan};
+pub use apply::{Applied, Options, Planned, apply, observe, plan};
 pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
 pub use interrupt::Interrupts;

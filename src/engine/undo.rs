@@ -44,7 +44,7 @@ impl Run<'_> {
 
     /// Plans and runs what still differs from the beginning.
     fn return_to_the_beginning(&mut self, outcome: &mut UndoError) {
-        match look(&mut self.kernel, self.lab) {
+        match look(&mut self.kernel, &self.lab.name, Some(self.lab)) {
             Err(error) => outcome.failed.push(error.to_string()),
             Ok(now) => {
                 for planned in plan::way_back(&self.lab.name, &self.before, &now).steps {
