@@ -116,7 +116,9 @@ fn undoing_brings_back_what_the_kernel_took_along() {
         )
     };
     on(&lab("10.77.0.2", ""), &["apply"], 0);
-    let account = || run("ip -n red -j addr show dev eth0 | sed 's/[a-z_]*_life_time\":[0-9]*//g'; ip -n red route; ip -n red rule");
+    let account = || {
+        run("ip -n red -j addr show dev eth0 | sed 's/[a-z_]*_life_time\":[0-9]*//g'; ip -n red route; ip -n red rule")
+    };
     let before = account();
     let said = on(&lab("10.77.0.9", "    sysctls: { net.ipv4.no_such_thing: 1 }\n"), &["apply"], 3);
     assert!(said.contains("undone"), "{said}");
@@ -128,11 +130,16 @@ fn undoing_brings_back_what_the_kernel_took_along() {
 fn a_lab_built_by_hand_is_taken_over_if_asked_for() {
     sandbox();
     let before = host_account();
-    run("ip netns add red; ip -n red link set lo up; ip link add br7 type bridge; ip link add p7 type veth peer name eth0 netns red; \
-         ip link set p7 master br7 up; ip -n red link set eth0 up; ip addr add 10.77.0.1/24 dev br7; ip link set br7 up");
+    run(
+        "ip netns add red; ip -n red link set lo up; ip link add br7 type bridge; ip link add p7 type veth peer name eth0 netns red; \
+         ip link set p7 master br7 up; ip -n red link set eth0 up; ip addr add 10.77.0.1/24 dev br7; ip link set br7 up",
+    );
     on(&with_host(""), &["apply"], 3);
     let said = on(&with_host(""), &["apply", "--adopt"], 0);
-    assert!(said.contains("take over namespace red") && said.contains("give red/eth0 the address 10.77.0.2/24"), "{said}");
+    assert!(
+        said.contains("take over namespace red") && said.contains("give red/eth0 the address 10.77.0.2/24"),
+        "{said}"
+    );
     on(&with_host(""), &["plan", "--exit-code"], 0);
     on(&with_host(""), &["apply"], 0);
     on(&with_host(""), &["destroy"], 0);

@@ -47,13 +47,18 @@ pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
 
 /// What the kernel shows of a lab, with `desired` also of what that wants.
 pub fn observe(lab: &LabName, desired: Option<&Lab>) -> Result<Live, EngineError> {
-    look(&mut Kernel::open()?, lab, desired)
+    look(&mut Kernel::open()?, &Scope { lab, desired, inside: true })
 }
 
-pub(super) fn look(kernel: &mut Kernel, lab: &LabName, desired: Option<&Lab>) -> Result<Live, EngineError> {
-    let mut live = kernel.observe(&Scope { lab, desired })?;
-    unattached::keep_own(kernel, lab, &mut live)?;
+pub(super) fn look(kernel: &mut Kernel, scope: &Scope<'_>) -> Result<Live, EngineError> {
+    let mut live = kernel.observe(scope)?;
+    unattached::keep_own(kernel, scope.lab, &mut live)?;
     Ok(live)
+}
+
+/// Everything that a comparison with a lab needs.
+pub(super) fn all_of(lab: &Lab) -> Scope<'_> {
+    Scope { lab: &lab.name, desired: Some(lab), inside: true }
 }
 
 fn planned(lab: &Lab, live: &Live) -> Planned {
@@ -66,7 +71,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Res
     let start = Instant::now();
     let state = LabState::lock(&lab.name, !options.no_wait, &mut stop, tell)?;
     let mut kernel = Kernel::open()?;
-    let before = look(&mut kernel, &lab.name, Some(lab))?;
+    let before = look(&mut kernel, &all_of(lab))?;
     let mut run = Run { lab, options, state, kernel, stop, tell, before, done: Vec::new() };
     match run.converge().and_then(|()| run.finish(text)) {
         Ok(()) => Ok(Applied { steps: run.done, elapsed: start.elapsed() }),
@@ -110,7 +115,7 @@ impl Run<'_> {
     }
 
     fn look_again(&mut self) -> Result<Planned, EngineError> {
-        Ok(planned(self.lab, &look(&mut self.kernel, &self.lab.name, Some(self.lab))?))
+        Ok(planned(self.lab, &look(&mut self.kernel, &all_of(self.lab))?))
     }
 
     /// Touches nothing that is not the lab's own, unless it is to be taken over.

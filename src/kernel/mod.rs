@@ -39,6 +39,8 @@ pub struct Scope<'a> {
     pub lab: &'a LabName,
     /// What is wanted: says which namespaces, sysctls and link-local addresses are of interest besides.
     pub desired: Option<&'a Lab>,
+    /// Whether to look into the lab's own namespaces; or else only their marks are read, which is enough to remove them.
+    pub inside: bool,
 }
 
 /// What carries the mark of one lab.

@@ -52,7 +52,9 @@ fn make_links(compared: &Compared<'_>, phases: &mut Phases) {
                         .add(Step::AddBridge { end, options: *options, mac: want.mac, mtu: want.mtu, lab }, why);
                 }
                 // Each pair is seen from both its ends, and planned at the first.
-                LinkKind::Veth { peer: Some(peer) } if !phases.fresh.contains(&end) => veth(compared, &end, peer, phases),
+                LinkKind::Veth { peer: Some(peer) } if !phases.fresh.contains(&end) => {
+                    veth(compared, &end, peer, phases)
+                }
                 _ => {}
             }
         }

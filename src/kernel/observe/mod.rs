@@ -35,7 +35,10 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
     let mut seen = BTreeMap::new();
     for ns in names {
         let space = spaces.get(&ns)?;
-        if ns.is_host() || wanted(&ns) || mark(space, &ns)?.as_ref() == Some(scope.lab) {
+        let owner = if ns.is_host() || wanted(&ns) { None } else { mark(space, &ns)? };
+        if owner.as_ref() == Some(scope.lab) && !scope.inside {
+            live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
+        } else if ns.is_host() || wanted(&ns) || owner.as_ref() == Some(scope.lab) {
             let (namespace, interfaces) = namespace(space, &ns, scope)?;
             live.namespaces.insert(ns.clone(), namespace);
             seen.insert(ns, interfaces);
