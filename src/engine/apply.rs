@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::obstacles;
 use super::state::{Journal, LabState};
 use super::{EngineError, Event, Interrupts, Listener, UndoError};
 use crate::kernel::{Kernel, Scope};
 use crate::lab::{Lab, NsName};
 use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
+use crate::preflight::Finding;
 
 /// How often a plan is made anew when the kernel shows something else than what was set: a step may have side effects
 /// that the plan did not foresee, and somebody may change things meanwhile.
@@ -19,6 +21,8 @@ pub struct Planned {
     pub plan: Plan,
     /// What is not the lab's own and would have to be touched.
     pub conflicts: Vec<Conflict>,
+    /// What else stands in the way, or will; asked only where there is something to do.
+    pub findings: Vec<Finding>,
 }
 
 /// What an apply did.
@@ -32,18 +36,24 @@ pub struct Applied {
 
 /// Compares a lab with the kernel; changes nothing.
 pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
-    look(&mut Kernel::open()?, lab)
+    obstacles::demand_privileges(lab)?;
+    let mut planned = look(&mut Kernel::open()?, lab)?;
+    if !planned.plan.is_empty() {
+        planned.findings = obstacles::find(lab)?;
+    }
+    Ok(planned)
 }
 
 fn look(kernel: &mut Kernel, lab: &Lab) -> Result<Planned, EngineError> {
     let live = kernel.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
-    Ok(Planned { plan: plan::plan(lab, &live), conflicts: plan::conflicts(lab, &live) })
+    Ok(Planned { plan: plan::plan(lab, &live), conflicts: plan::conflicts(lab, &live), findings: Vec::new() })
 }
 
 /// Makes the kernel look like the lab; `text` is the topology file, kept with the lab's state.
 pub fn apply(lab: &Lab, text: &str, wait: bool, tell: Listener<'_>) -> Result<Applied, EngineError> {
     let mut stop = Interrupts::hold();
     let start = Instant::now();
+    obstacles::demand_privileges(lab)?;
     let state = LabState::lock(&lab.name, wait, &mut stop, tell)?;
     let mut run = Run { kernel: Kernel::open()?, stop, tell, done: Vec::new() };
     match run.converge(lab, &state).and_then(|()| finish(&state, lab, text, &run.done)) {
@@ -96,11 +106,14 @@ impl Run<'_> {
 
     /// Everything that can be refused is refused here; then the journal is written, and host settings are claimed.
     fn before_the_first_change(&mut self, lab: &Lab, planned: &Planned, state: &LabState) -> Result<(), EngineError> {
-        if !planned.conflicts.is_empty() {
-            return Err(EngineError::Conflicts(planned.conflicts.clone()));
+        let conflicts = planned.conflicts.iter().map(Finding::from);
+        let (errors, warnings): (Vec<Finding>, Vec<Finding>) =
+            conflicts.chain(obstacles::find(lab)?).partition(Finding::is_error);
+        if !errors.is_empty() {
+            return Err(EngineError::Obstacles(errors));
         }
+        warnings.iter().for_each(|warning| (self.tell)(Event::Warning(warning)));
         let steps = &planned.plan.steps;
-        self.kernel.can_run(steps.iter().map(|planned| &planned.step))?;
         state.write_journal(&Journal::new(&lab.name, "applying", steps.iter().map(|s| s.step.text()).collect()))?;
         if let Some(host) = lab.namespaces.get(&NsName::host()) {
             for key in host.sysctls.keys() {
