@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::obstacles;
-use super::state::{Journal, LabState};
-use super::{EngineError, Event, Interrupts, Listener, UndoError};
+use super::state::{Journal, LabState, own_unattached};
+use super::{EngineError, Event, Interrupts, Listener, UndoError, obstacles, unattached};
 use crate::kernel::{Kernel, Scope};
 use crate::lab::{Lab, NsName};
 use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
@@ -44,8 +43,9 @@ pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
     Ok(planned)
 }
 
-fn look(kernel: &mut Kernel, lab: &Lab) -> Result<Planned, EngineError> {
-    let live = kernel.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
+pub(super) fn look(kernel: &mut Kernel, lab: &Lab) -> Result<Planned, EngineError> {
+    let mut live = kernel.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
+    unattached::keep_own(kernel, &lab.name, &mut live)?;
     Ok(Planned { plan: plan::plan(lab, &live), conflicts: plan::conflicts(lab, &live), findings: Vec::new() })
 }
 
@@ -73,6 +73,7 @@ fn finish(state: &LabState, lab: &Lab, text: &str, done: &[PlannedStep]) -> Resu
     if done.is_empty() && super::saved_topology(&lab.name)?.as_deref() == Some(text) {
         return Ok(());
     }
+    state.write_unattached(&unattached::wanted(lab))?;
     state.write_topology(text)?;
     state.write_journal(&Journal::new(&lab.name, "applied", Vec::new()))
 }
@@ -114,6 +115,8 @@ impl Run<'_> {
         }
         warnings.iter().for_each(|warning| (self.tell)(Event::Warning(warning)));
         let steps = &planned.plan.steps;
+        let before = own_unattached(&lab.name)?.unwrap_or_default();
+        state.write_unattached(&unattached::wanted(lab).into_iter().chain(before).collect())?;
         state.write_journal(&Journal::new(&lab.name, "applying", steps.iter().map(|s| s.step.text()).collect()))?;
         if let Some(host) = lab.namespaces.get(&NsName::host()) {
             for key in host.sysctls.keys() {

@@ -9,6 +9,7 @@ mod error;
 mod interrupt;
 mod obstacles;
 mod state;
+mod unattached;
 
 pub use apply::{Applied, Planned, apply, plan};
 pub use destroy::{Destroyed, destroy};

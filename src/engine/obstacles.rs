@@ -1,9 +1,9 @@
 //! What stands in a lab's way, asked of the system and judged before the first change.
 
 use super::EngineError;
-use crate::kernel::{Kernel, Scope, facts};
+use super::apply::look;
+use crate::kernel::{Kernel, facts};
 use crate::lab::Lab;
-use crate::plan;
 use crate::preflight::{self, Examined, Finding, Needs};
 
 /// Looks thoroughly into everything that a lab needs, or labs in general; changes nothing.
@@ -18,8 +18,7 @@ pub fn examine(lab: Option<&Lab>) -> Result<Vec<Examined>, EngineError> {
     if let Some(lab) = lab
         && preflight::has_privileges(facts.capabilities)
     {
-        let live = Kernel::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
-        let findings = plan::conflicts(lab, &live).iter().map(Finding::from).collect();
+        let findings = look(&mut Kernel::open()?, lab)?.conflicts.iter().map(Finding::from).collect();
         examined.push(Examined { subject: "names", findings });
     }
     Ok(examined)
