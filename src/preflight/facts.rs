@@ -67,6 +67,9 @@ pub struct Facts {
     pub iptables: BTreeMap<Family, Iptables>,
     /// The chains of the host that drop what it forwards, unless a rule accepts it.
     pub forward_drops: Vec<DroppingChain>,
+    /// Whether packets between the ports of a bridge pass the filter's FORWARD chain
+    /// (`net.bridge.bridge-nf-call-iptables`).
+    pub bridges_filter: bool,
     /// Whether there is IPv6.
     pub ipv6: bool,
     /// Whether the sysctls below `net.` can be written.

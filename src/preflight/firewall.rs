@@ -29,15 +29,19 @@ fn mixed(family: Family, legacy: bool) -> Finding {
 }
 
 pub(super) fn forwarding(needs: &Needs, facts: &Facts) -> Vec<Finding> {
-    let concerns = |families: &std::collections::BTreeSet<Family>| !families.is_disjoint(&needs.host_forwards);
-    let dropping = facts.forward_drops.iter().filter(|chain| concerns(&chain.families));
-    dropping
-        .map(|chain| {
-            Finding::warning(
-                format!("the host drops what it forwards: {} has the policy DROP", chain.name),
-                "Docker sets it, firewalls do; packets that cross host get lost unless a rule accepts them: accept them \
-                 there (for Docker in its chain DOCKER-USER), or let a namespace be the router instead of host",
-            )
-        })
-        .collect()
+    let dropping = facts.forward_drops.iter().filter_map(|chain| {
+        let routed = !chain.families.is_disjoint(&needs.host_forwards);
+        let bridged = needs.host_switches && facts.bridges_filter && chain.families.contains(&Family::Ipv4);
+        let what = match (routed, bridged) {
+            (true, _) => "what it forwards",
+            (false, true) => "what crosses its bridges (net.bridge.bridge-nf-call-iptables is 1)",
+            (false, false) => return None,
+        };
+        Some(Finding::warning(
+            format!("the host drops {what}: {} has the policy DROP", chain.name),
+            "Docker sets it, firewalls do; packets that cross host get lost unless a rule accepts them: accept them \
+             there (for Docker in its chain DOCKER-USER), or let a namespace be the router and switch instead of host",
+        ))
+    });
+    dropping.collect()
 }

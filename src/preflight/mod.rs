@@ -92,7 +92,10 @@ pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
         ("sysctls", needs.sysctls.as_ref().map(|place| machine::sysctls(needs, facts, place))),
         ("limits", needs.lab.as_ref().map(|_| machine::limits(needs, facts))),
         ("iptables", (!needs.firewall.is_empty()).then(|| firewall::programs(needs, facts))),
-        ("forwarding", (!needs.host_forwards.is_empty()).then(|| firewall::forwarding(needs, facts))),
+        (
+            "forwarding",
+            (!needs.host_forwards.is_empty() || needs.host_switches).then(|| firewall::forwarding(needs, facts)),
+        ),
     ];
     let examined = |(subject, findings): (_, Option<_>)| Some(Examined { subject, findings: findings? });
     subjects.into_iter().filter_map(examined).collect()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::facts::{Extension, Feature, Questions};
-use crate::lab::{Family, FwRule, IfName, Lab, LabName, LinkKind, Namespace, NsName, Route, SysctlKey};
+use crate::lab::{Family, FwRule, Hook, IfName, Lab, LabName, LinkKind, Namespace, NsName, Route, SysctlKey};
 
 /// What has to be there.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,8 @@ pub struct Needs {
     pub(super) host_routes: BTreeSet<Route>,
     /// The families that it forwards through `host` without a rule of its own that could accept them.
     pub(super) host_forwards: BTreeSet<Family>,
+    /// Whether it has a bridge in `host`, and no rule as above.
+    pub(super) host_switches: bool,
     /// What the kernel has to be able to do, and where it is used first.
     pub(super) features: BTreeMap<Feature, String>,
     /// The families that it has firewall rules of, and where it has the first.
@@ -76,7 +78,7 @@ impl Needs {
             host_network: !self.host_subnets.is_empty() || !self.host_routes.is_empty(),
             features: self.features.keys().filter(|feature| thorough || !common(feature)).copied().collect(),
             iptables: self.firewall.keys().copied().collect(),
-            forwarding: !self.host_forwards.is_empty(),
+            forwarding: !self.host_forwards.is_empty() || self.host_switches,
         }
     }
 
@@ -134,16 +136,20 @@ impl Needs {
         for (name, link) in &host.links {
             self.host_subnets.extend(link.addresses.iter().map(|address| (name.clone(), address.trunc())));
         }
+        let accepts = |family: Family| {
+            host.firewall.chains.keys().any(|chain| {
+                let own = chain.owner().filter(|(owner, _)| *owner == lab.name);
+                chain.family == family && own.is_some_and(|(_, hook)| hook == Hook::Forward)
+            })
+        };
         let forwarding = [(Family::Ipv4, SysctlKey::ipv4_forwarding()), (Family::Ipv6, SysctlKey::ipv6_forwarding())];
         for (family, key) in forwarding {
-            let has_rules = host.firewall.chains.keys().any(|chain| {
-                let own = chain.owner().filter(|(owner, _)| *owner == lab.name);
-                chain.family == family && own.is_some_and(|(_, hook)| hook == crate::lab::Hook::Forward)
-            });
-            if !has_rules && host.sysctls.get(&key).is_some_and(|value| value.as_str() == "1") {
+            if !accepts(family) && host.sysctls.get(&key).is_some_and(|value| value.as_str() == "1") {
                 self.host_forwards.insert(family);
             }
         }
+        let has_bridge = host.links.values().any(|link| matches!(link.kind, LinkKind::Bridge(_)));
+        self.host_switches = has_bridge && !accepts(Family::Ipv4);
     }
 
     fn feature(&mut self, feature: Feature, place: impl FnOnce() -> String) {

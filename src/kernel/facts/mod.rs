@@ -42,6 +42,7 @@ pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
     if privileged {
         facts.lacking = trial::lacking(&questions.features, &facts.iptables)?;
         if questions.forwarding {
+            facts.bridges_filter = bridges_filter();
             facts.forward_drops = firewall::facts::forward_drops()?;
         }
     }
@@ -58,6 +59,11 @@ pub fn capabilities() -> u64 {
 fn is_writable_mount(path: &str) -> bool {
     // Where it cannot be looked at, the write itself will say why.
     statvfs(path).map_or(true, |mount| !mount.flags().contains(FsFlags::ST_RDONLY))
+}
+
+/// Without the module br_netfilter there is no such setting.
+fn bridges_filter() -> bool {
+    read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables").is_ok_and(|value| value.trim() == "1")
 }
 
 /// Why no namespace can get a name. That an ordinary user may not write there is told as a lack of privileges.

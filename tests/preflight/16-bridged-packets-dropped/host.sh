@@ -1,0 +1,2 @@
+sysctl -qw net.bridge.bridge-nf-call-iptables=1
+iptables -P FORWARD DROP
