@@ -11,14 +11,14 @@ use crate::lab::Route;
 pub(super) fn find(needs: &Needs, facts: &Facts) -> Vec<Finding> {
     let subnets = needs.host_subnets.iter().filter_map(|(name, net)| {
         let taken = foreign(needs, facts).find(|taken| overlap(*net, taken))?;
-        Some(finding(&format!("the subnet {net} of host/{name}"), "overlaps", taken))
+        Some(overlaps(&format!("the subnet {net} of host/{name}"), taken))
     });
     let routes = needs.host_routes.iter().filter_map(|route| {
         if let Some(taken) = foreign(needs, facts).find(|taken| in_place_of(route, taken)) {
-            return Some(finding(&format!("the lab's route {route} in host"), "would replace", taken));
+            return Some(replaces(route, taken));
         }
         let taken = foreign(needs, facts).find(|taken| overlap(route.to, taken))?;
-        Some(finding(&format!("the lab's route {route} in host"), "overlaps", taken))
+        Some(overlaps(&format!("the lab's route {route} in host"), taken))
     });
     subnets.chain(routes).collect()
 }
@@ -46,15 +46,24 @@ fn in_place_of(route: &Route, taken: &Taken) -> bool {
     taken.net == route.to && taken.slot == Some((route.table, route.metric)) && !taken.by_nslab
 }
 
-fn finding(mine: &str, how: &str, taken: &Taken) -> Finding {
+fn replaces(route: &Route, taken: &Taken) -> Finding {
+    let owner = taken.owner.as_ref().map(|lab| format!(" (lab {lab})")).unwrap_or_default();
+    Finding::error(
+        format!("the lab's route {route} in host would replace the host's own {}{owner}", taken.text),
+        "the host would lose that way: give the lab's route another `metric`, or let a namespace be its router instead \
+         of host",
+    )
+}
+
+fn overlaps(mine: &str, taken: &Taken) -> Finding {
     let text = &taken.text;
     match &taken.owner {
         Some(lab) => Finding::error(
-            format!("{mine} {how} the {text} of lab {lab}"),
+            format!("{mine} overlaps the {text} of lab {lab}"),
             format!("give one of the two labs another prefix, or remove the other one first: nslab destroy {lab}"),
         ),
         None => Finding::error(
-            format!("{mine} {how} the host's own {text}"),
+            format!("{mine} overlaps the host's own {text}"),
             "packets to one of them would go to the other: give the lab another prefix, or let a namespace be its \
              router instead of host",
         ),

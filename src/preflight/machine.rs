@@ -8,9 +8,6 @@ use crate::lab::Family;
 /// The capabilities that every lab takes, by their bit (linux/capability.h).
 const NEEDED: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
 
-/// The most ports that a bridge can have (BR_MAX_PORTS of net/bridge/br_private.h, less number 0).
-const MOST_PORTS: usize = 1023;
-
 /// Files that nslab has open besides those of the namespaces, generously.
 const OTHER_FILES: u64 = 64;
 
@@ -116,24 +113,18 @@ pub(super) fn sysctls(needs: &Needs, facts: &Facts, place: &str) -> Vec<Finding>
 }
 
 pub(super) fn limits(needs: &Needs, facts: &Facts) -> Vec<Finding> {
-    let full = needs.ports.iter().filter(|(_, ports)| **ports > MOST_PORTS).map(|((ns, bridge), ports)| {
-        Finding::error(
-            format!("bridge {ns}/{bridge} has {ports} ports; the kernel allows {MOST_PORTS}"),
-            "use several bridges and connect them with a link",
-        )
-    });
     // A namespace takes two: itself, and a netlink socket in it.
     let files = needs.namespaces as u64 * 2 + OTHER_FILES;
     let files = (files > facts.open_files).then(|| {
         Finding::error(
             format!(
-                "{} namespaces take about {files} open files; this process may have {}",
-                needs.namespaces, facts.open_files
+                "the lab takes about {files} open files, two for each namespace; this process may have {}",
+                facts.open_files
             ),
             format!("raise the limit first: ulimit -Hn {files} && ulimit -n {files}"),
         )
     });
-    full.chain(files).chain(neighbours(&needs.addresses, facts)).collect()
+    files.into_iter().chain(neighbours(&needs.addresses, facts)).collect()
 }
 
 /// The table of neighbours is the machine's: all namespaces share its limit.

@@ -34,8 +34,6 @@ pub struct Needs {
     pub(super) sysctls: Option<String>,
     /// How many addresses it has, of each family.
     pub(super) addresses: BTreeMap<Family, u64>,
-    /// How many ports its bridges have.
-    pub(super) ports: BTreeMap<(NsName, IfName), usize>,
 }
 
 impl Needs {
@@ -94,9 +92,6 @@ impl Needs {
                     }
                 }
                 LinkKind::Loopback | LinkKind::Other(_) => {}
-            }
-            if let Some(master) = &link.master {
-                *self.ports.entry((ns.clone(), master.clone())).or_default() += 1;
             }
             for address in &link.addresses {
                 *self.addresses.entry(Family::of(address.addr())).or_default() += 1;
