@@ -24,9 +24,10 @@ pub(super) fn lacking(
     let in_doubt: Vec<Feature> = features
         .iter()
         .filter(|feature| match feature {
-            Feature::Extension(family, _) => {
-                !known.contains(feature) && matches!(programs.get(family), Some(Iptables::Found { .. }))
-            }
+            Feature::Extension(family, _) => match programs.get(family) {
+                Some(Iptables::Found { legacy, .. }) => *legacy || !known.contains(feature),
+                _ => false,
+            },
             _ => true,
         })
         .copied()

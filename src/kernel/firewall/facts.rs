@@ -31,21 +31,15 @@ pub(in crate::kernel) fn program_state(family: Family, privileged: bool) -> Resu
 /// Those extensions of which nf_tables says that the kernel has them: iptables-nft reaches them that way. The others are in
 /// doubt, as iptables says some of them in other words.
 pub(in crate::kernel) fn known_extensions(features: &BTreeSet<Feature>) -> Result<BTreeSet<Feature>, KernelError> {
-    let mut known = BTreeSet::new();
-    let mut nft = None;
-    for feature in features {
-        let Feature::Extension(family, extension) = feature else { continue };
-        if !program(*family).is_ok_and(|program| program.variant == Variant::Nft) {
-            continue;
-        }
-        if nft.is_none() {
-            nft = Nftables::open()?;
-        }
-        if nft.as_mut().is_some_and(|nft| nft.knows(*family, extension.name(), extension.is_target())) {
-            known.insert(*feature);
-        }
+    if !features.iter().any(|feature| matches!(feature, Feature::Extension(..))) {
+        return Ok(BTreeSet::new());
     }
-    Ok(known)
+    let Some(mut nft) = Nftables::open()? else { return Ok(BTreeSet::new()) };
+    let is_known = |feature: &&Feature| match feature {
+        Feature::Extension(family, extension) => nft.knows(*family, extension.name(), extension.is_target()),
+        _ => false,
+    };
+    Ok(features.iter().filter(is_known).copied().collect())
 }
 
 /// Uses an extension in a rule in this thread's namespace; the complaint of `iptables-restore` where that fails.
