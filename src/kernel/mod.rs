@@ -3,6 +3,7 @@
 
 mod error;
 mod execute;
+pub mod facts;
 pub mod firewall;
 pub mod neighbours;
 mod netlink;
@@ -101,15 +102,6 @@ impl Kernel {
             }
         }
         Ok(())
-    }
-
-    /// Makes sure, before anything is changed, that the programs which the steps need are there.
-    ///
-    /// # Errors
-    /// What is missing, and what to do about it.
-    pub fn can_run<'a>(&self, steps: impl IntoIterator<Item = &'a Step>) -> Result<(), KernelError> {
-        let families: BTreeSet<_> = steps.into_iter().filter_map(|step| Some(step.firewall()?.1.family)).collect();
-        families.into_iter().try_for_each(|family| firewall::program(family).map(drop))
     }
 
     /// Counts a lab among those that need a host setting, and remembers what it was before the first of them.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 
 use super::KernelError;
@@ -86,6 +86,18 @@ pub fn list() -> Result<Vec<NsName>, KernelError> {
 pub fn run_in<T: Send>(ns: BorrowedFd<'_>, f: impl FnOnce() -> T + Send) -> Result<T, KernelError> {
     in_thread("enter a namespace", || {
         enter(ns)?;
+        Ok(f())
+    })
+}
+
+/// Runs something inside a new namespace without a name, in a thread; both are gone afterwards.
+///
+/// # Errors
+/// Where no namespace can be made (`EPERM`), or no thread be started.
+pub(super) fn run_in_new<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, KernelError> {
+    let tried = "make a namespace to try something in";
+    in_thread(tried, || {
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| KernelError::new(tried).with_errno(errno))?;
         Ok(f())
     })
 }
