@@ -149,7 +149,7 @@ fn routes(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace
     for route in
         want.routes.difference(&is.routes).chain(want.routes.intersection(&is.routes).filter(|r| lost.takes(r)))
     {
-        // What is somebody else's in `host` is not replaced, but in the way (see `conflicts`).
+        // What is somebody else's in `host` is not replaced, but in the way (see `preflight`).
         let there = remaining
             .iter()
             .find(|there| there.same_slot(route) && !want.routes.contains(**there) && is_mine(compared, ns, is, there));
