@@ -10,8 +10,9 @@ mod interrupt;
 mod obstacles;
 mod state;
 mod unattached;
+mod undo;
 
-pub use apply::{Applied, Planned, apply, plan};
+pub use apply::{Applied, Options, Planned, apply, observe, plan};
 pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
 pub use interrupt::Interrupts;

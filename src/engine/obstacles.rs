@@ -1,9 +1,10 @@
 //! What stands in a lab's way, asked of the system and judged before the first change.
 
 use super::EngineError;
-use super::apply::look;
-use crate::kernel::{Kernel, facts};
+use super::apply::observe;
+use crate::kernel::facts;
 use crate::lab::Lab;
+use crate::plan;
 use crate::preflight::{self, Examined, Finding, Needs};
 
 /// Looks thoroughly into everything that a lab needs, or labs in general; changes nothing.
@@ -18,7 +19,7 @@ pub fn examine(lab: Option<&Lab>) -> Result<Vec<Examined>, EngineError> {
     if let Some(lab) = lab
         && preflight::has_privileges(facts.capabilities)
     {
-        let findings = look(&mut Kernel::open()?, lab)?.conflicts.iter().map(Finding::from).collect();
+        let findings = plan::conflicts(lab, &observe(&lab.name, Some(lab))?).iter().map(Finding::from).collect();
         examined.push(Examined { subject: "names", findings });
     }
     Ok(examined)

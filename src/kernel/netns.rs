@@ -28,6 +28,8 @@ pub(super) struct Found {
     pub namespaces: Vec<(NsName, OwnedFd)>,
     /// Files that were to become a namespace of a lab, or have been one: what a kill leaves.
     pub leftovers: Vec<(NsName, LabName)>,
+    /// Names that lead to nothing, and are no lab's.
+    pub others: Vec<NsName>,
 }
 
 /// What a name in `/run/netns` stands for.
@@ -123,7 +125,7 @@ pub(super) fn find() -> Result<Found, KernelError> {
         match look(&ns)? {
             Named::Namespace(fd) => found.namespaces.push((ns, fd)),
             Named::Leftover(lab) => found.leftovers.push((ns, lab)),
-            Named::Nothing => {}
+            Named::Nothing => found.others.push(ns),
         }
     }
     Ok(found)
