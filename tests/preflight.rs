@@ -161,7 +161,7 @@ fn limits_and_kernels_that_are_not_this_one() {
     let [error] = found(&four, &old).try_into().unwrap();
     assert_eq!(
         error.to_string(),
-        "this kernel has no veth pairs (Unknown device type); needed by blue/b\nload its module: modprobe veth"
+        "this kernel has no veth pairs (Unknown device type); needed by red/a\nload its module: modprobe veth"
     );
 }
 

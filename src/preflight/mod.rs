@@ -67,8 +67,8 @@ impl Finding {
 impl From<&Conflict> for Finding {
     fn from(conflict: &Conflict) -> Self {
         let help = match &conflict.owner {
-            Some(lab) => format!("give it another name in the file, or remove that lab first: nslab destroy {lab}"),
-            None => "give it another name in the file, or remove it yourself if nobody needs it".to_owned(),
+            Some(lab) => format!("give this lab's another name in the file, or remove that lab first: nslab destroy {lab}"),
+            None => "give the lab's another name in the file (a route: another metric); or, if nobody needs it, remove it or take it over with `nslab apply --adopt`".to_owned(),
         };
         Self::error(conflict.to_string(), help)
     }
