@@ -32,7 +32,7 @@ fn the_machines_own_default_route_is_in_the_way_and_stays() {
     let before = host_account();
     let lab = with_host("    routes: [ { to: default, via: 10.77.0.2 } ]\n");
     let plan = on(&lab, &["plan"], 0);
-    assert!(plan.contains("would replace the host's own route default via 203.0.113.1 dev m0"), "{plan}");
+    assert!(plan.contains("route default via 203.0.113.1 dev m0 of host exists and was not made by nslab"), "{plan}");
     assert!(!plan.contains("replace route"), "{plan}");
     on(&lab, &["apply"], 3);
     on(&lab, &["apply", "--adopt"], 3);

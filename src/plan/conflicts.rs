@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{PlannedStep, Step};
-use crate::lab::{End, IfName, Lab, LabName, Live, NsName};
+use crate::lab::{End, IfName, Lab, LabName, Live, NsName, Route};
 
 /// Something that exists under a wanted name and does not carry the lab's mark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,7 +48,25 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
             }
         }
     }
+    found.extend(routes(lab, live));
     found
+}
+
+/// The machine's own routes that stand in the place (table, destination, metric) of one that the lab wants.
+fn routes(lab: &Lab, live: &Live) -> Vec<Conflict> {
+    let host = NsName::host();
+    let (Some(wanted), Some(is)) = (lab.namespaces.get(&host), live.namespaces.get(&host)) else { return Vec::new() };
+    let of_lab = |dev: &IfName| is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&lab.name));
+    let theirs = |there: &&Route| match &there.dev {
+        Some(dev) => !of_lab(dev),
+        None => !is.marked.routes.contains(there),
+    };
+    let in_the_way = is
+        .routes
+        .iter()
+        .filter(theirs)
+        .filter(|there| !wanted.routes.contains(there) && wanted.routes.iter().any(|route| route.same_slot(there)));
+    in_the_way.map(|there| Conflict { what: format!("route {there} of {host}"), owner: None, end: None }).collect()
 }
 
 /// Plans to take over what is nobody's; none, if something belongs to another lab or cannot be marked.
