@@ -1,11 +1,11 @@
 //! What is: the kernel's own account of each namespace, put into the lab's words. Nothing is remembered and nothing is
 //! changed.
 
-mod links;
+pub(super) mod links;
 mod neighbours;
 mod peers;
-mod routes;
-mod rules;
+pub(super) mod routes;
+pub(super) mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
