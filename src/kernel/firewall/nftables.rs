@@ -4,6 +4,8 @@
 //! a table is made here first, with a comment that says whose it is, and removed by that comment once nothing is in it.
 //! Facts from linux/netfilter/nf_tables.h, nfnetlink.h and nf_tables_api.c. Knows nothing of rules.
 
+use std::collections::BTreeSet;
+
 use netlink_packet_core::{
     DecodeError, DefaultNla, Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_NONREC,
     NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
@@ -12,9 +14,11 @@ use netlink_packet_core::{
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::kernel::KernelError;
-use crate::lab::{Family, Table};
+use crate::kernel::netlink::{DUMP_TRIES, PATIENCE};
+use crate::lab::{CHAIN_PREFIX, Family, Table};
 
 const NFNL_MSG_BATCH_BEGIN: u16 = 16;
 const NFNL_MSG_BATCH_END: u16 = 17;
@@ -53,7 +57,11 @@ impl Nftables {
     /// Opens it in this thread's namespace; none where this kernel has no netfilter over netlink.
     pub(super) fn open() -> Result<Option<Self>, KernelError> {
         match Socket::new(NETLINK_NETFILTER) {
-            Ok(socket) => Ok(Some(Self { socket, sequence: 0 })),
+            Ok(socket) => {
+                let set = setsockopt(&socket, sockopt::ReceiveTimeout, &PATIENCE);
+                set.map_err(|errno| refused("speak to nf_tables").with_errno(errno))?;
+                Ok(Some(Self { socket, sequence: 0 }))
+            }
             Err(error) if error.raw_os_error() == Some(Errno::EPROTONOSUPPORT as i32) => Ok(None),
             Err(error) => Err(refused("speak to nf_tables").said(error.to_string())),
         }
@@ -76,6 +84,14 @@ impl Nftables {
             Some(FoundTable { family: answer.family()?, table: Table::from_name(&name)?, ours })
         });
         Ok(found.collect())
+    }
+
+    /// The families in which there is a chain of a lab.
+    pub(super) fn families_of_labs(&mut self) -> Result<BTreeSet<Family>, KernelError> {
+        let chains = self.dump(NFT_MSG_GETCHAIN);
+        let chains = chains.map_err(|errno| refused("list the chains of nf_tables").with_errno(errno))?;
+        let is_ours = |chain: &&Message| chain.text(NFTA_CHAIN_NAME).is_some_and(|name| name.starts_with(CHAIN_PREFIX));
+        Ok(chains.iter().filter(is_ours).filter_map(Message::family).collect())
     }
 
     /// Makes a table with our comment, unless there is one.
@@ -136,9 +152,9 @@ impl Nftables {
         }
     }
 
-    /// Everything of one kind, of every family; asked again where it changed while the kernel was listing it.
+    /// Everything of one kind, of every family; asked again, so many times, where it changed while the kernel was listing it.
     fn dump(&mut self, kind: u16) -> Result<Vec<Message>, Errno> {
-        loop {
+        for _ in 0..DUMP_TRIES {
             self.send(&[(Message::nft(kind, None, Vec::new()), NLM_F_DUMP)])?;
             let mut found = Vec::new();
             let mut interrupted = false;
@@ -152,6 +168,7 @@ impl Nftables {
                 Err(errno) => return Err(errno),
             }
         }
+        Err(Errno::EINTR)
     }
 
     /// Changes that happen all together or not at all.

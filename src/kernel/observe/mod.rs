@@ -17,7 +17,7 @@ use super::netlink::Refusal;
 use super::netns::{self, Found, create::LOOPBACK};
 use super::space::{Space, Spaces};
 use super::{KernelError, Marked, Scope, firewall, sysctl};
-use crate::lab::{IfName, LabName, Live, Namespace, NsName, Unattached};
+use crate::lab::{Firewall, IfName, LabName, Live, Namespace, NsName, Unattached};
 use links::Interfaces;
 
 /// Observes everything in scope.
@@ -111,7 +111,9 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
         Some(desired) => sysctl::read(space.fd(), &desired.sysctls.keys().cloned().collect())?,
         None => BTreeMap::new(),
     };
-    let firewall = firewall::observe(space.fd(), ns)?;
+    let nothing = Firewall::default();
+    let wanted = desired.map_or(&nothing, |desired| &desired.firewall);
+    let firewall = firewall::observe(space.fd(), ns, wanted)?;
     let links = std::mem::take(&mut interfaces.links);
     let owner = links.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let marked = match ns.is_host() {
