@@ -14,7 +14,7 @@ use super::CheckError;
 use super::ledger::Ledger;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets::{self, Protocol};
-use crate::kernel::{KernelError, netns};
+use crate::kernel::{KernelError, netns, open_files};
 use crate::lab::{Check, Family, Lab, NsName, Probe, Via};
 
 /// How many sockets are fetched from a namespace in one visit.
@@ -64,7 +64,7 @@ impl Stage {
     /// # Errors
     /// The lab is not there, or the kernel refuses sockets.
     pub(super) fn set(lab: &Lab) -> Result<(Self, Vec<Responder>), CheckError> {
-        let limit = sockets::raise_open_files();
+        let limit = open_files::raise();
         let mut stage = Self {
             sites: open_sites(lab)?,
             raw: BTreeMap::new(),
@@ -85,7 +85,7 @@ impl Stage {
                     stage.taken.insert(port);
                 }
                 Err(errno) => {
-                    let what = format!("cannot listen on {} port {} in {}", port.protocol, port.number, port.ns);
+                    let what = format!("listen on {} port {} in {}", port.protocol, port.number, port.ns);
                     return Err(KernelError::new(what).with_errno(errno).into());
                 }
             }
@@ -102,7 +102,7 @@ impl Stage {
     /// # Errors
     /// The kernel refuses it, or the namespace is none of the lab's.
     pub(super) fn take(&self, ns: &NsName, protocol: Protocol, family: Family) -> Result<OwnedFd, KernelError> {
-        let nothing = || KernelError::new(format!("no socket in namespace {ns}"));
+        let nothing = || KernelError::new(format!("find a socket in namespace {ns}"));
         let site = self.sites.get(ns).ok_or_else(nothing)?;
         let mut spare = site.spare.borrow_mut();
         let spare = spare.entry((protocol, family)).or_default();
