@@ -118,21 +118,23 @@ impl Stage {
         self.sites.values().for_each(|site| site.spare.borrow_mut().clear());
     }
 
-    /// Makes room in the kernel's table of neighbours: the lab's own namespaces (never the host) forget whom they have met.
+    /// Makes room in the kernel's table of neighbours: the lab's own namespaces (never the host) forget whom they have met, except whom they are still asking for if `spare_asked`. How many these are.
     ///
     /// # Errors
     /// The kernel refuses to list them.
     pub(super) fn forget_neighbours<'a>(
         &self,
         namespaces: impl Iterator<Item = &'a NsName>,
-    ) -> Result<(), KernelError> {
+        spare_asked: bool,
+    ) -> Result<usize, KernelError> {
+        let mut spared = 0;
         for site in namespaces.filter(|ns| !ns.is_host()).filter_map(|ns| self.sites.get(ns)) {
             if site.neighbours.get().is_none() {
                 let _ = site.neighbours.set(Neighbours::open(site.fd.as_fd())?);
             }
-            site.neighbours.get().map_or(Ok(()), Neighbours::forget)?;
+            spared += site.neighbours.get().map_or(Ok(0), |neighbours| neighbours.forget(spare_asked))?;
         }
-        Ok(())
+        Ok(spared)
     }
 
     /// How many of the ports that a probe counts on nslab answers on, and how many are somebody else's.

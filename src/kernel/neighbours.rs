@@ -30,26 +30,37 @@ impl Neighbours {
         Ok(Self { socket: RefCell::new(socket) })
     }
 
-    /// Forgets every neighbour that was learned. What somebody put there (permanent, NOARP, extern_learn) stays.
+    /// Forgets every neighbour that was learned. What somebody put there (permanent, NOARP, extern_learn) stays, and so do
+    /// neighbours that are still being asked for, if `spare_asked`: the packets that wait for their answer would be lost
+    /// with them. How many of these there are.
     ///
     /// # Errors
     /// The kernel does not list them, or keeps them. An entry that vanishes meanwhile is none.
-    pub fn forget(&self) -> Result<(), KernelError> {
-        forget(&mut self.socket.borrow_mut()).map_err(|refusal| refusal.about(LOOK))
+    pub fn forget(&self, spare_asked: bool) -> Result<usize, KernelError> {
+        forget(&mut self.socket.borrow_mut(), spare_asked).map_err(|refusal| refusal.about(LOOK))
     }
 }
 
 const LOOK: &str = "look at the neighbour table";
 
-fn forget(socket: &mut Socket) -> Result<(), Refusal> {
+fn forget(socket: &mut Socket, spare_asked: bool) -> Result<usize, Refusal> {
     let dump = socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
-    for item in dump.items().filter(|item| NeighbourHeader::parse(item).is_ok_and(|header| is_learned(&header))) {
+    let mut spared = 0;
+    for item in dump.items() {
+        let header = NeighbourHeader::parse(item)?;
+        if !is_learned(&header) {
+            continue;
+        }
+        if spare_asked && header.state == NeighbourState::Incomplete {
+            spared += 1;
+            continue;
+        }
         match socket.remove_listed(libc::RTM_DELNEIGH, item) {
             Err(refusal) if !refusal.is_gone() => return Err(refusal),
             _ => {}
         }
     }
-    Ok(())
+    Ok(spared)
 }
 
 /// Whether the kernel found the neighbour by itself.
