@@ -34,6 +34,8 @@ pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
         None => all()?,
     };
     let mut views = Vec::new();
+    // Whatever becomes of the output, every lab is removed.
+    let mut printed = Ok(());
     for lab in &labs {
         let mut progress = show::Progress::new();
         let destroyed = engine::destroy(lab, !args.no_wait, &mut |event| tell(lab, &mut progress, &event));
@@ -41,15 +43,19 @@ pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
         let destroyed = destroyed?;
         match args.format {
             Format::Json => views.push(show::AppliedView::new(lab, &destroyed.steps, destroyed.elapsed, None)),
-            Format::Text if destroyed.steps.is_empty() => print(&format!("{lab}: there is nothing of it to remove")),
-            Format::Text => print(&show::done(lab, &destroyed.steps, destroyed.elapsed, args.verbose)),
+            Format::Text if destroyed.steps.is_empty() => {
+                printed = printed.and(print(&format!("{lab}: there is nothing of it to remove")));
+            }
+            Format::Text => {
+                printed = printed.and(print(&show::done(lab, &destroyed.steps, destroyed.elapsed, args.verbose)));
+            }
         }
     }
     match (args.format, &args.lab) {
-        (Format::Json, Some(_)) => views.iter().for_each(print_json),
-        (Format::Json, None) => print_json(&views),
-        (Format::Text, None) if labs.is_empty() => print("there are no labs"),
-        (Format::Text, _) => {}
+        (Format::Json, Some(_)) => views.iter().try_for_each(print_json)?,
+        (Format::Json, None) => print_json(&views)?,
+        (Format::Text, None) if labs.is_empty() => print("there are no labs")?,
+        (Format::Text, _) => printed?,
     }
     Ok(DONE)
 }

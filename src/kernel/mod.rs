@@ -9,6 +9,7 @@ pub mod neighbours;
 mod netlink;
 pub mod netns;
 mod observe;
+pub mod open_files;
 pub mod process;
 pub mod sandbox;
 pub mod sockets;
@@ -17,8 +18,6 @@ pub(crate) mod state;
 pub mod sysctl;
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub use error::KernelError;
 
@@ -60,10 +59,7 @@ impl Kernel {
     /// # Errors
     /// Where no netlink socket can be opened.
     pub fn open() -> Result<Self, KernelError> {
-        if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-            // Where it may not be raised, opening too many fails later and says so.
-            let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
-        }
+        open_files::raise();
         Ok(Self { spaces: Spaces::open()?, directory_is_ready: false })
     }
 

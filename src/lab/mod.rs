@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
 pub(crate) use firewall::shell_word;
-pub use firewall::{ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
+pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 use indexmap::IndexMap;
 pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};

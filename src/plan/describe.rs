@@ -312,7 +312,6 @@ fn set_sysctl(
     lab: &LabName,
 ) -> Description {
     let command = format!("{}sysctl -qw {key}={}", inside(ns), shell_word(to.as_str()));
-    let was = from.map(|from| format!(" (it is {from})")).unwrap_or_default();
     let inverse = match from {
         _ if ns.is_host() => Some(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() }),
         Some(from) => {
@@ -323,7 +322,7 @@ fn set_sysctl(
     };
     let note = ns.is_host().then(|| remember_setting(key, lab));
     Description {
-        text: format!("set {key} to {to} in {ns}{was}"),
+        text: format!("set {key} to {to} in {ns}"),
         script: note.into_iter().chain([command.clone()]).collect(),
         command,
         inverse,

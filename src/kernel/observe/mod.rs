@@ -1,11 +1,11 @@
 //! What is: the kernel's own account of each namespace, put into the lab's words. Nothing is remembered and nothing is
 //! changed.
 
-mod links;
+pub(super) mod links;
 mod neighbours;
 mod peers;
-mod routes;
-mod rules;
+pub(super) mod routes;
+pub(super) mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -17,7 +17,7 @@ use super::netlink::Refusal;
 use super::netns::{self, Found, create::LOOPBACK};
 use super::space::{Space, Spaces};
 use super::{KernelError, Marked, Scope, firewall, sysctl};
-use crate::lab::{IfName, LabName, Live, Namespace, NsName, Routing};
+use crate::lab::{Firewall, IfName, LabName, Live, Namespace, NsName, Routing};
 use links::Interfaces;
 
 /// Observes everything in scope.
@@ -117,7 +117,9 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
         Some(desired) => sysctl::read(space.fd(), &desired.sysctls.keys().cloned().collect())?,
         None => BTreeMap::new(),
     };
-    let firewall = firewall::observe(space.fd(), ns)?;
+    let nothing = Firewall::default();
+    let wanted = desired.map_or(&nothing, |desired| &desired.firewall);
+    let firewall = firewall::observe(space.fd(), ns, wanted)?;
     let links = std::mem::take(&mut interfaces.links);
     let owner = links.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let marked = match ns.is_host() {
