@@ -91,6 +91,7 @@ impl Run<'_> {
             // Somebody may have made something under a wanted name meanwhile.
             self.refuse_or_adopt(&planned)?;
             if planned.plan.is_empty() {
+                self.claim_settings()?;
                 return self.heed_signal();
             }
             if round == 0 {
@@ -111,7 +112,9 @@ impl Run<'_> {
 
     /// Touches nothing that is not the lab's own, unless it is to be taken over.
     fn refuse_or_adopt(&mut self, planned: &Planned) -> Result<(), EngineError> {
-        if planned.conflicts.is_empty() || (planned.plan.is_empty() && !self.options.adopt) {
+        let of_settings = planned.conflicts.iter().any(|conflict| conflict.end.is_none());
+        let touches = !planned.plan.is_empty() || self.options.adopt || of_settings;
+        if planned.conflicts.is_empty() || !touches {
             return Ok(());
         }
         let adoption = Some(self.options.adopt).filter(|adopt| *adopt);
@@ -128,12 +131,21 @@ impl Run<'_> {
         let before = own_unattached(lab)?.unwrap_or_default();
         self.state.write_unattached(&unattached::wanted(self.lab).into_iter().chain(before).collect())?;
         self.state.write_journal(&Journal::new(lab, "applying", steps.iter().map(|s| s.step.text()).collect()))?;
-        if let Some(host) = self.lab.namespaces.get(&NsName::host()) {
-            for key in host.sysctls.keys() {
-                self.kernel.claim_setting(key, lab)?;
+        self.claim_settings()?;
+        (self.tell)(Event::Planned(steps.len()));
+        Ok(())
+    }
+
+    /// Claims the host settings that the lab needs and had not claimed when the run began, also those that are right already.
+    fn claim_settings(&mut self) -> Result<(), EngineError> {
+        let (lab, host) = (&self.lab.name, NsName::host());
+        let claims = self.before.namespaces.get(&host).map(|host| &host.claims);
+        for (key, value) in self.lab.namespaces.get(&host).into_iter().flat_map(|host| &host.sysctls) {
+            let claimed = claims.and_then(|claims| claims.get(key)?.get(lab)?.as_ref());
+            if claimed != Some(value) {
+                self.kernel.claim_setting(key, value, lab)?;
             }
         }
-        (self.tell)(Event::Planned(steps.len()));
         Ok(())
     }
 

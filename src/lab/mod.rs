@@ -65,9 +65,15 @@ pub struct Namespace {
     /// Live, in `host`: what carries nslab's protocol number and belongs to no interface that could say whose it is.
     #[serde(skip)]
     pub marked: Unattached,
+    /// Live, in `host`: the settings that labs need.
+    #[serde(skip)]
+    pub claims: Claims,
     /// The author's labels; live namespaces have none.
     pub labels: BTreeMap<String, String>,
 }
+
+/// Host settings with the labs that need them, and the value that each lab needs; none where it is not known.
+pub type Claims = BTreeMap<SysctlKey, BTreeMap<LabName, Option<SysctlValue>>>;
 
 /// Routes that drop and policy rules: things of a namespace that no interface takes along when it goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -1,32 +1,35 @@
-//! Names that the lab wants and somebody else has: nothing of theirs may be touched.
+//! Names that the lab wants and somebody else has, and host settings that another lab needs otherwise: nothing of theirs may
+//! be touched.
 
 use serde::Serialize;
 
 use super::{PlannedStep, Step};
-use crate::lab::{End, IfName, Lab, LabName, Live, NsName};
+use crate::lab::{End, IfName, Lab, LabName, Live, Namespace, NsName};
 
-/// Something that exists under a wanted name and does not carry the lab's mark.
+/// Something that exists under a wanted name and does not carry the lab's mark, or a host setting that two labs need to differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
-    /// What it is and its name: "namespace red", "bridge v-net-0 of the host".
+    /// What it is and its name: "namespace red", "bridge v-net-0 of the host". Of a setting, which lab needs which value.
     pub what: String,
     /// The lab that it belongs to; none: it is nobody's that we know.
     pub owner: Option<LabName>,
-    /// The interface that carries the mark, or would: of a namespace, its loopback.
+    /// The interface that carries the mark, or would: of a namespace, its loopback; none: it is a host setting.
     #[serde(skip)]
-    pub end: End,
+    pub end: Option<End>,
 }
 
 impl std::fmt::Display for Conflict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.owner {
+            _ if self.end.is_none() => f.write_str(&self.what),
             Some(owner) => write!(f, "{} exists and belongs to lab {owner}", self.what),
             None => write!(f, "{} exists and was not made by nslab", self.what),
         }
     }
 }
 
-/// Finds every namespace, and every interface of `host`, that the lab wants and that is not its own.
+/// Finds every namespace, and every interface of `host`, that the lab wants and that is not its own; and every host setting
+/// that another lab needs otherwise.
 pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
     let mut found = Vec::new();
     for (ns, wanted) in &lab.namespaces {
@@ -34,7 +37,7 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
         if !ns.is_host() {
             if is.owner.as_ref() != Some(&lab.name) {
                 let end = End { ns: ns.clone(), name: IfName::lo() };
-                found.push(Conflict { what: format!("namespace {ns}"), owner: is.owner.clone(), end });
+                found.push(Conflict { what: format!("namespace {ns}"), owner: is.owner.clone(), end: Some(end) });
             }
             continue;
         }
@@ -44,7 +47,25 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
             {
                 let what = format!("{} {name} of {}", link.kind_name(), NsName::host());
                 let end = End { ns: ns.clone(), name: name.clone() };
-                found.push(Conflict { what, owner: link.owner.clone(), end });
+                found.push(Conflict { what, owner: link.owner.clone(), end: Some(end) });
+            }
+        }
+        found.extend(settings(&lab.name, wanted, is));
+    }
+    found
+}
+
+/// The settings that another lab needs to have another value.
+fn settings(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
+    let mut found = Vec::new();
+    for (key, value) in &wanted.sysctls {
+        for (other, others) in is.claims.get(key).into_iter().flatten().filter(|(other, _)| *other != lab) {
+            if let Some(others) = others.as_ref().filter(|others| *others != value) {
+                let what = format!(
+                    "lab {lab} needs {key}={value} in {}, and lab {other} needs {key}={others}",
+                    NsName::host()
+                );
+                found.push(Conflict { what, owner: Some(other.clone()), end: None });
             }
         }
     }
@@ -53,12 +74,12 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
 
 /// Plans to take over what is nobody's; none, if something belongs to another lab.
 pub fn adoption(lab: &LabName, conflicts: &[Conflict]) -> Option<Vec<PlannedStep>> {
-    let step = |conflict: &Conflict| match conflict.owner {
-        Some(_) => None,
-        None => Some(PlannedStep {
-            step: Step::Adopt { end: conflict.end.clone(), lab: lab.clone() },
+    let step = |conflict: &Conflict| match (&conflict.owner, &conflict.end) {
+        (None, Some(end)) => Some(PlannedStep {
+            step: Step::Adopt { end: end.clone(), lab: lab.clone() },
             why: "it was made by hand".to_owned(),
         }),
+        _ => None,
     };
     conflicts.iter().map(step).collect()
 }

@@ -132,7 +132,7 @@ fn the_last_lab_restores_whichever_it_is() {
 fn a_claim_changes_nothing_but_counts() {
     sandbox();
     set("a", "1");
-    sysctl::claim_host(host().as_fd(), &key(FORWARD), &lab("b")).unwrap();
+    sysctl::claim_host(host().as_fd(), &key(FORWARD), &value("1"), &lab("b")).unwrap();
     restore("a");
     assert_eq!(kernel(FORWARD), "1");
     restore("b");

@@ -15,11 +15,7 @@ pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Found<'_>) -> BTreeMap
     // The namespace takes the machine's setting over when it is made, so `false` has to be said as well.
     let keys = [Some(SysctlKey::ipv4_forwarding()), ipv6.then(SysctlKey::ipv6_forwarding)];
     for key in keys.into_iter().flatten() {
-        // The kernel has two names for the first of them.
-        let same = |other: &SysctlKey| {
-            *other == key || (key == SysctlKey::ipv4_forwarding() && other.as_str() == "net.ipv4.conf.all.forwarding")
-        };
-        let contrary = written.iter().find(|(other, set)| same(&other.value) && set.value != value);
+        let contrary = written.iter().find(|(other, set)| other.value == key && set.value != value);
         if let Some((other, set)) = contrary {
             let message = format!("`{}: {}` contradicts `forwarding: {}`", other.value, set.value, forwarding.value);
             found.add(Fault::new(set.span, message).also(forwarding.span, "here").help("keep one of them".to_owned()));
