@@ -10,6 +10,12 @@ pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Found<'_>) -> BTreeMap
     let written = &space.written.sysctls.entries;
     let mut sysctls: BTreeMap<SysctlKey, SysctlValue> =
         written.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
+    for (n, (key, _)) in written.iter().enumerate() {
+        if let Some((other, _)) = written.iter().take(n).find(|(other, _)| other.value == key.value) {
+            let fault = Fault::new(key.span, format!("`{}` is set twice", key.value)).also(other.span, "here");
+            found.add(fault.help("the kernel has two names for this setting; keep one of them".to_owned()));
+        }
+    }
     let Some(forwarding) = &space.written.forwarding else { return sysctls };
     let Ok(value) = SysctlValue::normalised(if forwarding.value { "1" } else { "0" }) else { return sysctls };
     // The namespace takes the machine's setting over when it is made, so `false` has to be said as well.
