@@ -4,7 +4,7 @@
 //! looked at again, and what differs from the beginning (what the kernel took along, what had no inverse) is planned like
 //! any other difference.
 
-use super::apply::{Run, look};
+use super::apply::{Run, all_of, look};
 use super::{EngineError, Event, UndoError};
 use crate::kernel::KernelError;
 use crate::lab::{NsName, SysctlKey, SysctlValue};
@@ -81,7 +81,7 @@ impl Run<'_> {
 
     /// Plans and runs what still differs from the beginning.
     fn return_to_the_beginning(&mut self, outcome: &mut UndoError) {
-        match look(&mut self.kernel, self.lab) {
+        match look(&mut self.kernel, &all_of(self.lab)) {
             Err(error) => outcome.failed.push(error.to_string()),
             Ok(now) => {
                 for planned in plan::way_back(&self.lab.name, &self.before, &now).steps {

@@ -13,15 +13,18 @@ pub struct Conflict {
     pub what: String,
     /// The lab that it belongs to; none: it is nobody's that we know.
     pub owner: Option<LabName>,
-    /// The interface that carries the mark, or would: of a namespace, its loopback; none: it is a host setting.
+    /// The interface that carries the mark, or would: of a namespace, its loopback. None, where nothing could carry one.
     #[serde(skip)]
     pub end: Option<End>,
+    /// Whether it is a host setting: nothing to take over.
+    #[serde(skip)]
+    pub is_setting: bool,
 }
 
 impl std::fmt::Display for Conflict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.owner {
-            _ if self.end.is_none() => f.write_str(&self.what),
+            _ if self.is_setting => f.write_str(&self.what),
             Some(owner) => write!(f, "{} exists and belongs to lab {owner}", self.what),
             None => write!(f, "{} exists and was not made by nslab", self.what),
         }
@@ -36,8 +39,13 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
         let Some(is) = live.namespaces.get(ns) else { continue };
         if !ns.is_host() {
             if is.owner.as_ref() != Some(&lab.name) {
-                let end = End { ns: ns.clone(), name: IfName::lo() };
-                found.push(Conflict { what: format!("namespace {ns}"), owner: is.owner.clone(), end: Some(end) });
+                let end = is.links.contains_key(&IfName::lo()).then(|| End { ns: ns.clone(), name: IfName::lo() });
+                found.push(Conflict {
+                    what: format!("namespace {ns}"),
+                    owner: is.owner.clone(),
+                    end,
+                    is_setting: false,
+                });
             }
             continue;
         }
@@ -46,8 +54,8 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
                 && link.owner.as_ref() != Some(&lab.name)
             {
                 let what = format!("{} {name} of {}", link.kind_name(), NsName::host());
-                let end = End { ns: ns.clone(), name: name.clone() };
-                found.push(Conflict { what, owner: link.owner.clone(), end: Some(end) });
+                let end = Some(End { ns: ns.clone(), name: name.clone() });
+                found.push(Conflict { what, owner: link.owner.clone(), end, is_setting: false });
             }
         }
         found.extend(settings(&lab.name, wanted, is));
@@ -65,14 +73,14 @@ fn settings(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> 
                     "lab {lab} needs {key}={value} in {}, and lab {other} needs {key}={others}",
                     NsName::host()
                 );
-                found.push(Conflict { what, owner: Some(other.clone()), end: None });
+                found.push(Conflict { what, owner: Some(other.clone()), end: None, is_setting: true });
             }
         }
     }
     found
 }
 
-/// Plans to take over what is nobody's; none, if something belongs to another lab.
+/// Plans to take over what is nobody's; none, if something belongs to another lab or cannot be marked.
 pub fn adoption(lab: &LabName, conflicts: &[Conflict]) -> Option<Vec<PlannedStep>> {
     let step = |conflict: &Conflict| match (&conflict.owner, &conflict.end) {
         (None, Some(end)) => Some(PlannedStep {
