@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::KernelError;
 
-use crate::lab::{IfName, Lab, LabName, Live, NsName, SysctlKey};
+use crate::lab::{IfName, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
 use crate::plan::Step;
 use space::Spaces;
 
@@ -100,9 +100,12 @@ impl Kernel {
         Ok(())
     }
 
-    /// Counts a lab among those that need a host setting, and remembers what it was before the first of them.
-    pub fn claim_setting(&mut self, key: &SysctlKey, lab: &LabName) -> Result<(), KernelError> {
-        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, lab)
+    /// Counts a lab among those that need a value of a host setting, and remembers what it was before the first of them.
+    ///
+    /// # Errors
+    /// Where another lab needs another value, or the state directory cannot be written.
+    pub fn claim_setting(&mut self, key: &SysctlKey, value: &SysctlValue, lab: &LabName) -> Result<(), KernelError> {
+        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, value, lab)
     }
 
     /// The host settings that a lab needs: those to restore when it goes.

@@ -66,12 +66,18 @@ pub struct Namespace {
     /// Live, in `host`: what carries nslab's protocol number.
     #[serde(skip)]
     pub marked: Routing,
+    /// Live, in `host`: the settings that labs need.
+    #[serde(skip)]
+    pub claims: Claims,
     /// Live: which of the policy rules are missing that the kernel gives every namespace.
     #[serde(skip)]
     pub lost_rules: BTreeSet<Rule>,
     /// The author's labels; live namespaces have none.
     pub labels: BTreeMap<String, String>,
 }
+
+/// Host settings with the labs that need them, and the value that each lab needs; none where it is not known.
+pub type Claims = BTreeMap<SysctlKey, BTreeMap<LabName, Option<SysctlValue>>>;
 
 /// Routes and policy rules of a namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

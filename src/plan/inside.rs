@@ -49,6 +49,12 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
             phases.sysctls.add(step, why);
         }
     }
+    for (key, labs) in &is.claims {
+        let lab = &compared.lab.name;
+        if labs.contains_key(lab) && !want.sysctls.contains_key(key) {
+            phases.forget.add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() }, EXTRA);
+        }
+    }
 }
 
 /// What goes along with what the plan removes.

@@ -107,7 +107,7 @@ fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), 
 
 /// Two labs at once must not take each other's table away between making it and filling it.
 fn host_lock() -> Result<Lock, KernelError> {
-    StateDir::open()?.make("host")?.lock()
+    Ok(StateDir::locked_folder("host")?.1)
 }
 
 /// Runs `iptables-restore` in this thread's namespace. It commits one table after the other: where a later one is refused,
