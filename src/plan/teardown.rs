@@ -29,12 +29,12 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
 /// What the kernel shows when a lab has been built exactly as the file says: for the script that undoes the script.
 pub fn as_built(lab: &Lab) -> Live {
     let mut live = Live { namespaces: lab.namespaces.clone() };
-    if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
-        let own: Vec<ChainId> = host.firewall.chains.keys().cloned().collect();
+    for namespace in live.namespaces.values_mut() {
+        let own: Vec<ChainId> = namespace.firewall.chains.keys().cloned().collect();
         for id in own {
             if let Some((_, hook)) = id.owner() {
                 let jump = FwRule::jump(&lab.name, &id.chain);
-                host.firewall.chains.entry(ChainId::builtin(id.family, id.table, hook)).or_default().push(jump);
+                namespace.firewall.chains.entry(ChainId::builtin(id.family, id.table, hook)).or_default().push(jump);
             }
         }
     }
