@@ -32,7 +32,9 @@ pub fn of(lab: &Lab) -> Account {
         let local =
             |route: &&Value| !route["dst"].as_str().is_some_and(|to| to.starts_with("fe80") || to == "ff00::/8");
         for route in list(routes).iter().filter(local) {
-            account.insert(format!("{ns} ip route: {}", without(route, &["flags"])));
+            // A route to an own subnet that was mended is nslab's, and otherwise the kernel's.
+            let whose = if route["gateway"].is_null() { "protocol" } else { "flags" };
+            account.insert(format!("{ns} ip route: {}", without(route, &["flags", whose])));
         }
         for (what, text) in [("rule", rules), ("-6 rule", rules6), ("neigh", neighbours)] {
             account.extend(list(text).iter().map(|entry| format!("{ns} ip {what}: {entry}")));

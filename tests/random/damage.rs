@@ -80,6 +80,7 @@ fn addresses(ip: &str, name: &str, link: &Link, lines: &mut Vec<String>) {
     for address in &link.addresses {
         let mut short = address.addr().to_string();
         lines.push(format!("{ip} addr del {address} dev {name}"));
+        lines.push(format!("{ip} route del {} dev {name}", address.trunc()));
         short.push_str(if address.addr().is_ipv6() { "/80 nodad" } else { "/20" });
         lines.push(format!("{ip} addr del {address} dev {name}; {ip} addr add {short} dev {name}"));
     }
@@ -178,5 +179,7 @@ fn extras(place: &Place<'_>, lines: &mut Vec<String>) {
     lines.push(format!("{exec}iptables -A INPUT -p udp -j DROP"));
     lines.push(format!("{exec}ip6tables -A INPUT -p udp -j DROP"));
     lines.push(format!("{exec}iptables -t nat -A POSTROUTING -j MASQUERADE"));
+    lines.push(format!("{exec}iptables -P FORWARD DROP"));
+    lines.push(format!("{exec}ip6tables -P INPUT DROP"));
     lines.push(format!("{exec}iptables -N MINE; {exec}iptables -A MINE -j DROP; {exec}iptables -A INPUT -j MINE"));
 }
