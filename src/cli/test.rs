@@ -108,7 +108,7 @@ fn test_here(path: &Path) -> TestView {
 fn prove(lab: &Lab, text: &str) -> Result<Report, Failure> {
     kernel::sandbox::enter()?;
     let before = host(lab)?;
-    engine::apply(lab, text, true, &mut |_| {})?;
+    engine::apply(lab, text, engine::Options::default(), &mut |_| {})?;
     let rest = engine::plan(lab)?.plan;
     if let Some(planned) = rest.steps.first() {
         return Err(Failure::System(format!("after apply there is still something to do: {}", planned.step.text())));
@@ -123,6 +123,6 @@ fn prove(lab: &Lab, text: &str) -> Result<Report, Failure> {
 
 /// What the kernel shows of the host.
 fn host(lab: &Lab) -> Result<Namespace, Failure> {
-    let mut live = Kernel::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
+    let mut live = Kernel::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
     Ok(live.namespaces.remove(&NsName::host()).unwrap_or_default())
 }

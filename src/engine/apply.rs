@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::state::{Journal, LabState, own_unattached};
-use super::{EngineError, Event, Interrupts, Listener, UndoError, unattached};
+use super::{EngineError, Event, Interrupts, Listener, UndoError, obstacles, unattached};
 use crate::kernel::{Kernel, Scope};
-use crate::lab::{Lab, NsName};
+use crate::lab::{Lab, LabName, Live, NsName};
 use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
+use crate::preflight::Finding;
 
 /// How often a plan is made anew when the kernel shows something else than what was set: a step may have side effects
 /// that the plan did not foresee, and somebody may change things meanwhile.
@@ -19,6 +20,8 @@ pub struct Planned {
     pub plan: Plan,
     /// What is not the lab's own and would have to be touched.
     pub conflicts: Vec<Conflict>,
+    /// What else stands in the way, or will; asked only where there is something to do.
+    pub findings: Vec<Finding>,
 }
 
 /// What an apply did.
@@ -30,101 +33,147 @@ pub struct Applied {
     pub elapsed: Duration,
 }
 
-/// Compares a lab with the kernel; changes nothing.
-pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
-    look(&mut Kernel::open()?, lab)
+/// How to apply.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Where another nslab works on the lab: say so instead of waiting.
+    pub no_wait: bool,
+    /// Take over what exists under a wanted name and is nobody's.
+    pub adopt: bool,
 }
 
-fn look(kernel: &mut Kernel, lab: &Lab) -> Result<Planned, EngineError> {
-    let mut live = kernel.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
-    unattached::keep_own(kernel, &lab.name, &mut live)?;
-    Ok(Planned { plan: plan::plan(lab, &live), conflicts: plan::conflicts(lab, &live) })
+/// Compares a lab with the kernel; changes nothing.
+pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
+    obstacles::demand_privileges(lab)?;
+    let mut planned = planned(lab, &observe(&lab.name, Some(lab))?);
+    if !planned.plan.is_empty() {
+        planned.findings = obstacles::find(lab)?;
+    }
+    Ok(planned)
+}
+
+/// What the kernel shows of a lab, with `desired` also of what that wants.
+pub fn observe(lab: &LabName, desired: Option<&Lab>) -> Result<Live, EngineError> {
+    look(&mut Kernel::open()?, &Scope { lab, desired, inside: true })
+}
+
+pub(super) fn look(kernel: &mut Kernel, scope: &Scope<'_>) -> Result<Live, EngineError> {
+    let mut live = kernel.observe(scope)?;
+    unattached::keep_own(kernel, scope.lab, &mut live)?;
+    Ok(live)
+}
+
+/// Everything that a comparison with a lab needs.
+pub(super) fn all_of(lab: &Lab) -> Scope<'_> {
+    Scope { lab: &lab.name, desired: Some(lab), inside: true }
+}
+
+fn planned(lab: &Lab, live: &Live) -> Planned {
+    Planned { plan: plan::plan(lab, live), conflicts: plan::conflicts(lab, live), findings: Vec::new() }
 }
 
 /// Makes the kernel look like the lab; `text` is the topology file, kept with the lab's state.
-pub fn apply(lab: &Lab, text: &str, wait: bool, tell: Listener<'_>) -> Result<Applied, EngineError> {
+pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Result<Applied, EngineError> {
     let mut stop = Interrupts::hold();
     let start = Instant::now();
-    let state = LabState::lock(&lab.name, wait, &mut stop, tell)?;
-    let mut run = Run { kernel: Kernel::open()?, stop, tell, done: Vec::new() };
-    match run.converge(lab, &state).and_then(|()| finish(&state, lab, text, &run.done)) {
+    obstacles::demand_privileges(lab)?;
+    let state = LabState::lock(&lab.name, !options.no_wait, &mut stop, tell)?;
+    let mut kernel = Kernel::open()?;
+    let before = look(&mut kernel, &all_of(lab))?;
+    let mut run = Run { lab, options, state, kernel, stop, tell, before, done: Vec::new() };
+    match run.converge().and_then(|()| run.finish(text)) {
         Ok(()) => Ok(Applied { steps: run.done, elapsed: start.elapsed() }),
-        Err(error) => {
-            let error = run.undo(error);
-            // What is left of the attempt is a folder; the error that matters is the one before.
-            let _ = run.kernel.tidy();
-            let _ = state.remove_if_unused();
-            Err(error)
-        }
+        Err(error) => Err(run.undo(error)),
     }
 }
 
-/// Notes that the lab is applied; nothing is written where nothing has changed.
-fn finish(state: &LabState, lab: &Lab, text: &str, done: &[PlannedStep]) -> Result<(), EngineError> {
-    if done.is_empty() && super::saved_topology(&lab.name)?.as_deref() == Some(text) {
-        return Ok(());
-    }
-    state.write_unattached(&unattached::wanted(lab))?;
-    state.write_topology(text)?;
-    state.write_journal(&Journal::new(&lab.name, "applied", Vec::new()))
-}
-
-/// One apply under way: what has been done so far, to be undone if it must.
-struct Run<'a> {
-    kernel: Kernel,
+/// One apply under way.
+pub(super) struct Run<'a> {
+    pub(super) lab: &'a Lab,
+    options: Options,
+    pub(super) state: LabState,
+    pub(super) kernel: Kernel,
     stop: Interrupts,
-    tell: Listener<'a>,
-    done: Vec<PlannedStep>,
+    pub(super) tell: Listener<'a>,
+    /// What there was at the beginning: where undoing leads back to.
+    pub(super) before: Live,
+    /// What has been done so far.
+    pub(super) done: Vec<PlannedStep>,
 }
 
 impl Run<'_> {
-    fn converge(&mut self, lab: &Lab, state: &LabState) -> Result<(), EngineError> {
-        let mut planned = look(&mut self.kernel, lab)?;
+    fn converge(&mut self) -> Result<(), EngineError> {
+        let mut planned = planned(self.lab, &self.before);
         for round in 0..ROUNDS {
-            if planned.plan.is_empty() {
-                return Ok(());
+            if planned.plan.is_empty() && (planned.conflicts.is_empty() || !self.options.adopt) {
+                return self.heed_signal();
             }
+            // Somebody may have made something under a wanted name meanwhile.
+            let adoption = self.clear_the_way(&planned, round)?;
             if round == 0 {
-                self.before_the_first_change(lab, &planned, state)?;
+                self.before_the_first_change(&planned)?;
             }
+            self.run_steps(&adoption)?;
             self.run_steps(&planned.plan.steps)?;
-            planned = look(&mut self.kernel, lab)?;
+            planned = self.look_again()?;
         }
         match planned.plan.is_empty() {
-            true => Ok(()),
+            true => self.heed_signal(),
             false => Err(EngineError::NotKept { rest: planned.plan.steps, undo: UndoError::default() }),
         }
     }
 
-    /// Everything that can be refused is refused here; then the journal is written, and host settings are claimed.
-    fn before_the_first_change(&mut self, lab: &Lab, planned: &Planned, state: &LabState) -> Result<(), EngineError> {
-        if !planned.conflicts.is_empty() {
-            return Err(EngineError::Conflicts(planned.conflicts.clone()));
+    fn look_again(&mut self) -> Result<Planned, EngineError> {
+        Ok(planned(self.lab, &look(&mut self.kernel, &all_of(self.lab))?))
+    }
+
+    /// Tells everything that stands in the way at once; what is to be taken over does not. The steps that take it over.
+    fn clear_the_way(&mut self, planned: &Planned, round: usize) -> Result<Vec<PlannedStep>, EngineError> {
+        let adoption = match self.options.adopt {
+            true => plan::adoption(&self.lab.name, &planned.conflicts),
+            false => None,
+        };
+        let conflicts: Vec<Finding> = match adoption {
+            Some(_) => Vec::new(),
+            None => planned.conflicts.iter().map(Finding::from).collect(),
+        };
+        let others = if round == 0 { obstacles::find(self.lab)? } else { Vec::new() };
+        let (errors, warnings): (Vec<Finding>, Vec<Finding>) =
+            conflicts.into_iter().chain(others).partition(Finding::is_error);
+        if !errors.is_empty() {
+            return Err(EngineError::Obstacles(errors));
         }
-        let steps = &planned.plan.steps;
-        self.kernel.can_run(steps.iter().map(|planned| &planned.step))?;
-        let before = own_unattached(&lab.name)?.unwrap_or_default();
-        state.write_unattached(&unattached::wanted(lab).into_iter().chain(before).collect())?;
-        state.write_journal(&Journal::new(&lab.name, "applying", steps.iter().map(|s| s.step.text()).collect()))?;
-        if let Some(host) = lab.namespaces.get(&NsName::host()) {
+        warnings.iter().for_each(|warning| (self.tell)(Event::Warning(warning)));
+        Ok(adoption.unwrap_or_default())
+    }
+
+    /// The journal is written, and host settings are claimed.
+    fn before_the_first_change(&mut self, planned: &Planned) -> Result<(), EngineError> {
+        let (lab, steps) = (&self.lab.name, &planned.plan.steps);
+        let before = own_unattached(lab)?.unwrap_or_default();
+        self.state.write_unattached(&unattached::wanted(self.lab).into_iter().chain(before).collect())?;
+        self.state.write_journal(&Journal::new(lab, "applying", steps.iter().map(|s| s.step.text()).collect()))?;
+        if let Some(host) = self.lab.namespaces.get(&NsName::host()) {
             for key in host.sysctls.keys() {
-                self.kernel.claim_setting(key, &lab.name)?;
+                self.kernel.claim_setting(key, lab)?;
             }
         }
         (self.tell)(Event::Planned(steps.len()));
         Ok(())
     }
 
+    fn heed_signal(&mut self) -> Result<(), EngineError> {
+        match self.stop.pending() {
+            Some(signal) => Err(EngineError::Interrupted { signal, undo: UndoError::default() }),
+            None => Ok(()),
+        }
+    }
+
     fn run_steps(&mut self, steps: &[PlannedStep]) -> Result<(), EngineError> {
         for group in steps.chunk_by(|a, b| b.step.joins(&a.step)) {
-            if let Some(signal) = self.stop.pending() {
-                return Err(EngineError::Interrupted { signal, undo: UndoError::default() });
-            }
+            self.heed_signal()?;
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
-            if let Err(cause) = self.kernel.run(&only) {
-                let step = only.iter().map(Step::text).next().unwrap_or_default();
-                return Err(EngineError::Step { step, cause: Box::new(cause), undo: UndoError::default() });
-            }
+            self.kernel.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;
             for planned in group {
                 (self.tell)(Event::Done(planned));
                 self.done.push(planned.clone());
@@ -133,32 +182,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Undoes what was done, last first, and puts how that went into the error.
-    fn undo(&mut self, mut error: EngineError) -> EngineError {
-        let done = std::mem::take(&mut self.done);
-        if !done.is_empty() {
-            (self.tell)(Event::Undoing(done.len()));
+    /// Notes that the lab is applied; nothing is written where nothing has changed.
+    fn finish(&mut self, text: &str) -> Result<(), EngineError> {
+        let lab = self.lab;
+        if self.done.is_empty() && super::saved_topology(&lab.name)?.as_deref() == Some(text) {
+            return Ok(());
         }
-        let mut outcome = UndoError::default();
-        for planned in done.iter().rev() {
-            let Some(inverse) = planned.step.inverse() else {
-                outcome.failed.push(format!("{}: it cannot be brought back", planned.step.text()));
-                continue;
-            };
-            match self.kernel.run(std::slice::from_ref(&inverse)) {
-                Ok(()) => outcome.undone += 1,
-                Err(failed) => outcome.failed.push(format!("{}: {failed}", inverse.text())),
-            }
-        }
-        match &mut error {
-            EngineError::Step { undo, .. }
-            | EngineError::NotKept { undo, .. }
-            | EngineError::Interrupted { undo, .. } => {
-                *undo = outcome;
-                error
-            }
-            _ if outcome.failed.is_empty() => error,
-            _ => EngineError::Leftovers(outcome.failed.into_iter().chain([error.to_string()]).collect()),
-        }
+        self.state.write_unattached(&unattached::wanted(lab))?;
+        self.state.write_topology(text)?;
+        self.state.write_journal(&Journal::new(&lab.name, "applied", Vec::new()))
     }
 }

@@ -8,14 +8,15 @@ use thiserror::Error;
 
 use crate::kernel::KernelError;
 use crate::lab::LabName;
-use crate::plan::{Conflict, PlannedStep};
+use crate::plan::PlannedStep;
+use crate::preflight::Finding;
 
 /// Why a lab could not be applied or removed.
 #[derive(Debug, Error)]
 pub enum EngineError {
-    /// Names that the lab wants are somebody else's; nothing was touched.
-    #[error("{}", listed("nothing was touched, because these are not the lab's own:", .0))]
-    Conflicts(Vec<Conflict>),
+    /// Something stands in the way; nothing was touched.
+    #[error("{}", listed("nothing was touched, because this stands in the way:", .0))]
+    Obstacles(Vec<Finding>),
     /// Another nslab works on this lab, and we were told not to wait.
     #[error("another nslab is working on lab {0} just now; nothing was touched")]
     Busy(LabName),
@@ -26,15 +27,8 @@ pub enum EngineError {
     #[error("cannot write the journal: {0}")]
     Journal(#[from] io::Error),
     /// A step failed.
-    #[error("{step}: {cause}{undo}")]
-    Step {
-        /// The step, in words.
-        step: String,
-        /// What the kernel said.
-        cause: Box<KernelError>,
-        /// How the undoing went.
-        undo: UndoError,
-    },
+    #[error("{0}{1}")]
+    Step(Box<KernelError>, UndoError),
     /// Everything was done, but the kernel does not show it.
     #[error("the kernel does not keep what was set; still to do: {}{undo}", .rest.iter().map(|s| s.step.text()).collect::<Vec<_>>().join("; "))]
     NotKept {
@@ -79,6 +73,17 @@ impl fmt::Display for UndoError {
 }
 
 impl EngineError {
+    /// The error, with how the undoing went.
+    pub(super) fn with(mut self, outcome: UndoError) -> Self {
+        match &mut self {
+            Self::Step(_, undo) | Self::NotKept { undo, .. } | Self::Interrupted { undo, .. } => *undo = outcome,
+            _ if outcome.failed.is_empty() => {}
+            // Before the first step there is little to undo; what could not be is told first.
+            _ => return Self::Leftovers([outcome.failed, vec![self.to_string()]].concat()),
+        }
+        self
+    }
+
     /// The exit code that says it: 3, or 128 and the signal's number.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -89,6 +94,7 @@ impl EngineError {
 }
 
 fn listed(head: &str, items: &[impl ToString]) -> String {
-    let lines: Vec<String> = items.iter().map(|item| format!("\n  {}", item.to_string())).collect();
+    let lines: Vec<String> =
+        items.iter().map(|item| format!("\n  {}", item.to_string().replace('\n', "\n      "))).collect();
     format!("{head}{}", lines.concat())
 }

@@ -97,14 +97,19 @@ impl LabState {
     }
 
     /// Removes the lab's folder; the last thing of a lab that goes.
-    pub(super) fn remove(self) -> Result<(), EngineError> {
+    pub(super) fn remove(&self) -> Result<(), EngineError> {
         self.root.remove_with_files(self.name.as_str())?;
         Ok(StateDir::remove_root_if_empty()?)
     }
 
+    /// Whether the lab has been applied before.
+    pub(super) fn is_applied(&self) -> Result<bool, EngineError> {
+        Ok(self.dir.holds(TOPOLOGY)?)
+    }
+
     /// Removes the lab's folder if the lab was never applied.
-    pub(super) fn remove_if_unused(self) -> Result<(), EngineError> {
-        if self.dir.holds(TOPOLOGY)? { Ok(()) } else { self.remove() }
+    pub(super) fn remove_if_unused(&self) -> Result<(), EngineError> {
+        if self.is_applied()? { Ok(()) } else { self.remove() }
     }
 }
 

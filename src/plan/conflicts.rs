@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::lab::{Lab, LabName, Live, NsName};
+use super::{PlannedStep, Step};
+use crate::lab::{End, IfName, Lab, LabName, Live, NsName, Route};
 
 /// Something that exists under a wanted name and does not carry the lab's mark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -11,6 +12,9 @@ pub struct Conflict {
     pub what: String,
     /// The lab that it belongs to; none: it is nobody's that we know.
     pub owner: Option<LabName>,
+    /// The interface that carries the mark, or would: of a namespace, its loopback. None, where nothing could carry one.
+    #[serde(skip)]
+    pub end: Option<End>,
 }
 
 impl std::fmt::Display for Conflict {
@@ -29,7 +33,8 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
         let Some(is) = live.namespaces.get(ns) else { continue };
         if !ns.is_host() {
             if is.owner.as_ref() != Some(&lab.name) {
-                found.push(Conflict { what: format!("namespace {ns}"), owner: is.owner.clone() });
+                let end = is.links.contains_key(&IfName::lo()).then(|| End { ns: ns.clone(), name: IfName::lo() });
+                found.push(Conflict { what: format!("namespace {ns}"), owner: is.owner.clone(), end });
             }
             continue;
         }
@@ -38,9 +43,40 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
                 && link.owner.as_ref() != Some(&lab.name)
             {
                 let what = format!("{} {name} of {}", link.kind_name(), NsName::host());
-                found.push(Conflict { what, owner: link.owner.clone() });
+                let end = Some(End { ns: ns.clone(), name: name.clone() });
+                found.push(Conflict { what, owner: link.owner.clone(), end });
             }
         }
     }
+    found.extend(routes(lab, live));
     found
+}
+
+/// The machine's own routes that stand in the place (table, destination, metric) of one that the lab wants.
+fn routes(lab: &Lab, live: &Live) -> Vec<Conflict> {
+    let host = NsName::host();
+    let (Some(wanted), Some(is)) = (lab.namespaces.get(&host), live.namespaces.get(&host)) else { return Vec::new() };
+    let of_lab = |dev: &IfName| is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&lab.name));
+    let theirs = |there: &&Route| match &there.dev {
+        Some(dev) => !of_lab(dev),
+        None => !is.marked.routes.contains(there),
+    };
+    let in_the_way = is
+        .routes
+        .iter()
+        .filter(theirs)
+        .filter(|there| !wanted.routes.contains(there) && wanted.routes.iter().any(|route| route.same_slot(there)));
+    in_the_way.map(|there| Conflict { what: format!("route {there} of {host}"), owner: None, end: None }).collect()
+}
+
+/// Plans to take over what is nobody's; none, if something belongs to another lab or cannot be marked.
+pub fn adoption(lab: &LabName, conflicts: &[Conflict]) -> Option<Vec<PlannedStep>> {
+    let step = |conflict: &Conflict| match (&conflict.owner, &conflict.end) {
+        (None, Some(end)) => Some(PlannedStep {
+            step: Step::Adopt { end: end.clone(), lab: lab.clone() },
+            why: "it was made by hand".to_owned(),
+        }),
+        _ => None,
+    };
+    conflicts.iter().map(step).collect()
 }

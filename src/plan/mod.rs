@@ -9,18 +9,20 @@ mod describe;
 mod firewall;
 mod inside;
 mod links;
+mod snapshot;
 mod step;
 mod teardown;
 
 use std::collections::BTreeSet;
 
-pub use conflicts::{Conflict, conflicts};
+pub use conflicts::{Conflict, adoption, conflicts};
 pub use describe::ROUTE_PROTOCOL;
 use serde::Serialize;
+pub use snapshot::way_back;
 pub use step::{Description, Step, VethEnd};
 pub use teardown::{as_built, teardown};
 
-use crate::lab::{End, Lab, LabName, Live, Namespace, NsName};
+use crate::lab::{End, IfName, Lab, LabName, Live, Namespace, NsName};
 
 /// What has to be done to make the kernel look like the lab, in order.
 #[derive(Debug, Clone)]
@@ -97,6 +99,12 @@ impl Compared<'_> {
         self.live.namespaces.get(ns).unwrap_or(&self.nothing)
     }
 
+    /// Whether a namespace exists only by its name: what a kill leaves while it is made or removed.
+    fn is_leftover(&self, ns: &NsName) -> bool {
+        let has_loopback = |is: &Namespace| is.links.contains_key(&IfName::lo());
+        !ns.is_host() && self.live.namespaces.get(ns).is_some_and(|is| !has_loopback(is))
+    }
+
     fn host(&self) -> &Namespace {
         self.live(&NsName::host())
     }
@@ -121,6 +129,7 @@ struct Phases {
     drop_routes: Phase,
     drop_addresses: Phase,
     drop_links: Phase,
+    leftovers: Phase,
     namespaces: Phase,
     bridges: Phase,
     veths: Phase,
@@ -144,6 +153,7 @@ impl Phases {
             self.drop_routes,
             self.drop_addresses,
             self.drop_links,
+            self.leftovers,
             self.namespaces,
             self.bridges,
             self.veths,

@@ -1,7 +1,7 @@
 //! What somebody may do to a live lab with `ip`, `iptables` and `sysctl`, one shell line each. In `host`, only what is the
 //! lab's own is damaged.
 
-use nslab::lab::{ChainId, Firewall, FwRule, Lab, Link, LinkKind, Namespace, NsName, Route};
+use nslab::lab::{Firewall, FwRule, Lab, Link, LinkKind, Namespace, NsName, Route};
 
 /// Every damage that can be done to a lab, as it stands after an apply.
 pub fn all(lab: &Lab) -> Vec<String> {
@@ -53,7 +53,6 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
         match &link.kind {
             LinkKind::Bridge(options) => {
                 set(&format!("type bridge stp_state {}", u8::from(!options.stp)));
-                set(&format!("type bridge vlan_filtering {}", u8::from(!options.vlan_filtering)));
             }
             _ => {
                 let others = namespace.links.iter().filter(|(_, other)| matches!(other.kind, LinkKind::Bridge(_)));
@@ -159,16 +158,8 @@ fn firewall(place: &Place<'_>, lab: &Lab, firewall: &Firewall, lines: &mut Vec<S
         }
         if !place.is_host {
             lines.push(format!("{command} -F; {command} -X"));
-            lines.extend(moved(&command, id, rules));
         }
     }
-}
-
-/// The rules of a chain written into the built-in one by hand.
-fn moved(command: &str, id: &ChainId, rules: &[FwRule]) -> Option<String> {
-    let (_, hook) = id.owner()?;
-    let rules = rules.iter().map(|rule| format!("{command} -A {} {rule}", hook.name()));
-    Some(std::iter::once(format!("{command} -F; {command} -X")).chain(rules).collect::<Vec<_>>().join("; "))
 }
 
 /// What can be put into a namespace of the lab that is not in the file.

@@ -104,7 +104,7 @@ impl Wires {
                     ports.push(port.clone());
                     self.link(segment, end, format!("{}/{port}", name(bridge.space)));
                 }
-                let mut body = json!({ "ports": ports, "stp": bridge.stp, "vlan_filtering": bridge.vlan_filtering });
+                let mut body = json!({ "ports": ports, "stp": bridge.stp });
                 body["addresses"] = addresses.into();
                 settings(&mut body, bridge.mtu, bridge.mac.then_some((number, 100)), bridge.up);
                 let plugs = self.plugs(bridge.space);

@@ -42,7 +42,6 @@ pub struct Bridge {
     pub space: usize,
     pub addressed: bool,
     pub stp: bool,
-    pub vlan_filtering: bool,
     pub mtu: Option<u32>,
     pub mac: bool,
     pub up: bool,
@@ -197,17 +196,8 @@ fn mtu() -> impl Strategy<Value = Option<u32>> {
 }
 
 fn segment() -> impl Strategy<Value = Segment> {
-    let bridge = (0..SPACES, any::<bool>(), seldom(), seldom(), mtu(), seldom(), often()).prop_map(
-        |(space, addressed, stp, vlan_filtering, mtu, mac, up)| Bridge {
-            space,
-            addressed,
-            stp,
-            vlan_filtering,
-            mtu,
-            mac,
-            up,
-        },
-    );
+    let bridge = (0..SPACES, any::<bool>(), seldom(), mtu(), seldom(), often())
+        .prop_map(|(space, addressed, stp, mtu, mac, up)| Bridge { space, addressed, stp, mtu, mac, up });
     let member = (0..SPACES, often(), seldom(), mtu(), seldom(), often())
         .prop_map(|(space, addressed, second, mtu, mac, up)| Member { space, addressed, second, mtu, mac, up });
     (option::of(bridge), vec(member, 1..=3), any::<bool>(), mtu()).prop_map(|(bridge, members, ipv6, mtu)| Segment {

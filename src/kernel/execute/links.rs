@@ -168,6 +168,14 @@ fn create(space: &mut Space, message: LinkMessage) -> Result<(), Refusal> {
     space.socket.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
+/// Sets the alias of an interface, and in `host` its group: the marks of a lab.
+pub(super) fn mark(space: &mut Space, end: &End, alias: &str, group: u32) -> Result<(), Refusal> {
+    let mut message = existing(space, &end.name)?;
+    message.attributes.push(LinkAttribute::IfAlias(alias.to_owned()));
+    message.attributes.extend(end.ns.is_host().then_some(LinkAttribute::Group(group)));
+    space.socket.change(RouteNetlinkMessage::SetLink(message), 0)
+}
+
 /// Sets the alias of an interface in `host`, which cannot be given at creation. Where that fails, the interface
 /// goes again.
 fn set_mark(space: &mut Space, end: &End, lab: &LabName) -> Result<(), Refusal> {
