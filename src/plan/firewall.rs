@@ -35,11 +35,13 @@ pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &Firewall
         let owner = id.owner().map(|(owner, _)| owner);
         let wanted = want.chains.contains_key(id);
         if id.hook().is_some() {
-            remove_rules(ns, id, rules, phases, |rule| {
-                is_stale_jump(lab, want, id, rule) || (!ns.is_host() && !is_wanted(lab, want, id, rule, &by_hand))
+            remove_rules(ns, id, rules, phases, |n, rule| {
+                is_stale_jump(lab, want, id, rule)
+                    || is_second_jump(lab, id, rules, n)
+                    || (!ns.is_host() && !is_wanted(lab, want, id, rule, &by_hand))
             });
         } else if !wanted && (owner.as_ref() == Some(lab) || !ns.is_host()) {
-            remove_rules(ns, id, rules, phases, |_| true);
+            remove_rules(ns, id, rules, phases, |_, _| true);
         }
     }
     // Chains go when no rule is left that leads to them.
@@ -81,12 +83,23 @@ fn is_wanted(
 
 /// Whether a rule of a built-in chain leads to a chain of this lab that is not wanted (any more), or not from here.
 fn is_stale_jump(lab: &LabName, want: &Firewall, id: &ChainId, rule: &FwRule) -> bool {
-    let Some(target) = rule.value("-j").and_then(|name| name.parse().ok()) else { return false };
-    let target = ChainId { family: id.family, table: id.table, chain: target };
+    let Some(target) = target(id, rule) else { return false };
     match target.owner() {
         Some((owner, hook)) => owner == *lab && (!want.chains.contains_key(&target) || id.hook() != Some(hook)),
         None => false,
     }
+}
+
+/// Whether the rule at a position of a built-in chain leads to a chain of this lab, as one before it does already.
+fn is_second_jump(lab: &LabName, id: &ChainId, rules: &[FwRule], n: usize) -> bool {
+    let is_ours = |rule: &FwRule| target(id, rule).and_then(|target| target.owner()).is_some_and(|(o, _)| o == *lab);
+    rules.get(n).is_some_and(|rule| is_ours(rule) && rules.iter().take(n).any(|before| before == rule))
+}
+
+/// The chain of the same table that a rule leads to.
+fn target(id: &ChainId, rule: &FwRule) -> Option<ChainId> {
+    let chain = rule.value("-j")?.parse().ok()?;
+    Some(ChainId { family: id.family, table: id.table, chain })
 }
 
 /// Plans one chain of ours: the rules up to the first difference stay, the others are written anew. All of a
@@ -113,9 +126,15 @@ fn chain(ns: &NsName, id: &ChainId, want: &[FwRule], is: Option<&Vec<FwRule>>, p
     }
 }
 
-fn remove_rules(ns: &NsName, id: &ChainId, rules: &[FwRule], phases: &mut Phases, which: impl Fn(&FwRule) -> bool) {
+fn remove_rules(
+    ns: &NsName,
+    id: &ChainId,
+    rules: &[FwRule],
+    phases: &mut Phases,
+    which: impl Fn(usize, &FwRule) -> bool,
+) {
     for (n, rule) in rules.iter().enumerate().rev() {
-        if which(rule) {
+        if which(n, rule) {
             let step =
                 Step::DeleteFwRule { ns: ns.clone(), chain: id.clone(), position: Some(n + 1), rule: rule.clone() };
             phases.drop_firewall.add(step, "the file does not have it");

@@ -112,7 +112,12 @@ fn is_kernels(end: &End, address: &IpNet) -> bool {
 /// them is in fib_add_ifaddr and addrconf_prefix_route.
 pub(super) fn implied<'a>(name: &'a IfName, link: &'a Link) -> impl Iterator<Item = Route> + 'a {
     let subnets = link.addresses.iter().filter(|address| address.prefix_len() < address.max_prefix_len());
-    subnets.filter(|_| link.up && !name.is_lo()).map(|address| {
+    // Of several addresses in one subnet, the first brings the route.
+    let first = |address: &&IpNet| {
+        let mut before = link.addresses.iter().take_while(|before| before != address);
+        !before.any(|before| before.trunc() == address.trunc())
+    };
+    subnets.filter(move |address| link.up && !name.is_lo() && first(address)).map(|address| {
         let ipv4 = address.addr().is_ipv4();
         Route {
             table: MAIN_TABLE,

@@ -37,16 +37,16 @@ pub fn as_built(lab: &Lab) -> Live {
     let mut live = Live { namespaces: lab.namespaces.clone().into_iter().collect() };
     for ns in live.namespaces.values_mut() {
         ns.connected = ns.links.iter().flat_map(|(name, link)| super::inside::implied(name, link)).collect();
-    }
-    if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
-        host.marked = Routing { routes: host.routes.clone(), rules: host.rules.clone() };
-        let own: Vec<ChainId> = host.firewall.chains.keys().cloned().collect();
+        let own: Vec<ChainId> = ns.firewall.chains.keys().cloned().collect();
         for id in own {
             if let Some((_, hook)) = id.owner() {
                 let jump = FwRule::jump(&lab.name, &id.chain);
-                host.firewall.chains.entry(ChainId::builtin(id.family, id.table, hook)).or_default().push(jump);
+                ns.firewall.chains.entry(ChainId::builtin(id.family, id.table, hook)).or_default().push(jump);
             }
         }
+    }
+    if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
+        host.marked = Routing { routes: host.routes.clone(), rules: host.rules.clone() };
     }
     live
 }

@@ -1,0 +1,210 @@
+//! Random labs through everything that can happen to a lab: applied, applied again, damaged by hand, mended, edited, removed.
+//!
+//! Without a word from outside the cases are the same in every run, so that a failure is due to the change at hand.
+//! `NSLAB_RANDOM_CASES=5000` runs that many others, whose seed is told (and can be given: `NSLAB_RANDOM_SEED`).
+//! A case that fails is made as small as it goes and printed with its files and the damage, to be repeated by hand.
+
+mod support;
+
+#[path = "random/account.rs"]
+mod account;
+#[path = "random/damage.rs"]
+mod damage;
+#[path = "random/render.rs"]
+mod render;
+#[path = "random/topology.rs"]
+mod topology;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nslab::lab::Lab;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use support::{host_account, nslab, sandbox, sh, text};
+
+/// How many cases a run has where nothing else is asked for.
+const CASES: u32 = 200;
+
+/// How many cases run at once.
+const THREADS: u32 = 4;
+
+/// How long a case that fails is made smaller, in milliseconds.
+const SHRINKING: u32 = 60_000;
+
+/// How long the kernel may take to tell of a cable's other end (linkwatch, one second) before accounts are compared anew.
+const LINKWATCH: Duration = Duration::from_millis(1500);
+
+/// A lab and what happens to it.
+#[derive(Debug, Clone)]
+struct Case {
+    topology: topology::Topology,
+    damage: Vec<Index>,
+    edits: Vec<topology::Edit>,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    (topology::topology(), vec(any::<Index>(), 1..=5), topology::edits()).prop_map(|(topology, damage, edits)| Case {
+        topology,
+        damage,
+        edits,
+    })
+}
+
+#[test]
+fn random_labs_converge_and_leave_nothing() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u32>().expect(name));
+    let (asked, seed) = (number("NSLAB_RANDOM_CASES"), number("NSLAB_RANDOM_SEED"));
+    let seed = seed.unwrap_or_else(|| if asked.is_some() { std::process::id() } else { 1 });
+    let count = asked.unwrap_or(CASES).div_ceil(THREADS);
+    let failed = AtomicBool::new(false);
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|n| {
+                scope.spawn({
+                    let failed = &failed;
+                    move || some(count, seed, n, failed)
+                })
+            })
+            .collect();
+        threads.into_iter().filter_map(|thread| thread.join().expect("a thread of cases")).collect()
+    });
+    assert!(
+        wrong.is_empty(),
+        "with NSLAB_RANDOM_SEED={seed} NSLAB_RANDOM_CASES={}:\n{}",
+        count * THREADS,
+        wrong.join("\n\n")
+    );
+}
+
+/// Runs some cases; the first that fails, as small as it goes.
+fn some(count: u32, seed: u32, thread: u32, failed: &AtomicBool) -> Option<String> {
+    let config = Config { cases: count, failure_persistence: None, max_shrink_time: SHRINKING, ..Config::default() };
+    let mut bytes = [0; 32];
+    bytes[..4].copy_from_slice(&seed.to_le_bytes());
+    bytes[4..8].copy_from_slice(&thread.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mine = std::cell::Cell::new(false);
+    let outcome = TestRunner::new_with_rng(config, rng).run(&cases(), |case| {
+        if failed.load(Ordering::Relaxed) && !mine.get() {
+            return Ok(());
+        }
+        // A sandbox is a thread's; the next case gets a new one.
+        let outcome = std::thread::spawn(move || case.play()).join();
+        outcome.unwrap_or_else(|panic| Err(said(&*panic))).map_err(|why| {
+            failed.store(true, Ordering::Relaxed);
+            mine.set(true);
+            TestCaseError::fail(why)
+        })
+    });
+    match outcome {
+        Ok(()) => None,
+        Err(TestError::Fail(why, case)) => Some(format!("{why}\n{}", case.told())),
+        Err(TestError::Abort(why)) => Some(why.to_string()),
+    }
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+impl Case {
+    /// The case for somebody who repeats it by hand.
+    fn told(&self) -> String {
+        let before = render::yaml(&self.topology);
+        let after = render::yaml(&self.topology.edited(&self.edits));
+        let damage = load(&before).map_or_else(|why| why, |lab| self.damage(&lab).join("\n"));
+        format!("---- before.yaml\n{before}---- damage\n{damage}\n---- after.yaml\n{after}")
+    }
+
+    fn damage(&self, lab: &Lab) -> Vec<String> {
+        let all = damage::all(lab);
+        if all.is_empty() { Vec::new() } else { self.damage.iter().map(|index| index.get(&all).clone()).collect() }
+    }
+
+    /// The whole life of the lab, in a sandbox of its own.
+    fn play(&self) -> Result<(), String> {
+        sandbox();
+        let (before, after) = (render::yaml(&self.topology), render::yaml(&self.topology.edited(&self.edits)));
+        let (lab, edited) = (load(&before)?, load(&after)?);
+        let host = host_account();
+        apply(&before).map_err(at("the first apply"))?;
+        for line in self.damage(&lab) {
+            // What was damaged before may be what this one is about.
+            sh(&format!("{{ {line}; }} 2>/dev/null || true"));
+        }
+        apply(&before).map_err(at("mending"))?;
+        as_fresh(&before, &lab).map_err(at("after mending"))?;
+        apply(&after).map_err(at("the edit"))?;
+        as_fresh(&after, &edited).map_err(at("after the edit"))?;
+        nslab_ok(&["destroy", render::LAB])?;
+        let left = host_account();
+        if left == host { Ok(()) } else { Err(format!("the host is not what it was:\n{}", host.difference(&left))) }
+    }
+}
+
+fn at(when: &'static str) -> impl Fn(String) -> String {
+    move |why| format!("{when}: {why}")
+}
+
+fn load(text: &str) -> Result<Lab, String> {
+    nslab::topology::parse("random.yaml", text).map(|topology| topology.lab).map_err(|faults| faults.to_string())
+}
+
+/// Applies a file; afterwards the plan is empty and a second apply has nothing to do.
+fn apply(file: &str) -> Result<(), String> {
+    std::fs::write("/run/random.yaml", file).map_err(|error| error.to_string())?;
+    nslab_ok(&["apply", "/run/random.yaml"])?;
+    nslab_ok(&["plan", "--exit-code", "/run/random.yaml"])?;
+    let again = nslab_ok(&["apply", "/run/random.yaml"])?;
+    if again.contains("nothing to do") { Ok(()) } else { Err(format!("the second apply did something: {again}")) }
+}
+
+fn nslab_ok(args: &[&str]) -> Result<String, String> {
+    let output = nslab(args);
+    let said = text(&output);
+    if output.status.success() { Ok(said) } else { Err(format!("nslab {args:?} ended with {}: {said}", output.status)) }
+}
+
+/// Whether the lab in this sandbox is like one that is made anew in another.
+fn as_fresh(file: &str, lab: &Lab) -> Result<(), String> {
+    let fresh = |patience: Duration| {
+        let (file, lab) = (file.to_owned(), lab.clone());
+        let made = std::thread::spawn(move || {
+            sandbox();
+            apply(&file)?;
+            std::thread::sleep(patience);
+            Ok(account::of(&lab))
+        });
+        made.join().unwrap_or_else(|panic| Err(said(&*panic)))
+    };
+    if account::difference(&account::of(lab), &fresh(Duration::ZERO)?).is_none() {
+        return Ok(());
+    }
+    // By the time the other lab is ready, the kernel has told this one everything as well.
+    let other = fresh(LINKWATCH)?;
+    match account::difference(&account::of(lab), &other) {
+        None => Ok(()),
+        Some(difference) => Err(format!("it is not as a fresh one:\n{difference}")),
+    }
+}
+
+#[test]
+fn random_topologies_are_valid_and_need_nothing_once_built() {
+    let config = Config { cases: 2000, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]);
+    let run = TestRunner::new_with_rng(config, rng).run(&topology::topology(), |topology| {
+        let file = render::yaml(&topology);
+        let lab = load(&file).map_err(|why| TestCaseError::fail(format!("{why}\n{file}")))?;
+        let plan = nslab::plan::plan(&lab, &nslab::plan::as_built(&lab));
+        prop_assert!(plan.is_empty(), "{}\n{file}", nslab::show::plan(&plan, &[], false));
+        Ok(())
+    });
+    match run {
+        Ok(()) => {}
+        Err(TestError::Fail(why, _) | TestError::Abort(why)) => panic!("{why}"),
+    }
+}

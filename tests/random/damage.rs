@@ -1,0 +1,176 @@
+//! What somebody may do to a live lab with `ip`, `iptables` and `sysctl`, one shell line each. In `host`, only what is the
+//! lab's own is damaged.
+
+use nslab::lab::{Firewall, FwRule, Lab, Link, LinkKind, Namespace, NsName, Route};
+
+/// Every damage that can be done to a lab, as it stands after an apply.
+pub fn all(lab: &Lab) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (ns, namespace) in &lab.namespaces {
+        let place = Place::new(ns);
+        links(&place, lab, namespace, &mut lines);
+        routing(&place, namespace, &mut lines);
+        sysctls(&place, namespace, &mut lines);
+        firewall(&place, lab, &namespace.firewall, &mut lines);
+        if !place.is_host {
+            extras(&place, &mut lines);
+            lines.push(format!("ip netns del {ns}"));
+        }
+    }
+    lines
+}
+
+/// How a command is run in a namespace.
+struct Place<'a> {
+    ns: &'a NsName,
+    ip: String,
+    exec: String,
+    is_host: bool,
+}
+
+impl<'a> Place<'a> {
+    fn new(ns: &'a NsName) -> Self {
+        match ns.is_host() {
+            true => Self { ns, ip: "ip".to_owned(), exec: String::new(), is_host: true },
+            false => Self { ns, ip: format!("ip -n {ns}"), exec: format!("ip netns exec {ns} "), is_host: false },
+        }
+    }
+}
+
+fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<String>) {
+    let ip = &place.ip;
+    for (name, link) in &namespace.links {
+        let mut set = |words: &str| lines.push(format!("{ip} link set dev {name} {words}"));
+        set(if link.up { "down" } else { "up" });
+        if name.is_lo() {
+            continue;
+        }
+        set("mtu 1290");
+        set("mtu 600");
+        if link.mac.is_some() {
+            set("address 02:00:00:00:00:99");
+        }
+        match &link.kind {
+            LinkKind::Bridge(options) => {
+                set(&format!("type bridge stp_state {}", u8::from(!options.stp)));
+            }
+            _ => {
+                let others = namespace.links.iter().filter(|(_, other)| matches!(other.kind, LinkKind::Bridge(_)));
+                for (bridge, _) in others.filter(|(bridge, _)| link.master.as_ref() != Some(*bridge)) {
+                    set(&format!("master {bridge}"));
+                }
+                if !place.is_host {
+                    for other in lab.own_namespaces().filter(|other| *other != place.ns) {
+                        set(&format!("netns {other}"));
+                    }
+                }
+            }
+        }
+        if link.master.is_some() {
+            set("nomaster");
+        }
+        lines.push(format!("{ip} link set dev {name} down; {ip} link set dev {name} name moved"));
+        lines.push(format!("{ip} link del dev {name}"));
+        addresses(ip, name.as_str(), link, lines);
+    }
+}
+
+fn addresses(ip: &str, name: &str, link: &Link, lines: &mut Vec<String>) {
+    for address in &link.addresses {
+        let mut short = address.addr().to_string();
+        lines.push(format!("{ip} addr del {address} dev {name}"));
+        lines.push(format!("{ip} route del {} dev {name}", address.trunc()));
+        short.push_str(if address.addr().is_ipv6() { "/80 nodad" } else { "/20" });
+        lines.push(format!("{ip} addr del {address} dev {name}; {ip} addr add {short} dev {name}"));
+    }
+    for extra in ["10.66.0.1/24", "10.66.0.2/32"] {
+        lines.push(format!("{ip} addr add {extra} dev {name}"));
+    }
+    if !link.addresses.is_empty() {
+        lines.push(format!("{ip} addr add fd66::1/64 dev {name}"));
+        lines.push(format!("{ip} addr flush dev {name} scope global"));
+    }
+}
+
+fn routing(place: &Place<'_>, namespace: &Namespace, lines: &mut Vec<String>) {
+    let (ip, is_host) = (&place.ip, place.is_host);
+    for route in &namespace.routes {
+        let ip = format!("{ip} -{}", if route.is_ipv6() { 6 } else { 4 });
+        lines.push(format!("{ip} route del {route}"));
+        if let Some(dev) = &route.dev {
+            let slot = Route { via: None, source: None, onlink: false, scope: route.scope, ..route.clone() };
+            lines.push(format!("{ip} route replace {slot}"));
+            lines.push(format!("{ip} route append {slot}"));
+            lines.push(format!(
+                "{ip} route replace blackhole {} table {} metric {}",
+                route.to, route.table, route.metric
+            ));
+            lines.push(format!("{ip} route add {} dev {dev} table {} metric 9", route.to, route.table));
+        }
+    }
+    for (name, _) in namespace.links.iter().filter(|(name, link)| !name.is_lo() && link.up) {
+        lines.push(format!("{ip} route add 10.166.0.0/16 dev {name}"));
+        lines.push(format!("{ip} route add fd00:166::/64 dev {name} table 66"));
+    }
+    for rule in &namespace.rules {
+        let family = if rule.ipv6 { 6 } else { 4 };
+        lines.push(format!("{ip} -{family} rule del {rule}"));
+    }
+    for neighbour in &namespace.neighbours {
+        let (to, dev) = (neighbour.address, &neighbour.dev);
+        lines.push(format!("{ip} neigh del {to} dev {dev}"));
+        lines.push(format!("{ip} neigh replace {to} lladdr 02:00:00:00:00:99 dev {dev} nud permanent"));
+        if !is_host {
+            lines.push(format!("{ip} neigh add 10.66.0.9 lladdr 02:00:00:00:00:99 dev {dev} nud permanent"));
+        }
+    }
+    if !is_host {
+        lines.push(format!("{ip} rule add from 10.66.0.0/16 lookup 66 priority 66"));
+        lines.push(format!("{ip} -6 rule add from fd66::/64 prohibit"));
+        lines.push(format!("{ip} route add blackhole 10.67.0.0/16"));
+        lines.push(format!("{ip} route add unreachable fd00:67::/64"));
+    }
+}
+
+fn sysctls(place: &Place<'_>, namespace: &Namespace, lines: &mut Vec<String>) {
+    for (key, value) in &namespace.sysctls {
+        let other = if value.as_str() == "1" { "0" } else { "1" };
+        lines.push(format!("{}sysctl -qw {key}={other}", place.exec));
+    }
+}
+
+fn firewall(place: &Place<'_>, lab: &Lab, firewall: &Firewall, lines: &mut Vec<String>) {
+    for (id, rules) in &firewall.chains {
+        let command = format!("{}{} -t {}", place.exec, id.family.program(), id.table.name());
+        let chain = &id.chain;
+        lines.push(format!("{command} -F {chain}"));
+        lines.push(format!("{command} -D {chain} {}", rules.len()));
+        lines.push(format!("{command} -A {chain} -p udp -j ACCEPT"));
+        lines.push(format!("{command} -I {chain} -p udp -j ACCEPT"));
+        if let Some(first) = rules.first() {
+            lines.push(format!("{command} -A {chain} {first}"));
+        }
+        if let Some((_, hook)) = id.owner() {
+            let (hook, jump) = (hook.name(), FwRule::jump(&lab.name, chain));
+            lines.push(format!("{command} -D {hook} {jump}"));
+            lines.push(format!("{command} -D {hook} {jump}; {command} -F {chain}; {command} -X {chain}"));
+            lines.push(format!("{command} -A {hook} {jump}"));
+        }
+        if !place.is_host {
+            lines.push(format!("{command} -F; {command} -X"));
+        }
+    }
+}
+
+/// What can be put into a namespace of the lab that is not in the file.
+fn extras(place: &Place<'_>, lines: &mut Vec<String>) {
+    let Place { ip, exec, .. } = place;
+    lines.push(format!("{ip} link add name extra type bridge"));
+    lines.push(format!("{ip} link add name extra1 type veth peer name extra2"));
+    lines.push(format!("{exec}iptables -A INPUT -p udp -j DROP"));
+    lines.push(format!("{exec}ip6tables -A INPUT -p udp -j DROP"));
+    lines.push(format!("{exec}iptables -t nat -A POSTROUTING -j MASQUERADE"));
+    lines.push(format!("{exec}iptables -P FORWARD DROP"));
+    lines.push(format!("{exec}ip6tables -P INPUT DROP"));
+    lines.push(format!("{exec}iptables -N MINE; {exec}iptables -A MINE -j DROP; {exec}iptables -A INPUT -j MINE"));
+}
