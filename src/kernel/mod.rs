@@ -8,6 +8,7 @@ pub mod neighbours;
 mod netlink;
 pub mod netns;
 mod observe;
+mod point;
 pub mod process;
 pub mod sandbox;
 pub mod sockets;

@@ -13,7 +13,7 @@ use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
-use crate::kernel::KernelError;
+use crate::kernel::{KernelError, point};
 use crate::lab::{Family, Table};
 
 const NFNL_MSG_BATCH_BEGIN: u16 = 16;
@@ -156,6 +156,7 @@ impl Nftables {
 
     /// Changes that happen all together or not at all.
     fn transaction(&mut self, changes: &[(Message, u16)]) -> Result<(), Errno> {
+        point::pass("nf_tables transaction")?;
         let mut batch = vec![(Message::batch(NFNL_MSG_BATCH_BEGIN), 0)];
         let last = changes.len().saturating_sub(1);
         batch.extend(changes.iter().enumerate().map(|(number, (message, flags))| {

@@ -10,6 +10,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
 use super::ack::{Answer, Refusal, Says, answers};
+use crate::kernel::point;
 
 /// A netlink socket (`NETLINK_ROUTE`) in one namespace.
 pub struct Socket {
@@ -43,6 +44,7 @@ impl Socket {
 
     /// Asks for a change and waits until it is made. Every request that changes anything goes through here.
     pub fn change(&mut self, request: RouteNetlinkMessage, flags: u16) -> Result<(), Refusal> {
+        point::pass("netlink request")?;
         let sequence = self.send(request, NLM_F_REQUEST | NLM_F_ACK | flags)?;
         loop {
             let mut datagram = Vec::new();

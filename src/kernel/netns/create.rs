@@ -17,8 +17,8 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::linkat;
 
 use super::{DIRECTORY, in_thread, open, path};
-use crate::kernel::KernelError;
 use crate::kernel::netlink::{Refusal, Socket};
+use crate::kernel::{KernelError, point};
 use crate::lab::{LabName, NsName};
 
 /// The index of the loopback in every namespace (`LOOPBACK_IFINDEX`).
@@ -60,7 +60,8 @@ fn mark_loopback(socket: &mut Socket, lab: &LabName) -> Result<(), Refusal> {
 fn give_name(ns: &NsName, lab: &LabName) -> io::Result<()> {
     let path = path(ns);
     publish(&path, format!("{}\n", lab.mark()).as_bytes())?;
-    let mounted = mount(Some("/proc/thread-self/ns/net"), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>);
+    let mounted = point::pass("mount a namespace")
+        .and_then(|()| mount(Some("/proc/thread-self/ns/net"), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>));
     mounted.map_err(|errno| {
         // The error that is told is the mount's.
         let _ = fs::remove_file(&path);
@@ -76,10 +77,12 @@ pub(in crate::kernel) fn prepare_directory() -> Result<(), KernelError> {
     fs::DirBuilder::new().recursive(true).mode(0o755).create(DIRECTORY).map_err(failed_io)?;
     let _lock = lock(Path::new(DIRECTORY)).map_err(failed_io)?;
     let share = || mount(None::<&str>, DIRECTORY, None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>);
+    point::pass("share the mounts of namespaces").map_err(failed)?;
     match share() {
         // Not a mount point yet.
         Err(Errno::EINVAL) => {
             mount(Some(DIRECTORY), DIRECTORY, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
+                .and_then(|()| point::pass("share the mounts of namespaces"))
                 .and_then(|()| share())
                 .map_err(failed)
         }
@@ -97,6 +100,7 @@ fn lock(directory: &Path) -> io::Result<Flock<File>> {
 /// # Errors
 /// `AlreadyExists` where something has the name.
 fn publish(path: &Path, content: &[u8]) -> io::Result<()> {
+    point::pass("make a namespace's file")?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     match unnamed(directory) {
         Ok(mut file) => {
