@@ -114,7 +114,7 @@ fn changes(line: &str) -> bool {
     let mut types = line.split("nlmsg_type=").skip(1).map(|rest| rest.split([' ', ',', '}']).next().unwrap());
     let message =
         types.any(|name| match name.strip_prefix("0x").map(|number| u16::from_str_radix(number, 16).unwrap()) {
-            Some(number) => !(number < 0x100 && number % 4 == 2) && ![0xa01, 0xa04].contains(&number),
+            Some(number) => !matches!((number < 0x100, number % 4, number), (true, 2, _) | (_, _, 0xa01 | 0xa04)),
             None => !name.starts_with("RTM_GET"),
         });
     call || started || message

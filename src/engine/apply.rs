@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::state::{Journal, LabState};
-use super::{EngineError, Event, Interrupts, Listener, UndoError};
+use super::state::{Journal, LabState, own_unattached};
+use super::{EngineError, Event, Interrupts, Listener, UndoError, unattached};
 use crate::kernel::{Kernel, Scope};
 use crate::lab::{Lab, NsName};
 use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
@@ -36,7 +36,8 @@ pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
 }
 
 fn look(kernel: &mut Kernel, lab: &Lab) -> Result<Planned, EngineError> {
-    let live = kernel.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
+    let mut live = kernel.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
+    unattached::keep_own(kernel, &lab.name, &mut live)?;
     Ok(Planned { plan: plan::plan(lab, &live), conflicts: plan::conflicts(lab, &live) })
 }
 
@@ -63,6 +64,7 @@ fn finish(state: &LabState, lab: &Lab, text: &str, done: &[PlannedStep]) -> Resu
     if done.is_empty() && super::saved_topology(&lab.name)?.as_deref() == Some(text) {
         return Ok(());
     }
+    state.write_unattached(&unattached::wanted(lab))?;
     state.write_topology(text)?;
     state.write_journal(&Journal::new(&lab.name, "applied", Vec::new()))
 }
@@ -101,6 +103,8 @@ impl Run<'_> {
         }
         let steps = &planned.plan.steps;
         self.kernel.can_run(steps.iter().map(|planned| &planned.step))?;
+        let before = own_unattached(&lab.name)?.unwrap_or_default();
+        state.write_unattached(&unattached::wanted(lab).into_iter().chain(before).collect())?;
         state.write_journal(&Journal::new(&lab.name, "applying", steps.iter().map(|s| s.step.text()).collect()))?;
         if let Some(host) = lab.namespaces.get(&NsName::host()) {
             for key in host.sysctls.keys() {

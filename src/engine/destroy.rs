@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::state::{Journal, LabState};
-use super::{EngineError, Event, Interrupts, Listener};
+use super::{EngineError, Event, Interrupts, Listener, unattached};
 use crate::kernel::{Kernel, Scope};
 use crate::lab::LabName;
 use crate::plan::{PlannedStep, Step, teardown};
@@ -24,7 +24,8 @@ pub fn destroy(lab: &LabName, wait: bool, tell: Listener<'_>) -> Result<Destroye
     let start = Instant::now();
     let state = LabState::lock(lab, wait, &mut stop, tell)?;
     let mut kernel = Kernel::open()?;
-    let live = kernel.observe(&Scope { lab, desired: None })?;
+    let mut live = kernel.observe(&Scope { lab, desired: None })?;
+    unattached::keep_own(&mut kernel, lab, &mut live)?;
     let steps = teardown(lab, &live, &kernel.claimed_settings(lab)?);
     if !steps.is_empty() {
         state.write_journal(&Journal::new(lab, "destroying", steps.iter().map(|s| s.step.text()).collect()))?;

@@ -8,6 +8,7 @@ mod destroy;
 mod error;
 mod interrupt;
 mod state;
+mod unattached;
 
 pub use apply::{Applied, Planned, apply, plan};
 pub use destroy::{Destroyed, destroy};

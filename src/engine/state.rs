@@ -3,6 +3,7 @@
 //! All of it is gone after a reboot, as the namespaces are. None of it is needed to remove a lab: the marks in the
 //! kernel say what is whose.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::lab::LabName;
 
 const JOURNAL: &str = "journal.json";
 const TOPOLOGY: &str = "topology.yaml";
+const UNATTACHED: &str = "unattached";
 
 /// How often a lock that somebody else holds is asked for again.
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
@@ -88,6 +90,12 @@ impl LabState {
         Ok(self.dir.write(TOPOLOGY, text)?)
     }
 
+    /// Lists what the lab has in `host` that no interface belongs to.
+    pub(super) fn write_unattached(&self, texts: &BTreeSet<String>) -> Result<(), EngineError> {
+        let text: String = texts.iter().map(|text| format!("{text}\n")).collect();
+        Ok(self.dir.write(UNATTACHED, &text)?)
+    }
+
     /// Removes the lab's folder; the last thing of a lab that goes.
     pub(super) fn remove(self) -> Result<(), EngineError> {
         self.root.remove_with_files(self.name.as_str())?;
@@ -113,6 +121,24 @@ fn attempt(lab: &LabName) -> Result<Option<(StateDir, StateDir, Lock)>, KernelEr
         Err(error) if gone(&error) => Ok(None),
         other => other,
     }
+}
+
+/// What a lab lists as its own in `host` (see [`LabState::write_unattached`]); none where it has no list.
+pub(super) fn own_unattached(lab: &LabName) -> Result<Option<BTreeSet<String>>, KernelError> {
+    let Some(root) = StateDir::find()? else { return Ok(None) };
+    let text = root.get(lab.as_str())?.map_or(Ok(None), |dir| dir.read(UNATTACHED))?;
+    Ok(text.map(|text| text.lines().map(str::to_owned).collect()))
+}
+
+/// The lists of all other labs that have one.
+pub(super) fn others_unattached(lab: &LabName) -> Result<BTreeMap<LabName, BTreeSet<String>>, KernelError> {
+    let mut lists = BTreeMap::new();
+    for other in saved_labs()?.into_iter().filter(|other| other != lab) {
+        if let Some(list) = own_unattached(&other)? {
+            lists.insert(other, list);
+        }
+    }
+    Ok(lists)
 }
 
 /// The labs that have state.

@@ -17,6 +17,28 @@ pub struct Firewall {
     /// Rules by chain, in the order in which they are asked.
     #[serde(serialize_with = "chains_as_list")]
     pub chains: BTreeMap<ChainId, Vec<FwRule>>,
+    /// Live: what happens at the end of each built-in chain. Wanted: empty, all of them accept.
+    #[serde(skip)]
+    pub policies: BTreeMap<ChainId, Policy>,
+}
+
+/// What happens to a packet that reaches the end of a built-in chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// It goes on.
+    Accept,
+    /// It is dropped.
+    Drop,
+}
+
+impl Policy {
+    /// Its word behind `-P CHAIN`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "ACCEPT",
+            Self::Drop => "DROP",
+        }
+    }
 }
 
 impl Firewall {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
 pub(crate) use firewall::shell_word;
-pub use firewall::{ChainId, Family, Firewall, FwArg, FwRule, Hook, Table};
+pub use firewall::{ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
@@ -50,6 +50,9 @@ pub struct Namespace {
     pub links: BTreeMap<IfName, Link>,
     /// Routes that somebody put there: those that the kernel makes by itself (connected, local, link-local) are left out.
     pub routes: BTreeSet<Route>,
+    /// Live: the routes to its own subnets, which the kernel makes with each address. Wanted: empty, they are implied.
+    #[serde(skip)]
+    pub connected: BTreeSet<Route>,
     /// Policy routing rules, without the kernel's own three (priorities 0, 32766 and 32767).
     pub rules: BTreeSet<Rule>,
     /// Permanent neighbour entries.
@@ -59,8 +62,28 @@ pub struct Namespace {
     pub sysctls: BTreeMap<SysctlKey, SysctlValue>,
     /// Packet filter and NAT rules.
     pub firewall: Firewall,
+    /// Live, in `host`: what carries nslab's protocol number and belongs to no interface that could say whose it is.
+    #[serde(skip)]
+    pub marked: Unattached,
     /// The author's labels; live namespaces have none.
     pub labels: BTreeMap<String, String>,
+}
+
+/// Routes that drop and policy rules: things of a namespace that no interface takes along when it goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Unattached {
+    /// Blackhole, unreachable and prohibit routes.
+    pub routes: BTreeSet<Route>,
+    /// Policy rules.
+    pub rules: BTreeSet<Rule>,
+}
+
+impl Namespace {
+    /// What it wants, or has, that no interface takes along.
+    pub fn unattached(&self) -> Unattached {
+        let routes = self.routes.iter().filter(|route| route.dev.is_none()).cloned().collect();
+        Unattached { routes, rules: self.rules.clone() }
+    }
 }
 
 impl Lab {

@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use super::step::{Description, Step, VethEnd};
 use crate::lab::{
-    BridgeOptions, ChainId, End, Family, FwRule, IfName, LabName, Mac, Neighbour, NsName, Route, Rule, SysctlKey,
-    SysctlValue, setting_folder, shell_word,
+    BridgeOptions, ChainId, End, Family, FwRule, IfName, LabName, Mac, Neighbour, NsName, Policy, Route, Rule,
+    SysctlKey, SysctlValue, setting_folder, shell_word,
 };
 
 /// Where the former values of host settings are kept, one folder a setting (see `docs/architecture.md`).
@@ -32,6 +32,11 @@ pub(super) fn describe(step: &Step) -> Description {
             format!("{} link del dev {}", ip(&end.ns), end.name),
             None,
         ),
+        Step::DeleteHostLinks { lab, links } => told(
+            format!("remove the interfaces {} from host", list(links)),
+            format!("ip link del group {}", lab.group()),
+            None,
+        ),
         Step::SetUp { end, up } => set_up(end, *up),
         Step::SetMtu { end, from, to } => set_mtu(end, *from, *to),
         Step::SetMac { end, from, to } => set_mac(end, *from, *to),
@@ -52,6 +57,7 @@ pub(super) fn describe(step: &Step) -> Description {
         }
         Step::AddChain { ns, chain } => add_chain(ns, chain),
         Step::DeleteChain { ns, chain } => delete_chain(ns, chain),
+        Step::SetPolicy { ns, chain, from, to } => set_policy(ns, chain, *from, *to),
         Step::AddFwRule { ns, chain, position, rule } => add_fw_rule(ns, chain, *position, rule),
         Step::DeleteFwRule { ns, chain, position, rule } => delete_fw_rule(ns, chain, *position, rule),
     }
@@ -179,6 +185,16 @@ fn set_bridge(end: &End, from: BridgeOptions, to: BridgeOptions) -> Description 
         format!("{} link set dev {} type bridge{options}", ip(&end.ns), end.name),
         Some(Step::SetBridge { end: end.clone(), from: to, to: from }),
     )
+}
+
+/// "a, b, c and 4 more".
+fn list(names: &[IfName]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(IfName::as_str).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 // ---- addresses, routes, policy rules, neighbours
@@ -319,6 +335,15 @@ fn delete_chain(ns: &NsName, chain: &ChainId) -> Description {
         format!("remove chain {} from {ns}", named(chain)),
         format!("{} -X {}", iptables(ns, chain), chain.chain),
         Some(Step::AddChain { ns: ns.clone(), chain: chain.clone() }),
+    )
+}
+
+fn set_policy(ns: &NsName, chain: &ChainId, from: Policy, to: Policy) -> Description {
+    let inverse = Step::SetPolicy { ns: ns.clone(), chain: chain.clone(), from: to, to: from };
+    told(
+        format!("change the policy of chain {} in {ns} from {} to {}", named(chain), from.name(), to.name()),
+        format!("{} -P {} {}", iptables(ns, chain), chain.chain, to.name()),
+        Some(inverse),
     )
 }
 

@@ -4,7 +4,7 @@
 //! is an extra, except a hand-written one that does in the built-in chain what the file wants.
 
 use super::{Phases, Step};
-use crate::lab::{ChainId, Firewall, FwRule, LabName, NsName};
+use crate::lab::{ChainId, Firewall, FwRule, LabName, NsName, Policy};
 
 /// Plans the firewall of one namespace.
 pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &Firewall, phases: &mut Phases) {
@@ -21,6 +21,12 @@ pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &Firewall
         if !is.chains.get(&builtin).is_some_and(|rules| rules.contains(&jump)) {
             let step = Step::AddFwRule { ns: ns.clone(), chain: builtin, position: Some(1), rule: jump };
             phases.firewall.add(step, format!("nothing leads to {}", id.chain));
+        }
+    }
+    for (chain, &from) in is.policies.iter().filter(|(_, policy)| **policy != Policy::Accept) {
+        if !ns.is_host() {
+            let step = Step::SetPolicy { ns: ns.clone(), chain: chain.clone(), from, to: Policy::Accept };
+            phases.firewall.add(step, "the file has no policy of its own");
         }
     }
     for (id, rules) in &is.chains {

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Compared, Phases, Step};
-use crate::lab::{End, IfName, Link, Namespace, NsName, Route};
+use crate::lab::{End, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope};
 
 const MISSING: &str = "it is missing";
 const EXTRA: &str = "the file does not have it";
@@ -24,6 +24,10 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
             lost.interfaces.insert(name.clone());
         }
         addresses(&end, link, live, &mut lost, phases);
+    }
+    for (name, link) in &want.links {
+        let end = End { ns: ns.clone(), name: name.clone() };
+        connected(&end, link, is, &lost, phases);
     }
     for planned in &phases.drop_links.0 {
         if let Step::DeleteLink { end } = &planned.step
@@ -97,6 +101,47 @@ fn is_kernels(end: &End, address: &IpNet) -> bool {
     end.name.is_lo() && address.addr().is_loopback()
 }
 
+/// The routes to its own subnets that the kernel makes with an interface's addresses: what metric and scope it gives
+/// them is in fib_add_ifaddr and addrconf_prefix_route.
+pub(super) fn implied<'a>(name: &'a IfName, link: &'a Link) -> impl Iterator<Item = Route> + 'a {
+    let subnets = link.addresses.iter().filter(|address| address.prefix_len() < address.max_prefix_len());
+    subnets.filter(|_| link.up && !name.is_lo()).map(|address| {
+        let ipv4 = address.addr().is_ipv4();
+        Route {
+            table: MAIN_TABLE,
+            to: address.trunc(),
+            metric: if ipv4 { 0 } else { 256 },
+            kind: RouteKind::Unicast,
+            via: None,
+            dev: Some(name.clone()),
+            source: ipv4.then(|| address.addr()),
+            scope: if ipv4 { RouteScope::Link } else { RouteScope::Global },
+            onlink: false,
+        }
+    })
+}
+
+/// Plans the routes to an interface's own subnets that somebody removed; with the address, they come by themselves.
+fn connected(end: &End, want: &Link, is: &Namespace, lost: &Lost, phases: &mut Phases) {
+    let Some(live) = is.links.get(&end.name).filter(|live| live.up && !lost.interfaces.contains(&end.name)) else {
+        return;
+    };
+    for route in implied(&end.name, want) {
+        let address_stays = live.addresses.iter().any(|address| address.trunc() == route.to)
+            && !phases.addresses.0.iter().any(|planned| {
+                matches!(&planned.step, Step::AddAddress { end: of, address } if of == end && address.trunc() == route.to)
+            });
+        if address_stays && !is.connected.iter().chain(&is.routes).any(|there| is_connected(there, &route)) {
+            phases.routes.add(Step::AddRoute { ns: end.ns.clone(), route }, MISSING);
+        }
+    }
+}
+
+/// Whether a route does what the kernel's own route to a subnet does.
+fn is_connected(there: &Route, implied: &Route) -> bool {
+    there.via.is_none() && there.same_slot(implied) && there.dev == implied.dev
+}
+
 fn routes(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace, lost: &Lost, phases: &mut Phases) {
     let remaining: Vec<&Route> = is.routes.iter().filter(|route| !lost.takes(route)).collect();
     let mut replaced = BTreeSet::new();
@@ -116,25 +161,26 @@ fn routes(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace
         }
     }
     for &route in &remaining {
-        if !want.routes.contains(route) && !replaced.contains(route) && is_mine(compared, ns, is, route) {
+        let implied = || want.links.iter().any(|(name, link)| implied(name, link).any(|own| is_connected(route, &own)));
+        if !want.routes.contains(route) && !replaced.contains(route) && is_mine(compared, ns, is, route) && !implied() {
             phases.drop_routes.add(Step::DeleteRoute { ns: ns.clone(), route: route.clone() }, EXTRA);
         }
     }
 }
 
 /// Whether a route that the file does not have is the lab's to remove: all are in its own namespaces; in `host`
-/// those through an interface of the lab.
+/// those through an interface of the lab, and those that are marked.
 fn is_mine(compared: &Compared<'_>, ns: &NsName, is: &Namespace, route: &Route) -> bool {
     let through = |dev: &IfName| is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&compared.lab.name));
-    !ns.is_host() || route.dev.as_ref().is_some_and(through)
+    !ns.is_host() || is.marked.routes.contains(route) || route.dev.as_ref().is_some_and(through)
 }
 
 fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
     for rule in want.rules.difference(&is.rules) {
         phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, MISSING);
     }
-    if !ns.is_host() {
-        for rule in is.rules.difference(&want.rules) {
+    for rule in is.rules.difference(&want.rules) {
+        if !ns.is_host() || is.marked.rules.contains(rule) {
             phases.drop_routes.add(Step::DeleteRule { ns: ns.clone(), rule: rule.clone() }, EXTRA);
         }
     }

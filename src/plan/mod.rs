@@ -70,9 +70,11 @@ pub fn plan(lab: &Lab, live: &Live) -> Plan {
         inside::compare(&compared, ns, wanted, is, &mut phases);
         firewall::compare(&lab.name, ns, &wanted.firewall, &is.firewall, &mut phases);
     }
-    if !lab.namespaces.contains_key(&NsName::host()) {
-        let nothing = Namespace::default();
-        firewall::compare(&lab.name, &NsName::host(), &nothing.firewall, &compared.host().firewall, &mut phases);
+    let host = NsName::host();
+    if !lab.namespaces.contains_key(&host) {
+        // An earlier file of this lab may have used it.
+        inside::compare(&compared, &host, &compared.nothing, compared.host(), &mut phases);
+        firewall::compare(&lab.name, &host, &compared.nothing.firewall, &compared.host().firewall, &mut phases);
     }
     for (ns, is) in &live.namespaces {
         if !lab.namespaces.contains_key(ns) && is.owner.as_ref() == Some(&lab.name) {

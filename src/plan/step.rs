@@ -5,7 +5,8 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::lab::{
-    BridgeOptions, ChainId, End, FwRule, IfName, LabName, Mac, Neighbour, NsName, Route, Rule, SysctlKey, SysctlValue,
+    BridgeOptions, ChainId, End, FwRule, IfName, LabName, Mac, Neighbour, NsName, Policy, Route, Rule, SysctlKey,
+    SysctlValue,
 };
 
 /// One operation on the kernel.
@@ -49,6 +50,13 @@ pub enum Step {
     DeleteLink {
         /// Which.
         end: End,
+    },
+    /// Remove all interfaces of the lab from `host` at once: one by one, each costs the kernel some 20 ms.
+    DeleteHostLinks {
+        /// The lab; its group is the one that goes.
+        lab: LabName,
+        /// The interfaces that are in it. If anything else is, they go one by one.
+        links: Vec<IfName>,
     },
     /// Bring an interface up or down.
     SetUp {
@@ -187,6 +195,17 @@ pub enum Step {
         /// Which.
         chain: ChainId,
     },
+    /// Change what happens at the end of a built-in chain.
+    SetPolicy {
+        /// Where.
+        ns: NsName,
+        /// Which.
+        chain: ChainId,
+        /// What happens now.
+        from: Policy,
+        /// What is to happen.
+        to: Policy,
+    },
     /// Add a rule to a chain.
     AddFwRule {
         /// Where.
@@ -278,6 +297,7 @@ impl Step {
             | Step::SetSysctl { ns, .. }
             | Step::AddChain { ns, .. }
             | Step::DeleteChain { ns, .. }
+            | Step::SetPolicy { ns, .. }
             | Step::AddFwRule { ns, .. }
             | Step::DeleteFwRule { ns, .. } => ns.clone(),
             Step::AddVeth { main, .. } => main.end.ns.clone(),
@@ -290,7 +310,7 @@ impl Step {
             | Step::SetBridge { end, .. }
             | Step::AddAddress { end, .. }
             | Step::DeleteAddress { end, .. } => end.ns.clone(),
-            Step::RestoreSysctl { .. } => NsName::host(),
+            Step::DeleteHostLinks { .. } | Step::RestoreSysctl { .. } => NsName::host(),
         }
     }
 
@@ -315,6 +335,7 @@ impl Step {
         match self {
             Step::AddChain { ns, chain }
             | Step::DeleteChain { ns, chain }
+            | Step::SetPolicy { ns, chain, .. }
             | Step::AddFwRule { ns, chain, .. }
             | Step::DeleteFwRule { ns, chain, .. } => Some((ns, chain)),
             _ => None,

@@ -1,7 +1,7 @@
 //! The way back: what has to go so that nothing of a lab is left.
 
 use super::{PlannedStep, Step};
-use crate::lab::{ChainId, End, FwRule, Lab, LabName, Live, Namespace, NsName, SysctlKey};
+use crate::lab::{ChainId, End, FwRule, IfName, Lab, LabName, Live, Namespace, NsName, SysctlKey};
 
 /// Plans the removal of a lab from what is there: firewall first, so that nothing is let through half-translated; then
 /// host settings, interfaces and namespaces. `settings` are the host settings that the lab has claimed.
@@ -15,8 +15,14 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
     for key in settings {
         add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() });
     }
-    for end in host.into_iter().flat_map(|host| host_links(lab, host)) {
-        add(Step::DeleteLink { end });
+    for route in host.into_iter().flat_map(|host| &host.marked.routes) {
+        add(Step::DeleteRoute { ns: NsName::host(), route: route.clone() });
+    }
+    for rule in host.into_iter().flat_map(|host| &host.marked.rules) {
+        add(Step::DeleteRule { ns: NsName::host(), rule: rule.clone() });
+    }
+    if let Some(step) = host.and_then(|host| host_links(lab, host)) {
+        add(step);
     }
     for (ns, is) in &live.namespaces {
         if is.owner.as_ref() == Some(lab) {
@@ -29,7 +35,11 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
 /// What the kernel shows when a lab has been built exactly as the file says: for the script that undoes the script.
 pub fn as_built(lab: &Lab) -> Live {
     let mut live = Live { namespaces: lab.namespaces.clone() };
+    for ns in live.namespaces.values_mut() {
+        ns.connected = ns.links.iter().flat_map(|(name, link)| super::inside::implied(name, link)).collect();
+    }
     if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
+        host.marked = host.unattached();
         let own: Vec<ChainId> = host.firewall.chains.keys().cloned().collect();
         for id in own {
             if let Some((_, hook)) = id.owner() {
@@ -70,11 +80,13 @@ fn host_firewall(lab: &LabName, host: &Namespace) -> Vec<Step> {
     steps
 }
 
-/// The lab's interfaces in `host`, of a pair with both ends there only one.
-fn host_links(lab: &LabName, host: &Namespace) -> Vec<End> {
-    let end = |name: &crate::lab::IfName| End { ns: NsName::host(), name: name.clone() };
+/// The lab's interfaces in `host`, as the step that removes them.
+fn host_links(lab: &LabName, host: &Namespace) -> Option<Step> {
     let mine = host.links.iter().filter(|(_, link)| link.owner.as_ref() == Some(lab));
-    mine.filter(|(name, link)| !link.peer().is_some_and(|peer| peer.ns.is_host() && peer.name < **name))
-        .map(|(name, _)| end(name))
-        .collect()
+    let links: Vec<IfName> = mine.map(|(name, _)| name.clone()).collect();
+    match links.as_slice() {
+        [] => None,
+        [name] => Some(Step::DeleteLink { end: End { ns: NsName::host(), name: name.clone() } }),
+        _ => Some(Step::DeleteHostLinks { lab: lab.clone(), links }),
+    }
 }

@@ -2,14 +2,17 @@
 
 use std::os::fd::AsRawFd;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL, parse_u32};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkHeader, LinkInfo,
+    LinkMessage,
 };
 
+use nix::errno::Errno;
+
 use crate::kernel::KernelError;
-use crate::kernel::netlink::Refusal;
+use crate::kernel::netlink::{Refusal, attributes, name_text};
 use crate::kernel::space::{Space, Spaces};
 use crate::lab::{BridgeOptions, End, IfName, LabName, Mac};
 use crate::plan::{Step, VethEnd};
@@ -75,6 +78,43 @@ pub(super) fn delete(space: &mut Space, name: &IfName) -> Result<(), Refusal> {
     let message = existing(space, name)?;
     space.forget(name);
     space.socket.change(RouteNetlinkMessage::DelLink(message), 0)
+}
+
+/// Removes all interfaces of a group with one message, if the group holds nothing but these; or else one by one.
+pub(super) fn delete_group(space: &mut Space, group: u32, names: &[IfName]) -> Result<(), Refusal> {
+    let in_group = members(space, group)?;
+    let is_ours = |name: &String| names.iter().any(|ours| ours.as_str() == name);
+    if in_group.len() == names.len() && in_group.iter().all(is_ours) {
+        names.iter().for_each(|name| space.forget(name));
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::Group(group));
+        return space.socket.change(RouteNetlinkMessage::DelLink(message), 0);
+    }
+    names.iter().try_for_each(|name| match delete(space, name) {
+        // Its peer may have taken it along.
+        Err(refusal) if refusal.errno == Errno::ENODEV => Ok(()),
+        other => other,
+    })
+}
+
+/// The names of all interfaces in a group, also of those that a lab cannot say.
+fn members(space: &mut Space, group: u32) -> Result<Vec<String>, Refusal> {
+    let dump = space.socket.dump(&RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+    let mut names = Vec::new();
+    for item in dump.items() {
+        let (mut name, mut is_member) = (String::new(), false);
+        for attribute in attributes(item.get(LinkHeader::default().buffer_len()..).unwrap_or_default()) {
+            match attribute? {
+                (libc::IFLA_IFNAME, value) => name = name_text(value).unwrap_or_default().to_owned(),
+                (libc::IFLA_GROUP, value) => is_member = parse_u32(value)? == group,
+                _ => {}
+            }
+        }
+        if is_member {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Brings an interface up or down.

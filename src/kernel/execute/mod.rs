@@ -42,6 +42,7 @@ fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
     match step {
         Step::AddBridge { end, options, mac, mtu, lab } => links::add_bridge(space, end, *options, *mac, *mtu, lab),
         Step::DeleteLink { end } => links::delete(space, &end.name),
+        Step::DeleteHostLinks { lab, links } => links::delete_group(space, lab.group(), links),
         Step::SetUp { end, up } => links::set_up(space, &end.name, *up),
         Step::SetMtu { end, to, .. } => links::set_mtu(space, &end.name, *to),
         Step::SetMac { end, to, .. } => links::set_mac(space, &end.name, *to),
@@ -63,6 +64,7 @@ fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
         | Step::RestoreSysctl { .. }
         | Step::AddChain { .. }
         | Step::DeleteChain { .. }
+        | Step::SetPolicy { .. }
         | Step::AddFwRule { .. }
         | Step::DeleteFwRule { .. } => Err(nix::errno::Errno::ENOSYS.into()),
     }

@@ -46,7 +46,9 @@ pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName) -> Result<Firewall, KernelE
                 Err(_) if !nft_families.contains(&family) => continue,
                 Err(error) => return Err(error),
             };
-            firewall.chains.extend(saved(&program, family, ns_name)?.chains);
+            let of_family = saved(&program, family, ns_name)?;
+            firewall.chains.extend(of_family.chains);
+            firewall.policies.extend(of_family.policies);
         }
         Ok(firewall)
     })?

@@ -40,13 +40,7 @@ pub(super) fn script(steps: &[Step]) -> Script<'_> {
 
 /// The family of a firewall step; none for any other step.
 pub(super) fn family(step: &Step) -> Option<Family> {
-    match step {
-        Step::AddChain { chain, .. }
-        | Step::DeleteChain { chain, .. }
-        | Step::AddFwRule { chain, .. }
-        | Step::DeleteFwRule { chain, .. } => Some(chain.family),
-        _ => None,
-    }
+    Some(step.firewall()?.1.family)
 }
 
 /// The tables that a script changes.
@@ -71,6 +65,7 @@ fn line(step: &Step) -> Option<(Table, String)> {
         Step::DeleteFwRule { chain, rule, .. } => {
             Some((chain.table, format!("-D {} {}", chain.chain, rule.to_restore())))
         }
+        Step::SetPolicy { chain, to, .. } => Some((chain.table, format!("-P {} {}", chain.chain, to.name()))),
         _ => None,
     }
 }

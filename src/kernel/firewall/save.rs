@@ -1,6 +1,6 @@
 //! What `iptables-save` says, as the lab's vocabulary.
 
-use crate::lab::{ChainId, Family, Firewall, FwRule, Table};
+use crate::lab::{ChainId, Family, Firewall, FwRule, Policy, Table};
 
 /// Parses the output of `iptables-save` or `ip6tables-save`; tables that nslab does not use are passed over.
 ///
@@ -14,8 +14,15 @@ pub(super) fn parse(family: Family, saved: &str) -> Firewall {
         if let Some(name) = line.strip_prefix('*') {
             table = Table::from_name(name);
         } else if let Some(chain) = line.strip_prefix(':') {
-            let name = chain.split_whitespace().next().unwrap_or_default();
-            if let Some(id) = id(table, name) {
+            let mut words = chain.split_whitespace();
+            if let Some(id) = id(table, words.next().unwrap_or_default()) {
+                let policy = match words.next() {
+                    Some("ACCEPT") => Some(Policy::Accept),
+                    Some("DROP") => Some(Policy::Drop),
+                    // Chains that somebody made have none.
+                    _ => None,
+                };
+                firewall.policies.extend(policy.map(|policy| (id.clone(), policy)));
                 firewall.chains.entry(id).or_default();
             }
         } else if let Some(rule) = line.strip_prefix("-A ") {

@@ -17,7 +17,7 @@ use super::netlink::Refusal;
 use super::netns::{self, Found, create::LOOPBACK};
 use super::space::{Space, Spaces};
 use super::{KernelError, Marked, Scope, firewall, sysctl};
-use crate::lab::{IfName, LabName, Live, Namespace, NsName};
+use crate::lab::{IfName, LabName, Live, Namespace, NsName, Unattached};
 use links::Interfaces;
 
 /// Observes everything in scope.
@@ -114,7 +114,22 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
     let firewall = firewall::observe(space.fd(), ns)?;
     let links = std::mem::take(&mut interfaces.links);
     let owner = links.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
-    let namespace = Namespace { owner, links, routes, rules, neighbours, sysctls, firewall, labels: BTreeMap::new() };
+    let marked = match ns.is_host() {
+        true => Unattached { routes: routes.marked, rules: rules.marked },
+        false => Unattached::default(),
+    };
+    let namespace = Namespace {
+        owner,
+        links,
+        routes: routes.all,
+        connected: routes.connected,
+        rules: rules.all,
+        neighbours,
+        sysctls,
+        firewall,
+        marked,
+        labels: BTreeMap::new(),
+    };
     Ok((namespace, interfaces))
 }
 

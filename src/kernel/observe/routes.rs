@@ -17,15 +17,33 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use crate::kernel::netlink::{Refusal, attributes};
 use crate::kernel::space::Space;
 use crate::lab::{IfName, Route, RouteKind, RouteScope};
+use crate::plan::ROUTE_PROTOCOL;
 
-/// Lists the routes of a namespace, without those that the kernel makes by itself.
-pub(super) fn list(space: &mut Space, names: &HashMap<u32, IfName>) -> Result<BTreeSet<Route>, Refusal> {
+/// The routes of a namespace.
+#[derive(Default)]
+pub(super) struct Routes {
+    /// Those that a person or a program put there.
+    pub(super) all: BTreeSet<Route>,
+    /// Of these, the ones that carry our protocol number and go through no interface.
+    pub(super) marked: BTreeSet<Route>,
+    /// Those to its own subnets, which the kernel makes with each address.
+    pub(super) connected: BTreeSet<Route>,
+}
+
+/// Lists the routes of a namespace, without the others that the kernel makes by itself.
+pub(super) fn list(space: &mut Space, names: &HashMap<u32, IfName>) -> Result<Routes, Refusal> {
     let dump = space.socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
-    let mut routes = BTreeSet::new();
+    let mut routes = Routes::default();
     for item in dump.items() {
         let header = RouteHeader::parse(item)?;
         if is_somebodys(&header) {
-            routes.insert(read(&header, item, names)?);
+            let route = read(&header, item, names)?;
+            if header.protocol == RouteProtocol::from(ROUTE_PROTOCOL) && route.dev.is_none() {
+                routes.marked.insert(route.clone());
+            }
+            routes.all.insert(route);
+        } else if header.protocol == RouteProtocol::Kernel && header.kind == RouteType::Unicast {
+            routes.connected.insert(read(&header, item, names)?);
         }
     }
     Ok(routes)

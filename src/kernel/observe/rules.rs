@@ -10,6 +10,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use crate::kernel::netlink::{Refusal, attributes, name_text};
 use crate::kernel::space::Space;
 use crate::lab::{IfName, Rule, RuleAction};
+use crate::plan::ROUTE_PROTOCOL;
 
 /// Attributes of a rule (linux/fib_rules.h).
 const FRA_DST: u16 = 1;
@@ -29,15 +30,32 @@ const BUILT_IN: [(u32, u32); 3] = [(0, 255), (32766, 254), (32767, 253)];
 /// No table: what a rule looks up that the lab's words cannot express.
 const INEXPRESSIBLE: RuleAction = RuleAction::Table(0);
 
-/// Lists the rules of a namespace, without those that every namespace begins with.
-pub(super) fn list(space: &mut Space) -> Result<BTreeSet<Rule>, Refusal> {
+/// The rules of a namespace.
+#[derive(Default)]
+pub(super) struct Rules {
+    /// All, without those that every namespace begins with.
+    pub(super) all: BTreeSet<Rule>,
+    /// Those that carry our protocol number.
+    pub(super) marked: BTreeSet<Rule>,
+}
+
+/// Lists the rules of a namespace.
+pub(super) fn list(space: &mut Space) -> Result<Rules, Refusal> {
     let dump = space.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
-    let mut rules = BTreeSet::new();
+    let mut rules = Rules::default();
     for item in dump.items() {
         let header = RuleHeader::parse(item)?;
-        if matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
-            rules.extend(Some(read(&header, item)?).filter(|rule| !is_built_in(rule)));
+        if !matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
+            continue;
         }
+        let (rule, marked) = read(&header, item)?;
+        if is_built_in(&rule) {
+            continue;
+        }
+        if marked {
+            rules.marked.insert(rule.clone());
+        }
+        rules.all.insert(rule);
     }
     Ok(rules)
 }
@@ -50,8 +68,9 @@ fn everything(priority: u32, ipv6: bool, action: RuleAction) -> Rule {
     Rule { priority, ipv6, from: None, to: None, iif: None, oif: None, fwmark: None, action }
 }
 
-/// The rule in the lab's words. One that they cannot express looks table 0 up, which no rule can be wanted to do.
-fn read(header: &RuleHeader, item: &[u8]) -> Result<Rule, DecodeError> {
+/// The rule in the lab's words, and whether it carries our protocol number. One that the words cannot express looks table
+/// 0 up, which no rule can be wanted to do.
+fn read(header: &RuleHeader, item: &[u8]) -> Result<(Rule, bool), DecodeError> {
     let mut rule = everything(0, header.family == AddressFamily::Inet6, INEXPRESSIBLE);
     let (mut table, mut mark, mut mask) = (u32::from(header.table), None, None);
     let mut expressible = header.tos == 0 && !header.flags.contains(RuleFlags::Invert);
@@ -63,7 +82,7 @@ fn read(header: &RuleHeader, item: &[u8]) -> Result<Rule, DecodeError> {
         expressible &= name.is_some();
         name
     };
-    let mut unknown = false;
+    let (mut unknown, mut marked) = (false, false);
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
         let (kind, value) = attribute?;
         match kind {
@@ -75,7 +94,7 @@ fn read(header: &RuleHeader, item: &[u8]) -> Result<Rule, DecodeError> {
             FRA_TABLE => table = parse_u32(value)?,
             FRA_FWMARK => mark = Some(parse_u32(value)?),
             FRA_FWMASK => mask = Some(parse_u32(value)?),
-            FRA_PROTOCOL => {}
+            FRA_PROTOCOL => marked = value == [ROUTE_PROTOCOL],
             // The kernel always sends it; all ones: it suppresses nothing.
             FRA_SUPPRESS_PREFIXLEN => unknown |= parse_u32(value)? != u32::MAX,
             _ => unknown = true,
@@ -92,5 +111,5 @@ fn read(header: &RuleHeader, item: &[u8]) -> Result<Rule, DecodeError> {
         Action::Prohibit => RuleAction::Prohibit,
         _ => INEXPRESSIBLE,
     };
-    Ok(rule)
+    Ok((rule, marked))
 }

@@ -66,5 +66,6 @@ fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Found<'_>) -> Na
         sysctls: sysctls::resolve(space, ipv6, found),
         firewall,
         labels: space.written.labels.entries.iter().map(label).collect(),
+        ..Namespace::default()
     }
 }
