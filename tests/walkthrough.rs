@@ -115,7 +115,7 @@ fn changes(line: &str) -> bool {
     let message =
         types.any(|name| match name.strip_prefix("0x").map(|number| u16::from_str_radix(number, 16).unwrap()) {
             Some(number) => !matches!((number < 0x100, number % 4, number), (true, 2, _) | (_, _, 0xa01 | 0xa04)),
-            None => !name.starts_with("RTM_GET"),
+            None => !name.contains("_GET"),
         });
     call || started || message
 }
