@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::state::{Journal, LabState, own_unattached};
 use super::{EngineError, Event, Interrupts, Listener, UndoError, unattached};
 use crate::kernel::{Kernel, Scope};
-use crate::lab::{Lab, NsName};
+use crate::lab::{Lab, LabName, NsName, SysctlKey};
 use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
 
 /// How often a plan is made anew when the kernel shows something else than what was set: a step may have side effects
@@ -46,14 +46,20 @@ pub fn apply(lab: &Lab, text: &str, wait: bool, tell: Listener<'_>) -> Result<Ap
     let mut stop = Interrupts::hold();
     let start = Instant::now();
     let state = LabState::lock(&lab.name, wait, &mut stop, tell)?;
-    let mut run = Run { kernel: Kernel::open()?, stop, tell, done: Vec::new() };
-    match run.converge(lab, &state).and_then(|()| finish(&state, lab, text, &run.done)) {
-        Ok(()) => Ok(Applied { steps: run.done, elapsed: start.elapsed() }),
+    let is_new = !state.is_applied()?;
+    let mut run = Run { kernel: Kernel::open()?, stop, tell, claimed: Vec::new(), done: Vec::new() };
+    let converged = run.converge(lab, &state).and_then(|()| run.go_on());
+    match converged.and_then(|()| finish(&state, lab, text, &run.done)) {
+        Ok(()) => {
+            // A signal that comes now comes too late: it must not end us as if we had undone anything.
+            let _ = run.stop.pending();
+            Ok(Applied { steps: run.done, elapsed: start.elapsed() })
+        }
         Err(error) => {
-            let error = run.undo(error);
+            let error = run.undo(error, &lab.name);
             // What is left of the attempt is a folder; the error that matters is the one before.
             let _ = run.kernel.tidy();
-            let _ = state.remove_if_unused();
+            let _ = if is_new { state.remove() } else { Ok(()) };
             Err(error)
         }
     }
@@ -64,9 +70,10 @@ fn finish(state: &LabState, lab: &Lab, text: &str, done: &[PlannedStep]) -> Resu
     if done.is_empty() && super::saved_topology(&lab.name)?.as_deref() == Some(text) {
         return Ok(());
     }
+    state.write_journal(&Journal::new(&lab.name, "applied", Vec::new()))?;
     state.write_unattached(&unattached::wanted(lab))?;
-    state.write_topology(text)?;
-    state.write_journal(&Journal::new(&lab.name, "applied", Vec::new()))
+    // Last, so that what is undone because of an error here leaves the topology of before.
+    state.write_topology(text)
 }
 
 /// One apply under way: what has been done so far, to be undone if it must.
@@ -74,6 +81,8 @@ struct Run<'a> {
     kernel: Kernel,
     stop: Interrupts,
     tell: Listener<'a>,
+    /// Host settings that the lab has claimed just now.
+    claimed: Vec<SysctlKey>,
     done: Vec<PlannedStep>,
 }
 
@@ -108,7 +117,11 @@ impl Run<'_> {
         state.write_journal(&Journal::new(&lab.name, "applying", steps.iter().map(|s| s.step.text()).collect()))?;
         if let Some(host) = lab.namespaces.get(&NsName::host()) {
             for key in host.sysctls.keys() {
-                self.kernel.claim_setting(key, &lab.name)?;
+                // Also where it fails half-way.
+                self.claimed.push(key.clone());
+                if !self.kernel.claim_setting(key, &lab.name)? {
+                    self.claimed.pop();
+                }
             }
         }
         (self.tell)(Event::Planned(steps.len()));
@@ -117,9 +130,7 @@ impl Run<'_> {
 
     fn run_steps(&mut self, steps: &[PlannedStep]) -> Result<(), EngineError> {
         for group in steps.chunk_by(|a, b| b.step.joins(&a.step)) {
-            if let Some(signal) = self.stop.pending() {
-                return Err(EngineError::Interrupted { signal, undo: UndoError::default() });
-            }
+            self.go_on()?;
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
             if let Err(cause) = self.kernel.run(&only) {
                 let step = only.iter().map(Step::text).next().unwrap_or_default();
@@ -133,8 +144,16 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Nothing, unless somebody wants us to stop.
+    fn go_on(&mut self) -> Result<(), EngineError> {
+        match self.stop.pending() {
+            Some(signal) => Err(EngineError::Interrupted { signal, undo: UndoError::default() }),
+            None => Ok(()),
+        }
+    }
+
     /// Undoes what was done, last first, and puts how that went into the error.
-    fn undo(&mut self, mut error: EngineError) -> EngineError {
+    fn undo(&mut self, mut error: EngineError, lab: &LabName) -> EngineError {
         let done = std::mem::take(&mut self.done);
         if !done.is_empty() {
             (self.tell)(Event::Undoing(done.len()));
@@ -149,6 +168,11 @@ impl Run<'_> {
                 Ok(()) => outcome.undone += 1,
                 Err(failed) => outcome.failed.push(format!("{}: {failed}", inverse.text())),
             }
+        }
+        for key in std::mem::take(&mut self.claimed) {
+            let release = Step::RestoreSysctl { key, lab: lab.clone() };
+            let released = self.kernel.run(std::slice::from_ref(&release));
+            outcome.failed.extend(released.err().map(|failed| format!("{}: {failed}", release.text())));
         }
         match &mut error {
             EngineError::Step { undo, .. }

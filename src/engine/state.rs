@@ -102,9 +102,9 @@ impl LabState {
         Ok(StateDir::remove_root_if_empty()?)
     }
 
-    /// Removes the lab's folder if the lab was never applied.
-    pub(super) fn remove_if_unused(self) -> Result<(), EngineError> {
-        if self.dir.holds(TOPOLOGY)? { Ok(()) } else { self.remove() }
+    /// Whether the lab has been applied.
+    pub(super) fn is_applied(&self) -> Result<bool, EngineError> {
+        Ok(self.dir.holds(TOPOLOGY)?)
     }
 }
 
@@ -119,7 +119,13 @@ fn attempt(lab: &LabName) -> Result<Option<(StateDir, StateDir, Lock)>, KernelEr
     };
     match make() {
         Err(error) if gone(&error) => Ok(None),
-        other => other,
+        Err(error) => {
+            // What was made for nothing goes; the error that is told is the first one.
+            let _ = StateDir::find().and_then(|root| root.map_or(Ok(()), |root| root.remove_folder(lab.as_str())));
+            let _ = StateDir::remove_root_if_empty();
+            Err(error)
+        }
+        locked => locked,
     }
 }
 

@@ -67,7 +67,8 @@ impl Kernel {
 
     /// What is there: `host`, every namespace that is wanted and exists, and every one with the lab's mark.
     ///
-    /// A leftover file with the lab's mark is an empty namespace with an owner (without even a loopback). A route or
+    /// A leftover file with the lab's mark is an empty namespace with an owner (without even a loopback), or, where that
+    /// namespace is wanted, nothing: making it puts it in the file's place. A route or
     /// rule that the lab's vocabulary cannot express is told as one that is like none that can be wanted, in the same
     /// place: a route without `via` and `dev`, a rule that looks table 0 up.
     ///
@@ -111,8 +112,9 @@ impl Kernel {
         families.into_iter().try_for_each(|family| firewall::program(family).map(drop))
     }
 
-    /// Counts a lab among those that need a host setting, and remembers what it was before the first of them.
-    pub fn claim_setting(&mut self, key: &SysctlKey, lab: &LabName) -> Result<(), KernelError> {
+    /// Counts a lab among those that need a host setting, and remembers what it was before the first of them; whether
+    /// the lab was not among them yet.
+    pub fn claim_setting(&mut self, key: &SysctlKey, lab: &LabName) -> Result<bool, KernelError> {
         sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, lab)
     }
 
@@ -125,7 +127,7 @@ impl Kernel {
     /// the folder of host settings where there are none.
     pub fn tidy(&mut self) -> Result<(), KernelError> {
         firewall::tidy(self.spaces.get(&NsName::host())?.fd())?;
-        sysctl::forget_if_none()
+        sysctl::forget_unclaimed()
     }
 
     fn run_one(&mut self, step: &Step) -> Result<(), KernelError> {

@@ -16,7 +16,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::linkat;
 
-use super::{DIRECTORY, in_thread, open, path};
+use super::{DIRECTORY, Named, in_thread, look, open, path};
 use crate::kernel::netlink::{Refusal, Socket};
 use crate::kernel::{KernelError, point};
 use crate::lab::{LabName, NsName};
@@ -27,7 +27,7 @@ pub(in crate::kernel) const LOOPBACK: u32 = 1;
 /// Makes a namespace with its loopback up and marked; the namespace, and a netlink socket in it.
 ///
 /// # Errors
-/// `EEXIST` where the name is taken. Whatever fails, nothing is left.
+/// `EEXIST` where the name is taken, unless by what a kill has left of this lab. Whatever fails, nothing is left.
 pub(in crate::kernel) fn add(ns: &NsName, lab: &LabName) -> Result<(OwnedFd, Socket), KernelError> {
     let tried = format!("make namespace {ns}");
     in_thread(&tried, || {
@@ -59,7 +59,16 @@ fn mark_loopback(socket: &mut Socket, lab: &LabName) -> Result<(), Refusal> {
 /// Gives this thread's namespace its name.
 fn give_name(ns: &NsName, lab: &LabName) -> io::Result<()> {
     let path = path(ns);
-    publish(&path, format!("{}\n", lab.mark()).as_bytes())?;
+    let content = format!("{}\n", lab.mark());
+    match publish(&path, content.as_bytes()) {
+        // What the lab itself has left when nslab was killed makes way.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_leftover(ns, lab) => {
+            point::pass("remove a namespace's file")?;
+            fs::remove_file(&path)?;
+            publish(&path, content.as_bytes())?;
+        }
+        published => published?,
+    }
     let mounted = point::pass("mount a namespace")
         .and_then(|()| mount(Some("/proc/thread-self/ns/net"), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>));
     mounted.map_err(|errno| {
@@ -67,6 +76,10 @@ fn give_name(ns: &NsName, lab: &LabName) -> io::Result<()> {
         let _ = fs::remove_file(&path);
         errno.into()
     })
+}
+
+fn is_leftover(ns: &NsName, lab: &LabName) -> bool {
+    matches!(look(ns), Ok(Named::Leftover(owner)) if owner == *lab)
 }
 
 /// Makes `/run/netns` and lets mounts in it be seen in other mount namespaces, as iproute2 does, so that a

@@ -26,7 +26,7 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
     let Found { namespaces, leftovers } = netns::find()?;
     let names = open_all(spaces, namespaces, wanted)?;
     let mut live = Live::default();
-    for (ns, owner) in leftovers.into_iter().filter(|(_, owner)| owner == scope.lab) {
+    for (ns, owner) in leftovers.into_iter().filter(|(ns, owner)| owner == scope.lab && !wanted(ns)) {
         live.namespaces.insert(ns, Namespace { owner: Some(owner), ..Namespace::default() });
     }
     let mut seen = BTreeMap::new();

@@ -28,11 +28,15 @@ pub fn set_host(host: BorrowedFd<'_>, key: &SysctlKey, value: &SysctlValue, lab:
     super::write(host, &NsName::host(), key, value)
 }
 
-/// Counts a lab among those that need a host setting that has the right value already.
-pub fn claim_host(host: BorrowedFd<'_>, key: &SysctlKey, lab: &LabName) -> Result<(), KernelError> {
+/// Counts a lab among those that need a host setting, and remembers what was there before the first of them, before
+/// anything is changed; whether the lab was not among them yet.
+pub fn claim_host(host: BorrowedFd<'_>, key: &SysctlKey, lab: &LabName) -> Result<bool, KernelError> {
     let settings = settings()?;
     let _lock = settings.lock()?;
-    remember(&settings, host, key, lab)
+    let labs = settings.get(&setting_folder(key))?.map(|setting| setting.get(LABS)).transpose()?.flatten();
+    let is_counted = labs.map_or(Ok(false), |labs| labs.holds(lab.as_str()))?;
+    remember(&settings, host, key, lab)?;
+    Ok(!is_counted)
 }
 
 /// Says that a lab no longer needs a host setting, and puts it back to what it was if no other lab does. A lab that
@@ -54,8 +58,13 @@ pub fn restore_host(host: BorrowedFd<'_>, key: &SysctlKey, lab: &LabName) -> Res
     }
     setting.remove_file(WAS)?;
     labs.remove_file(lab.as_str())?;
+    remove_setting(&settings, &folder, &setting)
+}
+
+fn remove_setting(settings: &StateDir, folder: &str, setting: &StateDir) -> Result<(), KernelError> {
+    setting.remove_file(WAS)?;
     setting.remove_folder(LABS)?;
-    settings.remove_folder(&folder)
+    settings.remove_folder(folder)
 }
 
 /// The host settings that a lab needs: those to restore when it goes.
@@ -75,10 +84,16 @@ pub fn host_claims(lab: &LabName) -> Result<Vec<SysctlKey>, KernelError> {
     Ok(keys)
 }
 
-/// Removes the folder of host settings if there are none.
-pub fn forget_if_none() -> Result<(), KernelError> {
+/// Removes the folders of settings that no lab needs, which a kill may leave, and the folder of all if there are none.
+pub fn forget_unclaimed() -> Result<(), KernelError> {
     let (Some(state), Some(settings)) = (StateDir::find()?, settings_if_any()?) else { return Ok(()) };
     let _lock = settings.lock()?;
+    for folder in settings.names()?.iter().filter(|name| setting_of_folder(name).is_some()) {
+        let Some(setting) = settings.get(folder)? else { continue };
+        if !setting.holds(WAS)? && setting.get(LABS)?.map_or(Ok(true), |labs| Ok(labs.names()?.is_empty()))? {
+            remove_setting(&settings, folder, &setting)?;
+        }
+    }
     state.remove_if_idle(FOLDER)
 }
 
