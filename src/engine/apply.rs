@@ -46,9 +46,10 @@ pub fn apply(lab: &Lab, text: &str, wait: bool, tell: Listener<'_>) -> Result<Ap
     let mut stop = Interrupts::hold();
     let start = Instant::now();
     let state = LabState::lock(&lab.name, wait, &mut stop, tell)?;
-    let is_new = !state.is_applied()?;
+    let is_new = state.is_new()?;
     let mut run = Run { kernel: Kernel::open()?, stop, tell, claimed: Vec::new(), done: Vec::new() };
-    let converged = run.converge(lab, &state).and_then(|()| run.go_on());
+    let recalled = if is_new { run.kernel.recall_settings(&lab.name).map_err(Into::into) } else { Ok(()) };
+    let converged = recalled.and_then(|()| run.converge(lab, &state)).and_then(|()| run.go_on());
     match converged.and_then(|()| finish(&state, lab, text, &run.done)) {
         Ok(()) => {
             // A signal that comes now comes too late: it must not end us as if we had undone anything.
@@ -124,6 +125,9 @@ impl Run<'_> {
                 }
             }
         }
+        if !self.claimed.is_empty() {
+            self.kernel.note_settings(&lab.name)?;
+        }
         (self.tell)(Event::Planned(steps.len()));
         Ok(())
     }
@@ -169,10 +173,16 @@ impl Run<'_> {
                 Err(failed) => outcome.failed.push(format!("{}: {failed}", inverse.text())),
             }
         }
-        for key in std::mem::take(&mut self.claimed) {
+        let claimed = std::mem::take(&mut self.claimed);
+        let had_claimed = !claimed.is_empty();
+        for key in claimed {
             let release = Step::RestoreSysctl { key, lab: lab.clone() };
             let released = self.kernel.run(std::slice::from_ref(&release));
             outcome.failed.extend(released.err().map(|failed| format!("{}: {failed}", release.text())));
+        }
+        if had_claimed {
+            let noted = self.kernel.note_settings(lab);
+            outcome.failed.extend(noted.err().map(|failed| failed.to_string()));
         }
         match &mut error {
             EngineError::Step { undo, .. }

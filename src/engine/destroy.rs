@@ -24,6 +24,9 @@ pub fn destroy(lab: &LabName, wait: bool, tell: Listener<'_>) -> Result<Destroye
     let start = Instant::now();
     let state = LabState::lock(lab, wait, &mut stop, tell)?;
     let mut kernel = Kernel::open()?;
+    if state.is_new()? {
+        kernel.recall_settings(lab)?;
+    }
     let mut live = kernel.observe(&Scope { lab, desired: None })?;
     unattached::keep_own(&mut kernel, lab, &mut live)?;
     let steps = teardown(lab, &live, &kernel.claimed_settings(lab)?);

@@ -102,9 +102,9 @@ impl LabState {
         Ok(StateDir::remove_root_if_empty()?)
     }
 
-    /// Whether the lab has been applied.
-    pub(super) fn is_applied(&self) -> Result<bool, EngineError> {
-        Ok(self.dir.holds(TOPOLOGY)?)
+    /// Whether nothing is known here of the lab: there is none, or its state is lost.
+    pub(super) fn is_new(&self) -> Result<bool, EngineError> {
+        Ok(!self.dir.holds(JOURNAL)?)
     }
 }
 

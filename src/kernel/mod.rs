@@ -49,6 +49,8 @@ pub struct Marked {
     pub namespaces: BTreeSet<NsName>,
     /// Interfaces in `host`.
     pub links: BTreeSet<IfName>,
+    /// What host settings were before the lab.
+    pub settings: BTreeMap<SysctlKey, String>,
 }
 
 impl Kernel {
@@ -115,7 +117,40 @@ impl Kernel {
     /// Counts a lab among those that need a host setting, and remembers what it was before the first of them; whether
     /// the lab was not among them yet.
     pub fn claim_setting(&mut self, key: &SysctlKey, lab: &LabName) -> Result<bool, KernelError> {
-        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, lab)
+        let claim = sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, lab)?;
+        self.spaces.settings.extend(claim.was.map(|was| (key.clone(), was)));
+        Ok(claim.is_new)
+    }
+
+    /// Writes what host settings were into the marks of what there is of a lab already; what is made gets it at once.
+    pub fn note_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
+        let Some(marked) = self.marks()?.remove(lab) else { return Ok(()) };
+        let mark = self.spaces.mark(lab);
+        let tried = |name: &str| format!("mark {name} as a part of lab {lab}");
+        for ns in &marked.namespaces {
+            // A leftover file has no loopback.
+            let Ok(space) = self.spaces.get(ns) else { continue };
+            netns::create::mark_loopback(&mut space.socket, &mark).map_err(|no| no.about(tried(ns.as_str())))?;
+        }
+        for name in &marked.links {
+            let space = self.spaces.get(&NsName::host())?;
+            execute::links::set_mark(space, name, &mark).map_err(|no| no.about(tried(name.as_str())))?;
+        }
+        Ok(())
+    }
+
+    /// Takes over from the marks what host settings were, for labs whose folders are lost, this one among them.
+    pub fn recall_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
+        let lost = |marks: BTreeMap<LabName, Marked>, known: &[String]| -> Vec<(LabName, Marked)> {
+            let is_lost = |(owner, marked): &(LabName, Marked)| {
+                !marked.settings.is_empty() && (owner == lab || !known.iter().any(|name| name == owner.as_str()))
+            };
+            marks.into_iter().filter(is_lost).collect()
+        };
+        if lost(self.marks()?, &[]).is_empty() {
+            return Ok(());
+        }
+        sysctl::recall_host(|known| Ok(lost(self.marks()?, known)))
     }
 
     /// The host settings that a lab needs: those to restore when it goes.

@@ -19,7 +19,7 @@ use nix::unistd::linkat;
 use super::{DIRECTORY, Named, in_thread, look, open, path};
 use crate::kernel::netlink::{Refusal, Socket};
 use crate::kernel::{KernelError, point};
-use crate::lab::{LabName, NsName};
+use crate::lab::{LabName, Mark, NsName};
 
 /// The index of the loopback in every namespace (`LOOPBACK_IFINDEX`).
 pub(in crate::kernel) const LOOPBACK: u32 = 1;
@@ -28,15 +28,15 @@ pub(in crate::kernel) const LOOPBACK: u32 = 1;
 ///
 /// # Errors
 /// `EEXIST` where the name is taken, unless by what a kill has left of this lab. Whatever fails, nothing is left.
-pub(in crate::kernel) fn add(ns: &NsName, lab: &LabName) -> Result<(OwnedFd, Socket), KernelError> {
+pub(in crate::kernel) fn add(ns: &NsName, mark: &Mark) -> Result<(OwnedFd, Socket), KernelError> {
     let tried = format!("make namespace {ns}");
     in_thread(&tried, || {
         let failed = || KernelError::new(tried.as_str());
         unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed().with_errno(errno))?;
         let fd = open(&NsName::host())?;
         let mut socket = Socket::open().map_err(|error| failed().with_io(&error))?;
-        mark_loopback(&mut socket, lab).map_err(|refusal| refusal.about(tried.as_str()))?;
-        give_name(ns, lab).map_err(|error| match error.kind() {
+        mark_loopback(&mut socket, mark).map_err(|refusal| refusal.about(tried.as_str()))?;
+        give_name(ns, &mark.lab).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
                 failed().with_io(&error).said(format!("{} is there already", path(ns).display()))
             }
@@ -47,12 +47,12 @@ pub(in crate::kernel) fn add(ns: &NsName, lab: &LabName) -> Result<(OwnedFd, Soc
 }
 
 /// Brings the loopback up and sets its alias to the lab's mark, in one message.
-fn mark_loopback(socket: &mut Socket, lab: &LabName) -> Result<(), Refusal> {
+pub(in crate::kernel) fn mark_loopback(socket: &mut Socket, mark: &Mark) -> Result<(), Refusal> {
     let mut message = LinkMessage::default();
     message.header.index = LOOPBACK;
     message.header.flags = LinkFlags::Up;
     message.header.change_mask = LinkFlags::Up;
-    message.attributes.push(LinkAttribute::IfAlias(lab.mark()));
+    message.attributes.push(LinkAttribute::IfAlias(mark.to_string()));
     socket.change(RouteNetlinkMessage::SetLink(message), 0)
 }
 

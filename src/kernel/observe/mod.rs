@@ -17,7 +17,7 @@ use super::netlink::Refusal;
 use super::netns::{self, Found, create::LOOPBACK};
 use super::space::{Space, Spaces};
 use super::{KernelError, Marked, Scope, firewall, sysctl};
-use crate::lab::{IfName, LabName, Live, Namespace, NsName, Unattached};
+use crate::lab::{IfName, LabName, Live, Mark, Namespace, NsName, Unattached};
 use links::Interfaces;
 
 /// Observes everything in scope.
@@ -32,7 +32,7 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
     let mut seen = BTreeMap::new();
     for ns in names {
         let space = spaces.get(&ns)?;
-        if ns.is_host() || wanted(&ns) || mark(space, &ns)?.as_ref() == Some(scope.lab) {
+        if ns.is_host() || wanted(&ns) || mark(space, &ns)?.is_some_and(|mark| mark.lab == *scope.lab) {
             let (namespace, interfaces) = namespace(space, &ns, scope)?;
             live.namespaces.insert(ns.clone(), namespace);
             seen.insert(ns, interfaces);
@@ -51,8 +51,10 @@ pub(super) fn marks(spaces: &mut Spaces) -> Result<BTreeMap<LabName, Marked>, Ke
         marks.entry(owner).or_default().namespaces.insert(ns);
     }
     for ns in names.into_iter().filter(|ns| !ns.is_host()) {
-        if let Some(owner) = mark(spaces.get(&ns)?, &ns)? {
-            marks.entry(owner).or_default().namespaces.insert(ns);
+        if let Some(Mark { lab, settings }) = mark(spaces.get(&ns)?, &ns)? {
+            let marked = marks.entry(lab).or_default();
+            marked.namespaces.insert(ns);
+            marked.settings.extend(settings);
         }
     }
     let host = NsName::host();
@@ -61,6 +63,9 @@ pub(super) fn marks(spaces: &mut Spaces) -> Result<BTreeMap<LabName, Marked>, Ke
         if let Some(owner) = &link.owner {
             marks.entry(owner.clone()).or_default().links.insert(name.clone());
         }
+    }
+    for Mark { lab, settings } in std::mem::take(&mut interfaces.marks) {
+        marks.entry(lab).or_default().settings.extend(settings);
     }
     for (lab, marked) in &mut marks {
         marked.links.extend(interfaces.own_by_group(lab));
@@ -86,14 +91,14 @@ fn open_all(
     Ok(names)
 }
 
-/// The lab whose mark a namespace carries: the alias of its loopback.
-fn mark(space: &mut Space, ns: &NsName) -> Result<Option<LabName>, KernelError> {
+/// The mark that a namespace carries: the alias of its loopback.
+fn mark(space: &mut Space, ns: &NsName) -> Result<Option<Mark>, KernelError> {
     let mut message = LinkMessage::default();
     message.header.index = LOOPBACK;
     let answer = space.socket.get(RouteNetlinkMessage::GetLink(message));
     let alias = answer.and_then(|answer| Ok(links::alias(&answer)?));
     let alias = alias.map_err(|refusal| refusal.about(format!("read the mark of {ns}")))?;
-    Ok(alias.and_then(|alias| LabName::from_mark(&alias)))
+    Ok(alias.and_then(|alias| Mark::parse(&alias)))
 }
 
 /// Everything in one namespace, and what it takes to find the other ends of its veth pairs.

@@ -10,9 +10,9 @@
 use std::os::fd::BorrowedFd;
 
 use super::{read_here, write_here};
-use crate::kernel::KernelError;
 use crate::kernel::netns::run_in;
 use crate::kernel::state::StateDir;
+use crate::kernel::{KernelError, Marked};
 use crate::lab::{LabName, NsName, SysctlKey, SysctlValue, setting_folder, setting_of_folder};
 
 const FOLDER: &str = "host";
@@ -28,15 +28,25 @@ pub fn set_host(host: BorrowedFd<'_>, key: &SysctlKey, value: &SysctlValue, lab:
     super::write(host, &NsName::host(), key, value)
 }
 
+/// A lab's claim to a host setting.
+pub struct Claim {
+    /// Whether the lab had none before.
+    pub is_new: bool,
+    /// What the setting was before the first lab; none where there is no such setting.
+    pub was: Option<String>,
+}
+
 /// Counts a lab among those that need a host setting, and remembers what was there before the first of them, before
-/// anything is changed; whether the lab was not among them yet.
-pub fn claim_host(host: BorrowedFd<'_>, key: &SysctlKey, lab: &LabName) -> Result<bool, KernelError> {
+/// anything is changed.
+pub fn claim_host(host: BorrowedFd<'_>, key: &SysctlKey, lab: &LabName) -> Result<Claim, KernelError> {
     let settings = settings()?;
     let _lock = settings.lock()?;
     let labs = settings.get(&setting_folder(key))?.map(|setting| setting.get(LABS)).transpose()?.flatten();
     let is_counted = labs.map_or(Ok(false), |labs| labs.holds(lab.as_str()))?;
     remember(&settings, host, key, lab)?;
-    Ok(!is_counted)
+    let was = settings.get(&setting_folder(key))?.map(|setting| setting.read(WAS)).transpose()?.flatten();
+    let one_line = |was: String| was.split_whitespace().collect::<Vec<_>>().join(" ");
+    Ok(Claim { is_new: !is_counted, was: was.map(one_line) })
 }
 
 /// Says that a lab no longer needs a host setting, and puts it back to what it was if no other lab does. A lab that
@@ -82,6 +92,28 @@ pub fn host_claims(lab: &LabName) -> Result<Vec<SysctlKey>, KernelError> {
     }
     keys.sort();
     Ok(keys)
+}
+
+/// Writes down again what is lost, from the marks in the kernel. `lost` gets the names of what has a folder, and answers with the
+/// labs that have none.
+///
+/// A lab that is just being made or removed has a folder, and one that has none cannot claim anything meanwhile: the
+/// lock is held from before the folders are listed until the claims are written.
+pub fn recall_host(
+    lost: impl FnOnce(&[String]) -> Result<Vec<(LabName, Marked)>, KernelError>,
+) -> Result<(), KernelError> {
+    let settings = settings()?;
+    let _lock = settings.lock()?;
+    for (lab, marked) in lost(&StateDir::open()?.names()?)? {
+        for (key, was) in &marked.settings {
+            let setting = settings.make(&setting_folder(key))?;
+            setting.make(LABS)?.touch(lab.as_str())?;
+            if !setting.holds(WAS)? {
+                setting.write(WAS, was)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes the folders of settings that no lab needs, which a kill may leave, and the folder of all if there are none.

@@ -10,7 +10,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::fd::BorrowedFd;
 
-pub use host::{claim_host, forget_unclaimed, host_claims, restore_host, set_host};
+pub use host::{Claim, claim_host, forget_unclaimed, host_claims, recall_host, restore_host, set_host};
 use nix::errno::Errno;
 
 use super::netns::run_in;
