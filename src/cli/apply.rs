@@ -18,6 +18,9 @@ pub struct ApplyArgs {
     /// Where another nslab works on the lab: say so instead of waiting
     #[arg(long)]
     no_wait: bool,
+    /// Take over namespaces and interfaces that exist under the file's names and were made by hand
+    #[arg(long)]
+    adopt: bool,
     /// Show every step with its command, however many there are
     #[arg(long, short)]
     verbose: bool,
@@ -29,8 +32,9 @@ pub struct ApplyArgs {
 pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     let file = topology::load(&args.file)?;
     let mut progress = show::Progress::new();
+    let options = engine::Options { no_wait: args.no_wait, adopt: args.adopt };
     let applied =
-        engine::apply(&file.lab, &file.text, !args.no_wait, &mut |event| tell(&file.lab.name, &mut progress, &event));
+        engine::apply(&file.lab, &file.text, options, &mut |event| tell(&file.lab.name, &mut progress, &event));
     progress.end();
     let applied = applied?;
     let report = if args.check { Some(check::run(&file.lab)?) } else { None };

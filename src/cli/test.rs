@@ -108,7 +108,7 @@ fn test_here(path: &Path) -> TestView {
 fn prove(lab: &Lab, text: &str) -> Result<Report, Failure> {
     kernel::sandbox::enter()?;
     let before = host(lab)?;
-    engine::apply(lab, text, true, &mut |_| {})?;
+    engine::apply(lab, text, engine::Options::default(), &mut |_| {})?;
     let rest = engine::plan(lab)?.plan;
     if let Some(planned) = rest.steps.first() {
         return Err(Failure::System(format!("after apply there is still something to do: {}", planned.step.text())));

@@ -26,15 +26,8 @@ pub enum EngineError {
     #[error("cannot write the journal: {0}")]
     Journal(#[from] io::Error),
     /// A step failed.
-    #[error("{step}: {cause}{undo}")]
-    Step {
-        /// The step, in words.
-        step: String,
-        /// What the kernel said.
-        cause: Box<KernelError>,
-        /// How the undoing went.
-        undo: UndoError,
-    },
+    #[error("{0}{1}")]
+    Step(Box<KernelError>, UndoError),
     /// Everything was done, but the kernel does not show it.
     #[error("the kernel does not keep what was set; still to do: {}{undo}", .rest.iter().map(|s| s.step.text()).collect::<Vec<_>>().join("; "))]
     NotKept {
@@ -79,6 +72,17 @@ impl fmt::Display for UndoError {
 }
 
 impl EngineError {
+    /// The error, with how the undoing went.
+    pub(super) fn with(mut self, outcome: UndoError) -> Self {
+        match &mut self {
+            Self::Step(_, undo) | Self::NotKept { undo, .. } | Self::Interrupted { undo, .. } => *undo = outcome,
+            _ if outcome.failed.is_empty() => {}
+            // Before the first step there is little to undo; what could not be is told first.
+            _ => return Self::Leftovers([outcome.failed, vec![self.to_string()]].concat()),
+        }
+        self
+    }
+
     /// The exit code that says it: 3, or 128 and the signal's number.
     pub fn exit_code(&self) -> u8 {
         match self {

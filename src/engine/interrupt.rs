@@ -36,6 +36,8 @@ impl Interrupts {
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
+        // What comes in after the last question came too late: the work is done, or undone, and its result is told.
+        while self.pending().is_some() {}
         let _ = self.mask.thread_unblock();
     }
 }

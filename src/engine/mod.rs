@@ -9,8 +9,9 @@ mod error;
 mod interrupt;
 mod state;
 mod unattached;
+mod undo;
 
-pub use apply::{Applied, Planned, apply, plan};
+pub use apply::{Applied, Options, Planned, apply, plan};
 pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
 pub use interrupt::Interrupts;

@@ -97,7 +97,7 @@ impl LabState {
     }
 
     /// Removes the lab's folder; the last thing of a lab that goes.
-    pub(super) fn remove(self) -> Result<(), EngineError> {
+    pub(super) fn remove(&self) -> Result<(), EngineError> {
         self.root.remove_with_files(self.name.as_str())?;
         Ok(StateDir::remove_root_if_empty()?)
     }
@@ -105,6 +105,16 @@ impl LabState {
     /// Whether nothing is known here of the lab: there is none, or its state is lost.
     pub(super) fn is_new(&self) -> Result<bool, EngineError> {
         Ok(!self.dir.holds(JOURNAL)?)
+    }
+
+    /// Whether the lab has been applied before.
+    pub(super) fn is_applied(&self) -> Result<bool, EngineError> {
+        Ok(self.dir.holds(TOPOLOGY)?)
+    }
+
+    /// Removes the lab's folder if the lab was never applied.
+    pub(super) fn remove_if_unused(&self) -> Result<(), EngineError> {
+        if self.is_applied()? { Ok(()) } else { self.remove() }
     }
 }
 

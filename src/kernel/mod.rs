@@ -22,7 +22,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub use error::KernelError;
 
-use crate::lab::{IfName, Lab, LabName, Live, NsName, SysctlKey};
+use crate::lab::{End, IfName, Lab, LabName, Live, NsName, SysctlKey};
 use crate::plan::Step;
 use space::Spaces;
 
@@ -126,15 +126,13 @@ impl Kernel {
     pub fn note_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
         let Some(marked) = self.marks()?.remove(lab) else { return Ok(()) };
         let mark = self.spaces.mark(lab);
-        let tried = |name: &str| format!("mark {name} as a part of lab {lab}");
-        for ns in &marked.namespaces {
-            // A leftover file has no loopback.
-            let Ok(space) = self.spaces.get(ns) else { continue };
-            netns::create::mark_loopback(&mut space.socket, &mark).map_err(|no| no.about(tried(ns.as_str())))?;
-        }
-        for name in &marked.links {
-            let space = self.spaces.get(&NsName::host())?;
-            execute::links::set_mark(space, name, &mark).map_err(|no| no.about(tried(name.as_str())))?;
+        // A leftover file has no loopback, and may not be opened.
+        let namespaces = marked.namespaces.into_iter().filter(|ns| self.spaces.get(ns).is_ok());
+        let ends: Vec<End> = namespaces.map(|ns| End { ns, name: IfName::lo() }).collect();
+        let links = marked.links.into_iter().map(|name| End { ns: NsName::host(), name });
+        for end in ends.into_iter().chain(links) {
+            execute::links::mark(self.spaces.get(&end.ns)?, &end, &mark.to_string(), lab.group())
+                .map_err(|refusal| refusal.about(format!("mark {end} as a part of lab {lab}")))?;
         }
         Ok(())
     }

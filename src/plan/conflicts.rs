@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::lab::{Lab, LabName, Live, NsName};
+use super::{PlannedStep, Step};
+use crate::lab::{End, IfName, Lab, LabName, Live, NsName};
 
 /// Something that exists under a wanted name and does not carry the lab's mark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -11,6 +12,9 @@ pub struct Conflict {
     pub what: String,
     /// The lab that it belongs to; none: it is nobody's that we know.
     pub owner: Option<LabName>,
+    /// The interface that carries the mark, or would: of a namespace, its loopback.
+    #[serde(skip)]
+    pub end: End,
 }
 
 impl std::fmt::Display for Conflict {
@@ -29,7 +33,8 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
         let Some(is) = live.namespaces.get(ns) else { continue };
         if !ns.is_host() {
             if is.owner.as_ref() != Some(&lab.name) {
-                found.push(Conflict { what: format!("namespace {ns}"), owner: is.owner.clone() });
+                let end = End { ns: ns.clone(), name: IfName::lo() };
+                found.push(Conflict { what: format!("namespace {ns}"), owner: is.owner.clone(), end });
             }
             continue;
         }
@@ -38,9 +43,22 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
                 && link.owner.as_ref() != Some(&lab.name)
             {
                 let what = format!("{} {name} of {}", link.kind_name(), NsName::host());
-                found.push(Conflict { what, owner: link.owner.clone() });
+                let end = End { ns: ns.clone(), name: name.clone() };
+                found.push(Conflict { what, owner: link.owner.clone(), end });
             }
         }
     }
     found
+}
+
+/// Plans to take over what is nobody's; none, if something belongs to another lab.
+pub fn adoption(lab: &LabName, conflicts: &[Conflict]) -> Option<Vec<PlannedStep>> {
+    let step = |conflict: &Conflict| match conflict.owner {
+        Some(_) => None,
+        None => Some(PlannedStep {
+            step: Step::Adopt { end: conflict.end.clone(), lab: lab.clone() },
+            why: "it was made by hand".to_owned(),
+        }),
+    };
+    conflicts.iter().map(step).collect()
 }

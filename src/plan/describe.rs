@@ -25,6 +25,8 @@ pub(super) fn describe(step: &Step) -> Description {
         Step::DeleteNamespace { ns } => {
             told(format!("remove namespace {ns} and all that is in it"), format!("ip netns del {ns}"), None)
         }
+        Step::Adopt { end, lab } => adopt(end, lab),
+        Step::Disown { end, lab } => disown(end, lab),
         Step::AddBridge { end, options, mac, mtu, lab } => add_bridge(end, *options, *mac, *mtu, lab),
         Step::AddVeth { main, peer, lab } => add_veth(main, peer, lab),
         Step::DeleteLink { end } => told(
@@ -80,6 +82,29 @@ fn add_namespace(ns: &NsName, lab: &LabName) -> Description {
         format!("ip netns add {ns}"),
         vec![format!("ip -n {ns} link set lo up alias {}", lab.mark())],
         Some(Step::DeleteNamespace { ns: ns.clone() }),
+    )
+}
+
+/// What carries a lab's mark: a namespace (on its loopback), or an interface of `host`.
+fn marked(end: &End) -> String {
+    if end.name.is_lo() { format!("namespace {}", end.ns) } else { end.to_string() }
+}
+
+fn adopt(end: &End, lab: &LabName) -> Description {
+    let group = if end.ns.is_host() { format!(" group {}", lab.group()) } else { String::new() };
+    told(
+        format!("take over {}", marked(end)),
+        format!("{} link set dev {} alias {}{group}", ip(&end.ns), end.name, lab.mark()),
+        Some(Step::Disown { end: end.clone(), lab: lab.clone() }),
+    )
+}
+
+fn disown(end: &End, lab: &LabName) -> Description {
+    let group = if end.ns.is_host() { " group default" } else { "" };
+    told(
+        format!("give {} back", marked(end)),
+        format!("{} link set dev {} alias ''{group}", ip(&end.ns), end.name),
+        Some(Step::Adopt { end: end.clone(), lab: lab.clone() }),
     )
 }
 

@@ -9,14 +9,16 @@ mod describe;
 mod firewall;
 mod inside;
 mod links;
+mod snapshot;
 mod step;
 mod teardown;
 
 use std::collections::BTreeSet;
 
-pub use conflicts::{Conflict, conflicts};
+pub use conflicts::{Conflict, adoption, conflicts};
 pub use describe::ROUTE_PROTOCOL;
 use serde::Serialize;
+pub use snapshot::way_back;
 pub use step::{Description, Step, VethEnd};
 pub use teardown::{as_built, teardown};
 

@@ -24,6 +24,20 @@ pub enum Step {
         /// Its name.
         ns: NsName,
     },
+    /// Take over what somebody made by hand: put the lab's mark on it.
+    Adopt {
+        /// The interface that carries the mark; of a namespace, its loopback.
+        end: End,
+        /// The lab that takes it over.
+        lab: LabName,
+    },
+    /// Take the lab's mark off again.
+    Disown {
+        /// The interface that carries the mark.
+        end: End,
+        /// The lab that had taken it over.
+        lab: LabName,
+    },
     /// Make a bridge; it is down.
     AddBridge {
         /// Where, and its name.
@@ -301,7 +315,9 @@ impl Step {
             | Step::AddFwRule { ns, .. }
             | Step::DeleteFwRule { ns, .. } => ns.clone(),
             Step::AddVeth { main, .. } => main.end.ns.clone(),
-            Step::AddBridge { end, .. }
+            Step::Adopt { end, .. }
+            | Step::Disown { end, .. }
+            | Step::AddBridge { end, .. }
             | Step::DeleteLink { end }
             | Step::SetUp { end, .. }
             | Step::SetMtu { end, .. }
@@ -328,6 +344,11 @@ impl Step {
             }
             _ => false,
         }
+    }
+
+    /// Whether it removes a whole namespace.
+    pub fn removes_namespace(&self) -> bool {
+        matches!(self, Step::DeleteNamespace { .. })
     }
 
     /// The namespace and chain that a firewall step is about.

@@ -76,9 +76,10 @@ fn kind(step: &Step) -> &'static str {
     match step {
         Step::AddNamespace { .. } => "make a namespace",
         Step::DeleteNamespace { .. } => "remove a namespace",
+        Step::Adopt { .. } | Step::Disown { .. } => "take over",
         Step::AddBridge { .. } => "make a bridge",
         Step::AddVeth { .. } => "connect with a veth pair",
-        Step::DeleteLink { .. } => "remove an interface",
+        Step::DeleteLink { .. } | Step::DeleteHostLinks { .. } => "remove interfaces",
         Step::SetUp { .. } => "bring an interface up or down",
         Step::SetMtu { .. } | Step::SetMac { .. } | Step::SetMaster { .. } | Step::SetBridge { .. } => {
             "change an interface"

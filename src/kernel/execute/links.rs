@@ -169,11 +169,12 @@ fn create(space: &mut Space, message: LinkMessage) -> Result<(), Refusal> {
     space.socket.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Sets the alias of an interface in `host` to a mark.
-pub(in crate::kernel) fn set_mark(space: &mut Space, name: &IfName, mark: &Mark) -> Result<(), Refusal> {
+/// Sets the alias of an interface, and in `host` its group: the marks of a lab.
+pub(in crate::kernel) fn mark(space: &mut Space, end: &End, alias: &str, group: u32) -> Result<(), Refusal> {
     let mut message = LinkMessage::default();
-    message.attributes.push(LinkAttribute::IfName(name.to_string()));
-    message.attributes.push(LinkAttribute::IfAlias(mark.to_string()));
+    message.attributes.push(LinkAttribute::IfName(end.name.to_string()));
+    message.attributes.push(LinkAttribute::IfAlias(alias.to_owned()));
+    message.attributes.extend(end.ns.is_host().then_some(LinkAttribute::Group(group)));
     space.socket.change(RouteNetlinkMessage::SetLink(message), 0)
 }
 
@@ -183,7 +184,7 @@ fn set_new_mark(space: &mut Space, end: &End, mark: &Mark) -> Result<(), Refusal
     if !end.ns.is_host() {
         return Ok(());
     }
-    set_mark(space, &end.name, mark).inspect_err(|_| {
+    self::mark(space, end, &mark.to_string(), mark.lab.group()).inspect_err(|_| {
         // The error that is told is the first one.
         let _ = delete(space, &end.name);
     })

@@ -49,6 +49,8 @@ pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
 fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
     match step {
         Step::DeleteLink { end } => links::delete(space, &end.name),
+        Step::Adopt { end, lab } => links::mark(space, end, &lab.mark(), lab.group()),
+        Step::Disown { end, .. } => links::mark(space, end, "", 0),
         Step::DeleteHostLinks { lab, links } => links::delete_group(space, lab.group(), links),
         Step::SetUp { end, up } => links::set_up(space, &end.name, *up),
         Step::SetMtu { end, to, .. } => links::set_mtu(space, &end.name, *to),

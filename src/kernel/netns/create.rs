@@ -47,7 +47,7 @@ pub(in crate::kernel) fn add(ns: &NsName, mark: &Mark) -> Result<(OwnedFd, Socke
 }
 
 /// Brings the loopback up and sets its alias to the lab's mark, in one message.
-pub(in crate::kernel) fn mark_loopback(socket: &mut Socket, mark: &Mark) -> Result<(), Refusal> {
+fn mark_loopback(socket: &mut Socket, mark: &Mark) -> Result<(), Refusal> {
     let mut message = LinkMessage::default();
     message.header.index = LOOPBACK;
     message.header.flags = LinkFlags::Up;

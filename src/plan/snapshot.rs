@@ -1,0 +1,51 @@
+//! What was there before, as something that can be wanted again: for undoing steps that have no inverse.
+
+use super::{Plan, Step, plan};
+use crate::lab::{IfName, Lab, LabName, Link, LinkKind, Live, Namespace, NsName};
+
+/// Plans the way back to what was there before. Rules and settings that somebody added by hand have come back with the
+/// steps' own inverses, and are left alone.
+pub fn way_back(lab: &LabName, before: &Live, now: &Live) -> Plan {
+    let mut plan = plan(&as_lab(lab, before), now);
+    plan.steps.retain(|planned| {
+        !matches!(planned.step, Step::DeleteFwRule { .. } | Step::DeleteChain { .. } | Step::SetPolicy { .. })
+    });
+    plan
+}
+
+/// What a lab had, as a lab to want. What nslab cannot make (a tunnel, say, that somebody put into a namespace) is left
+/// out.
+pub fn as_lab(lab: &LabName, live: &Live) -> Lab {
+    let own = |(name, ns): &(&NsName, &Namespace)| name.is_host() || ns.owner.as_ref() == Some(lab);
+    let namespaces = live.namespaces.iter().filter(own);
+    let restorable = namespaces.map(|(name, ns)| (name.clone(), restorable(lab, name, ns)));
+    Lab { name: lab.clone(), about: None, namespaces: restorable.collect(), checks: Vec::new() }
+}
+
+fn restorable(lab: &LabName, name: &NsName, live: &Namespace) -> Namespace {
+    let mut wanted = live.clone();
+    let own = |link: &Link| !name.is_host() || link.owner.as_ref() == Some(lab);
+    wanted.links.retain(|_, link| own(link) && can_be_made(link));
+    let on_own = |dev: &IfName| wanted.links.contains_key(dev);
+    wanted.routes.retain(|route| match &route.dev {
+        Some(dev) => on_own(dev),
+        None => !name.is_host() || live.marked.routes.contains(route),
+    });
+    wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
+    wanted.firewall.chains.retain(|chain, _| chain.owner().is_some_and(|(owner, _)| owner == *lab));
+    wanted.firewall.policies.clear();
+    if name.is_host() {
+        // Host settings have a way back of their own.
+        wanted.rules = live.marked.rules.clone();
+        wanted.sysctls.clear();
+    }
+    wanted
+}
+
+fn can_be_made(link: &Link) -> bool {
+    match &link.kind {
+        LinkKind::Loopback | LinkKind::Bridge(_) => true,
+        LinkKind::Veth { peer } => peer.is_some(),
+        LinkKind::Other(_) => false,
+    }
+}
