@@ -104,12 +104,17 @@ fn a_repair_of_which_anything_fails_is_undone() {
     });
 }
 
-/// The kernel's account of what is in the lab and in the host, as far as it does not change by itself.
+/// The kernel's account of what is in the lab and in the host, without what changes by itself: a link's state follows its
+/// carrier a moment later. A route that is brought back is nslab's, whoever made it.
 fn inside() -> String {
     run("for ns in red blue host; do
         in=; [ $ns = host ] || in=\"ip netns exec $ns\"
-        $in ip -4 -br addr; $in ip route; $in ip -6 route | grep -v fe80 || true; $in ip rule; $in ip neigh show nud permanent
-        $in iptables-save | grep -v '^#' | sed 's/\\[.*\\]//' || true; $in sysctl net.ipv4.ip_forward
+        $in ip -4 -o addr | awk '{ print $2, $4 }'
+        ($in ip route; $in ip -6 route | grep -v fe80 || true) | sed 's/ linkdown//; s/ proto 213//'
+        $in ip rule
+        $in ip neigh show nud permanent
+        $in iptables-save | grep -v '^#' | sed 's/\\[.*\\]//' || true
+        $in sysctl net.ipv4.ip_forward
     done")
 }
 
