@@ -58,6 +58,7 @@ fn report(checks: Vec<Check>) -> Report {
     let names: Vec<_> =
         checks.iter().flat_map(|c| &c.probes).flat_map(|p| [Some(p.from.clone()), p.to.ns.clone()]).collect();
     let namespaces: BTreeMap<_, _> = names.into_iter().flatten().map(|ns| (ns, Namespace::default())).collect();
+    let namespaces = namespaces.into_iter().collect();
     let lab = Lab { name: "lab".parse().unwrap(), about: None, namespaces, checks };
     check::run(&lab).expect("the checks run")
 }
@@ -398,7 +399,7 @@ fn a_lab_that_is_not_there() {
     let lab = Lab {
         name: "lab".parse().unwrap(),
         about: None,
-        namespaces: BTreeMap::new(),
+        namespaces: indexmap::IndexMap::new(),
         checks: vec![check("red", "blue", "192.168.15.2")],
     };
     let error = check::run(&lab).expect_err("blue does not exist");

@@ -42,5 +42,5 @@ fn wanting(namespaces: impl IntoIterator<Item = NsName>) -> Lab {
 }
 
 fn observe(kernel: &mut Kernel, desired: &Lab) -> Live {
-    kernel.observe(&Scope { lab: &lab(), desired: Some(desired) }).unwrap()
+    kernel.observe(&Scope { lab: &lab(), desired: Some(desired), inside: true }).unwrap()
 }

@@ -56,6 +56,7 @@ pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
 pub(super) fn tell(lab: &LabName, progress: &mut show::Progress, event: &Event<'_>) {
     match event {
         Event::Waiting => say(&format!("nslab: another nslab is working on lab {lab}; waiting for it to finish")),
+        Event::Warning(finding) => say(&format!("nslab: warning: {}\n      {}", finding.what, finding.help)),
         Event::Planned(steps) => progress.begin(*steps),
         Event::Done(_) => progress.step(),
         Event::Undoing(steps) => {

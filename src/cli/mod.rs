@@ -5,6 +5,7 @@ mod apply;
 mod check;
 mod commands;
 mod destroy;
+mod doctor;
 mod exec;
 mod failure;
 mod init;
@@ -66,6 +67,8 @@ enum Command {
     Commands(commands::CommandsArgs),
     /// Find every fault in topology files, with line and column
     Validate(validate::ValidateArgs),
+    /// Find what stands in the way of a lab, or of labs in general, and what to do about it
+    Doctor(doctor::DoctorArgs),
     /// Run a command, or a shell, in a private host of its own
     Sandbox(sandbox::SandboxArgs),
     /// Print the JSON Schema of topology files, or of a command's JSON output
@@ -100,6 +103,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         Command::Shell(args) => exec::run_shell(&args),
         Command::Commands(args) => commands::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Sandbox(args) => sandbox::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => schema::run_completions(&args),

@@ -34,6 +34,8 @@ pub enum Document {
     Status,
     /// The output of `validate --format json`
     Validate,
+    /// The output of `doctor --format json`
+    Doctor,
 }
 
 /// Options of `nslab completions`.
@@ -52,6 +54,7 @@ pub(super) fn run(args: &SchemaArgs) -> Result<u8, Failure> {
         Document::Test => show::schema_of::<Vec<show::TestView>>(),
         Document::List => show::schema_of::<Vec<show::LabView>>(),
         Document::Status => show::schema_of::<show::StatusView>(),
+        Document::Doctor => show::schema_of::<show::DoctorView>(),
         Document::Validate => show::schema_of::<Vec<show::ValidView>>(),
     });
     Ok(DONE)

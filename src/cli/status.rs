@@ -1,7 +1,7 @@
 //! `nslab status`
 
 use super::{DONE, Failure, Format, list, print, print_json};
-use crate::kernel::{Kernel, Scope, process};
+use crate::kernel::process;
 use crate::lab::LabName;
 use crate::show::{self, StatusView};
 use crate::{engine, plan, topology};
@@ -21,7 +21,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
     // The file as applied says what should be; without it, what is there can still be shown.
     let saved = engine::saved_topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok());
     let desired = saved.as_ref().map(|topology| &topology.lab);
-    let live = Kernel::open()?.observe(&Scope { lab, desired })?;
+    let live = engine::observe(lab, desired)?;
     let own: Vec<_> = live.namespaces.iter().filter(|(_, ns)| ns.owner.as_ref() == Some(lab)).map(|(n, _)| n).collect();
     if own.is_empty() && saved.is_none() {
         return Err(Failure::System(format!("there is no lab {lab}; `nslab list` shows those that there are")));

@@ -123,6 +123,6 @@ fn prove(lab: &Lab, text: &str) -> Result<Report, Failure> {
 
 /// What the kernel shows of the host.
 fn host(lab: &Lab) -> Result<Namespace, Failure> {
-    let mut live = Kernel::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
+    let mut live = Kernel::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
     Ok(live.namespaces.remove(&NsName::host()).unwrap_or_default())
 }

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::state::{Journal, LabState, own_unattached};
-use super::{EngineError, Event, Interrupts, Listener, UndoError, unattached};
+use super::{EngineError, Event, Interrupts, Listener, UndoError, obstacles, unattached};
 use crate::kernel::{Kernel, Scope};
-use crate::lab::{Lab, Live, NsName, SysctlKey};
+use crate::lab::{Lab, LabName, Live, NsName, SysctlKey};
 use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
+use crate::preflight::Finding;
 
 /// How often a plan is made anew when the kernel shows something else than what was set: a step may have side effects
 /// that the plan did not foresee, and somebody may change things meanwhile.
@@ -19,6 +20,8 @@ pub struct Planned {
     pub plan: Plan,
     /// What is not the lab's own and would have to be touched.
     pub conflicts: Vec<Conflict>,
+    /// What else stands in the way, or will; asked only where there is something to do.
+    pub findings: Vec<Finding>,
 }
 
 /// What an apply did.
@@ -41,25 +44,39 @@ pub struct Options {
 
 /// Compares a lab with the kernel; changes nothing.
 pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
-    let live = look(&mut Kernel::open()?, lab)?;
-    Ok(planned(lab, &live))
+    obstacles::demand_privileges(lab)?;
+    let mut planned = planned(lab, &observe(&lab.name, Some(lab))?);
+    if !planned.plan.is_empty() {
+        planned.findings = obstacles::find(lab)?;
+    }
+    Ok(planned)
 }
 
-/// What the kernel shows of a lab.
-pub(super) fn look(kernel: &mut Kernel, lab: &Lab) -> Result<Live, EngineError> {
-    let mut live = kernel.observe(&Scope { lab: &lab.name, desired: Some(lab) })?;
-    unattached::keep_own(kernel, &lab.name, &mut live)?;
+/// What the kernel shows of a lab, with `desired` also of what that wants.
+pub fn observe(lab: &LabName, desired: Option<&Lab>) -> Result<Live, EngineError> {
+    look(&mut Kernel::open()?, &Scope { lab, desired, inside: true })
+}
+
+pub(super) fn look(kernel: &mut Kernel, scope: &Scope<'_>) -> Result<Live, EngineError> {
+    let mut live = kernel.observe(scope)?;
+    unattached::keep_own(kernel, scope.lab, &mut live)?;
     Ok(live)
 }
 
+/// Everything that a comparison with a lab needs.
+pub(super) fn all_of(lab: &Lab) -> Scope<'_> {
+    Scope { lab: &lab.name, desired: Some(lab), inside: true }
+}
+
 fn planned(lab: &Lab, live: &Live) -> Planned {
-    Planned { plan: plan::plan(lab, live), conflicts: plan::conflicts(lab, live) }
+    Planned { plan: plan::plan(lab, live), conflicts: plan::conflicts(lab, live), findings: Vec::new() }
 }
 
 /// Makes the kernel look like the lab; `text` is the topology file, kept with the lab's state.
 pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Result<Applied, EngineError> {
     let mut stop = Interrupts::hold();
     let start = Instant::now();
+    obstacles::demand_privileges(lab)?;
     let state = LabState::lock(&lab.name, !options.no_wait, &mut stop, tell)?;
     let (kernel, before) = (Kernel::open()?, Live::default());
     let mut run = Run { lab, options, state, kernel, stop, tell, before, claimed: Vec::new(), done: Vec::new() };
@@ -94,17 +111,18 @@ impl Run<'_> {
         if self.state.is_new()? {
             self.kernel.recall_settings(&self.lab.name)?;
         }
-        self.before = look(&mut self.kernel, self.lab)?;
+        self.before = look(&mut self.kernel, &all_of(self.lab))?;
         let mut planned = planned(self.lab, &self.before);
         for round in 0..ROUNDS {
-            // Somebody may have made something under a wanted name meanwhile.
-            self.refuse_or_adopt(&planned)?;
-            if planned.plan.is_empty() {
+            if planned.plan.is_empty() && (planned.conflicts.is_empty() || !self.options.adopt) {
                 return self.heed_signal();
             }
+            // Somebody may have made something under a wanted name meanwhile.
+            let adoption = self.clear_the_way(&planned, round)?;
             if round == 0 {
                 self.before_the_first_change(&planned)?;
             }
+            self.run_steps(&adoption)?;
             self.run_steps(&planned.plan.steps)?;
             planned = self.look_again()?;
         }
@@ -115,25 +133,32 @@ impl Run<'_> {
     }
 
     fn look_again(&mut self) -> Result<Planned, EngineError> {
-        Ok(planned(self.lab, &look(&mut self.kernel, self.lab)?))
+        Ok(planned(self.lab, &look(&mut self.kernel, &all_of(self.lab))?))
     }
 
-    /// Touches nothing that is not the lab's own, unless it is to be taken over.
-    fn refuse_or_adopt(&mut self, planned: &Planned) -> Result<(), EngineError> {
-        if planned.conflicts.is_empty() || (planned.plan.is_empty() && !self.options.adopt) {
-            return Ok(());
+    /// Tells everything that stands in the way at once; what is to be taken over does not. The steps that take it over.
+    fn clear_the_way(&mut self, planned: &Planned, round: usize) -> Result<Vec<PlannedStep>, EngineError> {
+        let adoption = match self.options.adopt {
+            true => plan::adoption(&self.lab.name, &planned.conflicts),
+            false => None,
+        };
+        let conflicts: Vec<Finding> = match adoption {
+            Some(_) => Vec::new(),
+            None => planned.conflicts.iter().map(Finding::from).collect(),
+        };
+        let others = if round == 0 { obstacles::find(self.lab)? } else { Vec::new() };
+        let (errors, warnings): (Vec<Finding>, Vec<Finding>) =
+            conflicts.into_iter().chain(others).partition(Finding::is_error);
+        if !errors.is_empty() {
+            return Err(EngineError::Obstacles(errors));
         }
-        let adoption = Some(self.options.adopt).filter(|adopt| *adopt);
-        match adoption.and_then(|_| plan::adoption(&self.lab.name, &planned.conflicts)) {
-            Some(steps) => self.run_steps(&steps),
-            None => Err(EngineError::Conflicts(planned.conflicts.clone())),
-        }
+        warnings.iter().for_each(|warning| (self.tell)(Event::Warning(warning)));
+        Ok(adoption.unwrap_or_default())
     }
 
-    /// Everything that can be refused is refused here; then the journal is written, and host settings are claimed.
+    /// The journal is written, and host settings are claimed.
     fn before_the_first_change(&mut self, planned: &Planned) -> Result<(), EngineError> {
         let (lab, steps) = (&self.lab.name, &planned.plan.steps);
-        self.kernel.can_run(steps.iter().map(|planned| &planned.step))?;
         let before = own_unattached(lab)?.unwrap_or_default();
         self.state.write_unattached(&unattached::wanted(self.lab).into_iter().chain(before).collect())?;
         self.state.write_journal(&Journal::new(lab, "applying", steps.iter().map(|s| s.step.text()).collect()))?;

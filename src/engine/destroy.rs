@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::apply::look;
 use super::state::{Journal, LabState};
-use super::{EngineError, Event, Interrupts, Listener, unattached};
+use super::{EngineError, Event, Interrupts, Listener};
 use crate::kernel::{Kernel, Scope};
 use crate::lab::LabName;
 use crate::plan::{PlannedStep, Step, teardown};
@@ -27,8 +28,7 @@ pub fn destroy(lab: &LabName, wait: bool, tell: Listener<'_>) -> Result<Destroye
     if state.is_new()? {
         kernel.recall_settings(lab)?;
     }
-    let mut live = kernel.observe(&Scope { lab, desired: None })?;
-    unattached::keep_own(&mut kernel, lab, &mut live)?;
+    let live = look(&mut kernel, &Scope { lab, desired: None, inside: false })?;
     let steps = teardown(lab, &live, &kernel.claimed_settings(lab)?);
     if !steps.is_empty() {
         state.write_journal(&Journal::new(lab, "destroying", steps.iter().map(|s| s.step.text()).collect()))?;

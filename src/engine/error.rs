@@ -8,14 +8,15 @@ use thiserror::Error;
 
 use crate::kernel::KernelError;
 use crate::lab::LabName;
-use crate::plan::{Conflict, PlannedStep};
+use crate::plan::PlannedStep;
+use crate::preflight::Finding;
 
 /// Why a lab could not be applied or removed.
 #[derive(Debug, Error)]
 pub enum EngineError {
-    /// Names that the lab wants are somebody else's; nothing was touched.
-    #[error("{}", listed("nothing was touched, because these are not the lab's own:", .0))]
-    Conflicts(Vec<Conflict>),
+    /// Something stands in the way; nothing was touched.
+    #[error("{}", listed("nothing was touched, because this stands in the way:", .0))]
+    Obstacles(Vec<Finding>),
     /// Another nslab works on this lab, and we were told not to wait.
     #[error("another nslab is working on lab {0} just now; nothing was touched")]
     Busy(LabName),
@@ -93,6 +94,7 @@ impl EngineError {
 }
 
 fn listed(head: &str, items: &[impl ToString]) -> String {
-    let lines: Vec<String> = items.iter().map(|item| format!("\n  {}", item.to_string())).collect();
+    let lines: Vec<String> =
+        items.iter().map(|item| format!("\n  {}", item.to_string().replace('\n', "\n      "))).collect();
     format!("{head}{}", lines.concat())
 }

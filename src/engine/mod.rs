@@ -7,14 +7,16 @@ mod apply;
 mod destroy;
 mod error;
 mod interrupt;
+mod obstacles;
 mod state;
 mod unattached;
 mod undo;
 
-pub use apply::{Applied, Options, Planned, apply, plan};
+pub use apply::{Applied, Options, Planned, apply, observe, plan};
 pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
 pub use interrupt::Interrupts;
+pub use obstacles::examine;
 pub use state::{saved_labs, saved_topology};
 
 /// What the engine tells while it works; for progress and messages.
@@ -22,6 +24,8 @@ pub use state::{saved_labs, saved_topology};
 pub enum Event<'a> {
     /// Another nslab works on this lab; we wait for it.
     Waiting,
+    /// Something may not work as it should; the lab can be applied all the same.
+    Warning(&'a crate::preflight::Finding),
     /// The plan is made; this many steps are to come.
     Planned(usize),
     /// A step is done.

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use super::EngineError;
 use super::state::{others_unattached, own_unattached};
 use crate::kernel::Kernel;
-use crate::lab::{Lab, LabName, Live, NsName, Unattached};
+use crate::lab::{Lab, LabName, Live, NsName, Routing};
 
 /// The texts of routes and rules, by which they are listed.
-pub(super) fn texts(unattached: &Unattached) -> BTreeSet<String> {
+pub(super) fn texts(unattached: &Routing) -> BTreeSet<String> {
     let routes = unattached.routes.iter().map(|route| format!("route {route}"));
     routes.chain(unattached.rules.iter().map(|rule| format!("rule {rule}"))).collect()
 }
@@ -25,7 +25,7 @@ pub(super) fn wanted(lab: &Lab) -> BTreeSet<String> {
 /// Leaves in `live`, of the marked routes and rules, those that are this lab's.
 pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Live) -> Result<(), EngineError> {
     let Some(host) = live.namespaces.get_mut(&NsName::host()) else { return Ok(()) };
-    if host.marked == Unattached::default() {
+    if host.marked.rules.is_empty() && host.marked.routes.iter().all(|route| route.dev.is_some()) {
         return Ok(());
     }
     let own = own_unattached(lab)?.unwrap_or_default();
@@ -33,7 +33,7 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Live) -> R
     let listed: BTreeSet<&String> = others.values().flatten().collect();
     let all_others_are_listed = kernel.marks()?.keys().all(|other| other == lab || others.contains_key(other));
     let is_own = |text: &String| !listed.contains(text) && (own.contains(text) || all_others_are_listed);
-    host.marked.routes.retain(|route| is_own(&format!("route {route}")));
+    host.marked.routes.retain(|route| route.dev.is_some() || is_own(&format!("route {route}")));
     host.marked.rules.retain(|rule| is_own(&format!("rule {rule}")));
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! looked at again, and what differs from the beginning (what the kernel took along, what had no inverse) is planned like
 //! any other difference.
 
-use super::apply::{Run, look};
+use super::apply::{Run, all_of, look};
 use super::{EngineError, Event, UndoError};
 use crate::lab::NsName;
 use crate::plan::{self, PlannedStep, Step};
@@ -44,7 +44,7 @@ impl Run<'_> {
 
     /// Plans and runs what still differs from the beginning.
     fn return_to_the_beginning(&mut self, outcome: &mut UndoError) {
-        match look(&mut self.kernel, self.lab) {
+        match look(&mut self.kernel, &all_of(self.lab)) {
             Err(error) => outcome.failed.push(error.to_string()),
             Ok(now) => {
                 for planned in plan::way_back(&self.lab.name, &self.before, &now).steps {
@@ -56,7 +56,8 @@ impl Run<'_> {
         }
     }
 
-    /// Gives back what host settings were claimed by this run, or at all if the lab was not there before, and removes what was noted of it.
+    /// Gives back the host settings that this run claimed, or all of them if the lab was not there before, and removes
+    /// what was noted of it.
     fn forget_the_attempt(&mut self, outcome: &mut UndoError) {
         outcome.failed.extend(self.try_to_forget().err().map(|error| error.to_string()));
     }

@@ -55,6 +55,15 @@ impl KernelError {
         self
     }
 
+    /// Why it could not be done: the words said about it, or the meaning of the number.
+    pub(super) fn cause(&self) -> &str {
+        match (&self.said, self.errno) {
+            (Some(said), _) => said,
+            (None, Some(errno)) => errno.desc(),
+            (None, None) => "it failed",
+        }
+    }
+
     /// The error number, where the kernel gave one.
     pub fn errno(&self) -> Option<Errno> {
         self.errno

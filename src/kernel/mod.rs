@@ -3,6 +3,7 @@
 
 mod error;
 mod execute;
+pub mod facts;
 pub mod firewall;
 pub mod neighbours;
 mod netlink;
@@ -40,6 +41,8 @@ pub struct Scope<'a> {
     pub lab: &'a LabName,
     /// What is wanted: says which namespaces, sysctls and link-local addresses are of interest besides.
     pub desired: Option<&'a Lab>,
+    /// Whether to look into the lab's own namespaces; or else only their marks are read, which is enough to remove them.
+    pub inside: bool,
 }
 
 /// What carries the mark of one lab.
@@ -103,15 +106,6 @@ impl Kernel {
             }
         }
         Ok(())
-    }
-
-    /// Makes sure, before anything is changed, that the programs which the steps need are there.
-    ///
-    /// # Errors
-    /// What is missing, and what to do about it.
-    pub fn can_run<'a>(&self, steps: impl IntoIterator<Item = &'a Step>) -> Result<(), KernelError> {
-        let families: BTreeSet<_> = steps.into_iter().filter_map(|step| Some(step.firewall()?.1.family)).collect();
-        families.into_iter().try_for_each(|family| firewall::program(family).map(drop))
     }
 
     /// Counts a lab among those that need a host setting, and remembers what it was before the first of them; whether

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 
 use super::{KernelError, point};
@@ -28,6 +28,8 @@ pub(super) struct Found {
     pub namespaces: Vec<(NsName, OwnedFd)>,
     /// Files that were to become a namespace of a lab, or have been one: what a kill leaves.
     pub leftovers: Vec<(NsName, LabName)>,
+    /// Names that lead to nothing, and are no lab's.
+    pub others: Vec<NsName>,
 }
 
 /// What a name in `/run/netns` stands for.
@@ -88,6 +90,18 @@ pub fn run_in<T: Send>(ns: BorrowedFd<'_>, f: impl FnOnce() -> T + Send) -> Resu
     })
 }
 
+/// Runs something inside a new namespace without a name, in a thread; both are gone afterwards.
+///
+/// # Errors
+/// Where no namespace can be made (`EPERM`), or no thread be started.
+pub(super) fn run_in_new<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, KernelError> {
+    let tried = "make a namespace to try something in";
+    in_thread(tried, || {
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| KernelError::new(tried).with_errno(errno))?;
+        Ok(f())
+    })
+}
+
 /// Runs something in a thread of its own, whose change of namespace ends with it.
 fn in_thread<T: Send>(tried: &str, f: impl FnOnce() -> Result<T, KernelError> + Send) -> Result<T, KernelError> {
     std::thread::scope(|scope| {
@@ -111,7 +125,7 @@ pub(super) fn find() -> Result<Found, KernelError> {
         match look(&ns)? {
             Named::Namespace(fd) => found.namespaces.push((ns, fd)),
             Named::Leftover(lab) => found.leftovers.push((ns, lab)),
-            Named::Nothing => {}
+            Named::Nothing => found.others.push(ns),
         }
     }
     Ok(found)

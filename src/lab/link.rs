@@ -1,9 +1,9 @@
 //! Interfaces: what kind they are, what they carry, which switch they are plugged into.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use indexmap::IndexSet;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
@@ -25,7 +25,8 @@ pub struct Link {
     /// The bridge that it is a port of, in the same namespace.
     pub master: Option<IfName>,
     /// Its addresses with their prefix lengths. Live: without the link-local addresses that the kernel makes.
-    pub addresses: BTreeSet<IpNet>,
+    /// In the order of the file; the first of a subnet is the one that packets leave with. Two sets in another order are equal.
+    pub addresses: IndexSet<IpNet>,
 }
 
 /// What an interface is.

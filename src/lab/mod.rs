@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
 pub(crate) use firewall::shell_word;
 pub use firewall::{ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
+use indexmap::IndexMap;
 pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
 pub use mark::Mark;
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
@@ -30,8 +31,8 @@ pub struct Lab {
     pub name: LabName,
     /// The author's text about the lab, from `about:`.
     pub about: Option<String>,
-    /// The namespaces, `host` among them where the file mentions it.
-    pub namespaces: BTreeMap<NsName, Namespace>,
+    /// The namespaces in the order of the file, `host` among them where the file mentions it.
+    pub namespaces: IndexMap<NsName, Namespace>,
     /// The checks, in the order of the file.
     pub checks: Vec<Check>,
 }
@@ -48,8 +49,8 @@ pub struct Live {
 pub struct Namespace {
     /// The lab whose mark it carries (an alias on its loopback); none for `host` and for somebody else's.
     pub owner: Option<LabName>,
-    /// Interfaces by name: loopback, ends of veth pairs, bridges.
-    pub links: BTreeMap<IfName, Link>,
+    /// Interfaces by name: loopback, ends of veth pairs, bridges. In the order of the file, or of the kernel.
+    pub links: IndexMap<IfName, Link>,
     /// Routes that somebody put there: those that the kernel makes by itself (connected, local, link-local) are left out.
     pub routes: BTreeSet<Route>,
     /// Live: the routes to its own subnets, which the kernel makes with each address. Wanted: empty, they are implied.
@@ -64,27 +65,30 @@ pub struct Namespace {
     pub sysctls: BTreeMap<SysctlKey, SysctlValue>,
     /// Packet filter and NAT rules.
     pub firewall: Firewall,
-    /// Live, in `host`: what carries nslab's protocol number and belongs to no interface that could say whose it is.
+    /// Live, in `host`: what carries nslab's protocol number.
     #[serde(skip)]
-    pub marked: Unattached,
+    pub marked: Routing,
+    /// Live: which of the policy rules are missing that the kernel gives every namespace.
+    #[serde(skip)]
+    pub lost_rules: BTreeSet<Rule>,
     /// The author's labels; live namespaces have none.
     pub labels: BTreeMap<String, String>,
 }
 
-/// Routes that drop and policy rules: things of a namespace that no interface takes along when it goes.
+/// Routes and policy rules of a namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Unattached {
-    /// Blackhole, unreachable and prohibit routes.
+pub struct Routing {
+    /// Routes.
     pub routes: BTreeSet<Route>,
     /// Policy rules.
     pub rules: BTreeSet<Rule>,
 }
 
 impl Namespace {
-    /// What it wants, or has, that no interface takes along.
-    pub fn unattached(&self) -> Unattached {
+    /// Its routes and rules that no interface takes along when it goes: routes that drop, and all rules.
+    pub fn unattached(&self) -> Routing {
         let routes = self.routes.iter().filter(|route| route.dev.is_none()).cloned().collect();
-        Unattached { routes, rules: self.rules.clone() }
+        Routing { routes, rules: self.rules.clone() }
     }
 }
 

@@ -12,9 +12,9 @@ pub struct Conflict {
     pub what: String,
     /// The lab that it belongs to; none: it is nobody's that we know.
     pub owner: Option<LabName>,
-    /// The interface that carries the mark, or would: of a namespace, its loopback.
+    /// The interface that carries the mark, or would: of a namespace, its loopback. None, where nothing could carry one.
     #[serde(skip)]
-    pub end: End,
+    pub end: Option<End>,
 }
 
 impl std::fmt::Display for Conflict {
@@ -33,7 +33,7 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
         let Some(is) = live.namespaces.get(ns) else { continue };
         if !ns.is_host() {
             if is.owner.as_ref() != Some(&lab.name) {
-                let end = End { ns: ns.clone(), name: IfName::lo() };
+                let end = is.links.contains_key(&IfName::lo()).then(|| End { ns: ns.clone(), name: IfName::lo() });
                 found.push(Conflict { what: format!("namespace {ns}"), owner: is.owner.clone(), end });
             }
             continue;
@@ -43,7 +43,7 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
                 && link.owner.as_ref() != Some(&lab.name)
             {
                 let what = format!("{} {name} of {}", link.kind_name(), NsName::host());
-                let end = End { ns: ns.clone(), name: name.clone() };
+                let end = Some(End { ns: ns.clone(), name: name.clone() });
                 found.push(Conflict { what, owner: link.owner.clone(), end });
             }
         }
@@ -51,14 +51,14 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
     found
 }
 
-/// Plans to take over what is nobody's; none, if something belongs to another lab.
+/// Plans to take over what is nobody's; none, if something belongs to another lab or cannot be marked.
 pub fn adoption(lab: &LabName, conflicts: &[Conflict]) -> Option<Vec<PlannedStep>> {
-    let step = |conflict: &Conflict| match conflict.owner {
-        Some(_) => None,
-        None => Some(PlannedStep {
-            step: Step::Adopt { end: conflict.end.clone(), lab: lab.clone() },
+    let step = |conflict: &Conflict| match (&conflict.owner, &conflict.end) {
+        (None, Some(end)) => Some(PlannedStep {
+            step: Step::Adopt { end: end.clone(), lab: lab.clone() },
             why: "it was made by hand".to_owned(),
         }),
+        _ => None,
     };
     conflicts.iter().map(step).collect()
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use indexmap::IndexSet;
 use ipnet::IpNet;
 
 use super::{Compared, Phases, Step};
@@ -71,7 +72,7 @@ impl Lost {
 }
 
 fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phases: &mut Phases) {
-    let none = BTreeSet::new();
+    let none = IndexSet::new();
     let is = live.map_or(&none, |link| &link.addresses);
     let extra: Vec<IpNet> = is.difference(&want.addresses).filter(|a| !is_kernels(end, a)).copied().collect();
     for &address in &extra {
@@ -148,7 +149,10 @@ fn routes(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace
     for route in
         want.routes.difference(&is.routes).chain(want.routes.intersection(&is.routes).filter(|r| lost.takes(r)))
     {
-        let there = remaining.iter().find(|there| there.same_slot(route) && !want.routes.contains(**there));
+        // What is somebody else's in `host` is not replaced, but in the way (see `preflight`).
+        let there = remaining
+            .iter()
+            .find(|there| there.same_slot(route) && !want.routes.contains(**there) && is_mine(compared, ns, is, there));
         // A route through a gateway needs the route that reaches the gateway.
         let phase = if route.via.is_some() { &mut phases.routes_via } else { &mut phases.routes };
         match there {
@@ -169,15 +173,20 @@ fn routes(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace
 }
 
 /// Whether a route that the file does not have is the lab's to remove: all are in its own namespaces; in `host`
-/// those through an interface of the lab, and those that are marked.
+/// those that are marked, and go through an interface of the lab or through none.
 fn is_mine(compared: &Compared<'_>, ns: &NsName, is: &Namespace, route: &Route) -> bool {
     let through = |dev: &IfName| is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&compared.lab.name));
-    !ns.is_host() || is.marked.routes.contains(route) || route.dev.as_ref().is_some_and(through)
+    !ns.is_host() || (is.marked.routes.contains(route) && route.dev.as_ref().is_none_or(through))
 }
 
 fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
     for rule in want.rules.difference(&is.rules) {
         phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, MISSING);
+    }
+    if !ns.is_host() {
+        for rule in &is.lost_rules {
+            phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, "every namespace has it");
+        }
     }
     for rule in is.rules.difference(&want.rules) {
         if !ns.is_host() || is.marked.rules.contains(rule) {

@@ -16,7 +16,11 @@ const FALLBACK_TUNNELS: [&str; 9] =
 /// Plans everything about namespaces and interfaces, and notes which interfaces are made.
 pub(super) fn compare(compared: &Compared<'_>, phases: &mut Phases) {
     for ns in compared.lab.own_namespaces() {
-        if !compared.live.namespaces.contains_key(ns) {
+        let is_leftover = compared.is_leftover(ns);
+        if is_leftover {
+            phases.leftovers.add(Step::DeleteNamespace { ns: ns.clone() }, "only its name is left");
+        }
+        if is_leftover || !compared.live.namespaces.contains_key(ns) {
             phases.namespaces.add(Step::AddNamespace { ns: ns.clone(), lab: compared.lab.name.clone() }, MISSING);
         }
     }
@@ -48,7 +52,9 @@ fn make_links(compared: &Compared<'_>, phases: &mut Phases) {
                         .add(Step::AddBridge { end, options: *options, mac: want.mac, mtu: want.mtu, lab }, why);
                 }
                 // Each pair is seen from both its ends, and planned at the first.
-                LinkKind::Veth { peer: Some(peer) } if end < *peer => veth(compared, &end, peer, phases),
+                LinkKind::Veth { peer: Some(peer) } if !phases.fresh.contains(&end) => {
+                    veth(compared, &end, peer, phases)
+                }
                 _ => {}
             }
         }

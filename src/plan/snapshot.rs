@@ -16,7 +16,9 @@ pub fn way_back(lab: &LabName, before: &Live, now: &Live) -> Plan {
 /// What a lab had, as a lab to want. What nslab cannot make (a tunnel, say, that somebody put into a namespace) is left
 /// out.
 pub fn as_lab(lab: &LabName, live: &Live) -> Lab {
-    let own = |(name, ns): &(&NsName, &Namespace)| name.is_host() || ns.owner.as_ref() == Some(lab);
+    let own = |(name, ns): &(&NsName, &Namespace)| {
+        name.is_host() || (ns.owner.as_ref() == Some(lab) && ns.links.contains_key(&IfName::lo()))
+    };
     let namespaces = live.namespaces.iter().filter(own);
     let restorable = namespaces.map(|(name, ns)| (name.clone(), restorable(lab, name, ns)));
     Lab { name: lab.clone(), about: None, namespaces: restorable.collect(), checks: Vec::new() }

@@ -1,7 +1,7 @@
 //! The way back: what has to go so that nothing of a lab is left.
 
 use super::{PlannedStep, Step};
-use crate::lab::{ChainId, End, FwRule, IfName, Lab, LabName, Live, Namespace, NsName, SysctlKey};
+use crate::lab::{ChainId, End, FwRule, IfName, Lab, LabName, Live, Namespace, NsName, Routing, SysctlKey};
 
 /// Plans the removal of a lab from what is there: firewall first, so that nothing is let through half-translated; then
 /// host settings, interfaces and namespaces. `settings` are the host settings that the lab has claimed.
@@ -15,7 +15,7 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
     for key in settings {
         add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() });
     }
-    for route in host.into_iter().flat_map(|host| &host.marked.routes) {
+    for route in host.into_iter().flat_map(|host| &host.marked.routes).filter(|route| route.dev.is_none()) {
         add(Step::DeleteRoute { ns: NsName::host(), route: route.clone() });
     }
     for rule in host.into_iter().flat_map(|host| &host.marked.rules) {
@@ -34,12 +34,12 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
 
 /// What the kernel shows when a lab has been built exactly as the file says: for the script that undoes the script.
 pub fn as_built(lab: &Lab) -> Live {
-    let mut live = Live { namespaces: lab.namespaces.clone() };
+    let mut live = Live { namespaces: lab.namespaces.clone().into_iter().collect() };
     for ns in live.namespaces.values_mut() {
         ns.connected = ns.links.iter().flat_map(|(name, link)| super::inside::implied(name, link)).collect();
     }
     if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
-        host.marked = host.unattached();
+        host.marked = Routing { routes: host.routes.clone(), rules: host.rules.clone() };
         let own: Vec<ChainId> = host.firewall.chains.keys().cloned().collect();
         for id in own {
             if let Some((_, hook)) = id.owner() {

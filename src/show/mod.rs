@@ -2,6 +2,7 @@
 //!
 //! Functions from values to text; nothing here asks the kernel, reads a file or prints.
 
+mod doctor;
 mod done;
 mod labs;
 mod plan;
@@ -12,6 +13,7 @@ mod status;
 mod tested;
 mod valid;
 
+pub use doctor::{DoctorView, doctor, findings};
 pub use done::{AppliedView, done};
 pub use labs::{LabView, labs, list};
 pub use plan::{PlanView, plan};

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{counted, styled};
 use crate::plan::{Conflict, Plan, PlannedStep};
+use crate::preflight::Finding;
 
 /// A plan for programs.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -17,6 +18,8 @@ pub struct PlanView {
     steps: Vec<StepView>,
     /// What exists under a wanted name and is not the lab's own; `apply` refuses while there is any.
     conflicts: Vec<String>,
+    /// What else stands in the way, or will; `apply` refuses while there is an error among it.
+    findings: Vec<Finding>,
 }
 
 /// A step for programs.
@@ -34,12 +37,13 @@ pub struct StepView {
 
 impl PlanView {
     /// A plan and what stands in its way.
-    pub fn new(plan: &Plan, conflicts: &[Conflict]) -> Self {
+    pub fn new(plan: &Plan, conflicts: &[Conflict], findings: &[Finding]) -> Self {
         Self {
             lab: plan.lab.to_string(),
             in_sync: plan.is_empty(),
             steps: plan.steps.iter().map(StepView::new).collect(),
             conflicts: conflicts.iter().map(ToString::to_string).collect(),
+            findings: findings.to_vec(),
         }
     }
 }

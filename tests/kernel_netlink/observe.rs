@@ -76,7 +76,7 @@ fn link_local_addresses_are_seen_where_they_are_wanted() {
     let mut kernel = Kernel::open().unwrap();
     let mut desired = wanting([ns("red")]);
     let mut all = observe(&mut kernel, &desired);
-    let mut link = all.namespaces.get_mut(&ns("red")).unwrap().links.remove(&name("a")).unwrap();
+    let mut link = all.namespaces.get_mut(&ns("red")).unwrap().links.shift_remove(&name("a")).unwrap();
     assert_eq!(link.addresses, [].into());
     link.addresses.insert("fe80::5/64".parse().unwrap());
     let expected = link.addresses.clone();

@@ -32,6 +32,10 @@ pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
             spaces.settings.remove(key);
             sysctl::restore_host(spaces.get(&NsName::host())?.fd(), key, lab)
         }
+        Step::Adopt { end, lab } => {
+            let mark = spaces.mark(lab).to_string();
+            links::mark(spaces.get(&end.ns)?, end, &mark, lab.group()).map_err(|refusal| refusal.about(step.text()))
+        }
         Step::AddBridge { end, options, mac, mtu, lab } => {
             let mark = spaces.mark(lab);
             links::add_bridge(spaces.get(&end.ns)?, end, *options, *mac, *mtu, &mark)
@@ -49,7 +53,6 @@ pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
 fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
     match step {
         Step::DeleteLink { end } => links::delete(space, &end.name),
-        Step::Adopt { end, lab } => links::mark(space, end, &lab.mark(), lab.group()),
         Step::Disown { end, .. } => links::mark(space, end, "", 0),
         Step::DeleteHostLinks { lab, links } => links::delete_group(space, lab.group(), links),
         Step::SetUp { end, up } => links::set_up(space, &end.name, *up),
@@ -68,6 +71,7 @@ fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
         Step::DeleteNeighbour { neighbour, .. } => neighbours::delete(space, neighbour),
         Step::AddNamespace { .. }
         | Step::DeleteNamespace { .. }
+        | Step::Adopt { .. }
         | Step::AddBridge { .. }
         | Step::AddVeth { .. }
         | Step::SetSysctl { .. }

@@ -3,6 +3,7 @@
 //! Looking is free where there is nothing: the kernel is asked for its tables first, and `iptables-save` runs only where there are
 //! any. Changing is one `iptables-restore --noflush` for all steps of a namespace and family.
 
+pub(super) mod facts;
 mod nftables;
 mod program;
 mod restore;

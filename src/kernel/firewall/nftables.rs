@@ -4,6 +4,8 @@
 //! a table is made here first, with a comment that says whose it is, and removed by that comment once nothing is in it.
 //! Facts from linux/netfilter/nf_tables.h, nfnetlink.h and nf_tables_api.c. Knows nothing of rules.
 
+use std::collections::BTreeSet;
+
 use netlink_packet_core::{
     DecodeError, DefaultNla, Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_NONREC,
     NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
@@ -15,6 +17,7 @@ use nix::errno::Errno;
 
 use crate::kernel::{KernelError, point};
 use crate::lab::{Family, Table};
+use crate::preflight::DroppingChain;
 
 const NFNL_MSG_BATCH_BEGIN: u16 = 16;
 const NFNL_MSG_BATCH_END: u16 = 17;
@@ -24,12 +27,20 @@ const NFT_MSG_GETTABLE: u16 = 1;
 const NFT_MSG_DELTABLE: u16 = 2;
 const NFT_MSG_GETCHAIN: u16 = 4;
 const NFT_MSG_DELCHAIN: u16 = 5;
+const NFNL_SUBSYS_NFT_COMPAT: u16 = 11;
+const NFNL_MSG_COMPAT_GET: u16 = 0;
+const NFTA_COMPAT_NAME: u16 = 1;
+const NFTA_COMPAT_REV: u16 = 2;
+const NFTA_COMPAT_TYPE: u16 = 3;
 const NFTA_TABLE_NAME: u16 = 1;
 const NFTA_TABLE_USERDATA: u16 = 6;
 const NFTA_CHAIN_TABLE: u16 = 1;
 const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_CHAIN_HOOK: u16 = 4;
 const NFTA_CHAIN_POLICY: u16 = 5;
+const NFTA_HOOK_HOOKNUM: u16 = 1;
+const NF_INET_FORWARD: u32 = 2;
+const NF_DROP: u32 = 0;
 const NF_ACCEPT: u32 = 1;
 /// The comment `nslab` as `nft` writes one: type 0 (NFTNL_UDATA_TABLE_COMMENT), length, text with its zero.
 const OUR_COMMENT: &[u8] = b"\x00\x06nslab\x00";
@@ -76,6 +87,32 @@ impl Nftables {
             Some(FoundTable { family: answer.family()?, table: Table::from_name(&name)?, ours })
         });
         Ok(found.collect())
+    }
+
+    /// Whether the kernel has a match or a target of iptables, loading its module if need be (nft_compat.c). What it
+    /// does not know here, it may still know under another name.
+    pub(super) fn knows(&mut self, family: Family, name: &str, is_target: bool) -> bool {
+        let attributes = vec![
+            (NFTA_COMPAT_NAME, c_string(name)),
+            (NFTA_COMPAT_REV, 0_u32.to_be_bytes().to_vec()),
+            (NFTA_COMPAT_TYPE, u32::from(is_target).to_be_bytes().to_vec()),
+        ];
+        let kind = (NFNL_SUBSYS_NFT_COMPAT << 8) | NFNL_MSG_COMPAT_GET;
+        let ask = Message { kind, ..Message::nft(0, Some(family), attributes) };
+        let answer = self.send(&[(ask, NLM_F_ACK)]).and_then(|()| self.receive(|_, _| {}));
+        // It is there, only not in its first revision.
+        matches!(answer, Ok(()) | Err(Errno::EPROTONOSUPPORT))
+    }
+
+    /// The base chains that drop forwarded packets unless a rule accepts them. None where this kernel has no nf_tables.
+    pub(super) fn forward_drops(&mut self) -> Result<Vec<DroppingChain>, KernelError> {
+        let chains = match self.dump(NFT_MSG_GETCHAIN) {
+            Ok(chains) => chains,
+            Err(Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(Vec::new()),
+            Err(errno) => return Err(refused("list the chains of nf_tables").with_errno(errno)),
+        };
+        let dropping = chains.iter().filter(|chain| chain.policy() == Some(NF_DROP) && chain.is_for_forwarding());
+        Ok(dropping.filter_map(Message::as_dropping_chain).collect())
     }
 
     /// Makes a table with our comment, unless there is one.
@@ -246,8 +283,31 @@ impl Message {
 
     /// Whether it is a base chain whose policy is to accept. (That no rule is in it is the kernel's to say.)
     fn accepts_everything(&self) -> bool {
-        let policy = self.value(NFTA_CHAIN_POLICY).and_then(|value| parse_u32_be(value).ok());
-        self.value(NFTA_CHAIN_HOOK).is_some() && policy == Some(NF_ACCEPT)
+        self.value(NFTA_CHAIN_HOOK).is_some() && self.policy() == Some(NF_ACCEPT)
+    }
+
+    /// What becomes of a packet at the end of a base chain.
+    fn policy(&self) -> Option<u32> {
+        self.value(NFTA_CHAIN_POLICY).and_then(|value| parse_u32_be(value).ok())
+    }
+
+    fn is_for_forwarding(&self) -> bool {
+        let hook = NlasIterator::new(self.value(NFTA_CHAIN_HOOK).unwrap_or_default())
+            .filter_map(Result::ok)
+            .find(|attribute| attribute.kind() == NFTA_HOOK_HOOKNUM);
+        hook.and_then(|attribute| parse_u32_be(attribute.value()).ok()) == Some(NF_INET_FORWARD)
+    }
+
+    /// The chain by its full name; none where its family forwards no IP packets.
+    fn as_dropping_chain(&self) -> Option<DroppingChain> {
+        let (word, families) = match (self.family, self.family()) {
+            (NFPROTO_INET, _) => ("inet", BTreeSet::from([Family::Ipv4, Family::Ipv6])),
+            (_, Some(family @ Family::Ipv4)) => ("ip", BTreeSet::from([family])),
+            (_, Some(family @ Family::Ipv6)) => ("ip6", BTreeSet::from([family])),
+            _ => return None,
+        };
+        let (chain, table) = (self.text(NFTA_CHAIN_NAME)?, self.text(NFTA_CHAIN_TABLE)?);
+        Some(DroppingChain { name: format!("chain {chain} of table {word} {table}"), families })
     }
 }
 
@@ -297,6 +357,7 @@ impl From<Message> for NetlinkPayload<Message> {
 }
 
 const AF_UNSPEC: u8 = 0;
+const NFPROTO_INET: u8 = 1;
 
 fn address_family(family: Family) -> u8 {
     match family {

@@ -1,8 +1,9 @@
 //! Interfaces and their addresses.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
+use indexmap::IndexMap;
 use ipnet::IpNet;
 use libc::{
     ARPHRD_ETHER, IFA_ADDRESS, IFA_LOCAL, IFLA_ADDRESS, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA,
@@ -25,7 +26,7 @@ const IFLA_BR_VLAN_FILTERING: u16 = 7;
 #[derive(Default)]
 pub(super) struct Interfaces {
     /// Interfaces by name; the peers of veth ends are not known yet.
-    pub links: BTreeMap<IfName, Link>,
+    pub links: IndexMap<IfName, Link>,
     /// Names by index.
     pub names: HashMap<u32, IfName>,
     /// The ends of veth pairs.

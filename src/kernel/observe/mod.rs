@@ -17,22 +17,31 @@ use super::netlink::Refusal;
 use super::netns::{self, Found, create::LOOPBACK};
 use super::space::{Space, Spaces};
 use super::{KernelError, Marked, Scope, firewall, sysctl};
-use crate::lab::{IfName, LabName, Live, Mark, Namespace, NsName, Unattached};
+use crate::lab::{IfName, LabName, Live, Mark, Namespace, NsName, Routing};
 use links::Interfaces;
 
 /// Observes everything in scope.
 pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, KernelError> {
     let wanted = |ns: &NsName| scope.desired.is_some_and(|lab| lab.namespaces.contains_key(ns));
-    let Found { namespaces, leftovers } = netns::find()?;
+    let Found { namespaces, leftovers, others } = netns::find()?;
     let names = open_all(spaces, namespaces, wanted)?;
     let mut live = Live::default();
-    for (ns, owner) in leftovers.into_iter().filter(|(ns, owner)| owner == scope.lab && !wanted(ns)) {
-        live.namespaces.insert(ns, Namespace { owner: Some(owner), ..Namespace::default() });
+    // A name that leads to no namespace: the lab's own leftover, or something of somebody else's.
+    let own = leftovers
+        .into_iter()
+        .filter(|(ns, owner)| owner == scope.lab && !wanted(ns))
+        .map(|(ns, owner)| (ns, Some(owner)));
+    let foreign = others.into_iter().filter(&wanted).map(|ns| (ns, None));
+    for (ns, owner) in own.chain(foreign) {
+        live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
     }
     let mut seen = BTreeMap::new();
     for ns in names {
         let space = spaces.get(&ns)?;
-        if ns.is_host() || wanted(&ns) || mark(space, &ns)?.is_some_and(|mark| mark.lab == *scope.lab) {
+        let owner = if ns.is_host() || wanted(&ns) { None } else { mark(space, &ns)?.map(|mark| mark.lab) };
+        if owner.as_ref() == Some(scope.lab) && !scope.inside {
+            live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
+        } else if ns.is_host() || wanted(&ns) || owner.as_ref() == Some(scope.lab) {
             let (namespace, interfaces) = namespace(space, &ns, scope)?;
             live.namespaces.insert(ns.clone(), namespace);
             seen.insert(ns, interfaces);
@@ -44,7 +53,7 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
 
 /// What carries a mark, by lab.
 pub(super) fn marks(spaces: &mut Spaces) -> Result<BTreeMap<LabName, Marked>, KernelError> {
-    let Found { namespaces, leftovers } = netns::find()?;
+    let Found { namespaces, leftovers, .. } = netns::find()?;
     let names = open_all(spaces, namespaces, |_| false)?;
     let mut marks: BTreeMap<LabName, Marked> = BTreeMap::new();
     for (ns, owner) in leftovers {
@@ -120,8 +129,8 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
     let links = std::mem::take(&mut interfaces.links);
     let owner = links.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let marked = match ns.is_host() {
-        true => Unattached { routes: routes.marked, rules: rules.marked },
-        false => Unattached::default(),
+        true => Routing { routes: routes.marked, rules: rules.marked },
+        false => Routing::default(),
     };
     let namespace = Namespace {
         owner,
@@ -133,6 +142,7 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
         sysctls,
         firewall,
         marked,
+        lost_rules: rules.lost,
         labels: BTreeMap::new(),
     };
     Ok((namespace, interfaces))

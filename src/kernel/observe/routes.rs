@@ -24,7 +24,7 @@ use crate::plan::ROUTE_PROTOCOL;
 pub(super) struct Routes {
     /// Those that a person or a program put there.
     pub(super) all: BTreeSet<Route>,
-    /// Of these, the ones that carry our protocol number and go through no interface.
+    /// Of these, the ones that carry our protocol number.
     pub(super) marked: BTreeSet<Route>,
     /// Those to its own subnets, which the kernel makes with each address.
     pub(super) connected: BTreeSet<Route>,
@@ -38,7 +38,7 @@ pub(super) fn list(space: &mut Space, names: &HashMap<u32, IfName>) -> Result<Ro
         let header = RouteHeader::parse(item)?;
         if is_somebodys(&header) {
             let route = read(&header, item, names)?;
-            if header.protocol == RouteProtocol::from(ROUTE_PROTOCOL) && route.dev.is_none() {
+            if header.protocol == RouteProtocol::from(ROUTE_PROTOCOL) {
                 routes.marked.insert(route.clone());
             }
             routes.all.insert(route);

@@ -37,19 +37,22 @@ pub(super) struct Rules {
     pub(super) all: BTreeSet<Rule>,
     /// Those that carry our protocol number.
     pub(super) marked: BTreeSet<Rule>,
+    /// Those that every namespace begins with and this one has not any more.
+    pub(super) lost: BTreeSet<Rule>,
 }
 
 /// Lists the rules of a namespace.
 pub(super) fn list(space: &mut Space) -> Result<Rules, Refusal> {
     let dump = space.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
-    let mut rules = Rules::default();
+    let mut rules = Rules { lost: built_in().collect(), ..Rules::default() };
     for item in dump.items() {
         let header = RuleHeader::parse(item)?;
         if !matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
             continue;
         }
         let (rule, marked) = read(&header, item)?;
-        if is_built_in(&rule) {
+        if built_in().any(|built_in| built_in == rule) {
+            rules.lost.remove(&rule);
             continue;
         }
         if marked {
@@ -57,11 +60,19 @@ pub(super) fn list(space: &mut Space) -> Result<Rules, Refusal> {
         }
         rules.all.insert(rule);
     }
+    // A kernel without IPv6, or without policy routing for it, has none of its rules.
+    if rules.lost.iter().filter(|rule| rule.ipv6).count() == built_in().filter(|rule| rule.ipv6).count() {
+        rules.lost.retain(|rule| !rule.ipv6);
+    }
     Ok(rules)
 }
 
-fn is_built_in(rule: &Rule) -> bool {
-    BUILT_IN.iter().any(|&(priority, table)| *rule == everything(priority, rule.ipv6, RuleAction::Table(table)))
+/// The rules that every namespace begins with. IPv6 has no table `default`.
+fn built_in() -> impl Iterator<Item = Rule> {
+    let of = |ipv6: bool| {
+        BUILT_IN.iter().map(move |&(priority, table)| everything(priority, ipv6, RuleAction::Table(table)))
+    };
+    of(false).chain(of(true).filter(|rule| rule.priority != 32767))
 }
 
 fn everything(priority: u32, ipv6: bool, action: RuleAction) -> Rule {

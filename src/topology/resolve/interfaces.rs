@@ -215,7 +215,7 @@ impl<'f> Maker<'_, 'f, '_> {
 
 /// An interface with nothing on it yet.
 fn blank(kind: LinkKind) -> Link {
-    let addresses = std::collections::BTreeSet::new();
+    let addresses = indexmap::IndexSet::new();
     Link { owner: None, kind, up: true, mac: None, mtu: None, master: None, addresses }
 }
 

@@ -16,7 +16,7 @@ mod routing;
 mod segments;
 mod sysctls;
 
-use std::collections::BTreeMap;
+use indexmap::IndexMap;
 
 use super::fault::Found;
 use super::written::File;
@@ -28,7 +28,7 @@ pub(super) fn resolve(file: &File, found: &mut Found<'_>) -> Lab {
     let net = interfaces::resolve(file, &cables, found);
     addresses::check(&net, &cables, found);
     nat::check(&net, found);
-    let mut namespaces: BTreeMap<NsName, Namespace> =
+    let mut namespaces: IndexMap<NsName, Namespace> =
         net.spaces.iter().map(|space| (space.name.clone(), namespace(space, &file.name.value, found))).collect();
     let checks = checks::resolve(file, &net, found);
     let mentioned = checks
@@ -36,7 +36,7 @@ pub(super) fn resolve(file: &File, found: &mut Found<'_>) -> Lab {
         .flat_map(|check| &check.probes)
         .any(|probe| probe.from.is_host() || probe.to.ns.as_ref().is_some_and(NsName::is_host));
     if !mentioned && namespaces.get(&NsName::host()) == Some(&Namespace::default()) {
-        namespaces.remove(&NsName::host());
+        namespaces.shift_remove(&NsName::host());
     }
     let about = file.about.as_ref().map(|about| about.value.0.clone());
     Lab { name: file.name.value.clone(), about, namespaces, checks }

@@ -1,0 +1,42 @@
+//! What stands in a lab's way, asked of the system and judged before the first change.
+
+use super::EngineError;
+use super::apply::observe;
+use crate::kernel::facts;
+use crate::lab::Lab;
+use crate::plan;
+use crate::preflight::{self, Examined, Finding, Needs};
+
+/// Looks thoroughly into everything that a lab needs, or labs in general; changes nothing.
+///
+/// # Errors
+/// Where the system cannot be looked at.
+pub fn examine(lab: Option<&Lab>) -> Result<Vec<Examined>, EngineError> {
+    let needs = lab.map_or_else(Needs::in_general, Needs::of);
+    let facts = facts::gather(&needs.questions(true))?;
+    let mut examined = preflight::examine(&needs, &facts);
+    // Without privileges the kernel does not show what is whose.
+    if let Some(lab) = lab
+        && preflight::has_privileges(facts.capabilities)
+    {
+        let live = observe(&lab.name, Some(lab))?;
+        let findings = plan::conflicts(lab, &live).iter().map(Finding::from).collect();
+        examined.push(Examined { subject: "names", findings });
+    }
+    Ok(examined)
+}
+
+/// What stands in a lab's way, but for conflicts of names; quick enough for every apply.
+pub(super) fn find(lab: &Lab) -> Result<Vec<Finding>, EngineError> {
+    let needs = Needs::of(lab);
+    let facts = facts::gather(&needs.questions(false))?;
+    Ok(preflight::examine(&needs, &facts).into_iter().flat_map(|examined| examined.findings).collect())
+}
+
+/// Where privileges are missing, nothing else can even be begun: then all that can be told is told at once.
+pub(super) fn demand_privileges(lab: &Lab) -> Result<(), EngineError> {
+    match preflight::has_privileges(facts::capabilities()) {
+        true => Ok(()),
+        false => Err(EngineError::Obstacles(find(lab)?)),
+    }
+}

@@ -1,0 +1,140 @@
+//! The addresses and routes that the host has, with the interface and the lab that each belongs to.
+//!
+//! Unlike [`crate::kernel::Kernel::observe`], it also tells of what the lab's words cannot express: the kernel's own routes, other
+//! tables, interfaces of any name.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use libc::{
+    IFA_ADDRESS, IFA_LOCAL, IFLA_IFALIAS, IFLA_IFNAME, RT_TABLE_LOCAL, RTA_DST, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF,
+    RTA_TABLE,
+};
+use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u32};
+use netlink_packet_route::address::{AddressHeader, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkHeader, LinkMessage};
+use netlink_packet_route::route::{RouteHeader, RouteMessage, RouteProtocol, RouteType};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::kernel::KernelError;
+use crate::kernel::netlink::{Refusal, Socket, attributes, name_text};
+use crate::lab::{LabName, MAIN_TABLE};
+use crate::plan::ROUTE_PROTOCOL;
+use crate::preflight::Taken;
+
+/// An interface: its name and whose it is.
+struct Interface {
+    name: String,
+    owner: Option<LabName>,
+}
+
+/// Interfaces by index.
+type Interfaces = HashMap<u32, Interface>;
+
+/// Everything that is taken in the calling thread's namespace: routes first, as they say more.
+pub(super) fn taken() -> Result<Vec<Taken>, KernelError> {
+    let tried = "list the addresses and routes of the host";
+    let mut socket = Socket::open().map_err(|error| KernelError::new(tried).with_io(&error))?;
+    all(&mut socket).map_err(|refusal| refusal.about(tried))
+}
+
+fn all(socket: &mut Socket) -> Result<Vec<Taken>, Refusal> {
+    let interfaces = interfaces(socket)?;
+    let mut taken = Vec::new();
+    for item in socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?.items() {
+        taken.extend(route(item, &interfaces)?);
+    }
+    for item in socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?.items() {
+        taken.extend(address(item, &interfaces)?);
+    }
+    Ok(taken)
+}
+
+fn interfaces(socket: &mut Socket) -> Result<Interfaces, Refusal> {
+    let mut request = LinkMessage::default();
+    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    let mut interfaces = Interfaces::new();
+    for item in socket.dump(&RouteNetlinkMessage::GetLink(request))?.items() {
+        let header = LinkHeader::parse(item)?;
+        let (mut name, mut owner) = (String::new(), None);
+        for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+            match attribute? {
+                (IFLA_IFNAME, value) => name = name_text(value).unwrap_or_default().to_owned(),
+                (IFLA_IFALIAS, value) => owner = name_text(value).and_then(LabName::from_mark),
+                _ => {}
+            }
+        }
+        interfaces.insert(header.index, Interface { name, owner });
+    }
+    Ok(interfaces)
+}
+
+/// A route that leads somewhere; none for those that drop, and for the kernel's about its own addresses.
+fn route(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeError> {
+    let header = RouteHeader::parse(item)?;
+    let any: IpAddr = match header.address_family {
+        AddressFamily::Inet => Ipv4Addr::UNSPECIFIED.into(),
+        AddressFamily::Inet6 => Ipv6Addr::UNSPECIFIED.into(),
+        _ => return Ok(None),
+    };
+    if header.kind != RouteType::Unicast || header.table == RT_TABLE_LOCAL {
+        return Ok(None);
+    }
+    let (mut to, mut via, mut dev, mut several) = (any, None, None, None);
+    let mut table = u32::from(header.table);
+    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+        match attribute? {
+            (RTA_DST, value) => to = parse_ip(value)?,
+            (RTA_GATEWAY, value) => via = Some(parse_ip(value)?),
+            (RTA_OIF, value) => dev = Some(parse_u32(value)?),
+            // The first of several next hops (struct rtnexthop): length, flags, hops, interface.
+            (RTA_MULTIPATH, value) => several = value.get(4..8).map(parse_u32).transpose()?,
+            (RTA_TABLE, value) => table = parse_u32(value)?,
+            _ => {}
+        }
+    }
+    let Some(interface) = dev.or(several).and_then(|dev| interfaces.get(&dev)) else { return Ok(None) };
+    let net = net(to, header.destination_prefix_length)?.trunc();
+    let mut text = if net.prefix_len() == 0 { "route default".to_owned() } else { format!("route {net}") };
+    if let Some(via) = via {
+        text += &format!(" via {via}");
+    }
+    text += &format!(" dev {}", interface.name);
+    if table != MAIN_TABLE {
+        text += &format!(" table {table}");
+    }
+    Ok(Some(Taken {
+        net,
+        dev: interface.name.clone(),
+        owner: interface.owner.clone(),
+        by_nslab: header.protocol == RouteProtocol::from(ROUTE_PROTOCOL),
+        text,
+    }))
+}
+
+/// An address: that of an interface which is down has no route.
+fn address(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeError> {
+    let header = AddressHeader::parse(item)?;
+    let (mut address, mut local) = (None, None);
+    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+        match attribute? {
+            (IFA_ADDRESS, value) => address = Some(parse_ip(value)?),
+            (IFA_LOCAL, value) => local = Some(parse_ip(value)?),
+            _ => {}
+        }
+    }
+    let (Some(address), Some(interface)) = (local.or(address), interfaces.get(&header.index)) else { return Ok(None) };
+    let net = net(address, header.prefix_len)?;
+    Ok(Some(Taken {
+        net: net.trunc(),
+        dev: interface.name.clone(),
+        owner: interface.owner.clone(),
+        by_nslab: false,
+        text: format!("address {net} dev {}", interface.name),
+    }))
+}
+
+fn net(address: IpAddr, length: u8) -> Result<IpNet, DecodeError> {
+    IpNet::new(address, length).map_err(|error| DecodeError::from(error.to_string()))
+}

@@ -1,0 +1,88 @@
+//! The system as it is, for [`crate::preflight`]: what was asked for, and nothing else. Nothing here judges, and
+//! nothing is changed: what has to be tried is tried in a namespace that nobody sees.
+
+mod host;
+mod trial;
+
+use std::collections::BTreeMap;
+use std::fs::read_to_string;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::{AccessFlags, access};
+
+use super::{KernelError, firewall};
+use crate::lab::Family;
+use crate::preflight::{Facts, Questions, has_privileges};
+
+/// Finds out what is asked, of the calling thread's network namespace and the machine. Without the privileges that it takes,
+/// features and firewall tables are left out.
+///
+/// # Errors
+/// Where the host's addresses, routes or firewall tables cannot be listed.
+pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
+    let mut facts = Facts {
+        capabilities: capabilities(),
+        ipv6: Path::new("/proc/thread-self/net/if_inet6").exists(),
+        sysctls_writable: is_writable_mount("/proc/sys/net"),
+        no_netns_directory: no_directory(),
+        neighbours: neighbour_limits(),
+        open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, most)| most),
+        ..Facts::default()
+    };
+    if questions.host_network {
+        facts.taken = host::taken()?;
+    }
+    let privileged = has_privileges(facts.capabilities);
+    for &family in &questions.iptables {
+        facts.iptables.insert(family, firewall::facts::program_state(family, privileged)?);
+    }
+    if privileged {
+        facts.lacking = trial::lacking(&questions.features, &facts.iptables)?;
+        if questions.forwarding {
+            facts.bridges_filter = bridges_filter();
+            facts.forward_drops = firewall::facts::forward_drops()?;
+        }
+    }
+    Ok(facts)
+}
+
+/// The effective capabilities of the calling thread, a bit each; none where proc(5) is not there to tell.
+pub fn capabilities() -> u64 {
+    let status = read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+fn is_writable_mount(path: &str) -> bool {
+    // Where it cannot be looked at, the write itself will say why.
+    statvfs(path).map_or(true, |mount| !mount.flags().contains(FsFlags::ST_RDONLY))
+}
+
+/// Without the module br_netfilter there is no such setting.
+fn bridges_filter() -> bool {
+    read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables").is_ok_and(|value| value.trim() == "1")
+}
+
+/// Why no namespace can get a name. That an ordinary user may not write there is told as a lack of privileges.
+fn no_directory() -> Option<String> {
+    let (place, errno) = ["/run/netns", "/run"].iter().find_map(|place| match access(*place, AccessFlags::W_OK) {
+        Err(Errno::ENOENT) => None,
+        outcome => Some((*place, outcome.err())),
+    })?;
+    match errno {
+        Some(errno @ (Errno::EROFS | Errno::ENOTDIR)) => Some(format!("{place}: {} ({errno:?})", errno.desc())),
+        _ => None,
+    }
+}
+
+/// The limits of the tables of neighbours, which only the machine's first namespace shows.
+fn neighbour_limits() -> BTreeMap<Family, u64> {
+    let limit = |(family, folder): (Family, &str)| {
+        let text = read_to_string(format!("/proc/sys/net/{folder}/neigh/default/gc_thresh3")).ok()?;
+        Some((family, text.trim().parse().ok()?))
+    };
+    [(Family::Ipv4, "ipv4"), (Family::Ipv6, "ipv6")].into_iter().filter_map(limit).collect()
+}

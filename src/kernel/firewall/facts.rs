@@ -1,0 +1,91 @@
+//! What there is of firewalls before the first change: programs, extensions, tables of the other variant, chains that drop
+//! what is forwarded. For [`crate::kernel::facts`].
+
+use std::collections::BTreeSet;
+
+use super::nftables::Nftables;
+use super::{Variant, legacy_families, output, program};
+use crate::kernel::KernelError;
+use crate::lab::{Family, Hook, Table};
+use crate::preflight::{DroppingChain, Extension, Feature, Iptables};
+
+/// The iptables of a family, and whether there are tables in this thread's namespace that it does not see. The latter takes
+/// privileges where iptables is the legacy one.
+pub(in crate::kernel) fn program_state(family: Family, privileged: bool) -> Result<Iptables, KernelError> {
+    let program = match program(family) {
+        Ok(program) => program,
+        Err(error) => return Ok(Iptables::Missing(error.cause().to_owned())),
+    };
+    let legacy = program.variant == Variant::Legacy;
+    let unseen_tables = match legacy {
+        false => legacy_families().contains(&family),
+        true if privileged => match Nftables::open()? {
+            Some(mut nft) => nft.tables()?.iter().any(|found| found.family == family),
+            None => false,
+        },
+        true => false,
+    };
+    Ok(Iptables::Found { legacy, unseen_tables })
+}
+
+/// Those extensions of which nf_tables says that the kernel has them: iptables-nft reaches them that way. The others are in
+/// doubt, as iptables says some of them in other words.
+pub(in crate::kernel) fn known_extensions(features: &BTreeSet<Feature>) -> Result<BTreeSet<Feature>, KernelError> {
+    if !features.iter().any(|feature| matches!(feature, Feature::Extension(..))) {
+        return Ok(BTreeSet::new());
+    }
+    let Some(mut nft) = Nftables::open()? else { return Ok(BTreeSet::new()) };
+    let is_known = |feature: &&Feature| match feature {
+        Feature::Extension(family, extension) => nft.knows(*family, extension.name(), extension.is_target()),
+        _ => false,
+    };
+    Ok(features.iter().filter(is_known).copied().collect())
+}
+
+/// Uses an extension in a rule in this thread's namespace; the complaint of `iptables-restore` where that fails.
+pub(in crate::kernel) fn try_extension(family: Family, extension: Extension) -> Result<(), String> {
+    let (table, chain, rule) = sample(family, extension);
+    let script = format!("*{table}\n-A {chain} {rule}\nCOMMIT\n");
+    let program = program(family).map_err(|error| error.to_string())?;
+    let output = output(program.restore().args(["--noflush", "--wait"]), &script).map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(complaint.lines().next().unwrap_or("it was refused").to_owned())
+}
+
+/// Table, chain and rule in which an extension is used.
+fn sample(family: Family, extension: Extension) -> (&'static str, &'static str, String) {
+    let address = if family == Family::Ipv6 { "2001:db8::1" } else { "192.0.2.1" };
+    match extension {
+        Extension::Addrtype => ("filter", "FORWARD", "-m addrtype --dst-type LOCAL".to_owned()),
+        Extension::Comment => ("filter", "FORWARD", "-m comment --comment nslab".to_owned()),
+        Extension::Conntrack => ("filter", "FORWARD", "-m conntrack --ctstate ESTABLISHED".to_owned()),
+        Extension::Dnat => ("nat", "PREROUTING", format!("-j DNAT --to-destination {address}")),
+        Extension::Masquerade => ("nat", "POSTROUTING", "-j MASQUERADE".to_owned()),
+        Extension::Reject => ("filter", "FORWARD", "-j REJECT".to_owned()),
+        Extension::Snat => ("nat", "POSTROUTING", format!("-j SNAT --to-source {address}")),
+    }
+}
+
+/// The chains in this thread's namespace that drop forwarded packets unless a rule accepts them: those of nf_tables, whoever
+/// made them, and those of legacy tables where iptables is the legacy one.
+pub(in crate::kernel) fn forward_drops() -> Result<Vec<DroppingChain>, KernelError> {
+    let mut chains = match Nftables::open()? {
+        Some(mut nft) => nft.forward_drops()?,
+        None => Vec::new(),
+    };
+    for family in legacy_families() {
+        let Ok(program) = program(family) else { continue };
+        if program.variant == Variant::Legacy {
+            let saved = output(program.save().args(["-t", Table::Filter.name()]), "")?;
+            let policy = format!(":{} DROP ", Hook::Forward.name());
+            if String::from_utf8_lossy(&saved.stdout).lines().any(|line| line.starts_with(&policy)) {
+                let name = format!("chain {} of {} (legacy)", Hook::Forward.name(), family.program());
+                chains.push(DroppingChain { name, families: BTreeSet::from([family]) });
+            }
+        }
+    }
+    Ok(chains)
+}

@@ -1,0 +1,145 @@
+//! What is asked of the system before the first change, and what it answers. Plain data: `kernel::facts` fills it,
+//! [`super::examine`] judges it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use crate::lab::{Family, LabName};
+
+/// What to find out. What is not asked for is not looked at: some answers cost a namespace or a process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Questions {
+    /// The host's own addresses and routes.
+    pub host_network: bool,
+    /// Whether the kernel can do these things.
+    pub features: BTreeSet<Feature>,
+    /// The iptables programs of these families.
+    pub iptables: BTreeSet<Family>,
+    /// The chains of the host that drop what it forwards.
+    pub forwarding: bool,
+}
+
+/// Something that a kernel can be built without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feature {
+    /// Virtual cables (CONFIG_VETH).
+    Veth,
+    /// Virtual switches (CONFIG_BRIDGE).
+    Bridge,
+    /// Switches that keep VLANs apart (CONFIG_BRIDGE_VLAN_FILTERING).
+    VlanFiltering,
+    /// Policy routing (CONFIG_IP_MULTIPLE_TABLES, CONFIG_IPV6_MULTIPLE_TABLES).
+    PolicyRouting(Family),
+    /// A match or a target of iptables.
+    Extension(Family, Extension),
+}
+
+/// The matches and targets of iptables that nslab's rules use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Extension {
+    /// `-m addrtype`
+    Addrtype,
+    /// `-m comment`
+    Comment,
+    /// `-m conntrack`
+    Conntrack,
+    /// `-j DNAT`
+    Dnat,
+    /// `-j MASQUERADE`
+    Masquerade,
+    /// `-j REJECT`
+    Reject,
+    /// `-j SNAT`
+    Snat,
+}
+
+/// The system as it is, as far as it was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The effective capabilities, a bit each (`CapEff` of proc(5)).
+    pub capabilities: u64,
+    /// What the host uses already.
+    pub taken: Vec<Taken>,
+    /// Features that were asked for and that the kernel lacks, with what it said.
+    pub lacking: BTreeMap<Feature, String>,
+    /// The iptables programs that were asked for.
+    pub iptables: BTreeMap<Family, Iptables>,
+    /// The chains of the host that drop what it forwards, unless a rule accepts it.
+    pub forward_drops: Vec<DroppingChain>,
+    /// Whether packets between the ports of a bridge pass the filter's FORWARD chain
+    /// (`net.bridge.bridge-nf-call-iptables`).
+    pub bridges_filter: bool,
+    /// Whether there is IPv6.
+    pub ipv6: bool,
+    /// Whether the sysctls below `net.` can be written.
+    pub sysctls_writable: bool,
+    /// Why no namespace can get a name in `/run/netns`.
+    pub no_netns_directory: Option<String>,
+    /// How many neighbours the machine can hold at once (`gc_thresh3`); it is not told inside of a namespace.
+    pub neighbours: BTreeMap<Family, u64>,
+    /// How many files a process may have open (the hard limit).
+    pub open_files: u64,
+}
+
+/// An address or a route that the host has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its prefix.
+    pub net: IpNet,
+    /// The interface that it is on or goes through.
+    pub dev: String,
+    /// The lab that the interface belongs to.
+    pub owner: Option<LabName>,
+    /// Whether the route was made by nslab, for whatever lab.
+    pub by_nslab: bool,
+    /// What it is, as `ip route` and `ip addr` spell it: "route 192.168.1.0/24 dev eth0".
+    pub text: String,
+}
+
+/// The iptables program of a family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Iptables {
+    /// There is none that could be used, and why.
+    Missing(String),
+    /// There is one.
+    Found {
+        /// It drives the tables of old instead of nf_tables.
+        legacy: bool,
+        /// There are tables on the host that it does not see: those of the other variant.
+        unseen_tables: bool,
+    },
+}
+
+/// A base chain that drops forwarded packets unless a rule says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppingChain {
+    /// Its name: "chain FORWARD of table ip filter".
+    pub name: String,
+    /// The families of the packets that it sees.
+    pub families: BTreeSet<Family>,
+}
+
+impl Extension {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Addrtype, Self::Comment, Self::Conntrack, Self::Dnat, Self::Masquerade, Self::Reject, Self::Snat];
+
+    /// Its name behind `-m` or `-j`, which is also the kernel's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Addrtype => "addrtype",
+            Self::Comment => "comment",
+            Self::Conntrack => "conntrack",
+            Self::Dnat => "DNAT",
+            Self::Masquerade => "MASQUERADE",
+            Self::Reject => "REJECT",
+            Self::Snat => "SNAT",
+        }
+    }
+
+    /// Whether it is a target rather than a match.
+    pub fn is_target(self) -> bool {
+        matches!(self, Self::Dnat | Self::Masquerade | Self::Reject | Self::Snat)
+    }
+}

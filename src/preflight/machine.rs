@@ -1,0 +1,147 @@
+//! The machine itself: privileges, the kernel's features, limits, what a container may not write.
+
+use std::collections::BTreeMap;
+
+use super::{Extension, Facts, Feature, Finding, Needs};
+use crate::lab::Family;
+
+/// The capabilities that every lab takes, by their bit (linux/capability.h).
+const NEEDED: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
+
+/// Files that nslab has open besides those of the namespaces, generously.
+const OTHER_FILES: u64 = 64;
+
+/// The needed capabilities that are not among these.
+pub(super) fn missing(capabilities: u64) -> Vec<&'static str> {
+    NEEDED.iter().filter(|(bit, _)| capabilities & (1 << bit) == 0).map(|(_, name)| *name).collect()
+}
+
+pub(super) fn privileges(facts: &Facts) -> Vec<Finding> {
+    let missing = missing(facts.capabilities);
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    vec![Finding::error(
+        format!("this process lacks {}", missing.join(" and ")),
+        "run it as root (sudo), or in a private host of its own: `nslab test FILE` or `nslab sandbox`, which need no \
+         root; a container needs --privileged",
+    )]
+}
+
+pub(super) fn directory(facts: &Facts) -> Vec<Finding> {
+    let why = facts.no_netns_directory.iter();
+    why.map(|why| {
+        Finding::error(
+            format!("namespaces cannot get their names: {why}"),
+            "mount a writable /run (in a container: --tmpfs /run), or use `nslab test`, which brings its own",
+        )
+    })
+    .collect()
+}
+
+pub(super) fn features(needs: &Needs, facts: &Facts) -> Vec<Finding> {
+    let lacking =
+        facts.lacking.iter().filter_map(|(feature, said)| Some((feature, said, needs.features.get(feature)?)));
+    lacking
+        .map(|(feature, said, place)| {
+            let what = format!("this kernel has no {} ({said}); needed by {place}", name(*feature));
+            match feature {
+                Feature::Veth | Feature::Bridge => Finding::error(what, module(*feature)),
+                _ => needs.lack(what, module(*feature)),
+            }
+        })
+        .collect()
+}
+
+fn name(feature: Feature) -> String {
+    let family = |family| if family == Family::Ipv6 { "IPv6" } else { "IPv4" };
+    match feature {
+        Feature::Veth => "veth pairs".to_owned(),
+        Feature::Bridge => "bridges".to_owned(),
+        Feature::VlanFiltering => "VLAN filtering of bridges".to_owned(),
+        Feature::PolicyRouting(of) => format!("policy routing of {}", family(of)),
+        Feature::Extension(of, extension) => {
+            let kind = if extension.is_target() { "target" } else { "match" };
+            format!("iptables {kind} {} for {}", extension.name(), family(of))
+        }
+    }
+}
+
+/// What brings a feature, by the names of kernel modules and options.
+fn module(feature: Feature) -> String {
+    match feature {
+        Feature::Veth => "load its module: modprobe veth".to_owned(),
+        Feature::Bridge => "load its module: modprobe bridge".to_owned(),
+        Feature::VlanFiltering => {
+            "take `vlan_filtering` out of the file, or use a kernel with CONFIG_BRIDGE_VLAN_FILTERING".to_owned()
+        }
+        Feature::PolicyRouting(Family::Ipv4) => "use a kernel with CONFIG_IP_MULTIPLE_TABLES".to_owned(),
+        Feature::PolicyRouting(Family::Ipv6) => "use a kernel with CONFIG_IPV6_MULTIPLE_TABLES".to_owned(),
+        Feature::Extension(family, extension) => {
+            let module = match (extension, family) {
+                (Extension::Reject, Family::Ipv4) => "ipt_REJECT",
+                (Extension::Reject, Family::Ipv6) => "ip6t_REJECT",
+                (Extension::Dnat | Extension::Snat, _) => "xt_nat",
+                (Extension::Addrtype, _) => "xt_addrtype",
+                (Extension::Comment, _) => "xt_comment",
+                (Extension::Conntrack, _) => "xt_conntrack",
+                (Extension::Masquerade, _) => "xt_MASQUERADE",
+            };
+            format!("load its module: modprobe {module}")
+        }
+    }
+}
+
+pub(super) fn ipv6(needs: &Needs, facts: &Facts, place: &str) -> Vec<Finding> {
+    let finding = || {
+        needs.lack(
+            format!("IPv6 is switched off on this machine; needed by {place}"),
+            "boot without ipv6.disable=1 on the kernel's command line, or load its module: modprobe ipv6",
+        )
+    };
+    (!facts.ipv6).then(finding).into_iter().collect()
+}
+
+pub(super) fn sysctls(needs: &Needs, facts: &Facts, place: &str) -> Vec<Finding> {
+    let finding = || {
+        needs.lack(
+            format!("/proc/sys/net is read-only here; needed by {place}"),
+            "a container must be started with --privileged, or with /proc/sys writable; `nslab test` brings its own",
+        )
+    };
+    (!facts.sysctls_writable).then(finding).into_iter().collect()
+}
+
+pub(super) fn limits(needs: &Needs, facts: &Facts) -> Vec<Finding> {
+    // A namespace takes two: itself, and a netlink socket in it.
+    let files = needs.namespaces as u64 * 2 + OTHER_FILES;
+    let files = (files > facts.open_files).then(|| {
+        Finding::error(
+            format!(
+                "the lab takes about {files} open files, two for each namespace; this process may have {}",
+                facts.open_files
+            ),
+            format!("raise the limit first: ulimit -Hn {files} && ulimit -n {files}"),
+        )
+    });
+    files.into_iter().chain(neighbours(&needs.addresses, facts)).collect()
+}
+
+/// The table of neighbours is the machine's: all namespaces share its limit.
+fn neighbours(addresses: &BTreeMap<Family, u64>, facts: &Facts) -> Vec<Finding> {
+    let too_small = addresses.iter().filter_map(|(family, &count)| {
+        let limit = *facts.neighbours.get(family)?;
+        let sysctl = match family {
+            Family::Ipv4 => "net.ipv4.neigh.default.gc_thresh3",
+            Family::Ipv6 => "net.ipv6.neigh.default.gc_thresh3",
+        };
+        let enough = count.saturating_mul(4).checked_next_power_of_two().unwrap_or(u64::MAX);
+        (count > limit).then(|| {
+            Finding::warning(
+                format!("the lab has {count} addresses; the machine remembers {limit} neighbours at once ({sysctl})"),
+                format!("packets get lost when the table overflows; make it larger: sysctl -w {sysctl}={enough}"),
+            )
+        })
+    });
+    too_small.collect()
+}

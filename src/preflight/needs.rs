@@ -1,0 +1,164 @@
+//! What a lab asks of the system, read from the lab alone; or what labs in general ask.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use super::facts::{Extension, Feature, Questions};
+use crate::lab::{Family, FwRule, Hook, IfName, Lab, LabName, LinkKind, Namespace, NsName, Route, SysctlKey};
+
+/// What has to be there.
+#[derive(Debug, Clone, Default)]
+pub struct Needs {
+    /// The lab; none: labs in general, of which each needs only some of it.
+    pub(super) lab: Option<LabName>,
+    /// How many namespaces it makes.
+    pub(super) namespaces: usize,
+    /// Its interfaces in `host`.
+    pub(super) host_interfaces: BTreeSet<IfName>,
+    /// The subnets on its interfaces in `host`.
+    pub(super) host_subnets: Vec<(IfName, IpNet)>,
+    /// Its routes in `host`.
+    pub(super) host_routes: BTreeSet<Route>,
+    /// The families that it forwards through `host` without a rule of its own that could accept them.
+    pub(super) host_forwards: BTreeSet<Family>,
+    /// Whether it has a bridge in `host`, and no rule as above.
+    pub(super) host_switches: bool,
+    /// What the kernel has to be able to do, and where it is used first.
+    pub(super) features: BTreeMap<Feature, String>,
+    /// The families that it has firewall rules of, and where it has the first.
+    pub(super) firewall: BTreeMap<Family, String>,
+    /// Where it uses IPv6 first.
+    pub(super) ipv6: Option<String>,
+    /// Where it sets a sysctl first.
+    pub(super) sysctls: Option<String>,
+    /// How many addresses it has, of each family.
+    pub(super) addresses: BTreeMap<Family, u64>,
+}
+
+impl Needs {
+    /// What one lab needs.
+    pub fn of(lab: &Lab) -> Self {
+        let mut needs = Self { lab: Some(lab.name.clone()), ..Self::default() };
+        needs.namespaces = lab.own_namespaces().count();
+        for (ns, namespace) in &lab.namespaces {
+            needs.add_links(ns, namespace);
+            needs.add_routing(ns, namespace);
+            needs.add_firewall(ns, namespace);
+            if ns.is_host() {
+                needs.add_host(lab, namespace);
+            }
+        }
+        needs
+    }
+
+    /// What labs in general need.
+    pub fn in_general() -> Self {
+        let mut needs = Self { namespaces: 1, ..Self::default() };
+        let mut features = vec![Feature::Veth, Feature::Bridge, Feature::VlanFiltering];
+        for family in [Family::Ipv4, Family::Ipv6] {
+            features.push(Feature::PolicyRouting(family));
+            features.extend(Extension::ALL.map(|extension| Feature::Extension(family, extension)));
+            needs.firewall.insert(family, "labs with `nat` or `filter`".to_owned());
+            needs.host_forwards.insert(family);
+        }
+        needs.features = features.into_iter().map(|feature| (feature, "labs with it".to_owned())).collect();
+        needs.ipv6 = Some("labs with IPv6".to_owned());
+        needs.sysctls = Some("labs with `forwarding` or `sysctls`".to_owned());
+        needs
+    }
+
+    /// What has to be found out to judge whether it is there. `thorough` asks also for what any kernel has: without it, the
+    /// step that fails says so.
+    pub fn questions(&self, thorough: bool) -> Questions {
+        let common = |feature: &Feature| matches!(feature, Feature::Veth | Feature::Bridge);
+        Questions {
+            host_network: !self.host_subnets.is_empty() || !self.host_routes.is_empty(),
+            features: self.features.keys().filter(|feature| thorough || !common(feature)).copied().collect(),
+            iptables: self.firewall.keys().copied().collect(),
+            forwarding: !self.host_forwards.is_empty() || self.host_switches,
+        }
+    }
+
+    fn add_links(&mut self, ns: &NsName, namespace: &Namespace) {
+        for (name, link) in &namespace.links {
+            let place = || format!("{ns}/{name}");
+            match &link.kind {
+                LinkKind::Veth { .. } => self.feature(Feature::Veth, place),
+                LinkKind::Bridge(options) => {
+                    self.feature(Feature::Bridge, place);
+                    if options.vlan_filtering {
+                        self.feature(Feature::VlanFiltering, place);
+                    }
+                }
+                LinkKind::Loopback | LinkKind::Other(_) => {}
+            }
+            for address in &link.addresses {
+                *self.addresses.entry(Family::of(address.addr())).or_default() += 1;
+                if address.addr().is_ipv6() {
+                    self.ipv6.get_or_insert_with(place);
+                }
+            }
+        }
+    }
+
+    fn add_routing(&mut self, ns: &NsName, namespace: &Namespace) {
+        for rule in &namespace.rules {
+            let family = if rule.ipv6 { Family::Ipv6 } else { Family::Ipv4 };
+            self.feature(Feature::PolicyRouting(family), || format!("the policy rules of {ns}"));
+        }
+        let has_ipv6 = namespace.routes.iter().any(Route::is_ipv6) || namespace.rules.iter().any(|rule| rule.ipv6);
+        if has_ipv6 {
+            self.ipv6.get_or_insert_with(|| format!("the routes of {ns}"));
+        }
+        if !namespace.sysctls.is_empty() {
+            self.sysctls.get_or_insert_with(|| ns.to_string());
+        }
+    }
+
+    fn add_firewall(&mut self, ns: &NsName, namespace: &Namespace) {
+        for (chain, rules) in &namespace.firewall.chains {
+            self.firewall.entry(chain.family).or_insert_with(|| ns.to_string());
+            for extension in rules.iter().flat_map(extensions) {
+                self.feature(Feature::Extension(chain.family, extension), || format!("the rules of {ns}"));
+            }
+        }
+    }
+
+    fn add_host(&mut self, lab: &Lab, host: &Namespace) {
+        self.host_interfaces = host.links.keys().cloned().collect();
+        self.host_routes = host.routes.clone();
+        for (name, link) in &host.links {
+            self.host_subnets.extend(link.addresses.iter().map(|address| (name.clone(), address.trunc())));
+        }
+        let accepts = |family: Family| {
+            host.firewall.chains.keys().any(|chain| {
+                let own = chain.owner().filter(|(owner, _)| *owner == lab.name);
+                chain.family == family && own.is_some_and(|(_, hook)| hook == Hook::Forward)
+            })
+        };
+        let forwarding = [(Family::Ipv4, SysctlKey::ipv4_forwarding()), (Family::Ipv6, SysctlKey::ipv6_forwarding())];
+        for (family, key) in forwarding {
+            if !accepts(family) && host.sysctls.get(&key).is_some_and(|value| value.as_str() == "1") {
+                self.host_forwards.insert(family);
+            }
+        }
+        let has_bridge = host.links.values().any(|link| matches!(link.kind, LinkKind::Bridge(_)));
+        self.host_switches = has_bridge && !accepts(Family::Ipv4);
+    }
+
+    fn feature(&mut self, feature: Feature, place: impl FnOnce() -> String) {
+        self.features.entry(feature).or_insert_with(place);
+    }
+}
+
+/// The matches and targets that a rule uses.
+fn extensions(rule: &FwRule) -> Vec<Extension> {
+    let uses = |extension: &Extension| match extension {
+        Extension::Addrtype => rule.value("--dst-type").is_some(),
+        Extension::Comment => rule.value("--comment").is_some(),
+        Extension::Conntrack => rule.value("--ctstate").is_some(),
+        target => rule.value("-j") == Some(target.name()),
+    };
+    Extension::ALL.into_iter().filter(uses).collect()
+}

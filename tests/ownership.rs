@@ -1,0 +1,147 @@
+//! What is the lab's, what is somebody else's, and what the kernel takes along.
+
+mod support;
+
+use support::{host_account, nslab, run, sandbox, text};
+
+/// Writes a topology and runs nslab on it, which must end with this exit code; what it said.
+#[track_caller]
+fn on(topology: &str, args: &[&str], code: i32) -> String {
+    std::fs::write("/run/lab.yaml", topology).unwrap();
+    let output = nslab(args.iter().copied().chain(["/run/lab.yaml"]));
+    assert_eq!(output.status.code(), Some(code), "nslab {args:?}:\n{topology}\n{}", text(&output));
+    text(&output)
+}
+
+/// A lab with a bridge in the host; `more` goes into `host`.
+fn with_host(more: &str) -> String {
+    format!(
+        "name: own\nnamespaces:\n  host:\n    bridges: {{ br7: {{ addresses: [10.77.0.1/24], ports: [p7] }} }}\n{more}  \
+         red: {{ interfaces: {{ eth0: {{ addresses: [10.77.0.2/24] }} }} }}\nlinks: [ [red/eth0, host/p7] ]\n"
+    )
+}
+
+/// The host's own uplink, with a default route.
+const UPLINK: &str = "ip link add m0 type veth peer name m1; ip addr add 203.0.113.2/24 dev m0; ip link set m0 up; \
+                      ip link set m1 up; ip route add default via 203.0.113.1 dev m0";
+
+#[test]
+fn the_machines_own_default_route_is_in_the_way_and_stays() {
+    sandbox();
+    run(UPLINK);
+    let before = host_account();
+    let lab = with_host("    routes: [ { to: default, via: 10.77.0.2 } ]\n");
+    let plan = on(&lab, &["plan"], 0);
+    assert!(plan.contains("would replace the host's own route default via 203.0.113.1 dev m0"), "{plan}");
+    assert!(!plan.contains("replace route"), "{plan}");
+    on(&lab, &["apply"], 3);
+    on(&lab, &["apply", "--adopt"], 3);
+    before.assert_same(&host_account(), "refused");
+}
+
+#[test]
+fn a_route_of_somebody_elses_through_the_labs_bridge_is_left_alone() {
+    sandbox();
+    let lab = with_host("");
+    on(&lab, &["apply"], 0);
+    run("ip route add 10.55.0.0/16 via 10.77.0.2");
+    on(&lab, &["plan", "--exit-code"], 0);
+    on(&lab, &["apply"], 0);
+    assert!(run("ip route").contains("10.55.0.0/16"));
+}
+
+#[test]
+fn a_name_that_only_a_kill_left_is_made_anew() {
+    sandbox();
+    let lab = with_host("");
+    let before = host_account();
+    run("printf 'nslab:own\\n' > /run/netns/red");
+    let plan = on(&lab, &["plan"], 0);
+    assert!(plan.contains("only its name is left"), "{plan}");
+    on(&lab, &["apply"], 0);
+    on(&lab, &["plan", "--exit-code"], 0);
+    on(&lab, &["destroy"], 0);
+    before.assert_same(&host_account(), "destroyed");
+}
+
+#[test]
+fn a_foreign_file_under_a_wanted_name_is_told_before_anything_is_touched() {
+    sandbox();
+    run("echo mine > /run/netns/red");
+    let before = host_account();
+    let said = on(&with_host(""), &["apply"], 3);
+    assert!(said.contains("namespace red exists and was not made by nslab"), "{said}");
+    before.assert_same(&host_account(), "refused");
+    assert_eq!(run("cat /run/netns/red"), "mine\n");
+}
+
+#[test]
+fn several_addresses_of_a_subnet_can_go_at_once() {
+    sandbox();
+    let lab = |addresses: &str| with_host("").replace("10.77.0.2/24", addresses);
+    on(&lab("10.77.0.2/24, 10.77.0.3/24, 10.77.0.4/24"), &["apply"], 0);
+    on(&lab("10.77.0.5/24"), &["apply"], 0);
+    on(&lab("10.77.0.5/24"), &["plan", "--exit-code"], 0);
+    on(&lab("10.77.0.6/24, 10.77.0.5/24"), &["apply"], 0);
+    on(&lab("10.77.0.6/24, 10.77.0.5/24"), &["plan", "--exit-code"], 0);
+}
+
+#[test]
+fn addresses_are_given_in_the_order_of_the_file() {
+    sandbox();
+    on(&with_host("").replace("10.77.0.2/24", "10.77.0.9/24, 10.77.0.3/24"), &["apply"], 0);
+    assert_eq!(run("ip -n red -4 -o addr show dev eth0 primary | awk '{print $4}'"), "10.77.0.9/24\n");
+}
+
+#[test]
+fn a_lost_built_in_policy_rule_is_mended() {
+    sandbox();
+    on(&with_host(""), &["apply"], 0);
+    run("ip -n red rule del pref 32766");
+    let plan = on(&with_host(""), &["plan", "--exit-code"], 1);
+    assert!(plan.contains("priority 32766 from all lookup 254 in red (every namespace has it)"), "{plan}");
+    on(&with_host(""), &["apply"], 0);
+    on(&with_host(""), &["plan", "--exit-code"], 0);
+}
+
+/// A later step fails: what the kernel took along with an earlier one comes back.
+#[test]
+fn undoing_brings_back_what_the_kernel_took_along() {
+    sandbox();
+    let lab = |address: &str, sysctl: &str| {
+        format!(
+            "name: undo\nnamespaces:\n  red:\n    interfaces: {{ eth0: {{ addresses: [{address}/24] }} }}\n    \
+             routes: [ {{ to: default, via: 10.77.0.1 }} ]\n{sysctl}  blue: {{ interfaces: {{ eth0: {{ addresses: [10.77.0.1/24] }} }} }}\n\
+             links: [ [red/eth0, blue/eth0] ]\n"
+        )
+    };
+    on(&lab("10.77.0.2", ""), &["apply"], 0);
+    let account = || {
+        run("ip -n red -j addr show dev eth0 | sed 's/[a-z_]*_life_time\":[0-9]*//g'; ip -n red route; ip -n red rule")
+    };
+    let before = account();
+    let said = on(&lab("10.77.0.9", "    sysctls: { net.ipv4.no_such_thing: 1 }\n"), &["apply"], 3);
+    assert!(said.contains("undone"), "{said}");
+    assert_eq!(account(), before);
+    on(&lab("10.77.0.2", ""), &["plan", "--exit-code"], 0);
+}
+
+#[test]
+fn a_lab_built_by_hand_is_taken_over_if_asked_for() {
+    sandbox();
+    let before = host_account();
+    run(
+        "ip netns add red; ip -n red link set lo up; ip link add br7 type bridge; ip link add p7 type veth peer name eth0 netns red; \
+         ip link set p7 master br7 up; ip -n red link set eth0 up; ip addr add 10.77.0.1/24 dev br7; ip link set br7 up",
+    );
+    on(&with_host(""), &["apply"], 3);
+    let said = on(&with_host(""), &["apply", "--adopt"], 0);
+    assert!(
+        said.contains("take over namespace red") && said.contains("give red/eth0 the address 10.77.0.2/24"),
+        "{said}"
+    );
+    on(&with_host(""), &["plan", "--exit-code"], 0);
+    on(&with_host(""), &["apply"], 0);
+    on(&with_host(""), &["destroy"], 0);
+    before.assert_same(&host_account(), "destroyed");
+}

@@ -1,0 +1,183 @@
+//! Looking before leaping. Each folder of `tests/preflight` has a host (`host.sh`, run in a sandbox), a lab (`lab.yaml`), how
+//! nslab is run there (`run-as`, a prefix of its command line) and what `nslab apply` then says beside its result
+//! (`expected.txt`; `BLESS=1` writes it anew). A refusal leaves the host as it was, and `doctor` says the same.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use nslab::lab::Family;
+use nslab::preflight::{DroppingChain, Facts, Feature, Finding, Needs, examine};
+use nslab::topology;
+use support::{host_account, nslab, project, run, sandbox, text};
+
+/// Where nslab and the lab are while a case runs: readable for every user.
+const WORK: &str = "/run/case";
+
+#[test]
+fn hosts_and_labs() {
+    let mut cases: Vec<_> =
+        fs::read_dir(project("tests/preflight")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() >= 15, "the cases are gone");
+    let checks = cases.into_iter().map(|case| std::thread::spawn(move || check(&case)));
+    let wrong: Vec<String> = checks.filter_map(|check| check.join().expect("a case panicked")).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is wrong with a case, if anything.
+fn check(case: &Path) -> Option<String> {
+    sandbox();
+    fs::create_dir(WORK).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_nslab"), format!("{WORK}/nslab")).unwrap();
+    fs::copy(case.join("lab.yaml"), format!("{WORK}/lab.yaml")).unwrap();
+    run(&format!("chmod 755 /run {WORK}; NSLAB={WORK}/nslab; {}", fs::read_to_string(case.join("host.sh")).unwrap()));
+    let before = host_account();
+    let state = run("find /run/nslab 2>/dev/null || true");
+
+    let doctor = in_case(case, "doctor");
+    let applied = in_case(case, "apply");
+    let code = applied.status.code();
+    let said = format!("exit {}\n{}", code.unwrap_or(-1), String::from_utf8_lossy(&applied.stderr));
+    if code == Some(3) {
+        before.assert_same(&host_account(), &case.display().to_string());
+        assert_eq!(run("find /run/nslab 2>/dev/null || true"), state, "{}", case.display());
+    }
+    assert_eq!(doctor.status.code(), Some(i32::from(code != Some(0))), "{}:\n{}", case.display(), text(&doctor));
+    for line in said.lines().filter(|line| line.starts_with("  ")) {
+        assert!(text(&doctor).contains(line), "{}: doctor does not say `{line}`:\n{}", case.display(), text(&doctor));
+    }
+
+    let expected = case.join("expected.txt");
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&expected, &said).unwrap();
+    }
+    let expected = fs::read_to_string(&expected).unwrap_or_default();
+    (said != expected).then(|| format!("== {}\nexpected:\n{expected}\nsaid:\n{said}", case.display()))
+}
+
+fn in_case(case: &Path, command: &str) -> Output {
+    let prefix = fs::read_to_string(case.join("run-as")).unwrap_or_default();
+    let line = format!("exec {} {WORK}/nslab {command} {WORK}/lab.yaml", prefix.trim());
+    Command::new("sh").args(["-c", &line]).output().unwrap()
+}
+
+/// The kernel decides whether it can keep VLANs apart: nslab does it, or says so before anything is made.
+#[test]
+fn vlan_filtering_works_or_is_refused_at_once() {
+    sandbox();
+    let able = support::sh("ip link add try0 type bridge && ip link set try0 type bridge vlan_filtering 1");
+    run("ip link del try0");
+    let file = "/run/vlans.yaml";
+    let lab = "name: vlans\nnamespaces:\n  host: { bridges: { br0: { addresses: [10.7.0.1/24] } } }\n  \
+               red: { bridges: { br1: { vlan_filtering: true } } }\n";
+    fs::write(file, lab).unwrap();
+    let before = host_account();
+    let applied = nslab(["apply", file]);
+    if able.status.success() {
+        assert_eq!(applied.status.code(), Some(0), "{}", text(&applied));
+        assert!(run("ip -n red -d link show br1").contains("vlan_filtering 1"));
+        assert_eq!(nslab(["destroy", "vlans"]).status.code(), Some(0));
+    } else {
+        assert_eq!(applied.status.code(), Some(3), "{}", text(&applied));
+        assert!(text(&applied).contains("this kernel has no VLAN filtering of bridges"), "{}", text(&applied));
+        assert!(text(&applied).contains("needed by red/br1\n      take `vlan_filtering`"), "{}", text(&applied));
+    }
+    before.assert_same(&host_account(), "afterwards");
+}
+
+#[test]
+fn a_healthy_machine_is_fine() {
+    sandbox();
+    for file in ["01-veth", "03-nat", "04-port-forward", "06-pods"] {
+        let file = project(format!("topologies/{file}.yaml")).display().to_string();
+        let doctor = nslab(["doctor", &file]);
+        assert_eq!(doctor.status.code(), Some(0), "{}", text(&doctor));
+        assert!(text(&doctor).ends_with("\nall fine\n"), "{}", text(&doctor));
+        assert!(text(&doctor).lines().rev().skip(1).all(|line| line.starts_with('✓')), "{}", text(&doctor));
+    }
+    let general = nslab(["doctor", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&general.stdout).unwrap();
+    assert_eq!((general.status.code(), &report["fine"]), (Some(0), &true.into()), "{}", text(&general));
+}
+
+/// A plan shows what apply would say; a lab that is as it should be is not examined.
+#[test]
+fn plan_shows_what_stands_in_the_way() {
+    sandbox();
+    let file = project("tests/preflight/01-lan-of-the-host/lab.yaml").display().to_string();
+    assert_eq!(nslab(["apply", &file]).status.code(), Some(0));
+    run("ip link add lan0 type veth peer name lan1; ip addr add 192.168.1.77/24 dev lan0; ip link set lan0 up");
+    assert!(text(&nslab(["plan", &file])).contains("nothing to do"));
+    run("ip -n red addr del 192.168.1.3/24 dev eth0");
+    let plan = text(&nslab(["plan", &file]));
+    assert!(
+        plan.contains("In the way, so apply would refuse and touch nothing:\n  the subnet 192.168.1.0/24"),
+        "{plan}"
+    );
+    let json = nslab(["plan", "--format", "json", &file]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["findings"][0]["severity"], "error", "{json}");
+}
+
+fn healthy() -> Facts {
+    Facts { capabilities: u64::MAX, ipv6: true, sysctls_writable: true, open_files: 1 << 20, ..Facts::default() }
+}
+
+fn found(lab: &str, facts: &Facts) -> Vec<Finding> {
+    let lab = topology::parse("lab.yaml", lab).unwrap_or_else(|faults| panic!("{}", faults.render(false))).lab;
+    examine(&Needs::of(&lab), facts).into_iter().flat_map(|examined| examined.findings).collect()
+}
+
+/// What no sandbox can show: limits of the machine and features of other kernels.
+#[test]
+fn limits_and_kernels_that_are_not_this_one() {
+    let pair = |a: &str, b: &str| {
+        format!(
+            "name: x\nnamespaces:\n  red: {{ interfaces: {{ a: {{ addresses: [{a}] }} }} }}\n  \
+             blue: {{ interfaces: {{ b: {{ addresses: [{b}] }} }} }}\nlinks: [ [red/a, blue/b] ]\n"
+        )
+    };
+    let (four, six) = (pair("10.0.0.1/24", "10.0.0.2/24"), pair("2001:db8::1/64", "2001:db8::2/64"));
+    assert_eq!(found(&four, &healthy()), []);
+    assert_eq!(found(&six, &healthy()), []);
+
+    let without = Facts { ipv6: false, ..healthy() };
+    assert_eq!(found(&four, &without), []);
+    assert_eq!(found(&six, &without)[0].what, "IPv6 is switched off on this machine; needed by red/a");
+
+    let small = Facts { neighbours: [(Family::Ipv4, 1)].into(), ..healthy() };
+    let [warning] = found(&four, &small).try_into().unwrap();
+    assert!(!warning.is_error());
+    assert_eq!(
+        warning.to_string(),
+        "the lab has 2 addresses; the machine remembers 1 neighbours at once (net.ipv4.neigh.default.gc_thresh3)\n\
+         packets get lost when the table overflows; make it larger: sysctl -w net.ipv4.neigh.default.gc_thresh3=8"
+    );
+
+    let old = Facts { lacking: [(Feature::Veth, "Unknown device type".to_owned())].into(), ..healthy() };
+    let [error] = found(&four, &old).try_into().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "this kernel has no veth pairs (Unknown device type); needed by red/a\nload its module: modprobe veth"
+    );
+}
+
+/// A switch in the host suffers from a filter that forwards nothing only where bridged packets pass the filter.
+#[test]
+fn bridged_packets_are_forwarded_ones_with_br_netfilter() {
+    let switch = "name: x\nnamespaces:\n  host: { bridges: { v-net-0: { ports: [a] } } }\n  \
+                  red: { interfaces: { a: {} } }\nlinks: [ [red/a, host/a] ]\n";
+    let chain = DroppingChain { name: "chain FORWARD of table ip filter".to_owned(), families: [Family::Ipv4].into() };
+    let without = Facts { forward_drops: vec![chain], ..healthy() };
+    assert_eq!(found(switch, &without), []);
+    let [warning] = found(switch, &Facts { bridges_filter: true, ..without }).try_into().unwrap();
+    assert!(!warning.is_error());
+    assert_eq!(
+        warning.what,
+        "the host drops what crosses its bridges (net.bridge.bridge-nf-call-iptables is 1): chain FORWARD of table ip \
+         filter has the policy DROP"
+    );
+}

@@ -1,0 +1,3 @@
+# An interface that is down has its addresses, and no routes.
+ip link add lan0 type veth peer name lan1
+ip addr add 192.168.1.77/24 dev lan0
