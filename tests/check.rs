@@ -443,3 +443,37 @@ fn a_full_mesh_of_a_hundred_hosts_on_one_bridge() {
         );
     }
 }
+
+/// Among more pairs than run at once, one whose neighbours answer later than the next pairs start: they must not be
+/// forgotten meanwhile, since the first packet waits for their answer.
+#[test]
+fn slow_neighbours_are_waited_for() {
+    sandbox();
+    run("ip link add v-net type bridge; ip link set v-net up; ip link add slow type bridge
+         for i in $(seq 20); do
+             bridge=v-net; [ $i -gt 2 ] || bridge=slow
+             ip netns add h$i; ip link add v$i up master $bridge type veth peer name eth0 netns h$i
+             ip -n h$i addr add 10.0.0.$i/24 dev eth0; ip -n h$i link set eth0 up
+             ip netns exec h$i sysctl -qw net.ipv4.neigh.eth0.retrans_time_ms=300 net.ipv4.neigh.eth0.mcast_solicit=20
+         done");
+    for via in [Via::Icmp, Via::Udp(53)] {
+        let mut mesh = check("h1", "h2", "10.0.0.2");
+        mesh.within = Duration::from_secs(4);
+        mesh.via = via;
+        mesh.probes.clear();
+        for (from, to) in (1..=20).flat_map(|from| (1..=20).filter(move |to| *to != from).map(move |to| (from, to))) {
+            let mut pair = check(&format!("h{from}"), &format!("h{to}"), &format!("10.0.0.{to}"));
+            if let Via::Udp(port) = via {
+                pair = listening(pair, via, &format!("h{to}"), port);
+            }
+            if (from <= 2) == (to <= 2) {
+                mesh.probes.extend(pair.probes);
+            }
+        }
+        run("for i in 1 2; do ip -n h$i neigh flush all; done
+             ip link set slow down; (sleep 0.7; ip link set slow up) > /dev/null 2>&1 &");
+        let report = report(vec![mesh]);
+        let silent: Vec<&PairResult> = report.checks[0].pairs.iter().filter(|pair| !pair.passed).collect();
+        assert_eq!((report.pairs(), silent.as_slice()), (308, &[][..]), "{via:?}");
+    }
+}

@@ -146,7 +146,7 @@ fn limits_and_kernels_that_are_not_this_one() {
 
     let without = Facts { ipv6: false, ..healthy() };
     assert_eq!(found(&four, &without), []);
-    assert_eq!(found(&six, &without)[0].what, "IPv6 is switched off on this machine; needed by blue/b");
+    assert_eq!(found(&six, &without)[0].what, "IPv6 is switched off on this machine; needed by red/a");
 
     let small = Facts { neighbours: [(Family::Ipv4, 1)].into(), ..healthy() };
     let [warning] = found(&four, &small).try_into().unwrap();
@@ -161,7 +161,7 @@ fn limits_and_kernels_that_are_not_this_one() {
     let [error] = found(&four, &old).try_into().unwrap();
     assert_eq!(
         error.to_string(),
-        "this kernel has no veth pairs (Unknown device type); needed by blue/b\nload its module: modprobe veth"
+        "this kernel has no veth pairs (Unknown device type); needed by red/a\nload its module: modprobe veth"
     );
 }
 

@@ -14,7 +14,7 @@ use super::CheckError;
 use super::ledger::Ledger;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets::{self, Protocol};
-use crate::kernel::{KernelError, netns};
+use crate::kernel::{KernelError, netns, open_files};
 use crate::lab::{Check, Family, Lab, NsName, Probe, Via};
 
 /// How many sockets are fetched from a namespace in one visit.
@@ -64,7 +64,7 @@ impl Stage {
     /// # Errors
     /// The lab is not there, or the kernel refuses sockets.
     pub(super) fn set(lab: &Lab) -> Result<(Self, Vec<Responder>), CheckError> {
-        let limit = sockets::raise_open_files();
+        let limit = open_files::raise();
         let mut stage = Self {
             sites: open_sites(lab)?,
             raw: BTreeMap::new(),
@@ -85,7 +85,7 @@ impl Stage {
                     stage.taken.insert(port);
                 }
                 Err(errno) => {
-                    let what = format!("cannot listen on {} port {} in {}", port.protocol, port.number, port.ns);
+                    let what = format!("listen on {} port {} in {}", port.protocol, port.number, port.ns);
                     return Err(KernelError::new(what).with_errno(errno).into());
                 }
             }
@@ -102,7 +102,7 @@ impl Stage {
     /// # Errors
     /// The kernel refuses it, or the namespace is none of the lab's.
     pub(super) fn take(&self, ns: &NsName, protocol: Protocol, family: Family) -> Result<OwnedFd, KernelError> {
-        let nothing = || KernelError::new(format!("no socket in namespace {ns}"));
+        let nothing = || KernelError::new(format!("find a socket in namespace {ns}"));
         let site = self.sites.get(ns).ok_or_else(nothing)?;
         let mut spare = site.spare.borrow_mut();
         let spare = spare.entry((protocol, family)).or_default();
@@ -118,21 +118,23 @@ impl Stage {
         self.sites.values().for_each(|site| site.spare.borrow_mut().clear());
     }
 
-    /// Makes room in the kernel's table of neighbours: the lab's own namespaces (never the host) forget whom they have met.
+    /// Makes room in the kernel's table of neighbours: the lab's own namespaces (never the host) forget whom they have met, except whom they are still asking for if `spare_asked`. How many these are.
     ///
     /// # Errors
     /// The kernel refuses to list them.
     pub(super) fn forget_neighbours<'a>(
         &self,
         namespaces: impl Iterator<Item = &'a NsName>,
-    ) -> Result<(), KernelError> {
+        spare_asked: bool,
+    ) -> Result<usize, KernelError> {
+        let mut spared = 0;
         for site in namespaces.filter(|ns| !ns.is_host()).filter_map(|ns| self.sites.get(ns)) {
             if site.neighbours.get().is_none() {
                 let _ = site.neighbours.set(Neighbours::open(site.fd.as_fd())?);
             }
-            site.neighbours.get().map_or(Ok(()), Neighbours::forget)?;
+            spared += site.neighbours.get().map_or(Ok(0), |neighbours| neighbours.forget(spare_asked))?;
         }
-        Ok(())
+        Ok(spared)
     }
 
     /// How many of the ports that a probe counts on nslab answers on, and how many are somebody else's.

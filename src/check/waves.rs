@@ -23,6 +23,9 @@ const BLOCK: usize = 11;
 /// After how long without a result the next wave starts; what still has no answer goes on beside it.
 const LULL: Duration = Duration::from_millis(150);
 
+/// How many neighbours may be asked for without an answer when the next wave starts: half of the table.
+const MOST_ASKED: usize = 512;
+
 /// A probe's place in the file.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -38,6 +41,7 @@ pub(super) async fn run(stage: &Rc<Stage>, lab: &Lab) -> Result<Vec<CheckResult>
     let checks: Rc<[Check]> = lab.checks.clone().into();
     let queue = in_neighbourly_order(&checks);
     let several = queue.len() > WAVE;
+    let mut used = BTreeSet::new();
     let mut running = JoinSet::new();
     let mut done: Vec<(Place, PairResult)> = Vec::with_capacity(queue.len());
     for wave in queue.chunks(WAVE) {
@@ -50,7 +54,18 @@ pub(super) async fn run(stage: &Rc<Stage>, lab: &Lab) -> Result<Vec<CheckResult>
         }
         stage.clear_spares();
         if several {
-            stage.forget_neighbours(namespaces(&checks, wave).into_iter())?;
+            // On a busy machine a lull may be the machine's: who is still being asked for may yet answer.
+            used.extend(namespaces(&checks, wave));
+            let asked = stage.forget_neighbours(used.iter().copied(), !running.is_empty())?;
+            if asked > MOST_ASKED {
+                while let Some(result) = running.join_next().await {
+                    done.extend(result.map_err(std::io::Error::from)?);
+                }
+                stage.forget_neighbours(used.iter().copied(), false)?;
+            }
+            if running.is_empty() {
+                used.clear();
+            }
         }
     }
     while let Some(result) = running.join_next().await {

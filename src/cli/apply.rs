@@ -40,12 +40,12 @@ pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     let report = if args.check { Some(check::run(&file.lab)?) } else { None };
     match args.format {
         Format::Json => {
-            print_json(&show::AppliedView::new(&file.lab.name, &applied.steps, applied.elapsed, report.as_ref()))
+            print_json(&show::AppliedView::new(&file.lab.name, &applied.steps, applied.elapsed, report.as_ref()))?;
         }
         Format::Text => {
-            print(&show::done(&file.lab.name, &applied.steps, applied.elapsed, args.verbose));
+            print(&show::done(&file.lab.name, &applied.steps, applied.elapsed, args.verbose))?;
             if let Some(report) = &report {
-                print(&show::report::table(report, colour(), show::width()));
+                print(&show::report::table(report, colour(), show::width()))?;
             }
         }
     }

@@ -35,17 +35,15 @@ pub enum ReportFormat {
 pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
     let file = topology::load(&args.file)?;
     let report = check::run(&file.lab)?;
-    show_reports(args.format, std::slice::from_ref(&report));
+    show_reports(args.format, std::slice::from_ref(&report))?;
     Ok(if report.passed() { DONE } else { NOT_SO })
 }
 
 /// Prints reports in a format. JSON is one report for one lab, and a list for several.
-pub(super) fn show_reports(format: ReportFormat, reports: &[Report]) {
+pub(super) fn show_reports(format: ReportFormat, reports: &[Report]) -> Result<(), Failure> {
     match format {
         ReportFormat::Table => {
-            for report in reports {
-                print(&show::report::table(report, colour(), show::width()));
-            }
+            reports.iter().try_for_each(|report| print(&show::report::table(report, colour(), show::width())))
         }
         ReportFormat::Json => match reports {
             [report] => super::print_json(report),

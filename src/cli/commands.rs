@@ -17,6 +17,6 @@ pub struct CommandsArgs {
 
 pub(super) fn run(args: &CommandsArgs) -> Result<u8, Failure> {
     let lab = topology::load(&args.file)?.lab;
-    print(&if args.undo { show::undo_script(&lab) } else { show::script(&lab) });
+    print(&if args.undo { show::undo_script(&lab) } else { show::script(&lab) })?;
     Ok(DONE)
 }

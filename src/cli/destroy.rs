@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::apply::tell;
 use super::{DONE, Failure, Format, print, print_json};
+use crate::engine::EngineError;
 use crate::kernel::Kernel;
 use crate::lab::LabName;
 use crate::{engine, show, topology};
@@ -33,25 +34,39 @@ pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
         Some(lab) => vec![named(lab)?],
         None => all()?,
     };
-    let mut views = Vec::new();
+    let (mut views, mut failed) = (Vec::new(), Vec::new());
+    // Whatever becomes of the output, every lab is removed.
+    let mut printed = Ok(());
     for lab in &labs {
         let mut progress = show::Progress::new();
         let destroyed = engine::destroy(lab, !args.no_wait, &mut |event| tell(lab, &mut progress, &event));
         progress.end();
-        let destroyed = destroyed?;
+        let destroyed = match destroyed {
+            Ok(destroyed) => destroyed,
+            Err(error) if !args.all || matches!(error, EngineError::Interrupted { .. }) => return Err(error.into()),
+            // The other labs are not to suffer from it.
+            Err(error) => {
+                failed.push(format!("lab {lab}: {error}"));
+                continue;
+            }
+        };
         match args.format {
             Format::Json => views.push(show::AppliedView::new(lab, &destroyed.steps, destroyed.elapsed, None)),
-            Format::Text if destroyed.steps.is_empty() => print(&format!("{lab}: there is nothing of it to remove")),
-            Format::Text => print(&show::done(lab, &destroyed.steps, destroyed.elapsed, args.verbose)),
+            Format::Text if destroyed.steps.is_empty() => {
+                printed = printed.and(print(&format!("{lab}: there is nothing of it to remove")));
+            }
+            Format::Text => {
+                printed = printed.and(print(&show::done(lab, &destroyed.steps, destroyed.elapsed, args.verbose)));
+            }
         }
     }
     match (args.format, &args.lab) {
-        (Format::Json, Some(_)) => views.iter().for_each(print_json),
-        (Format::Json, None) => print_json(&views),
-        (Format::Text, None) if labs.is_empty() => print("there are no labs"),
-        (Format::Text, _) => {}
+        (Format::Json, Some(_)) => views.iter().try_for_each(print_json)?,
+        (Format::Json, None) => print_json(&views)?,
+        (Format::Text, None) if labs.is_empty() => print("there are no labs")?,
+        (Format::Text, _) => printed?,
     }
-    Ok(DONE)
+    if failed.is_empty() { Ok(DONE) } else { Err(Failure::System(failed.join("\nnslab: "))) }
 }
 
 /// The lab of a name, or of the file of that name.

@@ -21,8 +21,8 @@ pub(super) fn run(args: &DoctorArgs) -> Result<u8, Failure> {
     let examined = engine::examine(lab)?;
     let view = show::DoctorView::new(lab.map(|lab| &lab.name), &examined);
     match args.format {
-        Format::Json => print_json(&view),
-        Format::Text => print(&show::doctor(&examined, colour())),
+        Format::Json => print_json(&view)?,
+        Format::Text => print(&show::doctor(&examined, colour()))?,
     }
     Ok(if view.is_fine() { DONE } else { NOT_SO })
 }

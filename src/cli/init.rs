@@ -18,7 +18,7 @@ const STARTER: &str = include_str!("starter.yaml");
 
 pub(super) fn run(args: &InitArgs) -> Result<u8, Failure> {
     if args.file.as_os_str() == "-" {
-        print(STARTER);
+        print(STARTER)?;
         return Ok(DONE);
     }
     let path = args.file.display();
@@ -28,6 +28,6 @@ pub(super) fn run(args: &InitArgs) -> Result<u8, Failure> {
         ErrorKind::AlreadyExists => Failure::Usage(format!("{path} exists; give another name: nslab init FILE")),
         _ => Failure::System(format!("cannot write {path}: {error}")),
     })?;
-    print(&format!("wrote {path}; next: sudo nslab apply --check {path}, or without root: nslab test {path}"));
+    print(&format!("wrote {path}; next: sudo nslab apply --check {path}, or without root: nslab test {path}"))?;
     Ok(DONE)
 }

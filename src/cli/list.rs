@@ -22,8 +22,8 @@ impl ListArgs {
 pub(super) fn run(args: &ListArgs) -> Result<u8, Failure> {
     let labs = show::labs(&Kernel::open()?.marks()?, &engine::saved_labs()?);
     match args.format {
-        Format::Json => print_json(&labs),
-        Format::Text => print(&show::list(&labs)),
+        Format::Json => print_json(&labs)?,
+        Format::Text => print(&show::list(&labs))?,
     }
     Ok(DONE)
 }

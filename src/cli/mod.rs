@@ -17,7 +17,7 @@ mod status;
 mod test;
 mod validate;
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use clap::{Parser, Subcommand, ValueEnum};
 pub use failure::Failure;
@@ -116,16 +116,22 @@ fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Prints a result. A reader that has gone away (`nslab … | head`) is no fault.
-fn print(text: &str) {
+/// Prints a result. A reader that has gone away (`nslab … | head`) is no fault; a full disk is one.
+fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    let _ = write!(out, "{text}{newline}").and_then(|()| out.flush());
+    match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::System(format!("cannot write the result: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints a result as JSON.
-fn print_json(value: &impl serde::Serialize) {
-    print(&serde_json::to_string_pretty(value).unwrap_or_default());
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value);
+    print(&text.map_err(|error| Failure::System(format!("cannot write the result: {error}")))?)
 }
 
 /// Says something on the side.

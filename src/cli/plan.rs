@@ -22,9 +22,9 @@ pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
     let file = topology::load(&args.file)?;
     let planned = engine::plan(&file.lab)?;
     match args.format {
-        Format::Json => print_json(&show::PlanView::new(&planned.plan, &planned.conflicts, &planned.findings)),
+        Format::Json => print_json(&show::PlanView::new(&planned.plan, &planned.conflicts, &planned.findings))?,
         Format::Text => {
-            print(&(show::plan(&planned.plan, &planned.conflicts, colour()) + &show::findings(&planned.findings)));
+            print(&(show::plan(&planned.plan, &planned.conflicts, colour()) + &show::findings(&planned.findings)))?;
         }
     }
     Ok(if args.exit_code && !planned.plan.is_empty() { NOT_SO } else { DONE })

@@ -56,13 +56,13 @@ pub(super) fn run(args: &SchemaArgs) -> Result<u8, Failure> {
         Document::Status => show::schema_of::<show::StatusView>(),
         Document::Doctor => show::schema_of::<show::DoctorView>(),
         Document::Validate => show::schema_of::<Vec<show::ValidView>>(),
-    });
+    })?;
     Ok(DONE)
 }
 
 pub(super) fn run_completions(args: &CompletionsArgs) -> Result<u8, Failure> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "nslab", &mut text);
-    super::print(&String::from_utf8_lossy(&text));
+    super::print(&String::from_utf8_lossy(&text))?;
     Ok(DONE)
 }

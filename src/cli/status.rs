@@ -30,8 +30,8 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
     let processes = process::in_namespaces(own.iter().copied())?;
     let view = StatusView::new(lab, &live, drift.as_ref(), &processes);
     match args.format {
-        Format::Json => print_json(&view),
-        Format::Text => print(&show::status(&view)),
+        Format::Json => print_json(&view)?,
+        Format::Text => print(&show::status(&view))?,
     }
     Ok(DONE)
 }

@@ -31,22 +31,22 @@ pub struct TestArgs {
 pub(super) fn run(args: &TestArgs) -> Result<u8, Failure> {
     if let (true, [file]) = (args.in_this_process, args.files.as_slice()) {
         let view = test_here(file);
-        print_json(&view);
+        print_json(&view)?;
         return Ok(view.exit_code);
     }
     let views = in_parallel(&args.files);
     let reports: Vec<&Report> = views.iter().filter_map(|view| view.report.as_ref()).collect();
     for view in &views {
         if args.format == ReportFormat::Table {
-            print(&show::tested(view, colour()));
+            print(&show::tested(view, colour()))?;
         } else if let Some(error) = &view.error {
             say(&format!("{}: {error}", view.file));
         }
     }
     match args.format {
-        ReportFormat::Table => print(&show::tested_summary(&views)),
-        ReportFormat::Json => print_json(&views),
-        other => show_reports(other, &reports.into_iter().cloned().collect::<Vec<_>>()),
+        ReportFormat::Table => print(&show::tested_summary(&views))?,
+        ReportFormat::Json => print_json(&views)?,
+        other => show_reports(other, &reports.into_iter().cloned().collect::<Vec<_>>())?,
     }
     // The gravest first: a file that is wrong, a system that refuses, a check that fails.
     let codes = [WRONG_INPUT, REFUSED, NOT_SO];
@@ -79,7 +79,7 @@ fn in_parallel(files: &[PathBuf]) -> Vec<TestView> {
 fn test_in_child(file: &Path) -> TestView {
     let started = std::env::current_exe().and_then(|exe| {
         let mut command = Command::new(exe);
-        command.args(["test", "--in-this-process"]).arg(file).stdin(Stdio::inherit());
+        command.args(["test", "--in-this-process", "--"]).arg(file).stdin(Stdio::inherit());
         command.output()
     });
     let failed = |error: String| TestView::failed(file.display().to_string(), REFUSED, error);

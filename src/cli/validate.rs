@@ -24,7 +24,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<u8, Failure> {
         match topology::load(path) {
             Ok(topology) => {
                 if args.format == Format::Text {
-                    print(&format!("{file}: lab {} has no faults", topology.lab.name));
+                    print(&format!("{file}: lab {} has no faults", topology.lab.name))?;
                 }
                 views.push(ValidView::valid(file));
             }
@@ -39,7 +39,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<u8, Failure> {
         }
     }
     if args.format == Format::Json {
-        print_json(&views);
+        print_json(&views)?;
     }
     Ok(if views.iter().all(ValidView::is_valid) { DONE } else { WRONG_INPUT })
 }

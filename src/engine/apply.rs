@@ -105,7 +105,9 @@ impl Run<'_> {
     fn converge(&mut self) -> Result<(), EngineError> {
         let mut planned = planned(self.lab, &self.before);
         for round in 0..ROUNDS {
-            if planned.plan.is_empty() && (planned.conflicts.is_empty() || !self.options.adopt) {
+            let contrary = planned.conflicts.iter().any(|conflict| conflict.is_setting);
+            if planned.plan.is_empty() && !contrary && (planned.conflicts.is_empty() || !self.options.adopt) {
+                self.claim_settings()?;
                 return self.heed_signal();
             }
             // Somebody may have made something under a wanted name meanwhile.
@@ -153,12 +155,21 @@ impl Run<'_> {
         let before = own_unattached(lab)?.unwrap_or_default();
         self.state.write_unattached(&unattached::wanted(self.lab).into_iter().chain(before).collect())?;
         self.state.write_journal(&Journal::new(lab, "applying", steps.iter().map(|s| s.step.text()).collect()))?;
-        if let Some(host) = self.lab.namespaces.get(&NsName::host()) {
-            for key in host.sysctls.keys() {
-                self.kernel.claim_setting(key, lab)?;
+        self.claim_settings()?;
+        (self.tell)(Event::Planned(steps.len()));
+        Ok(())
+    }
+
+    /// Claims the host settings that the lab needs and had not claimed when the run began, also those that are right already.
+    fn claim_settings(&mut self) -> Result<(), EngineError> {
+        let (lab, host) = (&self.lab.name, NsName::host());
+        let claims = self.before.namespaces.get(&host).map(|host| &host.claims);
+        for (key, value) in self.lab.namespaces.get(&host).into_iter().flat_map(|host| &host.sysctls) {
+            let claimed = claims.and_then(|claims| claims.get(key)?.get(lab)?.as_ref());
+            if claimed != Some(value) {
+                self.kernel.claim_setting(key, value, lab)?;
             }
         }
-        (self.tell)(Event::Planned(steps.len()));
         Ok(())
     }
 

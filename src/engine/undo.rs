@@ -6,7 +6,8 @@
 
 use super::apply::{Run, all_of, look};
 use super::{EngineError, Event, UndoError};
-use crate::lab::NsName;
+use crate::kernel::KernelError;
+use crate::lab::{NsName, SysctlKey, SysctlValue};
 use crate::plan::{self, PlannedStep, Step};
 
 impl Run<'_> {
@@ -35,11 +36,47 @@ impl Run<'_> {
         for planned in done.iter().rev() {
             // What is in a namespace that this run made goes with it.
             let goes_along = made.contains(&&planned.step.namespace());
-            let inverse = planned.step.inverse().filter(|inverse| !goes_along || inverse.removes_namespace());
+            let inverse = self.inverse(&planned.step).filter(|inverse| !goes_along || inverse.removes_namespace());
             if let Some(inverse) = inverse {
                 let _ = self.kernel.run(&[inverse]);
             }
         }
+    }
+
+    /// The inverse of a step. A host setting that the lab had claimed before the run stays claimed.
+    fn inverse(&self, step: &Step) -> Option<Step> {
+        match step {
+            Step::SetSysctl { ns, key, from, to, lab } if ns.is_host() && self.claimed_before(key).is_some() => {
+                let (from, to) = (Some(to.clone()), from.clone()?);
+                Some(Step::SetSysctl { ns: ns.clone(), key: key.clone(), from, to, lab: lab.clone() })
+            }
+            _ => step.inverse(),
+        }
+    }
+
+    /// Whether the lab had claimed a host setting when the run began, and which value, if that is known.
+    fn claimed_before(&self, key: &SysctlKey) -> Option<&Option<SysctlValue>> {
+        self.before.namespaces.get(&NsName::host())?.claims.get(key)?.get(&self.lab.name)
+    }
+
+    /// Makes the lab's claims to host settings what they were when the run began.
+    fn return_claims(&mut self) -> Result<(), KernelError> {
+        let lab = &self.lab.name;
+        let now = self.kernel.claimed_settings(lab)?;
+        for key in now.iter().filter(|key| self.claimed_before(key).is_none()).cloned().collect::<Vec<_>>() {
+            self.kernel.run(&[Step::RestoreSysctl { key, lab: lab.clone() }])?;
+        }
+        let claims = self.before.namespaces.get(&NsName::host()).into_iter().flat_map(|host| &host.claims);
+        for (key, labs) in claims {
+            let Some(Some(value)) = labs.get(lab) else { continue };
+            if now.contains(key) {
+                self.kernel.claim_setting(key, value, lab)?;
+            } else {
+                let (ns, key, to, lab) = (NsName::host(), key.clone(), value.clone(), lab.clone());
+                self.kernel.run(&[Step::SetSysctl { ns, key, from: None, to, lab }])?;
+            }
+        }
+        Ok(())
     }
 
     /// Plans and runs what still differs from the beginning.
@@ -56,17 +93,13 @@ impl Run<'_> {
         }
     }
 
-    /// Puts the host's settings back if the lab was not there before, and removes what was noted of it.
+    /// Gives back the host settings that the run has claimed, and removes what was noted of a lab that was not there before.
     fn forget_the_attempt(&mut self, outcome: &mut UndoError) {
         outcome.failed.extend(self.try_to_forget().err().map(|error| error.to_string()));
     }
 
     fn try_to_forget(&mut self) -> Result<(), EngineError> {
-        if !self.state.is_applied()? {
-            for key in self.kernel.claimed_settings(&self.lab.name)? {
-                self.kernel.run(&[Step::RestoreSysctl { key, lab: self.lab.name.clone() }])?;
-            }
-        }
+        self.return_claims()?;
         self.kernel.tidy()?;
         self.state.remove_if_unused()
     }

@@ -9,6 +9,7 @@ pub mod neighbours;
 mod netlink;
 pub mod netns;
 mod observe;
+pub mod open_files;
 pub mod process;
 pub mod sandbox;
 pub mod sockets;
@@ -18,11 +19,9 @@ pub mod sysctl;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
 pub use error::KernelError;
 
-use crate::lab::{IfName, Lab, LabName, Live, NsName, SysctlKey};
+use crate::lab::{IfName, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
 use crate::plan::Step;
 use space::Spaces;
 
@@ -60,10 +59,7 @@ impl Kernel {
     /// # Errors
     /// Where no netlink socket can be opened.
     pub fn open() -> Result<Self, KernelError> {
-        if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-            // Where it may not be raised, opening too many fails later and says so.
-            let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
-        }
+        open_files::raise();
         Ok(Self { spaces: Spaces::open()?, directory_is_ready: false })
     }
 
@@ -104,9 +100,12 @@ impl Kernel {
         Ok(())
     }
 
-    /// Counts a lab among those that need a host setting, and remembers what it was before the first of them.
-    pub fn claim_setting(&mut self, key: &SysctlKey, lab: &LabName) -> Result<(), KernelError> {
-        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, lab)
+    /// Counts a lab among those that need a value of a host setting, and remembers what it was before the first of them.
+    ///
+    /// # Errors
+    /// Where another lab needs another value, or the state directory cannot be written.
+    pub fn claim_setting(&mut self, key: &SysctlKey, value: &SysctlValue, lab: &LabName) -> Result<(), KernelError> {
+        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, value, lab)
     }
 
     /// The host settings that a lab needs: those to restore when it goes.

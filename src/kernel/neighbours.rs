@@ -4,24 +4,19 @@
 //! (`net.ipv4.neigh.default.gc_thresh3`, arp(7)), and drops packets, silently, once it is full. An entry is safe from the
 //! kernel's own collector for five seconds. Whoever sends between thousands of pairs at once has to make room himself.
 
+use std::cell::RefCell;
 use std::os::fd::BorrowedFd;
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourMessage, NeighbourState};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
-use nix::errno::Errno;
+use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState};
 
+use super::netlink::{Refusal, Socket};
 use super::{KernelError, netns};
-
-/// The sequence numbers that tell the answers to our requests apart.
-const LIST: u32 = 1;
-const DELETION: u32 = 2;
 
 /// The neighbours of one namespace.
 #[derive(Debug)]
 pub struct Neighbours {
-    socket: Socket,
+    socket: RefCell<Socket>,
 }
 
 impl Neighbours {
@@ -30,74 +25,47 @@ impl Neighbours {
     /// # Errors
     /// The namespace cannot be entered, or there are no more descriptors.
     pub fn open(ns: BorrowedFd<'_>) -> Result<Self, KernelError> {
-        let socket = netns::run_in(ns, || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?;
-            Ok(socket)
-        })?;
-        socket.map(|socket| Self { socket }).map_err(|e| refused(&e))
+        let socket = netns::run_in(ns, Socket::open)?;
+        let socket = socket.map_err(|error| KernelError::new(LOOK).with_io(&error))?;
+        Ok(Self { socket: RefCell::new(socket) })
     }
 
-    /// Forgets every neighbour that was learned. What somebody put there (permanent, NOARP, extern_learn) stays.
+    /// Forgets every neighbour that was learned. What somebody put there (permanent, NOARP, extern_learn) stays, and so do
+    /// neighbours that are still being asked for, if `spare_asked`: the packets that wait for their answer would be lost
+    /// with them. How many of these there are.
     ///
     /// # Errors
-    /// The kernel does not list them. An entry that vanishes meanwhile is none.
-    pub fn forget(&self) -> Result<(), KernelError> {
-        for neighbour in self.learned()? {
-            self.send(RouteNetlinkMessage::DelNeighbour(neighbour), NLM_F_REQUEST, DELETION)?;
-        }
-        Ok(())
+    /// The kernel does not list them, or keeps them. An entry that vanishes meanwhile is none.
+    pub fn forget(&self, spare_asked: bool) -> Result<usize, KernelError> {
+        forget(&mut self.socket.borrow_mut(), spare_asked).map_err(|refusal| refusal.about(LOOK))
     }
+}
 
-    fn learned(&self) -> Result<Vec<NeighbourMessage>, KernelError> {
-        self.send(RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()), NLM_F_REQUEST | NLM_F_DUMP, LIST)?;
-        let mut learned = Vec::new();
-        loop {
-            let (datagram, _) = self.socket.recv_from_full().map_err(|e| refused(&e))?;
-            let mut rest = datagram.as_slice();
-            while !rest.is_empty() {
-                let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
-                    .map_err(|e| KernelError::new("cannot read the list of neighbours").said(e.to_string()))?;
-                rest = rest.get(padded(message.header.length)..).unwrap_or_default();
-                match message.payload {
-                    NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(neighbour)) => {
-                        learned.extend(Some(neighbour).filter(is_learned));
-                    }
-                    NetlinkPayload::Done(_) => return Ok(learned),
-                    NetlinkPayload::Error(error) if message.header.sequence_number == LIST => {
-                        return Err(refused(&error.to_io()));
-                    }
-                    // Or else the answer to an earlier deletion: the entry was gone already.
-                    _ => {}
-                }
-            }
+const LOOK: &str = "look at the neighbour table";
+
+fn forget(socket: &mut Socket, spare_asked: bool) -> Result<usize, Refusal> {
+    let dump = socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
+    let mut spared = 0;
+    for item in dump.items() {
+        let header = NeighbourHeader::parse(item)?;
+        if !is_learned(&header) {
+            continue;
+        }
+        if spare_asked && header.state == NeighbourState::Incomplete {
+            spared += 1;
+            continue;
+        }
+        match socket.remove_listed(libc::RTM_DELNEIGH, item) {
+            Err(refusal) if !refusal.is_gone() => return Err(refusal),
+            _ => {}
         }
     }
-
-    fn send(&self, message: RouteNetlinkMessage, flags: u16, number: u32) -> Result<(), KernelError> {
-        let mut message = NetlinkMessage::from(message);
-        message.header.flags = flags;
-        message.header.sequence_number = number;
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0).map(drop).map_err(|e| refused(&e))
-    }
+    Ok(spared)
 }
 
 /// Whether the kernel found the neighbour by itself.
-fn is_learned(neighbour: &NeighbourMessage) -> bool {
-    let put_there = matches!(neighbour.header.state, NeighbourState::Permanent | NeighbourState::Noarp)
-        || neighbour.header.flags.contains(NeighbourFlags::ExtLearned);
+fn is_learned(header: &NeighbourHeader) -> bool {
+    let put_there = matches!(header.state, NeighbourState::Permanent | NeighbourState::Noarp)
+        || header.flags.contains(NeighbourFlags::ExtLearned);
     !put_there
-}
-
-/// The length of a netlink message with its padding to four bytes.
-fn padded(length: u32) -> usize {
-    (length as usize).next_multiple_of(4)
-}
-
-fn refused(error: &std::io::Error) -> KernelError {
-    KernelError::new("cannot look at the neighbour table")
-        .with_errno(Errno::from_raw(error.raw_os_error().unwrap_or_default()))
 }

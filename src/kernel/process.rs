@@ -16,7 +16,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use serde::Serialize;
 
-use super::{KernelError, netns};
+use super::{KernelError, netns, open_files};
 use crate::lab::{LabName, NsName};
 
 /// Why a command could not be started.
@@ -61,6 +61,7 @@ pub fn exec(command: &OsStr, args: &[OsString]) -> Result<Infallible, ExecError>
 }
 
 fn replace_by(command: &mut Command) -> Result<Infallible, ExecError> {
+    open_files::restore();
     let error = command.exec();
     let program = command.get_program().to_owned();
     Err(match error.kind() {

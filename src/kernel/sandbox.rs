@@ -7,16 +7,14 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkFlags, LinkMessage};
-use netlink_sys::Socket;
-use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 
+use super::netlink::Socket;
 use super::{KernelError, process};
 
 /// Moves this process, which must have a single thread, into a private host of its own: a network namespace with its loopback up,
@@ -63,7 +61,7 @@ fn become_root() -> Result<(), KernelError> {
 fn furnish(resolver: Option<String>) -> Result<(), KernelError> {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-        .map_err(|errno| refused("make the mounts private").with_errno(errno))?;
+        .map_err(|errno| cannot_make_private(refused("make the mounts private").with_errno(errno)))?;
     mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=0755"))
         .map_err(|errno| refused("mount an empty /run").with_errno(errno))?;
     for (folder, mode) in [("/run/netns", 0o755), ("/run/nslab", 0o700), ("/run/lock", 0o1777)] {
@@ -75,6 +73,17 @@ fn furnish(resolver: Option<String>) -> Result<(), KernelError> {
     keep_resolver(resolver)?;
     process::show_sys()?;
     loopback_up()
+}
+
+/// Adds why mounts cannot be made private where the root directory is none: after chroot(2), say.
+fn cannot_make_private(error: KernelError) -> KernelError {
+    match error.errno() {
+        Some(Errno::EINVAL) => error.hint(
+            "the root directory is not a mount point, as in a bare chroot: change into it with pivot_root, or run \
+             `unshare --mount sh -c 'mount --bind DIRECTORY DIRECTORY; chroot DIRECTORY …'`",
+        ),
+        _ => error,
+    }
 }
 
 /// On many systems /etc/resolv.conf is a link into /run, where nothing is left now: what it said is put back there.
@@ -92,27 +101,12 @@ fn keep_resolver(text: Option<String>) -> Result<(), KernelError> {
 
 /// A namespace's loopback is its interface 1, and down at first.
 fn loopback_up() -> Result<(), KernelError> {
-    let refused = |errno| refused("bring the loopback up").with_errno(errno);
     let mut link = LinkMessage::default();
     link.header.index = 1;
     link.header.flags = LinkFlags::Up;
     link.header.change_mask = LinkFlags::Up;
-    let mut request = NetlinkMessage::from(RouteNetlinkMessage::SetLink(link));
-    request.header.flags = NLM_F_REQUEST | NLM_F_ACK;
-    request.finalize();
-    let mut bytes = vec![0; request.buffer_len()];
-    request.serialize(&mut bytes);
-    let exchange = || {
-        let socket = Socket::new(NETLINK_ROUTE)?;
-        socket.send(&bytes, 0)?;
-        socket.recv_from_full()
-    };
-    let (answer, _) = exchange().map_err(|error| refused(errno_of(error)))?;
-    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).map(|answer| answer.payload) {
-        Ok(NetlinkPayload::Error(error)) if error.code.is_none() => Ok(()),
-        Ok(NetlinkPayload::Error(error)) => Err(refused(Errno::from_raw(error.raw_code().saturating_neg()))),
-        _ => Err(refused(Errno::EBADMSG)),
-    }
+    let mut socket = Socket::open().map_err(|error| refused("open a netlink socket").with_io(&error))?;
+    socket.change(RouteNetlinkMessage::SetLink(link), 0).map_err(|refusal| refusal.about("bring the loopback up"))
 }
 
 /// Adds what this system's settings have to do with it.

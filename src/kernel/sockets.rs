@@ -11,7 +11,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType,
     SockaddrStorage, bind, connect, getsockname, listen, recvmsg, sendmsg, setsockopt, socket, sockopt,
@@ -60,7 +59,7 @@ pub fn open_in(ns: BorrowedFd<'_>, wanted: &[(Protocol, Family, usize)]) -> Resu
 }
 
 fn refused(errno: Errno, protocol: Protocol) -> KernelError {
-    let error = KernelError::new(format!("cannot open a {protocol} socket")).with_errno(errno);
+    let error = KernelError::new(format!("open a {protocol} socket")).with_errno(errno);
     match errno {
         Errno::EPERM | Errno::EACCES => error.hint("checks need CAP_NET_RAW: run nslab as root, or use `nslab test`"),
         Errno::EMFILE | Errno::ENFILE => error.hint("raise the limit of open files: ulimit -n"),
@@ -252,11 +251,4 @@ pub fn error_reporter(fd: &OwnedFd) -> Option<IpAddr> {
 fn internet_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = address.as_sockaddr_in().map(|a| SocketAddr::new(a.ip().into(), a.port()));
     v4.or_else(|| address.as_sockaddr_in6().map(|a| SocketAddr::new(a.ip().into(), a.port())))
-}
-
-/// Lets this process open as many descriptors as it may at all (the hard limit); how many that is.
-pub fn raise_open_files() -> usize {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
-    let now = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
-    usize::try_from(now).unwrap_or(usize::MAX)
 }

@@ -98,10 +98,17 @@ impl StateDir {
     /// The names of what is in this folder.
     pub(crate) fn names(&self) -> Result<Vec<String>, KernelError> {
         let listing = |errno| refused("list", &self.path).with_errno(errno);
-        let mut dir = Dir::openat(&self.fd, ".", FOLDER, Mode::empty()).map_err(listing)?;
         let mut names = Vec::new();
+        let mut dir = match Dir::openat(&self.fd, ".", FOLDER, Mode::empty()) {
+            // Removed since it was opened.
+            Err(Errno::ENOENT) => return Ok(names),
+            opened => opened.map_err(listing)?,
+        };
         for entry in dir.iter() {
-            let entry = entry.map_err(listing)?;
+            let entry = match entry {
+                Err(Errno::ENOENT) => break,
+                read => read.map_err(listing)?,
+            };
             let name = entry.file_name().to_string_lossy().into_owned();
             if name != "." && name != ".." {
                 names.push(name);
@@ -139,13 +146,14 @@ impl StateDir {
         fsync(&self.fd).map_err(|errno| refused().with_errno(errno))
     }
 
-    /// Makes an empty file, unless it is there.
-    pub(crate) fn touch(&self, name: &str) -> Result<(), KernelError> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        match openat(&self.fd, name, flags, PRIVATE_FILE) {
-            Ok(_) => Ok(()),
-            Err(errno) => Err(refused("make", &self.below(name)).with_errno(errno)),
-        }
+    /// Writes a line to a file in its place, where nothing else may be in the folder. What counts is that the file is there:
+    /// a crash may leave it empty.
+    pub(crate) fn write_line(&self, name: &str, line: &str) -> Result<(), KernelError> {
+        let refused = || refused("write", &self.below(name));
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, name, flags, PRIVATE_FILE).map_err(|errno| refused().with_errno(errno))?;
+        let written = File::from(fd).write_all(format!("{line}\n").as_bytes());
+        written.map_err(|error| refused().said(error.to_string()))
     }
 
     /// Removes a file, and what a crash may have left of writing it; one that is not there is no error.
@@ -166,12 +174,30 @@ impl StateDir {
         }
     }
 
-    /// Waits until nobody else holds this folder's lock, and takes it.
-    pub(crate) fn lock(&self) -> Result<Lock, KernelError> {
+    /// A folder in `/run/nslab`, made if it is not there, and its lock, for which it waits.
+    pub(crate) fn locked_folder(name: &str) -> Result<(Self, Lock), KernelError> {
         loop {
-            if let Some(lock) = self.locked(FlockArg::LockExclusive)? {
-                return Ok(lock);
+            let folder = Self::open().and_then(|state| state.make(name));
+            let locked = folder.and_then(|folder| Ok((folder.locked(FlockArg::LockExclusive)?, folder)));
+            match locked {
+                Ok((Some(lock), folder)) => return Ok((folder, lock)),
+                Ok((None, _)) => {}
+                // Whoever had the lock has removed the folder meanwhile. (A `/run` that is not there is no such case.)
+                Err(error) if error.errno() == Some(Errno::ENOENT) => drop(Self::run()?),
+                Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// A folder in `/run/nslab` and its lock, for which it waits; none where the folder is not there, or is removed by
+    /// whoever had the lock.
+    pub(crate) fn locked_folder_if_any(name: &str) -> Result<Option<(Self, Lock)>, KernelError> {
+        let folder = Self::find()?.map(|state| state.get(name)).transpose()?.flatten();
+        let Some(folder) = folder else { return Ok(None) };
+        match folder.locked(FlockArg::LockExclusive) {
+            Ok(lock) => Ok(lock.map(|lock| (folder, lock))),
+            Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -192,14 +218,18 @@ impl StateDir {
         }
     }
 
-    /// Removes a folder in this one with the files in it, of which its lock, which the caller holds, goes last.
+    /// Removes a folder in this one with the files in it, of which its lock, which the caller holds, goes last. Whoever takes
+    /// the lock as soon as it is free keeps the folder.
     pub(crate) fn remove_with_files(&self, name: &str) -> Result<(), KernelError> {
         let Some(folder) = self.get(name)? else { return Ok(()) };
         for file in folder.names()?.iter().filter(|file| *file != LOCK) {
             folder.remove(file, UnlinkatFlags::NoRemoveDir)?;
         }
         folder.remove_file(LOCK)?;
-        self.remove_folder(name)
+        match self.remove_folder(name) {
+            Err(error) if error.errno() == Some(Errno::ENOTEMPTY) => Ok(()),
+            other => other,
+        }
     }
 
     /// Removes a folder in this one if nothing but its lock, which the caller holds, is in it.

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
 use super::{ChainName, LabName};
@@ -37,16 +40,6 @@ impl Policy {
         match self {
             Self::Accept => "ACCEPT",
             Self::Drop => "DROP",
-        }
-    }
-}
-
-impl Firewall {
-    /// Adds a rule to the end of a chain, unless it is there: a second one like it would never be asked.
-    pub fn append(&mut self, chain: ChainId, rule: FwRule) {
-        let rules = self.chains.entry(chain).or_default();
-        if !rules.contains(&rule) {
-            rules.push(rule);
         }
     }
 }
@@ -100,7 +93,7 @@ pub enum Hook {
 
 impl Family {
     /// The family of an address.
-    pub fn of(address: std::net::IpAddr) -> Self {
+    pub fn of(address: IpAddr) -> Self {
         if address.is_ipv6() { Self::Ipv6 } else { Self::Ipv4 }
     }
 
@@ -155,7 +148,7 @@ impl Hook {
 }
 
 /// What the names of our chains begin with.
-const CHAIN_PREFIX: &str = "NSLAB-";
+pub const CHAIN_PREFIX: &str = "NSLAB-";
 
 impl ChainId {
     /// The lab's own chain for a hook: `NSLAB-nat-POST`. It always fits (see [`LabName`]).
@@ -186,6 +179,8 @@ impl ChainId {
 #[derive(Debug, Clone, Default)]
 pub struct FwRule {
     args: Vec<FwArg>,
+    /// The arguments in an order and a spelling of their own, for comparison: rules are compared by the thousand.
+    normal: Vec<FwArg>,
 }
 
 /// One argument of a rule with its values: `! -d 10.0.0.0/8`.
@@ -224,7 +219,11 @@ impl FwRule {
     }
 
     fn push(mut self, option: &str, negated: bool, value: impl fmt::Display) -> Self {
-        self.args.push(FwArg { option: option.to_owned(), negated, values: vec![value.to_string()] });
+        let arg = FwArg { option: option.to_owned(), negated, values: vec![value.to_string()] };
+        if let Some(normal) = arg.normal() {
+            self.normal.insert(self.normal.partition_point(|other| *other < normal), normal);
+        }
+        self.args.push(arg);
         self
     }
 
@@ -246,7 +245,13 @@ impl FwRule {
                 arg.values.push(word);
             }
         }
-        Self { args }
+        Self::of(args)
+    }
+
+    fn of(args: Vec<FwArg>) -> Self {
+        let mut normal: Vec<FwArg> = args.iter().filter_map(FwArg::normal).collect();
+        normal.sort();
+        Self { args, normal }
     }
 
     /// The first value of an option, if the rule has it.
@@ -257,7 +262,7 @@ impl FwRule {
     /// The rule without its comment: what it does, not whose it is.
     #[must_use]
     pub fn without_comment(&self) -> Self {
-        Self { args: self.args.iter().filter(|arg| arg.option != "--comment").cloned().collect() }
+        Self::of(self.args.iter().filter(|arg| arg.option != "--comment").cloned().collect())
     }
 
     /// The arguments for a shell's command line.
@@ -284,33 +289,44 @@ impl FwRule {
         }
         words.join(" ")
     }
+}
 
-    /// The arguments in an order and a spelling of their own, for comparison.
-    fn normal(&self) -> Vec<FwArg> {
-        let mut args: Vec<FwArg> = self.args.iter().filter(|arg| arg.option != "-m").cloned().collect();
-        for arg in &mut args {
-            for value in &mut arg.values {
-                if arg.option == "--ctstate" {
-                    let mut states: Vec<_> = value.split(',').collect();
-                    states.sort_unstable();
-                    *value = states.join(",");
-                } else if matches!(arg.option.as_str(), "-s" | "-d") && !value.contains('/') {
-                    value.push_str(if value.contains(':') { "/128" } else { "/32" });
-                }
+impl FwArg {
+    /// The argument in a spelling of its own; none for a module, which the options name anyway.
+    fn normal(&self) -> Option<Self> {
+        if self.option == "-m" {
+            return None;
+        }
+        let mut arg = self.clone();
+        for value in &mut arg.values {
+            if arg.option == "--ctstate" {
+                let mut states: Vec<_> = value.split(',').collect();
+                states.sort_unstable();
+                *value = states.join(",");
+            } else if matches!(arg.option.as_str(), "-s" | "-d") {
+                let net = value.parse::<IpNet>().or_else(|_| value.parse().map(|address: IpAddr| address.into()));
+                net.iter().for_each(|net| *value = net.to_string());
+            } else if matches!(arg.option.as_str(), "--to-source" | "--to-destination") {
+                *value = target_spelling(value);
             }
         }
-        args.sort();
-        args
+        Some(arg)
     }
 }
 
 impl PartialEq for FwRule {
     fn eq(&self, other: &Self) -> bool {
-        self.normal() == other.normal()
+        self.normal == other.normal
     }
 }
 
 impl Eq for FwRule {}
+
+impl Hash for FwRule {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.normal.hash(state);
+    }
+}
 
 impl fmt::Display for FwRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -327,6 +343,15 @@ impl Serialize for FwRule {
 impl fmt::Display for ChainId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} -t {} {}", self.family.program(), self.table.name(), self.chain)
+    }
+}
+
+/// A target of translation with its address as Rust spells it: C has `::10.0.0.1` for `::a00:1`.
+fn target_spelling(value: &str) -> String {
+    let address = |text: &str| text.parse().map_or_else(|_| text.to_owned(), |address: IpAddr| address.to_string());
+    match value.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((inside, rest)) => format!("[{}]{rest}", address(inside)),
+        None => address(value),
     }
 }
 

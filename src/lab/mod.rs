@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
 pub(crate) use firewall::shell_word;
-pub use firewall::{ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
+pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 use indexmap::IndexMap;
 pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
@@ -66,12 +66,18 @@ pub struct Namespace {
     /// Live, in `host`: what carries nslab's protocol number.
     #[serde(skip)]
     pub marked: Routing,
+    /// Live, in `host`: the settings that labs need.
+    #[serde(skip)]
+    pub claims: Claims,
     /// Live: which of the policy rules are missing that the kernel gives every namespace.
     #[serde(skip)]
     pub lost_rules: BTreeSet<Rule>,
     /// The author's labels; live namespaces have none.
     pub labels: BTreeMap<String, String>,
 }
+
+/// Host settings with the labs that need them, and the value that each lab needs; none where it is not known.
+pub type Claims = BTreeMap<SysctlKey, BTreeMap<LabName, Option<SysctlValue>>>;
 
 /// Routes and policy rules of a namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -40,9 +40,10 @@ pub enum NameError {
     Form(&'static str),
 }
 
-/// Defines a name type whose only way in is its check.
+/// Defines a name type whose only way in is its check; where there are several spellings, the last word is a function that
+/// finds the one that is kept.
 macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident, $check:path) => {
+    ($(#[$doc:meta])* $name:ident, $check:path $(, $spelling:path)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Box<str>);
@@ -58,6 +59,7 @@ macro_rules! name_type {
             type Err = NameError;
             fn from_str(text: &str) -> Result<Self, NameError> {
                 $check(text)?;
+                $(let text = $spelling(text);)?
                 Ok(Self(text.into()))
             }
         }
@@ -96,9 +98,10 @@ name_type!(
 );
 name_type!(
     /// A sysctl key below `net.`, as `sysctl` prints it. Within a part, `/` stands for a dot, as with
-    /// `sysctl(8)`: `net.ipv4.conf.eth0/1.rp_filter` is interface `eth0.1`.
+    /// `sysctl(8)`: `net.ipv4.conf.eth0/1.rp_filter` is interface `eth0.1`. A setting with two names has the shorter one.
     SysctlKey,
-    check_sysctl_key
+    check_sysctl_key,
+    one_sysctl_key
 );
 name_type!(
     /// A sysctl's value: one line of printable text, up to 256 bytes, with white space folded as the kernel does.
@@ -279,6 +282,14 @@ fn check_sysctl_key(text: &str) -> Result<(), NameError> {
     Ok(())
 }
 
+/// The kernel keeps IPv4 forwarding under two names (Documentation/networking/ip-sysctl, `ip_forward`).
+fn one_sysctl_key(text: &str) -> &str {
+    match text {
+        "net.ipv4.conf.all.forwarding" => "net.ipv4.ip_forward",
+        other => other,
+    }
+}
+
 fn check_sysctl_value(text: &str) -> Result<(), NameError> {
     check_length(text, "a sysctl's value", 256)?;
     match text.chars().find(|c| !c.is_ascii_graphic() && *c != ' ') {
@@ -326,6 +337,13 @@ mod tests {
         for bad in ["kernel.hostname", "net", "net..x", "net.//.x", "net./.kernel", "../net.x"] {
             assert!(bad.parse::<SysctlKey>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_setting_with_two_names_is_one() {
+        assert_eq!("net.ipv4.conf.all.forwarding".parse::<SysctlKey>().unwrap(), SysctlKey::ipv4_forwarding());
+        assert_eq!("net.ipv6.conf.all.forwarding".parse::<SysctlKey>().unwrap(), SysctlKey::ipv6_forwarding());
+        assert_eq!("net.ipv4.conf.lo.forwarding".parse::<SysctlKey>().unwrap().as_str(), "net.ipv4.conf.lo.forwarding");
     }
 
     #[test]

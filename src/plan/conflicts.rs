@@ -1,32 +1,38 @@
-//! Names that the lab wants and somebody else has: nothing of theirs may be touched.
+//! Names that the lab wants and somebody else has, and host settings that another lab needs otherwise: nothing of theirs may
+//! be touched.
 
 use serde::Serialize;
 
 use super::{PlannedStep, Step};
-use crate::lab::{End, IfName, Lab, LabName, Live, NsName, Route};
+use crate::lab::{End, IfName, Lab, LabName, Live, Namespace, NsName, Route};
 
-/// Something that exists under a wanted name and does not carry the lab's mark.
+/// Something that exists under a wanted name and does not carry the lab's mark, or a host setting that two labs need to differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
-    /// What it is and its name: "namespace red", "bridge v-net-0 of the host".
+    /// What it is and its name: "namespace red", "bridge v-net-0 of the host". Of a setting, which lab needs which value.
     pub what: String,
     /// The lab that it belongs to; none: it is nobody's that we know.
     pub owner: Option<LabName>,
     /// The interface that carries the mark, or would: of a namespace, its loopback. None, where nothing could carry one.
     #[serde(skip)]
     pub end: Option<End>,
+    /// Whether it is a host setting: nothing to take over.
+    #[serde(skip)]
+    pub is_setting: bool,
 }
 
 impl std::fmt::Display for Conflict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.owner {
+            _ if self.is_setting => f.write_str(&self.what),
             Some(owner) => write!(f, "{} exists and belongs to lab {owner}", self.what),
             None => write!(f, "{} exists and was not made by nslab", self.what),
         }
     }
 }
 
-/// Finds every namespace, and every interface of `host`, that the lab wants and that is not its own.
+/// Finds every namespace, and every interface of `host`, that the lab wants and that is not its own; and every host setting
+/// that another lab needs otherwise.
 pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
     let mut found = Vec::new();
     for (ns, wanted) in &lab.namespaces {
@@ -34,7 +40,12 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
         if !ns.is_host() {
             if is.owner.as_ref() != Some(&lab.name) {
                 let end = is.links.contains_key(&IfName::lo()).then(|| End { ns: ns.clone(), name: IfName::lo() });
-                found.push(Conflict { what: format!("namespace {ns}"), owner: is.owner.clone(), end });
+                found.push(Conflict {
+                    what: format!("namespace {ns}"),
+                    owner: is.owner.clone(),
+                    end,
+                    is_setting: false,
+                });
             }
             continue;
         }
@@ -44,18 +55,34 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
             {
                 let what = format!("{} {name} of {}", link.kind_name(), NsName::host());
                 let end = Some(End { ns: ns.clone(), name: name.clone() });
-                found.push(Conflict { what, owner: link.owner.clone(), end });
+                found.push(Conflict { what, owner: link.owner.clone(), end, is_setting: false });
+            }
+        }
+        found.extend(settings(&lab.name, wanted, is));
+        found.extend(routes(lab, wanted, is));
+    }
+    found
+}
+
+/// The settings that another lab needs to have another value.
+fn settings(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
+    let mut found = Vec::new();
+    for (key, value) in &wanted.sysctls {
+        for (other, others) in is.claims.get(key).into_iter().flatten().filter(|(other, _)| *other != lab) {
+            if let Some(others) = others.as_ref().filter(|others| *others != value) {
+                let what = format!(
+                    "lab {lab} needs {key}={value} in {}, and lab {other} needs {key}={others}",
+                    NsName::host()
+                );
+                found.push(Conflict { what, owner: Some(other.clone()), end: None, is_setting: true });
             }
         }
     }
-    found.extend(routes(lab, live));
     found
 }
 
 /// The machine's own routes that stand in the place (table, destination, metric) of one that the lab wants.
-fn routes(lab: &Lab, live: &Live) -> Vec<Conflict> {
-    let host = NsName::host();
-    let (Some(wanted), Some(is)) = (lab.namespaces.get(&host), live.namespaces.get(&host)) else { return Vec::new() };
+fn routes(lab: &Lab, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
     let of_lab = |dev: &IfName| is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&lab.name));
     let theirs = |there: &&Route| match &there.dev {
         Some(dev) => !of_lab(dev),
@@ -66,7 +93,8 @@ fn routes(lab: &Lab, live: &Live) -> Vec<Conflict> {
         .iter()
         .filter(theirs)
         .filter(|there| !wanted.routes.contains(there) && wanted.routes.iter().any(|route| route.same_slot(there)));
-    in_the_way.map(|there| Conflict { what: format!("route {there} of {host}"), owner: None, end: None }).collect()
+    let what = |there: &Route| format!("route {there} of {}", NsName::host());
+    in_the_way.map(|there| Conflict { what: what(there), owner: None, end: None, is_setting: false }).collect()
 }
 
 /// Plans to take over what is nobody's; none, if something belongs to another lab or cannot be marked.

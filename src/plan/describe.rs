@@ -312,7 +312,6 @@ fn set_sysctl(
     lab: &LabName,
 ) -> Description {
     let command = format!("{}sysctl -qw {key}={}", inside(ns), shell_word(to.as_str()));
-    let was = from.map(|from| format!(" (it is {from})")).unwrap_or_default();
     let inverse = match from {
         _ if ns.is_host() => Some(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() }),
         Some(from) => {
@@ -321,20 +320,22 @@ fn set_sysctl(
         }
         None => None,
     };
-    let note = ns.is_host().then(|| remember_setting(key, lab));
+    let note = ns.is_host().then(|| remember_setting(key, to, lab));
     Description {
-        text: format!("set {key} to {to} in {ns}{was}"),
+        text: format!("set {key} to {to} in {ns}"),
         script: note.into_iter().chain([command.clone()]).collect(),
         command,
         inverse,
     }
 }
 
-/// Keeps a host setting's value as it was before the first lab changed it, and this lab among those that need it.
-fn remember_setting(key: &SysctlKey, lab: &LabName) -> String {
+/// Keeps a host setting's value as it was before the first lab changed it, and this lab with the value that it needs. What the
+/// kernel changes along with forwarding is kept by nslab alone (see `kernel/sysctl/forwarding.rs`).
+fn remember_setting(key: &SysctlKey, to: &SysctlValue, lab: &LabName) -> String {
     let folder = format!("{HOST_SETTINGS}/{}", setting_folder(key));
+    let to = shell_word(to.as_str());
     format!(
-        "(umask 077; mkdir -p {folder}/labs; [ -e {folder}/was ] || sysctl -n {key} > {folder}/was; : > {folder}/labs/{lab})"
+        "(umask 077; mkdir -p {folder}/labs; [ -e {folder}/was ] || sysctl -n {key} > {folder}/was; echo {to} > {folder}/labs/{lab})"
     )
 }
 

@@ -3,17 +3,19 @@
 //! In `host`, nothing is looked at but our own chains and the jumps to them. In a lab's own namespace every other rule
 //! is an extra, except a hand-written one that does in the built-in chain what the file wants.
 
+use std::collections::HashSet;
+
 use super::{Phases, Step};
 use crate::lab::{ChainId, Firewall, FwRule, LabName, NsName, Policy};
 
 /// Plans the firewall of one namespace.
 pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &Firewall, phases: &mut Phases) {
-    let mut by_hand: Vec<(ChainId, &FwRule)> = Vec::new();
+    let mut by_hand: HashSet<(ChainId, FwRule)> = HashSet::new();
     for (id, rules) in &want.chains {
         let Some((_, hook)) = id.owner() else { continue };
         let builtin = ChainId::builtin(id.family, id.table, hook);
         if !is.chains.contains_key(id) && stands_in(is, &builtin, rules) {
-            by_hand.extend(rules.iter().map(|rule| (builtin.clone(), rule)));
+            by_hand.extend(rules.iter().map(|rule| (builtin.clone(), rule.without_comment())));
             continue;
         }
         chain(ns, id, rules, is.chains.get(id), phases);
@@ -57,17 +59,26 @@ fn stands_in(is: &Firewall, builtin: &ChainId, rules: &[FwRule]) -> bool {
     let Some(live) = is.chains.get(builtin) else { return false };
     let mut live = live.iter().map(FwRule::without_comment);
     // In this order; others may stand between them.
-    rules.iter().all(|rule| live.any(|there| there == rule.without_comment()))
+    rules.iter().all(|rule| {
+        let wanted = rule.without_comment();
+        live.any(|there| there == wanted)
+    })
 }
 
 /// Whether a rule of a built-in chain in a lab's own namespace is one that should be there.
-fn is_wanted(lab: &LabName, want: &Firewall, id: &ChainId, rule: &FwRule, by_hand: &[(ChainId, &FwRule)]) -> bool {
+fn is_wanted(
+    lab: &LabName,
+    want: &Firewall,
+    id: &ChainId,
+    rule: &FwRule,
+    by_hand: &HashSet<(ChainId, FwRule)>,
+) -> bool {
     let jump = want.chains.keys().any(|own| {
         (own.family, own.table) == (id.family, id.table)
             && own.owner().map(|(_, hook)| hook) == id.hook()
             && FwRule::jump(lab, &own.chain) == *rule
     });
-    jump || by_hand.iter().any(|(chain, wanted)| chain == id && wanted.without_comment() == rule.without_comment())
+    jump || by_hand.contains(&(id.clone(), rule.without_comment()))
 }
 
 /// Whether a rule of a built-in chain leads to a chain of this lab that is not wanted (any more), or not from here.
@@ -98,20 +109,19 @@ fn chain(ns: &NsName, id: &ChainId, want: &[FwRule], is: Option<&Vec<FwRule>>, p
         phases.firewall.add(Step::AddChain { ns: ns.clone(), chain: id.clone() }, "it does not exist");
     }
     let is = is.map_or(&[][..], Vec::as_slice);
-    let repeated = is.iter().enumerate().any(|(n, rule)| is[..n].contains(rule));
+    let (mut wanted, there) = (HashSet::new(), is.iter().collect::<HashSet<_>>());
+    let repeated = there.len() < is.len();
     // A rule is removed by its text, which must not mean an earlier one.
-    let same = if repeated { 0 } else { is.iter().zip(want).take_while(|(is, want)| is == want).count() };
+    let want: Vec<&FwRule> = want.iter().filter(|rule| wanted.insert(*rule)).collect();
+    let same = if repeated { 0 } else { is.iter().zip(&want).take_while(|(is, want)| is == *want).count() };
     for (n, rule) in is.iter().enumerate().skip(same).rev() {
         let step = Step::DeleteFwRule { ns: ns.clone(), chain: id.clone(), position: Some(n + 1), rule: rule.clone() };
-        let why = if want.contains(rule) { "rules before it change" } else { "the file does not have it" };
+        let why = if wanted.contains(rule) { "rules before it change" } else { "the file does not have it" };
         phases.firewall.add(step, why);
     }
-    for (n, rule) in want.iter().enumerate().skip(same) {
-        if want[..n].contains(rule) {
-            continue;
-        }
+    for rule in want.into_iter().skip(same) {
         let step = Step::AddFwRule { ns: ns.clone(), chain: id.clone(), position: None, rule: rule.clone() };
-        let why = if is.contains(rule) { "rules before it change" } else { "it is missing" };
+        let why = if there.contains(rule) { "rules before it change" } else { "it is missing" };
         phases.firewall.add(step, why);
     }
 }

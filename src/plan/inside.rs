@@ -49,6 +49,12 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
             phases.sysctls.add(step, why);
         }
     }
+    for (key, labs) in &is.claims {
+        let lab = &compared.lab.name;
+        if labs.contains_key(lab) && !want.sysctls.contains_key(key) {
+            phases.forget.add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() }, EXTRA);
+        }
+    }
 }
 
 /// What goes along with what the plan removes.
@@ -155,9 +161,10 @@ fn routes(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace
         want.routes.difference(&is.routes).chain(want.routes.intersection(&is.routes).filter(|r| lost.takes(r)))
     {
         // What is somebody else's in `host` is not replaced, but in the way (see `conflicts`).
-        let there = remaining
-            .iter()
-            .find(|there| there.same_slot(route) && !want.routes.contains(**there) && is_mine(compared, ns, is, there));
+        let is_replaceable = |there: &Route| {
+            there.same_slot(route) && !want.routes.contains(there) && is_ours_in_place(compared, ns, is, there)
+        };
+        let there = remaining.iter().find(|there| is_replaceable(there));
         // A route through a gateway needs the route that reaches the gateway.
         let phase = if route.via.is_some() { &mut phases.routes_via } else { &mut phases.routes };
         match there {
@@ -180,8 +187,19 @@ fn routes(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace
 /// Whether a route that the file does not have is the lab's to remove: all are in its own namespaces; in `host`
 /// those that are marked, and go through an interface of the lab or through none.
 fn is_mine(compared: &Compared<'_>, ns: &NsName, is: &Namespace, route: &Route) -> bool {
-    let through = |dev: &IfName| is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&compared.lab.name));
-    !ns.is_host() || (is.marked.routes.contains(route) && route.dev.as_ref().is_none_or(through))
+    let dev_is_no_others = route.dev.as_ref().is_none_or(|dev| is_of_lab(compared, is, dev));
+    !ns.is_host() || (is.marked.routes.contains(route) && dev_is_no_others)
+}
+
+/// Whether a route in the place of a wanted one is the lab's to replace: also one that somebody altered, as long as it goes
+/// through an interface of the lab.
+fn is_ours_in_place(compared: &Compared<'_>, ns: &NsName, is: &Namespace, route: &Route) -> bool {
+    let goes_through_lab = route.dev.as_ref().is_some_and(|dev| is_of_lab(compared, is, dev));
+    goes_through_lab || is_mine(compared, ns, is, route)
+}
+
+fn is_of_lab(compared: &Compared<'_>, is: &Namespace, dev: &IfName) -> bool {
+    is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&compared.lab.name))
 }
 
 fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {

@@ -8,7 +8,10 @@ use crate::lab::{IfName, Lab, LabName, Link, LinkKind, Live, Namespace, NsName};
 pub fn way_back(lab: &LabName, before: &Live, now: &Live) -> Plan {
     let mut plan = plan(&as_lab(lab, before), now);
     plan.steps.retain(|planned| {
-        !matches!(planned.step, Step::DeleteFwRule { .. } | Step::DeleteChain { .. } | Step::SetPolicy { .. })
+        !matches!(
+            planned.step,
+            Step::DeleteFwRule { .. } | Step::DeleteChain { .. } | Step::SetPolicy { .. } | Step::RestoreSysctl { .. }
+        )
     });
     plan
 }

@@ -1,11 +1,10 @@
 //! Subnets and routes of a lab in `host` that the host uses already: its LAN, Docker's bridge, a VPN, another lab.
 //!
-//! Only what touches `host` can collide: namespaces of the lab's own have routing tables of their own.
+//! A route in the very place of a lab's is a conflict of names, and told as such. Only what touches `host` can collide: namespaces of the lab's own have routing tables of their own.
 
 use ipnet::IpNet;
 
 use super::{Facts, Finding, Needs, Taken};
-use crate::lab::Route;
 
 /// Every subnet and every route of the lab that collides, each with the first thing that it collides with.
 pub(super) fn find(needs: &Needs, facts: &Facts) -> Vec<Finding> {
@@ -14,9 +13,6 @@ pub(super) fn find(needs: &Needs, facts: &Facts) -> Vec<Finding> {
         Some(overlaps(&format!("the subnet {net} of host/{name}"), taken))
     });
     let routes = needs.host_routes.iter().filter_map(|route| {
-        if let Some(taken) = foreign(needs, facts).find(|taken| in_place_of(route, taken)) {
-            return Some(replaces(route, taken));
-        }
         let taken = foreign(needs, facts).find(|taken| overlap(route.to, taken))?;
         Some(overlaps(&format!("the lab's route {route} in host"), taken))
     });
@@ -40,19 +36,6 @@ fn overlap(net: IpNet, taken: &Taken) -> bool {
         && !everything(taken.net)
         && !link_local
         && (net.contains(&taken.net.network()) || taken.net.contains(&net.network()))
-}
-
-fn in_place_of(route: &Route, taken: &Taken) -> bool {
-    taken.net == route.to && taken.slot == Some((route.table, route.metric)) && !taken.by_nslab
-}
-
-fn replaces(route: &Route, taken: &Taken) -> Finding {
-    let owner = taken.owner.as_ref().map(|lab| format!(" (lab {lab})")).unwrap_or_default();
-    Finding::error(
-        format!("the lab's route {route} in host would replace the host's own {}{owner}", taken.text),
-        "the host would lose that way: give the lab's route another `metric`, or let a namespace be its router instead \
-         of host",
-    )
 }
 
 fn overlaps(mine: &str, taken: &Taken) -> Finding {

@@ -91,8 +91,6 @@ pub struct Taken {
     pub dev: String,
     /// The lab that the interface belongs to.
     pub owner: Option<LabName>,
-    /// A route's place: its table and its metric; none for an address.
-    pub slot: Option<(u32, u32)>,
     /// Whether the route was made by nslab, for whatever lab.
     pub by_nslab: bool,
     /// What it is, as `ip route` and `ip addr` spell it: "route 192.168.1.0/24 dev eth0".

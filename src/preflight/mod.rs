@@ -67,8 +67,9 @@ impl Finding {
 impl From<&Conflict> for Finding {
     fn from(conflict: &Conflict) -> Self {
         let help = match &conflict.owner {
-            Some(lab) => format!("give it another name in the file, or remove that lab first: nslab destroy {lab}"),
-            None => "give it another name in the file, or remove it yourself if nobody needs it".to_owned(),
+            Some(lab) if conflict.is_setting => format!("leave the setting to that lab, or remove that lab first: nslab destroy {lab}"),
+            Some(lab) => format!("give this lab's another name in the file, or remove that lab first: nslab destroy {lab}"),
+            None => "give the lab's another name in the file (a route: another metric); or, if nobody needs it, remove it or take it over with `nslab apply --adopt`".to_owned(),
         };
         Self::error(conflict.to_string(), help)
     }

@@ -184,14 +184,20 @@ fn what_the_vocabulary_cannot_express_can_be_removed() {
     support::run(
         "ip -n red route add 10.1.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.3
          ip -n red route add 10.2.0.0/16 via 10.0.0.2 mtu 1300
+         ip -n red route add 10.2.0.0/16 dev a tos 0x10
+         ip -n red route add 10.4.0.0/16 dev a tos 0x08
+         ip -n red nexthop add id 7 via 10.0.0.2 dev a; ip -n red route add 10.5.0.0/16 nhid 7
+         ip -n red -6 route add 2001:db8:2::/48 via 2001:db8::2 mtu 1300
          ip -n red route add throw 10.3.0.0/16 table 100
          ip -n red -6 route add 2001:db8:1::/48 nexthop via 2001:db8::2 nexthop via 2001:db8::3
          ip -n red rule add priority 106 not from 10.0.0.0/8 lookup 100
+         ip -n red rule add priority 110 tos 0x10 lookup 100
          ip -n red rule add priority 110 goto 32766
          ip -n red -6 rule add priority 109 lookup main suppress_prefixlength 0",
     );
     let Namespace { routes, rules, .. } = observed(&mut kernel, "red");
-    assert_eq!((routes.len(), rules.len()), (4, 3));
+    // Both rules of priority 110 are told alike: one step removes them.
+    assert_eq!((routes.len(), rules.len()), (8, 3));
     let delete_route = |route: &Route| Step::DeleteRoute { ns: ns("red"), route: route.clone() };
     let delete_rule = |rule: &Rule| Step::DeleteRule { ns: ns("red"), rule: rule.clone() };
     let steps: Vec<Step> = routes.iter().map(delete_route).chain(rules.iter().map(delete_rule)).collect();

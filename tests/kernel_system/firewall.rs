@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nslab::kernel::firewall::{self, Variant};
-use nslab::kernel::netns;
-use nslab::lab::{ChainId, Family, FwRule, Hook, LabName, NsName, Table};
+use nslab::kernel::{KernelError, netns};
+use nslab::lab::{ChainId, Family, Firewall, FwRule, Hook, LabName, NsName, Table};
 use nslab::plan::Step;
 
 use crate::support::{project, run, sandbox, sh};
@@ -85,7 +85,7 @@ fn undone(steps: &[Step]) -> Vec<Step> {
 
 /// The rules in our chains, and the jumps to them, as observed.
 fn observed(ns: &NsName) -> (Rules, usize) {
-    let firewall = firewall::observe(netns::open(ns).unwrap().as_fd(), ns).unwrap();
+    let firewall = firewall::observe(netns::open(ns).unwrap().as_fd(), ns, &Firewall::default()).unwrap();
     let jumps = |(chain, rules): (&ChainId, &Vec<FwRule>)| {
         let ours = |rule: &&FwRule| rule.value("-j").is_some_and(|to| to.starts_with("NSLAB-case-"));
         if chain.hook().is_some() { rules.iter().filter(ours).count() } else { 0 }
@@ -252,12 +252,26 @@ fn looking_makes_no_tables_and_needs_no_program() {
     sandbox();
     run("mount --bind /dev/null $(readlink -f $(command -v iptables))");
     assert!(!sh("iptables-save").status.success(), "iptables is out of the way");
-    let looked = firewall::observe(host().as_fd(), &NsName::host()).unwrap();
+    let looked = observe_host(&Firewall::default()).unwrap();
     assert!(looked.chains.is_empty());
     run("nft add table inet firewall");
-    assert!(firewall::observe(host().as_fd(), &NsName::host()).unwrap().chains.is_empty());
+    assert!(observe_host(&Firewall::default()).unwrap().chains.is_empty());
     assert_eq!(run("nft list tables"), "table inet firewall\n");
     run("nft add table ip nat");
-    let refused = firewall::observe(host().as_fd(), &NsName::host()).unwrap_err().to_string();
+    assert!(observe_host(&Firewall::default()).unwrap().chains.is_empty(), "a table of somebody else's");
+    let wanted = ChainId::own(Family::Ipv4, Table::Nat, &lab(), Hook::Postrouting);
+    let wanted = Firewall { chains: [(wanted, Vec::new())].into(), ..Firewall::default() };
+    assert_refused(observe_host(&wanted));
+    run("nft add chain ip nat NSLAB-other-POST");
+    assert_refused(observe_host(&Firewall::default()));
+}
+
+fn observe_host(wanted: &Firewall) -> Result<Firewall, KernelError> {
+    firewall::observe(host().as_fd(), &NsName::host(), wanted)
+}
+
+#[track_caller]
+fn assert_refused(outcome: Result<Firewall, KernelError>) {
+    let refused = outcome.unwrap_err().to_string();
     assert!(refused.contains("install"), "{refused}");
 }

@@ -132,7 +132,7 @@ fn the_last_lab_restores_whichever_it_is() {
 fn a_claim_changes_nothing_but_counts() {
     sandbox();
     set("a", "1");
-    sysctl::claim_host(host().as_fd(), &key(FORWARD), &lab("b")).unwrap();
+    sysctl::claim_host(host().as_fd(), &key(FORWARD), &value("1"), &lab("b")).unwrap();
     restore("a");
     assert_eq!(kernel(FORWARD), "1");
     restore("b");
@@ -172,6 +172,34 @@ fn the_printed_commands_and_nslab_undo_each_other() {
             }
         }
     }
+}
+
+/// What the printed commands do not know, nslab does without: what the kernel changes along with forwarding.
+#[test]
+fn the_printed_commands_and_nslab_write_the_same() {
+    let files = || run("cd /run/nslab/host && find . -type f -path './net*' ! -name along | sort | xargs grep -H ''");
+    sandbox();
+    set("a", "1");
+    let ours = files();
+    assert_eq!(ours, format!("./{FORWARD}/labs/a:1\n./{FORWARD}/was:0\n"));
+    sandbox();
+    script(&set_step("a"));
+    assert_eq!(files(), ours);
+}
+
+#[test]
+fn a_claim_to_another_value_is_refused() {
+    sandbox();
+    script(&set_step("a"));
+    let claim = |name: &str, to: &str| sysctl::claim_host(host().as_fd(), &key(FORWARD), &value(to), &lab(name));
+    let before = remembered();
+    let refused = claim("b", "0").unwrap_err().to_string();
+    assert!(refused.contains("lab b") && refused.contains("lab a needs net.ipv4.ip_forward=1"), "{refused}");
+    assert_eq!(remembered(), before);
+    claim("b", "1").unwrap();
+    // A claim of which the value is not known stands in nobody's way.
+    run(&format!(": > /run/nslab/host/{FORWARD}/labs/a; rm /run/nslab/host/{FORWARD}/labs/b"));
+    claim("b", "0").unwrap();
 }
 
 #[test]

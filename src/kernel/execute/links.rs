@@ -9,8 +9,7 @@ use netlink_packet_route::link::{
     LinkMessage,
 };
 
-use nix::errno::Errno;
-
+use super::gone;
 use crate::kernel::KernelError;
 use crate::kernel::netlink::{Refusal, attributes, name_text};
 use crate::kernel::space::{Space, Spaces};
@@ -90,11 +89,8 @@ pub(super) fn delete_group(space: &mut Space, group: u32, names: &[IfName]) -> R
         message.attributes.push(LinkAttribute::Group(group));
         return space.socket.change(RouteNetlinkMessage::DelLink(message), 0);
     }
-    names.iter().try_for_each(|name| match delete(space, name) {
-        // Its peer may have taken it along.
-        Err(refusal) if refusal.errno == Errno::ENODEV => Ok(()),
-        other => other,
-    })
+    // A peer may have taken it along.
+    names.iter().try_for_each(|name| gone(delete(space, name)))
 }
 
 /// The names of all interfaces in a group, also of those that a lab cannot say.

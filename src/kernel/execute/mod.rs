@@ -41,24 +41,24 @@ pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
 fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
     match step {
         Step::AddBridge { end, options, mac, mtu, lab } => links::add_bridge(space, end, *options, *mac, *mtu, lab),
-        Step::DeleteLink { end } => links::delete(space, &end.name),
+        Step::DeleteLink { end } => gone(links::delete(space, &end.name)),
         Step::Adopt { end, lab } => links::mark(space, end, &lab.mark(), lab.group()),
         Step::Disown { end, .. } => links::mark(space, end, "", 0),
-        Step::DeleteHostLinks { lab, links } => links::delete_group(space, lab.group(), links),
+        Step::DeleteHostLinks { lab, links } => gone(links::delete_group(space, lab.group(), links)),
         Step::SetUp { end, up } => links::set_up(space, &end.name, *up),
         Step::SetMtu { end, to, .. } => links::set_mtu(space, &end.name, *to),
         Step::SetMac { end, to, .. } => links::set_mac(space, &end.name, *to),
         Step::SetMaster { end, to, .. } => links::set_master(space, &end.name, to.as_ref()),
         Step::SetBridge { end, from, to } => links::set_bridge(space, &end.name, *from, *to),
         Step::AddAddress { end, address } => addresses::add(space, &end.name, *address),
-        Step::DeleteAddress { end, address } => addresses::delete(space, &end.name, *address),
+        Step::DeleteAddress { end, address } => gone(addresses::delete(space, &end.name, *address)),
         Step::AddRoute { route, .. } => routes::add(space, route),
         Step::ReplaceRoute { to, .. } => routes::replace(space, to),
-        Step::DeleteRoute { route, .. } => routes::delete(space, route),
+        Step::DeleteRoute { route, .. } => gone(routes::delete(space, route)),
         Step::AddRule { rule, .. } => rules::add(space, rule),
-        Step::DeleteRule { rule, .. } => rules::delete(space, rule),
+        Step::DeleteRule { rule, .. } => gone(rules::delete(space, rule)),
         Step::SetNeighbour { to, .. } => neighbours::set(space, to),
-        Step::DeleteNeighbour { neighbour, .. } => neighbours::delete(space, neighbour),
+        Step::DeleteNeighbour { neighbour, .. } => gone(neighbours::delete(space, neighbour)),
         Step::AddNamespace { .. }
         | Step::DeleteNamespace { .. }
         | Step::AddVeth { .. }
@@ -70,4 +70,9 @@ fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
         | Step::AddFwRule { .. }
         | Step::DeleteFwRule { .. } => Err(nix::errno::Errno::ENOSYS.into()),
     }
+}
+
+/// What comes of a removal: that there is nothing to remove (any more) is no failure.
+fn gone(outcome: Result<(), Refusal>) -> Result<(), Refusal> {
+    outcome.or_else(|refusal| if refusal.is_gone() { Ok(()) } else { Err(refusal) })
 }

@@ -2,13 +2,15 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{DecodeError, DefaultNla, Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope as Scope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::kernel::netlink::Refusal;
+use super::gone;
+use crate::kernel::netlink::{Refusal, attributes};
+use crate::kernel::observe;
 use crate::kernel::space::Space;
 use crate::lab::{Route, RouteKind, RouteScope};
 use crate::plan::ROUTE_PROTOCOL;
@@ -25,15 +27,46 @@ pub(super) fn replace(space: &mut Space, route: &Route) -> Result<(), Refusal> {
 
 /// Removes a route, whoever made it.
 pub(super) fn delete(space: &mut Space, route: &Route) -> Result<(), Refusal> {
-    let mut message = message(space, route)?;
     if is_inexpressible(route) {
-        message.header.kind = RouteType::Unspec;
-        message.header.scope = Scope::NoWhere;
+        return delete_listed(space, route);
     }
+    let message = message(space, route)?;
     space.socket.change(RouteNetlinkMessage::DelRoute(message), 0)
 }
 
-/// Whether it stands for one that the lab's words cannot express (see `Kernel::observe`): then the place alone counts.
+/// Removes what observing tells as this route, as the kernel itself lists it: its type of service, its metrics or its
+/// several hops are part of what it is known by.
+fn delete_listed(space: &mut Space, route: &Route) -> Result<(), Refusal> {
+    let names = observe::links::list(space)?.names;
+    let dump = space.socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
+    for item in dump.items() {
+        let header = RouteHeader::parse(item)?;
+        if observe::routes::is_somebodys(&header) && observe::routes::read(&header, item, &names)? == *route {
+            gone(space.socket.remove_listed(libc::RTM_DELROUTE, &deletable(&header, item)?))?;
+        }
+    }
+    Ok(())
+}
+
+/// A route as the kernel lists it, without what it does not take back: flags that tell of the interface's state, and
+/// the hop beside the number of the nexthop object that it stands in.
+fn deletable(header: &RouteHeader, item: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    use libc::{RTA_ENCAP, RTA_ENCAP_TYPE, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_VIA};
+    let rest = item.get(header.buffer_len()..).unwrap_or_default();
+    let all: Vec<(u16, &[u8])> = attributes(rest).collect::<Result<_, _>>()?;
+    let by_number = all.iter().any(|(kind, _)| *kind == observe::routes::RTA_NH_ID);
+    let is_hop = |kind| [RTA_ENCAP, RTA_ENCAP_TYPE, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_VIA].contains(&kind);
+    let kept = all.into_iter().filter(|(kind, _)| !(by_number && is_hop(*kind)));
+    let kept: Vec<DefaultNla> = kept.map(|(kind, value)| DefaultNla::new(kind, value.to_vec())).collect();
+    let header = RouteHeader { flags: RouteFlags::empty(), ..header.clone() };
+    let mut bytes = vec![0; header.buffer_len() + kept.as_slice().buffer_len()];
+    let (head, tail) = bytes.split_at_mut(header.buffer_len());
+    header.emit(head);
+    kept.as_slice().emit(tail);
+    Ok(bytes)
+}
+
+/// Whether it stands for one that the lab's words cannot express (see `Kernel::observe`): then it is found by listing.
 fn is_inexpressible(route: &Route) -> bool {
     route.kind == RouteKind::Unicast && route.via.is_none() && route.dev.is_none()
 }

@@ -5,7 +5,9 @@ use netlink_packet_route::route::RouteProtocol;
 use netlink_packet_route::rule::{RuleAction as Action, RuleAttribute, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use super::gone;
 use crate::kernel::netlink::Refusal;
+use crate::kernel::observe;
 use crate::kernel::space::Space;
 use crate::lab::{Rule, RuleAction};
 use crate::plan::ROUTE_PROTOCOL;
@@ -17,9 +19,24 @@ pub(super) fn add(space: &mut Space, rule: &Rule) -> Result<(), Refusal> {
     space.socket.change(RouteNetlinkMessage::NewRule(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Removes a rule, whoever made it: of several that match, the first.
+/// Removes a rule, whoever made it.
 pub(super) fn delete(space: &mut Space, rule: &Rule) -> Result<(), Refusal> {
+    if rule.action == observe::rules::INEXPRESSIBLE {
+        return delete_listed(space, rule);
+    }
     space.socket.change(RouteNetlinkMessage::DelRule(message(rule)), 0)
+}
+
+/// Removes what observing tells as this rule, as the kernel itself lists it: by its priority and action alone, the
+/// kernel would take the first rule that has these.
+fn delete_listed(space: &mut Space, rule: &Rule) -> Result<(), Refusal> {
+    let dump = space.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
+    for item in dump.items() {
+        if observe::rules::is_told_as(item, rule)? {
+            gone(space.socket.remove_listed(libc::RTM_DELRULE, item))?;
+        }
+    }
+    Ok(())
 }
 
 fn message(rule: &Rule) -> RuleMessage {
@@ -42,8 +59,6 @@ fn message(rule: &Rule) -> RuleMessage {
         attributes.push(RuleAttribute::FwMask(mask));
     }
     message.header.action = match rule.action {
-        // Stands for one that the lab's words cannot express (see `Kernel::observe`): whatever it does.
-        RuleAction::Table(0) => Action::Unspec,
         RuleAction::Table(table) => {
             attributes.push(RuleAttribute::Table(table));
             Action::ToTable

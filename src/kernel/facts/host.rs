@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use libc::{
     IFA_ADDRESS, IFA_LOCAL, IFLA_IFALIAS, IFLA_IFNAME, RT_TABLE_LOCAL, RTA_DST, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF,
-    RTA_PRIORITY, RTA_TABLE,
+    RTA_TABLE,
 };
 use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u32};
 use netlink_packet_route::address::{AddressHeader, AddressMessage};
@@ -82,7 +82,7 @@ fn route(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeEr
         return Ok(None);
     }
     let (mut to, mut via, mut dev, mut several) = (any, None, None, None);
-    let (mut table, mut metric) = (u32::from(header.table), 0);
+    let mut table = u32::from(header.table);
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
         match attribute? {
             (RTA_DST, value) => to = parse_ip(value)?,
@@ -91,7 +91,6 @@ fn route(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeEr
             // The first of several next hops (struct rtnexthop): length, flags, hops, interface.
             (RTA_MULTIPATH, value) => several = value.get(4..8).map(parse_u32).transpose()?,
             (RTA_TABLE, value) => table = parse_u32(value)?,
-            (RTA_PRIORITY, value) => metric = parse_u32(value)?,
             _ => {}
         }
     }
@@ -109,7 +108,6 @@ fn route(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeEr
         net,
         dev: interface.name.clone(),
         owner: interface.owner.clone(),
-        slot: Some((table, metric)),
         by_nslab: header.protocol == RouteProtocol::from(ROUTE_PROTOCOL),
         text,
     }))
@@ -132,7 +130,6 @@ fn address(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, Decode
         net: net.trunc(),
         dev: interface.name.clone(),
         owner: interface.owner.clone(),
-        slot: None,
         by_nslab: false,
         text: format!("address {net} dev {}", interface.name),
     }))

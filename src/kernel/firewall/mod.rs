@@ -23,14 +23,16 @@ use super::state::{Lock, StateDir};
 use crate::lab::{Family, Firewall, NsName, Table};
 use crate::plan::Step;
 
-/// The rules of a namespace, in the tables `nat` and `filter` of both families. `ns_name` is for the error alone.
+/// The rules of a namespace, in the tables `nat` and `filter` of both families. `ns_name` is for the error
+/// alone. Where `iptables` is not installed, that is an error only if rules are `wanted` or a lab's chains are there.
 ///
 /// What other programs keep in tables of their own (`nft`, firewalld) is not in it.
-pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName) -> Result<Firewall, KernelError> {
+pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName, wanted: &Firewall) -> Result<Firewall, KernelError> {
     run_in(ns, || {
         let mut families: BTreeSet<Family> = legacy_families();
-        let nft_families = match Nftables::open()? {
-            Some(mut nft) => nft.tables()?.iter().map(|found| found.family).collect(),
+        let mut nft = Nftables::open()?;
+        let nft_families: BTreeSet<Family> = match &mut nft {
+            Some(nft) => nft.tables()?.iter().map(|found| found.family).collect(),
             None => BTreeSet::new(),
         };
         families.extend(&nft_families);
@@ -40,6 +42,7 @@ pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName) -> Result<Firewall, KernelE
                 Ok(program) => program,
                 // Tables of old that no installed program can show are not ours: we could not have made them.
                 Err(_) if !nft_families.contains(&family) => continue,
+                Err(_) if !has_ours(nft.as_mut(), family)? && !wants(wanted, family) => continue,
                 Err(error) => return Err(error),
             };
             let of_family = saved(&program, family, ns_name)?;
@@ -48,6 +51,14 @@ pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName) -> Result<Firewall, KernelE
         }
         Ok(firewall)
     })?
+}
+
+fn wants(wanted: &Firewall, family: Family) -> bool {
+    wanted.chains.keys().any(|chain| chain.family == family)
+}
+
+fn has_ours(nft: Option<&mut Nftables>, family: Family) -> Result<bool, KernelError> {
+    nft.map_or(Ok(false), |nft| Ok(nft.families_of_labs()?.contains(&family)))
 }
 
 /// Carries out firewall steps (chains and rules added and removed) of one namespace and one family, by one
@@ -96,7 +107,7 @@ fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), 
 
 /// Two labs at once must not take each other's table away between making it and filling it.
 fn host_lock() -> Result<Lock, KernelError> {
-    StateDir::open()?.make("host")?.lock()
+    Ok(StateDir::locked_folder("host")?.1)
 }
 
 /// Runs `iptables-restore` in this thread's namespace. It commits one table after the other: where a later one is refused,

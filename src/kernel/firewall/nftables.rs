@@ -14,9 +14,11 @@ use netlink_packet_core::{
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::kernel::KernelError;
-use crate::lab::{Family, Table};
+use crate::kernel::netlink::{DUMP_TRIES, PATIENCE};
+use crate::lab::{CHAIN_PREFIX, Family, Table};
 use crate::preflight::DroppingChain;
 
 const NFNL_MSG_BATCH_BEGIN: u16 = 16;
@@ -64,7 +66,11 @@ impl Nftables {
     /// Opens it in this thread's namespace; none where this kernel has no netfilter over netlink.
     pub(super) fn open() -> Result<Option<Self>, KernelError> {
         match Socket::new(NETLINK_NETFILTER) {
-            Ok(socket) => Ok(Some(Self { socket, sequence: 0 })),
+            Ok(socket) => {
+                let set = setsockopt(&socket, sockopt::ReceiveTimeout, &PATIENCE);
+                set.map_err(|errno| refused("speak to nf_tables").with_errno(errno))?;
+                Ok(Some(Self { socket, sequence: 0 }))
+            }
             Err(error) if error.raw_os_error() == Some(Errno::EPROTONOSUPPORT as i32) => Ok(None),
             Err(error) => Err(refused("speak to nf_tables").said(error.to_string())),
         }
@@ -113,6 +119,14 @@ impl Nftables {
         };
         let dropping = chains.iter().filter(|chain| chain.policy() == Some(NF_DROP) && chain.is_for_forwarding());
         Ok(dropping.filter_map(Message::as_dropping_chain).collect())
+    }
+
+    /// The families in which there is a chain of a lab.
+    pub(super) fn families_of_labs(&mut self) -> Result<BTreeSet<Family>, KernelError> {
+        let chains = self.dump(NFT_MSG_GETCHAIN);
+        let chains = chains.map_err(|errno| refused("list the chains of nf_tables").with_errno(errno))?;
+        let is_ours = |chain: &&Message| chain.text(NFTA_CHAIN_NAME).is_some_and(|name| name.starts_with(CHAIN_PREFIX));
+        Ok(chains.iter().filter(is_ours).filter_map(Message::family).collect())
     }
 
     /// Makes a table with our comment, unless there is one.
@@ -173,9 +187,9 @@ impl Nftables {
         }
     }
 
-    /// Everything of one kind, of every family; asked again where it changed while the kernel was listing it.
+    /// Everything of one kind, of every family; asked again, so many times, where it changed while the kernel was listing it.
     fn dump(&mut self, kind: u16) -> Result<Vec<Message>, Errno> {
-        loop {
+        for _ in 0..DUMP_TRIES {
             self.send(&[(Message::nft(kind, None, Vec::new()), NLM_F_DUMP)])?;
             let mut found = Vec::new();
             let mut interrupted = false;
@@ -189,6 +203,7 @@ impl Nftables {
                 Err(errno) => return Err(errno),
             }
         }
+        Err(Errno::EINTR)
     }
 
     /// Changes that happen all together or not at all.

@@ -44,6 +44,14 @@ impl From<std::io::Error> for Refusal {
     }
 }
 
+impl Refusal {
+    /// Of a removal: whether what was to be removed is gone already. A removed interface takes along its addresses,
+    /// its routes and the interfaces that stand on it; a removed address takes along others of its subnet.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.errno, Errno::ENODEV | Errno::ESRCH | Errno::ENOENT | Errno::EADDRNOTAVAIL)
+    }
+}
+
 impl From<DecodeError> for Refusal {
     fn from(error: DecodeError) -> Self {
         Self { errno: Errno::EBADMSG, said: Some(format!("its answer makes no sense: {error}")) }

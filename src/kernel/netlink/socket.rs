@@ -2,7 +2,7 @@
 //!
 //! A netlink socket stays in the network namespace of the thread that opened it, whoever uses it later.
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
+use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
@@ -12,6 +12,7 @@ use nix::sys::time::TimeVal;
 use super::ack::{Answer, Refusal, Says, answers};
 
 /// A netlink socket (`NETLINK_ROUTE`) in one namespace.
+#[derive(Debug)]
 pub struct Socket {
     inner: netlink_sys::Socket,
     sequence: u32,
@@ -24,10 +25,10 @@ const ROOM: usize = 32 * 1024;
 const RECEIVE_BUFFER: libc::c_int = 1 << 20;
 
 /// How often a dump is begun anew because something changed meanwhile, before that is an error.
-const DUMP_TRIES: usize = 20;
+pub const DUMP_TRIES: usize = 20;
 
 /// The kernel answers within the call that asks; who waits longer waits for ever.
-const PATIENCE: TimeVal = TimeVal::new(10, 0);
+pub const PATIENCE: TimeVal = TimeVal::new(10, 0);
 
 impl Socket {
     /// Opens a socket in the calling thread's network namespace.
@@ -41,9 +42,20 @@ impl Socket {
         Ok(Self { inner, sequence: 0 })
     }
 
-    /// Asks for a change and waits until it is made. Every request that changes anything goes through here.
+    /// Asks for a change and waits until it is made.
     pub fn change(&mut self, request: RouteNetlinkMessage, flags: u16) -> Result<(), Refusal> {
-        let sequence = self.send(request, NLM_F_REQUEST | NLM_F_ACK | flags)?;
+        let sequence = self.send(&request, NLM_F_REQUEST | NLM_F_ACK | flags)?;
+        self.acknowledged(sequence)
+    }
+
+    /// Asks for the removal of what the kernel has listed, in the kernel's own words: they say all of it, also what
+    /// nobody here has a name for. `kind` is the type of the message (`RTM_DEL…`).
+    pub fn remove_listed(&mut self, kind: u16, item: &[u8]) -> Result<(), Refusal> {
+        let sequence = self.send_bytes(kind, item, NLM_F_REQUEST | NLM_F_ACK)?;
+        self.acknowledged(sequence)
+    }
+
+    fn acknowledged(&self, sequence: u32) -> Result<(), Refusal> {
         loop {
             let mut datagram = Vec::new();
             self.receive(&mut datagram)?;
@@ -57,7 +69,7 @@ impl Socket {
 
     /// Asks for one thing; what stands behind the netlink header of the answer.
     pub fn get(&mut self, request: RouteNetlinkMessage) -> Result<Vec<u8>, Refusal> {
-        let sequence = self.send(request, NLM_F_REQUEST)?;
+        let sequence = self.send(&request, NLM_F_REQUEST)?;
         loop {
             let mut datagram = Vec::new();
             self.receive(&mut datagram)?;
@@ -74,7 +86,7 @@ impl Socket {
     /// something got lost, is begun anew.
     pub fn dump(&mut self, request: &RouteNetlinkMessage) -> Result<Dump, Refusal> {
         for _ in 0..DUMP_TRIES {
-            if let Some(dump) = self.dump_once(request.clone())? {
+            if let Some(dump) = self.dump_once(request)? {
                 return Ok(dump);
             }
         }
@@ -82,7 +94,7 @@ impl Socket {
     }
 
     /// One dump, read to its end; none if it is inconsistent or has gaps.
-    fn dump_once(&mut self, request: RouteNetlinkMessage) -> Result<Option<Dump>, Refusal> {
+    fn dump_once(&mut self, request: &RouteNetlinkMessage) -> Result<Option<Dump>, Refusal> {
         let sequence = self.send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
         let mut bytes = Vec::new();
         let mut whole = true;
@@ -107,14 +119,24 @@ impl Socket {
         }
     }
 
-    fn send(&mut self, request: RouteNetlinkMessage, flags: u16) -> Result<u32, Refusal> {
+    fn send(&mut self, request: &RouteNetlinkMessage, flags: u16) -> Result<u32, Refusal> {
+        let mut payload = vec![0; Emitable::buffer_len(request)];
+        request.emit(&mut payload);
+        self.send_bytes(request.message_type(), &payload, flags)
+    }
+
+    /// Sends what stands behind the netlink header; the number by which the answer is known.
+    fn send_bytes(&mut self, message_type: u16, payload: &[u8], flags: u16) -> Result<u32, Refusal> {
         self.sequence = self.sequence.wrapping_add(1);
-        let mut message = NetlinkMessage::from(request);
-        message.header.flags = flags;
-        message.header.sequence_number = self.sequence;
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
+        let mut header = NetlinkHeader::default();
+        header.message_type = message_type;
+        header.flags = flags;
+        header.sequence_number = self.sequence;
+        let length = header.buffer_len() + payload.len();
+        header.length = u32::try_from(length).map_err(|_| Errno::EMSGSIZE)?;
+        let mut bytes = vec![0; header.buffer_len()];
+        header.emit(&mut bytes);
+        bytes.extend_from_slice(payload);
         self.inner.send(&bytes, 0)?;
         Ok(self.sequence)
     }

@@ -24,7 +24,7 @@ const IFLA_BR_VLAN_FILTERING: u16 = 7;
 
 /// The interfaces of one namespace.
 #[derive(Default)]
-pub(super) struct Interfaces {
+pub(in crate::kernel) struct Interfaces {
     /// Interfaces by name; the peers of veth ends are not known yet.
     pub links: IndexMap<IfName, Link>,
     /// Names by index.
@@ -36,7 +36,7 @@ pub(super) struct Interfaces {
 }
 
 /// What one end of a veth pair says about the other.
-pub(super) struct Veth {
+pub(in crate::kernel) struct Veth {
     /// This end's index.
     pub index: u32,
     /// The other end's index, in its own namespace.
@@ -61,7 +61,7 @@ impl Interfaces {
 }
 
 /// Lists the interfaces of a namespace. Those with a name that the lab cannot say (see [`IfName`]) are left out.
-pub(super) fn list(space: &mut Space) -> Result<Interfaces, Refusal> {
+pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> {
     let mut request = LinkMessage::default();
     request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     let dump = space.socket.dump(&RouteNetlinkMessage::GetLink(request))?;

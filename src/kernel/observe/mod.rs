@@ -1,23 +1,24 @@
 //! What is: the kernel's own account of each namespace, put into the lab's words. Nothing is remembered and nothing is
 //! changed.
 
-mod links;
+pub(super) mod links;
 mod neighbours;
 mod peers;
-mod routes;
-mod rules;
+pub(super) mod routes;
+pub(super) mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
+use nix::errno::Errno;
 
 use super::netlink::Refusal;
 use super::netns::{self, Found, create::LOOPBACK};
 use super::space::{Space, Spaces};
 use super::{KernelError, Marked, Scope, firewall, sysctl};
-use crate::lab::{IfName, LabName, Live, Namespace, NsName, Routing};
+use crate::lab::{Claims, Firewall, IfName, LabName, Live, Namespace, NsName, Routing};
 use links::Interfaces;
 
 /// Observes everything in scope.
@@ -68,10 +69,25 @@ pub(super) fn marks(spaces: &mut Spaces) -> Result<BTreeMap<LabName, Marked>, Ke
             marks.entry(owner.clone()).or_default().links.insert(name.clone());
         }
     }
+    for lab in owners_by_name(spaces.get(&host)?)? {
+        marks.entry(lab).or_default();
+    }
     for (lab, marked) in &mut marks {
         marked.links.extend(interfaces.own_by_group(lab));
     }
     Ok(marks)
+}
+
+/// The labs with firewall chains in `host`, or with host settings.
+fn owners_by_name(host: &Space) -> Result<BTreeSet<LabName>, KernelError> {
+    let firewall = match firewall::observe(host.fd(), &NsName::host(), &Firewall::default()) {
+        // Whoever may not see the firewall may still ask which labs there are.
+        Err(error) if error.errno() == Some(Errno::EPERM) => Firewall::default(),
+        other => other?,
+    };
+    let of_chains = firewall.chains.keys().filter_map(|chain| Some(chain.owner()?.0));
+    let of_settings = sysctl::claims()?.into_values().flat_map(BTreeMap::into_keys);
+    Ok(of_chains.chain(of_settings).collect())
 }
 
 /// Opens the namespaces that were found; their names, and `host`. One that may not be entered is passed over, unless it
@@ -117,7 +133,9 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
         Some(desired) => sysctl::read(space.fd(), &desired.sysctls.keys().cloned().collect())?,
         None => BTreeMap::new(),
     };
-    let firewall = firewall::observe(space.fd(), ns)?;
+    let nothing = Firewall::default();
+    let wanted = desired.map_or(&nothing, |desired| &desired.firewall);
+    let firewall = firewall::observe(space.fd(), ns, wanted)?;
     let links = std::mem::take(&mut interfaces.links);
     let owner = links.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let marked = match ns.is_host() {
@@ -134,6 +152,7 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
         sysctls,
         firewall,
         marked,
+        claims: if ns.is_host() { sysctl::claims()? } else { Claims::new() },
         lost_rules: rules.lost,
         labels: BTreeMap::new(),
     };

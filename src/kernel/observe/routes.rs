@@ -19,6 +19,9 @@ use crate::kernel::space::Space;
 use crate::lab::{IfName, Route, RouteKind, RouteScope};
 use crate::plan::ROUTE_PROTOCOL;
 
+/// The number of the nexthop object that a route uses (linux/rtnetlink.h).
+pub(in crate::kernel) const RTA_NH_ID: u16 = 30;
+
 /// The routes of a namespace.
 #[derive(Default)]
 pub(super) struct Routes {
@@ -51,7 +54,7 @@ pub(super) fn list(space: &mut Space, names: &HashMap<u32, IfName>) -> Result<Ro
 
 /// Whether a person or a program put the route there, and not the kernel because of an address, a router's
 /// advertisement or a redirect.
-fn is_somebodys(header: &RouteHeader) -> bool {
+pub(in crate::kernel) fn is_somebodys(header: &RouteHeader) -> bool {
     use RouteProtocol::{IcmpRedirect, Kernel, Ra};
     use RouteType::{Anycast, Broadcast, Local, Multicast};
     matches!(header.address_family, AddressFamily::Inet | AddressFamily::Inet6)
@@ -63,7 +66,11 @@ fn is_somebodys(header: &RouteHeader) -> bool {
 
 /// The route in the lab's words. One that they cannot express has neither `via` nor `dev`: in the same place, and like none
 /// that can be wanted.
-fn read(header: &RouteHeader, item: &[u8], names: &HashMap<u32, IfName>) -> Result<Route, DecodeError> {
+pub(in crate::kernel) fn read(
+    header: &RouteHeader,
+    item: &[u8],
+    names: &HashMap<u32, IfName>,
+) -> Result<Route, DecodeError> {
     let (kind, scope) = (kind(header.kind), scope(header.scope));
     let mut expressible = kind.is_some() && scope.is_some() && header.tos == 0 && header.source_prefix_length == 0;
     let (mut to, mut via, mut dev, mut source) = (None, None, None, None);
@@ -77,7 +84,9 @@ fn read(header: &RouteHeader, item: &[u8], names: &HashMap<u32, IfName>) -> Resu
             RTA_PREFSRC => source = Some(parse_ip(value)?),
             RTA_TABLE => table = parse_u32(value)?,
             RTA_PRIORITY => metric = parse_u32(value)?,
-            RTA_MULTIPATH | RTA_VIA | RTA_ENCAP | RTA_NEWDST | RTA_METRICS | RTA_SRC | RTA_FLOW => expressible = false,
+            RTA_MULTIPATH | RTA_VIA | RTA_ENCAP | RTA_NEWDST | RTA_METRICS | RTA_SRC | RTA_FLOW | RTA_NH_ID => {
+                expressible = false;
+            }
             _ => {}
         }
     }

@@ -28,7 +28,7 @@ const FRA_PROTOCOL: u16 = 21;
 const BUILT_IN: [(u32, u32); 3] = [(0, 255), (32766, 254), (32767, 253)];
 
 /// No table: what a rule looks up that the lab's words cannot express.
-const INEXPRESSIBLE: RuleAction = RuleAction::Table(0);
+pub(in crate::kernel) const INEXPRESSIBLE: RuleAction = RuleAction::Table(0);
 
 /// The rules of a namespace.
 #[derive(Default)]
@@ -73,6 +73,12 @@ fn built_in() -> impl Iterator<Item = Rule> {
         BUILT_IN.iter().map(move |&(priority, table)| everything(priority, ipv6, RuleAction::Table(table)))
     };
     of(false).chain(of(true).filter(|rule| rule.priority != 32767))
+}
+
+/// Whether a listed rule is told as this one.
+pub(in crate::kernel) fn is_told_as(item: &[u8], rule: &Rule) -> Result<bool, DecodeError> {
+    let header = RuleHeader::parse(item)?;
+    Ok(matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) && read(&header, item)?.0 == *rule)
 }
 
 fn everything(priority: u32, ipv6: bool, action: RuleAction) -> Rule {

@@ -1,45 +1,65 @@
 //! Host settings: shared by all labs, and put back by the last one that needs them.
 //!
-//! A setting has a folder `/run/nslab/host/KEY` with a file `was`, its value before the first lab, and a folder `labs` with an empty
-//! file for each lab that needs it. The shell commands that `plan` describes read and write the same files, so a lab made by
-//! the printed script can be removed by nslab, and the other way round.
+//! A setting has a folder `/run/nslab/host/KEY` with a file `was`, its value before the first lab, and a folder `labs` with a
+//! file for each lab that needs it, in which is the value that the lab needs. The shell commands that `plan` describes read and write
+//! the same files, so a lab made by the printed script can be removed by nslab, and the other way round. A file `along`, which
+//! the shell commands neither write nor read, has what the kernel changes along with the setting, as it was before the first change.
 //!
 //! Whoever dies in the middle leaves it right: claim and `was` are there before the first change, and they go after
 //! the last one. A claim without a `was` means that nothing was changed yet.
 
+use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 
-use super::{read_here, write_here};
+use super::{forwarding, read_here, write_here};
 use crate::kernel::KernelError;
 use crate::kernel::netns::run_in;
 use crate::kernel::state::StateDir;
-use crate::lab::{LabName, NsName, SysctlKey, SysctlValue, setting_folder, setting_of_folder};
+use crate::lab::{Claims, LabName, NsName, SysctlKey, SysctlValue, setting_folder, setting_of_folder};
 
 const FOLDER: &str = "host";
 const WAS: &str = "was";
 const LABS: &str = "labs";
+const ALONG: &str = "along";
 
 /// Sets a host setting for a lab: counts the lab among those that need it, remembers what was there before
 /// the first of them, then sets it.
 pub fn set_host(host: BorrowedFd<'_>, key: &SysctlKey, value: &SysctlValue, lab: &LabName) -> Result<(), KernelError> {
-    let settings = settings()?;
-    let _lock = settings.lock()?;
-    remember(&settings, host, key, lab)?;
+    let (settings, _lock) = StateDir::locked_folder(FOLDER)?;
+    let setting = remember(&settings, host, key, value, lab)?;
+    // Where somebody has changed it since, so is what goes along with it.
+    let is_first = !setting.holds(ALONG)? && setting.read(WAS)? == run_in(host, || read_here(key))??;
+    if is_first && let Some(along) = run_in(host, || forwarding::along_with(key))?? {
+        setting.write(ALONG, &along)?;
+    }
     super::write(host, &NsName::host(), key, value)
 }
 
-/// Counts a lab among those that need a host setting that has the right value already.
-pub fn claim_host(host: BorrowedFd<'_>, key: &SysctlKey, lab: &LabName) -> Result<(), KernelError> {
-    let settings = settings()?;
-    let _lock = settings.lock()?;
-    remember(&settings, host, key, lab)
+/// Counts a lab among those that need a value of a host setting, and remembers what was there before the first of them.
+///
+/// # Errors
+/// Where another lab needs another value.
+pub fn claim_host(
+    host: BorrowedFd<'_>,
+    key: &SysctlKey,
+    value: &SysctlValue,
+    lab: &LabName,
+) -> Result<(), KernelError> {
+    let (settings, _lock) = StateDir::locked_folder(FOLDER)?;
+    let labs = labs_of(&settings, key)?;
+    let contrary =
+        labs.iter().find(|(other, needs)| *other != lab && needs.as_ref().is_some_and(|needs| needs != value));
+    if let Some((other, Some(needs))) = contrary {
+        let tried = format!("let lab {lab} need {key}={value} in {}", NsName::host());
+        return Err(KernelError::new(tried).said(format!("lab {other} needs {key}={needs}")));
+    }
+    remember(&settings, host, key, value, lab).map(drop)
 }
 
 /// Says that a lab no longer needs a host setting, and puts it back to what it was if no other lab does. A lab that
 /// never claimed it changes nothing.
 pub fn restore_host(host: BorrowedFd<'_>, key: &SysctlKey, lab: &LabName) -> Result<(), KernelError> {
-    let Some(settings) = settings_if_any()? else { return Ok(()) };
-    let _lock = settings.lock()?;
+    let Some((settings, _lock)) = StateDir::locked_folder_if_any(FOLDER)? else { return Ok(()) };
     let folder = setting_folder(key);
     let Some(setting) = settings.get(&folder)? else { return Ok(()) };
     let Some(labs) = setting.get(LABS)? else { return Ok(()) };
@@ -52,6 +72,10 @@ pub fn restore_host(host: BorrowedFd<'_>, key: &SysctlKey, lab: &LabName) -> Res
     if let Some(was) = setting.read(WAS)? {
         put_back(host, key, was.trim_end())?;
     }
+    if let Some(along) = setting.read(ALONG)? {
+        run_in(host, || forwarding::put_back(&along))??;
+    }
+    setting.remove_file(ALONG)?;
     setting.remove_file(WAS)?;
     labs.remove_file(lab.as_str())?;
     setting.remove_folder(LABS)?;
@@ -60,47 +84,58 @@ pub fn restore_host(host: BorrowedFd<'_>, key: &SysctlKey, lab: &LabName) -> Res
 
 /// The host settings that a lab needs: those to restore when it goes.
 pub fn host_claims(lab: &LabName) -> Result<Vec<SysctlKey>, KernelError> {
-    let Some(settings) = settings_if_any()? else { return Ok(Vec::new()) };
-    let mut keys = Vec::new();
-    for name in settings.names()? {
-        let Some(key) = setting_of_folder(&name) else { continue };
-        let labs = settings.get(&name)?.map(|setting| setting.get(LABS)).transpose()?.flatten();
-        if let Some(labs) = labs
-            && labs.holds(lab.as_str())?
-        {
-            keys.push(key);
+    Ok(claims()?.into_iter().filter(|(_, labs)| labs.contains_key(lab)).map(|(key, _)| key).collect())
+}
+
+/// The host settings that labs need.
+pub fn claims() -> Result<Claims, KernelError> {
+    let mut claims = Claims::new();
+    let Some(state) = StateDir::find()? else { return Ok(claims) };
+    let Some(settings) = state.get(FOLDER)? else { return Ok(claims) };
+    for key in settings.names()?.iter().filter_map(|name| setting_of_folder(name)) {
+        let labs = labs_of(&settings, &key)?;
+        if !labs.is_empty() {
+            claims.insert(key, labs);
         }
     }
-    keys.sort();
-    Ok(keys)
+    Ok(claims)
+}
+
+/// The labs that need a setting, and the value that each needs.
+fn labs_of(settings: &StateDir, key: &SysctlKey) -> Result<BTreeMap<LabName, Option<SysctlValue>>, KernelError> {
+    let mut needs = BTreeMap::new();
+    let labs = settings.get(&setting_folder(key))?.map(|setting| setting.get(LABS)).transpose()?.flatten();
+    let Some(labs) = labs else { return Ok(needs) };
+    for lab in labs.names()?.iter().filter_map(|name| name.parse::<LabName>().ok()) {
+        // Gone meanwhile, where nobody holds the lock.
+        let Some(text) = labs.read(lab.as_str())? else { continue };
+        needs.insert(lab, SysctlValue::normalised(&text).ok());
+    }
+    Ok(needs)
 }
 
 /// Removes the folder of host settings if there are none.
 pub fn forget_if_none() -> Result<(), KernelError> {
-    let (Some(state), Some(settings)) = (StateDir::find()?, settings_if_any()?) else { return Ok(()) };
-    let _lock = settings.lock()?;
-    state.remove_if_idle(FOLDER)
+    let Some((_, _lock)) = StateDir::locked_folder_if_any(FOLDER)? else { return Ok(()) };
+    StateDir::find()?.map_or(Ok(()), |state| state.remove_if_idle(FOLDER))
 }
 
-fn settings() -> Result<StateDir, KernelError> {
-    StateDir::open()?.make(FOLDER)
-}
-
-fn settings_if_any() -> Result<Option<StateDir>, KernelError> {
-    Ok(StateDir::find()?.map(|state| state.get(FOLDER)).transpose()?.flatten())
-}
-
-fn remember(settings: &StateDir, host: BorrowedFd<'_>, key: &SysctlKey, lab: &LabName) -> Result<(), KernelError> {
+fn remember(
+    settings: &StateDir,
+    host: BorrowedFd<'_>,
+    key: &SysctlKey,
+    value: &SysctlValue,
+    lab: &LabName,
+) -> Result<StateDir, KernelError> {
     let setting = settings.make(&setting_folder(key))?;
-    setting.make(LABS)?.touch(lab.as_str())?;
-    if setting.holds(WAS)? {
-        return Ok(());
+    setting.make(LABS)?.write_line(lab.as_str(), value.as_str())?;
+    // Without a former value there is no such setting: the write that follows says so.
+    if !setting.holds(WAS)?
+        && let Some(was) = run_in(host, || read_here(key))??
+    {
+        setting.write(WAS, &was)?;
     }
-    match run_in(host, || read_here(key))?? {
-        Some(was) => setting.write(WAS, &was),
-        // There is no such setting: the write that follows says so.
-        None => Ok(()),
-    }
+    Ok(setting)
 }
 
 /// Writes a former value, unless it is there: for the kernel, writing a value can be an event of its own.

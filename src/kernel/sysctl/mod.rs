@@ -3,6 +3,7 @@
 //! The kernel shows each thread the values of the namespace that it is in, so every access is made inside. What is special
 //! about the host's settings is in [`host`].
 
+mod forwarding;
 mod host;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::fd::BorrowedFd;
 
-pub use host::{claim_host, forget_if_none, host_claims, restore_host, set_host};
+pub use host::{claim_host, claims, forget_if_none, host_claims, restore_host, set_host};
 use nix::errno::Errno;
 
 use super::KernelError;

@@ -1,14 +1,15 @@
 //! The packet filter: the rules in which iptables says it. Arguments stand in the order of `iptables-save`.
 
-use super::nat::range;
+use super::chains::Chains;
+use super::nat::{range, within};
 use super::net::Space;
-use crate::lab::{ChainId, Family, Firewall, FwRule, Hook, IfName, LabName, Table};
+use crate::lab::{ChainId, Family, FwRule, Hook, IfName, LabName, Table};
 use crate::topology::fault::{Fault, Found};
 use crate::topology::written::{Action, At, Chain, Filter, FilterProtocol, State};
 
 /// Adds the rules, each for the families that it can match: one without an address is for IPv4, and for IPv6 where the
 /// namespace has that.
-pub fn rules(space: &Space<'_>, lab: &LabName, ipv6: bool, firewall: &mut Firewall, found: &mut Found<'_>) {
+pub fn rules(space: &Space<'_>, lab: &LabName, ipv6: bool, chains: &mut Chains, found: &mut Found<'_>) {
     for written in &space.written.filter {
         let input = interface(space, written.input.as_ref(), (written.chain.value, Chain::Output, "in"), found);
         let out = interface(space, written.out.as_ref(), (written.chain.value, Chain::Input, "out"), found);
@@ -20,7 +21,7 @@ pub fn rules(space: &Space<'_>, lab: &LabName, ipv6: bool, firewall: &mut Firewa
         };
         for family in families(written, ipv6, found) {
             let rule = rule(written, family, input.as_ref(), out.as_ref());
-            firewall.append(ChainId::own(family, Table::Filter, lab, hook), rule);
+            chains.append(ChainId::own(family, Table::Filter, lab, hook), rule);
         }
     }
 }
@@ -74,7 +75,7 @@ fn rule(written: &Filter, family: Family, input: Option<&IfName>, out: Option<&I
     let mut rule = FwRule::new();
     for (option, prefix) in [("-s", &written.source), ("-d", &written.destination)] {
         if let Some(prefix) = prefix {
-            rule = rule.with(option, prefix.value.0);
+            rule = within(rule, option, prefix.value.0);
         }
     }
     for (option, name) in [("-i", input), ("-o", out)] {

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod cables;
+mod chains;
 mod checks;
 mod filter;
 mod interfaces;
@@ -18,9 +19,10 @@ mod sysctls;
 
 use indexmap::IndexMap;
 
+use self::chains::Chains;
 use super::fault::Found;
 use super::written::File;
-use crate::lab::{Family, Firewall, Lab, LabName, Namespace, NsName};
+use crate::lab::{Family, Lab, LabName, Namespace, NsName};
 
 /// The lab that the file describes; worth something only if no fault was found.
 pub(super) fn resolve(file: &File, found: &mut Found<'_>) -> Lab {
@@ -45,9 +47,9 @@ pub(super) fn resolve(file: &File, found: &mut Found<'_>) -> Lab {
 fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Found<'_>) -> Namespace {
     let routes = routing::routes(space, found);
     let ipv6 = space.has(Family::Ipv6) || routes.iter().any(|route| route.is_ipv6());
-    let mut firewall = Firewall::default();
-    nat::rules(space, lab, &mut firewall, found);
-    filter::rules(space, lab, ipv6, &mut firewall, found);
+    let mut chains = Chains::default();
+    nat::rules(space, lab, &mut chains, found);
+    filter::rules(space, lab, ipv6, &mut chains, found);
     let owned = |interface: &net::Interface| {
         let mut link = interface.link.clone();
         link.owner = Some(lab.clone());
@@ -64,7 +66,7 @@ fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Found<'_>) -> Na
         rules: routing::rules(space, found),
         neighbours: routing::neighbours(space, found),
         sysctls: sysctls::resolve(space, ipv6, found),
-        firewall,
+        firewall: chains.into_firewall(),
         labels: space.written.labels.entries.iter().map(label).collect(),
         ..Namespace::default()
     }

@@ -5,26 +5,27 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::chains::Chains;
 use super::net::{Net, Space};
-use crate::lab::{ChainId, Family, Firewall, FwRule, Hook, IfName, LabName, Table};
+use crate::lab::{ChainId, Family, FwRule, Hook, IfName, LabName, Table};
 use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::{At, Dnat, Masquerade, Nat, Ports, Prefix, Publish, PublishTo, Snat, Transport};
 
 /// The chains into which the rules go.
-struct Chains<'a> {
+struct NatChains<'a> {
     lab: &'a LabName,
-    firewall: &'a mut Firewall,
+    chains: &'a mut Chains,
 }
 
-impl Chains<'_> {
+impl NatChains<'_> {
     fn add(&mut self, family: Family, hook: Hook, rule: FwRule) {
         let chain = ChainId::own(family, Table::Nat, self.lab, hook);
-        self.firewall.append(chain, rule);
+        self.chains.append(chain, rule);
     }
 }
 
-pub fn rules(space: &Space<'_>, lab: &LabName, firewall: &mut Firewall, found: &mut Found<'_>) {
-    let mut chains = Chains { lab, firewall };
+pub fn rules(space: &Space<'_>, lab: &LabName, chains: &mut Chains, found: &mut Found<'_>) {
+    let mut chains = NatChains { lab, chains };
     for entry in &space.written.nat {
         match entry {
             Nat::Masquerade(entry) => masquerade(space, entry, &mut chains, found),
@@ -37,14 +38,14 @@ pub fn rules(space: &Space<'_>, lab: &LabName, firewall: &mut Firewall, found: &
 
 /// Traffic within the subnet is spared: where bridged packets pass iptables (`net.bridge.bridge-nf-call-iptables`), a
 /// rule without `! -d` would translate them, too, and break the bridge.
-fn masquerade(space: &Space<'_>, entry: &Masquerade, chains: &mut Chains<'_>, found: &mut Found<'_>) {
-    let Prefix(source) = entry.source.value;
+fn masquerade(space: &Space<'_>, entry: &Masquerade, chains: &mut NatChains<'_>, found: &mut Found<'_>) {
+    let Some(source) = subnet(&entry.source, found) else { return };
     let family = Family::of(source.addr());
     let out = entry.out.as_ref().and_then(|out| space.find(out, true, found));
     for except in &entry.except {
         let Prefix(net) = except.value;
         if same_family(source.addr(), net.addr(), except.span, found) {
-            let rule = through(FwRule::new().with("-s", source).with("-d", net), out.as_ref());
+            let rule = through(within(FwRule::new().with("-s", source), "-d", net), out.as_ref());
             chains.add(family, Hook::Postrouting, rule.with("-j", "RETURN"));
         }
     }
@@ -52,14 +53,31 @@ fn masquerade(space: &Space<'_>, entry: &Masquerade, chains: &mut Chains<'_>, fo
     chains.add(family, Hook::Postrouting, rule.with("-j", "MASQUERADE"));
 }
 
-fn snat(space: &Space<'_>, entry: &Snat, chains: &mut Chains<'_>, found: &mut Found<'_>) {
-    let Prefix(source) = entry.source.value;
+fn snat(space: &Space<'_>, entry: &Snat, chains: &mut NatChains<'_>, found: &mut Found<'_>) {
+    let Some(source) = subnet(&entry.source, found) else { return };
     let out = entry.out.as_ref().and_then(|out| space.find(out, true, found));
     if same_family(source.addr(), entry.to.value, entry.to.span, found) {
         let rule = through(FwRule::new().with("-s", source).without("-d", source), out.as_ref());
         let rule = rule.with("-j", "SNAT").with("--to-source", entry.to.value);
         chains.add(Family::of(source.addr()), Hook::Postrouting, rule);
     }
+}
+
+/// A subnet that has something outside: packets within it are spared, which would be all of them.
+fn subnet(source: &At<Prefix>, found: &mut Found<'_>) -> Option<IpNet> {
+    let Prefix(net) = source.value;
+    if net.prefix_len() == 0 {
+        let message = format!("everything is within {net}, and packets within `source` are not translated");
+        let help = "name the subnet behind this namespace; an entry for each if there are several".to_owned();
+        found.add(Fault::new(source.span, message).help(help));
+        return None;
+    }
+    Some(net)
+}
+
+/// A condition on an address. To be of the subnet of everything is none: iptables drops it.
+pub(super) fn within(rule: FwRule, option: &str, net: IpNet) -> FwRule {
+    if net.prefix_len() == 0 { rule } else { rule.with(option, net) }
 }
 
 fn through(rule: FwRule, out: Option<&IfName>) -> FwRule {
@@ -69,7 +87,7 @@ fn through(rule: FwRule, out: Option<&IfName>) -> FwRule {
     }
 }
 
-fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut Chains<'_>, found: &mut Found<'_>) {
+fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut NatChains<'_>, found: &mut Found<'_>) {
     let to = entry.to.value;
     let family = Family::of(to.address);
     let input = entry.input.as_ref().and_then(|input| space.find(input, true, found));
@@ -87,7 +105,7 @@ fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut Chains<'_>, found: &mut Fo
 
 /// From outside (PREROUTING), from here (OUTPUT), and from the target's own subnet: there the answer would go past
 /// us, so the question must seem to come from us (POSTROUTING).
-fn publish(space: &Space<'_>, entry: &Publish, chains: &mut Chains<'_>, found: &mut Found<'_>) {
+fn publish(space: &Space<'_>, entry: &Publish, chains: &mut NatChains<'_>, found: &mut Found<'_>) {
     let (ports, to) = (entry.port.value, entry.to.value);
     let family = Family::of(to.address);
     let transport = transport(entry.protocol.as_ref());
@@ -130,7 +148,7 @@ fn arriving(
     ports: Ports,
 ) -> FwRule {
     let rule = match (destination, family) {
-        (Some(destination), _) => FwRule::new().with("-d", destination),
+        (Some(destination), _) => within(FwRule::new(), "-d", destination),
         (None, Family::Ipv4) => FwRule::new().without("-d", "127.0.0.0/8"),
         (None, Family::Ipv6) => FwRule::new().without("-d", "::1/128"),
     };

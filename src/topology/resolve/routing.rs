@@ -216,8 +216,8 @@ pub fn rules(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Rule> {
         let rule = Rule {
             priority: priority.map_or(FIRST_PRIORITY.saturating_add(position), |priority| priority.value),
             ipv6,
-            from: written.from.as_ref().map(|from| from.value.0),
-            to: written.to.as_ref().map(|to| to.value.0),
+            from: condition(written.from.as_ref()),
+            to: condition(written.to.as_ref()),
             iif: interface(&written.iif, found),
             oif: interface(&written.oif, found),
             fwmark: written.fwmark.as_ref().map(|mark| (mark.value.0, mark.value.1)),
@@ -228,6 +228,11 @@ pub fn rules(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Rule> {
         }
     }
     rules
+}
+
+/// The prefix of a condition. To be of the subnet of everything is none, and the kernel keeps none.
+fn condition(prefix: Option<&At<written::Prefix>>) -> Option<IpNet> {
+    prefix.map(|prefix| prefix.value.0).filter(|net| net.prefix_len() > 0)
 }
 
 /// Whether a rule is one for IPv6.

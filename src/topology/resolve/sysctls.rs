@@ -10,16 +10,18 @@ pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Found<'_>) -> BTreeMap
     let written = &space.written.sysctls.entries;
     let mut sysctls: BTreeMap<SysctlKey, SysctlValue> =
         written.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
+    for (n, (key, _)) in written.iter().enumerate() {
+        if let Some((other, _)) = written.iter().take(n).find(|(other, _)| other.value == key.value) {
+            let fault = Fault::new(key.span, format!("`{}` is set twice", key.value)).also(other.span, "here");
+            found.add(fault.help("the kernel has two names for this setting; keep one of them".to_owned()));
+        }
+    }
     let Some(forwarding) = &space.written.forwarding else { return sysctls };
     let Ok(value) = SysctlValue::normalised(if forwarding.value { "1" } else { "0" }) else { return sysctls };
     // The namespace takes the machine's setting over when it is made, so `false` has to be said as well.
     let keys = [Some(SysctlKey::ipv4_forwarding()), ipv6.then(SysctlKey::ipv6_forwarding)];
     for key in keys.into_iter().flatten() {
-        // The kernel has two names for the first of them.
-        let same = |other: &SysctlKey| {
-            *other == key || (key == SysctlKey::ipv4_forwarding() && other.as_str() == "net.ipv4.conf.all.forwarding")
-        };
-        let contrary = written.iter().find(|(other, set)| same(&other.value) && set.value != value);
+        let contrary = written.iter().find(|(other, set)| other.value == key && set.value != value);
         if let Some((other, set)) = contrary {
             let message = format!("`{}: {}` contradicts `forwarding: {}`", other.value, set.value, forwarding.value);
             found.add(Fault::new(set.span, message).also(forwarding.span, "here").help("keep one of them".to_owned()));

@@ -1,0 +1,63 @@
+//! What a command leaves behind for others: its output, its words, the limits of what it starts.
+
+mod support;
+
+use support::{run, sandbox, sh, text};
+
+/// nslab, for a shell's command line.
+const NSLAB: &str = env!("CARGO_BIN_EXE_nslab");
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    sandbox();
+    for command in ["init -", "schema", "commands examples/first.yaml", "list --format json", "completions bash"] {
+        let command = command.replace("examples/first.yaml", "/run/lab.yaml");
+        run("printf 'name: a\\nnamespaces:\\n  red: {}\\n' > /run/lab.yaml");
+        let full = sh(&format!("{NSLAB} {command} > /dev/full"));
+        assert_eq!(full.status.code(), Some(3), "{command}: {}", text(&full));
+        assert!(text(&full).contains("No space left on device"), "{command}: {}", text(&full));
+    }
+    // Who has read enough is nobody's failure.
+    let gone = sh(&format!("( sleep 0.2; {NSLAB} schema; echo code $? >&2 ) | true"));
+    assert!(text(&gone).contains("code 0"), "{}", text(&gone));
+}
+
+#[test]
+fn a_file_may_be_called_like_an_option() {
+    sandbox();
+    run("printf 'name: a\\nnamespaces:\\n  red: {}\\n' > /run/--help.yaml");
+    let output = sh(&format!("cd /run; {NSLAB} test -- --help.yaml"));
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+#[test]
+fn commands_get_the_limit_of_open_files_that_nslab_was_started_with() {
+    sandbox();
+    run("printf 'name: a\\nnamespaces:\\n  red: {}\\n' > /run/lab.yaml");
+    run(&format!("{NSLAB} apply /run/lab.yaml"));
+    for command in ["exec a red -- sh -c", "sandbox -- sh -c"] {
+        let limit = run(&format!("ulimit -Sn 777; ulimit -Hn 1999; {NSLAB} {command} 'ulimit -Sn; ulimit -Hn'"));
+        assert_eq!(limit, "777\n1999\n", "{command}");
+    }
+}
+
+#[test]
+fn a_reason_is_given_once() {
+    sandbox();
+    run("printf 'name: a\\nnamespaces:\\n  red: { forwarding: true }\\n' > /run/lab.yaml");
+    run(&format!("{NSLAB} apply /run/lab.yaml; ip netns exec red sysctl -qw net.ipv4.ip_forward=0"));
+    let plan = run(&format!("{NSLAB} plan /run/lab.yaml"));
+    assert_eq!(plan.matches("(it is 0)").count(), 1, "{plan}");
+}
+
+#[test]
+fn a_bare_chroot_is_told_as_such() {
+    sandbox();
+    run("mkdir /run/root; for d in bin usr lib lib64 proc sys dev etc; do
+             [ -e /$d ] && mkdir /run/root/$d && mount --rbind /$d /run/root/$d; done
+         mkdir /run/root/run /run/root/tmp");
+    run(&format!("cp {NSLAB} /run/root/tmp/nslab; mount -t tmpfs tmpfs /run/root/run"));
+    let output = sh("chroot /run/root /tmp/nslab sandbox -- true");
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("pivot_root"), "{}", text(&output));
+}
