@@ -144,13 +144,15 @@ fn plain_link(link: &mut Value, ns: &NsName, names: &Names, has_mac: impl Fn(&st
     let info = &link["linkinfo"];
     let kind = info["info_kind"].clone();
     let options = ["stp_state", "vlan_filtering"].map(|key| info["info_data"][key].clone());
-    let addresses: Vec<Value> = link["addr_info"]
+    let mut addresses: Vec<Value> = link["addr_info"]
         .as_array()
         .into_iter()
         .flatten()
         .filter(|address| !address["local"].as_str().is_some_and(|local| local.starts_with("fe80")))
-        .map(|address| without(address, &["valid_life_time", "preferred_life_time", "tentative"]))
+        .map(|address| without(address, &["valid_life_time", "preferred_life_time", "tentative", "secondary"]))
         .collect();
+    // The kernel lists addresses in the order in which they were added, which mending changes.
+    addresses.sort_by_key(Value::to_string);
     let chosen =
         ["ifindex", "link", "link_index", "link_netnsid", "flags", "operstate", "broadcast", "linkinfo", "addr_info"];
     let mut plain = without(link, &chosen);
