@@ -64,7 +64,7 @@ struct Lost {
     interfaces: BTreeSet<IfName>,
     /// Interfaces that lose their last IPv4 address, and with it their IPv4 routes.
     without_ipv4: BTreeSet<IfName>,
-    /// Addresses that go, and with them the routes that prefer them as their source.
+    /// Addresses that go, and with them the IPv4 routes that prefer them as their source.
     addresses: BTreeSet<IpAddr>,
 }
 
@@ -73,7 +73,8 @@ impl Lost {
         let dev = |set: &BTreeSet<IfName>| route.dev.as_ref().is_some_and(|dev| set.contains(dev));
         dev(&self.interfaces)
             || (!route.is_ipv6() && dev(&self.without_ipv4))
-            || route.source.is_some_and(|source| self.addresses.contains(&source))
+            // An IPv6 route stays and forgets its source (fib6_remove_prefsrc).
+            || (!route.is_ipv6() && route.source.is_some_and(|source| self.addresses.contains(&source)))
     }
 }
 
