@@ -39,7 +39,7 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
     }
     routes(compared, ns, want, is, &lost, phases);
     rules(ns, want, is, phases);
-    neighbours(ns, want, is, &lost, phases);
+    neighbours(compared, ns, want, is, &lost, phases);
     for (key, to) in &want.sysctls {
         let from = is.sysctls.get(key);
         if from != Some(to) {
@@ -64,7 +64,7 @@ struct Lost {
     interfaces: BTreeSet<IfName>,
     /// Interfaces that lose their last IPv4 address, and with it their IPv4 routes.
     without_ipv4: BTreeSet<IfName>,
-    /// Addresses that go, and with them the routes that prefer them as their source.
+    /// Addresses that go, and with them the IPv4 routes that prefer them as their source.
     addresses: BTreeSet<IpAddr>,
 }
 
@@ -73,7 +73,8 @@ impl Lost {
         let dev = |set: &BTreeSet<IfName>| route.dev.as_ref().is_some_and(|dev| set.contains(dev));
         dev(&self.interfaces)
             || (!route.is_ipv6() && dev(&self.without_ipv4))
-            || route.source.is_some_and(|source| self.addresses.contains(&source))
+            // An IPv6 route stays and forgets its source (fib6_remove_prefsrc).
+            || (!route.is_ipv6() && route.source.is_some_and(|source| self.addresses.contains(&source)))
     }
 }
 
@@ -218,7 +219,18 @@ fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
     }
 }
 
-fn neighbours(ns: &NsName, want: &Namespace, is: &Namespace, lost: &Lost, phases: &mut Phases) {
+fn neighbours(
+    compared: &Compared<'_>,
+    ns: &NsName,
+    want: &Namespace,
+    is: &Namespace,
+    lost: &Lost,
+    phases: &mut Phases,
+) {
+    // In `host`, those on an interface of the lab are the lab's, as its addresses are.
+    let is_mine = |dev: &IfName| {
+        !ns.is_host() || is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&compared.lab.name))
+    };
     let live = |entry: &&crate::lab::Neighbour| !lost.interfaces.contains(&entry.dev);
     for to in &want.neighbours {
         let from = is.neighbours.iter().filter(live).find(|from| from.dev == to.dev && from.address == to.address);
@@ -229,7 +241,7 @@ fn neighbours(ns: &NsName, want: &Namespace, is: &Namespace, lost: &Lost, phases
     }
     for entry in is.neighbours.iter().filter(live) {
         let wanted = want.neighbours.iter().any(|want| want.dev == entry.dev && want.address == entry.address);
-        if !wanted && !ns.is_host() {
+        if !wanted && is_mine(&entry.dev) {
             phases.drop_routes.add(Step::DeleteNeighbour { ns: ns.clone(), neighbour: entry.clone() }, EXTRA);
         }
     }

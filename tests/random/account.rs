@@ -29,9 +29,7 @@ pub fn of(lab: &Lab) -> Account {
             plain_link(&mut link, ns, &names, |name| macs(name).is_some());
             account.insert(format!("{ns} ip addr: {link}"));
         }
-        let local =
-            |route: &&Value| !route["dst"].as_str().is_some_and(|to| to.starts_with("fe80") || to == "ff00::/8");
-        for route in list(routes).iter().filter(local) {
+        for route in list(routes).iter().filter(|route| is_the_labs(route)) {
             // A route to an own subnet that was mended is nslab's, and otherwise the kernel's.
             let whose = if route["gateway"].is_null() { "protocol" } else { "flags" };
             account.insert(format!("{ns} ip route: {}", without(route, &["flags", whose])));
@@ -47,6 +45,13 @@ pub fn of(lab: &Lab) -> Account {
         }
     }
     account
+}
+
+/// Link-local routes come and go with the carrier; anycast ones with forwarding, which a namespace keeps as it was where the
+/// file says nothing of it any more.
+fn is_the_labs(route: &Value) -> bool {
+    let to = route["dst"].as_str().unwrap_or_default();
+    !(to.starts_with("fe80") || to == "ff00::/8" || route["type"] == "anycast")
 }
 
 /// The facts that are in one of the two accounts only.
@@ -139,15 +144,28 @@ fn plain_link(link: &mut Value, ns: &NsName, names: &Names, has_mac: impl Fn(&st
     let info = &link["linkinfo"];
     let kind = info["info_kind"].clone();
     let options = ["stp_state", "vlan_filtering"].map(|key| info["info_data"][key].clone());
-    let addresses: Vec<Value> = link["addr_info"]
+    let mut addresses: Vec<Value> = link["addr_info"]
         .as_array()
         .into_iter()
         .flatten()
         .filter(|address| !address["local"].as_str().is_some_and(|local| local.starts_with("fe80")))
-        .map(|address| without(address, &["valid_life_time", "preferred_life_time", "tentative"]))
+        .map(|address| without(address, &["valid_life_time", "preferred_life_time", "tentative", "secondary"]))
         .collect();
-    let chosen =
-        ["ifindex", "link", "link_index", "link_netnsid", "flags", "operstate", "broadcast", "linkinfo", "addr_info"];
+    // The kernel lists addresses in the order in which they were added, which mending changes.
+    addresses.sort_by_key(Value::to_string);
+    // An interface has the queueing discipline "noop" until it comes up for the first time.
+    let chosen = [
+        "ifindex",
+        "link",
+        "link_index",
+        "link_netnsid",
+        "flags",
+        "operstate",
+        "broadcast",
+        "linkinfo",
+        "addr_info",
+        "qdisc",
+    ];
     let mut plain = without(link, &chosen);
     if !has_mac(&name) {
         plain = without(&plain, &["address"]);

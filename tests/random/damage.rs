@@ -77,11 +77,17 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
 
 fn addresses(ip: &str, name: &str, link: &Link, lines: &mut Vec<String>) {
     for address in &link.addresses {
-        let mut short = address.addr().to_string();
-        lines.push(format!("{ip} addr del {address} dev {name}"));
         lines.push(format!("{ip} route del {} dev {name}", address.trunc()));
-        short.push_str(if address.addr().is_ipv6() { "/80 nodad" } else { "/20" });
-        lines.push(format!("{ip} addr del {address} dev {name}; {ip} addr add {short} dev {name}"));
+        // Without its first address, the kernel makes a subnet's second one the source of packets; that the two are in each
+        // other's place then, a plan does not see.
+        let is_alone = link.addresses.iter().filter(|other| other.trunc() == address.trunc()).count() == 1;
+        if is_alone || address.addr().is_ipv6() {
+            let short = if address.addr().is_ipv6() { 80 } else { 20 };
+            let (del, add) =
+                (format!("{ip} addr del {address}"), format!("{ip} addr add {}/{short} dev {name}", address.addr()));
+            lines.push(format!("{del} dev {name}"));
+            lines.push(format!("{del} dev {name}; {add}"));
+        }
     }
     for extra in ["10.66.0.1/24", "10.66.0.2/32"] {
         lines.push(format!("{ip} addr add {extra} dev {name}"));
@@ -97,7 +103,8 @@ fn routing(place: &Place<'_>, namespace: &Namespace, lines: &mut Vec<String>) {
     for route in &namespace.routes {
         let ip = format!("{ip} -{}", if route.is_ipv6() { 6 } else { 4 });
         lines.push(format!("{ip} route del {route}"));
-        if let Some(dev) = &route.dev {
+        // In `host`, a route without the mark is somebody else's, wherever it leads.
+        if let Some(dev) = route.dev.as_ref().filter(|_| !is_host) {
             let slot = Route { via: None, source: None, onlink: false, scope: route.scope, ..route.clone() };
             lines.push(format!("{ip} route replace {slot}"));
             lines.push(format!("{ip} route append {slot}"));
@@ -108,7 +115,7 @@ fn routing(place: &Place<'_>, namespace: &Namespace, lines: &mut Vec<String>) {
             lines.push(format!("{ip} route add {} dev {dev} table {} metric 9", route.to, route.table));
         }
     }
-    for (name, _) in namespace.links.iter().filter(|(name, link)| !name.is_lo() && link.up) {
+    for (name, _) in namespace.links.iter().filter(|(name, link)| !is_host && !name.is_lo() && link.up) {
         lines.push(format!("{ip} route add 10.166.0.0/16 dev {name}"));
         lines.push(format!("{ip} route add fd00:166::/64 dev {name} table 66"));
     }
