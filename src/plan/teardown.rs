@@ -21,13 +21,14 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
     for rule in host.into_iter().flat_map(|host| &host.marked.rules) {
         add(Step::DeleteRule { ns: NsName::host(), rule: rule.clone() });
     }
-    if let Some(step) = host.and_then(|host| host_links(lab, host)) {
-        add(step);
-    }
+    // Namespaces before interfaces: the kernel, which removes them in the background, takes the other ends along meanwhile.
     for (ns, is) in &live.namespaces {
         if is.owner.as_ref() == Some(lab) {
             add(Step::DeleteNamespace { ns: ns.clone() });
         }
+    }
+    if let Some(step) = host.and_then(|host| host_links(lab, host)) {
+        add(step);
     }
     steps
 }

@@ -84,7 +84,12 @@ pub(super) fn delete(space: &mut Space, name: &IfName) -> Result<(), Refusal> {
 pub(super) fn delete_group(space: &mut Space, group: u32, names: &[IfName]) -> Result<(), Refusal> {
     let in_group = members(space, group)?;
     let is_ours = |name: &String| names.iter().any(|ours| ours.as_str() == name);
-    if in_group.len() == names.len() && in_group.iter().all(is_ours) {
+    if in_group.is_empty() {
+        // The kernel has taken them along with their peers' namespaces.
+        names.iter().for_each(|name| space.forget(name));
+        return Ok(());
+    }
+    if in_group.iter().all(is_ours) {
         names.iter().for_each(|name| space.forget(name));
         let mut message = LinkMessage::default();
         message.attributes.push(LinkAttribute::Group(group));
