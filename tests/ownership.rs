@@ -56,8 +56,6 @@ fn a_name_that_only_a_kill_left_is_made_anew() {
     let lab = with_host("");
     let before = host_account();
     run("printf 'nslab:own\\n' > /run/netns/red");
-    let plan = on(&lab, &["plan"], 0);
-    assert!(plan.contains("only its name is left"), "{plan}");
     on(&lab, &["apply"], 0);
     on(&lab, &["plan", "--exit-code"], 0);
     on(&lab, &["destroy"], 0);
@@ -73,6 +71,9 @@ fn a_foreign_file_under_a_wanted_name_is_told_before_anything_is_touched() {
     assert!(said.contains("namespace red exists and was not made by nslab"), "{said}");
     before.assert_same(&host_account(), "refused");
     assert_eq!(run("cat /run/netns/red"), "mine\n");
+    run("printf 'nslab:other\\n' > /run/netns/red");
+    let said = on(&with_host(""), &["apply"], 3);
+    assert!(said.contains("namespace red exists and belongs to lab other"), "{said}");
 }
 
 #[test]

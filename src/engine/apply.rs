@@ -78,11 +78,14 @@ pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Res
     let start = Instant::now();
     obstacles::demand_privileges(lab)?;
     let state = LabState::lock(&lab.name, !options.no_wait, &mut stop, tell)?;
-    let mut kernel = Kernel::open()?;
-    let before = look(&mut kernel, &all_of(lab))?;
-    let mut run = Run { lab, options, state, kernel, stop, tell, before, done: Vec::new() };
+    let (kernel, before) = (Kernel::open()?, Live::default());
+    let mut run = Run { lab, options, state, kernel, stop, tell, before, has_claimed: false, done: Vec::new() };
     match run.converge().and_then(|()| run.finish(text)) {
-        Ok(()) => Ok(Applied { steps: run.done, elapsed: start.elapsed() }),
+        Ok(()) => {
+            // A signal that comes now comes too late: it must not end us as if we had undone anything.
+            let _ = run.stop.pending();
+            Ok(Applied { steps: run.done, elapsed: start.elapsed() })
+        }
         Err(error) => Err(run.undo(error)),
     }
 }
@@ -97,12 +100,18 @@ pub(super) struct Run<'a> {
     pub(super) tell: Listener<'a>,
     /// What there was at the beginning: where undoing leads back to.
     pub(super) before: Live,
+    /// Whether the lab has claimed host settings just now.
+    pub(super) has_claimed: bool,
     /// What has been done so far.
     pub(super) done: Vec<PlannedStep>,
 }
 
 impl Run<'_> {
     fn converge(&mut self) -> Result<(), EngineError> {
+        if self.state.is_new()? {
+            self.kernel.recall_settings(&self.lab.name)?;
+        }
+        self.before = look(&mut self.kernel, &all_of(self.lab))?;
         let mut planned = planned(self.lab, &self.before);
         for round in 0..ROUNDS {
             let contrary = planned.conflicts.iter().any(|conflict| conflict.is_setting);
@@ -166,9 +175,12 @@ impl Run<'_> {
         let claims = self.before.namespaces.get(&host).map(|host| &host.claims);
         for (key, value) in self.lab.namespaces.get(&host).into_iter().flat_map(|host| &host.sysctls) {
             let claimed = claims.and_then(|claims| claims.get(key)?.get(lab)?.as_ref());
-            if claimed != Some(value) {
-                self.kernel.claim_setting(key, value, lab)?;
+            if claimed != Some(value) && self.kernel.claim_setting(key, value, lab)? {
+                self.has_claimed = true;
             }
+        }
+        if self.has_claimed {
+            self.kernel.note_settings(lab)?;
         }
         Ok(())
     }
@@ -199,8 +211,9 @@ impl Run<'_> {
         if self.done.is_empty() && super::saved_topology(&lab.name)?.as_deref() == Some(text) {
             return Ok(());
         }
+        self.state.write_journal(&Journal::new(&lab.name, "applied", Vec::new()))?;
         self.state.write_unattached(&unattached::wanted(lab))?;
-        self.state.write_topology(text)?;
-        self.state.write_journal(&Journal::new(&lab.name, "applied", Vec::new()))
+        // Last, so that what is undone because of an error here leaves the topology of before.
+        self.state.write_topology(text)
     }
 }

@@ -25,6 +25,9 @@ pub fn destroy(lab: &LabName, wait: bool, tell: Listener<'_>) -> Result<Destroye
     let start = Instant::now();
     let state = LabState::lock(lab, wait, &mut stop, tell)?;
     let mut kernel = Kernel::open()?;
+    if state.is_new()? {
+        kernel.recall_settings(lab)?;
+    }
     let live = look(&mut kernel, &Scope { lab, desired: None, inside: false })?;
     let steps = teardown(lab, &live, &kernel.claimed_settings(lab)?);
     if !steps.is_empty() {

@@ -102,6 +102,11 @@ impl LabState {
         Ok(StateDir::remove_root_if_empty()?)
     }
 
+    /// Whether nothing is known here of the lab: there is none, or its state is lost.
+    pub(super) fn is_new(&self) -> Result<bool, EngineError> {
+        Ok(!self.dir.holds(JOURNAL)?)
+    }
+
     /// Whether the lab has been applied before.
     pub(super) fn is_applied(&self) -> Result<bool, EngineError> {
         Ok(self.dir.holds(TOPOLOGY)?)
@@ -124,7 +129,13 @@ fn attempt(lab: &LabName) -> Result<Option<(StateDir, StateDir, Lock)>, KernelEr
     };
     match make() {
         Err(error) if gone(&error) => Ok(None),
-        other => other,
+        Err(error) => {
+            // What was made for nothing goes; the error that is told is the first one.
+            let _ = StateDir::find().and_then(|root| root.map_or(Ok(()), |root| root.remove_folder(lab.as_str())));
+            let _ = StateDir::remove_root_if_empty();
+            Err(error)
+        }
+        locked => locked,
     }
 }
 

@@ -100,6 +100,9 @@ impl Run<'_> {
 
     fn try_to_forget(&mut self) -> Result<(), EngineError> {
         self.return_claims()?;
+        if self.has_claimed && self.state.is_applied()? {
+            self.kernel.note_settings(&self.lab.name)?;
+        }
         self.kernel.tidy()?;
         self.state.remove_if_unused()
     }

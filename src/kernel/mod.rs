@@ -10,6 +10,7 @@ mod netlink;
 pub mod netns;
 mod observe;
 pub mod open_files;
+mod point;
 pub mod process;
 pub mod sandbox;
 pub mod sockets;
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::KernelError;
 
-use crate::lab::{IfName, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
+use crate::lab::{End, IfName, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
 use crate::plan::Step;
 use space::Spaces;
 
@@ -50,6 +51,8 @@ pub struct Marked {
     pub namespaces: BTreeSet<NsName>,
     /// Interfaces in `host`.
     pub links: BTreeSet<IfName>,
+    /// What host settings were before the lab.
+    pub settings: BTreeMap<SysctlKey, String>,
 }
 
 impl Kernel {
@@ -65,7 +68,8 @@ impl Kernel {
 
     /// What is there: `host`, every namespace that is wanted and exists, and every one with the lab's mark.
     ///
-    /// A leftover file with the lab's mark is an empty namespace with an owner (without even a loopback). A route or
+    /// A leftover file with the lab's mark is an empty namespace with an owner (without even a loopback), or, where that
+    /// namespace is wanted, nothing: making it puts it in the file's place. A route or
     /// rule that the lab's vocabulary cannot express is told as one that is like none that can be wanted, in the same
     /// place: a route without `via` and `dev`, a rule that looks table 0 up.
     ///
@@ -100,12 +104,44 @@ impl Kernel {
         Ok(())
     }
 
-    /// Counts a lab among those that need a value of a host setting, and remembers what it was before the first of them.
+    /// Counts a lab among those that need a value of a host setting, and remembers what it was before the first of them;
+    /// whether the lab was not among them yet.
     ///
     /// # Errors
     /// Where another lab needs another value, or the state directory cannot be written.
-    pub fn claim_setting(&mut self, key: &SysctlKey, value: &SysctlValue, lab: &LabName) -> Result<(), KernelError> {
-        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, value, lab)
+    pub fn claim_setting(&mut self, key: &SysctlKey, value: &SysctlValue, lab: &LabName) -> Result<bool, KernelError> {
+        let claim = sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, value, lab)?;
+        self.spaces.settings.extend(claim.was.map(|was| (key.clone(), was)));
+        Ok(claim.is_new)
+    }
+
+    /// Writes what host settings were into the marks of what there is of a lab already; what is made gets it at once.
+    pub fn note_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
+        let Some(marked) = self.marks()?.remove(lab) else { return Ok(()) };
+        let mark = self.spaces.mark(lab);
+        // A leftover file has no loopback, and may not be opened.
+        let namespaces = marked.namespaces.into_iter().filter(|ns| self.spaces.get(ns).is_ok());
+        let ends: Vec<End> = namespaces.map(|ns| End { ns, name: IfName::lo() }).collect();
+        let links = marked.links.into_iter().map(|name| End { ns: NsName::host(), name });
+        for end in ends.into_iter().chain(links) {
+            execute::links::mark(self.spaces.get(&end.ns)?, &end, &mark.to_string(), lab.group())
+                .map_err(|refusal| refusal.about(format!("mark {end} as a part of lab {lab}")))?;
+        }
+        Ok(())
+    }
+
+    /// Takes over from the marks what host settings were, for labs whose folders are lost, this one among them.
+    pub fn recall_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
+        let lost = |marks: BTreeMap<LabName, Marked>, known: &[String]| -> Vec<(LabName, Marked)> {
+            let is_lost = |(owner, marked): &(LabName, Marked)| {
+                !marked.settings.is_empty() && (owner == lab || !known.iter().any(|name| name == owner.as_str()))
+            };
+            marks.into_iter().filter(is_lost).collect()
+        };
+        if lost(self.marks()?, &[]).is_empty() {
+            return Ok(());
+        }
+        sysctl::recall_host(|known| Ok(lost(self.marks()?, known)))
     }
 
     /// The host settings that a lab needs: those to restore when it goes.
@@ -117,7 +153,7 @@ impl Kernel {
     /// the folder of host settings where there are none.
     pub fn tidy(&mut self) -> Result<(), KernelError> {
         firewall::tidy(self.spaces.get(&NsName::host())?.fd())?;
-        sysctl::forget_if_none()
+        sysctl::forget_unclaimed()
     }
 
     fn run_one(&mut self, step: &Step) -> Result<(), KernelError> {

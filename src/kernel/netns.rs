@@ -15,7 +15,7 @@ use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 
-use super::KernelError;
+use super::{KernelError, point};
 use crate::lab::{LabName, NsName};
 
 /// Where namespaces have their names (`NETNS_RUN_DIR` of iproute2).
@@ -161,13 +161,15 @@ pub(super) fn delete(ns: &NsName) -> Result<(), KernelError> {
     let failed = |errno| KernelError::new(format!("remove namespace {ns}")).with_errno(errno);
     // More than one mount can lie upon the other (`ip netns attach`). EINVAL: no mount there, or no more.
     loop {
-        match umount2(&path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
+        let unmounted = point::pass("unmount a namespace")
+            .and_then(|()| umount2(&path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW));
+        match unmounted {
             Ok(()) => {}
             Err(Errno::EINVAL) => break,
             Err(errno) => return Err(failed(errno)),
         }
     }
-    nix::unistd::unlink(&path).map_err(failed)
+    point::pass("remove a namespace's file").and_then(|()| nix::unistd::unlink(&path)).map_err(failed)
 }
 
 /// Waits until the kernel has freed the namespaces that were removed; false if it has not within `timeout`.

@@ -1,7 +1,7 @@
 //! The namespaces that are open: for each, its file descriptor, a netlink socket in it, and the indexes of its
 //! interfaces as far as they are known. What is open holds the namespace, so what is deleted is closed first.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use netlink_packet_route::RouteNetlinkMessage;
@@ -11,7 +11,7 @@ use nix::sys::stat::fstat;
 
 use super::netlink::{Refusal, Socket};
 use super::{KernelError, netns};
-use crate::lab::{IfName, NsName};
+use crate::lab::{IfName, LabName, Mark, NsName, SysctlKey};
 
 /// One open namespace.
 pub(super) struct Space {
@@ -60,6 +60,8 @@ impl Space {
 /// All open namespaces by name.
 pub(super) struct Spaces {
     open: HashMap<NsName, Space>,
+    /// What host settings were, for the marks of what is made.
+    pub settings: BTreeMap<SysctlKey, String>,
 }
 
 impl Spaces {
@@ -68,7 +70,7 @@ impl Spaces {
         let host = NsName::host();
         let socket = Socket::open().map_err(|error| KernelError::new("open a netlink socket").with_io(&error))?;
         let space = Space::new(netns::open(&host)?, socket);
-        Ok(Self { open: HashMap::from([(host, space)]) })
+        Ok(Self { open: HashMap::from([(host, space)]), settings: BTreeMap::new() })
     }
 
     /// A namespace that is open, or can be opened.
@@ -80,6 +82,11 @@ impl Spaces {
             self.add(ns.clone(), Space::new(fd, socket));
         }
         self.open.get_mut(ns).ok_or_else(|| cannot_open_socket(ns))
+    }
+
+    /// The mark of a lab's objects.
+    pub fn mark(&self, lab: &LabName) -> Mark {
+        Mark { lab: lab.clone(), settings: self.settings.clone() }
     }
 
     pub fn add(&mut self, ns: NsName, space: Space) {

@@ -7,6 +7,7 @@
 mod check;
 mod firewall;
 mod link;
+mod mark;
 mod names;
 mod route;
 
@@ -17,6 +18,7 @@ pub(crate) use firewall::shell_word;
 pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 use indexmap::IndexMap;
 pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
+pub use mark::Mark;
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
 pub use route::{MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleAction};

@@ -181,25 +181,6 @@ impl SysctlValue {
     }
 }
 
-impl LabName {
-    /// The interface group (`IFLA_GROUP`) of the lab's links in `host`: a mark that a link can carry from its very
-    /// first moment, before its alias is set. 0x6e______, with 24 bits of an FNV-1a hash of the name.
-    pub fn group(&self) -> u32 {
-        let hash = self.0.bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
-        0x6e00_0000 | (hash >> 8)
-    }
-
-    /// The alias that the lab's links carry, and the loopback of each of its namespaces: `nslab:NAME`.
-    pub fn mark(&self) -> String {
-        format!("{MARK_PREFIX}{}", self.0)
-    }
-
-    /// The lab that an alias names, if it is a mark of ours.
-    pub fn from_mark(alias: &str) -> Option<Self> {
-        alias.strip_prefix(MARK_PREFIX)?.parse().ok()
-    }
-}
-
 /// A sysctl key as the name of one folder: a `/` (a dot within a part) is written `%`, which no key holds.
 pub(crate) fn setting_folder(key: &SysctlKey) -> String {
     key.as_str().replace('/', "%")
@@ -209,9 +190,6 @@ pub(crate) fn setting_folder(key: &SysctlKey) -> String {
 pub(crate) fn setting_of_folder(folder: &str) -> Option<SysctlKey> {
     folder.replace('%', "/").parse().ok()
 }
-
-/// What every mark of ours begins with.
-const MARK_PREFIX: &str = "nslab:";
 
 const SAFE: &str = "letters, digits, '-' and '_' are";
 const SAFE_DOT: &str = "letters, digits, '.', '-' and '_' are";

@@ -16,11 +16,7 @@ const FALLBACK_TUNNELS: [&str; 9] =
 /// Plans everything about namespaces and interfaces, and notes which interfaces are made.
 pub(super) fn compare(compared: &Compared<'_>, phases: &mut Phases) {
     for ns in compared.lab.own_namespaces() {
-        let is_leftover = compared.is_leftover(ns);
-        if is_leftover {
-            phases.leftovers.add(Step::DeleteNamespace { ns: ns.clone() }, "only its name is left");
-        }
-        if is_leftover || !compared.live.namespaces.contains_key(ns) {
+        if !compared.live.namespaces.contains_key(ns) {
             phases.namespaces.add(Step::AddNamespace { ns: ns.clone(), lab: compared.lab.name.clone() }, MISSING);
         }
     }

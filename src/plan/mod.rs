@@ -22,7 +22,7 @@ pub use snapshot::way_back;
 pub use step::{Description, Step, VethEnd};
 pub use teardown::{as_built, teardown};
 
-use crate::lab::{End, IfName, Lab, LabName, Live, Namespace, NsName};
+use crate::lab::{End, Lab, LabName, Live, Namespace, NsName};
 
 /// What has to be done to make the kernel look like the lab, in order.
 #[derive(Debug, Clone)]
@@ -99,12 +99,6 @@ impl Compared<'_> {
         self.live.namespaces.get(ns).unwrap_or(&self.nothing)
     }
 
-    /// Whether a namespace exists only by its name: what a kill leaves while it is made or removed.
-    fn is_leftover(&self, ns: &NsName) -> bool {
-        let has_loopback = |is: &Namespace| is.links.contains_key(&IfName::lo());
-        !ns.is_host() && self.live.namespaces.get(ns).is_some_and(|is| !has_loopback(is))
-    }
-
     fn host(&self) -> &Namespace {
         self.live(&NsName::host())
     }
@@ -129,7 +123,6 @@ struct Phases {
     drop_routes: Phase,
     drop_addresses: Phase,
     drop_links: Phase,
-    leftovers: Phase,
     namespaces: Phase,
     bridges: Phase,
     veths: Phase,
@@ -153,7 +146,6 @@ impl Phases {
             self.drop_routes,
             self.drop_addresses,
             self.drop_links,
-            self.leftovers,
             self.namespaces,
             self.bridges,
             self.veths,

@@ -104,7 +104,9 @@ fn a_bridge_keeps_vlans_apart_or_the_kernels_lack_is_told() {
 #[test]
 fn a_step_that_fails_leaves_nothing() {
     support::sandbox();
-    support::run("ip netns add red; ip -n red link add name taken type bridge; printf 'nslab:t\\n' > /run/netns/left");
+    support::run(
+        "ip netns add red; ip -n red link add name taken type bridge; printf 'nslab:other\\n' > /run/netns/left",
+    );
     let mut kernel = Kernel::open().unwrap();
     let before = support::host_account();
     assert_eq!(refused(&mut kernel, add_veth("host/new", "red/taken")).errno(), Some(Errno::EEXIST));

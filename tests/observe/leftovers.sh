@@ -1,4 +1,4 @@
-# What a kill leaves, and what others left: only the first is ours.
+# What a kill leaves of a namespace that is wanted is nothing: making it puts it there. What others left is theirs.
 ip netns add red
 printf 'nslab:t\n' > /run/netns/ours
 printf 'nslab:other\n' > /run/netns/theirs

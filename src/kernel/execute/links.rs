@@ -13,7 +13,7 @@ use super::gone;
 use crate::kernel::KernelError;
 use crate::kernel::netlink::{Refusal, attributes, name_text};
 use crate::kernel::space::{Space, Spaces};
-use crate::lab::{BridgeOptions, End, IfName, LabName, Mac};
+use crate::lab::{BridgeOptions, End, IfName, LabName, Mac, Mark};
 use crate::plan::{Step, VethEnd};
 
 /// Makes a veth pair with one message that puts both ends in their places: moving an end afterwards costs thirty times
@@ -42,6 +42,7 @@ pub(super) fn add_veth(
     if main.end.ns != peer.end.ns {
         message.attributes.push(LinkAttribute::NetNsFd(space.fd().as_raw_fd()));
     }
+    let mark = spaces.mark(lab);
     let peer_message = new_link(&peer.end, peer.mac, peer.mtu, lab);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
@@ -51,7 +52,7 @@ pub(super) fn add_veth(
     for end in [&main.end, &peer.end] {
         let space = spaces.get(&end.ns)?;
         space.forget(&end.name);
-        set_mark(space, end, lab).map_err(about)?;
+        set_new_mark(space, end, &mark).map_err(about)?;
     }
     Ok(())
 }
@@ -63,13 +64,13 @@ pub(super) fn add_bridge(
     options: BridgeOptions,
     mac: Option<Mac>,
     mtu: Option<u32>,
-    lab: &LabName,
+    mark: &Mark,
 ) -> Result<(), Refusal> {
-    let mut message = new_link(end, mac, mtu, lab);
+    let mut message = new_link(end, mac, mtu, &mark.lab);
     message.attributes.push(bridge_info(options, BridgeOptions::default()));
     create(space, message)?;
     space.forget(&end.name);
-    set_mark(space, end, lab)
+    set_new_mark(space, end, mark)
 }
 
 /// Removes an interface.
@@ -165,23 +166,21 @@ fn create(space: &mut Space, message: LinkMessage) -> Result<(), Refusal> {
 }
 
 /// Sets the alias of an interface, and in `host` its group: the marks of a lab.
-pub(super) fn mark(space: &mut Space, end: &End, alias: &str, group: u32) -> Result<(), Refusal> {
-    let mut message = existing(space, &end.name)?;
+pub(in crate::kernel) fn mark(space: &mut Space, end: &End, alias: &str, group: u32) -> Result<(), Refusal> {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(end.name.to_string()));
     message.attributes.push(LinkAttribute::IfAlias(alias.to_owned()));
     message.attributes.extend(end.ns.is_host().then_some(LinkAttribute::Group(group)));
     space.socket.change(RouteNetlinkMessage::SetLink(message), 0)
 }
 
-/// Sets the alias of an interface in `host`, which cannot be given at creation. Where that fails, the interface
+/// Sets the alias of a new interface in `host`, which cannot be given at creation. Where that fails, the interface
 /// goes again.
-fn set_mark(space: &mut Space, end: &End, lab: &LabName) -> Result<(), Refusal> {
+fn set_new_mark(space: &mut Space, end: &End, mark: &Mark) -> Result<(), Refusal> {
     if !end.ns.is_host() {
         return Ok(());
     }
-    let mut message = LinkMessage::default();
-    message.attributes.push(LinkAttribute::IfName(end.name.to_string()));
-    message.attributes.push(LinkAttribute::IfAlias(lab.mark()));
-    space.socket.change(RouteNetlinkMessage::SetLink(message), 0).inspect_err(|_| {
+    self::mark(space, end, &mark.to_string(), mark.lab.group()).inspect_err(|_| {
         // The error that is told is the first one.
         let _ = delete(space, &end.name);
     })

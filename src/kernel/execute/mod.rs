@@ -1,7 +1,7 @@
 //! Steps, carried out: each becomes the one or two messages that do it. A step that fails has done nothing.
 
 mod addresses;
-mod links;
+pub(super) mod links;
 mod neighbours;
 mod routes;
 mod rules;
@@ -16,7 +16,7 @@ use crate::plan::Step;
 pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
     match step {
         Step::AddNamespace { ns, lab } => {
-            let (fd, socket) = netns::create::add(ns, lab)?;
+            let (fd, socket) = netns::create::add(ns, &spaces.mark(lab))?;
             spaces.add(ns.clone(), Space::new(fd, socket));
             Ok(())
         }
@@ -28,7 +28,19 @@ pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
             sysctl::set_host(spaces.get(ns)?.fd(), key, to, lab)
         }
         Step::SetSysctl { ns, key, to, .. } => sysctl::write(spaces.get(ns)?.fd(), ns, key, to),
-        Step::RestoreSysctl { key, lab } => sysctl::restore_host(spaces.get(&NsName::host())?.fd(), key, lab),
+        Step::RestoreSysctl { key, lab } => {
+            spaces.settings.remove(key);
+            sysctl::restore_host(spaces.get(&NsName::host())?.fd(), key, lab)
+        }
+        Step::Adopt { end, lab } => {
+            let mark = spaces.mark(lab).to_string();
+            links::mark(spaces.get(&end.ns)?, end, &mark, lab.group()).map_err(|refusal| refusal.about(step.text()))
+        }
+        Step::AddBridge { end, options, mac, mtu, lab } => {
+            let mark = spaces.mark(lab);
+            links::add_bridge(spaces.get(&end.ns)?, end, *options, *mac, *mtu, &mark)
+                .map_err(|refusal| refusal.about(step.text()))
+        }
         Step::AddVeth { main, peer, lab } => links::add_veth(spaces, main, peer, lab, step),
         _ => {
             let space = spaces.get(&step.namespace())?;
@@ -40,9 +52,7 @@ pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
 /// Runs a step that concerns a single namespace.
 fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
     match step {
-        Step::AddBridge { end, options, mac, mtu, lab } => links::add_bridge(space, end, *options, *mac, *mtu, lab),
         Step::DeleteLink { end } => gone(links::delete(space, &end.name)),
-        Step::Adopt { end, lab } => links::mark(space, end, &lab.mark(), lab.group()),
         Step::Disown { end, .. } => links::mark(space, end, "", 0),
         Step::DeleteHostLinks { lab, links } => gone(links::delete_group(space, lab.group(), links)),
         Step::SetUp { end, up } => links::set_up(space, &end.name, *up),
@@ -61,6 +71,8 @@ fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
         Step::DeleteNeighbour { neighbour, .. } => gone(neighbours::delete(space, neighbour)),
         Step::AddNamespace { .. }
         | Step::DeleteNamespace { .. }
+        | Step::Adopt { .. }
+        | Step::AddBridge { .. }
         | Step::AddVeth { .. }
         | Step::SetSysctl { .. }
         | Step::RestoreSysctl { .. }

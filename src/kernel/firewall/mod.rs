@@ -12,14 +12,19 @@ mod save;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
 use nftables::Nftables;
+use nix::errno::Errno;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{getpid, getppid};
 pub use program::{Program, Variant, program};
 
-use super::KernelError;
 use super::netns::run_in;
 use super::state::{Lock, StateDir};
+use super::{KernelError, point};
 use crate::lab::{Family, Firewall, NsName, Table};
 use crate::plan::Step;
 
@@ -139,17 +144,34 @@ fn saved(program: &Program, family: Family, ns: &NsName) -> Result<Firewall, Ker
     Err(KernelError::new(format!("list the {} rules of {ns}", family.program())).said(said.trim()))
 }
 
-/// Runs a program with some input to its end. It is in the namespace of the thread that starts it.
+/// Runs a program with some input to its end. It is in the namespace of the thread that starts it, and does not outlive it.
 fn output(command: &mut Command, input: &str) -> Result<Output, KernelError> {
     let name = command.get_program().to_string_lossy().into_owned();
     let refused = |error: io::Error| KernelError::new(format!("run {name}")).said(error.to_string());
-    let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    end_with_this_thread(command);
+    let started = point::pass("start a program")
+        .map_err(io::Error::from)
+        .and_then(|()| command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn());
     let mut child = started.map_err(refused)?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that gives up early closes its end; what it says of that is in its output.
         let _ = stdin.write_all(input.as_bytes());
     }
     child.wait_with_output().map_err(refused)
+}
+
+/// Has the kernel end a program together with the thread that starts it (PR_SET_PDEATHSIG): one that outlived an nslab
+/// that was killed would still be changing rules while the next one looks at them.
+fn end_with_this_thread(command: &mut Command) {
+    let nslab = getpid();
+    let prepare = move || {
+        set_pdeathsig(Signal::SIGKILL)?;
+        // Killed before that call.
+        if getppid() == nslab { Ok(()) } else { Err(Errno::ESRCH.into()) }
+    };
+    // SAFETY: between fork and exec, only calls that are safe in a signal handler are allowed: prctl(2) and getppid(2) are
+    // bare system calls, and making an error of a number allocates nothing.
+    unsafe { command.pre_exec(prepare) };
 }
 
 /// The families of which this thread's namespace has legacy tables: they exist from their first use on.

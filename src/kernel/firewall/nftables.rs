@@ -16,8 +16,8 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::kernel::KernelError;
 use crate::kernel::netlink::{DUMP_TRIES, PATIENCE};
+use crate::kernel::{KernelError, point};
 use crate::lab::{CHAIN_PREFIX, Family, Table};
 use crate::preflight::DroppingChain;
 
@@ -208,6 +208,7 @@ impl Nftables {
 
     /// Changes that happen all together or not at all.
     fn transaction(&mut self, changes: &[(Message, u16)]) -> Result<(), Errno> {
+        point::pass("nf_tables transaction")?;
         let mut batch = vec![(Message::batch(NFNL_MSG_BATCH_BEGIN), 0)];
         let last = changes.len().saturating_sub(1);
         batch.extend(changes.iter().enumerate().map(|(number, (message, flags))| {

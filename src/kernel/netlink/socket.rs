@@ -10,6 +10,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
 use super::ack::{Answer, Refusal, Says, answers};
+use crate::kernel::point;
 
 /// A netlink socket (`NETLINK_ROUTE`) in one namespace.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl Socket {
 
     /// Asks for a change and waits until it is made.
     pub fn change(&mut self, request: RouteNetlinkMessage, flags: u16) -> Result<(), Refusal> {
+        point::pass("netlink request")?;
         let sequence = self.send(&request, NLM_F_REQUEST | NLM_F_ACK | flags)?;
         self.acknowledged(sequence)
     }
@@ -51,6 +53,7 @@ impl Socket {
     /// Asks for the removal of what the kernel has listed, in the kernel's own words: they say all of it, also what
     /// nobody here has a name for. `kind` is the type of the message (`RTM_DEL…`).
     pub fn remove_listed(&mut self, kind: u16, item: &[u8]) -> Result<(), Refusal> {
+        point::pass("netlink request")?;
         let sequence = self.send_bytes(kind, item, NLM_F_REQUEST | NLM_F_ACK)?;
         self.acknowledged(sequence)
     }

@@ -16,10 +16,10 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::linkat;
 
-use super::{DIRECTORY, in_thread, open, path};
-use crate::kernel::KernelError;
+use super::{DIRECTORY, Named, in_thread, look, open, path};
 use crate::kernel::netlink::{Refusal, Socket};
-use crate::lab::{LabName, NsName};
+use crate::kernel::{KernelError, point};
+use crate::lab::{LabName, Mark, NsName};
 
 /// The index of the loopback in every namespace (`LOOPBACK_IFINDEX`).
 pub(in crate::kernel) const LOOPBACK: u32 = 1;
@@ -27,16 +27,16 @@ pub(in crate::kernel) const LOOPBACK: u32 = 1;
 /// Makes a namespace with its loopback up and marked; the namespace, and a netlink socket in it.
 ///
 /// # Errors
-/// `EEXIST` where the name is taken. Whatever fails, nothing is left.
-pub(in crate::kernel) fn add(ns: &NsName, lab: &LabName) -> Result<(OwnedFd, Socket), KernelError> {
+/// `EEXIST` where the name is taken, unless by what a kill has left of this lab. Whatever fails, nothing is left.
+pub(in crate::kernel) fn add(ns: &NsName, mark: &Mark) -> Result<(OwnedFd, Socket), KernelError> {
     let tried = format!("make namespace {ns}");
     in_thread(&tried, || {
         let failed = || KernelError::new(tried.as_str());
         unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed().with_errno(errno))?;
         let fd = open(&NsName::host())?;
         let mut socket = Socket::open().map_err(|error| failed().with_io(&error))?;
-        mark_loopback(&mut socket, lab).map_err(|refusal| refusal.about(tried.as_str()))?;
-        give_name(ns, lab).map_err(|error| match error.kind() {
+        mark_loopback(&mut socket, mark).map_err(|refusal| refusal.about(tried.as_str()))?;
+        give_name(ns, &mark.lab).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
                 failed().with_io(&error).said(format!("{} is there already", path(ns).display()))
             }
@@ -47,25 +47,39 @@ pub(in crate::kernel) fn add(ns: &NsName, lab: &LabName) -> Result<(OwnedFd, Soc
 }
 
 /// Brings the loopback up and sets its alias to the lab's mark, in one message.
-fn mark_loopback(socket: &mut Socket, lab: &LabName) -> Result<(), Refusal> {
+fn mark_loopback(socket: &mut Socket, mark: &Mark) -> Result<(), Refusal> {
     let mut message = LinkMessage::default();
     message.header.index = LOOPBACK;
     message.header.flags = LinkFlags::Up;
     message.header.change_mask = LinkFlags::Up;
-    message.attributes.push(LinkAttribute::IfAlias(lab.mark()));
+    message.attributes.push(LinkAttribute::IfAlias(mark.to_string()));
     socket.change(RouteNetlinkMessage::SetLink(message), 0)
 }
 
 /// Gives this thread's namespace its name.
 fn give_name(ns: &NsName, lab: &LabName) -> io::Result<()> {
     let path = path(ns);
-    publish(&path, format!("{}\n", lab.mark()).as_bytes())?;
-    let mounted = mount(Some("/proc/thread-self/ns/net"), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>);
+    let content = format!("{}\n", lab.mark());
+    match publish(&path, content.as_bytes()) {
+        // What the lab itself has left when nslab was killed makes way.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_leftover(ns, lab) => {
+            point::pass("remove a namespace's file")?;
+            fs::remove_file(&path)?;
+            publish(&path, content.as_bytes())?;
+        }
+        published => published?,
+    }
+    let mounted = point::pass("mount a namespace")
+        .and_then(|()| mount(Some("/proc/thread-self/ns/net"), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>));
     mounted.map_err(|errno| {
         // The error that is told is the mount's.
         let _ = fs::remove_file(&path);
         errno.into()
     })
+}
+
+fn is_leftover(ns: &NsName, lab: &LabName) -> bool {
+    matches!(look(ns), Ok(Named::Leftover(owner)) if owner == *lab)
 }
 
 /// Makes `/run/netns` and lets mounts in it be seen in other mount namespaces, as iproute2 does, so that a
@@ -76,10 +90,12 @@ pub(in crate::kernel) fn prepare_directory() -> Result<(), KernelError> {
     fs::DirBuilder::new().recursive(true).mode(0o755).create(DIRECTORY).map_err(failed_io)?;
     let _lock = lock(Path::new(DIRECTORY)).map_err(failed_io)?;
     let share = || mount(None::<&str>, DIRECTORY, None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>);
+    point::pass("share the mounts of namespaces").map_err(failed)?;
     match share() {
         // Not a mount point yet.
         Err(Errno::EINVAL) => {
             mount(Some(DIRECTORY), DIRECTORY, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
+                .and_then(|()| point::pass("share the mounts of namespaces"))
                 .and_then(|()| share())
                 .map_err(failed)
         }
@@ -97,6 +113,7 @@ fn lock(directory: &Path) -> io::Result<Flock<File>> {
 /// # Errors
 /// `AlreadyExists` where something has the name.
 fn publish(path: &Path, content: &[u8]) -> io::Result<()> {
+    point::pass("make a namespace's file")?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     match unnamed(directory) {
         Ok(mut file) => {

@@ -16,7 +16,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkH
 
 use crate::kernel::netlink::{Refusal, attributes, name_text};
 use crate::kernel::space::Space;
-use crate::lab::{BridgeOptions, IfName, LabName, Link, LinkKind, Mac, Namespace};
+use crate::lab::{BridgeOptions, IfName, LabName, Link, LinkKind, Mac, Mark, Namespace};
 
 /// Options of a bridge (linux/if_link.h).
 const IFLA_BR_STP_STATE: u16 = 5;
@@ -31,6 +31,8 @@ pub(in crate::kernel) struct Interfaces {
     pub names: HashMap<u32, IfName>,
     /// The ends of veth pairs.
     pub veths: Vec<Veth>,
+    /// Marks that say what host settings were.
+    pub marks: Vec<Mark>,
     /// Interfaces without an alias that are in a group.
     groups: Vec<(IfName, u32)>,
 }
@@ -78,8 +80,10 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
             interfaces.groups.push((name.clone(), seen.group));
         }
         masters.extend(seen.master.map(|master| (name.clone(), master)));
+        let mark = seen.alias.and_then(Mark::parse);
+        interfaces.marks.extend(mark.iter().filter(|mark| !mark.settings.is_empty()).cloned());
         let link = Link {
-            owner: seen.alias.and_then(LabName::from_mark),
+            owner: mark.map(|mark| mark.lab),
             kind: seen.kind,
             up: seen.header.flags.contains(LinkFlags::Up),
             mac: seen.mac,

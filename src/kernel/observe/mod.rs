@@ -18,7 +18,7 @@ use super::netlink::Refusal;
 use super::netns::{self, Found, create::LOOPBACK};
 use super::space::{Space, Spaces};
 use super::{KernelError, Marked, Scope, firewall, sysctl};
-use crate::lab::{Claims, Firewall, IfName, LabName, Live, Namespace, NsName, Routing};
+use crate::lab::{Claims, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing};
 use links::Interfaces;
 
 /// Observes everything in scope.
@@ -27,8 +27,11 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
     let Found { namespaces, leftovers, others } = netns::find()?;
     let names = open_all(spaces, namespaces, wanted)?;
     let mut live = Live::default();
-    // A name that leads to no namespace: the lab's own leftover, or something of somebody else's.
-    let own = leftovers.into_iter().filter(|(_, owner)| owner == scope.lab).map(|(ns, owner)| (ns, Some(owner)));
+    // A name that leads to no namespace. The lab's own leftover makes way where a namespace of that name is made.
+    let own = leftovers
+        .into_iter()
+        .filter(|(ns, owner)| (owner == scope.lab) != wanted(ns))
+        .map(|(ns, owner)| (ns, Some(owner)));
     let foreign = others.into_iter().filter(&wanted).map(|ns| (ns, None));
     for (ns, owner) in own.chain(foreign) {
         live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
@@ -36,7 +39,7 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
     let mut seen = BTreeMap::new();
     for ns in names {
         let space = spaces.get(&ns)?;
-        let owner = if ns.is_host() || wanted(&ns) { None } else { mark(space, &ns)? };
+        let owner = if ns.is_host() || wanted(&ns) { None } else { mark(space, &ns)?.map(|mark| mark.lab) };
         if owner.as_ref() == Some(scope.lab) && !scope.inside {
             live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
         } else if ns.is_host() || wanted(&ns) || owner.as_ref() == Some(scope.lab) {
@@ -58,8 +61,10 @@ pub(super) fn marks(spaces: &mut Spaces) -> Result<BTreeMap<LabName, Marked>, Ke
         marks.entry(owner).or_default().namespaces.insert(ns);
     }
     for ns in names.into_iter().filter(|ns| !ns.is_host()) {
-        if let Some(owner) = mark(spaces.get(&ns)?, &ns)? {
-            marks.entry(owner).or_default().namespaces.insert(ns);
+        if let Some(Mark { lab, settings }) = mark(spaces.get(&ns)?, &ns)? {
+            let marked = marks.entry(lab).or_default();
+            marked.namespaces.insert(ns);
+            marked.settings.extend(settings);
         }
     }
     let host = NsName::host();
@@ -71,6 +76,9 @@ pub(super) fn marks(spaces: &mut Spaces) -> Result<BTreeMap<LabName, Marked>, Ke
     }
     for lab in owners_by_name(spaces.get(&host)?)? {
         marks.entry(lab).or_default();
+    }
+    for Mark { lab, settings } in std::mem::take(&mut interfaces.marks) {
+        marks.entry(lab).or_default().settings.extend(settings);
     }
     for (lab, marked) in &mut marks {
         marked.links.extend(interfaces.own_by_group(lab));
@@ -108,14 +116,14 @@ fn open_all(
     Ok(names)
 }
 
-/// The lab whose mark a namespace carries: the alias of its loopback.
-fn mark(space: &mut Space, ns: &NsName) -> Result<Option<LabName>, KernelError> {
+/// The mark that a namespace carries: the alias of its loopback.
+fn mark(space: &mut Space, ns: &NsName) -> Result<Option<Mark>, KernelError> {
     let mut message = LinkMessage::default();
     message.header.index = LOOPBACK;
     let answer = space.socket.get(RouteNetlinkMessage::GetLink(message));
     let alias = answer.and_then(|answer| Ok(links::alias(&answer)?));
     let alias = alias.map_err(|refusal| refusal.about(format!("read the mark of {ns}")))?;
-    Ok(alias.and_then(|alias| LabName::from_mark(&alias)))
+    Ok(alias.and_then(|alias| Mark::parse(&alias)))
 }
 
 /// Everything in one namespace, and what it takes to find the other ends of its veth pairs.

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 
 use super::{forwarding, read_here, write_here};
-use crate::kernel::KernelError;
 use crate::kernel::netns::run_in;
 use crate::kernel::state::StateDir;
+use crate::kernel::{KernelError, Marked};
 use crate::lab::{Claims, LabName, NsName, SysctlKey, SysctlValue, setting_folder, setting_of_folder};
 
 const FOLDER: &str = "host";
@@ -35,7 +35,17 @@ pub fn set_host(host: BorrowedFd<'_>, key: &SysctlKey, value: &SysctlValue, lab:
     super::write(host, &NsName::host(), key, value)
 }
 
-/// Counts a lab among those that need a value of a host setting, and remembers what was there before the first of them.
+/// A lab's claim to a host setting.
+#[derive(Debug)]
+pub struct Claim {
+    /// Whether the lab had none before.
+    pub is_new: bool,
+    /// What the setting was before the first lab; none where there is no such setting.
+    pub was: Option<String>,
+}
+
+/// Counts a lab among those that need a value of a host setting, and remembers what was there before the first of
+/// them, before anything is changed.
 ///
 /// # Errors
 /// Where another lab needs another value.
@@ -44,7 +54,7 @@ pub fn claim_host(
     key: &SysctlKey,
     value: &SysctlValue,
     lab: &LabName,
-) -> Result<(), KernelError> {
+) -> Result<Claim, KernelError> {
     let (settings, _lock) = StateDir::locked_folder(FOLDER)?;
     let labs = labs_of(&settings, key)?;
     let contrary =
@@ -53,7 +63,9 @@ pub fn claim_host(
         let tried = format!("let lab {lab} need {key}={value} in {}", NsName::host());
         return Err(KernelError::new(tried).said(format!("lab {other} needs {key}={needs}")));
     }
-    remember(&settings, host, key, value, lab).map(drop)
+    let was = remember(&settings, host, key, value, lab)?.read(WAS)?;
+    let one_line = |was: String| was.split_whitespace().collect::<Vec<_>>().join(" ");
+    Ok(Claim { is_new: !labs.contains_key(lab), was: was.map(one_line) })
 }
 
 /// Says that a lab no longer needs a host setting, and puts it back to what it was if no other lab does. A lab that
@@ -78,8 +90,14 @@ pub fn restore_host(host: BorrowedFd<'_>, key: &SysctlKey, lab: &LabName) -> Res
     setting.remove_file(ALONG)?;
     setting.remove_file(WAS)?;
     labs.remove_file(lab.as_str())?;
+    remove_setting(&settings, &folder, &setting)
+}
+
+fn remove_setting(settings: &StateDir, folder: &str, setting: &StateDir) -> Result<(), KernelError> {
+    setting.remove_file(ALONG)?;
+    setting.remove_file(WAS)?;
     setting.remove_folder(LABS)?;
-    settings.remove_folder(&folder)
+    settings.remove_folder(folder)
 }
 
 /// The host settings that a lab needs: those to restore when it goes.
@@ -114,9 +132,37 @@ fn labs_of(settings: &StateDir, key: &SysctlKey) -> Result<BTreeMap<LabName, Opt
     Ok(needs)
 }
 
-/// Removes the folder of host settings if there are none.
-pub fn forget_if_none() -> Result<(), KernelError> {
-    let Some((_, _lock)) = StateDir::locked_folder_if_any(FOLDER)? else { return Ok(()) };
+/// Writes down again what is lost, from the marks in the kernel. `lost` gets the names of what has a folder, and answers with the
+/// labs that have none.
+///
+/// A lab that is just being made or removed has a folder, and one that has none cannot claim anything meanwhile: the
+/// lock is held from before the folders are listed until the claims are written.
+pub fn recall_host(
+    lost: impl FnOnce(&[String]) -> Result<Vec<(LabName, Marked)>, KernelError>,
+) -> Result<(), KernelError> {
+    let (settings, _lock) = StateDir::locked_folder(FOLDER)?;
+    for (lab, marked) in lost(&StateDir::open()?.names()?)? {
+        for (key, was) in &marked.settings {
+            let setting = settings.make(&setting_folder(key))?;
+            // Which value the lab needs is not known any more.
+            setting.make(LABS)?.write_line(lab.as_str(), "")?;
+            if !setting.holds(WAS)? {
+                setting.write(WAS, was)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes the folders of settings that no lab needs, which a kill may leave, and the folder of all if there are none.
+pub fn forget_unclaimed() -> Result<(), KernelError> {
+    let Some((settings, _lock)) = StateDir::locked_folder_if_any(FOLDER)? else { return Ok(()) };
+    for folder in settings.names()?.iter().filter(|name| setting_of_folder(name).is_some()) {
+        let Some(setting) = settings.get(folder)? else { continue };
+        if !setting.holds(WAS)? && setting.get(LABS)?.map_or(Ok(true), |labs| Ok(labs.names()?.is_empty()))? {
+            remove_setting(&settings, folder, &setting)?;
+        }
+    }
     StateDir::find()?.map_or(Ok(()), |state| state.remove_if_idle(FOLDER))
 }
 

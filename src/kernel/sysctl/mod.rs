@@ -11,11 +11,11 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::fd::BorrowedFd;
 
-pub use host::{claim_host, claims, forget_if_none, host_claims, restore_host, set_host};
+pub use host::{Claim, claim_host, claims, forget_unclaimed, host_claims, recall_host, restore_host, set_host};
 use nix::errno::Errno;
 
-use super::KernelError;
 use super::netns::run_in;
+use super::{KernelError, point};
 use crate::lab::{NsName, SysctlKey, SysctlValue};
 
 /// The present values of some sysctls in a namespace. A key that this kernel lacks is left out, and so is one that has
@@ -58,7 +58,10 @@ fn read_here(key: &SysctlKey) -> Result<Option<String>, KernelError> {
 fn write_here(ns: &NsName, key: &SysctlKey, value: &str) -> Result<(), KernelError> {
     // One write: the kernel takes each as a value of its own.
     let line = format!("{value}\n");
-    let written = OpenOptions::new().write(true).open(file(key)).and_then(|mut file| file.write_all(line.as_bytes()));
+    let written = point::pass("write a sysctl")
+        .map_err(std::io::Error::from)
+        .and_then(|()| OpenOptions::new().write(true).open(file(key)))
+        .and_then(|mut file| file.write_all(line.as_bytes()));
     written.map_err(|error| {
         let errno = Errno::try_from(error).unwrap_or(Errno::EIO);
         let refused = KernelError::new(format!("set sysctl {key} to `{value}` in {ns}")).with_errno(errno);

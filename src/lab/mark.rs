@@ -1,0 +1,112 @@
+//! Marks: what the kernel keeps with an object of a lab, so that nothing else is needed to know whose it is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{LabName, SysctlKey};
+
+/// What every mark of ours begins with.
+const PREFIX: &str = "nslab:";
+const WAS: &str = " was ";
+const BETWEEN: &str = "; ";
+
+/// The longest alias that the kernel takes, in bytes (IFALIASZ less the closing zero).
+const LONGEST: usize = 255;
+
+/// The alias of a lab's link in `host`, or of the loopback of one of its namespaces: `nslab:LAB`, and what host
+/// settings were before the lab: `nslab:LAB was net.ipv4.ip_forward=0; net.ipv6.conf.all.forwarding=0`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The lab.
+    pub lab: LabName,
+    /// Host settings that the lab needs, with their former values.
+    pub settings: BTreeMap<SysctlKey, String>,
+}
+
+impl Mark {
+    /// The mark that an alias is, if it is one of ours. What follows the lab's name and makes no sense is passed over.
+    pub fn parse(alias: &str) -> Option<Self> {
+        let text = alias.strip_prefix(PREFIX)?;
+        let (lab, settings) = text.split_once(WAS).unwrap_or((text, ""));
+        let setting = |text: &str| {
+            let (key, was) = text.split_once('=')?;
+            Some((key.parse().ok()?, was.to_owned()))
+        };
+        Some(Self { lab: lab.parse().ok()?, settings: settings.split(BETWEEN).filter_map(setting).collect() })
+    }
+}
+
+/// The alias. A setting for which there is no more room, or whose value could not be read back, is left out.
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.lab.mark();
+        let mut before = WAS;
+        for (key, was) in &self.settings {
+            let setting = format!("{before}{key}={was}");
+            if text.len() + setting.len() <= LONGEST && !was.contains([';', '\n']) {
+                text.push_str(&setting);
+                before = BETWEEN;
+            }
+        }
+        f.write_str(&text)
+    }
+}
+
+impl LabName {
+    /// The interface group (`IFLA_GROUP`) of the lab's links in `host`: a mark that a link can carry from its very
+    /// first moment, before its alias is set. 0x6e______, with 24 bits of an FNV-1a hash of the name.
+    pub fn group(&self) -> u32 {
+        let hash = self.as_str().bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+        0x6e00_0000 | (hash >> 8)
+    }
+
+    /// The shortest mark: `nslab:NAME`.
+    pub fn mark(&self) -> String {
+        format!("{PREFIX}{self}")
+    }
+
+    /// The lab that an alias names, if it is a mark of ours.
+    pub fn from_mark(alias: &str) -> Option<Self> {
+        Mark::parse(alias).map(|mark| mark.lab)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(settings: &[(&str, &str)]) -> Mark {
+        let settings = settings.iter().map(|(key, was)| (key.parse().unwrap(), (*was).to_owned())).collect();
+        Mark { lab: "a-b".parse().unwrap(), settings }
+    }
+
+    #[test]
+    fn marks_are_read_as_they_are_written() {
+        for (settings, text) in [
+            (&[][..], "nslab:a-b"),
+            (&[("net.ipv4.ip_forward", "0")], "nslab:a-b was net.ipv4.ip_forward=0"),
+            (
+                &[("net.ipv4.ip_forward", "0"), ("net.ipv4.ip_local_port_range", "1 2"), ("net.x", "")],
+                "nslab:a-b was net.ipv4.ip_forward=0; net.ipv4.ip_local_port_range=1 2; net.x=",
+            ),
+        ] {
+            assert_eq!(mark(settings).to_string(), text);
+            assert_eq!(Mark::parse(text), Some(mark(settings)));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out() {
+        let long = "1".repeat(240);
+        let text = mark(&[("net.a", &long), ("net.b", "a; b"), ("net.c", "2")]).to_string();
+        assert_eq!(text, "nslab:a-b was net.c=2");
+    }
+
+    #[test]
+    fn other_aliases_are_no_marks() {
+        for alias in ["", "nslab", "nslab:", "nslab:../x", "nslab:a b", "uplink", "xnslab:a", "nslab:host"] {
+            assert_eq!(LabName::from_mark(alias), None, "{alias}");
+        }
+        assert_eq!(Mark::parse("nslab:a was x; =1; net.ipv4.ip_forward=0").unwrap().settings.len(), 1);
+    }
+}
