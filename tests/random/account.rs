@@ -18,8 +18,7 @@ pub fn of(lab: &Lab) -> Account {
     let names = Names::new(&told);
     let mut account = Account::new();
     for (ns, answers) in &told {
-        let [_, links, routes, rules, rules6, neighbours, ports, iptables, ip6tables, settings] = answers.as_slice()
-        else {
+        let [_, links, routes, rules, rules6, neighbours, ports, iptables, ip6tables] = answers.as_slice() else {
             panic!("{ns}: {answers:?}")
         };
         let macs = |name: &str| {
@@ -41,7 +40,6 @@ pub fn of(lab: &Lab) -> Account {
         for port in list(ports) {
             account.insert(format!("{ns} bridge link: {}", without(&port, &["ifindex", "link", "flags", "state"])));
         }
-        account.extend(settings.lines().map(|setting| format!("{ns} sysctl: {setting}")));
         for (program, text) in [("iptables", iptables), ("ip6tables", ip6tables)] {
             account.extend(chains(text).into_iter().map(|chain| format!("{ns} {program}-save: {chain}")));
         }
@@ -49,10 +47,11 @@ pub fn of(lab: &Lab) -> Account {
     account
 }
 
-/// Link-local routes come and go with the carrier.
+/// Link-local routes come and go with the carrier; anycast ones with forwarding, which a namespace keeps as it was where the
+/// file says nothing of it any more.
 fn is_the_labs(route: &Value) -> bool {
     let to = route["dst"].as_str().unwrap_or_default();
-    !(to.starts_with("fe80") || to == "ff00::/8")
+    !(to.starts_with("fe80") || to == "ff00::/8" || route["type"] == "anycast")
 }
 
 /// The facts that are in one of the two accounts only.
@@ -75,8 +74,6 @@ fn ask(ns: &NsName) -> Vec<String> {
         "bridge -j link",
         "iptables-save",
         "ip6tables-save",
-        "sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.ipv4.ip_default_ttl net.ipv4.conf.all.rp_filter \
-         net.ipv4.conf.all.promote_secondaries",
     ];
     let script = commands.join("; echo '~'; ");
     let text = match ns.is_host() {
