@@ -155,9 +155,10 @@ impl Phases {
             self.bridges_up,
             self.sysctls,
             self.neighbours,
-            self.rules,
             self.routes,
             self.routes_via,
+            // The kernel looks gateways up by the policy rules, and one that drops everything would refuse them.
+            self.rules,
             self.firewall,
             self.forget,
         ]

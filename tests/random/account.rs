@@ -153,22 +153,14 @@ fn plain_link(link: &mut Value, ns: &NsName, names: &Names, has_mac: impl Fn(&st
         .collect();
     // The kernel lists addresses in the order in which they were added, which mending changes.
     addresses.sort_by_key(Value::to_string);
-    // An interface has the queueing discipline "noop" until it comes up for the first time.
-    let chosen = [
-        "ifindex",
-        "link",
-        "link_index",
-        "link_netnsid",
-        "flags",
-        "operstate",
-        "broadcast",
-        "linkinfo",
-        "addr_info",
-        "qdisc",
-    ];
-    let mut plain = without(link, &chosen);
-    if !has_mac(&name) {
-        plain = without(&plain, &["address"]);
+    let mut plain = json!({});
+    for key in ["ifname", "mtu", "group", "link_type"] {
+        plain[key] = link[key].clone();
+    }
+    // Behind the mark stand the former values of settings, which depend on what the file said before.
+    plain["ifalias"] = link["ifalias"].as_str().and_then(|alias| alias.split(" was ").next()).into();
+    if has_mac(&name) {
+        plain["address"] = link["address"].clone();
     }
     plain["up"] = is_up.into();
     plain["peer"] = peer.into();

@@ -294,7 +294,10 @@ fn rule(rule: &Rule, seen: &Seen<'_>) -> Option<Value> {
     let mut written = json!({ "family": if rule.ipv6 { "6" } else { "4" } });
     // Without a priority, it would have one that depends on the rules that are left out.
     written["priority"] = (2000 + u32::from(rule.priority.unwrap_or(0))).into();
-    for (key, net) in [("from", rule.from), ("to", rule.to)] {
+    // The kernel looks gateways up by the policy rules; a packet without source and mark must pass them all, or no route
+    // through a gateway can be brought back.
+    let from = if rule.fwmark.is_none() { rule.from.or(Some(0)) } else { rule.from };
+    for (key, net) in [("from", from), ("to", rule.to)] {
         if let Some(net) = net {
             written[key] = subnet(usize::from(net % 4) + 1, rule.ipv6).into();
         }
