@@ -128,6 +128,31 @@ fn undoing_brings_back_what_the_kernel_took_along() {
 }
 
 #[test]
+fn a_lab_that_is_right_but_not_ours_is_left_alone_and_nothing_is_noted_of_it() {
+    sandbox();
+    run("ip netns add red; ip -n red link set lo up; ip netns add blue; ip -n blue link set lo up; \
+         ip -n red link add eth0 up type veth peer name eth0 netns blue; ip -n blue link set eth0 up");
+    let lab = "name: own\nnamespaces: { red: {}, blue: {} }\nlinks: [ [red/eth0, blue/eth0] ]\n";
+    let said = on(lab, &["apply"], 0);
+    assert!(said.contains("nothing to do") && said.contains("--adopt"), "{said}");
+    assert_eq!(run("ls /run/nslab 2>/dev/null || true"), "");
+    on(lab, &["apply", "--adopt"], 0);
+    on(lab, &["destroy"], 0);
+    assert_eq!(run("ls /run/netns"), "");
+}
+
+#[test]
+fn a_secondary_address_goes_without_touching_the_first() {
+    sandbox();
+    on(&with_host(""), &["apply"], 0);
+    run("ip -n red addr add 10.77.0.77/24 dev eth0");
+    let plan = on(&with_host(""), &["plan", "--exit-code"], 1);
+    assert!(plan.contains("1 step to do"), "{plan}");
+    on(&with_host(""), &["apply"], 0);
+    on(&with_host(""), &["plan", "--exit-code"], 0);
+}
+
+#[test]
 fn a_lab_built_by_hand_is_taken_over_if_asked_for() {
     sandbox();
     let before = host_account();

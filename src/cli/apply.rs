@@ -57,6 +57,10 @@ pub(super) fn tell(lab: &LabName, progress: &mut show::Progress, event: &Event<'
     match event {
         Event::Waiting => say(&format!("nslab: another nslab is working on lab {lab}; waiting for it to finish")),
         Event::Warning(finding) => say(&format!("nslab: warning: {}\n      {}", finding.what, finding.help)),
+        Event::NotOurs(things) => say(&format!(
+            "nslab: {things} of the lab's namespaces and interfaces were made by hand: `nslab destroy` will not remove them, \
+             unless `nslab apply --adopt` takes them over"
+        )),
         Event::Planned(steps) => progress.begin(*steps),
         Event::Done(_) => progress.step(),
         Event::Undoing(steps) => {

@@ -24,7 +24,7 @@ pub enum ReportFormat {
     /// For people: a line or a matrix a check, then what failed and why
     #[default]
     Table,
-    /// For programs; `nslab schema check` describes it
+    /// For programs; `nslab schema check` and `nslab schema test` describe it
     Json,
     /// JUnit XML, one test case a pair
     Junit,

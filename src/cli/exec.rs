@@ -14,7 +14,7 @@ pub struct ExecArgs {
     /// The namespace
     namespace: NsName,
     /// The command and its arguments
-    #[arg(required = true, last = true)]
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
 }
 

@@ -85,7 +85,7 @@ pub enum Format {
     /// For people
     #[default]
     Text,
-    /// For programs; `nslab schema` describes it
+    /// For programs; `nslab schema COMMAND` describes it
     Json,
 }
 

@@ -79,7 +79,18 @@ pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Res
     obstacles::demand_privileges(lab)?;
     let state = LabState::lock(&lab.name, !options.no_wait, &mut stop, tell)?;
     let (kernel, before) = (Kernel::open()?, Live::default());
-    let mut run = Run { lab, options, state, kernel, stop, tell, before, has_claimed: false, done: Vec::new() };
+    let mut run = Run {
+        lab,
+        options,
+        state,
+        kernel,
+        stop,
+        tell,
+        before,
+        has_claimed: false,
+        is_foreign: false,
+        done: Vec::new(),
+    };
     match run.converge().and_then(|()| run.finish(text)) {
         Ok(()) => {
             // A signal that comes now comes too late: it must not end us as if we had undone anything.
@@ -102,6 +113,8 @@ pub(super) struct Run<'a> {
     pub(super) before: Live,
     /// Whether the lab has claimed host settings just now.
     pub(super) has_claimed: bool,
+    /// Whether the lab is as it should be, but not ours.
+    is_foreign: bool,
     /// What has been done so far.
     pub(super) done: Vec<PlannedStep>,
 }
@@ -116,6 +129,11 @@ impl Run<'_> {
         for round in 0..ROUNDS {
             let contrary = planned.conflicts.iter().any(|conflict| conflict.is_setting);
             if planned.plan.is_empty() && !contrary && (planned.conflicts.is_empty() || !self.options.adopt) {
+                self.is_foreign = !planned.conflicts.is_empty();
+                if self.is_foreign {
+                    (self.tell)(Event::NotOurs(planned.conflicts.len()));
+                    return Ok(());
+                }
                 self.claim_settings()?;
                 return self.heed_signal();
             }
@@ -207,6 +225,9 @@ impl Run<'_> {
 
     /// Notes that the lab is applied; nothing is written where nothing has changed.
     fn finish(&mut self, text: &str) -> Result<(), EngineError> {
+        if self.is_foreign {
+            return self.state.remove_if_unused();
+        }
         let lab = self.lab;
         if self.done.is_empty() && super::saved_topology(&lab.name)?.as_deref() == Some(text) {
             return Ok(());

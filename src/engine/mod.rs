@@ -26,6 +26,8 @@ pub enum Event<'a> {
     Waiting,
     /// Something may not work as it should; the lab can be applied all the same.
     Warning(&'a crate::preflight::Finding),
+    /// Everything is as the file says, but this many things were not made by nslab, and stay so.
+    NotOurs(usize),
     /// The plan is made; this many steps are to come.
     Planned(usize),
     /// A step is done.

@@ -92,14 +92,17 @@ fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phase
         lost.without_ipv4.insert(end.name.clone());
     }
     for &address in &want.addresses {
-        // With a subnet's first address, the kernel may remove the others (promote_secondaries is off by default).
-        let endangered = || extra.iter().find(|gone| gone.addr().is_ipv4() && gone.trunc() == address.trunc());
+        // With a subnet's first address, the kernel removes the others (promote_secondaries is off by default).
+        let place = |address: &IpNet| is.get_index_of(address);
+        let before_it = |gone: &&IpNet| gone.trunc() == address.trunc() && place(gone) < place(&address);
+        let endangered = || extra.iter().filter(|gone| gone.addr().is_ipv4()).find(before_it);
         if !is.contains(&address) {
             phases.addresses.add(Step::AddAddress { end: end.clone(), address }, MISSING);
         } else if let Some(gone) = endangered() {
-            phases
-                .addresses
-                .add(Step::AddAddress { end: end.clone(), address }, format!("it may go along with {gone}"));
+            phases.addresses.add(
+                Step::AddAddress { end: end.clone(), address },
+                format!("the kernel removes it together with {gone}"),
+            );
         }
     }
 }

@@ -58,6 +58,7 @@ pub fn done(lab: &LabName, steps: &[PlannedStep], elapsed: Duration, verbose: bo
         let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
         steps.iter().for_each(|planned| *kinds.entry(kind(&planned.step)).or_default() += 1);
         text.extend(kinds.iter().map(|(kind, n)| format!("  {n:>6} × {kind}\n")));
+        text += "  (--verbose shows each)\n";
     }
     text + &format!("{lab}: {} in {:.0?}\n", counted(steps.len(), "step"), round(elapsed))
 }

@@ -45,9 +45,9 @@ pub fn list(labs: &[LabView]) -> String {
         return "there are no labs; `nslab apply FILE` makes one\n".to_owned();
     }
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["LAB", "NAMESPACES", "INTERFACES OF HOST", "STATE"]);
+    table.load_style(presets::NOTHING).set_header(["LAB", "NAMESPACES", "INTERFACES OF HOST", "TOPOLOGY"]);
     for lab in labs {
-        let state = if lab.state_kept { "kept" } else { "lost" };
+        let state = if lab.state_kept { "kept" } else { "not kept" };
         table.add_row([lab.lab.clone(), counted(&lab.namespaces), counted(&lab.host_interfaces), state.to_owned()]);
     }
     format!("{table}\n")

@@ -78,7 +78,10 @@ pub fn plan(plan: &Plan, conflicts: &[Conflict], colour: bool) -> String {
         text += &step(planned, colour);
     }
     if !conflicts.is_empty() {
-        text += "\nNot the lab's own, so apply would refuse and touch nothing:\n";
+        text += match plan.is_empty() {
+            true => "\nIt is not nslab's own: nslab leaves it alone, and `apply --adopt` takes it over:\n",
+            false => "\nNot the lab's own, so apply would refuse and touch nothing, unless told to --adopt:\n",
+        };
         text.extend(conflicts.iter().map(|conflict| format!("  {conflict}\n")));
     }
     text

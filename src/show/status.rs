@@ -137,7 +137,9 @@ pub fn status(view: &StatusView) -> String {
         }
     }
     let drift = match &view.drift {
-        None => "Drift: not known, since the topology as applied is not kept any more.\n".to_owned(),
+        None => {
+            "Drift: not known, since the topology as applied is not kept; compare with `nslab plan FILE`.\n".to_owned()
+        }
         Some(steps) if steps.is_empty() => "Drift: none.\n".to_owned(),
         Some(steps) => {
             let lines = steps.iter().map(|step| format!("  {}\n", step.line()));
