@@ -34,11 +34,7 @@ pub(super) fn describe(step: &Step) -> Description {
             format!("{} link del dev {}", ip(&end.ns), end.name),
             None,
         ),
-        Step::DeleteHostLinks { lab, links } => told(
-            format!("remove the interfaces {} from host", list(links)),
-            format!("ip link del group {}", lab.group()),
-            None,
-        ),
+        Step::DeleteHostLinks { lab, links } => delete_host_links(lab, links),
         Step::SetUp { end, up } => set_up(end, *up),
         Step::SetMtu { end, from, to } => set_mtu(end, *from, *to),
         Step::SetMac { end, from, to } => set_mac(end, *from, *to),
@@ -210,6 +206,14 @@ fn set_bridge(end: &End, from: BridgeOptions, to: BridgeOptions) -> Description 
         format!("{} link set dev {} type bridge{options}", ip(&end.ns), end.name),
         Some(Step::SetBridge { end: end.clone(), from: to, to: from }),
     )
+}
+
+fn delete_host_links(lab: &LabName, links: &[IfName]) -> Description {
+    let (text, command) =
+        (format!("remove the interfaces {} from host", list(links)), format!("ip link del group {}", lab.group()));
+    // The kernel may have taken them along already, with the namespaces of their peers.
+    let script = format!("{command} || [ -z \"$(ip -o link show group {})\" ]", lab.group());
+    Description { text, script: vec![script], command, inverse: None }
 }
 
 /// "a, b, c and 4 more".

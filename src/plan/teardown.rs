@@ -1,31 +1,33 @@
 //! The way back: what has to go so that nothing of a lab is left.
 
 use super::{PlannedStep, Step};
-use crate::lab::{ChainId, End, FwRule, IfName, Lab, LabName, Live, Namespace, NsName, Routing, SysctlKey};
+use crate::lab::{ChainId, FwRule, IfName, Lab, LabName, Live, Namespace, NsName, Routing, SysctlKey};
 
-/// Plans the removal of a lab from what is there: firewall first, so that nothing is let through half-translated; then
-/// host settings, interfaces and namespaces. `settings` are the host settings that the lab has claimed.
+/// Plans the removal of a lab from what is there: the host's settings, namespaces, and of the host the firewall, routes and
+/// interfaces. `settings` are the host settings that the lab has claimed.
 pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<PlannedStep> {
     let mut steps = Vec::new();
     let mut add = |step| steps.push(PlannedStep { step, why: "the lab is removed".to_owned() });
     let host = live.namespaces.get(&NsName::host());
-    for step in host.into_iter().flat_map(|host| host_firewall(lab, host)) {
-        add(step);
-    }
+    // What the settings were is also in the marks, which go with what carries them.
     for key in settings {
         add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() });
+    }
+    // Namespaces before the firewall: nobody is left behind whom the firewall would guard, and the kernel, which removes them in the
+    // background, takes the host's ends of their links along while the rest is done.
+    for (ns, is) in &live.namespaces {
+        if is.owner.as_ref() == Some(lab) {
+            add(Step::DeleteNamespace { ns: ns.clone() });
+        }
+    }
+    for step in host.into_iter().flat_map(|host| host_firewall(lab, host)) {
+        add(step);
     }
     for route in host.into_iter().flat_map(|host| &host.marked.routes).filter(|route| route.dev.is_none()) {
         add(Step::DeleteRoute { ns: NsName::host(), route: route.clone() });
     }
     for rule in host.into_iter().flat_map(|host| &host.marked.rules) {
         add(Step::DeleteRule { ns: NsName::host(), rule: rule.clone() });
-    }
-    // Namespaces before interfaces: the kernel, which removes them in the background, takes the other ends along meanwhile.
-    for (ns, is) in &live.namespaces {
-        if is.owner.as_ref() == Some(lab) {
-            add(Step::DeleteNamespace { ns: ns.clone() });
-        }
     }
     if let Some(step) = host.and_then(|host| host_links(lab, host)) {
         add(step);
@@ -87,7 +89,6 @@ fn host_links(lab: &LabName, host: &Namespace) -> Option<Step> {
     let links: Vec<IfName> = mine.map(|(name, _)| name.clone()).collect();
     match links.as_slice() {
         [] => None,
-        [name] => Some(Step::DeleteLink { end: End { ns: NsName::host(), name: name.clone() } }),
         _ => Some(Step::DeleteHostLinks { lab: lab.clone(), links }),
     }
 }
