@@ -92,11 +92,8 @@ pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Res
         done: Vec::new(),
     };
     match run.converge().and_then(|()| run.finish(text)) {
-        Ok(()) => {
-            // A signal that comes now comes too late: it must not end us as if we had undone anything.
-            let _ = run.stop.pending();
-            Ok(Applied { steps: run.done, elapsed: start.elapsed() })
-        }
+        // A signal that comes now comes too late; `Interrupts` takes it when it goes.
+        Ok(()) => Ok(Applied { steps: run.done, elapsed: start.elapsed() }),
         Err(error) => Err(run.undo(error)),
     }
 }

@@ -7,10 +7,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use libc::{
-    IFA_ADDRESS, IFA_LOCAL, IFLA_IFALIAS, IFLA_IFNAME, RT_TABLE_LOCAL, RTA_DST, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF,
-    RTA_TABLE,
-};
+use libc::{IFLA_IFALIAS, IFLA_IFNAME, RT_TABLE_LOCAL, RTA_DST, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_TABLE};
 use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u32};
 use netlink_packet_route::address::{AddressHeader, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkHeader, LinkMessage};
@@ -19,6 +16,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::kernel::KernelError;
 use crate::kernel::netlink::{Refusal, Socket, attributes, name_text};
+use crate::kernel::observe::links::read_address;
 use crate::lab::{LabName, MAIN_TABLE};
 use crate::plan::ROUTE_PROTOCOL;
 use crate::preflight::Taken;
@@ -116,16 +114,9 @@ fn route(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeEr
 /// An address: that of an interface which is down has no route.
 fn address(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeError> {
     let header = AddressHeader::parse(item)?;
-    let (mut address, mut local) = (None, None);
-    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
-        match attribute? {
-            (IFA_ADDRESS, value) => address = Some(parse_ip(value)?),
-            (IFA_LOCAL, value) => local = Some(parse_ip(value)?),
-            _ => {}
-        }
-    }
-    let (Some(address), Some(interface)) = (local.or(address), interfaces.get(&header.index)) else { return Ok(None) };
-    let net = net(address, header.prefix_len)?;
+    let (Some(net), Some(interface)) = (read_address(&header, item)?, interfaces.get(&header.index)) else {
+        return Ok(None);
+    };
     Ok(Some(Taken {
         net: net.trunc(),
         dev: interface.name.clone(),

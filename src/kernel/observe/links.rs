@@ -221,7 +221,8 @@ pub(super) fn add_addresses(
     Ok(())
 }
 
-fn read_address(header: &AddressHeader, item: &[u8]) -> Result<Option<IpNet>, DecodeError> {
+/// An interface's address with its prefix length; of a point-to-point address, the local side.
+pub(in crate::kernel) fn read_address(header: &AddressHeader, item: &[u8]) -> Result<Option<IpNet>, DecodeError> {
     let (mut address, mut local) = (None, None);
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
         match attribute? {
