@@ -131,7 +131,9 @@ impl Run<'_> {
                     (self.tell)(Event::NotOurs(planned.conflicts.len()));
                     return Ok(());
                 }
-                self.claim_settings()?;
+                if round == 0 {
+                    self.claim_settings()?;
+                }
                 return self.heed_signal();
             }
             // Somebody may have made something under a wanted name meanwhile.
