@@ -155,9 +155,7 @@ pub(super) fn set_bridge(
     space.socket.change(RouteNetlinkMessage::NewLink(message), 0)
 }
 
-/// One end of a pair to be made. It gets one queue for each direction, whatever the number of processors: a veth passes packets on
-/// in the sender's own time, so that more would not make it faster, only slower to make (by a sixth, and
-/// by half in a lab of a thousand).
+/// One end of a pair to be made, with one queue for each direction (see [`Step::AddVeth`]).
 fn new_veth(end: &VethEnd, lab: &LabName) -> LinkMessage {
     let mut message = new_link(&end.end, end.mac, end.mtu, lab);
     message.attributes.extend([LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)]);
