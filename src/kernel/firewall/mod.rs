@@ -4,6 +4,8 @@
 //! any. Changing is one `iptables-restore --noflush` for all steps of a namespace and family.
 
 pub(super) mod facts;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod nftables;
 mod program;
 mod restore;
