@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use crate::lab::{Family, FwRule, Lab, LabName, Live, Namespace, NsName};
-use crate::plan::{self, Plan, Step};
+use crate::plan::{self, PlannedStep, Step};
 use crate::preflight::Needs;
 use crate::topology::Faults;
 use crate::{kernel, show, topology};
@@ -45,14 +45,16 @@ fn faults(faults: &Faults, text: &str) {
 fn lab(lab: &Lab) {
     let (nothing, built) = (Live::default(), plan::as_built(lab));
     let plan = plan::plan(lab, &nothing);
-    steps(&plan);
+    steps(&plan.steps);
+    show::plan(&plan, &[], true);
+    json(&show::PlanView::new(&plan, &[], &[]));
     let again = plan::plan(lab, &built);
     assert!(again.is_empty(), "what is built is not as the file says: {}", show::plan(&again, &[], false));
     assert_eq!(plan::conflicts(lab, &built), [], "a lab is in its own way");
     for script in [show::script(lab), show::undo_script(lab)] {
         assert!(!script.contains(is_control_but_newline), "{script:?}");
     }
-    steps(&plan::way_back(&lab.name, &nothing, &built));
+    steps(&plan::way_back(&lab.name, &nothing, &built).steps);
     let _ = format!("{:?}", Needs::of(lab));
 }
 
@@ -66,18 +68,16 @@ pub fn netlink(bytes: &[u8]) {
 
 /// What `iptables-save` prints.
 pub fn iptables_save(text: &str) {
-    for family in [Family::Ipv4, Family::Ipv6] {
-        let firewall = kernel::saved_rules(family, text);
-        for rule in firewall.chains.values().flatten() {
-            let told = rule.to_restore();
-            assert_eq!(FwRule::parse(&told), *rule, "{told}");
-        }
-        let owner = firewall.chains.keys().find_map(|chain| Some(chain.owner()?.0));
-        found(owner, &Namespace { firewall, ..Namespace::default() });
+    let firewall = kernel::saved_rules(Family::Ipv4, text);
+    for rule in firewall.chains.values().flatten() {
+        let told = rule.to_restore();
+        assert_eq!(FwRule::parse(&told), *rule, "{told}");
     }
+    let owner = firewall.chains.keys().find_map(|chain| Some(chain.owner()?.0));
+    found(owner, &Namespace { firewall, ..Namespace::default() });
 }
 
-/// What is found in `host`, or in a namespace of a lab, can be shown, mended and removed.
+/// What is found in `host`, or in a namespace of a lab, can be mended, brought back and removed.
 fn found(owner: Option<LabName>, found: &Namespace) {
     let lab: LabName = owner.unwrap_or_else(|| "fuzz".parse().expect("a name"));
     let red: NsName = "red".parse().expect("a name");
@@ -85,27 +85,22 @@ fn found(owner: Option<LabName>, found: &Namespace) {
     let live = Live { namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into() };
     let wanted = Namespace { owner: Some(lab.clone()), ..Namespace::default() };
     let wanted = Lab { name: lab.clone(), about: None, namespaces: [(red, wanted)].into(), checks: Vec::new() };
-    let nothing = Live::default();
     json(&live);
     let _ = plan::conflicts(&wanted, &live);
-    steps(&plan::plan(&wanted, &live));
-    steps(&plan::way_back(&lab, &live, &nothing));
-    steps(&plan::way_back(&lab, &nothing, &live));
-    steps(&Plan { lab: lab.clone(), steps: plan::teardown(&lab, &live, &[]) });
+    steps(&plan::plan(&wanted, &live).steps);
+    steps(&plan::way_back(&lab, &live, &Live::default()).steps);
+    steps(&plan::teardown(&lab, &live, &[]));
 }
 
-/// The steps can be told in every way, and turned round.
-fn steps(plan: &Plan) {
-    show::plan(plan, &[], true);
-    json(&show::PlanView::new(plan, &[], &[]));
-    for planned in &plan.steps {
-        let told = planned.step.describe();
+/// The steps can be told, turned round, and handed to `iptables-restore` on one line each.
+fn steps(steps: &[PlannedStep]) {
+    for PlannedStep { step, .. } in steps {
+        let told = step.describe();
         if let Some(back) = told.inverse.as_ref().and_then(Step::inverse) {
             assert_eq!(back.text(), told.text, "turned round twice");
         }
-        let alone = std::slice::from_ref(&planned.step);
-        let lines = kernel::restored_rules(alone).lines().count();
-        assert_eq!(lines, if planned.step.firewall().is_some() { 3 } else { 0 }, "{:?}", planned.step);
+        let lines = kernel::restored_rules(std::slice::from_ref(step)).lines().count();
+        assert_eq!(lines, if step.firewall().is_some() { 3 } else { 0 }, "{step:?}");
     }
 }
 

@@ -240,11 +240,7 @@ impl Nftables {
 }
 
 /// Hands over the messages of a datagram that answer a request; how the answer ends, if it ends here.
-fn read(
-    mut rest: &[u8],
-    sequence: u32,
-    mut each: impl FnMut(&NetlinkHeader, Message),
-) -> Option<Result<(), Errno>> {
+fn read(mut rest: &[u8], sequence: u32, mut each: impl FnMut(&NetlinkHeader, Message)) -> Option<Result<(), Errno>> {
     while !rest.is_empty() {
         let Ok(packet) = NetlinkMessage::<Message>::deserialize(rest) else { return Some(Err(Errno::EBADMSG)) };
         rest = rest.get((packet.header.length as usize).next_multiple_of(4)..).unwrap_or_default();
