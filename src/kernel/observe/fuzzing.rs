@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWROUTE, RTM_NEWRULE};
 use netlink_packet_core::NLMSG_ERROR;
+use netlink_packet_route::route::RouteHeader;
 
 use super::{links, neighbours, peers, routes, rules};
+use crate::kernel::execute::routes::deletable;
+use crate::kernel::facts::host;
 use crate::kernel::netlink::{Answer, Refusal, Says, answers};
 use crate::lab::{Mark, Namespace, Routing};
 
@@ -20,6 +23,10 @@ pub(crate) fn namespace_in(bytes: &[u8]) -> Namespace {
     for item in listing(RTM_NEWNSID) {
         let _ = peers::read_number(item);
     }
+    for item in listing(RTM_NEWROUTE) {
+        let _ = RouteHeader::parse(item).and_then(|header| deletable(&header, item));
+    }
+    let _ = host::listed(listing(RTM_NEWLINK), listing(RTM_NEWROUTE), listing(RTM_NEWADDR));
     let mut interfaces = links::listed(listing(RTM_NEWLINK)).unwrap_or_default();
     for mark in &interfaces.marks {
         assert_eq!(Mark::parse(&mark.to_string()).map(|mark| mark.lab).as_ref(), Some(&mark.lab), "{mark}");
