@@ -5,6 +5,8 @@
 
 mod emptied;
 pub(super) mod facts;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod nftables;
 mod program;
 mod restore;

@@ -93,12 +93,7 @@ impl Nftables {
             }
             Err(errno) => return Err(refused(what).with_errno(errno)),
         };
-        let found = answers.iter().filter_map(|answer| {
-            let name = answer.text(NFTA_TABLE_NAME)?;
-            let ours = answer.value(NFTA_TABLE_USERDATA) == Some(OUR_COMMENT);
-            Some(FoundTable { family: answer.family()?, table: Table::from_name(&name)?, ours })
-        });
-        Ok(found.collect())
+        Ok(answers.iter().filter_map(Message::as_table).collect())
     }
 
     /// Whether the kernel has a match or a target of iptables, loading its module if need be (nft_compat.c). What it
@@ -123,16 +118,14 @@ impl Nftables {
             Err(Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(Vec::new()),
             Err(errno) => return Err(refused("list the chains of nf_tables").with_errno(errno)),
         };
-        let dropping = chains.iter().filter(|chain| chain.policy() == Some(NF_DROP) && chain.is_for_forwarding());
-        Ok(dropping.filter_map(Message::as_dropping_chain).collect())
+        Ok(chains.iter().filter_map(Message::as_dropping_chain).collect())
     }
 
     /// The families in which there is a chain of a lab.
     pub(super) fn families_of_labs(&mut self) -> Result<BTreeSet<Family>, KernelError> {
         let chains = self.dump(NFT_MSG_GETCHAIN);
         let chains = chains.map_err(|errno| refused("list the chains of nf_tables").with_errno(errno))?;
-        let is_ours = |chain: &&Message| chain.text(NFTA_CHAIN_NAME).is_some_and(|name| name.starts_with(CHAIN_PREFIX));
-        Ok(chains.iter().filter(is_ours).filter_map(Message::family).collect())
+        Ok(chains.iter().filter(|chain| chain.is_of_a_lab()).filter_map(Message::family).collect())
     }
 
     /// Makes a table with our comment, unless there is one.
@@ -265,23 +258,8 @@ impl Nftables {
     fn receive(&self, mut each: impl FnMut(&NetlinkHeader, Message)) -> Result<(), Errno> {
         loop {
             let (bytes, _) = self.socket.recv_from_full().map_err(errno_of)?;
-            let mut rest = bytes.as_slice();
-            while !rest.is_empty() {
-                let packet = NetlinkMessage::<Message>::deserialize(rest).map_err(|_| Errno::EBADMSG)?;
-                rest = rest.get((packet.header.length as usize).next_multiple_of(4)..).unwrap_or_default();
-                if packet.header.sequence_number != self.sequence {
-                    continue;
-                }
-                let code = match packet.payload {
-                    NetlinkPayload::InnerMessage(message) => {
-                        each(&packet.header, message);
-                        continue;
-                    }
-                    NetlinkPayload::Done(done) => done.code,
-                    NetlinkPayload::Error(error) => error.raw_code(),
-                    _ => continue,
-                };
-                return if code == 0 { Ok(()) } else { Err(Errno::from_raw(code.saturating_neg())) };
+            if let Some(end) = read(&bytes, self.sequence, &mut each) {
+                return end;
             }
         }
     }
@@ -297,6 +275,28 @@ fn removal<'a>(family: Family, table: Table, chains: impl Iterator<Item = &'a Me
     });
     let table = Message::nft(NFT_MSG_DELTABLE, Some(family), vec![(NFTA_TABLE_NAME, name())]);
     chains.chain([(table, NLM_F_NONREC)]).collect()
+}
+
+/// Hands over the messages of a datagram that answer a request; how the answer ends, if it ends here.
+fn read(mut rest: &[u8], sequence: u32, mut each: impl FnMut(&NetlinkHeader, Message)) -> Option<Result<(), Errno>> {
+    while !rest.is_empty() {
+        let Ok(packet) = NetlinkMessage::<Message>::deserialize(rest) else { return Some(Err(Errno::EBADMSG)) };
+        rest = rest.get((packet.header.length as usize).next_multiple_of(4)..).unwrap_or_default();
+        if packet.header.sequence_number != sequence {
+            continue;
+        }
+        let code = match packet.payload {
+            NetlinkPayload::InnerMessage(message) => {
+                each(&packet.header, message);
+                continue;
+            }
+            NetlinkPayload::Done(done) => done.code,
+            NetlinkPayload::Error(error) => error.raw_code(),
+            _ => continue,
+        };
+        return Some(if code == 0 { Ok(()) } else { Err(Errno::from_raw(code.saturating_neg())) });
+    }
+    None
 }
 
 /// A message of nfnetlink: a family, and attributes by their number.
@@ -338,6 +338,17 @@ impl Message {
         self.family() == Some(family) && self.text(NFTA_CHAIN_TABLE).as_deref() == Some(table.name())
     }
 
+    /// The table, if it is one that iptables would use.
+    fn as_table(&self) -> Option<FoundTable> {
+        let name = self.text(NFTA_TABLE_NAME)?;
+        let ours = self.value(NFTA_TABLE_USERDATA) == Some(OUR_COMMENT);
+        Some(FoundTable { family: self.family()?, table: Table::from_name(&name)?, ours })
+    }
+
+    fn is_of_a_lab(&self) -> bool {
+        self.text(NFTA_CHAIN_NAME).is_some_and(|name| name.starts_with(CHAIN_PREFIX))
+    }
+
     /// Whether it is a base chain whose policy is to accept. (That no rule is in it is the kernel's to say.)
     fn accepts_everything(&self) -> bool {
         self.value(NFTA_CHAIN_HOOK).is_some() && self.policy() == Some(NF_ACCEPT)
@@ -355,8 +366,11 @@ impl Message {
         hook.and_then(|attribute| parse_u32_be(attribute.value()).ok()) == Some(NF_INET_FORWARD)
     }
 
-    /// The chain by its full name; none where its family forwards no IP packets.
+    /// The chain by its full name, if it drops forwarded packets; none where its family forwards no IP packets.
     fn as_dropping_chain(&self) -> Option<DroppingChain> {
+        if self.policy() != Some(NF_DROP) || !self.is_for_forwarding() {
+            return None;
+        }
         let (word, families) = match (self.family, self.family()) {
             (NFPROTO_INET, _) => ("inet", BTreeSet::from([Family::Ipv4, Family::Ipv6])),
             (_, Some(family @ Family::Ipv4)) => ("ip", BTreeSet::from([family])),
@@ -433,4 +447,14 @@ fn c_string(text: &str) -> Vec<u8> {
 
 fn refused(what: &str) -> KernelError {
     KernelError::new(what)
+}
+
+/// Reads arbitrary bytes in every way in which an answer is read.
+#[cfg(any(test, fuzzing))]
+pub(super) fn read_any(bytes: &[u8]) {
+    let sequence = bytes.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes);
+    let _ = read(bytes, sequence, |_, message| {
+        let _ = (message.as_table(), message.as_dropping_chain());
+        let _ = (message.is_of_a_lab(), message.accepts_everything());
+    });
 }
