@@ -171,3 +171,84 @@ fn a_lab_built_by_hand_is_taken_over_if_asked_for() {
     on(&with_host(""), &["destroy"], 0);
     before.assert_same(&host_account(), "destroyed");
 }
+
+/// A lab with these lines in namespace `red`; an interface with a long name in it.
+fn with_settings(lines: &str) -> String {
+    format!(
+        "name: own\nnamespaces:\n  red:\n    interfaces: {{ veth-red-uplink: {{}} }}\n{lines}  blue: {{}}\n\
+         links: [ [red/veth-red-uplink, blue/eth0] ]\n"
+    )
+}
+
+/// More settings, with longer names, than the alias of an interface could hold.
+const MANY_SETTINGS: &str = "    forwarding: true\n    sysctls:\n      net.ipv4.tcp_rmem: 4096 131072 131073\n      \
+    net.ipv4.ip_default_ttl: 33\n      net.ipv4.conf.all.promote_secondaries: 1\n      \
+    net.ipv4.conf.veth-red-uplink.arp_ignore: 2\n      net.ipv4.conf.veth-red-uplink.arp_announce: 2\n      \
+    net.ipv4.conf.veth-red-uplink.rp_filter: 2\n      net.ipv4.conf.veth-red-uplink.log_martians: 1\n      \
+    net.ipv4.neigh.veth-red-uplink.mcast_solicit: 7\n      net.ipv6.conf.veth-red-uplink.accept_ra: 0\n      \
+    net.ipv6.conf.veth-red-uplink.hop_limit: 77\n";
+
+/// What the kernel says of the settings of `red`.
+fn settings_of_red() -> String {
+    run("ip netns exec red sysctl -a 2>/dev/null | grep '^net.ip' | grep -vE 'stable_secret|tcp_fastopen_key'")
+}
+
+/// What is noted in `red` of former values.
+fn notes_of_red() -> String {
+    run("ip -n red link show lo | grep altname || true")
+}
+
+#[test]
+fn settings_taken_out_of_the_file_go_back() {
+    sandbox();
+    on(&with_settings(""), &["apply"], 0);
+    let fresh = settings_of_red();
+    on(&with_settings(MANY_SETTINGS), &["apply"], 0);
+    assert_ne!(settings_of_red(), fresh);
+    run("rm -r /run/nslab");
+    let plan = on(&with_settings(""), &["plan", "--exit-code"], 1);
+    assert!(plan.contains("set net.ipv4.ip_forward to 0 in red (it is 1, and the file no longer sets it)"), "{plan}");
+    assert!(plan.contains("11 steps to do"), "{plan}");
+    on(&with_settings(""), &["apply"], 0);
+    on(&with_settings(""), &["plan", "--exit-code"], 0);
+    assert_eq!(settings_of_red(), fresh);
+    assert_eq!(notes_of_red(), "");
+}
+
+#[test]
+fn a_setting_that_was_right_and_drifted_goes_back_to_what_it_was_at_first() {
+    sandbox();
+    on(&with_settings("    sysctls: { net.ipv4.conf.all.arp_ignore: 0 }\n"), &["apply"], 0);
+    run("ip netns exec red sysctl -qw net.ipv4.conf.all.arp_ignore=1");
+    on(&with_settings("    sysctls: { net.ipv4.conf.all.arp_ignore: 0 }\n"), &["apply"], 0);
+    on(&with_settings("    sysctls: { net.ipv4.conf.all.arp_ignore: 2 }\n"), &["apply"], 0);
+    on(&with_settings(""), &["apply"], 0);
+    assert_eq!(run("ip netns exec red sysctl -n net.ipv4.conf.all.arp_ignore"), "0\n");
+    assert_eq!(notes_of_red(), "");
+}
+
+#[test]
+fn a_setting_goes_with_its_interface() {
+    sandbox();
+    let setting = "    sysctls: { net.ipv4.conf.veth-red-uplink.arp_ignore: 1 }\n";
+    on(&with_settings(setting), &["apply"], 0);
+    on("name: own\nnamespaces: { red: {}, blue: {} }\n", &["apply"], 0);
+    assert_eq!(notes_of_red(), "");
+    on(&with_settings(setting), &["apply"], 0);
+    // Made anew, it has what every new one has.
+    run("ip -n blue link del eth0");
+    on(&with_settings(""), &["apply"], 0);
+    assert_eq!(run("ip netns exec red sysctl -n net.ipv4.conf.veth-red-uplink.arp_ignore"), "0\n");
+    on(&with_settings(""), &["plan", "--exit-code"], 0);
+}
+
+#[test]
+fn a_failed_edit_forgets_what_it_noted() {
+    sandbox();
+    on(&with_settings("    forwarding: true\n"), &["apply"], 0);
+    let (settings, notes) = (settings_of_red(), notes_of_red());
+    let contrary =
+        "    sysctls: { net.ipv4.conf.all.arp_ignore: 1, net.ipv4.conf.all.log_martians: 1, net.no_such: 1 }\n";
+    on(&with_settings(contrary), &["apply"], 3);
+    assert_eq!((settings_of_red(), notes_of_red()), (settings, notes));
+}

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::state::{Journal, LabState, own_unattached};
-use super::{EngineError, Event, Interrupts, Listener, UndoError, obstacles, unattached};
+use super::{EngineError, Event, Interrupts, Listener, UndoError, former, obstacles, unattached};
 use crate::kernel::{Kernel, Scope};
 use crate::lab::{Lab, LabName, Live, NsName};
 use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
@@ -122,6 +122,7 @@ impl Run<'_> {
             self.kernel.recall_settings(&self.lab.name)?;
         }
         self.before = look(&mut self.kernel, &all_of(self.lab))?;
+        let mut live = None;
         let mut planned = planned(self.lab, &self.before);
         for round in 0..ROUNDS {
             let contrary = planned.conflicts.iter().any(|conflict| conflict.is_setting);
@@ -132,7 +133,7 @@ impl Run<'_> {
                     return Ok(());
                 }
                 self.claim_settings()?;
-                return self.heed_signal();
+                return self.settle(live.as_ref());
             }
             // Somebody may have made something under a wanted name meanwhile.
             let adoption = self.clear_the_way(&planned, round)?;
@@ -141,16 +142,20 @@ impl Run<'_> {
             }
             self.run_steps(&adoption)?;
             self.run_steps(&planned.plan.steps)?;
-            planned = self.look_again()?;
+            let now = look(&mut self.kernel, &all_of(self.lab))?;
+            planned = self::planned(self.lab, &now);
+            live = Some(now);
         }
         match planned.plan.is_empty() {
-            true => self.heed_signal(),
+            true => self.settle(live.as_ref()),
             false => Err(EngineError::NotKept { rest: planned.plan.steps, undo: UndoError::default() }),
         }
     }
 
-    fn look_again(&mut self) -> Result<Planned, EngineError> {
-        Ok(planned(self.lab, &look(&mut self.kernel, &all_of(self.lab))?))
+    /// Everything is as it should be: what remains is to note what is to go back to some day.
+    fn settle(&mut self, live: Option<&Live>) -> Result<(), EngineError> {
+        former::settle(&mut self.kernel, self.lab, live.unwrap_or(&self.before))?;
+        self.heed_signal()
     }
 
     /// Tells everything that stands in the way at once; what is to be taken over does not. The steps that take it over.

@@ -24,6 +24,7 @@ pub use error::KernelError;
 
 use crate::lab::{End, IfName, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
 use crate::plan::Step;
+use netlink::Refusal;
 use space::Spaces;
 
 /// The kernel, seen from the network namespace in which it was opened, which is `host`.
@@ -128,6 +129,18 @@ impl Kernel {
                 .map_err(|refusal| refusal.about(format!("mark {end} as a part of lab {lab}")))?;
         }
         Ok(())
+    }
+
+    /// Notes in a namespace what one of its sysctls was before the lab; one with a value that is too long for a note is not noted.
+    pub fn note_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
+        let refused = |refusal: Refusal| refusal.about(format!("note what {key} was in {ns}"));
+        execute::sysctls::remember(self.spaces.get(ns)?, key, was).map_err(refused)
+    }
+
+    /// Removes a note of what a sysctl was.
+    pub fn forget_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
+        let refused = |refusal: Refusal| refusal.about(format!("forget what {key} was in {ns}"));
+        execute::sysctls::forget(self.spaces.get(ns)?, key, was).map_err(refused)
     }
 
     /// Takes over from the marks what host settings were, for labs whose folders are lost, this one among them.

@@ -137,8 +137,9 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
     let routes = routes::list(space, &interfaces.names).map_err(cannot_list("routes", ns))?;
     let rules = rules::list(space).map_err(cannot_list("policy rules", ns))?;
     let neighbours = neighbours::list(space, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
+    let former = if ns.is_host() { BTreeMap::new() } else { std::mem::take(&mut interfaces.former) };
     let sysctls = match desired {
-        Some(desired) => sysctl::read(space.fd(), &desired.sysctls.keys().cloned().collect())?,
+        Some(desired) => sysctl::read(space.fd(), &desired.sysctls.keys().chain(former.keys()).cloned().collect())?,
         None => BTreeMap::new(),
     };
     let nothing = Firewall::default();
@@ -158,6 +159,7 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
         rules: rules.all,
         neighbours,
         sysctls,
+        former,
         firewall,
         marked,
         claims: if ns.is_host() { sysctl::claims()? } else { Claims::new() },
