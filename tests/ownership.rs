@@ -252,3 +252,41 @@ fn a_failed_edit_forgets_what_it_noted() {
     on(&with_settings(contrary), &["apply"], 3);
     assert_eq!((settings_of_red(), notes_of_red()), (settings, notes));
 }
+
+#[test]
+fn a_mark_taken_off_is_put_back_on() {
+    for damage in [
+        "ip link set p7 alias ''",
+        "ip link set br7 alias ''",
+        "ip link set p7 alias ''; ip link set br7 group default",
+        "ip link set br7 group default; ip link set p7 group 77",
+    ] {
+        sandbox();
+        let lab = with_host("    forwarding: true\n");
+        let before = host_account();
+        let marks = || run("ip link | grep -oE '^[0-9]+: [a-z0-9]+|group [0-9a-z]+|alias .*'");
+        on(&lab, &["apply"], 0);
+        let marked = marks();
+        run(damage);
+        let plan = on(&lab, &["plan", "--exit-code"], 1);
+        assert!(plan.contains("take over host/") && plan.contains("one is missing"), "{plan}");
+        on(&lab, &["apply"], 0);
+        assert_eq!(marks(), marked);
+        on(&lab, &["plan", "--exit-code"], 0);
+        // Also while it is off, everything is removed.
+        run(damage);
+        on(&lab, &["destroy"], 0);
+        before.assert_same(&host_account(), damage);
+    }
+}
+
+/// A run that fails leaves the lab's interfaces its own.
+#[test]
+fn a_mark_that_was_put_back_on_stays_on_when_the_rest_is_undone() {
+    sandbox();
+    on(&with_host(""), &["apply"], 0);
+    run("ip link set br7 alias ''");
+    on(&with_host("    sysctls: { net.ipv4.no_such_thing: 1 }\n"), &["apply"], 3);
+    on(&with_host(""), &["apply"], 0);
+    on(&with_host(""), &["plan", "--exit-code"], 0);
+}

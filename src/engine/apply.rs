@@ -88,6 +88,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Res
         tell,
         before,
         has_claimed: false,
+        has_given_up: false,
         is_foreign: false,
         done: Vec::new(),
     };
@@ -110,6 +111,8 @@ pub(super) struct Run<'a> {
     pub(super) before: Live,
     /// Whether the lab has claimed host settings just now.
     pub(super) has_claimed: bool,
+    /// Whether the lab has given up host settings just now.
+    pub(super) has_given_up: bool,
     /// Whether the lab is as it should be, but not ours.
     is_foreign: bool,
     /// What has been done so far.
@@ -154,6 +157,9 @@ impl Run<'_> {
 
     /// Everything is as it should be: what remains is to note what is to go back to some day.
     fn settle(&mut self, live: Option<&Live>) -> Result<(), EngineError> {
+        if self.has_given_up {
+            self.kernel.note_settings(&self.lab.name)?;
+        }
         former::settle(&mut self.kernel, self.lab, live.unwrap_or(&self.before))?;
         self.heed_signal()
     }
@@ -199,8 +205,9 @@ impl Run<'_> {
                 self.has_claimed = true;
             }
         }
-        if self.has_claimed {
-            self.kernel.note_settings(lab)?;
+        match self.has_claimed {
+            true => self.kernel.note_settings(lab)?,
+            false => self.kernel.learn_settings(lab)?,
         }
         Ok(())
     }
@@ -218,6 +225,7 @@ impl Run<'_> {
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
             self.kernel.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;
             for planned in group {
+                self.has_given_up |= matches!(planned.step, Step::RestoreSysctl { .. });
                 (self.tell)(Event::Done(planned));
                 self.done.push(planned.clone());
             }

@@ -111,13 +111,18 @@ impl Kernel {
     /// # Errors
     /// Where another lab needs another value, or the state directory cannot be written.
     pub fn claim_setting(&mut self, key: &SysctlKey, value: &SysctlValue, lab: &LabName) -> Result<bool, KernelError> {
-        let claim = sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, value, lab)?;
-        self.spaces.settings.extend(claim.was.map(|was| (key.clone(), was)));
-        Ok(claim.is_new)
+        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, value, lab)
     }
 
-    /// Writes what host settings were into the marks of what there is of a lab already; what is made gets it at once.
+    /// Learns what the host settings that a lab needs were before, for the marks of what is made from now on.
+    pub fn learn_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
+        self.spaces.settings = sysctl::host_former(lab)?;
+        Ok(())
+    }
+
+    /// Writes what host settings were into the marks of what there is of a lab already.
     pub fn note_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
+        self.learn_settings(lab)?;
         let Some(marked) = self.marks()?.remove(lab) else { return Ok(()) };
         let mark = self.spaces.mark(lab);
         // A leftover file has no loopback, and may not be opened.

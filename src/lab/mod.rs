@@ -76,6 +76,9 @@ pub struct Namespace {
     /// Live, in `host`: the settings that labs need.
     #[serde(skip)]
     pub claims: Claims,
+    /// Live, in `host`: interfaces of the lab that lack one of its two marks, alias and group.
+    #[serde(skip)]
+    pub half_marked: BTreeSet<IfName>,
     /// Live: which of the policy rules are missing that the kernel gives every namespace.
     #[serde(skip)]
     pub lost_rules: BTreeSet<Rule>,

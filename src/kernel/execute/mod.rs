@@ -29,10 +29,7 @@ pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
             sysctl::set_host(spaces.get(ns)?.fd(), key, to, lab)
         }
         Step::SetSysctl { ns, key, to, .. } => sysctls::set(spaces.get(ns)?, ns, key, to),
-        Step::RestoreSysctl { key, lab } => {
-            spaces.settings.remove(key);
-            sysctl::restore_host(spaces.get(&NsName::host())?.fd(), key, lab)
-        }
+        Step::RestoreSysctl { key, lab } => sysctl::restore_host(spaces.get(&NsName::host())?.fd(), key, lab),
         Step::Adopt { end, lab } => {
             let mark = spaces.mark(lab).to_string();
             links::mark(spaces.get(&end.ns)?, end, &mark, lab.group()).map_err(|refusal| refusal.about(step.text()))

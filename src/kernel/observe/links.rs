@@ -37,6 +37,8 @@ pub(in crate::kernel) struct Interfaces {
     pub former: BTreeMap<SysctlKey, SysctlValue>,
     /// Interfaces without an alias that are in a group.
     groups: Vec<(IfName, u32)>,
+    /// Interfaces with the alias of a lab that are not in its group.
+    ungrouped: Vec<(IfName, LabName)>,
 }
 
 /// What one end of a veth pair says about the other.
@@ -62,6 +64,11 @@ impl Interfaces {
         }
         names
     }
+
+    /// Which interfaces have the lab's alias, but are not in its group.
+    pub fn outside_group(&self, lab: &LabName) -> impl Iterator<Item = IfName> {
+        self.ungrouped.iter().filter(move |(_, owner)| owner == lab).map(|(name, _)| name.clone())
+    }
 }
 
 /// Lists the interfaces of a namespace. Those with a name that the lab cannot say (see [`IfName`]) are left out.
@@ -86,6 +93,8 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
         }
         masters.extend(seen.master.map(|master| (name.clone(), master)));
         let mark = seen.alias.and_then(Mark::parse);
+        let outside = mark.iter().filter(|mark| mark.lab.group() != seen.group);
+        interfaces.ungrouped.extend(outside.map(|mark| (name.clone(), mark.lab.clone())));
         interfaces.marks.extend(mark.iter().filter(|mark| !mark.settings.is_empty()).cloned());
         let link = Link {
             owner: mark.map(|mark| mark.lab),

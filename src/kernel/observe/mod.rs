@@ -131,8 +131,10 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
     let desired = scope.desired.and_then(|lab| lab.namespaces.get(ns));
     let mut interfaces = links::list(space).map_err(cannot_list("interfaces", ns))?;
     links::add_addresses(space, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
+    let mut half_marked = BTreeSet::new();
     if ns.is_host() {
-        interfaces.own_by_group(scope.lab);
+        half_marked.extend(interfaces.own_by_group(scope.lab));
+        half_marked.extend(interfaces.outside_group(scope.lab));
     }
     let routes = routes::list(space, &interfaces.names).map_err(cannot_list("routes", ns))?;
     let rules = rules::list(space).map_err(cannot_list("policy rules", ns))?;
@@ -163,6 +165,7 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
         firewall,
         marked,
         claims: if ns.is_host() { sysctl::claims()? } else { Claims::new() },
+        half_marked,
         lost_rules: rules.lost,
         labels: BTreeMap::new(),
     };
