@@ -21,9 +21,10 @@ fn with_host(more: &str) -> String {
     )
 }
 
-/// The host's own uplink, with a default route.
+/// The host's own uplink, with a default route. The kernel tells of a carrier a little later.
 const UPLINK: &str = "ip link add m0 type veth peer name m1; ip addr add 203.0.113.2/24 dev m0; ip link set m0 up; \
-                      ip link set m1 up; ip route add default via 203.0.113.1 dev m0";
+                      ip link set m1 up; ip route add default via 203.0.113.1 dev m0; \
+                      for end in m0 m1; do until ip -o link show $end | grep -q 'state UP'; do sleep 0.05; done; done";
 
 #[test]
 fn the_machines_own_default_route_is_in_the_way_and_stays() {
@@ -289,4 +290,52 @@ fn a_mark_that_was_put_back_on_stays_on_when_the_rest_is_undone() {
     on(&with_host("    sysctls: { net.ipv4.no_such_thing: 1 }\n"), &["apply"], 3);
     on(&with_host(""), &["apply"], 0);
     on(&with_host(""), &["plan", "--exit-code"], 0);
+}
+
+/// A lab whose policy rules let nothing through.
+const REFUSING: &str = "
+name: own
+namespaces:
+  host:
+    bridges: { br7: { addresses: [10.77.0.1/24], ports: [p7] } }
+    routes: [ { to: 10.9.0.0/16, via: 10.77.0.2 } ]
+    rules: [ { to: 10.77.0.0/24, priority: 1, type: KIND } ]
+  red:
+    interfaces: { eth0: { addresses: [10.77.0.2/24, 'fd77::2/64'] } }
+    routes:
+      - { to: default, via: 10.77.0.1 }
+      - { to: 10.8.0.0/16, via: 10.77.0.1, table: 100 }
+      - { to: default, via: 'fd77::1' }
+      - { to: default, via: 'fd77::1', table: 100 }
+    rules: [ { priority: 5, type: KIND }, { priority: 5, type: KIND, family: 6 } ]
+links: [ [red/eth0, host/p7] ]
+";
+
+/// The kernel looks a route's gateway up by the policy rules, which may refuse everything.
+#[test]
+fn a_lost_route_comes_back_under_rules_that_let_nothing_through() {
+    for kind in ["prohibit", "blackhole", "unreachable"] {
+        sandbox();
+        let lab = REFUSING.replace("KIND", kind);
+        on(&lab, &["apply"], 0);
+        let account = || {
+            let of = |ip: &str| format!("{ip} route show table all; {ip} rule;");
+            let text = run(&["ip", "ip -n red", "ip -n red -6"].map(of).concat());
+            text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+        };
+        let before = account();
+        for damage in [
+            "ip -n red route del default; ip -n red route del 10.8.0.0/16 table 100",
+            "ip -n red -6 route del default; ip -n red -6 route del default table 100",
+            "ip route del 10.9.0.0/16",
+            "ip -n red addr del 10.77.0.2/24 dev eth0",
+        ] {
+            run(damage);
+            let plan = on(&lab, &["plan", "--exit-code"], 1);
+            assert!(!plan.contains(kind), "the rules are right: {plan}");
+            on(&lab, &["apply"], 0);
+            on(&lab, &["plan", "--exit-code"], 0);
+            assert_eq!(account(), before, "{damage}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use indexmap::IndexSet;
 use ipnet::IpNet;
 
-use super::{Compared, Phases, Step};
+use super::{Compared, Phases, Step, gateways};
 use crate::lab::{
     End, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, SysctlKey, SysctlValue,
 };
@@ -41,6 +41,7 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
     }
     routes(compared, ns, want, is, &lost, phases);
     rules(ns, want, is, phases);
+    gateways::compare(ns, is, phases);
     neighbours(compared, ns, want, is, &lost, phases);
     sysctls(compared, ns, want, is, &lost, phases);
 }
