@@ -1,5 +1,6 @@
 //! Interfaces: made in place, changed, removed.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsRawFd;
 
 use netlink_packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL, parse_u32};
@@ -79,29 +80,30 @@ pub(super) fn delete(space: &mut Space, name: &IfName) -> Result<(), Refusal> {
     space.socket.change(RouteNetlinkMessage::DelLink(message), 0)
 }
 
-/// Removes all interfaces of a group with one message, if the group holds nothing but these; or else one by one.
+/// Removes a lab's interfaces: with one message those in its group, if the group holds nothing else; or else one by one.
 pub(super) fn delete_group(space: &mut Space, group: u32, names: &[IfName]) -> Result<(), Refusal> {
-    let in_group = members(space, group)?;
     let is_ours = |name: &String| names.iter().any(|ours| ours.as_str() == name);
-    if in_group.is_empty() {
-        // The kernel has taken them along with their peers' namespaces.
-        names.iter().for_each(|name| space.forget(name));
-        return Ok(());
+    let (in_group, others) = members(space, group)?;
+    if !in_group.iter().all(is_ours) {
+        // A peer may have taken it along.
+        return names.iter().try_for_each(|name| gone(delete(space, name)));
     }
-    if in_group.iter().all(is_ours) {
-        names.iter().for_each(|name| space.forget(name));
+    names.iter().for_each(|name| space.forget(name));
+    if !in_group.is_empty() {
         let mut message = LinkMessage::default();
         message.attributes.push(LinkAttribute::Group(group));
-        return space.socket.change(RouteNetlinkMessage::DelLink(message), 0);
+        space.socket.change(RouteNetlinkMessage::DelLink(message), 0)?;
     }
-    // A peer may have taken it along.
-    names.iter().try_for_each(|name| gone(delete(space, name)))
+    // Somebody may have taken an interface out of the group. Where there is none any more, the kernel has taken it along with
+    // its peer's namespace.
+    let mut outside = names.iter().filter(|name| others.contains(name.as_str()));
+    outside.try_for_each(|name| gone(delete(space, name)))
 }
 
-/// The names of all interfaces in a group, also of those that a lab cannot say.
-fn members(space: &mut Space, group: u32) -> Result<Vec<String>, Refusal> {
+/// The names of all interfaces in a group, and of all others; also of those that a lab cannot say.
+fn members(space: &mut Space, group: u32) -> Result<(BTreeSet<String>, BTreeSet<String>), Refusal> {
     let dump = space.socket.dump(&RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
-    let mut names = Vec::new();
+    let (mut members, mut others) = (BTreeSet::new(), BTreeSet::new());
     for item in dump.items() {
         let (mut name, mut is_member) = (String::new(), false);
         for attribute in attributes(item.get(LinkHeader::default().buffer_len()..).unwrap_or_default()) {
@@ -112,10 +114,12 @@ fn members(space: &mut Space, group: u32) -> Result<Vec<String>, Refusal> {
             }
         }
         if is_member {
-            names.push(name);
-        }
+            members.insert(name)
+        } else {
+            others.insert(name)
+        };
     }
-    Ok(names)
+    Ok((members, others))
 }
 
 /// Brings an interface up or down.

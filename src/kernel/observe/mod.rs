@@ -162,18 +162,22 @@ fn namespace(
     visit: &Visit,
 ) -> Result<(Namespace, Interfaces, Look), KernelError> {
     let desired = scope.desired.and_then(|lab| lab.namespaces.get(ns));
-    // These are not to be had through a socket of the namespace, only inside.
-    visit.enter(space.fd())?;
-    let sysctls = sysctl::values_here(desired.iter().flat_map(|desired| desired.sysctls.keys()))?;
-    let look = firewall::look(ns, desired.map(|desired| &desired.firewall))?;
     let mut interfaces = links::list(space).map_err(cannot_list("interfaces", ns))?;
     links::add_addresses(space, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
+    let mut half_marked = BTreeSet::new();
     if ns.is_host() {
-        interfaces.own_by_group(scope.lab);
+        half_marked.extend(interfaces.own_by_group(scope.lab));
+        half_marked.extend(interfaces.outside_group(scope.lab));
     }
     let routes = routes::list(space, &interfaces.names).map_err(cannot_list("routes", ns))?;
     let rules = rules::list(space).map_err(cannot_list("policy rules", ns))?;
     let neighbours = neighbours::list(space, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
+    let former = if ns.is_host() { BTreeMap::new() } else { std::mem::take(&mut interfaces.former) };
+    // These are not to be had through a socket of the namespace, only inside.
+    visit.enter(space.fd())?;
+    let keys = desired.map(|desired| desired.sysctls.keys().chain(former.keys()).collect::<BTreeSet<_>>());
+    let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
+    let look = firewall::look(ns, desired.map(|desired| &desired.firewall))?;
     let links = std::mem::take(&mut interfaces.links);
     let owner = links.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let marked = match ns.is_host() {
@@ -188,9 +192,11 @@ fn namespace(
         rules: rules.all,
         neighbours,
         sysctls,
+        former,
         firewall: Firewall::default(),
         marked,
         claims: if ns.is_host() { sysctl::claims()? } else { Claims::new() },
+        half_marked,
         lost_rules: rules.lost,
         labels: BTreeMap::new(),
     };

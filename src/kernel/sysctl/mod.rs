@@ -11,7 +11,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::fd::BorrowedFd;
 
-pub use host::{Claim, claim_host, claims, forget_unclaimed, host_claims, recall_host, restore_host, set_host};
+pub use host::{claim_host, claims, forget_unclaimed, host_claims, host_former, recall_host, restore_host, set_host};
 use nix::errno::Errno;
 
 use super::netns::run_in;
