@@ -7,6 +7,7 @@
 mod fault;
 mod render;
 mod resolve;
+mod scale;
 mod tree;
 mod written;
 
@@ -77,6 +78,7 @@ pub fn parse(name: &str, text: &str) -> Result<Topology, Faults> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = fault::Found::new(text);
     let tree = tree::read(text, &mut found);
+    let tree = tree.and_then(|tree| scale::expand(tree, &mut found));
     let file = tree.and_then(|tree| written::File::read(&tree, &mut found));
     let lab = file.map(|file| resolve::resolve(&file, &mut found));
     let lab = found.finish(name, lab)?;
