@@ -120,7 +120,7 @@ fn braced(word: &str, span: Span) -> Result<Piece<'_>, Fault> {
     }
 }
 
-fn range<'t>(first: &str, last: &str, span: Span) -> Result<Range, Fault> {
+fn range(first: &str, last: &str, span: Span) -> Result<Range, Fault> {
     let word = format!("`{{{first}..{last}}}`");
     if [first, last].iter().any(|end| end.is_empty() || end.bytes().any(|byte| !byte.is_ascii_digit())) {
         let message = format!("{word} is no range: it counts from one whole number up to another, 0 at least");
