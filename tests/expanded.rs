@@ -96,6 +96,16 @@ fn what_is_printed_needs_nothing_where_the_file_was_applied() {
     }
 }
 
+#[test]
+fn a_file_with_faults_is_not_printed() {
+    let file = project("tests/faults/scale-words.yaml").display().to_string();
+    let output = nslab(["plan", "--expanded", &file]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{}", text(&output));
+    assert!(text(&output).contains("scale-words.yaml:10:13"), "{}", text(&output));
+    let contradiction = nslab(["plan", "--expanded", "--exit-code", &file]);
+    assert_eq!(contradiction.status.code(), Some(2), "{}", text(&contradiction));
+}
+
 /// What a file stands for can be read without privileges, on a machine on which nothing may be touched.
 #[test]
 fn printing_touches_nothing() {
