@@ -95,6 +95,34 @@ fn addresses_are_given_in_the_order_of_the_file() {
     assert_eq!(run("ip -n red -4 -o addr show dev eth0 primary | awk '{print $4}'"), "10.77.0.9/24\n");
 }
 
+/// Packets leave with the first address of a subnet.
+#[test]
+fn the_first_address_of_a_subnet_is_put_back_in_its_place() {
+    let lab = with_host("")
+        .replace("10.77.0.2/24", "10.77.0.9/24, 10.77.0.3/24, 10.77.0.5/24")
+        .replace("] } } }\n", "] } }, routes: [ { to: default, via: 10.77.0.1 } ] }\n");
+    for promote in [0, 1] {
+        sandbox();
+        on(&lab, &["apply"], 0);
+        run(&format!("ip netns exec red sysctl -qw net.ipv4.conf.all.promote_secondaries={promote}"));
+        for order in ["3 5 9", "5 3 9", "3 9 5", "5", "3 5"] {
+            run(&format!(
+                "ip -n red addr flush dev eth0; for n in {order}; do ip -n red addr add 10.77.0.$n/24 dev eth0; done; \
+                          ip -n red route add default via 10.77.0.1"
+            ));
+            on(&lab, &["plan", "--exit-code"], 1);
+            on(&lab, &["apply"], 0);
+            on(&lab, &["plan", "--exit-code"], 0);
+            let first = run("ip -n red -4 -o addr show dev eth0 primary | awk '{print $4}'");
+            assert_eq!(first, "10.77.0.9/24\n", "{order}, promote_secondaries {promote}");
+            assert!(run("ip -n red route get 10.77.0.1").contains("src 10.77.0.9"));
+        }
+        // The order of the others is of no account.
+        run("ip -n red addr del 10.77.0.3/24 dev eth0; ip -n red addr add 10.77.0.3/24 dev eth0");
+        on(&lab, &["plan", "--exit-code"], 0);
+    }
+}
+
 #[test]
 fn a_lost_built_in_policy_rule_is_mended() {
     sandbox();
