@@ -135,7 +135,9 @@ impl Run<'_> {
                     (self.tell)(Event::NotOurs(planned.conflicts.len()));
                     return Ok(());
                 }
-                self.claim_settings()?;
+                if round == 0 {
+                    self.claim_settings()?;
+                }
                 return self.settle(live.as_ref());
             }
             // Somebody may have made something under a wanted name meanwhile.

@@ -21,6 +21,10 @@ pub mod sysctl;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::KernelError;
+#[cfg(any(test, fuzzing))]
+pub(crate) use firewall::fuzzing::{restored_rules, saved_rules, tables_and_chains};
+#[cfg(any(test, fuzzing))]
+pub(crate) use observe::fuzzing::namespace_in;
 
 use crate::lab::{End, IfName, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
 use crate::plan::Step;

@@ -30,7 +30,7 @@ pub(super) fn add_veth(
     step: &Step,
 ) -> Result<(), KernelError> {
     let about = |refusal: Refusal| refusal.about(step.text());
-    let mut message = new_link(&main.end, main.mac, main.mtu, lab);
+    let mut message = new_veth(main, lab);
     let space = spaces.get(&main.end.ns)?;
     if let Some(master) = &main.master {
         // An interface's index counts in the namespace that the interface is put into.
@@ -44,10 +44,9 @@ pub(super) fn add_veth(
         message.attributes.push(LinkAttribute::NetNsFd(space.fd().as_raw_fd()));
     }
     let mark = spaces.mark(lab);
-    let peer_message = new_link(&peer.end, peer.mac, peer.mtu, lab);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
-        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer_message))),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(new_veth(peer, lab)))),
     ]));
     create(spaces.get(&peer.end.ns)?, message).map_err(about)?;
     for end in [&main.end, &peer.end] {
@@ -158,6 +157,13 @@ pub(super) fn set_bridge(
     message.attributes.push(bridge_info(to, from));
     // RTM_SETLINK leaves the options of a kind alone.
     space.socket.change(RouteNetlinkMessage::NewLink(message), 0)
+}
+
+/// One end of a pair to be made, with one queue for each direction (see [`Step::AddVeth`]).
+fn new_veth(end: &VethEnd, lab: &LabName) -> LinkMessage {
+    let mut message = new_link(&end.end, end.mac, end.mtu, lab);
+    message.attributes.extend([LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)]);
+    message
 }
 
 /// An interface to be made. In `host` it is in the lab's group, which marks it from its first moment.

@@ -3,7 +3,7 @@
 mod addresses;
 pub(super) mod links;
 mod neighbours;
-mod routes;
+pub(super) mod routes;
 mod rules;
 pub(super) mod sysctls;
 

@@ -76,9 +76,16 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
     let mut request = LinkMessage::default();
     request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     let dump = space.socket.dump(&RouteNetlinkMessage::GetLink(request))?;
+    let interfaces = listed(dump.items())?;
+    space.learn(interfaces.names.iter().map(|(&index, name)| (name.clone(), index)).collect());
+    Ok(interfaces)
+}
+
+/// The interfaces that a listing tells of.
+pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interfaces, DecodeError> {
     let mut interfaces = Interfaces::default();
     let mut masters = Vec::new();
-    for item in dump.items() {
+    for item in items {
         let seen = read(item)?;
         let Some(name) = seen.name.and_then(|name| name.parse::<IfName>().ok()) else { continue };
         interfaces.names.insert(seen.header.index, name.clone());
@@ -112,7 +119,6 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
             link.master = interfaces.names.get(&master).cloned();
         }
     }
-    space.learn(interfaces.names.iter().map(|(&index, name)| (name.clone(), index)).collect());
     Ok(interfaces)
 }
 
@@ -229,7 +235,16 @@ pub(super) fn add_addresses(
     desired: Option<&Namespace>,
 ) -> Result<(), Refusal> {
     let dump = space.socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
-    for item in dump.items() {
+    Ok(add_listed_addresses(dump.items(), interfaces, desired)?)
+}
+
+/// Adds the addresses that a listing tells of.
+pub(super) fn add_listed_addresses<'a>(
+    items: impl Iterator<Item = &'a [u8]>,
+    interfaces: &mut Interfaces,
+    desired: Option<&Namespace>,
+) -> Result<(), DecodeError> {
+    for item in items {
         let header = AddressHeader::parse(item)?;
         let Some(name) = interfaces.names.get(&header.index) else { continue };
         let Some(address) = read_address(&header, item)? else { continue };
