@@ -367,3 +367,30 @@ fn a_lost_route_comes_back_under_rules_that_let_nothing_through() {
         }
     }
 }
+
+/// Of the rules of one priority, the kernel removes the first that has what the request says, and perhaps more.
+#[test]
+fn policy_rules_that_say_more_are_not_taken_for_one_that_says_less() {
+    sandbox();
+    let strangers = "from 10.5.0.0/16 lookup 77 priority 2000";
+    run(&format!("ip rule add {strangers}"));
+    let before = host_account();
+    let lab = |rules: &str| with_host(&format!("    rules: [ {rules} ]\n"));
+    let (more, less) = ("{ priority: 2000, from: 10.6.0.0/16, table: 77 }", "{ priority: 2000, table: 77 }");
+    let both = format!("{more}, {less}");
+    // The one that says less is the last of them, and goes first.
+    on(&lab(more), &["apply"], 0);
+    on(&lab(&both), &["apply"], 0);
+    on(&lab(more), &["apply"], 0);
+    on(&lab(more), &["plan", "--exit-code"], 0);
+    let rules = run("ip rule show priority 2000");
+    assert!(rules.contains("10.5.0.0/16") && rules.contains("10.6.0.0/16") && !rules.contains("all"), "{rules}");
+    // Both go, by nslab and by the printed script.
+    on(&lab(&both), &["apply"], 0);
+    on(&lab(&both), &["destroy"], 0);
+    before.assert_same(&host_account(), "destroyed");
+    on(&lab(more), &["apply"], 0);
+    on(&lab(&both), &["apply"], 0);
+    run(&on(&lab(&both), &["commands", "--undo"], 0));
+    before.assert_same(&host_account(), "undone by hand");
+}

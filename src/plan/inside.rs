@@ -3,6 +3,7 @@
 //! The kernel takes some things along when it removes others (an interface its addresses and routes, the last address
 //! of an interface its IPv4 routes); what would be lost that way is planned anew.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -11,7 +12,7 @@ use ipnet::IpNet;
 
 use super::{Compared, Phases, Step, gateways};
 use crate::lab::{
-    End, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, SysctlKey, SysctlValue,
+    End, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, Rule, SysctlKey, SysctlValue,
 };
 
 const MISSING: &str = "it is missing";
@@ -225,7 +226,9 @@ fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
             phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, "every namespace has it");
         }
     }
-    for rule in is.rules.difference(&want.rules) {
+    let mut extra: Vec<&Rule> = is.rules.difference(&want.rules).collect();
+    extra.sort_by_key(|rule| Reverse(rule.conditions()));
+    for rule in extra {
         if !ns.is_host() || is.marked.rules.contains(rule) {
             phases.drop_routes.add(Step::DeleteRule { ns: ns.clone(), rule: rule.clone() }, EXTRA);
         }
