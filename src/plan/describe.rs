@@ -284,9 +284,11 @@ fn add_rule(ns: &NsName, rule: &Rule) -> Description {
 }
 
 fn delete_rule(ns: &NsName, rule: &Rule) -> Description {
+    // In `host`, it is ours, and others may be like it.
+    let marked = if ns.is_host() { format!(" protocol {ROUTE_PROTOCOL}") } else { String::new() };
     told(
         format!("remove policy rule {rule} from {ns}"),
-        format!("{} rule del {rule}", ip_family(ns, rule.ipv6)),
+        format!("{} rule del {rule}{marked}", ip_family(ns, rule.ipv6)),
         Some(Step::AddRule { ns: ns.clone(), rule: rule.clone() }),
     )
 }

@@ -3,15 +3,16 @@
 //! The kernel takes some things along when it removes others (an interface its addresses and routes, the last address
 //! of an interface its IPv4 routes); what would be lost that way is planned anew.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
 use super::{Compared, Phases, Step, gateways};
 use crate::lab::{
-    End, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, SysctlKey, SysctlValue,
+    End, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, Rule, SysctlKey, SysctlValue,
 };
 
 const MISSING: &str = "it is missing";
@@ -71,12 +72,15 @@ fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phase
     let none = IndexSet::new();
     let is = live.map_or(&none, |link| &link.addresses);
     let extra: Vec<IpNet> = is.difference(&want.addresses).filter(|a| !is_kernels(end, a)).copied().collect();
-    for &address in &extra {
-        phases.drop_addresses.add(Step::DeleteAddress { end: end.clone(), address }, EXTRA);
+    let misplaced = misplaced(&want.addresses, is);
+    let drops = extra.iter().map(|address| (address, EXTRA.to_owned()));
+    let drops = drops.chain(misplaced.iter().map(|(address, first)| (address, format!("{first} comes before it"))));
+    for (&address, why) in drops {
+        phases.drop_addresses.add(Step::DeleteAddress { end: end.clone(), address }, why);
         lost.addresses.insert(address.addr());
     }
     let ipv4 = |addresses: &mut dyn Iterator<Item = &IpNet>| addresses.filter(|a| a.addr().is_ipv4()).count();
-    let gone = ipv4(&mut extra.iter());
+    let gone = ipv4(&mut extra.iter().chain(misplaced.keys()));
     if gone > 0 && gone == ipv4(&mut is.iter()) {
         lost.without_ipv4.insert(end.name.clone());
     }
@@ -84,9 +88,11 @@ fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phase
         // With a subnet's first address, the kernel removes the others (promote_secondaries is off by default).
         let place = |address: &IpNet| is.get_index_of(address);
         let before_it = |gone: &&IpNet| gone.trunc() == address.trunc() && place(gone) < place(&address);
-        let endangered = || extra.iter().filter(|gone| gone.addr().is_ipv4()).find(before_it);
+        let endangered = || extra.iter().chain(misplaced.keys()).filter(|gone| gone.addr().is_ipv4()).find(before_it);
         if !is.contains(&address) {
             phases.addresses.add(Step::AddAddress { end: end.clone(), address }, MISSING);
+        } else if let Some(first) = misplaced.get(&address) {
+            phases.addresses.add(Step::AddAddress { end: end.clone(), address }, format!("it comes after {first}"));
         } else if let Some(gone) = endangered() {
             phases.addresses.add(
                 Step::AddAddress { end: end.clone(), address },
@@ -94,6 +100,22 @@ fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phase
             );
         }
     }
+}
+
+/// Addresses that stand before the one that the file has first in their subnet, which is the one that packets leave with
+/// (`IFA_F_SECONDARY` is what the kernel says of the others); with that one. For IPv6, the order says nothing.
+fn misplaced(want: &IndexSet<IpNet>, is: &IndexSet<IpNet>) -> IndexMap<IpNet, IpNet> {
+    let mut firsts = BTreeMap::new();
+    for address in want.iter().filter(|address| address.addr().is_ipv4()) {
+        firsts.entry(address.trunc()).or_insert(*address);
+    }
+    let stands_before = |address: &IpNet, first: &IpNet| match is.get_index_of(first) {
+        Some(place) => is.get_index_of(address) < Some(place),
+        None => true,
+    };
+    let wanted = is.iter().filter(|address| want.contains(*address));
+    let with_first = wanted.filter_map(|address| Some((*address, *firsts.get(&address.trunc())?)));
+    with_first.filter(|(address, first)| stands_before(address, first)).collect()
 }
 
 /// Addresses that the kernel gives the loopback by itself.
@@ -204,7 +226,9 @@ fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
             phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, "every namespace has it");
         }
     }
-    for rule in is.rules.difference(&want.rules) {
+    let mut extra: Vec<&Rule> = is.rules.difference(&want.rules).collect();
+    extra.sort_by_key(|rule| Reverse(rule.conditions()));
+    for rule in extra {
         if !ns.is_host() || is.marked.rules.contains(rule) {
             phases.drop_routes.add(Step::DeleteRule { ns: ns.clone(), rule: rule.clone() }, EXTRA);
         }
