@@ -118,6 +118,8 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Namespace", "namespaces: { red: { qqq: 1 } }"),
     ("Interface", "namespaces: { red: { interfaces: { eth0: { qqq: 1 } } } }"),
     ("Bridge", "namespaces: { red: { bridges: { br0: { qqq: 1 } } } }"),
+    ("Vxlan", "namespaces: { red: { vxlans: { vx0: { qqq: 1 } } } }"),
+    ("Forward", "namespaces: { red: { vxlans: { vx0: { fdb: [{ qqq: 1 }] } } } }"),
     ("Route", "namespaces: { red: { routes: [{ qqq: 1 }] } }"),
     ("Rule", "namespaces: { red: { rules: [{ qqq: 1 }] } }"),
     ("Neighbour", "namespaces: { red: { neighbours: [{ qqq: 1 }] } }"),

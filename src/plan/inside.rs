@@ -1,4 +1,4 @@
-//! What is inside a namespace: addresses, routes, policy rules, neighbours and sysctls.
+//! What is inside a namespace: addresses, routes, policy rules, neighbours, forwarding entries and sysctls.
 //!
 //! The kernel takes some things along when it removes others (an interface its addresses and routes, the last address
 //! of an interface its IPv4 routes); what would be lost that way is planned anew.
@@ -10,7 +10,7 @@ use indexmap::IndexSet;
 use ipnet::IpNet;
 
 use super::{Compared, Phases, Step};
-use crate::lab::{End, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope};
+use crate::lab::{End, Fdb, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope};
 
 const MISSING: &str = "it is missing";
 const EXTRA: &str = "the file does not have it";
@@ -30,7 +30,7 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
         let end = End { ns: ns.clone(), name: name.clone() };
         connected(&end, link, is, &lost, phases);
     }
-    for planned in &phases.drop_links.0 {
+    for planned in phases.drop_devices.0.iter().chain(&phases.drop_links.0) {
         if let Step::DeleteLink { end } = &planned.step
             && end.ns == *ns
         {
@@ -40,6 +40,7 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
     routes(compared, ns, want, is, &lost, phases);
     rules(ns, want, is, phases);
     neighbours(compared, ns, want, is, &lost, phases);
+    forwarding_entries(compared, ns, want, is, &lost, phases);
     for (key, to) in &want.sysctls {
         let from = is.sysctls.get(key);
         if from != Some(to) {
@@ -231,9 +232,7 @@ fn neighbours(
     phases: &mut Phases,
 ) {
     // In `host`, those on an interface of the lab are the lab's, as its addresses are.
-    let is_mine = |dev: &IfName| {
-        !ns.is_host() || is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&compared.lab.name))
-    };
+    let is_mine = |dev: &IfName| !ns.is_host() || is_of_lab(compared, is, dev);
     let live = |entry: &&crate::lab::Neighbour| !lost.interfaces.contains(&entry.dev);
     for to in &want.neighbours {
         let from = is.neighbours.iter().filter(live).find(|from| from.dev == to.dev && from.address == to.address);
@@ -246,6 +245,26 @@ fn neighbours(
         let wanted = want.neighbours.iter().any(|want| want.dev == entry.dev && want.address == entry.address);
         if !wanted && is_mine(&entry.dev) {
             phases.drop_routes.add(Step::DeleteNeighbour { ns: ns.clone(), neighbour: entry.clone() }, EXTRA);
+        }
+    }
+}
+
+fn forwarding_entries(
+    compared: &Compared<'_>,
+    ns: &NsName,
+    want: &Namespace,
+    is: &Namespace,
+    lost: &Lost,
+    phases: &mut Phases,
+) {
+    let live = |entry: &&Fdb| !lost.interfaces.contains(&entry.dev);
+    let there: BTreeSet<&Fdb> = is.fdb.iter().filter(live).collect();
+    for entry in want.fdb.iter().filter(|entry| !there.contains(entry)) {
+        phases.fdb.add(Step::AddFdb { ns: ns.clone(), entry: entry.clone() }, MISSING);
+    }
+    for entry in there {
+        if !want.fdb.contains(entry) && (!ns.is_host() || is_of_lab(compared, is, &entry.dev)) {
+            phases.drop_routes.add(Step::DeleteFdb { ns: ns.clone(), entry: entry.clone() }, EXTRA);
         }
     }
 }

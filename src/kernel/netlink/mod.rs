@@ -10,4 +10,4 @@ mod socket;
 
 pub use ack::Refusal;
 pub use attributes::{attributes, name_text};
-pub use socket::{DUMP_TRIES, PATIENCE, Socket};
+pub use socket::{DUMP_TRIES, Dump, PATIENCE, Socket};

@@ -14,6 +14,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressHeader, AddressMessage, AddressScope};
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkLayerType, LinkMessage};
 
+use super::devices::Told;
 use crate::kernel::netlink::{Refusal, attributes, name_text};
 use crate::kernel::space::Space;
 use crate::lab::{BridgeOptions, IfName, LabName, Link, LinkKind, Mac, Mark, Namespace};
@@ -68,7 +69,7 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
     request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     let dump = space.socket.dump(&RouteNetlinkMessage::GetLink(request))?;
     let mut interfaces = Interfaces::default();
-    let mut masters = Vec::new();
+    let (mut masters, mut devices) = (Vec::new(), Vec::new());
     for item in dump.items() {
         let seen = read(item)?;
         let Some(name) = seen.name.and_then(|name| name.parse::<IfName>().ok()) else { continue };
@@ -79,6 +80,7 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
         if let (None, 1..) = (seen.alias, seen.group) {
             interfaces.groups.push((name.clone(), seen.group));
         }
+        devices.extend(seen.device.map(|told| (name.clone(), told, seen.peer_netns.is_some())));
         masters.extend(seen.master.map(|master| (name.clone(), master)));
         let mark = seen.alias.and_then(Mark::parse);
         interfaces.marks.extend(mark.iter().filter(|mark| !mark.settings.is_empty()).cloned());
@@ -96,6 +98,12 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
     for (name, master) in masters {
         if let Some(link) = interfaces.links.get_mut(&name) {
             link.master = interfaces.names.get(&master).cloned();
+        }
+    }
+    for (name, told, is_elsewhere) in devices {
+        let kind = told.upon(&interfaces.names, is_elsewhere);
+        if let Some(link) = interfaces.links.get_mut(&name) {
+            link.kind = kind;
         }
     }
     space.learn(interfaces.names.iter().map(|(&index, name)| (name.clone(), index)).collect());
@@ -119,6 +127,7 @@ struct Seen<'a> {
     name: Option<&'a str>,
     alias: Option<&'a str>,
     kind: LinkKind,
+    device: Option<Told>,
     mac: Option<Mac>,
     mtu: Option<u32>,
     group: u32,
@@ -138,6 +147,7 @@ fn read(item: &[u8]) -> Result<Seen<'_>, DecodeError> {
         name: None,
         alias: None,
         kind,
+        device: None,
         mac: None,
         mtu: None,
         group: 0,
@@ -156,29 +166,33 @@ fn read(item: &[u8]) -> Result<Seen<'_>, DecodeError> {
             IFLA_MASTER => seen.master = Some(parse_u32(value)?),
             IFLA_LINK => seen.peer = Some(parse_u32(value)?),
             IFLA_LINK_NETNSID => seen.peer_netns = Some(parse_i32(value)?),
-            IFLA_LINKINFO if !is_loopback => seen.kind = read_kind(value)?.unwrap_or(seen.kind),
+            IFLA_LINKINFO if !is_loopback => read_kind(value, &mut seen)?,
             _ => {}
         }
     }
     Ok(seen)
 }
 
-/// The kind of an interface, from IFLA_LINKINFO; none for those that no driver of a kind made.
-fn read_kind(info: &[u8]) -> Result<Option<LinkKind>, DecodeError> {
-    let (mut word, mut options) = (None, BridgeOptions::default());
+/// The kind of an interface, from IFLA_LINKINFO, which those lack that no driver of a kind made.
+fn read_kind(info: &[u8], seen: &mut Seen<'_>) -> Result<(), DecodeError> {
+    let (mut word, mut data) = (None, &[][..]);
     for attribute in attributes(info) {
         match attribute? {
             (IFLA_INFO_KIND, value) => word = name_text(value),
-            // The kind always comes before its data.
-            (IFLA_INFO_DATA, value) if word == Some("bridge") => options = read_bridge(value)?,
+            (IFLA_INFO_DATA, value) => data = value,
             _ => {}
         }
     }
-    Ok(word.map(|word| match word {
-        "veth" => LinkKind::Veth { peer: None },
-        "bridge" => LinkKind::Bridge(options),
-        other => LinkKind::Other(other.to_owned()),
-    }))
+    match word {
+        Some("veth") => seen.kind = LinkKind::Veth { peer: None },
+        Some("bridge") => seen.kind = LinkKind::Bridge(read_bridge(data)?),
+        Some(other) => {
+            seen.kind = LinkKind::Other(other.to_owned());
+            seen.device = Told::read(other, data)?;
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 fn read_bridge(data: &[u8]) -> Result<BridgeOptions, DecodeError> {

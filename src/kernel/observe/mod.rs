@@ -1,6 +1,8 @@
 //! What is: the kernel's own account of each namespace, put into the lab's words. Nothing is remembered and nothing is
 //! changed.
 
+mod devices;
+pub(super) mod fdb;
 pub(super) mod links;
 mod neighbours;
 mod peers;
@@ -137,6 +139,7 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
     let routes = routes::list(space, &interfaces.names).map_err(cannot_list("routes", ns))?;
     let rules = rules::list(space).map_err(cannot_list("policy rules", ns))?;
     let neighbours = neighbours::list(space, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
+    let fdb = fdb::list(space, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
     let sysctls = match desired {
         Some(desired) => sysctl::read(space.fd(), &desired.sysctls.keys().cloned().collect())?,
         None => BTreeMap::new(),
@@ -157,6 +160,7 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
         connected: routes.connected,
         rules: rules.all,
         neighbours,
+        fdb: fdb.into_iter().collect(),
         sysctls,
         firewall,
         marked,

@@ -16,6 +16,7 @@ mod probes;
 mod routing;
 mod segments;
 mod sysctls;
+mod vxlans;
 
 use indexmap::IndexMap;
 
@@ -65,6 +66,7 @@ fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Found<'_>) -> Na
         routes,
         rules: routing::rules(space, found),
         neighbours: routing::neighbours(space, found),
+        fdb: vxlans::fdb(space, found),
         sysctls: sysctls::resolve(space, ipv6, found),
         firewall: chains.into_firewall(),
         labels: space.written.labels.entries.iter().map(label).collect(),

@@ -1,7 +1,8 @@
-//! Segments: what one broadcast reaches through cables and bridges. And the loops in which it would never end.
+//! Segments: what one broadcast reaches through cables, bridges and VXLANs. And the loops in which it would never end.
 
 use super::cables::{CableEnd, Cables};
 use super::net::{Interface, Space};
+use super::vxlans::Ends;
 use crate::lab::LinkKind;
 use crate::topology::fault::{Fault, Found};
 
@@ -21,11 +22,15 @@ pub fn number(spaces: &mut [Space<'_>], cables: &Cables<'_>, found: &mut Found<'
             segments.join(a, b);
         }
     }
+    let ends = Ends::new(spaces, |space, at| first.get(space).map_or(at, |first| first + at));
     for (space, first) in spaces.iter().zip(&first) {
         for (at, interface) in space.interfaces.iter().enumerate() {
             if let Some(bridge) = interface.link.master.as_ref().and_then(|bridge| space.by_name.get(bridge)) {
                 segments.join(first + at, first + bridge);
             }
+            ends.of(space, interface).for_each(|end| {
+                segments.join(first + at, end);
+            });
         }
     }
     for (space, first) in spaces.iter_mut().zip(&first) {

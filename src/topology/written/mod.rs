@@ -4,6 +4,7 @@
 //! far as one value alone can be; what names mean and how things fit together is not known here.
 
 mod check;
+mod device;
 mod file;
 mod firewall;
 mod namespace;
@@ -14,6 +15,7 @@ mod scalar_lab;
 mod scalar_net;
 
 pub use check::{Check, Party, Protocol as Probing, SeenBy};
+pub use device::{Forward, Vxlan};
 pub use file::File;
 pub use firewall::{Action, Chain, Dnat, Filter, FilterProtocol, Masquerade, Nat, Publish, Snat, State, Transport};
 pub use namespace::{Bridge, Interface, Namespace};

@@ -7,7 +7,7 @@ use super::read::{At, Fields, Named, Read};
 use super::routing::Neighbour;
 use super::scalar_lab::Text;
 use super::scalar_net::Address;
-use super::{Filter, Nat, Route, Rule};
+use super::{Filter, Nat, Route, Rule, Vxlan};
 use crate::lab::{IfName, Mac, SysctlKey, SysctlValue};
 use crate::topology::fault::Found;
 use crate::topology::tree::Node;
@@ -22,6 +22,9 @@ pub struct Namespace {
     /// Bridges: switches in the kernel.
     #[schemars(default)]
     pub bridges: Named<IfName, Bridge>,
+    /// Ends of VXLANs.
+    #[schemars(default)]
+    pub vxlans: Named<IfName, Vxlan>,
     /// Routes beyond those that the addresses bring.
     #[schemars(default)]
     pub routes: Vec<Route>,
@@ -69,7 +72,7 @@ pub struct Interface {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Bridge {
-    /// The interfaces that are plugged in: ends of links in the same namespace.
+    /// The interfaces that are plugged in: ends of links and devices of the same namespace.
     #[schemars(default)]
     pub ports: Vec<At<IfName>>,
     /// The namespace's own addresses on the bridge, with their prefix lengths.
@@ -101,6 +104,7 @@ impl Read for Namespace {
         let mut namespace = Self {
             interfaces: fields.or_empty("interfaces"),
             bridges: fields.or_empty("bridges"),
+            vxlans: fields.or_empty("vxlans"),
             routes: fields.or_empty("routes"),
             rules: fields.or_empty("rules"),
             neighbours: fields.or_empty("neighbours"),
