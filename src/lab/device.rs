@@ -1,11 +1,11 @@
 //! Interfaces that one message makes, by themselves or upon another interface: what each kind is, and what it is told.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Serialize;
 
-use super::{End, IfName, Mac};
+use super::{End, IfName, Mac, NsName};
 
 /// An interface that is neither a cable's end nor a switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -13,6 +13,36 @@ use super::{End, IfName, Mac};
 pub enum Device {
     /// One end of a tunnel that carries Ethernet frames in UDP packets (RFC 7348).
     Vxlan(Vxlan),
+    /// A further hardware address of its parent, as an interface of its own.
+    Macvlan {
+        /// The interface that it is upon; it may be in another namespace. Live `None`: in one that we do not look at.
+        parent: Option<End>,
+        /// Whom it speaks to.
+        mode: MacvlanMode,
+    },
+    /// Further IP addresses of its parent, under the parent's hardware address.
+    Ipvlan {
+        /// As with a macvlan.
+        parent: Option<End>,
+        /// What it passes on.
+        mode: IpvlanMode,
+    },
+    /// What arrives at its parent with a VLAN's tag (IEEE 802.1Q).
+    Vlan {
+        /// As with a macvlan.
+        parent: Option<End>,
+        /// The VLAN, 1 to 4094.
+        id: u16,
+    },
+    /// One end of a tunnel that carries IPv4 packets in IPv4 packets (RFC 2003).
+    Ipip {
+        /// The address that its packets come from. Live: none, if somebody left it to the routing table.
+        local: Option<Ipv4Addr>,
+        /// The other end; none: the gateway of the route that leads into the tunnel.
+        remote: Option<Ipv4Addr>,
+    },
+    /// An interface that leads nowhere.
+    Dummy,
 }
 
 /// The kinds of [`Device`].
@@ -20,6 +50,46 @@ pub enum Device {
 pub enum DeviceKind {
     /// [`Device::Vxlan`].
     Vxlan,
+    /// [`Device::Macvlan`].
+    Macvlan,
+    /// [`Device::Ipvlan`].
+    Ipvlan,
+    /// [`Device::Vlan`].
+    Vlan,
+    /// [`Device::Ipip`].
+    Ipip,
+    /// [`Device::Dummy`].
+    Dummy,
+}
+
+/// Whom a macvlan speaks to, of the others on its parent (`mode` in ip-link(8)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MacvlanMode {
+    /// Each other directly.
+    Bridge,
+    /// Nobody.
+    Private,
+    /// Each other, if the switch that the parent leads to sends frames back.
+    Vepa,
+    /// There are no others: it has the parent for itself, hardware address included.
+    Passthru,
+    /// Live: a mode that the language does not have.
+    Other,
+}
+
+/// What an ipvlan passes on (Documentation/networking/ipvlan.rst of the kernel).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IpvlanMode {
+    /// Frames, broadcasts included.
+    L2,
+    /// Packets, routed by the parent's namespace.
+    L3,
+    /// As L3, through the parent namespace's packet filter.
+    L3s,
+    /// Live: a mode that the language does not have.
+    Other,
 }
 
 /// What a VXLAN end is told (`ip link … type vxlan`).
@@ -53,20 +123,30 @@ pub struct Fdb {
 /// The port of VXLAN (RFC 7348). Linux itself takes 8472 where none is given, which is older.
 pub const VXLAN_PORT: u16 = 4789;
 
-/// What VXLAN puts around a packet: Ethernet (14), VXLAN (8), UDP (8) and IP (20 or 40) headers.
-pub fn vxlan_overhead(local: IpAddr) -> u32 {
-    if local.is_ipv6() { 70 } else { 50 }
-}
-
 impl DeviceKind {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Vxlan];
+    pub const ALL: [Self; 6] = [Self::Vxlan, Self::Macvlan, Self::Ipvlan, Self::Vlan, Self::Ipip, Self::Dummy];
 
-    /// The kernel's word for it, as after `type` in `ip link`; its module has the same name.
+    /// The kernel's word for it, as after `type` in `ip link`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Vxlan => "vxlan",
+            Self::Macvlan => "macvlan",
+            Self::Ipvlan => "ipvlan",
+            Self::Vlan => "vlan",
+            Self::Ipip => "ipip",
+            Self::Dummy => "dummy",
         }
+    }
+
+    /// The kernel's module for it.
+    pub fn module(self) -> &'static str {
+        if self == Self::Vlan { "8021q" } else { self.name() }
+    }
+
+    /// Whether Ethernet frames go through it, so that it has a hardware address and others can be upon it.
+    pub fn is_ethernet(self) -> bool {
+        self != Self::Ipip
     }
 }
 
@@ -75,18 +155,44 @@ impl Device {
     pub fn kind(&self) -> DeviceKind {
         match self {
             Self::Vxlan(_) => DeviceKind::Vxlan,
+            Self::Macvlan { .. } => DeviceKind::Macvlan,
+            Self::Ipvlan { .. } => DeviceKind::Ipvlan,
+            Self::Vlan { .. } => DeviceKind::Vlan,
+            Self::Ipip { .. } => DeviceKind::Ipip,
+            Self::Dummy => DeviceKind::Dummy,
         }
     }
 
-    /// The interface upon which it is, in the namespace `ns`: when that goes, the kernel takes this one along.
-    pub fn parent(&self, ns: &super::NsName) -> Option<End> {
+    /// The interface that it was made upon, as `link` says in `ip link add`.
+    pub fn upon(&self) -> Option<&End> {
+        match self {
+            Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.as_ref(),
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy => None,
+        }
+    }
+
+    /// The interface that has to be there for a device in the namespace `ns`: when that goes, the kernel takes this
+    /// one along.
+    pub fn parent(&self, ns: &NsName) -> Option<End> {
         match self {
             Self::Vxlan(vxlan) => vxlan.dev.as_ref().map(|dev| End { ns: ns.clone(), name: dev.clone() }),
+            other => other.upon().cloned(),
+        }
+    }
+
+    /// Whether all that it takes to make it is known.
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Self::Macvlan { parent, mode } => parent.is_some() && *mode != MacvlanMode::Other,
+            Self::Ipvlan { parent, mode } => parent.is_some() && *mode != IpvlanMode::Other,
+            Self::Vlan { parent, .. } => parent.is_some(),
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy => true,
         }
     }
 
     /// Whether it can be made into another without being made anew. The kernel changes neither the number nor the
-    /// port of a VXLAN end (vxlan_nl2conf), and takes none of its addresses away.
+    /// port of a VXLAN end (vxlan_nl2conf), takes none of its addresses away, and lets no macvlan begin or cease to have its
+    /// parent for itself (macvlan_changelink).
     pub fn can_become(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Vxlan(is), Self::Vxlan(to)) => {
@@ -94,11 +200,14 @@ impl Device {
                 let (local, learning) = (to.local, to.learning);
                 family(is) == family(to) && Vxlan { local, learning, ..is.clone() } == *to
             }
+            (Self::Macvlan { parent: is, mode: from }, Self::Macvlan { parent: to, mode }) => {
+                let is_shared = |mode: &MacvlanMode| !matches!(mode, MacvlanMode::Passthru | MacvlanMode::Other);
+                is == to && is_shared(from) && is_shared(mode)
+            }
+            _ => false,
         }
     }
-}
 
-impl Device {
     /// The options of `ip link set … type` that make another one into this one.
     pub fn changes_from(&self, from: &Self) -> String {
         let mut options = String::new();
@@ -111,8 +220,35 @@ impl Device {
                     options += if to.learning { " learning" } else { " nolearning" };
                 }
             }
+            (_, Self::Macvlan { mode, .. }) => options += &format!(" mode {}", mode.name()),
+            _ => {}
         }
         options
+    }
+}
+
+impl MacvlanMode {
+    /// `ip`'s word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Private => "private",
+            Self::Vepa => "vepa",
+            Self::Passthru => "passthru",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl IpvlanMode {
+    /// `ip`'s word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::L2 => "l2",
+            Self::L3 => "l3",
+            Self::L3s => "l3s",
+            Self::Other => "other",
+        }
     }
 }
 
@@ -129,21 +265,36 @@ impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind().name())?;
         match self {
-            Self::Vxlan(vxlan) => {
-                write!(f, " id {}", vxlan.id)?;
-                if let Some(local) = vxlan.local {
-                    write!(f, " local {local}")?;
-                }
-                if let Some(remote) = vxlan.remote {
-                    write!(f, " {} {remote}", if remote.is_multicast() { "group" } else { "remote" })?;
-                }
-                if let Some(dev) = &vxlan.dev {
-                    write!(f, " dev {dev}")?;
-                }
-                write!(f, " dstport {}", vxlan.port)?;
-                f.write_str(if vxlan.learning { "" } else { " nolearning" })
+            Self::Vxlan(vxlan) => vxlan.fmt(f),
+            Self::Macvlan { mode, .. } => write!(f, " mode {}", mode.name()),
+            Self::Ipvlan { mode, .. } => write!(f, " mode {}", mode.name()),
+            Self::Vlan { id, .. } => write!(f, " id {id}"),
+            Self::Ipip { local, remote } => {
+                let option = |word: &str, address: &Option<Ipv4Addr>| {
+                    address.map(|address| format!(" {word} {address}")).unwrap_or_default()
+                };
+                write!(f, "{}{}", option("local", local), option("remote", remote))
             }
+            Self::Dummy => Ok(()),
         }
+    }
+}
+
+/// Its options, as they come after `type vxlan`.
+impl fmt::Display for Vxlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " id {}", self.id)?;
+        if let Some(local) = self.local {
+            write!(f, " local {local}")?;
+        }
+        if let Some(remote) = self.remote {
+            write!(f, " {} {remote}", if remote.is_multicast() { "group" } else { "remote" })?;
+        }
+        if let Some(dev) = &self.dev {
+            write!(f, " dev {dev}")?;
+        }
+        write!(f, " dstport {}", self.port)?;
+        f.write_str(if self.learning { "" } else { " nolearning" })
     }
 }
 

@@ -15,7 +15,7 @@ mod route;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
-pub use device::{Device, DeviceKind, Fdb, VXLAN_PORT, Vxlan, vxlan_overhead};
+pub use device::{Device, DeviceKind, Fdb, IpvlanMode, MacvlanMode, VXLAN_PORT, Vxlan};
 pub(crate) use firewall::shell_word;
 pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 use indexmap::IndexMap;

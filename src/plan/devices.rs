@@ -45,7 +45,8 @@ fn stays(end: &End, live: &Link, device: &Device, phases: &mut Phases) -> Result
         _ => return Err(format!("{end} is a {}", live.kind_name())),
     };
     if is != device && !is.can_become(device) {
-        return Err(format!("it is {is}, which cannot be changed"));
+        let upon = is.upon().map(|parent| format!(" upon {parent}")).unwrap_or_default();
+        return Err(format!("it is {is}{upon}, which cannot be changed"));
     }
     if let Some(parent) = is.parent(&end.ns)
         && (phases.drops(&parent) || phases.fresh.contains(&parent))

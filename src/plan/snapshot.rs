@@ -50,7 +50,8 @@ fn restorable(lab: &LabName, name: &NsName, live: &Namespace) -> Namespace {
 
 fn can_be_made(link: &Link) -> bool {
     match &link.kind {
-        LinkKind::Loopback | LinkKind::Bridge(_) | LinkKind::Device(_) => true,
+        LinkKind::Loopback | LinkKind::Bridge(_) => true,
+        LinkKind::Device(device) => device.is_whole(),
         LinkKind::Veth { peer } => peer.is_some(),
         LinkKind::Other(_) => false,
     }

@@ -76,7 +76,9 @@ fn module(feature: Feature) -> String {
         Feature::VlanFiltering => {
             "take `vlan_filtering` out of the file, or use a kernel with CONFIG_BRIDGE_VLAN_FILTERING".to_owned()
         }
-        Feature::Device(kind) => format!("load its module: modprobe {}", kind.name()),
+        Feature::Device(kind) => {
+            format!("load its module: modprobe {}; or use a kernel that has it", kind.module())
+        }
         Feature::PolicyRouting(Family::Ipv4) => "use a kernel with CONFIG_IP_MULTIPLE_TABLES".to_owned(),
         Feature::PolicyRouting(Family::Ipv6) => "use a kernel with CONFIG_IPV6_MULTIPLE_TABLES".to_owned(),
         Feature::Extension(family, extension) => {

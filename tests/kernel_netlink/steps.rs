@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use nslab::kernel::{Kernel, netns};
-use nslab::lab::{BridgeOptions, Device, Fdb, Mac, Neighbour, NsName, Vxlan};
+use nslab::lab::{BridgeOptions, Device, Fdb, Mac, MacvlanMode, Neighbour, NsName, Vxlan};
 use nslab::plan::{Step, VethEnd};
 use serde_json::Value;
 
@@ -49,6 +49,7 @@ ip -n red -6 route add 2001:db8:2::/48 dev veth-red proto 213
 ip -n red rule add priority 50 from 10.0.0.0/8 lookup 100 protocol 213
 ip -n red link add name vx address 02:00:00:00:00:08 type vxlan id 7 local 10.0.0.1 dstport 4789
 ip netns exec red bridge fdb append 00:00:00:00:00:00 dev vx dst 10.0.0.2 self permanent
+ip -n red link add link veth-red name mv1 address 02:00:00:00:00:0a type macvlan mode bridge
 ip -n red neigh add 10.0.0.7 lladdr 02:00:00:00:00:77 dev veth-red nud permanent
 ";
 
@@ -106,7 +107,7 @@ fn objects() -> Vec<Case> {
             "delete bridge called up",
             Step::DeleteLink { end: end("red/up") },
             "ip -n red -o link | wc -l",
-            "3",
+            "4",
         ),
     ]
 }
@@ -125,6 +126,7 @@ fn devices() -> Vec<Case> {
         change(&mut to);
         Step::SetDevice { end: end("red/vx"), from: Device::Vxlan(from), to: Device::Vxlan(to) }
     };
+    let macvlan = |parent: &str, mode| Device::Macvlan { parent: Some(end(parent)), mode };
     let entry = |mac, to: &str| Fdb { dev: name("vx"), mac, to: Some(to.parse().unwrap()) };
     let add_fdb = |mac, to: &str| Step::AddFdb { ns: ns("red"), entry: entry(mac, to) };
     let delete_fdb = |to: &str| Step::DeleteFdb { ns: ns("red"), entry: entry(Mac::ANY, to) };
@@ -154,7 +156,35 @@ fn devices() -> Vec<Case> {
             "ip -d -n red link show vx",
             "local 10.0.0.9",
         ),
-        final_case("delete vxlan", Step::DeleteLink { end: end("red/vx") }, "ip -n red -o link | wc -l", "3"),
+        case(
+            "add macvlan",
+            add("red/mv0", macvlan("red/veth-red", MacvlanMode::Private), Some(1400)),
+            "ip -n red -d link show mv0",
+            "macvlan mode private",
+        ),
+        case(
+            "add macvlan upon an interface of the host",
+            add("blue/mv0", macvlan("host/v-net-0", MacvlanMode::Bridge), None),
+            "ip -n blue -d link show mv0",
+            "macvlan mode bridge",
+        ),
+        case(
+            "add macvlan in the host",
+            add("host/mv0", macvlan("red/veth-red", MacvlanMode::Vepa), None),
+            "ip -d link show mv0",
+            "macvlan mode vepa",
+        ),
+        case(
+            "macvlan's mode",
+            Step::SetDevice {
+                end: end("red/mv1"),
+                from: macvlan("red/veth-red", MacvlanMode::Bridge),
+                to: macvlan("red/veth-red", MacvlanMode::Private),
+            },
+            "ip -n red -d link show mv1",
+            "macvlan mode private",
+        ),
+        final_case("delete vxlan", Step::DeleteLink { end: end("red/vx") }, "ip -n red -o link | wc -l", "4"),
         case("forwarding entry", add_fdb(mac(1), "10.0.0.2"), BRIDGE_FDB, "02:00:00:00:00:01 dst 10.0.0.2 self"),
         case("second end for everybody", add_fdb(Mac::ANY, "10.0.0.3"), BRIDGE_FDB, "dst 10.0.0.3 self permanent"),
         case("take forwarding entry", delete_fdb("10.0.0.2"), "ip netns exec red bridge fdb show dev vx | wc -l", "0"),

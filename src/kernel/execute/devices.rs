@@ -4,19 +4,24 @@ use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
-use netlink_packet_route::link::{InfoData, InfoKind, InfoVxlan, LinkAttribute, LinkInfo};
+use netlink_packet_route::link::{
+    InfoData, InfoIpTunnel, InfoIpVlan, InfoKind, InfoMacVlan, InfoVlan, InfoVxlan, IpVlanMode, LinkAttribute,
+    LinkInfo, MacVlanMode,
+};
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::gone;
+use nix::errno::Errno;
+
 use super::links::{create, existing, new_link, set_new_mark};
 use crate::kernel::KernelError;
 use crate::kernel::netlink::Refusal;
 use crate::kernel::observe;
 use crate::kernel::space::{Space, Spaces};
-use crate::lab::{Device, End, Fdb, LabName, Mac, Vxlan};
+use crate::lab::{Device, End, Fdb, IpvlanMode, LabName, Mac, MacvlanMode, Vxlan};
 use crate::plan::Step;
 
 /// Makes a device; it is down. The message is sent in the namespace of what it is upon, where the kernel looks that up.
@@ -51,6 +56,9 @@ pub(super) fn set(space: &mut Space, end: &End, from: &Device, to: &Device) -> R
             let learning = (to.learning != from.learning).then_some(InfoVxlan::Learning(to.learning));
             InfoData::Vxlan(local.into_iter().chain(learning).collect())
         }
+        (_, Device::Macvlan { mode, .. }) => InfoData::MacVlan(macvlan_options(*mode)),
+        // The others are made anew (`Device::can_become`).
+        _ => return Err(Errno::EOPNOTSUPP.into()),
     };
     let mut message = existing(space, &end.name)?;
     let kind = LinkInfo::Kind(InfoKind::from(to.kind().name()));
@@ -62,10 +70,38 @@ pub(super) fn set(space: &mut Space, end: &End, from: &Device, to: &Device) -> R
 fn describe(space: &mut Space, device: &Device, attributes: &mut Vec<LinkAttribute>) -> Result<(), Refusal> {
     let (kind, data) = match device {
         Device::Vxlan(vxlan) => (InfoKind::Vxlan, Some(InfoData::Vxlan(vxlan_options(space, vxlan)?))),
+        Device::Macvlan { mode, .. } => (InfoKind::MacVlan, Some(InfoData::MacVlan(macvlan_options(*mode)))),
+        Device::Ipvlan { mode, .. } => {
+            let mode = match mode {
+                IpvlanMode::L2 | IpvlanMode::Other => IpVlanMode::L2,
+                IpvlanMode::L3 => IpVlanMode::L3,
+                IpvlanMode::L3s => IpVlanMode::L3S,
+            };
+            (InfoKind::IpVlan, Some(InfoData::IpVlan(vec![InfoIpVlan::Mode(mode)])))
+        }
+        Device::Vlan { id, .. } => (InfoKind::Vlan, Some(InfoData::Vlan(vec![InfoVlan::Id(*id)]))),
+        Device::Ipip { local, remote } => {
+            let local = local.map(|local| InfoIpTunnel::Local(local.into()));
+            let remote = remote.map(|remote| InfoIpTunnel::Remote(remote.into()));
+            (InfoKind::IpIp, Some(InfoData::IpTunnel(local.into_iter().chain(remote).collect())))
+        }
+        Device::Dummy => (InfoKind::Dummy, None),
     };
+    if let Some(parent) = device.upon() {
+        attributes.push(LinkAttribute::Link(space.index(&parent.name)?));
+    }
     let data = data.map(LinkInfo::Data);
     attributes.push(LinkAttribute::LinkInfo([LinkInfo::Kind(kind)].into_iter().chain(data).collect()));
     Ok(())
+}
+
+fn macvlan_options(mode: MacvlanMode) -> Vec<InfoMacVlan> {
+    vec![InfoMacVlan::Mode(match mode {
+        MacvlanMode::Bridge | MacvlanMode::Other => MacVlanMode::Bridge,
+        MacvlanMode::Private => MacVlanMode::Private,
+        MacvlanMode::Vepa => MacVlanMode::Vepa,
+        MacvlanMode::Passthru => MacVlanMode::Passthrough,
+    })]
 }
 
 fn vxlan_options(space: &mut Space, vxlan: &Vxlan) -> Result<Vec<InfoVxlan>, Refusal> {

@@ -32,6 +32,8 @@ pub(in crate::kernel) struct Interfaces {
     pub names: HashMap<u32, IfName>,
     /// The ends of veth pairs.
     pub veths: Vec<Veth>,
+    /// Devices that were made upon another interface, which is not known yet.
+    pub uppers: Vec<Upper>,
     /// Marks that say what host settings were.
     pub marks: Vec<Mark>,
     /// Interfaces without an alias that are in a group.
@@ -45,6 +47,16 @@ pub(in crate::kernel) struct Veth {
     /// The other end's index, in its own namespace.
     pub peer: u32,
     /// This namespace's number for the other end's namespace; none: this one.
+    pub netns: Option<i32>,
+}
+
+/// What a device says about the interface that it is upon.
+pub(in crate::kernel) struct Upper {
+    /// The device.
+    pub name: IfName,
+    /// The other's index, in its own namespace.
+    pub parent: u32,
+    /// This namespace's number for the other's namespace; none: this one.
     pub netns: Option<i32>,
 }
 
@@ -80,7 +92,12 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
         if let (None, 1..) = (seen.alias, seen.group) {
             interfaces.groups.push((name.clone(), seen.group));
         }
-        devices.extend(seen.device.map(|told| (name.clone(), told, seen.peer_netns.is_some())));
+        if let Some(told) = seen.device {
+            if let Some(parent) = seen.peer {
+                interfaces.uppers.push(Upper { name: name.clone(), parent, netns: seen.peer_netns });
+            }
+            devices.push((name.clone(), told, seen.peer_netns.is_some()));
+        }
         masters.extend(seen.master.map(|master| (name.clone(), master)));
         let mark = seen.alias.and_then(Mark::parse);
         interfaces.marks.extend(mark.iter().filter(|mark| !mark.settings.is_empty()).cloned());
@@ -101,7 +118,7 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
         }
     }
     for (name, told, is_elsewhere) in devices {
-        let kind = told.upon(&interfaces.names, is_elsewhere);
+        let kind = told.bound(&interfaces.names, is_elsewhere);
         if let Some(link) = interfaces.links.get_mut(&name) {
             link.kind = kind;
         }

@@ -5,6 +5,7 @@ mod devices;
 pub(super) mod fdb;
 pub(super) mod links;
 mod neighbours;
+mod parents;
 mod peers;
 pub(super) mod routes;
 pub(super) mod rules;
@@ -51,6 +52,7 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
         }
     }
     peers::connect(spaces, &seen, &mut live)?;
+    parents::connect(spaces, &seen, &mut live)?;
     Ok(live)
 }
 

@@ -7,12 +7,26 @@ use crate::plan::step::{Description, Step};
 pub(super) fn add_device(end: &End, device: &Device, mac: Option<Mac>, mtu: Option<u32>, lab: &LabName) -> Description {
     let (group, alias) = marks(&[end], lab);
     let settings = link_settings(mac, mtu, &group);
+    let (upon, place) = match device.upon() {
+        Some(parent) => (format!(" upon {parent}"), format!(" link {}{}", parent.name, netns(&parent.ns, &end.ns))),
+        None => Default::default(),
+    };
+    let from = device.upon().map_or(&end.ns, |parent| &parent.ns);
     told_with(
-        format!("make {} {} in {}", device.kind().name(), end.name, end.ns),
-        format!("{} link add name {}{settings} type {device}", ip(&end.ns), end.name),
+        format!("make {} {} in {}{upon}", device.kind().name(), end.name, end.ns),
+        format!("{} link add name {}{place}{settings} type {device}", ip(from), end.name),
         alias,
         Some(Step::DeleteLink { end: end.clone() }),
     )
+}
+
+/// The word that puts what is made in one namespace into another: the host's is that of the shell.
+fn netns(from: &NsName, to: &NsName) -> String {
+    match to {
+        _ if from == to => String::new(),
+        to if to.is_host() => " netns $$".to_owned(),
+        to => format!(" netns {to}"),
+    }
 }
 
 pub(super) fn set_device(end: &End, from: &Device, to: &Device) -> Description {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::cables::{Cable, Cables};
+use super::devices;
 use super::net::{Interface, Names, Net, Space};
-use super::vxlans;
 use crate::lab::{BridgeOptions, End, IfName, Link, LinkKind, NsName};
 use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::{self, Address, At, File, Namespace};
@@ -38,11 +38,9 @@ pub fn resolve<'f>(file: &'f File, cables: &Cables<'f>, found: &mut Found<'_>) -
         let maker = Maker { ns: &name.value, written, sockets, whole: cables.whole, found };
         spaces.push(maker.space());
     }
-    for space in &mut spaces {
-        vxlans::finish(space, found);
-    }
     let names = Names::new(namespaces.iter().map(|(name, _)| &name.value), &file.namespaces.lost);
-    super::segments::number(&mut spaces, cables, found);
+    let devices = devices::finish(&mut spaces, &names, found);
+    super::segments::number(&mut spaces, cables, &devices, found);
     Net::new(spaces, names)
 }
 
@@ -73,10 +71,10 @@ impl<'f> Maker<'_, 'f, '_> {
         for (name, bridge) in &self.written.bridges.entries {
             interfaces.extend(self.bridge(name, bridge));
         }
-        for (name, vxlan) in &self.written.vxlans.entries {
-            if self.is_free(name, "vxlan") {
-                let mut interface = vxlans::interface(name, vxlan, self.found);
-                self.plug(name, &vxlan.addresses, &mut interface.link, &masters);
+        for (name, device) in self.written.devices() {
+            if self.is_free(name, device.called()) {
+                let mut interface = devices::interface(self.ns, name, device, self.found);
+                self.plug(name, &device.common().addresses, &mut interface.link, &masters);
                 interfaces.push(interface);
             }
         }
@@ -101,11 +99,10 @@ impl<'f> Maker<'_, 'f, '_> {
                 self.found.add(Fault::new(port.span, message).help(help));
             }
             for port in &written.ports {
-                if port.value.is_lo() {
-                    self.found.add(Fault::new(port.span, "`lo` is the loopback; it cannot be plugged into a bridge"));
-                } else if !self.sockets.contains_key(&port.value) && !self.is_device(&port.value) {
-                    self.no_end(port, "a port of a bridge");
-                } else if let Some((_, first)) = masters.get(&port.value) {
+                if !self.can_be_port(port) {
+                    continue;
+                }
+                if let Some((_, first)) = masters.get(&port.value) {
                     let fault = Fault::new(port.span, format!("`{}` is already plugged into a bridge", port.value));
                     self.found.add(fault.also(*first, "here"));
                 } else {
@@ -114,6 +111,27 @@ impl<'f> Maker<'_, 'f, '_> {
             }
         }
         masters.into_iter().map(|(port, (bridge, _))| (port, bridge)).collect()
+    }
+
+    /// Whether an interface can be plugged into a bridge; else that is a fault.
+    fn can_be_port(&mut self, port: &At<IfName>) -> bool {
+        let name = &port.value;
+        if name.is_lo() {
+            self.found.add(Fault::new(port.span, "`lo` is the loopback; it cannot be plugged into a bridge"));
+            return false;
+        }
+        if self.sockets.contains_key(name) {
+            return true;
+        }
+        let Some(device) = self.written.device(name) else {
+            self.no_end(port, "a port of a bridge");
+            return false;
+        };
+        if !device.can_be_port() {
+            let message = format!("{} such as `{name}` cannot be plugged into a bridge", device.called());
+            self.found.add(Fault::new(port.span, message));
+        }
+        device.can_be_port()
     }
 
     /// An interface that no link has.
@@ -158,7 +176,7 @@ impl<'f> Maker<'_, 'f, '_> {
     fn written_end(&mut self, name: &At<IfName>, written: &written::Interface, masters: &Masters) -> Option<Interface> {
         let Some(socket) = self.sockets.remove(&name.value) else {
             // Of a device, that it is described twice is told there.
-            if !self.is_device(&name.value) {
+            if self.written.device(&name.value).is_none() {
                 self.no_end(name, "an interface");
             }
             return None;
@@ -178,7 +196,7 @@ impl<'f> Maker<'_, 'f, '_> {
     }
 
     fn bridge(&mut self, name: &At<IfName>, written: &written::Bridge) -> Option<Interface> {
-        if !self.is_free(name, "bridge") {
+        if !self.is_free(name, "a bridge") {
             return None;
         }
         let on = |flag: &Option<At<bool>>, otherwise| flag.as_ref().map_or(otherwise, |flag| flag.value);
@@ -195,27 +213,25 @@ impl<'f> Maker<'_, 'f, '_> {
         Some(Interface { name: name.value.clone(), span: name.span, link, addresses, segment: 0 })
     }
 
-    /// Whether it is the name of a device.
-    fn is_device(&self, name: &IfName) -> bool {
-        self.written.vxlans.entries.iter().any(|(own, _)| own.value == *name)
-    }
-
     /// Whether nothing else of the namespace has the name of a bridge or a device; else that is a fault.
     fn is_free(&mut self, name: &At<IfName>, what: &str) -> bool {
         if name.value.is_lo() {
-            self.found.add(Fault::new(name.span, format!("`lo` is the loopback; a {what} needs another name")));
+            self.found.add(Fault::new(name.span, format!("`lo` is the loopback; {what} needs another name")));
             return false;
         }
         let Namespace { interfaces, bridges, .. } = self.written;
         let interface = interfaces.entries.iter().map(|(name, _)| (name, "an interface"));
-        let bridge = bridges.entries.iter().map(|(name, _)| (name, "a bridge"));
-        let of_name = |(own, _): &(&At<IfName>, _)| own.value == name.value && own.span != name.span;
-        let taken = match interface.chain(bridge).find(of_name) {
+        // Of two that are told here, the later one is at fault.
+        let before = |(own, _): &(&At<IfName>, _)| own.span.start < name.span.start;
+        let bridge = bridges.entries.iter().map(|(name, _)| (name, "a bridge")).filter(before);
+        let device = self.written.devices().map(|(name, device)| (name, device.called())).filter(before);
+        let of_name = |(own, _): &(&At<IfName>, _)| own.value == name.value;
+        let taken = match interface.chain(bridge).chain(device).find(of_name) {
             Some((other, what)) => Some((other.span, what)),
             None => self.sockets.get(&name.value).map(|socket| (socket.span, "the end of a link")),
         };
         if let Some((span, other)) = taken {
-            let fault = Fault::new(name.span, format!("`{}` is a {what} here and {other} as well", name.value));
+            let fault = Fault::new(name.span, format!("`{}` is {what} here and {other} as well", name.value));
             self.found.add(fault.also(span, other));
         }
         taken.is_none()

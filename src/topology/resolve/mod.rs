@@ -7,6 +7,7 @@ mod addresses;
 mod cables;
 mod chains;
 mod checks;
+mod devices;
 mod filter;
 mod interfaces;
 mod nat;
@@ -16,6 +17,7 @@ mod probes;
 mod routing;
 mod segments;
 mod sysctls;
+mod upon;
 mod vxlans;
 
 use indexmap::IndexMap;

@@ -170,11 +170,6 @@ impl<'f> Space<'f> {
         self.interfaces.get(*self.by_name.get(name)?)
     }
 
-    /// The same, to change it.
-    pub fn interface_mut(&mut self, name: &IfName) -> Option<&mut Interface> {
-        self.interfaces.get_mut(*self.by_name.get(name)?)
-    }
-
     /// An interface by its name; a name that is none is a fault. The machine may have interfaces that the file does
     /// not speak of; rules that only match them (`may_be_the_machines`) are fine.
     pub fn find(&self, name: &At<IfName>, may_be_the_machines: bool, found: &mut Found<'_>) -> Option<IfName> {
