@@ -1,7 +1,7 @@
 //! Namespaces and interfaces: which have to be made, made anew, changed or removed.
 
 use super::{Compared, Phases, Step, VethEnd, devices};
-use crate::lab::{End, IfName, Link, LinkKind, Namespace, NsName};
+use crate::lab::{End, IfName, Link, LinkKind, NsName};
 
 /// MTU of an Ethernet interface that nobody has changed (ETH_DATA_LEN).
 const ETHERNET_MTU: u32 = 1500;
@@ -149,8 +149,8 @@ pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: 
         _ => (&mut phases.links_up, &mut phases.link_settings),
     };
     if phases.fresh.contains(end) {
-        if want.up && matches!(want.kind, LinkKind::Bridge(_)) {
-            ups.add(Step::SetUp { end: end.clone(), up: true }, "its ports are in place");
+        if matches!(want.kind, LinkKind::Bridge(_)) {
+            new_bridge(compared, end, want, phases);
         }
         return;
     }
@@ -188,6 +188,33 @@ pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: 
     }
 }
 
+/// Plans what is left to do on a bridge that is made.
+fn new_bridge(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases) {
+    // With its first port, a new bridge takes on the MTU of its ports, whatever it was made with.
+    let ports = ports(compared, &end.ns, &end.name);
+    if let (Some(to), Some(from)) = (want.mtu, smallest(&ports))
+        && from != to
+    {
+        let devices = ports.iter().any(|port| port.device().is_some());
+        let settings = if devices { &mut phases.device_settings } else { &mut phases.link_settings };
+        settings.add(Step::SetMtu { end: end.clone(), from, to }, "it took on that of its ports");
+    }
+    if want.up {
+        phases.bridges_up.add(Step::SetUp { end: end.clone(), up: true }, "its ports are in place");
+    }
+}
+
+/// The wanted ports of a bridge.
+fn ports<'a>(compared: &Compared<'a>, ns: &NsName, bridge: &IfName) -> Vec<&'a Link> {
+    let links = compared.lab.namespaces.get(ns).into_iter().flat_map(|wanted| wanted.links.values());
+    links.filter(|link| link.master.as_ref() == Some(bridge)).collect()
+}
+
+/// The smallest MTU of some ports.
+fn smallest(ports: &[&Link]) -> Option<u32> {
+    ports.iter().map(|port| port.mtu.unwrap_or(ETHERNET_MTU)).min()
+}
+
 /// The MTU that an interface has where nobody changed it: what the file says, or the kernel's default. A bridge
 /// takes the smallest of its ports (br_mtu_auto_adjust). The loopback's is left alone.
 fn expected_mtu(compared: &Compared<'_>, ns: &NsName, name: &IfName, want: &Link) -> Option<u32> {
@@ -196,11 +223,7 @@ fn expected_mtu(compared: &Compared<'_>, ns: &NsName, name: &IfName, want: &Link
     }
     match want.kind {
         LinkKind::Veth { .. } => Some(ETHERNET_MTU),
-        LinkKind::Bridge(_) => {
-            let wanted: &Namespace = compared.lab.namespaces.get(ns)?;
-            let ports = wanted.links.values().filter(|link| link.master.as_ref() == Some(name));
-            Some(ports.map(|port| port.mtu.unwrap_or(ETHERNET_MTU)).min().unwrap_or(ETHERNET_MTU))
-        }
+        LinkKind::Bridge(_) => Some(smallest(&ports(compared, ns, name)).unwrap_or(ETHERNET_MTU)),
         _ => None,
     }
 }
