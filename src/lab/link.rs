@@ -25,7 +25,7 @@ pub struct Link {
     /// The bridge that it is a port of, in the same namespace.
     pub master: Option<IfName>,
     /// Its addresses with their prefix lengths. Live: without the link-local addresses that the kernel makes.
-    /// In the order of the file; the first of a subnet is the one that packets leave with. Two sets in another order are equal.
+    /// In the order of the file, or of the kernel; the first IPv4 address of a subnet is the one that packets leave with.
     pub addresses: IndexSet<IpNet>,
 }
 

@@ -126,8 +126,10 @@ fn add_bridge(end: &End, options: BridgeOptions, mac: Option<Mac>, mtu: Option<u
 /// host's namespace" behind `netns`.
 fn add_veth(main: &VethEnd, peer: &VethEnd, lab: &LabName) -> Description {
     let (group, alias) = marks(&[&main.end, &peer.end], lab);
-    let settings =
-        |end: &VethEnd| link_settings(end.mac, end.mtu, if end.end.ns.is_host() { group.as_str() } else { "" });
+    let settings = |end: &VethEnd| {
+        let group = if end.end.ns.is_host() { group.as_str() } else { "" };
+        format!("{QUEUES}{}", link_settings(end.mac, end.mtu, group))
+    };
     let master = main.master.as_ref().map(|master| format!(" master {master}")).unwrap_or_default();
     let netns = if main.end.ns == peer.end.ns { String::new() } else { format!(" netns {}", peer.end.ns) };
     let command = format!(
@@ -147,6 +149,9 @@ fn add_veth(main: &VethEnd, peer: &VethEnd, lab: &LabName) -> Description {
         Some(Step::DeleteLink { end: main.end.clone() }),
     )
 }
+
+/// The queues that an end of a veth pair gets, whatever the number of processors: see [`Step::AddVeth`].
+const QUEUES: &str = " numtxqueues 1 numrxqueues 1";
 
 /// The marks of interfaces in `host`: the group at creation, and the commands that set the alias.
 fn marks(ends: &[&End], lab: &LabName) -> (String, Vec<String>) {
@@ -285,9 +290,11 @@ fn add_rule(ns: &NsName, rule: &Rule) -> Description {
 }
 
 fn delete_rule(ns: &NsName, rule: &Rule) -> Description {
+    // In `host`, it is ours, and others may be like it.
+    let marked = if ns.is_host() { format!(" protocol {ROUTE_PROTOCOL}") } else { String::new() };
     told(
         format!("remove policy rule {rule} from {ns}"),
-        format!("{} rule del {rule}", ip_family(ns, rule.ipv6)),
+        format!("{} rule del {rule}{marked}", ip_family(ns, rule.ipv6)),
         Some(Step::AddRule { ns: ns.clone(), rule: rule.clone() }),
     )
 }

@@ -3,14 +3,17 @@
 //! The kernel takes some things along when it removes others (an interface its addresses and routes, the last address
 //! of an interface its IPv4 routes); what would be lost that way is planned anew.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
-use super::{Compared, Phases, Step};
-use crate::lab::{End, Fdb, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope};
+use super::{Compared, Phases, Step, gateways};
+use crate::lab::{
+    End, Fdb, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, Rule, SysctlKey, SysctlValue,
+};
 
 const MISSING: &str = "it is missing";
 const EXTRA: &str = "the file does not have it";
@@ -39,23 +42,10 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
     }
     routes(compared, ns, want, is, &lost, phases);
     rules(ns, want, is, phases);
+    gateways::compare(ns, is, phases);
     neighbours(compared, ns, want, is, &lost, phases);
     forwarding_entries(compared, ns, want, is, &lost, phases);
-    for (key, to) in &want.sysctls {
-        let from = is.sysctls.get(key);
-        if from != Some(to) {
-            let why = from.map_or_else(|| "it is not known to be so".to_owned(), |from| format!("it is {from}"));
-            let lab = compared.lab.name.clone();
-            let step = Step::SetSysctl { ns: ns.clone(), key: key.clone(), from: from.cloned(), to: to.clone(), lab };
-            phases.sysctls.add(step, why);
-        }
-    }
-    for (key, labs) in &is.claims {
-        let lab = &compared.lab.name;
-        if labs.contains_key(lab) && !want.sysctls.contains_key(key) {
-            phases.forget.add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() }, EXTRA);
-        }
-    }
+    sysctls(compared, ns, want, is, &lost, phases);
 }
 
 /// What goes along with what the plan removes.
@@ -83,12 +73,15 @@ fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phase
     let none = IndexSet::new();
     let is = live.map_or(&none, |link| &link.addresses);
     let extra: Vec<IpNet> = is.difference(&want.addresses).filter(|a| !is_kernels(end, a)).copied().collect();
-    for &address in &extra {
-        phases.drop_addresses.add(Step::DeleteAddress { end: end.clone(), address }, EXTRA);
+    let misplaced = misplaced(&want.addresses, is);
+    let drops = extra.iter().map(|address| (address, EXTRA.to_owned()));
+    let drops = drops.chain(misplaced.iter().map(|(address, first)| (address, format!("{first} comes before it"))));
+    for (&address, why) in drops {
+        phases.drop_addresses.add(Step::DeleteAddress { end: end.clone(), address }, why);
         lost.addresses.insert(address.addr());
     }
     let ipv4 = |addresses: &mut dyn Iterator<Item = &IpNet>| addresses.filter(|a| a.addr().is_ipv4()).count();
-    let gone = ipv4(&mut extra.iter());
+    let gone = ipv4(&mut extra.iter().chain(misplaced.keys()));
     if gone > 0 && gone == ipv4(&mut is.iter()) {
         lost.without_ipv4.insert(end.name.clone());
     }
@@ -96,9 +89,11 @@ fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phase
         // With a subnet's first address, the kernel removes the others (promote_secondaries is off by default).
         let place = |address: &IpNet| is.get_index_of(address);
         let before_it = |gone: &&IpNet| gone.trunc() == address.trunc() && place(gone) < place(&address);
-        let endangered = || extra.iter().filter(|gone| gone.addr().is_ipv4()).find(before_it);
+        let endangered = || extra.iter().chain(misplaced.keys()).filter(|gone| gone.addr().is_ipv4()).find(before_it);
         if !is.contains(&address) {
             phases.addresses.add(Step::AddAddress { end: end.clone(), address }, MISSING);
+        } else if let Some(first) = misplaced.get(&address) {
+            phases.addresses.add(Step::AddAddress { end: end.clone(), address }, format!("it comes after {first}"));
         } else if let Some(gone) = endangered() {
             phases.addresses.add(
                 Step::AddAddress { end: end.clone(), address },
@@ -106,6 +101,22 @@ fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phase
             );
         }
     }
+}
+
+/// Addresses that stand before the one that the file has first in their subnet, which is the one that packets leave with
+/// (`IFA_F_SECONDARY` is what the kernel says of the others); with that one. For IPv6, the order says nothing.
+fn misplaced(want: &IndexSet<IpNet>, is: &IndexSet<IpNet>) -> IndexMap<IpNet, IpNet> {
+    let mut firsts = BTreeMap::new();
+    for address in want.iter().filter(|address| address.addr().is_ipv4()) {
+        firsts.entry(address.trunc()).or_insert(*address);
+    }
+    let stands_before = |address: &IpNet, first: &IpNet| match is.get_index_of(first) {
+        Some(place) => is.get_index_of(address) < Some(place),
+        None => true,
+    };
+    let wanted = is.iter().filter(|address| want.contains(*address));
+    let with_first = wanted.filter_map(|address| Some((*address, *firsts.get(&address.trunc())?)));
+    with_first.filter(|(address, first)| stands_before(address, first)).collect()
 }
 
 /// Addresses that the kernel gives the loopback by itself.
@@ -216,7 +227,9 @@ fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
             phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, "every namespace has it");
         }
     }
-    for rule in is.rules.difference(&want.rules) {
+    let mut extra: Vec<&Rule> = is.rules.difference(&want.rules).collect();
+    extra.sort_by_key(|rule| Reverse(rule.conditions()));
+    for rule in extra {
         if !ns.is_host() || is.marked.rules.contains(rule) {
             phases.drop_routes.add(Step::DeleteRule { ns: ns.clone(), rule: rule.clone() }, EXTRA);
         }
@@ -265,6 +278,34 @@ fn forwarding_entries(
     for entry in there {
         if !want.fdb.contains(entry) && (!ns.is_host() || is_of_lab(compared, is, &entry.dev)) {
             phases.drop_routes.add(Step::DeleteFdb { ns: ns.clone(), entry: entry.clone() }, EXTRA);
+        }
+    }
+}
+
+fn sysctls(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace, lost: &Lost, phases: &mut Phases) {
+    let lab = &compared.lab.name;
+    let set = |key: &SysctlKey, from: Option<&SysctlValue>, to: &SysctlValue| {
+        let (key, to, lab) = (key.clone(), to.clone(), lab.clone());
+        Step::SetSysctl { ns: ns.clone(), key, from: from.cloned(), to, lab }
+    };
+    // These go first: forwarding of the whole namespace takes that of its interfaces along.
+    for (key, was) in is.former.iter().filter(|(key, _)| !want.sysctls.contains_key(*key)) {
+        let stays = |name: &IfName| want.links.contains_key(name) && !lost.interfaces.contains(name);
+        let goes = key.interface().is_some_and(|name| !name.is_lo() && !stays(&name));
+        if let Some(from) = is.sysctls.get(key).filter(|from| *from != was && !goes) {
+            phases.sysctls.add(set(key, Some(from), was), format!("it is {from}, and the file no longer sets it"));
+        }
+    }
+    for (key, to) in &want.sysctls {
+        let from = is.sysctls.get(key);
+        if from != Some(to) {
+            let why = from.map_or_else(|| "it is not known to be so".to_owned(), |from| format!("it is {from}"));
+            phases.sysctls.add(set(key, from, to), why);
+        }
+    }
+    for (key, labs) in &is.claims {
+        if labs.contains_key(lab) && !want.sysctls.contains_key(key) {
+            phases.forget.add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() }, EXTRA);
         }
     }
 }

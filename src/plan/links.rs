@@ -158,6 +158,10 @@ pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: 
         // A new namespace's loopback is made up with it.
         return;
     };
+    if end.ns.is_host() && compared.host().half_marked.contains(&end.name) {
+        let step = Step::Adopt { end: end.clone(), lab: compared.lab.name.clone() };
+        settings.add(step, "of the lab's marks on it, alias and group, one is missing");
+    }
     if is.up != want.up {
         let why = if want.up { "it is down" } else { "it is up" };
         ups.add(Step::SetUp { end: end.clone(), up: want.up }, why);

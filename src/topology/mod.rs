@@ -1,12 +1,14 @@
 //! The topology file: what may be written in it, how it is read, and every fault in it.
 //!
-//! `tree` makes a YAML tree in which everything knows its place, `written` reads the language out of it, and `resolve`
-//! turns names into the [`Lab`]. Faults are collected on the way ([`Faults`]), so that one run lists them all.
+//! `tree` makes a YAML tree in which everything knows its place, `scale` writes out what is counted in it, `written` reads
+//! the language out of it, and `resolve` turns names into the [`Lab`]; `emit` makes a file of a tree again. Faults are collected on the way ([`Faults`]), so that one run lists them all.
 //! Nothing here knows the kernel, or whether the lab exists.
 
+mod emit;
 mod fault;
 mod render;
 mod resolve;
+mod scale;
 mod tree;
 mod written;
 
@@ -25,6 +27,14 @@ pub struct Topology {
     pub lab: Lab,
     /// The file's text, for keeping a copy.
     pub text: String,
+    expanded: tree::Node,
+}
+
+impl Topology {
+    /// The file without shorthand: a topology file that describes the same lab.
+    pub fn expanded(&self) -> String {
+        emit::emit(&self.expanded)
+    }
 }
 
 /// Why there is no lab.
@@ -77,10 +87,11 @@ pub fn parse(name: &str, text: &str) -> Result<Topology, Faults> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = fault::Found::new(text);
     let tree = tree::read(text, &mut found);
-    let file = tree.and_then(|tree| written::File::read(&tree, &mut found));
+    let tree = tree.and_then(|tree| scale::expand(tree, &mut found));
+    let file = tree.as_ref().and_then(|tree| written::File::read(tree, &mut found));
     let lab = file.map(|file| resolve::resolve(&file, &mut found));
-    let lab = found.finish(name, lab)?;
-    Ok(Topology { lab, text: text.to_owned() })
+    let (lab, expanded) = found.finish(name, lab.zip(tree))?;
+    Ok(Topology { lab, text: text.to_owned(), expanded })
 }
 
 /// The JSON Schema of the file, for editors.

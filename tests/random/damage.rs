@@ -84,23 +84,26 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
         lines.push(format!("{ip} link set dev {name} down; {ip} link set dev {name} name moved"));
         lines.push(format!("{ip} link del dev {name}"));
         addresses(ip, name.as_str(), link, lines);
+        if place.is_host {
+            lines.push(format!("{ip} link set dev {name} alias ''"));
+            lines.push(format!("{ip} link set dev {name} group default"));
+        }
     }
 }
 
 fn addresses(ip: &str, name: &str, link: &Link, lines: &mut Vec<String>) {
     for address in &link.addresses {
         lines.push(format!("{ip} route del {} dev {name}", address.trunc()));
-        // Without its first address, the kernel makes a subnet's second one the source of packets; that the two are in each
-        // other's place then, a plan does not see.
-        let is_alone = link.addresses.iter().filter(|other| other.trunc() == address.trunc()).count() == 1;
-        if is_alone || address.addr().is_ipv6() {
-            let short = if address.addr().is_ipv6() { 80 } else { 20 };
-            let (del, add) =
-                (format!("{ip} addr del {address}"), format!("{ip} addr add {}/{short} dev {name}", address.addr()));
-            lines.push(format!("{del} dev {name}"));
-            lines.push(format!("{del} dev {name}; {add}"));
-        }
+        let short = if address.addr().is_ipv6() { 80 } else { 20 };
+        let del = format!("{ip} addr del {address} dev {name}");
+        let mut add = |address: &str| lines.push(format!("{del}; {ip} addr add {address} dev {name}"));
+        add(&address.to_string());
+        add(&format!("{}/{short}", address.addr()));
+        lines.push(del);
     }
+    // In the other order: another one is the first of its subnet.
+    let turned = link.addresses.iter().rev().map(|address| format!("; {ip} addr add {address} dev {name}"));
+    lines.push(format!("{ip} addr flush dev {name} scope global{}", turned.collect::<String>()));
     for extra in ["10.66.0.1/24", "10.66.0.2/32"] {
         lines.push(format!("{ip} addr add {extra} dev {name}"));
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::topology::{
-    Device, Filter, Inside, Kind, Member, Nat, Neighbour, Pick, Route, Rule, Segment, Sysctl, Topology, Way,
+    Device, Filter, Inside, Kind, Member, Nat, Neighbour, Pick, Place, Route, Rule, Segment, Sysctl, Topology, Way,
 };
 
 /// The lab's name.
@@ -97,7 +97,7 @@ impl Wires {
         match &segment.bridge {
             Some(bridge) if bridge.space < spaces => {
                 let addressed = bridge.addressed && self.plugs(bridge.space).subnets.insert(number);
-                let addresses = if addressed { self.addresses(number, 100, segment.ipv6, false) } else { Vec::new() };
+                let addresses = if addressed { self.addresses(number, 100, segment.ipv6, None) } else { Vec::new() };
                 let ends: Vec<String> = members.iter().map(|member| self.end(number, segment, member)).collect();
                 let mut ports = Vec::new();
                 for end in ends {
@@ -140,10 +140,16 @@ impl Wires {
         });
     }
 
-    fn addresses(&mut self, number: usize, host: usize, ipv6: bool, second: bool) -> Vec<String> {
+    fn addresses(&mut self, number: usize, host: usize, ipv6: bool, second: Option<Place>) -> Vec<String> {
         let mut written = Vec::new();
         for ipv6 in [false, true].into_iter().filter(|six| !six || ipv6) {
-            for host in [Some(host), second.then_some(host + 50)].into_iter().flatten() {
+            let mut hosts = vec![host];
+            match second {
+                Some(Place::Before) => hosts.insert(0, host + 50),
+                Some(Place::Behind) => hosts.push(host + 50),
+                None => {}
+            }
+            for host in hosts {
                 self.addresses.push((address(number, host, ipv6), ipv6));
                 written.push(in_subnet(number, host, ipv6));
             }
@@ -340,10 +346,7 @@ fn rule(rule: &Rule, seen: &Seen<'_>) -> Option<Value> {
     let mut written = json!({ "family": if rule.ipv6 { "6" } else { "4" } });
     // Without a priority, it would have one that depends on the rules that are left out.
     written["priority"] = (2000 + u32::from(rule.priority.unwrap_or(0))).into();
-    // The kernel looks gateways up by the policy rules; a packet without source and mark must pass them all, or no route
-    // through a gateway can be brought back.
-    let from = if rule.fwmark.is_none() { rule.from.or(Some(0)) } else { rule.from };
-    for (key, net) in [("from", from), ("to", rule.to)] {
+    for (key, net) in [("from", rule.from), ("to", rule.to)] {
         if let Some(net) = net {
             written[key] = subnet(usize::from(net % 4) + 1, rule.ipv6).into();
         }

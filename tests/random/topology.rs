@@ -78,11 +78,18 @@ pub struct Bridge {
 pub struct Member {
     pub space: usize,
     pub addressed: bool,
-    /// A second address in the same subnet.
-    pub second: bool,
+    /// Where in the list a second address in the same subnet stands.
+    pub second: Option<Place>,
     pub mtu: Option<u32>,
     pub mac: bool,
     pub up: bool,
+}
+
+/// Where something stands in a list.
+#[derive(Debug, Clone, Copy)]
+pub enum Place {
+    Before,
+    Behind,
 }
 
 #[derive(Debug, Clone)]
@@ -225,7 +232,8 @@ fn mtu() -> impl Strategy<Value = Option<u32>> {
 fn segment() -> impl Strategy<Value = Segment> {
     let bridge = (0..SPACES, any::<bool>(), seldom(), mtu(), seldom(), often())
         .prop_map(|(space, addressed, stp, mtu, mac, up)| Bridge { space, addressed, stp, mtu, mac, up });
-    let member = (0..SPACES, often(), seldom(), mtu(), seldom(), often())
+    let second = option::weighted(0.3, prop_oneof![Just(Place::Before), Just(Place::Behind)]);
+    let member = (0..SPACES, often(), second, mtu(), seldom(), often())
         .prop_map(|(space, addressed, second, mtu, mac, up)| Member { space, addressed, second, mtu, mac, up });
     (option::of(bridge), vec(member, 1..=3), any::<bool>(), mtu()).prop_map(|(bridge, members, ipv6, mtu)| Segment {
         bridge,
