@@ -42,11 +42,11 @@ pub fn of(lab: &Lab) -> Account {
         for port in list(ports) {
             account.insert(format!("{ns} bridge link: {}", without(&port, &["ifindex", "link", "flags", "state"])));
         }
-        account.extend(settings.lines().map(|line| format!("{ns} sysctl: {line}")));
         // What is no entry of a VXLAN end is a bridge's, or what somebody listens to.
         for entry in list(fdb).iter().filter(|entry| !entry["dst"].is_null() && entry["state"] == "permanent") {
             account.insert(format!("{ns} bridge fdb: {entry}"));
         }
+        account.extend(settings.lines().map(|line| format!("{ns} sysctl: {line}")));
         for (program, text) in [("iptables", iptables), ("ip6tables", ip6tables)] {
             account.extend(chains(text).into_iter().map(|chain| format!("{ns} {program}-save: {chain}")));
         }
