@@ -1,9 +1,10 @@
 //! The topology file: what may be written in it, how it is read, and every fault in it.
 //!
-//! `tree` makes a YAML tree in which everything knows its place, `written` reads the language out of it, and `resolve`
-//! turns names into the [`Lab`]. Faults are collected on the way ([`Faults`]), so that one run lists them all.
+//! `tree` makes a YAML tree in which everything knows its place, `cluster` turns shorthand in it into the plain language,
+//! `written` reads the language out of it, and `resolve` turns names into the [`Lab`]. Faults are collected on the way ([`Faults`]), so that one run lists them all.
 //! Nothing here knows the kernel, or whether the lab exists.
 
+mod cluster;
 mod fault;
 mod render;
 mod resolve;
@@ -76,11 +77,16 @@ pub fn parse(name: &str, text: &str) -> Result<Topology, Faults> {
     // Some editors begin a file with a byte order mark, which is no part of it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = fault::Found::new(text);
-    let tree = tree::read(text, &mut found);
+    let tree = tree::read(text, &mut found).map(|tree| expand(tree, &mut found));
     let file = tree.and_then(|tree| written::File::read(&tree, &mut found));
     let lab = file.map(|file| resolve::resolve(&file, &mut found));
     let lab = found.finish(name, lab)?;
     Ok(Topology { lab, text: text.to_owned() })
+}
+
+/// The file in the plain language, without shorthand.
+fn expand(tree: tree::Node, found: &mut fault::Found<'_>) -> tree::Node {
+    cluster::expand(tree, found)
 }
 
 /// The JSON Schema of the file, for editors.
