@@ -193,14 +193,21 @@ fn as_fresh(file: &str, lab: &Lab) -> Result<(), String> {
 }
 
 #[test]
-fn random_topologies_are_valid_and_need_nothing_once_built() {
+fn random_topologies_are_valid_printed_well_and_need_nothing_once_built() {
     let config = Config { cases: 2000, failure_persistence: None, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]);
     let run = TestRunner::new_with_rng(config, rng).run(&topology::topology(), |topology| {
         let file = render::yaml(&topology);
-        let lab = load(&file).map_err(|why| TestCaseError::fail(format!("{why}\n{file}")))?;
-        let plan = nslab::plan::plan(&lab, &nslab::plan::as_built(&lab));
+        let valid = |text: &str| {
+            nslab::topology::parse("random.yaml", text).map_err(|why| TestCaseError::fail(format!("{why}\n{text}")))
+        };
+        let parsed = valid(&file)?;
+        let plan = nslab::plan::plan(&parsed.lab, &nslab::plan::as_built(&parsed.lab));
         prop_assert!(plan.is_empty(), "{}\n{file}", nslab::show::plan(&plan, &[], false));
+        let parsed =
+            nslab::topology::parse("random.yaml", &file).map_err(|why| TestCaseError::fail(why.to_string()))?;
+        let printed = load(&parsed.expanded()).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(lab, printed, "{}\nis printed as\n{}", file, parsed.expanded());
         Ok(())
     });
     match run {

@@ -13,6 +13,10 @@ pub struct PlanArgs {
     /// Exit with 1 where there is something to do
     #[arg(long)]
     exit_code: bool,
+    /// Print the file without shorthand, as a topology file that describes the same lab, instead of a plan. Comments
+    /// go. Needs no privileges
+    #[arg(long, conflicts_with_all = ["exit_code", "format"])]
+    expanded: bool,
     /// How to show it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -20,6 +24,10 @@ pub struct PlanArgs {
 
 pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
     let file = topology::load(&args.file)?;
+    if args.expanded {
+        print(&file.expanded())?;
+        return Ok(DONE);
+    }
     let planned = engine::plan(&file.lab)?;
     match args.format {
         Format::Json => print_json(&show::PlanView::new(&planned.plan, &planned.conflicts, &planned.findings))?,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::NsName;
 
 /// One check of the file: a promise that holds for every pair of its two sides.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// The author's name for it, or one made from its two sides (`red → blue`).
     pub name: String,

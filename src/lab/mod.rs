@@ -26,7 +26,7 @@ pub use route::{MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleA
 use serde::Serialize;
 
 /// A network that is wanted: every namespace with all that is in it, and the checks that prove it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Lab {
     /// The lab's name; marks everything that is made for it.
     pub name: LabName,

@@ -3,13 +3,15 @@
 //! Reading and resolving never stop at a fault: they put it into [`Found`] and go on, so that one run lists them
 //! all. Knows nothing of what the file is about.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 /// A piece of the file, in bytes from its beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Span {
     pub start: usize,
     pub end: usize,
@@ -48,7 +50,21 @@ pub(super) struct Found<'a> {
     /// Where each line begins.
     lines: Vec<usize>,
     list: Vec<Fault>,
+    /// The faults of the list by their places and their words, without what is counted in these.
+    kinds: HashMap<(Span, String), Kind>,
+    /// Places of which everything is said.
+    spoilt: HashSet<Span>,
     more: usize,
+    /// How many there were in all, told or not.
+    count: usize,
+}
+
+/// Faults of one place that differ in what is counted.
+struct Kind {
+    /// Where in the list the first is.
+    at: usize,
+    /// The messages of all, as hashes.
+    messages: HashSet<u64>,
 }
 
 /// Messages end after so many characters.
@@ -90,20 +106,37 @@ fn shortened(mut message: String) -> String {
 impl<'a> Found<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { text, lines, list: Vec::new(), more: 0 }
+        let (kinds, spoilt) = (HashMap::new(), HashSet::new());
+        Self { text, lines, list: Vec::new(), kinds, spoilt, more: 0, count: 0 }
     }
 
+    /// Puts a fault down. What is used twice (through an alias, by both ends of a link) is wrong once, and so is what a
+    /// range makes a hundred of.
     pub(super) fn add(&mut self, fault: Fault) {
-        if self.list.len() < KEPT {
+        self.count += 1;
+        if self.spoilt.contains(&fault.span) {
+            return;
+        }
+        let kind = (fault.span, without_counts(&fault.message));
+        let message = hash(&fault.message);
+        if let Some(kind) = self.kinds.get_mut(&kind) {
+            kind.messages.insert(message);
+        } else if self.list.len() < KEPT {
+            self.kinds.insert(kind, Kind { at: self.list.len(), messages: HashSet::from([message]) });
             self.list.push(fault);
         } else {
             self.more += 1;
         }
     }
 
+    /// Everything is said of a place: what is found there from now on follows from that.
+    pub(super) fn spoil(&mut self, span: Span) {
+        self.spoilt.insert(span);
+    }
+
     /// How many there are: a reader that sees this unchanged has read its part whole.
     pub(super) fn count(&self) -> usize {
-        self.list.len() + self.more
+        self.count
     }
 
     /// "did you mean `x`?", where one of the names is close to the word.
@@ -127,9 +160,12 @@ impl<'a> Found<'a> {
             _ => {}
         }
         let mut list = std::mem::take(&mut self.list);
+        for Kind { at, messages } in self.kinds.values().filter(|kind| kind.messages.len() > 1) {
+            if let Some(fault) = list.get_mut(*at) {
+                fault.message += &format!(" (and {} more like this from here)", messages.len() - 1);
+            }
+        }
         list.sort_by_key(|fault| fault.span.start);
-        // What is used twice, through an alias or by both ends of a link, is wrong once.
-        list.dedup_by(|later, first| later.span == first.span && later.message == first.message);
         for fault in &mut list {
             fault.line = self.line(fault.span);
             let line_start = self.lines.get(fault.line - 1).copied().unwrap_or_default();
@@ -137,6 +173,21 @@ impl<'a> Found<'a> {
         }
         Err(Faults { file: file.to_owned(), text: self.text.to_owned(), list, more: self.more })
     }
+}
+
+fn hash(message: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A message with `#` for every word that holds a digit or is an address.
+fn without_counts(message: &str) -> String {
+    let words = message.split(' ').map(|word| {
+        let counted = word.contains("::") || word.bytes().any(|byte| byte.is_ascii_digit());
+        if counted { "#" } else { word }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The name that is closest to a word, if it is close enough to be what was meant.

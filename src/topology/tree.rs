@@ -14,14 +14,14 @@ use serde_saphyr::{Error, Location, Spanned};
 use super::fault::{Fault, Found, Span};
 
 /// A value with its place in the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub value: Value,
     pub span: Span,
 }
 
 /// What stands there.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Value {
     /// Nothing, `~` or `null`.
     Null,
@@ -34,7 +34,7 @@ pub(super) enum Value {
 /// of stack in a build without optimisation.
 const DEPTH: usize = 16;
 /// How many values a file may hold: far beyond what one kernel can carry as namespaces.
-const NODES: usize = 1_000_000;
+pub(super) const NODES: usize = 1_000_000;
 
 const NESTING: &str = "lists and maps are nested more than 16 deep";
 const REPETITION: &str = "aliases (`*name`) repeat too much here";
@@ -95,7 +95,7 @@ fn fault(text: &str, error: &Error) -> Fault {
         other => {
             let message = other.render();
             let message = message.strip_prefix("error: ").unwrap_or(&message);
-            Fault::new(span, format!("this is not YAML: {}", without_place(message)))
+            Fault::new(span, format!("this is not YAML: {}", without_place(message))).help(unquoted_braces(text, span))
         }
     }
 }
@@ -117,6 +117,16 @@ fn too_much(breach: &serde_saphyr::budget::BudgetBreach) -> String {
         | Breach::RecordedAnchorBytes { .. } => REPETITION.to_owned(),
         other => format!("the file is larger than nslab reads: {other:?}"),
     }
+}
+
+/// What to write where the YAML reader stumbled over a scale word in a list or map of one line.
+fn unquoted_braces(text: &str, span: Span) -> Option<String> {
+    let (before, behind) = (text.get(..span.start)?, text.get(span.start..)?);
+    let begin = before.rfind([' ', '\n', '[', '{', ',']).map_or(0, |at| at + 1);
+    let closing = behind.starts_with('{').then(|| behind.find('}')).flatten()?;
+    let end = span.start + closing + behind.get(closing..)?.find([' ', '\n', ']', ','])?;
+    let word = text.get(begin..end).filter(|word| !word.contains('\n'))?;
+    Some(format!("within [ ] and {{ }}, a word with braces stands in quotes: \"{word}\""))
 }
 
 /// A message of the YAML reader without the place at its end: ours is printed anyway.

@@ -6,14 +6,19 @@ use super::super::fault::{Fault, Found};
 use super::super::tree::{Node, Value};
 use super::piece::Entry;
 
-/// Puts what the cluster makes under a key of the file. What the file has there already is joined with it.
-pub fn into_file(file: &mut Vec<Entry>, (key, made): Entry, found: &mut Found<'_>) {
+/// Puts what the cluster makes under a key of the file: at this place, or where the file has that key already. How many
+/// keys are new.
+pub fn into_file(file: &mut Vec<Entry>, place: usize, (key, made): Entry, found: &mut Found<'_>) -> usize {
     match file.iter_mut().find(|(own, _)| word(own) == word(&key)) {
         Some((_, own)) => {
             let own_value = std::mem::replace(own, Node { value: Value::Null, span: own.span });
             *own = joined(made, own_value, found);
+            0
         }
-        None => file.push((key, made)),
+        None => {
+            file.insert(place, (key, made));
+            1
+        }
     }
 }
 

@@ -19,7 +19,8 @@ use super::written::{Cluster, Read};
 /// The file without its cluster, and with what the cluster stands for. A cluster that has faults stays where it is.
 pub(super) fn expand(tree: Node, found: &mut Found<'_>) -> Node {
     let Node { value: Value::Map(mut file), span } = tree else { return tree };
-    if let Some((key, body)) = take(&mut file, "cluster") {
+    if let Some(mut place) = file.iter().position(|(key, _)| is(key, "cluster")) {
+        let (key, body) = file.remove(place);
         let before = found.count();
         let written = match body.value {
             Value::Null => None,
@@ -30,19 +31,14 @@ pub(super) fn expand(tree: Node, found: &mut Found<'_>) -> Node {
         match layout {
             Some(layout) if found.count() == before && can_take(&file) => {
                 for made in bodies::entries(&layout, piece::Place(key.span)) {
-                    merge::into_file(&mut file, made, found);
+                    place += merge::into_file(&mut file, place, made, found);
                 }
             }
             None if found.count() == before => {}
-            _ => file.push((key, body)),
+            _ => file.insert(place, (key, body)),
         }
     }
     Node { value: Value::Map(file), span }
-}
-
-fn take(file: &mut Vec<piece::Entry>, name: &str) -> Option<piece::Entry> {
-    let at = file.iter().position(|(key, _)| is(key, name))?;
-    Some(file.remove(at))
 }
 
 fn is(key: &Node, name: &str) -> bool {

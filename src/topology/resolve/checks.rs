@@ -19,6 +19,9 @@ const RETRIES: u32 = 2;
 /// How long a try waits where the file does not say.
 const WITHIN: Duration = Duration::from_secs(1);
 
+/// A name made from longer sides has only the first and the last of them.
+const LISTED: usize = 8;
+
 pub fn resolve(file: &File, net: &Net<'_>, found: &mut Found<'_>) -> Vec<Check> {
     let parties = Parties::new(file, net, found);
     let maker = probes::Maker::new(net);
@@ -81,8 +84,10 @@ fn name(written: &written::Check, via: Via) -> String {
     if let Some(name) = &written.name {
         return name.value.0.split_whitespace().collect::<Vec<_>>().join(" ");
     }
-    let side =
-        |parties: &[At<Party>]| parties.iter().map(|party| party.value.to_string()).collect::<Vec<_>>().join(", ");
+    let side = |parties: &[At<Party>]| match parties {
+        [first, .., last] if parties.len() > LISTED => format!("{} … {}", first.value, last.value),
+        _ => parties.iter().map(|party| party.value.to_string()).collect::<Vec<_>>().join(", "),
+    };
     let port = match via {
         Via::Icmp => String::new(),
         Via::Tcp(port) => format!(" tcp/{port}"),

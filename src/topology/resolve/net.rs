@@ -216,9 +216,9 @@ impl<'f> Space<'f> {
         let shared = few.subnets.keys().filter(|net| segment(few, net) == segment(many, net));
         let own = shared.filter_map(|net| {
             let at = self.subnets.get(net)?;
-            let mut addresses = self.interfaces.get(*at)?.addresses.iter();
-            let own = addresses.find(|own| own.value.trunc() == *net && usable(own.value.addr()))?;
-            Some((at, own.span.start, own.value.addr()))
+            let mut addresses = self.interfaces.get(*at)?.addresses.iter().enumerate();
+            let (place, own) = addresses.find(|(_, own)| own.value.trunc() == *net && usable(own.value.addr()))?;
+            Some((at, place, own.value.addr()))
         });
         own.min().map(|(_, _, address)| address)
     }

@@ -45,7 +45,7 @@ impl<T: Scalar> Read for At<T> {
             Value::List(_) => format!("a list stands where one value is expected: {}", T::WHAT),
             Value::Map(_) => format!("a map stands where one value is expected: {}", T::WHAT),
         };
-        refuse(found, Fault::new(head(node), wrong))
+        refuse(found, Fault::new(head(node), wrong).help(unquoted(node)))
     }
 }
 
@@ -110,6 +110,19 @@ impl<K: Scalar, V: Read> Read for Named<K, V> {
 impl<K, V> Default for Named<K, V> {
     fn default() -> Self {
         Self { entries: Vec::new(), lost: Vec::new() }
+    }
+}
+
+/// What to write where YAML took a scale word (`{10 + n}`) for a map of one key.
+fn unquoted(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Map(entries) => match entries.as_slice() {
+            [(Node { value: Value::Scalar(word), .. }, Node { value: Value::Null, .. })] => {
+                Some(format!("a word that begins with a brace stands in quotes: \"{{{word}}}\""))
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -1,0 +1,114 @@
+//! What `plan --expanded` prints: a topology file that describes the same lab, without shorthand.
+//!
+//! `tests/expanded/NAME.yaml` is a file and `NAME.expected` what is printed of it (`BLESS=1` writes that anew). Beyond those,
+//! every valid file of the project is printed and read again, and the shipped ones are applied.
+
+#![allow(clippy::expect_used, clippy::panic)] // A test that cannot go on says so by panicking.
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use nslab::lab::Lab;
+use nslab::topology;
+use support::{nslab, project, sandbox, text};
+
+/// The YAML files of a folder of the project, with their texts.
+fn files(folder: &str) -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(project(folder)).expect(folder);
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect(folder).path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    assert!(!files.is_empty(), "{folder} has no YAML files");
+    files.into_iter().map(|path| (path.clone(), fs::read_to_string(path).expect("a file"))).collect()
+}
+
+/// The examples of a document.
+fn examples(document: &str) -> Vec<(PathBuf, String)> {
+    let page = fs::read_to_string(project(document)).expect(document);
+    let blocks = page.split("\n```yaml").skip(1).filter_map(|block| block.split_once('\n'));
+    blocks
+        .map(|(_, block)| (document.into(), block.split("\n```").next().unwrap_or_default().to_owned() + "\n"))
+        .collect()
+}
+
+fn parsed(name: &str, text: &str) -> topology::Topology {
+    topology::parse(name, text).unwrap_or_else(|faults| panic!("{text}\n{faults}"))
+}
+
+/// The lab without the lines that its checks stand on.
+fn lineless(mut lab: Lab) -> Lab {
+    lab.checks.iter_mut().for_each(|check| check.line = 0);
+    lab
+}
+
+#[test]
+fn files_are_printed_as_expected() {
+    let mut differences = String::new();
+    for (case, text) in files("tests/expanded") {
+        let printed = parsed("case", &text).expanded();
+        let expected = case.with_extension("expected");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&expected, printed).expect("the expectation");
+        } else if fs::read_to_string(&expected).unwrap_or_default() != printed {
+            differences += &format!("{}:\n{printed}\n", expected.display());
+        }
+    }
+    assert!(differences.is_empty(), "{differences}\n(BLESS=1 accepts what is now)");
+}
+
+#[test]
+fn what_is_printed_describes_the_same_lab() {
+    let folders = ["topologies", "tests/expanded", "tests/resolved", "tests/normal"].map(files);
+    let documents = ["README.md", "docs/topology.md"].map(examples);
+    let all: Vec<_> = folders.into_iter().chain(documents).flatten().collect();
+    assert!(all.len() > 30, "only {} files", all.len());
+    for (path, text) in all {
+        let file = parsed(&path.display().to_string(), &text);
+        let printed = file.expanded();
+        let again = parsed("printed", &printed);
+        assert_eq!(lineless(file.lab), lineless(again.lab.clone()), "{}:\n{printed}", path.display());
+        assert_eq!(printed, again.expanded(), "{}", path.display());
+        let lines_with_braces = printed.lines().filter(|line| line.contains("{n") || line.contains("..")).count();
+        let in_about = again.lab.about.unwrap_or_default().lines().filter(|line| line.contains("{n")).count();
+        assert_eq!(lines_with_braces, in_about, "{}: there is shorthand left in\n{printed}", path.display());
+    }
+}
+
+#[test]
+fn what_is_printed_needs_nothing_where_the_file_was_applied() {
+    let scale = project("tests/expanded/scale.yaml");
+    for path in files("topologies").into_iter().map(|(path, _)| path).chain([scale]) {
+        let file = path.display().to_string();
+        let applied = std::thread::spawn(move || {
+            sandbox();
+            let printed = nslab(["plan", "--expanded", &file]);
+            assert!(printed.status.success(), "{file}:\n{}", text(&printed));
+            fs::write("/run/expanded.yaml", &printed.stdout).expect("a file");
+            for command in [&["apply", &file][..], &["plan", "--exit-code", "/run/expanded.yaml"]] {
+                let output = nslab(command);
+                assert!(output.status.success(), "{file}: {command:?}\n{}", text(&output));
+            }
+        });
+        applied.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+}
+
+/// What a file stands for can be read without privileges, on a machine on which nothing may be touched.
+#[test]
+fn printing_touches_nothing() {
+    let file = project("tests/expanded/scale.yaml").display().to_string();
+    let trace = std::env::temp_dir().join(format!("nslab-expanded-{}", std::process::id()));
+    let command = format!(
+        "strace -f -e trace=%network,setns,unshare,mount -o {} {} plan --expanded - < {file}",
+        trace.display(),
+        env!("CARGO_BIN_EXE_nslab")
+    );
+    let output = support::sh(&command);
+    let calls = fs::read_to_string(&trace).unwrap_or_default();
+    let _ = fs::remove_file(&trace);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(calls.contains("+++ exited with 0 +++"), "{calls}");
+    assert_eq!(calls.lines().filter(|line| line.contains('(')).collect::<Vec<_>>(), Vec::<&str>::new());
+}
