@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::{IfName, LabName, NsName};
+use super::{IfName, LabName, NsName, fnv1a};
 
 /// One interface of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -73,6 +73,14 @@ impl fmt::Display for End {
 /// A hardware (Ethernet) address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// A locally administered address that belongs to an interface of this name and place, the same every time.
+    pub(crate) fn made_for(end: &End) -> Self {
+        let [a, b, c, d] = fnv1a(&end.to_string()).to_be_bytes();
+        Self([0x02, 0x6e, a, b, c, d])
+    }
+}
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
