@@ -16,6 +16,10 @@ const MAX_PROBES: usize = 1_000_000;
 /// How often a probe that should be answered is tried again: the first one may wait for address resolution.
 const RETRIES: u32 = 2;
 
+/// A router cannot ask for IPv6 neighbours until its link-local address has proven to be nobody else's, which takes up to two
+/// seconds from when the interface comes up (RFC 4862, section 5.4); where it began to ask before, it gives up for another one.
+const IPV6_RETRIES: u32 = 5;
+
 /// How long a try waits where the file does not say.
 const WITHIN: Duration = Duration::from_secs(1);
 
@@ -65,7 +69,11 @@ fn check(
         let message = "this check has no pair: a side is empty, or both are the same one namespace";
         found.add(Fault::new(written.span, message));
     }
-    let retries = if expect == Expect::Unreachable { 0 } else { RETRIES };
+    let retries = match expect {
+        Expect::Unreachable => 0,
+        _ if probes.iter().any(|probe| probe.to.address.is_ipv6()) => IPV6_RETRIES,
+        _ => RETRIES,
+    };
     Some(Check {
         name: name(written, via),
         line: found.line(written.span) as u64,
