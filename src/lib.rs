@@ -9,6 +9,8 @@
 pub mod check;
 pub mod cli;
 pub mod engine;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod kernel;
 pub mod lab;
 pub mod plan;

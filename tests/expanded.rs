@@ -1,7 +1,7 @@
 //! What `plan --expanded` prints: a topology file that describes the same lab, without shorthand.
 //!
 //! `tests/expanded/NAME.yaml` is a file and `NAME.expected` what is printed of it (`BLESS=1` writes that anew). Beyond those,
-//! every valid file of the project is printed and read again, and the shipped ones are applied.
+//! every valid file of the project is printed and read again, the shipped ones are applied, and random words are read.
 
 #![allow(clippy::expect_used, clippy::panic)] // A test that cannot go on says so by panicking.
 
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use nslab::lab::Lab;
 use nslab::topology;
+use proptest::prelude::*;
 use support::{nslab, project, sandbox, text};
 
 /// The YAML files of a folder of the project, with their texts.
@@ -95,6 +96,16 @@ fn what_is_printed_needs_nothing_where_the_file_was_applied() {
     }
 }
 
+#[test]
+fn a_file_with_faults_is_not_printed() {
+    let file = project("tests/faults/scale-words.yaml").display().to_string();
+    let output = nslab(["plan", "--expanded", &file]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{}", text(&output));
+    assert!(text(&output).contains("scale-words.yaml:10:13"), "{}", text(&output));
+    let contradiction = nslab(["plan", "--expanded", "--exit-code", &file]);
+    assert_eq!(contradiction.status.code(), Some(2), "{}", text(&contradiction));
+}
+
 /// What a file stands for can be read without privileges, on a machine on which nothing may be touched.
 #[test]
 fn printing_touches_nothing() {
@@ -111,4 +122,44 @@ fn printing_touches_nothing() {
     assert!(output.status.success(), "{}", text(&output));
     assert!(calls.contains("+++ exited with 0 +++"), "{calls}");
     assert_eq!(calls.lines().filter(|line| line.contains('(')).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+/// A file with random words where names, addresses and numbers stand; most of the files are valid.
+fn random_files() -> impl Strategy<Value = String> {
+    let odd = "a([{][0-2]{1,2}[.][.][0-9]{1,2}[}])?([{](n|n [-+] [0-3]|[0-9]{1,3} [+] n)[}]?)?";
+    let name = prop_oneof![9 => "a[{][1-2]{1,2}[.][.](2[3-9]|0[2-9]{2})[}]([{](n|[0-9]{1,3} [+] n)[}])?", 1 => odd];
+    let address = prop_oneof![
+        9 => "10[.]0[.][{]n[}][.]1/24|[{]10[.]0[.]0[.][1-9]/1[0-9] [+] n[}]|[{]fd00::/6[0-9] [+] n[}]",
+        1 => "[{](10[.]0[.]0[.][0-9]/2[0-9]|fd00::/12[0-9]) [+] n[}]",
+    ];
+    let counted = prop_oneof![9 => "[{](n|n [+] [0-3]|[0-9]{1,3} [+] n)[}]", 1 => "[{]n - [0-3]{1,2}[}]"];
+    (name.clone(), name, address, counted.clone(), counted).prop_map(|(ns, label, address, one, other)| {
+        format!(
+            "name: a
+namespaces:
+  a{{0..9}}: {{ labels: {{ {label:?}: {one:?} }} }}
+  x-{ns}: {{ interfaces: {{ lo: {{ addresses: [{address:?}] }} }}, labels: {{ one: {one:?}, other: {other:?} }} }}
+groups: {{ g: [\"x-{ns}\"] }}
+"
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_words_are_read_the_same_each_time_or_refused_where_they_stand(file in random_files()) {
+        match (topology::parse("random", &file), topology::parse("random", &file)) {
+            (Ok(first), Ok(second)) => {
+                prop_assert_eq!(first.expanded(), second.expanded());
+                prop_assert_eq!(&first.lab, &parsed("printed", &first.expanded()).lab);
+            }
+            (Err(first), Err(second)) => {
+                prop_assert_eq!(first.to_string(), second.to_string());
+                prop_assert!(first.list().iter().all(|fault| fault.line <= file.lines().count()));
+            }
+            _ => prop_assert!(false, "now it is valid, now it is not"),
+        }
+    }
 }

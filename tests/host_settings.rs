@@ -186,3 +186,44 @@ fn one_lab_that_cannot_be_removed_keeps_no_other() {
         }
     }
 }
+
+/// A topology with a bridge and a namespace whose names end in `n`; `host` has these lines besides.
+fn with_objects(n: u8, host: &str) -> String {
+    std::fs::write(
+        "/run/k.yaml",
+        format!("name: k\nnamespaces:\n  host: {{ bridges: {{ br{n}: {{}} }}, {host} }}\n  red{n}: {{}}\n"),
+    )
+    .unwrap();
+    "/run/k.yaml".to_owned()
+}
+
+/// Who reads the marks later must not take a setting for claimed that no longer is.
+#[test]
+fn no_mark_tells_of_a_setting_that_was_given_up() {
+    sandbox();
+    expect(0, &["apply", &with_objects(1, "forwarding: true")]);
+    expect(0, &["apply", &with_objects(1, "")]);
+    run("sysctl -qw net.ipv4.ip_forward=1; rm -r /run/nslab");
+    expect(0, &["destroy", "k"]);
+    assert_eq!(forwarding(), "1", "it is not the lab's any more");
+}
+
+/// What a setting was is in every mark, whenever the setting or the object that carries the mark came.
+#[test]
+fn every_mark_says_what_settings_were() {
+    type Edits = [(u8, &'static str); 2];
+    let edits: [Edits; 2] = [[(1, ""), (1, "forwarding: true")], [(1, "forwarding: true"), (2, "forwarding: true")]];
+    for edits in edits {
+        sandbox();
+        for (n, host) in edits {
+            expect(0, &["apply", &with_objects(n, host)]);
+        }
+        let n = edits[1].0;
+        for mark in [format!("ip link show br{n}"), format!("ip -n red{n} link show lo")] {
+            assert!(run(&mark).contains("alias nslab:k was net.ipv4.ip_forward=0"), "{edits:?}: {}", run(&mark));
+        }
+        run("rm -r /run/nslab");
+        expect(0, &["destroy", "k"]);
+        assert_eq!(forwarding(), "0", "{edits:?}");
+    }
+}

@@ -21,9 +21,10 @@ fn with_host(more: &str) -> String {
     )
 }
 
-/// The host's own uplink, with a default route.
+/// The host's own uplink, with a default route. The kernel tells of a carrier a little later.
 const UPLINK: &str = "ip link add m0 type veth peer name m1; ip addr add 203.0.113.2/24 dev m0; ip link set m0 up; \
-                      ip link set m1 up; ip route add default via 203.0.113.1 dev m0";
+                      ip link set m1 up; ip route add default via 203.0.113.1 dev m0; \
+                      for end in m0 m1; do until ip -o link show $end | grep -q 'state UP'; do sleep 0.05; done; done";
 
 #[test]
 fn the_machines_own_default_route_is_in_the_way_and_stays() {
@@ -170,4 +171,171 @@ fn a_lab_built_by_hand_is_taken_over_if_asked_for() {
     on(&with_host(""), &["apply"], 0);
     on(&with_host(""), &["destroy"], 0);
     before.assert_same(&host_account(), "destroyed");
+}
+
+/// A lab with these lines in namespace `red`; an interface with a long name in it.
+fn with_settings(lines: &str) -> String {
+    format!(
+        "name: own\nnamespaces:\n  red:\n    interfaces: {{ veth-red-uplink: {{}} }}\n{lines}  blue: {{}}\n\
+         links: [ [red/veth-red-uplink, blue/eth0] ]\n"
+    )
+}
+
+/// More settings, with longer names, than the alias of an interface could hold.
+const MANY_SETTINGS: &str = "    forwarding: true\n    sysctls:\n      net.ipv4.tcp_rmem: 4096 131072 131073\n      \
+    net.ipv4.ip_default_ttl: 33\n      net.ipv4.conf.all.promote_secondaries: 1\n      \
+    net.ipv4.conf.veth-red-uplink.arp_ignore: 2\n      net.ipv4.conf.veth-red-uplink.arp_announce: 2\n      \
+    net.ipv4.conf.veth-red-uplink.rp_filter: 2\n      net.ipv4.conf.veth-red-uplink.log_martians: 1\n      \
+    net.ipv4.neigh.veth-red-uplink.mcast_solicit: 7\n      net.ipv6.conf.veth-red-uplink.accept_ra: 0\n      \
+    net.ipv6.conf.veth-red-uplink.hop_limit: 77\n";
+
+/// What the kernel says of the settings of `red`.
+fn settings_of_red() -> String {
+    run("ip netns exec red sysctl -a 2>/dev/null | grep '^net.ip' | grep -vE 'stable_secret|tcp_fastopen_key'")
+}
+
+/// What is noted in `red` of former values.
+fn notes_of_red() -> String {
+    run("ip -n red link show lo | grep altname || true")
+}
+
+#[test]
+fn settings_taken_out_of_the_file_go_back() {
+    sandbox();
+    on(&with_settings(""), &["apply"], 0);
+    let fresh = settings_of_red();
+    on(&with_settings(MANY_SETTINGS), &["apply"], 0);
+    assert_ne!(settings_of_red(), fresh);
+    run("rm -r /run/nslab");
+    let plan = on(&with_settings(""), &["plan", "--exit-code"], 1);
+    assert!(plan.contains("set net.ipv4.ip_forward to 0 in red (it is 1, and the file no longer sets it)"), "{plan}");
+    assert!(plan.contains("11 steps to do"), "{plan}");
+    on(&with_settings(""), &["apply"], 0);
+    on(&with_settings(""), &["plan", "--exit-code"], 0);
+    assert_eq!(settings_of_red(), fresh);
+    assert_eq!(notes_of_red(), "");
+}
+
+#[test]
+fn a_setting_that_was_right_and_drifted_goes_back_to_what_it_was_at_first() {
+    sandbox();
+    on(&with_settings("    sysctls: { net.ipv4.conf.all.arp_ignore: 0 }\n"), &["apply"], 0);
+    run("ip netns exec red sysctl -qw net.ipv4.conf.all.arp_ignore=1");
+    on(&with_settings("    sysctls: { net.ipv4.conf.all.arp_ignore: 0 }\n"), &["apply"], 0);
+    on(&with_settings("    sysctls: { net.ipv4.conf.all.arp_ignore: 2 }\n"), &["apply"], 0);
+    on(&with_settings(""), &["apply"], 0);
+    assert_eq!(run("ip netns exec red sysctl -n net.ipv4.conf.all.arp_ignore"), "0\n");
+    assert_eq!(notes_of_red(), "");
+}
+
+#[test]
+fn a_setting_goes_with_its_interface() {
+    sandbox();
+    let setting = "    sysctls: { net.ipv4.conf.veth-red-uplink.arp_ignore: 1 }\n";
+    on(&with_settings(setting), &["apply"], 0);
+    on("name: own\nnamespaces: { red: {}, blue: {} }\n", &["apply"], 0);
+    assert_eq!(notes_of_red(), "");
+    on(&with_settings(setting), &["apply"], 0);
+    // Made anew, it has what every new one has.
+    run("ip -n blue link del eth0");
+    on(&with_settings(""), &["apply"], 0);
+    assert_eq!(run("ip netns exec red sysctl -n net.ipv4.conf.veth-red-uplink.arp_ignore"), "0\n");
+    on(&with_settings(""), &["plan", "--exit-code"], 0);
+}
+
+#[test]
+fn a_failed_edit_forgets_what_it_noted() {
+    sandbox();
+    on(&with_settings("    forwarding: true\n"), &["apply"], 0);
+    let (settings, notes) = (settings_of_red(), notes_of_red());
+    let contrary =
+        "    sysctls: { net.ipv4.conf.all.arp_ignore: 1, net.ipv4.conf.all.log_martians: 1, net.no_such: 1 }\n";
+    on(&with_settings(contrary), &["apply"], 3);
+    assert_eq!((settings_of_red(), notes_of_red()), (settings, notes));
+}
+
+#[test]
+fn a_mark_taken_off_is_put_back_on() {
+    for damage in [
+        "ip link set p7 alias ''",
+        "ip link set br7 alias ''",
+        "ip link set p7 alias ''; ip link set br7 group default",
+        "ip link set br7 group default; ip link set p7 group 77",
+    ] {
+        sandbox();
+        let lab = with_host("    forwarding: true\n");
+        let before = host_account();
+        let marks = || run("ip link | grep -oE '^[0-9]+: [a-z0-9]+|group [0-9a-z]+|alias .*'");
+        on(&lab, &["apply"], 0);
+        let marked = marks();
+        run(damage);
+        let plan = on(&lab, &["plan", "--exit-code"], 1);
+        assert!(plan.contains("take over host/") && plan.contains("one is missing"), "{plan}");
+        on(&lab, &["apply"], 0);
+        assert_eq!(marks(), marked);
+        on(&lab, &["plan", "--exit-code"], 0);
+        // Also while it is off, everything is removed.
+        run(damage);
+        on(&lab, &["destroy"], 0);
+        before.assert_same(&host_account(), damage);
+    }
+}
+
+/// A run that fails leaves the lab's interfaces its own.
+#[test]
+fn a_mark_that_was_put_back_on_stays_on_when_the_rest_is_undone() {
+    sandbox();
+    on(&with_host(""), &["apply"], 0);
+    run("ip link set br7 alias ''");
+    on(&with_host("    sysctls: { net.ipv4.no_such_thing: 1 }\n"), &["apply"], 3);
+    on(&with_host(""), &["apply"], 0);
+    on(&with_host(""), &["plan", "--exit-code"], 0);
+}
+
+/// A lab whose policy rules let nothing through.
+const REFUSING: &str = "
+name: own
+namespaces:
+  host:
+    bridges: { br7: { addresses: [10.77.0.1/24], ports: [p7] } }
+    routes: [ { to: 10.9.0.0/16, via: 10.77.0.2 } ]
+    rules: [ { to: 10.77.0.0/24, priority: 1, type: KIND } ]
+  red:
+    interfaces: { eth0: { addresses: [10.77.0.2/24, 'fd77::2/64'] } }
+    routes:
+      - { to: default, via: 10.77.0.1 }
+      - { to: 10.8.0.0/16, via: 10.77.0.1, table: 100 }
+      - { to: default, via: 'fd77::1' }
+      - { to: default, via: 'fd77::1', table: 100 }
+    rules: [ { priority: 5, type: KIND }, { priority: 5, type: KIND, family: 6 } ]
+links: [ [red/eth0, host/p7] ]
+";
+
+/// The kernel looks a route's gateway up by the policy rules, which may refuse everything.
+#[test]
+fn a_lost_route_comes_back_under_rules_that_let_nothing_through() {
+    for kind in ["prohibit", "blackhole", "unreachable"] {
+        sandbox();
+        let lab = REFUSING.replace("KIND", kind);
+        on(&lab, &["apply"], 0);
+        let account = || {
+            let of = |ip: &str| format!("{ip} route show table all; {ip} rule;");
+            let text = run(&["ip", "ip -n red", "ip -n red -6"].map(of).concat());
+            text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+        };
+        let before = account();
+        for damage in [
+            "ip -n red route del default; ip -n red route del 10.8.0.0/16 table 100",
+            "ip -n red -6 route del default; ip -n red -6 route del default table 100",
+            "ip route del 10.9.0.0/16",
+            "ip -n red addr del 10.77.0.2/24 dev eth0",
+        ] {
+            run(damage);
+            let plan = on(&lab, &["plan", "--exit-code"], 1);
+            assert!(!plan.contains(kind), "the rules are right: {plan}");
+            on(&lab, &["apply"], 0);
+            on(&lab, &["plan", "--exit-code"], 0);
+            assert_eq!(account(), before, "{damage}");
+        }
+    }
 }

@@ -165,6 +165,41 @@ fn schema_and_reader_know_the_same_keys() {
     assert_eq!(keys_of_the_schema(&topology::schema()), of_the_reader);
 }
 
+/// Whether an editor that goes by a schema lets a scale word pass, here and in all that is within.
+fn takes_scale_words(schema: &Value) -> bool {
+    if let Some(choices) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
+        let passes = |choice: &Value| choice["type"] == "string" && choice["pattern"].as_str() == Some(r"\{[^{}]+\}");
+        let containers = choices.iter().filter(|choice| choice["type"] == "array" || choice["type"] == "object");
+        return containers.clone().all(takes_scale_words)
+            && (containers.count() > 0 || choices.iter().any(|choice| passes(choice) || takes_scale_words(choice)));
+    }
+    let text =
+        schema["type"] == "string" || schema["type"].as_array().is_some_and(|kinds| kinds.contains(&"string".into()));
+    match &schema["type"] {
+        _ if schema.get("$ref").is_some() => true,
+        kind if kind == "array" => takes_scale_words(&schema["items"]),
+        kind if kind == "object" => {
+            let named = schema["properties"].as_object().into_iter().flat_map(serde_json::Map::values);
+            let others = schema.get("additionalProperties").filter(|others| others.is_object());
+            named.chain(others).all(takes_scale_words)
+        }
+        _ => text && schema.get("pattern").is_none() && schema.get("enum").is_none(),
+    }
+}
+
+#[test]
+fn the_schema_lets_scale_words_pass_everywhere() {
+    let schema = topology::schema();
+    let definitions = schema["$defs"].as_object().expect("definitions");
+    assert!(definitions.len() > 10, "the definitions are gone");
+    for (name, definition) in definitions {
+        assert!(takes_scale_words(definition), "{name}: {definition:#}");
+    }
+    assert!(!takes_scale_words(
+        &serde_json::json!({ "type": "object", "properties": { "mtu": { "type": "integer" } } })
+    ));
+}
+
 /// The fenced YAML of a Markdown file, with the line that each begins on.
 fn yaml_examples(markdown: &str) -> Vec<(usize, String)> {
     let mut examples = Vec::new();
@@ -332,6 +367,49 @@ fn a_thousand_hosts_are_read_quickly() {
     assert_eq!(lab.namespaces.len(), 1_001);
     // Without optimisation and on a busy machine; a release build needs a hundredth of it.
     assert!(took < Duration::from_secs(3), "took {took:?}");
+}
+
+/// The same in ten lines, with IPv6.
+#[test]
+fn a_thousand_hosts_of_ten_lines_are_read_quickly() {
+    let file = "name: many
+namespaces:
+  host:
+    bridges:
+      br0: { addresses: [10.0.255.1/16, \"fd00::ffff/64\"], ports: [\"v{1..1000}\"] }
+  h{1..1000}:
+    interfaces: { eth0: { addresses: [\"{10.0.0.0/16 + n}\", \"{fd00::/64 + n}\"] } }
+    routes: [{ to: default, via: 10.0.255.1 }]
+links: [[\"h{1..1000}/eth0\", \"host/v{n}\"]]
+checks: [{ from: host, to: [\"h{1..1000}\"] }]
+";
+    assert_eq!(file.lines().count(), 10);
+    let start = Instant::now();
+    let lab = topology::parse("many.yaml", file).unwrap_or_else(|faults| panic!("{faults}")).lab;
+    let took = start.elapsed();
+    assert_eq!((lab.namespaces.len(), lab.checks[0].probes.len()), (1_001, 1_000));
+    let last = serde_json::to_value(&lab.namespaces[1_000].links).expect("JSON");
+    assert_eq!(last["eth0"]["addresses"], serde_json::json!(["10.0.3.232/16", "fd00::3e8/64"]));
+    assert_eq!(last["eth0"]["kind"]["veth"]["peer"]["name"], "v1000");
+    assert!(took < Duration::from_secs(3), "took {took:?}");
+}
+
+#[test]
+fn hostile_ranges_are_refused() {
+    let lab = |rest: &str| format!("name: a\nnamespaces:\n{rest}");
+    let too_many = "the file holds more than 1000000 values";
+    refused(&lab("  h{1..1000000}: { labels: { a: b } }"), too_many);
+    refused(&lab("  h{1..1000}: { interfaces: { \"e{1..1000}\": { addresses: [\"10.{0..255}.0.1/8\"] } } }"), too_many);
+    refused(&lab("  h{1..4000000000}: {}"), "more than 1000000 numbers");
+    refused(&format!("name: a\ngroups: {{ g: [\"h{{1..{}}}\"] }}", "9".repeat(1_000_000)), "at most 10 digits");
+    refused(&lab(&format!("  h{{1..900000}}: {{ labels: {{ a: \"{}\" }} }}", "x".repeat(1_000_000))), "bytes");
+    refused(&format!("name: a\ngroups: {{ g: [\"h{{{}1..2}}\"] }}", "0".repeat(100_000)), "at most 10 digits");
+    refused(&lab(&format!("  red: {{ labels: {{ a: \"{}\" }} }}", "{n}".repeat(300_000))), "no range here");
+    refused(&format!("name: a\ngroups: {{ g: [\"{}\"] }}", "{1..3}".repeat(300_000)), "a second range");
+    refused(
+        &format!("name: a\nlinks: [{}]", "[\"h{1..100}/a\", \"g{n}/{n}\"], ".repeat(2_000)),
+        "there is no namespace",
+    );
 }
 
 #[test]

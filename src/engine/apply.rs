@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::state::{Journal, LabState, own_unattached};
-use super::{EngineError, Event, Interrupts, Listener, UndoError, obstacles, unattached};
+use super::{EngineError, Event, Interrupts, Listener, UndoError, former, obstacles, unattached};
 use crate::kernel::{Kernel, Scope};
 use crate::lab::{Lab, LabName, Live, NsName};
 use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
@@ -88,6 +88,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Res
         tell,
         before,
         has_claimed: false,
+        has_given_up: false,
         is_foreign: false,
         done: Vec::new(),
     };
@@ -110,6 +111,8 @@ pub(super) struct Run<'a> {
     pub(super) before: Live,
     /// Whether the lab has claimed host settings just now.
     pub(super) has_claimed: bool,
+    /// Whether the lab has given up host settings just now.
+    pub(super) has_given_up: bool,
     /// Whether the lab is as it should be, but not ours.
     is_foreign: bool,
     /// What has been done so far.
@@ -122,6 +125,7 @@ impl Run<'_> {
             self.kernel.recall_settings(&self.lab.name)?;
         }
         self.before = look(&mut self.kernel, &all_of(self.lab))?;
+        let mut live = None;
         let mut planned = planned(self.lab, &self.before);
         for round in 0..ROUNDS {
             let contrary = planned.conflicts.iter().any(|conflict| conflict.is_setting);
@@ -131,8 +135,10 @@ impl Run<'_> {
                     (self.tell)(Event::NotOurs(planned.conflicts.len()));
                     return Ok(());
                 }
-                self.claim_settings()?;
-                return self.heed_signal();
+                if round == 0 {
+                    self.claim_settings()?;
+                }
+                return self.settle(live.as_ref());
             }
             // Somebody may have made something under a wanted name meanwhile.
             let adoption = self.clear_the_way(&planned, round)?;
@@ -141,16 +147,23 @@ impl Run<'_> {
             }
             self.run_steps(&adoption)?;
             self.run_steps(&planned.plan.steps)?;
-            planned = self.look_again()?;
+            let now = look(&mut self.kernel, &all_of(self.lab))?;
+            planned = self::planned(self.lab, &now);
+            live = Some(now);
         }
         match planned.plan.is_empty() {
-            true => self.heed_signal(),
+            true => self.settle(live.as_ref()),
             false => Err(EngineError::NotKept { rest: planned.plan.steps, undo: UndoError::default() }),
         }
     }
 
-    fn look_again(&mut self) -> Result<Planned, EngineError> {
-        Ok(planned(self.lab, &look(&mut self.kernel, &all_of(self.lab))?))
+    /// Everything is as it should be: what remains is to note what is to go back to some day.
+    fn settle(&mut self, live: Option<&Live>) -> Result<(), EngineError> {
+        if self.has_given_up {
+            self.kernel.note_settings(&self.lab.name)?;
+        }
+        former::settle(&mut self.kernel, self.lab, live.unwrap_or(&self.before))?;
+        self.heed_signal()
     }
 
     /// Tells everything that stands in the way at once; what is to be taken over does not. The steps that take it over.
@@ -194,8 +207,9 @@ impl Run<'_> {
                 self.has_claimed = true;
             }
         }
-        if self.has_claimed {
-            self.kernel.note_settings(lab)?;
+        match self.has_claimed {
+            true => self.kernel.note_settings(lab)?,
+            false => self.kernel.learn_settings(lab)?,
         }
         Ok(())
     }
@@ -213,6 +227,7 @@ impl Run<'_> {
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
             self.kernel.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;
             for planned in group {
+                self.has_given_up |= matches!(planned.step, Step::RestoreSysctl { .. });
                 (self.tell)(Event::Done(planned));
                 self.done.push(planned.clone());
             }

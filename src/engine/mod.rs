@@ -6,6 +6,7 @@
 mod apply;
 mod destroy;
 mod error;
+mod former;
 mod interrupt;
 mod obstacles;
 mod state;

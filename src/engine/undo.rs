@@ -7,7 +7,7 @@
 use super::apply::{Run, all_of, look};
 use super::{EngineError, Event, UndoError};
 use crate::kernel::KernelError;
-use crate::lab::{NsName, SysctlKey, SysctlValue};
+use crate::lab::{End, NsName, SysctlKey, SysctlValue};
 use crate::plan::{self, PlannedStep, Step};
 
 impl Run<'_> {
@@ -43,15 +43,22 @@ impl Run<'_> {
         }
     }
 
-    /// The inverse of a step. A host setting that the lab had claimed before the run stays claimed.
+    /// The inverse of a step. A host setting that the lab had claimed before the run stays claimed, and what was the
+    /// lab's own stays so.
     fn inverse(&self, step: &Step) -> Option<Step> {
         match step {
             Step::SetSysctl { ns, key, from, to, lab } if ns.is_host() && self.claimed_before(key).is_some() => {
                 let (from, to) = (Some(to.clone()), from.clone()?);
                 Some(Step::SetSysctl { ns: ns.clone(), key: key.clone(), from, to, lab: lab.clone() })
             }
+            Step::Adopt { end, .. } if self.owned_before(end) => None,
             _ => step.inverse(),
         }
+    }
+
+    /// Whether an interface was the lab's when the run began, and only one of its marks was missing.
+    fn owned_before(&self, end: &End) -> bool {
+        self.before.namespaces.get(&end.ns).is_some_and(|ns| ns.half_marked.contains(&end.name))
     }
 
     /// Whether the lab had claimed a host setting when the run began, and which value, if that is known.
@@ -100,7 +107,7 @@ impl Run<'_> {
 
     fn try_to_forget(&mut self) -> Result<(), EngineError> {
         self.return_claims()?;
-        if self.has_claimed && self.state.is_applied()? {
+        if (self.has_claimed || self.has_given_up) && self.state.is_applied()? {
             self.kernel.note_settings(&self.lab.name)?;
         }
         self.kernel.tidy()?;

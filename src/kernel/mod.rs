@@ -21,9 +21,14 @@ pub mod sysctl;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::KernelError;
+#[cfg(any(test, fuzzing))]
+pub(crate) use firewall::fuzzing::{restored_rules, saved_rules, tables_and_chains};
+#[cfg(any(test, fuzzing))]
+pub(crate) use observe::fuzzing::namespace_in;
 
 use crate::lab::{End, IfName, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
 use crate::plan::Step;
+use netlink::Refusal;
 use space::Spaces;
 
 /// The kernel, seen from the network namespace in which it was opened, which is `host`.
@@ -110,13 +115,18 @@ impl Kernel {
     /// # Errors
     /// Where another lab needs another value, or the state directory cannot be written.
     pub fn claim_setting(&mut self, key: &SysctlKey, value: &SysctlValue, lab: &LabName) -> Result<bool, KernelError> {
-        let claim = sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, value, lab)?;
-        self.spaces.settings.extend(claim.was.map(|was| (key.clone(), was)));
-        Ok(claim.is_new)
+        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, value, lab)
     }
 
-    /// Writes what host settings were into the marks of what there is of a lab already; what is made gets it at once.
+    /// Learns what the host settings that a lab needs were before, for the marks of what is made from now on.
+    pub fn learn_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
+        self.spaces.settings = sysctl::host_former(lab)?;
+        Ok(())
+    }
+
+    /// Writes what host settings were into the marks of what there is of a lab already.
     pub fn note_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
+        self.learn_settings(lab)?;
         let Some(marked) = self.marks()?.remove(lab) else { return Ok(()) };
         let mark = self.spaces.mark(lab);
         // A leftover file has no loopback, and may not be opened.
@@ -128,6 +138,18 @@ impl Kernel {
                 .map_err(|refusal| refusal.about(format!("mark {end} as a part of lab {lab}")))?;
         }
         Ok(())
+    }
+
+    /// Notes in a namespace what one of its sysctls was before the lab; one with a value that is too long for a note is not noted.
+    pub fn note_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
+        let refused = |refusal: Refusal| refusal.about(format!("note what {key} was in {ns}"));
+        execute::sysctls::remember(self.spaces.get(ns)?, key, was).map_err(refused)
+    }
+
+    /// Removes a note of what a sysctl was.
+    pub fn forget_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
+        let refused = |refusal: Refusal| refusal.about(format!("forget what {key} was in {ns}"));
+        execute::sysctls::forget(self.spaces.get(ns)?, key, was).map_err(refused)
     }
 
     /// Takes over from the marks what host settings were, for labs whose folders are lost, this one among them.

@@ -2,18 +2,20 @@
 //! running something inside one. Making one is in [`create`]. Nothing here knows which of them are wanted.
 
 pub(super) mod create;
+mod visit;
 
 use std::fs;
 use std::io::Read;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
-use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
+pub use visit::run_in;
+pub(super) use visit::{Visit, run_in_new};
 
 use super::{KernelError, point};
 use crate::lab::{LabName, NsName};
@@ -49,8 +51,7 @@ enum Named {
 pub fn open(ns: &NsName) -> Result<OwnedFd, KernelError> {
     let failed = || KernelError::new(format!("open namespace {ns}"));
     if ns.is_host() {
-        let own = fs::File::open("/proc/thread-self/ns/net").map_err(|error| failed().with_io(&error))?;
-        return Ok(own.into());
+        return visit::own().map_err(|error| failed().with_io(&error));
     }
     match look(ns)? {
         Named::Namespace(fd) => Ok(fd),
@@ -77,45 +78,6 @@ pub fn list() -> Result<Vec<NsName>, KernelError> {
     }
     names.sort();
     Ok(names)
-}
-
-/// Runs something inside a namespace: in a thread that enters it, and ends. The caller stays where it is.
-///
-/// # Errors
-/// Where the namespace may not be entered (`EPERM`), or no thread can be started.
-pub fn run_in<T: Send>(ns: BorrowedFd<'_>, f: impl FnOnce() -> T + Send) -> Result<T, KernelError> {
-    in_thread("enter a namespace", || {
-        enter(ns)?;
-        Ok(f())
-    })
-}
-
-/// Runs something inside a new namespace without a name, in a thread; both are gone afterwards.
-///
-/// # Errors
-/// Where no namespace can be made (`EPERM`), or no thread be started.
-pub(super) fn run_in_new<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, KernelError> {
-    let tried = "make a namespace to try something in";
-    in_thread(tried, || {
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| KernelError::new(tried).with_errno(errno))?;
-        Ok(f())
-    })
-}
-
-/// Runs something in a thread of its own, whose change of namespace ends with it.
-fn in_thread<T: Send>(tried: &str, f: impl FnOnce() -> Result<T, KernelError> + Send) -> Result<T, KernelError> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().spawn_scoped(scope, f);
-        match thread.map_err(|error| KernelError::new(tried).with_io(&error))?.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
-/// Moves the calling thread into a namespace, for good: for threads that end soon.
-pub(super) fn enter(ns: BorrowedFd<'_>) -> Result<(), KernelError> {
-    setns(ns, CloneFlags::CLONE_NEWNET).map_err(|errno| KernelError::new("enter a namespace").with_errno(errno))
 }
 
 /// Looks at everything in `/run/netns`. What somebody else left there is no error, and passed over.

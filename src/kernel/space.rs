@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
 use super::netlink::{Refusal, Socket};
+use super::netns::Visit;
 use super::{KernelError, netns};
 use crate::lab::{IfName, LabName, Mark, NsName, SysctlKey};
 
@@ -76,10 +77,7 @@ impl Spaces {
     /// A namespace that is open, or can be opened.
     pub fn get(&mut self, ns: &NsName) -> Result<&mut Space, KernelError> {
         if !self.open.contains_key(ns) {
-            let fd = netns::open(ns)?;
-            let socket = netns::run_in(fd.as_fd(), Socket::open)?;
-            let socket = socket.map_err(|error| cannot_open_socket(ns).with_io(&error))?;
-            self.add(ns.clone(), Space::new(fd, socket));
+            self.add(ns.clone(), open(&Visit::begin()?, ns, netns::open(ns)?)?);
         }
         self.open.get_mut(ns).ok_or_else(|| cannot_open_socket(ns))
     }
@@ -98,8 +96,7 @@ impl Spaces {
         self.open.remove(ns);
     }
 
-    /// Opens many namespaces at once, by a single thread that enters one after the other, and closes all but those and
-    /// `host`. What is open under a name stays open only if it still is that namespace. Which could not be entered, and
+    /// Opens namespaces, and closes all but those and `host`. What is open under a name stays open only if it still is that namespace. Which could not be entered, and
     /// why (those of another user, for one).
     pub fn open_exactly(&mut self, found: Vec<(NsName, OwnedFd)>) -> Result<Vec<(NsName, KernelError)>, KernelError> {
         let names: HashSet<&NsName> = found.iter().map(|(ns, _)| ns).collect();
@@ -111,10 +108,10 @@ impl Spaces {
                 _ => new.push((ns, fd)),
             }
         }
-        let opened = std::thread::scope(|scope| scope.spawn(|| open_all(new)).join());
         let mut refused = Vec::new();
-        for (ns, outcome) in opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
-            match outcome {
+        let visit = Visit::begin()?;
+        for (ns, fd) in new {
+            match open(&visit, &ns, fd) {
                 Ok(space) => self.add(ns, space),
                 Err(error) if error.errno() == Some(Errno::EMFILE) => return Err(error),
                 Err(error) => refused.push((ns, error)),
@@ -124,19 +121,10 @@ impl Spaces {
     }
 }
 
-fn open_all(namespaces: Vec<(NsName, OwnedFd)>) -> Vec<(NsName, Result<Space, KernelError>)> {
-    let open = |ns: &NsName, fd: OwnedFd| {
-        netns::enter(fd.as_fd())?;
-        let socket = Socket::open().map_err(|error| cannot_open_socket(ns).with_io(&error))?;
-        Ok(Space::new(fd, socket))
-    };
-    namespaces
-        .into_iter()
-        .map(|(ns, fd)| {
-            let space = open(&ns, fd);
-            (ns, space)
-        })
-        .collect()
+fn open(visit: &Visit, ns: &NsName, fd: OwnedFd) -> Result<Space, KernelError> {
+    visit.enter(fd.as_fd())?;
+    let socket = Socket::open().map_err(|error| cannot_open_socket(ns).with_io(&error))?;
+    Ok(Space::new(fd, socket))
 }
 
 fn cannot_open_socket(ns: &NsName) -> KernelError {

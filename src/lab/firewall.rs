@@ -237,9 +237,10 @@ impl FwRule {
         let mut args: Vec<FwArg> = Vec::new();
         let mut negated = false;
         for (word, quoted) in split_words(text) {
-            if word == "!" && !quoted {
+            let is_value = quoted || args.last().is_some_and(FwArg::lacks_text);
+            if word == "!" && !is_value {
                 negated = true;
-            } else if word.starts_with('-') && !quoted && !is_number(&word) {
+            } else if word.starts_with('-') && !is_value && !is_number(&word) {
                 args.push(FwArg { option: word, negated: std::mem::take(&mut negated), values: Vec::new() });
             } else if let Some(arg) = args.last_mut() {
                 arg.values.push(word);
@@ -274,6 +275,7 @@ impl FwRule {
     pub fn to_restore(&self) -> String {
         self.render(|word| {
             let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\#;".contains(&b));
+            let plain = plain && word != "!" && !word.starts_with('-');
             if plain { word.to_owned() } else { format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")) }
         })
     }
@@ -292,6 +294,11 @@ impl FwRule {
 }
 
 impl FwArg {
+    /// Whether any word that follows is its value: iptables-save puts no quotes round a comment `-j`.
+    fn lacks_text(&self) -> bool {
+        matches!(self.option.as_str(), "--comment" | "--log-prefix") && self.values.is_empty()
+    }
+
     /// The argument in a spelling of its own; none for a module, which the options name anyway.
     fn normal(&self) -> Option<Self> {
         if self.option == "-m" {
@@ -426,6 +433,15 @@ mod tests {
         assert_eq!(rule.value("--comment"), Some(r#"it's a "test" -j X"#));
         assert_eq!(rule.to_restore(), r#"-m comment --comment "it's a \"test\" -j X" -j ACCEPT"#);
         assert_eq!(rule.to_shell(), r#"-m comment --comment 'it'\''s a "test" -j X' -j ACCEPT"#);
+    }
+
+    #[test]
+    fn comments_that_look_like_options_are_comments() {
+        for saved in ["-m comment --comment -j -j ACCEPT", r#"-m comment --comment "!" -j ACCEPT"#] {
+            let rule = FwRule::parse(saved);
+            assert_eq!(rule.without_comment(), FwRule::parse("-m comment -j ACCEPT"));
+            assert_eq!(FwRule::parse(&rule.to_restore()), rule);
+        }
     }
 
     #[test]

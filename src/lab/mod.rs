@@ -9,6 +9,7 @@ mod firewall;
 mod link;
 mod mark;
 mod names;
+mod note;
 mod route;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ pub use mark::Mark;
 pub(crate) use mark::fnv1a;
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
+pub(crate) use note::{note, noted};
 pub use route::{MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleAction};
 use serde::Serialize;
 
@@ -64,6 +66,9 @@ pub struct Namespace {
     /// Sysctls. Wanted: those that the file sets. Live: the present value of those that were asked for; a key
     /// that this kernel lacks is absent.
     pub sysctls: BTreeMap<SysctlKey, SysctlValue>,
+    /// Live, in a lab's own namespace: what sysctls were before the lab set them.
+    #[serde(skip)]
+    pub former: BTreeMap<SysctlKey, SysctlValue>,
     /// Packet filter and NAT rules.
     pub firewall: Firewall,
     /// Live, in `host`: what carries nslab's protocol number.
@@ -72,6 +77,9 @@ pub struct Namespace {
     /// Live, in `host`: the settings that labs need.
     #[serde(skip)]
     pub claims: Claims,
+    /// Live, in `host`: interfaces of the lab that lack one of its two marks, alias and group.
+    #[serde(skip)]
+    pub half_marked: BTreeSet<IfName>,
     /// Live: which of the policy rules are missing that the kernel gives every namespace.
     #[serde(skip)]
     pub lost_rules: BTreeSet<Rule>,

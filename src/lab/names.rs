@@ -163,6 +163,14 @@ impl SysctlKey {
             .collect()
     }
 
+    /// The interface whose setting it is: `eth0` of `net.ipv4.conf.eth0.rp_filter`.
+    pub fn interface(&self) -> Option<IfName> {
+        let mut parts = self.0.split('.').skip(2);
+        let of_interfaces = matches!(parts.next(), Some("conf" | "neigh"));
+        // `all` and `default` are no names of interfaces.
+        parts.next().filter(|_| of_interfaces).and_then(|name| name.replace('/', ".").parse().ok())
+    }
+
     /// IPv4 forwarding in the whole namespace (`net.ipv4.ip_forward`).
     pub fn ipv4_forwarding() -> Self {
         Self("net.ipv4.ip_forward".into())
@@ -314,6 +322,21 @@ mod tests {
         );
         for bad in ["kernel.hostname", "net", "net..x", "net.//.x", "net./.kernel", "../net.x"] {
             assert!(bad.parse::<SysctlKey>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn settings_of_interfaces_name_them() {
+        for (key, interface) in [
+            ("net.ipv4.conf.eth0.rp_filter", Some("eth0")),
+            ("net.ipv6.neigh.eth0/1.mcast_solicit", Some("eth0.1")),
+            ("net.ipv4.conf.all.rp_filter", None),
+            ("net.ipv6.conf.default.forwarding", None),
+            ("net.ipv4.ip_forward", None),
+            ("net.ipv4.conf", None),
+        ] {
+            let of = key.parse::<SysctlKey>().unwrap().interface();
+            assert_eq!(of.as_ref().map(IfName::as_str), interface, "{key}");
         }
     }
 

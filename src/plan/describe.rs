@@ -120,8 +120,10 @@ fn add_bridge(end: &End, options: BridgeOptions, mac: Option<Mac>, mtu: Option<u
 /// host's namespace" behind `netns`.
 fn add_veth(main: &VethEnd, peer: &VethEnd, lab: &LabName) -> Description {
     let (group, alias) = marks(&[&main.end, &peer.end], lab);
-    let settings =
-        |end: &VethEnd| link_settings(end.mac, end.mtu, if end.end.ns.is_host() { group.as_str() } else { "" });
+    let settings = |end: &VethEnd| {
+        let group = if end.end.ns.is_host() { group.as_str() } else { "" };
+        format!("{QUEUES}{}", link_settings(end.mac, end.mtu, group))
+    };
     let master = main.master.as_ref().map(|master| format!(" master {master}")).unwrap_or_default();
     let netns = if main.end.ns == peer.end.ns { String::new() } else { format!(" netns {}", peer.end.ns) };
     let command = format!(
@@ -141,6 +143,9 @@ fn add_veth(main: &VethEnd, peer: &VethEnd, lab: &LabName) -> Description {
         Some(Step::DeleteLink { end: main.end.clone() }),
     )
 }
+
+/// The queues that an end of a veth pair gets, whatever the number of processors: see [`Step::AddVeth`].
+const QUEUES: &str = " numtxqueues 1 numrxqueues 1";
 
 /// The marks of interfaces in `host`: the group at creation, and the commands that set the alias.
 fn marks(ends: &[&End], lab: &LabName) -> (String, Vec<String>) {

@@ -9,8 +9,10 @@ use std::net::IpAddr;
 use indexmap::IndexSet;
 use ipnet::IpNet;
 
-use super::{Compared, Phases, Step};
-use crate::lab::{End, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope};
+use super::{Compared, Phases, Step, gateways};
+use crate::lab::{
+    End, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, SysctlKey, SysctlValue,
+};
 
 const MISSING: &str = "it is missing";
 const EXTRA: &str = "the file does not have it";
@@ -39,22 +41,9 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
     }
     routes(compared, ns, want, is, &lost, phases);
     rules(ns, want, is, phases);
+    gateways::compare(ns, is, phases);
     neighbours(compared, ns, want, is, &lost, phases);
-    for (key, to) in &want.sysctls {
-        let from = is.sysctls.get(key);
-        if from != Some(to) {
-            let why = from.map_or_else(|| "it is not known to be so".to_owned(), |from| format!("it is {from}"));
-            let lab = compared.lab.name.clone();
-            let step = Step::SetSysctl { ns: ns.clone(), key: key.clone(), from: from.cloned(), to: to.clone(), lab };
-            phases.sysctls.add(step, why);
-        }
-    }
-    for (key, labs) in &is.claims {
-        let lab = &compared.lab.name;
-        if labs.contains_key(lab) && !want.sysctls.contains_key(key) {
-            phases.forget.add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() }, EXTRA);
-        }
-    }
+    sysctls(compared, ns, want, is, &lost, phases);
 }
 
 /// What goes along with what the plan removes.
@@ -246,6 +235,34 @@ fn neighbours(
         let wanted = want.neighbours.iter().any(|want| want.dev == entry.dev && want.address == entry.address);
         if !wanted && is_mine(&entry.dev) {
             phases.drop_routes.add(Step::DeleteNeighbour { ns: ns.clone(), neighbour: entry.clone() }, EXTRA);
+        }
+    }
+}
+
+fn sysctls(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace, lost: &Lost, phases: &mut Phases) {
+    let lab = &compared.lab.name;
+    let set = |key: &SysctlKey, from: Option<&SysctlValue>, to: &SysctlValue| {
+        let (key, to, lab) = (key.clone(), to.clone(), lab.clone());
+        Step::SetSysctl { ns: ns.clone(), key, from: from.cloned(), to, lab }
+    };
+    // These go first: forwarding of the whole namespace takes that of its interfaces along.
+    for (key, was) in is.former.iter().filter(|(key, _)| !want.sysctls.contains_key(*key)) {
+        let stays = |name: &IfName| want.links.contains_key(name) && !lost.interfaces.contains(name);
+        let goes = key.interface().is_some_and(|name| !name.is_lo() && !stays(&name));
+        if let Some(from) = is.sysctls.get(key).filter(|from| *from != was && !goes) {
+            phases.sysctls.add(set(key, Some(from), was), format!("it is {from}, and the file no longer sets it"));
+        }
+    }
+    for (key, to) in &want.sysctls {
+        let from = is.sysctls.get(key);
+        if from != Some(to) {
+            let why = from.map_or_else(|| "it is not known to be so".to_owned(), |from| format!("it is {from}"));
+            phases.sysctls.add(set(key, from, to), why);
+        }
+    }
+    for (key, labs) in &is.claims {
+        if labs.contains_key(lab) && !want.sysctls.contains_key(key) {
+            phases.forget.add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() }, EXTRA);
         }
     }
 }

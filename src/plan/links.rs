@@ -157,6 +157,10 @@ fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases
         // A new namespace's loopback is made up with it.
         return;
     };
+    if end.ns.is_host() && compared.host().half_marked.contains(&end.name) {
+        let step = Step::Adopt { end: end.clone(), lab: compared.lab.name.clone() };
+        phases.link_settings.add(step, "of the lab's marks on it, alias and group, one is missing");
+    }
     if is.up != want.up {
         let why = if want.up { "it is down" } else { "it is up" };
         ups.add(Step::SetUp { end: end.clone(), up: want.up }, why);

@@ -7,6 +7,7 @@
 mod conflicts;
 mod describe;
 mod firewall;
+mod gateways;
 mod inside;
 mod links;
 mod snapshot;
@@ -134,7 +135,9 @@ struct Phases {
     neighbours: Phase,
     rules: Phase,
     routes: Phase,
+    find_gateways: Phase,
     routes_via: Phase,
+    found_gateways: Phase,
     firewall: Phase,
     forget: Phase,
 }
@@ -156,7 +159,9 @@ impl Phases {
             self.sysctls,
             self.neighbours,
             self.routes,
+            self.find_gateways,
             self.routes_via,
+            self.found_gateways,
             // The kernel looks gateways up by the policy rules, and one that drops everything would refuse them.
             self.rules,
             self.firewall,

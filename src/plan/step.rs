@@ -51,7 +51,8 @@ pub enum Step {
         /// The lab it is for; marked on the link where it is in `host`.
         lab: LabName,
     },
-    /// Make a veth pair, both ends in place at once.
+    /// Make a veth pair, both ends in place at once, with one queue for each direction whatever the number of processors: a
+    /// veth passes packets on in the sender's own time, so more would not make it faster, only slower to make.
     AddVeth {
         /// The end that can be made up and a bridge's port in the same message.
         main: VethEnd,

@@ -45,17 +45,25 @@ fn an_error_says_what_where_and_why() {
     support::sandbox();
     support::run(
         "ip netns add red; ip -n red link add name veth-red type veth peer name other; ip -n red link set dev veth-red up
-         ip -n red addr add 10.0.0.1/24 dev veth-red; ip -n red route add 10.1.0.0/16 via 10.0.0.2",
+         ip -n red addr add 10.0.0.1/24 dev veth-red; ip -n red route add 10.1.0.0/16 via 10.0.0.2
+         ip -n red rule add to 10.0.0.3 prohibit",
     );
     let mut kernel = Kernel::open().unwrap();
     let there = observed(&mut kernel, "red").routes.first().unwrap().clone();
     let astray = Route { via: Some([1, 2, 3, 4].into()), to: "10.9.0.0/16".parse().unwrap(), ..there.clone() };
+    let prohibited = Route { via: Some([10, 0, 0, 3].into()), to: "10.9.0.0/16".parse().unwrap(), ..there.clone() };
     let add = |route| Step::AddRoute { ns: ns("red"), route };
     let cases = [
         (
             add(astray),
             Errno::ENETUNREACH,
             "cannot add route 10.9.0.0/16 via 1.2.3.4 dev veth-red in red: Network is unreachable (ENETUNREACH): Nexthop has invalid gateway",
+        ),
+        (
+            add(prohibited),
+            Errno::EACCES,
+            "cannot add route 10.9.0.0/16 via 10.0.0.3 dev veth-red in red: Permission denied (EACCES): Nexthop has invalid gateway\n\
+             this is not about privileges: a policy rule, a route or a sysctl (such as `disable_ipv6`) forbids it",
         ),
         (
             add(there),
@@ -178,7 +186,8 @@ fn what_is_made_anew_under_an_old_name_is_found() {
 fn what_the_vocabulary_cannot_express_can_be_removed() {
     support::sandbox();
     support::run(
-        "ip netns add red; ip -n red link add name a type veth peer name b; ip -n red link set dev a up; ip -n red link set dev b up
+        "ip netns add red; ip -n red link add name a type veth peer name b
+         ip -n red link set dev a addrgenmode none up; ip -n red link set dev b addrgenmode none up
          ip -n red addr add 10.0.0.1/24 dev a; ip -n red addr add 2001:db8::1/64 dev a nodad",
     );
     let mut kernel = Kernel::open().unwrap();

@@ -85,7 +85,7 @@ fn undone(steps: &[Step]) -> Vec<Step> {
 
 /// The rules in our chains, and the jumps to them, as observed.
 fn observed(ns: &NsName) -> (Rules, usize) {
-    let firewall = firewall::observe(netns::open(ns).unwrap().as_fd(), ns, &Firewall::default()).unwrap();
+    let firewall = firewall::observe(netns::open(ns).unwrap().as_fd(), ns, None).unwrap();
     let jumps = |(chain, rules): (&ChainId, &Vec<FwRule>)| {
         let ours = |rule: &&FwRule| rule.value("-j").is_some_and(|to| to.starts_with("NSLAB-case-"));
         if chain.hook().is_some() { rules.iter().filter(ours).count() } else { 0 }
@@ -267,7 +267,7 @@ fn looking_makes_no_tables_and_needs_no_program() {
 }
 
 fn observe_host(wanted: &Firewall) -> Result<Firewall, KernelError> {
-    firewall::observe(host().as_fd(), &NsName::host(), wanted)
+    firewall::observe(host().as_fd(), &NsName::host(), Some(wanted))
 }
 
 #[track_caller]

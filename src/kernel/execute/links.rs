@@ -1,5 +1,6 @@
 //! Interfaces: made in place, changed, removed.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsRawFd;
 
 use netlink_packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL, parse_u32};
@@ -29,7 +30,7 @@ pub(super) fn add_veth(
     step: &Step,
 ) -> Result<(), KernelError> {
     let about = |refusal: Refusal| refusal.about(step.text());
-    let mut message = new_link(&main.end, main.mac, main.mtu, lab);
+    let mut message = new_veth(main, lab);
     let space = spaces.get(&main.end.ns)?;
     if let Some(master) = &main.master {
         // An interface's index counts in the namespace that the interface is put into.
@@ -43,10 +44,9 @@ pub(super) fn add_veth(
         message.attributes.push(LinkAttribute::NetNsFd(space.fd().as_raw_fd()));
     }
     let mark = spaces.mark(lab);
-    let peer_message = new_link(&peer.end, peer.mac, peer.mtu, lab);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
-        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer_message))),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(new_veth(peer, lab)))),
     ]));
     create(spaces.get(&peer.end.ns)?, message).map_err(about)?;
     for end in [&main.end, &peer.end] {
@@ -80,29 +80,30 @@ pub(super) fn delete(space: &mut Space, name: &IfName) -> Result<(), Refusal> {
     space.socket.change(RouteNetlinkMessage::DelLink(message), 0)
 }
 
-/// Removes all interfaces of a group with one message, if the group holds nothing but these; or else one by one.
+/// Removes a lab's interfaces: with one message those in its group, if the group holds nothing else; or else one by one.
 pub(super) fn delete_group(space: &mut Space, group: u32, names: &[IfName]) -> Result<(), Refusal> {
-    let in_group = members(space, group)?;
     let is_ours = |name: &String| names.iter().any(|ours| ours.as_str() == name);
-    if in_group.is_empty() {
-        // The kernel has taken them along with their peers' namespaces.
-        names.iter().for_each(|name| space.forget(name));
-        return Ok(());
+    let (in_group, others) = members(space, group)?;
+    if !in_group.iter().all(is_ours) {
+        // A peer may have taken it along.
+        return names.iter().try_for_each(|name| gone(delete(space, name)));
     }
-    if in_group.iter().all(is_ours) {
-        names.iter().for_each(|name| space.forget(name));
+    names.iter().for_each(|name| space.forget(name));
+    if !in_group.is_empty() {
         let mut message = LinkMessage::default();
         message.attributes.push(LinkAttribute::Group(group));
-        return space.socket.change(RouteNetlinkMessage::DelLink(message), 0);
+        space.socket.change(RouteNetlinkMessage::DelLink(message), 0)?;
     }
-    // A peer may have taken it along.
-    names.iter().try_for_each(|name| gone(delete(space, name)))
+    // Somebody may have taken an interface out of the group. Where there is none any more, the kernel has taken it along with
+    // its peer's namespace.
+    let mut outside = names.iter().filter(|name| others.contains(name.as_str()));
+    outside.try_for_each(|name| gone(delete(space, name)))
 }
 
-/// The names of all interfaces in a group, also of those that a lab cannot say.
-fn members(space: &mut Space, group: u32) -> Result<Vec<String>, Refusal> {
+/// The names of all interfaces in a group, and of all others; also of those that a lab cannot say.
+fn members(space: &mut Space, group: u32) -> Result<(BTreeSet<String>, BTreeSet<String>), Refusal> {
     let dump = space.socket.dump(&RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
-    let mut names = Vec::new();
+    let (mut members, mut others) = (BTreeSet::new(), BTreeSet::new());
     for item in dump.items() {
         let (mut name, mut is_member) = (String::new(), false);
         for attribute in attributes(item.get(LinkHeader::default().buffer_len()..).unwrap_or_default()) {
@@ -113,10 +114,12 @@ fn members(space: &mut Space, group: u32) -> Result<Vec<String>, Refusal> {
             }
         }
         if is_member {
-            names.push(name);
-        }
+            members.insert(name)
+        } else {
+            others.insert(name)
+        };
     }
-    Ok(names)
+    Ok((members, others))
 }
 
 /// Brings an interface up or down.
@@ -154,6 +157,13 @@ pub(super) fn set_bridge(
     message.attributes.push(bridge_info(to, from));
     // RTM_SETLINK leaves the options of a kind alone.
     space.socket.change(RouteNetlinkMessage::NewLink(message), 0)
+}
+
+/// One end of a pair to be made, with one queue for each direction (see [`Step::AddVeth`]).
+fn new_veth(end: &VethEnd, lab: &LabName) -> LinkMessage {
+    let mut message = new_link(&end.end, end.mac, end.mtu, lab);
+    message.attributes.extend([LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)]);
+    message
 }
 
 /// An interface to be made. In `host` it is in the lab's group, which marks it from its first moment.

@@ -3,8 +3,9 @@
 mod addresses;
 pub(super) mod links;
 mod neighbours;
-mod routes;
+pub(super) mod routes;
 mod rules;
+pub(super) mod sysctls;
 
 use super::netlink::Refusal;
 use super::space::{Space, Spaces};
@@ -27,11 +28,8 @@ pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
         Step::SetSysctl { ns, key, to, lab, .. } if ns.is_host() => {
             sysctl::set_host(spaces.get(ns)?.fd(), key, to, lab)
         }
-        Step::SetSysctl { ns, key, to, .. } => sysctl::write(spaces.get(ns)?.fd(), ns, key, to),
-        Step::RestoreSysctl { key, lab } => {
-            spaces.settings.remove(key);
-            sysctl::restore_host(spaces.get(&NsName::host())?.fd(), key, lab)
-        }
+        Step::SetSysctl { ns, key, to, .. } => sysctls::set(spaces.get(ns)?, ns, key, to),
+        Step::RestoreSysctl { key, lab } => sysctl::restore_host(spaces.get(&NsName::host())?.fd(), key, lab),
         Step::Adopt { end, lab } => {
             let mark = spaces.mark(lab).to_string();
             links::mark(spaces.get(&end.ns)?, end, &mark, lab.group()).map_err(|refusal| refusal.about(step.text()))

@@ -50,7 +50,7 @@ fn delete_listed(space: &mut Space, route: &Route) -> Result<(), Refusal> {
 
 /// A route as the kernel lists it, without what it does not take back: flags that tell of the interface's state, and
 /// the hop beside the number of the nexthop object that it stands in.
-fn deletable(header: &RouteHeader, item: &[u8]) -> Result<Vec<u8>, DecodeError> {
+pub(in crate::kernel) fn deletable(header: &RouteHeader, item: &[u8]) -> Result<Vec<u8>, DecodeError> {
     use libc::{RTA_ENCAP, RTA_ENCAP_TYPE, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_VIA};
     let rest = item.get(header.buffer_len()..).unwrap_or_default();
     let all: Vec<(u16, &[u8])> = attributes(rest).collect::<Result<_, _>>()?;

@@ -38,22 +38,34 @@ pub(super) fn taken() -> Result<Vec<Taken>, KernelError> {
 }
 
 fn all(socket: &mut Socket) -> Result<Vec<Taken>, Refusal> {
-    let interfaces = interfaces(socket)?;
+    let mut request = LinkMessage::default();
+    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    let links = socket.dump(&RouteNetlinkMessage::GetLink(request))?;
+    let routes = socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
+    let addresses = socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+    Ok(listed(links.items(), routes.items(), addresses.items())?)
+}
+
+/// What listings of interfaces, routes and addresses tell of.
+pub(in crate::kernel) fn listed<'a>(
+    links: impl Iterator<Item = &'a [u8]>,
+    routes: impl Iterator<Item = &'a [u8]>,
+    addresses: impl Iterator<Item = &'a [u8]>,
+) -> Result<Vec<Taken>, DecodeError> {
+    let interfaces = interfaces(links)?;
     let mut taken = Vec::new();
-    for item in socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?.items() {
+    for item in routes {
         taken.extend(route(item, &interfaces)?);
     }
-    for item in socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?.items() {
+    for item in addresses {
         taken.extend(address(item, &interfaces)?);
     }
     Ok(taken)
 }
 
-fn interfaces(socket: &mut Socket) -> Result<Interfaces, Refusal> {
-    let mut request = LinkMessage::default();
-    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+fn interfaces<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interfaces, DecodeError> {
     let mut interfaces = Interfaces::new();
-    for item in socket.dump(&RouteNetlinkMessage::GetLink(request))?.items() {
+    for item in items {
         let header = LinkHeader::parse(item)?;
         let (mut name, mut owner) = (String::new(), None);
         for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {

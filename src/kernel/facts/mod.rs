@@ -1,7 +1,7 @@
 //! The system as it is, for [`crate::preflight`]: what was asked for, and nothing else. Nothing here judges, and
 //! nothing is changed: what has to be tried is tried in a namespace that nobody sees.
 
-mod host;
+pub(super) mod host;
 mod trial;
 
 use std::collections::BTreeMap;

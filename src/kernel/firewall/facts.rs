@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::nftables::Nftables;
-use super::{Variant, legacy_families, output, program};
+use super::running::Running;
+use super::{Variant, legacy_families, program};
 use crate::kernel::KernelError;
 use crate::lab::{Family, Hook, Table};
 use crate::preflight::{DroppingChain, Extension, Feature, Iptables};
@@ -47,7 +48,9 @@ pub(in crate::kernel) fn try_extension(family: Family, extension: Extension) -> 
     let (table, chain, rule) = sample(family, extension);
     let script = format!("*{table}\n-A {chain} {rule}\nCOMMIT\n");
     let program = program(family).map_err(|error| error.to_string())?;
-    let output = output(program.restore().args(["--noflush", "--wait"]), &script).map_err(|error| error.to_string())?;
+    let mut restore = program.restore();
+    let output = Running::start(restore.args(["--noflush", "--wait"]), &script).and_then(Running::output);
+    let output = output.map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(());
     }
@@ -79,7 +82,7 @@ pub(in crate::kernel) fn forward_drops() -> Result<Vec<DroppingChain>, KernelErr
     for family in legacy_families() {
         let Ok(program) = program(family) else { continue };
         if program.variant == Variant::Legacy {
-            let saved = output(program.save().args(["-t", Table::Filter.name()]), "")?;
+            let saved = Running::start(program.save().args(["-t", Table::Filter.name()]), "")?.output()?;
             let policy = format!(":{} DROP ", Hook::Forward.name());
             if String::from_utf8_lossy(&saved.stdout).lines().any(|line| line.starts_with(&policy)) {
                 let name = format!("chain {} of {} (legacy)", Hook::Forward.name(), family.program());

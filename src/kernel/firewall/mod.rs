@@ -3,28 +3,27 @@
 //! Looking is free where there is nothing: the kernel is asked for its tables first, and `iptables-save` runs only where there are
 //! any. Changing is one `iptables-restore --noflush` for all steps of a namespace and family.
 
+mod emptied;
 pub(super) mod facts;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod nftables;
 mod program;
 mod restore;
+mod running;
 mod save;
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Output, Stdio};
 
 use nftables::Nftables;
-use nix::errno::Errno;
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
-use nix::unistd::{getpid, getppid};
 pub use program::{Program, Variant, program};
 
+use running::Running;
+
+use super::KernelError;
 use super::netns::run_in;
 use super::state::{Lock, StateDir};
-use super::{KernelError, point};
 use crate::lab::{Family, Firewall, NsName, Table};
 use crate::plan::Step;
 
@@ -32,34 +31,74 @@ use crate::plan::Step;
 /// alone. Where `iptables` is not installed, that is an error only if rules are `wanted` or a lab's chains are there.
 ///
 /// What other programs keep in tables of their own (`nft`, firewalld) is not in it.
-pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName, wanted: &Firewall) -> Result<Firewall, KernelError> {
-    run_in(ns, || {
-        let mut families: BTreeSet<Family> = legacy_families();
-        let mut nft = Nftables::open()?;
-        let nft_families: BTreeSet<Family> = match &mut nft {
-            Some(nft) => nft.tables()?.iter().map(|found| found.family).collect(),
-            None => BTreeSet::new(),
+pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName, wanted: Option<&Firewall>) -> Result<Firewall, KernelError> {
+    run_in(ns, || look(ns_name, wanted))??.finish()
+}
+
+/// A look at the firewall that has begun: the programs that list it are running.
+pub(super) struct Look {
+    ns: NsName,
+    listings: Vec<(Family, Running)>,
+}
+
+/// Begins to look at the firewall of this thread's namespace; see [`observe`].
+pub(super) fn look(ns: &NsName, wanted: Option<&Firewall>) -> Result<Look, KernelError> {
+    let mut families: BTreeSet<Family> = legacy_families();
+    let mut nft = Nftables::open()?;
+    let nft_families: BTreeSet<Family> = match &mut nft {
+        Some(nft) => nft.tables()?.iter().map(|found| found.family).collect(),
+        None => BTreeSet::new(),
+    };
+    families.extend(&nft_families);
+    let mut listings = Vec::new();
+    for family in families {
+        let program = match program(family) {
+            Ok(program) => program,
+            // Tables of old that no installed program can show are not ours: we could not have made them.
+            Err(_) if !nft_families.contains(&family) => continue,
+            Err(_) if !has_ours(nft.as_mut(), family)? && !wants(wanted, family) => continue,
+            Err(error) => return Err(error),
         };
-        families.extend(&nft_families);
+        listings.push((family, Running::start(&mut program.save(), "")?));
+    }
+    Ok(Look { ns: ns.clone(), listings })
+}
+
+impl Look {
+    /// Whether programs are running for it.
+    pub(super) fn is_running(&self) -> bool {
+        !self.listings.is_empty()
+    }
+
+    /// Waits for the programs, and takes over what they say.
+    pub(super) fn finish(self) -> Result<Firewall, KernelError> {
         let mut firewall = Firewall::default();
-        for family in families {
-            let program = match program(family) {
-                Ok(program) => program,
-                // Tables of old that no installed program can show are not ours: we could not have made them.
-                Err(_) if !nft_families.contains(&family) => continue,
-                Err(_) if !has_ours(nft.as_mut(), family)? && !wants(wanted, family) => continue,
-                Err(error) => return Err(error),
-            };
-            let of_family = saved(&program, family, ns_name)?;
+        for (family, listing) in self.listings {
+            let of_family = listed(listing, family, &self.ns)?;
             firewall.chains.extend(of_family.chains);
             firewall.policies.extend(of_family.policies);
         }
         Ok(firewall)
-    })?
+    }
 }
 
-fn wants(wanted: &Firewall, family: Family) -> bool {
-    wanted.chains.keys().any(|chain| chain.family == family)
+/// Lists the rules of this thread's namespace.
+fn saved(program: &Program, family: Family, ns: &NsName) -> Result<Firewall, KernelError> {
+    listed(Running::start(&mut program.save(), "")?, family, ns)
+}
+
+/// What an `iptables-save` that is running says.
+fn listed(listing: Running, family: Family, ns: &NsName) -> Result<Firewall, KernelError> {
+    let output = listing.output()?;
+    if output.status.success() {
+        return Ok(save::parse(family, &String::from_utf8_lossy(&output.stdout)));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(KernelError::new(format!("list the {} rules of {ns}", family.program())).said(said.trim()))
+}
+
+fn wants(wanted: Option<&Firewall>, family: Family) -> bool {
+    wanted.is_some_and(|wanted| wanted.chains.keys().any(|chain| chain.family == family))
 }
 
 fn has_ours(nft: Option<&mut Nftables>, family: Family) -> Result<bool, KernelError> {
@@ -98,6 +137,9 @@ pub fn tidy(host: BorrowedFd<'_>) -> Result<(), KernelError> {
 fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), KernelError> {
     let _lock = host_lock()?;
     let Some(mut nft) = Nftables::open()? else { return restored(program, &NsName::host(), steps) };
+    if emptied::remove(&mut nft, program, family, steps)? {
+        return Ok(());
+    }
     for table in restore::tables(steps) {
         nft.make_ours(family, table)?;
     }
@@ -121,7 +163,7 @@ fn restored(program: &Program, ns: &NsName, steps: &[Step]) -> Result<(), Kernel
     let script = restore::script(steps);
     let mut command = program.restore();
     command.args(["--noflush", "--wait"]);
-    let output = output(&mut command, &script.text)?;
+    let output = Running::start(&mut command, &script.text)?.output()?;
     if output.status.success() {
         return Ok(());
     }
@@ -132,46 +174,6 @@ fn restored(program: &Program, ns: &NsName, steps: &[Step]) -> Result<(), Kernel
         return Err(error);
     }
     Err(error.hint("the firewall's other table could not be put back either: look at it with iptables-save"))
-}
-
-/// Runs `iptables-save` in this thread's namespace.
-fn saved(program: &Program, family: Family, ns: &NsName) -> Result<Firewall, KernelError> {
-    let output = output(&mut program.save(), "")?;
-    if output.status.success() {
-        return Ok(save::parse(family, &String::from_utf8_lossy(&output.stdout)));
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(KernelError::new(format!("list the {} rules of {ns}", family.program())).said(said.trim()))
-}
-
-/// Runs a program with some input to its end. It is in the namespace of the thread that starts it, and does not outlive it.
-fn output(command: &mut Command, input: &str) -> Result<Output, KernelError> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let refused = |error: io::Error| KernelError::new(format!("run {name}")).said(error.to_string());
-    end_with_this_thread(command);
-    let started = point::pass("start a program")
-        .map_err(io::Error::from)
-        .and_then(|()| command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn());
-    let mut child = started.map_err(refused)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that gives up early closes its end; what it says of that is in its output.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    child.wait_with_output().map_err(refused)
-}
-
-/// Has the kernel end a program together with the thread that starts it (PR_SET_PDEATHSIG): one that outlived an nslab
-/// that was killed would still be changing rules while the next one looks at them.
-fn end_with_this_thread(command: &mut Command) {
-    let nslab = getpid();
-    let prepare = move || {
-        set_pdeathsig(Signal::SIGKILL)?;
-        // Killed before that call.
-        if getppid() == nslab { Ok(()) } else { Err(Errno::ESRCH.into()) }
-    };
-    // SAFETY: between fork and exec, only calls that are safe in a signal handler are allowed: prctl(2) and getppid(2) are
-    // bare system calls, and making an error of a number allocates nothing.
-    unsafe { command.pre_exec(prepare) };
 }
 
 /// The families of which this thread's namespace has legacy tables: they exist from their first use on.

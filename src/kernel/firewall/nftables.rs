@@ -29,6 +29,8 @@ const NFT_MSG_GETTABLE: u16 = 1;
 const NFT_MSG_DELTABLE: u16 = 2;
 const NFT_MSG_GETCHAIN: u16 = 4;
 const NFT_MSG_DELCHAIN: u16 = 5;
+const NFT_MSG_DELRULE: u16 = 8;
+const NFT_MSG_GETGEN: u16 = 16;
 const NFNL_SUBSYS_NFT_COMPAT: u16 = 11;
 const NFNL_MSG_COMPAT_GET: u16 = 0;
 const NFTA_COMPAT_NAME: u16 = 1;
@@ -36,6 +38,10 @@ const NFTA_COMPAT_REV: u16 = 2;
 const NFTA_COMPAT_TYPE: u16 = 3;
 const NFTA_TABLE_NAME: u16 = 1;
 const NFTA_TABLE_USERDATA: u16 = 6;
+const NFTA_RULE_TABLE: u16 = 1;
+const NFTA_GEN_ID: u16 = 1;
+/// Of the beginning of a batch: the changes hold only if the rules are still those of this generation.
+const NFNL_BATCH_GENID: u16 = 1;
 const NFTA_CHAIN_TABLE: u16 = 1;
 const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_CHAIN_HOOK: u16 = 4;
@@ -87,12 +93,7 @@ impl Nftables {
             }
             Err(errno) => return Err(refused(what).with_errno(errno)),
         };
-        let found = answers.iter().filter_map(|answer| {
-            let name = answer.text(NFTA_TABLE_NAME)?;
-            let ours = answer.value(NFTA_TABLE_USERDATA) == Some(OUR_COMMENT);
-            Some(FoundTable { family: answer.family()?, table: Table::from_name(&name)?, ours })
-        });
-        Ok(found.collect())
+        Ok(answers.iter().filter_map(Message::as_table).collect())
     }
 
     /// Whether the kernel has a match or a target of iptables, loading its module if need be (nft_compat.c). What it
@@ -117,23 +118,21 @@ impl Nftables {
             Err(Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(Vec::new()),
             Err(errno) => return Err(refused("list the chains of nf_tables").with_errno(errno)),
         };
-        let dropping = chains.iter().filter(|chain| chain.policy() == Some(NF_DROP) && chain.is_for_forwarding());
-        Ok(dropping.filter_map(Message::as_dropping_chain).collect())
+        Ok(chains.iter().filter_map(Message::as_dropping_chain).collect())
     }
 
     /// The families in which there is a chain of a lab.
     pub(super) fn families_of_labs(&mut self) -> Result<BTreeSet<Family>, KernelError> {
         let chains = self.dump(NFT_MSG_GETCHAIN);
         let chains = chains.map_err(|errno| refused("list the chains of nf_tables").with_errno(errno))?;
-        let is_ours = |chain: &&Message| chain.text(NFTA_CHAIN_NAME).is_some_and(|name| name.starts_with(CHAIN_PREFIX));
-        Ok(chains.iter().filter(is_ours).filter_map(Message::family).collect())
+        Ok(chains.iter().filter(|chain| chain.is_of_a_lab()).filter_map(Message::family).collect())
     }
 
     /// Makes a table with our comment, unless there is one.
     pub(super) fn make_ours(&mut self, family: Family, table: Table) -> Result<(), KernelError> {
         let attributes = vec![(NFTA_TABLE_NAME, c_string(table.name())), (NFTA_TABLE_USERDATA, OUR_COMMENT.to_vec())];
         let make = Message::nft(NFT_MSG_NEWTABLE, Some(family), attributes);
-        match self.transaction(&[(make, NLM_F_CREATE | NLM_F_EXCL)]) {
+        match self.transaction(&[(make, NLM_F_CREATE | NLM_F_EXCL)], None) {
             Ok(()) | Err(Errno::EEXIST) => Ok(()),
             Err(errno) => {
                 let refused = refused(&format!("make table {} of nf_tables", table.name())).with_errno(errno);
@@ -148,6 +147,42 @@ impl Nftables {
         }
     }
 
+    /// The number of the present rules: every change to anything in nf_tables gives them another.
+    pub(super) fn generation(&mut self) -> Result<Vec<u8>, KernelError> {
+        let what = "ask nf_tables for its generation";
+        self.send(&[(Message::nft(NFT_MSG_GETGEN, None, Vec::new()), NLM_F_ACK)])
+            .and_then(|()| {
+                let mut generation = None;
+                self.receive(|_, answer| generation = answer.value(NFTA_GEN_ID).map(<[u8]>::to_vec))?;
+                generation.ok_or(Errno::EBADMSG)
+            })
+            .map_err(|errno| refused(what).with_errno(errno))
+    }
+
+    /// Removes tables that we made with all chains and rules in them, if the rules are still those of a generation, and if nothing
+    /// else is in there; whether it was done.
+    pub(super) fn remove_whole(
+        &mut self,
+        family: Family,
+        tables: &BTreeSet<Table>,
+        generation: Vec<u8>,
+    ) -> Result<bool, KernelError> {
+        let what = "remove a table of nf_tables";
+        let chains = self.dump(NFT_MSG_GETCHAIN).map_err(|errno| refused(what).with_errno(errno))?;
+        let mut removals = Vec::new();
+        for &table in tables {
+            let of_table = vec![(NFTA_RULE_TABLE, c_string(table.name()))];
+            removals.push((Message::nft(NFT_MSG_DELRULE, Some(family), of_table), 0));
+            removals.extend(removal(family, table, chains.iter().filter(|chain| chain.is_in(family, table))));
+        }
+        match self.transaction(&removals, Some(generation)) {
+            Ok(()) => Ok(true),
+            // Somebody has changed something meanwhile, or keeps a set there.
+            Err(Errno::ERESTART | Errno::EBUSY | Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(refused(what).with_errno(errno)),
+        }
+    }
+
     /// Removes the tables that we made, where nothing is left in them but base chains that accept everything.
     pub(super) fn remove_ours(&mut self) -> Result<(), KernelError> {
         let ours: Vec<FoundTable> = self.tables()?.into_iter().filter(|found| found.ours).collect();
@@ -157,34 +192,16 @@ impl Nftables {
         let what = "remove an empty table of nf_tables";
         let chains = self.dump(NFT_MSG_GETCHAIN).map_err(|errno| refused(what).with_errno(errno))?;
         for found in ours {
-            let is_here = |chain: &&Message| {
-                chain.family() == Some(found.family)
-                    && chain.text(NFTA_CHAIN_TABLE).as_deref() == Some(found.table.name())
-            };
-            let inside: Vec<&Message> = chains.iter().filter(is_here).collect();
+            let inside: Vec<&Message> = chains.iter().filter(|chain| chain.is_in(found.family, found.table)).collect();
             if inside.iter().all(|chain| chain.accepts_everything()) {
-                self.remove_empty(&found, &inside).map_err(|errno| refused(what).with_errno(errno))?;
+                match self.transaction(&removal(found.family, found.table, inside.into_iter()), None) {
+                    // A rule that somebody adds meanwhile keeps the table.
+                    Ok(()) | Err(Errno::EBUSY | Errno::ENOENT) => {}
+                    Err(errno) => return Err(refused(what).with_errno(errno)),
+                }
             }
         }
         Ok(())
-    }
-
-    /// One transaction in which the kernel itself refuses (NLM_F_NONREC) to remove what is not empty: a rule that somebody
-    /// adds meanwhile keeps the table.
-    fn remove_empty(&mut self, found: &FoundTable, chains: &[&Message]) -> Result<(), Errno> {
-        let table = || c_string(found.table.name());
-        let mut removals = Vec::new();
-        for chain in chains {
-            let name = chain.text(NFTA_CHAIN_NAME).unwrap_or_default();
-            let attributes = vec![(NFTA_CHAIN_TABLE, table()), (NFTA_CHAIN_NAME, c_string(&name))];
-            removals.push((Message::nft(NFT_MSG_DELCHAIN, Some(found.family), attributes), NLM_F_NONREC));
-        }
-        let attributes = vec![(NFTA_TABLE_NAME, table())];
-        removals.push((Message::nft(NFT_MSG_DELTABLE, Some(found.family), attributes), NLM_F_NONREC));
-        match self.transaction(&removals) {
-            Ok(()) | Err(Errno::EBUSY | Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(errno),
-        }
     }
 
     /// Everything of one kind, of every family; asked again, so many times, where it changed while the kernel was listing it.
@@ -207,9 +224,11 @@ impl Nftables {
     }
 
     /// Changes that happen all together or not at all.
-    fn transaction(&mut self, changes: &[(Message, u16)]) -> Result<(), Errno> {
+    fn transaction(&mut self, changes: &[(Message, u16)], generation: Option<Vec<u8>>) -> Result<(), Errno> {
         point::pass("nf_tables transaction")?;
-        let mut batch = vec![(Message::batch(NFNL_MSG_BATCH_BEGIN), 0)];
+        let mut begin = Message::batch(NFNL_MSG_BATCH_BEGIN);
+        begin.attributes.extend(generation.map(|generation| (NFNL_BATCH_GENID, generation)));
+        let mut batch = vec![(begin, 0)];
         let last = changes.len().saturating_sub(1);
         batch.extend(changes.iter().enumerate().map(|(number, (message, flags))| {
             // Errors come unasked; the last change's acknowledgement says that all went well.
@@ -239,26 +258,45 @@ impl Nftables {
     fn receive(&self, mut each: impl FnMut(&NetlinkHeader, Message)) -> Result<(), Errno> {
         loop {
             let (bytes, _) = self.socket.recv_from_full().map_err(errno_of)?;
-            let mut rest = bytes.as_slice();
-            while !rest.is_empty() {
-                let packet = NetlinkMessage::<Message>::deserialize(rest).map_err(|_| Errno::EBADMSG)?;
-                rest = rest.get((packet.header.length as usize).next_multiple_of(4)..).unwrap_or_default();
-                if packet.header.sequence_number != self.sequence {
-                    continue;
-                }
-                let code = match packet.payload {
-                    NetlinkPayload::InnerMessage(message) => {
-                        each(&packet.header, message);
-                        continue;
-                    }
-                    NetlinkPayload::Done(done) => done.code,
-                    NetlinkPayload::Error(error) => error.raw_code(),
-                    _ => continue,
-                };
-                return if code == 0 { Ok(()) } else { Err(Errno::from_raw(code.saturating_neg())) };
+            if let Some(end) = read(&bytes, self.sequence, &mut each) {
+                return end;
             }
         }
     }
+}
+
+/// The removal of chains and of their table. The kernel itself refuses (NLM_F_NONREC) to remove what is not empty.
+fn removal<'a>(family: Family, table: Table, chains: impl Iterator<Item = &'a Message>) -> Vec<(Message, u16)> {
+    let name = || c_string(table.name());
+    let chains = chains.map(|chain| {
+        let of_chain = c_string(&chain.text(NFTA_CHAIN_NAME).unwrap_or_default());
+        let attributes = vec![(NFTA_CHAIN_TABLE, name()), (NFTA_CHAIN_NAME, of_chain)];
+        (Message::nft(NFT_MSG_DELCHAIN, Some(family), attributes), NLM_F_NONREC)
+    });
+    let table = Message::nft(NFT_MSG_DELTABLE, Some(family), vec![(NFTA_TABLE_NAME, name())]);
+    chains.chain([(table, NLM_F_NONREC)]).collect()
+}
+
+/// Hands over the messages of a datagram that answer a request; how the answer ends, if it ends here.
+fn read(mut rest: &[u8], sequence: u32, mut each: impl FnMut(&NetlinkHeader, Message)) -> Option<Result<(), Errno>> {
+    while !rest.is_empty() {
+        let Ok(packet) = NetlinkMessage::<Message>::deserialize(rest) else { return Some(Err(Errno::EBADMSG)) };
+        rest = rest.get((packet.header.length as usize).next_multiple_of(4)..).unwrap_or_default();
+        if packet.header.sequence_number != sequence {
+            continue;
+        }
+        let code = match packet.payload {
+            NetlinkPayload::InnerMessage(message) => {
+                each(&packet.header, message);
+                continue;
+            }
+            NetlinkPayload::Done(done) => done.code,
+            NetlinkPayload::Error(error) => error.raw_code(),
+            _ => continue,
+        };
+        return Some(if code == 0 { Ok(()) } else { Err(Errno::from_raw(code.saturating_neg())) });
+    }
+    None
 }
 
 /// A message of nfnetlink: a family, and attributes by their number.
@@ -296,6 +334,21 @@ impl Message {
         parse_string(self.value(kind)?).ok()
     }
 
+    fn is_in(&self, family: Family, table: Table) -> bool {
+        self.family() == Some(family) && self.text(NFTA_CHAIN_TABLE).as_deref() == Some(table.name())
+    }
+
+    /// The table, if it is one that iptables would use.
+    fn as_table(&self) -> Option<FoundTable> {
+        let name = self.text(NFTA_TABLE_NAME)?;
+        let ours = self.value(NFTA_TABLE_USERDATA) == Some(OUR_COMMENT);
+        Some(FoundTable { family: self.family()?, table: Table::from_name(&name)?, ours })
+    }
+
+    fn is_of_a_lab(&self) -> bool {
+        self.text(NFTA_CHAIN_NAME).is_some_and(|name| name.starts_with(CHAIN_PREFIX))
+    }
+
     /// Whether it is a base chain whose policy is to accept. (That no rule is in it is the kernel's to say.)
     fn accepts_everything(&self) -> bool {
         self.value(NFTA_CHAIN_HOOK).is_some() && self.policy() == Some(NF_ACCEPT)
@@ -313,8 +366,11 @@ impl Message {
         hook.and_then(|attribute| parse_u32_be(attribute.value()).ok()) == Some(NF_INET_FORWARD)
     }
 
-    /// The chain by its full name; none where its family forwards no IP packets.
+    /// The chain by its full name, if it drops forwarded packets; none where its family forwards no IP packets.
     fn as_dropping_chain(&self) -> Option<DroppingChain> {
+        if self.policy() != Some(NF_DROP) || !self.is_for_forwarding() {
+            return None;
+        }
         let (word, families) = match (self.family, self.family()) {
             (NFPROTO_INET, _) => ("inet", BTreeSet::from([Family::Ipv4, Family::Ipv6])),
             (_, Some(family @ Family::Ipv4)) => ("ip", BTreeSet::from([family])),
@@ -391,4 +447,14 @@ fn c_string(text: &str) -> Vec<u8> {
 
 fn refused(what: &str) -> KernelError {
     KernelError::new(what)
+}
+
+/// Reads arbitrary bytes in every way in which an answer is read.
+#[cfg(any(test, fuzzing))]
+pub(super) fn read_any(bytes: &[u8]) {
+    let sequence = bytes.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes);
+    let _ = read(bytes, sequence, |_, message| {
+        let _ = (message.as_table(), message.as_dropping_chain());
+        let _ = (message.is_of_a_lab(), message.accepts_everything());
+    });
 }

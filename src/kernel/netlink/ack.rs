@@ -18,10 +18,19 @@ pub struct Refusal {
     pub said: Option<String>,
 }
 
+/// What EACCES means from netlink.
+const FORBIDDEN: &str =
+    "this is not about privileges: a policy rule, a route or a sysctl (such as `disable_ipv6`) forbids it";
+
 impl Refusal {
     /// The error for the person at the keyboard. `tried` completes "cannot …".
     pub fn about(self, tried: impl Into<String>) -> KernelError {
-        let error = KernelError::new(tried).with_errno(self.errno);
+        let error = match self.errno {
+            // Netlink says EPERM where privileges are missing.
+            Errno::EACCES => KernelError::new(tried).hint(FORBIDDEN),
+            _ => KernelError::new(tried),
+        };
+        let error = error.with_errno(self.errno);
         match self.said {
             Some(said) => error.said(said),
             None => error,

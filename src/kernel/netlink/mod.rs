@@ -9,5 +9,7 @@ mod attributes;
 mod socket;
 
 pub use ack::Refusal;
+#[cfg(any(test, fuzzing))]
+pub use ack::{Answer, Says, answers};
 pub use attributes::{attributes, name_text};
 pub use socket::{DUMP_TRIES, PATIENCE, Socket};

@@ -99,7 +99,8 @@ impl Socket {
     /// One dump, read to its end; none if it is inconsistent or has gaps.
     fn dump_once(&mut self, request: &RouteNetlinkMessage) -> Result<Option<Dump>, Refusal> {
         let sequence = self.send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
-        let mut bytes = Vec::new();
+        // The end of most dumps comes in a datagram of its own; without room for both, the first would be copied.
+        let mut bytes = Vec::with_capacity(2 * ROOM);
         let mut whole = true;
         loop {
             let read = bytes.len();

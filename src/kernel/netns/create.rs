@@ -13,10 +13,9 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use nix::unistd::linkat;
 
-use super::{DIRECTORY, Named, in_thread, look, open, path};
+use super::{DIRECTORY, Named, look, open, path, run_in_new};
 use crate::kernel::netlink::{Refusal, Socket};
 use crate::kernel::{KernelError, point};
 use crate::lab::{LabName, Mark, NsName};
@@ -30,9 +29,8 @@ pub(in crate::kernel) const LOOPBACK: u32 = 1;
 /// `EEXIST` where the name is taken, unless by what a kill has left of this lab. Whatever fails, nothing is left.
 pub(in crate::kernel) fn add(ns: &NsName, mark: &Mark) -> Result<(OwnedFd, Socket), KernelError> {
     let tried = format!("make namespace {ns}");
-    in_thread(&tried, || {
-        let failed = || KernelError::new(tried.as_str());
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed().with_errno(errno))?;
+    let failed = || KernelError::new(tried.as_str());
+    run_in_new(|| {
         let fd = open(&NsName::host())?;
         let mut socket = Socket::open().map_err(|error| failed().with_io(&error))?;
         mark_loopback(&mut socket, mark).map_err(|refusal| refusal.about(tried.as_str()))?;
@@ -43,7 +41,7 @@ pub(in crate::kernel) fn add(ns: &NsName, mark: &Mark) -> Result<(OwnedFd, Socke
             _ => failed().with_io(&error),
         })?;
         Ok((fd, socket))
-    })
+    })?
 }
 
 /// Brings the loopback up and sets its alias to the lab's mark, in one message.

@@ -1,13 +1,13 @@
 //! Interfaces and their addresses.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
 use ipnet::IpNet;
 use libc::{
-    ARPHRD_ETHER, IFA_ADDRESS, IFA_LOCAL, IFLA_ADDRESS, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA,
-    IFLA_INFO_KIND, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+    ARPHRD_ETHER, IFA_ADDRESS, IFA_LOCAL, IFLA_ADDRESS, IFLA_ALT_IFNAME, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME,
+    IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_PROP_LIST,
 };
 use netlink_packet_core::{DecodeError, Emitable, parse_i32, parse_ip, parse_mac, parse_u8, parse_u32};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -16,7 +16,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkH
 
 use crate::kernel::netlink::{Refusal, attributes, name_text};
 use crate::kernel::space::Space;
-use crate::lab::{BridgeOptions, IfName, LabName, Link, LinkKind, Mac, Mark, Namespace};
+use crate::lab::{BridgeOptions, IfName, LabName, Link, LinkKind, Mac, Mark, Namespace, SysctlKey, SysctlValue, noted};
 
 /// Options of a bridge (linux/if_link.h).
 const IFLA_BR_STP_STATE: u16 = 5;
@@ -33,8 +33,12 @@ pub(in crate::kernel) struct Interfaces {
     pub veths: Vec<Veth>,
     /// Marks that say what host settings were.
     pub marks: Vec<Mark>,
+    /// What sysctls of the namespace were before a lab set them.
+    pub former: BTreeMap<SysctlKey, SysctlValue>,
     /// Interfaces without an alias that are in a group.
     groups: Vec<(IfName, u32)>,
+    /// Interfaces with the alias of a lab that are not in its group.
+    ungrouped: Vec<(IfName, LabName)>,
 }
 
 /// What one end of a veth pair says about the other.
@@ -60,6 +64,11 @@ impl Interfaces {
         }
         names
     }
+
+    /// Which interfaces have the lab's alias, but are not in its group.
+    pub fn outside_group(&self, lab: &LabName) -> impl Iterator<Item = IfName> {
+        self.ungrouped.iter().filter(move |(_, owner)| owner == lab).map(|(name, _)| name.clone())
+    }
 }
 
 /// Lists the interfaces of a namespace. Those with a name that the lab cannot say (see [`IfName`]) are left out.
@@ -67,12 +76,22 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
     let mut request = LinkMessage::default();
     request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     let dump = space.socket.dump(&RouteNetlinkMessage::GetLink(request))?;
+    let interfaces = listed(dump.items())?;
+    space.learn(interfaces.names.iter().map(|(&index, name)| (name.clone(), index)).collect());
+    Ok(interfaces)
+}
+
+/// The interfaces that a listing tells of.
+pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interfaces, DecodeError> {
     let mut interfaces = Interfaces::default();
     let mut masters = Vec::new();
-    for item in dump.items() {
+    for item in items {
         let seen = read(item)?;
         let Some(name) = seen.name.and_then(|name| name.parse::<IfName>().ok()) else { continue };
         interfaces.names.insert(seen.header.index, name.clone());
+        if name.is_lo() {
+            interfaces.former = former(item)?;
+        }
         if let (LinkKind::Veth { .. }, Some(peer)) = (&seen.kind, seen.peer) {
             interfaces.veths.push(Veth { index: seen.header.index, peer, netns: seen.peer_netns });
         }
@@ -81,6 +100,8 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
         }
         masters.extend(seen.master.map(|master| (name.clone(), master)));
         let mark = seen.alias.and_then(Mark::parse);
+        let outside = mark.iter().filter(|mark| mark.lab.group() != seen.group);
+        interfaces.ungrouped.extend(outside.map(|mark| (name.clone(), mark.lab.clone())));
         interfaces.marks.extend(mark.iter().filter(|mark| !mark.settings.is_empty()).cloned());
         let link = Link {
             owner: mark.map(|mark| mark.lab),
@@ -98,8 +119,21 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
             link.master = interfaces.names.get(&master).cloned();
         }
     }
-    space.learn(interfaces.names.iter().map(|(&index, name)| (name.clone(), index)).collect());
     Ok(interfaces)
+}
+
+/// The notes of former values in a message about a loopback.
+pub(in crate::kernel) fn former(item: &[u8]) -> Result<BTreeMap<SysctlKey, SysctlValue>, DecodeError> {
+    let behind = item.get(LinkHeader::default().buffer_len()..).unwrap_or_default();
+    let mut former = BTreeMap::new();
+    for attribute in attributes(behind) {
+        let (IFLA_PROP_LIST, names) = attribute? else { continue };
+        for name in attributes(names) {
+            let (IFLA_ALT_IFNAME, name) = name? else { continue };
+            former.extend(name_text(name).and_then(noted));
+        }
+    }
+    Ok(former)
 }
 
 /// The alias in a message about an interface.
@@ -201,7 +235,16 @@ pub(super) fn add_addresses(
     desired: Option<&Namespace>,
 ) -> Result<(), Refusal> {
     let dump = space.socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
-    for item in dump.items() {
+    Ok(add_listed_addresses(dump.items(), interfaces, desired)?)
+}
+
+/// Adds the addresses that a listing tells of.
+pub(super) fn add_listed_addresses<'a>(
+    items: impl Iterator<Item = &'a [u8]>,
+    interfaces: &mut Interfaces,
+    desired: Option<&Namespace>,
+) -> Result<(), DecodeError> {
+    for item in items {
         let header = AddressHeader::parse(item)?;
         let Some(name) = interfaces.names.get(&header.index) else { continue };
         let Some(address) = read_address(&header, item)? else { continue };

@@ -1,25 +1,31 @@
 //! What is: the kernel's own account of each namespace, put into the lab's words. Nothing is remembered and nothing is
 //! changed.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 pub(super) mod links;
 mod neighbours;
 mod peers;
 pub(super) mod routes;
 pub(super) mod rules;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
 use nix::errno::Errno;
 
+use super::firewall::{self, Look};
 use super::netlink::Refusal;
-use super::netns::{self, Found, create::LOOPBACK};
+use super::netns::{self, Found, Visit, create::LOOPBACK};
 use super::space::{Space, Spaces};
-use super::{KernelError, Marked, Scope, firewall, sysctl};
+use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{Claims, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing};
 use links::Interfaces;
+
+/// How many namespaces' firewalls are listed at once: each takes a process or two.
+const PROGRAMS: usize = 8;
 
 /// Observes everything in scope.
 pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, KernelError> {
@@ -37,19 +43,40 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
         live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
     }
     let mut seen = BTreeMap::new();
+    let mut looks = VecDeque::new();
+    let visit = Visit::begin()?;
     for ns in names {
         let space = spaces.get(&ns)?;
         let owner = if ns.is_host() || wanted(&ns) { None } else { mark(space, &ns)?.map(|mark| mark.lab) };
         if owner.as_ref() == Some(scope.lab) && !scope.inside {
             live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
         } else if ns.is_host() || wanted(&ns) || owner.as_ref() == Some(scope.lab) {
-            let (namespace, interfaces) = namespace(space, &ns, scope)?;
+            let (namespace, interfaces, look) = namespace(space, &ns, scope, &visit)?;
             live.namespaces.insert(ns.clone(), namespace);
-            seen.insert(ns, interfaces);
+            seen.insert(ns.clone(), interfaces);
+            if look.is_running() {
+                looks.push_back((ns, look));
+            }
+            if looks.len() > PROGRAMS {
+                finish_first(&mut looks, &mut live)?;
+            }
         }
     }
     peers::connect(spaces, &seen, &mut live)?;
+    while !looks.is_empty() {
+        finish_first(&mut looks, &mut live)?;
+    }
     Ok(live)
+}
+
+/// Waits for the look at a firewall that began first.
+fn finish_first(looks: &mut VecDeque<(NsName, Look)>, live: &mut Live) -> Result<(), KernelError> {
+    if let Some((ns, look)) = looks.pop_front()
+        && let Some(namespace) = live.namespaces.get_mut(&ns)
+    {
+        namespace.firewall = look.finish()?;
+    }
+    Ok(())
 }
 
 /// What carries a mark, by lab.
@@ -88,7 +115,7 @@ pub(super) fn marks(spaces: &mut Spaces) -> Result<BTreeMap<LabName, Marked>, Ke
 
 /// The labs with firewall chains in `host`, or with host settings.
 fn owners_by_name(host: &Space) -> Result<BTreeSet<LabName>, KernelError> {
-    let firewall = match firewall::observe(host.fd(), &NsName::host(), &Firewall::default()) {
+    let firewall = match firewall::observe(host.fd(), &NsName::host(), None) {
         // Whoever may not see the firewall may still ask which labs there are.
         Err(error) if error.errno() == Some(Errno::EPERM) => Firewall::default(),
         other => other?,
@@ -126,24 +153,31 @@ fn mark(space: &mut Space, ns: &NsName) -> Result<Option<Mark>, KernelError> {
     Ok(alias.and_then(|alias| Mark::parse(&alias)))
 }
 
-/// Everything in one namespace, and what it takes to find the other ends of its veth pairs.
-fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Namespace, Interfaces), KernelError> {
+/// Everything in one namespace; what it takes to find the other ends of its veth pairs; and the look at its firewall, which
+/// has only begun, since it takes other programs.
+fn namespace(
+    space: &mut Space,
+    ns: &NsName,
+    scope: &Scope<'_>,
+    visit: &Visit,
+) -> Result<(Namespace, Interfaces, Look), KernelError> {
     let desired = scope.desired.and_then(|lab| lab.namespaces.get(ns));
     let mut interfaces = links::list(space).map_err(cannot_list("interfaces", ns))?;
     links::add_addresses(space, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
+    let mut half_marked = BTreeSet::new();
     if ns.is_host() {
-        interfaces.own_by_group(scope.lab);
+        half_marked.extend(interfaces.own_by_group(scope.lab));
+        half_marked.extend(interfaces.outside_group(scope.lab));
     }
     let routes = routes::list(space, &interfaces.names).map_err(cannot_list("routes", ns))?;
     let rules = rules::list(space).map_err(cannot_list("policy rules", ns))?;
     let neighbours = neighbours::list(space, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
-    let sysctls = match desired {
-        Some(desired) => sysctl::read(space.fd(), &desired.sysctls.keys().cloned().collect())?,
-        None => BTreeMap::new(),
-    };
-    let nothing = Firewall::default();
-    let wanted = desired.map_or(&nothing, |desired| &desired.firewall);
-    let firewall = firewall::observe(space.fd(), ns, wanted)?;
+    let former = if ns.is_host() { BTreeMap::new() } else { std::mem::take(&mut interfaces.former) };
+    // These are not to be had through a socket of the namespace, only inside.
+    visit.enter(space.fd())?;
+    let keys = desired.map(|desired| desired.sysctls.keys().chain(former.keys()).collect::<BTreeSet<_>>());
+    let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
+    let look = firewall::look(ns, desired.map(|desired| &desired.firewall))?;
     let links = std::mem::take(&mut interfaces.links);
     let owner = links.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let marked = match ns.is_host() {
@@ -158,13 +192,15 @@ fn namespace(space: &mut Space, ns: &NsName, scope: &Scope<'_>) -> Result<(Names
         rules: rules.all,
         neighbours,
         sysctls,
-        firewall,
+        former,
+        firewall: Firewall::default(),
         marked,
         claims: if ns.is_host() { sysctl::claims()? } else { Claims::new() },
+        half_marked,
         lost_rules: rules.lost,
         labels: BTreeMap::new(),
     };
-    Ok((namespace, interfaces))
+    Ok((namespace, interfaces, look))
 }
 
 fn cannot_list(what: &str, ns: &NsName) -> impl FnOnce(Refusal) -> KernelError {

@@ -14,8 +14,16 @@ use crate::lab::{IfName, Mac, Neighbour};
 /// Lists the permanent neighbours of a namespace.
 pub(super) fn list(space: &mut Space, names: &HashMap<u32, IfName>) -> Result<BTreeSet<Neighbour>, Refusal> {
     let dump = space.socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
+    Ok(listed(dump.items(), names)?)
+}
+
+/// The permanent neighbours that a listing tells of.
+pub(super) fn listed<'a>(
+    items: impl Iterator<Item = &'a [u8]>,
+    names: &HashMap<u32, IfName>,
+) -> Result<BTreeSet<Neighbour>, DecodeError> {
     let mut neighbours = BTreeSet::new();
-    for item in dump.items() {
+    for item in items {
         let header = NeighbourHeader::parse(item)?;
         let is_permanent = header.state == NeighbourState::Permanent
             && matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6);

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsRawFd;
 
-use netlink_packet_core::{Emitable, parse_i32};
+use netlink_packet_core::{DecodeError, Emitable, parse_i32};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_packet_route::nsid::{NsidAttribute, NsidHeader, NsidMessage};
@@ -18,7 +18,7 @@ use nix::errno::Errno;
 
 use super::links::{self, Interfaces};
 use crate::kernel::KernelError;
-use crate::kernel::netlink::{Refusal, attributes};
+use crate::kernel::netlink::attributes;
 use crate::kernel::space::Spaces;
 use crate::lab::{End, IfName, LinkKind, Live, Mac, NsName};
 
@@ -135,18 +135,18 @@ fn number_of<'a>(
     let mut message = NsidMessage::default();
     message.attributes.push(NsidAttribute::Fd(fd.cast_unsigned()));
     let answer = spaces.get(from)?.socket.get(RouteNetlinkMessage::GetNsId(message));
-    let number = answer.and_then(|answer| read_number(&answer));
+    let number = answer.and_then(|answer| Ok(read_number(&answer)?));
     let number = number.map_err(|refusal| refusal.about(format!("find the number by which {from} knows {of}")))?;
     numbers.insert((from, of), number);
     Ok(number)
 }
 
-fn read_number(answer: &[u8]) -> Result<i32, Refusal> {
+pub(super) fn read_number(answer: &[u8]) -> Result<i32, DecodeError> {
     const NETNSA_NSID: u16 = 1;
     const UNKNOWN: i32 = -1;
     for attribute in attributes(answer.get(NsidHeader::default().buffer_len()..).unwrap_or_default()) {
         if let (NETNSA_NSID, value) = attribute? {
-            return Ok(parse_i32(value)?);
+            return parse_i32(value);
         }
     }
     Ok(UNKNOWN)

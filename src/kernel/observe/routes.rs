@@ -36,8 +36,16 @@ pub(super) struct Routes {
 /// Lists the routes of a namespace, without the others that the kernel makes by itself.
 pub(super) fn list(space: &mut Space, names: &HashMap<u32, IfName>) -> Result<Routes, Refusal> {
     let dump = space.socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
+    Ok(listed(dump.items(), names)?)
+}
+
+/// The routes that a listing tells of.
+pub(super) fn listed<'a>(
+    items: impl Iterator<Item = &'a [u8]>,
+    names: &HashMap<u32, IfName>,
+) -> Result<Routes, DecodeError> {
     let mut routes = Routes::default();
-    for item in dump.items() {
+    for item in items {
         let header = RouteHeader::parse(item)?;
         if is_somebodys(&header) {
             let route = read(&header, item, names)?;

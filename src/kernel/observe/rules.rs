@@ -44,8 +44,13 @@ pub(super) struct Rules {
 /// Lists the rules of a namespace.
 pub(super) fn list(space: &mut Space) -> Result<Rules, Refusal> {
     let dump = space.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
+    Ok(listed(dump.items())?)
+}
+
+/// The rules that a listing tells of.
+pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Rules, DecodeError> {
     let mut rules = Rules { lost: built_in().collect(), ..Rules::default() };
-    for item in dump.items() {
+    for item in items {
         let header = RuleHeader::parse(item)?;
         if !matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
             continue;

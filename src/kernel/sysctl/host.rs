@@ -35,17 +35,8 @@ pub fn set_host(host: BorrowedFd<'_>, key: &SysctlKey, value: &SysctlValue, lab:
     super::write(host, &NsName::host(), key, value)
 }
 
-/// A lab's claim to a host setting.
-#[derive(Debug)]
-pub struct Claim {
-    /// Whether the lab had none before.
-    pub is_new: bool,
-    /// What the setting was before the first lab; none where there is no such setting.
-    pub was: Option<String>,
-}
-
 /// Counts a lab among those that need a value of a host setting, and remembers what was there before the first of
-/// them, before anything is changed.
+/// them, before anything is changed. Whether the lab was not among them yet.
 ///
 /// # Errors
 /// Where another lab needs another value.
@@ -54,7 +45,7 @@ pub fn claim_host(
     key: &SysctlKey,
     value: &SysctlValue,
     lab: &LabName,
-) -> Result<Claim, KernelError> {
+) -> Result<bool, KernelError> {
     let (settings, _lock) = StateDir::locked_folder(FOLDER)?;
     let labs = labs_of(&settings, key)?;
     let contrary =
@@ -63,9 +54,8 @@ pub fn claim_host(
         let tried = format!("let lab {lab} need {key}={value} in {}", NsName::host());
         return Err(KernelError::new(tried).said(format!("lab {other} needs {key}={needs}")));
     }
-    let was = remember(&settings, host, key, value, lab)?.read(WAS)?;
-    let one_line = |was: String| was.split_whitespace().collect::<Vec<_>>().join(" ");
-    Ok(Claim { is_new: !labs.contains_key(lab), was: was.map(one_line) })
+    remember(&settings, host, key, value, lab)?;
+    Ok(!labs.contains_key(lab))
 }
 
 /// Says that a lab no longer needs a host setting, and puts it back to what it was if no other lab does. A lab that
@@ -117,6 +107,18 @@ pub fn claims() -> Result<Claims, KernelError> {
         }
     }
     Ok(claims)
+}
+
+/// What the host settings that a lab needs were before the first lab, each in one line; without those that do not exist.
+pub fn host_former(lab: &LabName) -> Result<BTreeMap<SysctlKey, String>, KernelError> {
+    let mut former = BTreeMap::new();
+    let Some(state) = StateDir::find()? else { return Ok(former) };
+    let Some(settings) = state.get(FOLDER)? else { return Ok(former) };
+    for key in host_claims(lab)? {
+        let was = settings.get(&setting_folder(&key))?.map_or(Ok(None), |setting| setting.read(WAS))?;
+        former.extend(was.map(|was| (key, was.split_whitespace().collect::<Vec<_>>().join(" "))));
+    }
+    Ok(former)
 }
 
 /// The labs that need a setting, and the value that each needs.

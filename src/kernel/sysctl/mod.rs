@@ -11,7 +11,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::fd::BorrowedFd;
 
-pub use host::{Claim, claim_host, claims, forget_unclaimed, host_claims, recall_host, restore_host, set_host};
+pub use host::{claim_host, claims, forget_unclaimed, host_claims, host_former, recall_host, restore_host, set_host};
 use nix::errno::Errno;
 
 use super::netns::run_in;
@@ -21,12 +21,19 @@ use crate::lab::{NsName, SysctlKey, SysctlValue};
 /// The present values of some sysctls in a namespace. A key that this kernel lacks is left out, and so is one that has
 /// no value yet (`stable_secret`, `ip_local_reserved_ports`).
 pub fn read(ns: BorrowedFd<'_>, keys: &BTreeSet<SysctlKey>) -> Result<BTreeMap<SysctlKey, SysctlValue>, KernelError> {
-    if keys.is_empty() {
-        return Ok(BTreeMap::new());
+    run_in(ns, || values_here(keys.iter()))?
+}
+
+/// The present values in this thread's namespace, as with [`read`].
+pub(super) fn values_here<'a>(
+    keys: impl Iterator<Item = &'a SysctlKey>,
+) -> Result<BTreeMap<SysctlKey, SysctlValue>, KernelError> {
+    let mut values = BTreeMap::new();
+    for key in keys {
+        let value = read_here(key)?.and_then(|text| SysctlValue::normalised(&text).ok());
+        values.extend(value.map(|value| (key.clone(), value)));
     }
-    let texts = run_in(ns, || keys.iter().map(|key| Ok((key, read_here(key)?))).collect::<Result<Vec<_>, _>>())??;
-    let value = |text: String| SysctlValue::normalised(&text).ok();
-    Ok(texts.into_iter().filter_map(|(key, text)| Some((key.clone(), text.and_then(value)?))).collect())
+    Ok(values)
 }
 
 /// Sets a sysctl in a namespace. `ns_name` is for the error alone.

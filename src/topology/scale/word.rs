@@ -10,6 +10,9 @@ use ipnet::IpNet;
 use crate::topology::fault::{Fault, Span};
 use crate::topology::tree::NODES;
 
+/// How many digits an end of a range has at most: as many as the greatest number that it can have.
+const DIGITS: usize = 10;
+
 /// The numbers that a range counts through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
@@ -126,6 +129,9 @@ fn range(first: &str, last: &str, span: Span) -> Result<Range, Fault> {
         let message = format!("{word} is no range: it counts from one whole number up to another, 0 at least");
         return Err(Fault::new(span, message).help("such as `{1..100}`, or `{01..10}` for 01, 02, 03 …".to_owned()));
     }
+    if first.len().max(last.len()) > DIGITS {
+        return Err(Fault::new(span, format!("the ends of a range have at most {DIGITS} digits: {word}")));
+    }
     // An end that no number holds is far behind the limit.
     let end = |text: &str| number(text).unwrap_or(u32::MAX);
     let (from, to) = (end(first), end(last));
@@ -134,7 +140,7 @@ fn range(first: &str, last: &str, span: Span) -> Result<Range, Fault> {
         return Err(Fault::new(span, message).help(format!("write `{{{last}..{first}}}`")));
     }
     if (to - from) as usize >= NODES || number(last).is_none() {
-        return Err(Fault::new(span, format!("the range {word} holds more than {NODES} numbers")));
+        return Err(Fault::new(span, format!("more than {NODES} numbers are in the range {word}")));
     }
     let padded = [first, last].iter().any(|end| end.len() > 1 && end.starts_with('0'));
     let width = if padded { first.len().max(last.len()) } else { 0 };

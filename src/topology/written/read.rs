@@ -230,8 +230,15 @@ impl<T: Scalar> JsonSchema for At<T> {
         T::WHAT.into()
     }
 
+    /// A scale word may stand wherever one value does; it has become that value when the file is read.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        T::schema()
+        let schema = T::schema();
+        let is_any_text = schema.get("type").is_some_and(|kind| kind == "string")
+            && ["pattern", "enum"].iter().all(|limit| schema.get(*limit).is_none());
+        if is_any_text {
+            return schema;
+        }
+        schemars::json_schema!({ "anyOf": [schema, { "type": "string", "pattern": r"\{[^{}]+\}" }] })
     }
 }
 

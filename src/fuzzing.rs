@@ -1,0 +1,162 @@
+//! What must hold for any input whatever: one function for each fuzz target in `fuzz/`, and the test that hands it every
+//! input that is kept there. Only tests and fuzz targets are built with it.
+//!
+//! A function panics if what it is given does harm: that is how a fuzzer, or a test, learns of it.
+
+#![allow(clippy::expect_used, clippy::panic)] // This is how harm is told.
+
+use serde::Serialize;
+
+use crate::lab::{Family, FwRule, Lab, LabName, Live, Namespace, NsName};
+use crate::plan::{self, PlannedStep, Step};
+use crate::preflight::Needs;
+use crate::topology::Faults;
+use crate::{kernel, show, topology};
+
+/// More text about one file than anybody reads; its faults are limited in number and length.
+const LONGEST_REPORT: usize = 4 * 1024 * 1024;
+
+/// A topology file: it is a lab that can be planned, shown, built and removed, or its faults can be told.
+pub fn loader(text: &str) {
+    let read = || topology::parse("fuzz.yaml", text);
+    match (read(), read()) {
+        (Ok(topology), Ok(again)) => {
+            assert_eq!(json(&topology.lab), json(&again.lab), "read twice, it means two things");
+            lab(&topology.lab);
+        }
+        (Err(found), Err(again)) => {
+            assert_eq!(found.to_string(), again.to_string(), "read twice, it has other faults");
+            faults(&found, text);
+        }
+        _ => panic!("read twice, it is right and wrong"),
+    }
+}
+
+fn faults(faults: &Faults, text: &str) {
+    assert!(!faults.list().is_empty(), "refused without a reason");
+    assert!(faults.render(true).len() < LONGEST_REPORT, "nobody reads that much");
+    json(faults);
+    let lines = text.split('\n').count();
+    for fault in faults.list() {
+        assert!((1..=lines).contains(&fault.line) && fault.column > 0, "{fault:?} is outside of the file");
+    }
+}
+
+fn lab(lab: &Lab) {
+    let (nothing, built) = (Live::default(), plan::as_built(lab));
+    let plan = plan::plan(lab, &nothing);
+    steps(&plan.steps);
+    show::plan(&plan, &[], true);
+    json(&show::PlanView::new(&plan, &[], &[]));
+    let again = plan::plan(lab, &built);
+    assert!(again.is_empty(), "what is built is not as the file says: {}", show::plan(&again, &[], false));
+    assert_eq!(plan::conflicts(lab, &built), [], "a lab is in its own way");
+    for script in [show::script(lab), show::undo_script(lab)] {
+        assert!(!script.contains(is_control_but_newline), "{script:?}");
+    }
+    steps(&plan::way_back(&lab.name, &nothing, &built).steps);
+    let _ = format!("{:?}", Needs::of(lab));
+}
+
+/// Everything that the kernel says over netlink about a namespace, and about its nf_tables.
+pub fn netlink(bytes: &[u8]) {
+    kernel::tables_and_chains(bytes);
+    let namespace = kernel::namespace_in(bytes);
+    let owner = namespace.links.values().find_map(|link| link.owner.clone());
+    found(owner, &namespace);
+}
+
+/// What `iptables-save` prints.
+pub fn iptables_save(text: &str) {
+    let firewall = kernel::saved_rules(Family::Ipv4, text);
+    for rule in firewall.chains.values().flatten() {
+        let told = rule.to_restore();
+        assert_eq!(FwRule::parse(&told), *rule, "{told}");
+    }
+    let owner = firewall.chains.keys().find_map(|chain| Some(chain.owner()?.0));
+    found(owner, &Namespace { firewall, ..Namespace::default() });
+}
+
+/// What is found in `host`, or in a namespace of a lab, can be mended, brought back and removed.
+fn found(owner: Option<LabName>, found: &Namespace) {
+    let lab: LabName = owner.unwrap_or_else(|| "fuzz".parse().expect("a name"));
+    let red: NsName = "red".parse().expect("a name");
+    let own = Namespace { owner: Some(lab.clone()), ..found.clone() };
+    let live = Live { namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into() };
+    let wanted = Namespace { owner: Some(lab.clone()), ..Namespace::default() };
+    let wanted = Lab { name: lab.clone(), about: None, namespaces: [(red, wanted)].into(), checks: Vec::new() };
+    json(&live);
+    let _ = plan::conflicts(&wanted, &live);
+    steps(&plan::plan(&wanted, &live).steps);
+    steps(&plan::way_back(&lab, &live, &Live::default()).steps);
+    steps(&plan::teardown(&lab, &live, &[]));
+}
+
+/// The steps can be told, turned round, and handed to `iptables-restore` on one line each.
+fn steps(steps: &[PlannedStep]) {
+    for PlannedStep { step, .. } in steps {
+        let told = step.describe();
+        if let Some(back) = told.inverse.as_ref().and_then(Step::inverse) {
+            assert_eq!(back.text(), told.text, "turned round twice");
+        }
+        let lines = kernel::restored_rules(std::slice::from_ref(step)).lines().count();
+        assert_eq!(lines, if step.firewall().is_some() { 3 } else { 0 }, "{step:?}");
+    }
+}
+
+fn is_control_but_newline(c: char) -> bool {
+    c.is_control() && c != '\n'
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// Hands every input of a target's corpus, and every one that once did harm, to the target's function.
+    #[track_caller]
+    fn all_inputs(target: &str, run: impl Fn(&[u8])) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+        let corpus = files(&root.join("corpus").join(target));
+        assert!(corpus.len() >= 10, "the corpus of {target} is gone");
+        for file in corpus.into_iter().chain(files(&root.join("regressions").join(target))) {
+            // Shown if it panics.
+            println!("{}", file.display());
+            let input = fs::read(&file).unwrap();
+            let start = Instant::now();
+            run(&input);
+            let took = start.elapsed();
+            // Without optimisation and on a busy machine.
+            assert!(took < Duration::from_secs(10), "took {took:?}");
+        }
+    }
+
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    #[test]
+    fn every_input_of_the_loader() {
+        all_inputs("loader", |bytes| loader(&String::from_utf8_lossy(bytes)));
+    }
+
+    #[test]
+    fn every_input_of_netlink() {
+        all_inputs("netlink", netlink);
+    }
+
+    #[test]
+    fn every_input_of_iptables_save() {
+        all_inputs("iptables_save", |bytes| iptables_save(&String::from_utf8_lossy(bytes)));
+    }
+}

@@ -1,0 +1,20 @@
+//! Firewalls out of arbitrary bytes and text, for [`crate::fuzzing`].
+
+use super::{nftables, restore, save};
+use crate::lab::{Family, Firewall};
+use crate::plan::Step;
+
+/// Reads bytes as what nf_tables lists.
+pub(crate) fn tables_and_chains(bytes: &[u8]) {
+    nftables::read_any(bytes);
+}
+
+/// Reads a text as what `iptables-save` prints.
+pub(crate) fn saved_rules(family: Family, text: &str) -> Firewall {
+    save::parse(family, text)
+}
+
+/// The input of `iptables-restore` for some steps.
+pub(crate) fn restored_rules(steps: &[Step]) -> String {
+    restore::script(steps).text
+}

@@ -1,0 +1,70 @@
+//! A namespace out of arbitrary bytes, for [`crate::fuzzing`]: what [`super::namespace`] does, with nobody to ask.
+
+use std::collections::BTreeMap;
+
+use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWROUTE, RTM_NEWRULE};
+use netlink_packet_core::NLMSG_ERROR;
+use netlink_packet_route::route::RouteHeader;
+
+use super::{links, neighbours, peers, routes, rules};
+use crate::kernel::execute::routes::deletable;
+use crate::kernel::facts::host;
+use crate::kernel::netlink::{Answer, Refusal, Says, answers};
+use crate::lab::{Mark, Namespace, Routing};
+
+/// Reads bytes as all that the kernel says of one namespace: its listings one after the other, told apart by the type of their
+/// messages, all with the sequence number of the first.
+pub(crate) fn namespace_in(bytes: &[u8]) -> Namespace {
+    let listings = listings(bytes);
+    let listing = |kind: u16| listings.get(&kind).into_iter().flatten().copied();
+    for item in listing(RTM_NEWLINK) {
+        let _ = (links::alias(item), links::face(item));
+    }
+    for item in listing(RTM_NEWNSID) {
+        let _ = peers::read_number(item);
+    }
+    for item in listing(RTM_NEWROUTE) {
+        let _ = RouteHeader::parse(item).and_then(|header| deletable(&header, item));
+    }
+    let _ = host::listed(listing(RTM_NEWLINK), listing(RTM_NEWROUTE), listing(RTM_NEWADDR));
+    let mut interfaces = links::listed(listing(RTM_NEWLINK)).unwrap_or_default();
+    for mark in &interfaces.marks {
+        assert_eq!(Mark::parse(&mark.to_string()).map(|mark| mark.lab).as_ref(), Some(&mark.lab), "{mark}");
+    }
+    let _ = links::add_listed_addresses(listing(RTM_NEWADDR), &mut interfaces, None);
+    let routes = routes::listed(listing(RTM_NEWROUTE), &interfaces.names).unwrap_or_default();
+    let rules = rules::listed(listing(RTM_NEWRULE)).unwrap_or_default();
+    for (item, rule) in listing(RTM_NEWRULE).flat_map(|item| rules.all.iter().map(move |rule| (item, rule))) {
+        let _ = rules::is_told_as(item, rule);
+    }
+    let neighbours = neighbours::listed(listing(RTM_NEWNEIGH), &interfaces.names).unwrap_or_default();
+    Namespace {
+        links: interfaces.links,
+        routes: routes.all,
+        connected: routes.connected,
+        rules: rules.all,
+        neighbours,
+        marked: Routing { routes: routes.marked, rules: rules.marked },
+        lost_rules: rules.lost,
+        ..Namespace::default()
+    }
+}
+
+/// What is behind the netlink header of each message, by its type. Refusals are told on the way.
+fn listings(bytes: &[u8]) -> BTreeMap<u16, Vec<&[u8]>> {
+    let sequence = bytes.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes);
+    let mut listings: BTreeMap<u16, Vec<&[u8]>> = BTreeMap::new();
+    for answer in answers(bytes, sequence) {
+        let refusal = match answer {
+            Ok(Answer { says: Says::Item(kind, item), .. }) => {
+                assert_ne!(kind, NLMSG_ERROR, "a refusal is taken for a thing");
+                listings.entry(kind).or_default().push(item);
+                continue;
+            }
+            Ok(Answer { says: Says::End(end), .. }) => end.err(),
+            Err(error) => Some(Refusal::from(error)),
+        };
+        let _ = refusal.map(|refusal| refusal.about("be answered").to_string());
+    }
+    listings
+}
