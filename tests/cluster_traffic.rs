@@ -81,13 +81,19 @@ fn captured(work: impl FnOnce()) -> impl Fn(&str) -> Vec<String> {
     }
 }
 
-const BOTH_PODS: &str =
-    "(src net 10.244.0.0/16 and dst net 10.244.0.0/16) or (src net fd00:10:244::/48 and dst net fd00:10:244::/48)";
+/// What a way's tunnels look like from outside, in the words of tcpdump; none: it has none.
+fn tunnel(way: &str) -> Option<&'static str> {
+    (way == "vxlan").then_some("udp port 4789")
+}
 
-/// A pod or node reaches every other one under its own address; and the network between the nodes sees just that.
+/// Packets for pods. tcpdump compares the outermost addresses.
+const FOR_PODS: &str = "dst net 10.244.0.0/16 or dst net fd00:10:244::/48";
+
+/// A pod or node reaches every other one under its own address. The network between the nodes sees just that, or nothing
+/// but packets from node to node where there is a tunnel.
 #[test]
 fn every_way_leads_everywhere_without_translation() {
-    on_every_way(|_, file| {
+    on_every_way(|way, file| {
         let before = host_account();
         expect(0, &["apply", file]);
         expect(0, &["plan", "--exit-code", file]);
@@ -95,17 +101,39 @@ fn every_way_leads_everywhere_without_translation() {
             expect(0, &["check", file]);
         });
         let asked = |from: &str, to: &str| {
-            let asked = seen(&format!("icmp[icmptype] == icmp-echo and src {from} and dst {to}"));
-            assert!(!asked.is_empty(), "nothing went from {from} to {to}");
+            !seen(&format!("icmp[icmptype] == icmp-echo and src {from} and dst {to}")).is_empty()
         };
-        asked("10.244.1.2", "10.244.3.200");
-        asked("192.168.1.11", "10.244.3.200");
-        asked("10.244.3.200", "192.168.1.11");
-        assert!(!seen("ip6 and src fd00:10:244:1::2 and dst fd00:10:244:3::c8").is_empty(), "no IPv6");
-        assert_eq!(seen("udp port 4789"), [""; 0], "a tunnel");
+        assert!(asked("10.244.3.200", "192.168.1.11"), "a pod does not ask a node");
+        match tunnel(way) {
+            None => {
+                assert!(asked("10.244.1.2", "10.244.3.200") && asked("192.168.1.11", "10.244.3.200"), "{way}");
+                assert!(!seen("ip6 and src fd00:10:244:1::2 and dst fd00:10:244:3::c8").is_empty(), "{way}: no IPv6");
+            }
+            Some(packets) => {
+                assert!(seen(packets).len() > 100, "{way}: the tunnel carries nothing");
+                assert_eq!(seen(FOR_PODS), [""; 0], "{way}: outside of the tunnel");
+            }
+        }
         expect(0, &["destroy", file]);
         before.assert_same(&host_account(), file);
     });
+}
+
+/// The overlay keeps its promise to the letter: while all of its checks run, no pod's address is on the network between the nodes.
+#[test]
+fn the_network_below_the_overlay_sees_no_pod() {
+    sandbox();
+    let file = project("topologies/08-overlay.yaml").display().to_string();
+    expect(0, &["apply", &file]);
+    let seen = captured(|| {
+        expect(0, &["check", &file]);
+    });
+    assert!(seen("udp port 4789").len() > 100, "the tunnel carries nothing");
+    assert_eq!(seen("net 10.244.0.0/16"), [""; 0]);
+    let largest = "ping -c 1 -W 5 -M do -s 1422 10.244.3.2";
+    run(&format!("ip netns exec pod-1-1 {largest}"));
+    let tight = text(&support::sh(&format!("ip netns exec pod-1-1 {}", largest.replace("1422", "1423"))));
+    assert!(tight.contains("message too long"), "{tight}");
 }
 
 /// Pods leave under their node's address, and reach each other under their own.

@@ -6,7 +6,7 @@ use super::layout::{GROUPS, LAN, Layout, Node as Member, ROUTER};
 use super::numbers;
 use super::piece::{Entry, Place};
 use super::pods::Pod;
-use super::ways;
+use super::{tunnels, ways};
 use crate::topology::tree::Node;
 use crate::topology::written::{At, Egress, Routing, Text};
 
@@ -24,7 +24,10 @@ pub struct Body {
     pub place: Place,
     pub interfaces: Vec<Entry>,
     pub bridges: Vec<Entry>,
+    pub vxlans: Vec<Entry>,
+    pub ipips: Vec<Entry>,
     pub routes: Vec<Node>,
+    pub neighbours: Vec<Node>,
     pub sysctls: Vec<Entry>,
     pub forwarding: bool,
     pub nat: Vec<Node>,
@@ -33,8 +36,19 @@ pub struct Body {
 
 impl Body {
     fn new(place: Place) -> Self {
-        let (interfaces, bridges, sysctls, labels) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { place, interfaces, bridges, routes: Vec::new(), sysctls, forwarding: false, nat: Vec::new(), labels }
+        Self {
+            place,
+            interfaces: Vec::new(),
+            bridges: Vec::new(),
+            vxlans: Vec::new(),
+            ipips: Vec::new(),
+            routes: Vec::new(),
+            neighbours: Vec::new(),
+            sysctls: Vec::new(),
+            forwarding: false,
+            nat: Vec::new(),
+            labels: Vec::new(),
+        }
     }
 
     /// The body as it would be written, without the parts in which nothing is.
@@ -45,7 +59,10 @@ impl Body {
         let parts = [
             map("interfaces", self.interfaces),
             map("bridges", self.bridges),
+            map("vxlans", self.vxlans),
+            map("ipips", self.ipips),
             list("routes", self.routes),
+            list("neighbours", self.neighbours),
             map("sysctls", self.sysctls),
             self.forwarding.then(|| place.field("forwarding", true)),
             list("nat", self.nat),
@@ -84,11 +101,7 @@ pub fn entries(layout: &Layout<'_>, cluster: Place) -> [Entry; 3] {
         for pod in &node.pods {
             let place = Place(pod.name.span);
             namespaces.push(place.entry(&pod.name.value, pod_body(layout, node, pod)));
-            links.push(cable(
-                place,
-                [pod.name.value.as_str(), UPLINK],
-                [node.name.value.as_str(), pod.node_end.as_str()],
-            ));
+            links.push(pod_cable(layout, node, pod));
             pods.push(place.scalar(&pod.name.value));
         }
     }
@@ -124,7 +137,7 @@ fn member(layout: &Layout<'_>, node: &Member<'_>) -> Node {
     let mut body = Body::new(place);
     body.uplink(&node.addresses);
     body.forwarding = true;
-    if layout.routing != Routing::Routed {
+    if layout.routing.has_bridges() {
         let own = |subnet: &IpNet| Some(place.scalar(IpNet::new(numbers::nth(*subnet, 1)?, subnet.prefix_len()).ok()?));
         let ports = node.pods.iter().map(|pod| Place(pod.name.span).scalar(&pod.node_end));
         body.bridge(POD_BRIDGE, node.subnets.iter().filter_map(own).collect(), ports.collect());
@@ -143,12 +156,10 @@ fn member(layout: &Layout<'_>, node: &Member<'_>) -> Node {
 fn pod_body(layout: &Layout<'_>, node: &Member<'_>, pod: &Pod<'_>) -> Node {
     let place = Place(pod.name.span);
     let mut body = Body::new(place);
-    match layout.routing {
-        Routing::Routed => {
-            let alone = |own: &At<IpNet>| At { value: IpNet::from(own.value.addr()), span: own.span };
-            body.uplink(&pod.addresses.iter().map(alone).collect::<Vec<_>>());
-        }
-        Routing::Routes | Routing::Router => body.uplink(&pod.addresses),
+    let alone = |own: &At<IpNet>| At { value: IpNet::from(own.value.addr()), span: own.span };
+    match layout.routing.has_bridges() {
+        true => body.uplink(&pod.addresses),
+        false => body.uplink(&pod.addresses.iter().map(alone).collect::<Vec<_>>()),
     }
     ways::of_pod(layout, node, &mut body);
     let namespace = pod.namespace.map(|name| Place(name.span).field("namespace", &name.value.0));
@@ -165,6 +176,16 @@ fn text(written: &At<Text>) -> Node {
 /// The cable between a node and the switch.
 fn node_cable(node: &Member<'_>) -> Node {
     cable(Place(node.name.span), [node.name.value.as_str(), UPLINK], [LAN, node.lan_port.as_str()])
+}
+
+/// The cable between a pod and its node.
+fn pod_cable(layout: &Layout<'_>, node: &Member<'_>, pod: &Pod<'_>) -> Node {
+    let place = Place(pod.name.span);
+    let ends = cable(place, [pod.name.value.as_str(), UPLINK], [node.name.value.as_str(), pod.node_end.as_str()]);
+    match tunnels::pod_mtu(layout) {
+        Some(mtu) => place.map([place.entry("ends", ends), place.field("mtu", mtu)]),
+        None => ends,
+    }
 }
 
 fn cable(place: Place, a: [&str; 2], b: [&str; 2]) -> Node {

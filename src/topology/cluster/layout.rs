@@ -55,7 +55,7 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Found<'_>) -> Layout<'w> {
     let pod_networks = networks(&cluster.pod_network.0, found);
     let routing = cluster.routing.as_ref().map_or(Routing::Routes, |routing| routing.value);
     for pods in &cluster.pod_network.0 {
-        room(pods, &node_networks, found);
+        room(pods, &node_networks, routing, found);
     }
     let mut names = Names::new(routing);
     let mut ports = HashMap::new();
@@ -97,7 +97,7 @@ fn networks(written: &[At<Prefix>], found: &mut Found<'_>) -> Vec<IpNet> {
 }
 
 /// Whether a pod network can be cut into subnets, and can be reached over the nodes' network without being a part of it.
-fn room(pods: &At<Prefix>, node_networks: &[IpNet], found: &mut Found<'_>) {
+fn room(pods: &At<Prefix>, node_networks: &[IpNet], routing: Routing, found: &mut Found<'_>) {
     let Prefix(net) = pods.value;
     let length = numbers::node_prefix(Family::of(net.addr()));
     if net.prefix_len() > length {
@@ -109,12 +109,18 @@ fn room(pods: &At<Prefix>, node_networks: &[IpNet], found: &mut Found<'_>) {
             let message = format!("the pod network {net} and the node network {nodes} overlap");
             found.add(Fault::new(pods.span, message));
         }
-        Some(_) => {}
-        None => {
+        None if routing != Routing::Vxlan => {
             let message = format!("the node network has no subnet of the family of {net}");
-            let help = "packets for pods go from node to node: add a subnet to `node_network`".to_owned();
+            let help =
+                "packets for pods go from node to node: add a subnet to `node_network`, or write `routing: vxlan`"
+                    .to_owned();
             found.add(Fault::new(pods.span, message).help(help));
         }
+        _ => {}
+    }
+    if routing == Routing::Ipip && net.addr().is_ipv6() {
+        let message = format!("{net} is IPv6, and tunnels of the kind `ipip` carry IPv4 only");
+        found.add(Fault::new(pods.span, message).help("write `routing: vxlan`".to_owned()));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The `cluster` shorthand: nodes and pods become namespaces, links and groups of the plain language.
 //!
-//! `layout` fills in every number and address, `bodies` says what is in each namespace, `ways` how packets get from node to
-//! node, and `merge` puts it all into the file's own tree. Every new piece of the tree stands where the piece of shorthand
+//! `layout` fills in every number and address, `bodies` says what is in each namespace, `ways` and `tunnels` how packets get
+//! from node to node, and `merge` puts it all into the file's own tree. Every new piece of the tree stands where the piece of shorthand
 //! stands that it is made from, so that a fault that is found later is told where its author can mend it.
 
 mod bodies;
@@ -10,6 +10,7 @@ mod merge;
 mod numbers;
 mod piece;
 mod pods;
+mod tunnels;
 mod ways;
 
 use super::fault::{Fault, Found};

@@ -1,11 +1,11 @@
 //! Numbers and what is made from them: subnets, addresses, interface names. Everything here depends on the name and the
 //! number that it is made for, and on nothing else, so that no node and no pod can move another one.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::lab::{Family, IfName, fnv1a};
+use crate::lab::{Family, IfName, Mac, fnv1a};
 
 /// How many pods a node can have: a /24 without its own address, that of the bridge (.1) and the broadcast address.
 pub const PODS: u32 = 253;
@@ -73,6 +73,12 @@ pub fn node_address(network: IpNet, number: u32) -> Option<IpAddr> {
     nth(network, before + u128::from(number))
 }
 
+/// The link-local address that the kernel makes from a hardware address (RFC 4291, appendix A).
+pub fn link_local(Mac([a, b, c, d, e, f]): Mac) -> Ipv6Addr {
+    let pair = u16::from_be_bytes;
+    Ipv6Addr::new(0xfe80, 0, 0, 0, pair([a ^ 2, b]), pair([c, 0xff]), pair([0xfe, d]), pair([e, f]))
+}
+
 /// The name of an interface for a namespace. One that is too long is cut and ends in a part of its hash.
 pub fn interface(before: &str, name: &str, after: &str) -> Option<IfName> {
     let room = IFNAME.saturating_sub(before.len() + after.len());
@@ -108,6 +114,7 @@ mod tests {
         assert_eq!(node_address(net("192.168.1.0/24"), 1), Some([192, 168, 1, 11].into()));
         assert_eq!(node_address(net("192.168.1.0/24"), 246), None);
         assert_eq!(node_address(net("fd00:1::/64"), 1), Some("fd00:1::11".parse().unwrap()));
+        assert_eq!(link_local("ee:ee:ee:ee:ee:ee".parse().unwrap()).to_string(), "fe80::ecee:eeff:feee:eeee");
     }
 
     #[test]

@@ -7,43 +7,44 @@ use super::layout::{Layout, Node as Member};
 use super::numbers;
 use super::piece::Place;
 use super::pods::Pod;
-use crate::lab::IfName;
+use super::tunnels;
+use crate::lab::{IfName, Mac};
 use crate::topology::tree::Node;
 use crate::topology::written::Routing;
 
 /// The hardware address of a node's ends of its pods' cables where there is no bridge, as Calico has it. They may all have
 /// the same: each is alone with its pod.
-const NODE_END_MAC: &str = "ee:ee:ee:ee:ee:ee";
-/// The link-local address that the kernel makes from it (RFC 4291, appendix A): a pod's gateway for IPv6.
-const NODE_END_LINK_LOCAL: &str = "fe80::ecee:eeff:feee:eeee";
+const NODE_END: Mac = Mac([0xee; 6]);
 
 /// What a node has for the way.
 pub fn of_node(layout: &Layout<'_>, node: &Member<'_>, body: &mut Body) {
-    let others = layout.nodes.iter().filter(|other| other.name.value != node.name.value);
+    let others = layout.nodes.iter().filter(|other| other.name.value != node.name.value).collect::<Vec<_>>();
     match layout.routing {
-        Routing::Routes => others.for_each(|other| routes_to(other, body)),
+        Routing::Routes | Routing::Routed => others.iter().for_each(|other| routes_to(other, body)),
         Routing::Router => layout.node_networks.iter().for_each(|network| default_via_first(*network, body)),
-        Routing::Routed => {
-            others.for_each(|other| routes_to(other, body));
-            for subnet in &node.subnets {
-                let place = body.place;
-                body.routes.push(place.map([place.field("to", subnet), place.field("type", "blackhole")]));
-            }
-            node.pods.iter().for_each(|pod| answer_for_others(pod, body));
+        Routing::Vxlan => tunnels::vxlan(node, &others, body),
+        Routing::Ipip => tunnels::ipip(node, &others, body),
+    }
+    if !layout.routing.has_bridges() {
+        // What no pod has must not go out again by a default route.
+        for subnet in &node.subnets {
+            let place = body.place;
+            body.routes.push(place.map([place.field("to", subnet), place.field("type", "blackhole")]));
         }
+        node.pods.iter().for_each(|pod| answer_for_others(pod, body));
     }
 }
 
 /// What a pod has for the way.
 pub fn of_pod(layout: &Layout<'_>, node: &Member<'_>, body: &mut Body) {
     for subnet in &node.subnets {
-        match (layout.routing, subnet) {
-            (Routing::Routes | Routing::Router, _) => default_via_first(*subnet, body),
+        match subnet {
+            _ if layout.routing.has_bridges() => default_via_first(*subnet, body),
             // The whole world is taken to be on the link: the pod asks for every address, and the node answers.
-            (Routing::Routed, IpNet::V4(_)) => body.routes.push(route(body.place, "default", [("dev", UPLINK)])),
-            (Routing::Routed, IpNet::V6(_)) => {
-                let gateway = [("via", NODE_END_LINK_LOCAL), ("dev", UPLINK)];
-                body.routes.push(route(body.place, "default", gateway));
+            IpNet::V4(_) => body.routes.push(route(body.place, "default", [("dev", UPLINK)])),
+            IpNet::V6(_) => {
+                let gateway = numbers::link_local(NODE_END).to_string();
+                body.routes.push(route(body.place, "default", [("via", &*gateway), ("dev", UPLINK)]));
             }
         }
     }
@@ -80,7 +81,7 @@ fn default_via_first(subnet: IpNet, body: &mut Body) {
 fn answer_for_others(pod: &Pod<'_>, body: &mut Body) {
     let place = Place(pod.name.span);
     let end = &pod.node_end;
-    body.interfaces.push(place.entry(end, place.map([place.field("mac", NODE_END_MAC)])));
+    body.interfaces.push(place.entry(end, place.map([place.field("mac", NODE_END)])));
     for own in &pod.addresses {
         body.routes.push(route(place, &own.value.addr().to_string(), [("dev", end.as_str())]));
     }

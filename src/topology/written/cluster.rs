@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::read::{At, Fields, Named, OneOrMany, Read};
-use super::scalar::{Scalar, Wrong, not, word, words};
+use super::scalar::{Scalar, Wrong, word, words};
 use super::scalar_lab::Text;
 use super::scalar_net::Prefix;
 use crate::lab::NsName;
@@ -78,6 +78,10 @@ pub enum Routing {
     Router,
     /// No bridge: a route to each pod, and the node answers for all the others (proxy ARP), as Calico does.
     Routed,
+    /// A VXLAN between the nodes, as Flannel has it.
+    Vxlan,
+    /// As `Routed`, and tunnels of IPv4 in IPv4 between the nodes, as Calico has them.
+    Ipip,
 }
 
 /// Under which address pods reach what is no pod.
@@ -89,18 +93,27 @@ pub enum Egress {
     Masquerade,
 }
 
-const ROUTINGS: [(&str, Routing); 3] =
-    [("routes", Routing::Routes), ("router", Routing::Router), ("routed", Routing::Routed)];
+impl Routing {
+    /// Whether the pods of a node are plugged into a bridge there.
+    pub fn has_bridges(self) -> bool {
+        !matches!(self, Self::Routed | Self::Ipip)
+    }
+}
+
+const ROUTINGS: [(&str, Routing); 5] = [
+    ("routes", Routing::Routes),
+    ("router", Routing::Router),
+    ("routed", Routing::Routed),
+    ("vxlan", Routing::Vxlan),
+    ("ipip", Routing::Ipip),
+];
 const EGRESSES: [(&str, Egress); 2] = [("none", Egress::None), ("masquerade", Egress::Masquerade)];
 
 impl Scalar for Routing {
-    const WHAT: &'static str = "a way to other nodes' pods: routes, router or routed";
+    const WHAT: &'static str = "a way to other nodes' pods: routes, router, routed, vxlan or ipip";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
-        match text {
-            "ipip" => Err(not::<Self>(text).help("nslab makes no IP-in-IP tunnels")),
-            _ => word(text, &ROUTINGS),
-        }
+        word(text, &ROUTINGS)
     }
 
     fn schema() -> Schema {
