@@ -95,6 +95,34 @@ fn addresses_are_given_in_the_order_of_the_file() {
     assert_eq!(run("ip -n red -4 -o addr show dev eth0 primary | awk '{print $4}'"), "10.77.0.9/24\n");
 }
 
+/// Packets leave with the first address of a subnet.
+#[test]
+fn the_first_address_of_a_subnet_is_put_back_in_its_place() {
+    let lab = with_host("")
+        .replace("10.77.0.2/24", "10.77.0.9/24, 10.77.0.3/24, 10.77.0.5/24")
+        .replace("] } } }\n", "] } }, routes: [ { to: default, via: 10.77.0.1 } ] }\n");
+    for promote in [0, 1] {
+        sandbox();
+        on(&lab, &["apply"], 0);
+        run(&format!("ip netns exec red sysctl -qw net.ipv4.conf.all.promote_secondaries={promote}"));
+        for order in ["3 5 9", "5 3 9", "3 9 5", "5", "3 5"] {
+            run(&format!(
+                "ip -n red addr flush dev eth0; for n in {order}; do ip -n red addr add 10.77.0.$n/24 dev eth0; done; \
+                          ip -n red route add default via 10.77.0.1"
+            ));
+            on(&lab, &["plan", "--exit-code"], 1);
+            on(&lab, &["apply"], 0);
+            on(&lab, &["plan", "--exit-code"], 0);
+            let first = run("ip -n red -4 -o addr show dev eth0 primary | awk '{print $4}'");
+            assert_eq!(first, "10.77.0.9/24\n", "{order}, promote_secondaries {promote}");
+            assert!(run("ip -n red route get 10.77.0.1").contains("src 10.77.0.9"));
+        }
+        // The order of the others is of no account.
+        run("ip -n red addr del 10.77.0.3/24 dev eth0; ip -n red addr add 10.77.0.3/24 dev eth0");
+        on(&lab, &["plan", "--exit-code"], 0);
+    }
+}
+
 #[test]
 fn a_lost_built_in_policy_rule_is_mended() {
     sandbox();
@@ -338,4 +366,31 @@ fn a_lost_route_comes_back_under_rules_that_let_nothing_through() {
             assert_eq!(account(), before, "{damage}");
         }
     }
+}
+
+/// Of the rules of one priority, the kernel removes the first that has what the request says, and perhaps more.
+#[test]
+fn policy_rules_that_say_more_are_not_taken_for_one_that_says_less() {
+    sandbox();
+    let strangers = "from 10.5.0.0/16 lookup 77 priority 2000";
+    run(&format!("ip rule add {strangers}"));
+    let before = host_account();
+    let lab = |rules: &str| with_host(&format!("    rules: [ {rules} ]\n"));
+    let (more, less) = ("{ priority: 2000, from: 10.6.0.0/16, table: 77 }", "{ priority: 2000, table: 77 }");
+    let both = format!("{more}, {less}");
+    // The one that says less is the last of them, and goes first.
+    on(&lab(more), &["apply"], 0);
+    on(&lab(&both), &["apply"], 0);
+    on(&lab(more), &["apply"], 0);
+    on(&lab(more), &["plan", "--exit-code"], 0);
+    let rules = run("ip rule show priority 2000");
+    assert!(rules.contains("10.5.0.0/16") && rules.contains("10.6.0.0/16") && !rules.contains("all"), "{rules}");
+    // Both go, by nslab and by the printed script.
+    on(&lab(&both), &["apply"], 0);
+    on(&lab(&both), &["destroy"], 0);
+    before.assert_same(&host_account(), "destroyed");
+    on(&lab(more), &["apply"], 0);
+    on(&lab(&both), &["apply"], 0);
+    run(&on(&lab(&both), &["commands", "--undo"], 0));
+    before.assert_same(&host_account(), "undone by hand");
 }

@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::{IfName, LabName, NsName, fnv1a};
+use super::{Device, IfName, LabName, NsName, fnv1a};
 
 /// One interface of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,7 +25,7 @@ pub struct Link {
     /// The bridge that it is a port of, in the same namespace.
     pub master: Option<IfName>,
     /// Its addresses with their prefix lengths. Live: without the link-local addresses that the kernel makes.
-    /// In the order of the file; the first of a subnet is the one that packets leave with. Two sets in another order are equal.
+    /// In the order of the file, or of the kernel; the first IPv4 address of a subnet is the one that packets leave with.
     pub addresses: IndexSet<IpNet>,
 }
 
@@ -42,8 +42,11 @@ pub enum LinkKind {
     },
     /// A bridge: a switch in the kernel.
     Bridge(BridgeOptions),
-    /// Anything else, by the kernel's word for it (`dummy`, `tun`, or `device` for real hardware).
+    /// Anything else, by the kernel's word for it (`tun`, or `device` for real hardware).
     Other(String),
+    /// An interface that one message makes.
+    #[serde(untagged)]
+    Device(Device),
 }
 
 /// The options of a bridge that the language knows (`ip link … type bridge`).
@@ -75,6 +78,9 @@ impl fmt::Display for End {
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
+    /// In a forwarding database: every address of which nothing else is known.
+    pub const ANY: Self = Self([0; 6]);
+
     /// A locally administered address that belongs to an interface of this name and place, the same every time.
     pub(crate) fn made_for(end: &End) -> Self {
         let [a, b, c, d] = fnv1a(&end.to_string()).to_be_bytes();
@@ -129,12 +135,21 @@ impl Link {
         }
     }
 
+    /// What it was told, where it is such a device.
+    pub fn device(&self) -> Option<&Device> {
+        match &self.kind {
+            LinkKind::Device(device) => Some(device),
+            _ => None,
+        }
+    }
+
     /// The kernel's word for its kind, as after `type` in `ip link`.
     pub fn kind_name(&self) -> &str {
         match &self.kind {
             LinkKind::Loopback => "loopback",
             LinkKind::Veth { .. } => "veth",
             LinkKind::Bridge(_) => "bridge",
+            LinkKind::Device(device) => device.kind().name(),
             LinkKind::Other(name) => name,
         }
     }

@@ -165,6 +165,16 @@ pub struct Rule {
     pub action: RuleAction,
 }
 
+impl Rule {
+    /// How much it says. Of rules of one priority, those that say more are removed first: the kernel removes the first one that
+    /// has what the request says (`rule_find` in the kernel), and perhaps more.
+    pub fn conditions(&self) -> usize {
+        let conditions =
+            [self.from.is_some(), self.to.is_some(), self.iif.is_some(), self.oif.is_some(), self.fwmark.is_some()];
+        conditions.iter().filter(|says| **says).count()
+    }
+}
+
 /// What a policy rule does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,17 +1,18 @@
-//! What is inside a namespace: addresses, routes, policy rules, neighbours and sysctls.
+//! What is inside a namespace: addresses, routes, policy rules, neighbours, forwarding entries and sysctls.
 //!
 //! The kernel takes some things along when it removes others (an interface its addresses and routes, the last address
 //! of an interface its IPv4 routes); what would be lost that way is planned anew.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
 use super::{Compared, Phases, Step, gateways};
 use crate::lab::{
-    End, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, SysctlKey, SysctlValue,
+    End, Fdb, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, Rule, SysctlKey, SysctlValue,
 };
 
 const MISSING: &str = "it is missing";
@@ -32,7 +33,7 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
         let end = End { ns: ns.clone(), name: name.clone() };
         connected(&end, link, is, &lost, phases);
     }
-    for planned in &phases.drop_links.0 {
+    for planned in phases.drop_devices.0.iter().chain(&phases.drop_links.0) {
         if let Step::DeleteLink { end } = &planned.step
             && end.ns == *ns
         {
@@ -43,6 +44,7 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
     rules(ns, want, is, phases);
     gateways::compare(ns, is, phases);
     neighbours(compared, ns, want, is, &lost, phases);
+    forwarding_entries(compared, ns, want, is, &lost, phases);
     sysctls(compared, ns, want, is, &lost, phases);
 }
 
@@ -71,12 +73,15 @@ fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phase
     let none = IndexSet::new();
     let is = live.map_or(&none, |link| &link.addresses);
     let extra: Vec<IpNet> = is.difference(&want.addresses).filter(|a| !is_kernels(end, a)).copied().collect();
-    for &address in &extra {
-        phases.drop_addresses.add(Step::DeleteAddress { end: end.clone(), address }, EXTRA);
+    let misplaced = misplaced(&want.addresses, is);
+    let drops = extra.iter().map(|address| (address, EXTRA.to_owned()));
+    let drops = drops.chain(misplaced.iter().map(|(address, first)| (address, format!("{first} comes before it"))));
+    for (&address, why) in drops {
+        phases.drop_addresses.add(Step::DeleteAddress { end: end.clone(), address }, why);
         lost.addresses.insert(address.addr());
     }
     let ipv4 = |addresses: &mut dyn Iterator<Item = &IpNet>| addresses.filter(|a| a.addr().is_ipv4()).count();
-    let gone = ipv4(&mut extra.iter());
+    let gone = ipv4(&mut extra.iter().chain(misplaced.keys()));
     if gone > 0 && gone == ipv4(&mut is.iter()) {
         lost.without_ipv4.insert(end.name.clone());
     }
@@ -84,9 +89,11 @@ fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phase
         // With a subnet's first address, the kernel removes the others (promote_secondaries is off by default).
         let place = |address: &IpNet| is.get_index_of(address);
         let before_it = |gone: &&IpNet| gone.trunc() == address.trunc() && place(gone) < place(&address);
-        let endangered = || extra.iter().filter(|gone| gone.addr().is_ipv4()).find(before_it);
+        let endangered = || extra.iter().chain(misplaced.keys()).filter(|gone| gone.addr().is_ipv4()).find(before_it);
         if !is.contains(&address) {
             phases.addresses.add(Step::AddAddress { end: end.clone(), address }, MISSING);
+        } else if let Some(first) = misplaced.get(&address) {
+            phases.addresses.add(Step::AddAddress { end: end.clone(), address }, format!("it comes after {first}"));
         } else if let Some(gone) = endangered() {
             phases.addresses.add(
                 Step::AddAddress { end: end.clone(), address },
@@ -94,6 +101,22 @@ fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phase
             );
         }
     }
+}
+
+/// Addresses that stand before the one that the file has first in their subnet, which is the one that packets leave with
+/// (`IFA_F_SECONDARY` is what the kernel says of the others); with that one. For IPv6, the order says nothing.
+fn misplaced(want: &IndexSet<IpNet>, is: &IndexSet<IpNet>) -> IndexMap<IpNet, IpNet> {
+    let mut firsts = BTreeMap::new();
+    for address in want.iter().filter(|address| address.addr().is_ipv4()) {
+        firsts.entry(address.trunc()).or_insert(*address);
+    }
+    let stands_before = |address: &IpNet, first: &IpNet| match is.get_index_of(first) {
+        Some(place) => is.get_index_of(address) < Some(place),
+        None => true,
+    };
+    let wanted = is.iter().filter(|address| want.contains(*address));
+    let with_first = wanted.filter_map(|address| Some((*address, *firsts.get(&address.trunc())?)));
+    with_first.filter(|(address, first)| stands_before(address, first)).collect()
 }
 
 /// Addresses that the kernel gives the loopback by itself.
@@ -204,7 +227,9 @@ fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
             phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, "every namespace has it");
         }
     }
-    for rule in is.rules.difference(&want.rules) {
+    let mut extra: Vec<&Rule> = is.rules.difference(&want.rules).collect();
+    extra.sort_by_key(|rule| Reverse(rule.conditions()));
+    for rule in extra {
         if !ns.is_host() || is.marked.rules.contains(rule) {
             phases.drop_routes.add(Step::DeleteRule { ns: ns.clone(), rule: rule.clone() }, EXTRA);
         }
@@ -220,9 +245,7 @@ fn neighbours(
     phases: &mut Phases,
 ) {
     // In `host`, those on an interface of the lab are the lab's, as its addresses are.
-    let is_mine = |dev: &IfName| {
-        !ns.is_host() || is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&compared.lab.name))
-    };
+    let is_mine = |dev: &IfName| !ns.is_host() || is_of_lab(compared, is, dev);
     let live = |entry: &&crate::lab::Neighbour| !lost.interfaces.contains(&entry.dev);
     for to in &want.neighbours {
         let from = is.neighbours.iter().filter(live).find(|from| from.dev == to.dev && from.address == to.address);
@@ -263,6 +286,26 @@ fn sysctls(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespac
     for (key, labs) in &is.claims {
         if labs.contains_key(lab) && !want.sysctls.contains_key(key) {
             phases.forget.add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() }, EXTRA);
+        }
+    }
+}
+
+fn forwarding_entries(
+    compared: &Compared<'_>,
+    ns: &NsName,
+    want: &Namespace,
+    is: &Namespace,
+    lost: &Lost,
+    phases: &mut Phases,
+) {
+    let live = |entry: &&Fdb| !lost.interfaces.contains(&entry.dev);
+    let there: BTreeSet<&Fdb> = is.fdb.iter().filter(live).collect();
+    for entry in want.fdb.iter().filter(|entry| !there.contains(entry)) {
+        phases.fdb.add(Step::AddFdb { ns: ns.clone(), entry: entry.clone() }, MISSING);
+    }
+    for entry in there {
+        if !want.fdb.contains(entry) && (!ns.is_host() || is_of_lab(compared, is, &entry.dev)) {
+            phases.drop_routes.add(Step::DeleteFdb { ns: ns.clone(), entry: entry.clone() }, EXTRA);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The way back: what has to go so that nothing of a lab is left.
 
+use std::cmp::Reverse;
+
 use super::{PlannedStep, Step};
 use crate::lab::{ChainId, FwRule, IfName, Lab, LabName, Live, Namespace, NsName, Routing, SysctlKey};
 
@@ -26,7 +28,9 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
     for route in host.into_iter().flat_map(|host| &host.marked.routes).filter(|route| route.dev.is_none()) {
         add(Step::DeleteRoute { ns: NsName::host(), route: route.clone() });
     }
-    for rule in host.into_iter().flat_map(|host| &host.marked.rules) {
+    let mut rules: Vec<_> = host.into_iter().flat_map(|host| &host.marked.rules).collect();
+    rules.sort_by_key(|rule| Reverse(rule.conditions()));
+    for rule in rules {
         add(Step::DeleteRule { ns: NsName::host(), rule: rule.clone() });
     }
     if let Some(step) = host.and_then(|host| host_links(lab, host)) {

@@ -18,7 +18,9 @@ pub fn of(lab: &Lab) -> Account {
     let names = Names::new(&told);
     let mut account = Account::new();
     for (ns, answers) in &told {
-        let [_, links, routes, rules, rules6, neighbours, ports, iptables, ip6tables] = answers.as_slice() else {
+        let [_, links, routes, rules, rules6, neighbours, ports, fdb, iptables, ip6tables, settings] =
+            answers.as_slice()
+        else {
             panic!("{ns}: {answers:?}")
         };
         let macs = |name: &str| {
@@ -40,6 +42,11 @@ pub fn of(lab: &Lab) -> Account {
         for port in list(ports) {
             account.insert(format!("{ns} bridge link: {}", without(&port, &["ifindex", "link", "flags", "state"])));
         }
+        account.extend(settings.lines().map(|line| format!("{ns} sysctl: {line}")));
+        // What is no entry of a VXLAN end is a bridge's, or what somebody listens to.
+        for entry in list(fdb).iter().filter(|entry| !entry["dst"].is_null() && entry["state"] == "permanent") {
+            account.insert(format!("{ns} bridge fdb: {entry}"));
+        }
         for (program, text) in [("iptables", iptables), ("ip6tables", ip6tables)] {
             account.extend(chains(text).into_iter().map(|chain| format!("{ns} {program}-save: {chain}")));
         }
@@ -47,8 +54,8 @@ pub fn of(lab: &Lab) -> Account {
     account
 }
 
-/// Link-local routes come and go with the carrier; anycast ones with forwarding, which a namespace keeps as it was where the
-/// file says nothing of it any more.
+/// Link-local routes come and go with the carrier. Anycast ones the kernel sometimes leaves behind: it counts one twice where
+/// forwarding is turned on while it still works on a new address, and takes off one with the address.
 fn is_the_labs(route: &Value) -> bool {
     let to = route["dst"].as_str().unwrap_or_default();
     !(to.starts_with("fe80") || to == "ff00::/8" || route["type"] == "anycast")
@@ -72,8 +79,11 @@ fn ask(ns: &NsName) -> Vec<String> {
         "ip -j -6 rule",
         "ip -j neigh show nud permanent",
         "bridge -j link",
+        "bridge -j fdb",
         "iptables-save",
         "ip6tables-save",
+        // Some can only be written, some have no value.
+        "cd /proc/sys/net; grep -rs '' ipv4/ip_forward ipv4/ip_default_ttl ipv4/conf ipv4/neigh ipv6/conf || true",
     ];
     let script = commands.join("; echo '~'; ");
     let text = match ns.is_host() {
@@ -143,22 +153,27 @@ fn plain_link(link: &mut Value, ns: &NsName, names: &Names, has_mac: impl Fn(&st
     let peer = names.peer(ns, link);
     let info = &link["linkinfo"];
     let kind = info["info_kind"].clone();
-    let options = ["stp_state", "vlan_filtering"].map(|key| info["info_data"][key].clone());
+    let options =
+        ["stp_state", "vlan_filtering", "mode", "id", "local", "local6", "link", "port", "learning", "remote"]
+            .map(|key| info["info_data"][key].clone());
     let mut addresses: Vec<Value> = link["addr_info"]
         .as_array()
         .into_iter()
         .flatten()
         .filter(|address| !address["local"].as_str().is_some_and(|local| local.starts_with("fe80")))
-        .map(|address| without(address, &["valid_life_time", "preferred_life_time", "tentative", "secondary"]))
+        .map(|address| without(address, &["valid_life_time", "preferred_life_time", "tentative", "nodad"]))
         .collect();
-    // The kernel lists addresses in the order in which they were added, which mending changes.
+    // The kernel lists addresses in the order in which they were added, which mending changes; which is the first of its
+    // subnet, it says of each.
     addresses.sort_by_key(Value::to_string);
     let mut plain = json!({});
     for key in ["ifname", "mtu", "group", "link_type"] {
         plain[key] = link[key].clone();
     }
-    // Behind the mark stand the former values of settings, which depend on what the file said before.
+    // Behind the mark stand the former values of settings; one of an interface that is yet to be made has none.
     plain["ifalias"] = link["ifalias"].as_str().and_then(|alias| alias.split(" was ").next()).into();
+    let notes = link["altnames"].as_array().into_iter().flatten().map(Value::to_string);
+    plain["notes"] = json!(notes.collect::<BTreeSet<_>>());
     if has_mac(&name) {
         plain["address"] = link["address"].clone();
     }

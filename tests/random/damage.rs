@@ -1,7 +1,7 @@
 //! What somebody may do to a live lab with `ip`, `iptables` and `sysctl`, one shell line each. In `host`, only what is the
 //! lab's own is damaged.
 
-use nslab::lab::{Firewall, FwRule, Lab, Link, LinkKind, Namespace, NsName, Route};
+use nslab::lab::{Device, Firewall, FwRule, Lab, Link, LinkKind, Namespace, NsName, Route};
 
 /// Every damage that can be done to a lab, as it stands after an apply.
 pub fn all(lab: &Lab) -> Vec<String> {
@@ -66,29 +66,44 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
                 }
             }
         }
+        match link.device() {
+            Some(Device::Vxlan(vxlan)) => {
+                set(if vxlan.learning { "type vxlan nolearning" } else { "type vxlan learning" });
+                set("type vxlan local 10.66.0.9");
+                set("type vxlan remote 10.66.0.9");
+            }
+            Some(Device::Macvlan { .. }) => {
+                set("type macvlan mode private");
+                set("type macvlan mode vepa");
+            }
+            _ => {}
+        }
         if link.master.is_some() {
             set("nomaster");
         }
         lines.push(format!("{ip} link set dev {name} down; {ip} link set dev {name} name moved"));
         lines.push(format!("{ip} link del dev {name}"));
         addresses(ip, name.as_str(), link, lines);
+        if place.is_host {
+            lines.push(format!("{ip} link set dev {name} alias ''"));
+            lines.push(format!("{ip} link set dev {name} group default"));
+        }
     }
 }
 
 fn addresses(ip: &str, name: &str, link: &Link, lines: &mut Vec<String>) {
     for address in &link.addresses {
         lines.push(format!("{ip} route del {} dev {name}", address.trunc()));
-        // Without its first address, the kernel makes a subnet's second one the source of packets; that the two are in each
-        // other's place then, a plan does not see.
-        let is_alone = link.addresses.iter().filter(|other| other.trunc() == address.trunc()).count() == 1;
-        if is_alone || address.addr().is_ipv6() {
-            let short = if address.addr().is_ipv6() { 80 } else { 20 };
-            let (del, add) =
-                (format!("{ip} addr del {address}"), format!("{ip} addr add {}/{short} dev {name}", address.addr()));
-            lines.push(format!("{del} dev {name}"));
-            lines.push(format!("{del} dev {name}; {add}"));
-        }
+        let short = if address.addr().is_ipv6() { 80 } else { 20 };
+        let del = format!("{ip} addr del {address} dev {name}");
+        let mut add = |address: &str| lines.push(format!("{del}; {ip} addr add {address} dev {name}"));
+        add(&address.to_string());
+        add(&format!("{}/{short}", address.addr()));
+        lines.push(del);
     }
+    // In the other order: another one is the first of its subnet.
+    let turned = link.addresses.iter().rev().map(|address| format!("; {ip} addr add {address} dev {name}"));
+    lines.push(format!("{ip} addr flush dev {name} scope global{}", turned.collect::<String>()));
     for extra in ["10.66.0.1/24", "10.66.0.2/32"] {
         lines.push(format!("{ip} addr add {extra} dev {name}"));
     }
@@ -130,6 +145,12 @@ fn routing(place: &Place<'_>, namespace: &Namespace, lines: &mut Vec<String>) {
         if !is_host {
             lines.push(format!("{ip} neigh add 10.66.0.9 lladdr 02:00:00:00:00:99 dev {dev} nud permanent"));
         }
+    }
+    let fdb = format!("{}bridge fdb", place.exec);
+    for entry in &namespace.fdb {
+        lines.push(format!("{fdb} del {entry}"));
+        lines.push(format!("{fdb} append {} dev {} dst 10.66.0.9", entry.mac, entry.dev));
+        lines.push(format!("{fdb} replace {} dev {} dst 10.66.0.9 port 99", entry.mac, entry.dev));
     }
     if !is_host {
         lines.push(format!("{ip} rule add from 10.66.0.0/16 lookup 66 priority 66"));
@@ -173,6 +194,7 @@ fn firewall(place: &Place<'_>, lab: &Lab, firewall: &Firewall, lines: &mut Vec<S
 fn extras(place: &Place<'_>, lines: &mut Vec<String>) {
     let Place { ip, exec, .. } = place;
     lines.push(format!("{ip} link add name extra type bridge"));
+    lines.push(format!("{ip} link add name extra type vxlan id 99 dstport 4789"));
     lines.push(format!("{ip} link add name extra1 type veth peer name extra2"));
     lines.push(format!("{exec}iptables -A INPUT -p udp -j DROP"));
     lines.push(format!("{exec}ip6tables -A INPUT -p udp -j DROP"));

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::topology::{Filter, Inside, Member, Nat, Neighbour, Pick, Route, Rule, Segment, Sysctl, Topology, Way};
+use super::topology::{
+    Device, Filter, Inside, Kind, Member, Nat, Neighbour, Pick, Place, Route, Rule, Segment, Sysctl, Topology, Way,
+};
 
 /// The lab's name.
 pub const LAB: &str = "random";
@@ -19,8 +21,9 @@ pub fn yaml(topology: &Topology) -> String {
     let mut namespaces = Map::new();
     for (space, inside) in topology.spaces.iter().enumerate() {
         let plugs = wires.plugs.remove(&space).unwrap_or_default();
-        let seen = Seen { space, interfaces: plugs.interfaces.clone(), addresses: &wires.addresses };
+        let mut seen = Seen { space, interfaces: plugs.interfaces.clone(), addresses: &wires.addresses };
         let mut body = plugs.body();
+        seen.interfaces.extend(devices(&mut body, inside, &seen));
         fill(&mut body, inside, &seen);
         namespaces.insert(name(space), body.into());
     }
@@ -94,7 +97,7 @@ impl Wires {
         match &segment.bridge {
             Some(bridge) if bridge.space < spaces => {
                 let addressed = bridge.addressed && self.plugs(bridge.space).subnets.insert(number);
-                let addresses = if addressed { self.addresses(number, 100, segment.ipv6, false) } else { Vec::new() };
+                let addresses = if addressed { self.addresses(number, 100, segment.ipv6, None) } else { Vec::new() };
                 let ends: Vec<String> = members.iter().map(|member| self.end(number, segment, member)).collect();
                 let mut ports = Vec::new();
                 for end in ends {
@@ -137,10 +140,16 @@ impl Wires {
         });
     }
 
-    fn addresses(&mut self, number: usize, host: usize, ipv6: bool, second: bool) -> Vec<String> {
+    fn addresses(&mut self, number: usize, host: usize, ipv6: bool, second: Option<Place>) -> Vec<String> {
         let mut written = Vec::new();
         for ipv6 in [false, true].into_iter().filter(|six| !six || ipv6) {
-            for host in [Some(host), second.then_some(host + 50)].into_iter().flatten() {
+            let mut hosts = vec![host];
+            match second {
+                Some(Place::Before) => hosts.insert(0, host + 50),
+                Some(Place::Behind) => hosts.push(host + 50),
+                None => {}
+            }
+            for host in hosts {
                 self.addresses.push((address(number, host, ipv6), ipv6));
                 written.push(in_subnet(number, host, ipv6));
             }
@@ -220,6 +229,49 @@ impl Seen<'_> {
     }
 }
 
+/// Writes the devices; as interfaces that others can refer to.
+fn devices(body: &mut Map<String, Value>, inside: &Inside, seen: &Seen<'_>) -> Vec<Interface> {
+    let mut made = Vec::new();
+    for (n, device) in inside.devices.iter().enumerate() {
+        let Some((map, mut written)) = device_kind(n, device, seen) else { continue };
+        let (name, segment, host) = (format!("dev{n}"), 20 + n, seen.space + 1);
+        if device.addressed {
+            written["addresses"] = json!([in_subnet(segment, host, false)]);
+        }
+        settings(&mut written, device.mtu, device.mac.then_some((segment, host)), device.up);
+        body.entry(map).or_insert_with(|| json!({}))[&name] = written;
+        let addressed = device.addressed.then_some((segment, false));
+        made.push(Interface { name, up: device.up, addressed, host });
+    }
+    made
+}
+
+/// The map that a device stands in, and what is said of its kind alone.
+fn device_kind(n: usize, device: &Device, seen: &Seen<'_>) -> Option<(&'static str, Value)> {
+    match &device.kind {
+        Kind::Macvlan { mode } => Some(("macvlans", json!({ "parent": seen.any(device.upon)?, "mode": mode }))),
+        Kind::Vxlan { bound, learning, port, fdb } => {
+            let (dev, segment, host) = seen.connected(device.upon, device.ipv6)?;
+            let mut written =
+                json!({ "id": 40 + n, "local": address(segment, host, device.ipv6), "learning": learning });
+            if *bound {
+                written["dev"] = dev.into();
+            }
+            if let Some(port) = port {
+                written["port"] = (*port).into();
+            }
+            let entry = |(mac, to): &(Option<Pick>, Pick)| match mac {
+                Some(mac) => {
+                    json!({ "mac": format!("02:00:00:00:fe:{mac:02x}"), "to": address(segment, 200, device.ipv6) })
+                }
+                None => json!({ "to": address(segment, 200 + usize::from(*to), device.ipv6) }),
+            };
+            written["fdb"] = distinct(fdb.iter().map(entry), &["mac", "to"]).into();
+            Some(("vxlans", written))
+        }
+    }
+}
+
 fn fill(body: &mut Map<String, Value>, inside: &Inside, seen: &Seen<'_>) {
     if let Some(forwarding) = inside.forwarding {
         body.insert("forwarding".to_owned(), forwarding.into());
@@ -294,10 +346,7 @@ fn rule(rule: &Rule, seen: &Seen<'_>) -> Option<Value> {
     let mut written = json!({ "family": if rule.ipv6 { "6" } else { "4" } });
     // Without a priority, it would have one that depends on the rules that are left out.
     written["priority"] = (2000 + u32::from(rule.priority.unwrap_or(0))).into();
-    // The kernel looks gateways up by the policy rules; a packet without source and mark must pass them all, or no route
-    // through a gateway can be brought back.
-    let from = if rule.fwmark.is_none() { rule.from.or(Some(0)) } else { rule.from };
-    for (key, net) in [("from", from), ("to", rule.to)] {
+    for (key, net) in [("from", rule.from), ("to", rule.to)] {
         if let Some(net) = net {
             written[key] = subnet(usize::from(net % 4) + 1, rule.ipv6).into();
         }

@@ -20,12 +20,39 @@ pub struct Topology {
 pub struct Inside {
     pub forwarding: Option<bool>,
     pub loopback: bool,
+    pub devices: Vec<Device>,
     pub routes: Vec<Route>,
     pub rules: Vec<Rule>,
     pub neighbours: Vec<Neighbour>,
     pub sysctls: Vec<Sysctl>,
     pub nat: Vec<Nat>,
     pub filter: Vec<Filter>,
+}
+
+/// A VXLAN end or a macvlan, upon one of the namespace's interfaces.
+#[derive(Debug, Clone)]
+pub struct Device {
+    pub kind: Kind,
+    pub upon: Pick,
+    pub ipv6: bool,
+    pub addressed: bool,
+    pub mac: bool,
+    pub mtu: Option<u32>,
+    pub up: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// Its forwarding entries: the last byte of a hardware address, and to whom.
+    Vxlan {
+        bound: bool,
+        learning: bool,
+        port: Option<u16>,
+        fdb: Vec<(Option<Pick>, Pick)>,
+    },
+    Macvlan {
+        mode: &'static str,
+    },
 }
 
 /// A cable between the first two members; or a bridge, and a cable to it for each member.
@@ -51,11 +78,18 @@ pub struct Bridge {
 pub struct Member {
     pub space: usize,
     pub addressed: bool,
-    /// A second address in the same subnet.
-    pub second: bool,
+    /// Where in the list a second address in the same subnet stands.
+    pub second: Option<Place>,
     pub mtu: Option<u32>,
     pub mac: bool,
     pub up: bool,
+}
+
+/// Where something stands in a list.
+#[derive(Debug, Clone, Copy)]
+pub enum Place {
+    Before,
+    Behind,
 }
 
 #[derive(Debug, Clone)]
@@ -198,7 +232,8 @@ fn mtu() -> impl Strategy<Value = Option<u32>> {
 fn segment() -> impl Strategy<Value = Segment> {
     let bridge = (0..SPACES, any::<bool>(), seldom(), mtu(), seldom(), often())
         .prop_map(|(space, addressed, stp, mtu, mac, up)| Bridge { space, addressed, stp, mtu, mac, up });
-    let member = (0..SPACES, often(), seldom(), mtu(), seldom(), often())
+    let second = option::weighted(0.3, prop_oneof![Just(Place::Before), Just(Place::Behind)]);
+    let member = (0..SPACES, often(), second, mtu(), seldom(), often())
         .prop_map(|(space, addressed, second, mtu, mac, up)| Member { space, addressed, second, mtu, mac, up });
     (option::of(bridge), vec(member, 1..=3), any::<bool>(), mtu()).prop_map(|(bridge, members, ipv6, mtu)| Segment {
         bridge,
@@ -210,6 +245,7 @@ fn segment() -> impl Strategy<Value = Segment> {
 
 fn inside() -> impl Strategy<Value = Inside> {
     let lists = (
+        vec(device(), 0..=2),
         vec(route(), 0..=3),
         vec(rule(), 0..=2),
         vec(neighbour(), 0..=1),
@@ -218,9 +254,10 @@ fn inside() -> impl Strategy<Value = Inside> {
         vec(filter(), 0..=3),
     );
     (option::of(any::<bool>()), seldom(), lists).prop_map(
-        |(forwarding, loopback, (routes, rules, neighbours, sysctls, nat, filter))| Inside {
+        |(forwarding, loopback, (devices, routes, rules, neighbours, sysctls, nat, filter))| Inside {
             forwarding,
             loopback,
+            devices,
             routes,
             rules,
             neighbours,
@@ -229,6 +266,18 @@ fn inside() -> impl Strategy<Value = Inside> {
             filter,
         },
     )
+}
+
+fn device() -> impl Strategy<Value = Device> {
+    let entry = (option::weighted(0.4, 0..3_u8), 0..3_u8);
+    let port = option::weighted(0.2, Just(8472));
+    let vxlan = (any::<bool>(), any::<bool>(), port, vec(entry, 0..=3))
+        .prop_map(|(bound, learning, port, fdb)| Kind::Vxlan { bound, learning, port, fdb });
+    let mode = prop_oneof![Just("bridge"), Just("private"), Just("vepa")];
+    let kind = prop_oneof![vxlan, mode.prop_map(|mode| Kind::Macvlan { mode })];
+    let mtu = option::weighted(0.2, Just(1000));
+    (kind, any::<Pick>(), any::<bool>(), often(), seldom(), mtu, often())
+        .prop_map(|(kind, upon, ipv6, addressed, mac, mtu, up)| Device { kind, upon, ipv6, addressed, mac, mtu, up })
 }
 
 fn route() -> impl Strategy<Value = Route> {

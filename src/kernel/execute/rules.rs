@@ -5,6 +5,8 @@ use netlink_packet_route::route::RouteProtocol;
 use netlink_packet_route::rule::{RuleAction as Action, RuleAttribute, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use nix::errno::Errno;
+
 use super::gone;
 use crate::kernel::netlink::Refusal;
 use crate::kernel::observe;
@@ -12,31 +14,33 @@ use crate::kernel::space::Space;
 use crate::lab::{Rule, RuleAction};
 use crate::plan::ROUTE_PROTOCOL;
 
-/// Adds a rule.
+/// Adds a rule. For the kernel, one of the same priority that says more is in its way (`rule_exists` passes over prefixes that
+/// the request leaves open); only the very same is.
 pub(super) fn add(space: &mut Space, rule: &Rule) -> Result<(), Refusal> {
     let mut message = message(rule);
     message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(ROUTE_PROTOCOL)));
-    space.socket.change(RouteNetlinkMessage::NewRule(message), NLM_F_CREATE | NLM_F_EXCL)
-}
-
-/// Removes a rule, whoever made it.
-pub(super) fn delete(space: &mut Space, rule: &Rule) -> Result<(), Refusal> {
-    if rule.action == observe::rules::INEXPRESSIBLE {
-        return delete_listed(space, rule);
-    }
-    space.socket.change(RouteNetlinkMessage::DelRule(message(rule)), 0)
-}
-
-/// Removes what observing tells as this rule, as the kernel itself lists it: by its priority and action alone, the
-/// kernel would take the first rule that has these.
-fn delete_listed(space: &mut Space, rule: &Rule) -> Result<(), Refusal> {
-    let dump = space.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
-    for item in dump.items() {
-        if observe::rules::is_told_as(item, rule)? {
-            gone(space.socket.remove_listed(libc::RTM_DELRULE, item))?;
+    match space.socket.change(RouteNetlinkMessage::NewRule(message.clone()), NLM_F_CREATE | NLM_F_EXCL) {
+        Err(refusal) if refusal.errno == Errno::EEXIST && listed(space, rule)?.is_empty() => {
+            space.socket.change(RouteNetlinkMessage::NewRule(message), NLM_F_CREATE)
         }
+        outcome => outcome,
+    }
+}
+
+/// Removes a rule, whoever made it, as the kernel itself lists it: the kernel takes the first rule that has what the request
+/// says, and the protocol number keeps it from another's.
+pub(super) fn delete(space: &mut Space, rule: &Rule) -> Result<(), Refusal> {
+    for item in listed(space, rule)? {
+        gone(space.socket.remove_listed(libc::RTM_DELRULE, &item))?;
     }
     Ok(())
+}
+
+/// The rules that observing tells as this one, in the kernel's own words.
+fn listed(space: &mut Space, rule: &Rule) -> Result<Vec<Vec<u8>>, Refusal> {
+    let dump = space.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
+    let told = |item: &[u8]| Ok(observe::rules::is_told_as(item, rule)?.then(|| item.to_vec()));
+    dump.items().filter_map(|item| told(item).transpose()).collect()
 }
 
 fn message(rule: &Rule) -> RuleMessage {

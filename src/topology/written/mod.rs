@@ -5,6 +5,7 @@
 
 mod check;
 mod cluster;
+mod device;
 mod file;
 mod firewall;
 mod namespace;
@@ -13,9 +14,11 @@ mod routing;
 mod scalar;
 mod scalar_lab;
 mod scalar_net;
+mod vxlan;
 
 pub use check::{Check, Party, Protocol as Probing, SeenBy};
 pub use cluster::{Cluster, Egress, Node as ClusterNode, Pods, Routing};
+pub use device::{Device, Ipip, Ipvlan, Macvlan, Parent, Vlan};
 pub use file::File;
 pub use firewall::{Action, Chain, Dnat, Filter, FilterProtocol, Masquerade, Nat, Publish, Snat, State, Transport};
 pub use namespace::{Bridge, Interface, Namespace};
@@ -23,3 +26,4 @@ pub use read::{At, Named, Read};
 pub use routing::{Route, Rule, RuleType};
 pub use scalar_lab::Text;
 pub use scalar_net::{Address, Destination, Ports, Prefix, PublishTo};
+pub use vxlan::{Forward, Vxlan};
