@@ -134,6 +134,9 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Publish", "namespaces: { red: { nat: [{ publish: { qqq: 1 } }] } }"),
     ("Filter", "namespaces: { red: { filter: [{ qqq: 1 }] } }"),
     ("DescribedLink", "links: [{ qqq: 1 }]"),
+    ("Cluster", "cluster: { qqq: 1 }"),
+    ("Node", "cluster: { nodes: { node1: { qqq: 1 } } }"),
+    ("Pod", "cluster: { nodes: { node1: { pods: [{ qqq: 1 }] } } }"),
     ("Check", "checks: [{ qqq: 1 }]"),
 ];
 

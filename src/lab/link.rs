@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::{Device, IfName, LabName, NsName};
+use super::{Device, IfName, LabName, NsName, fnv1a};
 
 /// One interface of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -80,6 +80,12 @@ pub struct Mac(pub [u8; 6]);
 impl Mac {
     /// In a forwarding database: every address of which nothing else is known.
     pub const ANY: Self = Self([0; 6]);
+
+    /// A locally administered address that belongs to an interface of this name and place, the same every time.
+    pub(crate) fn made_for(end: &End) -> Self {
+        let [a, b, c, d] = fnv1a(&end.to_string()).to_be_bytes();
+        Self([0x02, 0x6e, a, b, c, d])
+    }
 }
 
 impl fmt::Display for Mac {

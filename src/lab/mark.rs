@@ -52,12 +52,16 @@ impl fmt::Display for Mark {
     }
 }
 
+/// The 32-bit FNV-1a hash of a text (RFC 9923): the same in every version of nslab.
+pub(crate) fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
 impl LabName {
     /// The interface group (`IFLA_GROUP`) of the lab's links in `host`: a mark that a link can carry from its very
     /// first moment, before its alias is set. 0x6e______, with 24 bits of an FNV-1a hash of the name.
     pub fn group(&self) -> u32 {
-        let hash = self.as_str().bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
-        0x6e00_0000 | (hash >> 8)
+        0x6e00_0000 | (fnv1a(self.as_str()) >> 8)
     }
 
     /// The shortest mark: `nslab:NAME`.

@@ -22,6 +22,7 @@ pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook,
 use indexmap::IndexMap;
 pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
 pub use mark::Mark;
+pub(crate) use mark::fnv1a;
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
 pub(crate) use note::{note, noted};

@@ -1,7 +1,7 @@
 //! Namespaces and interfaces: which have to be made, made anew, changed or removed.
 
 use super::{Compared, Phases, Step, VethEnd, devices};
-use crate::lab::{End, IfName, Link, LinkKind, NsName};
+use crate::lab::{End, IfName, Link, LinkKind, Mac, NsName};
 
 /// MTU of an Ethernet interface that nobody has changed (ETH_DATA_LEN).
 const ETHERNET_MTU: u32 = 1500;
@@ -46,9 +46,8 @@ fn make_links(compared: &Compared<'_>, phases: &mut Phases) {
                     };
                     let lab = compared.lab.name.clone();
                     phases.fresh.insert(end.clone());
-                    phases
-                        .bridges
-                        .add(Step::AddBridge { end, options: *options, mac: want.mac, mtu: want.mtu, lab }, why);
+                    let mac = bridge_mac(&end, want);
+                    phases.bridges.add(Step::AddBridge { end, options: *options, mac, mtu: want.mtu, lab }, why);
                 }
                 // Each pair is seen from both its ends, and planned at the first.
                 LinkKind::Veth { peer: Some(peer) } if !phases.fresh.contains(&end) => {
@@ -58,6 +57,13 @@ fn make_links(compared: &Compared<'_>, phases: &mut Phases) {
             }
         }
     }
+}
+
+/// The hardware address that a bridge is made with. Left to the kernel, it is the lowest of its ports', and another one
+/// when ports come and go (br_stp_recalculate_bridge_id): whoever knows the namespace by the former one then loses it.
+/// So a bridge with IP addresses is made with one that stays.
+fn bridge_mac(end: &End, want: &Link) -> Option<Mac> {
+    want.mac.or_else(|| (!want.addresses.is_empty()).then(|| Mac::made_for(end)))
 }
 
 /// Plans one veth pair, unless it is there already.

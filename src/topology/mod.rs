@@ -1,9 +1,11 @@
 //! The topology file: what may be written in it, how it is read, and every fault in it.
 //!
-//! `tree` makes a YAML tree in which everything knows its place, `scale` writes out what is counted in it, `written` reads
-//! the language out of it, and `resolve` turns names into the [`Lab`]; `emit` makes a file of a tree again. Faults are collected on the way ([`Faults`]), so that one run lists them all.
+//! `tree` makes a YAML tree in which everything knows its place, `scale` writes out what is counted in it, `cluster` turns its
+//! shorthand into the plain language, `written` reads the language out of it, and `resolve` turns names into the [`Lab`];
+//! `emit` makes a file of a tree again. Faults are collected on the way ([`Faults`]), so that one run lists them all.
 //! Nothing here knows the kernel, or whether the lab exists.
 
+mod cluster;
 mod emit;
 mod fault;
 mod render;
@@ -86,12 +88,17 @@ pub fn parse(name: &str, text: &str) -> Result<Topology, Faults> {
     // Some editors begin a file with a byte order mark, which is no part of it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = fault::Found::new(text);
-    let tree = tree::read(text, &mut found);
-    let tree = tree.and_then(|tree| scale::expand(tree, &mut found));
+    let tree = tree::read(text, &mut found).and_then(|tree| expand(tree, &mut found));
     let file = tree.as_ref().and_then(|tree| written::File::read(tree, &mut found));
     let lab = file.map(|file| resolve::resolve(&file, &mut found));
     let (lab, expanded) = found.finish(name, lab.zip(tree))?;
     Ok(Topology { lab, text: text.to_owned(), expanded })
+}
+
+/// The file in the plain language, without shorthand.
+fn expand(tree: tree::Node, found: &mut fault::Found<'_>) -> Option<tree::Node> {
+    let counted = scale::expand(tree, found)?;
+    Some(cluster::expand(counted, found))
 }
 
 /// The JSON Schema of the file, for editors.

@@ -29,7 +29,7 @@ pub struct CableEnd {
 }
 
 pub fn resolve<'f>(file: &'f File, found: &mut Found<'_>) -> Cables<'f> {
-    let names = Names::new(file.namespaces.entries.iter().map(|(name, _)| &name.value), &file.namespaces.lost);
+    let names = Names::new(file);
     let mut cables = Cables { list: Vec::new(), whole: file.links_whole };
     let mut used: HashMap<(usize, IfName), Span> = HashMap::new();
     for link in &file.links {

@@ -38,7 +38,7 @@ pub fn resolve<'f>(file: &'f File, cables: &Cables<'f>, found: &mut Found<'_>) -
         let maker = Maker { ns: &name.value, written, sockets, whole: cables.whole, found };
         spaces.push(maker.space());
     }
-    let names = Names::new(namespaces.iter().map(|(name, _)| &name.value), &file.namespaces.lost);
+    let names = Names::new(file);
     let devices = devices::finish(&mut spaces, &names, found);
     super::segments::number(&mut spaces, cables, &devices, found);
     Net::new(spaces, names)

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use crate::lab::{Family, IfName, Link, NsName};
 use crate::topology::fault::{Fault, Found, Span};
-use crate::topology::written::{At, Namespace};
+use crate::topology::written::{At, File, Namespace};
 
 /// All namespaces.
 pub struct Net<'f> {
@@ -32,6 +32,8 @@ enum Holders {
 pub struct Names<'f> {
     index: HashMap<&'f str, usize>,
     lost: HashSet<&'f str>,
+    /// Whether every name may be that of a namespace that could not be read.
+    any_lost: bool,
 }
 
 /// One namespace.
@@ -105,9 +107,11 @@ impl<'f> Net<'f> {
 }
 
 impl<'f> Names<'f> {
-    pub fn new(names: impl Iterator<Item = &'f NsName>, lost: &'f [String]) -> Self {
-        let index = names.enumerate().map(|(at, name)| (name.as_str(), at)).collect();
-        Self { index, lost: lost.iter().map(String::as_str).collect() }
+    pub fn new(file: &'f File) -> Self {
+        let names = file.namespaces.entries.iter().map(|(name, _)| name.value.as_str());
+        let index = names.enumerate().map(|(at, name)| (name, at)).collect();
+        let lost = file.namespaces.lost.iter().map(String::as_str).collect();
+        Self { index, lost, any_lost: file.cluster }
     }
 
     /// The namespace of a name; a name that is none is a fault.
@@ -129,7 +133,12 @@ impl<'f> Names<'f> {
 
     /// Whether it is the name of a namespace that could not be read.
     pub fn is_lost(&self, name: &str) -> bool {
-        self.lost.contains(name)
+        self.any_lost || self.lost.contains(name)
+    }
+
+    /// Whether all of them are known, or at least the names of those that could not be read.
+    pub fn are_whole(&self) -> bool {
+        !self.any_lost
     }
 
     /// All names, for suggestions.

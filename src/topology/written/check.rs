@@ -37,7 +37,7 @@ pub struct Check {
     pub source: Option<At<IpAddr>>,
     /// 4 or 6: which address of a namespace is the destination; 4 where it has one.
     pub family: Option<At<Family>>,
-    /// How often a probe is tried again; 2, or 0 where `unreachable` is expected.
+    /// How often a probe is tried again; 2, for IPv6 5, or 0 where `unreachable` is expected.
     pub retries: Option<At<u32>>,
     /// How long one try waits: `1s`, `500ms`, or a number of seconds; 1s where nothing is said.
     pub within: Option<At<Duration>>,

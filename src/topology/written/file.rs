@@ -23,6 +23,10 @@ pub struct File {
     /// The cables: one veth pair each.
     #[schemars(default)]
     pub links: Vec<Link>,
+    /// Nodes and pods, which are expanded into namespaces, links and groups before the rest of the file is read. True:
+    /// that could not be done, so names that are missing may well be the cluster's.
+    #[schemars(with = "Option<super::Cluster>")]
+    pub cluster: bool,
     /// Names for several namespaces, to be used in checks.
     #[schemars(default)]
     pub groups: Named<GroupName, Vec<At<NsName>>>,
@@ -93,12 +97,17 @@ impl File {
         }
         let before = fields.found.count();
         let links = fields.or_empty("links");
-        let links_whole = fields.found.count() == before;
+        let links_read = fields.found.count() == before;
+        let cluster = fields.has("cluster");
         let groups = fields.or_empty("groups");
         let checks = fields.or_empty("checks");
         fields.end();
+        let links_whole = links_read && !cluster;
+        for (_, namespace) in &mut namespaces.entries {
+            namespace.whole &= !cluster;
+        }
         let nameless = || "x".parse().ok().map(|value| At { value, span: node.span });
-        Some(Self { name: name.or_else(nameless)?, about, namespaces, links, groups, checks, links_whole })
+        Some(Self { name: name.or_else(nameless)?, about, namespaces, links, cluster, groups, checks, links_whole })
     }
 }
 

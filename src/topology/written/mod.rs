@@ -4,6 +4,7 @@
 //! far as one value alone can be; what names mean and how things fit together is not known here.
 
 mod check;
+mod cluster;
 mod device;
 mod file;
 mod firewall;
@@ -16,11 +17,12 @@ mod scalar_net;
 mod vxlan;
 
 pub use check::{Check, Party, Protocol as Probing, SeenBy};
+pub use cluster::{Cluster, Egress, Node as ClusterNode, Pods, Routing};
 pub use device::{Device, Ipip, Ipvlan, Macvlan, Parent, Vlan};
 pub use file::File;
 pub use firewall::{Action, Chain, Dnat, Filter, FilterProtocol, Masquerade, Nat, Publish, Snat, State, Transport};
 pub use namespace::{Bridge, Interface, Namespace};
-pub use read::At;
+pub use read::{At, Named, Read};
 pub use routing::{Route, Rule, RuleType};
 pub use scalar_lab::Text;
 pub use scalar_net::{Address, Destination, Ports, Prefix, PublishTo};

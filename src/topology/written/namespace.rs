@@ -93,7 +93,7 @@ pub struct Bridge {
     /// The namespace's own addresses on the bridge, with their prefix lengths.
     #[schemars(default)]
     pub addresses: Vec<At<Address>>,
-    /// Its hardware address; the kernel chooses one where none is given.
+    /// Its hardware address; where none is given, one that stays if it has addresses, else the kernel's choice.
     pub mac: Option<At<Mac>>,
     /// Its MTU in bytes; the smallest of its ports' where none is given.
     pub mtu: Option<At<u32>>,

@@ -169,6 +169,11 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
         (!matches!(value.value, Value::Null)).then_some(value)
     }
 
+    /// Whether there is a key, which this reader knows and leaves to others.
+    pub fn has(&mut self, key: &'static str) -> bool {
+        self.value(key).is_some()
+    }
+
     /// What stands under a key; a key without a value is as good as none.
     pub fn optional<T: Read>(&mut self, key: &'static str) -> Option<T> {
         let value = self.value(key)?;

@@ -1,0 +1,256 @@
+//! The cluster with all its numbers, subnets and addresses: what the shorthand leaves open is filled in, and every fault of
+//! its own is found.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::super::fault::{Fault, Found, Span};
+use super::super::written::{self, At, Cluster, Egress, Prefix, Routing};
+use super::numbers;
+use super::pods::{self, Pod};
+use crate::lab::{Family, IfName, NsName};
+
+/// A cluster in which nothing is left open.
+pub struct Layout<'w> {
+    /// One for each family.
+    pub node_networks: Vec<IpNet>,
+    /// One for each family.
+    pub pod_networks: Vec<IpNet>,
+    pub routing: Routing,
+    pub egress: Egress,
+    pub nodes: Vec<Node<'w>>,
+}
+
+/// A node.
+pub struct Node<'w> {
+    pub name: &'w At<NsName>,
+    /// Its addresses in the node networks, with their prefix lengths.
+    pub addresses: Vec<At<IpNet>>,
+    /// Its subnets of the pod networks.
+    pub subnets: Vec<IpNet>,
+    /// The other end of its cable, at the switch between the nodes.
+    pub lan_port: IfName,
+    pub pods: Vec<Pod<'w>>,
+}
+
+/// The namespace with the switch between the nodes.
+pub const LAN: &str = "lan";
+/// The namespace of the router.
+pub const ROUTER: &str = "router";
+/// The groups of all nodes and of all pods.
+pub const GROUPS: [&str; 2] = ["nodes", "pods"];
+
+impl Node<'_> {
+    /// Its address of the family of a subnet.
+    pub fn address_like(&self, subnet: IpNet) -> Option<IpAddr> {
+        self.addresses.iter().map(|own| own.value.addr()).find(|own| own.is_ipv4() == subnet.addr().is_ipv4())
+    }
+}
+
+/// Fills in what is left open. Worth something only where no fault is found.
+pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Found<'_>) -> Layout<'w> {
+    let node_networks = networks(&cluster.node_network.0, found);
+    let pod_networks = networks(&cluster.pod_network.0, found);
+    let routing = cluster.routing.as_ref().map_or(Routing::Routes, |routing| routing.value);
+    for pods in &cluster.pod_network.0 {
+        room(pods, &node_networks, routing, found);
+    }
+    let mut names = Names::new(routing);
+    let mut ports = HashMap::new();
+    let mut numbers = HashMap::new();
+    let mut nodes = Vec::with_capacity(cluster.nodes.entries.len());
+    for (name, written) in &cluster.nodes.entries {
+        if !names.take(name, found) {
+            continue;
+        }
+        let Some(number) = number(name, written, &mut numbers, found) else { continue };
+        let subnets = subnets(&number, &pod_networks, found);
+        let addresses = addresses(&number, written, &node_networks, found);
+        if routing == Routing::Router {
+            not_the_routers(&addresses, found);
+        }
+        let pods = pods::of_node(number.value, &subnets, written.pods.as_ref(), &mut names, found);
+        let port = numbers::interface("", name.value.as_str(), "-lan");
+        let Some(lan_port) = port.filter(|port| is_new(&mut ports, port, name, found)) else { continue };
+        nodes.push(Node { name, addresses, subnets, lan_port, pods });
+    }
+    let egress = cluster.egress.as_ref().map_or(Egress::None, |egress| egress.value);
+    Layout { node_networks, pod_networks, routing, egress, nodes }
+}
+
+/// The subnets of a network: one, or one of each family.
+fn networks(written: &[At<Prefix>], found: &mut Found<'_>) -> Vec<IpNet> {
+    let mut networks: Vec<IpNet> = Vec::new();
+    for At { value: Prefix(net), span } in written {
+        if networks.iter().any(|other| other.addr().is_ipv4() == net.addr().is_ipv4()) {
+            let message = format!("{net} is a second subnet of the same family");
+            found.add(
+                Fault::new(*span, message).help("a network has one of IPv4, one of IPv6, or one of each".to_owned()),
+            );
+        } else {
+            networks.push(*net);
+        }
+    }
+    networks
+}
+
+/// Whether a pod network can be cut into subnets, and can be reached over the nodes' network without being a part of it.
+fn room(pods: &At<Prefix>, node_networks: &[IpNet], routing: Routing, found: &mut Found<'_>) {
+    let Prefix(net) = pods.value;
+    let length = numbers::node_prefix(Family::of(net.addr()));
+    if net.prefix_len() > length {
+        let message = format!("{net} is too small: every node gets a /{length} of it");
+        found.add(Fault::new(pods.span, message));
+    }
+    match node_networks.iter().find(|nodes| nodes.addr().is_ipv4() == net.addr().is_ipv4()) {
+        Some(nodes) if nodes.contains(&net) || net.contains(nodes) => {
+            let message = format!("the pod network {net} and the node network {nodes} overlap");
+            found.add(Fault::new(pods.span, message));
+        }
+        None if routing != Routing::Vxlan => {
+            let message = format!("the node network has no subnet of the family of {net}");
+            let help =
+                "packets for pods go from node to node: add a subnet to `node_network`, or write `routing: vxlan`"
+                    .to_owned();
+            found.add(Fault::new(pods.span, message).help(help));
+        }
+        _ => {}
+    }
+    if routing == Routing::Ipip && net.addr().is_ipv6() {
+        let message = format!("{net} is IPv6, and tunnels of the kind `ipip` carry IPv4 only");
+        found.add(Fault::new(pods.span, message).help("write `routing: vxlan`".to_owned()));
+    }
+}
+
+/// The number of a node, and where it stands.
+fn number(
+    name: &At<NsName>,
+    node: &written::ClusterNode,
+    taken: &mut HashMap<u32, Span>,
+    found: &mut Found<'_>,
+) -> Option<At<u32>> {
+    let of_name = || numbers::of_node(name.value.as_str()).map(|value| At { value, span: name.span });
+    let Some(number) = node.number.clone().or_else(of_name) else {
+        let message =
+            format!("`{}` does not end in a number, which would choose its subnet of the pod network", name.value);
+        found.add(Fault::new(name.span, message).help("give it a `number`".to_owned()));
+        return None;
+    };
+    if let Some(first) = taken.insert(number.value, number.span) {
+        let message = format!("`{}` has the number {} of another node, and so its subnet", name.value, number.value);
+        let fault = Fault::new(number.span, message).also(first, "the other");
+        found.add(fault.help("give one of them another `number`".to_owned()));
+        return None;
+    }
+    Some(number)
+}
+
+/// A node's subnets of the pod networks.
+fn subnets(number: &At<u32>, pod_networks: &[IpNet], found: &mut Found<'_>) -> Vec<IpNet> {
+    let mut subnets = Vec::new();
+    for network in pod_networks {
+        let length = numbers::node_prefix(Family::of(network.addr()));
+        match numbers::subnet(*network, number.value) {
+            Some(subnet) => subnets.push(subnet),
+            // That there is not even one is a fault already.
+            None if network.prefix_len() > length => {}
+            None => {
+                let message = format!("{network} has no subnet of the number {}", number.value);
+                let last = (1_u128 << (length - network.prefix_len())) - 1;
+                let help = format!("cut into /{length}, it has the numbers 0 to {last}; give the node a `number`");
+                found.add(Fault::new(number.span, message).help(help));
+            }
+        }
+    }
+    subnets
+}
+
+/// A node's addresses, one for each node network.
+fn addresses(
+    number: &At<u32>,
+    node: &written::ClusterNode,
+    networks: &[IpNet],
+    found: &mut Found<'_>,
+) -> Vec<At<IpNet>> {
+    let given = node.address.as_ref().map_or(&[][..], |given| &given.0);
+    within(given, networks, "the node network", found);
+    let mut addresses = Vec::new();
+    for network in networks {
+        let given = given.iter().find(|given| network.contains(&given.value)).cloned();
+        let made = || Some(At { value: numbers::node_address(*network, number.value)?, span: number.span });
+        match given.or_else(made) {
+            Some(At { value, span }) => {
+                addresses.extend(IpNet::new(value, network.prefix_len()).ok().map(|value| At { value, span }));
+            }
+            None => {
+                let message = format!("{network} has no address for the number {}", number.value);
+                found.add(Fault::new(number.span, message).help("give the node an `address`".to_owned()));
+            }
+        }
+    }
+    addresses
+}
+
+/// The router has the first address of each node network.
+fn not_the_routers(addresses: &[At<IpNet>], found: &mut Found<'_>) {
+    for own in addresses.iter().filter(|own| numbers::nth(own.value, 1) == Some(own.value.addr())) {
+        let message = format!("{} is the address of the router between the nodes", own.value.addr());
+        found.add(Fault::new(own.span, message));
+    }
+}
+
+/// Whether addresses that the author chose are in these subnets, one in each at most.
+pub fn within(given: &[At<IpAddr>], subnets: &[IpNet], of: &str, found: &mut Found<'_>) {
+    let mut used: Vec<(IpNet, Span)> = Vec::new();
+    for At { value, span } in given {
+        let Some(subnet) = subnets.iter().find(|subnet| subnet.contains(value)) else {
+            let subnets: Vec<String> = subnets.iter().map(IpNet::to_string).collect();
+            let message = format!("{value} is not in {of}, {}", subnets.join(" and "));
+            found.add(Fault::new(*span, message));
+            continue;
+        };
+        if let Some((_, first)) = used.iter().find(|(other, _)| other == subnet) {
+            found.add(Fault::new(*span, format!("this is a second address in {subnet}")).also(*first, "the first"));
+        }
+        used.push((*subnet, *span));
+    }
+}
+
+/// Whether an interface's name is new; long names are cut, and two of them might then be the same.
+pub fn is_new(taken: &mut HashMap<IfName, Span>, interface: &IfName, name: &At<NsName>, found: &mut Found<'_>) -> bool {
+    let Some(first) = taken.insert(interface.clone(), name.span) else { return true };
+    let message = format!("the interface `{interface}` for `{}` exists already for another name", name.value);
+    found.add(Fault::new(name.span, message).help("use a shorter name".to_owned()).also(first, "the other"));
+    false
+}
+
+/// The names of namespaces and groups that the cluster makes.
+pub struct Names(HashMap<String, Option<Span>>);
+
+impl Names {
+    fn new(routing: Routing) -> Self {
+        let router = (routing == Routing::Router).then_some(ROUTER);
+        let own = ["host", LAN].into_iter().chain(GROUPS).chain(router);
+        Self(own.map(|name| (name.to_owned(), None)).collect())
+    }
+
+    /// Puts a node's or a pod's name down, which can be there once.
+    pub fn take(&mut self, name: &At<NsName>, found: &mut Found<'_>) -> bool {
+        let fault = match self.0.insert(name.value.to_string(), Some(name.span)) {
+            None => return true,
+            Some(None) => {
+                let message = format!("`{}` is a name that the cluster uses itself; choose another one", name.value);
+                Fault::new(name.span, message)
+            }
+            Some(Some(first)) => {
+                let message =
+                    format!("`{}` is there twice; every node and every pod has a name of its own", name.value);
+                Fault::new(name.span, message).also(first, "first here")
+            }
+        };
+        found.add(fault);
+        false
+    }
+}

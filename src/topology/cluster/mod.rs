@@ -1,0 +1,70 @@
+//! The `cluster` shorthand: nodes and pods become namespaces, links and groups of the plain language.
+//!
+//! `layout` fills in every number and address, `bodies` says what is in each namespace, `ways` and `tunnels` how packets get
+//! from node to node, and `merge` puts it all into the file's own tree. Every new piece of the tree stands where the piece of shorthand
+//! stands that it is made from, so that a fault that is found later is told where its author can mend it.
+
+mod bodies;
+mod layout;
+mod merge;
+mod numbers;
+mod piece;
+mod pods;
+mod tunnels;
+mod ways;
+
+use super::fault::{Fault, Found};
+use super::tree::{Node, Value};
+use super::written::{Cluster, Read};
+
+/// The file without its cluster, and with what the cluster stands for. A cluster that has faults stays where it is.
+pub(super) fn expand(tree: Node, found: &mut Found<'_>) -> Node {
+    let Node { value: Value::Map(mut file), span } = tree else { return tree };
+    if let Some(mut place) = file.iter().position(|(key, _)| is(key, "cluster")) {
+        let (key, body) = file.remove(place);
+        let before = found.count();
+        let written = match body.value {
+            Value::Null => None,
+            _ => Cluster::read(&body, found),
+        };
+        let layout = written.as_ref().map(|written| layout::lay_out(written, found));
+        own_groups(&file, found);
+        match layout {
+            Some(layout) if found.count() == before && can_take(&file) => {
+                for made in bodies::entries(&layout, piece::Place(key.span)) {
+                    place += merge::into_file(&mut file, place, made, found);
+                }
+            }
+            None if found.count() == before => {}
+            _ => file.insert(place, (key, body)),
+        }
+    }
+    Node { value: Value::Map(file), span }
+}
+
+fn is(key: &Node, name: &str) -> bool {
+    matches!(&key.value, Value::Scalar(text) if text == name)
+}
+
+/// The groups of the cluster are not the file's.
+fn own_groups(file: &[piece::Entry], found: &mut Found<'_>) {
+    let groups = file.iter().filter(|(key, _)| is(key, "groups")).filter_map(|(_, groups)| match &groups.value {
+        Value::Map(groups) => Some(groups),
+        _ => None,
+    });
+    for (key, _) in groups.flatten() {
+        if let Some(name) = layout::GROUPS.iter().find(|name| is(key, name)) {
+            found.add(Fault::new(key.span, format!("the cluster makes the group `{name}`; choose another name")));
+        }
+    }
+}
+
+/// Whether the file's own parts are of the kinds that what the cluster makes can be joined with.
+fn can_take(file: &[piece::Entry]) -> bool {
+    file.iter().all(|(key, value)| match value.value {
+        Value::Null => true,
+        Value::Map(_) => !is(key, "links"),
+        Value::List(_) => !is(key, "namespaces") && !is(key, "groups"),
+        Value::Scalar(_) => !["namespaces", "groups", "links"].iter().any(|name| is(key, name)),
+    })
+}

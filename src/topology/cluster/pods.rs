@@ -1,0 +1,125 @@
+//! The pods of a node: which there are, and which address each one has.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::super::fault::{Fault, Found, Span};
+use super::super::written::{At, Named, Pods, Text};
+use super::layout::{Names, is_new, within};
+use super::numbers;
+use crate::lab::{IfName, NsName};
+
+/// A pod.
+pub struct Pod<'w> {
+    pub name: At<NsName>,
+    /// Its addresses in the node's subnets, with their prefix lengths.
+    pub addresses: Vec<At<IpNet>>,
+    /// The node's end of its cable.
+    pub node_end: IfName,
+    pub namespace: Option<&'w At<Text>>,
+    pub labels: Vec<&'w (At<Text>, At<Text>)>,
+}
+
+/// What the author says of a pod.
+struct Wanted<'w> {
+    name: At<NsName>,
+    address: &'w [At<IpAddr>],
+    namespace: Option<&'w At<Text>>,
+    labels: Option<&'w Named<Text, At<Text>>>,
+}
+
+/// The pods of the node of a number.
+pub fn of_node<'w>(
+    node: u32,
+    subnets: &[IpNet],
+    written: Option<&'w Pods>,
+    names: &mut Names,
+    found: &mut Found<'_>,
+) -> Vec<Pod<'w>> {
+    let mut ends = HashMap::new();
+    let mut taken = Taken(HashMap::new());
+    let mut pods = Vec::new();
+    for wanted in wanted(node, written, found) {
+        if !names.take(&wanted.name, found) {
+            continue;
+        }
+        let addresses = taken.addresses(node, &wanted, subnets, found);
+        let end = numbers::interface("veth-", wanted.name.value.as_str(), "");
+        let Some(node_end) = end.filter(|end| is_new(&mut ends, end, &wanted.name, found)) else { continue };
+        let labels = wanted.labels.map(|labels| labels.entries.iter().collect::<Vec<_>>()).unwrap_or_default();
+        let again = labels.iter().find(|(key, _)| key.value.0 == "namespace");
+        if let (Some(namespace), Some((key, _))) = (wanted.namespace, again) {
+            let message = "`namespace` makes this label already";
+            found.add(Fault::new(key.span, message).also(namespace.span, "here"));
+        }
+        pods.push(Pod { name: wanted.name, addresses, node_end, namespace: wanted.namespace, labels });
+    }
+    pods
+}
+
+fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Found<'_>) -> Vec<Wanted<'w>> {
+    match written {
+        None => Vec::new(),
+        Some(Pods::Count(count)) if count.value > numbers::PODS => {
+            let message = format!("{} pods; a node's subnet has room for {}", count.value, numbers::PODS);
+            found.add(Fault::new(count.span, message).help("take more nodes".to_owned()));
+            Vec::new()
+        }
+        Some(Pods::Count(count)) => {
+            let names = (1..=count.value).filter_map(|pod| numbers::pod_name(node, pod).parse().ok());
+            let at = |value| At { value, span: count.span };
+            names.map(|name| Wanted { name: at(name), address: &[], namespace: None, labels: None }).collect()
+        }
+        Some(Pods::List(list)) => list
+            .iter()
+            .map(|entry| Wanted {
+                name: entry.0.name.clone(),
+                address: entry.0.address.as_ref().map_or(&[], |given| &given.0),
+                namespace: entry.0.namespace.as_ref(),
+                labels: Some(&entry.0.labels),
+            })
+            .collect(),
+    }
+}
+
+/// Which addresses of a node's subnets are whose.
+struct Taken(HashMap<IpAddr, (String, Span)>);
+
+impl Taken {
+    /// The addresses of a pod: those that the author chose, and for the rest those that its name makes. It has the same
+    /// place in the subnets of both families.
+    fn addresses(&mut self, node: u32, pod: &Wanted<'_>, subnets: &[IpNet], found: &mut Found<'_>) -> Vec<At<IpNet>> {
+        within(pod.address, subnets, "the node's subnet", found);
+        let name = pod.name.value.as_str();
+        let chosen = pod.address.iter().find_map(|given| match given.value {
+            IpAddr::V4(own) => Some(own.to_bits() & 0xff),
+            IpAddr::V6(_) => None,
+        });
+        let place = chosen.unwrap_or_else(|| numbers::of_pod(node, name));
+        let mut addresses = Vec::new();
+        for subnet in subnets {
+            let given = pod.address.iter().find(|given| subnet.contains(&given.value)).cloned();
+            let made = || Some(At { value: numbers::nth(*subnet, place.into())?, span: pod.name.span });
+            let Some(At { value, span }) = given.or_else(made) else { continue };
+            if numbers::nth(*subnet, 1) == Some(value) {
+                found.add(Fault::new(span, format!("{value} is the node's own address in this subnet")));
+            }
+            if let Some((other, first)) = self.0.insert(value, (name.to_owned(), span)) {
+                let message = format!("`{name}` would have the address {value}, which is `{other}`'s");
+                let help = self.free(*subnet).map(|free| {
+                    format!("addresses are made from names; choose one: {{ name: {name}, address: {free} }}")
+                });
+                found.add(Fault::new(span, message).help(help).also(first, format!("`{other}`")));
+            }
+            addresses.extend(IpNet::new(value, subnet.prefix_len()).ok().map(|value| At { value, span }));
+        }
+        addresses
+    }
+
+    /// The first address that no pod before this one has.
+    fn free(&self, subnet: IpNet) -> Option<IpAddr> {
+        (2..=254).filter_map(|place| numbers::nth(subnet, place)).find(|address| !self.0.contains_key(address))
+    }
+}
