@@ -108,11 +108,10 @@ fn steps(steps: &[PlannedStep]) {
 
 /// Whether a command has no special character of the shell's outside of single quotes.
 fn is_plain(command: &str) -> bool {
-    command
-        .split('\'')
-        .step_by(2)
-        .flat_map(str::chars)
-        .all(|c| c.is_ascii_alphanumeric() || " -_./:,+=@%!\\".contains(c))
+    // A quote within quotes.
+    let command = command.replace(r"'\''", "");
+    let outside = command.split('\'').step_by(2);
+    outside.flat_map(str::chars).all(|c| c.is_ascii_alphanumeric() || " -_./:,+=@%!".contains(c))
 }
 
 fn is_control_but_newline(c: char) -> bool {

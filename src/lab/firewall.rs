@@ -271,13 +271,9 @@ impl FwRule {
         self.render(shell_word)
     }
 
-    /// The arguments for `iptables-restore`, which knows double quotes and backslashes only.
+    /// The arguments for `iptables-restore`.
     pub fn to_restore(&self) -> String {
-        self.render(|word| {
-            let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\#;".contains(&b));
-            let plain = plain && word != "!" && !word.starts_with('-');
-            if plain { word.to_owned() } else { format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")) }
-        })
+        self.render(restore_word)
     }
 
     fn render(&self, quote: impl Fn(&str) -> String) -> String {
@@ -366,6 +362,13 @@ fn target_spelling(value: &str) -> String {
 pub(crate) fn shell_word(word: &str) -> String {
     let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:,+=@%".contains(&b));
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// A word as `iptables-restore`, which knows double quotes and backslashes only, reads it back; no option, and no negation.
+pub(crate) fn restore_word(word: &str) -> String {
+    let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\#;".contains(&b));
+    let plain = plain && word != "!" && !word.starts_with('-');
+    if plain { word.to_owned() } else { format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")) }
 }
 
 /// Whether a word could be an option: `-d` and `--dport`, but not `-1`, and nothing that a shell would stumble over.

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
 pub use device::{Device, DeviceKind, Fdb, IpvlanMode, MacvlanMode, VXLAN_PORT, Vxlan};
-pub(crate) use firewall::shell_word;
 pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
+pub(crate) use firewall::{restore_word, shell_word};
 use indexmap::IndexMap;
 pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
 pub use mark::Mark;
