@@ -394,3 +394,14 @@ fn policy_rules_that_say_more_are_not_taken_for_one_that_says_less() {
     run(&on(&lab(&both), &["commands", "--undo"], 0));
     before.assert_same(&host_account(), "undone by hand");
 }
+
+#[test]
+fn a_file_whose_name_was_changed_leads_to_the_lab_it_made() {
+    sandbox();
+    on(&with_host(""), &["apply"], 0);
+    let renamed = with_host("").replace("name: own", "name: other");
+    let said = on(&renamed, &["destroy"], 0);
+    assert!(said.contains("nothing of it to remove") && said.contains("nslab destroy own"), "{said}");
+    on(&with_host(""), &["destroy"], 0);
+    assert!(!on(&renamed, &["destroy"], 0).contains("nslab destroy own"));
+}

@@ -161,7 +161,7 @@ fn plain_link(link: &mut Value, ns: &NsName, names: &Names, has_mac: impl Fn(&st
         .into_iter()
         .flatten()
         .filter(|address| !address["local"].as_str().is_some_and(|local| local.starts_with("fe80")))
-        .map(|address| without(address, &["valid_life_time", "preferred_life_time", "tentative", "nodad"]))
+        .map(|address| without(address, &["valid_life_time", "preferred_life_time", "tentative"]))
         .collect();
     // The kernel lists addresses in the order in which they were added, which mending changes; which is the first of its
     // subnet, it says of each.
