@@ -74,3 +74,53 @@ fn strangers_survive_every_command() {
         assert_eq!(nslab(["apply", &lab]).status.code(), Some(0));
     }
 }
+
+/// Ends of VXLANs share a port: one of somebody else's with the same number keeps the lab's from being made, whatever its name.
+#[test]
+fn a_strangers_vxlan_of_the_same_number_is_a_conflict() {
+    sandbox();
+    run("ip link add up0 type veth peer name up1; ip addr add 10.70.0.1/24 dev up0; ip link set up0 up; ip link set up1 up
+         ip link add tun9 type vxlan id 42 local 10.70.0.1 dstport 4789; ip link set tun9 up
+         for n in $(seq 50); do [ -z \"$(ip addr show tentative)\" ] && break; sleep 0.1; done");
+    let before = host_account();
+    let lab = |id: u32, port: u16| {
+        let text = format!(
+            "name: t\nnamespaces:\n  host:\n    vxlans:\n      vx0: {{ id: {id}, local: 10.70.0.1, port: {port}, addresses: [10.71.0.1/24] }}\n"
+        );
+        std::fs::write("/run/t.yaml", text).unwrap();
+    };
+    lab(42, 4789);
+    for command in ["apply", "doctor"] {
+        let refused = nslab([command, "/run/t.yaml"]);
+        assert_eq!(refused.status.code(), Some(if command == "apply" { 3 } else { 1 }), "{}", text(&refused));
+        let said = text(&refused);
+        assert!(said.contains("vxlan tun9 of host with the id 42 on port 4789 exists"), "{said}");
+    }
+    let adopted = nslab(["apply", "--adopt", "/run/t.yaml"]);
+    assert_eq!(adopted.status.code(), Some(3), "{}", text(&adopted));
+    before.assert_same(&host_account(), "when refused");
+    for (id, port) in [(43, 4789), (42, 4790)] {
+        lab(id, port);
+        let applied = nslab(["apply", "/run/t.yaml"]);
+        assert_eq!(applied.status.code(), Some(0), "{}", text(&applied));
+        assert_eq!(nslab(["destroy", "t"]).status.code(), Some(0));
+        before.assert_same(&host_account(), "when the lab is gone");
+    }
+}
+
+/// A port that a program listens at: the kernel says so when the end comes up, and all is undone.
+#[test]
+fn a_strangers_port_is_left_to_it() {
+    sandbox();
+    let listening = std::net::UdpSocket::bind("0.0.0.0:4789").unwrap();
+    let before = host_account();
+    let lab = "name: t\nnamespaces: { host: { vxlans: { vx0: { id: 1, local: 10.70.0.1 } } } }\n";
+    std::fs::write("/run/t.yaml", lab).unwrap();
+    let refused = nslab(["apply", "/run/t.yaml"]);
+    assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
+    let said = text(&refused);
+    assert!(said.contains("cannot bring host/vx0 up: Address already in use") && said.contains("`port`"), "{said}");
+    before.assert_same(&host_account(), "when refused");
+    drop(listening);
+    assert_eq!(nslab(["apply", "/run/t.yaml"]).status.code(), Some(0));
+}

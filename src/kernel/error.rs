@@ -95,6 +95,9 @@ fn usual_hint(errno: Errno) -> Option<&'static str> {
             Some("this needs root; without it, `nslab test` and `nslab sandbox` work in a private host of their own")
         }
         Errno::EOPNOTSUPP => Some("this kernel lacks the feature, or its module is not loaded"),
+        Errno::EADDRINUSE => {
+            Some("another program listens at that port: `ss -ulpn` shows which; or write another `port`")
+        }
         Errno::EMFILE => Some("too many open files: raise the limit with `ulimit -n`"),
         _ => None,
     }

@@ -240,7 +240,7 @@ impl FwRule {
             let is_value = quoted || args.last().is_some_and(FwArg::lacks_text);
             if word == "!" && !is_value {
                 negated = true;
-            } else if word.starts_with('-') && !is_value && !is_number(&word) {
+            } else if !is_value && is_option(&word) {
                 args.push(FwArg { option: word, negated: std::mem::take(&mut negated), values: Vec::new() });
             } else if let Some(arg) = args.last_mut() {
                 arg.values.push(word);
@@ -368,8 +368,11 @@ pub(crate) fn shell_word(word: &str) -> String {
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
-fn is_number(word: &str) -> bool {
-    word.len() > 1 && word[1..].bytes().all(|b| b.is_ascii_digit())
+/// Whether a word could be an option: `-d` and `--dport`, but not `-1`, and nothing that a shell would stumble over.
+fn is_option(word: &str) -> bool {
+    let Some(name) = word.strip_prefix('-') else { return false };
+    let of_a_name = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    name.bytes().all(of_a_name) && !name.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Splits a line of iptables-save into words, and says of each whether it stood in quotes.

@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::{IfName, LabName, NsName};
+use super::{Device, IfName, LabName, NsName};
 
 /// One interface of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,8 +42,11 @@ pub enum LinkKind {
     },
     /// A bridge: a switch in the kernel.
     Bridge(BridgeOptions),
-    /// Anything else, by the kernel's word for it (`dummy`, `tun`, or `device` for real hardware).
+    /// Anything else, by the kernel's word for it (`tun`, or `device` for real hardware).
     Other(String),
+    /// An interface that one message makes.
+    #[serde(untagged)]
+    Device(Device),
 }
 
 /// The options of a bridge that the language knows (`ip link … type bridge`).
@@ -73,6 +76,11 @@ impl fmt::Display for End {
 /// A hardware (Ethernet) address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// In a forwarding database: every address of which nothing else is known.
+    pub const ANY: Self = Self([0; 6]);
+}
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,12 +129,21 @@ impl Link {
         }
     }
 
+    /// What it was told, where it is such a device.
+    pub fn device(&self) -> Option<&Device> {
+        match &self.kind {
+            LinkKind::Device(device) => Some(device),
+            _ => None,
+        }
+    }
+
     /// The kernel's word for its kind, as after `type` in `ip link`.
     pub fn kind_name(&self) -> &str {
         match &self.kind {
             LinkKind::Loopback => "loopback",
             LinkKind::Veth { .. } => "veth",
             LinkKind::Bridge(_) => "bridge",
+            LinkKind::Device(device) => device.kind().name(),
             LinkKind::Other(name) => name,
         }
     }

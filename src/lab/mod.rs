@@ -5,6 +5,7 @@
 //! asks the kernel or knows how a topology file is spelled.
 
 mod check;
+mod device;
 mod firewall;
 mod link;
 mod mark;
@@ -15,6 +16,7 @@ mod route;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
+pub use device::{Device, DeviceKind, Fdb, IpvlanMode, MacvlanMode, VXLAN_PORT, Vxlan};
 pub(crate) use firewall::shell_word;
 pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 use indexmap::IndexMap;
@@ -51,7 +53,7 @@ pub struct Live {
 pub struct Namespace {
     /// The lab whose mark it carries (an alias on its loopback); none for `host` and for somebody else's.
     pub owner: Option<LabName>,
-    /// Interfaces by name: loopback, ends of veth pairs, bridges. In the order of the file, or of the kernel.
+    /// Interfaces by name: loopback, ends of veth pairs, bridges, devices. In the order of the file, or of the kernel.
     pub links: IndexMap<IfName, Link>,
     /// Routes that somebody put there: those that the kernel makes by itself (connected, local, link-local) are left out.
     pub routes: BTreeSet<Route>,
@@ -62,6 +64,8 @@ pub struct Namespace {
     pub rules: BTreeSet<Rule>,
     /// Permanent neighbour entries.
     pub neighbours: BTreeSet<Neighbour>,
+    /// Permanent forwarding entries of its VXLAN ends.
+    pub fdb: BTreeSet<Fdb>,
     /// Sysctls. Wanted: those that the file sets. Live: the present value of those that were asked for; a key
     /// that this kernel lacks is absent.
     pub sysctls: BTreeMap<SysctlKey, SysctlValue>,

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{PlannedStep, Step};
-use crate::lab::{End, IfName, Lab, LabName, Live, Namespace, NsName, Route};
+use crate::lab::{Device, End, IfName, Lab, LabName, Link, Live, Namespace, NsName, Route, Vxlan};
 
 /// Something that exists under a wanted name and does not carry the lab's mark, or a host setting that two labs need to differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,10 +58,31 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
                 found.push(Conflict { what, owner: link.owner.clone(), end, is_setting: false });
             }
         }
+        found.extend(vxlans(&lab.name, wanted, is));
         found.extend(settings(&lab.name, wanted, is));
         found.extend(routes(lab, wanted, is));
     }
     found
+}
+
+/// Ends of VXLANs under other names, at whose port packets with the same number arrive: the kernel makes no second one.
+fn vxlans(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
+    let ends = |(name, link): (&IfName, &Link)| match link.device() {
+        Some(Device::Vxlan(vxlan)) => Some((name.clone(), vxlan.clone(), link.owner.clone())),
+        _ => None,
+    };
+    let wanted: Vec<_> = wanted.links.iter().filter_map(ends).collect();
+    let in_the_way = is.links.iter().filter_map(ends).filter(|(name, there, owner)| {
+        let collides = |(own, vxlan, _): &(IfName, Vxlan, _)| own != name && vxlan.collides(there);
+        owner.as_ref() != Some(lab) && wanted.iter().any(collides)
+    });
+    let conflict = |(name, there, owner): (IfName, Vxlan, _)| Conflict {
+        what: format!("vxlan {name} of {} with the id {} on port {}", NsName::host(), there.id, there.port),
+        owner,
+        end: None,
+        is_setting: false,
+    };
+    in_the_way.map(conflict).collect()
 }
 
 /// The settings that another lab needs to have another value.

@@ -3,6 +3,8 @@
 //! Commands are those of iproute2, procps and iptables, spelled so that `sh -e` runs them as they are. Names of
 //! interfaces always stand behind `name` or `dev`, since `ip` reads `a` as `address` and `up` as what it says.
 
+mod devices;
+
 use ipnet::IpNet;
 
 use super::step::{Description, Step, VethEnd};
@@ -28,6 +30,7 @@ pub(super) fn describe(step: &Step) -> Description {
         Step::Adopt { end, lab } => adopt(end, lab),
         Step::Disown { end, lab } => disown(end, lab),
         Step::AddBridge { end, options, mac, mtu, lab } => add_bridge(end, *options, *mac, *mtu, lab),
+        Step::AddDevice { end, device, mac, mtu, lab } => devices::add_device(end, device, *mac, *mtu, lab),
         Step::AddVeth { main, peer, lab } => add_veth(main, peer, lab),
         Step::DeleteLink { end } => told(
             format!("remove interface {} from {}", end.name, end.ns),
@@ -40,6 +43,7 @@ pub(super) fn describe(step: &Step) -> Description {
         Step::SetMac { end, from, to } => set_mac(end, *from, *to),
         Step::SetMaster { end, from, to } => set_master(end, from.as_ref(), to.as_ref()),
         Step::SetBridge { end, from, to } => set_bridge(end, *from, *to),
+        Step::SetDevice { end, from, to } => devices::set_device(end, from, to),
         Step::AddAddress { end, address } => add_address(end, *address),
         Step::DeleteAddress { end, address } => delete_address(end, *address),
         Step::AddRoute { ns, route } => add_route(ns, route),
@@ -49,6 +53,8 @@ pub(super) fn describe(step: &Step) -> Description {
         Step::DeleteRule { ns, rule } => delete_rule(ns, rule),
         Step::SetNeighbour { ns, from, to } => set_neighbour(ns, from.as_ref(), to),
         Step::DeleteNeighbour { ns, neighbour } => delete_neighbour(ns, neighbour),
+        Step::AddFdb { ns, entry } => devices::add_fdb(ns, entry),
+        Step::DeleteFdb { ns, entry } => devices::delete_fdb(ns, entry),
         Step::SetSysctl { ns, key, from, to, lab } => set_sysctl(ns, key, from.as_ref(), to, lab),
         Step::RestoreSysctl { key, lab } => {
             told(format!("put {key} of the host back, unless another lab needs it"), restore_setting(key, lab), None)

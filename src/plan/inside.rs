@@ -1,4 +1,4 @@
-//! What is inside a namespace: addresses, routes, policy rules, neighbours and sysctls.
+//! What is inside a namespace: addresses, routes, policy rules, neighbours, forwarding entries and sysctls.
 //!
 //! The kernel takes some things along when it removes others (an interface its addresses and routes, the last address
 //! of an interface its IPv4 routes); what would be lost that way is planned anew.
@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use super::{Compared, Phases, Step, gateways};
 use crate::lab::{
-    End, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, Rule, SysctlKey, SysctlValue,
+    End, Fdb, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, Rule, SysctlKey, SysctlValue,
 };
 
 const MISSING: &str = "it is missing";
@@ -33,7 +33,7 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
         let end = End { ns: ns.clone(), name: name.clone() };
         connected(&end, link, is, &lost, phases);
     }
-    for planned in &phases.drop_links.0 {
+    for planned in phases.drop_devices.0.iter().chain(&phases.drop_links.0) {
         if let Step::DeleteLink { end } = &planned.step
             && end.ns == *ns
         {
@@ -44,6 +44,7 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
     rules(ns, want, is, phases);
     gateways::compare(ns, is, phases);
     neighbours(compared, ns, want, is, &lost, phases);
+    forwarding_entries(compared, ns, want, is, &lost, phases);
     sysctls(compared, ns, want, is, &lost, phases);
 }
 
@@ -244,9 +245,7 @@ fn neighbours(
     phases: &mut Phases,
 ) {
     // In `host`, those on an interface of the lab are the lab's, as its addresses are.
-    let is_mine = |dev: &IfName| {
-        !ns.is_host() || is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&compared.lab.name))
-    };
+    let is_mine = |dev: &IfName| !ns.is_host() || is_of_lab(compared, is, dev);
     let live = |entry: &&crate::lab::Neighbour| !lost.interfaces.contains(&entry.dev);
     for to in &want.neighbours {
         let from = is.neighbours.iter().filter(live).find(|from| from.dev == to.dev && from.address == to.address);
@@ -287,6 +286,26 @@ fn sysctls(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespac
     for (key, labs) in &is.claims {
         if labs.contains_key(lab) && !want.sysctls.contains_key(key) {
             phases.forget.add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() }, EXTRA);
+        }
+    }
+}
+
+fn forwarding_entries(
+    compared: &Compared<'_>,
+    ns: &NsName,
+    want: &Namespace,
+    is: &Namespace,
+    lost: &Lost,
+    phases: &mut Phases,
+) {
+    let live = |entry: &&Fdb| !lost.interfaces.contains(&entry.dev);
+    let there: BTreeSet<&Fdb> = is.fdb.iter().filter(live).collect();
+    for entry in want.fdb.iter().filter(|entry| !there.contains(entry)) {
+        phases.fdb.add(Step::AddFdb { ns: ns.clone(), entry: entry.clone() }, MISSING);
+    }
+    for entry in there {
+        if !want.fdb.contains(entry) && (!ns.is_host() || is_of_lab(compared, is, &entry.dev)) {
+            phases.drop_routes.add(Step::DeleteFdb { ns: ns.clone(), entry: entry.clone() }, EXTRA);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Namespaces and interfaces: which have to be made, made anew, changed or removed.
 
-use super::{Compared, Phases, Step, VethEnd};
-use crate::lab::{End, IfName, Link, LinkKind, Namespace, NsName};
+use super::{Compared, Phases, Step, VethEnd, devices};
+use crate::lab::{End, IfName, Link, LinkKind, NsName};
 
 /// MTU of an Ethernet interface that nobody has changed (ETH_DATA_LEN).
 const ETHERNET_MTU: u32 = 1500;
 
-const MISSING: &str = "it does not exist";
+pub(super) const MISSING: &str = "it does not exist";
 
 /// Interfaces that the kernel itself puts into every namespace when a tunnel module is loaded, and that nobody can
 /// remove (see `net.core.fb_tunnels_only_for_init_net` in the kernel's sysctl documentation).
@@ -22,10 +22,13 @@ pub(super) fn compare(compared: &Compared<'_>, phases: &mut Phases) {
     }
     make_links(compared, phases);
     remove_extras(compared, phases);
+    devices::compare(compared, phases);
     for (ns, wanted) in &compared.lab.namespaces {
         for (name, want) in &wanted.links {
             let end = End { ns: ns.clone(), name: name.clone() };
-            settings(compared, &end, want, phases);
+            if want.device().is_none() {
+                settings(compared, &end, want, phases);
+            }
         }
     }
 }
@@ -97,7 +100,7 @@ fn veth(compared: &Compared<'_>, a: &End, b: &End, phases: &mut Phases) {
 }
 
 /// Plans the removal of an interface that stands where another is wanted; the reason for making the new one.
-fn replace(end: &End, live: Option<&Link>, phases: &mut Phases) -> String {
+pub(super) fn replace(end: &End, live: Option<&Link>, phases: &mut Phases) -> String {
     let Some(live) = live else { return MISSING.to_owned() };
     let why = match &live.kind {
         LinkKind::Veth { peer: Some(peer) } => format!("{end} is a veth whose other end is {peer}"),
@@ -109,10 +112,11 @@ fn replace(end: &End, live: Option<&Link>, phases: &mut Phases) -> String {
 }
 
 /// Plans the removal of an interface, unless its peer's removal, planned already, takes it along.
-fn remove(end: &End, live: &Link, why: &str, phases: &mut Phases) {
-    let planned = |end: &End| phases.drop_links.0.iter().any(|p| p.step == Step::DeleteLink { end: end.clone() });
+pub(super) fn remove(end: &End, live: &Link, why: &str, phases: &mut Phases) {
+    let planned = |end: &End| phases.drops(end);
     if !planned(end) && !live.peer().is_some_and(planned) {
-        phases.drop_links.add(Step::DeleteLink { end: end.clone() }, why);
+        let phase = if live.device().is_some() { &mut phases.drop_devices } else { &mut phases.drop_links };
+        phase.add(Step::DeleteLink { end: end.clone() }, why);
     }
 }
 
@@ -138,12 +142,15 @@ fn is_kernels(name: &IfName) -> bool {
 }
 
 /// Plans the settings of an interface: bridge, MTU, hardware address, bridge options, up or down.
-fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases) {
-    let is_bridge = matches!(want.kind, LinkKind::Bridge(_));
-    let ups = if is_bridge { &mut phases.bridges_up } else { &mut phases.links_up };
+pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases) {
+    let (ups, settings) = match want.kind {
+        LinkKind::Bridge(_) => (&mut phases.bridges_up, &mut phases.link_settings),
+        LinkKind::Device(_) => (&mut phases.devices_up, &mut phases.device_settings),
+        _ => (&mut phases.links_up, &mut phases.link_settings),
+    };
     if phases.fresh.contains(end) {
-        if is_bridge && want.up {
-            ups.add(Step::SetUp { end: end.clone(), up: true }, "its ports are in place");
+        if matches!(want.kind, LinkKind::Bridge(_)) {
+            new_bridge(compared, end, want, phases);
         }
         return;
     }
@@ -153,7 +160,7 @@ fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases
     };
     if end.ns.is_host() && compared.host().half_marked.contains(&end.name) {
         let step = Step::Adopt { end: end.clone(), lab: compared.lab.name.clone() };
-        phases.link_settings.add(step, "of the lab's marks on it, alias and group, one is missing");
+        settings.add(step, "of the lab's marks on it, alias and group, one is missing");
     }
     if is.up != want.up {
         let why = if want.up { "it is down" } else { "it is up" };
@@ -165,24 +172,51 @@ fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases
             None => "it is a port of no bridge".to_owned(),
         };
         let (from, to) = (is.master.clone(), want.master.clone());
-        phases.link_settings.add(Step::SetMaster { end: end.clone(), from, to }, why);
+        settings.add(Step::SetMaster { end: end.clone(), from, to }, why);
     }
     if let (Some(from), Some(to)) = (is.mtu, expected_mtu(compared, &end.ns, &end.name, want))
         && from != to
     {
-        phases.link_settings.add(Step::SetMtu { end: end.clone(), from, to }, format!("it is {from}"));
+        settings.add(Step::SetMtu { end: end.clone(), from, to }, format!("it is {from}"));
     }
     if let (Some(from), Some(to)) = (is.mac, want.mac)
         && from != to
     {
-        phases.link_settings.add(Step::SetMac { end: end.clone(), from, to }, format!("it is {from}"));
+        settings.add(Step::SetMac { end: end.clone(), from, to }, format!("it is {from}"));
     }
     if let (LinkKind::Bridge(from), LinkKind::Bridge(to)) = (&is.kind, &want.kind)
         && from != to
     {
         let step = Step::SetBridge { end: end.clone(), from: *from, to: *to };
-        phases.link_settings.add(step, "its options differ");
+        settings.add(step, "its options differ");
     }
+}
+
+/// Plans what is left to do on a bridge that is made.
+fn new_bridge(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases) {
+    // With its first port, a new bridge takes on the MTU of its ports, whatever it was made with.
+    let ports = ports(compared, &end.ns, &end.name);
+    if let (Some(to), Some(from)) = (want.mtu, smallest(&ports))
+        && from != to
+    {
+        let devices = ports.iter().any(|port| port.device().is_some());
+        let settings = if devices { &mut phases.device_settings } else { &mut phases.link_settings };
+        settings.add(Step::SetMtu { end: end.clone(), from, to }, "it took on that of its ports");
+    }
+    if want.up {
+        phases.bridges_up.add(Step::SetUp { end: end.clone(), up: true }, "its ports are in place");
+    }
+}
+
+/// The wanted ports of a bridge.
+fn ports<'a>(compared: &Compared<'a>, ns: &NsName, bridge: &IfName) -> Vec<&'a Link> {
+    let links = compared.lab.namespaces.get(ns).into_iter().flat_map(|wanted| wanted.links.values());
+    links.filter(|link| link.master.as_ref() == Some(bridge)).collect()
+}
+
+/// The smallest MTU of some ports.
+fn smallest(ports: &[&Link]) -> Option<u32> {
+    ports.iter().map(|port| port.mtu.unwrap_or(ETHERNET_MTU)).min()
 }
 
 /// The MTU that an interface has where nobody changed it: what the file says, or the kernel's default. A bridge
@@ -193,19 +227,15 @@ fn expected_mtu(compared: &Compared<'_>, ns: &NsName, name: &IfName, want: &Link
     }
     match want.kind {
         LinkKind::Veth { .. } => Some(ETHERNET_MTU),
-        LinkKind::Bridge(_) => {
-            let wanted: &Namespace = compared.lab.namespaces.get(ns)?;
-            let ports = wanted.links.values().filter(|link| link.master.as_ref() == Some(name));
-            Some(ports.map(|port| port.mtu.unwrap_or(ETHERNET_MTU)).min().unwrap_or(ETHERNET_MTU))
-        }
+        LinkKind::Bridge(_) => Some(smallest(&ports(compared, ns, name)).unwrap_or(ETHERNET_MTU)),
         _ => None,
     }
 }
 
-fn find<'a>(compared: &Compared<'a>, end: &End) -> Option<&'a Link> {
+pub(super) fn find<'a>(compared: &Compared<'a>, end: &End) -> Option<&'a Link> {
     compared.live.namespaces.get(&end.ns)?.links.get(&end.name)
 }
 
-fn wanted<'a>(compared: &Compared<'a>, end: &End) -> Option<&'a Link> {
+pub(super) fn wanted<'a>(compared: &Compared<'a>, end: &End) -> Option<&'a Link> {
     compared.lab.namespaces.get(&end.ns)?.links.get(&end.name)
 }

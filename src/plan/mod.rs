@@ -2,10 +2,11 @@
 //!
 //! The order is the same for every lab: first what is wrong goes (firewall rules before routes, routes before
 //! addresses, addresses before links), then what is missing comes in the reverse order, bridges coming up after their
-//! ports are in place, and the firewall last. What cannot be brought back (a namespace's removal) is at the very end.
+//! ports are in place, devices after what they are upon, and the firewall last. What cannot be brought back (a namespace's removal) is at the very end.
 
 mod conflicts;
 mod describe;
+mod devices;
 mod firewall;
 mod gateways;
 mod inside;
@@ -123,14 +124,19 @@ struct Phases {
     drop_firewall: Phase,
     drop_routes: Phase,
     drop_addresses: Phase,
+    drop_devices: Phase,
     drop_links: Phase,
     namespaces: Phase,
     bridges: Phase,
     veths: Phase,
     link_settings: Phase,
+    devices: Phase,
+    device_settings: Phase,
     links_up: Phase,
     addresses: Phase,
     bridges_up: Phase,
+    fdb: Phase,
+    devices_up: Phase,
     sysctls: Phase,
     neighbours: Phase,
     rules: Phase,
@@ -143,19 +149,33 @@ struct Phases {
 }
 
 impl Phases {
+    /// Whether an interface's removal is planned.
+    fn drops(&self, end: &End) -> bool {
+        let removal = Step::DeleteLink { end: end.clone() };
+        self.drop_devices.0.iter().chain(&self.drop_links.0).any(|planned| planned.step == removal)
+    }
+
     fn in_order(self) -> Vec<PlannedStep> {
         [
             self.drop_firewall,
             self.drop_routes,
             self.drop_addresses,
+            // What is upon an interface goes before it, so that the plan names both.
+            self.drop_devices,
             self.drop_links,
             self.namespaces,
             self.bridges,
             self.veths,
             self.link_settings,
+            // An interface is no larger than the one it is upon.
+            self.devices,
+            self.device_settings,
             self.links_up,
             self.addresses,
             self.bridges_up,
+            self.fdb,
+            // What is upon a bridge comes up after it.
+            self.devices_up,
             self.sysctls,
             self.neighbours,
             self.routes,

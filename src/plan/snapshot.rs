@@ -37,6 +37,7 @@ fn restorable(lab: &LabName, name: &NsName, live: &Namespace) -> Namespace {
         None => !name.is_host() || live.marked.routes.contains(route),
     });
     wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
+    wanted.fdb.retain(|entry| on_own(&entry.dev) && entry.to.is_some());
     wanted.firewall.chains.retain(|chain, _| chain.owner().is_some_and(|(owner, _)| owner == *lab));
     wanted.firewall.policies.clear();
     if name.is_host() {
@@ -50,6 +51,7 @@ fn restorable(lab: &LabName, name: &NsName, live: &Namespace) -> Namespace {
 fn can_be_made(link: &Link) -> bool {
     match &link.kind {
         LinkKind::Loopback | LinkKind::Bridge(_) => true,
+        LinkKind::Device(device) => device.is_whole(),
         LinkKind::Veth { peer } => peer.is_some(),
         LinkKind::Other(_) => false,
     }

@@ -5,8 +5,8 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::lab::{
-    BridgeOptions, ChainId, End, FwRule, IfName, LabName, Mac, Neighbour, NsName, Policy, Route, Rule, SysctlKey,
-    SysctlValue,
+    BridgeOptions, ChainId, Device, End, Fdb, FwRule, IfName, LabName, Mac, Neighbour, NsName, Policy, Route, Rule,
+    SysctlKey, SysctlValue,
 };
 
 /// One operation on the kernel.
@@ -59,6 +59,19 @@ pub enum Step {
         /// The other end; it is down and nobody's port.
         peer: VethEnd,
         /// The lab it is for; marked on an end that is in `host`.
+        lab: LabName,
+    },
+    /// Make a device; it is down and nobody's port.
+    AddDevice {
+        /// Where, and its name.
+        end: End,
+        /// What it is; the interface upon which it is must be there.
+        device: Device,
+        /// Hardware address; none: the kernel's choice.
+        mac: Option<Mac>,
+        /// MTU; none: the kernel's default.
+        mtu: Option<u32>,
+        /// The lab it is for; marked on the link where it is in `host`.
         lab: LabName,
     },
     /// Remove an interface (of a veth pair: both ends).
@@ -115,6 +128,15 @@ pub enum Step {
         from: BridgeOptions,
         /// What they are to be.
         to: BridgeOptions,
+    },
+    /// Change what a device was told, as far as [`Device::can_become`] goes.
+    SetDevice {
+        /// Which.
+        end: End,
+        /// What it is.
+        from: Device,
+        /// What it is to be.
+        to: Device,
     },
     /// Give an interface an address.
     AddAddress {
@@ -182,6 +204,20 @@ pub enum Step {
         ns: NsName,
         /// The entry.
         neighbour: Neighbour,
+    },
+    /// Add an entry to the forwarding database of a VXLAN end.
+    AddFdb {
+        /// Where.
+        ns: NsName,
+        /// The entry.
+        entry: Fdb,
+    },
+    /// Remove an entry from the forwarding database of a VXLAN end.
+    DeleteFdb {
+        /// Where.
+        ns: NsName,
+        /// The entry.
+        entry: Fdb,
     },
     /// Set a sysctl.
     SetSysctl {
@@ -309,6 +345,8 @@ impl Step {
             | Step::DeleteRule { ns, .. }
             | Step::SetNeighbour { ns, .. }
             | Step::DeleteNeighbour { ns, .. }
+            | Step::AddFdb { ns, .. }
+            | Step::DeleteFdb { ns, .. }
             | Step::SetSysctl { ns, .. }
             | Step::AddChain { ns, .. }
             | Step::DeleteChain { ns, .. }
@@ -319,12 +357,14 @@ impl Step {
             Step::Adopt { end, .. }
             | Step::Disown { end, .. }
             | Step::AddBridge { end, .. }
+            | Step::AddDevice { end, .. }
             | Step::DeleteLink { end }
             | Step::SetUp { end, .. }
             | Step::SetMtu { end, .. }
             | Step::SetMac { end, .. }
             | Step::SetMaster { end, .. }
             | Step::SetBridge { end, .. }
+            | Step::SetDevice { end, .. }
             | Step::AddAddress { end, .. }
             | Step::DeleteAddress { end, .. } => end.ns.clone(),
             Step::DeleteHostLinks { .. } | Step::RestoreSysctl { .. } => NsName::host(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use crate::lab::{Family, LabName};
+use crate::lab::{DeviceKind, Family, LabName};
 
 /// What to find out. What is not asked for is not looked at: some answers cost a namespace or a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Feature {
     Bridge,
     /// Switches that keep VLANs apart (CONFIG_BRIDGE_VLAN_FILTERING).
     VlanFiltering,
+    /// Interfaces of a kind.
+    Device(DeviceKind),
     /// Policy routing (CONFIG_IP_MULTIPLE_TABLES, CONFIG_IPV6_MULTIPLE_TABLES).
     PolicyRouting(Family),
     /// A match or a target of iptables.

@@ -59,6 +59,7 @@ fn name(feature: Feature) -> String {
         Feature::Veth => "veth pairs".to_owned(),
         Feature::Bridge => "bridges".to_owned(),
         Feature::VlanFiltering => "VLAN filtering of bridges".to_owned(),
+        Feature::Device(kind) => format!("interfaces of the kind {}", kind.name()),
         Feature::PolicyRouting(of) => format!("policy routing of {}", family(of)),
         Feature::Extension(of, extension) => {
             let kind = if extension.is_target() { "target" } else { "match" };
@@ -74,6 +75,9 @@ fn module(feature: Feature) -> String {
         Feature::Bridge => "load its module: modprobe bridge".to_owned(),
         Feature::VlanFiltering => {
             "take `vlan_filtering` out of the file, or use a kernel with CONFIG_BRIDGE_VLAN_FILTERING".to_owned()
+        }
+        Feature::Device(kind) => {
+            format!("load its module: modprobe {}; or use a kernel that has it", kind.module())
         }
         Feature::PolicyRouting(Family::Ipv4) => "use a kernel with CONFIG_IP_MULTIPLE_TABLES".to_owned(),
         Feature::PolicyRouting(Family::Ipv6) => "use a kernel with CONFIG_IPV6_MULTIPLE_TABLES".to_owned(),

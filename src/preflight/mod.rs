@@ -68,8 +68,8 @@ impl From<&Conflict> for Finding {
     fn from(conflict: &Conflict) -> Self {
         let help = match &conflict.owner {
             Some(lab) if conflict.is_setting => format!("leave the setting to that lab, or remove that lab first: nslab destroy {lab}"),
-            Some(lab) => format!("give this lab's another name in the file, or remove that lab first: nslab destroy {lab}"),
-            None => "give the lab's another name in the file (a route: another metric); or, if nobody needs it, remove it or take it over with `nslab apply --adopt`".to_owned(),
+            Some(lab) => format!("give this lab's another name in the file (a vxlan: another id or port), or remove that lab first: nslab destroy {lab}"),
+            None => "give the lab's another name in the file (a route: another metric; a vxlan: another id or port); or, if nobody needs it, remove it or take it over with `nslab apply --adopt`".to_owned(),
         };
         Self::error(conflict.to_string(), help)
     }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::facts::{Extension, Feature, Questions};
-use crate::lab::{Family, FwRule, Hook, IfName, Lab, LabName, LinkKind, Namespace, NsName, Route, SysctlKey};
+use crate::lab::{
+    DeviceKind, Family, FwRule, Hook, IfName, Lab, LabName, LinkKind, Namespace, NsName, Route, SysctlKey,
+};
 
 /// What has to be there.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +58,7 @@ impl Needs {
     pub fn in_general() -> Self {
         let mut needs = Self { namespaces: 1, ..Self::default() };
         let mut features = vec![Feature::Veth, Feature::Bridge, Feature::VlanFiltering];
+        features.extend(DeviceKind::ALL.map(Feature::Device));
         for family in [Family::Ipv4, Family::Ipv6] {
             features.push(Feature::PolicyRouting(family));
             features.extend(Extension::ALL.map(|extension| Feature::Extension(family, extension)));
@@ -91,6 +94,7 @@ impl Needs {
                         self.feature(Feature::VlanFiltering, place);
                     }
                 }
+                LinkKind::Device(device) => self.feature(Feature::Device(device.kind()), place),
                 LinkKind::Loopback | LinkKind::Other(_) => {}
             }
             for address in &link.addresses {

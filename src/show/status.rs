@@ -47,6 +47,9 @@ struct InterfaceView {
     /// The bridge that it is a port of.
     #[serde(skip_serializing_if = "Option::is_none")]
     bridge: Option<String>,
+    /// The interface that it is upon, as NAMESPACE/INTERFACE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
     /// The other end, as NAMESPACE/INTERFACE.
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
@@ -72,7 +75,7 @@ impl StatusView {
             };
             NamespaceView {
                 name: name.to_string(),
-                interfaces: links.map(|(name, link)| InterfaceView::new(name.as_str(), link)).collect(),
+                interfaces: links.map(|(own, link)| InterfaceView::new(name, own.as_str(), link)).collect(),
                 routes: ns.routes.iter().filter(|r| route_shown(r.dev.as_ref())).map(ToString::to_string).collect(),
                 processes: processes.get(name).into_iter().flatten().map(ProcessView::new).collect(),
             }
@@ -87,7 +90,7 @@ impl StatusView {
 }
 
 impl InterfaceView {
-    fn new(name: &str, link: &Link) -> Self {
+    fn new(ns: &NsName, name: &str, link: &Link) -> Self {
         Self {
             name: name.to_owned(),
             kind: link.kind_name().to_owned(),
@@ -95,16 +98,18 @@ impl InterfaceView {
             mtu: link.mtu,
             mac: link.mac.map(|mac| mac.to_string()),
             bridge: link.master.as_ref().map(ToString::to_string),
+            parent: link.device().and_then(|device| device.parent(ns)).map(|parent| parent.to_string()),
             peer: link.peer().map(ToString::to_string),
             addresses: link.addresses.iter().map(ToString::to_string).collect(),
         }
     }
 
-    /// "port of v-net-0, to red/veth-red".
+    /// "port of v-net-0, to red/veth-red", "upon host/eth-lan".
     fn plugged(&self) -> String {
         let bridge = self.bridge.iter().map(|bridge| format!("port of {bridge}"));
         let peer = self.peer.iter().map(|peer| format!("to {peer}"));
-        bridge.chain(peer).collect::<Vec<_>>().join(", ")
+        let parent = self.parent.iter().map(|parent| format!("upon {parent}"));
+        bridge.chain(parent).chain(peer).collect::<Vec<_>>().join(", ")
     }
 }
 

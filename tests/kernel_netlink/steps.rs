@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use nslab::kernel::{Kernel, netns};
-use nslab::lab::{BridgeOptions, Mac, Neighbour, NsName};
+use nslab::lab::{BridgeOptions, Device, Fdb, Mac, MacvlanMode, Neighbour, NsName, Vxlan};
 use nslab::plan::{Step, VethEnd};
 use serde_json::Value;
 
@@ -47,6 +47,9 @@ ip -n red route add 10.1.0.0/16 via 10.0.0.2 proto 213
 ip -n red -6 route add 2001:db8:1::/48 via 2001:db8::2 proto 213
 ip -n red -6 route add 2001:db8:2::/48 dev veth-red proto 213
 ip -n red rule add priority 50 from 10.0.0.0/8 lookup 100 protocol 213
+ip -n red link add name vx address 02:00:00:00:00:08 type vxlan id 7 local 10.0.0.1 dstport 4789
+ip netns exec red bridge fdb append 00:00:00:00:00:00 dev vx dst 10.0.0.2 self permanent
+ip -n red link add link veth-red name mv1 address 02:00:00:00:00:0a type macvlan mode bridge
 ip -n red neigh add 10.0.0.7 lladdr 02:00:00:00:00:77 dev veth-red nud permanent
 ";
 
@@ -99,15 +102,96 @@ fn objects() -> Vec<Case> {
             "ip -n red link show two",
             "two@one",
         ),
-        final_case("delete veth", Step::DeleteLink { end: end("host/veth-red-br") }, "ip -n red -o link | wc -l", "2"),
+        final_case("delete veth", Step::DeleteLink { end: end("host/veth-red-br") }, "ip -n red -o link | wc -l", "3"),
         final_case(
             "delete bridge called up",
             Step::DeleteLink { end: end("red/up") },
             "ip -n red -o link | wc -l",
-            "2",
+            "4",
         ),
     ]
 }
+
+fn vxlan(local: &str) -> Vxlan {
+    Vxlan { id: 42, local: Some(local.parse().unwrap()), port: 4789, dev: None, learning: true, remote: None }
+}
+
+fn devices() -> Vec<Case> {
+    let add =
+        |at: &str, device: Device, mtu| Step::AddDevice { end: end(at), device, mac: Some(mac(9)), mtu, lab: lab() };
+    let over_ipv6 = Vxlan { dev: Some(name("veth-red")), learning: false, ..vxlan("2001:db8::1") };
+    let told = |change: fn(&mut Vxlan)| {
+        let from = Vxlan { id: 7, ..vxlan("10.0.0.1") };
+        let mut to = from.clone();
+        change(&mut to);
+        Step::SetDevice { end: end("red/vx"), from: Device::Vxlan(from), to: Device::Vxlan(to) }
+    };
+    let macvlan = |parent: &str, mode| Device::Macvlan { parent: Some(end(parent)), mode };
+    let entry = |mac, to: &str| Fdb { dev: name("vx"), mac, to: Some(to.parse().unwrap()) };
+    let add_fdb = |mac, to: &str| Step::AddFdb { ns: ns("red"), entry: entry(mac, to) };
+    let delete_fdb = |to: &str| Step::DeleteFdb { ns: ns("red"), entry: entry(Mac::ANY, to) };
+    vec![
+        case(
+            "add vxlan to host",
+            add("host/vx42", Device::Vxlan(vxlan("192.168.15.5")), None),
+            "ip -d link show vx42",
+            "vxlan id 42 local 192.168.15.5 srcport 0 0 dstport 4789",
+        ),
+        case(
+            "add vxlan over IPv6 on an interface",
+            add("red/up2", Device::Vxlan(over_ipv6), Some(1300)),
+            "ip -d -n red link show dev up2",
+            "vxlan id 42 local 2001:db8::1 dev veth-red srcport 0 0 dstport 4789",
+        ),
+        case(
+            "add vxlan at another port",
+            add("red/vx42", Device::Vxlan(Vxlan { port: 8472, ..vxlan("10.0.0.1") }), None),
+            "ip -d -n red link show vx42",
+            "dstport 8472",
+        ),
+        case("vxlan learns no more", told(|to| to.learning = false), "ip -d -n red link show vx", "nolearning"),
+        case(
+            "vxlan from another address",
+            told(|to| to.local = Some("10.0.0.9".parse().unwrap())),
+            "ip -d -n red link show vx",
+            "local 10.0.0.9",
+        ),
+        case(
+            "add macvlan",
+            add("red/mv0", macvlan("red/veth-red", MacvlanMode::Private), Some(1400)),
+            "ip -n red -d link show mv0",
+            "macvlan mode private",
+        ),
+        case(
+            "add macvlan upon an interface of the host",
+            add("blue/mv0", macvlan("host/v-net-0", MacvlanMode::Bridge), None),
+            "ip -n blue -d link show mv0",
+            "macvlan mode bridge",
+        ),
+        case(
+            "add macvlan in the host",
+            add("host/mv0", macvlan("red/veth-red", MacvlanMode::Vepa), None),
+            "ip -d link show mv0",
+            "macvlan mode vepa",
+        ),
+        case(
+            "macvlan's mode",
+            Step::SetDevice {
+                end: end("red/mv1"),
+                from: macvlan("red/veth-red", MacvlanMode::Bridge),
+                to: macvlan("red/veth-red", MacvlanMode::Private),
+            },
+            "ip -n red -d link show mv1",
+            "macvlan mode private",
+        ),
+        final_case("delete vxlan", Step::DeleteLink { end: end("red/vx") }, "ip -n red -o link | wc -l", "4"),
+        case("forwarding entry", add_fdb(mac(1), "10.0.0.2"), BRIDGE_FDB, "02:00:00:00:00:01 dst 10.0.0.2 self"),
+        case("second end for everybody", add_fdb(Mac::ANY, "10.0.0.3"), BRIDGE_FDB, "dst 10.0.0.3 self permanent"),
+        case("take forwarding entry", delete_fdb("10.0.0.2"), "ip netns exec red bridge fdb show dev vx | wc -l", "0"),
+    ]
+}
+
+const BRIDGE_FDB: &str = "ip netns exec red bridge fdb show dev vx";
 
 fn settings() -> Vec<Case> {
     let master = |from: Option<&str>, to: Option<&str>| Step::SetMaster {
@@ -177,6 +261,11 @@ fn set(from: Option<Neighbour>, to: Neighbour) -> Step {
 #[test]
 fn objects_are_the_same_by_step_and_by_command() {
     objects().into_iter().for_each(check);
+}
+
+#[test]
+fn devices_are_the_same_by_step_and_by_command() {
+    devices().into_iter().for_each(check);
 }
 
 #[test]
@@ -259,6 +348,10 @@ fn account() -> String {
             "printf 'link\naddr\nroute show table all\nrule\nneigh show nud permanent\n' | ip {option} -d -j -batch -
              ip {option} -6 -d -j rule"
         ));
+        let enter = if ns.is_host() { String::new() } else { format!("ip netns exec {ns}") };
+        // Those that lead to another end; what a bridge learns comes and goes.
+        let fdb = support::run(&format!("{enter} bridge fdb"));
+        lines.extend(fdb.lines().filter(|line| line.contains(" dst ")).map(|line| format!("{ns}: {line}")));
         for list in serde_json::Deserializer::from_str(&printed).into_iter::<Vec<Value>>() {
             // The kernel's own routes come and go with the carrier.
             for mut thing in list.unwrap().into_iter().filter(|thing| thing["protocol"] != "kernel") {

@@ -18,7 +18,8 @@ pub fn of(lab: &Lab) -> Account {
     let names = Names::new(&told);
     let mut account = Account::new();
     for (ns, answers) in &told {
-        let [_, links, routes, rules, rules6, neighbours, ports, iptables, ip6tables, settings] = answers.as_slice()
+        let [_, links, routes, rules, rules6, neighbours, ports, fdb, iptables, ip6tables, settings] =
+            answers.as_slice()
         else {
             panic!("{ns}: {answers:?}")
         };
@@ -42,6 +43,10 @@ pub fn of(lab: &Lab) -> Account {
             account.insert(format!("{ns} bridge link: {}", without(&port, &["ifindex", "link", "flags", "state"])));
         }
         account.extend(settings.lines().map(|line| format!("{ns} sysctl: {line}")));
+        // What is no entry of a VXLAN end is a bridge's, or what somebody listens to.
+        for entry in list(fdb).iter().filter(|entry| !entry["dst"].is_null() && entry["state"] == "permanent") {
+            account.insert(format!("{ns} bridge fdb: {entry}"));
+        }
         for (program, text) in [("iptables", iptables), ("ip6tables", ip6tables)] {
             account.extend(chains(text).into_iter().map(|chain| format!("{ns} {program}-save: {chain}")));
         }
@@ -74,6 +79,7 @@ fn ask(ns: &NsName) -> Vec<String> {
         "ip -j -6 rule",
         "ip -j neigh show nud permanent",
         "bridge -j link",
+        "bridge -j fdb",
         "iptables-save",
         "ip6tables-save",
         // Some can only be written, some have no value.
@@ -147,7 +153,9 @@ fn plain_link(link: &mut Value, ns: &NsName, names: &Names, has_mac: impl Fn(&st
     let peer = names.peer(ns, link);
     let info = &link["linkinfo"];
     let kind = info["info_kind"].clone();
-    let options = ["stp_state", "vlan_filtering"].map(|key| info["info_data"][key].clone());
+    let options =
+        ["stp_state", "vlan_filtering", "mode", "id", "local", "local6", "link", "port", "learning", "remote"]
+            .map(|key| info["info_data"][key].clone());
     let mut addresses: Vec<Value> = link["addr_info"]
         .as_array()
         .into_iter()

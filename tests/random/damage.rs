@@ -2,7 +2,7 @@
 //! lab's own is damaged.
 
 use ipnet::IpNet;
-use nslab::lab::{Firewall, FwRule, Lab, Link, LinkKind, Namespace, NsName, Route};
+use nslab::lab::{Device, Firewall, FwRule, Lab, Link, LinkKind, Namespace, NsName, Route};
 
 /// Every damage that can be done to a lab, as it stands after an apply.
 pub fn all(lab: &Lab) -> Vec<String> {
@@ -66,6 +66,18 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
                     }
                 }
             }
+        }
+        match link.device() {
+            Some(Device::Vxlan(vxlan)) => {
+                set(if vxlan.learning { "type vxlan nolearning" } else { "type vxlan learning" });
+                set("type vxlan local 10.66.0.9");
+                set("type vxlan remote 10.66.0.9");
+            }
+            Some(Device::Macvlan { .. }) => {
+                set("type macvlan mode private");
+                set("type macvlan mode vepa");
+            }
+            _ => {}
         }
         if link.master.is_some() {
             set("nomaster");
@@ -139,6 +151,12 @@ fn routing(place: &Place<'_>, namespace: &Namespace, lines: &mut Vec<String>) {
             lines.push(format!("{ip} neigh add 10.66.0.9 lladdr 02:00:00:00:00:99 dev {dev} nud permanent"));
         }
     }
+    let fdb = format!("{}bridge fdb", place.exec);
+    for entry in &namespace.fdb {
+        lines.push(format!("{fdb} del {entry}"));
+        lines.push(format!("{fdb} append {} dev {} dst 10.66.0.9", entry.mac, entry.dev));
+        lines.push(format!("{fdb} replace {} dev {} dst 10.66.0.9 port 99", entry.mac, entry.dev));
+    }
     if !is_host {
         lines.push(format!("{ip} rule add from 10.66.0.0/16 lookup 66 priority 66"));
         lines.push(format!("{ip} -6 rule add from fd66::/64 prohibit"));
@@ -181,6 +199,7 @@ fn firewall(place: &Place<'_>, lab: &Lab, firewall: &Firewall, lines: &mut Vec<S
 fn extras(place: &Place<'_>, lines: &mut Vec<String>) {
     let Place { ip, exec, .. } = place;
     lines.push(format!("{ip} link add name extra type bridge"));
+    lines.push(format!("{ip} link add name extra type vxlan id 99 dstport 4789"));
     lines.push(format!("{ip} link add name extra1 type veth peer name extra2"));
     lines.push(format!("{exec}iptables -A INPUT -p udp -j DROP"));
     lines.push(format!("{exec}ip6tables -A INPUT -p udp -j DROP"));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::topology::{
-    Filter, Inside, Member, Nat, Neighbour, Pick, Place, Route, Rule, Segment, Sysctl, Topology, Way,
+    Device, Filter, Inside, Kind, Member, Nat, Neighbour, Pick, Place, Route, Rule, Segment, Sysctl, Topology, Way,
 };
 
 /// The lab's name.
@@ -21,8 +21,9 @@ pub fn yaml(topology: &Topology) -> String {
     let mut namespaces = Map::new();
     for (space, inside) in topology.spaces.iter().enumerate() {
         let plugs = wires.plugs.remove(&space).unwrap_or_default();
-        let seen = Seen { space, interfaces: plugs.interfaces.clone(), addresses: &wires.addresses };
+        let mut seen = Seen { space, interfaces: plugs.interfaces.clone(), addresses: &wires.addresses };
         let mut body = plugs.body();
+        seen.interfaces.extend(devices(&mut body, inside, &seen));
         fill(&mut body, inside, &seen);
         namespaces.insert(name(space), body.into());
     }
@@ -225,6 +226,49 @@ impl Seen<'_> {
     /// An address of the namespace itself.
     fn own(&self, which: Pick, ipv6: bool) -> Option<String> {
         self.connected(which, ipv6).map(|(_, segment, host)| address(segment, host, ipv6))
+    }
+}
+
+/// Writes the devices; as interfaces that others can refer to.
+fn devices(body: &mut Map<String, Value>, inside: &Inside, seen: &Seen<'_>) -> Vec<Interface> {
+    let mut made = Vec::new();
+    for (n, device) in inside.devices.iter().enumerate() {
+        let Some((map, mut written)) = device_kind(n, device, seen) else { continue };
+        let (name, segment, host) = (format!("dev{n}"), 20 + n, seen.space + 1);
+        if device.addressed {
+            written["addresses"] = json!([in_subnet(segment, host, false)]);
+        }
+        settings(&mut written, device.mtu, device.mac.then_some((segment, host)), device.up);
+        body.entry(map).or_insert_with(|| json!({}))[&name] = written;
+        let addressed = device.addressed.then_some((segment, false));
+        made.push(Interface { name, up: device.up, addressed, host });
+    }
+    made
+}
+
+/// The map that a device stands in, and what is said of its kind alone.
+fn device_kind(n: usize, device: &Device, seen: &Seen<'_>) -> Option<(&'static str, Value)> {
+    match &device.kind {
+        Kind::Macvlan { mode } => Some(("macvlans", json!({ "parent": seen.any(device.upon)?, "mode": mode }))),
+        Kind::Vxlan { bound, learning, port, fdb } => {
+            let (dev, segment, host) = seen.connected(device.upon, device.ipv6)?;
+            let mut written =
+                json!({ "id": 40 + n, "local": address(segment, host, device.ipv6), "learning": learning });
+            if *bound {
+                written["dev"] = dev.into();
+            }
+            if let Some(port) = port {
+                written["port"] = (*port).into();
+            }
+            let entry = |(mac, to): &(Option<Pick>, Pick)| match mac {
+                Some(mac) => {
+                    json!({ "mac": format!("02:00:00:00:fe:{mac:02x}"), "to": address(segment, 200, device.ipv6) })
+                }
+                None => json!({ "to": address(segment, 200 + usize::from(*to), device.ipv6) }),
+            };
+            written["fdb"] = distinct(fdb.iter().map(entry), &["mac", "to"]).into();
+            Some(("vxlans", written))
+        }
     }
 }
 

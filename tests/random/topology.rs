@@ -20,12 +20,39 @@ pub struct Topology {
 pub struct Inside {
     pub forwarding: Option<bool>,
     pub loopback: bool,
+    pub devices: Vec<Device>,
     pub routes: Vec<Route>,
     pub rules: Vec<Rule>,
     pub neighbours: Vec<Neighbour>,
     pub sysctls: Vec<Sysctl>,
     pub nat: Vec<Nat>,
     pub filter: Vec<Filter>,
+}
+
+/// A VXLAN end or a macvlan, upon one of the namespace's interfaces.
+#[derive(Debug, Clone)]
+pub struct Device {
+    pub kind: Kind,
+    pub upon: Pick,
+    pub ipv6: bool,
+    pub addressed: bool,
+    pub mac: bool,
+    pub mtu: Option<u32>,
+    pub up: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// Its forwarding entries: the last byte of a hardware address, and to whom.
+    Vxlan {
+        bound: bool,
+        learning: bool,
+        port: Option<u16>,
+        fdb: Vec<(Option<Pick>, Pick)>,
+    },
+    Macvlan {
+        mode: &'static str,
+    },
 }
 
 /// A cable between the first two members; or a bridge, and a cable to it for each member.
@@ -218,6 +245,7 @@ fn segment() -> impl Strategy<Value = Segment> {
 
 fn inside() -> impl Strategy<Value = Inside> {
     let lists = (
+        vec(device(), 0..=2),
         vec(route(), 0..=3),
         vec(rule(), 0..=2),
         vec(neighbour(), 0..=1),
@@ -226,9 +254,10 @@ fn inside() -> impl Strategy<Value = Inside> {
         vec(filter(), 0..=3),
     );
     (option::of(any::<bool>()), seldom(), lists).prop_map(
-        |(forwarding, loopback, (routes, rules, neighbours, sysctls, nat, filter))| Inside {
+        |(forwarding, loopback, (devices, routes, rules, neighbours, sysctls, nat, filter))| Inside {
             forwarding,
             loopback,
+            devices,
             routes,
             rules,
             neighbours,
@@ -237,6 +266,18 @@ fn inside() -> impl Strategy<Value = Inside> {
             filter,
         },
     )
+}
+
+fn device() -> impl Strategy<Value = Device> {
+    let entry = (option::weighted(0.4, 0..3_u8), 0..3_u8);
+    let port = option::weighted(0.2, Just(8472));
+    let vxlan = (any::<bool>(), any::<bool>(), port, vec(entry, 0..=3))
+        .prop_map(|(bound, learning, port, fdb)| Kind::Vxlan { bound, learning, port, fdb });
+    let mode = prop_oneof![Just("bridge"), Just("private"), Just("vepa")];
+    let kind = prop_oneof![vxlan, mode.prop_map(|mode| Kind::Macvlan { mode })];
+    let mtu = option::weighted(0.2, Just(1000));
+    (kind, any::<Pick>(), any::<bool>(), often(), seldom(), mtu, often())
+        .prop_map(|(kind, upon, ipv6, addressed, mac, mtu, up)| Device { kind, upon, ipv6, addressed, mac, mtu, up })
 }
 
 fn route() -> impl Strategy<Value = Route> {

@@ -167,7 +167,7 @@ fn new_veth(end: &VethEnd, lab: &LabName) -> LinkMessage {
 }
 
 /// An interface to be made. In `host` it is in the lab's group, which marks it from its first moment.
-fn new_link(end: &End, mac: Option<Mac>, mtu: Option<u32>, lab: &LabName) -> LinkMessage {
+pub(super) fn new_link(end: &End, mac: Option<Mac>, mtu: Option<u32>, lab: &LabName) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.attributes.push(LinkAttribute::IfName(end.name.to_string()));
     message.attributes.extend(mac.map(|mac| LinkAttribute::Address(mac.0.to_vec())));
@@ -176,7 +176,7 @@ fn new_link(end: &End, mac: Option<Mac>, mtu: Option<u32>, lab: &LabName) -> Lin
     message
 }
 
-fn create(space: &mut Space, message: LinkMessage) -> Result<(), Refusal> {
+pub(super) fn create(space: &mut Space, message: LinkMessage) -> Result<(), Refusal> {
     space.socket.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
@@ -191,7 +191,7 @@ pub(in crate::kernel) fn mark(space: &mut Space, end: &End, alias: &str, group: 
 
 /// Sets the alias of a new interface in `host`, which cannot be given at creation. Where that fails, the interface
 /// goes again.
-fn set_new_mark(space: &mut Space, end: &End, mark: &Mark) -> Result<(), Refusal> {
+pub(super) fn set_new_mark(space: &mut Space, end: &End, mark: &Mark) -> Result<(), Refusal> {
     if !end.ns.is_host() {
         return Ok(());
     }
@@ -215,7 +215,7 @@ fn bridge_info(to: BridgeOptions, from: BridgeOptions) -> LinkAttribute {
     LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge), LinkInfo::Data(InfoData::Bridge(options))])
 }
 
-fn existing(space: &mut Space, name: &IfName) -> Result<LinkMessage, Refusal> {
+pub(super) fn existing(space: &mut Space, name: &IfName) -> Result<LinkMessage, Refusal> {
     let mut message = LinkMessage::default();
     message.header.index = space.index(name)?;
     Ok(message)

@@ -1,6 +1,7 @@
 //! Steps, carried out: each becomes the one or two messages that do it. A step that fails has done nothing.
 
 mod addresses;
+mod devices;
 pub(super) mod links;
 mod neighbours;
 pub(super) mod routes;
@@ -39,6 +40,7 @@ pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
             links::add_bridge(spaces.get(&end.ns)?, end, *options, *mac, *mtu, &mark)
                 .map_err(|refusal| refusal.about(step.text()))
         }
+        Step::AddDevice { end, device, mac, mtu, lab } => devices::add(spaces, end, device, (*mac, *mtu), lab, step),
         Step::AddVeth { main, peer, lab } => links::add_veth(spaces, main, peer, lab, step),
         _ => {
             let space = spaces.get(&step.namespace())?;
@@ -58,6 +60,7 @@ fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
         Step::SetMac { end, to, .. } => links::set_mac(space, &end.name, *to),
         Step::SetMaster { end, to, .. } => links::set_master(space, &end.name, to.as_ref()),
         Step::SetBridge { end, from, to } => links::set_bridge(space, &end.name, *from, *to),
+        Step::SetDevice { end, from, to } => devices::set(space, end, from, to),
         Step::AddAddress { end, address } => addresses::add(space, &end.name, *address),
         Step::DeleteAddress { end, address } => gone(addresses::delete(space, &end.name, *address)),
         Step::AddRoute { route, .. } => routes::add(space, route),
@@ -67,10 +70,13 @@ fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
         Step::DeleteRule { rule, .. } => gone(rules::delete(space, rule)),
         Step::SetNeighbour { to, .. } => neighbours::set(space, to),
         Step::DeleteNeighbour { neighbour, .. } => gone(neighbours::delete(space, neighbour)),
+        Step::AddFdb { entry, .. } => devices::add_fdb(space, entry),
+        Step::DeleteFdb { entry, .. } => gone(devices::delete_fdb(space, entry)),
         Step::AddNamespace { .. }
         | Step::DeleteNamespace { .. }
         | Step::Adopt { .. }
         | Step::AddBridge { .. }
+        | Step::AddDevice { .. }
         | Step::AddVeth { .. }
         | Step::SetSysctl { .. }
         | Step::RestoreSysctl { .. }

@@ -7,11 +7,12 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::link::{InfoBridge, InfoData, InfoKind, LinkAttribute, LinkInfo, LinkMessage};
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
 
 use crate::kernel::netlink::{Refusal, Socket};
 use crate::kernel::netns::run_in_new;
 use crate::kernel::{KernelError, firewall};
-use crate::lab::Family;
+use crate::lab::{DeviceKind, Family};
 use crate::preflight::{Feature, Iptables};
 
 /// Those features that the kernel lacks, with what it said. A match or target of iptables is only looked for where
@@ -43,14 +44,28 @@ fn attempt(feature: Feature) -> Option<String> {
     let request = match feature {
         Feature::Extension(family, extension) => return firewall::facts::try_extension(family, extension).err(),
         Feature::Veth => link(InfoKind::Veth, None),
+        Feature::Device(kind) => return unknown_kind(kind),
         Feature::Bridge => link(InfoKind::Bridge, None),
         Feature::VlanFiltering => link(InfoKind::Bridge, Some(InfoData::Bridge(vec![InfoBridge::VlanFiltering(true)]))),
         Feature::PolicyRouting(family) => rule(family),
     };
+    refusal(request).map(told)
+}
+
+/// What the kernel said where it does not know a kind of interface. Any other refusal comes from the kind itself, which
+/// misses what it is to be upon.
+fn unknown_kind(kind: DeviceKind) -> Option<String> {
+    refusal(link(InfoKind::from(kind.name()), None)).filter(|refusal| refusal.errno == Errno::EOPNOTSUPP).map(told)
+}
+
+fn refusal(request: RouteNetlinkMessage) -> Option<Refusal> {
     let outcome = Socket::open().map_err(Refusal::from);
-    let refusal = outcome.and_then(|mut socket| socket.change(request, NLM_F_CREATE | NLM_F_EXCL)).err()?;
+    outcome.and_then(|mut socket| socket.change(request, NLM_F_CREATE | NLM_F_EXCL)).err()
+}
+
+fn told(refusal: Refusal) -> String {
     let kernels = format!("{} ({:?})", refusal.errno.desc(), refusal.errno);
-    Some(refusal.said.map_or(kernels.clone(), |said| format!("{kernels}: {said}")))
+    refusal.said.map_or(kernels.clone(), |said| format!("{kernels}: {said}"))
 }
 
 /// An interface without a name: the kernel finds one.

@@ -14,6 +14,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressHeader, AddressMessage, AddressScope};
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkLayerType, LinkMessage};
 
+use super::devices::Told;
 use crate::kernel::netlink::{Refusal, attributes, name_text};
 use crate::kernel::space::Space;
 use crate::lab::{BridgeOptions, IfName, LabName, Link, LinkKind, Mac, Mark, Namespace, SysctlKey, SysctlValue, noted};
@@ -31,6 +32,8 @@ pub(in crate::kernel) struct Interfaces {
     pub names: HashMap<u32, IfName>,
     /// The ends of veth pairs.
     pub veths: Vec<Veth>,
+    /// Devices that were made upon another interface, which is not known yet.
+    pub uppers: Vec<Upper>,
     /// Marks that say what host settings were.
     pub marks: Vec<Mark>,
     /// What sysctls of the namespace were before a lab set them.
@@ -48,6 +51,16 @@ pub(in crate::kernel) struct Veth {
     /// The other end's index, in its own namespace.
     pub peer: u32,
     /// This namespace's number for the other end's namespace; none: this one.
+    pub netns: Option<i32>,
+}
+
+/// What a device says about the interface that it is upon.
+pub(in crate::kernel) struct Upper {
+    /// The device.
+    pub name: IfName,
+    /// The other's index, in its own namespace.
+    pub parent: u32,
+    /// This namespace's number for the other's namespace; none: this one.
     pub netns: Option<i32>,
 }
 
@@ -84,7 +97,7 @@ pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> 
 /// The interfaces that a listing tells of.
 pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interfaces, DecodeError> {
     let mut interfaces = Interfaces::default();
-    let mut masters = Vec::new();
+    let (mut masters, mut devices) = (Vec::new(), Vec::new());
     for item in items {
         let seen = read(item)?;
         let Some(name) = seen.name.and_then(|name| name.parse::<IfName>().ok()) else { continue };
@@ -97,6 +110,12 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
         }
         if let (None, 1..) = (seen.alias, seen.group) {
             interfaces.groups.push((name.clone(), seen.group));
+        }
+        if let Some(told) = seen.device {
+            if let Some(parent) = seen.peer {
+                interfaces.uppers.push(Upper { name: name.clone(), parent, netns: seen.peer_netns });
+            }
+            devices.push((name.clone(), told, seen.peer_netns.is_some()));
         }
         masters.extend(seen.master.map(|master| (name.clone(), master)));
         let mark = seen.alias.and_then(Mark::parse);
@@ -117,6 +136,12 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
     for (name, master) in masters {
         if let Some(link) = interfaces.links.get_mut(&name) {
             link.master = interfaces.names.get(&master).cloned();
+        }
+    }
+    for (name, told, is_elsewhere) in devices {
+        let kind = told.bound(&interfaces.names, is_elsewhere);
+        if let Some(link) = interfaces.links.get_mut(&name) {
+            link.kind = kind;
         }
     }
     Ok(interfaces)
@@ -153,6 +178,7 @@ struct Seen<'a> {
     name: Option<&'a str>,
     alias: Option<&'a str>,
     kind: LinkKind,
+    device: Option<Told>,
     mac: Option<Mac>,
     mtu: Option<u32>,
     group: u32,
@@ -172,6 +198,7 @@ fn read(item: &[u8]) -> Result<Seen<'_>, DecodeError> {
         name: None,
         alias: None,
         kind,
+        device: None,
         mac: None,
         mtu: None,
         group: 0,
@@ -190,29 +217,33 @@ fn read(item: &[u8]) -> Result<Seen<'_>, DecodeError> {
             IFLA_MASTER => seen.master = Some(parse_u32(value)?),
             IFLA_LINK => seen.peer = Some(parse_u32(value)?),
             IFLA_LINK_NETNSID => seen.peer_netns = Some(parse_i32(value)?),
-            IFLA_LINKINFO if !is_loopback => seen.kind = read_kind(value)?.unwrap_or(seen.kind),
+            IFLA_LINKINFO if !is_loopback => read_kind(value, &mut seen)?,
             _ => {}
         }
     }
     Ok(seen)
 }
 
-/// The kind of an interface, from IFLA_LINKINFO; none for those that no driver of a kind made.
-fn read_kind(info: &[u8]) -> Result<Option<LinkKind>, DecodeError> {
-    let (mut word, mut options) = (None, BridgeOptions::default());
+/// The kind of an interface, from IFLA_LINKINFO, which those lack that no driver of a kind made.
+fn read_kind(info: &[u8], seen: &mut Seen<'_>) -> Result<(), DecodeError> {
+    let (mut word, mut data) = (None, &[][..]);
     for attribute in attributes(info) {
         match attribute? {
             (IFLA_INFO_KIND, value) => word = name_text(value),
-            // The kind always comes before its data.
-            (IFLA_INFO_DATA, value) if word == Some("bridge") => options = read_bridge(value)?,
+            (IFLA_INFO_DATA, value) => data = value,
             _ => {}
         }
     }
-    Ok(word.map(|word| match word {
-        "veth" => LinkKind::Veth { peer: None },
-        "bridge" => LinkKind::Bridge(options),
-        other => LinkKind::Other(other.to_owned()),
-    }))
+    match word {
+        Some("veth") => seen.kind = LinkKind::Veth { peer: None },
+        Some("bridge") => seen.kind = LinkKind::Bridge(read_bridge(data)?),
+        Some(other) => {
+            seen.kind = LinkKind::Other(other.to_owned());
+            seen.device = Told::read(other, data)?;
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 fn read_bridge(data: &[u8]) -> Result<BridgeOptions, DecodeError> {

@@ -1,10 +1,13 @@
 //! What is: the kernel's own account of each namespace, put into the lab's words. Nothing is remembered and nothing is
 //! changed.
 
+mod devices;
+pub(super) mod fdb;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 pub(super) mod links;
 mod neighbours;
+mod parents;
 mod peers;
 pub(super) mod routes;
 pub(super) mod rules;
@@ -63,6 +66,7 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
         }
     }
     peers::connect(spaces, &seen, &mut live)?;
+    parents::connect(spaces, &seen, &mut live)?;
     while !looks.is_empty() {
         finish_first(&mut looks, &mut live)?;
     }
@@ -172,6 +176,7 @@ fn namespace(
     let routes = routes::list(space, &interfaces.names).map_err(cannot_list("routes", ns))?;
     let rules = rules::list(space).map_err(cannot_list("policy rules", ns))?;
     let neighbours = neighbours::list(space, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
+    let fdb = fdb::list(space, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
     let former = if ns.is_host() { BTreeMap::new() } else { std::mem::take(&mut interfaces.former) };
     // These are not to be had through a socket of the namespace, only inside.
     visit.enter(space.fd())?;
@@ -191,6 +196,7 @@ fn namespace(
         connected: routes.connected,
         rules: rules.all,
         neighbours,
+        fdb: fdb.into_iter().collect(),
         sysctls,
         former,
         firewall: Firewall::default(),

@@ -26,7 +26,7 @@ use crate::lab::{End, IfName, LinkKind, Live, Mac, NsName};
 type Free<'a> = HashMap<(u32, u32), Vec<&'a NsName>>;
 
 /// The numbers of namespaces, as seen from others: (from where, which).
-type Numbers<'a> = HashMap<(&'a NsName, &'a NsName), i32>;
+pub(super) type Numbers<'a> = HashMap<(&'a NsName, &'a NsName), i32>;
 
 /// Sets the peers of all veth ends whose other end was observed too.
 pub(super) fn connect(
@@ -76,16 +76,16 @@ pub(super) fn connect(
 const FEW: usize = 2;
 
 /// Name and hardware address of an interface: enough to tell nearly all from one another.
-type Face = (IfName, Option<Mac>);
+pub(super) type Face = (IfName, Option<Mac>);
 
 /// What an observed interface looks like.
-fn face(live: &Live, seen: &BTreeMap<NsName, Interfaces>, (ns, index): (&NsName, u32)) -> Option<Face> {
+pub(super) fn face(live: &Live, seen: &BTreeMap<NsName, Interfaces>, (ns, index): (&NsName, u32)) -> Option<Face> {
     let name = seen.get(ns)?.names.get(&index)?;
     Some((name.clone(), live.namespaces.get(ns)?.links.get(name)?.mac))
 }
 
 /// What the interface with an index looks like in the namespace that `ns` knows by a number; none if that is not to be seen.
-fn ask(spaces: &mut Spaces, ns: &NsName, index: u32, number: i32) -> Result<Option<Face>, KernelError> {
+pub(super) fn ask(spaces: &mut Spaces, ns: &NsName, index: u32, number: i32) -> Result<Option<Face>, KernelError> {
     let mut message = LinkMessage::default();
     message.header.index = index;
     // IFLA_TARGET_NETNSID has the number that once was IFLA_IF_NETNSID's.
@@ -95,7 +95,7 @@ fn ask(spaces: &mut Spaces, ns: &NsName, index: u32, number: i32) -> Result<Opti
         Ok(face) => Ok(face),
         // Gone meanwhile with its namespace, or in one where we may not look.
         Err(refusal) if matches!(refusal.errno, Errno::ENODEV | Errno::EINVAL | Errno::EACCES) => Ok(None),
-        Err(refusal) => Err(refusal.about(format!("find the other end of a veth pair of {ns}"))),
+        Err(refusal) => Err(refusal.about(format!("find an interface that one of {ns} leads to"))),
     }
 }
 
@@ -122,7 +122,7 @@ fn join(live: &mut Live, seen: &BTreeMap<NsName, Interfaces>, end: (&NsName, u32
 }
 
 /// The number by which `from` knows the namespace `of`; -1 if it knows none.
-fn number_of<'a>(
+pub(super) fn number_of<'a>(
     spaces: &mut Spaces,
     numbers: &mut Numbers<'a>,
     from: &'a NsName,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::cables::{Cable, Cables};
+use super::devices;
 use super::net::{Interface, Names, Net, Space};
 use crate::lab::{BridgeOptions, End, IfName, Link, LinkKind, NsName};
 use crate::topology::fault::{Fault, Found, Span};
@@ -10,6 +11,9 @@ use crate::topology::written::{self, Address, At, File, Namespace};
 
 /// A bridge has port numbers of ten bits, of which 0 is none (BR_MAX_PORTS in the kernel's br_private.h).
 const MAX_PORTS: usize = 1023;
+
+/// Which bridge each port is plugged into.
+type Masters = HashMap<IfName, IfName>;
 
 /// What else is known about an end of a link when its interface is made.
 struct Socket<'f> {
@@ -35,7 +39,8 @@ pub fn resolve<'f>(file: &'f File, cables: &Cables<'f>, found: &mut Found<'_>) -
         spaces.push(maker.space());
     }
     let names = Names::new(namespaces.iter().map(|(name, _)| &name.value), &file.namespaces.lost);
-    super::segments::number(&mut spaces, cables, found);
+    let devices = devices::finish(&mut spaces, &names, found);
+    super::segments::number(&mut spaces, cables, &devices, found);
     Net::new(spaces, names)
 }
 
@@ -66,17 +71,24 @@ impl<'f> Maker<'_, 'f, '_> {
         for (name, bridge) in &self.written.bridges.entries {
             interfaces.extend(self.bridge(name, bridge));
         }
+        for (name, device) in self.written.devices() {
+            if self.is_free(name, device.called()) {
+                let mut interface = devices::interface(self.ns, name, device, self.found);
+                self.plug(name, &device.common().addresses, &mut interface.link, &masters);
+                interfaces.push(interface);
+            }
+        }
         interfaces.sort_by_key(|interface| interface.span.start);
         for (name, socket) in std::mem::take(&mut self.sockets) {
             let mut link = veth(&socket, masters.get(&name));
-            link.mtu = self.mtu(socket.mtu, &[]);
+            link.mtu = plausible_mtu(socket.mtu, &[], self.found);
             interfaces.push(Interface { name, span: socket.span, link, addresses: Vec::new(), segment: 0 });
         }
         Space::new(self.ns.clone(), self.written, interfaces)
     }
 
     /// Which bridge each port is plugged into.
-    fn ports(&mut self) -> HashMap<IfName, IfName> {
+    fn ports(&mut self) -> Masters {
         let mut masters: HashMap<IfName, (IfName, Span)> = HashMap::new();
         for (bridge, written) in &self.written.bridges.entries {
             if let Some(port) = written.ports.get(MAX_PORTS) {
@@ -87,11 +99,10 @@ impl<'f> Maker<'_, 'f, '_> {
                 self.found.add(Fault::new(port.span, message).help(help));
             }
             for port in &written.ports {
-                if port.value.is_lo() {
-                    self.found.add(Fault::new(port.span, "`lo` is the loopback; it cannot be plugged into a bridge"));
-                } else if !self.sockets.contains_key(&port.value) {
-                    self.no_end(port, "a port of a bridge");
-                } else if let Some((_, first)) = masters.get(&port.value) {
+                if !self.can_be_port(port) {
+                    continue;
+                }
+                if let Some((_, first)) = masters.get(&port.value) {
                     let fault = Fault::new(port.span, format!("`{}` is already plugged into a bridge", port.value));
                     self.found.add(fault.also(*first, "here"));
                 } else {
@@ -100,6 +111,27 @@ impl<'f> Maker<'_, 'f, '_> {
             }
         }
         masters.into_iter().map(|(port, (bridge, _))| (port, bridge)).collect()
+    }
+
+    /// Whether an interface can be plugged into a bridge; else that is a fault.
+    fn can_be_port(&mut self, port: &At<IfName>) -> bool {
+        let name = &port.value;
+        if name.is_lo() {
+            self.found.add(Fault::new(port.span, "`lo` is the loopback; it cannot be plugged into a bridge"));
+            return false;
+        }
+        if self.sockets.contains_key(name) {
+            return true;
+        }
+        let Some(device) = self.written.device(name) else {
+            self.no_end(port, "a port of a bridge");
+            return false;
+        };
+        if !device.can_be_port() {
+            let message = format!("{} such as `{name}` cannot be plugged into a bridge", device.called());
+            self.found.add(Fault::new(port.span, message));
+        }
+        device.can_be_port()
     }
 
     /// An interface that no link has.
@@ -141,29 +173,22 @@ impl<'f> Maker<'_, 'f, '_> {
     }
 
     /// An end of a link that the namespace describes.
-    fn written_end(
-        &mut self,
-        name: &At<IfName>,
-        written: &written::Interface,
-        masters: &HashMap<IfName, IfName>,
-    ) -> Option<Interface> {
+    fn written_end(&mut self, name: &At<IfName>, written: &written::Interface, masters: &Masters) -> Option<Interface> {
         let Some(socket) = self.sockets.remove(&name.value) else {
-            self.no_end(name, "an interface");
+            // Of a device, that it is described twice is told there.
+            if self.written.device(&name.value).is_none() {
+                self.no_end(name, "an interface");
+            }
             return None;
         };
-        let mut link = veth(&socket, masters.get(&name.value));
+        let mut link = veth(&socket, None);
+        self.plug(name, &written.addresses, &mut link, masters);
         if let (Some(both), Some(own)) = (socket.mtu, &written.mtu) {
             let fault = Fault::new(own.span, "the MTU stands here and in the link").also(both.span, "in the link");
             self.found.add(fault.help("keep one of them".to_owned()));
         }
-        if let (Some(master), Some(address)) = (&link.master, written.addresses.first()) {
-            let message =
-                format!("`{}` is a port of bridge `{master}`, and a port has no address of its own", name.value);
-            let help = format!("give {} to the bridge", address.value.0);
-            self.found.add(Fault::new(address.span, message).help(help));
-        }
         let addresses = nets(&written.addresses);
-        link.mtu = self.mtu(written.mtu.as_ref().or(socket.mtu), &written.addresses);
+        link.mtu = plausible_mtu(written.mtu.as_ref().or(socket.mtu), &written.addresses, self.found);
         link.mac = written.mac.as_ref().map(|mac| mac.value);
         link.up = written.up.as_ref().is_none_or(|up| up.value);
         link.addresses = addresses.iter().map(|address| address.value).collect();
@@ -171,18 +196,7 @@ impl<'f> Maker<'_, 'f, '_> {
     }
 
     fn bridge(&mut self, name: &At<IfName>, written: &written::Bridge) -> Option<Interface> {
-        let is = |other: &&(At<IfName>, written::Interface)| other.0.value == name.value;
-        let taken = match self.written.interfaces.entries.iter().find(is) {
-            Some((other, _)) => Some((other.span, "an interface")),
-            None => self.sockets.get(&name.value).map(|socket| (socket.span, "the end of a link")),
-        };
-        if name.value.is_lo() {
-            self.found.add(Fault::new(name.span, "`lo` is the loopback; a bridge needs another name"));
-            return None;
-        }
-        if let Some((span, what)) = taken {
-            let fault = Fault::new(name.span, format!("`{}` is a bridge here and {what} as well", name.value));
-            self.found.add(fault.also(span, what));
+        if !self.is_free(name, "a bridge") {
             return None;
         }
         let on = |flag: &Option<At<bool>>, otherwise| flag.as_ref().map_or(otherwise, |flag| flag.value);
@@ -192,29 +206,64 @@ impl<'f> Maker<'_, 'f, '_> {
         let link = Link {
             up: on(&written.up, true),
             mac: written.mac.as_ref().map(|mac| mac.value),
-            mtu: self.mtu(written.mtu.as_ref(), &written.addresses),
+            mtu: plausible_mtu(written.mtu.as_ref(), &written.addresses, self.found),
             addresses: addresses.iter().map(|address| address.value).collect(),
             ..blank(LinkKind::Bridge(options))
         };
         Some(Interface { name: name.value.clone(), span: name.span, link, addresses, segment: 0 })
     }
 
-    /// The MTU, if it is one that the kernel takes: 68 is IPv4's least (RFC 791), 1280 IPv6's (RFC 8200).
-    fn mtu(&mut self, mtu: Option<&At<u32>>, addresses: &[At<Address>]) -> Option<u32> {
-        let mtu = mtu?;
-        let ipv6 = addresses.iter().any(|address| address.value.0.addr().is_ipv6());
-        let least = if ipv6 { 1280 } else { 68 };
-        if !(least..=65535).contains(&mtu.value) {
-            let why = if ipv6 { " where there is an IPv6 address" } else { "" };
-            let message = format!("an MTU of {} bytes; it has to be from {least} to 65535{why}", mtu.value);
-            self.found.add(Fault::new(mtu.span, message));
+    /// Whether nothing else of the namespace has the name of a bridge or a device; else that is a fault.
+    fn is_free(&mut self, name: &At<IfName>, what: &str) -> bool {
+        if name.value.is_lo() {
+            self.found.add(Fault::new(name.span, format!("`lo` is the loopback; {what} needs another name")));
+            return false;
         }
-        Some(mtu.value)
+        let Namespace { interfaces, bridges, .. } = self.written;
+        let interface = interfaces.entries.iter().map(|(name, _)| (name, "an interface"));
+        // Of two that are told here, the later one is at fault.
+        let before = |(own, _): &(&At<IfName>, _)| own.span.start < name.span.start;
+        let bridge = bridges.entries.iter().map(|(name, _)| (name, "a bridge")).filter(before);
+        let device = self.written.devices().map(|(name, device)| (name, device.called())).filter(before);
+        let of_name = |(own, _): &(&At<IfName>, _)| own.value == name.value;
+        let taken = match interface.chain(bridge).chain(device).find(of_name) {
+            Some((other, what)) => Some((other.span, what)),
+            None => self.sockets.get(&name.value).map(|socket| (socket.span, "the end of a link")),
+        };
+        if let Some((span, other)) = taken {
+            let fault = Fault::new(name.span, format!("`{}` is {what} here and {other} as well", name.value));
+            self.found.add(fault.also(span, other));
+        }
+        taken.is_none()
+    }
+
+    /// Plugs an interface into the bridge that has it as a port.
+    fn plug(&mut self, name: &At<IfName>, addresses: &[At<Address>], link: &mut Link, masters: &Masters) {
+        link.master = masters.get(&name.value).cloned();
+        if let (Some(master), Some(address)) = (&link.master, addresses.first()) {
+            let message =
+                format!("`{}` is a port of bridge `{master}`, and a port has no address of its own", name.value);
+            let help = format!("give {} to the bridge", address.value.0);
+            self.found.add(Fault::new(address.span, message).help(help));
+        }
     }
 }
 
+/// The MTU, if it is one that the kernel takes: 68 is IPv4's least (RFC 791), 1280 IPv6's (RFC 8200).
+pub fn plausible_mtu(mtu: Option<&At<u32>>, addresses: &[At<Address>], found: &mut Found<'_>) -> Option<u32> {
+    let mtu = mtu?;
+    let ipv6 = addresses.iter().any(|address| address.value.0.addr().is_ipv6());
+    let least = if ipv6 { 1280 } else { 68 };
+    if !(least..=65535).contains(&mtu.value) {
+        let why = if ipv6 { " where there is an IPv6 address" } else { "" };
+        let message = format!("an MTU of {} bytes; it has to be from {least} to 65535{why}", mtu.value);
+        found.add(Fault::new(mtu.span, message));
+    }
+    Some(mtu.value)
+}
+
 /// An interface with nothing on it yet.
-fn blank(kind: LinkKind) -> Link {
+pub fn blank(kind: LinkKind) -> Link {
     let addresses = indexmap::IndexSet::new();
     Link { owner: None, kind, up: true, mac: None, mtu: None, master: None, addresses }
 }
@@ -223,6 +272,6 @@ fn veth(socket: &Socket<'_>, master: Option<&IfName>) -> Link {
     Link { master: master.cloned(), ..blank(LinkKind::Veth { peer: Some(socket.peer.clone()) }) }
 }
 
-fn nets(addresses: &[At<Address>]) -> Vec<At<ipnet::IpNet>> {
+pub fn nets(addresses: &[At<Address>]) -> Vec<At<ipnet::IpNet>> {
     addresses.iter().map(At::<Address>::net).collect()
 }

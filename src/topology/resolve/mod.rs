@@ -7,6 +7,7 @@ mod addresses;
 mod cables;
 mod chains;
 mod checks;
+mod devices;
 mod filter;
 mod interfaces;
 mod nat;
@@ -16,6 +17,8 @@ mod probes;
 mod routing;
 mod segments;
 mod sysctls;
+mod upon;
+mod vxlans;
 
 use indexmap::IndexMap;
 
@@ -65,6 +68,7 @@ fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Found<'_>) -> Na
         routes,
         rules: routing::rules(space, found),
         neighbours: routing::neighbours(space, found),
+        fdb: vxlans::fdb(space, found),
         sysctls: sysctls::resolve(space, ipv6, found),
         firewall: chains.into_firewall(),
         labels: space.written.labels.entries.iter().map(label).collect(),

@@ -1,12 +1,17 @@
-//! Segments: what one broadcast reaches through cables and bridges. And the loops in which it would never end.
+//! Segments: what one broadcast reaches through cables, bridges and VXLANs. And the loops in which it would never end.
+
+use std::collections::HashMap;
 
 use super::cables::{CableEnd, Cables};
+use super::devices::{Place, Placed};
 use super::net::{Interface, Space};
+use super::vxlans::Ends;
 use crate::lab::LinkKind;
 use crate::topology::fault::{Fault, Found};
+use crate::topology::written::Device;
 
 /// Gives every interface the number of its segment.
-pub fn number(spaces: &mut [Space<'_>], cables: &Cables<'_>, found: &mut Found<'_>) {
+pub fn number(spaces: &mut [Space<'_>], cables: &Cables<'_>, devices: &[Placed<'_>], found: &mut Found<'_>) {
     let mut first = Vec::with_capacity(spaces.len());
     let mut count = 0;
     for space in spaces.iter() {
@@ -21,19 +26,42 @@ pub fn number(spaces: &mut [Space<'_>], cables: &Cables<'_>, found: &mut Found<'
             segments.join(a, b);
         }
     }
+    let ends = Ends::new(spaces, |space, at| first.get(space).map_or(at, |first| first + at));
     for (space, first) in spaces.iter().zip(&first) {
         for (at, interface) in space.interfaces.iter().enumerate() {
             if let Some(bridge) = interface.link.master.as_ref().and_then(|bridge| space.by_name.get(bridge)) {
                 segments.join(first + at, first + bridge);
             }
+            ends.of(space, interface).for_each(|end| {
+                segments.join(first + at, end);
+            });
         }
     }
+    join_devices(devices, |(space, at)| first.get(space).map_or(at, |first| first + at), &mut segments);
     for (space, first) in spaces.iter_mut().zip(&first) {
         for (at, interface) in space.interfaces.iter_mut().enumerate() {
             interface.segment = segments.find(first + at);
         }
     }
     loops(spaces, cables, &first, count, found);
+}
+
+/// Macvlans and ipvlans are on their parent's segment; VLANs of one number upon one segment are one of their own.
+fn join_devices(devices: &[Placed<'_>], number: impl Fn(Place) -> usize, segments: &mut Sets) {
+    let mut vlans = HashMap::new();
+    for Placed { at, under, written, .. } in devices {
+        let (own, Some(under)) = (number(*at), under.map(&number)) else { continue };
+        match written {
+            Device::Macvlan(_) | Device::Ipvlan(_) => {
+                segments.join(own, under);
+            }
+            Device::Vlan(vlan) => {
+                let first = *vlans.entry((segments.find(under), vlan.id.value.0)).or_insert(own);
+                segments.join(own, first);
+            }
+            Device::Vxlan(_) | Device::Ipip(_) | Device::Dummy(_) => {}
+        }
+    }
 }
 
 /// A loop of bridges sends every broadcast round for ever. One bridge with STP in it is enough to open it: the others

@@ -4,6 +4,7 @@
 //! far as one value alone can be; what names mean and how things fit together is not known here.
 
 mod check;
+mod device;
 mod file;
 mod firewall;
 mod namespace;
@@ -12,8 +13,10 @@ mod routing;
 mod scalar;
 mod scalar_lab;
 mod scalar_net;
+mod vxlan;
 
 pub use check::{Check, Party, Protocol as Probing, SeenBy};
+pub use device::{Device, Ipip, Ipvlan, Macvlan, Parent, Vlan};
 pub use file::File;
 pub use firewall::{Action, Chain, Dnat, Filter, FilterProtocol, Masquerade, Nat, Publish, Snat, State, Transport};
 pub use namespace::{Bridge, Interface, Namespace};
@@ -21,3 +24,4 @@ pub use read::At;
 pub use routing::{Route, Rule, RuleType};
 pub use scalar_lab::Text;
 pub use scalar_net::{Address, Destination, Ports, Prefix, PublishTo};
+pub use vxlan::{Forward, Vxlan};

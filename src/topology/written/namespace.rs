@@ -7,7 +7,7 @@ use super::read::{At, Fields, Named, Read};
 use super::routing::Neighbour;
 use super::scalar_lab::Text;
 use super::scalar_net::Address;
-use super::{Filter, Nat, Route, Rule};
+use super::{Filter, Ipip, Ipvlan, Macvlan, Nat, Route, Rule, Vlan, Vxlan};
 use crate::lab::{IfName, Mac, SysctlKey, SysctlValue};
 use crate::topology::fault::Found;
 use crate::topology::tree::Node;
@@ -22,6 +22,24 @@ pub struct Namespace {
     /// Bridges: switches in the kernel.
     #[schemars(default)]
     pub bridges: Named<IfName, Bridge>,
+    /// Ends of VXLANs.
+    #[schemars(default)]
+    pub vxlans: Named<IfName, Vxlan>,
+    /// Further hardware addresses of interfaces.
+    #[schemars(default)]
+    pub macvlans: Named<IfName, Macvlan>,
+    /// Further addresses of interfaces, under the same hardware address.
+    #[schemars(default)]
+    pub ipvlans: Named<IfName, Ipvlan>,
+    /// VLANs of interfaces.
+    #[schemars(default)]
+    pub vlans: Named<IfName, Vlan>,
+    /// Ends of tunnels of IPv4 in IPv4.
+    #[schemars(default)]
+    pub ipips: Named<IfName, Ipip>,
+    /// Interfaces that lead nowhere.
+    #[schemars(default)]
+    pub dummies: Named<IfName, Interface>,
     /// Routes beyond those that the addresses bring.
     #[schemars(default)]
     pub routes: Vec<Route>,
@@ -50,7 +68,7 @@ pub struct Namespace {
     pub whole: bool,
 }
 
-/// One end of a link, or `lo`.
+/// What any interface has: one end of a link, `lo`, or a device.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Interface {
@@ -59,7 +77,7 @@ pub struct Interface {
     pub addresses: Vec<At<Address>>,
     /// Its hardware address; the kernel chooses one where none is given.
     pub mac: Option<At<Mac>>,
-    /// Its MTU in bytes; 1500 where none is given.
+    /// Its MTU in bytes; 1500 where none is given, or what there is room for in the interface that it is upon.
     pub mtu: Option<At<u32>>,
     /// Whether it is up; true where nothing is said.
     pub up: Option<At<bool>>,
@@ -69,7 +87,7 @@ pub struct Interface {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Bridge {
-    /// The interfaces that are plugged in: ends of links in the same namespace.
+    /// The interfaces that are plugged in: ends of links and devices of the same namespace.
     #[schemars(default)]
     pub ports: Vec<At<IfName>>,
     /// The namespace's own addresses on the bridge, with their prefix lengths.
@@ -87,6 +105,18 @@ pub struct Bridge {
     pub vlan_filtering: Option<At<bool>>,
 }
 
+impl Interface {
+    /// Reads what any interface has from among other keys.
+    pub(super) fn from_fields(fields: &mut Fields<'_, '_, '_>) -> Self {
+        Self {
+            addresses: fields.or_empty("addresses"),
+            mac: fields.optional("mac"),
+            mtu: fields.optional("mtu"),
+            up: fields.optional("up"),
+        }
+    }
+}
+
 impl At<Address> {
     /// The address alone.
     pub fn net(&self) -> At<IpNet> {
@@ -101,6 +131,12 @@ impl Read for Namespace {
         let mut namespace = Self {
             interfaces: fields.or_empty("interfaces"),
             bridges: fields.or_empty("bridges"),
+            vxlans: fields.or_empty("vxlans"),
+            macvlans: fields.or_empty("macvlans"),
+            ipvlans: fields.or_empty("ipvlans"),
+            vlans: fields.or_empty("vlans"),
+            ipips: fields.or_empty("ipips"),
+            dummies: fields.or_empty("dummies"),
             routes: fields.or_empty("routes"),
             rules: fields.or_empty("rules"),
             neighbours: fields.or_empty("neighbours"),
@@ -120,12 +156,7 @@ impl Read for Namespace {
 impl Read for Interface {
     fn read(node: &Node, found: &mut Found<'_>) -> Option<Self> {
         let mut fields = Fields::begin(node, "an interface", found)?;
-        let interface = Self {
-            addresses: fields.or_empty("addresses"),
-            mac: fields.optional("mac"),
-            mtu: fields.optional("mtu"),
-            up: fields.optional("up"),
-        };
+        let interface = Self::from_fields(&mut fields);
         fields.end();
         Some(interface)
     }

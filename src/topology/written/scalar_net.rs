@@ -1,6 +1,6 @@
 //! Single values that are addresses, subnets, ports, routing tables and marks.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use schemars::{Schema, json_schema};
@@ -53,6 +53,18 @@ impl Scalar for IpAddr {
             Ok(net) => not::<Self>(text).help(format!("write {}, without the prefix length", net.addr())),
             Err(_) => not::<Self>(text),
         })
+    }
+}
+
+impl Scalar for Ipv4Addr {
+    const WHAT: &'static str = "an IPv4 address";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        match IpAddr::parse(text) {
+            Ok(IpAddr::V4(address)) => Ok(address),
+            Ok(IpAddr::V6(_)) => Err(not::<Self>(text)),
+            Err(wrong) => Err(wrong),
+        }
     }
 }
 

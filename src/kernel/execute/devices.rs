@@ -1,0 +1,160 @@
+//! Devices, and the forwarding entries of VXLAN ends.
+
+use std::net::IpAddr;
+use std::os::fd::AsRawFd;
+
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
+use netlink_packet_route::link::{
+    InfoData, InfoIpTunnel, InfoIpVlan, InfoKind, InfoMacVlan, InfoVlan, InfoVxlan, IpVlanMode, LinkAttribute,
+    LinkInfo, MacVlanMode,
+};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::gone;
+use nix::errno::Errno;
+
+use super::links::{create, existing, new_link, set_new_mark};
+use crate::kernel::KernelError;
+use crate::kernel::netlink::Refusal;
+use crate::kernel::observe;
+use crate::kernel::space::{Space, Spaces};
+use crate::lab::{Device, End, Fdb, IpvlanMode, LabName, Mac, MacvlanMode, Vxlan};
+use crate::plan::Step;
+
+/// Makes a device; it is down. The message is sent in the namespace of what it is upon, where the kernel looks that up.
+pub(super) fn add(
+    spaces: &mut Spaces,
+    end: &End,
+    device: &Device,
+    settings: (Option<Mac>, Option<u32>),
+    lab: &LabName,
+    step: &Step,
+) -> Result<(), KernelError> {
+    let about = |refusal: Refusal| refusal.about(step.text());
+    let mark = spaces.mark(lab);
+    let mut message = new_link(end, settings.0, settings.1, lab);
+    let from = device.parent(&end.ns).map_or_else(|| end.ns.clone(), |parent| parent.ns);
+    if from != end.ns {
+        message.attributes.push(LinkAttribute::NetNsFd(spaces.get(&end.ns)?.fd().as_raw_fd()));
+    }
+    let space = spaces.get(&from)?;
+    describe(space, device, &mut message.attributes).map_err(about)?;
+    create(space, message).map_err(about)?;
+    let space = spaces.get(&end.ns)?;
+    space.forget(&end.name);
+    set_new_mark(space, end, &mark).map_err(about)
+}
+
+/// Tells a device what is to change: some of the rest the kernel refuses even where it stays the same.
+pub(super) fn set(space: &mut Space, end: &End, from: &Device, to: &Device) -> Result<(), Refusal> {
+    let data = match (from, to) {
+        (Device::Vxlan(from), Device::Vxlan(to)) => {
+            let local = to.local.filter(|_| to.local != from.local).map(vxlan_local);
+            let learning = (to.learning != from.learning).then_some(InfoVxlan::Learning(to.learning));
+            InfoData::Vxlan(local.into_iter().chain(learning).collect())
+        }
+        (_, Device::Macvlan { mode, .. }) => InfoData::MacVlan(macvlan_options(*mode)),
+        // The others are made anew (`Device::can_become`).
+        _ => return Err(Errno::EOPNOTSUPP.into()),
+    };
+    let mut message = existing(space, &end.name)?;
+    let kind = LinkInfo::Kind(InfoKind::from(to.kind().name()));
+    message.attributes.push(LinkAttribute::LinkInfo(vec![kind, LinkInfo::Data(data)]));
+    space.socket.change(RouteNetlinkMessage::NewLink(message), 0)
+}
+
+/// What says which kind of device it is, and upon what.
+fn describe(space: &mut Space, device: &Device, attributes: &mut Vec<LinkAttribute>) -> Result<(), Refusal> {
+    let (kind, data) = match device {
+        Device::Vxlan(vxlan) => (InfoKind::Vxlan, Some(InfoData::Vxlan(vxlan_options(space, vxlan)?))),
+        Device::Macvlan { mode, .. } => (InfoKind::MacVlan, Some(InfoData::MacVlan(macvlan_options(*mode)))),
+        Device::Ipvlan { mode, .. } => {
+            let mode = match mode {
+                IpvlanMode::L2 | IpvlanMode::Other => IpVlanMode::L2,
+                IpvlanMode::L3 => IpVlanMode::L3,
+                IpvlanMode::L3s => IpVlanMode::L3S,
+            };
+            (InfoKind::IpVlan, Some(InfoData::IpVlan(vec![InfoIpVlan::Mode(mode)])))
+        }
+        Device::Vlan { id, .. } => (InfoKind::Vlan, Some(InfoData::Vlan(vec![InfoVlan::Id(*id)]))),
+        Device::Ipip { local, remote } => {
+            let local = local.map(|local| InfoIpTunnel::Local(local.into()));
+            let remote = remote.map(|remote| InfoIpTunnel::Remote(remote.into()));
+            (InfoKind::IpIp, Some(InfoData::IpTunnel(local.into_iter().chain(remote).collect())))
+        }
+        Device::Dummy => (InfoKind::Dummy, None),
+    };
+    if let Some(parent) = device.upon() {
+        attributes.push(LinkAttribute::Link(space.index(&parent.name)?));
+    }
+    let data = data.map(LinkInfo::Data);
+    attributes.push(LinkAttribute::LinkInfo([LinkInfo::Kind(kind)].into_iter().chain(data).collect()));
+    Ok(())
+}
+
+fn macvlan_options(mode: MacvlanMode) -> Vec<InfoMacVlan> {
+    vec![InfoMacVlan::Mode(match mode {
+        MacvlanMode::Bridge | MacvlanMode::Other => MacVlanMode::Bridge,
+        MacvlanMode::Private => MacVlanMode::Private,
+        MacvlanMode::Vepa => MacVlanMode::Vepa,
+        MacvlanMode::Passthru => MacVlanMode::Passthrough,
+    })]
+}
+
+fn vxlan_options(space: &mut Space, vxlan: &Vxlan) -> Result<Vec<InfoVxlan>, Refusal> {
+    let mut options = vec![InfoVxlan::Id(vxlan.id), InfoVxlan::Port(vxlan.port), InfoVxlan::Learning(vxlan.learning)];
+    options.extend(vxlan.local.map(vxlan_local));
+    options.extend(vxlan.remote.map(|remote| match remote {
+        IpAddr::V4(remote) => InfoVxlan::Group(remote),
+        IpAddr::V6(remote) => InfoVxlan::Group6(remote),
+    }));
+    if let Some(dev) = &vxlan.dev {
+        options.push(InfoVxlan::Link(space.index(dev)?));
+    }
+    Ok(options)
+}
+
+fn vxlan_local(local: IpAddr) -> InfoVxlan {
+    match local {
+        IpAddr::V4(local) => InfoVxlan::Local(local),
+        IpAddr::V6(local) => InfoVxlan::Local6(local),
+    }
+}
+
+/// Adds a forwarding entry beside those that there are for the same hardware address.
+pub(super) fn add_fdb(space: &mut Space, entry: &Fdb) -> Result<(), Refusal> {
+    let mut message = fdb_message(space, entry)?;
+    // As `bridge fdb append … permanent` says it.
+    message.header.state = NeighbourState::Other(libc::NUD_PERMANENT | libc::NUD_NOARP);
+    space.socket.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_APPEND)
+}
+
+/// Removes a forwarding entry.
+pub(super) fn delete_fdb(space: &mut Space, entry: &Fdb) -> Result<(), Refusal> {
+    if entry.to.is_some() {
+        let message = fdb_message(space, entry)?;
+        return space.socket.change(RouteNetlinkMessage::DelNeighbour(message), 0);
+    }
+    // It says what the lab has no words for, so it is removed in the kernel's own.
+    let index = space.index(&entry.dev)?;
+    let dump = observe::fdb::dump(space, index)?;
+    for item in dump.items() {
+        if observe::fdb::read(item, &entry.dev)?.as_ref() == Some(entry) {
+            gone(space.socket.remove_listed(libc::RTM_DELNEIGH, item))?;
+        }
+    }
+    Ok(())
+}
+
+fn fdb_message(space: &mut Space, entry: &Fdb) -> Result<NeighbourMessage, Refusal> {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Bridge;
+    message.header.ifindex = space.index(&entry.dev)?;
+    message.header.flags = NeighbourFlags::Own;
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(entry.mac.0.to_vec()));
+    message.attributes.extend(entry.to.map(|to| NeighbourAttribute::Destination(NeighbourAddress::from(to))));
+    Ok(message)
+}

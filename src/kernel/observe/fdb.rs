@@ -1,0 +1,56 @@
+//! Permanent forwarding entries of VXLAN ends. What an end learnt is not of interest, and neither is what the kernel itself
+//! keeps for multicast on other interfaces.
+
+use libc::{NDA_DST, NDA_IFINDEX, NDA_LLADDR, NDA_PORT, NDA_VNI};
+use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_mac};
+use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourHeader, NeighbourMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::links::Interfaces;
+use crate::kernel::netlink::{Dump, Refusal, attributes};
+use crate::kernel::space::Space;
+use crate::lab::{DeviceKind, Fdb, IfName, Mac};
+
+/// An entry that leads to a nexthop object (linux/neighbour.h).
+const NDA_NH_ID: u16 = 13;
+
+/// Lists the entries of all VXLAN ends of a namespace.
+pub(super) fn list(space: &mut Space, interfaces: &Interfaces) -> Result<Vec<Fdb>, Refusal> {
+    let mut entries = Vec::new();
+    for (&index, name) in &interfaces.names {
+        let device = interfaces.links.get(name).and_then(|link| link.device());
+        if device.is_some_and(|device| device.kind() == DeviceKind::Vxlan) {
+            for item in dump(space, index)?.items() {
+                entries.extend(read(item, name)?);
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// The forwarding database of one interface, and that of the bridge which it is a port of.
+pub(in crate::kernel) fn dump(space: &mut Space, index: u32) -> Result<Dump, Refusal> {
+    let mut request = NeighbourMessage::default();
+    request.header.family = AddressFamily::Bridge;
+    request.header.ifindex = index;
+    space.socket.dump(&RouteNetlinkMessage::GetNeighbour(request))
+}
+
+/// The entry, if it is a permanent one of the VXLAN end itself.
+pub(in crate::kernel) fn read(item: &[u8], dev: &IfName) -> Result<Option<Fdb>, DecodeError> {
+    let header = NeighbourHeader::parse(item)?;
+    // `bridge` sets NUD_NOARP beside it.
+    if u16::from(header.state) & libc::NUD_PERMANENT == 0 || !header.flags.contains(NeighbourFlags::Own) {
+        return Ok(None);
+    }
+    let (mut mac, mut to, mut is_plain) = (None, None, true);
+    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+        match attribute? {
+            (NDA_LLADDR, value) => mac = parse_mac(value).ok().map(Mac),
+            (NDA_DST, value) => to = Some(parse_ip(value)?),
+            (NDA_PORT | NDA_VNI | NDA_IFINDEX | NDA_NH_ID, _) => is_plain = false,
+            _ => {}
+        }
+    }
+    Ok(mac.map(|mac| Fdb { dev: dev.clone(), mac, to: to.filter(|_| is_plain) }))
+}

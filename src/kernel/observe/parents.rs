@@ -1,0 +1,62 @@
+//! Upon which interface a device is: exactly, also where that is in another namespace.
+//!
+//! A device tells its parent's index, and this namespace's own number for the namespace that the parent is in. The kernel is
+//! asked for the parent's name and hardware address, which only few interfaces of that index have; of those, the number says
+//! which it is.
+
+use std::collections::BTreeMap;
+
+use super::links::{Interfaces, Upper};
+use super::peers::{Numbers, ask, face, number_of};
+use crate::kernel::KernelError;
+use crate::kernel::space::Spaces;
+use crate::lab::{Device, End, IfName, LinkKind, Live, NsName};
+
+/// Sets the parents of all devices whose parent was observed too.
+pub(super) fn connect(
+    spaces: &mut Spaces,
+    seen: &BTreeMap<NsName, Interfaces>,
+    live: &mut Live,
+) -> Result<(), KernelError> {
+    let mut numbers = Numbers::new();
+    for (ns, interfaces) in seen {
+        for upper in &interfaces.uppers {
+            let holder = match upper.netns {
+                None => Some(ns),
+                Some(number) => elsewhere(spaces, &mut numbers, seen, live, (ns, upper, number))?,
+            };
+            let name = holder.and_then(|holder| Some((holder, seen.get(holder)?.names.get(&upper.parent)?)));
+            let end = name.map(|(ns, name)| End { ns: ns.clone(), name: name.clone() });
+            set(live, ns, &upper.name, end);
+        }
+    }
+    Ok(())
+}
+
+/// The namespace, known to `ns` by a number, that a device's parent is in.
+fn elsewhere<'a>(
+    spaces: &mut Spaces,
+    numbers: &mut Numbers<'a>,
+    seen: &'a BTreeMap<NsName, Interfaces>,
+    live: &Live,
+    (ns, upper, number): (&'a NsName, &Upper, i32),
+) -> Result<Option<&'a NsName>, KernelError> {
+    let Some(wanted) = ask(spaces, ns, upper.parent, number)? else { return Ok(None) };
+    for other in seen.keys().filter(|other| *other != ns) {
+        let looks_so = face(live, seen, (other, upper.parent)).as_ref() == Some(&wanted);
+        if looks_so && number_of(spaces, numbers, ns, other)? == number {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
+}
+
+fn set(live: &mut Live, ns: &NsName, name: &IfName, end: Option<End>) {
+    let link = live.namespaces.get_mut(ns).and_then(|namespace| namespace.links.get_mut(name));
+    if let Some(LinkKind::Device(
+        Device::Macvlan { parent, .. } | Device::Ipvlan { parent, .. } | Device::Vlan { parent, .. },
+    )) = link.map(|link| &mut link.kind)
+    {
+        *parent = end;
+    }
+}

@@ -1,0 +1,181 @@
+//! Devices: what each is upon, and what there is room for in it.
+
+use std::collections::HashMap;
+
+use super::interfaces::{blank, nets, plausible_mtu};
+use super::net::{Interface, Names, Space};
+use super::{upon, vxlans};
+use crate::lab::{Device, End, IfName, IpvlanMode, Link, LinkKind, MacvlanMode, NsName};
+use crate::topology::fault::{Fault, Found};
+use crate::topology::written::{self, At};
+
+/// MTU of an Ethernet interface that nobody has changed.
+const ETHERNET_MTU: u32 = 1500;
+
+/// The least MTU with which an interface has IPv6 (RFC 8200).
+const IPV6_MTU: u32 = 1280;
+
+/// The outer IPv4 header.
+const IPIP_OVERHEAD: u32 = 20;
+
+/// More devices upon each other than the kernel allows (MAX_NEST_DEV).
+const DEEPEST: usize = 8;
+
+/// Which interface: its namespace, and its place there.
+pub type Place = (usize, usize);
+
+/// A device and the interface through which its packets leave, as far as the file says so.
+pub struct Placed<'f> {
+    pub at: Place,
+    pub under: Option<Place>,
+    pub name: &'f At<IfName>,
+    pub written: written::Device<'f>,
+}
+
+/// The device as it is written; its MTU is known once all interfaces are.
+pub fn interface(ns: &NsName, name: &At<IfName>, written: written::Device<'_>, found: &mut Found<'_>) -> Interface {
+    use written::Device as Written;
+    let end = |parent: &At<written::Parent>| {
+        let written::Parent { ns: other, name } = &parent.value;
+        Some(End { ns: other.as_ref().unwrap_or(ns).clone(), name: name.clone() })
+    };
+    let device = match written {
+        Written::Vxlan(vxlan) => Device::Vxlan(vxlans::vxlan(vxlan)),
+        Written::Macvlan(written::Macvlan { parent, mode, .. }) => {
+            let mode = mode.as_ref().map_or(MacvlanMode::Bridge, |mode| mode.value);
+            Device::Macvlan { parent: end(parent), mode }
+        }
+        Written::Ipvlan(written::Ipvlan { parent, mode, .. }) => {
+            let mode = mode.as_ref().map_or(IpvlanMode::L2, |mode| mode.value);
+            Device::Ipvlan { parent: end(parent), mode }
+        }
+        Written::Vlan(written::Vlan { parent, id, .. }) => Device::Vlan { parent: end(parent), id: id.value.0 },
+        Written::Ipip(written::Ipip { local, remote, .. }) => {
+            Device::Ipip { local: Some(local.value), remote: remote.as_ref().map(|remote| remote.value) }
+        }
+        Written::Dummy(_) => Device::Dummy,
+    };
+    let common = written.common();
+    let addresses = nets(&common.addresses);
+    let link = Link {
+        up: common.up.as_ref().is_none_or(|up| up.value),
+        mac: common.mac.as_ref().map(|mac| mac.value),
+        mtu: plausible_mtu(common.mtu.as_ref(), &common.addresses, found),
+        addresses: addresses.iter().map(|address| address.value).collect(),
+        ..blank(LinkKind::Device(device))
+    };
+    Interface { name: name.value.clone(), span: name.span, link, addresses, segment: 0 }
+}
+
+/// Checks all devices against the other interfaces, and gives each its MTU.
+pub fn finish<'f>(spaces: &mut [Space<'f>], names: &Names<'_>, found: &mut Found<'_>) -> Vec<Placed<'f>> {
+    let mut all = Vec::new();
+    for (at, space) in spaces.iter().enumerate() {
+        for (name, written) in space.written.devices() {
+            let is_taken = || space.interface(&name.value).is_none_or(|interface| interface.span != name.span);
+            let Some(&place) = space.by_name.get(&name.value).filter(|_| !is_taken()) else { continue };
+            let under = under(spaces, names, at, written, found);
+            all.push(Placed { at: (at, place), under, name, written });
+        }
+    }
+    for space in spaces.iter() {
+        vxlans::check(space, found);
+    }
+    upon::check(&all, found);
+    let below: HashMap<Place, Place> = all.iter().filter_map(|placed| Some((placed.at, placed.under?))).collect();
+    let depth =
+        |placed: &Placed<'_>| std::iter::successors(placed.under, |at| below.get(at).copied()).take(DEEPEST).count();
+    all.sort_by_cached_key(depth);
+    for placed in &all {
+        if depth(placed) == DEEPEST {
+            let help = "in the end, one of them has to be upon an interface of another kind".to_owned();
+            let message = format!("`{}` is upon itself, or too many others", placed.name.value);
+            found.add(Fault::new(placed.name.span, message).help(help));
+        } else {
+            room(spaces, placed, found);
+        }
+    }
+    all
+}
+
+/// Gives a device the MTU that there is room for, or compares its own.
+fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Found<'_>) {
+    let (overhead, is_bound) = match placed.written {
+        written::Device::Vxlan(vxlan) => (vxlans::overhead(vxlan), vxlan.dev.is_some()),
+        written::Device::Ipip(_) => (IPIP_OVERHEAD, false),
+        _ => (0, placed.written.parent().is_some()),
+    };
+    let room = mtu_of(spaces, placed.under).saturating_sub(overhead);
+    if let (Some(mtu), true, Some(under)) = (&placed.written.common().mtu, is_bound, placed.under)
+        && mtu.value > room
+        && let Some(under) = at(spaces, under)
+    {
+        let message = format!("`{}` has no room for packets of {} bytes here", under.name, mtu.value);
+        let help = format!("write {room} at most, or give `{}` a larger MTU", under.name);
+        found.add(Fault::new(mtu.span, message).help(help));
+    }
+    let ipv6 = placed.written.common().addresses.iter().find(|address| address.value.0.addr().is_ipv6());
+    if let (Some(address), None) = (ipv6.filter(|_| room < IPV6_MTU), &placed.written.common().mtu) {
+        let message = format!("there is room for packets of {room} bytes, and IPv6 needs {IPV6_MTU}");
+        let help = "give the interface that its packets leave through a larger MTU".to_owned();
+        found.add(Fault::new(address.span, message).help(help));
+    }
+    let (space, place) = placed.at;
+    if let Some(interface) = spaces.get_mut(space).and_then(|space| space.interfaces.get_mut(place)) {
+        interface.link.mtu.get_or_insert(room);
+    }
+}
+
+/// The interface at a place.
+fn at<'s>(spaces: &'s [Space<'_>], (space, place): Place) -> Option<&'s Interface> {
+    spaces.get(space)?.interfaces.get(place)
+}
+
+/// The MTU of an interface: what the file says; a bridge's is that of its smallest port.
+fn mtu_of(spaces: &[Space<'_>], place: Option<Place>) -> u32 {
+    let known = place.and_then(|place| Some((spaces.get(place.0)?, at(spaces, place)?)));
+    let Some((space, interface)) = known else { return ETHERNET_MTU };
+    let ports = space.interfaces.iter().filter(|port| port.link.master.as_ref() == Some(&interface.name));
+    let smallest = ports.map(|port| port.link.mtu.unwrap_or(ETHERNET_MTU)).min();
+    interface.link.mtu.or(smallest).unwrap_or(ETHERNET_MTU)
+}
+
+/// The interface through which a device's packets leave.
+fn under(
+    spaces: &[Space<'_>],
+    names: &Names<'_>,
+    own: usize,
+    written: written::Device<'_>,
+    found: &mut Found<'_>,
+) -> Option<Place> {
+    let space = spaces.get(own)?;
+    match written {
+        written::Device::Vxlan(vxlan) => {
+            let holder = vxlans::holder(space, &vxlan.local, found);
+            let name = match &vxlan.dev {
+                Some(dev) => space.find(dev, false, found)?,
+                None => holder?,
+            };
+            Some((own, *space.by_name.get(&name)?))
+        }
+        written::Device::Ipip(ipip) => {
+            let local = At { value: ipip.local.value.into(), span: ipip.local.span };
+            Some((own, *space.by_name.get(&vxlans::holder(space, &local, found)?)?))
+        }
+        _ => {
+            let At { value: written::Parent { ns, name }, span } = written.parent()?;
+            let other = match ns {
+                Some(ns) => names.find(ns, *span, found)?,
+                None => own,
+            };
+            let holder = spaces.get(other)?;
+            let name = holder.find(&At { value: name.clone(), span: *span }, false, found)?;
+            let place = *holder.by_name.get(&name)?;
+            let reason = upon::unfit(holder.interfaces.get(place)?, written);
+            if let Some(reason) = reason {
+                found.add(Fault::new(*span, reason));
+            }
+            Some((other, place))
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Devices upon other interfaces: which go together, and what one takes over from its parent.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use super::devices::{Place, Placed};
+use super::net::Interface;
+use crate::lab::{Device, DeviceKind, MacvlanMode};
+use crate::topology::fault::{Fault, Found, Span};
+use crate::topology::written::Device as Written;
+
+/// What there can be one of.
+#[derive(PartialEq, Eq, Hash)]
+enum Single {
+    /// A VLAN of an interface.
+    Vlan(Option<Place>, u16),
+    /// A tunnel of a namespace between two addresses.
+    Ipip(usize, Ipv4Addr, Option<Ipv4Addr>),
+}
+
+/// Why a device cannot be upon an interface.
+pub fn unfit(parent: &Interface, written: Written<'_>) -> Option<String> {
+    let (name, called) = (&parent.name, written.called());
+    let kind = parent.link.device().map(Device::kind);
+    if name.is_lo() {
+        return Some(format!("{called} cannot be upon the loopback"));
+    }
+    if kind.is_some_and(|kind| !kind.is_ethernet()) {
+        return Some(format!("{called} cannot be upon `{name}`: no Ethernet frames go through a tunnel of IP"));
+    }
+    if matches!(written, Written::Vlan(_)) {
+        return None;
+    }
+    if matches!(kind, Some(DeviceKind::Macvlan | DeviceKind::Ipvlan)) {
+        let kind = parent.link.kind_name();
+        return Some(format!("{called} cannot be upon the {kind} `{name}`: name the parent of that"));
+    }
+    // A parent and a port each give away all frames that arrive there (netdev_rx_handler_register).
+    let bridge = parent.link.master.as_ref()?;
+    Some(format!("{called} cannot be upon `{name}`, which is a port of bridge `{bridge}`: name the bridge"))
+}
+
+/// Checks devices that share a parent or a namespace against each other, and each against what it takes over.
+pub fn check(all: &[Placed<'_>], found: &mut Found<'_>) {
+    let mut singles: HashMap<Single, Span> = HashMap::new();
+    let mut sharing: HashMap<Place, (Written<'_>, Span)> = HashMap::new();
+    for placed in all {
+        let span = placed.name.span;
+        if let Some(first) = single(placed).and_then(|single| singles.insert(single, span)) {
+            let message = format!("`{}` is the same as another one", placed.name.value);
+            found.add(Fault::new(span, message).also(first, "the other"));
+        }
+        if let (Some(parent), Written::Macvlan(_) | Written::Ipvlan(_)) = (placed.under, placed.written) {
+            let (first, at) = *sharing.entry(parent).or_insert((placed.written, span));
+            let goes_together = first.called() == placed.written.called();
+            if at != span && (!goes_together || is_alone(first) || is_alone(placed.written)) {
+                let message = format!("`{}` cannot share its parent with the other one upon it", placed.name.value);
+                let help = "macvlans and ipvlans do not share a parent, and `passthru` shares it with nobody";
+                found.add(Fault::new(span, message).help(help.to_owned()).also(at, "the other"));
+            }
+        }
+        taken_over(placed.written, found);
+    }
+}
+
+fn single(placed: &Placed<'_>) -> Option<Single> {
+    match placed.written {
+        Written::Vlan(vlan) => Some(Single::Vlan(placed.under, vlan.id.value.0)),
+        Written::Ipip(ipip) => {
+            let remote = ipip.remote.as_ref().map(|remote| remote.value);
+            Some(Single::Ipip(placed.at.0, ipip.local.value, remote))
+        }
+        _ => None,
+    }
+}
+
+/// Whether it has its parent for itself.
+fn is_alone(written: Written<'_>) -> bool {
+    match written {
+        Written::Macvlan(macvlan) => macvlan.mode.as_ref().is_some_and(|mode| mode.value == MacvlanMode::Passthru),
+        _ => false,
+    }
+}
+
+/// What a device cannot have of its own.
+fn taken_over(written: Written<'_>, found: &mut Found<'_>) {
+    let common = written.common();
+    let has_no_mac = matches!(written, Written::Ipvlan(_) | Written::Ipip(_)) || is_alone(written);
+    if let Some(mac) = common.mac.as_ref().filter(|_| has_no_mac) {
+        let message = match written {
+            Written::Ipip(_) => "a tunnel of IP has no hardware address".to_owned(),
+            _ => format!("{} like this has the hardware address of its parent", written.called()),
+        };
+        found.add(Fault::new(mac.span, message));
+    }
+    let ipv6 = common.addresses.iter().find(|address| address.value.0.addr().is_ipv6());
+    if let (Written::Ipip(_), Some(address)) = (written, ipv6) {
+        found.add(Fault::new(address.span, "only IPv4 goes through an ipip tunnel"));
+    }
+}

@@ -1,0 +1,137 @@
+//! Ends of VXLANs: whose address their packets come from, and where frames are sent.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::net::{Interface, Space};
+use crate::lab::{Device, Fdb, IfName, Mac, VXLAN_PORT, Vxlan};
+use crate::topology::fault::{Fault, Found, Span};
+use crate::topology::written::{self, At};
+
+/// What VXLAN puts around a packet: Ethernet (14), VXLAN (8), UDP (8) and IP (20 or 40) headers.
+pub fn overhead(written: &written::Vxlan) -> u32 {
+    if written.local.value.is_ipv6() { 70 } else { 50 }
+}
+
+/// The end as it is written.
+pub fn vxlan(written: &written::Vxlan) -> Vxlan {
+    Vxlan {
+        id: written.id.value.0,
+        local: Some(written.local.value),
+        port: written.port.as_ref().map_or(VXLAN_PORT, |port| port.value),
+        dev: written.dev.as_ref().map(|dev| dev.value.clone()),
+        learning: written.learning.as_ref().is_none_or(|learning| learning.value),
+        remote: None,
+    }
+}
+
+/// Checks the ends of a namespace against each other.
+pub fn check(space: &Space<'_>, found: &mut Found<'_>) {
+    let mut ends: Vec<(Vxlan, Span)> = Vec::new();
+    for (_, written) in &space.written.vxlans.entries {
+        let vxlan = vxlan(written);
+        if let Some((_, first)) = ends.iter().find(|(other, _)| other.collides(&vxlan)) {
+            let message = format!("{} has an end of VXLAN {} on port {} already", space.name, vxlan.id, vxlan.port);
+            let help = "packets for both would arrive at the same port with the same number: change `id` or `port`";
+            found.add(Fault::new(written.id.span, message).help(help.to_owned()).also(*first, "here"));
+        }
+        if let Some(dev) = &written.dev
+            && space.interface(&dev.value).is_some_and(|dev| end(dev).is_some())
+        {
+            let help = "name the interface that leads to the other ends".to_owned();
+            found.add(Fault::new(dev.span, format!("`{}` is a vxlan itself", dev.value)).help(help));
+        }
+        ends.push((vxlan, written.id.span));
+    }
+}
+
+/// The interface that has a tunnel's local address; none where that is the loopback, or the machine's own.
+pub fn holder(space: &Space<'_>, local: &At<IpAddr>, found: &mut Found<'_>) -> Option<IfName> {
+    let holds = |(_, own): &(&Interface, &At<IpNet>)| own.value.addr() == local.value;
+    let holder = space.addresses().find(holds).map(|(interface, _)| interface.name.clone());
+    // The machine may have addresses that the file does not speak of.
+    if holder.is_none() && space.written.whole && !space.name.is_host() {
+        let own = space.addresses().map(|(_, own)| own.value.addr().to_string());
+        let help = found.did_you_mean(&local.value.to_string(), own);
+        let help = help.unwrap_or_else(|| "give it to the interface that leads to the other ends".to_owned());
+        let message = format!("{} is no address of {}", local.value, space.name);
+        found.add(Fault::new(local.span, message).help(help));
+    }
+    holder.filter(|name| !name.is_lo())
+}
+
+fn end(interface: &Interface) -> Option<&Vxlan> {
+    match interface.link.device()? {
+        Device::Vxlan(vxlan) => Some(vxlan),
+        _ => None,
+    }
+}
+
+/// The forwarding entries of all ends of a namespace.
+pub fn fdb(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Fdb> {
+    let mut entries = BTreeSet::new();
+    for (name, written) in &space.written.vxlans.entries {
+        let mut seen: HashMap<(Mac, Option<IpAddr>), Span> = HashMap::new();
+        for entry in &written.fdb {
+            let mac = entry.mac.as_ref().map_or(Mac::ANY, |mac| mac.value.0);
+            let to = entry.to.value;
+            if let Some(fault) = unusable(entry, written.local.value) {
+                found.add(fault);
+            }
+            // The kernel keeps several ends for what is flooded, and one for a hardware address.
+            let key = (mac, (mac == Mac::ANY).then_some(to));
+            if let Some(first) = seen.insert(key, entry.to.span) {
+                let what = if mac == Mac::ANY { to.to_string() } else { mac.to_string() };
+                found.add(Fault::new(entry.to.span, format!("{what} has an entry already")).also(first, "here"));
+            }
+            entries.insert(Fdb { dev: name.value.clone(), mac, to: Some(to) });
+        }
+    }
+    entries
+}
+
+/// What is wrong with the other end's address.
+fn unusable(entry: &written::Forward, local: IpAddr) -> Option<Fault> {
+    let to = entry.to.value;
+    let (message, help) = if to.is_ipv6() != local.is_ipv6() {
+        (format!("{to} and the local address {local} are of different families"), None)
+    } else if to == local {
+        (format!("{to} is this end's own address"), Some("write that of another end".to_owned()))
+    } else if to.is_multicast() || to.is_unspecified() {
+        let help = "name each of the other ends in an entry of its own".to_owned();
+        (format!("{to} is not the address of an end"), Some(help))
+    } else {
+        return None;
+    };
+    Some(Fault::new(entry.to.span, message).help(help))
+}
+
+/// Ends that an end sends to: of the same number and port, with the address. None where several have it.
+pub struct Ends(HashMap<(u32, u16, IpAddr), Option<usize>>);
+
+impl Ends {
+    /// All ends of a lab; `number` gives every interface its own, by its namespace and its place there.
+    pub fn new(spaces: &[Space<'_>], number: impl Fn(usize, usize) -> usize) -> Self {
+        let mut ends = HashMap::new();
+        for (at, space) in spaces.iter().enumerate() {
+            for (place, interface) in space.interfaces.iter().enumerate() {
+                if let Some(Vxlan { id, port, local: Some(local), .. }) = end(interface) {
+                    let one = Some(number(at, place));
+                    ends.entry((*id, *port, *local)).and_modify(|one| *one = None).or_insert(one);
+                }
+            }
+        }
+        Self(ends)
+    }
+
+    /// The ends that an interface of a namespace sends to.
+    pub fn of<'s>(&'s self, space: &'s Space<'_>, interface: &Interface) -> impl Iterator<Item = usize> + 's {
+        let is = |name: &At<IfName>| name.value == interface.name;
+        let written = space.written.vxlans.entries.iter().find(|(name, _)| is(name)).map(|(_, written)| written);
+        let key = end(interface).map(|vxlan| (vxlan.id, vxlan.port));
+        let to = written.into_iter().flat_map(|written| &written.fdb).map(|entry| entry.to.value);
+        to.filter_map(move |to| *self.0.get(&(key?.0, key?.1, to))?)
+    }
+}
