@@ -6,11 +6,11 @@ use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWROUTE, RT
 use netlink_packet_core::NLMSG_ERROR;
 use netlink_packet_route::route::RouteHeader;
 
-use super::{links, neighbours, peers, routes, rules};
+use super::{fdb, links, neighbours, peers, routes, rules};
 use crate::kernel::execute::routes::deletable;
 use crate::kernel::facts::host;
 use crate::kernel::netlink::{Answer, Refusal, Says, answers};
-use crate::lab::{Mark, Namespace, Routing};
+use crate::lab::{IfName, Mark, Namespace, Routing};
 
 /// Reads bytes as all that the kernel says of one namespace: its listings one after the other, told apart by the type of their
 /// messages, all with the sequence number of the first.
@@ -19,6 +19,9 @@ pub(crate) fn namespace_in(bytes: &[u8]) -> Namespace {
     let listing = |kind: u16| listings.get(&kind).into_iter().flatten().copied();
     for item in listing(RTM_NEWLINK) {
         let _ = (links::alias(item), links::face(item));
+    }
+    for item in listing(RTM_NEWNEIGH) {
+        let _ = fdb::read(item, &IfName::lo());
     }
     for item in listing(RTM_NEWNSID) {
         let _ = peers::read_number(item);
