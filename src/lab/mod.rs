@@ -10,12 +10,12 @@ mod link;
 mod mark;
 mod names;
 mod route;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
 pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
-pub(crate) use firewall::{restore_word, shell_word};
 use indexmap::IndexMap;
 pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
 pub use mark::Mark;
@@ -23,6 +23,7 @@ pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, Sysctl
 pub(crate) use names::{setting_folder, setting_of_folder};
 pub use route::{MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleAction};
 use serde::Serialize;
+pub(crate) use words::{restore_word, shell_word};
 
 /// A network that is wanted: every namespace with all that is in it, and the checks that prove it.
 #[derive(Debug, Clone, Serialize)]
