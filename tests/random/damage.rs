@@ -86,8 +86,8 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
         lines.push(format!("{ip} link del dev {name}"));
         addresses(ip, name.as_str(), link, lines);
         if place.is_host {
+            // Without its group as well, it would be nobody's.
             lines.push(format!("{ip} link set dev {name} alias ''"));
-            lines.push(format!("{ip} link set dev {name} group default"));
         }
     }
 }
