@@ -60,8 +60,10 @@ fn lab(lab: &Lab) {
 
 /// Everything that the kernel says over netlink about a namespace, and about its nf_tables.
 pub fn netlink(bytes: &[u8]) {
-    kernel::tables_and_chains(bytes);
-    let namespace = kernel::namespace_in(bytes);
+    // All are taken for answers to the request that the first message names.
+    let sequence = bytes.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes);
+    kernel::tables_and_chains(bytes, sequence);
+    let namespace = kernel::namespace_in(bytes, sequence);
     let owner = namespace.links.values().find_map(|link| link.owner.clone());
     found(owner, &namespace);
 }
@@ -108,11 +110,10 @@ fn steps(steps: &[PlannedStep]) {
 
 /// Whether a command has no special character of the shell's outside of single quotes.
 fn is_plain(command: &str) -> bool {
-    command
-        .split('\'')
-        .step_by(2)
-        .flat_map(str::chars)
-        .all(|c| c.is_ascii_alphanumeric() || " -_./:,+=@%!\\".contains(c))
+    // A quote within quotes.
+    let command = command.replace(r"'\''", "");
+    let outside = command.split('\'').step_by(2);
+    outside.flat_map(str::chars).all(|c| c.is_ascii_alphanumeric() || " -_./:,+=@%!".contains(c))
 }
 
 fn is_control_but_newline(c: char) -> bool {

@@ -52,6 +52,16 @@ fn a_route_of_somebody_elses_through_the_labs_bridge_is_left_alone() {
 }
 
 #[test]
+fn a_state_folder_that_somebody_has_mounted_stays() {
+    sandbox();
+    run("mkdir /run/nslab; mount -t tmpfs tmpfs /run/nslab");
+    let lab = with_host("");
+    on(&lab, &["apply"], 0);
+    on(&lab, &["destroy"], 0);
+    assert_eq!(run("ls -A /run/nslab; ip netns"), "");
+}
+
+#[test]
 fn a_name_that_only_a_kill_left_is_made_anew() {
     sandbox();
     let lab = with_host("");
@@ -349,7 +359,9 @@ fn a_lost_route_comes_back_under_rules_that_let_nothing_through() {
         let account = || {
             let of = |ip: &str| format!("{ip} route show table all; {ip} rule;");
             let text = run(&["ip", "ip -n red", "ip -n red -6"].map(of).concat());
-            text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+            // Link-local routes come when the kernel gets around to them.
+            let lines = text.lines().filter(|line| !line.contains("fe80::") && !line.contains("ff00::"));
+            lines.map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
         };
         let before = account();
         for damage in [
@@ -393,4 +405,15 @@ fn policy_rules_that_say_more_are_not_taken_for_one_that_says_less() {
     on(&lab(&both), &["apply"], 0);
     run(&on(&lab(&both), &["commands", "--undo"], 0));
     before.assert_same(&host_account(), "undone by hand");
+}
+
+#[test]
+fn a_file_whose_name_was_changed_leads_to_the_lab_it_made() {
+    sandbox();
+    on(&with_host(""), &["apply"], 0);
+    let renamed = with_host("").replace("name: own", "name: other");
+    let said = on(&renamed, &["destroy"], 0);
+    assert!(said.contains("nothing of it to remove") && said.contains("nslab destroy own"), "{said}");
+    on(&with_host(""), &["destroy"], 0);
+    assert!(!on(&renamed, &["destroy"], 0).contains("nslab destroy own"));
 }

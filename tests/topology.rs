@@ -323,6 +323,26 @@ fn a_million_faults_are_counted_and_a_thousand_shown() {
 }
 
 #[test]
+fn faults_at_the_end_of_a_large_file_are_told_in_time() {
+    let comments = format!("#{}\n", "x".repeat(99)).repeat(150_000);
+    let unknown = (0..3_000).fold(format!("name: a\n{comments}"), |text, n| text + &format!("k{n}: 1\n"));
+    let start = Instant::now();
+    refused(&unknown, "hostile.yaml:151001:1");
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(20), "took {took:?}");
+}
+
+#[test]
+fn a_hundred_thousand_sysctls_are_read_in_time() {
+    let file = "name: a\nnamespaces:\n  red:\n    sysctls:\n".to_owned();
+    let file = (0..100_000).fold(file, |text, n| text + &format!("      net.x{n}: 1\n"));
+    let start = Instant::now();
+    in_time(&file).expect("a lab");
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(20), "took {took:?}");
+}
+
+#[test]
 fn too_many_pairs_are_refused() {
     let mut file = (0..2_000).fold("name: a\nnamespaces:\n".to_owned(), |text, n| text + &format!("  n{n}: {{}}\n"));
     file += "checks:\n  - { from: all, to: all, expect: unreachable }\n";

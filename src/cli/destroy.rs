@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::apply::tell;
-use super::{DONE, Failure, Format, print, print_json};
+use super::{DONE, Failure, Format, print, print_json, say};
 use crate::engine::EngineError;
-use crate::kernel::Kernel;
-use crate::lab::LabName;
+use crate::kernel::{Kernel, Marked};
+use crate::lab::{Lab, LabName, NsName};
 use crate::{engine, show, topology};
 
 /// Options of `nslab destroy`.
@@ -30,9 +30,11 @@ pub struct DestroyArgs {
 }
 
 pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
-    let labs = match &args.lab {
-        Some(lab) => vec![named(lab)?],
-        None => all()?,
+    let file = args.lab.as_deref().map(file).transpose()?.flatten();
+    let labs = match (&file, &args.lab) {
+        (Some(file), _) => vec![file.name.clone()],
+        (None, Some(name)) => vec![named(name)?],
+        (None, None) => all()?,
     };
     let (mut views, mut failed) = (Vec::new(), Vec::new());
     // Whatever becomes of the output, every lab is removed.
@@ -50,6 +52,11 @@ pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
                 continue;
             }
         };
+        if destroyed.steps.is_empty()
+            && let Some(other) = file.as_ref().map(made_as).transpose()?.flatten()
+        {
+            say(&format!("nslab: what the file describes belongs to lab {other}: `nslab destroy {other}` removes it"));
+        }
         match args.format {
             Format::Json => views.push(show::AppliedView::new(lab, &destroyed.steps, destroyed.elapsed, None)),
             Format::Text if destroyed.steps.is_empty() => {
@@ -69,14 +76,26 @@ pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
     if failed.is_empty() { Ok(DONE) } else { Err(Failure::System(failed.join("\nnslab: "))) }
 }
 
-/// The lab of a name, or of the file of that name.
-fn named(text: &str) -> Result<LabName, Failure> {
+/// The lab of a topology file, if it is one that is named.
+fn file(text: &str) -> Result<Option<Lab>, Failure> {
     let is_file = text.contains('/') || text.ends_with(".yaml") || text.ends_with(".yml");
-    if is_file {
-        return Ok(topology::load(Path::new(text))?.lab.name);
-    }
+    if is_file { Ok(Some(topology::load(Path::new(text))?.lab)) } else { Ok(None) }
+}
+
+fn named(text: &str) -> Result<LabName, Failure> {
     text.parse()
         .map_err(|error| Failure::Usage(format!("no lab can have this name: `{}` {error}", text.escape_debug())))
+}
+
+/// Another lab that has namespaces, or interfaces of the host, of a file's: it was made from the file under another name.
+fn made_as(lab: &Lab) -> Result<Option<LabName>, Failure> {
+    let host = lab.namespaces.get(&NsName::host());
+    let has = |marked: &Marked| {
+        marked.namespaces.iter().any(|ns| lab.namespaces.contains_key(ns))
+            || marked.links.iter().any(|name| host.is_some_and(|host| host.links.contains_key(name)))
+    };
+    let mut others = Kernel::open()?.marks()?.into_iter().filter(|(other, _)| *other != lab.name);
+    Ok(others.find(|(_, marked)| has(marked)).map(|(other, _)| other))
 }
 
 /// Every lab that has left a mark in the kernel or a folder of state.

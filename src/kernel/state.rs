@@ -247,10 +247,10 @@ impl StateDir {
         }
     }
 
-    /// Removes `/run/nslab` if nothing is in it.
+    /// Removes `/run/nslab` if nothing is in it, unless somebody has mounted something there (`EBUSY`), who may remove it.
     pub(crate) fn remove_root_if_empty() -> Result<(), KernelError> {
         match Self::run()?.remove_folder(NAME) {
-            Err(error) if error.errno() == Some(Errno::ENOTEMPTY) => Ok(()),
+            Err(error) if matches!(error.errno(), Some(Errno::ENOTEMPTY | Errno::EBUSY)) => Ok(()),
             other => other,
         }
     }

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
+use super::words::{is_option, restore_word, shell_word, split_words};
 use super::{ChainName, LabName};
 
 /// All chains of a namespace with their rules. Wanted: only our own chains. Live: every chain.
@@ -271,13 +272,9 @@ impl FwRule {
         self.render(shell_word)
     }
 
-    /// The arguments for `iptables-restore`, which knows double quotes and backslashes only.
+    /// The arguments for `iptables-restore`.
     pub fn to_restore(&self) -> String {
-        self.render(|word| {
-            let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\#;".contains(&b));
-            let plain = plain && word != "!" && !word.starts_with('-');
-            if plain { word.to_owned() } else { format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")) }
-        })
+        self.render(restore_word)
     }
 
     fn render(&self, quote: impl Fn(&str) -> String) -> String {
@@ -360,40 +357,6 @@ fn target_spelling(value: &str) -> String {
         Some((inside, rest)) => format!("[{}]{rest}", address(inside)),
         None => address(value),
     }
-}
-
-/// A word as a POSIX shell reads it back.
-pub(crate) fn shell_word(word: &str) -> String {
-    let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:,+=@%".contains(&b));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
-
-/// Whether a word could be an option: `-d` and `--dport`, but not `-1`, and nothing that a shell would stumble over.
-fn is_option(word: &str) -> bool {
-    let Some(name) = word.strip_prefix('-') else { return false };
-    let of_a_name = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
-    name.bytes().all(of_a_name) && !name.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// Splits a line of iptables-save into words, and says of each whether it stood in quotes.
-fn split_words(text: &str) -> Vec<(String, bool)> {
-    let mut words = Vec::new();
-    let mut word: Option<(String, bool)> = None;
-    let mut in_quotes = false;
-    let mut characters = text.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            '"' => {
-                in_quotes = !in_quotes;
-                word.get_or_insert_default().1 = true;
-            }
-            '\\' if in_quotes => word.get_or_insert_default().0.extend(characters.next()),
-            c if c.is_whitespace() && !in_quotes => words.extend(word.take()),
-            c => word.get_or_insert_default().0.push(c),
-        }
-    }
-    words.extend(word);
-    words
 }
 
 fn chains_as_list<S: Serializer>(chains: &BTreeMap<ChainId, Vec<FwRule>>, s: S) -> Result<S::Ok, S::Error> {

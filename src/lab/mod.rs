@@ -12,12 +12,12 @@ mod mark;
 mod names;
 mod note;
 mod route;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
 pub use device::{Device, DeviceKind, Fdb, IpvlanMode, MacvlanMode, VXLAN_PORT, Vxlan};
-pub(crate) use firewall::shell_word;
 pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 use indexmap::IndexMap;
 pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
@@ -28,6 +28,7 @@ pub(crate) use names::{setting_folder, setting_of_folder};
 pub(crate) use note::{note, noted};
 pub use route::{MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleAction};
 use serde::Serialize;
+pub(crate) use words::{restore_word, shell_word};
 
 /// A network that is wanted: every namespace with all that is in it, and the checks that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -368,7 +368,7 @@ fn restore_setting(key: &SysctlKey, lab: &LabName) -> String {
 fn add_chain(ns: &NsName, chain: &ChainId) -> Description {
     told(
         format!("make chain {} in {ns}", named(chain)),
-        format!("{} -N {}", iptables(ns, chain), chain.chain),
+        format!("{} -N {}", iptables(ns, chain), word(chain)),
         Some(Step::DeleteChain { ns: ns.clone(), chain: chain.clone() }),
     )
 }
@@ -376,7 +376,7 @@ fn add_chain(ns: &NsName, chain: &ChainId) -> Description {
 fn delete_chain(ns: &NsName, chain: &ChainId) -> Description {
     told(
         format!("remove chain {} from {ns}", named(chain)),
-        format!("{} -X {}", iptables(ns, chain), chain.chain),
+        format!("{} -X {}", iptables(ns, chain), word(chain)),
         Some(Step::AddChain { ns: ns.clone(), chain: chain.clone() }),
     )
 }
@@ -385,15 +385,15 @@ fn set_policy(ns: &NsName, chain: &ChainId, from: Policy, to: Policy) -> Descrip
     let inverse = Step::SetPolicy { ns: ns.clone(), chain: chain.clone(), from: to, to: from };
     told(
         format!("change the policy of chain {} in {ns} from {} to {}", named(chain), from.name(), to.name()),
-        format!("{} -P {} {}", iptables(ns, chain), chain.chain, to.name()),
+        format!("{} -P {} {}", iptables(ns, chain), word(chain), to.name()),
         Some(inverse),
     )
 }
 
 fn add_fw_rule(ns: &NsName, chain: &ChainId, position: Option<usize>, rule: &FwRule) -> Description {
     let place = match position {
-        Some(position) => format!("-I {} {position}", chain.chain),
-        None => format!("-A {}", chain.chain),
+        Some(position) => format!("-I {} {position}", word(chain)),
+        None => format!("-A {}", word(chain)),
     };
     told(
         format!("add rule `{rule}` to chain {} in {ns}", named(chain)),
@@ -405,13 +405,18 @@ fn add_fw_rule(ns: &NsName, chain: &ChainId, position: Option<usize>, rule: &FwR
 fn delete_fw_rule(ns: &NsName, chain: &ChainId, position: Option<usize>, rule: &FwRule) -> Description {
     told(
         format!("remove rule `{rule}` from chain {} in {ns}", named(chain)),
-        format!("{} -D {} {rule}", iptables(ns, chain), chain.chain),
+        format!("{} -D {} {rule}", iptables(ns, chain), word(chain)),
         Some(Step::AddFwRule { ns: ns.clone(), chain: chain.clone(), position, rule: rule.clone() }),
     )
 }
 
 fn iptables(ns: &NsName, chain: &ChainId) -> String {
     format!("{}{} -w -t {}", inside(ns), chain.family.program(), chain.table.name())
+}
+
+/// A chain's name for a command: somebody else's may hold what is special to a shell.
+fn word(chain: &ChainId) -> String {
+    shell_word(chain.chain.as_str())
 }
 
 fn named(chain: &ChainId) -> String {

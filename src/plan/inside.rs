@@ -262,6 +262,26 @@ fn neighbours(
     }
 }
 
+fn forwarding_entries(
+    compared: &Compared<'_>,
+    ns: &NsName,
+    want: &Namespace,
+    is: &Namespace,
+    lost: &Lost,
+    phases: &mut Phases,
+) {
+    let live = |entry: &&Fdb| !lost.interfaces.contains(&entry.dev);
+    let there: BTreeSet<&Fdb> = is.fdb.iter().filter(live).collect();
+    for entry in want.fdb.iter().filter(|entry| !there.contains(entry)) {
+        phases.fdb.add(Step::AddFdb { ns: ns.clone(), entry: entry.clone() }, MISSING);
+    }
+    for entry in there {
+        if !want.fdb.contains(entry) && (!ns.is_host() || is_of_lab(compared, is, &entry.dev)) {
+            phases.drop_routes.add(Step::DeleteFdb { ns: ns.clone(), entry: entry.clone() }, EXTRA);
+        }
+    }
+}
+
 fn sysctls(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace, lost: &Lost, phases: &mut Phases) {
     let lab = &compared.lab.name;
     let set = |key: &SysctlKey, from: Option<&SysctlValue>, to: &SysctlValue| {
@@ -286,26 +306,6 @@ fn sysctls(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespac
     for (key, labs) in &is.claims {
         if labs.contains_key(lab) && !want.sysctls.contains_key(key) {
             phases.forget.add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() }, EXTRA);
-        }
-    }
-}
-
-fn forwarding_entries(
-    compared: &Compared<'_>,
-    ns: &NsName,
-    want: &Namespace,
-    is: &Namespace,
-    lost: &Lost,
-    phases: &mut Phases,
-) {
-    let live = |entry: &&Fdb| !lost.interfaces.contains(&entry.dev);
-    let there: BTreeSet<&Fdb> = is.fdb.iter().filter(live).collect();
-    for entry in want.fdb.iter().filter(|entry| !there.contains(entry)) {
-        phases.fdb.add(Step::AddFdb { ns: ns.clone(), entry: entry.clone() }, MISSING);
-    }
-    for entry in there {
-        if !want.fdb.contains(entry) && (!ns.is_host() || is_of_lab(compared, is, &entry.dev)) {
-            phases.drop_routes.add(Step::DeleteFdb { ns: ns.clone(), entry: entry.clone() }, EXTRA);
         }
     }
 }

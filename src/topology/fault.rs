@@ -39,16 +39,20 @@ pub struct Fault {
 pub struct Faults {
     pub(super) file: String,
     pub(super) text: String,
+    pub(super) lines: Lines,
     pub(super) list: Vec<Fault>,
     /// How many more there are that are not listed.
     pub(super) more: usize,
 }
 
+/// Where each line of a file begins. Looked up, as counting up to every fault anew takes minutes in a file of megabytes.
+#[derive(Debug, Clone)]
+pub(super) struct Lines(Vec<usize>);
+
 /// The faults found so far.
 pub(super) struct Found<'a> {
     text: &'a str,
-    /// Where each line begins.
-    lines: Vec<usize>,
+    lines: Lines,
     list: Vec<Fault>,
     /// The faults of the list by their places and their words, without what is counted in these.
     kinds: HashMap<(Span, String), Kind>,
@@ -103,11 +107,22 @@ fn shortened(mut message: String) -> String {
     message
 }
 
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The line, counted from 1, on which a byte is, and where it begins.
+    pub(super) fn line(&self, at: usize) -> (usize, usize) {
+        let line = self.0.partition_point(|&begin| begin <= at);
+        (line, self.0.get(line.saturating_sub(1)).copied().unwrap_or_default())
+    }
+}
+
 impl<'a> Found<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         let (kinds, spoilt) = (HashMap::new(), HashSet::new());
-        Self { text, lines, list: Vec::new(), kinds, spoilt, more: 0, count: 0 }
+        Self { text, lines: Lines::of(text), list: Vec::new(), kinds, spoilt, more: 0, count: 0 }
     }
 
     /// Puts a fault down. What is used twice (through an alias, by both ends of a link) is wrong once, and so is what a
@@ -149,7 +164,7 @@ impl<'a> Found<'a> {
 
     /// The line of a place, counted from 1.
     pub(super) fn line(&self, span: Span) -> usize {
-        self.lines.partition_point(|&begin| begin <= span.start)
+        self.lines.line(span.start).0
     }
 
     /// What the file describes if it has no fault, else all of them.
@@ -167,11 +182,11 @@ impl<'a> Found<'a> {
         }
         list.sort_by_key(|fault| fault.span.start);
         for fault in &mut list {
-            fault.line = self.line(fault.span);
-            let line_start = self.lines.get(fault.line - 1).copied().unwrap_or_default();
+            let (line, line_start) = self.lines.line(fault.span.start);
+            fault.line = line;
             fault.column = self.text.get(line_start..fault.span.start).map_or(0, |before| before.chars().count()) + 1;
         }
-        Err(Faults { file: file.to_owned(), text: self.text.to_owned(), list, more: self.more })
+        Err(Faults { file: file.to_owned(), text: self.text.to_owned(), lines: self.lines, list, more: self.more })
     }
 }
 

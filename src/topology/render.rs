@@ -47,15 +47,13 @@ impl Faults {
         annotate: impl FnOnce(std::ops::Range<usize>) -> Annotation<'a>,
     ) -> Option<Snippet<'a, Annotation<'a>>> {
         let start = span.start.min(self.text.len());
-        let before = self.text.get(..start)?;
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let (line_number, line_start) = self.lines.line(start);
         let line = self.text.get(line_start..)?.lines().next().unwrap_or_default();
-        if line.len() > LONGEST_LINE {
+        if line.len() > LONGEST_LINE || !self.text.is_char_boundary(start) {
             return None;
         }
         let from = (start - line_start).min(line.len());
         let to = span.end.saturating_sub(line_start).clamp(from, line.len());
-        let line_number = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
         Some(Snippet::source(line).line_start(line_number).path(&self.file).annotation(annotate(from..to)))
     }
 }

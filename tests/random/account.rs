@@ -42,11 +42,11 @@ pub fn of(lab: &Lab) -> Account {
         for port in list(ports) {
             account.insert(format!("{ns} bridge link: {}", without(&port, &["ifindex", "link", "flags", "state"])));
         }
-        account.extend(settings.lines().map(|line| format!("{ns} sysctl: {line}")));
         // What is no entry of a VXLAN end is a bridge's, or what somebody listens to.
         for entry in list(fdb).iter().filter(|entry| !entry["dst"].is_null() && entry["state"] == "permanent") {
             account.insert(format!("{ns} bridge fdb: {entry}"));
         }
+        account.extend(settings.lines().map(|line| format!("{ns} sysctl: {line}")));
         for (program, text) in [("iptables", iptables), ("ip6tables", ip6tables)] {
             account.extend(chains(text).into_iter().map(|chain| format!("{ns} {program}-save: {chain}")));
         }
@@ -161,7 +161,7 @@ fn plain_link(link: &mut Value, ns: &NsName, names: &Names, has_mac: impl Fn(&st
         .into_iter()
         .flatten()
         .filter(|address| !address["local"].as_str().is_some_and(|local| local.starts_with("fe80")))
-        .map(|address| without(address, &["valid_life_time", "preferred_life_time", "tentative", "nodad"]))
+        .map(|address| without(address, &["valid_life_time", "preferred_life_time", "tentative"]))
         .collect();
     // The kernel lists addresses in the order in which they were added, which mending changes; which is the first of its
     // subnet, it says of each.

@@ -1,6 +1,7 @@
 //! What somebody may do to a live lab with `ip`, `iptables` and `sysctl`, one shell line each. In `host`, only what is the
 //! lab's own is damaged.
 
+use ipnet::IpNet;
 use nslab::lab::{Device, Firewall, FwRule, Lab, Link, LinkKind, Namespace, NsName, Route};
 
 /// Every damage that can be done to a lab, as it stands after an apply.
@@ -85,25 +86,29 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
         lines.push(format!("{ip} link del dev {name}"));
         addresses(ip, name.as_str(), link, lines);
         if place.is_host {
+            // Without its group as well, it would be nobody's.
             lines.push(format!("{ip} link set dev {name} alias ''"));
-            lines.push(format!("{ip} link set dev {name} group default"));
         }
     }
 }
 
 fn addresses(ip: &str, name: &str, link: &Link, lines: &mut Vec<String>) {
+    let add = |address: &IpNet| {
+        // As nslab gives it: a plan does not see the difference.
+        let nodad = if address.addr().is_ipv6() { " nodad" } else { "" };
+        format!("; {ip} addr add {address} dev {name}{nodad}")
+    };
     for address in &link.addresses {
         lines.push(format!("{ip} route del {} dev {name}", address.trunc()));
-        let short = if address.addr().is_ipv6() { 80 } else { 20 };
+        let length = if address.addr().is_ipv6() { 80 } else { 20 };
         let del = format!("{ip} addr del {address} dev {name}");
-        let mut add = |address: &str| lines.push(format!("{del}; {ip} addr add {address} dev {name}"));
-        add(&address.to_string());
-        add(&format!("{}/{short}", address.addr()));
+        lines.push(del.clone() + &add(address));
+        lines.extend(IpNet::new(address.addr(), length).map(|other| del.clone() + &add(&other)));
         lines.push(del);
     }
     // In the other order: another one is the first of its subnet.
-    let turned = link.addresses.iter().rev().map(|address| format!("; {ip} addr add {address} dev {name}"));
-    lines.push(format!("{ip} addr flush dev {name} scope global{}", turned.collect::<String>()));
+    let turned: String = link.addresses.iter().rev().map(add).collect();
+    lines.push(format!("{ip} addr flush dev {name} scope global{turned}"));
     for extra in ["10.66.0.1/24", "10.66.0.2/32"] {
         lines.push(format!("{ip} addr add {extra} dev {name}"));
     }

@@ -5,8 +5,8 @@ use crate::lab::{Family, Firewall};
 use crate::plan::Step;
 
 /// Reads bytes as what nf_tables lists.
-pub(crate) fn tables_and_chains(bytes: &[u8]) {
-    nftables::read_any(bytes);
+pub(crate) fn tables_and_chains(bytes: &[u8], sequence: u32) {
+    nftables::read_any(bytes, sequence);
 }
 
 /// Reads a text as what `iptables-save` prints.

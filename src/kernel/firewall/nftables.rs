@@ -451,8 +451,7 @@ fn refused(what: &str) -> KernelError {
 
 /// Reads arbitrary bytes in every way in which an answer is read.
 #[cfg(any(test, fuzzing))]
-pub(super) fn read_any(bytes: &[u8]) {
-    let sequence = bytes.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes);
+pub(super) fn read_any(bytes: &[u8], sequence: u32) {
     let _ = read(bytes, sequence, |_, message| {
         let _ = (message.as_table(), message.as_dropping_chain());
         let _ = (message.is_of_a_lab(), message.accepts_everything());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::kernel::KernelError;
-use crate::lab::{Family, NsName, Table};
+use crate::lab::{ChainId, Family, NsName, Table, restore_word};
 use crate::plan::Step;
 
 /// The input of one `iptables-restore --noflush`, with what stands on each line.
@@ -53,19 +53,20 @@ pub(super) fn tables(steps: &[Step]) -> impl Iterator<Item = Table> {
 
 /// The table that a step changes, and the command for it.
 fn line(step: &Step) -> Option<(Table, String)> {
+    let word = |chain: &ChainId| restore_word(chain.chain.as_str());
     match step {
-        Step::AddChain { chain, .. } => Some((chain.table, format!("-N {}", chain.chain))),
-        Step::DeleteChain { chain, .. } => Some((chain.table, format!("-X {}", chain.chain))),
+        Step::AddChain { chain, .. } => Some((chain.table, format!("-N {}", word(chain)))),
+        Step::DeleteChain { chain, .. } => Some((chain.table, format!("-X {}", word(chain)))),
         Step::AddFwRule { chain, position: None, rule, .. } => {
-            Some((chain.table, format!("-A {} {}", chain.chain, rule.to_restore())))
+            Some((chain.table, format!("-A {} {}", word(chain), rule.to_restore())))
         }
         Step::AddFwRule { chain, position: Some(position), rule, .. } => {
-            Some((chain.table, format!("-I {} {position} {}", chain.chain, rule.to_restore())))
+            Some((chain.table, format!("-I {} {position} {}", word(chain), rule.to_restore())))
         }
         Step::DeleteFwRule { chain, rule, .. } => {
-            Some((chain.table, format!("-D {} {}", chain.chain, rule.to_restore())))
+            Some((chain.table, format!("-D {} {}", word(chain), rule.to_restore())))
         }
-        Step::SetPolicy { chain, to, .. } => Some((chain.table, format!("-P {} {}", chain.chain, to.name()))),
+        Step::SetPolicy { chain, to, .. } => Some((chain.table, format!("-P {} {}", word(chain), to.name()))),
         _ => None,
     }
 }

@@ -6,19 +6,22 @@ use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWROUTE, RT
 use netlink_packet_core::NLMSG_ERROR;
 use netlink_packet_route::route::RouteHeader;
 
-use super::{links, neighbours, peers, routes, rules};
+use super::{fdb, links, neighbours, peers, routes, rules};
 use crate::kernel::execute::routes::deletable;
 use crate::kernel::facts::host;
 use crate::kernel::netlink::{Answer, Refusal, Says, answers};
-use crate::lab::{Mark, Namespace, Routing};
+use crate::lab::{IfName, Mark, Namespace, Routing};
 
 /// Reads bytes as all that the kernel says of one namespace: its listings one after the other, told apart by the type of their
-/// messages, all with the sequence number of the first.
-pub(crate) fn namespace_in(bytes: &[u8]) -> Namespace {
-    let listings = listings(bytes);
+/// messages, all with one sequence number.
+pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> Namespace {
+    let listings = listings(bytes, sequence);
     let listing = |kind: u16| listings.get(&kind).into_iter().flatten().copied();
     for item in listing(RTM_NEWLINK) {
         let _ = (links::alias(item), links::face(item));
+    }
+    for item in listing(RTM_NEWNEIGH) {
+        let _ = fdb::read(item, &IfName::lo());
     }
     for item in listing(RTM_NEWNSID) {
         let _ = peers::read_number(item);
@@ -51,8 +54,7 @@ pub(crate) fn namespace_in(bytes: &[u8]) -> Namespace {
 }
 
 /// What is behind the netlink header of each message, by its type. Refusals are told on the way.
-fn listings(bytes: &[u8]) -> BTreeMap<u16, Vec<&[u8]>> {
-    let sequence = bytes.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes);
+fn listings(bytes: &[u8], sequence: u32) -> BTreeMap<u16, Vec<&[u8]>> {
     let mut listings: BTreeMap<u16, Vec<&[u8]>> = BTreeMap::new();
     for answer in answers(bytes, sequence) {
         let refusal = match answer {

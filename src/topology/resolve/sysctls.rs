@@ -1,6 +1,6 @@
 //! Sysctls, and `forwarding`, which is a word for some of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::net::Space;
 use crate::lab::{SysctlKey, SysctlValue};
@@ -10,9 +10,11 @@ pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Found<'_>) -> BTreeMap
     let written = &space.written.sysctls.entries;
     let mut sysctls: BTreeMap<SysctlKey, SysctlValue> =
         written.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
-    for (n, (key, _)) in written.iter().enumerate() {
-        if let Some((other, _)) = written.iter().take(n).find(|(other, _)| other.value == key.value) {
-            let fault = Fault::new(key.span, format!("`{}` is set twice", key.value)).also(other.span, "here");
+    let mut first = HashMap::new();
+    for (key, _) in written {
+        let other = *first.entry(&key.value).or_insert(key.span);
+        if other != key.span {
+            let fault = Fault::new(key.span, format!("`{}` is set twice", key.value)).also(other, "here");
             found.add(fault.help("the kernel has two names for this setting; keep one of them".to_owned()));
         }
     }
