@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::fault::{Fault, Found, Span};
-use super::super::written::{self, At, Cluster, Egress, Prefix, Routing};
+use super::super::written::{self, At, Cluster, Egress, Pods, Prefix, Routing};
 use super::numbers;
 use super::pods::{self, Pod};
 use crate::lab::{Family, IfName, NsName};
@@ -39,6 +39,13 @@ pub struct Node<'w> {
 pub const LAN: &str = "lan";
 /// The namespace of the router.
 pub const ROUTER: &str = "router";
+/// How many nodes a cluster can have: a port of the switch for each, and one for the router (see `BR_MAX_PORTS` in the
+/// kernel's br_private.h, of which 0 is none).
+const MAX_NODES: usize = 1022;
+/// How many pods are worth making: more than one kernel carries as namespaces.
+const MAX_PODS: usize = 20_000;
+/// How many routes between nodes are worth making.
+const MAX_ROUTES: usize = 200_000;
 /// The groups of all nodes and of all pods.
 pub const GROUPS: [&str; 2] = ["nodes", "pods"];
 
@@ -51,6 +58,7 @@ impl Node<'_> {
 
 /// Fills in what is left open. Worth something only where no fault is found.
 pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Found<'_>) -> Layout<'w> {
+    let most = if few_enough(cluster, found) { MAX_NODES } else { 0 };
     let node_networks = networks(&cluster.node_network.0, found);
     let pod_networks = networks(&cluster.pod_network.0, found);
     let routing = cluster.routing.as_ref().map_or(Routing::Routes, |routing| routing.value);
@@ -60,8 +68,8 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Found<'_>) -> Layout<'w> {
     let mut names = Names::new(routing);
     let mut ports = HashMap::new();
     let mut numbers = HashMap::new();
-    let mut nodes = Vec::with_capacity(cluster.nodes.entries.len());
-    for (name, written) in &cluster.nodes.entries {
+    let mut nodes = Vec::new();
+    for (name, written) in cluster.nodes.entries.iter().take(most) {
         if !names.take(name, found) {
             continue;
         }
@@ -78,6 +86,30 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Found<'_>) -> Layout<'w> {
     }
     let egress = cluster.egress.as_ref().map_or(Egress::None, |egress| egress.value);
     Layout { node_networks, pod_networks, routing, egress, nodes }
+}
+
+/// Whether so many nodes can be: a few lines of the file stand for all of them, and for ways between every two.
+fn few_enough(cluster: &Cluster, found: &mut Found<'_>) -> bool {
+    let nodes = &cluster.nodes.entries;
+    let every_two = nodes.len().saturating_mul(nodes.len()).saturating_mul(cluster.pod_network.0.len());
+    let router = cluster.routing.as_ref().is_some_and(|routing| routing.value == Routing::Router);
+    let before = found.count();
+    let Some((last, _)) = nodes.last() else { return true };
+    let pods = nodes.iter().filter_map(|(_, node)| node.pods.as_ref()).map(Pods::count);
+    let pods = pods.fold(0_usize, usize::saturating_add);
+    if pods > MAX_PODS {
+        let message = format!("{pods} pods; a cluster has {MAX_PODS} at most");
+        found.add(Fault::new(last.span, message));
+    }
+    if nodes.len() > MAX_NODES {
+        let message = format!("{} nodes; the switch between them takes {MAX_NODES} at most", nodes.len());
+        found.add(Fault::new(last.span, message));
+    } else if every_two > MAX_ROUTES && !router {
+        let message =
+            format!("with {} nodes, of which each knows the way to each, there are {every_two} routes", nodes.len());
+        found.add(Fault::new(last.span, message).help("write `routing: router`".to_owned()));
+    }
+    found.count() == before
 }
 
 /// The subnets of a network: one, or one of each family.

@@ -93,6 +93,16 @@ pub enum Egress {
     Masquerade,
 }
 
+impl Pods {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Count(count) => usize::try_from(count.value).unwrap_or(usize::MAX),
+            Self::List(list) => list.len(),
+        }
+    }
+}
+
 impl Routing {
     /// Whether the pods of a node are plugged into a bridge there.
     pub fn has_bridges(self) -> bool {
