@@ -51,6 +51,23 @@ fn a_route_of_somebody_elses_through_the_labs_bridge_is_left_alone() {
     assert!(run("ip route").contains("10.55.0.0/16"));
 }
 
+/// The others have learned a hardware address that nobody has any more, and believe it for up to a minute.
+#[test]
+fn whoever_is_made_anew_is_reached_at_once() {
+    sandbox();
+    let lab = "name: anew
+namespaces:
+  host: { bridges: { br7: { addresses: [10.77.0.1/24], ports: [p1, p2] } } }
+  red: { interfaces: { eth0: { addresses: [10.77.0.2/24] } } }
+  blue: { interfaces: { eth0: { addresses: [10.77.0.3/24] } } }
+links: [ [red/eth0, host/p1], [blue/eth0, host/p2] ]
+checks: [ { from: [host, red], to: blue } ]
+";
+    on(lab, &["apply", "--check"], 0);
+    run("ip netns del blue");
+    on(lab, &["apply", "--check"], 0);
+}
+
 #[test]
 fn a_state_folder_that_somebody_has_mounted_stays() {
     sandbox();

@@ -159,11 +159,26 @@ impl Run<'_> {
 
     /// Everything is as it should be: what remains is to note what is to go back to some day.
     fn settle(&mut self, live: Option<&Live>) -> Result<(), EngineError> {
+        self.forget_neighbours()?;
         if self.has_given_up {
             self.kernel.note_settings(&self.lab.name)?;
         }
         former::settle(&mut self.kernel, self.lab, live.unwrap_or(&self.before))?;
         self.heed_signal()
+    }
+
+    /// What the lab's namespaces have learned of hardware addresses holds no longer where interfaces were made anew.
+    fn forget_neighbours(&mut self) -> Result<(), EngineError> {
+        if !self.done.iter().any(|planned| planned.step.brings_hardware_address()) {
+            return Ok(());
+        }
+        for (ns, wanted) in &self.lab.namespaces {
+            // One that had nothing but its loopback has learned nothing.
+            if self.before.namespaces.get(ns).is_some_and(|before| before.links.len() > 1) {
+                self.kernel.forget_neighbours(ns, &wanted.links.keys().collect::<Vec<_>>())?;
+            }
+        }
+        Ok(())
     }
 
     /// Tells everything that stands in the way at once; what is to be taken over does not. The steps that take it over.

@@ -166,6 +166,12 @@ impl Kernel {
         sysctl::recall_host(|known| Ok(lost(self.marks()?, known)))
     }
 
+    /// Forgets the neighbours that a namespace has learned through some of its interfaces: who answers there may be another one
+    /// now, and the kernel believes what it has learned for up to a minute.
+    pub fn forget_neighbours(&mut self, ns: &NsName, interfaces: &[&IfName]) -> Result<(), KernelError> {
+        neighbours::forget_through(self.spaces.get(ns)?, interfaces)
+    }
+
     /// The host settings that a lab needs: those to restore when it goes.
     pub fn claimed_settings(&self, lab: &LabName) -> Result<Vec<SysctlKey>, KernelError> {
         sysctl::host_claims(lab)

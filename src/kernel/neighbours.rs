@@ -5,13 +5,16 @@
 //! kernel's own collector for five seconds. Whoever sends between thousands of pairs at once has to make room himself.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState};
 
 use super::netlink::{Refusal, Socket};
+use super::space::Space;
 use super::{KernelError, netns};
+use crate::lab::IfName;
 
 /// The neighbours of one namespace.
 #[derive(Debug)]
@@ -37,18 +40,25 @@ impl Neighbours {
     /// # Errors
     /// The kernel does not list them, or keeps them. An entry that vanishes meanwhile is none.
     pub fn forget(&self, spare_asked: bool) -> Result<usize, KernelError> {
-        forget(&mut self.socket.borrow_mut(), spare_asked).map_err(|refusal| refusal.about(LOOK))
+        forget(&mut self.socket.borrow_mut(), spare_asked, |_| true).map_err(|refusal| refusal.about(LOOK))
     }
+}
+
+/// Forgets every neighbour that was learned through one of these interfaces.
+pub(super) fn forget_through(space: &mut Space, interfaces: &[&IfName]) -> Result<(), KernelError> {
+    let indexes: HashSet<u32> = interfaces.iter().filter_map(|name| space.index(name).ok()).collect();
+    let forgotten = forget(&mut space.socket, true, |index| indexes.contains(&index));
+    forgotten.map(drop).map_err(|refusal| refusal.about(LOOK))
 }
 
 const LOOK: &str = "look at the neighbour table";
 
-fn forget(socket: &mut Socket, spare_asked: bool) -> Result<usize, Refusal> {
+fn forget(socket: &mut Socket, spare_asked: bool, through: impl Fn(u32) -> bool) -> Result<usize, Refusal> {
     let dump = socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
     let mut spared = 0;
     for item in dump.items() {
         let header = NeighbourHeader::parse(item)?;
-        if !is_learned(&header) {
+        if !is_learned(&header) || !through(header.ifindex) {
             continue;
         }
         if spare_asked && header.state == NeighbourState::Incomplete {

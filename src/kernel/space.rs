@@ -96,8 +96,8 @@ impl Spaces {
         self.open.remove(ns);
     }
 
-    /// Opens namespaces, and closes all but those and `host`. What is open under a name stays open only if it still is that namespace. Which could not be entered, and
-    /// why (those of another user, for one).
+    /// Opens namespaces, and closes all but those and `host`. What is open under a name stays open only if it still is that
+    /// namespace. Which could not be entered, and why (those of another user, for one).
     pub fn open_exactly(&mut self, found: Vec<(NsName, OwnedFd)>) -> Result<Vec<(NsName, KernelError)>, KernelError> {
         let names: HashSet<&NsName> = found.iter().map(|(ns, _)| ns).collect();
         self.open.retain(|ns, _| ns.is_host() || names.contains(ns));
@@ -105,13 +105,16 @@ impl Spaces {
         for (ns, fd) in found {
             match self.open.get(&ns) {
                 Some(space) if is_same(space.fd(), fd.as_fd()) => {}
-                _ => new.push((ns, fd)),
+                _ => {
+                    self.open.remove(&ns);
+                    new.push((ns, fd));
+                }
             }
         }
         let mut refused = Vec::new();
-        let visit = Visit::begin()?;
+        let visit = Visit::begin();
         for (ns, fd) in new {
-            match open(&visit, &ns, fd) {
+            match visit.as_ref().map_err(Clone::clone).and_then(|visit| open(visit, &ns, fd)) {
                 Ok(space) => self.add(ns, space),
                 Err(error) if error.errno() == Some(Errno::EMFILE) => return Err(error),
                 Err(error) => refused.push((ns, error)),

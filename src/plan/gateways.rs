@@ -33,7 +33,8 @@ pub(super) fn compare(ns: &NsName, is: &Namespace, phases: &mut Phases) {
     });
     let lookups =
         routes.filter_map(|route| lookup(route).filter(|lookup| rules.iter().any(|rule| decides(rule, lookup))));
-    for rule in lookups.collect::<BTreeSet<Rule>>() {
+    let lookups: BTreeSet<Rule> = lookups.filter(|lookup| !is.rules.contains(lookup)).collect();
+    for rule in lookups {
         phases
             .find_gateways
             .add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, "or else the next route is refused");

@@ -387,6 +387,11 @@ impl Step {
         }
     }
 
+    /// Whether an address may be at another hardware address afterwards.
+    pub fn brings_hardware_address(&self) -> bool {
+        matches!(self, Step::AddVeth { .. } | Step::AddBridge { .. } | Step::AddDevice { .. } | Step::SetMac { .. })
+    }
+
     /// Whether it removes a whole namespace.
     pub fn removes_namespace(&self) -> bool {
         matches!(self, Step::DeleteNamespace { .. })

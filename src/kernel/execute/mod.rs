@@ -67,7 +67,7 @@ fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
         Step::ReplaceRoute { to, .. } => routes::replace(space, to),
         Step::DeleteRoute { route, .. } => gone(routes::delete(space, route)),
         Step::AddRule { rule, .. } => rules::add(space, rule),
-        Step::DeleteRule { rule, .. } => gone(rules::delete(space, rule)),
+        Step::DeleteRule { ns, rule } => gone(rules::delete(space, rule, ns.is_host())),
         Step::SetNeighbour { to, .. } => neighbours::set(space, to),
         Step::DeleteNeighbour { neighbour, .. } => gone(neighbours::delete(space, neighbour)),
         Step::AddFdb { entry, .. } => devices::add_fdb(space, entry),

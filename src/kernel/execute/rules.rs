@@ -20,26 +20,26 @@ pub(super) fn add(space: &mut Space, rule: &Rule) -> Result<(), Refusal> {
     let mut message = message(rule);
     message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(ROUTE_PROTOCOL)));
     match space.socket.change(RouteNetlinkMessage::NewRule(message.clone()), NLM_F_CREATE | NLM_F_EXCL) {
-        Err(refusal) if refusal.errno == Errno::EEXIST && listed(space, rule)?.is_empty() => {
+        Err(refusal) if refusal.errno == Errno::EEXIST && listed(space, rule, false)?.is_empty() => {
             space.socket.change(RouteNetlinkMessage::NewRule(message), NLM_F_CREATE)
         }
         outcome => outcome,
     }
 }
 
-/// Removes a rule, whoever made it, as the kernel itself lists it: the kernel takes the first rule that has what the request
-/// says, and the protocol number keeps it from another's.
-pub(super) fn delete(space: &mut Space, rule: &Rule) -> Result<(), Refusal> {
-    for item in listed(space, rule)? {
+/// Removes a rule as the kernel itself lists it: the kernel takes the first rule that has what the request says, which may be
+/// another's. In a namespace of the lab, whoever made it; in `host`, only what carries nslab's protocol number.
+pub(super) fn delete(space: &mut Space, rule: &Rule, in_host: bool) -> Result<(), Refusal> {
+    for item in listed(space, rule, in_host)? {
         gone(space.socket.remove_listed(libc::RTM_DELRULE, &item))?;
     }
     Ok(())
 }
 
-/// The rules that observing tells as this one, in the kernel's own words.
-fn listed(space: &mut Space, rule: &Rule) -> Result<Vec<Vec<u8>>, Refusal> {
+/// The rules that observing tells as this one, in the kernel's own words; `marked`: only those with our protocol number.
+fn listed(space: &mut Space, rule: &Rule, marked: bool) -> Result<Vec<Vec<u8>>, Refusal> {
     let dump = space.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
-    let told = |item: &[u8]| Ok(observe::rules::is_told_as(item, rule)?.then(|| item.to_vec()));
+    let told = |item: &[u8]| Ok(observe::rules::is_told_as(item, rule, marked)?.then(|| item.to_vec()));
     dump.items().filter_map(|item| told(item).transpose()).collect()
 }
 

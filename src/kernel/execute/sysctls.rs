@@ -31,9 +31,16 @@ pub(super) fn set(space: &mut Space, ns: &NsName, key: &SysctlKey, to: &SysctlVa
     }
 }
 
-/// Notes a former value, if it can be written as a note.
+/// How many notes a namespace holds: the kernel takes 496 names of 128 bytes for one interface, and tells of all of them in each
+/// message about it, which is to fit into one answer (32 KiB).
+const NOTES: usize = 200;
+
+/// Notes a former value, if it can be written as a note, and there is room for it.
 pub(in crate::kernel) fn remember(space: &mut Space, key: &SysctlKey, was: &SysctlValue) -> Result<(), Refusal> {
     let Some(message) = message(key, was) else { return Ok(()) };
+    if notes(space)?.len() >= NOTES {
+        return Ok(());
+    }
     space.socket.change(RouteNetlinkMessage::NewLinkProp(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 

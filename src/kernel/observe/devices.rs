@@ -57,11 +57,12 @@ impl Told {
         Ok(Some(Self { device, dev: None }))
     }
 
-    /// Of a VXLAN end, with the interface that it is bound to; one that is in another namespace than its packets, which
-    /// no lab has, is no such device.
+    /// Of a VXLAN end, with the interface that it is bound to. A tunnel's end that is in another namespace than its packets,
+    /// which no lab has, is no such device.
     pub fn bound(self, names: &HashMap<u32, IfName>, is_elsewhere: bool) -> LinkKind {
         match self.device {
             Device::Vxlan(_) if is_elsewhere => LinkKind::Other("vxlan of another namespace".to_owned()),
+            Device::Ipip { .. } if is_elsewhere => LinkKind::Other("ipip of another namespace".to_owned()),
             Device::Vxlan(vxlan) => {
                 let dev = self.dev.and_then(|index| names.get(&index).cloned());
                 LinkKind::Device(Device::Vxlan(Vxlan { dev, ..vxlan }))

@@ -38,7 +38,7 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> Namespace {
     let routes = routes::listed(listing(RTM_NEWROUTE), &interfaces.names).unwrap_or_default();
     let rules = rules::listed(listing(RTM_NEWRULE)).unwrap_or_default();
     for (item, rule) in listing(RTM_NEWRULE).flat_map(|item| rules.all.iter().map(move |rule| (item, rule))) {
-        let _ = rules::is_told_as(item, rule);
+        let _ = rules::is_told_as(item, rule, false);
     }
     let neighbours = neighbours::listed(listing(RTM_NEWNEIGH), &interfaces.names).unwrap_or_default();
     Namespace {

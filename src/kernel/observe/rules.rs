@@ -80,10 +80,14 @@ fn built_in() -> impl Iterator<Item = Rule> {
     of(false).chain(of(true).filter(|rule| rule.priority != 32767))
 }
 
-/// Whether a listed rule is told as this one.
-pub(in crate::kernel) fn is_told_as(item: &[u8], rule: &Rule) -> Result<bool, DecodeError> {
+/// Whether a listed rule is told as this one; where it has to be `marked`, also with our protocol number.
+pub(in crate::kernel) fn is_told_as(item: &[u8], rule: &Rule, marked: bool) -> Result<bool, DecodeError> {
     let header = RuleHeader::parse(item)?;
-    Ok(matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) && read(&header, item)?.0 == *rule)
+    if !matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
+        return Ok(false);
+    }
+    let (told, is_marked) = read(&header, item)?;
+    Ok(told == *rule && (is_marked || !marked))
 }
 
 fn everything(priority: u32, ipv6: bool, action: RuleAction) -> Rule {

@@ -16,6 +16,10 @@ use crate::topology::written::Routing;
 /// the same: each is alone with its pod.
 const NODE_END: Mac = Mac([0xee; 6]);
 
+/// The address of the same ends that pods have as their IPv6 gateway. It is said and not left to the kernel, which makes one
+/// of the hardware address that an interface has when it comes up, and keeps that one.
+const GATEWAY: &str = "fe80::1";
+
 /// What a node has for the way.
 pub fn of_node(layout: &Layout<'_>, node: &Member<'_>, body: &mut Body) {
     let others = layout.nodes.iter().filter(|other| other.name.value != node.name.value).collect::<Vec<_>>();
@@ -42,10 +46,7 @@ pub fn of_pod(layout: &Layout<'_>, node: &Member<'_>, body: &mut Body) {
             _ if layout.routing.has_bridges() => default_via_first(*subnet, body),
             // The whole world is taken to be on the link: the pod asks for every address, and the node answers.
             IpNet::V4(_) => body.routes.push(route(body.place, "default", [("dev", UPLINK)])),
-            IpNet::V6(_) => {
-                let gateway = numbers::link_local(NODE_END).to_string();
-                body.routes.push(route(body.place, "default", [("via", &*gateway), ("dev", UPLINK)]));
-            }
+            IpNet::V6(_) => body.routes.push(route(body.place, "default", [("via", GATEWAY), ("dev", UPLINK)])),
         }
     }
 }
@@ -81,7 +82,10 @@ fn default_via_first(subnet: IpNet, body: &mut Body) {
 fn answer_for_others(pod: &Pod<'_>, body: &mut Body) {
     let place = Place(pod.name.span);
     let end = &pod.node_end;
-    body.interfaces.push(place.entry(end, place.map([place.field("mac", NODE_END)])));
+    let is_ipv6 = pod.addresses.iter().any(|own| own.value.addr().is_ipv6());
+    let addresses = is_ipv6.then(|| place.entry("addresses", place.list([place.scalar(format!("{GATEWAY}/64"))])));
+    let has = addresses.into_iter().chain([place.field("mac", NODE_END)]);
+    body.interfaces.push(place.entry(end, place.map(has)));
     for own in &pod.addresses {
         body.routes.push(route(place, &own.value.addr().to_string(), [("dev", end.as_str())]));
     }

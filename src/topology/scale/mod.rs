@@ -127,7 +127,7 @@ impl Expansion<'_, '_> {
                     self.weigh(key, around)?;
                     map.push((key.clone(), self.node(value, around, name == "ends")?));
                 }
-                _ => map.push((key.clone(), self.node(value, around, false)?)),
+                _ => map.push((self.node(key, around, true)?, self.node(value, around, false)?)),
             }
         }
         if made {
@@ -180,7 +180,11 @@ impl Expansion<'_, '_> {
                 self.weigh(&key, of_key)?;
                 map.push((key, self.node(value, of_value, false)?));
             }
-            Err(fault) => self.lose(fault),
+            Err(fault) => {
+                self.lose(fault);
+                // A wrong name is a value, too: a range is not to make more faults than anybody has time for.
+                self.weigh(&Node { value: Value::Null, span }, of_key)?;
+            }
         }
         Some(())
     }
