@@ -55,7 +55,7 @@ pub(super) async fn run(stage: &Rc<Stage>, lab: &Lab) -> Result<Vec<CheckResult>
         stage.clear_spares();
         if several {
             // On a busy machine a lull may be the machine's: who is still being asked for may yet answer.
-            used.extend(namespaces(&checks, wave));
+            used.extend(namespaces(&checks, wave).into_iter().chain(lab.routers()));
             let asked = stage.forget_neighbours(used.iter().copied(), !running.is_empty())?;
             if asked > MOST_ASKED {
                 while let Some(result) = running.join_next().await {

@@ -117,4 +117,15 @@ impl Lab {
     pub fn own_namespaces(&self) -> impl Iterator<Item = &NsName> {
         self.namespaces.keys().filter(|ns| !ns.is_host())
     }
+
+    /// Those of them that pass packets on.
+    pub fn routers(&self) -> impl Iterator<Item = &NsName> {
+        let forwarding = [SysctlKey::ipv4_forwarding(), SysctlKey::ipv6_forwarding()];
+        self.own_namespaces().filter(move |ns| {
+            let settings = self.namespaces.get(*ns).map(|namespace| &namespace.sysctls);
+            forwarding
+                .iter()
+                .any(|key| settings.and_then(|set| set.get(key)).is_some_and(|value| value.as_str() == "1"))
+        })
+    }
 }
