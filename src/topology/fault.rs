@@ -100,7 +100,10 @@ impl Fault {
 
 /// A message with the beginning of what it quotes: a file may hold words of megabytes.
 fn shortened(mut message: String) -> String {
-    if let Some((cut, _)) = message.char_indices().nth(LONGEST) {
+    // Most are short, and a range can make a million of them: their characters are not counted.
+    if message.len() > LONGEST
+        && let Some((cut, _)) = message.char_indices().nth(LONGEST)
+    {
         message.truncate(cut);
         message.push('…');
     }

@@ -35,8 +35,7 @@ pub fn resolve<'f>(file: &'f File, cables: &Cables<'f>, found: &mut Found<'_>) -
     }
     let mut spaces = Vec::with_capacity(namespaces.len());
     for ((name, written), sockets) in namespaces.iter().zip(sockets) {
-        let maker = Maker { ns: &name.value, written, sockets, whole: cables.whole, found };
-        spaces.push(maker.space());
+        spaces.push(Maker::new(&name.value, written, sockets, cables.whole, found).space());
     }
     let names = Names::new(file);
     let devices = devices::finish(&mut spaces, &names, found);
@@ -49,12 +48,39 @@ struct Maker<'n, 'f, 't> {
     ns: &'n NsName,
     written: &'f Namespace,
     sockets: BTreeMap<IfName, Socket<'f>>,
+    /// What has each name: an interface that is described, or else the first bridge or device.
+    named: HashMap<&'f IfName, Claim>,
+    devices: HashMap<&'f IfName, written::Device<'f>>,
     /// Whether all links are known.
     whole: bool,
     found: &'n mut Found<'t>,
 }
 
-impl<'f> Maker<'_, 'f, '_> {
+/// Where a name is claimed, and for what: "a bridge".
+type Claim = (Span, &'static str);
+
+impl<'n, 'f, 't> Maker<'n, 'f, 't> {
+    fn new(
+        ns: &'n NsName,
+        written: &'f Namespace,
+        sockets: BTreeMap<IfName, Socket<'f>>,
+        whole: bool,
+        found: &'n mut Found<'t>,
+    ) -> Self {
+        let interfaces = written.interfaces.entries.iter().map(|(name, _)| (name, "an interface"));
+        let bridges = written.bridges.entries.iter().map(|(name, _)| (name, "a bridge"));
+        let devices = written.devices().map(|(name, device)| (name, device.called()));
+        // Of two that are told here, the later one is at fault.
+        let mut later: Vec<(&At<IfName>, &str)> = bridges.chain(devices).collect();
+        later.sort_by_key(|(name, _)| name.span.start);
+        let mut named = HashMap::new();
+        for (name, what) in interfaces.chain(later) {
+            named.entry(&name.value).or_insert((name.span, what));
+        }
+        let devices = written.devices().map(|(name, device)| (&name.value, device)).collect();
+        Self { ns, written, sockets, named, devices, whole, found }
+    }
+
     fn space(mut self) -> Space<'f> {
         let masters = self.ports();
         let mut interfaces: Vec<Interface> = Vec::new();
@@ -123,7 +149,7 @@ impl<'f> Maker<'_, 'f, '_> {
         if self.sockets.contains_key(name) {
             return true;
         }
-        let Some(device) = self.written.device(name) else {
+        let Some(device) = self.devices.get(name) else {
             self.no_end(port, "a port of a bridge");
             return false;
         };
@@ -176,7 +202,7 @@ impl<'f> Maker<'_, 'f, '_> {
     fn written_end(&mut self, name: &At<IfName>, written: &written::Interface, masters: &Masters) -> Option<Interface> {
         let Some(socket) = self.sockets.remove(&name.value) else {
             // Of a device, that it is described twice is told there.
-            if self.written.device(&name.value).is_none() {
+            if !self.devices.contains_key(&name.value) {
                 self.no_end(name, "an interface");
             }
             return None;
@@ -219,17 +245,8 @@ impl<'f> Maker<'_, 'f, '_> {
             self.found.add(Fault::new(name.span, format!("`lo` is the loopback; {what} needs another name")));
             return false;
         }
-        let Namespace { interfaces, bridges, .. } = self.written;
-        let interface = interfaces.entries.iter().map(|(name, _)| (name, "an interface"));
-        // Of two that are told here, the later one is at fault.
-        let before = |(own, _): &(&At<IfName>, _)| own.span.start < name.span.start;
-        let bridge = bridges.entries.iter().map(|(name, _)| (name, "a bridge")).filter(before);
-        let device = self.written.devices().map(|(name, device)| (name, device.called())).filter(before);
-        let of_name = |(own, _): &(&At<IfName>, _)| own.value == name.value;
-        let taken = match interface.chain(bridge).chain(device).find(of_name) {
-            Some((other, what)) => Some((other.span, what)),
-            None => self.sockets.get(&name.value).map(|socket| (socket.span, "the end of a link")),
-        };
+        let claimed = self.named.get(&name.value).filter(|claim| **claim != (name.span, what)).copied();
+        let taken = claimed.or_else(|| self.sockets.get(&name.value).map(|socket| (socket.span, "the end of a link")));
         if let Some((span, other)) = taken {
             let fault = Fault::new(name.span, format!("`{}` is {what} here and {other} as well", name.value));
             self.found.add(fault.also(span, other));

@@ -21,6 +21,9 @@ use super::tree::{NODES, Node, Value};
 /// How many bytes of text the ranges of a file may make.
 const BYTES: usize = 64 * 1024 * 1024;
 
+/// After so many faults, what ranges make is not looked at any further.
+const FAULTS: usize = 100_000;
+
 /// The tree without scale words. None where the names of things cannot be known: their absence would be told as faults of
 /// everything that refers to them.
 pub(super) fn expand(tree: Node, found: &mut Found<'_>) -> Option<Node> {
@@ -182,8 +185,8 @@ impl Expansion<'_, '_> {
             }
             Err(fault) => {
                 self.lose(fault);
-                // A wrong name is a value, too: a range is not to make more faults than anybody has time for.
-                self.weigh(&Node { value: Value::Null, span }, of_key)?;
+                // What has no name is made as well: ranges within ranges would count without an end.
+                self.weigh(value, of_key)?;
             }
         }
         Some(())
@@ -210,6 +213,9 @@ impl Expansion<'_, '_> {
     /// Counts what a range has made.
     fn weigh(&mut self, node: &Node, around: Around) -> Option<()> {
         let Some((_, span)) = around.count else { return Some(()) };
+        if self.found.count() > FAULTS {
+            return None;
+        }
         self.values += 1;
         if let Value::Scalar(text) = &node.value {
             self.bytes += text.len();

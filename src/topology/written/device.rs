@@ -98,11 +98,6 @@ impl Namespace {
         let dummies = self.dummies.entries.iter().map(|(name, device)| (name, Device::Dummy(device)));
         vxlans.chain(macvlans).chain(ipvlans).chain(vlans).chain(ipips).chain(dummies)
     }
-
-    /// The device of a name.
-    pub fn device(&self, name: &IfName) -> Option<Device<'_>> {
-        self.devices().find(|(own, _)| own.value == *name).map(|(_, device)| device)
-    }
 }
 
 impl<'f> Device<'f> {
