@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::interfaces::{blank, nets, plausible_mtu};
 use super::net::{Interface, Names, Space};
-use super::{upon, vxlans};
+use super::upon;
+use super::vxlans::{self, Holders};
 use crate::lab::{Device, End, IfName, IpvlanMode, Link, LinkKind, MacvlanMode, NsName};
 use crate::topology::fault::{Fault, Found};
 use crate::topology::written::{self, At};
@@ -71,10 +72,11 @@ pub fn interface(ns: &NsName, name: &At<IfName>, written: written::Device<'_>, f
 pub fn finish<'f>(spaces: &mut [Space<'f>], names: &Names<'_>, found: &mut Found<'_>) -> Vec<Placed<'f>> {
     let mut all = Vec::new();
     for (at, space) in spaces.iter().enumerate() {
+        let holders = vxlans::holders(space);
         for (name, written) in space.written.devices() {
             let is_taken = || space.interface(&name.value).is_none_or(|interface| interface.span != name.span);
             let Some(&place) = space.by_name.get(&name.value).filter(|_| !is_taken()) else { continue };
-            let under = under(spaces, names, at, written, found);
+            let under = under(spaces, names, (at, &holders), written, found);
             all.push(Placed { at: (at, place), under, name, written });
         }
     }
@@ -135,23 +137,25 @@ fn at<'s>(spaces: &'s [Space<'_>], (space, place): Place) -> Option<&'s Interfac
 fn mtu_of(spaces: &[Space<'_>], place: Option<Place>) -> u32 {
     let known = place.and_then(|place| Some((spaces.get(place.0)?, at(spaces, place)?)));
     let Some((space, interface)) = known else { return ETHERNET_MTU };
-    let ports = space.interfaces.iter().filter(|port| port.link.master.as_ref() == Some(&interface.name));
-    let smallest = ports.map(|port| port.link.mtu.unwrap_or(ETHERNET_MTU)).min();
-    interface.link.mtu.or(smallest).unwrap_or(ETHERNET_MTU)
+    if let (None, LinkKind::Bridge(_)) = (interface.link.mtu, &interface.link.kind) {
+        let ports = space.interfaces.iter().filter(|port| port.link.master.as_ref() == Some(&interface.name));
+        return ports.map(|port| port.link.mtu.unwrap_or(ETHERNET_MTU)).min().unwrap_or(ETHERNET_MTU);
+    }
+    interface.link.mtu.unwrap_or(ETHERNET_MTU)
 }
 
 /// The interface through which a device's packets leave.
 fn under(
     spaces: &[Space<'_>],
     names: &Names<'_>,
-    own: usize,
+    (own, holders): (usize, &Holders<'_>),
     written: written::Device<'_>,
     found: &mut Found<'_>,
 ) -> Option<Place> {
     let space = spaces.get(own)?;
     match written {
         written::Device::Vxlan(vxlan) => {
-            let holder = vxlans::holder(space, &vxlan.local, found);
+            let holder = vxlans::holder(space, holders, &vxlan.local, found);
             let name = match &vxlan.dev {
                 Some(dev) => space.find(dev, false, found)?,
                 None => holder?,
@@ -160,7 +164,7 @@ fn under(
         }
         written::Device::Ipip(ipip) => {
             let local = At { value: ipip.local.value.into(), span: ipip.local.span };
-            Some((own, *space.by_name.get(&vxlans::holder(space, &local, found)?)?))
+            Some((own, *space.by_name.get(&vxlans::holder(space, holders, &local, found)?)?))
         }
         _ => {
             let At { value: written::Parent { ns, name }, span } = written.parent()?;

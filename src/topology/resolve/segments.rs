@@ -26,18 +26,23 @@ pub fn number(spaces: &mut [Space<'_>], cables: &Cables<'_>, devices: &[Placed<'
             segments.join(a, b);
         }
     }
-    let ends = Ends::new(spaces, |space, at| first.get(space).map_or(at, |first| first + at));
+    let number = |(space, at): Place| first.get(space).map_or(at, |first| first + at);
+    let ends = Ends::new(spaces, number);
     for (space, first) in spaces.iter().zip(&first) {
         for (at, interface) in space.interfaces.iter().enumerate() {
             if let Some(bridge) = interface.link.master.as_ref().and_then(|bridge| space.by_name.get(bridge)) {
                 segments.join(first + at, first + bridge);
             }
-            ends.of(space, interface).for_each(|end| {
-                segments.join(first + at, end);
+        }
+    }
+    for placed in devices {
+        if let Device::Vxlan(written) = placed.written {
+            ends.of(written).for_each(|end| {
+                segments.join(number(placed.at), end);
             });
         }
     }
-    join_devices(devices, |(space, at)| first.get(space).map_or(at, |first| first + at), &mut segments);
+    join_devices(devices, number, &mut segments);
     for (space, first) in spaces.iter_mut().zip(&first) {
         for (at, interface) in space.interfaces.iter_mut().enumerate() {
             interface.segment = segments.find(first + at);

@@ -3,8 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
+use super::devices::Place;
 use super::net::{Interface, Space};
 use crate::lab::{Device, Fdb, IfName, Mac, VXLAN_PORT, Vxlan};
 use crate::topology::fault::{Fault, Found, Span};
@@ -29,10 +28,13 @@ pub fn vxlan(written: &written::Vxlan) -> Vxlan {
 
 /// Checks the ends of a namespace against each other.
 pub fn check(space: &Space<'_>, found: &mut Found<'_>) {
-    let mut ends: Vec<(Vxlan, Span)> = Vec::new();
+    // By their numbers: each is compared with few others.
+    let mut ends: HashMap<u32, Vec<(Vxlan, Span)>> = HashMap::new();
     for (_, written) in &space.written.vxlans.entries {
         let vxlan = vxlan(written);
-        if let Some((_, first)) = ends.iter().find(|(other, _)| other.collides(&vxlan)) {
+        let of_number = ends.entry(vxlan.id).or_default();
+        let first = of_number.iter().find(|(other, _)| other.collides(&vxlan));
+        if let Some((_, first)) = first {
             let message = format!("{} has an end of VXLAN {} on port {} already", space.name, vxlan.id, vxlan.port);
             let help = "packets for both would arrive at the same port with the same number: change `id` or `port`";
             found.add(Fault::new(written.id.span, message).help(help.to_owned()).also(*first, "here"));
@@ -43,14 +45,26 @@ pub fn check(space: &Space<'_>, found: &mut Found<'_>) {
             let help = "name the interface that leads to the other ends".to_owned();
             found.add(Fault::new(dev.span, format!("`{}` is a vxlan itself", dev.value)).help(help));
         }
-        ends.push((vxlan, written.id.span));
+        if first.is_none() {
+            of_number.push((vxlan, written.id.span));
+        }
     }
 }
 
+/// The first interface with each address of a namespace.
+pub type Holders<'s> = HashMap<IpAddr, &'s IfName>;
+
+pub fn holders<'s>(space: &'s Space<'_>) -> Holders<'s> {
+    let mut holders = HashMap::new();
+    for (interface, own) in space.addresses() {
+        holders.entry(own.value.addr()).or_insert(&interface.name);
+    }
+    holders
+}
+
 /// The interface that has a tunnel's local address; none where that is the loopback, or the machine's own.
-pub fn holder(space: &Space<'_>, local: &At<IpAddr>, found: &mut Found<'_>) -> Option<IfName> {
-    let holds = |(_, own): &(&Interface, &At<IpNet>)| own.value.addr() == local.value;
-    let holder = space.addresses().find(holds).map(|(interface, _)| interface.name.clone());
+pub fn holder(space: &Space<'_>, holders: &Holders<'_>, local: &At<IpAddr>, found: &mut Found<'_>) -> Option<IfName> {
+    let holder = holders.get(&local.value).map(|&name| name.clone());
     // The machine may have addresses that the file does not speak of.
     if holder.is_none() && space.written.whole && !space.name.is_host() {
         let own = space.addresses().map(|(_, own)| own.value.addr().to_string());
@@ -113,12 +127,12 @@ pub struct Ends(HashMap<(u32, u16, IpAddr), Option<usize>>);
 
 impl Ends {
     /// All ends of a lab; `number` gives every interface its own, by its namespace and its place there.
-    pub fn new(spaces: &[Space<'_>], number: impl Fn(usize, usize) -> usize) -> Self {
+    pub fn new(spaces: &[Space<'_>], number: impl Fn(Place) -> usize) -> Self {
         let mut ends = HashMap::new();
         for (at, space) in spaces.iter().enumerate() {
             for (place, interface) in space.interfaces.iter().enumerate() {
                 if let Some(Vxlan { id, port, local: Some(local), .. }) = end(interface) {
-                    let one = Some(number(at, place));
+                    let one = Some(number((at, place)));
                     ends.entry((*id, *port, *local)).and_modify(|one| *one = None).or_insert(one);
                 }
             }
@@ -126,12 +140,9 @@ impl Ends {
         Self(ends)
     }
 
-    /// The ends that an interface of a namespace sends to.
-    pub fn of<'s>(&'s self, space: &'s Space<'_>, interface: &Interface) -> impl Iterator<Item = usize> + 's {
-        let is = |name: &At<IfName>| name.value == interface.name;
-        let written = space.written.vxlans.entries.iter().find(|(name, _)| is(name)).map(|(_, written)| written);
-        let key = end(interface).map(|vxlan| (vxlan.id, vxlan.port));
-        let to = written.into_iter().flat_map(|written| &written.fdb).map(|entry| entry.to.value);
-        to.filter_map(move |to| *self.0.get(&(key?.0, key?.1, to))?)
+    /// The ends that an end sends to.
+    pub fn of<'s>(&'s self, written: &'s written::Vxlan) -> impl Iterator<Item = usize> + 's {
+        let Vxlan { id, port, .. } = vxlan(written);
+        written.fdb.iter().filter_map(move |entry| *self.0.get(&(id, port, entry.to.value))?)
     }
 }
