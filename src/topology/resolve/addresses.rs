@@ -71,7 +71,8 @@ fn twice(net: &Net<'_>, found: &mut Found<'_>) {
         let mut in_space: HashMap<IpAddr, Span> = HashMap::new();
         for (interface, address) in space.addresses() {
             let ip = address.value.addr();
-            let here = in_space.insert(ip, address.span);
+            // A link-local address is its link's alone (RFC 4007): an interface of another link may have it, too.
+            let here = in_space.insert(ip, address.span).filter(|_| is_global(ip));
             // Anycast addresses stand on several loopbacks; each loopback is a segment of its own.
             let first = here.or_else(|| in_segment.get(&(interface.segment, ip)).copied());
             in_segment.insert((interface.segment, ip), address.span);
