@@ -7,7 +7,8 @@ use crate::lab::Lab;
 use crate::plan;
 use crate::preflight::{self, Examined, Finding, Needs};
 
-/// Looks thoroughly into everything that a lab needs, or labs in general; changes nothing.
+/// Looks thoroughly into everything that a lab needs, or labs in general; changes nothing,
+/// except that the kernel may load the modules that it is asked for.
 ///
 /// # Errors
 /// Where the system cannot be looked at.
