@@ -1,5 +1,6 @@
 //! Makes the kernel look like a lab.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::state::{Journal, LabState, own_unattached};
@@ -60,6 +61,24 @@ pub fn observe(lab: &LabName, desired: Option<&Lab>) -> Result<Live, EngineError
 pub(super) fn look(kernel: &mut Kernel, scope: &Scope<'_>) -> Result<Live, EngineError> {
     let mut live = kernel.observe(scope)?;
     unattached::keep_own(kernel, scope.lab, &mut live)?;
+    Ok(live)
+}
+
+/// Looks at what some steps may have changed since `before`.
+fn look_again<'a>(
+    kernel: &mut Kernel,
+    lab: &Lab,
+    mut steps: impl Iterator<Item = &'a PlannedStep>,
+    before: &Live,
+) -> Result<Live, EngineError> {
+    let scope = all_of(lab);
+    let touched = steps.try_fold(BTreeSet::new(), |mut touched, planned| {
+        touched.insert(planned.step.only_namespace()?);
+        Some(touched)
+    });
+    let Some(touched) = touched else { return look(kernel, &scope) };
+    let mut live = kernel.observe_again(&scope, &touched, before)?;
+    unattached::keep_own(kernel, &lab.name, &mut live)?;
     Ok(live)
 }
 
@@ -147,7 +166,9 @@ impl Run<'_> {
             }
             self.run_steps(&adoption)?;
             self.run_steps(&planned.plan.steps)?;
-            let now = look(&mut self.kernel, &all_of(self.lab))?;
+            let steps = adoption.iter().chain(&planned.plan.steps);
+            let before = live.as_ref().unwrap_or(&self.before);
+            let now = look_again(&mut self.kernel, self.lab, steps, before)?;
             planned = self::planned(self.lab, &now);
             live = Some(now);
         }

@@ -86,6 +86,20 @@ impl Kernel {
         observe::live(&mut self.spaces, scope)
     }
 
+    /// The same, where nothing but what is in some namespaces can have changed since `before`, and not their interfaces: only
+    /// those are looked at.
+    ///
+    /// # Errors
+    /// As with [`Self::observe`].
+    pub fn observe_again(
+        &mut self,
+        scope: &Scope<'_>,
+        namespaces: &BTreeSet<NsName>,
+        before: &Live,
+    ) -> Result<Live, KernelError> {
+        observe::again(&mut self.spaces, scope, namespaces, before)
+    }
+
     /// What carries a mark, by lab. A link in `host` that has a lab's group and no alias yet counts as its own, if
     /// anything else of that lab is there.
     ///

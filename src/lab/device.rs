@@ -171,6 +171,16 @@ impl Device {
         }
     }
 
+    /// Takes over from another device the interface that it stands upon.
+    pub fn stand_like(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Macvlan { parent, .. }, Self::Macvlan { parent: others, .. })
+            | (Self::Ipvlan { parent, .. }, Self::Ipvlan { parent: others, .. })
+            | (Self::Vlan { parent, .. }, Self::Vlan { parent: others, .. }) => parent.clone_from(others),
+            _ => {}
+        }
+    }
+
     /// The interface that has to be there for a device in the namespace `ns`: when that goes, the kernel takes this
     /// one along.
     pub fn parent(&self, ns: &NsName) -> Option<End> {

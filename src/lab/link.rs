@@ -49,6 +49,17 @@ pub enum LinkKind {
     Device(Device),
 }
 
+impl LinkKind {
+    /// Takes over the other end, or the interface that it stands upon, from one of the same kind.
+    pub fn connect_like(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Veth { peer }, Self::Veth { peer: others }) => peer.clone_from(others),
+            (Self::Device(device), Self::Device(other)) => device.stand_like(other),
+            _ => {}
+        }
+    }
+}
+
 /// The options of a bridge that the language knows (`ip link … type bridge`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct BridgeOptions {

@@ -390,6 +390,26 @@ impl Step {
         }
     }
 
+    /// The only namespace in which anything changes by it. None where there may be others: whatever is done to an interface
+    /// itself may be seen at its other end, and at what stands upon it.
+    pub fn only_namespace(&self) -> Option<NsName> {
+        match self {
+            Step::AddAddress { .. }
+            | Step::DeleteAddress { .. }
+            | Step::AddRoute { .. }
+            | Step::ReplaceRoute { .. }
+            | Step::DeleteRoute { .. }
+            | Step::AddRule { .. }
+            | Step::DeleteRule { .. }
+            | Step::SetNeighbour { .. }
+            | Step::DeleteNeighbour { .. }
+            | Step::AddFdb { .. }
+            | Step::DeleteFdb { .. }
+            | Step::SetSysctl { .. } => Some(self.namespace()),
+            _ => self.firewall().map(|(ns, _)| ns.clone()),
+        }
+    }
+
     /// Whether an address may be at another hardware address afterwards.
     pub fn brings_hardware_address(&self) -> bool {
         matches!(self, Step::AddVeth { .. } | Step::AddBridge { .. } | Step::AddDevice { .. } | Step::SetMac { .. })

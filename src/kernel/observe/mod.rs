@@ -60,6 +60,29 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
     Ok(live)
 }
 
+/// Observes some namespaces, and takes over from `before` all others, and what the interfaces are connected with.
+pub(super) fn again(
+    spaces: &mut Spaces,
+    scope: &Scope<'_>,
+    namespaces: &BTreeSet<NsName>,
+    before: &Live,
+) -> Result<Live, KernelError> {
+    let mut live = before.clone();
+    let (visit, installed) = (Visit::begin()?, Installed::find());
+    for ns in namespaces {
+        let (mut now, _, look) = namespace(spaces.get(ns)?, ns, scope, &visit, &installed)?;
+        now.firewall = look.finish()?;
+        let was = before.namespaces.get(ns);
+        for (name, link) in &mut now.links {
+            if let Some(was) = was.and_then(|was| was.links.get(name)) {
+                link.kind.connect_like(&was.kind);
+            }
+        }
+        live.namespaces.insert(ns.clone(), now);
+    }
+    Ok(live)
+}
+
 /// A namespace that was observed; with what it takes to find the other ends of its links, where it was looked into.
 type Observed = (NsName, Namespace, Option<Interfaces>);
 
