@@ -43,7 +43,7 @@ fn restorable(lab: &LabName, name: &NsName, live: &Namespace) -> Namespace {
         None => !name.is_host() || live.marked.routes.contains(route),
     });
     wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
-    wanted.fdb.retain(|entry| on_own(&entry.dev) && entry.to.is_some());
+    wanted.fdb.retain(|entry| on_own(&entry.dev) && entry.is_plain());
     wanted.firewall.chains.retain(|chain, _| chain.owner().is_some_and(|(owner, _)| owner == *lab));
     wanted.firewall.policies.clear();
     if name.is_host() {
