@@ -23,6 +23,7 @@ pub fn table(report: &Report, colour: bool, width: usize) -> String {
         }
     }
     text += &failures(report, width);
+    text.extend(report.hints.iter().map(|hint| format!("\nhint: {}\n", printable(hint))));
     text += &summary(report);
     if colour { coloured(&text) } else { text }
 }
