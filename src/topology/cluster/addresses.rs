@@ -14,15 +14,15 @@ use crate::lab::NsName;
 pub struct Addresses<'w> {
     networks: Vec<IpNet>,
     taken: HashMap<IpAddr, (&'w At<NsName>, Span)>,
-    /// The places of nodes with one address: what is found there later follows from that.
-    clashes: Vec<Span>,
+    /// The places of nodes with a wrong address: what is found there later follows from that.
+    spoilt: Vec<Span>,
     /// The numbers for which a network has no address, with the names of their nodes.
     beyond: Vec<(IpNet, &'w At<NsName>, At<u32>)>,
 }
 
 impl<'w> Addresses<'w> {
     pub fn new(networks: Vec<IpNet>) -> Self {
-        Self { networks, taken: HashMap::new(), clashes: Vec::new(), beyond: Vec::new() }
+        Self { networks, taken: HashMap::new(), spoilt: Vec::new(), beyond: Vec::new() }
     }
 
     /// A node's addresses, one for each node network.
@@ -43,11 +43,15 @@ impl<'w> Addresses<'w> {
                 self.beyond.push((*network, name, number.clone()));
                 continue;
             };
+            if let Some(what) = numbers::unusable(*network, value) {
+                found.tell(Fault::new(span, format!("{value} is {what}; no node can have it")));
+                self.spoilt.extend([span, name.span]);
+            }
             if let Some((other, first)) = self.taken.insert(value, (name, span)) {
                 let message = format!("`{}` has the address {value}, which is `{}`'s", name.value, other.value);
                 let fault = Fault::new(span, message).also(first, format!("`{}`", other.value));
                 found.tell(fault.help("give one of them another `address`".to_owned()));
-                self.clashes.extend([span, name.span, other.span]);
+                self.spoilt.extend([span, name.span, other.span]);
             }
             addresses.extend(IpNet::new(value, network.prefix_len()).ok().map(|value| At { value, span }));
         }
@@ -57,7 +61,7 @@ impl<'w> Addresses<'w> {
     /// All nodes have been asked for: networks with fewer addresses than there are nodes, or than their numbers ask for, are
     /// told once.
     pub fn finish(self, written: &[At<Prefix>], nodes: usize, routing: Routing, found: &mut Found<'_>) {
-        self.clashes.iter().for_each(|clash| found.spoil(*clash));
+        self.spoilt.iter().for_each(|span| found.spoil(*span));
         let (router, and_router) = if routing == Routing::Router { (1, " and a router") } else { (0, "") };
         for At { value: Prefix(network), span } in written.iter().filter(|at| self.networks.contains(&at.value.0)) {
             let beyond: Vec<_> = self.beyond.iter().filter(|(of, ..)| of == network).collect();

@@ -79,6 +79,16 @@ pub fn node_address(network: IpNet, number: u32) -> Option<IpAddr> {
     nth(network, place).filter(|_| place <= room(network))
 }
 
+/// Why no interface can have an address of a subnet, if that is so.
+pub fn unusable(subnet: IpNet, address: IpAddr) -> Option<String> {
+    match subnet {
+        _ if subnet.max_prefix_len() - subnet.prefix_len() < 2 => None,
+        _ if address == subnet.network() => Some(format!("the address of the subnet {subnet} itself")),
+        IpNet::V4(subnet) if address == subnet.broadcast() => Some(format!("the broadcast address of {subnet}")),
+        _ => None,
+    }
+}
+
 /// How many addresses of a subnet interfaces can have: all but that of the subnet itself and the broadcast address.
 pub fn room(subnet: IpNet) -> u128 {
     let all = 1_u128.checked_shl(u32::from(subnet.max_prefix_len() - subnet.prefix_len())).unwrap_or(u128::MAX);

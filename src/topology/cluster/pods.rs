@@ -57,7 +57,7 @@ pub fn of_node<'w>(
         }
         pods.push(Pod { name: wanted.name, addresses, node_end, namespace: wanted.namespace, labels });
     }
-    taken.clashes.iter().for_each(|clash| found.spoil(*clash));
+    taken.spoilt.iter().for_each(|span| found.spoil(*span));
     pods
 }
 
@@ -90,8 +90,8 @@ fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Found<'_>) -> Ve
 #[derive(Default)]
 struct Taken {
     holders: HashMap<IpAddr, Holder>,
-    /// The places of pods with one address: what is found there later follows from that.
-    clashes: Vec<Span>,
+    /// The places of pods with a wrong address: what is found there later follows from that.
+    spoilt: Vec<Span>,
 }
 
 /// Who has an address.
@@ -119,8 +119,9 @@ impl Taken {
             let is_chosen = given.is_some();
             let made = || Some(At { value: numbers::nth(*subnet, place.into())?, span: pod.name.span });
             let Some(At { value, span }) = given.or_else(made) else { continue };
-            if numbers::nth(*subnet, 1) == Some(value) {
-                found.add(Fault::new(span, format!("{value} is the node's own address in this subnet")));
+            if let Some(fault) = unusable(*subnet, value, span) {
+                found.tell(fault);
+                self.spoilt.extend([span, pod.name.span]);
             }
             if let Some(other) = self.holders.insert(value, Holder { pod: pod.name.clone(), span, is_chosen }) {
                 let message = format!("`{name}` has the address {value}, which is `{}`'s", other.pod.value);
@@ -130,7 +131,7 @@ impl Taken {
                 };
                 let help = self.free(*subnet).map(|free| format!("{why}: {{ name: {name}, address: {free} }}"));
                 found.tell(Fault::new(span, message).help(help).also(other.span, format!("`{}`", other.pod.value)));
-                self.clashes.extend([span, pod.name.span, other.pod.span]);
+                self.spoilt.extend([span, pod.name.span, other.pod.span]);
             }
             addresses.extend(IpNet::new(value, subnet.prefix_len()).ok().map(|value| At { value, span }));
         }
@@ -141,4 +142,12 @@ impl Taken {
     fn free(&self, subnet: IpNet) -> Option<IpAddr> {
         (2..=254).filter_map(|place| numbers::nth(subnet, place)).find(|address| !self.holders.contains_key(address))
     }
+}
+
+/// What is wrong with an address that no pod can have.
+fn unusable(subnet: IpNet, address: IpAddr, span: Span) -> Option<Fault> {
+    let own = (numbers::nth(subnet, 1) == Some(address)).then(|| format!("the node's own address in {subnet}"));
+    let what = own.or_else(|| numbers::unusable(subnet, address))?;
+    let (first, last) = (numbers::nth(subnet, 2)?, numbers::nth(subnet, 254)?);
+    Some(Fault::new(span, format!("{address} is {what}")).help(format!("a pod has one from {first} to {last}")))
 }
