@@ -73,11 +73,11 @@ impl<'w> Addresses<'w> {
             if room < wanted {
                 let message = format!("the node network {network} has {room} addresses for {nodes} nodes{and_router}");
                 found.add(Fault::new(*span, message).help(format!("write a larger one: {larger}")));
-            } else if let [(_, name, number), others @ ..] = beyond.as_slice() {
+            } else if let [(_, name, number), ..] = beyond.as_slice() {
                 let place = numbers::node_place(*network, number.value);
-                let more = match others.len() {
-                    0 => String::new(),
-                    others => format!("; {others} more of the {nodes} nodes are beyond it, too"),
+                let more = match beyond.len() {
+                    1 => String::new(),
+                    beyond => format!(" ({beyond} of the {nodes} nodes are beyond it)"),
                 };
                 let message = format!(
                     "`{}` would have address {place} of the node network, and {network} has {room}{more}",
