@@ -96,7 +96,8 @@ impl Kernel {
     }
 
     /// Runs steps in their order, and stops at the first that fails. A step is done wholly or not at all, and
-    /// so are steps that follow and join one another (see [`Step::joins`]).
+    /// so are steps that follow and join one another (see [`Step::joins`]). The kernel begins to free namespaces that were
+    /// removed when the first step of another kind comes, or [`Self::observe`] or [`Self::tidy`].
     ///
     /// # Errors
     /// What the kernel refused, beginning with the step's own text.
