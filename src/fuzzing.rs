@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::lab::{Family, FwRule, Lab, LabName, Live, Namespace, NsName};
+use crate::lab::{Family, FwRule, Lab, LabName, Live, Namespace, NsName, Origins};
 use crate::plan::{self, PlannedStep, Step};
 use crate::preflight::Needs;
 use crate::topology::Faults;
@@ -86,7 +86,13 @@ fn found(owner: Option<LabName>, found: &Namespace) {
     let own = Namespace { owner: Some(lab.clone()), ..found.clone() };
     let live = Live { namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into() };
     let wanted = Namespace { owner: Some(lab.clone()), ..Namespace::default() };
-    let wanted = Lab { name: lab.clone(), about: None, namespaces: [(red, wanted)].into(), checks: Vec::new() };
+    let wanted = Lab {
+        name: lab.clone(),
+        about: None,
+        namespaces: [(red, wanted)].into(),
+        checks: Vec::new(),
+        origins: Origins::new(),
+    };
     json(&live);
     let _ = plan::conflicts(&wanted, &live);
     steps(&plan::plan(&wanted, &live).steps);

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use nslab::check::{self, Outcome, PairResult, Report};
-use nslab::lab::{Check, Expect, Lab, Namespace, NsName, Probe, SeenAs, Target, Via};
+use nslab::lab::{Check, Expect, Lab, Namespace, NsName, Origins, Probe, SeenAs, Target, Via};
 use support::{run, sandbox};
 
 /// A check of one sender and one address, reachable by ping until told otherwise.
@@ -59,7 +59,7 @@ fn report(checks: Vec<Check>) -> Report {
         checks.iter().flat_map(|c| &c.probes).flat_map(|p| [Some(p.from.clone()), p.to.ns.clone()]).collect();
     let namespaces: BTreeMap<_, _> = names.into_iter().flatten().map(|ns| (ns, Namespace::default())).collect();
     let namespaces = namespaces.into_iter().collect();
-    let lab = Lab { name: "lab".parse().unwrap(), about: None, namespaces, checks };
+    let lab = Lab { name: "lab".parse().unwrap(), about: None, namespaces, checks, origins: Origins::new() };
     check::run(&lab).expect("the checks run")
 }
 
@@ -401,6 +401,7 @@ fn a_lab_that_is_not_there() {
         about: None,
         namespaces: indexmap::IndexMap::new(),
         checks: vec![check("red", "blue", "192.168.15.2")],
+        origins: Origins::new(),
     };
     let error = check::run(&lab).expect_err("blue does not exist");
     assert_eq!(

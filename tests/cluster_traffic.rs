@@ -308,6 +308,7 @@ fn ipip_leads_everywhere_or_is_refused() {
         let refused = nslab(["apply", &file]);
         assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
         assert!(text(&refused).contains("no interfaces of the kind ipip"), "{}", text(&refused));
+        assert!(text(&refused).contains("needed by `routing: ipip`, line "), "{}", text(&refused));
     } else {
         expect(0, &["apply", &file]);
         let seen = captured(|| {

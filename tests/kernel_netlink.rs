@@ -15,7 +15,7 @@ mod steps;
 mod trouble;
 
 use nslab::kernel::{Kernel, Scope};
-use nslab::lab::{End, IfName, Lab, LabName, Live, Namespace, NsName};
+use nslab::lab::{End, IfName, Lab, LabName, Live, Namespace, NsName, Origins};
 
 fn lab() -> LabName {
     "t".parse().unwrap()
@@ -38,7 +38,7 @@ fn end(text: &str) -> End {
 /// A lab that wants these namespaces, whatever is in them.
 fn wanting(namespaces: impl IntoIterator<Item = NsName>) -> Lab {
     let namespaces = namespaces.into_iter().map(|ns| (ns, Namespace::default())).collect();
-    Lab { name: lab(), about: None, namespaces, checks: Vec::new() }
+    Lab { name: lab(), about: None, namespaces, checks: Vec::new(), origins: Origins::new() }
 }
 
 fn observe(kernel: &mut Kernel, desired: &Lab) -> Live {

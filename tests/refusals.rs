@@ -66,6 +66,43 @@ fn a_refused_step_undoes_the_others() {
     assert_eq!(run("ls /run/nslab 2>/dev/null || true"), "");
 }
 
+/// The rules of the host are taken back as they were given: all with one program, or two.
+#[test]
+fn undoing_many_rules_takes_few_programs() {
+    sandbox();
+    let file = "/run/rules.yaml";
+    let rules: String =
+        (1..=40).map(|n| format!("      - {{ chain: forward, source: 10.9.0.{n}, action: drop }}\n")).collect();
+    std::fs::write(file, format!("name: rules\nnamespaces:\n  host:\n    filter:\n{rules}")).unwrap();
+    let before = host_account();
+    // An iptables that counts how often it is asked.
+    run("mkdir /run/counting
+        for name in iptables iptables-save iptables-restore; do
+            printf '#!/bin/sh\\necho \"%s $*\" >> /run/started\\nexec %s \"$@\"\\n' $name $(command -v $name) > /run/counting/$name
+            chmod +x /run/counting/$name
+        done");
+    let apply = |stop: &str| {
+        let path = format!("/run/counting:{}", std::env::var("PATH").unwrap());
+        let mut nslab = std::process::Command::new(env!("CARGO_BIN_EXE_nslab"));
+        nslab.args(["apply", file]).env("PATH", path).env("NSLAB_STOP_AT", stop).output().unwrap()
+    };
+    assert_eq!(apply("list:/run/points").status.code(), Some(0));
+    assert_eq!(nslab(["destroy", "rules"]).status.code(), Some(0));
+    let points = std::fs::read_to_string("/run/points").unwrap();
+    let programs = |text: &str| text.lines().filter(|line| !line.contains("--version")).count();
+    let forward = programs(&std::fs::read_to_string("/run/started").unwrap());
+    assert!(forward > 0, "the programs that count were not used");
+    run("rm /run/started");
+    // The last thing that is done is refused, so that all the rest is undone.
+    let failed = apply(&format!("fail:{}", points.lines().count()));
+    assert_eq!(failed.status.code(), Some(3), "{}", text(&failed));
+    assert!(text(&failed).contains("undoing the 42 steps"), "{}", text(&failed));
+    let both = std::fs::read_to_string("/run/started").unwrap();
+    assert!(programs(&both) <= forward + 10, "{both}");
+    run("rm -r /run/counting /run/started /run/points /run/rules.yaml");
+    before.assert_same(&host_account(), "afterwards");
+}
+
 #[test]
 fn exec_has_its_commands_exit_code() {
     sandbox();

@@ -3,9 +3,10 @@
 //! Nothing has to be installed or to run in the namespaces. nslab opens the sockets of both sides itself, inside
 //! the namespaces, and drives all of them from one thread: `stage` sets them up, `attempt` is the sender's side,
 //! `respond` the destination's, `ledger` is where the two meet, `verdict` judges, `waves` says when which probe has its
-//! turn. Knows neither files nor terminals.
+//! turn, `hints` why a probe may have got lost. Knows neither files nor terminals.
 
 mod attempt;
+mod hints;
 mod ledger;
 mod packet;
 mod report;
@@ -60,7 +61,11 @@ pub fn run(lab: &Lab) -> Result<Report, CheckError> {
         respond::start(&stage, responders)?;
         waves::run(&stage, lab).await
     })?;
-    Ok(Report { lab: lab.name.clone(), checks, elapsed: started.elapsed() })
+    let mut report = Report { lab: lab.name.clone(), checks, hints: Vec::new(), elapsed: started.elapsed() };
+    if !report.passed() {
+        report.hints = hints::idle_routers(lab, &report.checks);
+    }
+    Ok(report)
 }
 
 fn missing_namespaces(missing: &[NsName]) -> String {

@@ -20,6 +20,9 @@ pub struct Report {
     pub lab: LabName,
     /// Every check, in the order of the file.
     pub checks: Vec<CheckResult>,
+    /// What may be the reason, where something is not as promised.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
     /// How long all of it took, in seconds.
     #[serde(with = "seconds")]
     #[schemars(with = "f64")]

@@ -173,7 +173,9 @@ fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
     }
     // Routers between them take no part, but have neighbours. Checks find out by themselves what one that is missing means.
     for ns in lab.routers() {
-        if let (false, Ok(fd)) = (sites.contains_key(ns), netns::open(ns)) {
+        if !sites.contains_key(ns)
+            && let Ok(fd) = netns::open(ns)
+        {
             sites.insert(ns.clone(), Site::new(fd));
         }
     }

@@ -1,12 +1,13 @@
 //! `nslab check`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use super::{DONE, Failure, NOT_SO, colour, print};
 use crate::check::{self, Report};
-use crate::{show, topology};
+use crate::lab::Lab;
+use crate::{engine, show, topology};
 
 /// Options of `nslab check`.
 #[derive(Debug, clap::Args)]
@@ -34,9 +35,22 @@ pub enum ReportFormat {
 
 pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
     let file = topology::load(&args.file)?;
-    let report = check::run(&file.lab)?;
+    let mut report = check::run(&file.lab)?;
+    if !report.passed() {
+        report.hints.extend(drift(&file.lab, &args.file));
+    }
     show_reports(args.format, std::slice::from_ref(&report))?;
     Ok(if report.passed() { DONE } else { NOT_SO })
+}
+
+/// That a lab is no longer as its file says, if it is so and can be seen: a check may have failed because of that.
+fn drift(lab: &Lab, file: &Path) -> Option<String> {
+    let steps = engine::plan(lab).ok()?.plan.steps.len();
+    let differences = if steps == 1 { "one step".to_owned() } else { format!("{steps} steps") };
+    let file = file.display();
+    (steps > 0).then(|| {
+        format!("the lab is {differences} away from what the file says: `nslab plan {file}` shows what has changed")
+    })
 }
 
 /// Prints reports in a format. JSON is one report for one lab, and a list for several.

@@ -4,6 +4,8 @@
 //! looked at again, and what differs from the beginning (what the kernel took along, what had no inverse) is planned like
 //! any other difference.
 
+use std::slice::from_ref;
+
 use super::apply::{Run, all_of, look};
 use super::{EngineError, Event, UndoError};
 use crate::kernel::KernelError;
@@ -33,14 +35,26 @@ impl Run<'_> {
                 _ => None,
             })
             .collect();
-        for planned in done.iter().rev() {
+        let inverse = |planned: &PlannedStep| {
             // What is in a namespace that this run made goes with it.
             let goes_along = made.contains(&&planned.step.namespace());
-            let inverse = self.inverse(&planned.step).filter(|inverse| !goes_along || inverse.removes_namespace());
-            if let Some(inverse) = inverse {
-                let _ = self.kernel.run(&[inverse]);
+            self.inverse(&planned.step).filter(|inverse| !goes_along || inverse.removes_namespace())
+        };
+        let inverses: Vec<Step> = done.iter().rev().filter_map(inverse).collect();
+        let _ = self.run_all(&inverses);
+    }
+
+    /// Runs steps and goes on where one is refused. Those that join are run together, and where that is refused, one by one.
+    fn run_all(&mut self, steps: &[Step]) -> Vec<KernelError> {
+        let mut failed = Vec::new();
+        for group in steps.chunk_by(|a, b| b.joins(a)) {
+            match self.kernel.run(group) {
+                Ok(()) => {}
+                Err(error) if group.len() == 1 => failed.push(error),
+                Err(_) => failed.extend(group.iter().filter_map(|step| self.kernel.run(from_ref(step)).err())),
             }
         }
+        failed
     }
 
     /// The inverse of a step. A host setting that the lab had claimed before the run stays claimed, and what was the
@@ -91,11 +105,9 @@ impl Run<'_> {
         match look(&mut self.kernel, &all_of(self.lab)) {
             Err(error) => outcome.failed.push(error.to_string()),
             Ok(now) => {
-                for planned in plan::way_back(&self.lab.name, &self.before, &now).steps {
-                    if let Err(error) = self.kernel.run(&[planned.step]) {
-                        outcome.failed.push(error.to_string());
-                    }
-                }
+                let way_back = plan::way_back(&self.lab.name, &self.before, &now);
+                let steps: Vec<Step> = way_back.steps.into_iter().map(|planned| planned.step).collect();
+                outcome.failed.extend(self.run_all(&steps).iter().map(KernelError::to_string));
             }
         }
     }

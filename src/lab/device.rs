@@ -116,8 +116,11 @@ pub struct Fdb {
     pub dev: IfName,
     /// The hardware address; [`Mac::ANY`] for all that are not known, and for what is for everybody.
     pub mac: Mac,
-    /// The address of the other end. Live `None`: somebody's entry that says more than that (another port, say).
+    /// The address of the other end. Live: none, where somebody's entry leads to a nexthop object.
     pub to: Option<IpAddr>,
+    /// Live: what somebody's entry says besides, as `bridge` spells it behind the address: ` port 4790 via eth0`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub further: String,
 }
 
 /// The port of VXLAN (RFC 7348). Linux itself takes 8472 where none is given, which is older.
@@ -262,6 +265,13 @@ impl IpvlanMode {
     }
 }
 
+impl Fdb {
+    /// Whether it says nothing that the language has no word for, so that it can be made again.
+    pub fn is_plain(&self) -> bool {
+        self.to.is_some() && self.further.is_empty()
+    }
+}
+
 impl Vxlan {
     /// Whether two ends cannot be in one namespace: packets for both would come in at the same port with the same number.
     pub fn collides(&self, other: &Self) -> bool {
@@ -312,9 +322,9 @@ impl fmt::Display for Vxlan {
 impl fmt::Display for Fdb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} dev {}", self.mac, self.dev)?;
-        match self.to {
-            Some(to) => write!(f, " dst {to}"),
-            None => Ok(()),
+        if let Some(to) = self.to {
+            write!(f, " dst {to}")?;
         }
+        f.write_str(&self.further)
     }
 }

@@ -15,6 +15,7 @@ mod route;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
 pub use device::{Device, DeviceKind, Fdb, IpvlanMode, MacvlanMode, VXLAN_PORT, Vxlan};
@@ -41,6 +42,23 @@ pub struct Lab {
     pub namespaces: IndexMap<NsName, Namespace>,
     /// The checks, in the order of the file.
     pub checks: Vec<Check>,
+    /// What in the file asks for the interfaces of a kind, where they are not written one by one.
+    #[serde(skip)]
+    pub origins: Origins,
+}
+
+/// What in a file asks for the interfaces of a kind.
+pub type Origins = BTreeMap<DeviceKind, Origin>;
+
+/// A piece of shorthand in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Its words: "routing: vxlan".
+    pub words: String,
+    /// Its line in the file, counted from 1.
+    pub line: usize,
+    /// Its column in characters, counted from 1.
+    pub column: usize,
 }
 
 /// What the kernel says: the namespaces that exist and are of interest to one lab.
@@ -102,6 +120,12 @@ pub struct Routing {
     pub routes: BTreeSet<Route>,
     /// Policy rules.
     pub rules: BTreeSet<Rule>,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`, line {}, column {} of the file", self.words, self.line, self.column)
+    }
 }
 
 impl Namespace {

@@ -1,7 +1,7 @@
 //! What was there before, as something that can be wanted again: for undoing steps that have no inverse.
 
 use super::{Plan, Step, plan};
-use crate::lab::{IfName, Lab, LabName, Link, LinkKind, Live, Namespace, NsName};
+use crate::lab::{IfName, Lab, LabName, Link, LinkKind, Live, Namespace, NsName, Origins};
 
 /// Plans the way back to what was there before. Rules and settings that somebody added by hand have come back with the
 /// steps' own inverses, and are left alone.
@@ -24,7 +24,13 @@ pub fn as_lab(lab: &LabName, live: &Live) -> Lab {
     };
     let namespaces = live.namespaces.iter().filter(own);
     let restorable = namespaces.map(|(name, ns)| (name.clone(), restorable(lab, name, ns)));
-    Lab { name: lab.clone(), about: None, namespaces: restorable.collect(), checks: Vec::new() }
+    Lab {
+        name: lab.clone(),
+        about: None,
+        namespaces: restorable.collect(),
+        checks: Vec::new(),
+        origins: Origins::new(),
+    }
 }
 
 fn restorable(lab: &LabName, name: &NsName, live: &Namespace) -> Namespace {
@@ -37,7 +43,7 @@ fn restorable(lab: &LabName, name: &NsName, live: &Namespace) -> Namespace {
         None => !name.is_host() || live.marked.routes.contains(route),
     });
     wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
-    wanted.fdb.retain(|entry| on_own(&entry.dev) && entry.to.is_some());
+    wanted.fdb.retain(|entry| on_own(&entry.dev) && entry.is_plain());
     wanted.firewall.chains.retain(|chain, _| chain.owner().is_some_and(|(owner, _)| owner == *lab));
     wanted.firewall.policies.clear();
     if name.is_host() {

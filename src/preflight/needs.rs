@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::facts::{Extension, Feature, Questions};
 use crate::lab::{
-    DeviceKind, Family, FwRule, Hook, IfName, Lab, LabName, LinkKind, Namespace, NsName, Route, SysctlKey,
+    DeviceKind, Family, FwRule, Hook, IfName, Lab, LabName, LinkKind, Namespace, NsName, Origin, Route, SysctlKey,
 };
 
 /// What has to be there.
@@ -44,7 +44,7 @@ impl Needs {
         let mut needs = Self { lab: Some(lab.name.clone()), ..Self::default() };
         needs.namespaces = lab.own_namespaces().count();
         for (ns, namespace) in &lab.namespaces {
-            needs.add_links(ns, namespace);
+            needs.add_links(lab, ns, namespace);
             needs.add_routing(ns, namespace);
             needs.add_firewall(ns, namespace);
             if ns.is_host() {
@@ -83,7 +83,7 @@ impl Needs {
         }
     }
 
-    fn add_links(&mut self, ns: &NsName, namespace: &Namespace) {
+    fn add_links(&mut self, lab: &Lab, ns: &NsName, namespace: &Namespace) {
         for (name, link) in &namespace.links {
             let place = || format!("{ns}/{name}");
             match &link.kind {
@@ -94,7 +94,10 @@ impl Needs {
                         self.feature(Feature::VlanFiltering, place);
                     }
                 }
-                LinkKind::Device(device) => self.feature(Feature::Device(device.kind()), place),
+                LinkKind::Device(device) => {
+                    let origin = lab.origins.get(&device.kind());
+                    self.feature(Feature::Device(device.kind()), || origin.map_or_else(place, Origin::to_string));
+                }
                 LinkKind::Loopback | LinkKind::Other(_) => {}
             }
             for address in &link.addresses {

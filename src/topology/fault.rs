@@ -91,9 +91,10 @@ impl Fault {
         self
     }
 
+    /// Shows another place as well, if it is one: what a range makes twice stands in the file once.
     #[must_use]
     pub(super) fn also(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.also = Some((span, label.into()));
+        self.also = (span != self.span).then(|| (span, label.into()));
         self
     }
 }
@@ -132,6 +133,11 @@ impl<'a> Found<'a> {
     /// range makes a hundred of.
     pub(super) fn add(&mut self, fault: Fault) {
         self.count += 1;
+        self.tell(fault);
+    }
+
+    /// Puts a fault down that leaves what it is about whole: it is read on as if there were none.
+    pub(super) fn tell(&mut self, fault: Fault) {
         if self.spoilt.contains(&fault.span) {
             return;
         }
@@ -167,7 +173,14 @@ impl<'a> Found<'a> {
 
     /// The line of a place, counted from 1.
     pub(super) fn line(&self, span: Span) -> usize {
-        self.lines.line(span.start).0
+        self.place(span).0
+    }
+
+    /// The line of a place and its column in characters, both counted from 1.
+    pub(super) fn place(&self, span: Span) -> (usize, usize) {
+        let (line, line_start) = self.lines.line(span.start);
+        let before = self.text.get(line_start..span.start);
+        (line, before.map_or(0, |before| before.chars().count()) + 1)
     }
 
     /// What the file describes if it has no fault, else all of them.
@@ -185,9 +198,7 @@ impl<'a> Found<'a> {
         }
         list.sort_by_key(|fault| fault.span.start);
         for fault in &mut list {
-            let (line, line_start) = self.lines.line(fault.span.start);
-            fault.line = line;
-            fault.column = self.text.get(line_start..fault.span.start).map_or(0, |before| before.chars().count()) + 1;
+            (fault.line, fault.column) = self.place(fault.span);
         }
         Err(Faults { file: file.to_owned(), text: self.text.to_owned(), lines: self.lines, list, more: self.more })
     }

@@ -1,6 +1,6 @@
 //! The topology file: what may be written in it, how it is read, and every fault in it.
 //!
-//! `tree` makes a YAML tree in which everything knows its place, `scale` writes out what is counted in it, `cluster` turns its
+//! `tree` makes a YAML tree in which everything knows its place (`syntax` says what is no YAML), `scale` writes out what is counted in it, `cluster` turns its
 //! shorthand into the plain language, `written` reads the language out of it, and `resolve` turns names into the [`Lab`];
 //! `emit` makes a file of a tree again. Faults are collected on the way ([`Faults`]), so that one run lists them all.
 //! Nothing here knows the kernel, or whether the lab exists.
@@ -11,6 +11,7 @@ mod fault;
 mod render;
 mod resolve;
 mod scale;
+mod syntax;
 mod tree;
 mod written;
 
@@ -20,7 +21,7 @@ use std::path::Path;
 pub use fault::{Fault, Faults};
 use thiserror::Error;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, Origins};
 
 /// A file that has been read and found to be without fault.
 #[derive(Debug, Clone)]
@@ -89,14 +90,15 @@ pub fn parse(name: &str, text: &str) -> Result<Topology, Faults> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = fault::Found::new(text);
     let tree = tree::read(text, &mut found).and_then(|tree| expand(tree, &mut found));
+    let (tree, origins) = tree.unzip();
     let file = tree.as_ref().and_then(|tree| written::File::read(tree, &mut found));
-    let lab = file.map(|file| resolve::resolve(&file, &mut found));
+    let lab = file.map(|file| resolve::resolve(&file, origins.unwrap_or_default(), &mut found));
     let (lab, expanded) = found.finish(name, lab.zip(tree))?;
     Ok(Topology { lab, text: text.to_owned(), expanded })
 }
 
 /// The file in the plain language, without shorthand.
-fn expand(tree: tree::Node, found: &mut fault::Found<'_>) -> Option<tree::Node> {
+fn expand(tree: tree::Node, found: &mut fault::Found<'_>) -> Option<(tree::Node, Origins)> {
     let counted = scale::expand(tree, found)?;
     Some(cluster::expand(counted, found))
 }

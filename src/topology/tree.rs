@@ -6,12 +6,11 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::granit_parser::ErrorKind;
-use serde_saphyr::localizer::ExternalMessageSource;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Error, Location, Spanned};
 
-use super::fault::{Fault, Found, Span};
+use super::fault::{Found, Span};
+use super::syntax;
 
 /// A value with its place in the file.
 #[derive(Debug, Clone)]
@@ -36,16 +35,13 @@ const DEPTH: usize = 16;
 /// How many values a file may hold: far beyond what one kernel can carry as namespaces.
 pub(super) const NODES: usize = 1_000_000;
 
-const NESTING: &str = "lists and maps are nested more than 16 deep";
-const REPETITION: &str = "aliases (`*name`) repeat too much here";
-
 /// Reads the tree. What is no YAML ends it; a key that stands twice is a fault, and its first value counts.
 pub(super) fn read(text: &str, found: &mut Found<'_>) -> Option<Node> {
     match parse(text, DuplicateKeyPolicy::Error) {
         Ok(tree) => Some(tree),
         Err(error) => {
             let twice = matches!(error.without_snippet(), Error::DuplicateMappingKey { .. });
-            found.add(fault(text, &error));
+            found.add(syntax::fault(text, &error));
             if twice { parse(text, DuplicateKeyPolicy::FirstWins).ok() } else { None }
         }
     }
@@ -70,68 +66,6 @@ fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, Error> 
     };
     let raw: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options)?;
     Ok(Node::new(raw, text))
-}
-
-/// The fault that the YAML reader reports, in our words where its own are about its programming interface.
-fn fault(text: &str, error: &Error) -> Fault {
-    let span = error.location().map_or(Span::default(), |location| wrong_place(text, location));
-    let error = match error.without_snippet() {
-        Error::AliasError { error, .. } => error,
-        other => other,
-    };
-    match error {
-        Error::DuplicateMappingKey { key, .. } => {
-            let key = key.as_deref().unwrap_or("this key");
-            Fault::new(span, format!("`{key}` stands here for the second time"))
-                .help("a key may stand once in a map; put both values under one key".to_owned())
-        }
-        Error::MultipleDocuments { .. } => Fault::new(span, "a second document begins here; a file holds one lab"),
-        Error::Eof { .. } => Fault::new(span, "the file ends too early"),
-        Error::Budget { breach, .. } => Fault::new(span, too_much(breach)),
-        Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
-            Fault::new(span, REPETITION)
-        }
-        Error::ExternalMessage { source, .. } if too_deep(source) => Fault::new(span, NESTING),
-        other => {
-            let message = other.render();
-            let message = message.strip_prefix("error: ").unwrap_or(&message);
-            Fault::new(span, format!("this is not YAML: {}", without_place(message))).help(unquoted_braces(text, span))
-        }
-    }
-}
-
-/// Whether the scanner gave up before the budget did.
-fn too_deep(source: &ExternalMessageSource) -> bool {
-    matches!(source, ExternalMessageSource::Parser(error) if matches!(error.kind(), ErrorKind::RecursionLimitExceeded))
-}
-
-fn too_much(breach: &serde_saphyr::budget::BudgetBreach) -> String {
-    use serde_saphyr::budget::BudgetBreach as Breach;
-    match breach {
-        Breach::Depth { .. } => NESTING.to_owned(),
-        Breach::Nodes { .. } | Breach::Events { .. } => format!("the file holds more than {NODES} values"),
-        Breach::Aliases { .. }
-        | Breach::Anchors { .. }
-        | Breach::MergeKeys { .. }
-        | Breach::RecordedAnchorEvents { .. }
-        | Breach::RecordedAnchorBytes { .. } => REPETITION.to_owned(),
-        other => format!("the file is larger than nslab reads: {other:?}"),
-    }
-}
-
-/// What to write where the YAML reader stumbled over a scale word in a list or map of one line.
-fn unquoted_braces(text: &str, span: Span) -> Option<String> {
-    let (before, behind) = (text.get(..span.start)?, text.get(span.start..)?);
-    let begin = before.rfind([' ', '\n', '[', '{', ',']).map_or(0, |at| at + 1);
-    let closing = behind.starts_with('{').then(|| behind.find('}')).flatten()?;
-    let end = span.start + closing + behind.get(closing..)?.find([' ', '\n', ']', ','])?;
-    let word = text.get(begin..end).filter(|word| !word.contains('\n'))?;
-    Some(format!("within [ ] and {{ }}, a word with braces stands in quotes: \"{word}\""))
-}
-
-/// A message of the YAML reader without the place at its end: ours is printed anyway.
-fn without_place(message: &str) -> &str {
-    message.split(" at line ").next().unwrap_or(message).trim()
 }
 
 /// A value as serde hands it over. A scalar that YAML takes for a number or a truth value has lost its spelling; it is
@@ -165,17 +99,6 @@ impl Node {
         span.end = span.end.max(last.map_or(0, |last| last.span.end));
         Self { value, span }
     }
-}
-
-/// The place of an error, which has a line and a column, but neither bytes nor a length.
-fn wrong_place(text: &str, location: Location) -> Span {
-    let line = usize::try_from(location.line()).unwrap_or_default().saturating_sub(1);
-    let column = usize::try_from(location.column()).unwrap_or_default().saturating_sub(1);
-    let line_start = text.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
-    let rest = text.get(line_start..).unwrap_or_default();
-    let start = line_start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
-    let word = text.get(start..).unwrap_or_default().split([' ', '\n', ':', ',']).next().map_or(0, str::len);
-    Span { start, end: start + word }
 }
 
 /// A place as the YAML reader gives it.

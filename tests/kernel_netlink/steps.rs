@@ -49,6 +49,8 @@ ip -n red -6 route add 2001:db8:2::/48 dev veth-red proto 213
 ip -n red rule add priority 50 from 10.0.0.0/8 lookup 100 protocol 213
 ip -n red link add name vx address 02:00:00:00:00:08 type vxlan id 7 local 10.0.0.1 dstport 4789
 ip netns exec red bridge fdb append 00:00:00:00:00:00 dev vx dst 10.0.0.2 self permanent
+ip netns exec red bridge fdb append 00:00:00:00:00:00 dev vx dst 10.0.0.2 port 4790 vni 9 via veth-red self permanent
+ip netns exec red bridge fdb append 00:00:00:00:00:00 dev vx dst 10.0.0.2 port 4791 self permanent
 ip -n red link add link veth-red name mv1 address 02:00:00:00:00:0a type macvlan mode bridge
 ip -n red neigh add 10.0.0.7 lladdr 02:00:00:00:00:77 dev veth-red nud permanent
 ";
@@ -127,9 +129,13 @@ fn devices() -> Vec<Case> {
         Step::SetDevice { end: end("red/vx"), from: Device::Vxlan(from), to: Device::Vxlan(to) }
     };
     let macvlan = |parent: &str, mode| Device::Macvlan { parent: Some(end(parent)), mode };
-    let entry = |mac, to: &str| Fdb { dev: name("vx"), mac, to: Some(to.parse().unwrap()) };
+    let entry = |mac, to: &str| Fdb { dev: name("vx"), mac, to: to.parse().ok(), further: String::new() };
     let add_fdb = |mac, to: &str| Step::AddFdb { ns: ns("red"), entry: entry(mac, to) };
     let delete_fdb = |to: &str| Step::DeleteFdb { ns: ns("red"), entry: entry(Mac::ANY, to) };
+    let delete_odd = |to: &str, further: &str| {
+        let entry = Fdb { further: further.to_owned(), ..entry(Mac::ANY, to) };
+        Step::DeleteFdb { ns: ns("red"), entry }
+    };
     vec![
         case(
             "add vxlan to host",
@@ -187,7 +193,13 @@ fn devices() -> Vec<Case> {
         final_case("delete vxlan", Step::DeleteLink { end: end("red/vx") }, "ip -n red -o link | wc -l", "4"),
         case("forwarding entry", add_fdb(mac(1), "10.0.0.2"), BRIDGE_FDB, "02:00:00:00:00:01 dst 10.0.0.2 self"),
         case("second end for everybody", add_fdb(Mac::ANY, "10.0.0.3"), BRIDGE_FDB, "dst 10.0.0.3 self permanent"),
-        case("take forwarding entry", delete_fdb("10.0.0.2"), "ip netns exec red bridge fdb show dev vx | wc -l", "0"),
+        case("take forwarding entry", delete_fdb("10.0.0.2"), "ip netns exec red bridge fdb show dev vx | wc -l", "2"),
+        final_case(
+            "take somebody's entry",
+            delete_odd("10.0.0.2", " port 4790 vni 9 via veth-red"),
+            "ip netns exec red bridge fdb show dev vx | grep -c -e 'dst 10.0.0.2 self' -e 'port 4791'",
+            "2",
+        ),
     ]
 }
 

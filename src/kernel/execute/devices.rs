@@ -134,15 +134,16 @@ pub(super) fn add_fdb(space: &mut Space, entry: &Fdb) -> Result<(), Refusal> {
 
 /// Removes a forwarding entry.
 pub(super) fn delete_fdb(space: &mut Space, entry: &Fdb) -> Result<(), Refusal> {
-    if entry.to.is_some() {
+    if entry.is_plain() {
         let message = fdb_message(space, entry)?;
         return space.socket.change(RouteNetlinkMessage::DelNeighbour(message), 0);
     }
     // It says what the lab has no words for, so it is removed in the kernel's own.
     let index = space.index(&entry.dev)?;
+    let names = observe::links::list(space)?.names;
     let dump = observe::fdb::dump(space, index)?;
     for item in dump.items() {
-        if observe::fdb::read(item, &entry.dev)?.as_ref() == Some(entry) {
+        if observe::fdb::read(item, &entry.dev, &names)?.as_ref() == Some(entry) {
             gone(space.socket.remove_listed(libc::RTM_DELNEIGH, item))?;
         }
     }

@@ -2,13 +2,13 @@
 //!
 //! The kernel takes tens of milliseconds to get rid of rules. Removing first the rules and then the table costs that twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::nftables::Nftables;
 use super::program::Program;
 use super::{restore, saved};
 use crate::kernel::KernelError;
-use crate::lab::{Family, Firewall, NsName, Policy, Table};
+use crate::lab::{ChainId, Family, Firewall, FwRule, NsName, Policy, Table};
 use crate::plan::Step;
 
 /// Removes the tables in this thread's namespace that the steps concern, if the steps leave nothing in any of them and all are
@@ -32,32 +32,74 @@ pub(super) fn remove(
         return Ok(false);
     }
     let firewall = saved(program, family, &NsName::host())?;
-    if without(firewall, steps).is_none_or(|rest| !tables.iter().all(|&table| is_empty(&rest, family, table))) {
+    if !is_everything(&firewall, steps, family, &tables) {
         return Ok(false);
     }
     nft.remove_whole(family, &tables, generation)
 }
 
-/// What the steps would leave; none where they would fail.
-fn without(mut firewall: Firewall, steps: &[Step]) -> Option<Firewall> {
+/// Whether the steps remove all that is in these tables: every rule, and every chain but those built in, which accept
+/// everything. Not where a step would fail, as what it removes is not there.
+fn is_everything(firewall: &Firewall, steps: &[Step], family: Family, tables: &BTreeSet<Table>) -> bool {
+    let mut rules: HashMap<(&ChainId, &FwRule), usize> = HashMap::new();
+    let mut chains: HashSet<&ChainId> = HashSet::new();
     for step in steps {
         match step {
-            Step::DeleteFwRule { chain, rule, .. } => {
-                let rules = firewall.chains.get_mut(chain)?;
-                let position = rules.iter().position(|found| found == rule)?;
-                rules.remove(position);
-            }
+            Step::DeleteFwRule { chain, rule, .. } => *rules.entry((chain, rule)).or_default() += 1,
             Step::DeleteChain { chain, .. } => {
-                firewall.chains.remove(chain).filter(Vec::is_empty)?;
+                chains.insert(chain);
             }
-            _ => return None,
+            _ => return false,
         }
     }
-    Some(firewall)
+    let is_inside = |chain: &ChainId| chain.family == family && tables.contains(&chain.table);
+    for (chain, there) in firewall.chains.iter().filter(|(chain, _)| is_inside(chain)) {
+        for rule in there {
+            match rules.get_mut(&(chain, rule)) {
+                Some(count) if *count > 0 => *count -= 1,
+                _ => return false,
+            }
+        }
+        if !chains.remove(chain) && firewall.policies.get(chain) != Some(&Policy::Accept) {
+            return false;
+        }
+    }
+    chains.is_empty() && rules.values().all(|count| *count == 0)
 }
 
-/// Whether nothing but built-in chains that accept everything is in a table.
-fn is_empty(firewall: &Firewall, family: Family, table: Table) -> bool {
-    let mut inside = firewall.chains.iter().filter(|(chain, _)| chain.family == family && chain.table == table);
-    inside.all(|(chain, rules)| rules.is_empty() && firewall.policies.get(chain) == Some(&Policy::Accept))
+#[cfg(test)]
+mod tests {
+    use super::super::save;
+    use super::*;
+    use crate::lab::{Hook, LabName};
+
+    #[test]
+    fn everything_is_every_rule_and_every_chain() {
+        let saved = "*nat\n:POSTROUTING ACCEPT [0:0]\n:NSLAB-a-POST - [0:0]\n-A POSTROUTING -j NSLAB-a-POST\n\
+                     -A NSLAB-a-POST -s 10.0.0.0/8 -j ACCEPT\n-A NSLAB-a-POST -s 10.0.0.0/8 -j ACCEPT\nCOMMIT\n";
+        let firewall = save::parse(Family::Ipv4, saved);
+        let lab: LabName = "a".parse().unwrap();
+        let own = ChainId::own(Family::Ipv4, Table::Nat, &lab, Hook::Postrouting);
+        let rules = firewall.chains.iter().flat_map(|(chain, rules)| rules.iter().map(move |rule| (chain, rule)));
+        let mut steps: Vec<Step> = rules
+            .map(|(chain, rule)| Step::DeleteFwRule {
+                ns: NsName::host(),
+                chain: chain.clone(),
+                position: None,
+                rule: rule.clone(),
+            })
+            .collect();
+        steps.push(Step::DeleteChain { ns: NsName::host(), chain: own });
+        assert_eq!(steps.len(), 4);
+        let all_of = |steps: &[Step]| is_everything(&firewall, steps, Family::Ipv4, &[Table::Nat].into());
+        assert!(all_of(&steps));
+        for missing in 0..steps.len() {
+            let rest: Vec<Step> = steps.iter().take(missing).chain(steps.iter().skip(missing + 1)).cloned().collect();
+            assert!(!all_of(&rest), "without step {missing}");
+        }
+        let twice: Vec<Step> = steps.iter().chain(steps.first()).cloned().collect();
+        assert!(!all_of(&twice), "a rule that is not there");
+        let drops = save::parse(Family::Ipv4, &saved.replace("POSTROUTING ACCEPT", "POSTROUTING DROP"));
+        assert!(!is_everything(&drops, &steps, Family::Ipv4, &[Table::Nat].into()), "a policy");
+    }
 }

@@ -1,6 +1,6 @@
 //! A namespace out of arbitrary bytes, for [`crate::fuzzing`]: what [`super::namespace`] does, with nobody to ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWROUTE, RTM_NEWRULE};
 use netlink_packet_core::NLMSG_ERROR;
@@ -21,7 +21,7 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> Namespace {
         let _ = (links::alias(item), links::face(item));
     }
     for item in listing(RTM_NEWNEIGH) {
-        let _ = fdb::read(item, &IfName::lo());
+        let _ = fdb::read(item, &IfName::lo(), &HashMap::new());
     }
     for item in listing(RTM_NEWNSID) {
         let _ = peers::read_number(item);

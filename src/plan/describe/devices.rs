@@ -50,6 +50,6 @@ pub(super) fn delete_fdb(ns: &NsName, entry: &Fdb) -> Description {
     told(
         format!("remove forwarding entry {entry} from {ns}"),
         format!("{}bridge fdb del {entry} self", inside(ns)),
-        Some(Step::AddFdb { ns: ns.clone(), entry: entry.clone() }),
+        entry.is_plain().then(|| Step::AddFdb { ns: ns.clone(), entry: entry.clone() }),
     )
 }

@@ -121,8 +121,8 @@ impl Cells {
             let names: Vec<&str> =
                 failed.iter().filter_map(|column| self.columns.get(*column)).map(String::as_str).collect();
             let name = self.rows.get(row).map_or("", String::as_str);
-            let line = format!("✗ {name:<label$}  {} of {}: {}", failed.len(), row_of(row).count(), names.join(", "));
-            text += &(cut(&line, width) + "\n");
+            let start = format!("✗ {name:<label$}  {} of {}: ", failed.len(), row_of(row).count());
+            text += &(listing(&start, &names, width) + "\n");
         }
         text
     }
@@ -151,10 +151,20 @@ fn longest(texts: &[String]) -> usize {
     texts.iter().map(|text| text.chars().count()).max().unwrap_or_default()
 }
 
-/// A line that is cut where it is too long.
-pub(super) fn cut(line: &str, width: usize) -> String {
-    if line.chars().count() <= width {
-        return line.to_owned();
+/// A line that ends in names: as many as there is room for, but at least one, and how many more there are.
+pub(super) fn listing(start: &str, names: &[impl AsRef<str>], width: usize) -> String {
+    let mut line = start.to_owned();
+    for (shown, name) in names.iter().enumerate() {
+        let between = if shown == 0 { "" } else { ", " };
+        let longer = format!("{line}{between}{}", name.as_ref());
+        let rest = match names.len() - shown - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        if shown > 0 && longer.chars().count() + rest.len() > width {
+            return format!("{line} and {} more", names.len() - shown);
+        }
+        line = longer;
     }
-    line.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    line
 }

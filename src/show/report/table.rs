@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::matrix::{cut, is_matrix, matrix};
+use super::matrix::{is_matrix, listing, matrix};
 use super::{pair_name, printable, title};
 use crate::check::{CheckResult, PairResult, Report};
 
@@ -23,6 +23,7 @@ pub fn table(report: &Report, colour: bool, width: usize) -> String {
         }
     }
     text += &failures(report, width);
+    text.extend(report.hints.iter().map(|hint| format!("\nhint: {}\n", printable(hint))));
     text += &summary(report);
     if colour { coloured(&text) } else { text }
 }
@@ -107,7 +108,7 @@ fn failure(check: &CheckResult, fault: &str, pairs: &[&PairResult], width: usize
         }
         pairs => {
             let names: Vec<String> = pairs.iter().map(|pair| pair_name(pair)).collect();
-            let names = cut(&format!("  {}", names.join(", ")), width);
+            let names = listing("  ", &names, width);
             format!("\n✗ {}, line {line}: {} pairs\n  {fault}\n{names}\n", heading(check), pairs.len())
         }
     }

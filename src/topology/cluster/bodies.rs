@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::layout::{GROUPS, LAN, Layout, Node as Member, ROUTER};
+use super::layout::{GROUPS, LAN, LAN_BRIDGE, Layout, Node as Member, ROUTER};
 use super::numbers;
 use super::piece::{Entry, Place};
 use super::pods::Pod;
@@ -10,8 +10,6 @@ use super::{tunnels, ways};
 use crate::topology::tree::Node;
 use crate::topology::written::{At, Egress, Routing, Text};
 
-/// The switch between the nodes.
-const LAN_BRIDGE: &str = "br-lan";
 /// The other end of the router's cable, at that switch.
 const ROUTER_PORT: &str = "router-lan";
 /// The switch of a node's pods.
@@ -72,9 +70,10 @@ impl Body {
     }
 
     /// An interface of these addresses.
-    fn uplink(&mut self, addresses: &[At<IpNet>]) {
+    fn uplink(&mut self, addresses: &[At<IpNet>], mtu: Option<Entry>) {
         let list = self.place.list(addresses.iter().map(|own| Place(own.span).scalar(own.value)));
-        self.interfaces.push(self.place.entry(UPLINK, self.place.map([self.place.entry("addresses", list)])));
+        let has = [self.place.entry("addresses", list)].into_iter().chain(mtu);
+        self.interfaces.push(self.place.entry(UPLINK, self.place.map(has)));
     }
 
     /// A bridge of these ports.
@@ -91,7 +90,7 @@ pub fn entries(layout: &Layout<'_>, cluster: Place) -> [Entry; 3] {
     let mut links: Vec<Node> = layout.nodes.iter().map(node_cable).collect();
     if layout.routing == Routing::Router {
         namespaces.push(cluster.entry(ROUTER, router(layout, cluster)));
-        links.push(cable(cluster, [ROUTER, UPLINK], [LAN, ROUTER_PORT]));
+        links.push(cable(cluster, [[ROUTER, UPLINK], [LAN, ROUTER_PORT]]));
     }
     let (mut nodes, mut pods) = (Vec::new(), Vec::new());
     for node in &layout.nodes {
@@ -101,7 +100,7 @@ pub fn entries(layout: &Layout<'_>, cluster: Place) -> [Entry; 3] {
         for pod in &node.pods {
             let place = Place(pod.name.span);
             namespaces.push(place.entry(&pod.name.value, pod_body(layout, node, pod)));
-            links.push(pod_cable(layout, node, pod));
+            links.push(pod_cable(node, pod));
             pods.push(place.scalar(&pod.name.value));
         }
     }
@@ -126,7 +125,7 @@ fn router(layout: &Layout<'_>, cluster: Place) -> Node {
     let mut body = Body::new(cluster);
     let own = |network: &IpNet| IpNet::new(numbers::nth(*network, 1)?, network.prefix_len()).ok();
     let addresses = layout.node_networks.iter().filter_map(own).map(|value| At { value, span: cluster.0 });
-    body.uplink(&addresses.collect::<Vec<_>>());
+    body.uplink(&addresses.collect::<Vec<_>>(), None);
     body.labels.push(cluster.field("role", "router"));
     ways::of_router(layout, &mut body);
     body.node()
@@ -135,7 +134,7 @@ fn router(layout: &Layout<'_>, cluster: Place) -> Node {
 fn member(layout: &Layout<'_>, node: &Member<'_>) -> Node {
     let place = Place(node.name.span);
     let mut body = Body::new(place);
-    body.uplink(&node.addresses);
+    body.uplink(&node.addresses, None);
     body.forwarding = true;
     if layout.routing.has_bridges() {
         let own = |subnet: &IpNet| Some(place.scalar(IpNet::new(numbers::nth(*subnet, 1)?, subnet.prefix_len()).ok()?));
@@ -157,9 +156,10 @@ fn pod_body(layout: &Layout<'_>, node: &Member<'_>, pod: &Pod<'_>) -> Node {
     let place = Place(pod.name.span);
     let mut body = Body::new(place);
     let alone = |own: &At<IpNet>| At { value: IpNet::from(own.value.addr()), span: own.span };
+    let mtu = tunnels::pod_mtu(layout);
     match layout.routing.has_bridges() {
-        true => body.uplink(&pod.addresses),
-        false => body.uplink(&pod.addresses.iter().map(alone).collect::<Vec<_>>()),
+        true => body.uplink(&pod.addresses, mtu),
+        false => body.uplink(&pod.addresses.iter().map(alone).collect::<Vec<_>>(), mtu),
     }
     ways::of_pod(layout, node, &mut body);
     let namespace = pod.namespace.map(|name| Place(name.span).field("namespace", &name.value.0));
@@ -175,19 +175,15 @@ fn text(written: &At<Text>) -> Node {
 
 /// The cable between a node and the switch.
 fn node_cable(node: &Member<'_>) -> Node {
-    cable(Place(node.name.span), [node.name.value.as_str(), UPLINK], [LAN, node.lan_port.as_str()])
+    cable(Place(node.name.span), [[node.name.value.as_str(), UPLINK], [LAN, node.lan_port.as_str()]])
 }
 
 /// The cable between a pod and its node.
-fn pod_cable(layout: &Layout<'_>, node: &Member<'_>, pod: &Pod<'_>) -> Node {
-    let place = Place(pod.name.span);
-    let ends = cable(place, [pod.name.value.as_str(), UPLINK], [node.name.value.as_str(), pod.node_end.as_str()]);
-    match tunnels::pod_mtu(layout) {
-        Some(mtu) => place.map([place.entry("ends", ends), place.field("mtu", mtu)]),
-        None => ends,
-    }
+fn pod_cable(node: &Member<'_>, pod: &Pod<'_>) -> Node {
+    let ends = [[pod.name.value.as_str(), UPLINK], [node.name.value.as_str(), pod.node_end.as_str()]];
+    cable(Place(pod.name.span), ends)
 }
 
-fn cable(place: Place, a: [&str; 2], b: [&str; 2]) -> Node {
-    place.list([a, b].map(|end| place.scalar(end.join("/"))))
+fn cable(place: Place, ends: [[&str; 2]; 2]) -> Node {
+    place.list(ends.map(|end| place.scalar(end.join("/"))))
 }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::super::fault::{Fault, Found, Span};
 use super::super::written::{self, At, Cluster, Egress, Pods, Prefix, Routing};
+use super::addresses::{self, Addresses};
 use super::numbers;
 use super::pods::{self, Pod};
 use crate::lab::{Family, IfName, NsName};
@@ -19,6 +20,8 @@ pub struct Layout<'w> {
     /// One for each family.
     pub pod_networks: Vec<IpNet>,
     pub routing: Routing,
+    /// Where the routing is written, if it is.
+    pub routing_at: Span,
     pub egress: Egress,
     pub nodes: Vec<Node<'w>>,
 }
@@ -37,6 +40,8 @@ pub struct Node<'w> {
 
 /// The namespace with the switch between the nodes.
 pub const LAN: &str = "lan";
+/// The switch between the nodes.
+pub const LAN_BRIDGE: &str = "br-lan";
 /// The namespace of the router.
 pub const ROUTER: &str = "router";
 /// How many nodes a cluster can have: a port of the switch for each, and one for the router (see `BR_MAX_PORTS` in the
@@ -61,13 +66,17 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Found<'_>) -> Layout<'w> {
     let most = if few_enough(cluster, found) { MAX_NODES } else { 0 };
     let node_networks = networks(&cluster.node_network.0, found);
     let pod_networks = networks(&cluster.pod_network.0, found);
-    let routing = cluster.routing.as_ref().map_or(Routing::Routes, |routing| routing.value);
+    let (routing, routing_at) = match &cluster.routing {
+        Some(At { value, span }) => (*value, *span),
+        None => (Routing::Routes, Span::default()),
+    };
     for pods in &cluster.pod_network.0 {
         room(pods, &node_networks, routing, found);
     }
     let mut names = Names::new(routing);
     let mut ports = HashMap::new();
     let mut numbers = HashMap::new();
+    let mut addresses = Addresses::new(node_networks.clone());
     let mut nodes = Vec::new();
     for (name, written) in cluster.nodes.entries.iter().take(most) {
         if !names.take(name, found) {
@@ -75,17 +84,33 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Found<'_>) -> Layout<'w> {
         }
         let Some(number) = number(name, written, &mut numbers, found) else { continue };
         let subnets = subnets(&number, &pod_networks, found);
-        let addresses = addresses(&number, written, &node_networks, found);
+        let own = addresses.of_node(name, &number, written, found);
         if routing == Routing::Router {
-            not_the_routers(&addresses, found);
+            addresses::not_the_routers(&own, found);
         }
         let pods = pods::of_node(number.value, &subnets, written.pods.as_ref(), &mut names, found);
-        let port = numbers::interface("", name.value.as_str(), "-lan");
-        let Some(lan_port) = port.filter(|port| is_new(&mut ports, port, name, found)) else { continue };
-        nodes.push(Node { name, addresses, subnets, lan_port, pods });
+        let Some(lan_port) = lan_port(name, &mut ports, found) else { continue };
+        nodes.push(Node { name, addresses: own, subnets, lan_port, pods });
+    }
+    if most > 0 {
+        addresses.finish(&cluster.node_network.0, cluster.nodes.entries.len(), routing, found);
     }
     let egress = cluster.egress.as_ref().map_or(Egress::None, |egress| egress.value);
-    Layout { node_networks, pod_networks, routing, egress, nodes }
+    Layout { node_networks, pod_networks, routing, routing_at, egress, nodes }
+}
+
+/// The end of a node's cable at the switch between the nodes, which must not have the name of the switch.
+fn lan_port(name: &At<NsName>, taken: &mut HashMap<IfName, Span>, found: &mut Found<'_>) -> Option<IfName> {
+    let port = numbers::interface("", name.value.as_str(), "-lan")?;
+    if port.as_str() == LAN_BRIDGE {
+        let message = format!(
+            "a node cannot be called `{}`: its cable would have the name of the bridge `{port}`, into which it is plugged",
+            name.value
+        );
+        found.add(Fault::new(name.span, message).help("choose another name".to_owned()));
+        return None;
+    }
+    is_new(taken, &port, name, found).then_some(port)
 }
 
 /// Whether so many nodes can be: a few lines of the file stand for all of them, and for ways between every two.
@@ -197,57 +222,6 @@ fn subnets(number: &At<u32>, pod_networks: &[IpNet], found: &mut Found<'_>) -> V
         }
     }
     subnets
-}
-
-/// A node's addresses, one for each node network.
-fn addresses(
-    number: &At<u32>,
-    node: &written::ClusterNode,
-    networks: &[IpNet],
-    found: &mut Found<'_>,
-) -> Vec<At<IpNet>> {
-    let given = node.address.as_ref().map_or(&[][..], |given| &given.0);
-    within(given, networks, "the node network", found);
-    let mut addresses = Vec::new();
-    for network in networks {
-        let given = given.iter().find(|given| network.contains(&given.value)).cloned();
-        let made = || Some(At { value: numbers::node_address(*network, number.value)?, span: number.span });
-        match given.or_else(made) {
-            Some(At { value, span }) => {
-                addresses.extend(IpNet::new(value, network.prefix_len()).ok().map(|value| At { value, span }));
-            }
-            None => {
-                let message = format!("{network} has no address for the number {}", number.value);
-                found.add(Fault::new(number.span, message).help("give the node an `address`".to_owned()));
-            }
-        }
-    }
-    addresses
-}
-
-/// The router has the first address of each node network.
-fn not_the_routers(addresses: &[At<IpNet>], found: &mut Found<'_>) {
-    for own in addresses.iter().filter(|own| numbers::nth(own.value, 1) == Some(own.value.addr())) {
-        let message = format!("{} is the address of the router between the nodes", own.value.addr());
-        found.add(Fault::new(own.span, message));
-    }
-}
-
-/// Whether addresses that the author chose are in these subnets, one in each at most.
-pub fn within(given: &[At<IpAddr>], subnets: &[IpNet], of: &str, found: &mut Found<'_>) {
-    let mut used: Vec<(IpNet, Span)> = Vec::new();
-    for At { value, span } in given {
-        let Some(subnet) = subnets.iter().find(|subnet| subnet.contains(value)) else {
-            let subnets: Vec<String> = subnets.iter().map(IpNet::to_string).collect();
-            let message = format!("{value} is not in {of}, {}", subnets.join(" and "));
-            found.add(Fault::new(*span, message));
-            continue;
-        };
-        if let Some((_, first)) = used.iter().find(|(other, _)| other == subnet) {
-            found.add(Fault::new(*span, format!("this is a second address in {subnet}")).also(*first, "the first"));
-        }
-        used.push((*subnet, *span));
-    }
 }
 
 /// Whether an interface's name is new; long names are cut, and two of them might then be the same.

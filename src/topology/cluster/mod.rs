@@ -1,9 +1,10 @@
 //! The `cluster` shorthand: nodes and pods become namespaces, links and groups of the plain language.
 //!
-//! `layout` fills in every number and address, `bodies` says what is in each namespace, `ways` and `tunnels` how packets get
+//! `layout` fills in every number and address (`addresses` those of nodes, `pods` those of pods), `bodies` says what is in each namespace, `ways` and `tunnels` how packets get
 //! from node to node, and `merge` puts it all into the file's own tree. Every new piece of the tree stands where the piece of shorthand
 //! stands that it is made from, so that a fault that is found later is told where its author can mend it.
 
+mod addresses;
 mod bodies;
 mod layout;
 mod merge;
@@ -16,10 +17,13 @@ mod ways;
 use super::fault::{Fault, Found};
 use super::tree::{Node, Value};
 use super::written::{Cluster, Read};
+use crate::lab::{Origin, Origins};
 
-/// The file without its cluster, and with what the cluster stands for. A cluster that has faults stays where it is.
-pub(super) fn expand(tree: Node, found: &mut Found<'_>) -> Node {
-    let Node { value: Value::Map(mut file), span } = tree else { return tree };
+/// The file without its cluster, and with what the cluster stands for; and which piece of it stands for which kind of
+/// interfaces. A cluster that has faults stays where it is.
+pub(super) fn expand(tree: Node, found: &mut Found<'_>) -> (Node, Origins) {
+    let mut origins = Origins::new();
+    let Node { value: Value::Map(mut file), span } = tree else { return (tree, origins) };
     if let Some(mut place) = file.iter().position(|(key, _)| is(key, "cluster")) {
         let (key, body) = file.remove(place);
         let before = found.count();
@@ -31,6 +35,10 @@ pub(super) fn expand(tree: Node, found: &mut Found<'_>) -> Node {
         own_groups(&file, found);
         match layout {
             Some(layout) if found.count() == before && can_take(&file) => {
+                if let Some(kind) = tunnels::kind(layout.routing) {
+                    let (line, column) = found.place(layout.routing_at);
+                    origins.insert(kind, Origin { words: format!("routing: {}", kind.name()), line, column });
+                }
                 for made in bodies::entries(&layout, piece::Place(key.span)) {
                     place += merge::into_file(&mut file, place, made, found);
                 }
@@ -39,7 +47,7 @@ pub(super) fn expand(tree: Node, found: &mut Found<'_>) -> Node {
             _ => file.insert(place, (key, body)),
         }
     }
-    Node { value: Value::Map(file), span }
+    (Node { value: Value::Map(file), span }, origins)
 }
 
 fn is(key: &Node, name: &str) -> bool {

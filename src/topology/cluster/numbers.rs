@@ -64,13 +64,45 @@ pub fn nth(subnet: IpNet, number: u128) -> Option<IpAddr> {
     subnet.contains(&address).then_some(address)
 }
 
-/// The address of a node in the node network, where none is given: `.11` and `::11` for the first.
-pub fn node_address(network: IpNet, number: u32) -> Option<IpAddr> {
+/// Which address of the node network is a node's, where none is given: `.11` and `::11` for the first.
+pub fn node_place(network: IpNet, number: u32) -> u128 {
     let before = match Family::of(network.addr()) {
         Family::Ipv4 => 10,
         Family::Ipv6 => 0x10,
     };
-    nth(network, before + u128::from(number))
+    before + u128::from(number)
+}
+
+/// The address of a node in the node network, where none is given.
+pub fn node_address(network: IpNet, number: u32) -> Option<IpAddr> {
+    let place = node_place(network, number);
+    nth(network, place).filter(|_| place <= room(network))
+}
+
+/// Why no interface can have an address of a subnet, if that is so.
+pub fn unusable(subnet: IpNet, address: IpAddr) -> Option<String> {
+    match subnet {
+        _ if subnet.max_prefix_len() - subnet.prefix_len() < 2 => None,
+        _ if address == subnet.network() => Some(format!("the address of the subnet {subnet} itself")),
+        IpNet::V4(subnet) if address == subnet.broadcast() => Some(format!("the broadcast address of {subnet}")),
+        _ => None,
+    }
+}
+
+/// How many addresses of a subnet interfaces can have: all but that of the subnet itself and the broadcast address.
+pub fn room(subnet: IpNet) -> u128 {
+    let all = 1_u128.checked_shl(u32::from(subnet.max_prefix_len() - subnet.prefix_len())).unwrap_or(u128::MAX);
+    match subnet {
+        IpNet::V4(subnet) if subnet.prefix_len() < 31 => all - 2,
+        IpNet::V6(subnet) if subnet.prefix_len() < 127 => all - 1,
+        _ => all,
+    }
+}
+
+/// The smallest network around one that has so many addresses.
+pub fn with_room(network: IpNet, addresses: u128) -> Option<IpNet> {
+    let larger = (0..network.prefix_len()).rev().filter_map(|length| IpNet::new(network.addr(), length).ok());
+    larger.map(|larger| larger.trunc()).find(|larger| room(*larger) >= addresses)
 }
 
 /// The link-local address that the kernel makes from a hardware address (RFC 4291, appendix A).
@@ -112,7 +144,14 @@ mod tests {
         assert_eq!(subnet(net("fd00:10:244::/48"), 0xffff), Some(net("fd00:10:244:ffff::/64")));
         assert_eq!(subnet(net("fd00:10:244::/48"), 0x1_0000), None);
         assert_eq!(node_address(net("192.168.1.0/24"), 1), Some([192, 168, 1, 11].into()));
-        assert_eq!(node_address(net("192.168.1.0/24"), 246), None);
+        assert_eq!(node_address(net("192.168.1.0/24"), 244), Some([192, 168, 1, 254].into()));
+        assert_eq!(node_address(net("192.168.1.0/24"), 245), None, "the broadcast address");
+        assert_eq!(
+            ["0.0.0.0/0", "10.0.0.0/29", "10.0.0.0/32", "::/0"].map(|of| room(net(of))),
+            [0xffff_fffe, 6, 1, u128::MAX - 1]
+        );
+        assert_eq!(with_room(net("192.168.1.8/29"), 11), Some(net("192.168.1.0/28")));
+        assert_eq!(with_room(net("0.0.0.0/0"), 1 << 40), None);
         assert_eq!(node_address(net("fd00:1::/64"), 1), Some("fd00:1::11".parse().unwrap()));
         assert_eq!(link_local("ee:ee:ee:ee:ee:ee".parse().unwrap()).to_string(), "fe80::ecee:eeff:feee:eeee");
     }

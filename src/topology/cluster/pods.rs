@@ -7,7 +7,8 @@ use ipnet::IpNet;
 
 use super::super::fault::{Fault, Found, Span};
 use super::super::written::{At, Named, Pods, Text};
-use super::layout::{Names, is_new, within};
+use super::addresses::within;
+use super::layout::{Names, is_new};
 use super::numbers;
 use crate::lab::{IfName, NsName};
 
@@ -39,7 +40,7 @@ pub fn of_node<'w>(
     found: &mut Found<'_>,
 ) -> Vec<Pod<'w>> {
     let mut ends = HashMap::new();
-    let mut taken = Taken(HashMap::new());
+    let mut taken = Taken::default();
     let mut pods = Vec::new();
     for wanted in wanted(node, written, found) {
         if !names.take(&wanted.name, found) {
@@ -56,19 +57,20 @@ pub fn of_node<'w>(
         }
         pods.push(Pod { name: wanted.name, addresses, node_end, namespace: wanted.namespace, labels });
     }
+    taken.spoilt.iter().for_each(|span| found.spoil(*span));
     pods
 }
 
 fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Found<'_>) -> Vec<Wanted<'w>> {
     match written {
         None => Vec::new(),
-        Some(Pods::Count(count)) if count.value > numbers::PODS => {
-            let message = format!("{} pods; a node's subnet has room for {}", count.value, numbers::PODS);
+        Some(Pods::Count(count)) if count.value.0 > numbers::PODS => {
+            let message = format!("{} pods; a node's subnet has room for {}", count.value.0, numbers::PODS);
             found.add(Fault::new(count.span, message).help("take more nodes".to_owned()));
             Vec::new()
         }
         Some(Pods::Count(count)) => {
-            let names = (1..=count.value).filter_map(|pod| numbers::pod_name(node, pod).parse().ok());
+            let names = (1..=count.value.0).filter_map(|pod| numbers::pod_name(node, pod).parse().ok());
             let at = |value| At { value, span: count.span };
             names.map(|name| Wanted { name: at(name), address: &[], namespace: None, labels: None }).collect()
         }
@@ -85,7 +87,20 @@ fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Found<'_>) -> Ve
 }
 
 /// Which addresses of a node's subnets are whose.
-struct Taken(HashMap<IpAddr, (String, Span)>);
+#[derive(Default)]
+struct Taken {
+    holders: HashMap<IpAddr, Holder>,
+    /// The places of pods with a wrong address: what is found there later follows from that.
+    spoilt: Vec<Span>,
+}
+
+/// Who has an address.
+struct Holder {
+    pod: At<NsName>,
+    span: Span,
+    /// Whether its author chose it.
+    is_chosen: bool,
+}
 
 impl Taken {
     /// The addresses of a pod: those that the author chose, and for the rest those that its name makes. It has the same
@@ -101,17 +116,22 @@ impl Taken {
         let mut addresses = Vec::new();
         for subnet in subnets {
             let given = pod.address.iter().find(|given| subnet.contains(&given.value)).cloned();
+            let is_chosen = given.is_some();
             let made = || Some(At { value: numbers::nth(*subnet, place.into())?, span: pod.name.span });
             let Some(At { value, span }) = given.or_else(made) else { continue };
-            if numbers::nth(*subnet, 1) == Some(value) {
-                found.add(Fault::new(span, format!("{value} is the node's own address in this subnet")));
+            if let Some(fault) = unusable(*subnet, value, span) {
+                found.tell(fault);
+                self.spoilt.extend([span, pod.name.span]);
             }
-            if let Some((other, first)) = self.0.insert(value, (name.to_owned(), span)) {
-                let message = format!("`{name}` would have the address {value}, which is `{other}`'s");
-                let help = self.free(*subnet).map(|free| {
-                    format!("addresses are made from names; choose one: {{ name: {name}, address: {free} }}")
-                });
-                found.add(Fault::new(span, message).help(help).also(first, format!("`{other}`")));
+            if let Some(other) = self.holders.insert(value, Holder { pod: pod.name.clone(), span, is_chosen }) {
+                let message = format!("`{name}` has the address {value}, which is `{}`'s", other.pod.value);
+                let why = match is_chosen && other.is_chosen {
+                    true => "give one of them another",
+                    false => "addresses are made from names; choose one",
+                };
+                let help = self.free(*subnet).map(|free| format!("{why}: {{ name: {name}, address: {free} }}"));
+                found.tell(Fault::new(span, message).help(help).also(other.span, format!("`{}`", other.pod.value)));
+                self.spoilt.extend([span, pod.name.span, other.pod.span]);
             }
             addresses.extend(IpNet::new(value, subnet.prefix_len()).ok().map(|value| At { value, span }));
         }
@@ -120,6 +140,14 @@ impl Taken {
 
     /// The first address that no pod before this one has.
     fn free(&self, subnet: IpNet) -> Option<IpAddr> {
-        (2..=254).filter_map(|place| numbers::nth(subnet, place)).find(|address| !self.0.contains_key(address))
+        (2..=254).filter_map(|place| numbers::nth(subnet, place)).find(|address| !self.holders.contains_key(address))
     }
+}
+
+/// What is wrong with an address that no pod can have.
+fn unusable(subnet: IpNet, address: IpAddr, span: Span) -> Option<Fault> {
+    let own = (numbers::nth(subnet, 1) == Some(address)).then(|| format!("the node's own address in {subnet}"));
+    let what = own.or_else(|| numbers::unusable(subnet, address))?;
+    let (first, last) = (numbers::nth(subnet, 2)?, numbers::nth(subnet, 254)?);
+    Some(Fault::new(span, format!("{address} is {what}")).help(format!("a pod has one from {first} to {last}")))
 }

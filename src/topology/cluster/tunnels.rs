@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use super::bodies::Body;
 use super::layout::{Layout, Node as Member};
 use super::numbers;
-use super::piece::Place;
-use crate::lab::{End, IfName, Mac};
+use super::piece::{Entry, Place};
+use crate::lab::{DeviceKind, End, IfName, Mac};
 use crate::topology::tree::Node;
 use crate::topology::written::Routing;
 
@@ -20,15 +20,27 @@ const IPIP: &str = "ipip0";
 /// The MTU of an Ethernet network.
 const ETHERNET: u32 = 1500;
 
-/// The MTU of pods, if it is less than Ethernet's: what a tunnel puts before each packet has to find room. VXLAN: the
-/// headers of IP, UDP (8), VXLAN (8) and Ethernet (14), see RFC 7348; IP-in-IP: another header of IPv4 (20), RFC 2003.
-pub fn pod_mtu(layout: &Layout<'_>) -> Option<u32> {
-    let ipv6 = layout.node_networks.first().is_some_and(|network| network.addr().is_ipv6());
-    match layout.routing {
-        Routing::Vxlan => Some(ETHERNET - if ipv6 { 70 } else { 50 }),
-        Routing::Ipip => Some(ETHERNET - 20),
+/// The kind of the tunnels, where there are any.
+pub fn kind(routing: Routing) -> Option<DeviceKind> {
+    match routing {
+        Routing::Vxlan => Some(DeviceKind::Vxlan),
+        Routing::Ipip => Some(DeviceKind::Ipip),
         Routing::Routes | Routing::Router | Routing::Routed => None,
     }
+}
+
+/// The MTU of both ends of a pod's cable, if it is less than Ethernet's: what a tunnel puts before each packet has to find
+/// room. VXLAN: the headers of IP, UDP (8), VXLAN (8) and Ethernet (14), see RFC 7348; IP-in-IP: another header of IPv4
+/// (20), RFC 2003. It stands where the routing stands, which asks for it.
+pub fn pod_mtu(layout: &Layout<'_>) -> Option<Entry> {
+    let ipv6 = layout.node_networks.first().is_some_and(|network| network.addr().is_ipv6());
+    let overhead = match layout.routing {
+        Routing::Vxlan if ipv6 => 70,
+        Routing::Vxlan => 50,
+        Routing::Ipip => 20,
+        Routing::Routes | Routing::Router | Routing::Routed => return None,
+    };
+    Some(Place(layout.routing_at).field("mtu", ETHERNET - overhead))
 }
 
 /// An end of a VXLAN that learns nothing: for each other node there is a route to its pods by way of its end of the VXLAN, the
@@ -86,7 +98,7 @@ fn local(node: &Member<'_>) -> Option<IpAddr> {
     node.addresses.first().map(|own| own.value.addr())
 }
 
-fn list(place: Place, key: &str, items: Vec<Node>) -> Option<super::piece::Entry> {
+fn list(place: Place, key: &str, items: Vec<Node>) -> Option<Entry> {
     (!items.is_empty()).then(|| place.entry(key, place.list(items)))
 }
 

@@ -29,13 +29,19 @@ pub fn of_node(layout: &Layout<'_>, node: &Member<'_>, body: &mut Body) {
         Routing::Vxlan => tunnels::vxlan(node, &others, body),
         Routing::Ipip => tunnels::ipip(node, &others, body),
     }
-    if !layout.routing.has_bridges() {
+    if layout.routing.has_bridges() {
+        let smaller = |pod: &Pod<'_>| {
+            let place = Place(pod.name.span);
+            Some(place.entry(&pod.node_end, place.map([tunnels::pod_mtu(layout)?])))
+        };
+        body.interfaces.extend(node.pods.iter().filter_map(smaller));
+    } else {
         // What no pod has must not go out again by a default route.
         for subnet in &node.subnets {
             let place = body.place;
             body.routes.push(place.map([place.field("to", subnet), place.field("type", "blackhole")]));
         }
-        node.pods.iter().for_each(|pod| answer_for_others(pod, body));
+        node.pods.iter().for_each(|pod| answer_for_others(layout, pod, body));
     }
 }
 
@@ -79,12 +85,12 @@ fn default_via_first(subnet: IpNet, body: &mut Body) {
 }
 
 /// The node's end of a pod's cable has no address. It answers for every address that the node has a way to, at once.
-fn answer_for_others(pod: &Pod<'_>, body: &mut Body) {
+fn answer_for_others(layout: &Layout<'_>, pod: &Pod<'_>, body: &mut Body) {
     let place = Place(pod.name.span);
     let end = &pod.node_end;
     let is_ipv6 = pod.addresses.iter().any(|own| own.value.addr().is_ipv6());
     let addresses = is_ipv6.then(|| place.entry("addresses", place.list([place.scalar(format!("{GATEWAY}/64"))])));
-    let has = addresses.into_iter().chain([place.field("mac", NODE_END)]);
+    let has = addresses.into_iter().chain([place.field("mac", NODE_END)]).chain(tunnels::pod_mtu(layout));
     body.interfaces.push(place.entry(end, place.map(has)));
     for own in &pod.addresses {
         body.routes.push(route(place, &own.value.addr().to_string(), [("dev", end.as_str())]));

@@ -2,13 +2,14 @@
 //! neither overlap within a namespace nor differ between the two ends of a cable.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::cables::Cables;
 use super::net::{Interface, Net, Space, is_global};
-use crate::lab::{Family, IfName};
+use crate::lab::{Family, IfName, NsName};
 use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::At;
 
@@ -64,21 +65,39 @@ fn possible(interface: &Interface, address: &At<IpNet>, found: &mut Found<'_>) {
     found.add(Fault::new(address.span, format!("{ip} is {wrong}; no interface can have it")).help(help));
 }
 
+/// Where an address is used.
+#[derive(Clone, Copy)]
+struct Use<'n> {
+    ns: &'n NsName,
+    interface: &'n IfName,
+    span: Span,
+}
+
+impl fmt::Display for Use<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ns, self.interface)
+    }
+}
+
 /// An address may be used again in a part of the network that is not connected to this one, and not otherwise.
 fn twice(net: &Net<'_>, found: &mut Found<'_>) {
-    let mut in_segment: HashMap<(usize, IpAddr), Span> = HashMap::new();
+    let mut in_segment: HashMap<(usize, IpAddr), Use<'_>> = HashMap::new();
     for space in &net.spaces {
-        let mut in_space: HashMap<IpAddr, Span> = HashMap::new();
+        let mut in_space: HashMap<IpAddr, Use<'_>> = HashMap::new();
         for (interface, address) in space.addresses() {
             let ip = address.value.addr();
+            let this = Use { ns: &space.name, interface: &interface.name, span: address.span };
             // A link-local address is its link's alone (RFC 4007): an interface of another link may have it, too.
-            let here = in_space.insert(ip, address.span).filter(|_| is_global(ip));
+            let here = in_space.insert(ip, this).filter(|_| is_global(ip));
             // Anycast addresses stand on several loopbacks; each loopback is a segment of its own.
             let first = here.or_else(|| in_segment.get(&(interface.segment, ip)).copied());
-            in_segment.insert((interface.segment, ip), address.span);
+            in_segment.insert((interface.segment, ip), this);
             if let Some(first) = first {
-                let fault = Fault::new(address.span, format!("the address {ip} is used twice"));
-                found.add(fault.also(first, "first here"));
+                let message = match (first.ns, first.interface) == (this.ns, this.interface) {
+                    true => format!("the address {ip} is used twice by {this}"),
+                    false => format!("the address {ip} is used twice, by {first} and {this}"),
+                };
+                found.add(Fault::new(this.span, message).also(first.span, "first here"));
             }
         }
     }

@@ -7,7 +7,7 @@ use super::net::{Interface, Names, Space};
 use super::upon;
 use super::vxlans::{self, Holders};
 use crate::lab::{Device, End, IfName, IpvlanMode, Link, LinkKind, MacvlanMode, NsName};
-use crate::topology::fault::{Fault, Found};
+use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::{self, At};
 
 /// MTU of an Ethernet interface that nobody has changed.
@@ -116,16 +116,39 @@ fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Found<'_>) {
         let help = format!("write {room} at most, or give `{}` a larger MTU", under.name);
         found.add(Fault::new(mtu.span, message).help(help));
     }
-    let ipv6 = placed.written.common().addresses.iter().find(|address| address.value.0.addr().is_ipv6());
-    if let (Some(address), None) = (ipv6.filter(|_| room < IPV6_MTU), &placed.written.common().mtu) {
-        let message = format!("there is room for packets of {room} bytes, and IPv6 needs {IPV6_MTU}");
-        let help = "give the interface that its packets leave through a larger MTU".to_owned();
-        found.add(Fault::new(address.span, message).help(help));
+    if room < IPV6_MTU
+        && placed.written.common().mtu.is_none()
+        && let Some(ipv6) = asks_for_ipv6(spaces, placed)
+    {
+        let name = &placed.name.value;
+        let message = format!("`{name}` has room for packets of {room} bytes, and IPv6 needs {IPV6_MTU}");
+        let help = format!("the interface that its packets leave through needs an MTU of {}", IPV6_MTU + overhead);
+        let cause = placed.under.and_then(|under| mtu_at(spaces, under)).unwrap_or(ipv6);
+        found.add(Fault::new(cause, message).help(help).also(ipv6, "IPv6"));
     }
     let (space, place) = placed.at;
     if let Some(interface) = spaces.get_mut(space).and_then(|space| space.interfaces.get_mut(place)) {
         interface.link.mtu.get_or_insert(room);
     }
+}
+
+/// What asks for IPv6 on a device: an address of its own, or a neighbour or a gateway behind it.
+fn asks_for_ipv6(spaces: &[Space<'_>], placed: &Placed<'_>) -> Option<Span> {
+    let written = spaces.get(placed.at.0)?.written;
+    let behind = |dev: &Option<At<IfName>>| dev.as_ref().is_some_and(|dev| dev.value == placed.name.value);
+    let own = placed.written.common().addresses.iter().find(|address| address.value.0.addr().is_ipv6());
+    let neighbours =
+        written.neighbours.iter().filter(|neighbour| behind(&neighbour.dev)).map(|neighbour| &neighbour.to);
+    let gateways = written.routes.iter().filter(|route| behind(&route.dev)).filter_map(|route| route.via.as_ref());
+    let others = || neighbours.chain(gateways).find(|other| other.value.is_ipv6()).map(|other| other.span);
+    own.map(|address| address.span).or_else(others)
+}
+
+/// Where the MTU of an interface is written, if it is written with it.
+fn mtu_at(spaces: &[Space<'_>], place: Place) -> Option<Span> {
+    let (written, name) = (spaces.get(place.0)?.written, &at(spaces, place)?.name);
+    let (_, interface) = written.interfaces.entries.iter().find(|(own, _)| own.value == *name)?;
+    Some(interface.mtu.as_ref()?.span)
 }
 
 /// The interface at a place.

@@ -25,10 +25,10 @@ use indexmap::IndexMap;
 use self::chains::Chains;
 use super::fault::Found;
 use super::written::File;
-use crate::lab::{Family, Lab, LabName, Namespace, NsName};
+use crate::lab::{Family, Lab, LabName, Namespace, NsName, Origins};
 
 /// The lab that the file describes; worth something only if no fault was found.
-pub(super) fn resolve(file: &File, found: &mut Found<'_>) -> Lab {
+pub(super) fn resolve(file: &File, origins: Origins, found: &mut Found<'_>) -> Lab {
     let cables = cables::resolve(file, found);
     let net = interfaces::resolve(file, &cables, found);
     addresses::check(&net, &cables, found);
@@ -44,7 +44,7 @@ pub(super) fn resolve(file: &File, found: &mut Found<'_>) -> Lab {
         namespaces.shift_remove(&NsName::host());
     }
     let about = file.about.as_ref().map(|about| about.value.0.clone());
-    Lab { name: file.name.value.clone(), about, namespaces, checks }
+    Lab { name: file.name.value.clone(), about, namespaces, checks, origins }
 }
 
 fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Found<'_>) -> Namespace {

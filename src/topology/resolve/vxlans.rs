@@ -100,7 +100,7 @@ pub fn fdb(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Fdb> {
                 let what = if mac == Mac::ANY { to.to_string() } else { mac.to_string() };
                 found.add(Fault::new(entry.to.span, format!("{what} has an entry already")).also(first, "here"));
             }
-            entries.insert(Fdb { dev: name.value.clone(), mac, to: Some(to) });
+            entries.insert(Fdb { dev: name.value.clone(), mac, to: Some(to), further: String::new() });
         }
     }
     entries

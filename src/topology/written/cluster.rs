@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::read::{At, Fields, Named, OneOrMany, Read};
-use super::scalar::{Scalar, Wrong, word, words};
+use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
 use super::scalar_net::Prefix;
 use crate::lab::NsName;
@@ -46,10 +46,14 @@ pub struct Node {
 #[schemars(untagged)]
 pub enum Pods {
     /// So many, with names made from the numbers of node and pod: `pod-3-1`.
-    Count(At<u32>),
+    Count(At<PodCount>),
     /// These.
     List(Vec<NameOrPod>),
 }
+
+/// How many pods a node has.
+#[derive(Debug, Clone, Copy)]
+pub struct PodCount(pub u32);
 
 /// A pod with more than a name.
 #[derive(JsonSchema)]
@@ -97,7 +101,7 @@ impl Pods {
     /// How many there are.
     pub fn count(&self) -> usize {
         match self {
-            Self::Count(count) => usize::try_from(count.value).unwrap_or(usize::MAX),
+            Self::Count(count) => usize::try_from(count.value.0).unwrap_or(usize::MAX),
             Self::List(list) => list.len(),
         }
     }
@@ -118,6 +122,18 @@ const ROUTINGS: [(&str, Routing); 5] = [
     ("ipip", Routing::Ipip),
 ];
 const EGRESSES: [(&str, Egress); 2] = [("none", Egress::None), ("masquerade", Egress::Masquerade)];
+
+impl Scalar for PodCount {
+    const WHAT: &'static str = "a number of pods from 0 to 253, or a list of them";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        u32::parse(text).map(Self).map_err(|_| not::<Self>(text))
+    }
+
+    fn schema() -> Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": 0, "maximum": 253 })
+    }
+}
 
 impl Scalar for Routing {
     const WHAT: &'static str = "a way to other nodes' pods: routes, router, routed, vxlan or ipip";

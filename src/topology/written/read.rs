@@ -55,11 +55,11 @@ impl<T: Read> Read for Vec<T> {
             Value::Null => Some(Self::new()),
             Value::List(items) => Some(items.iter().filter_map(|item| T::read(item, found)).collect()),
             Value::Scalar(text) => {
-                let fault = Fault::new(node.span, "a single value stands where a list is expected");
-                refuse(
-                    found,
-                    fault.help(format!("write [{text}], or put each entry on a line of its own after a dash")),
-                )
+                let help = match text.starts_with('-') {
+                    true => "put a space behind each dash: `- …`".to_owned(),
+                    false => format!("write [{text}], or put each entry on a line of its own after a dash"),
+                };
+                refuse(found, Fault::new(node.span, "a single value stands where a list is expected").help(help))
             }
             Value::Map(_) => {
                 let fault = Fault::new(head(node), "a map stands where a list is expected");
