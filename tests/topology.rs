@@ -118,6 +118,7 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Namespace", "namespaces: { red: { qqq: 1 } }"),
     ("Interface", "namespaces: { red: { interfaces: { eth0: { qqq: 1 } } } }"),
     ("Bridge", "namespaces: { red: { bridges: { br0: { qqq: 1 } } } }"),
+    ("Port", "namespaces: { red: { bridges: { br0: { ports: { eth0: { qqq: 1 } } } } } }"),
     ("Vxlan", "namespaces: { red: { vxlans: { vx0: { qqq: 1 } } } }"),
     ("Forward", "namespaces: { red: { vxlans: { vx0: { fdb: [{ qqq: 1 }] } } } }"),
     ("Macvlan", "namespaces: { red: { macvlans: { mv0: { qqq: 1 } } } }"),

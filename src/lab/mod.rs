@@ -12,6 +12,7 @@ mod mark;
 mod names;
 mod note;
 mod route;
+mod vlans;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ pub(crate) use names::{setting_folder, setting_of_folder};
 pub(crate) use note::{note, noted};
 pub use route::{MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleAction};
 use serde::Serialize;
+pub use vlans::{Tagging, VlanRange, Vlans};
 pub(crate) use words::{restore_word, shell_word};
 
 /// A network that is wanted: every namespace with all that is in it, and the checks that prove it.

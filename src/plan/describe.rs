@@ -4,6 +4,7 @@
 //! interfaces always stand behind `name` or `dev`, since `ip` reads `a` as `address` and `up` as what it says.
 
 mod devices;
+mod vlans;
 
 use ipnet::IpNet;
 
@@ -42,6 +43,7 @@ pub(super) fn describe(step: &Step) -> Description {
         Step::SetMtu { end, from, to } => set_mtu(end, *from, *to),
         Step::SetMac { end, from, to } => set_mac(end, *from, *to),
         Step::SetMaster { end, from, to } => set_master(end, from.as_ref(), to.as_ref()),
+        Step::SetVlans { end, is_bridge, from, to } => vlans::set_vlans(end, *is_bridge, from, to),
         Step::SetBridge { end, from, to } => set_bridge(end, *from, *to),
         Step::SetDevice { end, from, to } => devices::set_device(end, from, to),
         Step::AddAddress { end, address } => add_address(end, *address),

@@ -1,6 +1,8 @@
 //! Namespaces and interfaces: which have to be made, made anew, changed or removed.
 
-use super::{Compared, Phases, Step, VethEnd, devices};
+use std::collections::BTreeSet;
+
+use super::{Compared, Phases, Step, VethEnd, devices, vlans};
 use crate::lab::{End, IfName, Link, LinkKind, Mac, NsName};
 
 /// MTU of an Ethernet interface that nobody has changed (ETH_DATA_LEN).
@@ -31,6 +33,7 @@ pub(super) fn compare(compared: &Compared<'_>, phases: &mut Phases) {
             }
         }
     }
+    vlans::compare(compared, phases);
 }
 
 /// Plans the bridges and veth pairs that are missing or not what they should be.
@@ -85,7 +88,8 @@ fn veth(compared: &Compared<'_>, a: &End, b: &End, phases: &mut Phases) {
         mac: link.mac,
         mtu: link.mtu,
         master: link.master.clone().filter(|_| is_main),
-        up: is_main && link.up,
+        // With VLANs of its own, it would be in another one at first.
+        up: is_main && link.up && link.vlans.is_none(),
     };
     phases.fresh.extend([a.clone(), b.clone()]);
     phases.veths.add(
@@ -100,8 +104,10 @@ fn veth(compared: &Compared<'_>, a: &End, b: &End, phases: &mut Phases) {
         let step = Step::SetMaster { end: peer.clone(), from: None, to: Some(master.clone()) };
         phases.link_settings.add(step, format!("it is to be a port of {master}"));
     }
-    if peer_link.up {
-        phases.links_up.add(Step::SetUp { end: peer.clone(), up: true }, "it was just made");
+    for (end, link, is_made_up) in [(main, main_link, main_link.vlans.is_none()), (peer, peer_link, false)] {
+        if link.up && !is_made_up {
+            phases.links_up.add(Step::SetUp { end: end.clone(), up: true }, "it was just made");
+        }
     }
 }
 
@@ -172,12 +178,13 @@ pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: 
         let why = if want.up { "it is down" } else { "it is up" };
         ups.add(Step::SetUp { end: end.clone(), up: want.up }, why);
     }
-    if is.master != want.master {
-        let why = match &is.master {
+    let master = master(end, is, &phases.fresh).cloned();
+    if master != want.master {
+        let why = match &master {
             Some(master) => format!("it is a port of {master}"),
             None => "it is a port of no bridge".to_owned(),
         };
-        let (from, to) = (is.master.clone(), want.master.clone());
+        let (from, to) = (master, want.master.clone());
         settings.add(Step::SetMaster { end: end.clone(), from, to }, why);
     }
     if let (Some(from), Some(to)) = (is.mtu, expected_mtu(compared, &end.ns, &end.name, want))
@@ -196,6 +203,11 @@ pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: 
         let step = Step::SetBridge { end: end.clone(), from: *from, to: *to };
         settings.add(step, "its options differ");
     }
+}
+
+/// What an interface is plugged into now; nothing where that is made anew.
+pub(super) fn master<'a>(end: &End, live: &'a Link, fresh: &BTreeSet<End>) -> Option<&'a IfName> {
+    live.master.as_ref().filter(|master| !fresh.contains(&End { ns: end.ns.clone(), name: (*master).clone() }))
 }
 
 /// Plans what is left to do on a bridge that is made.

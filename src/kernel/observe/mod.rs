@@ -11,6 +11,7 @@ mod parents;
 mod peers;
 pub(super) mod routes;
 pub(super) mod rules;
+mod vlans;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
@@ -168,6 +169,7 @@ fn namespace(
     let desired = scope.desired.and_then(|lab| lab.namespaces.get(ns));
     let mut interfaces = links::list(space).map_err(cannot_list("interfaces", ns))?;
     links::add_addresses(space, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
+    vlans::add(space, &mut interfaces, desired).map_err(cannot_list("VLANs", ns))?;
     let mut half_marked = BTreeSet::new();
     if ns.is_host() {
         half_marked.extend(interfaces.own_by_group(scope.lab));

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::cables::{Cable, Cables};
-use super::devices;
 use super::net::{Interface, Names, Net, Space};
-use crate::lab::{BridgeOptions, End, IfName, Link, LinkKind, NsName};
+use super::{devices, vlans};
+use crate::lab::{BridgeOptions, End, IfName, Link, LinkKind, NsName, Vlans};
 use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::{self, Address, At, File, Namespace};
 
@@ -13,7 +13,15 @@ use crate::topology::written::{self, Address, At, File, Namespace};
 const MAX_PORTS: usize = 1023;
 
 /// Which bridge each port is plugged into.
-type Masters = HashMap<IfName, IfName>;
+type Masters = HashMap<IfName, Plug>;
+
+/// A port's place in a bridge.
+struct Plug {
+    bridge: IfName,
+    /// Where it is plugged in.
+    span: Span,
+    vlans: Option<Vlans>,
+}
 
 /// What else is known about an end of a link when its interface is made.
 struct Socket<'f> {
@@ -115,28 +123,31 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
 
     /// Which bridge each port is plugged into.
     fn ports(&mut self) -> Masters {
-        let mut masters: HashMap<IfName, (IfName, Span)> = HashMap::new();
+        let mut masters = Masters::new();
         for (bridge, written) in &self.written.bridges.entries {
-            if let Some(port) = written.ports.get(MAX_PORTS) {
-                let count = written.ports.len();
+            let ports = &written.ports.0;
+            if let Some((port, _)) = ports.get(MAX_PORTS) {
+                let count = ports.len();
                 let message =
                     format!("bridge `{}` has {count} ports; Linux bridges have {MAX_PORTS} at most", bridge.value);
                 let help = "use several bridges and connect them with links".to_owned();
                 self.found.add(Fault::new(port.span, message).help(help));
             }
-            for port in &written.ports {
+            for (port, has) in ports {
+                let vlans = vlans::of(has.vlan.as_ref(), has.vlans.as_ref(), self.found);
                 if !self.can_be_port(port) {
                     continue;
                 }
-                if let Some((_, first)) = masters.get(&port.value) {
+                if let Some(Plug { span: first, .. }) = masters.get(&port.value) {
                     let fault = Fault::new(port.span, format!("`{}` is already plugged into a bridge", port.value));
                     self.found.add(fault.also(*first, "here"));
                 } else {
-                    masters.insert(port.value.clone(), (bridge.value.clone(), port.span));
+                    let plug = Plug { bridge: bridge.value.clone(), span: port.span, vlans };
+                    masters.insert(port.value.clone(), plug);
                 }
             }
         }
-        masters.into_iter().map(|(port, (bridge, _))| (port, bridge)).collect()
+        masters
     }
 
     /// Whether an interface can be plugged into a bridge; else that is a fault.
@@ -226,13 +237,14 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             return None;
         }
         let on = |flag: &Option<At<bool>>, otherwise| flag.as_ref().map_or(otherwise, |flag| flag.value);
-        let options =
-            BridgeOptions { stp: on(&written.stp, false), vlan_filtering: on(&written.vlan_filtering, false) };
+        let vlan_filtering = vlans::filtering(written, self.found);
+        let options = BridgeOptions { stp: on(&written.stp, false), vlan_filtering };
         let addresses = nets(&written.addresses);
         let link = Link {
             up: on(&written.up, true),
             mac: written.mac.as_ref().map(|mac| mac.value),
             mtu: plausible_mtu(written.mtu.as_ref(), &written.addresses, self.found),
+            vlans: vlans::of(written.vlan.as_ref(), written.vlans.as_ref(), self.found),
             addresses: addresses.iter().map(|address| address.value).collect(),
             ..blank(LinkKind::Bridge(options))
         };
@@ -256,7 +268,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
 
     /// Plugs an interface into the bridge that has it as a port.
     fn plug(&mut self, name: &At<IfName>, addresses: &[At<Address>], link: &mut Link, masters: &Masters) {
-        link.master = masters.get(&name.value).cloned();
+        plug_in(link, masters.get(&name.value));
         if let (Some(master), Some(address)) = (&link.master, addresses.first()) {
             let message =
                 format!("`{}` is a port of bridge `{master}`, and a port has no address of its own", name.value);
@@ -282,11 +294,18 @@ pub fn plausible_mtu(mtu: Option<&At<u32>>, addresses: &[At<Address>], found: &m
 /// An interface with nothing on it yet.
 pub fn blank(kind: LinkKind) -> Link {
     let addresses = indexmap::IndexSet::new();
-    Link { owner: None, kind, up: true, mac: None, mtu: None, master: None, addresses }
+    Link { owner: None, kind, up: true, mac: None, mtu: None, master: None, vlans: None, addresses }
 }
 
-fn veth(socket: &Socket<'_>, master: Option<&IfName>) -> Link {
-    Link { master: master.cloned(), ..blank(LinkKind::Veth { peer: Some(socket.peer.clone()) }) }
+fn veth(socket: &Socket<'_>, plug: Option<&Plug>) -> Link {
+    let mut link = blank(LinkKind::Veth { peer: Some(socket.peer.clone()) });
+    plug_in(&mut link, plug);
+    link
+}
+
+fn plug_in(link: &mut Link, plug: Option<&Plug>) {
+    link.master = plug.map(|plug| plug.bridge.clone());
+    link.vlans = plug.and_then(|plug| plug.vlans.clone());
 }
 
 pub fn nets(addresses: &[At<Address>]) -> Vec<At<ipnet::IpNet>> {

@@ -18,6 +18,7 @@ mod routing;
 mod segments;
 mod sysctls;
 mod upon;
+mod vlans;
 mod vxlans;
 
 use indexmap::IndexMap;
