@@ -56,13 +56,17 @@ pub fn number(spaces: &mut [Space<'_>], cables: &Cables<'_>, devices: &[Placed<'
         }
     }
     join_devices(devices, number, &mut wires);
-    let mut segments = with_vlans(spaces, devices, &first, wires, found);
+    let of_vlans = with_vlans(spaces, devices, &first, &mut wires, found);
+    let is_too_much = of_vlans.is_none();
+    let mut segments = of_vlans.unwrap_or(wires);
     for (space, first) in spaces.iter_mut().zip(&first) {
         for (at, interface) in space.interfaces.iter_mut().enumerate() {
             interface.segment = segments.find(first + at);
         }
     }
-    loops(spaces, cables, &first, found);
+    if !is_too_much {
+        loops(spaces, cables, &first, found);
+    }
 }
 
 /// The bridge that an interface is plugged into, by its place in the namespace; with the interface's VLANs, where that keeps
@@ -78,14 +82,14 @@ fn plugged(space: &Space<'_>, interface: &Interface) -> Option<(usize, Option<Vl
     }
 }
 
-/// The segments, from what is connected whatever the tag, and what bridges make of VLANs.
+/// The segments, from what is connected whatever the tag, and what bridges make of VLANs; none where these are too many.
 fn with_vlans(
     spaces: &[Space<'_>],
     devices: &[Placed<'_>],
     first: &[usize],
-    mut wires: Sets,
+    wires: &mut Sets,
     found: &mut Found<'_>,
-) -> Sets {
+) -> Option<Sets> {
     let mut ways = Ways { sets: wires.clone(), numbers: HashMap::new() };
     for (space, first) in spaces.iter().zip(first) {
         for (at, interface) in space.interfaces.iter().enumerate() {
@@ -97,9 +101,9 @@ fn with_vlans(
                 ways.sets.join(inside, outside);
             }
             if ways.numbers.len() > NODES {
-                let message = format!("up to here, the ports of bridges are in more than {NODES} VLANs altogether");
+                let message = format!("with this port, those of the file are in more than {NODES} VLANs altogether");
                 found.add(Fault::new(interface.span, message));
-                return ways.sets;
+                return None;
             }
         }
     }
@@ -110,7 +114,7 @@ fn with_vlans(
             ways.sets.join(number(*at), outside);
         }
     }
-    ways.sets
+    Some(ways.sets)
 }
 
 /// Interfaces and ways that are connected.

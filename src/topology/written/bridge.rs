@@ -35,10 +35,11 @@ pub struct Bridge {
     /// The VLAN of the namespace's own packets.
     pub vlan: Option<At<VlanId>>,
     /// The VLANs that the namespace itself gets with their tags.
+    #[schemars(with = "Vec<At<VlanIds>>", default)]
     pub vlans: Option<Vec<At<VlanIds>>>,
 }
 
-/// The ports of a bridge: a list of names, or a map from names to what each has.
+/// The ports of a bridge: a list of names, or a map from names to what each has; entries of the list may be such maps.
 #[derive(Default)]
 pub struct BridgePorts(pub Vec<(At<IfName>, Port)>);
 
@@ -49,6 +50,7 @@ pub struct Port {
     /// The VLAN of what comes in, and goes out, without a tag.
     pub vlan: Option<At<VlanId>>,
     /// The VLANs that go through with their tags.
+    #[schemars(with = "Vec<At<VlanIds>>", default)]
     pub vlans: Option<Vec<At<VlanIds>>>,
 }
 
@@ -86,11 +88,24 @@ impl Scalar for VlanIds {
 
 impl Read for BridgePorts {
     fn read(node: &Node, found: &mut Found<'_>) -> Option<Self> {
-        if let Value::Map(_) = node.value {
-            return Named::read(node, found).map(|named: Named<IfName, Port>| Self(named.entries));
+        let described = |node: &Node, found: &mut Found<'_>| {
+            Named::read(node, found).map(|named: Named<IfName, Port>| named.entries)
+        };
+        match &node.value {
+            Value::Map(_) => described(node, found).map(Self),
+            Value::List(items) => {
+                let mut ports = Vec::with_capacity(items.len());
+                for item in items {
+                    match &item.value {
+                        Value::Map(_) => ports.extend(described(item, found).into_iter().flatten()),
+                        _ => ports.extend(At::read(item, found).map(|name| (name, Port::default()))),
+                    }
+                }
+                Some(Self(ports))
+            }
+            // What is neither is told as with any list.
+            _ => Vec::<At<IfName>>::read(node, found).map(|_| Self::default()),
         }
-        let names: Vec<At<IfName>> = Vec::read(node, found)?;
-        Some(Self(names.into_iter().map(|name| (name, Port::default())).collect()))
     }
 }
 
@@ -132,8 +147,8 @@ impl JsonSchema for BridgePorts {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let list = generator.subschema_for::<Vec<At<IfName>>>();
+        let name = generator.subschema_for::<At<IfName>>();
         let map = generator.subschema_for::<Named<IfName, Port>>();
-        json_schema!({ "anyOf": [list, map] })
+        json_schema!({ "anyOf": [{ "type": "array", "items": { "anyOf": [name, map] } }, map] })
     }
 }
