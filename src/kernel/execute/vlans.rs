@@ -12,13 +12,7 @@ use crate::lab::{IfName, VlanRange, Vlans};
 
 /// Puts a port, or the bridge itself, into other VLANs; what is new comes first, so that there is a VLAN for frames without
 /// a tag at any moment.
-pub(super) fn set(
-    space: &mut Space,
-    name: &IfName,
-    is_bridge: bool,
-    from: &Vlans,
-    to: &Vlans,
-) -> Result<(), Refusal> {
+pub(super) fn set(space: &mut Space, name: &IfName, is_bridge: bool, from: &Vlans, to: &Vlans) -> Result<(), Refusal> {
     let (new, gone) = (to.unlike(from), from.absent_in(to));
     if !new.ranges().is_empty() {
         let message = message(space, name, is_bridge, &new)?;

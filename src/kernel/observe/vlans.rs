@@ -19,11 +19,7 @@ use crate::lab::{Link, LinkKind, Namespace, Tagging, VlanRange, Vlans};
 const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
 
 /// Adds the VLANs to the ports of bridges and to the bridges.
-pub(super) fn add(
-    space: &mut Space,
-    interfaces: &mut Interfaces,
-    desired: Option<&Namespace>,
-) -> Result<(), Refusal> {
+pub(super) fn add(space: &mut Space, interfaces: &mut Interfaces, desired: Option<&Namespace>) -> Result<(), Refusal> {
     let wanted = desired.into_iter().flat_map(|desired| desired.links.values());
     if !interfaces.links.values().chain(wanted).any(keeps_apart) {
         return Ok(());
@@ -77,4 +73,35 @@ fn read(item: &[u8]) -> Result<Vec<VlanRange>, DecodeError> {
         }
     }
     Ok(ranges)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    /// A message about a port, for kernels whose bridges keep no VLANs apart.
+    #[test]
+    fn vlans_of_a_port_are_read() {
+        let range = |flags: Flags, vlan: u16| {
+            attribute(IFLA_BRIDGE_VLAN_INFO, &[flags.bits().to_ne_bytes(), vlan.to_ne_bytes()].concat())
+        };
+        let infos = [
+            range(Flags::Pvid | Flags::Untagged, 5),
+            range(Flags::RangeBegin, 20),
+            range(Flags::RangeEnd, 30),
+            range(Flags::Untagged | Flags::Brentry, 31),
+        ];
+        let mut item = vec![0; LinkHeader::default().buffer_len()];
+        item.extend(attribute(IFLA_AF_SPEC, &infos.concat()));
+        assert_eq!(Vlans::new(read(&item).unwrap()).to_string(), "5 pvid untagged, 20-30, 31 untagged");
+        assert_eq!(Vlans::new(read(&item[..LinkHeader::default().buffer_len()]).unwrap()).to_string(), "none");
+    }
 }
