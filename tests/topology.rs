@@ -125,6 +125,7 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Ipvlan", "namespaces: { red: { ipvlans: { ipv0: { qqq: 1 } } } }"),
     ("Vlan", "namespaces: { red: { vlans: { eth0.10: { qqq: 1 } } } }"),
     ("Ipip", "namespaces: { red: { ipips: { tun0: { qqq: 1 } } } }"),
+    ("Vrf", "namespaces: { red: { vrfs: { blue: { qqq: 1 } } } }"),
     ("Route", "namespaces: { red: { routes: [{ qqq: 1 }] } }"),
     ("Rule", "namespaces: { red: { rules: [{ qqq: 1 }] } }"),
     ("Neighbour", "namespaces: { red: { neighbours: [{ qqq: 1 }] } }"),

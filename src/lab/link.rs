@@ -22,7 +22,7 @@ pub struct Link {
     pub mac: Option<Mac>,
     /// Its MTU in bytes; wanted `None`: the kernel's default.
     pub mtu: Option<u32>,
-    /// The bridge that it is a port of, in the same namespace.
+    /// The bridge, or the VRF, that it is a port of, in the same namespace.
     pub master: Option<IfName>,
     /// Of a port of a bridge and of a bridge's own interface: its VLANs. Wanted `None`: those of [`Vlans::default`]. Live
     /// `None`: not asked for, since no bridge of the namespace keeps VLANs apart.

@@ -107,6 +107,15 @@ pub struct Routing {
 }
 
 impl Namespace {
+    /// The routing table of what goes in and out through an interface: that of the VRF that it is, or is a port of.
+    pub fn table_of(&self, link: &Link) -> u32 {
+        let master = link.master.as_ref().and_then(|master| self.links.get(master));
+        match master.unwrap_or(link).device() {
+            Some(Device::Vrf { table }) => *table,
+            _ => MAIN_TABLE,
+        }
+    }
+
     /// Its routes and rules that no interface takes along when it goes: routes that drop, and all rules.
     pub fn unattached(&self) -> Routing {
         let routes = self.routes.iter().filter(|route| route.dev.is_none()).cloned().collect();

@@ -203,9 +203,10 @@ fn set_mac(end: &End, from: Mac, to: Mac) -> Description {
 
 fn set_master(end: &End, from: Option<&IfName>, to: Option<&IfName>) -> Description {
     let text = match (from, to) {
-        (_, None) => format!("unplug {end} from its bridge"),
-        (None, Some(to)) => format!("plug {end} into bridge {to}"),
-        (Some(from), Some(to)) => format!("move {end} from bridge {from} to bridge {to}"),
+        (Some(from), None) => format!("unplug {end} from {from}"),
+        (None, None) => format!("unplug {end}"),
+        (None, Some(to)) => format!("plug {end} into {to}"),
+        (Some(from), Some(to)) => format!("move {end} from {from} to {to}"),
     };
     let words = to.map_or_else(|| "nomaster".to_owned(), |to| format!("master {to}"));
     let inverse = Step::SetMaster { end: end.clone(), from: to.cloned(), to: from.cloned() };

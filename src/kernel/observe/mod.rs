@@ -25,7 +25,7 @@ use super::netlink::Refusal;
 use super::netns::{self, Found, Visit, create::LOOPBACK};
 use super::space::{Space, Spaces};
 use super::{KernelError, Marked, Scope, sysctl};
-use crate::lab::{Claims, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing};
+use crate::lab::{Claims, Device, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing, RuleAction};
 use links::Interfaces;
 
 /// How many namespaces' firewalls are listed at once: each takes a process or two.
@@ -176,7 +176,10 @@ fn namespace(
         half_marked.extend(interfaces.outside_group(scope.lab));
     }
     let routes = routes::list(space, &interfaces.names).map_err(cannot_list("routes", ns))?;
-    let rules = rules::list(space).map_err(cannot_list("policy rules", ns))?;
+    let mut rules = rules::list(space).map_err(cannot_list("policy rules", ns))?;
+    if !interfaces.links.values().any(|link| matches!(link.device(), Some(Device::Vrf { .. }))) {
+        rules.lost.retain(|rule| rule.action != RuleAction::Vrf);
+    }
     let neighbours = neighbours::list(space, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
     let fdb = fdb::list(space, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
     let former = if ns.is_host() { BTreeMap::new() } else { std::mem::take(&mut interfaces.former) };

@@ -19,6 +19,7 @@ mod segments;
 mod sysctls;
 mod upon;
 mod vlans;
+mod vrfs;
 mod vxlans;
 
 use indexmap::IndexMap;

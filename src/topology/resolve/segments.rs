@@ -70,9 +70,11 @@ pub fn number(spaces: &mut [Space<'_>], cables: &Cables<'_>, devices: &[Placed<'
 }
 
 /// The bridge that an interface is plugged into, by its place in the namespace; with the interface's VLANs, where that keeps
-/// them apart. A bridge is plugged into itself.
+/// them apart. A bridge is plugged into itself, even if it is a port of a VRF.
 fn plugged(space: &Space<'_>, interface: &Interface) -> Option<(usize, Option<Vlans>)> {
-    let at = *space.by_name.get(interface.link.master.as_ref().unwrap_or(&interface.name))?;
+    let is_bridge = matches!(interface.link.kind, LinkKind::Bridge(_));
+    let bridge = interface.link.master.as_ref().filter(|_| !is_bridge).unwrap_or(&interface.name);
+    let at = *space.by_name.get(bridge)?;
     match space.interfaces.get(at)?.link.kind {
         LinkKind::Bridge(options) => {
             let vlans = options.vlan_filtering.then(|| interface.link.vlans.clone().unwrap_or_default());
@@ -142,7 +144,7 @@ fn join_devices(devices: &[Placed<'_>], number: impl Fn(Place) -> usize, segment
                 let first = *vlans.entry((segments.find(under), vlan.id.value.0)).or_insert(own);
                 segments.join(own, first);
             }
-            Device::Vxlan(_) | Device::Ipip(_) | Device::Dummy(_) => {}
+            Device::Vxlan(_) | Device::Ipip(_) | Device::Dummy(_) | Device::Vrf(_) => {}
         }
     }
 }

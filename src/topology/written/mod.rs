@@ -20,7 +20,7 @@ mod vxlan;
 pub use bridge::{Bridge, VlanIds};
 pub use check::{Check, Party, Protocol as Probing, SeenBy};
 pub use cluster::{Cluster, Egress, Node as ClusterNode, Pods, Routing};
-pub use device::{Device, Ipip, Ipvlan, Macvlan, Parent, Vlan, VlanId};
+pub use device::{Device, Ipip, Ipvlan, Macvlan, Parent, Vlan, VlanId, Vrf};
 pub use file::File;
 pub use firewall::{Action, Chain, Dnat, Filter, FilterProtocol, Masquerade, Nat, Publish, Snat, State, Transport};
 pub use namespace::{Interface, Namespace};

@@ -7,7 +7,7 @@ use super::read::{At, Fields, Named, Read};
 use super::routing::Neighbour;
 use super::scalar_lab::Text;
 use super::scalar_net::Address;
-use super::{Bridge, Filter, Ipip, Ipvlan, Macvlan, Nat, Route, Rule, Vlan, Vxlan};
+use super::{Bridge, Filter, Ipip, Ipvlan, Macvlan, Nat, Route, Rule, Vlan, Vrf, Vxlan};
 use crate::lab::{IfName, Mac, SysctlKey, SysctlValue};
 use crate::topology::fault::Found;
 use crate::topology::tree::Node;
@@ -40,6 +40,9 @@ pub struct Namespace {
     /// Interfaces that lead nowhere.
     #[schemars(default)]
     pub dummies: Named<IfName, Interface>,
+    /// Routing tables for some of its interfaces each.
+    #[schemars(default)]
+    pub vrfs: Named<IfName, Vrf>,
     /// Routes beyond those that the addresses bring.
     #[schemars(default)]
     pub routes: Vec<Route>,
@@ -115,6 +118,7 @@ impl Read for Namespace {
             vlans: fields.or_empty("vlans"),
             ipips: fields.or_empty("ipips"),
             dummies: fields.or_empty("dummies"),
+            vrfs: fields.or_empty("vrfs"),
             routes: fields.or_empty("routes"),
             rules: fields.or_empty("rules"),
             neighbours: fields.or_empty("neighbours"),
