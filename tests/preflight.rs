@@ -158,6 +158,17 @@ fn limits_and_kernels_that_are_not_this_one() {
          packets get lost when the table overflows; make it larger: sysctl -w net.ipv4.neigh.default.gc_thresh3=8"
     );
 
+    let full = Facts { memory: Some(2), ..healthy() };
+    assert_eq!(found(&four, &full), []);
+    let ten: String = (1..=10).map(|n| format!("  h{n}: {{}}\n")).collect();
+    let [warning] = found(&format!("name: x\nnamespaces:\n{ten}"), &full).try_into().unwrap();
+    assert!(!warning.is_error());
+    assert_eq!(
+        warning.to_string(),
+        "the lab takes about 3 MiB of memory in the kernel; 2 MiB are to be had\n\
+         free some first, or make the lab smaller: when memory runs out, the kernel ends processes"
+    );
+
     let old = Facts { lacking: [(Feature::Veth, "Unknown device type".to_owned())].into(), ..healthy() };
     let [error] = found(&four, &old).try_into().unwrap();
     assert_eq!(

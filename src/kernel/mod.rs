@@ -17,6 +17,7 @@ pub mod sockets;
 mod space;
 pub(crate) mod state;
 pub mod sysctl;
+mod threads;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,6 +82,7 @@ impl Kernel {
     /// # Errors
     /// Where the kernel refuses to list something. What other users left in `/run/netns` is no error.
     pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Live, KernelError> {
+        self.spaces.let_go();
         observe::live(&mut self.spaces, scope)
     }
 
@@ -94,14 +96,19 @@ impl Kernel {
     }
 
     /// Runs steps in their order, and stops at the first that fails. A step is done wholly or not at all, and
-    /// so are the firewall steps of one namespace and family that follow one another (see [`Step::joins`]).
+    /// so are steps that follow and join one another (see [`Step::joins`]). The kernel begins to free namespaces that were
+    /// removed when the first step of another kind comes, or [`Self::observe`] or [`Self::tidy`].
     ///
     /// # Errors
     /// What the kernel refused, beginning with the step's own text.
     pub fn run(&mut self, steps: &[Step]) -> Result<(), KernelError> {
         for group in steps.chunk_by(|before, step| step.joins(before)) {
+            if !group.iter().all(Step::removes_namespace) {
+                self.spaces.let_go();
+            }
             match group {
-                [step] if step.firewall().is_none() => self.run_one(step)?,
+                [Step::AddNamespace { .. }, ..] => self.add_namespaces(group)?,
+                [step] if step.firewall().is_none() => execute::run(&mut self.spaces, step)?,
                 [first, ..] => firewall::run(self.spaces.get(&first.namespace())?.fd(), group)?,
                 [] => {}
             }
@@ -180,15 +187,16 @@ impl Kernel {
     /// Removes from the host what is of no more use: empty firewall tables of ours that a run which was killed has left, and
     /// the folder of host settings where there are none.
     pub fn tidy(&mut self) -> Result<(), KernelError> {
+        self.spaces.let_go();
         firewall::tidy(self.spaces.get(&NsName::host())?.fd())?;
         sysctl::forget_unclaimed()
     }
 
-    fn run_one(&mut self, step: &Step) -> Result<(), KernelError> {
-        if matches!(step, Step::AddNamespace { .. }) && !self.directory_is_ready {
+    fn add_namespaces(&mut self, steps: &[Step]) -> Result<(), KernelError> {
+        if !self.directory_is_ready {
             netns::create::prepare_directory()?;
             self.directory_is_ready = true;
         }
-        execute::run(&mut self.spaces, step)
+        execute::namespaces::add(&mut self.spaces, steps)
     }
 }

@@ -11,6 +11,7 @@ use nix::sys::stat::fstat;
 
 use super::netlink::{Refusal, Socket};
 use super::netns::Visit;
+use super::threads::{Queue, share};
 use super::{KernelError, netns};
 use crate::lab::{IfName, LabName, Mark, NsName, SysctlKey};
 
@@ -61,6 +62,8 @@ impl Space {
 /// All open namespaces by name.
 pub(super) struct Spaces {
     open: HashMap<NsName, Space>,
+    /// What no longer has a name, but is still held.
+    removed: Vec<Space>,
     /// What host settings were, for the marks of what is made.
     pub settings: BTreeMap<SysctlKey, String>,
 }
@@ -71,7 +74,7 @@ impl Spaces {
         let host = NsName::host();
         let socket = Socket::open().map_err(|error| KernelError::new("open a netlink socket").with_io(&error))?;
         let space = Space::new(netns::open(&host)?, socket);
-        Ok(Self { open: HashMap::from([(host, space)]), settings: BTreeMap::new() })
+        Ok(Self { open: HashMap::from([(host, space)]), removed: Vec::new(), settings: BTreeMap::new() })
     }
 
     /// A namespace that is open, or can be opened.
@@ -80,6 +83,13 @@ impl Spaces {
             self.add(ns.clone(), open(&Visit::begin()?, ns, netns::open(ns)?)?);
         }
         self.open.get_mut(ns).ok_or_else(|| cannot_open_socket(ns))
+    }
+
+    /// Those that are open, `host` first.
+    pub fn all(&mut self) -> Vec<(&NsName, &mut Space)> {
+        let mut all: Vec<_> = self.open.iter_mut().collect();
+        all.sort_by_key(|(ns, _)| (!ns.is_host(), *ns));
+        all
     }
 
     /// The mark of a lab's objects.
@@ -91,9 +101,15 @@ impl Spaces {
         self.open.insert(ns, space);
     }
 
-    /// Lets go of a namespace, so that the kernel can free it.
+    /// Closes a namespace that is being removed; see [`Self::let_go`].
     pub fn close(&mut self, ns: &NsName) {
-        self.open.remove(ns);
+        self.removed.extend(self.open.remove(ns));
+    }
+
+    /// Lets the kernel free what has been removed. All at once: while it frees some, the removal of further ones is several times
+    /// as slow.
+    pub fn let_go(&mut self) {
+        self.removed.clear();
     }
 
     /// Opens namespaces, and closes all but those and `host`. What is open under a name stays open only if it still is that
@@ -112,9 +128,8 @@ impl Spaces {
             }
         }
         let mut refused = Vec::new();
-        let visit = Visit::begin();
-        for (ns, fd) in new {
-            match visit.as_ref().map_err(Clone::clone).and_then(|visit| open(visit, &ns, fd)) {
+        for (ns, opened) in share(new, open_all).into_iter().flatten() {
+            match opened {
                 Ok(space) => self.add(ns, space),
                 Err(error) if error.errno() == Some(Errno::EMFILE) => return Err(error),
                 Err(error) => refused.push((ns, error)),
@@ -122,6 +137,16 @@ impl Spaces {
         }
         Ok(refused)
     }
+}
+
+/// Opens namespaces in one of some threads.
+fn open_all(queue: &Queue<(NsName, OwnedFd)>) -> Vec<(NsName, Result<Space, KernelError>)> {
+    let visit = Visit::begin();
+    let open = |(ns, fd): (NsName, OwnedFd)| {
+        let opened = visit.as_ref().map_err(Clone::clone).and_then(|visit| open(visit, &ns, fd));
+        (ns, opened)
+    };
+    std::iter::from_fn(|| queue.next()).map(open).collect()
 }
 
 fn open(visit: &Visit, ns: &NsName, fd: OwnedFd) -> Result<Space, KernelError> {

@@ -388,9 +388,12 @@ impl Step {
         super::describe::describe(self)
     }
 
-    /// Whether this step is run together with the one before it, as one transaction: firewall rules of one namespace
-    /// and family.
+    /// Whether this step is run together with the one before it, both or neither: firewall rules of one namespace
+    /// and family, by one transaction; namespaces that are made, several at a time.
     pub fn joins(&self, before: &Step) -> bool {
+        if let (Step::AddNamespace { .. }, Step::AddNamespace { .. }) = (self, before) {
+            return true;
+        }
         match (self.firewall(), before.firewall()) {
             (Some((ns, chain)), Some((before_ns, before_chain))) => {
                 ns == before_ns && chain.family == before_chain.family

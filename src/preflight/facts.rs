@@ -82,6 +82,8 @@ pub struct Facts {
     pub neighbours: BTreeMap<Family, u64>,
     /// How many files a process may have open (the hard limit).
     pub open_files: u64,
+    /// How much memory can be had, in MiB (`MemAvailable` of proc_meminfo(5)), where that is told.
+    pub memory: Option<u64>,
 }
 
 /// An address or a route that the host has.

@@ -147,6 +147,8 @@ fn a_namespace_that_is_removed_is_freed_while_the_kernel_room_lives() {
     support::sandbox();
     let mut kernel = Kernel::open().unwrap();
     kernel.run(&[add_namespace("red"), add_veth("host/one", "red/two"), delete_namespace("red")]).unwrap();
+    // It is held until something else is done.
+    kernel.run(&[add_bridge("host/other")]).unwrap();
     let start = Instant::now();
     // The pair goes when the kernel frees the namespace that its other end is in.
     while support::run("ip link").contains("one") {

@@ -3,6 +3,7 @@
 mod addresses;
 mod devices;
 pub(super) mod links;
+pub(super) mod namespaces;
 mod neighbours;
 pub(super) mod routes;
 mod rules;
@@ -15,14 +16,9 @@ use super::{KernelError, netns, sysctl};
 use crate::lab::NsName;
 use crate::plan::Step;
 
-/// Runs one step; not one of the firewall, which go together.
+/// Runs one step that is run alone (see [`Step::joins`]).
 pub(super) fn run(spaces: &mut Spaces, step: &Step) -> Result<(), KernelError> {
     match step {
-        Step::AddNamespace { ns, lab } => {
-            let (fd, socket) = netns::create::add(ns, &spaces.mark(lab))?;
-            spaces.add(ns.clone(), Space::new(fd, socket));
-            Ok(())
-        }
         Step::DeleteNamespace { ns } => {
             spaces.close(ns);
             netns::delete(ns)

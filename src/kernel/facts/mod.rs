@@ -30,6 +30,7 @@ pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
         no_netns_directory: no_directory(),
         neighbours: neighbour_limits(),
         open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, most)| most),
+        memory: available_memory(),
         ..Facts::default()
     };
     if questions.host_network {
@@ -76,6 +77,13 @@ fn no_directory() -> Option<String> {
         Some(errno @ (Errno::EROFS | Errno::ENOTDIR)) => Some(format!("{place}: {} ({errno:?})", errno.desc())),
         _ => None,
     }
+}
+
+fn available_memory() -> Option<u64> {
+    let text = read_to_string("/proc/meminfo").ok()?;
+    let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = available.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes / 1024)
 }
 
 /// The limits of the tables of neighbours, which only the machine's first namespace shows.

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use super::installed::Legacy;
 use super::nftables::Nftables;
 use super::running::Running;
-use super::{Variant, legacy_families, program};
+use super::{Variant, program};
 use crate::kernel::KernelError;
 use crate::lab::{Family, Hook, Table};
 use crate::preflight::{DroppingChain, Extension, Feature, Iptables};
@@ -19,7 +20,7 @@ pub(in crate::kernel) fn program_state(family: Family, privileged: bool) -> Resu
     };
     let legacy = program.variant == Variant::Legacy;
     let unseen_tables = match legacy {
-        false => legacy_families().contains(&family),
+        false => Legacy::find().has_tables(family),
         true if privileged => match Nftables::open()? {
             Some(mut nft) => nft.tables()?.iter().any(|found| found.family == family),
             None => false,
@@ -79,7 +80,8 @@ pub(in crate::kernel) fn forward_drops() -> Result<Vec<DroppingChain>, KernelErr
         Some(mut nft) => nft.forward_drops()?,
         None => Vec::new(),
     };
-    for family in legacy_families() {
+    let legacy = Legacy::find();
+    for family in [Family::Ipv4, Family::Ipv6].into_iter().filter(|&family| legacy.has_tables(family)) {
         let Ok(program) = program(family) else { continue };
         if program.variant == Variant::Legacy {
             let saved = Running::start(program.save().args(["-t", Table::Filter.name()]), "")?.output()?;

@@ -7,6 +7,7 @@ mod emptied;
 pub(super) mod facts;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
+mod installed;
 mod nftables;
 mod program;
 mod restore;
@@ -16,6 +17,7 @@ mod save;
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 
+pub(super) use installed::Installed;
 use nftables::Nftables;
 pub use program::{Program, Variant, program};
 
@@ -24,7 +26,7 @@ use running::Running;
 use super::KernelError;
 use super::netns::run_in;
 use super::state::{Lock, StateDir};
-use crate::lab::{Family, Firewall, NsName, Table};
+use crate::lab::{Family, Firewall, NsName};
 use crate::plan::Step;
 
 /// The rules of a namespace, in the tables `nat` and `filter` of both families. `ns_name` is for the error
@@ -32,7 +34,7 @@ use crate::plan::Step;
 ///
 /// What other programs keep in tables of their own (`nft`, firewalld) is not in it.
 pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName, wanted: Option<&Firewall>) -> Result<Firewall, KernelError> {
-    run_in(ns, || look(ns_name, wanted))??.finish()
+    run_in(ns, || look(ns_name, wanted, &Installed::find()))??.finish()
 }
 
 /// A look at the firewall that has begun: the programs that list it are running.
@@ -42,21 +44,24 @@ pub(super) struct Look {
 }
 
 /// Begins to look at the firewall of this thread's namespace; see [`observe`].
-pub(super) fn look(ns: &NsName, wanted: Option<&Firewall>) -> Result<Look, KernelError> {
-    let mut families: BTreeSet<Family> = legacy_families();
+pub(super) fn look(ns: &NsName, wanted: Option<&Firewall>, installed: &Installed) -> Result<Look, KernelError> {
     let mut nft = Nftables::open()?;
     let nft_families: BTreeSet<Family> = match &mut nft {
         Some(nft) => nft.tables()?.iter().map(|found| found.family).collect(),
         None => BTreeSet::new(),
     };
-    families.extend(&nft_families);
     let mut listings = Vec::new();
-    for family in families {
-        let program = match program(family) {
-            Ok(program) => program,
-            // Tables of old that no installed program can show are not ours: we could not have made them.
-            Err(_) if !nft_families.contains(&family) => continue,
-            Err(_) if !has_ours(nft.as_mut(), family)? && !wants(wanted, family) => continue,
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let in_nft = nft_families.contains(&family);
+        if !in_nft && !installed.legacy.exists(family) {
+            continue;
+        }
+        let program = match installed.program(family) {
+            Ok(program) if program.variant == Variant::Nft && in_nft => program,
+            Ok(program) if program.variant == Variant::Legacy && installed.legacy.has_tables(family) => program,
+            // Tables that the installed program does not show are not ours: we could not have made them.
+            Ok(_) => continue,
+            Err(_) if !in_nft || (!has_ours(nft.as_mut(), family)? && !wants(wanted, family)) => continue,
             Err(error) => return Err(error),
         };
         listings.push((family, Running::start(&mut program.save(), "")?));
@@ -174,14 +179,4 @@ fn restored(program: &Program, ns: &NsName, steps: &[Step]) -> Result<(), Kernel
         return Err(error);
     }
     Err(error.hint("the firewall's other table could not be put back either: look at it with iptables-save"))
-}
-
-/// The families of which this thread's namespace has legacy tables: they exist from their first use on.
-fn legacy_families() -> BTreeSet<Family> {
-    let used = |(family, file): (Family, &str)| {
-        // Without legacy iptables in the kernel there is no such file.
-        let names = std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
-        names.lines().any(|name| Table::from_name(name).is_some()).then_some(family)
-    };
-    [(Family::Ipv4, "ip_tables_names"), (Family::Ipv6, "ip6_tables_names")].into_iter().filter_map(used).collect()
 }

@@ -14,9 +14,8 @@ use netlink_packet_core::{
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
-use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::kernel::netlink::{DUMP_TRIES, PATIENCE};
+use crate::kernel::netlink::{DUMP_TRIES, RECEIVE, ROOM};
 use crate::kernel::{KernelError, point};
 use crate::lab::{CHAIN_PREFIX, Family, Table};
 use crate::preflight::DroppingChain;
@@ -72,11 +71,7 @@ impl Nftables {
     /// Opens it in this thread's namespace; none where this kernel has no netfilter over netlink.
     pub(super) fn open() -> Result<Option<Self>, KernelError> {
         match Socket::new(NETLINK_NETFILTER) {
-            Ok(socket) => {
-                let set = setsockopt(&socket, sockopt::ReceiveTimeout, &PATIENCE);
-                set.map_err(|errno| refused("speak to nf_tables").with_errno(errno))?;
-                Ok(Some(Self { socket, sequence: 0 }))
-            }
+            Ok(socket) => Ok(Some(Self { socket, sequence: 0 })),
             Err(error) if error.raw_os_error() == Some(Errno::EPROTONOSUPPORT as i32) => Ok(None),
             Err(error) => Err(refused("speak to nf_tables").said(error.to_string())),
         }
@@ -257,7 +252,10 @@ impl Nftables {
     /// Hands over every message up to the end of a dump or an acknowledgement; a refusal is the error.
     fn receive(&self, mut each: impl FnMut(&NetlinkHeader, Message)) -> Result<(), Errno> {
         loop {
-            let (bytes, _) = self.socket.recv_from_full().map_err(errno_of)?;
+            let mut bytes = Vec::with_capacity(ROOM);
+            if self.socket.recv(&mut bytes, RECEIVE).map_err(errno_of)? > ROOM {
+                return Err(Errno::EMSGSIZE);
+            }
             if let Some(end) = read(&bytes, self.sequence, &mut each) {
                 return end;
             }

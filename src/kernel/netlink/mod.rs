@@ -12,4 +12,4 @@ pub use ack::Refusal;
 #[cfg(any(test, fuzzing))]
 pub use ack::{Answer, Says, answers};
 pub use attributes::{attributes, name_text};
-pub use socket::{DUMP_TRIES, Dump, PATIENCE, Socket};
+pub use socket::{DUMP_TRIES, Dump, RECEIVE, ROOM, Socket};

@@ -6,8 +6,6 @@ use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, Netlin
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
-use nix::sys::socket::{setsockopt, sockopt};
-use nix::sys::time::TimeVal;
 
 use super::ack::{Answer, Refusal, Says, answers};
 use crate::kernel::point;
@@ -20,16 +18,14 @@ pub struct Socket {
 }
 
 /// How much room one answer gets: the kernel never fills more with a part of a dump (32 KiB).
-const ROOM: usize = 32 * 1024;
-
-/// How much may wait to be read (`SO_RCVBUF`), so that no acknowledgement is lost.
-const RECEIVE_BUFFER: libc::c_int = 1 << 20;
+pub const ROOM: usize = 32 * 1024;
 
 /// How often a dump is begun anew because something changed meanwhile, before that is an error.
 pub const DUMP_TRIES: usize = 20;
 
-/// The kernel answers within the call that asks; who waits longer waits for ever.
-pub const PATIENCE: TimeVal = TimeVal::new(10, 0);
+/// How answers are received. Without waiting: the kernel answers within the call that asks, and goes on with a dump
+/// within the one that reads. The answer's whole length is told, also where it does not fit.
+pub const RECEIVE: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
 
 impl Socket {
     /// Opens a socket in the calling thread's network namespace.
@@ -37,9 +33,6 @@ impl Socket {
         let inner = netlink_sys::Socket::new(NETLINK_ROUTE)?;
         inner.set_netlink_get_strict_chk(true)?;
         inner.set_ext_ack(true)?;
-        inner.set_cap_ack(true)?;
-        inner.set_rx_buf_sz(RECEIVE_BUFFER)?;
-        setsockopt(&inner, sockopt::ReceiveTimeout, &PATIENCE)?;
         Ok(Self { inner, sequence: 0 })
     }
 
@@ -149,16 +142,11 @@ impl Socket {
     fn receive(&self, bytes: &mut Vec<u8>) -> Result<(), Refusal> {
         bytes.reserve(ROOM);
         let room = bytes.capacity() - bytes.len();
-        loop {
-            match self.inner.recv(bytes, libc::MSG_TRUNC) {
-                Ok(length) if length > room => {
-                    return Err(Refusal { errno: Errno::EMSGSIZE, said: Some(format!("an answer of {length} bytes")) });
-                }
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
+        let length = self.inner.recv(bytes, RECEIVE)?;
+        if length > room {
+            return Err(Refusal { errno: Errno::EMSGSIZE, said: Some(format!("an answer of {length} bytes")) });
         }
+        Ok(())
     }
 }
 

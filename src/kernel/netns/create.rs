@@ -15,7 +15,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::unistd::linkat;
 
-use super::{DIRECTORY, Named, look, open, path, run_in_new};
+use super::{DIRECTORY, Named, Visit, look, open, path};
 use crate::kernel::netlink::{Refusal, Socket};
 use crate::kernel::{KernelError, point};
 use crate::lab::{LabName, Mark, NsName};
@@ -23,25 +23,24 @@ use crate::lab::{LabName, Mark, NsName};
 /// The index of the loopback in every namespace (`LOOPBACK_IFINDEX`).
 pub(in crate::kernel) const LOOPBACK: u32 = 1;
 
-/// Makes a namespace with its loopback up and marked; the namespace, and a netlink socket in it.
+/// Makes a namespace with its loopback up and marked; the namespace, and a netlink socket in it. The visit is there afterwards.
 ///
 /// # Errors
 /// `EEXIST` where the name is taken, unless by what a kill has left of this lab. Whatever fails, nothing is left.
-pub(in crate::kernel) fn add(ns: &NsName, mark: &Mark) -> Result<(OwnedFd, Socket), KernelError> {
+pub(in crate::kernel) fn add(visit: &Visit, ns: &NsName, mark: &Mark) -> Result<(OwnedFd, Socket), KernelError> {
     let tried = format!("make namespace {ns}");
     let failed = || KernelError::new(tried.as_str());
-    run_in_new(|| {
-        let fd = open(&NsName::host())?;
-        let mut socket = Socket::open().map_err(|error| failed().with_io(&error))?;
-        mark_loopback(&mut socket, mark).map_err(|refusal| refusal.about(tried.as_str()))?;
-        give_name(ns, &mark.lab).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                failed().with_io(&error).said(format!("{} is there already", path(ns).display()))
-            }
-            _ => failed().with_io(&error),
-        })?;
-        Ok((fd, socket))
-    })?
+    visit.enter_new()?;
+    let fd = open(&NsName::host())?;
+    let mut socket = Socket::open().map_err(|error| failed().with_io(&error))?;
+    mark_loopback(&mut socket, mark).map_err(|refusal| refusal.about(tried.as_str()))?;
+    give_name(ns, &mark.lab).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            failed().with_io(&error).said(format!("{} is there already", path(ns).display()))
+        }
+        _ => failed().with_io(&error),
+    })?;
+    Ok((fd, socket))
 }
 
 /// Brings the loopback up and sets its alias to the lab's mark, in one message.

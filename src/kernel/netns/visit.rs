@@ -26,8 +26,8 @@ pub fn run_in<T>(ns: BorrowedFd<'_>, f: impl FnOnce() -> T) -> Result<T, KernelE
 /// # Errors
 /// Where no namespace can be made, or this one not be entered again (`EPERM`).
 pub(in crate::kernel) fn run_in_new<T>(f: impl FnOnce() -> T) -> Result<T, KernelError> {
-    let _visit = Visit::begin()?;
-    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| KernelError::new("make a namespace").with_errno(errno))?;
+    let visit = Visit::begin()?;
+    visit.enter_new()?;
     Ok(f())
 }
 
@@ -54,6 +54,11 @@ impl Visit {
     /// Goes on to a namespace.
     pub fn enter(&self, ns: BorrowedFd<'_>) -> Result<(), KernelError> {
         to(ns).map_err(|errno| KernelError::new("enter a namespace").with_errno(errno))
+    }
+
+    /// Goes on to a new namespace.
+    pub fn enter_new(&self) -> Result<(), KernelError> {
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| KernelError::new("make a namespace").with_errno(errno))
     }
 }
 

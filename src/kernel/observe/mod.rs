@@ -20,16 +20,17 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
 use nix::errno::Errno;
 
-use super::firewall::{self, Look};
+use super::firewall::{self, Installed, Look};
 use super::netlink::Refusal;
 use super::netns::{self, Found, Visit, create::LOOPBACK};
 use super::space::{Space, Spaces};
+use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{Claims, Device, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing, RuleAction};
 use links::Interfaces;
 
-/// How many namespaces' firewalls are listed at once: each takes a process or two.
-const PROGRAMS: usize = 8;
+/// How many namespaces' firewalls a thread has listed at once: each takes a process or two.
+const PROGRAMS: usize = 4;
 
 /// Observes everything in scope.
 pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, KernelError> {
@@ -47,37 +48,57 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
         live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
     }
     let mut seen = BTreeMap::new();
-    let mut looks = VecDeque::new();
-    let visit = Visit::begin()?;
-    for ns in names {
-        let space = spaces.get(&ns)?;
-        let owner = if ns.is_host() || wanted(&ns) { None } else { mark(space, &ns)?.map(|mark| mark.lab) };
-        if owner.as_ref() == Some(scope.lab) && !scope.inside {
-            live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
-        } else if ns.is_host() || wanted(&ns) || owner.as_ref() == Some(scope.lab) {
-            let (namespace, interfaces, look) = namespace(space, &ns, scope, &visit)?;
+    let spaces_in_scope = spaces.all().into_iter().filter(|(ns, _)| names.contains(ns)).collect();
+    let installed = Installed::find();
+    for observed in share(spaces_in_scope, |queue| observe_all(queue, scope, &installed)) {
+        for (ns, namespace, interfaces) in observed? {
             live.namespaces.insert(ns.clone(), namespace);
-            seen.insert(ns.clone(), interfaces);
-            if look.is_running() {
-                looks.push_back((ns, look));
-            }
-            if looks.len() > PROGRAMS {
-                finish_first(&mut looks, &mut live)?;
-            }
+            seen.extend(interfaces.map(|interfaces| (ns, interfaces)));
         }
     }
     peers::connect(spaces, &seen, &mut live)?;
     parents::connect(spaces, &seen, &mut live)?;
-    while !looks.is_empty() {
-        finish_first(&mut looks, &mut live)?;
-    }
     Ok(live)
 }
 
+/// A namespace that was observed; with what it takes to find the other ends of its links, where it was looked into.
+type Observed = (NsName, Namespace, Option<Interfaces>);
+
+/// Observes namespaces in one of some threads: those that are wanted, and those that are the lab's.
+fn observe_all(
+    queue: &Queue<(&NsName, &mut Space)>,
+    scope: &Scope<'_>,
+    installed: &Installed,
+) -> Result<Vec<Observed>, KernelError> {
+    let visit = Visit::begin()?;
+    let mut all = Vec::new();
+    let mut looks = VecDeque::new();
+    while let Some((ns, space)) = queue.next() {
+        let is_wanted = ns.is_host() || scope.desired.is_some_and(|lab| lab.namespaces.contains_key(ns));
+        let owner = if is_wanted { None } else { mark(space, ns)?.map(|mark| mark.lab) };
+        let is_own = owner.as_ref() == Some(scope.lab);
+        if is_own && !scope.inside {
+            all.push((ns.clone(), Namespace { owner, ..Namespace::default() }, None));
+        } else if is_wanted || is_own {
+            let (namespace, interfaces, look) = namespace(space, ns, scope, &visit, installed)?;
+            looks.extend(look.is_running().then_some((all.len(), look)));
+            all.push((ns.clone(), namespace, Some(interfaces)));
+            if looks.len() > PROGRAMS {
+                finish_first(&mut looks, &mut all)?;
+            }
+        }
+    }
+    // What a thread has started ends with it.
+    while !looks.is_empty() {
+        finish_first(&mut looks, &mut all)?;
+    }
+    Ok(all)
+}
+
 /// Waits for the look at a firewall that began first.
-fn finish_first(looks: &mut VecDeque<(NsName, Look)>, live: &mut Live) -> Result<(), KernelError> {
-    if let Some((ns, look)) = looks.pop_front()
-        && let Some(namespace) = live.namespaces.get_mut(&ns)
+fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Observed]) -> Result<(), KernelError> {
+    if let Some((at, look)) = looks.pop_front()
+        && let Some((_, namespace, _)) = all.get_mut(at)
     {
         namespace.firewall = look.finish()?;
     }
@@ -92,8 +113,9 @@ pub(super) fn marks(spaces: &mut Spaces) -> Result<BTreeMap<LabName, Marked>, Ke
     for (ns, owner) in leftovers {
         marks.entry(owner).or_default().namespaces.insert(ns);
     }
-    for ns in names.into_iter().filter(|ns| !ns.is_host()) {
-        if let Some(Mark { lab, settings }) = mark(spaces.get(&ns)?, &ns)? {
+    let open = spaces.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
+    for found in share(open, marks_of_all) {
+        for (ns, Mark { lab, settings }) in found? {
             let marked = marks.entry(lab).or_default();
             marked.namespaces.insert(ns);
             marked.settings.extend(settings);
@@ -114,6 +136,15 @@ pub(super) fn marks(spaces: &mut Spaces) -> Result<BTreeMap<LabName, Marked>, Ke
     }
     for (lab, marked) in &mut marks {
         marked.links.extend(interfaces.own_by_group(lab));
+    }
+    Ok(marks)
+}
+
+/// Reads the marks of namespaces in one of some threads.
+fn marks_of_all(queue: &Queue<(&NsName, &mut Space)>) -> Result<Vec<(NsName, Mark)>, KernelError> {
+    let mut marks = Vec::new();
+    while let Some((ns, space)) = queue.next() {
+        marks.extend(mark(space, ns)?.map(|mark| (ns.clone(), mark)));
     }
     Ok(marks)
 }
@@ -165,6 +196,7 @@ fn namespace(
     ns: &NsName,
     scope: &Scope<'_>,
     visit: &Visit,
+    installed: &Installed,
 ) -> Result<(Namespace, Interfaces, Look), KernelError> {
     let desired = scope.desired.and_then(|lab| lab.namespaces.get(ns));
     let mut interfaces = links::list(space).map_err(cannot_list("interfaces", ns))?;
@@ -187,7 +219,7 @@ fn namespace(
     visit.enter(space.fd())?;
     let keys = desired.map(|desired| desired.sysctls.keys().chain(former.keys()).collect::<BTreeSet<_>>());
     let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
-    let look = firewall::look(ns, desired.map(|desired| &desired.firewall))?;
+    let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed)?;
     let links = std::mem::take(&mut interfaces.links);
     let owner = links.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let marked = match ns.is_host() {

@@ -1,0 +1,50 @@
+//! Namespaces: made by several threads, since the kernel takes longer for a namespace than for all that is in it.
+
+use crate::kernel::KernelError;
+use crate::kernel::netns::{self, Visit, create};
+use crate::kernel::space::{Space, Spaces};
+use crate::kernel::threads::{Queue, share};
+use crate::lab::{Mark, NsName};
+use crate::plan::Step;
+
+/// Makes the namespaces of some steps: all of them or none.
+pub(in crate::kernel) fn add(spaces: &mut Spaces, steps: &[Step]) -> Result<(), KernelError> {
+    let wanted = steps.iter().filter_map(|step| match step {
+        Step::AddNamespace { ns, lab } => Some((ns, spaces.mark(lab))),
+        _ => None,
+    });
+    let mut made = Vec::new();
+    let mut outcome = Ok(());
+    for (of_thread, end) in share(wanted.collect(), add_all) {
+        made.extend(of_thread);
+        outcome = outcome.and(end);
+    }
+    for (ns, space) in made {
+        match outcome {
+            Ok(()) => spaces.add(ns, space),
+            Err(_) => {
+                // What is open is not freed. The error that is told is the one that came first.
+                drop(space);
+                let _ = netns::delete(&ns);
+            }
+        }
+    }
+    outcome
+}
+
+/// Makes namespaces in one of some threads; those that were made, and the error that ended it.
+fn add_all(queue: &Queue<(&NsName, Mark)>) -> (Vec<(NsName, Space)>, Result<(), KernelError>) {
+    let mut made = Vec::new();
+    let outcome = Visit::begin().and_then(|visit| {
+        while let Some((ns, mark)) = queue.next() {
+            let (fd, socket) = create::add(&visit, ns, &mark)?;
+            made.push((ns.clone(), Space::new(fd, socket)));
+        }
+        Ok(())
+    });
+    if outcome.is_err() {
+        // The other threads need not go on either.
+        while queue.next().is_some() {}
+    }
+    (made, outcome)
+}
