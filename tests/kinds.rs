@@ -58,3 +58,26 @@ fn works_or_is_refused(kind: &str, file: &str) {
     }
     before.assert_same(&host_account(), kind);
 }
+
+/// With the first VRF of a namespace, the kernel gives it this rule, once and for all; `ip` can make it as well.
+#[test]
+fn the_rule_of_vrfs_is_the_kernels_and_others_like_it_are_extras() {
+    sandbox();
+    let file = "/run/rule.yaml";
+    std::fs::write(file, "name: kind\nnamespaces: { red: {} }\n").unwrap();
+    let planned = || text(&nslab(["plan", file]));
+    assert_eq!(nslab(["apply", file]).status.code(), Some(0));
+    let tried = sh("ip -n red rule add pref 1000 l3mdev");
+    if !tried.status.success() {
+        assert!(text(&tried).contains("not supported"), "{}", text(&tried));
+        return;
+    }
+    assert!(planned().contains("nothing to do"), "{}", planned());
+    run("ip -n red rule add pref 1001 l3mdev; ip -n red rule add pref 1000 from 10.0.0.0/8 l3mdev");
+    for extra in ["priority 1000 from 10.0.0.0/8 l3mdev", "priority 1001 from all l3mdev"] {
+        assert!(planned().contains(&format!("remove policy rule {extra} from red")), "{}", planned());
+    }
+    assert_eq!(nslab(["apply", file]).status.code(), Some(0));
+    assert!(planned().contains("nothing to do"), "{}", planned());
+    assert!(run("ip -n red rule show pref 1000").contains("1000:\tfrom all lookup [l3mdev-table]"));
+}

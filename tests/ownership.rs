@@ -161,27 +161,6 @@ fn a_lost_built_in_policy_rule_is_mended() {
     on(&with_host(""), &["plan", "--exit-code"], 0);
 }
 
-/// With the first VRF of a namespace, the kernel gives it this rule, once and for all; `ip` can make it as well.
-#[test]
-fn the_rule_of_vrfs_is_the_kernels_and_others_like_it_are_extras() {
-    sandbox();
-    on(&with_host(""), &["apply"], 0);
-    let tried = support::sh("ip -n red rule add pref 1000 l3mdev");
-    if !tried.status.success() {
-        assert!(support::text(&tried).contains("not supported"), "{}", support::text(&tried));
-        return;
-    }
-    on(&with_host(""), &["plan", "--exit-code"], 0);
-    run("ip -n red rule add pref 1001 l3mdev; ip -n red rule add pref 1000 from 10.0.0.0/8 l3mdev");
-    let plan = on(&with_host(""), &["plan", "--exit-code"], 1);
-    for extra in ["priority 1000 from 10.0.0.0/8 l3mdev", "priority 1001 from all l3mdev"] {
-        assert!(plan.contains(&format!("remove policy rule {extra} from red")), "{plan}");
-    }
-    on(&with_host(""), &["apply"], 0);
-    on(&with_host(""), &["plan", "--exit-code"], 0);
-    assert!(run("ip -n red rule show pref 1000").contains("1000:\tfrom all lookup [l3mdev-table]"));
-}
-
 /// A later step fails: what the kernel took along with an earlier one comes back.
 #[test]
 fn undoing_brings_back_what_the_kernel_took_along() {
