@@ -1,6 +1,7 @@
 //! Whatever drifts is named by `plan` and mended by `apply`, and a path that has nothing to do with it loses no packet.
 //!
 //! The cases are in `tests/drift/table.yaml`: a kind of thing, how it was damaged, the damage as a shell line, and what the plan must say.
+//! Those for kernels whose bridges keep VLANs apart have a lab and a table of their own.
 
 mod support;
 
@@ -9,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use serde::Deserialize;
-use support::{host_account, nslab, project, run, sandbox, text};
+use support::{host_account, nslab, project, run, sandbox, sh, text};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,9 +29,31 @@ const INDEXES: &str = "ip -n calm1 -o link show dev eth0 | cut -d: -f1; ip -o li
 
 #[test]
 fn drift_is_named_and_mended() {
-    let table = std::fs::read_to_string(project("tests/drift/table.yaml")).unwrap();
+    all_are_mended("table.yaml", "lab.yaml", 50);
+}
+
+#[test]
+fn drift_of_vlans_is_named_and_mended_or_the_lab_refused() {
+    let lab = project("tests/drift/vlans-lab.yaml").display().to_string();
+    let refused = std::thread::spawn(move || {
+        sandbox();
+        let lacks = !sh("ip link add name try0 type bridge vlan_filtering 1; ip link del try0").status.success();
+        lacks.then(|| nslab(["apply", &lab]))
+    });
+    match refused.join().unwrap() {
+        Some(refused) => {
+            assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
+            assert!(text(&refused).contains("this kernel has no VLAN filtering of bridges"), "{}", text(&refused));
+        }
+        None => all_are_mended("vlans-table.yaml", "vlans-lab.yaml", 20),
+    }
+}
+
+fn all_are_mended(table: &str, lab: &str, least: usize) {
+    let table = std::fs::read_to_string(project("tests/drift").join(table)).unwrap();
     let cases: Vec<Case> = serde_saphyr::from_str(&table).unwrap();
-    assert!(cases.len() > 50, "the cases are gone");
+    assert!(cases.len() > least, "the cases are gone");
+    let file = project("tests/drift").join(lab).display().to_string();
     let (todo, wrong) = (Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -39,8 +62,11 @@ fn drift_is_named_and_mended() {
                     let case = todo.lock().unwrap().next();
                     let Some(case) = case else { return };
                     // A sandbox is a thread's; the next case gets a new one.
+                    let file = file.clone();
                     let failed = std::thread::spawn(move || {
-                        mend(&case).err().map(|why| format!("{} {}: {}\n{why}", case.kind, case.how, case.damage))
+                        mend(&case, &file)
+                            .err()
+                            .map(|why| format!("{} {}: {}\n{why}", case.kind, case.how, case.damage))
                     });
                     wrong
                         .lock()
@@ -54,10 +80,9 @@ fn drift_is_named_and_mended() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n\n"));
 }
 
-fn mend(case: &Case) -> Result<(), String> {
+fn mend(case: &Case, file: &str) -> Result<(), String> {
     sandbox();
     let before = host_account();
-    let file = project("tests/drift/lab.yaml").display().to_string();
     let nslab = |args: &[&str], code: i32| {
         let output = nslab(args);
         let said = text(&output);
@@ -67,17 +92,17 @@ fn mend(case: &Case) -> Result<(), String> {
             Err(format!("nslab {args:?} ended with {}: {said}", output.status))
         }
     };
-    nslab(&["apply", &file], 0)?;
-    nslab(&["plan", "--exit-code", &file], 0)?;
+    nslab(&["apply", file], 0)?;
+    nslab(&["plan", "--exit-code", file], 0)?;
     let indexes = run(INDEXES);
     let stream = (!case.noisy).then(Stream::start);
     run(&case.damage);
-    let plan = nslab(&["plan", "--exit-code", &file], 1)?;
+    let plan = nslab(&["plan", "--exit-code", file], 1)?;
     if !plan.contains(&case.plan) {
         return Err(format!("the plan does not say {:?}, but:\n{plan}", case.plan));
     }
-    nslab(&["apply", &file], 0)?;
-    nslab(&["plan", "--exit-code", &file], 0)?;
+    nslab(&["apply", file], 0)?;
+    nslab(&["plan", "--exit-code", file], 0)?;
     if let Some(stream) = stream {
         let summary = stream.stop();
         if !summary.contains(" 0% packet loss") {
@@ -87,7 +112,7 @@ fn mend(case: &Case) -> Result<(), String> {
             return Err("an interface that was not damaged is another one now".to_owned());
         }
     }
-    nslab(&["check", &file], 0)?;
+    nslab(&["check", file], 0)?;
     nslab(&["destroy", "drift"], 0)?;
     let after = host_account();
     if after == before { Ok(()) } else { Err(format!("the host is not what it was:\n{}", before.difference(&after))) }

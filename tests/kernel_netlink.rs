@@ -13,6 +13,8 @@ mod routing;
 mod steps;
 #[path = "kernel_netlink/trouble.rs"]
 mod trouble;
+#[path = "kernel_netlink/vlans.rs"]
+mod vlans;
 
 use nslab::kernel::{Kernel, Scope};
 use nslab::lab::{End, IfName, Lab, LabName, Live, Namespace, NsName, Origins};

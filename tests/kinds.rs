@@ -1,5 +1,6 @@
-//! Kinds of interfaces: each file in `tests/kinds` is a lab with one kind, which has the file's name. A kernel that has the kind
-//! builds and proves the lab, by nslab and by its script; one that lacks it says so before anything is made.
+//! Kinds of interfaces: each file in `tests/kinds` is a lab with the kinds that make up the file's name (`filtering` are bridges that
+//! keep VLANs apart). A kernel that has them builds and proves the lab, by nslab and by its script; one that lacks any says so
+//! before anything is made.
 
 mod support;
 
@@ -10,7 +11,7 @@ fn each_kind_works_or_is_refused_at_once() {
     let mut files: Vec<_> =
         std::fs::read_dir(support::project("tests/kinds")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    assert_eq!(files.len(), 6, "the cases are gone");
+    assert_eq!(files.len(), 9, "the cases are gone");
     for file in files {
         let kind = file.file_stem().unwrap().to_string_lossy().into_owned();
         let file = file.display().to_string();
@@ -19,19 +20,31 @@ fn each_kind_works_or_is_refused_at_once() {
     }
 }
 
+/// What nslab says of a kind that the kernel lacks.
+fn lacking(kind: &str) -> Option<String> {
+    // Whatever a kind misses to be made, only a kernel without it says that it does not know it.
+    let (options, refusal, said) = match kind {
+        "filtering" => ("bridge vlan_filtering 1", "not supported", "VLAN filtering of bridges".to_owned()),
+        _ => (kind, "Unknown device type", format!("interfaces of the kind {kind}")),
+    };
+    let tried = text(&sh(&format!("ip link add name try0 type {options}")));
+    sh("ip link del try0");
+    tried.contains(refusal).then(|| format!("this kernel has no {said}"))
+}
+
 fn works_or_is_refused(kind: &str, file: &str) {
     sandbox();
-    // Whatever the kind misses to be made, only a kernel without it says that it does not know it.
-    let unknown = text(&sh(&format!("ip link add try0 type {kind}"))).contains("Unknown device type");
-    sh("ip link del try0");
+    let lacking: Vec<String> = kind.split('+').filter_map(lacking).collect();
     let before = host_account();
     let applied = nslab(["apply", "--check", file]);
     let said = text(&applied);
-    if unknown {
+    if !lacking.is_empty() {
         assert_eq!(applied.status.code(), Some(3), "{kind}: {said}");
-        assert!(said.contains(&format!("this kernel has no interfaces of the kind {kind}")), "{kind}: {said}");
-        assert!(said.contains("modprobe"), "{kind}: {said}");
-        assert!(text(&nslab(["doctor", file])).contains(&format!("of the kind {kind}")), "{kind}");
+        let doctor = text(&nslab(["doctor", file]));
+        for what in lacking {
+            assert!(said.contains(&what) && said.contains("use a kernel"), "{kind}: {said}");
+            assert!(doctor.contains(&what), "{kind}: {doctor}");
+        }
     } else {
         assert_eq!(applied.status.code(), Some(0), "{kind}: {said}");
         assert_eq!(nslab(["plan", "--exit-code", file]).status.code(), Some(0), "{kind}");
@@ -44,4 +57,27 @@ fn works_or_is_refused(kind: &str, file: &str) {
         run(&format!("{} commands --undo {file} | sh", env!("CARGO_BIN_EXE_nslab")));
     }
     before.assert_same(&host_account(), kind);
+}
+
+/// With the first VRF of a namespace, the kernel gives it this rule, once and for all; `ip` can make it as well.
+#[test]
+fn the_rule_of_vrfs_is_the_kernels_and_others_like_it_are_extras() {
+    sandbox();
+    let file = "/run/rule.yaml";
+    std::fs::write(file, "name: kind\nnamespaces: { red: {} }\n").unwrap();
+    let planned = || text(&nslab(["plan", file]));
+    assert_eq!(nslab(["apply", file]).status.code(), Some(0));
+    let tried = sh("ip -n red rule add pref 1000 l3mdev");
+    if !tried.status.success() {
+        assert!(text(&tried).contains("not supported"), "{}", text(&tried));
+        return;
+    }
+    assert!(planned().contains("nothing to do"), "{}", planned());
+    run("ip -n red rule add pref 1001 l3mdev; ip -n red rule add pref 1000 from 10.0.0.0/8 l3mdev");
+    for extra in ["priority 1000 from 10.0.0.0/8 l3mdev", "priority 1001 from all l3mdev"] {
+        assert!(planned().contains(&format!("remove policy rule {extra} from red")), "{}", planned());
+    }
+    assert_eq!(nslab(["apply", file]).status.code(), Some(0));
+    assert!(planned().contains("nothing to do"), "{}", planned());
+    assert!(run("ip -n red rule show pref 1000").contains("1000:\tfrom all lookup [l3mdev-table]"));
 }

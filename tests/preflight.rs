@@ -72,13 +72,14 @@ fn vlan_filtering_works_or_is_refused_at_once() {
     run("ip link del try0");
     let file = "/run/vlans.yaml";
     let lab = "name: vlans\nnamespaces:\n  host: { bridges: { br0: { addresses: [10.7.0.1/24] } } }\n  \
-               red: { bridges: { br1: { vlan_filtering: true } } }\n";
+               red: { bridges: { br1: { vlan: 10 } } }\n";
     fs::write(file, lab).unwrap();
     let before = host_account();
     let applied = nslab(["apply", file]);
     if able.status.success() {
         assert_eq!(applied.status.code(), Some(0), "{}", text(&applied));
         assert!(run("ip -n red -d link show br1").contains("vlan_filtering 1"));
+        assert!(run("ip netns exec red bridge vlan show dev br1").contains("10 PVID Egress Untagged"));
         assert_eq!(nslab(["destroy", "vlans"]).status.code(), Some(0));
     } else {
         assert_eq!(applied.status.code(), Some(3), "{}", text(&applied));

@@ -14,7 +14,10 @@ mod damage;
 mod render;
 #[path = "random/topology.rs"]
 mod topology;
+#[path = "random/vlans.rs"]
+mod vlans;
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -36,6 +39,15 @@ const SHRINKING: u32 = 60_000;
 
 /// How long the kernel may take to tell of a cable's other end (linkwatch, one second) before accounts are compared anew.
 const LINKWATCH: Duration = Duration::from_millis(1500);
+
+/// Whether this kernel's bridges keep VLANs apart.
+static KEEPS_VLANS_APART: LazyLock<bool> = LazyLock::new(|| {
+    let tried = std::thread::spawn(|| {
+        sandbox();
+        sh("ip link add name try0 type bridge vlan_filtering 1").status.success()
+    });
+    tried.join().expect("a sandbox")
+});
 
 /// A lab and what happens to it.
 #[derive(Debug, Clone)]
@@ -114,10 +126,14 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
 impl Case {
     /// The case for somebody who repeats it by hand.
     fn told(&self) -> String {
-        let before = render::yaml(&self.topology);
-        let after = render::yaml(&self.topology.edited(&self.edits));
+        let [before, after] = self.files();
         let damage = load(&before).map_or_else(|why| why, |lab| self.damage(&lab).join("\n"));
         format!("---- before.yaml\n{before}---- damage\n{damage}\n---- after.yaml\n{after}")
+    }
+
+    /// The file, and the file once it is edited.
+    fn files(&self) -> [String; 2] {
+        [&self.topology, &self.topology.edited(&self.edits)].map(|topology| render::yaml(topology, *KEEPS_VLANS_APART))
     }
 
     fn damage(&self, lab: &Lab) -> Vec<String> {
@@ -128,7 +144,7 @@ impl Case {
     /// The whole life of the lab, in a sandbox of its own.
     fn play(&self) -> Result<(), String> {
         sandbox();
-        let (before, after) = (render::yaml(&self.topology), render::yaml(&self.topology.edited(&self.edits)));
+        let [before, after] = self.files();
         let (lab, edited) = (load(&before)?, load(&after)?);
         let host = host_account();
         apply(&before).map_err(at("the first apply"))?;
@@ -197,7 +213,7 @@ fn random_topologies_are_valid_printed_well_and_need_nothing_once_built() {
     let config = Config { cases: 2000, failure_persistence: None, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]);
     let run = TestRunner::new_with_rng(config, rng).run(&topology::topology(), |topology| {
-        let file = render::yaml(&topology);
+        let file = render::yaml(&topology, true);
         let valid = |text: &str| {
             nslab::topology::parse("random.yaml", text).map_err(|why| TestCaseError::fail(format!("{why}\n{text}")))
         };

@@ -43,6 +43,11 @@ pub enum Device {
     },
     /// An interface that leads nowhere.
     Dummy,
+    /// A routing table for its ports, and for nobody else (Documentation/networking/vrf.rst of the kernel).
+    Vrf {
+        /// The table.
+        table: u32,
+    },
 }
 
 /// The kinds of [`Device`].
@@ -60,6 +65,8 @@ pub enum DeviceKind {
     Ipip,
     /// [`Device::Dummy`].
     Dummy,
+    /// [`Device::Vrf`].
+    Vrf,
 }
 
 /// Whom a macvlan speaks to, of the others on its parent (`mode` in ip-link(8)).
@@ -128,7 +135,8 @@ pub const VXLAN_PORT: u16 = 4789;
 
 impl DeviceKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Vxlan, Self::Macvlan, Self::Ipvlan, Self::Vlan, Self::Ipip, Self::Dummy];
+    pub const ALL: [Self; 7] =
+        [Self::Vxlan, Self::Macvlan, Self::Ipvlan, Self::Vlan, Self::Ipip, Self::Dummy, Self::Vrf];
 
     /// The kernel's word for it, as after `type` in `ip link`.
     pub fn name(self) -> &'static str {
@@ -139,6 +147,7 @@ impl DeviceKind {
             Self::Vlan => "vlan",
             Self::Ipip => "ipip",
             Self::Dummy => "dummy",
+            Self::Vrf => "vrf",
         }
     }
 
@@ -163,6 +172,7 @@ impl Device {
             Self::Vlan { .. } => DeviceKind::Vlan,
             Self::Ipip { .. } => DeviceKind::Ipip,
             Self::Dummy => DeviceKind::Dummy,
+            Self::Vrf { .. } => DeviceKind::Vrf,
         }
     }
 
@@ -170,7 +180,7 @@ impl Device {
     pub fn upon(&self) -> Option<&End> {
         match self {
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.as_ref(),
-            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy => None,
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => None,
         }
     }
 
@@ -199,7 +209,7 @@ impl Device {
             Self::Macvlan { parent, mode } => parent.is_some() && *mode != MacvlanMode::Other,
             Self::Ipvlan { parent, mode } => parent.is_some() && *mode != IpvlanMode::Other,
             Self::Vlan { parent, .. } => parent.is_some(),
-            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy => true,
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => true,
         }
     }
 
@@ -296,6 +306,7 @@ impl fmt::Display for Device {
                 write!(f, "{}{}", option("local", local), option("remote", remote))
             }
             Self::Dummy => Ok(()),
+            Self::Vrf { table } => write!(f, " table {table}"),
         }
     }
 }

@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::{Device, IfName, LabName, NsName, fnv1a};
+use super::{Device, IfName, LabName, NsName, Vlans, fnv1a};
 
 /// One interface of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,8 +22,12 @@ pub struct Link {
     pub mac: Option<Mac>,
     /// Its MTU in bytes; wanted `None`: the kernel's default.
     pub mtu: Option<u32>,
-    /// The bridge that it is a port of, in the same namespace.
+    /// The bridge, or the VRF, that it is a port of, in the same namespace.
     pub master: Option<IfName>,
+    /// Of a port of a bridge and of a bridge's own interface: its VLANs. Wanted `None`: those of [`Vlans::default`]. Live
+    /// `None`: not asked for, since no bridge of the namespace keeps VLANs apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlans: Option<Vlans>,
     /// Its addresses with their prefix lengths. Live: without the link-local addresses that the kernel makes.
     /// In the order of the file, or of the kernel; the first IPv4 address of a subnet is the one that packets leave with.
     pub addresses: IndexSet<IpNet>,

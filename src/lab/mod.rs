@@ -12,6 +12,7 @@ mod mark;
 mod names;
 mod note;
 mod route;
+mod vlans;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,7 @@ pub(crate) use names::{setting_folder, setting_of_folder};
 pub(crate) use note::{note, noted};
 pub use route::{MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleAction};
 use serde::Serialize;
+pub use vlans::{Tagging, VlanRange, Vlans};
 pub(crate) use words::{restore_word, shell_word};
 
 /// A network that is wanted: every namespace with all that is in it, and the checks that prove it.
@@ -129,6 +131,15 @@ impl fmt::Display for Origin {
 }
 
 impl Namespace {
+    /// The routing table of what goes in and out through an interface: that of the VRF that it is, or is a port of.
+    pub fn table_of(&self, link: &Link) -> u32 {
+        let master = link.master.as_ref().and_then(|master| self.links.get(master));
+        match master.unwrap_or(link).device() {
+            Some(Device::Vrf { table }) => *table,
+            _ => MAIN_TABLE,
+        }
+    }
+
     /// Its routes and rules that no interface takes along when it goes: routes that drop, and all rules.
     pub fn unattached(&self) -> Routing {
         let routes = self.routes.iter().filter(|route| route.dev.is_none()).cloned().collect();

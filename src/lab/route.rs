@@ -181,6 +181,8 @@ impl Rule {
 pub enum RuleAction {
     /// Look the destination up in a table.
     Table(u32),
+    /// Look it up in the table of the VRF that the packet came in through, or is bound to.
+    Vrf,
     /// Drop silently.
     Blackhole,
     /// Drop and answer "network unreachable".
@@ -211,6 +213,7 @@ impl fmt::Display for Rule {
         }
         match self.action {
             RuleAction::Table(table) => write!(f, " lookup {table}"),
+            RuleAction::Vrf => f.write_str(" l3mdev"),
             RuleAction::Blackhole => f.write_str(" blackhole"),
             RuleAction::Unreachable => f.write_str(" unreachable"),
             RuleAction::Prohibit => f.write_str(" prohibit"),

@@ -4,6 +4,7 @@
 //! interfaces always stand behind `name` or `dev`, since `ip` reads `a` as `address` and `up` as what it says.
 
 mod devices;
+mod vlans;
 
 use ipnet::IpNet;
 
@@ -42,6 +43,7 @@ pub(super) fn describe(step: &Step) -> Description {
         Step::SetMtu { end, from, to } => set_mtu(end, *from, *to),
         Step::SetMac { end, from, to } => set_mac(end, *from, *to),
         Step::SetMaster { end, from, to } => set_master(end, from.as_ref(), to.as_ref()),
+        Step::SetVlans { end, is_bridge, from, to } => vlans::set_vlans(end, *is_bridge, from, to),
         Step::SetBridge { end, from, to } => set_bridge(end, *from, *to),
         Step::SetDevice { end, from, to } => devices::set_device(end, from, to),
         Step::AddAddress { end, address } => add_address(end, *address),
@@ -201,9 +203,10 @@ fn set_mac(end: &End, from: Mac, to: Mac) -> Description {
 
 fn set_master(end: &End, from: Option<&IfName>, to: Option<&IfName>) -> Description {
     let text = match (from, to) {
-        (_, None) => format!("unplug {end} from its bridge"),
-        (None, Some(to)) => format!("plug {end} into bridge {to}"),
-        (Some(from), Some(to)) => format!("move {end} from bridge {from} to bridge {to}"),
+        (Some(from), None) => format!("unplug {end} from {from}"),
+        (None, None) => format!("unplug {end}"),
+        (None, Some(to)) => format!("plug {end} into {to}"),
+        (Some(from), Some(to)) => format!("move {end} from {from} to {to}"),
     };
     let words = to.map_or_else(|| "nomaster".to_owned(), |to| format!("master {to}"));
     let inverse = Step::SetMaster { end: end.clone(), from: to.cloned(), to: from.cloned() };

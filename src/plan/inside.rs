@@ -10,9 +10,11 @@ use std::net::IpAddr;
 use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
+use super::links::master;
 use super::{Compared, Phases, Step, gateways};
 use crate::lab::{
-    End, Fdb, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, Rule, SysctlKey, SysctlValue,
+    Device, End, Fdb, IfName, Link, Namespace, NsName, Route, RouteKind, RouteScope, Rule, RuleAction, SysctlKey,
+    SysctlValue,
 };
 
 const MISSING: &str = "it is missing";
@@ -27,11 +29,19 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
         if live.is_none() {
             lost.interfaces.insert(name.clone());
         }
-        addresses(&end, link, live, &mut lost, phases);
+        match live.filter(|live| changes_vrf(&end, (want, link), (is, live), phases)) {
+            Some(live) => {
+                lost.brought_down.insert(name.clone());
+                let addresses = live.addresses.iter().filter(|address| address.addr().is_ipv4()).copied().collect();
+                let kept = Link { addresses, ..live.clone() };
+                self::addresses(&end, link, Some(&kept), &mut lost, phases);
+            }
+            None => addresses(&end, link, live, &mut lost, phases),
+        }
     }
     for (name, link) in &want.links {
         let end = End { ns: ns.clone(), name: name.clone() };
-        connected(&end, link, is, &lost, phases);
+        connected(&end, want, link, is, &lost, phases);
     }
     for planned in phases.drop_devices.0.iter().chain(&phases.drop_links.0) {
         if let Step::DeleteLink { end } = &planned.step
@@ -53,6 +63,9 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
 struct Lost {
     /// Interfaces that are removed or new: nothing is on them.
     interfaces: BTreeSet<IfName>,
+    /// Interfaces that the kernel brings down and up again: they lose what hangs on them but their IPv4 addresses, with which
+    /// the routes to their own subnets come back.
+    brought_down: BTreeSet<IfName>,
     /// Interfaces that lose their last IPv4 address, and with it their IPv4 routes.
     without_ipv4: BTreeSet<IfName>,
     /// Addresses that go, and with them the IPv4 routes that prefer them as their source.
@@ -63,10 +76,27 @@ impl Lost {
     fn takes(&self, route: &Route) -> bool {
         let dev = |set: &BTreeSet<IfName>| route.dev.as_ref().is_some_and(|dev| set.contains(dev));
         dev(&self.interfaces)
+            || dev(&self.brought_down)
             || (!route.is_ipv6() && dev(&self.without_ipv4))
             // An IPv6 route stays and forgets its source (fib6_remove_prefsrc).
             || (!route.is_ipv6() && route.source.is_some_and(|source| self.addresses.contains(&source)))
     }
+}
+
+/// Whether an interface becomes or ceases to be a port of a VRF; the kernel brings one that is up down and up again for it
+/// (cycle_netdev in its drivers/net/vrf.c).
+fn changes_vrf(
+    end: &End,
+    (wanted, want): (&Namespace, &Link),
+    (is, live): (&Namespace, &Link),
+    phases: &Phases,
+) -> bool {
+    let in_vrf = |ns: &Namespace, link: &Link| {
+        let master = link.master.as_ref().and_then(|master| ns.links.get(master));
+        matches!(master.and_then(Link::device), Some(Device::Vrf { .. }))
+    };
+    let changes = master(end, live, &phases.fresh) != want.master.as_ref();
+    live.up && changes && (in_vrf(is, live) || in_vrf(wanted, want))
 }
 
 fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phases: &mut Phases) {
@@ -126,17 +156,18 @@ fn is_kernels(end: &End, address: &IpNet) -> bool {
 
 /// The routes to its own subnets that the kernel makes with an interface's addresses: what metric and scope it gives
 /// them is in fib_add_ifaddr and addrconf_prefix_route.
-pub(super) fn implied<'a>(name: &'a IfName, link: &'a Link) -> impl Iterator<Item = Route> + 'a {
+pub(super) fn implied<'a>(ns: &Namespace, name: &'a IfName, link: &'a Link) -> impl Iterator<Item = Route> + 'a {
+    let table = ns.table_of(link);
     let subnets = link.addresses.iter().filter(|address| address.prefix_len() < address.max_prefix_len());
     // Of several addresses in one subnet, the first brings the route.
     let first = |address: &&IpNet| {
         let mut before = link.addresses.iter().take_while(|before| before != address);
         !before.any(|before| before.trunc() == address.trunc())
     };
-    subnets.filter(move |address| link.up && !name.is_lo() && first(address)).map(|address| {
+    subnets.filter(move |address| link.up && !name.is_lo() && first(address)).map(move |address| {
         let ipv4 = address.addr().is_ipv4();
         Route {
-            table: MAIN_TABLE,
+            table,
             to: address.trunc(),
             metric: if ipv4 { 0 } else { 256 },
             kind: RouteKind::Unicast,
@@ -150,11 +181,12 @@ pub(super) fn implied<'a>(name: &'a IfName, link: &'a Link) -> impl Iterator<Ite
 }
 
 /// Plans the routes to an interface's own subnets that somebody removed; with the address, they come by themselves.
-fn connected(end: &End, want: &Link, is: &Namespace, lost: &Lost, phases: &mut Phases) {
-    let Some(live) = is.links.get(&end.name).filter(|live| live.up && !lost.interfaces.contains(&end.name)) else {
+fn connected(end: &End, wanted: &Namespace, want: &Link, is: &Namespace, lost: &Lost, phases: &mut Phases) {
+    let comes_anew = lost.interfaces.contains(&end.name) || lost.brought_down.contains(&end.name);
+    let Some(live) = is.links.get(&end.name).filter(|live| live.up && !comes_anew) else {
         return;
     };
-    for route in implied(&end.name, want) {
+    for route in implied(wanted, &end.name, want) {
         let address_stays = live.addresses.iter().any(|address| address.trunc() == route.to)
             && !phases.addresses.0.iter().any(|planned| {
                 matches!(&planned.step, Step::AddAddress { end: of, address } if of == end && address.trunc() == route.to)
@@ -193,7 +225,8 @@ fn routes(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace
         }
     }
     for &route in &remaining {
-        let implied = || want.links.iter().any(|(name, link)| implied(name, link).any(|own| is_connected(route, &own)));
+        let implied =
+            || want.links.iter().any(|(name, link)| implied(want, name, link).any(|own| is_connected(route, &own)));
         if !want.routes.contains(route) && !replaced.contains(route) && is_mine(compared, ns, is, route) && !implied() {
             phases.drop_routes.add(Step::DeleteRoute { ns: ns.clone(), route: route.clone() }, EXTRA);
         }
@@ -224,7 +257,11 @@ fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
     }
     if !ns.is_host() {
         for rule in &is.lost_rules {
-            phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, "every namespace has it");
+            let why = match rule.action {
+                RuleAction::Vrf => "its VRFs need it",
+                _ => "every namespace has it",
+            };
+            phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, why);
         }
     }
     let mut extra: Vec<&Rule> = is.rules.difference(&want.rules).collect();
@@ -246,7 +283,9 @@ fn neighbours(
 ) {
     // In `host`, those on an interface of the lab are the lab's, as its addresses are.
     let is_mine = |dev: &IfName| !ns.is_host() || is_of_lab(compared, is, dev);
-    let live = |entry: &&crate::lab::Neighbour| !lost.interfaces.contains(&entry.dev);
+    let live = |entry: &&crate::lab::Neighbour| {
+        !lost.interfaces.contains(&entry.dev) && !lost.brought_down.contains(&entry.dev)
+    };
     for to in &want.neighbours {
         let from = is.neighbours.iter().filter(live).find(|from| from.dev == to.dev && from.address == to.address);
         if from != Some(to) {

@@ -1,6 +1,8 @@
 //! Namespaces and interfaces: which have to be made, made anew, changed or removed.
 
-use super::{Compared, Phases, Step, VethEnd, devices};
+use std::collections::BTreeSet;
+
+use super::{Compared, Phases, Step, VethEnd, devices, vlans};
 use crate::lab::{End, IfName, Link, LinkKind, Mac, NsName};
 
 /// MTU of an Ethernet interface that nobody has changed (ETH_DATA_LEN).
@@ -31,6 +33,7 @@ pub(super) fn compare(compared: &Compared<'_>, phases: &mut Phases) {
             }
         }
     }
+    vlans::compare(compared, phases);
 }
 
 /// Plans the bridges and veth pairs that are missing or not what they should be.
@@ -84,8 +87,9 @@ fn veth(compared: &Compared<'_>, a: &End, b: &End, phases: &mut Phases) {
         end: end.clone(),
         mac: link.mac,
         mtu: link.mtu,
-        master: link.master.clone().filter(|_| is_main),
-        up: is_main && link.up,
+        master: link.master.clone().filter(|_| is_main && !is_in_vrf(compared, end, link)),
+        // With VLANs of its own, it would be in another one at first.
+        up: is_main && link.up && link.vlans.is_none(),
     };
     phases.fresh.extend([a.clone(), b.clone()]);
     phases.veths.add(
@@ -96,12 +100,18 @@ fn veth(compared: &Compared<'_>, a: &End, b: &End, phases: &mut Phases) {
         },
         why,
     );
-    if let Some(master) = &peer_link.master {
-        let step = Step::SetMaster { end: peer.clone(), from: None, to: Some(master.clone()) };
-        phases.link_settings.add(step, format!("it is to be a port of {master}"));
+    for (end, link, is_main) in [(main, main_link, true), (peer, peer_link, false)] {
+        let in_vrf = is_in_vrf(compared, end, link);
+        if let Some(master) = link.master.as_ref().filter(|_| in_vrf || !is_main) {
+            let step = Step::SetMaster { end: end.clone(), from: None, to: Some(master.clone()) };
+            let phase = if in_vrf { &mut phases.device_settings } else { &mut phases.link_settings };
+            phase.add(step, format!("it is to be a port of {master}"));
+        }
     }
-    if peer_link.up {
-        phases.links_up.add(Step::SetUp { end: peer.clone(), up: true }, "it was just made");
+    for (end, link, is_made_up) in [(main, main_link, main_link.vlans.is_none()), (peer, peer_link, false)] {
+        if link.up && !is_made_up {
+            phases.links_up.add(Step::SetUp { end: end.clone(), up: true }, "it was just made");
+        }
     }
 }
 
@@ -149,11 +159,6 @@ fn is_kernels(name: &IfName) -> bool {
 
 /// Plans the settings of an interface: bridge, MTU, hardware address, bridge options, up or down.
 pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases) {
-    let (ups, settings) = match want.kind {
-        LinkKind::Bridge(_) => (&mut phases.bridges_up, &mut phases.link_settings),
-        LinkKind::Device(_) => (&mut phases.devices_up, &mut phases.device_settings),
-        _ => (&mut phases.links_up, &mut phases.link_settings),
-    };
     if phases.fresh.contains(end) {
         if matches!(want.kind, LinkKind::Bridge(_)) {
             new_bridge(compared, end, want, phases);
@@ -164,6 +169,12 @@ pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: 
         // A new namespace's loopback is made up with it.
         return;
     };
+    plug(compared, end, want, is, phases);
+    let (ups, settings) = match want.kind {
+        LinkKind::Bridge(_) => (&mut phases.bridges_up, &mut phases.link_settings),
+        LinkKind::Device(_) => (&mut phases.devices_up, &mut phases.device_settings),
+        _ => (&mut phases.links_up, &mut phases.link_settings),
+    };
     if end.ns.is_host() && compared.host().half_marked.contains(&end.name) {
         let step = Step::Adopt { end: end.clone(), lab: compared.lab.name.clone() };
         settings.add(step, "of the lab's marks on it, alias and group, one is missing");
@@ -171,14 +182,6 @@ pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: 
     if is.up != want.up {
         let why = if want.up { "it is down" } else { "it is up" };
         ups.add(Step::SetUp { end: end.clone(), up: want.up }, why);
-    }
-    if is.master != want.master {
-        let why = match &is.master {
-            Some(master) => format!("it is a port of {master}"),
-            None => "it is a port of no bridge".to_owned(),
-        };
-        let (from, to) = (is.master.clone(), want.master.clone());
-        settings.add(Step::SetMaster { end: end.clone(), from, to }, why);
     }
     if let (Some(from), Some(to)) = (is.mtu, expected_mtu(compared, &end.ns, &end.name, want))
         && from != to
@@ -198,8 +201,38 @@ pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: 
     }
 }
 
+/// Plans which bridge or VRF an interface is a port of.
+fn plug(compared: &Compared<'_>, end: &End, want: &Link, is: &Link, phases: &mut Phases) {
+    let from = master(end, is, &phases.fresh).cloned();
+    if from == want.master {
+        return;
+    }
+    let why = match &from {
+        Some(master) => format!("it is a port of {master}"),
+        None => "it is no port".to_owned(),
+    };
+    let is_late = want.device().is_some() || is_in_vrf(compared, end, want);
+    let settings = if is_late { &mut phases.device_settings } else { &mut phases.link_settings };
+    settings.add(Step::SetMaster { end: end.clone(), from, to: want.master.clone() }, why);
+}
+
+/// Whether an interface is to be a port of a VRF, which is a device and made later than bridges.
+fn is_in_vrf(compared: &Compared<'_>, end: &End, want: &Link) -> bool {
+    let master = want.master.as_ref().map(|name| End { ns: end.ns.clone(), name: name.clone() });
+    master.and_then(|master| wanted(compared, &master)).is_some_and(|master| master.device().is_some())
+}
+
+/// What an interface is plugged into now; nothing where that is made anew.
+pub(super) fn master<'a>(end: &End, live: &'a Link, fresh: &BTreeSet<End>) -> Option<&'a IfName> {
+    live.master.as_ref().filter(|master| !fresh.contains(&End { ns: end.ns.clone(), name: (*master).clone() }))
+}
+
 /// Plans what is left to do on a bridge that is made.
 fn new_bridge(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases) {
+    if let Some(vrf) = &want.master {
+        let step = Step::SetMaster { end: end.clone(), from: None, to: Some(vrf.clone()) };
+        phases.device_settings.add(step, format!("it is to be a port of {vrf}"));
+    }
     // With its first port, a new bridge takes on the MTU of its ports, whatever it was made with.
     let ports = ports(compared, &end.ns, &end.name);
     if let (Some(to), Some(from)) = (want.mtu, smallest(&ports))

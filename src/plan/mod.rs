@@ -14,6 +14,7 @@ mod links;
 mod snapshot;
 mod step;
 mod teardown;
+mod vlans;
 
 use std::collections::BTreeSet;
 
@@ -132,6 +133,7 @@ struct Phases {
     link_settings: Phase,
     devices: Phase,
     device_settings: Phase,
+    vlans: Phase,
     links_up: Phase,
     addresses: Phase,
     bridges_up: Phase,
@@ -170,6 +172,8 @@ impl Phases {
             // An interface is no larger than the one it is upon.
             self.devices,
             self.device_settings,
+            // A port comes up when it is in its VLANs.
+            self.vlans,
             self.links_up,
             self.addresses,
             self.bridges_up,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::lab::{
     BridgeOptions, ChainId, Device, End, Fdb, FwRule, IfName, LabName, Mac, Neighbour, NsName, Policy, Route, Rule,
-    SysctlKey, SysctlValue,
+    SysctlKey, SysctlValue, Vlans,
 };
 
 /// One operation on the kernel.
@@ -119,6 +119,17 @@ pub enum Step {
         from: Option<IfName>,
         /// The bridge that it is to be a port of.
         to: Option<IfName>,
+    },
+    /// Put a port of a bridge, or the bridge's own interface, into other VLANs.
+    SetVlans {
+        /// Which interface.
+        end: End,
+        /// Whether it is the bridge itself.
+        is_bridge: bool,
+        /// The VLANs that it is in.
+        from: Vlans,
+        /// The VLANs that it is to be in.
+        to: Vlans,
     },
     /// Change the options of a bridge.
     SetBridge {
@@ -363,6 +374,7 @@ impl Step {
             | Step::SetMtu { end, .. }
             | Step::SetMac { end, .. }
             | Step::SetMaster { end, .. }
+            | Step::SetVlans { end, .. }
             | Step::SetBridge { end, .. }
             | Step::SetDevice { end, .. }
             | Step::AddAddress { end, .. }

@@ -49,7 +49,7 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
 pub fn as_built(lab: &Lab) -> Live {
     let mut live = Live { namespaces: lab.namespaces.clone().into_iter().collect() };
     for ns in live.namespaces.values_mut() {
-        ns.connected = ns.links.iter().flat_map(|(name, link)| super::inside::implied(name, link)).collect();
+        ns.connected = ns.links.iter().flat_map(|(name, link)| super::inside::implied(ns, name, link)).collect();
         let own: Vec<ChainId> = ns.firewall.chains.keys().cloned().collect();
         for id in own {
             if let Some((_, hook)) = id.owner() {

@@ -74,7 +74,7 @@ fn module(feature: Feature) -> String {
         Feature::Veth => "load its module: modprobe veth".to_owned(),
         Feature::Bridge => "load its module: modprobe bridge".to_owned(),
         Feature::VlanFiltering => {
-            "take `vlan_filtering` out of the file, or use a kernel with CONFIG_BRIDGE_VLAN_FILTERING".to_owned()
+            "take `vlan_filtering` and the VLANs of bridges out of the file, or use a kernel with CONFIG_BRIDGE_VLAN_FILTERING".to_owned()
         }
         Feature::Device(kind) => {
             format!("load its module: modprobe {}; or use a kernel that has it", kind.module())

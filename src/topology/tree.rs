@@ -29,7 +29,7 @@ pub(super) enum Value {
     Map(Vec<(Node, Node)>),
 }
 
-/// How deep lists and maps may stand in each other. The language needs seven levels, and each costs tens of kilobytes
+/// How deep lists and maps may stand in each other. The language needs eight levels, and each costs tens of kilobytes
 /// of stack in a build without optimisation.
 const DEPTH: usize = 16;
 /// How many values a file may hold: far beyond what one kernel can carry as namespaces.

@@ -164,6 +164,7 @@ fn rules() -> Vec<Case> {
         case("rule with a whole mark", add_rule(Rule { fwmark: Some((7, u32::MAX)), ..rule(70) }), show, "fwmark 0x7 "),
         case("blackhole rule", add_rule(Rule { action: RuleAction::Blackhole, ..rule(70) }), show, "blackhole"),
         case("unreachable rule", add_rule(Rule { action: RuleAction::Unreachable, ..rule(70) }), show, "unreachable"),
+        case("rule of VRFs", add_rule(Rule { action: RuleAction::Vrf, ..rule(70) }), show, "lookup [l3mdev-table]"),
         case("prohibit rule", add_rule(Rule { action: RuleAction::Prohibit, ..rule(70) }), show, "prohibit"),
         case(
             "IPv6 rule",

@@ -364,6 +364,8 @@ fn account() -> String {
         // Those that lead to another end; what a bridge learns comes and goes.
         let fdb = support::run(&format!("{enter} bridge fdb"));
         lines.extend(fdb.lines().filter(|line| line.contains(" dst ")).map(|line| format!("{ns}: {line}")));
+        let vlans = support::run(&format!("{enter} bridge -j vlan"));
+        lines.push(format!("{ns}: {vlans}"));
         for list in serde_json::Deserializer::from_str(&printed).into_iter::<Vec<Value>>() {
             // The kernel's own routes come and go with the carrier.
             for mut thing in list.unwrap().into_iter().filter(|thing| thing["protocol"] != "kernel") {

@@ -18,7 +18,7 @@ pub fn of(lab: &Lab) -> Account {
     let names = Names::new(&told);
     let mut account = Account::new();
     for (ns, answers) in &told {
-        let [_, links, routes, rules, rules6, neighbours, ports, fdb, iptables, ip6tables, settings] =
+        let [_, links, routes, rules, rules6, neighbours, ports, vlans, fdb, iptables, ip6tables, settings] =
             answers.as_slice()
         else {
             panic!("{ns}: {answers:?}")
@@ -42,6 +42,7 @@ pub fn of(lab: &Lab) -> Account {
         for port in list(ports) {
             account.insert(format!("{ns} bridge link: {}", without(&port, &["ifindex", "link", "flags", "state"])));
         }
+        account.extend(list(vlans).iter().map(|port| format!("{ns} bridge vlan: {port}")));
         // What is no entry of a VXLAN end is a bridge's, or what somebody listens to.
         for entry in list(fdb).iter().filter(|entry| !entry["dst"].is_null() && entry["state"] == "permanent") {
             account.insert(format!("{ns} bridge fdb: {entry}"));
@@ -79,6 +80,7 @@ fn ask(ns: &NsName) -> Vec<String> {
         "ip -j -6 rule",
         "ip -j neigh show nud permanent",
         "bridge -j link",
+        "bridge -j vlan",
         "bridge -j fdb",
         "iptables-save",
         "ip6tables-save",

@@ -4,6 +4,8 @@
 use ipnet::IpNet;
 use nslab::lab::{Device, Firewall, FwRule, Lab, Link, LinkKind, Namespace, NsName, Route};
 
+use super::vlans;
+
 /// Every damage that can be done to a lab, as it stands after an apply.
 pub fn all(lab: &Lab) -> Vec<String> {
     let mut lines = Vec::new();
@@ -54,6 +56,7 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
         match &link.kind {
             LinkKind::Bridge(options) => {
                 set(&format!("type bridge stp_state {}", u8::from(!options.stp)));
+                set(&format!("type bridge vlan_filtering {}", u8::from(!options.vlan_filtering)));
             }
             _ => {
                 let others = namespace.links.iter().filter(|(_, other)| matches!(other.kind, LinkKind::Bridge(_)));
@@ -85,6 +88,7 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
         lines.push(format!("{ip} link set dev {name} down; {ip} link set dev {name} name moved"));
         lines.push(format!("{ip} link del dev {name}"));
         addresses(ip, name.as_str(), link, lines);
+        lines.extend(vlans::damage(&place.exec, name.as_str(), namespace, link));
         if place.is_host {
             // Without its group as well, it would be nobody's.
             lines.push(format!("{ip} link set dev {name} alias ''"));

@@ -12,9 +12,9 @@ use super::topology::{
 /// The lab's name.
 pub const LAB: &str = "random";
 
-/// The text of the topology file.
-pub fn yaml(topology: &Topology) -> String {
-    let mut wires = Wires::default();
+/// The text of the topology file; without VLANs for kernels whose bridges do not keep them apart.
+pub fn yaml(topology: &Topology, vlans: bool) -> String {
+    let mut wires = Wires { vlans, ..Wires::default() };
     for (n, segment) in topology.segments.iter().enumerate() {
         wires.segment(n + 1, segment, topology.spaces.len());
     }
@@ -89,6 +89,8 @@ struct Wires {
     links: Vec<Value>,
     /// Every address of the lab.
     addresses: Vec<(String, bool)>,
+    /// Whether ports have VLANs.
+    vlans: bool,
 }
 
 impl Wires {
@@ -98,16 +100,19 @@ impl Wires {
             Some(bridge) if bridge.space < spaces => {
                 let addressed = bridge.addressed && self.plugs(bridge.space).subnets.insert(number);
                 let addresses = if addressed { self.addresses(number, 100, segment.ipv6, None) } else { Vec::new() };
-                let ends: Vec<String> = members.iter().map(|member| self.end(number, segment, member)).collect();
                 let mut ports = Vec::new();
-                for end in ends {
+                for member in members {
+                    let end = self.end(number, segment, member);
                     let plugs = self.plugs(bridge.space);
                     let port = format!("p{}", plugs.ports);
                     plugs.ports += 1;
-                    ports.push(port.clone());
+                    let own = member.vlans.written(self.vlans);
+                    ports.push(if own.is_empty() { json!(port) } else { json!({ port.as_str(): own }) });
                     self.link(segment, end, format!("{}/{port}", name(bridge.space)));
                 }
-                let mut body = json!({ "ports": ports, "stp": bridge.stp });
+                let mut body: Value = bridge.vlans.written(self.vlans).into();
+                body["ports"] = ports.into();
+                body["stp"] = bridge.stp.into();
                 body["addresses"] = addresses.into();
                 settings(&mut body, bridge.mtu, bridge.mac.then_some((number, 100)), bridge.up);
                 let plugs = self.plugs(bridge.space);

@@ -5,6 +5,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::vlans::{Vlans, vlans};
+
 /// Which one of several, counted round.
 pub type Pick = u8;
 
@@ -72,11 +74,15 @@ pub struct Bridge {
     pub mtu: Option<u32>,
     pub mac: bool,
     pub up: bool,
+    /// Those of the bridge itself.
+    pub vlans: Vlans,
 }
 
 #[derive(Debug, Clone)]
 pub struct Member {
     pub space: usize,
+    /// Those of the port that it is plugged into.
+    pub vlans: Vlans,
     pub addressed: bool,
     /// Where in the list a second address in the same subnet stands.
     pub second: Option<Place>,
@@ -230,11 +236,12 @@ fn mtu() -> impl Strategy<Value = Option<u32>> {
 }
 
 fn segment() -> impl Strategy<Value = Segment> {
-    let bridge = (0..SPACES, any::<bool>(), seldom(), mtu(), seldom(), often())
-        .prop_map(|(space, addressed, stp, mtu, mac, up)| Bridge { space, addressed, stp, mtu, mac, up });
+    let bridge = (0..SPACES, any::<bool>(), seldom(), mtu(), seldom(), often(), vlans())
+        .prop_map(|(space, addressed, stp, mtu, mac, up, vlans)| Bridge { space, addressed, stp, mtu, mac, up, vlans });
     let second = option::weighted(0.3, prop_oneof![Just(Place::Before), Just(Place::Behind)]);
-    let member = (0..SPACES, often(), second, mtu(), seldom(), often())
-        .prop_map(|(space, addressed, second, mtu, mac, up)| Member { space, addressed, second, mtu, mac, up });
+    let member = (0..SPACES, often(), second, mtu(), seldom(), often(), vlans()).prop_map(
+        |(space, addressed, second, mtu, mac, up, vlans)| Member { space, vlans, addressed, second, mtu, mac, up },
+    );
     (option::of(bridge), vec(member, 1..=3), any::<bool>(), mtu()).prop_map(|(bridge, members, ipv6, mtu)| Segment {
         bridge,
         members,

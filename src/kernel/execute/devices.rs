@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 use netlink_packet_route::link::{
-    InfoData, InfoIpTunnel, InfoIpVlan, InfoKind, InfoMacVlan, InfoVlan, InfoVxlan, IpVlanMode, LinkAttribute,
+    InfoData, InfoIpTunnel, InfoIpVlan, InfoKind, InfoMacVlan, InfoVlan, InfoVrf, InfoVxlan, IpVlanMode, LinkAttribute,
     LinkInfo, MacVlanMode,
 };
 use netlink_packet_route::neighbour::{
@@ -86,6 +86,7 @@ fn describe(space: &mut Space, device: &Device, attributes: &mut Vec<LinkAttribu
             (InfoKind::IpIp, Some(InfoData::IpTunnel(local.into_iter().chain(remote).collect())))
         }
         Device::Dummy => (InfoKind::Dummy, None),
+        Device::Vrf { table } => (InfoKind::Vrf, Some(InfoData::Vrf(vec![InfoVrf::TableId(*table)]))),
     };
     if let Some(parent) = device.upon() {
         attributes.push(LinkAttribute::Link(space.index(&parent.name)?));

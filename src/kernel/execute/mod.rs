@@ -8,6 +8,7 @@ mod neighbours;
 pub(super) mod routes;
 mod rules;
 pub(super) mod sysctls;
+mod vlans;
 
 use super::netlink::Refusal;
 use super::space::{Space, Spaces};
@@ -55,6 +56,7 @@ fn change(space: &mut Space, step: &Step) -> Result<(), Refusal> {
         Step::SetMtu { end, to, .. } => links::set_mtu(space, &end.name, *to),
         Step::SetMac { end, to, .. } => links::set_mac(space, &end.name, *to),
         Step::SetMaster { end, to, .. } => links::set_master(space, &end.name, to.as_ref()),
+        Step::SetVlans { end, is_bridge, from, to } => vlans::set(space, &end.name, *is_bridge, from, to),
         Step::SetBridge { end, from, to } => links::set_bridge(space, &end.name, *from, *to),
         Step::SetDevice { end, from, to } => devices::set(space, end, from, to),
         Step::AddAddress { end, address } => addresses::add(space, &end.name, *address),

@@ -67,6 +67,10 @@ fn message(rule: &Rule) -> RuleMessage {
             attributes.push(RuleAttribute::Table(table));
             Action::ToTable
         }
+        RuleAction::Vrf => {
+            attributes.push(RuleAttribute::L3MDev(true));
+            Action::ToTable
+        }
         RuleAction::Blackhole => Action::Blackhole,
         RuleAction::Unreachable => Action::Unreachable,
         RuleAction::Prohibit => Action::Prohibit,

@@ -24,6 +24,7 @@ const IFLA_IPVLAN_MODE: u16 = 1;
 const IFLA_VLAN_ID: u16 = 1;
 const IFLA_IPTUN_LOCAL: u16 = 2;
 const IFLA_IPTUN_REMOTE: u16 = 3;
+const IFLA_VRF_TABLE: u16 = 1;
 
 /// A device as the kernel tells it.
 pub(super) struct Told {
@@ -52,6 +53,7 @@ impl Told {
                 Device::Ipip { local: address(data, IFLA_IPTUN_LOCAL)?, remote: address(data, IFLA_IPTUN_REMOTE)? }
             }
             "dummy" => Device::Dummy,
+            "vrf" => Device::Vrf { table: option(data, IFLA_VRF_TABLE)?.map_or(Ok(0), parse_u32)? },
             _ => return Ok(None),
         };
         Ok(Some(Self { device, dev: None }))

@@ -6,7 +6,7 @@ use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWROUTE, RT
 use netlink_packet_core::NLMSG_ERROR;
 use netlink_packet_route::route::RouteHeader;
 
-use super::{fdb, links, neighbours, peers, routes, rules};
+use super::{fdb, links, neighbours, peers, routes, rules, vlans};
 use crate::kernel::execute::routes::deletable;
 use crate::kernel::facts::host;
 use crate::kernel::netlink::{Answer, Refusal, Says, answers};
@@ -35,6 +35,7 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> Namespace {
         assert_eq!(Mark::parse(&mark.to_string()).map(|mark| mark.lab).as_ref(), Some(&mark.lab), "{mark}");
     }
     let _ = links::add_listed_addresses(listing(RTM_NEWADDR), &mut interfaces, None);
+    let _ = vlans::add_listed(listing(RTM_NEWLINK), &mut interfaces);
     let routes = routes::listed(listing(RTM_NEWROUTE), &interfaces.names).unwrap_or_default();
     let rules = rules::listed(listing(RTM_NEWRULE)).unwrap_or_default();
     for (item, rule) in listing(RTM_NEWRULE).flat_map(|item| rules.all.iter().map(move |rule| (item, rule))) {

@@ -129,6 +129,7 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
             mac: seen.mac,
             mtu: seen.mtu,
             master: None,
+            vlans: None,
             addresses: Default::default(),
         };
         interfaces.links.insert(name, link);

@@ -11,6 +11,7 @@ mod parents;
 mod peers;
 pub(super) mod routes;
 pub(super) mod rules;
+mod vlans;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
@@ -25,7 +26,7 @@ use super::netns::{self, Found, Visit, create::LOOPBACK};
 use super::space::{Space, Spaces};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
-use crate::lab::{Claims, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing};
+use crate::lab::{Claims, Device, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing, RuleAction};
 use links::Interfaces;
 
 /// How many namespaces' firewalls a thread has listed at once: each takes a process or two.
@@ -223,13 +224,17 @@ fn namespace(
     let desired = scope.desired.and_then(|lab| lab.namespaces.get(ns));
     let mut interfaces = links::list(space).map_err(cannot_list("interfaces", ns))?;
     links::add_addresses(space, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
+    vlans::add(space, &mut interfaces, desired).map_err(cannot_list("VLANs", ns))?;
     let mut half_marked = BTreeSet::new();
     if ns.is_host() {
         half_marked.extend(interfaces.own_by_group(scope.lab));
         half_marked.extend(interfaces.outside_group(scope.lab));
     }
     let routes = routes::list(space, &interfaces.names).map_err(cannot_list("routes", ns))?;
-    let rules = rules::list(space).map_err(cannot_list("policy rules", ns))?;
+    let mut rules = rules::list(space).map_err(cannot_list("policy rules", ns))?;
+    if !interfaces.links.values().any(|link| matches!(link.device(), Some(Device::Vrf { .. }))) {
+        rules.lost.retain(|rule| rule.action != RuleAction::Vrf);
+    }
     let neighbours = neighbours::list(space, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
     let fdb = fdb::list(space, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
     let former = if ns.is_host() { BTreeMap::new() } else { std::mem::take(&mut interfaces.former) };

@@ -22,10 +22,15 @@ const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
 const FRA_TABLE: u16 = 15;
 const FRA_FWMASK: u16 = 16;
 const FRA_OIFNAME: u16 = 17;
+const FRA_L3MDEV: u16 = 19;
 const FRA_PROTOCOL: u16 = 21;
 
 /// The rules that every namespace begins with: look `local`, `main` and (IPv4) `default` up.
 const BUILT_IN: [(u32, u32); 3] = [(0, 255), (32766, 254), (32767, 253)];
+
+/// The rule that a namespace has since its first VRF. The kernel makes it once: whoever removes it takes it from all VRFs to
+/// come, so it stays when the last of them goes.
+const OF_VRFS: u32 = 1000;
 
 /// No table: what a rule looks up that the lab's words cannot express.
 pub(in crate::kernel) const INEXPRESSIBLE: RuleAction = RuleAction::Table(0);
@@ -37,7 +42,7 @@ pub(super) struct Rules {
     pub(super) all: BTreeSet<Rule>,
     /// Those that carry our protocol number.
     pub(super) marked: BTreeSet<Rule>,
-    /// Those that every namespace begins with and this one has not any more.
+    /// Those of the kernel's that this namespace has not, or not any more.
     pub(super) lost: BTreeSet<Rule>,
 }
 
@@ -49,14 +54,14 @@ pub(super) fn list(space: &mut Space) -> Result<Rules, Refusal> {
 
 /// The rules that a listing tells of.
 pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Rules, DecodeError> {
-    let mut rules = Rules { lost: built_in().collect(), ..Rules::default() };
+    let mut rules = Rules { lost: kernels().collect(), ..Rules::default() };
     for item in items {
         let header = RuleHeader::parse(item)?;
         if !matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
             continue;
         }
         let (rule, marked) = read(&header, item)?;
-        if built_in().any(|built_in| built_in == rule) {
+        if kernels().any(|kernels| kernels == rule) {
             rules.lost.remove(&rule);
             continue;
         }
@@ -66,7 +71,7 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Rules,
         rules.all.insert(rule);
     }
     // A kernel without IPv6, or without policy routing for it, has none of its rules.
-    if rules.lost.iter().filter(|rule| rule.ipv6).count() == built_in().filter(|rule| rule.ipv6).count() {
+    if built_in().filter(|rule| rule.ipv6).all(|rule| rules.lost.contains(&rule)) {
         rules.lost.retain(|rule| !rule.ipv6);
     }
     Ok(rules)
@@ -78,6 +83,11 @@ fn built_in() -> impl Iterator<Item = Rule> {
         BUILT_IN.iter().map(move |&(priority, table)| everything(priority, ipv6, RuleAction::Table(table)))
     };
     of(false).chain(of(true).filter(|rule| rule.priority != 32767))
+}
+
+/// The rules that the kernel makes: those that every namespace begins with, and those that VRFs need.
+fn kernels() -> impl Iterator<Item = Rule> {
+    built_in().chain([false, true].map(|ipv6| everything(OF_VRFS, ipv6, RuleAction::Vrf)))
 }
 
 /// Whether a listed rule is told as this one; where it has to be `marked`, also with our protocol number.
@@ -108,7 +118,7 @@ fn read(header: &RuleHeader, item: &[u8]) -> Result<(Rule, bool), DecodeError> {
         expressible &= name.is_some();
         name
     };
-    let (mut unknown, mut marked) = (false, false);
+    let (mut unknown, mut marked, mut of_vrfs) = (false, false, false);
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
         let (kind, value) = attribute?;
         match kind {
@@ -120,6 +130,7 @@ fn read(header: &RuleHeader, item: &[u8]) -> Result<(Rule, bool), DecodeError> {
             FRA_TABLE => table = parse_u32(value)?,
             FRA_FWMARK => mark = Some(parse_u32(value)?),
             FRA_FWMASK => mask = Some(parse_u32(value)?),
+            FRA_L3MDEV => of_vrfs = value == [1],
             FRA_PROTOCOL => marked = value == [ROUTE_PROTOCOL],
             // The kernel always sends it; all ones: it suppresses nothing.
             FRA_SUPPRESS_PREFIXLEN => unknown |= parse_u32(value)? != u32::MAX,
@@ -131,6 +142,7 @@ fn read(header: &RuleHeader, item: &[u8]) -> Result<(Rule, bool), DecodeError> {
     }
     rule.action = match header.action {
         _ if unknown || !expressible => INEXPRESSIBLE,
+        Action::ToTable if of_vrfs => RuleAction::Vrf,
         Action::ToTable => RuleAction::Table(table),
         Action::Blackhole => RuleAction::Blackhole,
         Action::Unreachable => RuleAction::Unreachable,

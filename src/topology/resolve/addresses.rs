@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::cables::Cables;
 use super::net::{Interface, Net, Space, is_global};
-use crate::lab::{Family, IfName, NsName};
+use crate::lab::{Device, Family, IfName, NsName};
 use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::At;
 
@@ -83,12 +83,12 @@ impl fmt::Display for Use<'_> {
 fn twice(net: &Net<'_>, found: &mut Found<'_>) {
     let mut in_segment: HashMap<(usize, IpAddr), Use<'_>> = HashMap::new();
     for space in &net.spaces {
-        let mut in_space: HashMap<IpAddr, Use<'_>> = HashMap::new();
+        let mut in_space: HashMap<(Option<&IfName>, IpAddr), Use<'_>> = HashMap::new();
         for (interface, address) in space.addresses() {
             let ip = address.value.addr();
             let this = Use { ns: &space.name, interface: &interface.name, span: address.span };
             // A link-local address is its link's alone (RFC 4007): an interface of another link may have it, too.
-            let here = in_space.insert(ip, this).filter(|_| is_global(ip));
+            let here = in_space.insert((vrf(space, interface), ip), this).filter(|_| is_global(ip));
             // Anycast addresses stand on several loopbacks; each loopback is a segment of its own.
             let first = here.or_else(|| in_segment.get(&(interface.segment, ip)).copied());
             in_segment.insert((interface.segment, ip), this);
@@ -103,31 +103,38 @@ fn twice(net: &Net<'_>, found: &mut Found<'_>) {
     }
 }
 
+/// The VRF that an interface is, or is a port of: each has addresses and routes for itself.
+fn vrf<'s>(space: &'s Space<'_>, interface: &'s Interface) -> Option<&'s IfName> {
+    let master = interface.link.master.as_ref().unwrap_or(&interface.name);
+    let is_vrf = |device: &Device| matches!(device, Device::Vrf { .. });
+    Some(master).filter(|master| space.interface(master).and_then(|of| of.link.device()).is_some_and(is_vrf))
+}
+
 /// Two interfaces of a namespace must not lead into the same subnet: the kernel would use one of them for both.
 fn overlaps(space: &Space<'_>, found: &mut Found<'_>) {
-    let mut subnets: Vec<(IpNet, &IfName, Span)> = space
+    let mut subnets: Vec<(Option<&IfName>, IpNet, &IfName, Span)> = space
         .addresses()
         .filter(|(interface, own)| {
             !interface.name.is_lo()
                 && own.value.prefix_len() < own.value.max_prefix_len()
                 && is_global(own.value.addr())
         })
-        .map(|(interface, own)| (own.value.trunc(), &interface.name, own.span))
+        .map(|(interface, own)| (vrf(space, interface), own.value.trunc(), &interface.name, own.span))
         .collect();
     // Larger subnets first, so that those around one are the ones still open.
-    subnets.sort_by_key(|(net, _, span)| (net.network(), net.prefix_len(), span.start));
-    let mut open: Vec<(IpNet, &IfName, Span)> = Vec::new();
-    for (net, name, span) in subnets {
-        open.retain(|(around, ..)| around.contains(&net));
-        if let Some((around, other, first)) = open.iter().find(|(_, other, _)| *other != name) {
+    subnets.sort_by_key(|(vrf, net, _, span)| (*vrf, net.network(), net.prefix_len(), span.start));
+    let mut open: Vec<(Option<&IfName>, IpNet, &IfName, Span)> = Vec::new();
+    for (vrf, net, name, span) in subnets {
+        open.retain(|(of, around, ..)| *of == vrf && around.contains(&net));
+        if let Some((_, around, other, first)) = open.iter().find(|(_, _, other, _)| *other != name) {
             let message = match *around == net {
                 true => format!("`{name}` is in the subnet {net}, and `{other}` of the same namespace as well"),
                 false => format!("`{name}` is in {net}, which overlaps {around} of `{other}` in the same namespace"),
             };
             let help = "give each interface a subnet of its own, or plug them into a bridge that has the address";
             found.add(Fault::new(span, message).help(help.to_owned()).also(*first, format!("`{other}`")));
-        } else if !open.iter().any(|(around, ..)| *around == net) {
-            open.push((net, name, span));
+        } else if !open.iter().any(|(_, around, ..)| *around == net) {
+            open.push((vrf, net, name, span));
         }
     }
 }

@@ -55,6 +55,7 @@ pub fn interface(ns: &NsName, name: &At<IfName>, written: written::Device<'_>, f
             Device::Ipip { local: Some(local.value), remote: remote.as_ref().map(|remote| remote.value) }
         }
         Written::Dummy(_) => Device::Dummy,
+        Written::Vrf(written::Vrf { table, .. }) => Device::Vrf { table: table.value.0 },
     };
     let common = written.common();
     let addresses = nets(&common.addresses);
@@ -107,6 +108,10 @@ fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Found<'_>) {
         written::Device::Ipip(_) => (IPIP_OVERHEAD, false),
         _ => (0, placed.written.parent().is_some()),
     };
+    // A VRF is no way that packets take; the kernel gives it all the room there is.
+    if matches!(placed.written, written::Device::Vrf(_)) {
+        return;
+    }
     let room = mtu_of(spaces, placed.under).saturating_sub(overhead);
     if let (Some(mtu), true, Some(under)) = (&placed.written.common().mtu, is_bound, placed.under)
         && mtu.value > room
@@ -198,7 +203,7 @@ fn under(
             let holder = spaces.get(other)?;
             let name = holder.find(&At { value: name.clone(), span: *span }, false, found)?;
             let place = *holder.by_name.get(&name)?;
-            let reason = upon::unfit(holder.interfaces.get(place)?, written);
+            let reason = upon::unfit(holder, holder.interfaces.get(place)?, written);
             if let Some(reason) = reason {
                 found.add(Fault::new(*span, reason));
             }

@@ -3,17 +3,26 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::cables::{Cable, Cables};
-use super::devices;
 use super::net::{Interface, Names, Net, Space};
-use crate::lab::{BridgeOptions, End, IfName, Link, LinkKind, NsName};
+use super::{devices, vlans, vrfs};
+use crate::lab::{BridgeOptions, End, IfName, Link, LinkKind, NsName, Vlans};
 use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::{self, Address, At, File, Namespace};
 
 /// A bridge has port numbers of ten bits, of which 0 is none (BR_MAX_PORTS in the kernel's br_private.h).
 const MAX_PORTS: usize = 1023;
 
-/// Which bridge each port is plugged into.
-type Masters = HashMap<IfName, IfName>;
+/// What each port is a port of.
+type Masters = HashMap<IfName, Plug>;
+
+/// A port's place in a bridge or a VRF.
+struct Plug {
+    master: IfName,
+    is_bridge: bool,
+    /// Where it is plugged in.
+    span: Span,
+    vlans: Option<Vlans>,
+}
 
 /// What else is known about an end of a link when its interface is made.
 struct Socket<'f> {
@@ -95,7 +104,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             interfaces.extend(made);
         }
         for (name, bridge) in &self.written.bridges.entries {
-            interfaces.extend(self.bridge(name, bridge));
+            interfaces.extend(self.bridge(name, bridge, &masters));
         }
         for (name, device) in self.written.devices() {
             if self.is_free(name, device.called()) {
@@ -113,30 +122,48 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         Space::new(self.ns.clone(), self.written, interfaces)
     }
 
-    /// Which bridge each port is plugged into.
+    /// What each port is a port of.
     fn ports(&mut self) -> Masters {
-        let mut masters: HashMap<IfName, (IfName, Span)> = HashMap::new();
+        let mut masters = Masters::new();
         for (bridge, written) in &self.written.bridges.entries {
-            if let Some(port) = written.ports.get(MAX_PORTS) {
-                let count = written.ports.len();
+            let ports = &written.ports.0;
+            if let Some((port, _)) = ports.get(MAX_PORTS) {
+                let count = ports.len();
                 let message =
                     format!("bridge `{}` has {count} ports; Linux bridges have {MAX_PORTS} at most", bridge.value);
                 let help = "use several bridges and connect them with links".to_owned();
                 self.found.add(Fault::new(port.span, message).help(help));
             }
-            for port in &written.ports {
-                if !self.can_be_port(port) {
-                    continue;
-                }
-                if let Some((_, first)) = masters.get(&port.value) {
-                    let fault = Fault::new(port.span, format!("`{}` is already plugged into a bridge", port.value));
-                    self.found.add(fault.also(*first, "here"));
-                } else {
-                    masters.insert(port.value.clone(), (bridge.value.clone(), port.span));
+            for (port, has) in ports {
+                let vlans = vlans::of(has.vlan.as_ref(), has.vlans.as_ref(), self.found);
+                if self.can_be_port(port) {
+                    let plug = Plug { master: bridge.value.clone(), span: port.span, is_bridge: true, vlans };
+                    self.once(port, plug, &mut masters);
                 }
             }
         }
-        masters.into_iter().map(|(port, (bridge, _))| (port, bridge)).collect()
+        for (vrf, written) in &self.written.vrfs.entries {
+            vrfs::check(self.ns, vrf, written, self.found);
+            for port in &written.ports {
+                if vrfs::can_be_port(port, self.written, self.sockets.contains_key(&port.value), self.found) {
+                    let plug = Plug { master: vrf.value.clone(), span: port.span, is_bridge: false, vlans: None };
+                    self.once(port, plug, &mut masters);
+                }
+            }
+        }
+        masters
+    }
+
+    /// Notes whose port an interface is; a second time, that is a fault.
+    fn once(&mut self, port: &At<IfName>, plug: Plug, masters: &mut Masters) {
+        match masters.get(&port.value) {
+            Some(Plug { span: first, is_bridge, .. }) => {
+                let place = if *is_bridge { "plugged into a bridge" } else { "the port of a vrf" };
+                let fault = Fault::new(port.span, format!("`{}` is already {place}", port.value));
+                self.found.add(fault.also(*first, "here"));
+            }
+            None => drop(masters.insert(port.value.clone(), plug)),
+        }
     }
 
     /// Whether an interface can be plugged into a bridge; else that is a fault.
@@ -221,18 +248,20 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         Some(Interface { name: name.value.clone(), span: name.span, link, addresses, segment: 0 })
     }
 
-    fn bridge(&mut self, name: &At<IfName>, written: &written::Bridge) -> Option<Interface> {
+    fn bridge(&mut self, name: &At<IfName>, written: &written::Bridge, masters: &Masters) -> Option<Interface> {
         if !self.is_free(name, "a bridge") {
             return None;
         }
         let on = |flag: &Option<At<bool>>, otherwise| flag.as_ref().map_or(otherwise, |flag| flag.value);
-        let options =
-            BridgeOptions { stp: on(&written.stp, false), vlan_filtering: on(&written.vlan_filtering, false) };
+        let vlan_filtering = vlans::filtering(written, self.found);
+        let options = BridgeOptions { stp: on(&written.stp, false), vlan_filtering };
         let addresses = nets(&written.addresses);
         let link = Link {
             up: on(&written.up, true),
             mac: written.mac.as_ref().map(|mac| mac.value),
             mtu: plausible_mtu(written.mtu.as_ref(), &written.addresses, self.found),
+            master: masters.get(&name.value).map(|plug| plug.master.clone()),
+            vlans: vlans::of(written.vlan.as_ref(), written.vlans.as_ref(), self.found),
             addresses: addresses.iter().map(|address| address.value).collect(),
             ..blank(LinkKind::Bridge(options))
         };
@@ -254,10 +283,11 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         taken.is_none()
     }
 
-    /// Plugs an interface into the bridge that has it as a port.
+    /// Plugs an interface into the bridge, or the VRF, that has it as a port.
     fn plug(&mut self, name: &At<IfName>, addresses: &[At<Address>], link: &mut Link, masters: &Masters) {
-        link.master = masters.get(&name.value).cloned();
-        if let (Some(master), Some(address)) = (&link.master, addresses.first()) {
+        let plug = masters.get(&name.value);
+        plug_in(link, plug);
+        if let (Some(Plug { master, is_bridge: true, .. }), Some(address)) = (plug, addresses.first()) {
             let message =
                 format!("`{}` is a port of bridge `{master}`, and a port has no address of its own", name.value);
             let help = format!("give {} to the bridge", address.value.0);
@@ -282,11 +312,18 @@ pub fn plausible_mtu(mtu: Option<&At<u32>>, addresses: &[At<Address>], found: &m
 /// An interface with nothing on it yet.
 pub fn blank(kind: LinkKind) -> Link {
     let addresses = indexmap::IndexSet::new();
-    Link { owner: None, kind, up: true, mac: None, mtu: None, master: None, addresses }
+    Link { owner: None, kind, up: true, mac: None, mtu: None, master: None, vlans: None, addresses }
 }
 
-fn veth(socket: &Socket<'_>, master: Option<&IfName>) -> Link {
-    Link { master: master.cloned(), ..blank(LinkKind::Veth { peer: Some(socket.peer.clone()) }) }
+fn veth(socket: &Socket<'_>, plug: Option<&Plug>) -> Link {
+    let mut link = blank(LinkKind::Veth { peer: Some(socket.peer.clone()) });
+    plug_in(&mut link, plug);
+    link
+}
+
+fn plug_in(link: &mut Link, plug: Option<&Plug>) {
+    link.master = plug.map(|plug| plug.master.clone());
+    link.vlans = plug.and_then(|plug| plug.vlans.clone());
 }
 
 pub fn nets(addresses: &[At<Address>]) -> Vec<At<ipnet::IpNet>> {

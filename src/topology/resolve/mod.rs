@@ -18,6 +18,8 @@ mod routing;
 mod segments;
 mod sysctls;
 mod upon;
+mod vlans;
+mod vrfs;
 mod vxlans;
 
 use indexmap::IndexMap;

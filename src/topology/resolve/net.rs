@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::lab::{Family, IfName, Link, NsName};
+use crate::lab::{Device, Family, IfName, Link, MAIN_TABLE, NsName};
 use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::{At, File, Namespace};
 
@@ -44,8 +44,10 @@ pub struct Space<'f> {
     pub interfaces: Vec<Interface>,
     /// Where each is in the list.
     pub by_name: HashMap<IfName, usize>,
-    /// Which of them is in a subnet.
+    /// Which of them is in a subnet; where several are, each in a VRF of its own, the first.
     subnets: HashMap<IpNet, usize>,
+    /// The same for the ports of each VRF, by its routing table.
+    of_vrfs: HashMap<u32, HashMap<IpNet, usize>>,
     own: HashSet<IpAddr>,
     first_ipv4: Option<IpAddr>,
     first_ipv6: Option<IpAddr>,
@@ -149,11 +151,17 @@ impl<'f> Names<'f> {
 
 impl<'f> Space<'f> {
     pub fn new(name: NsName, written: &'f Namespace, interfaces: Vec<Interface>) -> Self {
-        let by_name = interfaces.iter().enumerate().map(|(at, interface)| (interface.name.clone(), at)).collect();
+        let by_name: HashMap<IfName, usize> =
+            interfaces.iter().enumerate().map(|(at, interface)| (interface.name.clone(), at)).collect();
         let mut subnets = HashMap::new();
+        let mut of_vrfs: HashMap<u32, HashMap<IpNet, usize>> = HashMap::new();
         let mut own = HashSet::new();
         for (at, interface) in interfaces.iter().enumerate() {
+            let master = interface.link.master.as_ref().and_then(|master| interfaces.get(*by_name.get(master)?));
             for address in &interface.addresses {
+                if let Some(Device::Vrf { table }) = master.unwrap_or(interface).link.device() {
+                    of_vrfs.entry(*table).or_default().entry(address.value.trunc()).or_insert(at);
+                }
                 subnets.entry(address.value.trunc()).or_insert(at);
                 own.insert(address.value.addr());
             }
@@ -163,7 +171,7 @@ impl<'f> Space<'f> {
             addresses.into_iter().find(|own| Family::of(*own) == family && is_global(*own))
         };
         let (first_ipv4, first_ipv6) = (first(Family::Ipv4), first(Family::Ipv6));
-        Self { name, written, interfaces, by_name, subnets, own, first_ipv4, first_ipv6 }
+        Self { name, written, interfaces, by_name, subnets, of_vrfs, own, first_ipv4, first_ipv6 }
     }
 
     /// Its first address of a family that others can reach.
@@ -231,7 +239,12 @@ impl<'f> Space<'f> {
 
     /// The interface and the subnet in which an address is directly reachable: the most specific one.
     pub fn connected(&self, address: IpAddr) -> Option<(&Interface, IpNet)> {
-        let (subnet, at) = longest(&self.subnets, address)?;
+        self.connected_in(MAIN_TABLE, address)
+    }
+
+    /// The same for what is looked up in a routing table: that of a VRF has the subnets of its ports.
+    pub fn connected_in(&self, table: u32, address: IpAddr) -> Option<(&Interface, IpNet)> {
+        let (subnet, at) = longest(self.of_vrfs.get(&table).unwrap_or(&self.subnets), address)?;
         Some((self.interfaces.get(*at)?, subnet))
     }
 }

@@ -164,7 +164,8 @@ fn device(
         }
         return named;
     }
-    let connected = space.connected(via.value).map(|(interface, _)| interface.name.clone());
+    let table = written.table.as_ref().map_or(MAIN_TABLE, |table| table.value.0);
+    let connected = space.connected_in(table, via.value).map(|(interface, _)| interface.name.clone());
     let connected = connected.or_else(|| longest(direct, via.value).map(|(_, dev)| dev.clone()));
     match (named, connected) {
         (None, Some(dev)) => Some(dev),

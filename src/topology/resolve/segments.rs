@@ -1,14 +1,27 @@
 //! Segments: what one broadcast reaches through cables, bridges and VXLANs. And the loops in which it would never end.
+//!
+//! Frames with a VLAN's tag are told apart from those without where a bridge does so. What they are on then is no interface,
+//! but a [`Way`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::cables::{CableEnd, Cables};
 use super::devices::{Place, Placed};
 use super::net::{Interface, Space};
 use super::vxlans::Ends;
-use crate::lab::LinkKind;
+use crate::lab::{LinkKind, Vlans};
 use crate::topology::fault::{Fault, Found};
+use crate::topology::tree::NODES;
 use crate::topology::written::Device;
+
+/// Where frames of one VLAN are.
+#[derive(PartialEq, Eq, Hash)]
+enum Way {
+    /// With its tag on the wires that reach an interface, by the number that stands for them.
+    Wire(usize, u16),
+    /// In a bridge, by its number; 0 for frames without a tag in one that does not look at them.
+    Bridge(usize, u16),
+}
 
 /// Gives every interface the number of its segment.
 pub fn number(spaces: &mut [Space<'_>], cables: &Cables<'_>, devices: &[Placed<'_>], found: &mut Found<'_>) {
@@ -19,36 +32,103 @@ pub fn number(spaces: &mut [Space<'_>], cables: &Cables<'_>, devices: &[Placed<'
         count += space.interfaces.len();
     }
     let id = |end: &CableEnd| Some(first.get(end.space)? + spaces.get(end.space)?.by_name.get(&end.name)?);
-    let mut segments = Sets::new(count);
+    let mut wires = Sets::new(count);
     for cable in &cables.list {
         let [a, b] = &cable.ends;
         if let (Some(a), Some(b)) = (id(a), id(b)) {
-            segments.join(a, b);
+            wires.join(a, b);
         }
     }
     let number = |(space, at): Place| first.get(space).map_or(at, |first| first + at);
     let ends = Ends::new(spaces, number);
     for (space, first) in spaces.iter().zip(&first) {
         for (at, interface) in space.interfaces.iter().enumerate() {
-            if let Some(bridge) = interface.link.master.as_ref().and_then(|bridge| space.by_name.get(bridge)) {
-                segments.join(first + at, first + bridge);
+            if let Some((bridge, None)) = plugged(space, interface) {
+                wires.join(first + at, first + bridge);
             }
         }
     }
     for placed in devices {
         if let Device::Vxlan(written) = placed.written {
             ends.of(written).for_each(|end| {
-                segments.join(number(placed.at), end);
+                wires.join(number(placed.at), end);
             });
         }
     }
-    join_devices(devices, number, &mut segments);
+    join_devices(devices, number, &mut wires);
+    let of_vlans = with_vlans(spaces, devices, &first, &mut wires, found);
+    let is_too_much = of_vlans.is_none();
+    let mut segments = of_vlans.unwrap_or(wires);
     for (space, first) in spaces.iter_mut().zip(&first) {
         for (at, interface) in space.interfaces.iter_mut().enumerate() {
             interface.segment = segments.find(first + at);
         }
     }
-    loops(spaces, cables, &first, count, found);
+    if !is_too_much {
+        loops(spaces, cables, &first, found);
+    }
+}
+
+/// The bridge that an interface is plugged into, by its place in the namespace; with the interface's VLANs, where that keeps
+/// them apart. A bridge is plugged into itself, even if it is a port of a VRF.
+fn plugged(space: &Space<'_>, interface: &Interface) -> Option<(usize, Option<Vlans>)> {
+    let is_bridge = matches!(interface.link.kind, LinkKind::Bridge(_));
+    let bridge = interface.link.master.as_ref().filter(|_| !is_bridge).unwrap_or(&interface.name);
+    let at = *space.by_name.get(bridge)?;
+    match space.interfaces.get(at)?.link.kind {
+        LinkKind::Bridge(options) => {
+            let vlans = options.vlan_filtering.then(|| interface.link.vlans.clone().unwrap_or_default());
+            Some((at, vlans))
+        }
+        _ => None,
+    }
+}
+
+/// The segments, from what is connected whatever the tag, and what bridges make of VLANs; none where these are too many.
+fn with_vlans(
+    spaces: &[Space<'_>],
+    devices: &[Placed<'_>],
+    first: &[usize],
+    wires: &mut Sets,
+    found: &mut Found<'_>,
+) -> Option<Sets> {
+    let mut ways = Ways { sets: wires.clone(), numbers: HashMap::new() };
+    for (space, first) in spaces.iter().zip(first) {
+        for (at, interface) in space.interfaces.iter().enumerate() {
+            let Some((bridge, Some(vlans))) = plugged(space, interface) else { continue };
+            let wire = wires.find(first + at);
+            for (vlan, tagging) in vlans.each() {
+                let inside = ways.number(Way::Bridge(first + bridge, vlan));
+                let outside = if tagging.untagged { first + at } else { ways.number(Way::Wire(wire, vlan)) };
+                ways.sets.join(inside, outside);
+            }
+            if ways.numbers.len() > NODES {
+                let message = format!("with this port, those of the file are in more than {NODES} VLANs altogether");
+                found.add(Fault::new(interface.span, message));
+                return None;
+            }
+        }
+    }
+    for Placed { at, under, written, .. } in devices {
+        let number = |(space, at): Place| first.get(space).map_or(at, |first| first + at);
+        if let (Device::Vlan(vlan), Some(under)) = (written, under) {
+            let outside = ways.number(Way::Wire(wires.find(number(*under)), vlan.id.value.0));
+            ways.sets.join(number(*at), outside);
+        }
+    }
+    Some(ways.sets)
+}
+
+/// Interfaces and ways that are connected.
+struct Ways {
+    sets: Sets,
+    numbers: HashMap<Way, usize>,
+}
+
+impl Ways {
+    fn number(&mut self, way: Way) -> usize {
+        *self.numbers.entry(way).or_insert_with(|| self.sets.add())
+    }
 }
 
 /// Macvlans and ipvlans are on their parent's segment; VLANs of one number upon one segment are one of their own.
@@ -64,19 +144,27 @@ fn join_devices(devices: &[Placed<'_>], number: impl Fn(Place) -> usize, segment
                 let first = *vlans.entry((segments.find(under), vlan.id.value.0)).or_insert(own);
                 segments.join(own, first);
             }
-            Device::Vxlan(_) | Device::Ipip(_) | Device::Dummy(_) => {}
+            Device::Vxlan(_) | Device::Ipip(_) | Device::Dummy(_) | Device::Vrf(_) => {}
         }
     }
 }
 
 /// A loop of bridges sends every broadcast round for ever. One bridge with STP in it is enough to open it: the others
 /// pass its messages on, so it sees them come back.
-fn loops(spaces: &[Space<'_>], cables: &Cables<'_>, first: &[usize], count: usize, found: &mut Found<'_>) {
-    let mut connected = Sets::new(count);
+fn loops(spaces: &[Space<'_>], cables: &Cables<'_>, first: &[usize], found: &mut Found<'_>) {
+    let mut connected = Ways { sets: Sets::new(0), numbers: HashMap::new() };
     for cable in &cables.list {
         let [a, b] = cable.ends.each_ref().map(|end| plain_bridge(spaces, first, end));
         let (Some(a), Some(b)) = (a, b) else { continue };
-        if !connected.join(a, b) {
+        let tags = a.1.iter().chain(&b.1).flat_map(Vlans::each).filter(|(_, tagging)| !tagging.untagged);
+        let mut closes = false;
+        for tag in tags.map(|(vlan, _)| vlan).collect::<BTreeSet<u16>>().into_iter().chain([0]) {
+            if let (Some(a), Some(b)) = (inside(&a, tag), inside(&b, tag)) {
+                let (a, b) = (connected.number(a), connected.number(b));
+                closes |= !connected.sets.join(a, b);
+            }
+        }
+        if closes {
             let message = "this link closes a loop of bridges, in which broadcasts would circle for ever";
             let help = "take it out, or set `stp: true` on a bridge of the loop".to_owned();
             if let Some(end) = cable.ends.first() {
@@ -86,19 +174,29 @@ fn loops(spaces: &[Space<'_>], cables: &Cables<'_>, first: &[usize], count: usiz
     }
 }
 
-/// The number of the bridge without STP that the end of a link is plugged into.
-fn plain_bridge(spaces: &[Space<'_>], first: &[usize], end: &CableEnd) -> Option<usize> {
+/// Where a frame with a tag (0: without one) is in a bridge that it comes to.
+fn inside((bridge, vlans): &(usize, Option<Vlans>), tag: u16) -> Option<Way> {
+    let vlan = match (vlans, tag) {
+        (None, tag) => Some(tag),
+        (Some(vlans), 0) => vlans.pvid(),
+        (Some(vlans), tag) => vlans.is_tagged(tag).then_some(tag),
+    };
+    vlan.map(|vlan| Way::Bridge(*bridge, vlan))
+}
+
+/// The number of the bridge without STP that the end of a link is plugged into; with the end's VLANs, where that keeps them
+/// apart.
+fn plain_bridge(spaces: &[Space<'_>], first: &[usize], end: &CableEnd) -> Option<(usize, Option<Vlans>)> {
     let space = spaces.get(end.space)?;
-    let master = space.interface(&end.name)?.link.master.as_ref()?;
-    let at = *space.by_name.get(master)?;
-    let Interface { link, .. } = space.interfaces.get(at)?;
-    match &link.kind {
-        LinkKind::Bridge(options) if !options.stp => Some(first.get(end.space)? + at),
+    let (at, vlans) = plugged(space, space.interface(&end.name)?)?;
+    match &space.interfaces.get(at)?.link.kind {
+        LinkKind::Bridge(options) if !options.stp => Some((first.get(end.space)? + at, vlans)),
         _ => None,
     }
 }
 
 /// Disjoint sets of numbers.
+#[derive(Clone)]
 struct Sets {
     parent: Vec<usize>,
 }
@@ -106,6 +204,12 @@ struct Sets {
 impl Sets {
     fn new(count: usize) -> Self {
         Self { parent: (0..count).collect() }
+    }
+
+    /// One more number, in a set of its own.
+    fn add(&mut self) -> usize {
+        self.parent.push(self.parent.len());
+        self.parent.len() - 1
     }
 
     /// The number that stands for a set.

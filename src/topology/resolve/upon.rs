@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use super::devices::{Place, Placed};
-use super::net::Interface;
-use crate::lab::{Device, DeviceKind, MacvlanMode};
+use super::net::{Interface, Space};
+use crate::lab::{Device, DeviceKind, IfName, MacvlanMode};
 use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::Device as Written;
 
@@ -14,12 +14,14 @@ use crate::topology::written::Device as Written;
 enum Single {
     /// A VLAN of an interface.
     Vlan(Option<Place>, u16),
+    /// The VRF of a namespace with a routing table.
+    Vrf(usize, u32),
     /// A tunnel of a namespace between two addresses.
     Ipip(usize, Ipv4Addr, Option<Ipv4Addr>),
 }
 
 /// Why a device cannot be upon an interface.
-pub fn unfit(parent: &Interface, written: Written<'_>) -> Option<String> {
+pub fn unfit(space: &Space<'_>, parent: &Interface, written: Written<'_>) -> Option<String> {
     let (name, called) = (&parent.name, written.called());
     let kind = parent.link.device().map(Device::kind);
     if name.is_lo() {
@@ -27,6 +29,9 @@ pub fn unfit(parent: &Interface, written: Written<'_>) -> Option<String> {
     }
     if kind.is_some_and(|kind| !kind.is_ethernet()) {
         return Some(format!("{called} cannot be upon `{name}`: no Ethernet frames go through a tunnel of IP"));
+    }
+    if kind == Some(DeviceKind::Vrf) {
+        return Some(format!("{called} cannot be upon the vrf `{name}`: name a port of that"));
     }
     if matches!(written, Written::Vlan(_)) {
         return None;
@@ -36,7 +41,8 @@ pub fn unfit(parent: &Interface, written: Written<'_>) -> Option<String> {
         return Some(format!("{called} cannot be upon the {kind} `{name}`: name the parent of that"));
     }
     // A parent and a port each give away all frames that arrive there (netdev_rx_handler_register).
-    let bridge = parent.link.master.as_ref()?;
+    let is_bridge = |name: &&IfName| space.interface(name).is_some_and(|master| master.link.device().is_none());
+    let bridge = parent.link.master.as_ref().filter(is_bridge)?;
     Some(format!("{called} cannot be upon `{name}`, which is a port of bridge `{bridge}`: name the bridge"))
 }
 
@@ -66,6 +72,7 @@ pub fn check(all: &[Placed<'_>], found: &mut Found<'_>) {
 fn single(placed: &Placed<'_>) -> Option<Single> {
     match placed.written {
         Written::Vlan(vlan) => Some(Single::Vlan(placed.under, vlan.id.value.0)),
+        Written::Vrf(vrf) => Some(Single::Vrf(placed.at.0, vrf.table.value.0)),
         Written::Ipip(ipip) => {
             let remote = ipip.remote.as_ref().map(|remote| remote.value);
             Some(Single::Ipip(placed.at.0, ipip.local.value, remote))

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use super::namespace::{Interface, Namespace};
 use super::read::{At, Fields, Read};
 use super::scalar::{Scalar, Wrong, not, word, words};
+use super::scalar_net::TableId;
 use super::vxlan::Vxlan;
 use crate::lab::{End, IfName, IpvlanMode, MacvlanMode, NsName};
 use crate::topology::fault::Found;
@@ -64,6 +65,20 @@ pub struct Ipip {
     pub common: Interface,
 }
 
+/// A routing table for some interfaces of the namespace, and for no others.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Vrf {
+    /// The table.
+    pub table: At<TableId>,
+    /// The interfaces of the namespace that use it.
+    #[schemars(default)]
+    pub ports: Vec<At<IfName>>,
+    /// What it has.
+    #[schemars(flatten)]
+    pub common: Interface,
+}
+
 /// A device of any kind.
 #[derive(Clone, Copy)]
 pub enum Device<'f> {
@@ -73,6 +88,7 @@ pub enum Device<'f> {
     Vlan(&'f Vlan),
     Ipip(&'f Ipip),
     Dummy(&'f Interface),
+    Vrf(&'f Vrf),
 }
 
 /// An interface that something is upon.
@@ -96,7 +112,8 @@ impl Namespace {
         let vlans = self.vlans.entries.iter().map(|(name, device)| (name, Device::Vlan(device)));
         let ipips = self.ipips.entries.iter().map(|(name, device)| (name, Device::Ipip(device)));
         let dummies = self.dummies.entries.iter().map(|(name, device)| (name, Device::Dummy(device)));
-        vxlans.chain(macvlans).chain(ipvlans).chain(vlans).chain(ipips).chain(dummies)
+        let vrfs = self.vrfs.entries.iter().map(|(name, device)| (name, Device::Vrf(device)));
+        vxlans.chain(macvlans).chain(ipvlans).chain(vlans).chain(ipips).chain(dummies).chain(vrfs)
     }
 }
 
@@ -110,6 +127,7 @@ impl<'f> Device<'f> {
             Self::Vlan(device) => &device.common,
             Self::Ipip(device) => &device.common,
             Self::Dummy(common) => common,
+            Self::Vrf(device) => &device.common,
         }
     }
 
@@ -122,6 +140,7 @@ impl<'f> Device<'f> {
             Self::Vlan(_) => "a vlan",
             Self::Ipip(_) => "an ipip tunnel",
             Self::Dummy(_) => "a dummy",
+            Self::Vrf(_) => "a vrf",
         }
     }
 
@@ -136,7 +155,7 @@ impl<'f> Device<'f> {
             Self::Macvlan(device) => Some(&device.parent),
             Self::Ipvlan(device) => Some(&device.parent),
             Self::Vlan(device) => Some(&device.parent),
-            Self::Vxlan(_) | Self::Ipip(_) | Self::Dummy(_) => None,
+            Self::Vxlan(_) | Self::Ipip(_) | Self::Dummy(_) | Self::Vrf(_) => None,
         }
     }
 }
@@ -239,5 +258,16 @@ impl Read for Ipip {
         let common = Interface::from_fields(&mut fields);
         fields.end();
         Some(Self { local: local?, remote, common })
+    }
+}
+
+impl Read for Vrf {
+    fn read(node: &Node, found: &mut Found<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "a vrf", found)?;
+        let table = fields.required("table");
+        let ports = fields.or_empty("ports");
+        let common = Interface::from_fields(&mut fields);
+        fields.end();
+        Some(Self { table: table?, ports, common })
     }
 }

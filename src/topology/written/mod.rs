@@ -3,6 +3,7 @@
 //! A field here is a key there, with its documentation, from which the JSON Schema is made. Values are checked as
 //! far as one value alone can be; what names mean and how things fit together is not known here.
 
+mod bridge;
 mod check;
 mod cluster;
 mod device;
@@ -16,12 +17,13 @@ mod scalar_lab;
 mod scalar_net;
 mod vxlan;
 
+pub use bridge::{Bridge, VlanIds};
 pub use check::{Check, Party, Protocol as Probing, SeenBy};
 pub use cluster::{Cluster, Egress, Node as ClusterNode, Pods, Routing};
-pub use device::{Device, Ipip, Ipvlan, Macvlan, Parent, Vlan};
+pub use device::{Device, Ipip, Ipvlan, Macvlan, Parent, Vlan, VlanId, Vrf};
 pub use file::File;
 pub use firewall::{Action, Chain, Dnat, Filter, FilterProtocol, Masquerade, Nat, Publish, Snat, State, Transport};
-pub use namespace::{Bridge, Interface, Namespace};
+pub use namespace::{Interface, Namespace};
 pub use read::{At, Named, Read};
 pub use routing::{Route, Rule, RuleType};
 pub use scalar_lab::Text;

@@ -7,7 +7,7 @@ use super::read::{At, Fields, Named, Read};
 use super::routing::Neighbour;
 use super::scalar_lab::Text;
 use super::scalar_net::Address;
-use super::{Filter, Ipip, Ipvlan, Macvlan, Nat, Route, Rule, Vlan, Vxlan};
+use super::{Bridge, Filter, Ipip, Ipvlan, Macvlan, Nat, Route, Rule, Vlan, Vrf, Vxlan};
 use crate::lab::{IfName, Mac, SysctlKey, SysctlValue};
 use crate::topology::fault::Found;
 use crate::topology::tree::Node;
@@ -40,6 +40,9 @@ pub struct Namespace {
     /// Interfaces that lead nowhere.
     #[schemars(default)]
     pub dummies: Named<IfName, Interface>,
+    /// Routing tables for some of its interfaces each.
+    #[schemars(default)]
+    pub vrfs: Named<IfName, Vrf>,
     /// Routes beyond those that the addresses bring.
     #[schemars(default)]
     pub routes: Vec<Route>,
@@ -83,28 +86,6 @@ pub struct Interface {
     pub up: Option<At<bool>>,
 }
 
-/// A bridge and its ports.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Bridge {
-    /// The interfaces that are plugged in: ends of links and devices of the same namespace.
-    #[schemars(default)]
-    pub ports: Vec<At<IfName>>,
-    /// The namespace's own addresses on the bridge, with their prefix lengths.
-    #[schemars(default)]
-    pub addresses: Vec<At<Address>>,
-    /// Its hardware address; where none is given, one that stays if it has addresses, else the kernel's choice.
-    pub mac: Option<At<Mac>>,
-    /// Its MTU in bytes; the smallest of its ports' where none is given.
-    pub mtu: Option<At<u32>>,
-    /// Whether it is up; true where nothing is said.
-    pub up: Option<At<bool>>,
-    /// Whether it speaks the spanning tree protocol; false where nothing is said.
-    pub stp: Option<At<bool>>,
-    /// Whether it keeps VLANs apart; false where nothing is said.
-    pub vlan_filtering: Option<At<bool>>,
-}
-
 impl Interface {
     /// Reads what any interface has from among other keys.
     pub(super) fn from_fields(fields: &mut Fields<'_, '_, '_>) -> Self {
@@ -137,6 +118,7 @@ impl Read for Namespace {
             vlans: fields.or_empty("vlans"),
             ipips: fields.or_empty("ipips"),
             dummies: fields.or_empty("dummies"),
+            vrfs: fields.or_empty("vrfs"),
             routes: fields.or_empty("routes"),
             rules: fields.or_empty("rules"),
             neighbours: fields.or_empty("neighbours"),
@@ -159,22 +141,5 @@ impl Read for Interface {
         let interface = Self::from_fields(&mut fields);
         fields.end();
         Some(interface)
-    }
-}
-
-impl Read for Bridge {
-    fn read(node: &Node, found: &mut Found<'_>) -> Option<Self> {
-        let mut fields = Fields::begin(node, "a bridge", found)?;
-        let bridge = Self {
-            ports: fields.or_empty("ports"),
-            addresses: fields.or_empty("addresses"),
-            mac: fields.optional("mac"),
-            mtu: fields.optional("mtu"),
-            up: fields.optional("up"),
-            stp: fields.optional("stp"),
-            vlan_filtering: fields.optional("vlan_filtering"),
-        };
-        fields.end();
-        Some(bridge)
     }
 }

@@ -1,0 +1,38 @@
+//! VLANs of bridges and their ports, as they are written.
+
+use crate::lab::{Tagging, VlanRange, Vlans};
+use crate::topology::fault::{Fault, Found};
+use crate::topology::written::{At, Bridge, VlanId, VlanIds};
+
+/// The VLANs of a port, or of a bridge's own interface; none where they are the kernel's default.
+pub fn of(vlan: Option<&At<VlanId>>, tagged: Option<&Vec<At<VlanIds>>>, found: &mut Found<'_>) -> Option<Vlans> {
+    if vlan.is_none() && tagged.is_none() {
+        return None;
+    }
+    let mut ranges: Vec<VlanRange> = vlan.iter().map(|vlan| VlanRange::one(vlan.value.0, Tagging::ACCESS)).collect();
+    for At { value: VlanIds { first, last }, span } in tagged.into_iter().flatten() {
+        match vlan.filter(|vlan| (first..=last).contains(&&vlan.value.0)) {
+            Some(vlan) => {
+                let message = format!("VLAN {} is the one without a tag, and cannot have one as well", vlan.value.0);
+                found.add(Fault::new(*span, message).also(vlan.span, "without a tag"));
+            }
+            None => ranges.push(VlanRange { first: *first, last: *last, tagging: Tagging::TAGGED }),
+        }
+    }
+    Some(Vlans::new(ranges)).filter(|vlans| *vlans != Vlans::default())
+}
+
+/// Whether a bridge keeps VLANs apart: where some are written, it does.
+pub fn filtering(bridge: &Bridge, found: &mut Found<'_>) -> bool {
+    let of_ports = bridge.ports.0.iter().any(|(_, port)| port.vlan.is_some() || port.vlans.is_some());
+    let written = of_ports || bridge.vlan.is_some() || bridge.vlans.is_some();
+    match &bridge.vlan_filtering {
+        Some(At { value: false, span }) if written => {
+            let help = "leave it out, or take the VLANs away from the bridge and its ports".to_owned();
+            found.add(Fault::new(*span, "a bridge with VLANs has to keep them apart").help(help));
+            false
+        }
+        Some(filtering) => filtering.value,
+        None => written,
+    }
+}
