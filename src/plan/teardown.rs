@@ -1,11 +1,10 @@
 //! The way back: what has to go so that nothing of a lab is left.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PlannedStep, Step};
-use crate::lab::{
-    ChainId, End, FwRule, IfName, Lab, LabName, Link, LinkKind, Live, Namespace, NsName, Routing, SysctlKey,
-};
+use crate::lab::{ChainId, End, FwRule, IfName, Lab, LabName, Live, Namespace, NsName, Routing, SysctlKey};
 
 /// Plans the removal of a lab from what is there: the host's settings, namespaces, and of the host the firewall, routes and
 /// interfaces. `settings` are the host settings that the lab has claimed.
@@ -17,8 +16,7 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
     for key in settings {
         add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() });
     }
-    // A bridge lets its ports go faster than they leave it one after the other.
-    for name in host.into_iter().flat_map(|host| links(lab, host, true)) {
+    for name in host.into_iter().flat_map(|host| large_bridges(lab, host)) {
         add(Step::DeleteLink { end: End { ns: NsName::host(), name } });
     }
     // Namespaces before the firewall: nobody is left behind whom the firewall would guard, and the kernel, which removes them in the
@@ -93,18 +91,27 @@ fn host_firewall(lab: &LabName, host: &Namespace) -> Vec<Step> {
     steps
 }
 
-/// The lab's interfaces in `host` but for its bridges, as the step that removes them.
+/// The lab's interfaces in `host`, as the step that removes them.
 fn host_links(lab: &LabName, host: &Namespace) -> Option<Step> {
-    let links: Vec<IfName> = links(lab, host, false).collect();
+    let large: BTreeSet<IfName> = large_bridges(lab, host).collect();
+    let mine = host.links.iter().filter(|(name, link)| link.owner.as_ref() == Some(lab) && !large.contains(*name));
+    let links: Vec<IfName> = mine.map(|(name, _)| name.clone()).collect();
     match links.as_slice() {
         [] => None,
         _ => Some(Step::DeleteHostLinks { lab: lab.clone(), links }),
     }
 }
 
-/// The lab's bridges in `host`, or its other interfaces there.
-fn links(lab: &LabName, host: &Namespace, bridges: bool) -> impl Iterator<Item = IfName> {
-    let is_mine =
-        move |link: &Link| link.owner.as_ref() == Some(lab) && matches!(link.kind, LinkKind::Bridge(_)) == bridges;
-    host.links.iter().filter(move |(_, link)| is_mine(link)).map(|(name, _)| name.clone())
+/// From how many ports on a bridge goes before what is plugged into it. The kernel takes its time to remove a bridge with
+/// ports, meanwhile it could be freeing namespaces; but a port that goes by itself costs the more, the more others there are.
+const MANY_PORTS: usize = 256;
+
+/// The lab's bridges in `host` with many ports.
+fn large_bridges(lab: &LabName, host: &Namespace) -> impl Iterator<Item = IfName> {
+    let mut ports: BTreeMap<&IfName, usize> = BTreeMap::new();
+    for master in host.links.values().filter_map(|link| link.master.as_ref()) {
+        *ports.entry(master).or_default() += 1;
+    }
+    let is_ours = |name: &IfName| host.links.get(name).is_some_and(|link| link.owner.as_ref() == Some(lab));
+    ports.into_iter().filter(move |(name, count)| *count >= MANY_PORTS && is_ours(name)).map(|(name, _)| name.clone())
 }
