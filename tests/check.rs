@@ -478,3 +478,23 @@ fn slow_neighbours_are_waited_for() {
         assert_eq!((report.pairs(), silent.as_slice()), (308, &[][..]), "{via:?}");
     }
 }
+
+/// A router sends few errors to one sender in a second: what the first try heard holds where the next hears nothing.
+#[test]
+fn an_error_of_the_first_try_is_told() {
+    sandbox();
+    run("ip netns add red; ip netns add router; ip link add to-red netns router type veth peer name eth0 netns red; \
+         ip -n red addr add 10.0.1.2/24 dev eth0; ip -n red link set eth0 up; ip -n red route add default via 10.0.1.1; \
+         ip -n router addr add 10.0.1.1/24 dev to-red; ip -n router link set to-red up; ip -n router link set lo up; \
+         ip netns exec router sysctl -qw net.ipv4.ip_forward=1");
+    let mut check = check("red", "10.0.9.9", "10.0.9.9");
+    (check.within, check.retries) = (Duration::from_millis(200), 3);
+    let report = report(vec![check]);
+    let pair = &report.checks[0].pairs[0];
+    assert!(
+        matches!(&pair.saw, Outcome::Unreachable { what, .. } if what.contains("network unreachable")),
+        "{:?}",
+        pair.saw
+    );
+    assert_eq!(pair.tries, 4);
+}

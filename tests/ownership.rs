@@ -434,3 +434,19 @@ fn a_file_whose_name_was_changed_leads_to_the_lab_it_made() {
     on(&with_host(""), &["destroy"], 0);
     assert!(!on(&renamed, &["destroy"], 0).contains("nslab destroy own"));
 }
+
+#[test]
+fn what_another_lab_has_is_refused_also_where_it_is_as_wanted() {
+    sandbox();
+    let file = with_host("");
+    on(&file, &["apply"], 0);
+    let copy = file.replace("name: own", "name: copy");
+    assert!(on(&copy, &["plan"], 0).contains("Another lab's, so apply would refuse and touch nothing:"));
+    for args in [&["apply"][..], &["apply", "--adopt"]] {
+        let said = on(&copy, args, 3);
+        assert!(said.contains("namespace red exists and belongs to lab own") && !said.contains("--adopt"), "{said}");
+    }
+    assert_eq!(on(&copy.replace("10.77.0.2", "10.77.0.9"), &["plan"], 0).matches("--adopt").count(), 0);
+    assert_eq!(run("ls /run/nslab").trim(), "own");
+    assert!(on(&file, &["plan"], 0).contains("the kernel is as the file says"));
+}

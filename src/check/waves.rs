@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attempt::attempt;
-use super::report::{CheckResult, PairResult};
+use super::report::{CheckResult, Outcome, PairResult};
 use super::stage::Stage;
 use super::{CheckError, verdict};
 use crate::lab::{Check, Lab, NsName, Probe};
@@ -80,15 +80,23 @@ async fn prove(stage: &Stage, checks: &[Check], place: Place) -> Option<(Place, 
     let check = checks.get(place.check)?;
     let probe = check.probes.get(place.probe)?;
     let mut tries = 1;
+    let mut telling = None;
     loop {
         let started = Instant::now();
         let seen = attempt(stage, check, probe).await;
-        let verdict = verdict::judge(check, probe, &seen);
-        if verdict.is_err() && tries <= check.retries {
-            tries += 1;
-            sleep_until(started + check.within).await;
-            continue;
+        let mut last = (verdict::judge(check, probe, &seen), seen);
+        if last.0.is_err() {
+            let is_silent = matches!(last.1.outcome, Outcome::Silence);
+            if tries <= check.retries {
+                tries += 1;
+                // Routers send few errors in a second: what the first one said holds where the next is swallowed.
+                telling = telling.or((!is_silent).then_some(last));
+                sleep_until(started + check.within).await;
+                continue;
+            }
+            last = telling.take().filter(|_| is_silent).unwrap_or(last);
         }
+        let (verdict, seen) = last;
         let (seen_as, answered_by) = seen.sight.map(|sight| (sight.source, sight.ns)).unzip();
         let result = PairResult {
             from: probe.from.clone(),

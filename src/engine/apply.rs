@@ -159,7 +159,7 @@ impl Run<'_> {
         let mut live = None;
         let mut planned = planned(self.lab, &self.before);
         for round in 0..ROUNDS {
-            let contrary = planned.conflicts.iter().any(|conflict| conflict.is_setting);
+            let contrary = planned.conflicts.iter().any(|conflict| conflict.owner.is_some());
             if planned.plan.is_empty() && !contrary && (planned.conflicts.is_empty() || !self.options.adopt) {
                 self.is_foreign = !planned.conflicts.is_empty();
                 if self.is_foreign {

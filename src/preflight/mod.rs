@@ -66,10 +66,19 @@ impl Finding {
 /// Names that are somebody else's stand in the way as well.
 impl From<&Conflict> for Finding {
     fn from(conflict: &Conflict) -> Self {
+        let another = match conflict.what.split(' ').next() {
+            Some("route") => "give the lab's route another metric in the file",
+            Some("vxlan") => "give the lab's vxlan another name, id or port in the file",
+            _ => "give the lab's another name in the file",
+        };
         let help = match &conflict.owner {
-            Some(lab) if conflict.is_setting => format!("leave the setting to that lab, or remove that lab first: nslab destroy {lab}"),
-            Some(lab) => format!("give this lab's another name in the file (a vxlan: another id or port), or remove that lab first: nslab destroy {lab}"),
-            None => "give the lab's another name in the file (a route: another metric; a vxlan: another id or port); or, if nobody needs it, remove it or take it over with `nslab apply --adopt`".to_owned(),
+            Some(lab) if conflict.is_setting => {
+                format!("leave the setting to that lab, or remove that lab first: nslab destroy {lab}")
+            }
+            Some(lab) => format!("{another}, or remove that lab first: nslab destroy {lab}"),
+            None => {
+                format!("{another}; or, if nobody needs it, remove it or take it over with `nslab apply --adopt`")
+            }
         };
         Self::error(conflict.to_string(), help)
     }

@@ -78,9 +78,11 @@ pub fn plan(plan: &Plan, conflicts: &[Conflict], colour: bool) -> String {
         text += &step(planned, colour);
     }
     if !conflicts.is_empty() {
-        text += match plan.is_empty() {
-            true => "\nIt is not nslab's own: nslab leaves it alone, and `apply --adopt` takes it over:\n",
-            false => "\nNot the lab's own, so apply would refuse and touch nothing, unless told to --adopt:\n",
+        let of_other_labs = conflicts.iter().any(|conflict| conflict.owner.is_some());
+        text += match (of_other_labs, plan.is_empty()) {
+            (true, _) => "\nAnother lab's, so apply would refuse and touch nothing:\n",
+            (false, true) => "\nIt is not nslab's own: nslab leaves it alone, and `apply --adopt` takes it over:\n",
+            (false, false) => "\nNot the lab's own, so apply would refuse and touch nothing, unless told to --adopt:\n",
         };
         text.extend(conflicts.iter().map(|conflict| format!("  {conflict}\n")));
     }
