@@ -169,6 +169,9 @@ fn limits_and_kernels_that_are_not_this_one() {
          free some first, or make the lab smaller: when memory runs out, the kernel ends processes"
     );
 
+    let half = Facts { existing: 5, ..full };
+    assert_eq!(found(&format!("name: x\nnamespaces:\n{ten}"), &half), [], "what is there has its memory");
+
     let old = Facts { lacking: [(Feature::Veth, "Unknown device type".to_owned())].into(), ..healthy() };
     let [error] = found(&four, &old).try_into().unwrap();
     assert_eq!(

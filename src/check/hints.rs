@@ -32,7 +32,13 @@ pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
             Family::Ipv4 => SysctlKey::ipv4_forwarding(),
             Family::Ipv6 => SysctlKey::ipv6_forwarding(),
         };
-        let is_wanted = lab.namespaces.get(router)?.sysctls.get(&key).is_some_and(|value| value.as_str() != "0");
+        // Where the file says it, for all interfaces or for one, it says why.
+        let is_wanted = lab
+            .namespaces
+            .get(router)?
+            .sysctls
+            .iter()
+            .any(|(set, value)| (*set == key || set.as_str().ends_with(".forwarding")) && value.as_str() != "0");
         let value = sysctl::read(netns::open(router).ok()?.as_fd(), &[key.clone()].into()).ok()?.remove(&key)?;
         (value.as_str() == "0" && !is_wanted).then(|| {
             format!("{router} is on the way to {to} and passes nothing on ({key} is 0): write `forwarding: true` there")

@@ -124,7 +124,8 @@ impl Stage {
         self.sites.values().for_each(|site| site.spare.borrow_mut().clear());
     }
 
-    /// Makes room in the kernel's table of neighbours: the lab's own namespaces (never the host) forget whom they have met, except whom they are still asking for if `spare_asked`. How many these are.
+    /// Makes room in the kernel's table of neighbours: the lab's own namespaces (never the host) forget whom they have met,
+    /// except whom they are still asking for if `spare_asked`. How many these are.
     ///
     /// # Errors
     /// The kernel refuses to list them.

@@ -17,7 +17,8 @@ use crate::lab::{Check, Lab, NsName, Probe};
 /// by default, for all namespaces of the machine together ([`crate::kernel::neighbours`]).
 const WAVE: usize = 256;
 
-/// How many namespaces are near each other in the order of the probes: a wave is about a block of them by another block, both ways.
+/// How many namespaces are near each other in the order of the probes: a wave is about a block of them by another block,
+/// both ways.
 const BLOCK: usize = 11;
 
 /// After how long without a result the next wave starts; what still has no answer goes on beside it.

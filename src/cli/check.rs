@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::{DONE, Failure, NOT_SO, colour, print};
 use crate::check::{self, Report};
 use crate::lab::Lab;
-use crate::{engine, show, topology};
+use crate::{engine, plan, show, topology};
 
 /// Options of `nslab check`.
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
 
 /// That a lab is no longer as its file says, if it is so and can be seen: a check may have failed because of that.
 fn drift(lab: &Lab, file: &Path) -> Option<String> {
-    let steps = engine::plan(lab).ok()?.plan.steps.len();
+    let live = engine::observe(&lab.name, Some(lab)).ok()?;
+    let steps = plan::plan(lab, &live).steps.len() + plan::conflicts(lab, &live).len();
     let differences = if steps == 1 { "one step".to_owned() } else { format!("{steps} steps") };
     let file = file.display();
     (steps > 0).then(|| {

@@ -11,7 +11,7 @@ use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
 use crate::preflight::Finding;
 
 /// How often a plan is made anew when the kernel shows something else than what was set: a step may have side effects
-/// that the plan did not foresee, and somebody may change things meanwhile.
+/// that the plan did not foresee, and somebody may change things meanwhile (see [`look_again`] for where that is looked for).
 const ROUNDS: usize = 3;
 
 /// A plan, and what stands in its way.
@@ -64,7 +64,19 @@ pub(super) fn look(kernel: &mut Kernel, scope: &Scope<'_>) -> Result<Live, Engin
     Ok(live)
 }
 
-/// Looks at what some steps may have changed since `before`.
+/// So many namespaces are made before signals are heard again.
+const NAMESPACES_AT_ONCE: usize = 64;
+
+/// Steps that join, as they are run together.
+fn parts(group: &[PlannedStep]) -> std::slice::Chunks<'_, PlannedStep> {
+    match group {
+        [PlannedStep { step: Step::AddNamespace { .. }, .. }, ..] => group.chunks(NAMESPACES_AT_ONCE),
+        _ => group.chunks(group.len().max(1)),
+    }
+}
+
+/// Looks at what some steps may have changed since `before`: at everything, or only at the namespaces inside of which they
+/// stay. What somebody does meanwhile in others, the next plan sees.
 fn look_again<'a>(
     kernel: &mut Kernel,
     lab: &Lab,
@@ -258,7 +270,7 @@ impl Run<'_> {
     }
 
     fn run_steps(&mut self, steps: &[PlannedStep]) -> Result<(), EngineError> {
-        for group in steps.chunk_by(|a, b| b.step.joins(&a.step)) {
+        for group in steps.chunk_by(|a, b| b.step.joins(&a.step)).flat_map(parts) {
             self.heed_signal()?;
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
             self.kernel.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;

@@ -1,7 +1,7 @@
 //! Whose the routes and rules of `host` are that no interface belongs to.
 //!
-//! The kernel keeps only one number with them, which says that nslab made them, but not for which lab. So each lab's folder lists
-//! those that it wanted. Where such a list is lost, what no other lab's list has is this lab's, if it can be
+//! The kernel keeps only one number with them, which says that nslab made them, but not for which lab. So each lab's folder
+//! lists those that it wanted. Where such a list is lost, what no other lab's list has is this lab's, if it can be
 //! nobody else's.
 
 use std::collections::BTreeSet;

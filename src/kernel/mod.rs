@@ -161,7 +161,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// Notes in a namespace what one of its sysctls was before the lab; one with a value that is too long for a note is not noted.
+    /// Notes in a namespace what one of its sysctls was before the lab; one with a value that is too long for a note is not
+    /// noted.
     pub fn note_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
         let refused = |refusal: Refusal| refusal.about(format!("note what {key} was in {ns}"));
         execute::sysctls::remember(self.spaces.get(ns)?, key, was).map_err(refused)

@@ -182,8 +182,8 @@ pub fn own_address(fd: &OwnedFd) -> nix::Result<IpAddr> {
     internet_address(&address).map(|address| address.ip()).ok_or(Errno::EAFNOSUPPORT)
 }
 
-/// Sends one packet: to an address, or to where the socket is connected; from a chosen address of the namespace, or from the one that the
-/// kernel takes.
+/// Sends one packet: to an address, or to where the socket is connected; from a chosen address of the namespace, or from
+/// the one that the kernel takes.
 pub fn send(fd: &OwnedFd, bytes: &[u8], to: Option<SocketAddr>, from: Option<IpAddr>) -> nix::Result<()> {
     let to = to.map(SockaddrStorage::from);
     let parts = [IoSlice::new(bytes)];

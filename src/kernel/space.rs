@@ -106,8 +106,8 @@ impl Spaces {
         self.removed.extend(self.open.remove(ns));
     }
 
-    /// Lets the kernel free what has been removed. All at once: while it frees some, the removal of further ones is several times
-    /// as slow.
+    /// Lets the kernel free what has been removed. All at once: while it frees some, the removal of further ones is several
+    /// times as slow.
     pub fn let_go(&mut self) {
         self.removed.clear();
     }

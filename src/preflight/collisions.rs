@@ -1,6 +1,7 @@
 //! Subnets and routes of a lab in `host` that the host uses already: its LAN, Docker's bridge, a VPN, another lab.
 //!
-//! A route in the very place of a lab's is a conflict of names, and told as such. Only what touches `host` can collide: namespaces of the lab's own have routing tables of their own.
+//! A route in the very place of a lab's is a conflict of names, and told as such. Only what touches `host` can collide:
+//! namespaces of the lab's own have routing tables of their own.
 
 use ipnet::IpNet;
 

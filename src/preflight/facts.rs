@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use crate::lab::{DeviceKind, Family, LabName};
+use crate::lab::{DeviceKind, Family, LabName, NsName};
 
 /// What to find out. What is not asked for is not looked at: some answers cost a namespace or a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Questions {
     pub iptables: BTreeSet<Family>,
     /// The chains of the host that drop what it forwards.
     pub forwarding: bool,
+    /// Which of these namespaces exist.
+    pub namespaces: BTreeSet<NsName>,
 }
 
 /// Something that a kernel can be built without.
@@ -82,6 +84,8 @@ pub struct Facts {
     pub neighbours: BTreeMap<Family, u64>,
     /// How many files a process may have open (the hard limit).
     pub open_files: u64,
+    /// How many of the namespaces that were asked about exist.
+    pub existing: usize,
     /// How much memory can be had, in MiB (`MemAvailable` of proc_meminfo(5)), where that is told.
     pub memory: Option<u64>,
 }

@@ -8,8 +8,8 @@ use crate::lab::Family;
 /// The capabilities that every lab takes, by their bit (linux/capability.h).
 const NEEDED: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
 
-/// Files that nslab has open besides those of the namespaces, generously.
-const OTHER_FILES: u64 = 64;
+/// Files that nslab has open besides those of the namespaces, generously: most are pipes from programs that list firewalls.
+const OTHER_FILES: u64 = 160;
 
 /// The needed capabilities that are not among these.
 pub(super) fn missing(capabilities: u64) -> Vec<&'static str> {
@@ -118,7 +118,7 @@ pub(super) fn sysctls(needs: &Needs, facts: &Facts, place: &str) -> Vec<Finding>
 
 pub(super) fn limits(needs: &Needs, facts: &Facts) -> Vec<Finding> {
     // A namespace takes two: itself, and a netlink socket in it.
-    let files = needs.namespaces as u64 * 2 + OTHER_FILES;
+    let files = needs.namespaces.len() as u64 * 2 + OTHER_FILES;
     let files = (files > facts.open_files).then(|| {
         Finding::error(
             format!(
@@ -133,7 +133,8 @@ pub(super) fn limits(needs: &Needs, facts: &Facts) -> Vec<Finding> {
 
 /// The kernel's memory for a namespace with a veth pair: 0.3 MiB, measured with thousands of them.
 fn memory(needs: &Needs, facts: &Facts) -> Option<Finding> {
-    let (wanted, available) = (needs.namespaces as u64 * 3 / 10, facts.memory?);
+    let missing = needs.namespaces.len().saturating_sub(facts.existing) as u64;
+    let (wanted, available) = (missing * 3 / 10, facts.memory?);
     (wanted > available).then(|| {
         Finding::warning(
             format!("the lab takes about {wanted} MiB of memory in the kernel; {available} MiB are to be had"),

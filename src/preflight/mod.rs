@@ -86,7 +86,10 @@ impl std::fmt::Display for Finding {
 pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
     let subjects: [(&'static str, Option<Vec<Finding>>); 9] = [
         ("privileges", Some(machine::privileges(facts))),
-        ("named namespaces (/run/netns)", (needs.namespaces > 0).then(|| machine::directory(facts))),
+        (
+            "named namespaces (/run/netns)",
+            (needs.lab.is_none() || !needs.namespaces.is_empty()).then(|| machine::directory(facts)),
+        ),
         ("addresses and routes of the host", needs.lab.as_ref().map(|_| collisions::find(needs, facts))),
         ("features of the kernel", Some(machine::features(needs, facts))),
         ("IPv6", needs.ipv6.as_ref().map(|place| machine::ipv6(needs, facts, place))),

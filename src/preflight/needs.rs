@@ -14,8 +14,8 @@ use crate::lab::{
 pub struct Needs {
     /// The lab; none: labs in general, of which each needs only some of it.
     pub(super) lab: Option<LabName>,
-    /// How many namespaces it makes.
-    pub(super) namespaces: usize,
+    /// The namespaces that it makes.
+    pub(super) namespaces: BTreeSet<NsName>,
     /// Its interfaces in `host`.
     pub(super) host_interfaces: BTreeSet<IfName>,
     /// The subnets on its interfaces in `host`.
@@ -42,7 +42,7 @@ impl Needs {
     /// What one lab needs.
     pub fn of(lab: &Lab) -> Self {
         let mut needs = Self { lab: Some(lab.name.clone()), ..Self::default() };
-        needs.namespaces = lab.own_namespaces().count();
+        needs.namespaces = lab.own_namespaces().cloned().collect();
         for (ns, namespace) in &lab.namespaces {
             needs.add_links(lab, ns, namespace);
             needs.add_routing(ns, namespace);
@@ -56,7 +56,7 @@ impl Needs {
 
     /// What labs in general need.
     pub fn in_general() -> Self {
-        let mut needs = Self { namespaces: 1, ..Self::default() };
+        let mut needs = Self::default();
         let mut features = vec![Feature::Veth, Feature::Bridge, Feature::VlanFiltering];
         features.extend(DeviceKind::ALL.map(Feature::Device));
         for family in [Family::Ipv4, Family::Ipv6] {
@@ -80,6 +80,7 @@ impl Needs {
             features: self.features.keys().filter(|feature| thorough || !common(feature)).copied().collect(),
             iptables: self.firewall.keys().copied().collect(),
             forwarding: !self.host_forwards.is_empty() || self.host_switches,
+            namespaces: self.namespaces.clone(),
         }
     }
 

@@ -19,17 +19,13 @@ pub(in crate::kernel) fn add(spaces: &mut Spaces, steps: &[Step]) -> Result<(), 
         made.extend(of_thread);
         outcome = outcome.and(end);
     }
-    for (ns, space) in made {
-        match outcome {
-            Ok(()) => spaces.add(ns, space),
-            Err(_) => {
-                // What is open is not freed. The error that is told is the one that came first.
-                drop(space);
-                let _ = netns::delete(&ns);
-            }
-        }
-    }
-    outcome
+    let Err(error) = outcome else {
+        made.into_iter().for_each(|(ns, space)| spaces.add(ns, space));
+        return Ok(());
+    };
+    // They are held by `made` until all are without a name.
+    let left = made.iter().filter_map(|(ns, _)| netns::delete(ns).err());
+    Err(left.fold(error, |error, left| error.hint(format!("and what was made already stays: {left}"))))
 }
 
 /// Makes namespaces in one of some threads; those that were made, and the error that ended it.

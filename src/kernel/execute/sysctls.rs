@@ -31,8 +31,8 @@ pub(super) fn set(space: &mut Space, ns: &NsName, key: &SysctlKey, to: &SysctlVa
     }
 }
 
-/// How many notes a namespace holds: the kernel takes 496 names of 128 bytes for one interface, and tells of all of them in each
-/// message about it, which is to fit into one answer (32 KiB).
+/// How many notes a namespace holds: the kernel takes 496 names of 128 bytes for one interface, and tells of all of them in
+/// each message about it, which is to fit into one answer (32 KiB).
 const NOTES: usize = 200;
 
 /// Notes a former value, if it can be written as a note, and there is room for it.

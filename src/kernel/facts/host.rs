@@ -1,7 +1,7 @@
 //! The addresses and routes that the host has, with the interface and the lab that each belongs to.
 //!
-//! Unlike [`crate::kernel::Kernel::observe`], it also tells of what the lab's words cannot express: the kernel's own routes, other
-//! tables, interfaces of any name.
+//! Unlike [`crate::kernel::Kernel::observe`], it also tells of what the lab's words cannot express: the kernel's own
+//! routes, other tables, interfaces of any name.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

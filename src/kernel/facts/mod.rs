@@ -13,7 +13,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access};
 
-use super::{KernelError, firewall};
+use super::{KernelError, firewall, netns};
 use crate::lab::Family;
 use crate::preflight::{Facts, Questions, has_privileges};
 
@@ -21,7 +21,7 @@ use crate::preflight::{Facts, Questions, has_privileges};
 /// features and firewall tables are left out.
 ///
 /// # Errors
-/// Where the host's addresses, routes or firewall tables cannot be listed.
+/// Where the host's addresses, routes or firewall tables, or the names of namespaces, cannot be listed.
 pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
     let mut facts = Facts {
         capabilities: capabilities(),
@@ -30,6 +30,7 @@ pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
         no_netns_directory: no_directory(),
         neighbours: neighbour_limits(),
         open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, most)| most),
+        existing: netns::list()?.iter().filter(|ns| questions.namespaces.contains(ns)).count(),
         memory: available_memory(),
         ..Facts::default()
     };

@@ -12,7 +12,8 @@ use crate::lab::{ChainId, Family, Firewall, FwRule, NsName, Policy, Table};
 use crate::plan::Step;
 
 /// Removes the tables in this thread's namespace that the steps concern, if the steps leave nothing in any of them and all are
-/// ours; whether it was done. Nobody can add anything unseen: the kernel refuses if the rules are not those that were looked at.
+/// ours; whether it was done. Nobody can add anything unseen: the kernel refuses if the rules are not those that were
+/// looked at.
 pub(super) fn remove(
     nft: &mut Nftables,
     program: &Program,

@@ -1,7 +1,7 @@
 //! The packet filter of a namespace: what is in it, and steps that change it, by way of iptables.
 //!
-//! Looking is free where there is nothing: the kernel is asked for its tables first, and `iptables-save` runs only where there are
-//! any. Changing is one `iptables-restore --noflush` for all steps of a namespace and family.
+//! Looking is free where there is nothing: the kernel is asked for its tables first, and `iptables-save` runs only where
+//! there are any. Changing is one `iptables-restore --noflush` for all steps of a namespace and family.
 
 mod emptied;
 pub(super) mod facts;

@@ -1,7 +1,7 @@
 //! nf_tables over netlink, as far as iptables leaves it to us: which tables there are, and leaving none behind.
 //!
-//! `iptables-nft` makes the tables and base chains that it needs and never removes them. So that the host can be left as it was,
-//! a table is made here first, with a comment that says whose it is, and removed by that comment once nothing is in it.
+//! `iptables-nft` makes the tables and base chains that it needs and never removes them. So that the host can be left as it
+//! was, a table is made here first, with a comment that says whose it is, and removed by that comment once nothing is in it.
 //! Facts from linux/netfilter/nf_tables.h, nfnetlink.h and nf_tables_api.c. Knows nothing of rules.
 
 use std::collections::BTreeSet;
@@ -154,8 +154,8 @@ impl Nftables {
             .map_err(|errno| refused(what).with_errno(errno))
     }
 
-    /// Removes tables that we made with all chains and rules in them, if the rules are still those of a generation, and if nothing
-    /// else is in there; whether it was done.
+    /// Removes tables that we made with all chains and rules in them, if the rules are still those of a generation, and if
+    /// nothing else is in there; whether it was done.
     pub(super) fn remove_whole(
         &mut self,
         family: Family,

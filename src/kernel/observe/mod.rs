@@ -69,17 +69,18 @@ pub(super) fn again(
     before: &Live,
 ) -> Result<Live, KernelError> {
     let mut live = before.clone();
-    let (visit, installed) = (Visit::begin()?, Installed::find());
-    for ns in namespaces {
-        let (mut now, _, look) = namespace(spaces.get(ns)?, ns, scope, &visit, &installed)?;
-        now.firewall = look.finish()?;
-        let was = before.namespaces.get(ns);
-        for (name, link) in &mut now.links {
-            if let Some(was) = was.and_then(|was| was.links.get(name)) {
-                link.kind.connect_like(&was.kind);
+    let installed = Installed::find();
+    let touched = spaces.all().into_iter().filter(|(ns, _)| namespaces.contains(ns)).collect();
+    for observed in share(touched, |queue| observe_all(queue, scope, &installed)) {
+        for (ns, mut now, _) in observed? {
+            let was = before.namespaces.get(&ns);
+            for (name, link) in &mut now.links {
+                if let Some(was) = was.and_then(|was| was.links.get(name)) {
+                    link.kind.connect_like(&was.kind);
+                }
             }
+            live.namespaces.insert(ns, now);
         }
-        live.namespaces.insert(ns.clone(), now);
     }
     Ok(live)
 }
@@ -106,7 +107,7 @@ fn observe_all(
             let (namespace, interfaces, look) = namespace(space, ns, scope, &visit, installed)?;
             looks.extend(look.is_running().then_some((all.len(), look)));
             all.push((ns.clone(), namespace, Some(interfaces)));
-            if looks.len() > PROGRAMS {
+            if looks.len() >= PROGRAMS {
                 finish_first(&mut looks, &mut all)?;
             }
         }

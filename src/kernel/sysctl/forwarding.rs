@@ -1,8 +1,9 @@
 //! What the kernel changes along with forwarding.
 //!
 //! Writing `net.ipv4.ip_forward` or `net.ipv6.conf.all.forwarding` sets `forwarding` of every interface and of `default`
-//! to the same value, and the first of them turns `net.ipv4.conf.all.accept_redirects` as well (Documentation/networking/ip-sysctl;
-//! `inet_forward_change` and `addrconf_fixup_forwarding` in the kernel). So these are kept before the first change.
+//! to the same value, and the first of them turns `net.ipv4.conf.all.accept_redirects` as well
+//! (Documentation/networking/ip-sysctl; `inet_forward_change` and `addrconf_fixup_forwarding` in the kernel). So these are
+//! kept before the first change.
 
 use super::{read_here, write_here};
 use crate::kernel::KernelError;

@@ -1,9 +1,10 @@
 //! Host settings: shared by all labs, and put back by the last one that needs them.
 //!
 //! A setting has a folder `/run/nslab/host/KEY` with a file `was`, its value before the first lab, and a folder `labs` with a
-//! file for each lab that needs it, in which is the value that the lab needs. The shell commands that `plan` describes read and write
-//! the same files, so a lab made by the printed script can be removed by nslab, and the other way round. A file `along`, which
-//! the shell commands neither write nor read, has what the kernel changes along with the setting, as it was before the first change.
+//! file for each lab that needs it, in which is the value that the lab needs. The shell commands that `plan` describes read
+//! and write the same files, so a lab made by the printed script can be removed by nslab, and the other way round. A file
+//! `along`, which the shell commands neither write nor read, has what the kernel changes along with the setting, as it was
+//! before the first change.
 //!
 //! Whoever dies in the middle leaves it right: claim and `was` are there before the first change, and they go after
 //! the last one. A claim without a `was` means that nothing was changed yet.
@@ -134,8 +135,8 @@ fn labs_of(settings: &StateDir, key: &SysctlKey) -> Result<BTreeMap<LabName, Opt
     Ok(needs)
 }
 
-/// Writes down again what is lost, from the marks in the kernel. `lost` gets the names of what has a folder, and answers with the
-/// labs that have none.
+/// Writes down again what is lost, from the marks in the kernel. `lost` gets the names of what has a folder, and answers
+/// with the labs that have none.
 ///
 /// A lab that is just being made or removed has a folder, and one that has none cannot claim anything meanwhile: the
 /// lock is held from before the folders are listed until the claims are written.

@@ -1,7 +1,7 @@
 //! Check results as JUnit XML, which CI systems read: a suite for every lab, a case for every pair.
 //!
-//! The format has no standard; this keeps to what Jenkins' schema and GitLab, GitHub and Buildkite have in common. It takes fewer
-//! lines than a library would take to be called.
+//! The format has no standard; this keeps to what Jenkins' schema and GitLab, GitHub and Buildkite have in common. It takes
+//! fewer lines than a library would take to be called.
 
 use super::title;
 use crate::check::{CheckResult, PairResult, Report};

@@ -1,4 +1,5 @@
-//! How the results of checks are shown: to a person ([`table`]), and to programs ([`junit`], [`tap`]; JSON is the [`Report`](crate::check::Report) itself).
+//! How the results of checks are shown: to a person ([`table`]), and to programs ([`junit`], [`tap`]; JSON is the
+//! [`Report`](crate::check::Report) itself).
 //!
 //! All of them are pure functions of a report: what was seen has been put into words already.
 
