@@ -131,12 +131,12 @@ impl fmt::Display for Origin {
 }
 
 impl Namespace {
-    /// The routing table of what goes in and out through an interface: that of the VRF that it is, or is a port of.
-    pub fn table_of(&self, link: &Link) -> u32 {
+    /// The routing table of the VRF that an interface is, or is a port of.
+    pub fn vrf_of(&self, link: &Link) -> Option<u32> {
         let master = link.master.as_ref().and_then(|master| self.links.get(master));
-        match master.unwrap_or(link).device() {
-            Some(Device::Vrf { table }) => *table,
-            _ => MAIN_TABLE,
+        match master.unwrap_or(link).device()? {
+            Device::Vrf { table } => Some(*table),
+            _ => None,
         }
     }
 

@@ -10,11 +10,12 @@ const DEEPEST: usize = 16;
 
 /// Plans the devices that are missing, that are not what they should be, or that go with what they are upon.
 pub(super) fn compare(compared: &Compared<'_>, phases: &mut Phases) {
+    let mut staying = Vec::new();
     for (end, device, link) in in_order(compared) {
         let why = match find(compared, &end) {
             Some(live) => match stays(&end, live, device, phases) {
                 Ok(()) => {
-                    settings(compared, &end, link, phases);
+                    staying.push((end, link));
                     continue;
                 }
                 Err(why) => {
@@ -35,6 +36,10 @@ pub(super) fn compare(compared: &Compared<'_>, phases: &mut Phases) {
         if link.up {
             phases.devices_up.add(Step::SetUp { end, up: true }, "it was just made");
         }
+    }
+    // Whether one is still plugged in is known only now: the VRF that it is a port of may have come after it.
+    for (end, link) in staying {
+        settings(compared, &end, link, phases);
     }
 }
 

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::links::master;
 use super::{Compared, Phases, Step, gateways};
 use crate::lab::{
-    Device, End, Fdb, IfName, Link, Namespace, NsName, Route, RouteKind, RouteScope, Rule, RuleAction, SysctlKey,
+    End, Fdb, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, Rule, RuleAction, SysctlKey,
     SysctlValue,
 };
 
@@ -91,12 +91,8 @@ fn changes_vrf(
     (is, live): (&Namespace, &Link),
     phases: &Phases,
 ) -> bool {
-    let in_vrf = |ns: &Namespace, link: &Link| {
-        let master = link.master.as_ref().and_then(|master| ns.links.get(master));
-        matches!(master.and_then(Link::device), Some(Device::Vrf { .. }))
-    };
     let changes = master(end, live, &phases.fresh) != want.master.as_ref();
-    live.up && changes && (in_vrf(is, live) || in_vrf(wanted, want))
+    live.up && changes && (is.vrf_of(live).is_some() || wanted.vrf_of(want).is_some())
 }
 
 fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phases: &mut Phases) {
@@ -157,7 +153,7 @@ fn is_kernels(end: &End, address: &IpNet) -> bool {
 /// The routes to its own subnets that the kernel makes with an interface's addresses: what metric and scope it gives
 /// them is in fib_add_ifaddr and addrconf_prefix_route.
 pub(super) fn implied<'a>(ns: &Namespace, name: &'a IfName, link: &'a Link) -> impl Iterator<Item = Route> + 'a {
-    let table = ns.table_of(link);
+    let table = ns.vrf_of(link).unwrap_or(MAIN_TABLE);
     let subnets = link.addresses.iter().filter(|address| address.prefix_len() < address.max_prefix_len());
     // Of several addresses in one subnet, the first brings the route.
     let first = |address: &&IpNet| {

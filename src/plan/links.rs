@@ -92,27 +92,19 @@ fn veth(compared: &Compared<'_>, a: &End, b: &End, phases: &mut Phases) {
         up: is_main && link.up && link.vlans.is_none(),
     };
     phases.fresh.extend([a.clone(), b.clone()]);
-    phases.veths.add(
-        Step::AddVeth {
-            main: veth_end(main, main_link, true),
-            peer: veth_end(peer, peer_link, false),
-            lab: compared.lab.name.clone(),
-        },
-        why,
-    );
-    for (end, link, is_main) in [(main, main_link, true), (peer, peer_link, false)] {
-        let in_vrf = is_in_vrf(compared, end, link);
-        if let Some(master) = link.master.as_ref().filter(|_| in_vrf || !is_main) {
-            let step = Step::SetMaster { end: end.clone(), from: None, to: Some(master.clone()) };
+    let (main, peer) = (veth_end(main, main_link, true), veth_end(peer, peer_link, false));
+    for (made, link) in [(&main, main_link), (&peer, peer_link)] {
+        if let Some(master) = link.master.as_ref().filter(|_| made.master.is_none()) {
+            let step = Step::SetMaster { end: made.end.clone(), from: None, to: Some(master.clone()) };
+            let in_vrf = is_in_vrf(compared, &made.end, link);
             let phase = if in_vrf { &mut phases.device_settings } else { &mut phases.link_settings };
             phase.add(step, format!("it is to be a port of {master}"));
         }
-    }
-    for (end, link, is_made_up) in [(main, main_link, main_link.vlans.is_none()), (peer, peer_link, false)] {
-        if link.up && !is_made_up {
-            phases.links_up.add(Step::SetUp { end: end.clone(), up: true }, "it was just made");
+        if link.up && !made.up {
+            phases.links_up.add(Step::SetUp { end: made.end.clone(), up: true }, "it was just made");
         }
     }
+    phases.veths.add(Step::AddVeth { main, peer, lab: compared.lab.name.clone() }, why);
 }
 
 /// Plans the removal of an interface that stands where another is wanted; the reason for making the new one.
@@ -218,8 +210,7 @@ fn plug(compared: &Compared<'_>, end: &End, want: &Link, is: &Link, phases: &mut
 
 /// Whether an interface is to be a port of a VRF, which is a device and made later than bridges.
 fn is_in_vrf(compared: &Compared<'_>, end: &End, want: &Link) -> bool {
-    let master = want.master.as_ref().map(|name| End { ns: end.ns.clone(), name: name.clone() });
-    master.and_then(|master| wanted(compared, &master)).is_some_and(|master| master.device().is_some())
+    compared.lab.namespaces.get(&end.ns).is_some_and(|ns| ns.vrf_of(want).is_some())
 }
 
 /// What an interface is plugged into now; nothing where that is made anew.

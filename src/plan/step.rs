@@ -111,13 +111,13 @@ pub enum Step {
         /// What it is to be.
         to: Mac,
     },
-    /// Make an interface a bridge's port, or nobody's.
+    /// Make an interface a port of a bridge or a VRF, or nobody's.
     SetMaster {
         /// Which interface.
         end: End,
-        /// The bridge that it is a port of.
+        /// The bridge or the VRF that it is a port of.
         from: Option<IfName>,
-        /// The bridge that it is to be a port of.
+        /// The bridge or the VRF that it is to be a port of.
         to: Option<IfName>,
     },
     /// Put a port of a bridge, or the bridge's own interface, into other VLANs.

@@ -47,6 +47,9 @@ struct InterfaceView {
     /// The bridge that it is a port of.
     #[serde(skip_serializing_if = "Option::is_none")]
     bridge: Option<String>,
+    /// The VRF that it is a port of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vrf: Option<String>,
     /// The interface that it is upon, as NAMESPACE/INTERFACE.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
@@ -75,7 +78,7 @@ impl StatusView {
             };
             NamespaceView {
                 name: name.to_string(),
-                interfaces: links.map(|(own, link)| InterfaceView::new(name, own.as_str(), link)).collect(),
+                interfaces: links.map(|(own, link)| InterfaceView::new((name, ns), own.as_str(), link)).collect(),
                 routes: ns.routes.iter().filter(|r| route_shown(r.dev.as_ref())).map(ToString::to_string).collect(),
                 processes: processes.get(name).into_iter().flatten().map(ProcessView::new).collect(),
             }
@@ -90,14 +93,17 @@ impl StatusView {
 }
 
 impl InterfaceView {
-    fn new(ns: &NsName, name: &str, link: &Link) -> Self {
+    fn new((ns, of): (&NsName, &Namespace), name: &str, link: &Link) -> Self {
+        let master = link.master.as_ref().map(ToString::to_string);
+        let (vrf, bridge) = if of.vrf_of(link).is_some() { (master, None) } else { (None, master) };
         Self {
             name: name.to_owned(),
             kind: link.kind_name().to_owned(),
             up: link.up,
             mtu: link.mtu,
             mac: link.mac.map(|mac| mac.to_string()),
-            bridge: link.master.as_ref().map(ToString::to_string),
+            bridge,
+            vrf,
             parent: link.device().and_then(|device| device.parent(ns)).map(|parent| parent.to_string()),
             peer: link.peer().map(ToString::to_string),
             addresses: link.addresses.iter().map(ToString::to_string).collect(),
@@ -106,10 +112,10 @@ impl InterfaceView {
 
     /// "port of v-net-0, to red/veth-red", "upon host/eth-lan".
     fn plugged(&self) -> String {
-        let bridge = self.bridge.iter().map(|bridge| format!("port of {bridge}"));
+        let master = self.bridge.iter().chain(&self.vrf).map(|master| format!("port of {master}"));
         let peer = self.peer.iter().map(|peer| format!("to {peer}"));
         let parent = self.parent.iter().map(|parent| format!("upon {parent}"));
-        bridge.chain(parent).chain(peer).collect::<Vec<_>>().join(", ")
+        master.chain(parent).chain(peer).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -152,4 +158,34 @@ pub fn status(view: &StatusView) -> String {
         }
     };
     format!("{}: {}\n\n{table}\n\n{drift}", view.lab, counted(view.namespaces.len(), "namespace"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{plan, topology};
+
+    #[test]
+    fn ports_of_bridges_and_of_vrfs_are_told_apart() {
+        let yaml = "name: a
+namespaces:
+  red:
+    dummies: { d0: {}, d1: {} }
+    bridges: { br0: { ports: [d0] } }
+    vrfs: { v0: { table: 100, ports: [d1, br0] } }
+";
+        let lab = topology::parse("a.yaml", yaml).unwrap().lab;
+        let view = StatusView::new(&lab.name, &plan::as_built(&lab), None, &BTreeMap::new());
+        let json = serde_json::to_value(&view).unwrap();
+        let interfaces = json["namespaces"][0]["interfaces"].as_array().unwrap().clone();
+        let master = |name: &str| {
+            let of = interfaces.iter().find(|interface| interface["name"] == name).unwrap();
+            (of["bridge"].as_str().map(str::to_owned), of["vrf"].as_str().map(str::to_owned))
+        };
+        assert_eq!(master("d0"), (Some("br0".to_owned()), None));
+        assert_eq!(master("d1"), (None, Some("v0".to_owned())));
+        assert_eq!(master("br0"), (None, Some("v0".to_owned())));
+        assert!(status(&view).contains("port of v0"));
+    }
 }

@@ -1,5 +1,6 @@
 //! Devices, and the forwarding entries of VXLAN ends.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
@@ -13,9 +14,9 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::gone;
 use nix::errno::Errno;
 
+use super::gone;
 use super::links::{create, existing, new_link, set_new_mark};
 use crate::kernel::KernelError;
 use crate::kernel::netlink::Refusal;
@@ -141,7 +142,11 @@ pub(super) fn delete_fdb(space: &mut Space, entry: &Fdb) -> Result<(), Refusal> 
     }
     // It says what the lab has no words for, so it is removed in the kernel's own.
     let index = space.index(&entry.dev)?;
-    let names = observe::links::list(space)?.names;
+    // Names are only needed where the entry names an interface: listing them all costs more than the removal.
+    let names = match entry.further.contains(" via ") {
+        true => observe::links::list(space)?.names,
+        false => HashMap::new(),
+    };
     let dump = observe::fdb::dump(space, index)?;
     for item in dump.items() {
         if observe::fdb::read(item, &entry.dev, &names)?.as_ref() == Some(entry) {

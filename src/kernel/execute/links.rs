@@ -140,7 +140,7 @@ pub(super) fn set_mac(space: &mut Space, name: &IfName, mac: Mac) -> Result<(), 
     set(space, name, LinkAttribute::Address(mac.0.to_vec()))
 }
 
-/// Makes an interface a bridge's port, or nobody's.
+/// Makes an interface a port of a bridge or a VRF, or nobody's.
 pub(super) fn set_master(space: &mut Space, name: &IfName, master: Option<&IfName>) -> Result<(), Refusal> {
     let index = master.map_or(Ok(0), |master| space.index(master))?;
     set(space, name, LinkAttribute::Controller(index))

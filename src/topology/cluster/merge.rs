@@ -12,7 +12,7 @@ pub fn into_file(file: &mut Vec<Entry>, place: usize, (key, made): Entry, found:
     match file.iter_mut().find(|(own, _)| word(own) == word(&key)) {
         Some((_, own)) => {
             let own_value = std::mem::replace(own, Node { value: Value::Null, span: own.span });
-            *own = joined(made, own_value, found);
+            *own = joined(word(&key), made, own_value, found);
             0
         }
         None => {
@@ -22,14 +22,19 @@ pub fn into_file(file: &mut Vec<Entry>, place: usize, (key, made): Entry, found:
     }
 }
 
-/// Two values in one: maps are joined, lists follow each other. A single value cannot be there twice.
-fn joined(made: Node, own: Node, found: &mut Found<'_>) -> Node {
+/// Two values of a key in one: maps are joined, lists follow each other. A single value cannot be there twice.
+fn joined(key: Option<&str>, made: Node, own: Node, found: &mut Found<'_>) -> Node {
     let (made_span, own_span) = (made.span, own.span);
     let value = match (made.value, own.value) {
         (value, Value::Null) | (Value::Null, value) => value,
         (Value::Map(entries), Value::Map(more)) => Value::Map(maps(entries, more, found)),
         (Value::List(mut items), Value::List(more)) => {
             items.extend(more);
+            Value::List(items)
+        }
+        // What is said of ports may be an entry of their list, too.
+        (Value::List(mut items), value @ Value::Map(_)) if key == Some("ports") => {
+            items.push(Node { value, span: own_span });
             Value::List(items)
         }
         (value, own) => {
@@ -52,7 +57,7 @@ fn maps(mut made: Vec<Entry>, own: Vec<Entry>, found: &mut Found<'_>) -> Vec<Ent
         match slot {
             Some((_, there)) => {
                 let before = std::mem::replace(there, Node { value: Value::Null, span: there.span });
-                *there = joined(before, value, found);
+                *there = joined(word(&key), before, value, found);
             }
             None => made.push((key, value)),
         }

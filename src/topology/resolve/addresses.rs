@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::cables::Cables;
 use super::net::{Interface, Net, Space, is_global};
-use crate::lab::{Device, Family, IfName, NsName};
+use crate::lab::{Family, IfName, NsName};
 use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::At;
 
@@ -24,7 +24,8 @@ pub fn check(net: &Net<'_>, cables: &Cables<'_>, found: &mut Found<'_>) {
     for cable in &cables.list {
         let ends = cable.ends.each_ref().map(|end| {
             let space = net.spaces.get(end.space)?;
-            space.interface(&end.name).filter(|_| space.written.whole)
+            // A bridge's port has no addresses of its own.
+            space.interface(&end.name).filter(|own| space.written.whole && space.bridge_of(own).is_none())
         });
         if let [Some(a), Some(b)] = ends {
             same_subnet(a, b, found);
@@ -83,12 +84,13 @@ impl fmt::Display for Use<'_> {
 fn twice(net: &Net<'_>, found: &mut Found<'_>) {
     let mut in_segment: HashMap<(usize, IpAddr), Use<'_>> = HashMap::new();
     for space in &net.spaces {
-        let mut in_space: HashMap<(Option<&IfName>, IpAddr), Use<'_>> = HashMap::new();
+        // Each VRF has addresses for itself.
+        let mut in_space: HashMap<(u32, IpAddr), Use<'_>> = HashMap::new();
         for (interface, address) in space.addresses() {
             let ip = address.value.addr();
             let this = Use { ns: &space.name, interface: &interface.name, span: address.span };
             // A link-local address is its link's alone (RFC 4007): an interface of another link may have it, too.
-            let here = in_space.insert((vrf(space, interface), ip), this).filter(|_| is_global(ip));
+            let here = in_space.insert((space.table_of(interface), ip), this).filter(|_| is_global(ip));
             // Anycast addresses stand on several loopbacks; each loopback is a segment of its own.
             let first = here.or_else(|| in_segment.get(&(interface.segment, ip)).copied());
             in_segment.insert((interface.segment, ip), this);
@@ -103,29 +105,22 @@ fn twice(net: &Net<'_>, found: &mut Found<'_>) {
     }
 }
 
-/// The VRF that an interface is, or is a port of: each has addresses and routes for itself.
-fn vrf<'s>(space: &'s Space<'_>, interface: &'s Interface) -> Option<&'s IfName> {
-    let master = interface.link.master.as_ref().unwrap_or(&interface.name);
-    let is_vrf = |device: &Device| matches!(device, Device::Vrf { .. });
-    Some(master).filter(|master| space.interface(master).and_then(|of| of.link.device()).is_some_and(is_vrf))
-}
-
-/// Two interfaces of a namespace must not lead into the same subnet: the kernel would use one of them for both.
+/// Two interfaces of a namespace, or of a VRF, must not lead into the same subnet: the kernel would use one of them for both.
 fn overlaps(space: &Space<'_>, found: &mut Found<'_>) {
-    let mut subnets: Vec<(Option<&IfName>, IpNet, &IfName, Span)> = space
+    let mut subnets: Vec<(u32, IpNet, &IfName, Span)> = space
         .addresses()
         .filter(|(interface, own)| {
             !interface.name.is_lo()
                 && own.value.prefix_len() < own.value.max_prefix_len()
                 && is_global(own.value.addr())
         })
-        .map(|(interface, own)| (vrf(space, interface), own.value.trunc(), &interface.name, own.span))
+        .map(|(interface, own)| (space.table_of(interface), own.value.trunc(), &interface.name, own.span))
         .collect();
     // Larger subnets first, so that those around one are the ones still open.
-    subnets.sort_by_key(|(vrf, net, _, span)| (*vrf, net.network(), net.prefix_len(), span.start));
-    let mut open: Vec<(Option<&IfName>, IpNet, &IfName, Span)> = Vec::new();
-    for (vrf, net, name, span) in subnets {
-        open.retain(|(of, around, ..)| *of == vrf && around.contains(&net));
+    subnets.sort_by_key(|(table, net, _, span)| (*table, net.network(), net.prefix_len(), span.start));
+    let mut open: Vec<(u32, IpNet, &IfName, Span)> = Vec::new();
+    for (table, net, name, span) in subnets {
+        open.retain(|(of, around, ..)| *of == table && around.contains(&net));
         if let Some((_, around, other, first)) = open.iter().find(|(_, _, other, _)| *other != name) {
             let message = match *around == net {
                 true => format!("`{name}` is in the subnet {net}, and `{other}` of the same namespace as well"),
@@ -134,16 +129,13 @@ fn overlaps(space: &Space<'_>, found: &mut Found<'_>) {
             let help = "give each interface a subnet of its own, or plug them into a bridge that has the address";
             found.add(Fault::new(span, message).help(help.to_owned()).also(*first, format!("`{other}`")));
         } else if !open.iter().any(|(_, around, ..)| *around == net) {
-            open.push((vrf, net, name, span));
+            open.push((table, net, name, span));
         }
     }
 }
 
 /// The two ends of a cable must share a subnet in each family that both have.
 fn same_subnet(a: &Interface, b: &Interface, found: &mut Found<'_>) {
-    if a.link.master.is_some() || b.link.master.is_some() {
-        return;
-    }
     for family in [Family::Ipv4, Family::Ipv6] {
         let of = |end: &Interface| -> Vec<At<IpNet>> {
             let counts = |own: &&At<IpNet>| Family::of(own.value.addr()) == family && is_global(own.value.addr());

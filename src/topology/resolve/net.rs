@@ -46,8 +46,8 @@ pub struct Space<'f> {
     pub by_name: HashMap<IfName, usize>,
     /// Which of them is in a subnet; where several are, each in a VRF of its own, the first.
     subnets: HashMap<IpNet, usize>,
-    /// The same for the ports of each VRF, by its routing table.
-    of_vrfs: HashMap<u32, HashMap<IpNet, usize>>,
+    /// The same by the routing table: that of each VRF has its own subnets and those of its ports, `main` all others.
+    tables: HashMap<u32, HashMap<IpNet, usize>>,
     own: HashSet<IpAddr>,
     first_ipv4: Option<IpAddr>,
     first_ipv6: Option<IpAddr>,
@@ -153,25 +153,40 @@ impl<'f> Space<'f> {
     pub fn new(name: NsName, written: &'f Namespace, interfaces: Vec<Interface>) -> Self {
         let by_name: HashMap<IfName, usize> =
             interfaces.iter().enumerate().map(|(at, interface)| (interface.name.clone(), at)).collect();
-        let mut subnets = HashMap::new();
-        let mut of_vrfs: HashMap<u32, HashMap<IpNet, usize>> = HashMap::new();
-        let mut own = HashSet::new();
-        for (at, interface) in interfaces.iter().enumerate() {
-            let master = interface.link.master.as_ref().and_then(|master| interfaces.get(*by_name.get(master)?));
-            for address in &interface.addresses {
-                if let Some(Device::Vrf { table }) = master.unwrap_or(interface).link.device() {
-                    of_vrfs.entry(*table).or_default().entry(address.value.trunc()).or_insert(at);
-                }
-                subnets.entry(address.value.trunc()).or_insert(at);
-                own.insert(address.value.addr());
-            }
-        }
         let first = |family| {
             let addresses = interfaces.iter().flat_map(|interface| &interface.addresses).map(|own| own.value.addr());
             addresses.into_iter().find(|own| Family::of(*own) == family && is_global(*own))
         };
         let (first_ipv4, first_ipv6) = (first(Family::Ipv4), first(Family::Ipv6));
-        Self { name, written, interfaces, by_name, subnets, of_vrfs, own, first_ipv4, first_ipv6 }
+        let (subnets, tables, own) = (HashMap::new(), HashMap::new(), HashSet::new());
+        let mut space = Self { name, written, interfaces, by_name, subnets, tables, own, first_ipv4, first_ipv6 };
+        for (at, interface) in space.interfaces.iter().enumerate() {
+            let subnets = space.tables.entry(space.table_of(interface)).or_default();
+            for address in &interface.addresses {
+                subnets.entry(address.value.trunc()).or_insert(at);
+                space.subnets.entry(address.value.trunc()).or_insert(at);
+                space.own.insert(address.value.addr());
+            }
+        }
+        space
+    }
+
+    /// The bridge or the VRF that an interface is a port of.
+    fn master(&self, interface: &Interface) -> Option<&Interface> {
+        self.interface(interface.link.master.as_ref()?)
+    }
+
+    /// The bridge that an interface is a port of.
+    pub fn bridge_of(&self, interface: &Interface) -> Option<&IfName> {
+        self.master(interface).filter(|master| master.link.device().is_none()).map(|bridge| &bridge.name)
+    }
+
+    /// The routing table of what goes in and out through an interface: that of the VRF that it is, or is a port of.
+    pub fn table_of(&self, interface: &Interface) -> u32 {
+        match self.master(interface).unwrap_or(interface).link.device() {
+            Some(Device::Vrf { table }) => *table,
+            _ => MAIN_TABLE,
+        }
     }
 
     /// Its first address of a family that others can reach.
@@ -212,6 +227,12 @@ impl<'f> Space<'f> {
         self.own.contains(&address)
     }
 
+    /// Whether any interface of a routing table has this address.
+    pub fn holds_in(&self, table: u32, address: IpAddr) -> bool {
+        let is_it = |(of, own): (&Interface, &At<IpNet>)| own.value.addr() == address && self.table_of(of) == table;
+        self.holds(address) && self.addresses().any(is_it)
+    }
+
     /// Whether any interface but loopback has an address of a family.
     pub fn has(&self, family: Family) -> bool {
         self.addresses().any(|(interface, own)| !interface.name.is_lo() && Family::of(own.value.addr()) == family)
@@ -242,10 +263,24 @@ impl<'f> Space<'f> {
         self.connected_in(MAIN_TABLE, address)
     }
 
-    /// The same for what is looked up in a routing table: that of a VRF has the subnets of its ports.
+    /// The same for what is looked up in a routing table. That of a VRF knows nothing but its own subnets; in all others, those
+    /// of VRFs come last.
     pub fn connected_in(&self, table: u32, address: IpAddr) -> Option<(&Interface, IpNet)> {
-        let (subnet, at) = longest(self.of_vrfs.get(&table).unwrap_or(&self.subnets), address)?;
+        let of_vrf = self.tables.get(&table).filter(|_| table != MAIN_TABLE);
+        let (subnet, at) = match of_vrf {
+            Some(subnets) => longest(subnets, address),
+            None => self
+                .tables
+                .get(&MAIN_TABLE)
+                .and_then(|main| longest(main, address))
+                .or_else(|| longest(&self.subnets, address)),
+        }?;
         Some((self.interfaces.get(*at)?, subnet))
+    }
+
+    /// The interface with whose address the kernel makes the route to a subnet in a routing table.
+    pub fn makes_route(&self, table: u32, subnet: IpNet) -> Option<&Interface> {
+        self.interfaces.get(*self.tables.get(&table)?.get(&subnet)?)
     }
 }
 

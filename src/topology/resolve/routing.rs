@@ -37,12 +37,11 @@ pub fn routes(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Route> {
             let fault = Fault::new(written.to.span, "this route has the destination, table and metric of another");
             found.add(fault.help(help).also(first, "the other"));
         }
-        let connected = space.connected(route.to.addr()).filter(|(_, subnet)| *subnet == route.to);
-        if let Some((interface, subnet)) = connected
-            && (route.table, route.metric) == (MAIN_TABLE, 0)
-        {
-            let message =
-                format!("the kernel makes the route to {subnet} by itself, from the address of `{}`", interface.name);
+        if let Some(interface) = space.makes_route(route.table, route.to).filter(|_| route.metric == 0) {
+            let message = format!(
+                "the kernel makes the route to {} by itself, from the address of `{}`",
+                route.to, interface.name
+            );
             found.add(Fault::new(written.to.span, message).help("take it out, or give it a metric".to_owned()));
         }
         routes.insert(route);
@@ -153,7 +152,11 @@ fn device(
         }
         return named;
     };
-    if space.holds(via.value) {
+    // The kernel looks in the VRF of the interface that is named, or else in that of the route's table.
+    let vrf = named.as_ref().and_then(|dev| space.interface(dev)).map(|dev| space.table_of(dev));
+    let table = vrf.unwrap_or_else(|| written.table.as_ref().map_or(MAIN_TABLE, |table| table.value.0));
+    let connected = space.connected_in(table, via.value).map(|(interface, _)| interface);
+    if connected.is_some_and(|interface| space.holds_in(space.table_of(interface), via.value)) {
         let message = format!("the gateway {} is {} itself", via.value, space.name);
         found.add(Fault::new(via.span, message).help("write the address of the next router".to_owned()));
         return None;
@@ -164,8 +167,7 @@ fn device(
         }
         return named;
     }
-    let table = written.table.as_ref().map_or(MAIN_TABLE, |table| table.value.0);
-    let connected = space.connected_in(table, via.value).map(|(interface, _)| interface.name.clone());
+    let connected = connected.map(|interface| interface.name.clone());
     let connected = connected.or_else(|| longest(direct, via.value).map(|(_, dev)| dev.clone()));
     match (named, connected) {
         (None, Some(dev)) => Some(dev),

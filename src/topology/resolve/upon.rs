@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::devices::{Place, Placed};
 use super::net::{Interface, Space};
-use crate::lab::{Device, DeviceKind, IfName, MacvlanMode};
+use crate::lab::{Device, DeviceKind, MacvlanMode};
 use crate::topology::fault::{Fault, Found, Span};
 use crate::topology::written::Device as Written;
 
@@ -41,8 +41,7 @@ pub fn unfit(space: &Space<'_>, parent: &Interface, written: Written<'_>) -> Opt
         return Some(format!("{called} cannot be upon the {kind} `{name}`: name the parent of that"));
     }
     // A parent and a port each give away all frames that arrive there (netdev_rx_handler_register).
-    let is_bridge = |name: &&IfName| space.interface(name).is_some_and(|master| master.link.device().is_none());
-    let bridge = parent.link.master.as_ref().filter(is_bridge)?;
+    let bridge = space.bridge_of(parent)?;
     Some(format!("{called} cannot be upon `{name}`, which is a port of bridge `{bridge}`: name the bridge"))
 }
 
