@@ -15,7 +15,7 @@ const ENOUGH: usize = 1000;
 /// More routers than this on one way are a loop.
 const LONGEST: usize = 32;
 
-/// A line for every router on the way of a probe that got lost, if it does not forward and the file does not say that it shall.
+/// A line for every router on the way of a probe that got lost, if it does not forward.
 pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
     let lost = |outcome: &Outcome| matches!(outcome, Outcome::Silence | Outcome::Unreachable { .. });
     let failed = checks.iter().flat_map(|check| &check.pairs).filter(|pair| !pair.passed && lost(&pair.saw));
@@ -32,17 +32,18 @@ pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
             Family::Ipv4 => SysctlKey::ipv4_forwarding(),
             Family::Ipv6 => SysctlKey::ipv6_forwarding(),
         };
-        // Where the file says it, for all interfaces or for one, it says why.
-        let is_wanted = lab
-            .namespaces
-            .get(router)?
-            .sysctls
-            .iter()
-            .any(|(set, value)| (*set == key || set.as_str().ends_with(".forwarding")) && value.as_str() != "0");
+        let wanted = &lab.namespaces.get(router)?.sysctls;
+        // A single interface may forward all the same.
+        if wanted.keys().any(|set| set.as_str().ends_with(".forwarding") && *set != key) {
+            return None;
+        }
         let value = sysctl::read(netns::open(router).ok()?.as_fd(), &[key.clone()].into()).ok()?.remove(&key)?;
-        (value.as_str() == "0" && !is_wanted).then(|| {
-            format!("{router} is on the way to {to} and passes nothing on ({key} is 0): write `forwarding: true` there")
-        })
+        let what_to_do = match wanted.get(&key) {
+            Some(value) if value.as_str() != "0" => "the file has another value, which `nslab apply` sets again",
+            _ => "write `forwarding: true` there",
+        };
+        (value.as_str() == "0")
+            .then(|| format!("{router} is on the way to {to} and passes nothing on ({key} is 0): {what_to_do}"))
     };
     routers.into_iter().filter_map(hint).collect()
 }

@@ -14,13 +14,17 @@ const EXPLAINED: usize = 25;
 pub fn table(report: &Report, colour: bool, width: usize) -> String {
     let columns = Columns::fitting(report);
     let mut text = String::new();
+    let mut before = None;
     for check in &report.checks {
-        if is_matrix(check) {
-            let space = if text.is_empty() { "" } else { "\n" };
-            text += &format!("{space}{}\n{}", heading(check), matrix(check, width));
-        } else {
-            text += &list(check, &columns);
+        let is_matrix = is_matrix(check);
+        if before.is_some_and(|before| before || is_matrix) {
+            text.push('\n');
         }
+        before = Some(is_matrix);
+        text += &match is_matrix {
+            true => format!("{}\n{}", heading(check), matrix(check, width)),
+            false => list(check, &columns),
+        };
     }
     text += &failures(report, width);
     text.extend(report.hints.iter().map(|hint| format!("\nhint: {}\n", printable(hint))));
