@@ -406,7 +406,7 @@ fn a_lab_that_is_not_there() {
     let error = check::run(&lab).expect_err("blue does not exist");
     assert_eq!(
         error.to_string(),
-        "lab lab is not there: namespace blue does not exist\nmake it first: nslab apply FILE"
+        "lab lab is not there, or not whole: namespace blue does not exist\nmake it first: nslab apply FILE"
     );
 }
 

@@ -29,7 +29,7 @@ use crate::lab::{Lab, LabName, NsName};
 #[derive(Debug, Error)]
 pub enum CheckError {
     /// Namespaces that the checks speak of do not exist.
-    #[error("lab {lab} is not there: {}\nmake it first: nslab apply FILE", missing_namespaces(.missing))]
+    #[error("lab {lab} is not there, or not whole: {}\nmake it first: nslab apply FILE", missing_namespaces(.missing))]
     NotApplied {
         /// The lab.
         lab: LabName,

@@ -71,8 +71,15 @@ impl<'w> Addresses<'w> {
             let larger = numbers::with_room(*network, last.unwrap_or_default().max(wanted));
             let larger = larger.map_or_else(|| "a larger network".to_owned(), |larger| larger.to_string());
             if room < wanted {
-                let message = format!("the node network {network} has {room} addresses for {nodes} nodes{and_router}");
-                found.add(Fault::new(*span, message).help(format!("write a larger one: {larger}")));
+                let addresses = if room == 1 { "one address".to_owned() } else { format!("{room} addresses") };
+                let message = format!("the node network {network} has {addresses} for {nodes} nodes{and_router}");
+                found.add(Fault::new(*span, message).help(match network.max_prefix_len() - network.prefix_len() {
+                    0 => {
+                        let length = if network.addr().is_ipv4() { 24 } else { 64 };
+                        format!("write its length, too: {}/{length}", network.addr())
+                    }
+                    _ => format!("write a larger one: {larger}"),
+                }));
             } else if let [(_, name, number), ..] = beyond.as_slice() {
                 let place = numbers::node_place(*network, number.value);
                 let more = match beyond.len() {

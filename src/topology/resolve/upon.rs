@@ -52,7 +52,12 @@ pub fn check(all: &[Placed<'_>], found: &mut Found<'_>) {
     for placed in all {
         let span = placed.name.span;
         if let Some(first) = single(placed).and_then(|single| singles.insert(single, span)) {
-            let message = format!("`{}` is the same as another one", placed.name.value);
+            let same = match placed.written {
+                Written::Vlan(_) => "the same id and parent",
+                Written::Vrf(_) => "the same table",
+                _ => "the same ends",
+            };
+            let message = format!("`{}` has {same} as another one", placed.name.value);
             found.add(Fault::new(span, message).also(first, "the other"));
         }
         if let (Some(parent), Written::Macvlan(_) | Written::Ipvlan(_)) = (placed.under, placed.written) {

@@ -2,6 +2,8 @@
 
 use schemars::{Schema, json_schema};
 
+use crate::topology::fault::nearest;
+
 /// A kind of single value.
 pub trait Scalar: Sized {
     /// What is expected, for messages: "true or false".
@@ -43,7 +45,15 @@ pub(super) fn not<T: Scalar>(text: &str) -> Wrong {
 pub(super) fn word<T: Scalar + Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Wrong> {
     match words.iter().find(|(word, _)| *word == text) {
         Some((_, value)) => Ok(*value),
-        None => Err(not::<T>(text)),
+        None => {
+            let names = words.iter().map(|(word, _)| *word).filter(|word| word.len() > 2);
+            let meant = nearest(&text.to_ascii_lowercase(), names);
+            let wrong = not::<T>(text);
+            Err(match meant {
+                Some(meant) => wrong.help(format!("did you mean `{meant}`?")),
+                None => wrong,
+            })
+        }
     }
 }
 
