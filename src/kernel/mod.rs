@@ -50,6 +50,13 @@ pub struct Scope<'a> {
     pub inside: bool,
 }
 
+impl Scope<'_> {
+    /// Whether a namespace is wanted.
+    fn wants(&self, ns: &NsName) -> bool {
+        self.desired.is_some_and(|lab| lab.namespaces.contains_key(ns))
+    }
+}
+
 /// What carries the mark of one lab.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marked {

@@ -184,13 +184,11 @@ impl Device {
         }
     }
 
-    /// Takes over from another device the interface that it stands upon.
-    pub fn stand_like(&mut self, other: &Self) {
-        match (self, other) {
-            (Self::Macvlan { parent, .. }, Self::Macvlan { parent: others, .. })
-            | (Self::Ipvlan { parent, .. }, Self::Ipvlan { parent: others, .. })
-            | (Self::Vlan { parent, .. }, Self::Vlan { parent: others, .. }) => parent.clone_from(others),
-            _ => {}
+    /// The same, to be noted where it was found out; none, where the kind stands upon nothing.
+    pub fn upon_mut(&mut self) -> Option<&mut Option<End>> {
+        match self {
+            Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => Some(parent),
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => None,
         }
     }
 

@@ -58,7 +58,11 @@ impl LinkKind {
     pub fn connect_like(&mut self, other: &Self) {
         match (self, other) {
             (Self::Veth { peer }, Self::Veth { peer: others }) => peer.clone_from(others),
-            (Self::Device(device), Self::Device(other)) => device.stand_like(other),
+            (Self::Device(device), Self::Device(other)) if device.kind() == other.kind() => {
+                if let Some(upon) = device.upon_mut() {
+                    *upon = other.upon().cloned();
+                }
+            }
             _ => {}
         }
     }

@@ -16,8 +16,9 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
     for key in settings {
         add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() });
     }
-    for name in host.into_iter().flat_map(|host| large_bridges(lab, host)) {
-        add(Step::DeleteLink { end: End { ns: NsName::host(), name } });
+    let large = host.map(|host| large_bridges(lab, host)).unwrap_or_default();
+    for name in &large {
+        add(Step::DeleteLink { end: End { ns: NsName::host(), name: name.clone() } });
     }
     // Namespaces before the firewall: nobody is left behind whom the firewall would guard, and the kernel, which removes them in the
     // background, takes the host's ends of their links along while the rest is done.
@@ -37,7 +38,7 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
     for rule in rules {
         add(Step::DeleteRule { ns: NsName::host(), rule: rule.clone() });
     }
-    if let Some(step) = host.and_then(|host| host_links(lab, host)) {
+    if let Some(step) = host.and_then(|host| host_links(lab, host, &large)) {
         add(step);
     }
     steps
@@ -91,9 +92,8 @@ fn host_firewall(lab: &LabName, host: &Namespace) -> Vec<Step> {
     steps
 }
 
-/// The lab's interfaces in `host`, as the step that removes them.
-fn host_links(lab: &LabName, host: &Namespace) -> Option<Step> {
-    let large: BTreeSet<IfName> = large_bridges(lab, host).collect();
+/// The lab's interfaces in `host` but for some that go before, as the step that removes them.
+fn host_links(lab: &LabName, host: &Namespace, large: &BTreeSet<IfName>) -> Option<Step> {
     let mine = host.links.iter().filter(|(name, link)| link.owner.as_ref() == Some(lab) && !large.contains(*name));
     let links: Vec<IfName> = mine.map(|(name, _)| name.clone()).collect();
     match links.as_slice() {
@@ -107,11 +107,15 @@ fn host_links(lab: &LabName, host: &Namespace) -> Option<Step> {
 const MANY_PORTS: usize = 256;
 
 /// The lab's bridges in `host` with many ports.
-fn large_bridges(lab: &LabName, host: &Namespace) -> impl Iterator<Item = IfName> {
+fn large_bridges(lab: &LabName, host: &Namespace) -> BTreeSet<IfName> {
     let mut ports: BTreeMap<&IfName, usize> = BTreeMap::new();
     for master in host.links.values().filter_map(|link| link.master.as_ref()) {
         *ports.entry(master).or_default() += 1;
     }
     let is_ours = |name: &IfName| host.links.get(name).is_some_and(|link| link.owner.as_ref() == Some(lab));
-    ports.into_iter().filter(move |(name, count)| *count >= MANY_PORTS && is_ours(name)).map(|(name, _)| name.clone())
+    ports
+        .into_iter()
+        .filter(|(name, count)| *count >= MANY_PORTS && is_ours(name))
+        .map(|(name, _)| name.clone())
+        .collect()
 }

@@ -34,7 +34,7 @@ const PROGRAMS: usize = 4;
 
 /// Observes everything in scope.
 pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, KernelError> {
-    let wanted = |ns: &NsName| scope.desired.is_some_and(|lab| lab.namespaces.contains_key(ns));
+    let wanted = |ns: &NsName| scope.wants(ns);
     let Found { namespaces, leftovers, others } = netns::find()?;
     let names = open_all(spaces, namespaces, wanted)?;
     let mut live = Live::default();
@@ -98,7 +98,7 @@ fn observe_all(
     let mut all = Vec::new();
     let mut looks = VecDeque::new();
     while let Some((ns, space)) = queue.next() {
-        let is_wanted = ns.is_host() || scope.desired.is_some_and(|lab| lab.namespaces.contains_key(ns));
+        let is_wanted = ns.is_host() || scope.wants(ns);
         let owner = if is_wanted { None } else { mark(space, ns)?.map(|mark| mark.lab) };
         let is_own = owner.as_ref() == Some(scope.lab);
         if is_own && !scope.inside {

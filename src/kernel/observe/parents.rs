@@ -10,7 +10,7 @@ use super::links::{Interfaces, Upper};
 use super::peers::{Numbers, ask, face, number_of};
 use crate::kernel::KernelError;
 use crate::kernel::space::Spaces;
-use crate::lab::{Device, End, IfName, LinkKind, Live, NsName};
+use crate::lab::{End, IfName, LinkKind, Live, NsName};
 
 /// Sets the parents of all devices whose parent was observed too.
 pub(super) fn connect(
@@ -53,10 +53,9 @@ fn elsewhere<'a>(
 
 fn set(live: &mut Live, ns: &NsName, name: &IfName, end: Option<End>) {
     let link = live.namespaces.get_mut(ns).and_then(|namespace| namespace.links.get_mut(name));
-    if let Some(LinkKind::Device(
-        Device::Macvlan { parent, .. } | Device::Ipvlan { parent, .. } | Device::Vlan { parent, .. },
-    )) = link.map(|link| &mut link.kind)
+    if let Some(LinkKind::Device(device)) = link.map(|link| &mut link.kind)
+        && let Some(upon) = device.upon_mut()
     {
-        *parent = end;
+        *upon = end;
     }
 }

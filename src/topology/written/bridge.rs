@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::device::VlanId;
 use super::read::{At, Fields, Named, Read};
-use super::scalar::{Scalar, Wrong, not};
+use super::scalar::{Scalar, Wrong, range, range_schema};
 use super::scalar_net::Address;
 use crate::lab::{IfName, Mac};
 use crate::topology::fault::Found;
@@ -65,24 +65,12 @@ impl Scalar for VlanIds {
     const WHAT: &'static str = "the number of a VLAN, from 1 to 4094, or a range such as 40-50";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        match (VlanId::parse(first), VlanId::parse(last)) {
-            (Ok(VlanId(first)), Ok(VlanId(last))) if first <= last => Ok(Self { first, last }),
-            (Ok(_), Ok(_)) => {
-                Err(Wrong::new(format!("the range {text} ends before it begins")).help(format!("write {last}-{first}")))
-            }
-            _ => Err(not::<Self>(text)),
-        }
+        let (first, last) = range::<Self>(text, |text| VlanId::parse(text).ok().map(|id| id.0))?;
+        Ok(Self { first, last })
     }
 
     fn schema() -> Schema {
-        json_schema!({
-            "description": Self::WHAT,
-            "anyOf": [
-                { "type": "integer", "minimum": 1, "maximum": 4094 },
-                { "type": "string", "pattern": "^[0-9]+(-[0-9]+)?$" },
-            ],
-        })
+        range_schema::<Self>(4094)
     }
 }
 

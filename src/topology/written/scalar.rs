@@ -41,6 +41,29 @@ pub(super) fn not<T: Scalar>(text: &str) -> Wrong {
     Wrong::new(format!("`{text}` is not {}", T::WHAT))
 }
 
+/// The two ends of a range such as `40-50`, of which a single number is one; `one` reads a number.
+pub(super) fn range<T: Scalar>(text: &str, one: impl Fn(&str) -> Option<u16>) -> Result<(u16, u16), Wrong> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (one(first), one(last)) {
+        (Some(first), Some(last)) if first <= last => Ok((first, last)),
+        (Some(_), Some(_)) => {
+            Err(Wrong::new(format!("the range {text} ends before it begins")).help(format!("write {last}-{first}")))
+        }
+        _ => Err(not::<T>(text)),
+    }
+}
+
+/// The schema of a range of numbers from 1.
+pub(super) fn range_schema<T: Scalar>(most: u16) -> Schema {
+    json_schema!({
+        "description": T::WHAT,
+        "anyOf": [
+            { "type": "integer", "minimum": 1, "maximum": most },
+            { "type": "string", "pattern": "^[0-9]+(-[0-9]+)?$" },
+        ],
+    })
+}
+
 /// One of a few words.
 pub(super) fn word<T: Scalar + Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Wrong> {
     match words.iter().find(|(word, _)| *word == text) {

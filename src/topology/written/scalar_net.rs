@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use schemars::{Schema, json_schema};
 
-use super::scalar::{Scalar, Wrong, not};
+use super::scalar::{Scalar, Wrong, not, range, range_schema};
 
 /// An interface's address with the length of its subnet's prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,28 +129,13 @@ impl Scalar for Ports {
     const WHAT: &'static str = "a port from 1 to 65535, or a range such as 8000-8010";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
-        let port = |text: &str| match u32::parse(text) {
-            Ok(number) => u16::try_from(number).ok().filter(|port| *port > 0),
-            Err(_) => None,
-        };
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        match (port(first), port(last)) {
-            (Some(first), Some(last)) if first <= last => Ok(Self { first, last }),
-            (Some(first), Some(last)) => {
-                Err(Wrong::new(format!("the range {text} ends before it begins")).help(format!("write {last}-{first}")))
-            }
-            _ => Err(not::<Self>(text)),
-        }
+        let port = |text: &str| u32::parse(text).ok().and_then(|number| u16::try_from(number).ok());
+        let (first, last) = range::<Self>(text, |text| port(text).filter(|port| *port > 0))?;
+        Ok(Self { first, last })
     }
 
     fn schema() -> Schema {
-        json_schema!({
-            "description": Self::WHAT,
-            "anyOf": [
-                { "type": "integer", "minimum": 1, "maximum": 65535 },
-                { "type": "string", "pattern": "^[0-9]+(-[0-9]+)?$" },
-            ],
-        })
+        range_schema::<Self>(u16::MAX)
     }
 }
 
