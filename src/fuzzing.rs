@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::lab::{Family, FwRule, Lab, LabName, Live, Namespace, NsName, Origins};
 use crate::plan::{self, PlannedStep, Step};
 use crate::preflight::Needs;
-use crate::topology::Faults;
+use crate::topology::Diagnostics;
 use crate::{kernel, show, topology};
 
 /// More text about one file than anybody reads; its faults are limited in number and length.
@@ -32,7 +32,7 @@ pub fn loader(text: &str) {
     }
 }
 
-fn faults(faults: &Faults, text: &str) {
+fn faults(faults: &Diagnostics, text: &str) {
     assert!(!faults.list().is_empty(), "refused without a reason");
     assert!(faults.render(true).len() < LONGEST_REPORT, "nobody reads that much");
     json(faults);
@@ -64,7 +64,7 @@ pub fn netlink(bytes: &[u8]) {
     let sequence = bytes.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes);
     kernel::tables_and_chains(bytes, sequence);
     let namespace = kernel::namespace_in(bytes, sequence);
-    let owner = namespace.links.values().find_map(|link| link.owner.clone());
+    let owner = namespace.interfaces.values().find_map(|link| link.owner.clone());
     found(owner, &namespace);
 }
 

@@ -17,7 +17,7 @@ mod trouble;
 mod vlans;
 
 use nslab::kernel::{Kernel, Scope};
-use nslab::lab::{End, IfName, Lab, LabName, Live, Namespace, NsName, Origins};
+use nslab::lab::{IfName, InterfaceRef, Lab, LabName, Live, Namespace, NsName, Origins};
 
 fn lab() -> LabName {
     "t".parse().unwrap()
@@ -32,9 +32,9 @@ fn name(name: &str) -> IfName {
 }
 
 /// `red/veth-red`.
-fn end(text: &str) -> End {
+fn end(text: &str) -> InterfaceRef {
     let (ns_name, interface) = text.split_once('/').unwrap();
-    End { ns: ns(ns_name), name: name(interface) }
+    InterfaceRef { ns: ns(ns_name), name: name(interface) }
 }
 
 /// A lab that wants these namespaces, whatever is in them.

@@ -376,7 +376,7 @@ fn a_lost_route_comes_back_under_rules_that_let_nothing_through() {
         let account = || {
             let of = |ip: &str| format!("{ip} route show table all; {ip} rule;");
             let text = run(&["ip", "ip -n red", "ip -n red -6"].map(of).concat());
-            // Link-local routes come when the kernel gets around to them.
+            // Interface-local routes come when the kernel gets around to them.
             let lines = text.lines().filter(|line| !line.contains("fe80::") && !line.contains("ff00::"));
             lines.map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
         };

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use nslab::lab::{DeviceKind, Family};
+use nslab::lab::{Family, VirtualKind};
 use nslab::preflight::{DroppingChain, Facts, Feature, Finding, Needs, examine};
 use nslab::topology;
 use support::{host_account, nslab, project, run, sandbox, text};
@@ -183,13 +183,13 @@ fn limits_and_kernels_that_are_not_this_one() {
 /// Shorthand is told in its own words: nobody has written the interfaces that it stands for.
 #[test]
 fn a_kind_that_the_kernel_lacks_is_told_where_the_file_asks_for_it() {
-    for (routing, kind) in [("ipip", DeviceKind::Ipip), ("vxlan", DeviceKind::Vxlan)] {
+    for (routing, kind) in [("ipip", VirtualKind::Ipip), ("vxlan", VirtualKind::Vxlan)] {
         let lab = format!(
             "name: x\ncluster:\n  node_network: 192.168.1.0/24\n  pod_network: 10.244.0.0/16\n  routing: {routing}\n  \
              nodes: {{ node1: {{ pods: 1 }} }}\n"
         );
         let without =
-            Facts { lacking: [(Feature::Device(kind), "Unknown device type".to_owned())].into(), ..healthy() };
+            Facts { lacking: [(Feature::Virtual(kind), "Unknown device type".to_owned())].into(), ..healthy() };
         let [error] = found(&lab, &without).try_into().unwrap();
         assert_eq!(
             error.to_string(),

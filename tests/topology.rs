@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nslab::topology::{self, Faults};
+use nslab::topology::{self, Diagnostics};
 use serde_json::Value;
 
 /// The YAML files of a folder of the project.
@@ -127,7 +127,7 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Ipip", "namespaces: { red: { ipips: { tun0: { qqq: 1 } } } }"),
     ("Vrf", "namespaces: { red: { vrfs: { blue: { qqq: 1 } } } }"),
     ("Route", "namespaces: { red: { routes: [{ qqq: 1 }] } }"),
-    ("Rule", "namespaces: { red: { rules: [{ qqq: 1 }] } }"),
+    ("PolicyRule", "namespaces: { red: { rules: [{ qqq: 1 }] } }"),
     ("Neighbour", "namespaces: { red: { neighbours: [{ qqq: 1 }] } }"),
     ("Nat", "namespaces: { red: { nat: [{ qqq: 1 }] } }"),
     ("Masquerade", "namespaces: { red: { nat: [{ masquerade: { qqq: 1 } }] } }"),
@@ -271,7 +271,7 @@ fn firewall_rules_are_spelled_as_iptables_saves_them() {
 
 /// Parses a text within a time that is generous for any machine.
 #[track_caller]
-fn in_time(text: &str) -> Result<topology::Topology, Faults> {
+fn in_time(text: &str) -> Result<topology::Topology, Diagnostics> {
     let start = Instant::now();
     let outcome = topology::parse("hostile.yaml", text);
     let took = start.elapsed();
@@ -416,7 +416,7 @@ checks: [{ from: host, to: [\"h{1..1000}\"] }]
     let lab = topology::parse("many.yaml", file).unwrap_or_else(|faults| panic!("{faults}")).lab;
     let took = start.elapsed();
     assert_eq!((lab.namespaces.len(), lab.checks[0].probes.len()), (1_001, 1_000));
-    let last = serde_json::to_value(&lab.namespaces[1_000].links).expect("JSON");
+    let last = serde_json::to_value(&lab.namespaces[1_000].interfaces).expect("JSON");
     assert_eq!(last["eth0"]["addresses"], serde_json::json!(["10.0.3.232/16", "fd00::3e8/64"]));
     assert_eq!(last["eth0"]["kind"]["veth"]["peer"]["name"], "v1000");
     assert!(took < Duration::from_secs(3), "took {took:?}");

@@ -13,10 +13,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::ledger::{Entry, Sight, Token};
+use super::harness::Harness;
+use super::registry::{Arrival, Entry, Token};
 use super::report::Outcome;
 use super::respond::look_at_echo;
-use super::stage::Stage;
 use super::{packet, verdict};
 use crate::kernel::sockets::{self, Protocol};
 use crate::lab::{Check, Family, Probe, Via};
@@ -27,7 +27,7 @@ pub(super) struct Seen {
     /// What the sender saw.
     pub outcome: Outcome,
     /// Where the probe arrived, as far as it was seen.
-    pub sight: Option<Sight>,
+    pub sight: Option<Arrival>,
     /// The source address that it left with, where that is known.
     pub left_as: Option<IpAddr>,
     /// Whether a program of somebody else has a port that the probe counts on.
@@ -41,10 +41,10 @@ pub(super) struct Seen {
 const GRACE: Duration = Duration::from_millis(200);
 
 /// How long to wait when the kernel's buffers are full.
-const BREATH: Duration = Duration::from_millis(1);
+const LATE_ANSWER_GRACE: Duration = Duration::from_millis(1);
 
 /// One try of a probe.
-pub(super) async fn attempt(stage: &Stage, check: &Check, probe: &Probe) -> Seen {
+pub(super) async fn attempt(stage: &Harness, check: &Check, probe: &Probe) -> Seen {
     let (token, entry) = stage.ledger.open();
     let (_, taken) = stage.listeners(check, probe);
     let mut attempt = Attempt { stage, check, probe, token, entry, left_as: None, started: Instant::now() };
@@ -65,7 +65,7 @@ pub(super) async fn attempt(stage: &Stage, check: &Check, probe: &Probe) -> Seen
 }
 
 struct Attempt<'a> {
-    stage: &'a Stage,
+    stage: &'a Harness,
     check: &'a Check,
     probe: &'a Probe,
     token: Token,
@@ -180,7 +180,9 @@ impl Attempt<'_> {
         loop {
             match sockets::send(socket, bytes, to, from) {
                 Ok(()) => return Ok(()),
-                Err(Errno::EAGAIN | Errno::ENOBUFS) if Instant::now() < self.deadline() => sleep(BREATH).await,
+                Err(Errno::EAGAIN | Errno::ENOBUFS) if Instant::now() < self.deadline() => {
+                    sleep(LATE_ANSWER_GRACE).await
+                }
                 Err(errno) => return Err(self.not_sent(errno)),
             }
         }

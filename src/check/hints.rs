@@ -10,7 +10,7 @@ use crate::kernel::{netns, sysctl};
 use crate::lab::{Family, Lab, MAIN_TABLE, Namespace, NsName, SysctlKey};
 
 /// So many failures show which routers do not forward.
-const ENOUGH: usize = 1000;
+const MAX_TRACED: usize = 1000;
 
 /// More routers than this on one way are a loop.
 const LONGEST: usize = 32;
@@ -19,7 +19,7 @@ const LONGEST: usize = 32;
 pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
     let lost = |outcome: &Outcome| matches!(outcome, Outcome::Silence | Outcome::Unreachable { .. });
     let failed = checks.iter().flat_map(|check| &check.pairs).filter(|pair| !pair.passed && lost(&pair.saw));
-    let ways: BTreeSet<(&NsName, IpAddr)> = failed.take(ENOUGH).map(|pair| (&pair.from, pair.address)).collect();
+    let ways: BTreeSet<(&NsName, IpAddr)> = failed.take(MAX_TRACED).map(|pair| (&pair.from, pair.address)).collect();
     let holders = holders(lab);
     let mut routers: BTreeMap<(&NsName, Family), IpAddr> = BTreeMap::new();
     for (from, to) in ways {
@@ -52,7 +52,7 @@ pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
 fn holders(lab: &Lab) -> HashMap<IpAddr, Option<&NsName>> {
     let mut holders = HashMap::new();
     for (ns, namespace) in &lab.namespaces {
-        for address in namespace.links.values().flat_map(|link| &link.addresses) {
+        for address in namespace.interfaces.values().flat_map(|link| &link.addresses) {
             holders.entry(address.addr()).and_modify(|one| *one = None).or_insert(Some(ns));
         }
     }
@@ -78,7 +78,7 @@ fn gateway(namespace: &Namespace, to: IpAddr) -> Option<IpAddr> {
     if !namespace.rules.is_empty() {
         return None;
     }
-    let links = namespace.links.values().flat_map(|link| &link.addresses);
+    let links = namespace.interfaces.values().flat_map(|link| &link.addresses);
     let on_link = links.filter(|own| own.contains(&to)).map(|own| own.prefix_len()).max();
     let routes = namespace.routes.iter().filter(|route| route.table == MAIN_TABLE && route.to.contains(&to));
     let best = routes.min_by_key(|route| (std::cmp::Reverse(route.to.prefix_len()), route.metric))?;

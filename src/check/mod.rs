@@ -6,20 +6,20 @@
 //! turn, `hints` why a probe may have got lost. Knows neither files nor terminals.
 
 mod attempt;
+mod batches;
+mod harness;
 mod hints;
-mod ledger;
 mod packet;
+mod registry;
 mod report;
 mod respond;
-mod stage;
 mod verdict;
-mod waves;
 
 use std::rc::Rc;
 use std::time::Instant;
 
+use harness::Harness;
 pub use report::{CheckResult, Outcome, PairResult, Report};
-use stage::Stage;
 use thiserror::Error;
 
 use crate::kernel::KernelError;
@@ -56,10 +56,10 @@ pub fn run(lab: &Lab) -> Result<Report, CheckError> {
     let started = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let checks = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let (stage, responders) = Stage::set(lab)?;
+        let (stage, responders) = Harness::set(lab)?;
         let stage = Rc::new(stage);
         respond::start(&stage, responders)?;
-        waves::run(&stage, lab).await
+        batches::run(&stage, lab).await
     })?;
     let mut report = Report { lab: lab.name.clone(), checks, hints: Vec::new(), elapsed: started.elapsed() };
     if !report.passed() {

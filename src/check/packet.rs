@@ -2,7 +2,7 @@
 //!
 //! Formats: RFC 792 (ICMP), RFC 4443 (ICMPv6), RFC 791 and RFC 8200 for the headers of a quoted packet.
 
-use super::ledger::Token;
+use super::registry::Token;
 use super::report::Outcome;
 use crate::lab::Family;
 
@@ -104,7 +104,7 @@ fn checksum(bytes: &[u8]) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ledger::Ledger;
+    use super::super::registry::Registry;
     use super::*;
 
     fn with_ipv4_header(protocol: u8, body: &[u8]) -> Vec<u8> {
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_request_is_known_again_in_a_reply_and_in_a_quote() {
-        let (token, _) = Ledger::new().open();
+        let (token, _) = Registry::new().open();
         let request = echo_request(Family::Ipv4, token);
         assert_eq!(checksum(&request), 0, "a packet with its checksum sums up to zero");
         assert_eq!(read(Family::Ipv4, &with_ipv4_header(1, &request)), Some(Message::Request(token)));
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn packets_that_are_cut_off_anywhere_are_no_message() {
-        let (token, _) = Ledger::new().open();
+        let (token, _) = Registry::new().open();
         for family in [Family::Ipv4, Family::Ipv6] {
             let request = echo_request(family, token);
             let error =

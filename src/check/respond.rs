@@ -14,10 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use super::ledger::{Sight, Token};
+use super::harness::{Harness, Responder};
 use super::packet::{self, Message};
+use super::registry::{Arrival, Token};
 use super::report::Outcome;
-use super::stage::{Responder, Stage};
 use crate::kernel::sockets::{self, Protocol};
 use crate::lab::{Family, NsName};
 
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const TURN: usize = 64;
 
 /// Starts all responders; they work until the runtime ends.
-pub(super) fn start(stage: &Rc<Stage>, responders: Vec<Responder>) -> io::Result<()> {
+pub(super) fn start(stage: &Rc<Harness>, responders: Vec<Responder>) -> io::Result<()> {
     for (ns, family) in stage.raw.keys().cloned() {
         let stage = stage.clone();
         spawn_local(async move { watch_echo(&stage, ns, family).await });
@@ -46,7 +46,7 @@ pub(super) fn start(stage: &Rc<Stage>, responders: Vec<Responder>) -> io::Result
     Ok(())
 }
 
-async fn watch_echo(stage: &Stage, ns: NsName, family: Family) {
+async fn watch_echo(stage: &Harness, ns: NsName, family: Family) {
     let key = (ns, family);
     let Some(socket) = stage.raw.get(&key) else { return };
     while let Ok(mut ready) = socket.readable().await {
@@ -65,12 +65,12 @@ async fn watch_echo(stage: &Stage, ns: NsName, family: Family) {
 ///
 /// # Errors
 /// EAGAIN: none is waiting.
-pub(super) fn look_at_echo(stage: &Stage, socket: &OwnedFd, ns: &NsName, family: Family) -> nix::Result<()> {
+pub(super) fn look_at_echo(stage: &Harness, socket: &OwnedFd, ns: &NsName, family: Family) -> nix::Result<()> {
     let mut buffer = [0; 1280];
     let received = sockets::receive(socket, &mut buffer)?;
     let source = received.from.ip();
     match packet::read(family, buffer.get(..received.length).unwrap_or_default()) {
-        Some(Message::Request(token)) => stage.ledger.saw(token, Sight { source, ns: ns.clone() }),
+        Some(Message::Request(token)) => stage.ledger.saw(token, Arrival { source, ns: ns.clone() }),
         Some(Message::Reply(token)) => stage.ledger.told(token, Outcome::Answered),
         Some(Message::Error(token, outcome)) => stage.ledger.told(token, outcome.said_by(Some(source))),
         None => {}
@@ -78,7 +78,7 @@ pub(super) fn look_at_echo(stage: &Stage, socket: &OwnedFd, ns: &NsName, family:
     Ok(())
 }
 
-async fn accept(stage: &Rc<Stage>, ns: NsName, listener: TcpListener) {
+async fn accept(stage: &Rc<Harness>, ns: NsName, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -92,18 +92,18 @@ async fn accept(stage: &Rc<Stage>, ns: NsName, listener: TcpListener) {
 }
 
 /// The client says its token first and has it back: then both know that they have met.
-async fn converse(stage: &Stage, ns: NsName, mut stream: TcpStream) -> io::Result<()> {
+async fn converse(stage: &Harness, ns: NsName, mut stream: TcpStream) -> io::Result<()> {
     let mut bytes = [0; Token::LENGTH];
     stream.read_exact(&mut bytes).await?;
     if let Some(token) = Token::from_bytes(&bytes) {
-        stage.ledger.saw(token, Sight { source: stream.peer_addr()?.ip().to_canonical(), ns });
+        stage.ledger.saw(token, Arrival { source: stream.peer_addr()?.ip().to_canonical(), ns });
         stream.write_all(&bytes).await?;
     }
     // The client ends the connection, with a reset, so that no side has to remember it.
     stream.read_exact(&mut bytes).await.map(drop)
 }
 
-async fn return_datagrams(stage: &Stage, ns: NsName, socket: AsyncFd<OwnedFd>) {
+async fn return_datagrams(stage: &Harness, ns: NsName, socket: AsyncFd<OwnedFd>) {
     loop {
         let mut buffer = [0; Token::LENGTH + 1];
         // What the network says about an earlier answer of ours comes as an error; there is nothing to do about it.
@@ -111,7 +111,7 @@ async fn return_datagrams(stage: &Stage, ns: NsName, socket: AsyncFd<OwnedFd>) {
             continue;
         };
         if let (Token::LENGTH, Some(token)) = (received.length, Token::from_bytes(&buffer)) {
-            stage.ledger.saw(token, Sight { source: received.from.ip(), ns: ns.clone() });
+            stage.ledger.saw(token, Arrival { source: received.from.ip(), ns: ns.clone() });
             // From the address that was asked: any other would not be taken for an answer.
             let _ = answer(&socket, &token.to_bytes(), received).await;
         }

@@ -92,7 +92,7 @@ fn made_as(lab: &Lab) -> Result<Option<LabName>, Failure> {
     let host = lab.namespaces.get(&NsName::host());
     let has = |marked: &Marked| {
         marked.namespaces.iter().any(|ns| lab.namespaces.contains_key(ns))
-            || marked.links.iter().any(|name| host.is_some_and(|host| host.links.contains_key(name)))
+            || marked.interfaces.iter().any(|name| host.is_some_and(|host| host.interfaces.contains_key(name)))
     };
     let mut others = Kernel::open()?.marks()?.into_iter().filter(|(other, _)| *other != lab.name);
     Ok(others.find(|(_, marked)| has(marked)).map(|(other, _)| other))

@@ -51,8 +51,8 @@ impl Failure {
     /// Tells the person at the keyboard.
     pub fn tell(&self) {
         match self {
-            // Faults of a file are shown with the lines they are in.
-            Self::File(LoadError::Faults(faults)) => {
+            // Diagnostics of a file are shown with the lines they are in.
+            Self::File(LoadError::Invalid(faults)) => {
                 let colour =
                     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
                 say(faults.render(colour).trim_end());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::state::{Journal, LabState, own_unattached};
-use super::{EngineError, Event, Interrupts, Listener, UndoError, former, obstacles, unattached};
+use super::{EngineError, Event, Interrupts, Listener, UndoError, deviceless_routes, original_sysctls, preconditions};
 use crate::kernel::{Kernel, Scope};
 use crate::lab::{Lab, LabName, Live, NsName};
 use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
@@ -45,10 +45,10 @@ pub struct Options {
 
 /// Compares a lab with the kernel; changes nothing.
 pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
-    obstacles::demand_privileges(lab)?;
+    preconditions::demand_privileges(lab)?;
     let mut planned = planned(lab, &observe(&lab.name, Some(lab))?);
     if !planned.plan.is_empty() {
-        planned.findings = obstacles::find(lab)?;
+        planned.findings = preconditions::find(lab)?;
     }
     Ok(planned)
 }
@@ -60,7 +60,7 @@ pub fn observe(lab: &LabName, desired: Option<&Lab>) -> Result<Live, EngineError
 
 pub(super) fn look(kernel: &mut Kernel, scope: &Scope<'_>) -> Result<Live, EngineError> {
     let mut live = kernel.observe(scope)?;
-    unattached::keep_own(kernel, scope.lab, &mut live)?;
+    deviceless_routes::keep_own(kernel, scope.lab, &mut live)?;
     Ok(live)
 }
 
@@ -90,7 +90,7 @@ fn look_again<'a>(
     });
     let Some(touched) = touched else { return look(kernel, &scope) };
     let mut live = kernel.observe_again(&scope, &touched, before)?;
-    unattached::keep_own(kernel, &lab.name, &mut live)?;
+    deviceless_routes::keep_own(kernel, &lab.name, &mut live)?;
     Ok(live)
 }
 
@@ -107,7 +107,7 @@ fn planned(lab: &Lab, live: &Live) -> Planned {
 pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Result<Applied, EngineError> {
     let mut stop = Interrupts::hold();
     let start = Instant::now();
-    obstacles::demand_privileges(lab)?;
+    preconditions::demand_privileges(lab)?;
     let state = LabState::lock(&lab.name, !options.no_wait, &mut stop, tell)?;
     let (kernel, before) = (Kernel::open()?, Live::default());
     let mut run = Run {
@@ -196,7 +196,7 @@ impl Run<'_> {
         if self.has_given_up {
             self.kernel.note_settings(&self.lab.name)?;
         }
-        former::settle(&mut self.kernel, self.lab, live.unwrap_or(&self.before))?;
+        original_sysctls::settle(&mut self.kernel, self.lab, live.unwrap_or(&self.before))?;
         self.heed_signal()
     }
 
@@ -207,8 +207,8 @@ impl Run<'_> {
         }
         for (ns, wanted) in &self.lab.namespaces {
             // One that had nothing but its loopback has learned nothing.
-            if self.before.namespaces.get(ns).is_some_and(|before| before.links.len() > 1) {
-                self.kernel.forget_neighbours(ns, &wanted.links.keys().collect::<Vec<_>>())?;
+            if self.before.namespaces.get(ns).is_some_and(|before| before.interfaces.len() > 1) {
+                self.kernel.forget_neighbours(ns, &wanted.interfaces.keys().collect::<Vec<_>>())?;
             }
         }
         Ok(())
@@ -224,7 +224,7 @@ impl Run<'_> {
             Some(_) => Vec::new(),
             None => planned.conflicts.iter().map(Finding::from).collect(),
         };
-        let others = if round == 0 { obstacles::find(self.lab)? } else { Vec::new() };
+        let others = if round == 0 { preconditions::find(self.lab)? } else { Vec::new() };
         let (errors, warnings): (Vec<Finding>, Vec<Finding>) =
             conflicts.into_iter().chain(others).partition(Finding::is_error);
         if !errors.is_empty() {
@@ -238,7 +238,7 @@ impl Run<'_> {
     fn before_the_first_change(&mut self, planned: &Planned) -> Result<(), EngineError> {
         let (lab, steps) = (&self.lab.name, &planned.plan.steps);
         let before = own_unattached(lab)?.unwrap_or_default();
-        self.state.write_unattached(&unattached::wanted(self.lab).into_iter().chain(before).collect())?;
+        self.state.write_unattached(&deviceless_routes::wanted(self.lab).into_iter().chain(before).collect())?;
         self.state.write_journal(&Journal::new(lab, "applying", steps.iter().map(|s| s.step.text()).collect()))?;
         self.claim_settings()?;
         (self.tell)(Event::Planned(steps.len()));
@@ -270,7 +270,7 @@ impl Run<'_> {
     }
 
     fn run_steps(&mut self, steps: &[PlannedStep]) -> Result<(), EngineError> {
-        for group in steps.chunk_by(|a, b| b.step.joins(&a.step)).flat_map(parts) {
+        for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)).flat_map(parts) {
             self.heed_signal()?;
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
             self.kernel.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;
@@ -293,7 +293,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.state.write_journal(&Journal::new(&lab.name, "applied", Vec::new()))?;
-        self.state.write_unattached(&unattached::wanted(lab))?;
+        self.state.write_unattached(&deviceless_routes::wanted(lab))?;
         // Last, so that what is undone because of an error here leaves the topology of before.
         self.state.write_topology(text)
     }

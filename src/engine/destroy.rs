@@ -35,7 +35,7 @@ pub fn destroy(lab: &LabName, wait: bool, tell: Listener<'_>) -> Result<Destroye
     }
     tell(Event::Planned(steps.len()));
     let mut failed = Vec::new();
-    for group in steps.chunk_by(|a, b| b.step.joins(&a.step)) {
+    for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)) {
         let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
         match kernel.run(&only) {
             Ok(()) => group.iter().for_each(|planned| tell(Event::Done(planned))),

@@ -5,19 +5,19 @@
 
 mod apply;
 mod destroy;
+mod deviceless_routes;
 mod error;
-mod former;
 mod interrupt;
-mod obstacles;
+mod original_sysctls;
+mod preconditions;
 mod state;
-mod unattached;
 mod undo;
 
 pub use apply::{Applied, Options, Planned, apply, observe, plan};
 pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
 pub use interrupt::Interrupts;
-pub use obstacles::examine;
+pub use preconditions::examine;
 pub use state::{saved_labs, saved_topology};
 
 /// What the engine tells while it works; for progress and messages.

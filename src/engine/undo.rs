@@ -9,7 +9,7 @@ use std::slice::from_ref;
 use super::apply::{Run, all_of, look};
 use super::{EngineError, Event, UndoError};
 use crate::kernel::KernelError;
-use crate::lab::{End, NsName, SysctlKey, SysctlValue};
+use crate::lab::{InterfaceRef, NsName, SysctlKey, SysctlValue};
 use crate::plan::{self, PlannedStep, Step};
 
 impl Run<'_> {
@@ -47,7 +47,7 @@ impl Run<'_> {
     /// Runs steps and goes on where one is refused. Those that join are run together, and where that is refused, one by one.
     fn run_all(&mut self, steps: &[Step]) -> Vec<KernelError> {
         let mut failed = Vec::new();
-        for group in steps.chunk_by(|a, b| b.joins(a)) {
+        for group in steps.chunk_by(|a, b| b.batches_with(a)) {
             match self.kernel.run(group) {
                 Ok(()) => {}
                 Err(error) if group.len() == 1 => failed.push(error),
@@ -65,13 +65,13 @@ impl Run<'_> {
                 let (from, to) = (Some(to.clone()), from.clone()?);
                 Some(Step::SetSysctl { ns: ns.clone(), key: key.clone(), from, to, lab: lab.clone() })
             }
-            Step::Adopt { end, .. } if self.owned_before(end) => None,
+            Step::Mark { end, .. } if self.owned_before(end) => None,
             _ => step.inverse(),
         }
     }
 
     /// Whether an interface was the lab's when the run began, and only one of its marks was missing.
-    fn owned_before(&self, end: &End) -> bool {
+    fn owned_before(&self, end: &InterfaceRef) -> bool {
         self.before.namespaces.get(&end.ns).is_some_and(|ns| ns.half_marked.contains(&end.name))
     }
 

@@ -4,17 +4,16 @@
 mod error;
 mod execute;
 pub mod facts;
+mod failpoint;
 pub mod firewall;
 pub mod neighbours;
 mod netlink;
 pub mod netns;
 mod observe;
 pub mod open_files;
-mod point;
 pub mod process;
 pub mod sandbox;
 pub mod sockets;
-mod space;
 pub(crate) mod state;
 pub mod sysctl;
 mod threads;
@@ -27,16 +26,16 @@ pub(crate) use firewall::fuzzing::{restored_rules, saved_rules, tables_and_chain
 #[cfg(any(test, fuzzing))]
 pub(crate) use observe::fuzzing::namespace_in;
 
-use crate::lab::{End, IfName, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
+use crate::lab::{IfName, InterfaceRef, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
 use crate::plan::Step;
-use netlink::Refusal;
-use space::Spaces;
+use netlink::NetlinkError;
+use netns::NetnsHandles;
 
 /// The kernel, seen from the network namespace in which it was opened, which is `host`.
 ///
 /// Keeps a netlink socket for each namespace that it has dealt with.
 pub struct Kernel {
-    spaces: Spaces,
+    handles: NetnsHandles,
     directory_is_ready: bool,
 }
 
@@ -63,7 +62,7 @@ pub struct Marked {
     /// Namespaces, and leftover files of those that were being made or removed when nslab was killed.
     pub namespaces: BTreeSet<NsName>,
     /// Interfaces in `host`.
-    pub links: BTreeSet<IfName>,
+    pub interfaces: BTreeSet<IfName>,
     /// What host settings were before the lab.
     pub settings: BTreeMap<SysctlKey, String>,
 }
@@ -76,7 +75,7 @@ impl Kernel {
     /// Where no netlink socket can be opened.
     pub fn open() -> Result<Self, KernelError> {
         open_files::raise();
-        Ok(Self { spaces: Spaces::open()?, directory_is_ready: false })
+        Ok(Self { handles: NetnsHandles::open()?, directory_is_ready: false })
     }
 
     /// What is there: `host`, every namespace that is wanted and exists, and every one with the lab's mark.
@@ -89,8 +88,8 @@ impl Kernel {
     /// # Errors
     /// Where the kernel refuses to list something. What other users left in `/run/netns` is no error.
     pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Live, KernelError> {
-        self.spaces.let_go();
-        observe::live(&mut self.spaces, scope)
+        self.handles.let_go();
+        observe::live(&mut self.handles, scope)
     }
 
     /// The same, where nothing but what is in some namespaces can have changed since `before`, and not their interfaces: only
@@ -104,7 +103,7 @@ impl Kernel {
         namespaces: &BTreeSet<NsName>,
         before: &Live,
     ) -> Result<Live, KernelError> {
-        observe::again(&mut self.spaces, scope, namespaces, before)
+        observe::again(&mut self.handles, scope, namespaces, before)
     }
 
     /// What carries a mark, by lab. A link in `host` that has a lab's group and no alias yet counts as its own, if
@@ -113,24 +112,24 @@ impl Kernel {
     /// # Errors
     /// As with [`Self::observe`].
     pub fn marks(&mut self) -> Result<BTreeMap<LabName, Marked>, KernelError> {
-        observe::marks(&mut self.spaces)
+        observe::marks(&mut self.handles)
     }
 
     /// Runs steps in their order, and stops at the first that fails. A step is done wholly or not at all, and
-    /// so are steps that follow and join one another (see [`Step::joins`]). The kernel begins to free namespaces that were
+    /// so are steps that follow and join one another (see [`Step::batches_with`]). The kernel begins to free namespaces that were
     /// removed when the first step of another kind comes, or [`Self::observe`] or [`Self::tidy`].
     ///
     /// # Errors
     /// What the kernel refused, beginning with the step's own text.
     pub fn run(&mut self, steps: &[Step]) -> Result<(), KernelError> {
-        for group in steps.chunk_by(|before, step| step.joins(before)) {
+        for group in steps.chunk_by(|before, step| step.batches_with(before)) {
             if !group.iter().all(Step::removes_namespace) {
-                self.spaces.let_go();
+                self.handles.let_go();
             }
             match group {
                 [Step::AddNamespace { .. }, ..] => self.add_namespaces(group)?,
-                [step] if step.firewall().is_none() => execute::run(&mut self.spaces, step)?,
-                [first, ..] => firewall::run(self.spaces.get(&first.namespace())?.fd(), group)?,
+                [step] if step.firewall().is_none() => execute::run(&mut self.handles, step)?,
+                [first, ..] => firewall::run(self.handles.get(&first.namespace())?.fd(), group)?,
                 [] => {}
             }
         }
@@ -143,12 +142,12 @@ impl Kernel {
     /// # Errors
     /// Where another lab needs another value, or the state directory cannot be written.
     pub fn claim_setting(&mut self, key: &SysctlKey, value: &SysctlValue, lab: &LabName) -> Result<bool, KernelError> {
-        sysctl::claim_host(self.spaces.get(&NsName::host())?.fd(), key, value, lab)
+        sysctl::claim_host(self.handles.get(&NsName::host())?.fd(), key, value, lab)
     }
 
     /// Learns what the host settings that a lab needs were before, for the marks of what is made from now on.
     pub fn learn_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
-        self.spaces.settings = sysctl::host_former(lab)?;
+        self.handles.settings = sysctl::host_former(lab)?;
         Ok(())
     }
 
@@ -156,14 +155,14 @@ impl Kernel {
     pub fn note_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
         self.learn_settings(lab)?;
         let Some(marked) = self.marks()?.remove(lab) else { return Ok(()) };
-        let mark = self.spaces.mark(lab);
+        let mark = self.handles.mark(lab);
         // A leftover file has no loopback, and may not be opened.
-        let namespaces = marked.namespaces.into_iter().filter(|ns| self.spaces.get(ns).is_ok());
-        let ends: Vec<End> = namespaces.map(|ns| End { ns, name: IfName::lo() }).collect();
-        let links = marked.links.into_iter().map(|name| End { ns: NsName::host(), name });
+        let namespaces = marked.namespaces.into_iter().filter(|ns| self.handles.get(ns).is_ok());
+        let ends: Vec<InterfaceRef> = namespaces.map(|ns| InterfaceRef { ns, name: IfName::lo() }).collect();
+        let links = marked.interfaces.into_iter().map(|name| InterfaceRef { ns: NsName::host(), name });
         for end in ends.into_iter().chain(links) {
-            execute::links::mark(self.spaces.get(&end.ns)?, &end, &mark.to_string(), lab.group())
-                .map_err(|refusal| refusal.about(format!("mark {end} as a part of lab {lab}")))?;
+            execute::links::mark(self.handles.get(&end.ns)?, &end, &mark.to_string(), lab.group())
+                .map_err(|error| error.about(format!("mark {end} as a part of lab {lab}")))?;
         }
         Ok(())
     }
@@ -171,14 +170,14 @@ impl Kernel {
     /// Notes in a namespace what one of its sysctls was before the lab; one with a value that is too long for a note is not
     /// noted.
     pub fn note_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
-        let refused = |refusal: Refusal| refusal.about(format!("note what {key} was in {ns}"));
-        execute::sysctls::remember(self.spaces.get(ns)?, key, was).map_err(refused)
+        let refused = |error: NetlinkError| error.about(format!("note what {key} was in {ns}"));
+        execute::sysctls::remember(self.handles.get(ns)?, key, was).map_err(refused)
     }
 
     /// Removes a note of what a sysctl was.
     pub fn forget_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
-        let refused = |refusal: Refusal| refusal.about(format!("forget what {key} was in {ns}"));
-        execute::sysctls::forget(self.spaces.get(ns)?, key, was).map_err(refused)
+        let refused = |error: NetlinkError| error.about(format!("forget what {key} was in {ns}"));
+        execute::sysctls::forget(self.handles.get(ns)?, key, was).map_err(refused)
     }
 
     /// Takes over from the marks what host settings were, for labs whose folders are lost, this one among them.
@@ -198,7 +197,7 @@ impl Kernel {
     /// Forgets the neighbours that a namespace has learned through some of its interfaces: who answers there may be another one
     /// now, and the kernel believes what it has learned for up to a minute.
     pub fn forget_neighbours(&mut self, ns: &NsName, interfaces: &[&IfName]) -> Result<(), KernelError> {
-        neighbours::forget_through(self.spaces.get(ns)?, interfaces)
+        neighbours::forget_through(self.handles.get(ns)?, interfaces)
     }
 
     /// The host settings that a lab needs: those to restore when it goes.
@@ -209,8 +208,8 @@ impl Kernel {
     /// Removes from the host what is of no more use: empty firewall tables of ours that a run which was killed has left, and
     /// the folder of host settings where there are none.
     pub fn tidy(&mut self) -> Result<(), KernelError> {
-        self.spaces.let_go();
-        firewall::tidy(self.spaces.get(&NsName::host())?.fd())?;
+        self.handles.let_go();
+        firewall::tidy(self.handles.get(&NsName::host())?.fd())?;
         sysctl::forget_unclaimed()
     }
 
@@ -219,6 +218,6 @@ impl Kernel {
             netns::create::prepare_directory()?;
             self.directory_is_ready = true;
         }
-        execute::namespaces::add(&mut self.spaces, steps)
+        execute::namespaces::add(&mut self.handles, steps)
     }
 }

@@ -11,8 +11,8 @@ use std::os::fd::BorrowedFd;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState};
 
-use super::netlink::{Refusal, Socket};
-use super::space::Space;
+use super::netlink::{NetlinkError, Socket};
+use super::netns::NetnsHandle;
 use super::{KernelError, netns};
 use crate::lab::IfName;
 
@@ -40,20 +40,20 @@ impl Neighbours {
     /// # Errors
     /// The kernel does not list them, or keeps them. An entry that vanishes meanwhile is none.
     pub fn forget(&self, spare_asked: bool) -> Result<usize, KernelError> {
-        forget(&mut self.socket.borrow_mut(), spare_asked, |_| true).map_err(|refusal| refusal.about(LOOK))
+        forget(&mut self.socket.borrow_mut(), spare_asked, |_| true).map_err(|error| error.about(LOOK))
     }
 }
 
 /// Forgets every neighbour that was learned through one of these interfaces.
-pub(super) fn forget_through(space: &mut Space, interfaces: &[&IfName]) -> Result<(), KernelError> {
-    let indexes: HashSet<u32> = interfaces.iter().filter_map(|name| space.index(name).ok()).collect();
-    let forgotten = forget(&mut space.socket, true, |index| indexes.contains(&index));
-    forgotten.map(drop).map_err(|refusal| refusal.about(LOOK))
+pub(super) fn forget_through(netns: &mut NetnsHandle, interfaces: &[&IfName]) -> Result<(), KernelError> {
+    let indexes: HashSet<u32> = interfaces.iter().filter_map(|name| netns.index(name).ok()).collect();
+    let forgotten = forget(&mut netns.socket, true, |index| indexes.contains(&index));
+    forgotten.map(drop).map_err(|error| error.about(LOOK))
 }
 
 const LOOK: &str = "look at the neighbour table";
 
-fn forget(socket: &mut Socket, spare_asked: bool, through: impl Fn(u32) -> bool) -> Result<usize, Refusal> {
+fn forget(socket: &mut Socket, spare_asked: bool, through: impl Fn(u32) -> bool) -> Result<usize, NetlinkError> {
     let dump = socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
     let mut spared = 0;
     for item in dump.items() {
@@ -66,7 +66,7 @@ fn forget(socket: &mut Socket, spare_asked: bool, through: impl Fn(u32) -> bool)
             continue;
         }
         match socket.remove_listed(libc::RTM_DELNEIGH, item) {
-            Err(refusal) if !refusal.is_gone() => return Err(refusal),
+            Err(error) if !error.is_gone() => return Err(error),
             _ => {}
         }
     }

@@ -106,7 +106,7 @@ fn loopback_up() -> Result<(), KernelError> {
     link.header.flags = LinkFlags::Up;
     link.header.change_mask = LinkFlags::Up;
     let mut socket = Socket::open().map_err(|error| refused("open a netlink socket").with_io(&error))?;
-    socket.change(RouteNetlinkMessage::SetLink(link), 0).map_err(|refusal| refusal.about("bring the loopback up"))
+    socket.change(RouteNetlinkMessage::SetLink(link), 0).map_err(|error| error.about("bring the loopback up"))
 }
 
 /// Adds what this system's settings have to do with it.

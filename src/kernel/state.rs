@@ -13,7 +13,7 @@ use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
 
-use super::{KernelError, point};
+use super::{KernelError, failpoint};
 
 /// A folder at or below `/run/nslab`.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl StateDir {
 
     /// A folder in this one, made if it is not there.
     pub(crate) fn make(&self, name: &str) -> Result<Self, KernelError> {
-        let pass = || point::pass("make a folder of the state");
+        let pass = || failpoint::pass("make a folder of the state");
         match pass().and_then(|()| mkdirat(&self.fd, name, PRIVATE_FOLDER)) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(refused("make", &self.below(name)).with_errno(errno)),
@@ -138,13 +138,13 @@ impl StateDir {
         let refused = || refused("write", &self.below(name));
         let temporary = temporary(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = point::pass("write a file of the state")
+        let fd = failpoint::pass("write a file of the state")
             .and_then(|()| openat(&self.fd, temporary.as_str(), flags, PRIVATE_FILE))
             .map_err(|errno| refused().with_errno(errno))?;
         let mut file = File::from(fd);
         file.write_all(text.as_bytes()).map_err(|error| refused().said(error.to_string()))?;
         fsync(&file).map_err(|errno| refused().with_errno(errno))?;
-        point::pass("put a file of the state in its place")
+        failpoint::pass("put a file of the state in its place")
             .and_then(|()| renameat(&self.fd, temporary.as_str(), &self.fd, name))
             .map_err(|errno| refused().with_errno(errno))?;
         fsync(&self.fd).map_err(|errno| refused().with_errno(errno))
@@ -155,7 +155,8 @@ impl StateDir {
     pub(crate) fn write_line(&self, name: &str, line: &str) -> Result<(), KernelError> {
         let refused = || refused("write", &self.below(name));
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let opened = point::pass("make a file of the state").and_then(|()| openat(&self.fd, name, flags, PRIVATE_FILE));
+        let opened =
+            failpoint::pass("make a file of the state").and_then(|()| openat(&self.fd, name, flags, PRIVATE_FILE));
         let fd = opened.map_err(|errno| refused().with_errno(errno))?;
         let written = File::from(fd).write_all(format!("{line}\n").as_bytes());
         written.map_err(|error| refused().said(error.to_string()))
@@ -173,7 +174,7 @@ impl StateDir {
     }
 
     fn remove(&self, name: &str, flag: UnlinkatFlags) -> Result<(), KernelError> {
-        match point::pass("remove from the state").and_then(|()| unlinkat(&self.fd, name, flag)) {
+        match failpoint::pass("remove from the state").and_then(|()| unlinkat(&self.fd, name, flag)) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(refused("remove", &self.below(name)).with_errno(errno)),
         }
@@ -214,7 +215,7 @@ impl StateDir {
     fn locked(&self, how: FlockArg) -> Result<Option<Lock>, KernelError> {
         let refused = |errno| refused("lock", &self.path).with_errno(errno);
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = point::pass("make a lock file")
+        let fd = failpoint::pass("make a lock file")
             .and_then(|()| openat(&self.fd, LOCK, flags, PRIVATE_FILE))
             .map_err(refused)?;
         match Flock::lock(fd, how) {

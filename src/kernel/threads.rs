@@ -8,10 +8,10 @@ use nix::sched::{sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
 
 /// More threads than this gain nothing: the kernel has one lock for what changes links.
-const MOST: usize = 4;
+const MAX_THREADS: usize = 4;
 
 /// For how many items one more thread pays.
-const PAYS: usize = 16;
+const NAMESPACES_PER_THREAD: usize = 16;
 
 /// What is still to be done; every thread takes the next.
 pub(super) struct Queue<I>(Mutex<std::vec::IntoIter<I>>);
@@ -27,7 +27,7 @@ impl<I> Queue<I> {
 /// the queue is empty. What it returns in each.
 pub(super) fn share<I: Send, R: Send>(items: Vec<I>, work: impl Fn(&Queue<I>) -> R + Sync) -> Vec<R> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    let helpers = (items.len() / PAYS).min(processors.min(MOST) - 1);
+    let helpers = (items.len() / NAMESPACES_PER_THREAD).min(processors.min(MAX_THREADS) - 1);
     let queue = Queue(Mutex::new(items.into_iter()));
     let here = sched_getcpu();
     let helper = || {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn every_item_is_worked_on_once() {
-        for count in [0, 1, PAYS, 10 * PAYS] {
+        for count in [0, 1, NAMESPACES_PER_THREAD, 10 * NAMESPACES_PER_THREAD] {
             let work = |queue: &Queue<usize>| std::iter::from_fn(|| queue.next()).collect::<Vec<_>>();
             let mut done = share((0..count).collect(), work).concat();
             done.sort_unstable();

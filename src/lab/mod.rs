@@ -5,13 +5,13 @@
 //! asks the kernel or knows how a topology file is spelled.
 
 mod check;
-mod device;
 mod firewall;
-mod link;
+mod interface;
 mod mark;
 mod names;
-mod note;
+mod original_sysctls;
 mod route;
+mod virtual_interface;
 mod vlans;
 mod words;
 
@@ -19,17 +19,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
-pub use device::{Device, DeviceKind, Fdb, IpvlanMode, MacvlanMode, VXLAN_PORT, Vxlan};
 pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 use indexmap::IndexMap;
-pub use link::{BridgeOptions, End, Link, LinkKind, Mac};
+pub use interface::{BridgeOptions, Interface, InterfaceKind, InterfaceRef, Mac};
 pub use mark::Mark;
 pub(crate) use mark::fnv1a;
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
-pub(crate) use note::{note, noted};
-pub use route::{MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleAction};
+pub(crate) use original_sysctls::{note, noted};
+pub use route::{MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
 use serde::Serialize;
+pub use virtual_interface::{FdbEntry, IpvlanMode, MacvlanMode, VXLAN_PORT, VirtualInterface, VirtualKind, Vxlan};
 pub use vlans::{Tagging, VlanRange, Vlans};
 pub(crate) use words::{restore_word, shell_word};
 
@@ -50,7 +50,7 @@ pub struct Lab {
 }
 
 /// What in a file asks for the interfaces of a kind.
-pub type Origins = BTreeMap<DeviceKind, Origin>;
+pub type Origins = BTreeMap<VirtualKind, Origin>;
 
 /// A piece of shorthand in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,18 +76,18 @@ pub struct Namespace {
     /// The lab whose mark it carries (an alias on its loopback); none for `host` and for somebody else's.
     pub owner: Option<LabName>,
     /// Interfaces by name: loopback, ends of veth pairs, bridges, devices. In the order of the file, or of the kernel.
-    pub links: IndexMap<IfName, Link>,
+    pub interfaces: IndexMap<IfName, Interface>,
     /// Routes that somebody put there: those that the kernel makes by itself (connected, local, link-local) are left out.
     pub routes: BTreeSet<Route>,
     /// Live: the routes to its own subnets, which the kernel makes with each address. Wanted: empty, they are implied.
     #[serde(skip)]
     pub connected: BTreeSet<Route>,
     /// Policy routing rules, without the kernel's own three (priorities 0, 32766 and 32767).
-    pub rules: BTreeSet<Rule>,
+    pub rules: BTreeSet<PolicyRule>,
     /// Permanent neighbour entries.
     pub neighbours: BTreeSet<Neighbour>,
     /// Permanent forwarding entries of its VXLAN ends.
-    pub fdb: BTreeSet<Fdb>,
+    pub fdb: BTreeSet<FdbEntry>,
     /// Sysctls. Wanted: those that the file sets. Live: the present value of those that were asked for; a key
     /// that this kernel lacks is absent.
     pub sysctls: BTreeMap<SysctlKey, SysctlValue>,
@@ -107,7 +107,7 @@ pub struct Namespace {
     pub half_marked: BTreeSet<IfName>,
     /// Live: which of the policy rules are missing that the kernel gives every namespace.
     #[serde(skip)]
-    pub lost_rules: BTreeSet<Rule>,
+    pub lost_rules: BTreeSet<PolicyRule>,
     /// The author's labels; live namespaces have none.
     pub labels: BTreeMap<String, String>,
 }
@@ -121,7 +121,7 @@ pub struct Routing {
     /// Routes.
     pub routes: BTreeSet<Route>,
     /// Policy rules.
-    pub rules: BTreeSet<Rule>,
+    pub rules: BTreeSet<PolicyRule>,
 }
 
 impl fmt::Display for Origin {
@@ -132,10 +132,10 @@ impl fmt::Display for Origin {
 
 impl Namespace {
     /// The routing table of the VRF that an interface is, or is a port of.
-    pub fn vrf_of(&self, link: &Link) -> Option<u32> {
-        let master = link.master.as_ref().and_then(|master| self.links.get(master));
+    pub fn vrf_of(&self, link: &Interface) -> Option<u32> {
+        let master = link.master.as_ref().and_then(|master| self.interfaces.get(master));
         match master.unwrap_or(link).device()? {
-            Device::Vrf { table } => Some(*table),
+            VirtualInterface::Vrf { table } => Some(*table),
             _ => None,
         }
     }

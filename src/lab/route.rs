@@ -146,7 +146,7 @@ impl Route {
 
 /// A policy routing rule (`ip rule`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Rule {
+pub struct PolicyRule {
     /// Its priority: rules are asked in ascending order.
     pub priority: u32,
     /// Whether it is a rule for IPv6.
@@ -165,7 +165,7 @@ pub struct Rule {
     pub action: RuleAction,
 }
 
-impl Rule {
+impl PolicyRule {
     /// How much it says. Of rules of one priority, those that say more are removed first: the kernel removes the first one that
     /// has what the request says (`rule_find` in the kernel), and perhaps more.
     pub fn conditions(&self) -> usize {
@@ -192,7 +192,7 @@ pub enum RuleAction {
 }
 
 /// The rule as it comes after `ip rule add`.
-impl fmt::Display for Rule {
+impl fmt::Display for PolicyRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "priority {}", self.priority)?;
         match self.from {

@@ -4,7 +4,9 @@
 use serde::Serialize;
 
 use super::{PlannedStep, Step};
-use crate::lab::{Device, End, IfName, Lab, LabName, Link, Live, Namespace, NsName, Route, Vxlan};
+use crate::lab::{
+    IfName, Interface, InterfaceRef, Lab, LabName, Live, Namespace, NsName, Route, VirtualInterface, Vxlan,
+};
 
 /// Something that exists under a wanted name and does not carry the lab's mark, or a host setting that two labs need to differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -15,7 +17,7 @@ pub struct Conflict {
     pub owner: Option<LabName>,
     /// The interface that carries the mark, or would: of a namespace, its loopback. None, where nothing could carry one.
     #[serde(skip)]
-    pub end: Option<End>,
+    pub end: Option<InterfaceRef>,
     /// Whether it is a host setting: nothing to take over.
     #[serde(skip)]
     pub is_setting: bool,
@@ -39,7 +41,10 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
         let Some(is) = live.namespaces.get(ns) else { continue };
         if !ns.is_host() {
             if is.owner.as_ref() != Some(&lab.name) {
-                let end = is.links.contains_key(&IfName::lo()).then(|| End { ns: ns.clone(), name: IfName::lo() });
+                let end = is
+                    .interfaces
+                    .contains_key(&IfName::lo())
+                    .then(|| InterfaceRef { ns: ns.clone(), name: IfName::lo() });
                 found.push(Conflict {
                     what: format!("namespace {ns}"),
                     owner: is.owner.clone(),
@@ -49,12 +54,12 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
             }
             continue;
         }
-        for name in wanted.links.keys() {
-            if let Some(link) = is.links.get(name)
+        for name in wanted.interfaces.keys() {
+            if let Some(link) = is.interfaces.get(name)
                 && link.owner.as_ref() != Some(&lab.name)
             {
                 let what = format!("{} {name} of {}", link.kind_name(), NsName::host());
-                let end = Some(End { ns: ns.clone(), name: name.clone() });
+                let end = Some(InterfaceRef { ns: ns.clone(), name: name.clone() });
                 found.push(Conflict { what, owner: link.owner.clone(), end, is_setting: false });
             }
         }
@@ -67,12 +72,12 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
 
 /// Ends of VXLANs under other names, at whose port packets with the same number arrive: the kernel makes no second one.
 fn vxlans(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
-    let ends = |(name, link): (&IfName, &Link)| match link.device() {
-        Some(Device::Vxlan(vxlan)) => Some((name.clone(), vxlan.clone(), link.owner.clone())),
+    let ends = |(name, link): (&IfName, &Interface)| match link.device() {
+        Some(VirtualInterface::Vxlan(vxlan)) => Some((name.clone(), vxlan.clone(), link.owner.clone())),
         _ => None,
     };
-    let wanted: Vec<_> = wanted.links.iter().filter_map(ends).collect();
-    let in_the_way = is.links.iter().filter_map(ends).filter(|(name, there, owner)| {
+    let wanted: Vec<_> = wanted.interfaces.iter().filter_map(ends).collect();
+    let in_the_way = is.interfaces.iter().filter_map(ends).filter(|(name, there, owner)| {
         let collides = |(own, vxlan, _): &(IfName, Vxlan, _)| own != name && vxlan.collides(there);
         owner.as_ref() != Some(lab) && wanted.iter().any(collides)
     });
@@ -104,7 +109,7 @@ fn settings(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> 
 
 /// The machine's own routes that stand in the place (table, destination, metric) of one that the lab wants.
 fn routes(lab: &Lab, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
-    let of_lab = |dev: &IfName| is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&lab.name));
+    let of_lab = |dev: &IfName| is.interfaces.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&lab.name));
     let theirs = |there: &&Route| match &there.dev {
         Some(dev) => !of_lab(dev),
         None => !is.marked.routes.contains(there),
@@ -122,7 +127,7 @@ fn routes(lab: &Lab, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
 pub fn adoption(lab: &LabName, conflicts: &[Conflict]) -> Option<Vec<PlannedStep>> {
     let step = |conflict: &Conflict| match (&conflict.owner, &conflict.end) {
         (None, Some(end)) => Some(PlannedStep {
-            step: Step::Adopt { end: end.clone(), lab: lab.clone() },
+            step: Step::Mark { end: end.clone(), lab: lab.clone() },
             why: "it was made by hand".to_owned(),
         }),
         _ => None,

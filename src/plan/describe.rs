@@ -3,15 +3,15 @@
 //! Commands are those of iproute2, procps and iptables, spelled so that `sh -e` runs them as they are. Names of
 //! interfaces always stand behind `name` or `dev`, since `ip` reads `a` as `address` and `up` as what it says.
 
-mod devices;
+mod virtual_interfaces;
 mod vlans;
 
 use ipnet::IpNet;
 
 use super::step::{Description, Step, VethEnd};
 use crate::lab::{
-    BridgeOptions, ChainId, End, Family, FwRule, IfName, LabName, Mac, Neighbour, NsName, Policy, Route, Rule,
-    SysctlKey, SysctlValue, setting_folder, shell_word,
+    BridgeOptions, ChainId, Family, FwRule, IfName, InterfaceRef, LabName, Mac, Neighbour, NsName, Policy, PolicyRule,
+    Route, SysctlKey, SysctlValue, setting_folder, shell_word,
 };
 
 /// Where the former values of host settings are kept, one folder a setting (see `docs/architecture.md`).
@@ -28,35 +28,37 @@ pub(super) fn describe(step: &Step) -> Description {
         Step::DeleteNamespace { ns } => {
             told(format!("remove namespace {ns} and all that is in it"), format!("ip netns del {ns}"), None)
         }
-        Step::Adopt { end, lab } => adopt(end, lab),
-        Step::Disown { end, lab } => disown(end, lab),
+        Step::Mark { end, lab } => adopt(end, lab),
+        Step::Unmark { end, lab } => disown(end, lab),
         Step::AddBridge { end, options, mac, mtu, lab } => add_bridge(end, *options, *mac, *mtu, lab),
-        Step::AddDevice { end, device, mac, mtu, lab } => devices::add_device(end, device, *mac, *mtu, lab),
+        Step::AddVirtualInterface { end, device, mac, mtu, lab } => {
+            virtual_interfaces::add_device(end, device, *mac, *mtu, lab)
+        }
         Step::AddVeth { main, peer, lab } => add_veth(main, peer, lab),
-        Step::DeleteLink { end } => told(
+        Step::DeleteInterface { end } => told(
             format!("remove interface {} from {}", end.name, end.ns),
             format!("{} link del dev {}", ip(&end.ns), end.name),
             None,
         ),
-        Step::DeleteHostLinks { lab, links } => delete_host_links(lab, links),
+        Step::DeleteHostInterfaces { lab, interfaces } => delete_host_links(lab, interfaces),
         Step::SetUp { end, up } => set_up(end, *up),
         Step::SetMtu { end, from, to } => set_mtu(end, *from, *to),
         Step::SetMac { end, from, to } => set_mac(end, *from, *to),
         Step::SetMaster { end, from, to } => set_master(end, from.as_ref(), to.as_ref()),
         Step::SetVlans { end, is_bridge, from, to } => vlans::set_vlans(end, *is_bridge, from, to),
         Step::SetBridge { end, from, to } => set_bridge(end, *from, *to),
-        Step::SetDevice { end, from, to } => devices::set_device(end, from, to),
+        Step::SetVirtualInterface { end, from, to } => virtual_interfaces::set_device(end, from, to),
         Step::AddAddress { end, address } => add_address(end, *address),
         Step::DeleteAddress { end, address } => delete_address(end, *address),
         Step::AddRoute { ns, route } => add_route(ns, route),
         Step::ReplaceRoute { ns, from, to } => replace_route(ns, from, to),
         Step::DeleteRoute { ns, route } => delete_route(ns, route),
-        Step::AddRule { ns, rule } => add_rule(ns, rule),
-        Step::DeleteRule { ns, rule } => delete_rule(ns, rule),
+        Step::AddPolicyRule { ns, rule } => add_rule(ns, rule),
+        Step::DeletePolicyRule { ns, rule } => delete_rule(ns, rule),
         Step::SetNeighbour { ns, from, to } => set_neighbour(ns, from.as_ref(), to),
         Step::DeleteNeighbour { ns, neighbour } => delete_neighbour(ns, neighbour),
-        Step::AddFdb { ns, entry } => devices::add_fdb(ns, entry),
-        Step::DeleteFdb { ns, entry } => devices::delete_fdb(ns, entry),
+        Step::AddFdb { ns, entry } => virtual_interfaces::add_fdb(ns, entry),
+        Step::DeleteFdb { ns, entry } => virtual_interfaces::delete_fdb(ns, entry),
         Step::SetSysctl { ns, key, from, to, lab } => set_sysctl(ns, key, from.as_ref(), to, lab),
         Step::RestoreSysctl { key, lab } => {
             told(format!("put {key} of the host back, unless another lab needs it"), restore_setting(key, lab), None)
@@ -90,29 +92,35 @@ fn add_namespace(ns: &NsName, lab: &LabName) -> Description {
 }
 
 /// What carries a lab's mark: a namespace (on its loopback), or an interface of `host`.
-fn marked(end: &End) -> String {
+fn marked(end: &InterfaceRef) -> String {
     if end.name.is_lo() { format!("namespace {}", end.ns) } else { end.to_string() }
 }
 
-fn adopt(end: &End, lab: &LabName) -> Description {
+fn adopt(end: &InterfaceRef, lab: &LabName) -> Description {
     let group = if end.ns.is_host() { format!(" group {}", lab.group()) } else { String::new() };
     told(
         format!("take over {}", marked(end)),
         format!("{} link set dev {} alias {}{group}", ip(&end.ns), end.name, lab.mark()),
-        Some(Step::Disown { end: end.clone(), lab: lab.clone() }),
+        Some(Step::Unmark { end: end.clone(), lab: lab.clone() }),
     )
 }
 
-fn disown(end: &End, lab: &LabName) -> Description {
+fn disown(end: &InterfaceRef, lab: &LabName) -> Description {
     let group = if end.ns.is_host() { " group default" } else { "" };
     told(
         format!("give {} back", marked(end)),
         format!("{} link set dev {} alias ''{group}", ip(&end.ns), end.name),
-        Some(Step::Adopt { end: end.clone(), lab: lab.clone() }),
+        Some(Step::Mark { end: end.clone(), lab: lab.clone() }),
     )
 }
 
-fn add_bridge(end: &End, options: BridgeOptions, mac: Option<Mac>, mtu: Option<u32>, lab: &LabName) -> Description {
+fn add_bridge(
+    end: &InterfaceRef,
+    options: BridgeOptions,
+    mac: Option<Mac>,
+    mtu: Option<u32>,
+    lab: &LabName,
+) -> Description {
     let (group, alias) = marks(&[end], lab);
     let options = bridge_options(options, BridgeOptions::default());
     let settings = link_settings(mac, mtu, &group);
@@ -120,7 +128,7 @@ fn add_bridge(end: &End, options: BridgeOptions, mac: Option<Mac>, mtu: Option<u
         format!("make bridge {} in {}", end.name, end.ns),
         format!("{} link add name {}{settings} type bridge{options}", ip(&end.ns), end.name),
         alias,
-        Some(Step::DeleteLink { end: end.clone() }),
+        Some(Step::DeleteInterface { end: end.clone() }),
     )
 }
 
@@ -148,7 +156,7 @@ fn add_veth(main: &VethEnd, peer: &VethEnd, lab: &LabName) -> Description {
         format!("connect {} and {} with a veth pair{plugged}", main.end, peer.end),
         command,
         alias,
-        Some(Step::DeleteLink { end: main.end.clone() }),
+        Some(Step::DeleteInterface { end: main.end.clone() }),
     )
 }
 
@@ -156,7 +164,7 @@ fn add_veth(main: &VethEnd, peer: &VethEnd, lab: &LabName) -> Description {
 const QUEUES: &str = " numtxqueues 1 numrxqueues 1";
 
 /// The marks of interfaces in `host`: the group at creation, and the commands that set the alias.
-fn marks(ends: &[&End], lab: &LabName) -> (String, Vec<String>) {
+fn marks(ends: &[&InterfaceRef], lab: &LabName) -> (String, Vec<String>) {
     let host: Vec<&IfName> = ends.iter().filter(|end| end.ns.is_host()).map(|end| &end.name).collect();
     let aliases = host.iter().map(|name| format!("ip link set dev {name} alias {}", lab.mark())).collect();
     (if host.is_empty() { String::new() } else { format!(" group {}", lab.group()) }, aliases)
@@ -176,7 +184,7 @@ fn bridge_options(to: BridgeOptions, from: BridgeOptions) -> String {
     option("stp_state", to.stp, from.stp) + &option("vlan_filtering", to.vlan_filtering, from.vlan_filtering)
 }
 
-fn set_up(end: &End, up: bool) -> Description {
+fn set_up(end: &InterfaceRef, up: bool) -> Description {
     let word = if up { "up" } else { "down" };
     told(
         format!("bring {end} {word}"),
@@ -185,7 +193,7 @@ fn set_up(end: &End, up: bool) -> Description {
     )
 }
 
-fn set_mtu(end: &End, from: u32, to: u32) -> Description {
+fn set_mtu(end: &InterfaceRef, from: u32, to: u32) -> Description {
     told(
         format!("change the MTU of {end} from {from} to {to}"),
         format!("{} link set dev {} mtu {to}", ip(&end.ns), end.name),
@@ -193,7 +201,7 @@ fn set_mtu(end: &End, from: u32, to: u32) -> Description {
     )
 }
 
-fn set_mac(end: &End, from: Mac, to: Mac) -> Description {
+fn set_mac(end: &InterfaceRef, from: Mac, to: Mac) -> Description {
     told(
         format!("change the hardware address of {end} from {from} to {to}"),
         format!("{} link set dev {} address {to}", ip(&end.ns), end.name),
@@ -201,7 +209,7 @@ fn set_mac(end: &End, from: Mac, to: Mac) -> Description {
     )
 }
 
-fn set_master(end: &End, from: Option<&IfName>, to: Option<&IfName>) -> Description {
+fn set_master(end: &InterfaceRef, from: Option<&IfName>, to: Option<&IfName>) -> Description {
     let text = match (from, to) {
         (Some(from), None) => format!("unplug {end} from {from}"),
         (None, None) => format!("unplug {end}"),
@@ -213,7 +221,7 @@ fn set_master(end: &End, from: Option<&IfName>, to: Option<&IfName>) -> Descript
     told(text, format!("{} link set dev {} {words}", ip(&end.ns), end.name), Some(inverse))
 }
 
-fn set_bridge(end: &End, from: BridgeOptions, to: BridgeOptions) -> Description {
+fn set_bridge(end: &InterfaceRef, from: BridgeOptions, to: BridgeOptions) -> Description {
     let options = bridge_options(to, from);
     told(
         format!("set{options} on bridge {end}"),
@@ -242,7 +250,7 @@ fn list(names: &[IfName]) -> String {
 
 // ---- addresses, routes, policy rules, neighbours
 
-fn add_address(end: &End, address: IpNet) -> Description {
+fn add_address(end: &InterfaceRef, address: IpNet) -> Description {
     // Without nodad, an IPv6 address is "tentative" for a second, and nobody can use it.
     let nodad = if address.addr().is_ipv6() { " nodad" } else { "" };
     told(
@@ -252,7 +260,7 @@ fn add_address(end: &End, address: IpNet) -> Description {
     )
 }
 
-fn delete_address(end: &End, address: IpNet) -> Description {
+fn delete_address(end: &InterfaceRef, address: IpNet) -> Description {
     told(
         format!("take the address {address} from {end}"),
         format!("{} addr del {address} dev {}", ip(&end.ns), end.name),
@@ -284,21 +292,21 @@ fn delete_route(ns: &NsName, route: &Route) -> Description {
     )
 }
 
-fn add_rule(ns: &NsName, rule: &Rule) -> Description {
+fn add_rule(ns: &NsName, rule: &PolicyRule) -> Description {
     told(
         format!("add policy rule {rule} in {ns}"),
         format!("{} rule add {rule} protocol {ROUTE_PROTOCOL}", ip_family(ns, rule.ipv6)),
-        Some(Step::DeleteRule { ns: ns.clone(), rule: rule.clone() }),
+        Some(Step::DeletePolicyRule { ns: ns.clone(), rule: rule.clone() }),
     )
 }
 
-fn delete_rule(ns: &NsName, rule: &Rule) -> Description {
+fn delete_rule(ns: &NsName, rule: &PolicyRule) -> Description {
     // In `host`, it is ours, and others may be like it.
     let marked = if ns.is_host() { format!(" protocol {ROUTE_PROTOCOL}") } else { String::new() };
     told(
         format!("remove policy rule {rule} from {ns}"),
         format!("{} rule del {rule}{marked}", ip_family(ns, rule.ipv6)),
-        Some(Step::AddRule { ns: ns.clone(), rule: rule.clone() }),
+        Some(Step::AddPolicyRule { ns: ns.clone(), rule: rule.clone() }),
     )
 }
 

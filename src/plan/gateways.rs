@@ -11,19 +11,19 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Phases, Step};
-use crate::lab::{MAIN_TABLE, Namespace, NsName, Route, Rule, RuleAction};
+use crate::lab::{MAIN_TABLE, Namespace, NsName, PolicyRule, Route, RuleAction};
 
 /// The priority of the kernel's own rule that looks the main table up; what comes after it is not asked for a gateway.
 const MAIN_RULE: u32 = 32766;
 
 /// Plans what the routes through gateways that are planned need to be taken.
 pub(super) fn compare(ns: &NsName, is: &Namespace, phases: &mut Phases) {
-    let goes = |rule: &&Rule| {
+    let goes = |rule: &&PolicyRule| {
         let is_dropped =
-            |step: &Step| matches!(step, Step::DeleteRule { ns: of, rule: gone } if of == ns && gone == *rule);
+            |step: &Step| matches!(step, Step::DeletePolicyRule { ns: of, rule: gone } if of == ns && gone == *rule);
         phases.drop_routes.0.iter().any(|planned| is_dropped(&planned.step))
     };
-    let rules: Vec<&Rule> = is.rules.iter().filter(|rule| rule.priority < MAIN_RULE && !goes(rule)).collect();
+    let rules: Vec<&PolicyRule> = is.rules.iter().filter(|rule| rule.priority < MAIN_RULE && !goes(rule)).collect();
     if rules.is_empty() {
         return;
     }
@@ -33,21 +33,21 @@ pub(super) fn compare(ns: &NsName, is: &Namespace, phases: &mut Phases) {
     });
     let lookups =
         routes.filter_map(|route| lookup(route).filter(|lookup| rules.iter().any(|rule| decides(rule, lookup))));
-    let lookups: BTreeSet<Rule> = lookups.filter(|lookup| !is.rules.contains(lookup)).collect();
+    let lookups: BTreeSet<PolicyRule> = lookups.filter(|lookup| !is.rules.contains(lookup)).collect();
     for rule in lookups {
         phases
             .find_gateways
-            .add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, "or else the next route is refused");
-        phases.found_gateways.add(Step::DeleteRule { ns: ns.clone(), rule }, "the route is there");
+            .add(Step::AddPolicyRule { ns: ns.clone(), rule: rule.clone() }, "or else the next route is refused");
+        phases.found_gateways.add(Step::DeletePolicyRule { ns: ns.clone(), rule }, "the route is there");
     }
 }
 
 /// The rule that says how a route's gateway is looked up; none where the kernel asks no rule.
-fn lookup(route: &Route) -> Option<Rule> {
+fn lookup(route: &Route) -> Option<PolicyRule> {
     let via = route.via?;
     // IPv6 looks into the route's own table first, and asks no rule where the gateway is there.
     let asks_none = route.onlink || (route.is_ipv6() && route.table == MAIN_TABLE);
-    (!asks_none).then(|| Rule {
+    (!asks_none).then(|| PolicyRule {
         priority: 0,
         ipv6: route.is_ipv6(),
         from: None,
@@ -60,7 +60,7 @@ fn lookup(route: &Route) -> Option<Rule> {
 }
 
 /// Whether a rule has a say in a lookup, which comes from no source, through no interface, and has no mark.
-fn decides(rule: &Rule, lookup: &Rule) -> bool {
+fn decides(rule: &PolicyRule, lookup: &PolicyRule) -> bool {
     let holds = |net: Option<IpNet>, address: Option<IpAddr>| match (net, address) {
         (Some(net), Some(address)) => net.contains(&address),
         (net, _) => net.is_none_or(|net| net.prefix_len() == 0),

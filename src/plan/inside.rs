@@ -13,8 +13,8 @@ use ipnet::IpNet;
 use super::links::master;
 use super::{Compared, Phases, Step, gateways};
 use crate::lab::{
-    End, Fdb, IfName, Link, MAIN_TABLE, Namespace, NsName, Route, RouteKind, RouteScope, Rule, RuleAction, SysctlKey,
-    SysctlValue,
+    FdbEntry, IfName, Interface, InterfaceRef, MAIN_TABLE, Namespace, NsName, PolicyRule, Route, RouteKind, RouteScope,
+    RuleAction, SysctlKey, SysctlValue,
 };
 
 const MISSING: &str = "it is missing";
@@ -23,9 +23,9 @@ const EXTRA: &str = "the file does not have it";
 /// Plans everything inside one namespace.
 pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
     let mut lost = Lost::default();
-    for (name, link) in &want.links {
-        let end = End { ns: ns.clone(), name: name.clone() };
-        let live = if phases.fresh.contains(&end) { None } else { is.links.get(name) };
+    for (name, link) in &want.interfaces {
+        let end = InterfaceRef { ns: ns.clone(), name: name.clone() };
+        let live = if phases.fresh.contains(&end) { None } else { is.interfaces.get(name) };
         if live.is_none() {
             lost.interfaces.insert(name.clone());
         }
@@ -33,18 +33,18 @@ pub(super) fn compare(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is
             Some(live) => {
                 lost.brought_down.insert(name.clone());
                 let addresses = live.addresses.iter().filter(|address| address.addr().is_ipv4()).copied().collect();
-                let kept = Link { addresses, ..live.clone() };
+                let kept = Interface { addresses, ..live.clone() };
                 self::addresses(&end, link, Some(&kept), &mut lost, phases);
             }
             None => addresses(&end, link, live, &mut lost, phases),
         }
     }
-    for (name, link) in &want.links {
-        let end = End { ns: ns.clone(), name: name.clone() };
+    for (name, link) in &want.interfaces {
+        let end = InterfaceRef { ns: ns.clone(), name: name.clone() };
         connected(&end, want, link, is, &lost, phases);
     }
     for planned in phases.drop_devices.0.iter().chain(&phases.drop_links.0) {
-        if let Step::DeleteLink { end } = &planned.step
+        if let Step::DeleteInterface { end } = &planned.step
             && end.ns == *ns
         {
             lost.interfaces.insert(end.name.clone());
@@ -86,16 +86,16 @@ impl Lost {
 /// Whether an interface becomes or ceases to be a port of a VRF; the kernel brings one that is up down and up again for it
 /// (cycle_netdev in its drivers/net/vrf.c).
 fn changes_vrf(
-    end: &End,
-    (wanted, want): (&Namespace, &Link),
-    (is, live): (&Namespace, &Link),
+    end: &InterfaceRef,
+    (wanted, want): (&Namespace, &Interface),
+    (is, live): (&Namespace, &Interface),
     phases: &Phases,
 ) -> bool {
     let changes = master(end, live, &phases.fresh) != want.master.as_ref();
     live.up && changes && (is.vrf_of(live).is_some() || wanted.vrf_of(want).is_some())
 }
 
-fn addresses(end: &End, want: &Link, live: Option<&Link>, lost: &mut Lost, phases: &mut Phases) {
+fn addresses(end: &InterfaceRef, want: &Interface, live: Option<&Interface>, lost: &mut Lost, phases: &mut Phases) {
     let none = IndexSet::new();
     let is = live.map_or(&none, |link| &link.addresses);
     let extra: Vec<IpNet> = is.difference(&want.addresses).filter(|a| !is_kernels(end, a)).copied().collect();
@@ -146,13 +146,13 @@ fn misplaced(want: &IndexSet<IpNet>, is: &IndexSet<IpNet>) -> IndexMap<IpNet, Ip
 }
 
 /// Addresses that the kernel gives the loopback by itself.
-fn is_kernels(end: &End, address: &IpNet) -> bool {
+fn is_kernels(end: &InterfaceRef, address: &IpNet) -> bool {
     end.name.is_lo() && address.addr().is_loopback()
 }
 
 /// The routes to its own subnets that the kernel makes with an interface's addresses: what metric and scope it gives
 /// them is in fib_add_ifaddr and addrconf_prefix_route.
-pub(super) fn implied<'a>(ns: &Namespace, name: &'a IfName, link: &'a Link) -> impl Iterator<Item = Route> + 'a {
+pub(super) fn implied<'a>(ns: &Namespace, name: &'a IfName, link: &'a Interface) -> impl Iterator<Item = Route> + 'a {
     let table = ns.vrf_of(link).unwrap_or(MAIN_TABLE);
     let subnets = link.addresses.iter().filter(|address| address.prefix_len() < address.max_prefix_len());
     // Of several addresses in one subnet, the first brings the route.
@@ -177,9 +177,16 @@ pub(super) fn implied<'a>(ns: &Namespace, name: &'a IfName, link: &'a Link) -> i
 }
 
 /// Plans the routes to an interface's own subnets that somebody removed; with the address, they come by themselves.
-fn connected(end: &End, wanted: &Namespace, want: &Link, is: &Namespace, lost: &Lost, phases: &mut Phases) {
+fn connected(
+    end: &InterfaceRef,
+    wanted: &Namespace,
+    want: &Interface,
+    is: &Namespace,
+    lost: &Lost,
+    phases: &mut Phases,
+) {
     let comes_anew = lost.interfaces.contains(&end.name) || lost.brought_down.contains(&end.name);
-    let Some(live) = is.links.get(&end.name).filter(|live| live.up && !comes_anew) else {
+    let Some(live) = is.interfaces.get(&end.name).filter(|live| live.up && !comes_anew) else {
         return;
     };
     for route in implied(wanted, &end.name, want) {
@@ -221,8 +228,9 @@ fn routes(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespace
         }
     }
     for &route in &remaining {
-        let implied =
-            || want.links.iter().any(|(name, link)| implied(want, name, link).any(|own| is_connected(route, &own)));
+        let implied = || {
+            want.interfaces.iter().any(|(name, link)| implied(want, name, link).any(|own| is_connected(route, &own)))
+        };
         if !want.routes.contains(route) && !replaced.contains(route) && is_mine(compared, ns, is, route) && !implied() {
             phases.drop_routes.add(Step::DeleteRoute { ns: ns.clone(), route: route.clone() }, EXTRA);
         }
@@ -244,12 +252,12 @@ fn is_ours_in_place(compared: &Compared<'_>, ns: &NsName, is: &Namespace, route:
 }
 
 fn is_of_lab(compared: &Compared<'_>, is: &Namespace, dev: &IfName) -> bool {
-    is.links.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&compared.lab.name))
+    is.interfaces.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&compared.lab.name))
 }
 
 fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
     for rule in want.rules.difference(&is.rules) {
-        phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, MISSING);
+        phases.rules.add(Step::AddPolicyRule { ns: ns.clone(), rule: rule.clone() }, MISSING);
     }
     if !ns.is_host() {
         for rule in &is.lost_rules {
@@ -257,14 +265,14 @@ fn rules(ns: &NsName, want: &Namespace, is: &Namespace, phases: &mut Phases) {
                 RuleAction::Vrf => "its VRFs need it",
                 _ => "every namespace has it",
             };
-            phases.rules.add(Step::AddRule { ns: ns.clone(), rule: rule.clone() }, why);
+            phases.rules.add(Step::AddPolicyRule { ns: ns.clone(), rule: rule.clone() }, why);
         }
     }
-    let mut extra: Vec<&Rule> = is.rules.difference(&want.rules).collect();
+    let mut extra: Vec<&PolicyRule> = is.rules.difference(&want.rules).collect();
     extra.sort_by_key(|rule| Reverse(rule.conditions()));
     for rule in extra {
         if !ns.is_host() || is.marked.rules.contains(rule) {
-            phases.drop_routes.add(Step::DeleteRule { ns: ns.clone(), rule: rule.clone() }, EXTRA);
+            phases.drop_routes.add(Step::DeletePolicyRule { ns: ns.clone(), rule: rule.clone() }, EXTRA);
         }
     }
 }
@@ -305,8 +313,8 @@ fn forwarding_entries(
     lost: &Lost,
     phases: &mut Phases,
 ) {
-    let live = |entry: &&Fdb| !lost.interfaces.contains(&entry.dev);
-    let there: BTreeSet<&Fdb> = is.fdb.iter().filter(live).collect();
+    let live = |entry: &&FdbEntry| !lost.interfaces.contains(&entry.dev);
+    let there: BTreeSet<&FdbEntry> = is.fdb.iter().filter(live).collect();
     for entry in want.fdb.iter().filter(|entry| !there.contains(entry)) {
         phases.fdb.add(Step::AddFdb { ns: ns.clone(), entry: entry.clone() }, MISSING);
     }
@@ -325,7 +333,7 @@ fn sysctls(compared: &Compared<'_>, ns: &NsName, want: &Namespace, is: &Namespac
     };
     // These go first: forwarding of the whole namespace takes that of its interfaces along.
     for (key, was) in is.former.iter().filter(|(key, _)| !want.sysctls.contains_key(*key)) {
-        let stays = |name: &IfName| want.links.contains_key(name) && !lost.interfaces.contains(name);
+        let stays = |name: &IfName| want.interfaces.contains_key(name) && !lost.interfaces.contains(name);
         let goes = key.interface().is_some_and(|name| !name.is_lo() && !stays(&name));
         if let Some(from) = is.sysctls.get(key).filter(|from| *from != was && !goes) {
             phases.sysctls.add(set(key, Some(from), was), format!("it is {from}, and the file no longer sets it"));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Compared, Phases, Step, VethEnd, devices, vlans};
-use crate::lab::{End, IfName, Link, LinkKind, Mac, NsName};
+use super::{Compared, Phases, Step, VethEnd, virtual_interfaces, vlans};
+use crate::lab::{IfName, Interface, InterfaceKind, InterfaceRef, Mac, NsName};
 
 /// MTU of an Ethernet interface that nobody has changed (ETH_DATA_LEN).
 const ETHERNET_MTU: u32 = 1500;
@@ -24,10 +24,10 @@ pub(super) fn compare(compared: &Compared<'_>, phases: &mut Phases) {
     }
     make_links(compared, phases);
     remove_extras(compared, phases);
-    devices::compare(compared, phases);
+    virtual_interfaces::compare(compared, phases);
     for (ns, wanted) in &compared.lab.namespaces {
-        for (name, want) in &wanted.links {
-            let end = End { ns: ns.clone(), name: name.clone() };
+        for (name, want) in &wanted.interfaces {
+            let end = InterfaceRef { ns: ns.clone(), name: name.clone() };
             if want.device().is_none() {
                 settings(compared, &end, want, phases);
             }
@@ -39,12 +39,12 @@ pub(super) fn compare(compared: &Compared<'_>, phases: &mut Phases) {
 /// Plans the bridges and veth pairs that are missing or not what they should be.
 fn make_links(compared: &Compared<'_>, phases: &mut Phases) {
     for (ns, wanted) in &compared.lab.namespaces {
-        for (name, want) in &wanted.links {
-            let end = End { ns: ns.clone(), name: name.clone() };
+        for (name, want) in &wanted.interfaces {
+            let end = InterfaceRef { ns: ns.clone(), name: name.clone() };
             match &want.kind {
-                LinkKind::Bridge(options) => {
+                InterfaceKind::Bridge(options) => {
                     let why = match find(compared, &end) {
-                        Some(Link { kind: LinkKind::Bridge(_), .. }) => continue,
+                        Some(Interface { kind: InterfaceKind::Bridge(_), .. }) => continue,
                         other => replace(&end, other, phases),
                     };
                     let lab = compared.lab.name.clone();
@@ -53,7 +53,7 @@ fn make_links(compared: &Compared<'_>, phases: &mut Phases) {
                     phases.bridges.add(Step::AddBridge { end, options: *options, mac, mtu: want.mtu, lab }, why);
                 }
                 // Each pair is seen from both its ends, and planned at the first.
-                LinkKind::Veth { peer: Some(peer) } if !phases.fresh.contains(&end) => {
+                InterfaceKind::Veth { peer: Some(peer) } if !phases.fresh.contains(&end) => {
                     veth(compared, &end, peer, phases)
                 }
                 _ => {}
@@ -65,14 +65,14 @@ fn make_links(compared: &Compared<'_>, phases: &mut Phases) {
 /// The hardware address that a bridge is made with. Left to the kernel, it is the lowest of its ports', and another one
 /// when ports come and go (br_stp_recalculate_bridge_id): whoever knows the namespace by the former one then loses it.
 /// So a bridge with IP addresses is made with one that stays.
-fn bridge_mac(end: &End, want: &Link) -> Option<Mac> {
+fn bridge_mac(end: &InterfaceRef, want: &Interface) -> Option<Mac> {
     want.mac.or_else(|| (!want.addresses.is_empty()).then(|| Mac::made_for(end)))
 }
 
 /// Plans one veth pair, unless it is there already.
-fn veth(compared: &Compared<'_>, a: &End, b: &End, phases: &mut Phases) {
+fn veth(compared: &Compared<'_>, a: &InterfaceRef, b: &InterfaceRef, phases: &mut Phases) {
     let (live_a, live_b) = (find(compared, a), find(compared, b));
-    if live_a.and_then(Link::peer) == Some(b) && live_b.and_then(Link::peer) == Some(a) {
+    if live_a.and_then(Interface::peer) == Some(b) && live_b.and_then(Interface::peer) == Some(a) {
         return;
     }
     let why = replace(a, live_a, phases);
@@ -83,7 +83,7 @@ fn veth(compared: &Compared<'_>, a: &End, b: &End, phases: &mut Phases) {
     let b_is_main = (b.ns.is_host(), link_b.master.is_some()) > (a.ns.is_host(), link_a.master.is_some());
     let ((main, main_link), (peer, peer_link)) =
         if b_is_main { ((b, link_b), (a, link_a)) } else { ((a, link_a), (b, link_b)) };
-    let veth_end = |end: &End, link: &Link, is_main: bool| VethEnd {
+    let veth_end = |end: &InterfaceRef, link: &Interface, is_main: bool| VethEnd {
         end: end.clone(),
         mac: link.mac,
         mtu: link.mtu,
@@ -108,11 +108,11 @@ fn veth(compared: &Compared<'_>, a: &End, b: &End, phases: &mut Phases) {
 }
 
 /// Plans the removal of an interface that stands where another is wanted; the reason for making the new one.
-pub(super) fn replace(end: &End, live: Option<&Link>, phases: &mut Phases) -> String {
+pub(super) fn replace(end: &InterfaceRef, live: Option<&Interface>, phases: &mut Phases) -> String {
     let Some(live) = live else { return MISSING.to_owned() };
     let why = match &live.kind {
-        LinkKind::Veth { peer: Some(peer) } => format!("{end} is a veth whose other end is {peer}"),
-        LinkKind::Veth { peer: None } => format!("{end} is a veth whose other end is elsewhere"),
+        InterfaceKind::Veth { peer: Some(peer) } => format!("{end} is a veth whose other end is {peer}"),
+        InterfaceKind::Veth { peer: None } => format!("{end} is a veth whose other end is elsewhere"),
         _ => format!("{end} is a {}", live.kind_name()),
     };
     remove(end, live, &why, phases);
@@ -120,11 +120,11 @@ pub(super) fn replace(end: &End, live: Option<&Link>, phases: &mut Phases) -> St
 }
 
 /// Plans the removal of an interface, unless its peer's removal, planned already, takes it along.
-pub(super) fn remove(end: &End, live: &Link, why: &str, phases: &mut Phases) {
-    let planned = |end: &End| phases.drops(end);
+pub(super) fn remove(end: &InterfaceRef, live: &Interface, why: &str, phases: &mut Phases) {
+    let planned = |end: &InterfaceRef| phases.drops(end);
     if !planned(end) && !live.peer().is_some_and(planned) {
         let phase = if live.device().is_some() { &mut phases.drop_devices } else { &mut phases.drop_links };
-        phase.add(Step::DeleteLink { end: end.clone() }, why);
+        phase.add(Step::DeleteInterface { end: end.clone() }, why);
     }
 }
 
@@ -136,10 +136,10 @@ fn remove_extras(compared: &Compared<'_>, phases: &mut Phases) {
         if wanted.is_none() && !ns.is_host() {
             continue;
         }
-        for (name, live) in &is.links {
+        for (name, live) in &is.interfaces {
             let mine = if ns.is_host() { live.owner.as_ref() == Some(&compared.lab.name) } else { !is_kernels(name) };
-            if mine && !wanted.is_some_and(|wanted| wanted.links.contains_key(name)) {
-                remove(&End { ns: ns.clone(), name: name.clone() }, live, "the file does not have it", phases);
+            if mine && !wanted.is_some_and(|wanted| wanted.interfaces.contains_key(name)) {
+                remove(&InterfaceRef { ns: ns.clone(), name: name.clone() }, live, "the file does not have it", phases);
             }
         }
     }
@@ -150,9 +150,9 @@ fn is_kernels(name: &IfName) -> bool {
 }
 
 /// Plans the settings of an interface: bridge, MTU, hardware address, bridge options, up or down.
-pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases) {
+pub(super) fn settings(compared: &Compared<'_>, end: &InterfaceRef, want: &Interface, phases: &mut Phases) {
     if phases.fresh.contains(end) {
-        if matches!(want.kind, LinkKind::Bridge(_)) {
+        if matches!(want.kind, InterfaceKind::Bridge(_)) {
             new_bridge(compared, end, want, phases);
         }
         return;
@@ -163,12 +163,12 @@ pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: 
     };
     plug(compared, end, want, is, phases);
     let (ups, settings) = match want.kind {
-        LinkKind::Bridge(_) => (&mut phases.bridges_up, &mut phases.link_settings),
-        LinkKind::Device(_) => (&mut phases.devices_up, &mut phases.device_settings),
+        InterfaceKind::Bridge(_) => (&mut phases.bridges_up, &mut phases.link_settings),
+        InterfaceKind::Virtual(_) => (&mut phases.devices_up, &mut phases.device_settings),
         _ => (&mut phases.links_up, &mut phases.link_settings),
     };
     if end.ns.is_host() && compared.host().half_marked.contains(&end.name) {
-        let step = Step::Adopt { end: end.clone(), lab: compared.lab.name.clone() };
+        let step = Step::Mark { end: end.clone(), lab: compared.lab.name.clone() };
         settings.add(step, "of the lab's marks on it, alias and group, one is missing");
     }
     if is.up != want.up {
@@ -185,7 +185,7 @@ pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: 
     {
         settings.add(Step::SetMac { end: end.clone(), from, to }, format!("it is {from}"));
     }
-    if let (LinkKind::Bridge(from), LinkKind::Bridge(to)) = (&is.kind, &want.kind)
+    if let (InterfaceKind::Bridge(from), InterfaceKind::Bridge(to)) = (&is.kind, &want.kind)
         && from != to
     {
         let step = Step::SetBridge { end: end.clone(), from: *from, to: *to };
@@ -194,7 +194,7 @@ pub(super) fn settings(compared: &Compared<'_>, end: &End, want: &Link, phases: 
 }
 
 /// Plans which bridge or VRF an interface is a port of.
-fn plug(compared: &Compared<'_>, end: &End, want: &Link, is: &Link, phases: &mut Phases) {
+fn plug(compared: &Compared<'_>, end: &InterfaceRef, want: &Interface, is: &Interface, phases: &mut Phases) {
     let from = master(end, is, &phases.fresh).cloned();
     if from == want.master {
         return;
@@ -209,17 +209,21 @@ fn plug(compared: &Compared<'_>, end: &End, want: &Link, is: &Link, phases: &mut
 }
 
 /// Whether an interface is to be a port of a VRF, which is a device and made later than bridges.
-fn is_in_vrf(compared: &Compared<'_>, end: &End, want: &Link) -> bool {
+fn is_in_vrf(compared: &Compared<'_>, end: &InterfaceRef, want: &Interface) -> bool {
     compared.lab.namespaces.get(&end.ns).is_some_and(|ns| ns.vrf_of(want).is_some())
 }
 
 /// What an interface is plugged into now; nothing where that is made anew.
-pub(super) fn master<'a>(end: &End, live: &'a Link, fresh: &BTreeSet<End>) -> Option<&'a IfName> {
-    live.master.as_ref().filter(|master| !fresh.contains(&End { ns: end.ns.clone(), name: (*master).clone() }))
+pub(super) fn master<'a>(
+    end: &InterfaceRef,
+    live: &'a Interface,
+    fresh: &BTreeSet<InterfaceRef>,
+) -> Option<&'a IfName> {
+    live.master.as_ref().filter(|master| !fresh.contains(&InterfaceRef { ns: end.ns.clone(), name: (*master).clone() }))
 }
 
 /// Plans what is left to do on a bridge that is made.
-fn new_bridge(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phases) {
+fn new_bridge(compared: &Compared<'_>, end: &InterfaceRef, want: &Interface, phases: &mut Phases) {
     if let Some(vrf) = &want.master {
         let step = Step::SetMaster { end: end.clone(), from: None, to: Some(vrf.clone()) };
         phases.device_settings.add(step, format!("it is to be a port of {vrf}"));
@@ -239,33 +243,33 @@ fn new_bridge(compared: &Compared<'_>, end: &End, want: &Link, phases: &mut Phas
 }
 
 /// The wanted ports of a bridge.
-fn ports<'a>(compared: &Compared<'a>, ns: &NsName, bridge: &IfName) -> Vec<&'a Link> {
-    let links = compared.lab.namespaces.get(ns).into_iter().flat_map(|wanted| wanted.links.values());
+fn ports<'a>(compared: &Compared<'a>, ns: &NsName, bridge: &IfName) -> Vec<&'a Interface> {
+    let links = compared.lab.namespaces.get(ns).into_iter().flat_map(|wanted| wanted.interfaces.values());
     links.filter(|link| link.master.as_ref() == Some(bridge)).collect()
 }
 
 /// The smallest MTU of some ports.
-fn smallest(ports: &[&Link]) -> Option<u32> {
+fn smallest(ports: &[&Interface]) -> Option<u32> {
     ports.iter().map(|port| port.mtu.unwrap_or(ETHERNET_MTU)).min()
 }
 
 /// The MTU that an interface has where nobody changed it: what the file says, or the kernel's default. A bridge
 /// takes the smallest of its ports (br_mtu_auto_adjust). The loopback's is left alone.
-fn expected_mtu(compared: &Compared<'_>, ns: &NsName, name: &IfName, want: &Link) -> Option<u32> {
+fn expected_mtu(compared: &Compared<'_>, ns: &NsName, name: &IfName, want: &Interface) -> Option<u32> {
     if want.mtu.is_some() {
         return want.mtu;
     }
     match want.kind {
-        LinkKind::Veth { .. } => Some(ETHERNET_MTU),
-        LinkKind::Bridge(_) => Some(smallest(&ports(compared, ns, name)).unwrap_or(ETHERNET_MTU)),
+        InterfaceKind::Veth { .. } => Some(ETHERNET_MTU),
+        InterfaceKind::Bridge(_) => Some(smallest(&ports(compared, ns, name)).unwrap_or(ETHERNET_MTU)),
         _ => None,
     }
 }
 
-pub(super) fn find<'a>(compared: &Compared<'a>, end: &End) -> Option<&'a Link> {
-    compared.live.namespaces.get(&end.ns)?.links.get(&end.name)
+pub(super) fn find<'a>(compared: &Compared<'a>, end: &InterfaceRef) -> Option<&'a Interface> {
+    compared.live.namespaces.get(&end.ns)?.interfaces.get(&end.name)
 }
 
-pub(super) fn wanted<'a>(compared: &Compared<'a>, end: &End) -> Option<&'a Link> {
-    compared.lab.namespaces.get(&end.ns)?.links.get(&end.name)
+pub(super) fn wanted<'a>(compared: &Compared<'a>, end: &InterfaceRef) -> Option<&'a Interface> {
+    compared.lab.namespaces.get(&end.ns)?.interfaces.get(&end.name)
 }

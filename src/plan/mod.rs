@@ -6,7 +6,6 @@
 
 mod conflicts;
 mod describe;
-mod devices;
 mod firewall;
 mod gateways;
 mod inside;
@@ -14,6 +13,7 @@ mod links;
 mod snapshot;
 mod step;
 mod teardown;
+mod virtual_interfaces;
 mod vlans;
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ pub use snapshot::way_back;
 pub use step::{Description, Step, VethEnd};
 pub use teardown::{as_built, teardown};
 
-use crate::lab::{End, Lab, LabName, Live, Namespace, NsName};
+use crate::lab::{InterfaceRef, Lab, LabName, Live, Namespace, NsName};
 
 /// What has to be done to make the kernel look like the lab, in order.
 #[derive(Debug, Clone)]
@@ -121,7 +121,7 @@ impl Phase {
 #[derive(Default)]
 struct Phases {
     /// Interfaces that are made or made anew: whatever was on one of that name is gone.
-    fresh: BTreeSet<End>,
+    fresh: BTreeSet<InterfaceRef>,
     drop_firewall: Phase,
     drop_routes: Phase,
     drop_addresses: Phase,
@@ -152,8 +152,8 @@ struct Phases {
 
 impl Phases {
     /// Whether an interface's removal is planned.
-    fn drops(&self, end: &End) -> bool {
-        let removal = Step::DeleteLink { end: end.clone() };
+    fn drops(&self, end: &InterfaceRef) -> bool {
+        let removal = Step::DeleteInterface { end: end.clone() };
         self.drop_devices.0.iter().chain(&self.drop_links.0).any(|planned| planned.step == removal)
     }
 

@@ -1,7 +1,7 @@
 //! What was there before, as something that can be wanted again: for undoing steps that have no inverse.
 
 use super::{Plan, Step, plan};
-use crate::lab::{IfName, Lab, LabName, Link, LinkKind, Live, Namespace, NsName, Origins};
+use crate::lab::{IfName, Interface, InterfaceKind, Lab, LabName, Live, Namespace, NsName, Origins};
 
 /// Plans the way back to what was there before. Rules and settings that somebody added by hand have come back with the
 /// steps' own inverses, and are left alone.
@@ -20,7 +20,7 @@ pub fn way_back(lab: &LabName, before: &Live, now: &Live) -> Plan {
 /// out.
 pub fn as_lab(lab: &LabName, live: &Live) -> Lab {
     let own = |(name, ns): &(&NsName, &Namespace)| {
-        name.is_host() || (ns.owner.as_ref() == Some(lab) && ns.links.contains_key(&IfName::lo()))
+        name.is_host() || (ns.owner.as_ref() == Some(lab) && ns.interfaces.contains_key(&IfName::lo()))
     };
     let namespaces = live.namespaces.iter().filter(own);
     let restorable = namespaces.map(|(name, ns)| (name.clone(), restorable(lab, name, ns)));
@@ -35,9 +35,9 @@ pub fn as_lab(lab: &LabName, live: &Live) -> Lab {
 
 fn restorable(lab: &LabName, name: &NsName, live: &Namespace) -> Namespace {
     let mut wanted = live.clone();
-    let own = |link: &Link| !name.is_host() || link.owner.as_ref() == Some(lab);
-    wanted.links.retain(|_, link| own(link) && can_be_made(link));
-    let on_own = |dev: &IfName| wanted.links.contains_key(dev);
+    let own = |link: &Interface| !name.is_host() || link.owner.as_ref() == Some(lab);
+    wanted.interfaces.retain(|_, link| own(link) && can_be_made(link));
+    let on_own = |dev: &IfName| wanted.interfaces.contains_key(dev);
     wanted.routes.retain(|route| match &route.dev {
         Some(dev) => on_own(dev),
         None => !name.is_host() || live.marked.routes.contains(route),
@@ -54,11 +54,11 @@ fn restorable(lab: &LabName, name: &NsName, live: &Namespace) -> Namespace {
     wanted
 }
 
-fn can_be_made(link: &Link) -> bool {
+fn can_be_made(link: &Interface) -> bool {
     match &link.kind {
-        LinkKind::Loopback | LinkKind::Bridge(_) => true,
-        LinkKind::Device(device) => device.is_whole(),
-        LinkKind::Veth { peer } => peer.is_some(),
-        LinkKind::Other(_) => false,
+        InterfaceKind::Loopback | InterfaceKind::Bridge(_) => true,
+        InterfaceKind::Virtual(device) => device.is_complete(),
+        InterfaceKind::Veth { peer } => peer.is_some(),
+        InterfaceKind::Other(_) => false,
     }
 }

@@ -5,8 +5,8 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::lab::{
-    BridgeOptions, ChainId, Device, End, Fdb, FwRule, IfName, LabName, Mac, Neighbour, NsName, Policy, Route, Rule,
-    SysctlKey, SysctlValue, Vlans,
+    BridgeOptions, ChainId, FdbEntry, FwRule, IfName, InterfaceRef, LabName, Mac, Neighbour, NsName, Policy,
+    PolicyRule, Route, SysctlKey, SysctlValue, VirtualInterface, Vlans,
 };
 
 /// One operation on the kernel.
@@ -25,23 +25,23 @@ pub enum Step {
         ns: NsName,
     },
     /// Take over what somebody made by hand: put the lab's mark on it.
-    Adopt {
+    Mark {
         /// The interface that carries the mark; of a namespace, its loopback.
-        end: End,
+        end: InterfaceRef,
         /// The lab that takes it over.
         lab: LabName,
     },
     /// Take the lab's mark off again.
-    Disown {
+    Unmark {
         /// The interface that carries the mark.
-        end: End,
+        end: InterfaceRef,
         /// The lab that had taken it over.
         lab: LabName,
     },
     /// Make a bridge; it is down.
     AddBridge {
         /// Where, and its name.
-        end: End,
+        end: InterfaceRef,
         /// Spanning tree, VLAN filtering.
         options: BridgeOptions,
         /// Hardware address; none: the kernel's choice.
@@ -62,11 +62,11 @@ pub enum Step {
         lab: LabName,
     },
     /// Make a device; it is down and nobody's port.
-    AddDevice {
+    AddVirtualInterface {
         /// Where, and its name.
-        end: End,
+        end: InterfaceRef,
         /// What it is; the interface upon which it is must be there.
-        device: Device,
+        device: VirtualInterface,
         /// Hardware address; none: the kernel's choice.
         mac: Option<Mac>,
         /// MTU; none: the kernel's default.
@@ -75,28 +75,28 @@ pub enum Step {
         lab: LabName,
     },
     /// Remove an interface (of a veth pair: both ends).
-    DeleteLink {
+    DeleteInterface {
         /// Which.
-        end: End,
+        end: InterfaceRef,
     },
     /// Remove all interfaces of the lab from `host` at once: one by one, each costs the kernel some 20 ms.
-    DeleteHostLinks {
+    DeleteHostInterfaces {
         /// The lab; its group is the one that goes.
         lab: LabName,
         /// The interfaces that are in it. If anything else is, they go one by one.
-        links: Vec<IfName>,
+        interfaces: Vec<IfName>,
     },
     /// Bring an interface up or down.
     SetUp {
         /// Which.
-        end: End,
+        end: InterfaceRef,
         /// Up, or down.
         up: bool,
     },
     /// Change an interface's MTU.
     SetMtu {
         /// Which.
-        end: End,
+        end: InterfaceRef,
         /// What it is, in bytes.
         from: u32,
         /// What it is to be, in bytes.
@@ -105,7 +105,7 @@ pub enum Step {
     /// Change an interface's hardware address.
     SetMac {
         /// Which.
-        end: End,
+        end: InterfaceRef,
         /// What it is.
         from: Mac,
         /// What it is to be.
@@ -114,7 +114,7 @@ pub enum Step {
     /// Make an interface a port of a bridge or a VRF, or nobody's.
     SetMaster {
         /// Which interface.
-        end: End,
+        end: InterfaceRef,
         /// The bridge or the VRF that it is a port of.
         from: Option<IfName>,
         /// The bridge or the VRF that it is to be a port of.
@@ -123,7 +123,7 @@ pub enum Step {
     /// Put a port of a bridge, or the bridge's own interface, into other VLANs.
     SetVlans {
         /// Which interface.
-        end: End,
+        end: InterfaceRef,
         /// Whether it is the bridge itself.
         is_bridge: bool,
         /// The VLANs that it is in.
@@ -134,32 +134,32 @@ pub enum Step {
     /// Change the options of a bridge.
     SetBridge {
         /// Which.
-        end: End,
+        end: InterfaceRef,
         /// What they are.
         from: BridgeOptions,
         /// What they are to be.
         to: BridgeOptions,
     },
-    /// Change what a device was told, as far as [`Device::can_become`] goes.
-    SetDevice {
+    /// Change what a device was told, as far as [`VirtualInterface::can_become`] goes.
+    SetVirtualInterface {
         /// Which.
-        end: End,
+        end: InterfaceRef,
         /// What it is.
-        from: Device,
+        from: VirtualInterface,
         /// What it is to be.
-        to: Device,
+        to: VirtualInterface,
     },
     /// Give an interface an address.
     AddAddress {
         /// Which interface.
-        end: End,
+        end: InterfaceRef,
         /// The address with its prefix length.
         address: IpNet,
     },
     /// Take an address from an interface.
     DeleteAddress {
         /// Which interface.
-        end: End,
+        end: InterfaceRef,
         /// The address with its prefix length.
         address: IpNet,
     },
@@ -187,18 +187,18 @@ pub enum Step {
         route: Route,
     },
     /// Add a policy rule.
-    AddRule {
+    AddPolicyRule {
         /// Where.
         ns: NsName,
         /// The rule.
-        rule: Rule,
+        rule: PolicyRule,
     },
     /// Remove a policy rule.
-    DeleteRule {
+    DeletePolicyRule {
         /// Where.
         ns: NsName,
         /// The rule.
-        rule: Rule,
+        rule: PolicyRule,
     },
     /// Add a permanent neighbour, or put it in the place of one with the same address.
     SetNeighbour {
@@ -221,14 +221,14 @@ pub enum Step {
         /// Where.
         ns: NsName,
         /// The entry.
-        entry: Fdb,
+        entry: FdbEntry,
     },
     /// Remove an entry from the forwarding database of a VXLAN end.
     DeleteFdb {
         /// Where.
         ns: NsName,
         /// The entry.
-        entry: Fdb,
+        entry: FdbEntry,
     },
     /// Set a sysctl.
     SetSysctl {
@@ -303,7 +303,7 @@ pub enum Step {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VethEnd {
     /// Where, and its name.
-    pub end: End,
+    pub end: InterfaceRef,
     /// Hardware address; none: the kernel's choice.
     pub mac: Option<Mac>,
     /// MTU; none: the kernel's default.
@@ -352,8 +352,8 @@ impl Step {
             | Step::AddRoute { ns, .. }
             | Step::ReplaceRoute { ns, .. }
             | Step::DeleteRoute { ns, .. }
-            | Step::AddRule { ns, .. }
-            | Step::DeleteRule { ns, .. }
+            | Step::AddPolicyRule { ns, .. }
+            | Step::DeletePolicyRule { ns, .. }
             | Step::SetNeighbour { ns, .. }
             | Step::DeleteNeighbour { ns, .. }
             | Step::AddFdb { ns, .. }
@@ -365,21 +365,21 @@ impl Step {
             | Step::AddFwRule { ns, .. }
             | Step::DeleteFwRule { ns, .. } => ns.clone(),
             Step::AddVeth { main, .. } => main.end.ns.clone(),
-            Step::Adopt { end, .. }
-            | Step::Disown { end, .. }
+            Step::Mark { end, .. }
+            | Step::Unmark { end, .. }
             | Step::AddBridge { end, .. }
-            | Step::AddDevice { end, .. }
-            | Step::DeleteLink { end }
+            | Step::AddVirtualInterface { end, .. }
+            | Step::DeleteInterface { end }
             | Step::SetUp { end, .. }
             | Step::SetMtu { end, .. }
             | Step::SetMac { end, .. }
             | Step::SetMaster { end, .. }
             | Step::SetVlans { end, .. }
             | Step::SetBridge { end, .. }
-            | Step::SetDevice { end, .. }
+            | Step::SetVirtualInterface { end, .. }
             | Step::AddAddress { end, .. }
             | Step::DeleteAddress { end, .. } => end.ns.clone(),
-            Step::DeleteHostLinks { .. } | Step::RestoreSysctl { .. } => NsName::host(),
+            Step::DeleteHostInterfaces { .. } | Step::RestoreSysctl { .. } => NsName::host(),
         }
     }
 
@@ -390,7 +390,7 @@ impl Step {
 
     /// Whether this step is run together with the one before it, both or neither: firewall rules of one namespace
     /// and family, by one transaction; namespaces that are made, several at a time.
-    pub fn joins(&self, before: &Step) -> bool {
+    pub fn batches_with(&self, before: &Step) -> bool {
         if let (Step::AddNamespace { .. }, Step::AddNamespace { .. }) = (self, before) {
             return true;
         }
@@ -411,8 +411,8 @@ impl Step {
             | Step::AddRoute { .. }
             | Step::ReplaceRoute { .. }
             | Step::DeleteRoute { .. }
-            | Step::AddRule { .. }
-            | Step::DeleteRule { .. }
+            | Step::AddPolicyRule { .. }
+            | Step::DeletePolicyRule { .. }
             | Step::SetNeighbour { .. }
             | Step::DeleteNeighbour { .. }
             | Step::AddFdb { .. }
@@ -424,7 +424,10 @@ impl Step {
 
     /// Whether an address may be at another hardware address afterwards.
     pub fn brings_hardware_address(&self) -> bool {
-        matches!(self, Step::AddVeth { .. } | Step::AddBridge { .. } | Step::AddDevice { .. } | Step::SetMac { .. })
+        matches!(
+            self,
+            Step::AddVeth { .. } | Step::AddBridge { .. } | Step::AddVirtualInterface { .. } | Step::SetMac { .. }
+        )
     }
 
     /// Whether it removes a whole namespace.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PlannedStep, Step};
-use crate::lab::{ChainId, End, FwRule, IfName, Lab, LabName, Live, Namespace, NsName, Routing, SysctlKey};
+use crate::lab::{ChainId, FwRule, IfName, InterfaceRef, Lab, LabName, Live, Namespace, NsName, Routing, SysctlKey};
 
 /// Plans the removal of a lab from what is there: the host's settings, namespaces, and of the host the firewall, routes and
 /// interfaces. `settings` are the host settings that the lab has claimed.
@@ -18,7 +18,7 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
     }
     let large = host.map(|host| large_bridges(lab, host)).unwrap_or_default();
     for name in &large {
-        add(Step::DeleteLink { end: End { ns: NsName::host(), name: name.clone() } });
+        add(Step::DeleteInterface { end: InterfaceRef { ns: NsName::host(), name: name.clone() } });
     }
     // Namespaces before the firewall: nobody is left behind whom the firewall would guard, and the kernel, which removes them in the
     // background, takes the host's ends of their links along while the rest is done.
@@ -36,7 +36,7 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
     let mut rules: Vec<_> = host.into_iter().flat_map(|host| &host.marked.rules).collect();
     rules.sort_by_key(|rule| Reverse(rule.conditions()));
     for rule in rules {
-        add(Step::DeleteRule { ns: NsName::host(), rule: rule.clone() });
+        add(Step::DeletePolicyRule { ns: NsName::host(), rule: rule.clone() });
     }
     if let Some(step) = host.and_then(|host| host_links(lab, host, &large)) {
         add(step);
@@ -48,7 +48,7 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
 pub fn as_built(lab: &Lab) -> Live {
     let mut live = Live { namespaces: lab.namespaces.clone().into_iter().collect() };
     for ns in live.namespaces.values_mut() {
-        ns.connected = ns.links.iter().flat_map(|(name, link)| super::inside::implied(ns, name, link)).collect();
+        ns.connected = ns.interfaces.iter().flat_map(|(name, link)| super::inside::implied(ns, name, link)).collect();
         let own: Vec<ChainId> = ns.firewall.chains.keys().cloned().collect();
         for id in own {
             if let Some((_, hook)) = id.owner() {
@@ -71,7 +71,7 @@ fn host_firewall(lab: &LabName, host: &Namespace) -> Vec<Step> {
         target.is_some_and(|chain| is_own(&ChainId { family: id.family, table: id.table, chain }))
     };
     let mut steps = Vec::new();
-    // First nothing leads to our chains any more, then they are emptied, then they go.
+    // First nothing leads to our chains any more, then they are table_removal, then they go.
     for jumps in [true, false] {
         for (id, rules) in &host.firewall.chains {
             for (n, rule) in rules.iter().enumerate().rev() {
@@ -94,11 +94,11 @@ fn host_firewall(lab: &LabName, host: &Namespace) -> Vec<Step> {
 
 /// The lab's interfaces in `host` but for some that go before, as the step that removes them.
 fn host_links(lab: &LabName, host: &Namespace, large: &BTreeSet<IfName>) -> Option<Step> {
-    let mine = host.links.iter().filter(|(name, link)| link.owner.as_ref() == Some(lab) && !large.contains(*name));
+    let mine = host.interfaces.iter().filter(|(name, link)| link.owner.as_ref() == Some(lab) && !large.contains(*name));
     let links: Vec<IfName> = mine.map(|(name, _)| name.clone()).collect();
     match links.as_slice() {
         [] => None,
-        _ => Some(Step::DeleteHostLinks { lab: lab.clone(), links }),
+        _ => Some(Step::DeleteHostInterfaces { lab: lab.clone(), interfaces: links }),
     }
 }
 
@@ -109,10 +109,10 @@ const MANY_PORTS: usize = 256;
 /// The lab's bridges in `host` with many ports.
 fn large_bridges(lab: &LabName, host: &Namespace) -> BTreeSet<IfName> {
     let mut ports: BTreeMap<&IfName, usize> = BTreeMap::new();
-    for master in host.links.values().filter_map(|link| link.master.as_ref()) {
+    for master in host.interfaces.values().filter_map(|link| link.master.as_ref()) {
         *ports.entry(master).or_default() += 1;
     }
-    let is_ours = |name: &IfName| host.links.get(name).is_some_and(|link| link.owner.as_ref() == Some(lab));
+    let is_ours = |name: &IfName| host.interfaces.get(name).is_some_and(|link| link.owner.as_ref() == Some(lab));
     ports
         .into_iter()
         .filter(|(name, count)| *count >= MANY_PORTS && is_ours(name))

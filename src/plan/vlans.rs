@@ -3,17 +3,17 @@
 
 use super::links::{find, master};
 use super::{Compared, Phases, Step};
-use crate::lab::{End, LinkKind};
+use crate::lab::{InterfaceKind, InterfaceRef};
 
 /// Plans the VLANs of all ports and bridges.
 pub(super) fn compare(compared: &Compared<'_>, phases: &mut Phases) {
     for (ns, wanted) in &compared.lab.namespaces {
-        for (name, want) in &wanted.links {
-            let is_bridge = matches!(want.kind, LinkKind::Bridge(_));
+        for (name, want) in &wanted.interfaces {
+            let is_bridge = matches!(want.kind, InterfaceKind::Bridge(_));
             if !is_bridge && want.master.is_none() {
                 continue;
             }
-            let end = End { ns: ns.clone(), name: name.clone() };
+            let end = InterfaceRef { ns: ns.clone(), name: name.clone() };
             let live = find(compared, &end).filter(|_| !phases.fresh.contains(&end));
             let stays = live.filter(|live| is_bridge || master(&end, live, &phases.fresh) == want.master.as_ref());
             let from = stays.and_then(|live| live.vlans.clone()).unwrap_or_default();

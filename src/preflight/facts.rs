@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use crate::lab::{DeviceKind, Family, LabName, NsName};
+use crate::lab::{Family, LabName, NsName, VirtualKind};
 
 /// What to find out. What is not asked for is not looked at: some answers cost a namespace or a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Feature {
     /// Switches that keep VLANs apart (CONFIG_BRIDGE_VLAN_FILTERING).
     VlanFiltering,
     /// Interfaces of a kind.
-    Device(DeviceKind),
+    Virtual(VirtualKind),
     /// Policy routing (CONFIG_IP_MULTIPLE_TABLES, CONFIG_IPV6_MULTIPLE_TABLES).
     PolicyRouting(Family),
     /// A match or a target of iptables.

@@ -59,7 +59,7 @@ fn name(feature: Feature) -> String {
         Feature::Veth => "veth pairs".to_owned(),
         Feature::Bridge => "bridges".to_owned(),
         Feature::VlanFiltering => "VLAN filtering of bridges".to_owned(),
-        Feature::Device(kind) => format!("interfaces of the kind {}", kind.name()),
+        Feature::Virtual(kind) => format!("interfaces of the kind {}", kind.name()),
         Feature::PolicyRouting(of) => format!("policy routing of {}", family(of)),
         Feature::Extension(of, extension) => {
             let kind = if extension.is_target() { "target" } else { "match" };
@@ -76,7 +76,7 @@ fn module(feature: Feature) -> String {
         Feature::VlanFiltering => {
             "take `vlan_filtering` and the VLANs of bridges out of the file, or use a kernel with CONFIG_BRIDGE_VLAN_FILTERING".to_owned()
         }
-        Feature::Device(kind) => {
+        Feature::Virtual(kind) => {
             format!("load its module: modprobe {}; or use a kernel that has it", kind.module())
         }
         Feature::PolicyRouting(Family::Ipv4) => "use a kernel with CONFIG_IP_MULTIPLE_TABLES".to_owned(),

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::facts::{Extension, Feature, Questions};
 use crate::lab::{
-    DeviceKind, Family, FwRule, Hook, IfName, Lab, LabName, LinkKind, Namespace, NsName, Origin, Route, SysctlKey,
+    Family, FwRule, Hook, IfName, InterfaceKind, Lab, LabName, Namespace, NsName, Origin, Route, SysctlKey, VirtualKind,
 };
 
 /// What has to be there.
@@ -58,7 +58,7 @@ impl Needs {
     pub fn in_general() -> Self {
         let mut needs = Self::default();
         let mut features = vec![Feature::Veth, Feature::Bridge, Feature::VlanFiltering];
-        features.extend(DeviceKind::ALL.map(Feature::Device));
+        features.extend(VirtualKind::ALL.map(Feature::Virtual));
         for family in [Family::Ipv4, Family::Ipv6] {
             features.push(Feature::PolicyRouting(family));
             features.extend(Extension::ALL.map(|extension| Feature::Extension(family, extension)));
@@ -85,21 +85,21 @@ impl Needs {
     }
 
     fn add_links(&mut self, lab: &Lab, ns: &NsName, namespace: &Namespace) {
-        for (name, link) in &namespace.links {
+        for (name, link) in &namespace.interfaces {
             let place = || format!("{ns}/{name}");
             match &link.kind {
-                LinkKind::Veth { .. } => self.feature(Feature::Veth, place),
-                LinkKind::Bridge(options) => {
+                InterfaceKind::Veth { .. } => self.feature(Feature::Veth, place),
+                InterfaceKind::Bridge(options) => {
                     self.feature(Feature::Bridge, place);
                     if options.vlan_filtering {
                         self.feature(Feature::VlanFiltering, place);
                     }
                 }
-                LinkKind::Device(device) => {
+                InterfaceKind::Virtual(device) => {
                     let origin = lab.origins.get(&device.kind());
-                    self.feature(Feature::Device(device.kind()), || origin.map_or_else(place, Origin::to_string));
+                    self.feature(Feature::Virtual(device.kind()), || origin.map_or_else(place, Origin::to_string));
                 }
-                LinkKind::Loopback | LinkKind::Other(_) => {}
+                InterfaceKind::Loopback | InterfaceKind::Other(_) => {}
             }
             for address in &link.addresses {
                 *self.addresses.entry(Family::of(address.addr())).or_default() += 1;
@@ -134,9 +134,9 @@ impl Needs {
     }
 
     fn add_host(&mut self, lab: &Lab, host: &Namespace) {
-        self.host_interfaces = host.links.keys().cloned().collect();
+        self.host_interfaces = host.interfaces.keys().cloned().collect();
         self.host_routes = host.routes.clone();
-        for (name, link) in &host.links {
+        for (name, link) in &host.interfaces {
             self.host_subnets.extend(link.addresses.iter().map(|address| (name.clone(), address.trunc())));
         }
         let accepts = |family: Family| {
@@ -151,7 +151,7 @@ impl Needs {
                 self.host_forwards.insert(family);
             }
         }
-        let has_bridge = host.links.values().any(|link| matches!(link.kind, LinkKind::Bridge(_)));
+        let has_bridge = host.interfaces.values().any(|link| matches!(link.kind, InterfaceKind::Bridge(_)));
         self.host_switches = has_bridge && !accepts(Family::Ipv4);
     }
 

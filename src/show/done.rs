@@ -77,22 +77,22 @@ fn kind(step: &Step) -> &'static str {
     match step {
         Step::AddNamespace { .. } => "make a namespace",
         Step::DeleteNamespace { .. } => "remove a namespace",
-        Step::Adopt { .. } | Step::Disown { .. } => "take over",
+        Step::Mark { .. } | Step::Unmark { .. } => "take over",
         Step::AddBridge { .. } => "make a bridge",
-        Step::AddDevice { .. } => "make a device",
+        Step::AddVirtualInterface { .. } => "make a device",
         Step::AddVeth { .. } => "connect with a veth pair",
-        Step::DeleteLink { .. } | Step::DeleteHostLinks { .. } => "remove interfaces",
+        Step::DeleteInterface { .. } | Step::DeleteHostInterfaces { .. } => "remove interfaces",
         Step::SetUp { .. } => "bring an interface up or down",
         Step::SetMtu { .. }
         | Step::SetMac { .. }
         | Step::SetMaster { .. }
         | Step::SetBridge { .. }
-        | Step::SetDevice { .. } => "change an interface",
+        | Step::SetVirtualInterface { .. } => "change an interface",
         Step::AddAddress { .. } => "give an address",
         Step::DeleteAddress { .. } => "take an address",
         Step::AddRoute { .. } | Step::ReplaceRoute { .. } => "add a route",
         Step::DeleteRoute { .. } => "remove a route",
-        Step::AddRule { .. } | Step::DeleteRule { .. } => "change a policy rule",
+        Step::AddPolicyRule { .. } | Step::DeletePolicyRule { .. } => "change a policy rule",
         Step::SetNeighbour { .. } | Step::DeleteNeighbour { .. } => "change a neighbour",
         Step::AddFdb { .. } | Step::DeleteFdb { .. } => "change a forwarding entry",
         Step::SetSysctl { .. } | Step::RestoreSysctl { .. } => "set a sysctl",

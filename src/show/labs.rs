@@ -32,7 +32,7 @@ pub fn labs(marks: &BTreeMap<LabName, Marked>, saved: &[LabName]) -> Vec<LabView
         LabView {
             lab: lab.to_string(),
             namespaces: marked.iter().flat_map(|m| m.namespaces.iter().map(ToString::to_string)).collect(),
-            host_interfaces: marked.iter().flat_map(|m| m.links.iter().map(ToString::to_string)).collect(),
+            host_interfaces: marked.iter().flat_map(|m| m.interfaces.iter().map(ToString::to_string)).collect(),
             state_kept: saved.contains(lab),
         }
     };

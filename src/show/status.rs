@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::counted;
 use super::plan::StepView;
 use crate::kernel::process::Process;
-use crate::lab::{LabName, Link, Live, Namespace, NsName};
+use crate::lab::{Interface, LabName, Live, Namespace, NsName};
 use crate::plan::Plan;
 
 /// A lab's state for programs.
@@ -71,10 +71,10 @@ impl StatusView {
     pub fn new(lab: &LabName, live: &Live, drift: Option<&Plan>, processes: &BTreeMap<NsName, Vec<Process>>) -> Self {
         let mine = |(name, ns): &(&NsName, &Namespace)| name.is_host() || ns.owner.as_ref() == Some(lab);
         let view = |(name, ns): (&NsName, &Namespace)| {
-            let shown = |link: &&Link| !name.is_host() || link.owner.as_ref() == Some(lab);
-            let links = ns.links.iter().filter(|(_, link)| shown(link));
+            let shown = |link: &&Interface| !name.is_host() || link.owner.as_ref() == Some(lab);
+            let links = ns.interfaces.iter().filter(|(_, link)| shown(link));
             let route_shown = |dev: Option<&crate::lab::IfName>| {
-                !name.is_host() || dev.is_some_and(|dev| ns.links.get(dev).is_some_and(|link| shown(&link)))
+                !name.is_host() || dev.is_some_and(|dev| ns.interfaces.get(dev).is_some_and(|link| shown(&link)))
             };
             NamespaceView {
                 name: name.to_string(),
@@ -93,7 +93,7 @@ impl StatusView {
 }
 
 impl InterfaceView {
-    fn new((ns, of): (&NsName, &Namespace), name: &str, link: &Link) -> Self {
+    fn new((ns, of): (&NsName, &Namespace), name: &str, link: &Interface) -> Self {
         let master = link.master.as_ref().map(ToString::to_string);
         let (vrf, bridge) = if of.vrf_of(link).is_some() { (master, None) } else { (None, master) };
         Self {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::topology::{Fault, LoadError};
+use crate::topology::{Diagnostic, LoadError};
 
 /// What `nslab validate` found in one file.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -38,7 +38,7 @@ impl ValidView {
     /// A file that cannot be used.
     pub fn faulty(file: String, error: &LoadError) -> Self {
         let faults = match error {
-            LoadError::Faults(faults) => faults.list().iter().map(FaultView::new).collect(),
+            LoadError::Invalid(faults) => faults.list().iter().map(FaultView::new).collect(),
             other => vec![FaultView { line: 0, column: 0, message: other.to_string(), help: None }],
         };
         Self { file, valid: false, faults }
@@ -51,7 +51,7 @@ impl ValidView {
 }
 
 impl FaultView {
-    fn new(fault: &Fault) -> Self {
+    fn new(fault: &Diagnostic) -> Self {
         Self { line: fault.line, column: fault.column, message: fault.message.clone(), help: fault.help.clone() }
     }
 }

@@ -2,23 +2,21 @@
 //!
 //! `tree` makes a YAML tree in which everything knows its place (`syntax` says what is no YAML), `scale` writes out what is counted in it, `cluster` turns its
 //! shorthand into the plain language, `written` reads the language out of it, and `resolve` turns names into the [`Lab`];
-//! `emit` makes a file of a tree again. Faults are collected on the way ([`Faults`]), so that one run lists them all.
+//! `emit` makes a file of a tree again. Diagnostics are collected on the way ([`Diagnostics`]), so that one run lists them all.
 //! Nothing here knows the kernel, or whether the lab exists.
 
 mod cluster;
-mod emit;
-mod fault;
+mod diagnostics;
+mod ranges;
 mod render;
 mod resolve;
-mod scale;
-mod syntax;
-mod tree;
-mod written;
+mod schema;
+mod yaml;
 
 use std::io::{self, Read};
 use std::path::Path;
 
-pub use fault::{Fault, Faults};
+pub use diagnostics::{Diagnostic, Diagnostics};
 use thiserror::Error;
 
 use crate::lab::{Lab, Origins};
@@ -30,13 +28,13 @@ pub struct Topology {
     pub lab: Lab,
     /// The file's text, for keeping a copy.
     pub text: String,
-    expanded: tree::Node,
+    expanded: yaml::Node,
 }
 
 impl Topology {
     /// The file without shorthand: a topology file that describes the same lab.
     pub fn expanded(&self) -> String {
-        emit::emit(&self.expanded)
+        yaml::emit(&self.expanded)
     }
 }
 
@@ -53,7 +51,7 @@ pub enum LoadError {
     },
     /// The file has faults.
     #[error("{0}")]
-    Faults(Faults),
+    Invalid(Diagnostics),
 }
 
 /// The greatest size of a file in bytes.
@@ -64,7 +62,7 @@ const MAX_SIZE: u64 = 16 * 1024 * 1024;
 pub fn load(path: &Path) -> Result<Topology, LoadError> {
     let name = if path == Path::new("-") { "<stdin>".to_owned() } else { path.display().to_string() };
     let text = read(path).map_err(|source| LoadError::Read { path: name.clone(), source })?;
-    parse(&name, &text).map_err(LoadError::Faults)
+    parse(&name, &text).map_err(LoadError::Invalid)
 }
 
 fn read(path: &Path) -> io::Result<String> {
@@ -85,25 +83,25 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// Checks and resolves the text of a file; `name` is what messages call it.
-pub fn parse(name: &str, text: &str) -> Result<Topology, Faults> {
+pub fn parse(name: &str, text: &str) -> Result<Topology, Diagnostics> {
     // Some editors begin a file with a byte order mark, which is no part of it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut found = fault::Found::new(text);
-    let tree = tree::read(text, &mut found).and_then(|tree| expand(tree, &mut found));
+    let mut found = diagnostics::Collector::new(text);
+    let tree = yaml::read(text, &mut found).and_then(|tree| expand(tree, &mut found));
     let (tree, origins) = tree.unzip();
-    let file = tree.as_ref().and_then(|tree| written::File::read(tree, &mut found));
+    let file = tree.as_ref().and_then(|tree| schema::File::read(tree, &mut found));
     let lab = file.map(|file| resolve::resolve(&file, origins.unwrap_or_default(), &mut found));
     let (lab, expanded) = found.finish(name, lab.zip(tree))?;
     Ok(Topology { lab, text: text.to_owned(), expanded })
 }
 
 /// The file in the plain language, without shorthand.
-fn expand(tree: tree::Node, found: &mut fault::Found<'_>) -> Option<(tree::Node, Origins)> {
-    let counted = scale::expand(tree, found)?;
+fn expand(tree: yaml::Node, found: &mut diagnostics::Collector<'_>) -> Option<(yaml::Node, Origins)> {
+    let counted = ranges::expand(tree, found)?;
     Some(cluster::expand(counted, found))
 }
 
 /// The JSON Schema of the file, for editors.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(written::File).to_value()
+    schemars::schema_for!(schema::File).to_value()
 }

@@ -1,14 +1,14 @@
-//! Faults as people read them: the lines of the file with the offending piece underlined.
+//! Diagnostics as people read them: the lines of the file with the offending piece underlined.
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::fault::{Fault, Faults, Span};
+use super::diagnostics::{Diagnostic, Diagnostics, Span};
 
 /// Lines longer than this are named, but not shown: underlining would be far off every screen.
 const LONGEST_LINE: usize = 1000;
 
-impl Faults {
+impl Diagnostics {
     /// All faults, each with its lines underlined, ready for a terminal (`colour`) or a file.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
@@ -23,7 +23,7 @@ impl Faults {
         text + &format!("{}: {count}{unlisted}\n", self.file)
     }
 
-    fn group<'a>(&'a self, fault: &'a Fault) -> Group<'a> {
+    fn group<'a>(&'a self, fault: &'a Diagnostic) -> Group<'a> {
         let mut group = Group::with_title(Level::ERROR.primary_title(&fault.message));
         group = match self.snippet(fault.span, |span| AnnotationKind::Primary.span(span)) {
             Some(snippet) => group.element(snippet),

@@ -1,6 +1,6 @@
 //! Steps and commands do the same (see `steps`): routes and policy rules.
 
-use nslab::lab::{Route, RouteKind, RouteScope, Rule, RuleAction};
+use nslab::lab::{PolicyRule, Route, RouteKind, RouteScope, RuleAction};
 use nslab::plan::Step;
 
 use crate::steps::{Case, case, check};
@@ -35,8 +35,8 @@ fn replace_route(from: Route, to: Route) -> Step {
     Step::ReplaceRoute { ns: ns("red"), from, to }
 }
 
-fn rule(priority: u32) -> Rule {
-    Rule {
+fn rule(priority: u32) -> PolicyRule {
+    PolicyRule {
         priority,
         ipv6: false,
         from: None,
@@ -48,8 +48,8 @@ fn rule(priority: u32) -> Rule {
     }
 }
 
-fn add_rule(rule: Rule) -> Step {
-    Step::AddRule { ns: ns("red"), rule }
+fn add_rule(rule: PolicyRule) -> Step {
+    Step::AddPolicyRule { ns: ns("red"), rule }
 }
 
 /// What shows the routes of both families.
@@ -143,8 +143,8 @@ fn ipv6_routes() -> Vec<Case> {
 fn rules() -> Vec<Case> {
     let net = |text: &str| Some(text.parse().unwrap());
     let show = "ip -n red rule; ip -n red -6 rule";
-    let there = Rule { from: net("10.0.0.0/8"), ..rule(50) };
-    let full = Rule {
+    let there = PolicyRule { from: net("10.0.0.0/8"), ..rule(50) };
+    let full = PolicyRule {
         from: net("10.0.0.0/8"),
         to: net("10.1.0.1/32"),
         iif: Some(name("veth-red")),
@@ -161,18 +161,33 @@ fn rules() -> Vec<Case> {
             show,
             "fwmark 0x10/0xf0 iif veth-red oif gone [detached] lookup 70000",
         ),
-        case("rule with a whole mark", add_rule(Rule { fwmark: Some((7, u32::MAX)), ..rule(70) }), show, "fwmark 0x7 "),
-        case("blackhole rule", add_rule(Rule { action: RuleAction::Blackhole, ..rule(70) }), show, "blackhole"),
-        case("unreachable rule", add_rule(Rule { action: RuleAction::Unreachable, ..rule(70) }), show, "unreachable"),
-        case("rule of VRFs", add_rule(Rule { action: RuleAction::Vrf, ..rule(70) }), show, "lookup [l3mdev-table]"),
-        case("prohibit rule", add_rule(Rule { action: RuleAction::Prohibit, ..rule(70) }), show, "prohibit"),
+        case(
+            "rule with a whole mark",
+            add_rule(PolicyRule { fwmark: Some((7, u32::MAX)), ..rule(70) }),
+            show,
+            "fwmark 0x7 ",
+        ),
+        case("blackhole rule", add_rule(PolicyRule { action: RuleAction::Blackhole, ..rule(70) }), show, "blackhole"),
+        case(
+            "unreachable rule",
+            add_rule(PolicyRule { action: RuleAction::Unreachable, ..rule(70) }),
+            show,
+            "unreachable",
+        ),
+        case(
+            "rule of VRFs",
+            add_rule(PolicyRule { action: RuleAction::Vrf, ..rule(70) }),
+            show,
+            "lookup [l3mdev-table]",
+        ),
+        case("prohibit rule", add_rule(PolicyRule { action: RuleAction::Prohibit, ..rule(70) }), show, "prohibit"),
         case(
             "IPv6 rule",
-            add_rule(Rule { ipv6: true, from: net("2001:db8::/32"), ..rule(70) }),
+            add_rule(PolicyRule { ipv6: true, from: net("2001:db8::/32"), ..rule(70) }),
             show,
             "from 2001:db8::/32",
         ),
-        case("delete rule", Step::DeleteRule { ns: ns("red"), rule: there }, show, "from all lookup local"),
+        case("delete rule", Step::DeletePolicyRule { ns: ns("red"), rule: there }, show, "from all lookup local"),
     ]
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use nslab::kernel::{Kernel, netns};
-use nslab::lab::{BridgeOptions, Device, Fdb, Mac, MacvlanMode, Neighbour, NsName, Vxlan};
+use nslab::lab::{BridgeOptions, FdbEntry, Mac, MacvlanMode, Neighbour, NsName, VirtualInterface, Vxlan};
 use nslab::plan::{Step, VethEnd};
 use serde_json::Value;
 
@@ -104,10 +104,15 @@ fn objects() -> Vec<Case> {
             "ip -n red link show two",
             "two@one",
         ),
-        final_case("delete veth", Step::DeleteLink { end: end("host/veth-red-br") }, "ip -n red -o link | wc -l", "3"),
+        final_case(
+            "delete veth",
+            Step::DeleteInterface { end: end("host/veth-red-br") },
+            "ip -n red -o link | wc -l",
+            "3",
+        ),
         final_case(
             "delete bridge called up",
-            Step::DeleteLink { end: end("red/up") },
+            Step::DeleteInterface { end: end("red/up") },
             "ip -n red -o link | wc -l",
             "4",
         ),
@@ -119,39 +124,48 @@ fn vxlan(local: &str) -> Vxlan {
 }
 
 fn devices() -> Vec<Case> {
-    let add =
-        |at: &str, device: Device, mtu| Step::AddDevice { end: end(at), device, mac: Some(mac(9)), mtu, lab: lab() };
+    let add = |at: &str, device: VirtualInterface, mtu| Step::AddVirtualInterface {
+        end: end(at),
+        device,
+        mac: Some(mac(9)),
+        mtu,
+        lab: lab(),
+    };
     let over_ipv6 = Vxlan { dev: Some(name("veth-red")), learning: false, ..vxlan("2001:db8::1") };
     let told = |change: fn(&mut Vxlan)| {
         let from = Vxlan { id: 7, ..vxlan("10.0.0.1") };
         let mut to = from.clone();
         change(&mut to);
-        Step::SetDevice { end: end("red/vx"), from: Device::Vxlan(from), to: Device::Vxlan(to) }
+        Step::SetVirtualInterface {
+            end: end("red/vx"),
+            from: VirtualInterface::Vxlan(from),
+            to: VirtualInterface::Vxlan(to),
+        }
     };
-    let macvlan = |parent: &str, mode| Device::Macvlan { parent: Some(end(parent)), mode };
-    let entry = |mac, to: &str| Fdb { dev: name("vx"), mac, to: to.parse().ok(), further: String::new() };
+    let macvlan = |parent: &str, mode| VirtualInterface::Macvlan { parent: Some(end(parent)), mode };
+    let entry = |mac, to: &str| FdbEntry { dev: name("vx"), mac, to: to.parse().ok(), further: String::new() };
     let add_fdb = |mac, to: &str| Step::AddFdb { ns: ns("red"), entry: entry(mac, to) };
     let delete_fdb = |to: &str| Step::DeleteFdb { ns: ns("red"), entry: entry(Mac::ANY, to) };
     let delete_odd = |to: &str, further: &str| {
-        let entry = Fdb { further: further.to_owned(), ..entry(Mac::ANY, to) };
+        let entry = FdbEntry { further: further.to_owned(), ..entry(Mac::ANY, to) };
         Step::DeleteFdb { ns: ns("red"), entry }
     };
     vec![
         case(
             "add vxlan to host",
-            add("host/vx42", Device::Vxlan(vxlan("192.168.15.5")), None),
+            add("host/vx42", VirtualInterface::Vxlan(vxlan("192.168.15.5")), None),
             "ip -d link show vx42",
             "vxlan id 42 local 192.168.15.5 srcport 0 0 dstport 4789",
         ),
         case(
             "add vxlan over IPv6 on an interface",
-            add("red/up2", Device::Vxlan(over_ipv6), Some(1300)),
+            add("red/up2", VirtualInterface::Vxlan(over_ipv6), Some(1300)),
             "ip -d -n red link show dev up2",
             "vxlan id 42 local 2001:db8::1 dev veth-red srcport 0 0 dstport 4789",
         ),
         case(
             "add vxlan at another port",
-            add("red/vx42", Device::Vxlan(Vxlan { port: 8472, ..vxlan("10.0.0.1") }), None),
+            add("red/vx42", VirtualInterface::Vxlan(Vxlan { port: 8472, ..vxlan("10.0.0.1") }), None),
             "ip -d -n red link show vx42",
             "dstport 8472",
         ),
@@ -182,7 +196,7 @@ fn devices() -> Vec<Case> {
         ),
         case(
             "macvlan's mode",
-            Step::SetDevice {
+            Step::SetVirtualInterface {
                 end: end("red/mv1"),
                 from: macvlan("red/veth-red", MacvlanMode::Bridge),
                 to: macvlan("red/veth-red", MacvlanMode::Private),
@@ -190,7 +204,7 @@ fn devices() -> Vec<Case> {
             "ip -n red -d link show mv1",
             "macvlan mode private",
         ),
-        final_case("delete vxlan", Step::DeleteLink { end: end("red/vx") }, "ip -n red -o link | wc -l", "4"),
+        final_case("delete vxlan", Step::DeleteInterface { end: end("red/vx") }, "ip -n red -o link | wc -l", "4"),
         case("forwarding entry", add_fdb(mac(1), "10.0.0.2"), BRIDGE_FDB, "02:00:00:00:00:01 dst 10.0.0.2 self"),
         case("second end for everybody", add_fdb(Mac::ANY, "10.0.0.3"), BRIDGE_FDB, "dst 10.0.0.3 self permanent"),
         case("take forwarding entry", delete_fdb("10.0.0.2"), "ip netns exec red bridge fdb show dev vx | wc -l", "2"),

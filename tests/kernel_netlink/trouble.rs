@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nslab::kernel::{Kernel, KernelError, netns};
-use nslab::lab::{BridgeOptions, Namespace, Route, Rule};
+use nslab::lab::{BridgeOptions, Namespace, PolicyRule, Route};
 use nslab::plan::{Step, VethEnd};
 
 use crate::{end, lab, ns, observe, support, wanting};
@@ -175,10 +175,10 @@ fn what_is_made_anew_under_an_old_name_is_found() {
     let bridge = [add_bridge("host/br"), add_address("host/br", "10.0.0.1/24")];
     let veth = [add_veth("host/one", "host/two"), add_address("host/two", "10.0.1.1/24")];
     kernel.run(&bridge).unwrap();
-    kernel.run(&[Step::DeleteLink { end: end("host/br") }]).unwrap();
+    kernel.run(&[Step::DeleteInterface { end: end("host/br") }]).unwrap();
     kernel.run(&bridge).unwrap();
     kernel.run(&veth).unwrap();
-    kernel.run(&[Step::DeleteLink { end: end("host/one") }]).unwrap();
+    kernel.run(&[Step::DeleteInterface { end: end("host/one") }]).unwrap();
     kernel.run(&veth).unwrap();
     assert!(support::run("ip -br addr show br").contains("10.0.0.1/24"));
     assert!(support::run("ip -br addr show two").contains("10.0.1.1/24"));
@@ -212,7 +212,7 @@ fn what_the_vocabulary_cannot_express_can_be_removed() {
     // Both rules of priority 110 are told alike: one step removes them.
     assert_eq!((routes.len(), rules.len()), (8, 3));
     let delete_route = |route: &Route| Step::DeleteRoute { ns: ns("red"), route: route.clone() };
-    let delete_rule = |rule: &Rule| Step::DeleteRule { ns: ns("red"), rule: rule.clone() };
+    let delete_rule = |rule: &PolicyRule| Step::DeletePolicyRule { ns: ns("red"), rule: rule.clone() };
     let steps: Vec<Step> = routes.iter().map(delete_route).chain(rules.iter().map(delete_rule)).collect();
     kernel.run(&steps).unwrap();
     assert_eq!(observed(&mut kernel, "red"), before);

@@ -55,7 +55,7 @@ pub fn of(lab: &Lab) -> Account {
     account
 }
 
-/// Link-local routes come and go with the carrier. Anycast ones the kernel sometimes leaves behind: it counts one twice where
+/// Interface-local routes come and go with the carrier. Anycast ones the kernel sometimes leaves behind: it counts one twice where
 /// forwarding is turned on while it still works on a new address, and takes off one with the address.
 fn is_the_labs(route: &Value) -> bool {
     let to = route["dst"].as_str().unwrap_or_default();

@@ -2,7 +2,7 @@
 //! lab's own is damaged.
 
 use ipnet::IpNet;
-use nslab::lab::{Device, Firewall, FwRule, Lab, Link, LinkKind, Namespace, NsName, Route};
+use nslab::lab::{Firewall, FwRule, Interface, InterfaceKind, Lab, Namespace, NsName, Route, VirtualInterface};
 
 use super::vlans;
 
@@ -54,12 +54,12 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
             set("address 02:00:00:00:00:99");
         }
         match &link.kind {
-            LinkKind::Bridge(options) => {
+            InterfaceKind::Bridge(options) => {
                 set(&format!("type bridge stp_state {}", u8::from(!options.stp)));
                 set(&format!("type bridge vlan_filtering {}", u8::from(!options.vlan_filtering)));
             }
             _ => {
-                let others = namespace.links.iter().filter(|(_, other)| matches!(other.kind, LinkKind::Bridge(_)));
+                let others = namespace.links.iter().filter(|(_, other)| matches!(other.kind, InterfaceKind::Bridge(_)));
                 for (bridge, _) in others.filter(|(bridge, _)| link.master.as_ref() != Some(*bridge)) {
                     set(&format!("master {bridge}"));
                 }
@@ -71,12 +71,12 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
             }
         }
         match link.device() {
-            Some(Device::Vxlan(vxlan)) => {
+            Some(VirtualInterface::Vxlan(vxlan)) => {
                 set(if vxlan.learning { "type vxlan nolearning" } else { "type vxlan learning" });
                 set("type vxlan local 10.66.0.9");
                 set("type vxlan remote 10.66.0.9");
             }
-            Some(Device::Macvlan { .. }) => {
+            Some(VirtualInterface::Macvlan { .. }) => {
                 set("type macvlan mode private");
                 set("type macvlan mode vepa");
             }
@@ -96,7 +96,7 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
     }
 }
 
-fn addresses(ip: &str, name: &str, link: &Link, lines: &mut Vec<String>) {
+fn addresses(ip: &str, name: &str, link: &Interface, lines: &mut Vec<String>) {
     let add = |address: &IpNet| {
         // As nslab gives it: a plan does not see the difference.
         let nodad = if address.addr().is_ipv6() { " nodad" } else { "" };

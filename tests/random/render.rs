@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::topology::{
-    Device, Filter, Inside, Kind, Member, Nat, Neighbour, Pick, Place, Route, Rule, Segment, Sysctl, Topology, Way,
+    Filter, Inside, Kind, Member, Nat, Neighbour, Pick, Place, PolicyRule, Route, Segment, Sysctl, Topology,
+    VirtualInterface, Way,
 };
 
 /// The lab's name.
@@ -252,7 +253,7 @@ fn devices(body: &mut Map<String, Value>, inside: &Inside, seen: &Seen<'_>) -> V
 }
 
 /// The map that a device stands in, and what is said of its kind alone.
-fn device_kind(n: usize, device: &Device, seen: &Seen<'_>) -> Option<(&'static str, Value)> {
+fn device_kind(n: usize, device: &VirtualInterface, seen: &Seen<'_>) -> Option<(&'static str, Value)> {
     match &device.kind {
         Kind::Macvlan { mode } => Some(("macvlans", json!({ "parent": seen.any(device.upon)?, "mode": mode }))),
         Kind::Vxlan { bound, learning, port, fdb } => {
@@ -347,7 +348,7 @@ fn route(route: &Route, seen: &Seen<'_>) -> Option<Value> {
     Some(written)
 }
 
-fn rule(rule: &Rule, seen: &Seen<'_>) -> Option<Value> {
+fn rule(rule: &PolicyRule, seen: &Seen<'_>) -> Option<Value> {
     let mut written = json!({ "family": if rule.ipv6 { "6" } else { "4" } });
     // Without a priority, it would have one that depends on the rules that are left out.
     written["priority"] = (2000 + u32::from(rule.priority.unwrap_or(0))).into();

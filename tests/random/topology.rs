@@ -22,9 +22,9 @@ pub struct Topology {
 pub struct Inside {
     pub forwarding: Option<bool>,
     pub loopback: bool,
-    pub devices: Vec<Device>,
+    pub devices: Vec<VirtualInterface>,
     pub routes: Vec<Route>,
-    pub rules: Vec<Rule>,
+    pub rules: Vec<PolicyRule>,
     pub neighbours: Vec<Neighbour>,
     pub sysctls: Vec<Sysctl>,
     pub nat: Vec<Nat>,
@@ -33,7 +33,7 @@ pub struct Inside {
 
 /// A VXLAN end or a macvlan, upon one of the namespace's interfaces.
 #[derive(Debug, Clone)]
-pub struct Device {
+pub struct VirtualInterface {
     pub kind: Kind,
     pub upon: Pick,
     pub ipv6: bool,
@@ -117,7 +117,7 @@ pub enum Way {
 }
 
 #[derive(Debug, Clone)]
-pub struct Rule {
+pub struct PolicyRule {
     pub ipv6: bool,
     pub priority: Option<Pick>,
     pub from: Option<Pick>,
@@ -275,7 +275,7 @@ fn inside() -> impl Strategy<Value = Inside> {
     )
 }
 
-fn device() -> impl Strategy<Value = Device> {
+fn device() -> impl Strategy<Value = VirtualInterface> {
     let entry = (option::weighted(0.4, 0..3_u8), 0..3_u8);
     let port = option::weighted(0.2, Just(8472));
     let vxlan = (any::<bool>(), any::<bool>(), port, vec(entry, 0..=3))
@@ -283,8 +283,9 @@ fn device() -> impl Strategy<Value = Device> {
     let mode = prop_oneof![Just("bridge"), Just("private"), Just("vepa")];
     let kind = prop_oneof![vxlan, mode.prop_map(|mode| Kind::Macvlan { mode })];
     let mtu = option::weighted(0.2, Just(1000));
-    (kind, any::<Pick>(), any::<bool>(), often(), seldom(), mtu, often())
-        .prop_map(|(kind, upon, ipv6, addressed, mac, mtu, up)| Device { kind, upon, ipv6, addressed, mac, mtu, up })
+    (kind, any::<Pick>(), any::<bool>(), often(), seldom(), mtu, often()).prop_map(
+        |(kind, upon, ipv6, addressed, mac, mtu, up)| VirtualInterface { kind, upon, ipv6, addressed, mac, mtu, up },
+    )
 }
 
 fn route() -> impl Strategy<Value = Route> {
@@ -306,11 +307,11 @@ fn route() -> impl Strategy<Value = Route> {
     })
 }
 
-fn rule() -> impl Strategy<Value = Rule> {
+fn rule() -> impl Strategy<Value = PolicyRule> {
     let fwmark = option::weighted(0.3, prop_oneof![Just("1"), Just("0x10/0xff")]);
     let table = option::weighted(0.8, prop_oneof![Just(77), Just(1000)]);
     (any::<bool>(), perhaps(), option::of(any::<Pick>()), perhaps(), perhaps(), perhaps(), fwmark, table).prop_map(
-        |(ipv6, priority, from, to, iif, oif, fwmark, table)| Rule {
+        |(ipv6, priority, from, to, iif, oif, fwmark, table)| PolicyRule {
             ipv6,
             priority,
             from,

@@ -1,6 +1,6 @@
 //! VLANs of bridges and of their ports: as random data, as the file spells them, and what somebody may do to them.
 
-use nslab::lab::{Link, LinkKind, Namespace};
+use nslab::lab::{Interface, InterfaceKind, Namespace};
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -34,9 +34,9 @@ pub fn vlans() -> impl Strategy<Value = Vlans> {
 }
 
 /// What can be done to the VLANs of an interface. Only where a bridge keeps them apart does anybody look at them.
-pub fn damage(exec: &str, name: &str, namespace: &Namespace, link: &Link) -> Vec<String> {
+pub fn damage(exec: &str, name: &str, namespace: &Namespace, link: &Interface) -> Vec<String> {
     let bridge = link.master.as_ref().and_then(|master| namespace.links.get(master)).unwrap_or(link);
-    if !matches!(bridge.kind, LinkKind::Bridge(options) if options.vlan_filtering) {
+    if !matches!(bridge.kind, InterfaceKind::Bridge(options) if options.vlan_filtering) {
         return Vec::new();
     }
     let of = if link.master.is_none() { " self" } else { "" };

@@ -1,16 +1,16 @@
 //! Namespaces: made by several threads, since the kernel takes longer for a namespace than for all that is in it.
 
 use crate::kernel::KernelError;
-use crate::kernel::netns::{self, Visit, create};
-use crate::kernel::space::{Space, Spaces};
+use crate::kernel::netns::{self, NetnsGuard, create};
+use crate::kernel::netns::{NetnsHandle, NetnsHandles};
 use crate::kernel::threads::{Queue, share};
 use crate::lab::{Mark, NsName};
 use crate::plan::Step;
 
 /// Makes the namespaces of some steps: all of them or none.
-pub(in crate::kernel) fn add(spaces: &mut Spaces, steps: &[Step]) -> Result<(), KernelError> {
+pub(in crate::kernel) fn add(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), KernelError> {
     let wanted = steps.iter().filter_map(|step| match step {
-        Step::AddNamespace { ns, lab } => Some((ns, spaces.mark(lab))),
+        Step::AddNamespace { ns, lab } => Some((ns, handles.mark(lab))),
         _ => None,
     });
     let mut made = Vec::new();
@@ -20,7 +20,7 @@ pub(in crate::kernel) fn add(spaces: &mut Spaces, steps: &[Step]) -> Result<(), 
         outcome = outcome.and(end);
     }
     let Err(error) = outcome else {
-        made.into_iter().for_each(|(ns, space)| spaces.add(ns, space));
+        made.into_iter().for_each(|(ns, netns)| handles.add(ns, netns));
         return Ok(());
     };
     // They are held by `made` until all are without a name.
@@ -29,12 +29,12 @@ pub(in crate::kernel) fn add(spaces: &mut Spaces, steps: &[Step]) -> Result<(), 
 }
 
 /// Makes namespaces in one of some threads; those that were made, and the error that ended it.
-fn add_all(queue: &Queue<(&NsName, Mark)>) -> (Vec<(NsName, Space)>, Result<(), KernelError>) {
+fn add_all(queue: &Queue<(&NsName, Mark)>) -> (Vec<(NsName, NetnsHandle)>, Result<(), KernelError>) {
     let mut made = Vec::new();
-    let outcome = Visit::begin().and_then(|visit| {
+    let outcome = NetnsGuard::begin().and_then(|visit| {
         while let Some((ns, mark)) = queue.next() {
             let (fd, socket) = create::add(&visit, ns, &mark)?;
-            made.push((ns.clone(), Space::new(fd, socket)));
+            made.push((ns.clone(), NetnsHandle::new(fd, socket)));
         }
         Ok(())
     });

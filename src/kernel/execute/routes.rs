@@ -9,40 +9,40 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::gone;
-use crate::kernel::netlink::{Refusal, attributes};
+use crate::kernel::netlink::{NetlinkError, attributes};
+use crate::kernel::netns::NetnsHandle;
 use crate::kernel::observe;
-use crate::kernel::space::Space;
 use crate::lab::{Route, RouteKind, RouteScope};
 use crate::plan::ROUTE_PROTOCOL;
 
 /// Adds a route where there is none in its place.
-pub(super) fn add(space: &mut Space, route: &Route) -> Result<(), Refusal> {
-    put(space, route, NLM_F_CREATE | NLM_F_EXCL)
+pub(super) fn add(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
+    put(netns, route, NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Puts a route in the place of the one that is there.
-pub(super) fn replace(space: &mut Space, route: &Route) -> Result<(), Refusal> {
-    put(space, route, NLM_F_CREATE | NLM_F_REPLACE)
+pub(super) fn replace(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
+    put(netns, route, NLM_F_CREATE | NLM_F_REPLACE)
 }
 
 /// Removes a route, whoever made it.
-pub(super) fn delete(space: &mut Space, route: &Route) -> Result<(), Refusal> {
+pub(super) fn delete(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
     if is_inexpressible(route) {
-        return delete_listed(space, route);
+        return delete_listed(netns, route);
     }
-    let message = message(space, route)?;
-    space.socket.change(RouteNetlinkMessage::DelRoute(message), 0)
+    let message = message(netns, route)?;
+    netns.socket.change(RouteNetlinkMessage::DelRoute(message), 0)
 }
 
 /// Removes what observing tells as this route, as the kernel itself lists it: its type of service, its metrics or its
 /// several hops are part of what it is known by.
-fn delete_listed(space: &mut Space, route: &Route) -> Result<(), Refusal> {
-    let names = observe::links::list(space)?.names;
-    let dump = space.socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
+fn delete_listed(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
+    let names = observe::links::list(netns)?.names;
+    let dump = netns.socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
     for item in dump.items() {
         let header = RouteHeader::parse(item)?;
         if observe::routes::is_somebodys(&header) && observe::routes::read(&header, item, &names)? == *route {
-            gone(space.socket.remove_listed(libc::RTM_DELROUTE, &deletable(&header, item)?))?;
+            gone(netns.socket.remove_listed(libc::RTM_DELROUTE, &deletable(&header, item)?))?;
         }
     }
     Ok(())
@@ -71,13 +71,13 @@ fn is_inexpressible(route: &Route) -> bool {
     route.kind == RouteKind::Unicast && route.via.is_none() && route.dev.is_none()
 }
 
-fn put(space: &mut Space, route: &Route, flags: u16) -> Result<(), Refusal> {
-    let mut message = message(space, route)?;
+fn put(netns: &mut NetnsHandle, route: &Route, flags: u16) -> Result<(), NetlinkError> {
+    let mut message = message(netns, route)?;
     message.header.protocol = RouteProtocol::Other(ROUTE_PROTOCOL);
-    space.socket.change(RouteNetlinkMessage::NewRoute(message), flags)
+    netns.socket.change(RouteNetlinkMessage::NewRoute(message), flags)
 }
 
-fn message(space: &mut Space, route: &Route) -> Result<RouteMessage, Refusal> {
+fn message(netns: &mut NetnsHandle, route: &Route) -> Result<RouteMessage, NetlinkError> {
     let mut message = RouteMessage::default();
     message.header = RouteHeader {
         address_family: if route.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet },
@@ -96,7 +96,7 @@ fn message(space: &mut Space, route: &Route) -> Result<RouteMessage, Refusal> {
     attributes.extend(route.via.map(|via| RouteAttribute::Gateway(address(via))));
     attributes.extend(route.source.map(|source| RouteAttribute::PrefSource(address(source))));
     if let Some(dev) = &route.dev {
-        attributes.push(RouteAttribute::Oif(space.index(dev)?));
+        attributes.push(RouteAttribute::Oif(netns.index(dev)?));
     }
     Ok(message)
 }

@@ -8,20 +8,20 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
 use super::gone;
-use crate::kernel::netlink::Refusal;
+use crate::kernel::netlink::NetlinkError;
+use crate::kernel::netns::NetnsHandle;
 use crate::kernel::observe;
-use crate::kernel::space::Space;
-use crate::lab::{Rule, RuleAction};
+use crate::lab::{PolicyRule, RuleAction};
 use crate::plan::ROUTE_PROTOCOL;
 
 /// Adds a rule. For the kernel, one of the same priority that says more is in its way (`rule_exists` passes over prefixes that
 /// the request leaves open); only the very same is.
-pub(super) fn add(space: &mut Space, rule: &Rule) -> Result<(), Refusal> {
+pub(super) fn add(netns: &mut NetnsHandle, rule: &PolicyRule) -> Result<(), NetlinkError> {
     let mut message = message(rule);
     message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(ROUTE_PROTOCOL)));
-    match space.socket.change(RouteNetlinkMessage::NewRule(message.clone()), NLM_F_CREATE | NLM_F_EXCL) {
-        Err(refusal) if refusal.errno == Errno::EEXIST && listed(space, rule, false)?.is_empty() => {
-            space.socket.change(RouteNetlinkMessage::NewRule(message), NLM_F_CREATE)
+    match netns.socket.change(RouteNetlinkMessage::NewRule(message.clone()), NLM_F_CREATE | NLM_F_EXCL) {
+        Err(error) if error.errno == Errno::EEXIST && listed(netns, rule, false)?.is_empty() => {
+            netns.socket.change(RouteNetlinkMessage::NewRule(message), NLM_F_CREATE)
         }
         outcome => outcome,
     }
@@ -29,21 +29,21 @@ pub(super) fn add(space: &mut Space, rule: &Rule) -> Result<(), Refusal> {
 
 /// Removes a rule as the kernel itself lists it: the kernel takes the first rule that has what the request says, which may be
 /// another's. In a namespace of the lab, whoever made it; in `host`, only what carries nslab's protocol number.
-pub(super) fn delete(space: &mut Space, rule: &Rule, in_host: bool) -> Result<(), Refusal> {
-    for item in listed(space, rule, in_host)? {
-        gone(space.socket.remove_listed(libc::RTM_DELRULE, &item))?;
+pub(super) fn delete(netns: &mut NetnsHandle, rule: &PolicyRule, in_host: bool) -> Result<(), NetlinkError> {
+    for item in listed(netns, rule, in_host)? {
+        gone(netns.socket.remove_listed(libc::RTM_DELRULE, &item))?;
     }
     Ok(())
 }
 
 /// The rules that observing tells as this one, in the kernel's own words; `marked`: only those with our protocol number.
-fn listed(space: &mut Space, rule: &Rule, marked: bool) -> Result<Vec<Vec<u8>>, Refusal> {
-    let dump = space.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
+fn listed(netns: &mut NetnsHandle, rule: &PolicyRule, marked: bool) -> Result<Vec<Vec<u8>>, NetlinkError> {
+    let dump = netns.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
     let told = |item: &[u8]| Ok(observe::rules::is_told_as(item, rule, marked)?.then(|| item.to_vec()));
     dump.items().filter_map(|item| told(item).transpose()).collect()
 }
 
-fn message(rule: &Rule) -> RuleMessage {
+fn message(rule: &PolicyRule) -> RuleMessage {
     let mut message = RuleMessage::default();
     message.header.family = if rule.ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let attributes = &mut message.attributes;

@@ -6,27 +6,38 @@ use netlink_packet_route::link::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::links::existing;
-use crate::kernel::netlink::Refusal;
-use crate::kernel::space::Space;
+use crate::kernel::netlink::NetlinkError;
+use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, VlanRange, Vlans};
 
 /// Puts a port, or the bridge itself, into other VLANs; what is new comes first, so that there is a VLAN for frames without
 /// a tag at any moment.
-pub(super) fn set(space: &mut Space, name: &IfName, is_bridge: bool, from: &Vlans, to: &Vlans) -> Result<(), Refusal> {
+pub(super) fn set(
+    netns: &mut NetnsHandle,
+    name: &IfName,
+    is_bridge: bool,
+    from: &Vlans,
+    to: &Vlans,
+) -> Result<(), NetlinkError> {
     let (new, gone) = (to.unlike(from), from.absent_in(to));
     if !new.ranges().is_empty() {
-        let message = message(space, name, is_bridge, &new)?;
-        space.socket.change(RouteNetlinkMessage::SetLink(message), 0)?;
+        let message = message(netns, name, is_bridge, &new)?;
+        netns.socket.change(RouteNetlinkMessage::SetLink(message), 0)?;
     }
     if !gone.ranges().is_empty() {
-        let message = message(space, name, is_bridge, &gone)?;
-        space.socket.change(RouteNetlinkMessage::DelLink(message), 0)?;
+        let message = message(netns, name, is_bridge, &gone)?;
+        netns.socket.change(RouteNetlinkMessage::DelLink(message), 0)?;
     }
     Ok(())
 }
 
-fn message(space: &mut Space, name: &IfName, is_bridge: bool, vlans: &Vlans) -> Result<LinkMessage, Refusal> {
-    let mut message = existing(space, name)?;
+fn message(
+    netns: &mut NetnsHandle,
+    name: &IfName,
+    is_bridge: bool,
+    vlans: &Vlans,
+) -> Result<LinkMessage, NetlinkError> {
+    let mut message = existing(netns, name)?;
     message.header.interface_family = AddressFamily::Bridge;
     // Of a port, the bridge is told; a bridge is told itself.
     let told = is_bridge.then_some(AfSpecBridge::Flags(BridgeFlag::LowerDev));

@@ -15,29 +15,29 @@ use netlink_packet_route::route::{RouteHeader, RouteMessage, RouteProtocol, Rout
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::kernel::KernelError;
-use crate::kernel::netlink::{Refusal, Socket, attributes, name_text};
+use crate::kernel::netlink::{NetlinkError, Socket, attributes, name_text};
 use crate::kernel::observe::links::read_address;
 use crate::lab::{LabName, MAIN_TABLE};
 use crate::plan::ROUTE_PROTOCOL;
 use crate::preflight::Taken;
 
 /// An interface: its name and whose it is.
-struct Interface {
+struct HostInterface {
     name: String,
     owner: Option<LabName>,
 }
 
 /// Interfaces by index.
-type Interfaces = HashMap<u32, Interface>;
+type Interfaces = HashMap<u32, HostInterface>;
 
 /// Everything that is taken in the calling thread's namespace: routes first, as they say more.
 pub(super) fn taken() -> Result<Vec<Taken>, KernelError> {
     let tried = "list the addresses and routes of the host";
     let mut socket = Socket::open().map_err(|error| KernelError::new(tried).with_io(&error))?;
-    all(&mut socket).map_err(|refusal| refusal.about(tried))
+    all(&mut socket).map_err(|error| error.about(tried))
 }
 
-fn all(socket: &mut Socket) -> Result<Vec<Taken>, Refusal> {
+fn all(socket: &mut Socket) -> Result<Vec<Taken>, NetlinkError> {
     let mut request = LinkMessage::default();
     request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     let links = socket.dump(&RouteNetlinkMessage::GetLink(request))?;
@@ -75,7 +75,7 @@ fn interfaces<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interfaces, D
                 _ => {}
             }
         }
-        interfaces.insert(header.index, Interface { name, owner });
+        interfaces.insert(header.index, HostInterface { name, owner });
     }
     Ok(interfaces)
 }

@@ -1,8 +1,8 @@
 //! The system as it is, for [`crate::preflight`]: what was asked for, and nothing else. Nothing here judges, and
 //! nothing is changed: what has to be tried is tried in a namespace that nobody sees.
 
+mod feature_test;
 pub(super) mod host;
-mod trial;
 
 use std::collections::BTreeMap;
 use std::fs::read_to_string;
@@ -42,7 +42,7 @@ pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
         facts.iptables.insert(family, firewall::facts::program_state(family, privileged)?);
     }
     if privileged {
-        facts.lacking = trial::lacking(&questions.features, &facts.iptables)?;
+        facts.lacking = feature_test::lacking(&questions.features, &facts.iptables)?;
         if questions.forwarding {
             facts.bridges_filter = bridges_filter();
             facts.forward_drops = firewall::facts::forward_drops()?;

@@ -3,7 +3,6 @@
 //! Looking is free where there is nothing: the kernel is asked for its tables first, and `iptables-save` runs only where
 //! there are any. Changing is one `iptables-restore --noflush` for all steps of a namespace and family.
 
-mod emptied;
 pub(super) mod facts;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
@@ -13,6 +12,7 @@ mod program;
 mod restore;
 mod running;
 mod save;
+mod table_removal;
 
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -142,7 +142,7 @@ pub fn tidy(host: BorrowedFd<'_>) -> Result<(), KernelError> {
 fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), KernelError> {
     let _lock = host_lock()?;
     let Some(mut nft) = Nftables::open()? else { return restored(program, &NsName::host(), steps) };
-    if emptied::remove(&mut nft, program, family, steps)? {
+    if table_removal::remove(&mut nft, program, family, steps)? {
         return Ok(());
     }
     for table in restore::tables(steps) {

@@ -16,7 +16,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
 use crate::kernel::netlink::{DUMP_TRIES, RECEIVE, ROOM};
-use crate::kernel::{KernelError, point};
+use crate::kernel::{KernelError, failpoint};
 use crate::lab::{CHAIN_PREFIX, Family, Table};
 use crate::preflight::DroppingChain;
 
@@ -220,7 +220,7 @@ impl Nftables {
 
     /// Changes that happen all together or not at all.
     fn transaction(&mut self, changes: &[(Message, u16)], generation: Option<Vec<u8>>) -> Result<(), Errno> {
-        point::pass("nf_tables transaction")?;
+        failpoint::pass("nf_tables transaction")?;
         let mut begin = Message::batch(NFNL_MSG_BATCH_BEGIN);
         begin.attributes.extend(generation.map(|generation| (NFNL_BATCH_GENID, generation)));
         let mut batch = vec![(begin, 0)];
@@ -249,7 +249,7 @@ impl Nftables {
         self.socket.send(&bytes, 0).map(drop).map_err(errno_of)
     }
 
-    /// Hands over every message up to the end of a dump or an acknowledgement; a refusal is the error.
+    /// Hands over every message up to the end of a dump or an acknowledgement; a error is the error.
     fn receive(&self, mut each: impl FnMut(&NetlinkHeader, Message)) -> Result<(), Errno> {
         loop {
             let mut bytes = Vec::with_capacity(ROOM);

@@ -9,7 +9,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{getpid, getppid};
 
-use crate::kernel::{KernelError, point};
+use crate::kernel::{KernelError, failpoint};
 
 /// A program that has been started and given its input.
 pub(super) struct Running {
@@ -22,7 +22,7 @@ impl Running {
     pub fn start(command: &mut Command, input: &str) -> Result<Self, KernelError> {
         let name = command.get_program().to_string_lossy().into_owned();
         end_with_this_thread(command);
-        let started = point::pass("start a program")
+        let started = failpoint::pass("start a program")
             .map_err(io::Error::from)
             .and_then(|()| command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn());
         let mut child = started.map_err(|error| refused(&name, &error))?;

@@ -11,7 +11,7 @@ use crate::kernel::KernelError;
 
 /// A request that the kernel refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct NetlinkError {
     /// Its error number.
     pub errno: Errno,
     /// Its own words, where it has any (NLMSGERR_ATTR_MSG of the extended acknowledgement).
@@ -22,7 +22,7 @@ pub struct Refusal {
 const FORBIDDEN: &str =
     "this is not about privileges: a policy rule, a route or a sysctl (such as `disable_ipv6`) forbids it";
 
-impl Refusal {
+impl NetlinkError {
     /// The error for the person at the keyboard. `tried` completes "cannot …".
     pub fn about(self, tried: impl Into<String>) -> KernelError {
         let error = match self.errno {
@@ -38,13 +38,13 @@ impl Refusal {
     }
 }
 
-impl From<Errno> for Refusal {
+impl From<Errno> for NetlinkError {
     fn from(errno: Errno) -> Self {
         Self { errno, said: None }
     }
 }
 
-impl From<std::io::Error> for Refusal {
+impl From<std::io::Error> for NetlinkError {
     fn from(error: std::io::Error) -> Self {
         match error.raw_os_error() {
             Some(number) => Errno::from_raw(number).into(),
@@ -53,7 +53,7 @@ impl From<std::io::Error> for Refusal {
     }
 }
 
-impl Refusal {
+impl NetlinkError {
     /// Of a removal: whether what was to be removed is gone already. A removed interface takes along its addresses,
     /// its routes and the interfaces that stand on it; a removed address takes along others of its subnet.
     pub fn is_gone(&self) -> bool {
@@ -61,7 +61,7 @@ impl Refusal {
     }
 }
 
-impl From<DecodeError> for Refusal {
+impl From<DecodeError> for NetlinkError {
     fn from(error: DecodeError) -> Self {
         Self { errno: Errno::EBADMSG, said: Some(format!("its answer makes no sense: {error}")) }
     }
@@ -82,7 +82,7 @@ pub enum Says<'a> {
     /// Here is one of the things asked for: type of the message and what is behind its netlink header.
     Item(u16, &'a [u8]),
     /// That was all, or: refused.
-    End(Result<(), Refusal>),
+    InterfaceRef(Result<(), NetlinkError>),
 }
 
 /// The messages of a datagram that answer the request with this sequence number; others are late answers to an
@@ -99,9 +99,9 @@ fn answer<'a>(message: &NetlinkBuffer<&'a [u8]>) -> Result<Answer<'a>, DecodeErr
     let interrupted = message.flags() & NLM_F_DUMP_INTR != 0;
     let payload = message.payload();
     let says = match message.message_type() {
-        NLMSG_ERROR => Says::End(outcome(payload, message.flags(), true)?),
-        NLMSG_DONE => Says::End(outcome(payload, message.flags(), false)?),
-        NLMSG_OVERRUN => Says::End(Err(Errno::ENOBUFS.into())),
+        NLMSG_ERROR => Says::InterfaceRef(outcome(payload, message.flags(), true)?),
+        NLMSG_DONE => Says::InterfaceRef(outcome(payload, message.flags(), false)?),
+        NLMSG_OVERRUN => Says::InterfaceRef(Err(Errno::ENOBUFS.into())),
         kind => Says::Item(kind, payload),
     };
     Ok(Answer { interrupted, says })
@@ -131,7 +131,7 @@ fn messages(mut rest: &[u8]) -> impl Iterator<Item = Result<NetlinkBuffer<&[u8]>
 ///
 /// An error carries the request's header behind the code, and the whole request unless it is capped; what
 /// NLMSG_DONE carries follows the code at once.
-fn outcome(payload: &[u8], flags: u16, is_error: bool) -> Result<Result<(), Refusal>, DecodeError> {
+fn outcome(payload: &[u8], flags: u16, is_error: bool) -> Result<Result<(), NetlinkError>, DecodeError> {
     const CODE: usize = 4;
     const HEADER: usize = 16;
     let Some(code) = payload.get(..CODE) else {
@@ -148,7 +148,7 @@ fn outcome(payload: &[u8], flags: u16, is_error: bool) -> Result<Result<(), Refu
         (true, false) => NetlinkBuffer::new_checked(payload.get(CODE..).unwrap_or_default())?.length() as usize,
     };
     let words = if flags & NLM_F_ACK_TLVS == 0 { None } else { payload.get(CODE + request.next_multiple_of(4)..) };
-    Ok(Err(Refusal { errno: Errno::from_raw(code.wrapping_neg()), said: words.and_then(said) }))
+    Ok(Err(NetlinkError { errno: Errno::from_raw(code.wrapping_neg()), said: words.and_then(said) }))
 }
 
 /// The text of an extended acknowledgement, with the attribute it is about left to the text itself.
@@ -198,7 +198,7 @@ mod tests {
             all(&datagram),
             [
                 Answer { interrupted: false, says: Says::Item(16, b"odd") },
-                Answer { interrupted: false, says: Says::End(Ok(())) }
+                Answer { interrupted: false, says: Says::InterfaceRef(Ok(())) }
             ]
         );
     }
@@ -208,8 +208,8 @@ mod tests {
         let mut payload = (-95_i32).to_ne_bytes().to_vec();
         payload.extend(words("no such table."));
         let datagram = message(NLMSG_DONE, NLM_F_MULTIPART | NLM_F_ACK_TLVS, 7, &payload);
-        let refusal = Refusal { errno: Errno::EOPNOTSUPP, said: Some("no such table".to_owned()) };
-        assert_eq!(all(&datagram)[0].says, Says::End(Err(refusal)));
+        let error = NetlinkError { errno: Errno::EOPNOTSUPP, said: Some("no such table".to_owned()) };
+        assert_eq!(all(&datagram)[0].says, Says::InterfaceRef(Err(error)));
     }
 
     #[test]
@@ -221,8 +221,8 @@ mod tests {
             payload.extend(echo);
             payload.extend(words("Invalid prefix"));
             let datagram = message(NLMSG_ERROR, flags | NLM_F_ACK_TLVS, 7, &payload);
-            let refusal = Refusal { errno: Errno::EINVAL, said: Some("Invalid prefix".to_owned()) };
-            assert_eq!(all(&datagram)[0].says, Says::End(Err(refusal)));
+            let error = NetlinkError { errno: Errno::EINVAL, said: Some("Invalid prefix".to_owned()) };
+            assert_eq!(all(&datagram)[0].says, Says::InterfaceRef(Err(error)));
         }
     }
 
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn an_overrun_is_a_lost_answer() {
         let datagram = message(NLMSG_OVERRUN, 0, 7, &[]);
-        assert_eq!(all(&datagram)[0].says, Says::End(Err(Errno::ENOBUFS.into())));
+        assert_eq!(all(&datagram)[0].says, Says::InterfaceRef(Err(Errno::ENOBUFS.into())));
     }
 
     #[test]

@@ -2,13 +2,13 @@
 //!
 //! Three things are done here that the common crates leave out and a reconciler cannot do without: a refused dump
 //! is an error rather than an empty answer, an interrupted dump is repeated, and the kernel's own words about a
-//! refusal (extended acknowledgement) are kept. Nothing here knows what a lab is.
+//! error (extended acknowledgement) are kept. Nothing here knows what a lab is.
 
 mod ack;
 mod attributes;
 mod socket;
 
-pub use ack::Refusal;
+pub use ack::NetlinkError;
 #[cfg(any(test, fuzzing))]
 pub use ack::{Answer, Says, answers};
 pub use attributes::{attributes, name_text};

@@ -7,8 +7,8 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
 
-use super::ack::{Answer, Refusal, Says, answers};
-use crate::kernel::point;
+use super::ack::{Answer, NetlinkError, Says, answers};
+use crate::kernel::failpoint;
 
 /// A netlink socket (`NETLINK_ROUTE`) in one namespace.
 #[derive(Debug)]
@@ -37,26 +37,26 @@ impl Socket {
     }
 
     /// Asks for a change and waits until it is made.
-    pub fn change(&mut self, request: RouteNetlinkMessage, flags: u16) -> Result<(), Refusal> {
-        point::pass("netlink request")?;
+    pub fn change(&mut self, request: RouteNetlinkMessage, flags: u16) -> Result<(), NetlinkError> {
+        failpoint::pass("netlink request")?;
         let sequence = self.send(&request, NLM_F_REQUEST | NLM_F_ACK | flags)?;
         self.acknowledged(sequence)
     }
 
     /// Asks for the removal of what the kernel has listed, in the kernel's own words: they say all of it, also what
     /// nobody here has a name for. `kind` is the type of the message (`RTM_DEL…`).
-    pub fn remove_listed(&mut self, kind: u16, item: &[u8]) -> Result<(), Refusal> {
-        point::pass("netlink request")?;
+    pub fn remove_listed(&mut self, kind: u16, item: &[u8]) -> Result<(), NetlinkError> {
+        failpoint::pass("netlink request")?;
         let sequence = self.send_bytes(kind, item, NLM_F_REQUEST | NLM_F_ACK)?;
         self.acknowledged(sequence)
     }
 
-    fn acknowledged(&self, sequence: u32) -> Result<(), Refusal> {
+    fn acknowledged(&self, sequence: u32) -> Result<(), NetlinkError> {
         loop {
             let mut datagram = Vec::new();
             self.receive(&mut datagram)?;
             for answer in answers(&datagram, sequence) {
-                if let Says::End(outcome) = answer?.says {
+                if let Says::InterfaceRef(outcome) = answer?.says {
                     return outcome;
                 }
             }
@@ -64,7 +64,7 @@ impl Socket {
     }
 
     /// Asks for one thing; what stands behind the netlink header of the answer.
-    pub fn get(&mut self, request: RouteNetlinkMessage) -> Result<Vec<u8>, Refusal> {
+    pub fn get(&mut self, request: RouteNetlinkMessage) -> Result<Vec<u8>, NetlinkError> {
         let sequence = self.send(&request, NLM_F_REQUEST)?;
         loop {
             let mut datagram = Vec::new();
@@ -72,7 +72,7 @@ impl Socket {
             for answer in answers(&datagram, sequence) {
                 match answer?.says {
                     Says::Item(_, payload) => return Ok(payload.to_vec()),
-                    Says::End(outcome) => outcome?,
+                    Says::InterfaceRef(outcome) => outcome?,
                 }
             }
         }
@@ -80,17 +80,20 @@ impl Socket {
 
     /// Asks for all things of a kind, as they were at one moment: a dump during which something changed, or of which
     /// something got lost, is begun anew.
-    pub fn dump(&mut self, request: &RouteNetlinkMessage) -> Result<Dump, Refusal> {
+    pub fn dump(&mut self, request: &RouteNetlinkMessage) -> Result<Dump, NetlinkError> {
         for _ in 0..DUMP_TRIES {
             if let Some(dump) = self.dump_once(request)? {
                 return Ok(dump);
             }
         }
-        Err(Refusal { errno: Errno::EINTR, said: Some(format!("it changed while being read, {DUMP_TRIES} times")) })
+        Err(NetlinkError {
+            errno: Errno::EINTR,
+            said: Some(format!("it changed while being read, {DUMP_TRIES} times")),
+        })
     }
 
     /// One dump, read to its end; none if it is inconsistent or has gaps.
-    fn dump_once(&mut self, request: &RouteNetlinkMessage) -> Result<Option<Dump>, Refusal> {
+    fn dump_once(&mut self, request: &RouteNetlinkMessage) -> Result<Option<Dump>, NetlinkError> {
         let sequence = self.send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
         // The end of most dumps comes in a datagram of its own; without room for both, the first would be copied.
         let mut bytes = Vec::with_capacity(2 * ROOM);
@@ -105,7 +108,7 @@ impl Socket {
             for answer in answers(bytes.get(read..).unwrap_or_default(), sequence) {
                 let Answer { interrupted, says } = answer?;
                 whole &= !interrupted;
-                if let Says::End(outcome) = says {
+                if let Says::InterfaceRef(outcome) = says {
                     end = Some(outcome);
                 }
             }
@@ -116,14 +119,14 @@ impl Socket {
         }
     }
 
-    fn send(&mut self, request: &RouteNetlinkMessage, flags: u16) -> Result<u32, Refusal> {
+    fn send(&mut self, request: &RouteNetlinkMessage, flags: u16) -> Result<u32, NetlinkError> {
         let mut payload = vec![0; Emitable::buffer_len(request)];
         request.emit(&mut payload);
         self.send_bytes(request.message_type(), &payload, flags)
     }
 
     /// Sends what stands behind the netlink header; the number by which the answer is known.
-    fn send_bytes(&mut self, message_type: u16, payload: &[u8], flags: u16) -> Result<u32, Refusal> {
+    fn send_bytes(&mut self, message_type: u16, payload: &[u8], flags: u16) -> Result<u32, NetlinkError> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
         header.message_type = message_type;
@@ -139,12 +142,12 @@ impl Socket {
     }
 
     /// Receives one datagram behind what is there already.
-    fn receive(&self, bytes: &mut Vec<u8>) -> Result<(), Refusal> {
+    fn receive(&self, bytes: &mut Vec<u8>) -> Result<(), NetlinkError> {
         bytes.reserve(ROOM);
         let room = bytes.capacity() - bytes.len();
         let length = self.inner.recv(bytes, RECEIVE)?;
         if length > room {
-            return Err(Refusal { errno: Errno::EMSGSIZE, said: Some(format!("an answer of {length} bytes")) });
+            return Err(NetlinkError { errno: Errno::EMSGSIZE, said: Some(format!("an answer of {length} bytes")) });
         }
         Ok(())
     }
@@ -161,7 +164,7 @@ impl Dump {
     pub fn items(&self) -> impl Iterator<Item = &[u8]> {
         answers(&self.bytes, self.sequence).filter_map(Result::ok).filter_map(|answer| match answer.says {
             Says::Item(_, payload) => Some(payload),
-            Says::End(_) => None,
+            Says::InterfaceRef(_) => None,
         })
     }
 }
@@ -184,9 +187,9 @@ mod tests {
             let all = socket.dump(&RouteNetlinkMessage::GetRoute(request.clone())).unwrap();
             assert_eq!(all.items().count(), 0, "a new namespace has no IPv4 route");
             request.attributes.push(RouteAttribute::Table(4711));
-            let refusal = socket.dump(&RouteNetlinkMessage::GetRoute(request)).err().unwrap();
-            assert_eq!(refusal.errno, Errno::ENOENT);
-            assert!(refusal.said.unwrap().contains("table does not exist"));
+            let error = socket.dump(&RouteNetlinkMessage::GetRoute(request)).err().unwrap();
+            assert_eq!(error.errno, Errno::ENOENT);
+            assert!(error.said.unwrap().contains("table does not exist"));
         })
         .join()
         .unwrap();

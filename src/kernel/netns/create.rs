@@ -15,9 +15,9 @@ use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::unistd::linkat;
 
-use super::{DIRECTORY, Named, Visit, look, open, path};
-use crate::kernel::netlink::{Refusal, Socket};
-use crate::kernel::{KernelError, point};
+use super::{DIRECTORY, Named, NetnsGuard, look, open, path};
+use crate::kernel::netlink::{NetlinkError, Socket};
+use crate::kernel::{KernelError, failpoint};
 use crate::lab::{LabName, Mark, NsName};
 
 /// The index of the loopback in every namespace (`LOOPBACK_IFINDEX`).
@@ -27,13 +27,13 @@ pub(in crate::kernel) const LOOPBACK: u32 = 1;
 ///
 /// # Errors
 /// `EEXIST` where the name is taken, unless by what a kill has left of this lab. Whatever fails, nothing is left.
-pub(in crate::kernel) fn add(visit: &Visit, ns: &NsName, mark: &Mark) -> Result<(OwnedFd, Socket), KernelError> {
+pub(in crate::kernel) fn add(visit: &NetnsGuard, ns: &NsName, mark: &Mark) -> Result<(OwnedFd, Socket), KernelError> {
     let tried = format!("make namespace {ns}");
     let failed = || KernelError::new(tried.as_str());
     visit.enter_new()?;
     let fd = open(&NsName::host())?;
     let mut socket = Socket::open().map_err(|error| failed().with_io(&error))?;
-    mark_loopback(&mut socket, mark).map_err(|refusal| refusal.about(tried.as_str()))?;
+    mark_loopback(&mut socket, mark).map_err(|error| error.about(tried.as_str()))?;
     give_name(ns, &mark.lab).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             failed().with_io(&error).said(format!("{} is there already", path(ns).display()))
@@ -44,7 +44,7 @@ pub(in crate::kernel) fn add(visit: &Visit, ns: &NsName, mark: &Mark) -> Result<
 }
 
 /// Brings the loopback up and sets its alias to the lab's mark, in one message.
-fn mark_loopback(socket: &mut Socket, mark: &Mark) -> Result<(), Refusal> {
+fn mark_loopback(socket: &mut Socket, mark: &Mark) -> Result<(), NetlinkError> {
     let mut message = LinkMessage::default();
     message.header.index = LOOPBACK;
     message.header.flags = LinkFlags::Up;
@@ -60,13 +60,13 @@ fn give_name(ns: &NsName, lab: &LabName) -> io::Result<()> {
     match publish(&path, content.as_bytes()) {
         // What the lab itself has left when nslab was killed makes way.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_leftover(ns, lab) => {
-            point::pass("remove a namespace's file")?;
+            failpoint::pass("remove a namespace's file")?;
             fs::remove_file(&path)?;
             publish(&path, content.as_bytes())?;
         }
         published => published?,
     }
-    let mounted = point::pass("mount a namespace")
+    let mounted = failpoint::pass("mount a namespace")
         .and_then(|()| mount(Some("/proc/thread-self/ns/net"), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>));
     mounted.map_err(|errno| {
         // The error that is told is the mount's.
@@ -87,12 +87,12 @@ pub(in crate::kernel) fn prepare_directory() -> Result<(), KernelError> {
     fs::DirBuilder::new().recursive(true).mode(0o755).create(DIRECTORY).map_err(failed_io)?;
     let _lock = lock(Path::new(DIRECTORY)).map_err(failed_io)?;
     let share = || mount(None::<&str>, DIRECTORY, None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>);
-    point::pass("share the mounts of namespaces").map_err(failed)?;
+    failpoint::pass("share the mounts of namespaces").map_err(failed)?;
     match share() {
         // Not a mount point yet.
         Err(Errno::EINVAL) => {
             mount(Some(DIRECTORY), DIRECTORY, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
-                .and_then(|()| point::pass("share the mounts of namespaces"))
+                .and_then(|()| failpoint::pass("share the mounts of namespaces"))
                 .and_then(|()| share())
                 .map_err(failed)
         }
@@ -110,7 +110,7 @@ fn lock(directory: &Path) -> io::Result<Flock<File>> {
 /// # Errors
 /// `AlreadyExists` where something has the name.
 fn publish(path: &Path, content: &[u8]) -> io::Result<()> {
-    point::pass("make a namespace's file")?;
+    failpoint::pass("make a namespace's file")?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     match unnamed(directory) {
         Ok(mut file) => {

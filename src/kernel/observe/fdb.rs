@@ -9,20 +9,20 @@ use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourHeader, Neighbour
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::links::Interfaces;
-use crate::kernel::netlink::{Dump, Refusal, attributes};
-use crate::kernel::space::Space;
-use crate::lab::{DeviceKind, Fdb, IfName, Mac};
+use crate::kernel::netlink::{Dump, NetlinkError, attributes};
+use crate::kernel::netns::NetnsHandle;
+use crate::lab::{FdbEntry, IfName, Mac, VirtualKind};
 
 /// An entry that leads to a nexthop object (linux/neighbour.h).
 const NDA_NH_ID: u16 = 13;
 
 /// Lists the entries of all VXLAN ends of a namespace.
-pub(super) fn list(space: &mut Space, interfaces: &Interfaces) -> Result<Vec<Fdb>, Refusal> {
+pub(super) fn list(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Vec<FdbEntry>, NetlinkError> {
     let mut entries = Vec::new();
     for (&index, name) in &interfaces.names {
-        let device = interfaces.links.get(name).and_then(|link| link.device());
-        if device.is_some_and(|device| device.kind() == DeviceKind::Vxlan) {
-            for item in dump(space, index)?.items() {
+        let device = interfaces.by_name.get(name).and_then(|link| link.device());
+        if device.is_some_and(|device| device.kind() == VirtualKind::Vxlan) {
+            for item in dump(netns, index)?.items() {
                 entries.extend(read(item, name, &interfaces.names)?);
             }
         }
@@ -31,11 +31,11 @@ pub(super) fn list(space: &mut Space, interfaces: &Interfaces) -> Result<Vec<Fdb
 }
 
 /// The forwarding database of one interface, and that of the bridge which it is a port of.
-pub(in crate::kernel) fn dump(space: &mut Space, index: u32) -> Result<Dump, Refusal> {
+pub(in crate::kernel) fn dump(netns: &mut NetnsHandle, index: u32) -> Result<Dump, NetlinkError> {
     let mut request = NeighbourMessage::default();
     request.header.family = AddressFamily::Bridge;
     request.header.ifindex = index;
-    space.socket.dump(&RouteNetlinkMessage::GetNeighbour(request))
+    netns.socket.dump(&RouteNetlinkMessage::GetNeighbour(request))
 }
 
 /// The entry, if it is a permanent one of the VXLAN end itself; `names` are those of the namespace's interfaces.
@@ -43,7 +43,7 @@ pub(in crate::kernel) fn read(
     item: &[u8],
     dev: &IfName,
     names: &HashMap<u32, IfName>,
-) -> Result<Option<Fdb>, DecodeError> {
+) -> Result<Option<FdbEntry>, DecodeError> {
     let header = NeighbourHeader::parse(item)?;
     // `bridge` sets NUD_NOARP beside it.
     if u16::from(header.state) & libc::NUD_PERMANENT == 0 || !header.flags.contains(NeighbourFlags::Own) {
@@ -66,5 +66,5 @@ pub(in crate::kernel) fn read(
             _ => {}
         }
     }
-    Ok(mac.map(|mac| Fdb { dev: dev.clone(), mac, to, further }))
+    Ok(mac.map(|mac| FdbEntry { dev: dev.clone(), mac, to, further }))
 }

@@ -9,7 +9,7 @@ use netlink_packet_route::route::RouteHeader;
 use super::{fdb, links, neighbours, peers, routes, rules, vlans};
 use crate::kernel::execute::routes::deletable;
 use crate::kernel::facts::host;
-use crate::kernel::netlink::{Answer, Refusal, Says, answers};
+use crate::kernel::netlink::{Answer, NetlinkError, Says, answers};
 use crate::lab::{IfName, Mark, Namespace, Routing};
 
 /// Reads bytes as all that the kernel says of one namespace: its listings one after the other, told apart by the type of their
@@ -18,7 +18,7 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> Namespace {
     let listings = listings(bytes, sequence);
     let listing = |kind: u16| listings.get(&kind).into_iter().flatten().copied();
     for item in listing(RTM_NEWLINK) {
-        let _ = (links::alias(item), links::face(item));
+        let _ = (links::alias(item), links::identity(item));
     }
     for item in listing(RTM_NEWNEIGH) {
         let _ = fdb::read(item, &IfName::lo(), &HashMap::new());
@@ -43,7 +43,7 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> Namespace {
     }
     let neighbours = neighbours::listed(listing(RTM_NEWNEIGH), &interfaces.names).unwrap_or_default();
     Namespace {
-        links: interfaces.links,
+        interfaces: interfaces.by_name,
         routes: routes.all,
         connected: routes.connected,
         rules: rules.all,
@@ -58,16 +58,16 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> Namespace {
 fn listings(bytes: &[u8], sequence: u32) -> BTreeMap<u16, Vec<&[u8]>> {
     let mut listings: BTreeMap<u16, Vec<&[u8]>> = BTreeMap::new();
     for answer in answers(bytes, sequence) {
-        let refusal = match answer {
+        let error = match answer {
             Ok(Answer { says: Says::Item(kind, item), .. }) => {
-                assert_ne!(kind, NLMSG_ERROR, "a refusal is taken for a thing");
+                assert_ne!(kind, NLMSG_ERROR, "a error is taken for a thing");
                 listings.entry(kind).or_default().push(item);
                 continue;
             }
-            Ok(Answer { says: Says::End(end), .. }) => end.err(),
-            Err(error) => Some(Refusal::from(error)),
+            Ok(Answer { says: Says::InterfaceRef(end), .. }) => end.err(),
+            Err(error) => Some(NetlinkError::from(error)),
         };
-        let _ = refusal.map(|refusal| refusal.about("be answered").to_string());
+        let _ = error.map(|error| error.about("be answered").to_string());
     }
     listings
 }

@@ -14,10 +14,12 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressHeader, AddressMessage, AddressScope};
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkLayerType, LinkMessage};
 
-use super::devices::Told;
-use crate::kernel::netlink::{Refusal, attributes, name_text};
-use crate::kernel::space::Space;
-use crate::lab::{BridgeOptions, IfName, LabName, Link, LinkKind, Mac, Mark, Namespace, SysctlKey, SysctlValue, noted};
+use super::virtual_interfaces::ParsedVirtual;
+use crate::kernel::netlink::{NetlinkError, attributes, name_text};
+use crate::kernel::netns::NetnsHandle;
+use crate::lab::{
+    BridgeOptions, IfName, Interface, InterfaceKind, LabName, Mac, Mark, Namespace, SysctlKey, SysctlValue, noted,
+};
 
 /// Options of a bridge (linux/if_link.h).
 const IFLA_BR_STP_STATE: u16 = 5;
@@ -27,13 +29,13 @@ const IFLA_BR_VLAN_FILTERING: u16 = 7;
 #[derive(Default)]
 pub(in crate::kernel) struct Interfaces {
     /// Interfaces by name; the peers of veth ends are not known yet.
-    pub links: IndexMap<IfName, Link>,
+    pub by_name: IndexMap<IfName, Interface>,
     /// Names by index.
     pub names: HashMap<u32, IfName>,
     /// The ends of veth pairs.
     pub veths: Vec<Veth>,
     /// Devices that were made upon another interface, which is not known yet.
-    pub uppers: Vec<Upper>,
+    pub stacked: Vec<StackedInterface>,
     /// Marks that say what host settings were.
     pub marks: Vec<Mark>,
     /// What sysctls of the namespace were before a lab set them.
@@ -55,7 +57,7 @@ pub(in crate::kernel) struct Veth {
 }
 
 /// What a device says about the interface that it is upon.
-pub(in crate::kernel) struct Upper {
+pub(in crate::kernel) struct StackedInterface {
     /// The device.
     pub name: IfName,
     /// The other's index, in its own namespace.
@@ -71,7 +73,7 @@ impl Interfaces {
         let of_lab = self.groups.iter().filter(|(_, group)| *group == lab.group());
         let names: Vec<IfName> = of_lab.map(|(name, _)| name.clone()).collect();
         for name in &names {
-            if let Some(link) = self.links.get_mut(name) {
+            if let Some(link) = self.by_name.get_mut(name) {
                 link.owner = Some(lab.clone());
             }
         }
@@ -85,12 +87,12 @@ impl Interfaces {
 }
 
 /// Lists the interfaces of a namespace. Those with a name that the lab cannot say (see [`IfName`]) are left out.
-pub(in crate::kernel) fn list(space: &mut Space) -> Result<Interfaces, Refusal> {
+pub(in crate::kernel) fn list(netns: &mut NetnsHandle) -> Result<Interfaces, NetlinkError> {
     let mut request = LinkMessage::default();
     request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    let dump = space.socket.dump(&RouteNetlinkMessage::GetLink(request))?;
+    let dump = netns.socket.dump(&RouteNetlinkMessage::GetLink(request))?;
     let interfaces = listed(dump.items())?;
-    space.learn(interfaces.names.iter().map(|(&index, name)| (name.clone(), index)).collect());
+    netns.learn(interfaces.names.iter().map(|(&index, name)| (name.clone(), index)).collect());
     Ok(interfaces)
 }
 
@@ -105,7 +107,7 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
         if name.is_lo() {
             interfaces.former = former(item)?;
         }
-        if let (LinkKind::Veth { .. }, Some(peer)) = (&seen.kind, seen.peer) {
+        if let (InterfaceKind::Veth { .. }, Some(peer)) = (&seen.kind, seen.peer) {
             interfaces.veths.push(Veth { index: seen.header.index, peer, netns: seen.peer_netns });
         }
         if let (None, 1..) = (seen.alias, seen.group) {
@@ -113,7 +115,7 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
         }
         if let Some(told) = seen.device {
             if let Some(parent) = seen.peer {
-                interfaces.uppers.push(Upper { name: name.clone(), parent, netns: seen.peer_netns });
+                interfaces.stacked.push(StackedInterface { name: name.clone(), parent, netns: seen.peer_netns });
             }
             devices.push((name.clone(), told, seen.peer_netns.is_some()));
         }
@@ -122,7 +124,7 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
         let outside = mark.iter().filter(|mark| mark.lab.group() != seen.group);
         interfaces.ungrouped.extend(outside.map(|mark| (name.clone(), mark.lab.clone())));
         interfaces.marks.extend(mark.iter().filter(|mark| !mark.settings.is_empty()).cloned());
-        let link = Link {
+        let link = Interface {
             owner: mark.map(|mark| mark.lab),
             kind: seen.kind,
             up: seen.header.flags.contains(LinkFlags::Up),
@@ -132,16 +134,16 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
             vlans: None,
             addresses: Default::default(),
         };
-        interfaces.links.insert(name, link);
+        interfaces.by_name.insert(name, link);
     }
     for (name, master) in masters {
-        if let Some(link) = interfaces.links.get_mut(&name) {
+        if let Some(link) = interfaces.by_name.get_mut(&name) {
             link.master = interfaces.names.get(&master).cloned();
         }
     }
     for (name, told, is_elsewhere) in devices {
         let kind = told.bound(&interfaces.names, is_elsewhere);
-        if let Some(link) = interfaces.links.get_mut(&name) {
+        if let Some(link) = interfaces.by_name.get_mut(&name) {
             link.kind = kind;
         }
     }
@@ -168,18 +170,18 @@ pub(super) fn alias(item: &[u8]) -> Result<Option<String>, DecodeError> {
 }
 
 /// The name and the hardware address in a message about an interface.
-pub(super) fn face(item: &[u8]) -> Result<Option<(IfName, Option<Mac>)>, DecodeError> {
+pub(super) fn identity(item: &[u8]) -> Result<Option<(IfName, Option<Mac>)>, DecodeError> {
     let seen = read(item)?;
     Ok(seen.name.and_then(|name| name.parse().ok()).map(|name| (name, seen.mac)))
 }
 
 /// One interface as the kernel tells it.
-struct Seen<'a> {
+struct RawInterface<'a> {
     header: LinkHeader,
     name: Option<&'a str>,
     alias: Option<&'a str>,
-    kind: LinkKind,
-    device: Option<Told>,
+    kind: InterfaceKind,
+    device: Option<ParsedVirtual>,
     mac: Option<Mac>,
     mtu: Option<u32>,
     group: u32,
@@ -188,13 +190,13 @@ struct Seen<'a> {
     peer_netns: Option<i32>,
 }
 
-fn read(item: &[u8]) -> Result<Seen<'_>, DecodeError> {
+fn read(item: &[u8]) -> Result<RawInterface<'_>, DecodeError> {
     let header = LinkHeader::parse(item)?;
     let is_loopback = header.flags.contains(LinkFlags::Loopback);
-    let kind = if is_loopback { LinkKind::Loopback } else { LinkKind::Other("device".to_owned()) };
+    let kind = if is_loopback { InterfaceKind::Loopback } else { InterfaceKind::Other("device".to_owned()) };
     let behind = item.get(header.buffer_len()..).unwrap_or_default();
     let is_ethernet = header.link_layer_type == LinkLayerType::from(ARPHRD_ETHER);
-    let mut seen = Seen {
+    let mut seen = RawInterface {
         header,
         name: None,
         alias: None,
@@ -226,7 +228,7 @@ fn read(item: &[u8]) -> Result<Seen<'_>, DecodeError> {
 }
 
 /// The kind of an interface, from IFLA_LINKINFO, which those lack that no driver of a kind made.
-fn read_kind(info: &[u8], seen: &mut Seen<'_>) -> Result<(), DecodeError> {
+fn read_kind(info: &[u8], seen: &mut RawInterface<'_>) -> Result<(), DecodeError> {
     let (mut word, mut data) = (None, &[][..]);
     for attribute in attributes(info) {
         match attribute? {
@@ -236,11 +238,11 @@ fn read_kind(info: &[u8], seen: &mut Seen<'_>) -> Result<(), DecodeError> {
         }
     }
     match word {
-        Some("veth") => seen.kind = LinkKind::Veth { peer: None },
-        Some("bridge") => seen.kind = LinkKind::Bridge(read_bridge(data)?),
+        Some("veth") => seen.kind = InterfaceKind::Veth { peer: None },
+        Some("bridge") => seen.kind = InterfaceKind::Bridge(read_bridge(data)?),
         Some(other) => {
-            seen.kind = LinkKind::Other(other.to_owned());
-            seen.device = Told::read(other, data)?;
+            seen.kind = InterfaceKind::Other(other.to_owned());
+            seen.device = ParsedVirtual::read(other, data)?;
         }
         None => {}
     }
@@ -259,14 +261,14 @@ fn read_bridge(data: &[u8]) -> Result<BridgeOptions, DecodeError> {
     Ok(options)
 }
 
-/// Adds the addresses to the interfaces. Link-local IPv6 addresses are the kernel's own doing, and left out unless they
+/// Adds the addresses to the interfaces. Interface-local IPv6 addresses are the kernel's own doing, and left out unless they
 /// are wanted just there. Of a point-to-point address, only the local side is told.
 pub(super) fn add_addresses(
-    space: &mut Space,
+    netns: &mut NetnsHandle,
     interfaces: &mut Interfaces,
     desired: Option<&Namespace>,
-) -> Result<(), Refusal> {
-    let dump = space.socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+) -> Result<(), NetlinkError> {
+    let dump = netns.socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
     Ok(add_listed_addresses(dump.items(), interfaces, desired)?)
 }
 
@@ -283,13 +285,13 @@ pub(super) fn add_listed_addresses<'a>(
         let is_link_local = header.scope == AddressScope::Link
             && matches!(address.addr(), IpAddr::V6(address) if address.is_unicast_link_local());
         let is_wanted = || {
-            let link = desired.and_then(|desired| desired.links.get(name));
+            let link = desired.and_then(|desired| desired.interfaces.get(name));
             link.is_some_and(|link| link.addresses.contains(&address))
         };
         if is_link_local && !is_wanted() {
             continue;
         }
-        if let Some(link) = interfaces.links.get_mut(name) {
+        if let Some(link) = interfaces.by_name.get_mut(name) {
             link.addresses.insert(address);
         }
     }

@@ -1,7 +1,6 @@
 //! What is: the kernel's own account of each namespace, put into the lab's words. Nothing is remembered and nothing is
 //! changed.
 
-mod devices;
 pub(super) mod fdb;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
@@ -11,6 +10,7 @@ mod parents;
 mod peers;
 pub(super) mod routes;
 pub(super) mod rules;
+mod virtual_interfaces;
 mod vlans;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -21,22 +21,24 @@ use netlink_packet_route::link::LinkMessage;
 use nix::errno::Errno;
 
 use super::firewall::{self, Installed, Look};
-use super::netlink::Refusal;
-use super::netns::{self, Found, Visit, create::LOOPBACK};
-use super::space::{Space, Spaces};
+use super::netlink::NetlinkError;
+use super::netns::{self, Found, NetnsGuard, create::LOOPBACK};
+use super::netns::{NetnsHandle, NetnsHandles};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
-use crate::lab::{Claims, Device, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing, RuleAction};
+use crate::lab::{
+    Claims, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing, RuleAction, VirtualInterface,
+};
 use links::Interfaces;
 
 /// How many namespaces' firewalls a thread has listed at once: each takes a process or two.
 const PROGRAMS: usize = 4;
 
 /// Observes everything in scope.
-pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, KernelError> {
+pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Live, KernelError> {
     let wanted = |ns: &NsName| scope.wants(ns);
     let Found { namespaces, leftovers, others } = netns::find()?;
-    let names = open_all(spaces, namespaces, wanted)?;
+    let names = open_all(handles, namespaces, wanted)?;
     let mut live = Live::default();
     // A name that leads to no namespace. The lab's own leftover makes way where a namespace of that name is made.
     let own = leftovers
@@ -48,7 +50,7 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
         live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
     }
     let mut seen = BTreeMap::new();
-    let spaces_in_scope = spaces.all().into_iter().filter(|(ns, _)| names.contains(ns)).collect();
+    let spaces_in_scope = handles.all().into_iter().filter(|(ns, _)| names.contains(ns)).collect();
     let installed = Installed::find();
     for observed in share(spaces_in_scope, |queue| observe_all(queue, scope, &installed)) {
         for (ns, namespace, interfaces) in observed? {
@@ -56,26 +58,26 @@ pub(super) fn live(spaces: &mut Spaces, scope: &Scope<'_>) -> Result<Live, Kerne
             seen.extend(interfaces.map(|interfaces| (ns, interfaces)));
         }
     }
-    peers::connect(spaces, &seen, &mut live)?;
-    parents::connect(spaces, &seen, &mut live)?;
+    peers::connect(handles, &seen, &mut live)?;
+    parents::connect(handles, &seen, &mut live)?;
     Ok(live)
 }
 
 /// Observes some namespaces, and takes over from `before` all others, and what the interfaces are connected with.
 pub(super) fn again(
-    spaces: &mut Spaces,
+    handles: &mut NetnsHandles,
     scope: &Scope<'_>,
     namespaces: &BTreeSet<NsName>,
     before: &Live,
 ) -> Result<Live, KernelError> {
     let mut live = before.clone();
     let installed = Installed::find();
-    let touched = spaces.all().into_iter().filter(|(ns, _)| namespaces.contains(ns)).collect();
+    let touched = handles.all().into_iter().filter(|(ns, _)| namespaces.contains(ns)).collect();
     for observed in share(touched, |queue| observe_all(queue, scope, &installed)) {
         for (ns, mut now, _) in observed? {
             let was = before.namespaces.get(&ns);
-            for (name, link) in &mut now.links {
-                if let Some(was) = was.and_then(|was| was.links.get(name)) {
+            for (name, link) in &mut now.interfaces {
+                if let Some(was) = was.and_then(|was| was.interfaces.get(name)) {
                     link.kind.connect_like(&was.kind);
                 }
             }
@@ -90,21 +92,21 @@ type Observed = (NsName, Namespace, Option<Interfaces>);
 
 /// Observes namespaces in one of some threads: those that are wanted, and those that are the lab's.
 fn observe_all(
-    queue: &Queue<(&NsName, &mut Space)>,
+    queue: &Queue<(&NsName, &mut NetnsHandle)>,
     scope: &Scope<'_>,
     installed: &Installed,
 ) -> Result<Vec<Observed>, KernelError> {
-    let visit = Visit::begin()?;
+    let visit = NetnsGuard::begin()?;
     let mut all = Vec::new();
     let mut looks = VecDeque::new();
-    while let Some((ns, space)) = queue.next() {
+    while let Some((ns, netns)) = queue.next() {
         let is_wanted = ns.is_host() || scope.wants(ns);
-        let owner = if is_wanted { None } else { mark(space, ns)?.map(|mark| mark.lab) };
+        let owner = if is_wanted { None } else { mark(netns, ns)?.map(|mark| mark.lab) };
         let is_own = owner.as_ref() == Some(scope.lab);
         if is_own && !scope.inside {
             all.push((ns.clone(), Namespace { owner, ..Namespace::default() }, None));
         } else if is_wanted || is_own {
-            let (namespace, interfaces, look) = namespace(space, ns, scope, &visit, installed)?;
+            let (namespace, interfaces, look) = namespace(netns, ns, scope, &visit, installed)?;
             looks.extend(look.is_running().then_some((all.len(), look)));
             all.push((ns.clone(), namespace, Some(interfaces)));
             if looks.len() >= PROGRAMS {
@@ -130,14 +132,14 @@ fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Observed]) -> Re
 }
 
 /// What carries a mark, by lab.
-pub(super) fn marks(spaces: &mut Spaces) -> Result<BTreeMap<LabName, Marked>, KernelError> {
+pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Marked>, KernelError> {
     let Found { namespaces, leftovers, .. } = netns::find()?;
-    let names = open_all(spaces, namespaces, |_| false)?;
+    let names = open_all(handles, namespaces, |_| false)?;
     let mut marks: BTreeMap<LabName, Marked> = BTreeMap::new();
     for (ns, owner) in leftovers {
         marks.entry(owner).or_default().namespaces.insert(ns);
     }
-    let open = spaces.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
+    let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
     for found in share(open, marks_of_all) {
         for (ns, Mark { lab, settings }) in found? {
             let marked = marks.entry(lab).or_default();
@@ -146,35 +148,35 @@ pub(super) fn marks(spaces: &mut Spaces) -> Result<BTreeMap<LabName, Marked>, Ke
         }
     }
     let host = NsName::host();
-    let mut interfaces = links::list(spaces.get(&host)?).map_err(cannot_list("interfaces", &host))?;
-    for (name, link) in &interfaces.links {
+    let mut interfaces = links::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
+    for (name, link) in &interfaces.by_name {
         if let Some(owner) = &link.owner {
-            marks.entry(owner.clone()).or_default().links.insert(name.clone());
+            marks.entry(owner.clone()).or_default().interfaces.insert(name.clone());
         }
     }
-    for lab in owners_by_name(spaces.get(&host)?)? {
+    for lab in owners_by_name(handles.get(&host)?)? {
         marks.entry(lab).or_default();
     }
     for Mark { lab, settings } in std::mem::take(&mut interfaces.marks) {
         marks.entry(lab).or_default().settings.extend(settings);
     }
     for (lab, marked) in &mut marks {
-        marked.links.extend(interfaces.own_by_group(lab));
+        marked.interfaces.extend(interfaces.own_by_group(lab));
     }
     Ok(marks)
 }
 
 /// Reads the marks of namespaces in one of some threads.
-fn marks_of_all(queue: &Queue<(&NsName, &mut Space)>) -> Result<Vec<(NsName, Mark)>, KernelError> {
+fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>) -> Result<Vec<(NsName, Mark)>, KernelError> {
     let mut marks = Vec::new();
-    while let Some((ns, space)) = queue.next() {
-        marks.extend(mark(space, ns)?.map(|mark| (ns.clone(), mark)));
+    while let Some((ns, netns)) = queue.next() {
+        marks.extend(mark(netns, ns)?.map(|mark| (ns.clone(), mark)));
     }
     Ok(marks)
 }
 
 /// The labs with firewall chains in `host`, or with host settings.
-fn owners_by_name(host: &Space) -> Result<BTreeSet<LabName>, KernelError> {
+fn owners_by_name(host: &NetnsHandle) -> Result<BTreeSet<LabName>, KernelError> {
     let firewall = match firewall::observe(host.fd(), &NsName::host(), None) {
         // Whoever may not see the firewall may still ask which labs there are.
         Err(error) if error.errno() == Some(Errno::EPERM) => Firewall::default(),
@@ -188,12 +190,12 @@ fn owners_by_name(host: &Space) -> Result<BTreeSet<LabName>, KernelError> {
 /// Opens the namespaces that were found; their names, and `host`. One that may not be entered is passed over, unless it
 /// is wanted.
 fn open_all(
-    spaces: &mut Spaces,
+    handles: &mut NetnsHandles,
     found: Vec<(NsName, OwnedFd)>,
     wanted: impl Fn(&NsName) -> bool,
 ) -> Result<BTreeSet<NsName>, KernelError> {
     let mut names: BTreeSet<NsName> = found.iter().map(|(ns, _)| ns.clone()).collect();
-    for (ns, error) in spaces.open_exactly(found)? {
+    for (ns, error) in handles.open_exactly(found)? {
         if wanted(&ns) {
             return Err(error);
         }
@@ -204,47 +206,47 @@ fn open_all(
 }
 
 /// The mark that a namespace carries: the alias of its loopback.
-fn mark(space: &mut Space, ns: &NsName) -> Result<Option<Mark>, KernelError> {
+fn mark(netns: &mut NetnsHandle, ns: &NsName) -> Result<Option<Mark>, KernelError> {
     let mut message = LinkMessage::default();
     message.header.index = LOOPBACK;
-    let answer = space.socket.get(RouteNetlinkMessage::GetLink(message));
+    let answer = netns.socket.get(RouteNetlinkMessage::GetLink(message));
     let alias = answer.and_then(|answer| Ok(links::alias(&answer)?));
-    let alias = alias.map_err(|refusal| refusal.about(format!("read the mark of {ns}")))?;
+    let alias = alias.map_err(|error| error.about(format!("read the mark of {ns}")))?;
     Ok(alias.and_then(|alias| Mark::parse(&alias)))
 }
 
 /// Everything in one namespace; what it takes to find the other ends of its veth pairs; and the look at its firewall, which
 /// has only begun, since it takes other programs.
 fn namespace(
-    space: &mut Space,
+    netns: &mut NetnsHandle,
     ns: &NsName,
     scope: &Scope<'_>,
-    visit: &Visit,
+    visit: &NetnsGuard,
     installed: &Installed,
 ) -> Result<(Namespace, Interfaces, Look), KernelError> {
     let desired = scope.desired.and_then(|lab| lab.namespaces.get(ns));
-    let mut interfaces = links::list(space).map_err(cannot_list("interfaces", ns))?;
-    links::add_addresses(space, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
-    vlans::add(space, &mut interfaces, desired).map_err(cannot_list("VLANs", ns))?;
+    let mut interfaces = links::list(netns).map_err(cannot_list("interfaces", ns))?;
+    links::add_addresses(netns, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
+    vlans::add(netns, &mut interfaces, desired).map_err(cannot_list("VLANs", ns))?;
     let mut half_marked = BTreeSet::new();
     if ns.is_host() {
         half_marked.extend(interfaces.own_by_group(scope.lab));
         half_marked.extend(interfaces.outside_group(scope.lab));
     }
-    let routes = routes::list(space, &interfaces.names).map_err(cannot_list("routes", ns))?;
-    let mut rules = rules::list(space).map_err(cannot_list("policy rules", ns))?;
-    if !interfaces.links.values().any(|link| matches!(link.device(), Some(Device::Vrf { .. }))) {
+    let routes = routes::list(netns, &interfaces.names).map_err(cannot_list("routes", ns))?;
+    let mut rules = rules::list(netns).map_err(cannot_list("policy rules", ns))?;
+    if !interfaces.by_name.values().any(|link| matches!(link.device(), Some(VirtualInterface::Vrf { .. }))) {
         rules.lost.retain(|rule| rule.action != RuleAction::Vrf);
     }
-    let neighbours = neighbours::list(space, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
-    let fdb = fdb::list(space, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
+    let neighbours = neighbours::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
+    let fdb = fdb::list(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
     let former = if ns.is_host() { BTreeMap::new() } else { std::mem::take(&mut interfaces.former) };
     // These are not to be had through a socket of the namespace, only inside.
-    visit.enter(space.fd())?;
+    visit.enter(netns.fd())?;
     let keys = desired.map(|desired| desired.sysctls.keys().chain(former.keys()).collect::<BTreeSet<_>>());
     let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
     let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed)?;
-    let links = std::mem::take(&mut interfaces.links);
+    let links = std::mem::take(&mut interfaces.by_name);
     let owner = links.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let marked = match ns.is_host() {
         true => Routing { routes: routes.marked, rules: rules.marked },
@@ -252,7 +254,7 @@ fn namespace(
     };
     let namespace = Namespace {
         owner,
-        links,
+        interfaces: links,
         routes: routes.all,
         connected: routes.connected,
         rules: rules.all,
@@ -270,7 +272,7 @@ fn namespace(
     Ok((namespace, interfaces, look))
 }
 
-fn cannot_list(what: &str, ns: &NsName) -> impl FnOnce(Refusal) -> KernelError {
+fn cannot_list(what: &str, ns: &NsName) -> impl FnOnce(NetlinkError) -> KernelError {
     let tried = format!("list the {what} of {ns}");
-    move |refusal| refusal.about(tried)
+    move |error| error.about(tried)
 }

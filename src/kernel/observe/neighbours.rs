@@ -7,13 +7,13 @@ use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_mac};
 use netlink_packet_route::neighbour::{NeighbourHeader, NeighbourMessage, NeighbourState};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::kernel::netlink::{Refusal, attributes};
-use crate::kernel::space::Space;
+use crate::kernel::netlink::{NetlinkError, attributes};
+use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, Mac, Neighbour};
 
 /// Lists the permanent neighbours of a namespace.
-pub(super) fn list(space: &mut Space, names: &HashMap<u32, IfName>) -> Result<BTreeSet<Neighbour>, Refusal> {
-    let dump = space.socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
+pub(super) fn list(netns: &mut NetnsHandle, names: &HashMap<u32, IfName>) -> Result<BTreeSet<Neighbour>, NetlinkError> {
+    let dump = netns.socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
     Ok(listed(dump.items(), names)?)
 }
 

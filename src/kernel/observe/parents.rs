@@ -6,27 +6,27 @@
 
 use std::collections::BTreeMap;
 
-use super::links::{Interfaces, Upper};
-use super::peers::{Numbers, ask, face, number_of};
+use super::links::{Interfaces, StackedInterface};
+use super::peers::{NsidCache, ask, identity, number_of};
 use crate::kernel::KernelError;
-use crate::kernel::space::Spaces;
-use crate::lab::{End, IfName, LinkKind, Live, NsName};
+use crate::kernel::netns::NetnsHandles;
+use crate::lab::{IfName, InterfaceKind, InterfaceRef, Live, NsName};
 
 /// Sets the parents of all devices whose parent was observed too.
 pub(super) fn connect(
-    spaces: &mut Spaces,
+    handles: &mut NetnsHandles,
     seen: &BTreeMap<NsName, Interfaces>,
     live: &mut Live,
 ) -> Result<(), KernelError> {
-    let mut numbers = Numbers::new();
+    let mut numbers = NsidCache::new();
     for (ns, interfaces) in seen {
-        for upper in &interfaces.uppers {
+        for upper in &interfaces.stacked {
             let holder = match upper.netns {
                 None => Some(ns),
-                Some(number) => elsewhere(spaces, &mut numbers, seen, live, (ns, upper, number))?,
+                Some(number) => elsewhere(handles, &mut numbers, seen, live, (ns, upper, number))?,
             };
             let name = holder.and_then(|holder| Some((holder, seen.get(holder)?.names.get(&upper.parent)?)));
-            let end = name.map(|(ns, name)| End { ns: ns.clone(), name: name.clone() });
+            let end = name.map(|(ns, name)| InterfaceRef { ns: ns.clone(), name: name.clone() });
             set(live, ns, &upper.name, end);
         }
     }
@@ -35,26 +35,26 @@ pub(super) fn connect(
 
 /// The namespace, known to `ns` by a number, that a device's parent is in.
 fn elsewhere<'a>(
-    spaces: &mut Spaces,
-    numbers: &mut Numbers<'a>,
+    handles: &mut NetnsHandles,
+    numbers: &mut NsidCache<'a>,
     seen: &'a BTreeMap<NsName, Interfaces>,
     live: &Live,
-    (ns, upper, number): (&'a NsName, &Upper, i32),
+    (ns, upper, number): (&'a NsName, &StackedInterface, i32),
 ) -> Result<Option<&'a NsName>, KernelError> {
-    let Some(wanted) = ask(spaces, ns, upper.parent, number)? else { return Ok(None) };
+    let Some(wanted) = ask(handles, ns, upper.parent, number)? else { return Ok(None) };
     for other in seen.keys().filter(|other| *other != ns) {
-        let looks_so = face(live, seen, (other, upper.parent)).as_ref() == Some(&wanted);
-        if looks_so && number_of(spaces, numbers, ns, other)? == number {
+        let looks_so = identity(live, seen, (other, upper.parent)).as_ref() == Some(&wanted);
+        if looks_so && number_of(handles, numbers, ns, other)? == number {
             return Ok(Some(other));
         }
     }
     Ok(None)
 }
 
-fn set(live: &mut Live, ns: &NsName, name: &IfName, end: Option<End>) {
-    let link = live.namespaces.get_mut(ns).and_then(|namespace| namespace.links.get_mut(name));
-    if let Some(LinkKind::Device(device)) = link.map(|link| &mut link.kind)
-        && let Some(upon) = device.upon_mut()
+fn set(live: &mut Live, ns: &NsName, name: &IfName, end: Option<InterfaceRef>) {
+    let link = live.namespaces.get_mut(ns).and_then(|namespace| namespace.interfaces.get_mut(name));
+    if let Some(InterfaceKind::Virtual(device)) = link.map(|link| &mut link.kind)
+        && let Some(upon) = device.lower_mut()
     {
         *upon = end;
     }

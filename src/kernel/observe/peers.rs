@@ -19,18 +19,18 @@ use nix::errno::Errno;
 use super::links::{self, Interfaces};
 use crate::kernel::KernelError;
 use crate::kernel::netlink::attributes;
-use crate::kernel::space::Spaces;
-use crate::lab::{End, IfName, LinkKind, Live, Mac, NsName};
+use crate::kernel::netns::NetnsHandles;
+use crate::lab::{IfName, InterfaceKind, InterfaceRef, Live, Mac, NsName};
 
 /// Which ends could be paired: by their own index, and the peer's.
 type Free<'a> = HashMap<(u32, u32), Vec<&'a NsName>>;
 
 /// The numbers of namespaces, as seen from others: (from where, which).
-pub(super) type Numbers<'a> = HashMap<(&'a NsName, &'a NsName), i32>;
+pub(super) type NsidCache<'a> = HashMap<(&'a NsName, &'a NsName), i32>;
 
 /// Sets the peers of all veth ends whose other end was observed too.
 pub(super) fn connect(
-    spaces: &mut Spaces,
+    handles: &mut NetnsHandles,
     seen: &BTreeMap<NsName, Interfaces>,
     live: &mut Live,
 ) -> Result<(), KernelError> {
@@ -40,7 +40,7 @@ pub(super) fn connect(
             free.entry((veth.index, veth.peer)).or_default().push(ns);
         }
     }
-    let mut numbers = Numbers::new();
+    let mut numbers = NsidCache::new();
     // From those with few veths: the kernel searches all numbers that the asking namespace has given out.
     let mut askers: Vec<_> = seen.iter().collect();
     askers.sort_by_key(|(_, interfaces)| interfaces.veths.len());
@@ -56,11 +56,11 @@ pub(super) fn connect(
             }
             let mut candidates = free.get(&(veth.peer, veth.index)).cloned().unwrap_or_default();
             if candidates.len() > FEW {
-                let other = ask(spaces, ns, veth.peer, number)?;
-                candidates.retain(|ns| other.is_some() && face(live, seen, (ns, veth.peer)) == other);
+                let other = ask(handles, ns, veth.peer, number)?;
+                candidates.retain(|ns| other.is_some() && identity(live, seen, (ns, veth.peer)) == other);
             }
             for other in candidates {
-                if number_of(spaces, &mut numbers, ns, other)? == number {
+                if number_of(handles, &mut numbers, ns, other)? == number {
                     take(&mut free, (veth.peer, veth.index), other);
                     join(live, seen, (ns, veth.index), (other, veth.peer));
                     join(live, seen, (other, veth.peer), (ns, veth.index));
@@ -76,26 +76,35 @@ pub(super) fn connect(
 const FEW: usize = 2;
 
 /// Name and hardware address of an interface: enough to tell nearly all from one another.
-pub(super) type Face = (IfName, Option<Mac>);
+pub(super) type Identity = (IfName, Option<Mac>);
 
 /// What an observed interface looks like.
-pub(super) fn face(live: &Live, seen: &BTreeMap<NsName, Interfaces>, (ns, index): (&NsName, u32)) -> Option<Face> {
+pub(super) fn identity(
+    live: &Live,
+    seen: &BTreeMap<NsName, Interfaces>,
+    (ns, index): (&NsName, u32),
+) -> Option<Identity> {
     let name = seen.get(ns)?.names.get(&index)?;
-    Some((name.clone(), live.namespaces.get(ns)?.links.get(name)?.mac))
+    Some((name.clone(), live.namespaces.get(ns)?.interfaces.get(name)?.mac))
 }
 
 /// What the interface with an index looks like in the namespace that `ns` knows by a number; none if that is not to be seen.
-pub(super) fn ask(spaces: &mut Spaces, ns: &NsName, index: u32, number: i32) -> Result<Option<Face>, KernelError> {
+pub(super) fn ask(
+    handles: &mut NetnsHandles,
+    ns: &NsName,
+    index: u32,
+    number: i32,
+) -> Result<Option<Identity>, KernelError> {
     let mut message = LinkMessage::default();
     message.header.index = index;
     // IFLA_TARGET_NETNSID has the number that once was IFLA_IF_NETNSID's.
     message.attributes.push(LinkAttribute::IfNetnsId(number));
-    let answer = spaces.get(ns)?.socket.get(RouteNetlinkMessage::GetLink(message));
-    match answer.and_then(|answer| Ok(links::face(&answer)?)) {
-        Ok(face) => Ok(face),
+    let answer = handles.get(ns)?.socket.get(RouteNetlinkMessage::GetLink(message));
+    match answer.and_then(|answer| Ok(links::identity(&answer)?)) {
+        Ok(identity) => Ok(identity),
         // Gone meanwhile with its namespace, or in one where we may not look.
-        Err(refusal) if matches!(refusal.errno, Errno::ENODEV | Errno::EINVAL | Errno::EACCES) => Ok(None),
-        Err(refusal) => Err(refusal.about(format!("find an interface that one of {ns} leads to"))),
+        Err(error) if matches!(error.errno, Errno::ENODEV | Errno::EINVAL | Errno::EACCES) => Ok(None),
+        Err(error) => Err(error.about(format!("find an interface that one of {ns} leads to"))),
     }
 }
 
@@ -115,28 +124,28 @@ fn take(free: &mut Free<'_>, indexes: (u32, u32), ns: &NsName) -> bool {
 fn join(live: &mut Live, seen: &BTreeMap<NsName, Interfaces>, end: (&NsName, u32), other: (&NsName, u32)) {
     let name = |(ns, index): (&NsName, u32)| seen.get(ns)?.names.get(&index).cloned();
     let (Some(own), Some(others)) = (name(end), name(other)) else { return };
-    let link = live.namespaces.get_mut(end.0).and_then(|namespace| namespace.links.get_mut(&own));
-    if let Some(LinkKind::Veth { peer }) = link.map(|link| &mut link.kind) {
-        *peer = Some(End { ns: other.0.clone(), name: others });
+    let link = live.namespaces.get_mut(end.0).and_then(|namespace| namespace.interfaces.get_mut(&own));
+    if let Some(InterfaceKind::Veth { peer }) = link.map(|link| &mut link.kind) {
+        *peer = Some(InterfaceRef { ns: other.0.clone(), name: others });
     }
 }
 
 /// The number by which `from` knows the namespace `of`; -1 if it knows none.
 pub(super) fn number_of<'a>(
-    spaces: &mut Spaces,
-    numbers: &mut Numbers<'a>,
+    handles: &mut NetnsHandles,
+    numbers: &mut NsidCache<'a>,
     from: &'a NsName,
     of: &'a NsName,
 ) -> Result<i32, KernelError> {
     if let Some(&number) = numbers.get(&(from, of)) {
         return Ok(number);
     }
-    let fd = spaces.get(of)?.fd().as_raw_fd();
+    let fd = handles.get(of)?.fd().as_raw_fd();
     let mut message = NsidMessage::default();
     message.attributes.push(NsidAttribute::Fd(fd.cast_unsigned()));
-    let answer = spaces.get(from)?.socket.get(RouteNetlinkMessage::GetNsId(message));
+    let answer = handles.get(from)?.socket.get(RouteNetlinkMessage::GetNsId(message));
     let number = answer.and_then(|answer| Ok(read_number(&answer)?));
-    let number = number.map_err(|refusal| refusal.about(format!("find the number by which {from} knows {of}")))?;
+    let number = number.map_err(|error| error.about(format!("find the number by which {from} knows {of}")))?;
     numbers.insert((from, of), number);
     Ok(number)
 }

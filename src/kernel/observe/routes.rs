@@ -14,8 +14,8 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::kernel::netlink::{Refusal, attributes};
-use crate::kernel::space::Space;
+use crate::kernel::netlink::{NetlinkError, attributes};
+use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, Route, RouteKind, RouteScope};
 use crate::plan::ROUTE_PROTOCOL;
 
@@ -34,8 +34,8 @@ pub(super) struct Routes {
 }
 
 /// Lists the routes of a namespace, without the others that the kernel makes by itself.
-pub(super) fn list(space: &mut Space, names: &HashMap<u32, IfName>) -> Result<Routes, Refusal> {
-    let dump = space.socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
+pub(super) fn list(netns: &mut NetnsHandle, names: &HashMap<u32, IfName>) -> Result<Routes, NetlinkError> {
+    let dump = netns.socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
     Ok(listed(dump.items(), names)?)
 }
 

@@ -7,9 +7,9 @@ use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u32};
 use netlink_packet_route::rule::{RuleAction as Action, RuleFlags, RuleHeader, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::kernel::netlink::{Refusal, attributes, name_text};
-use crate::kernel::space::Space;
-use crate::lab::{IfName, Rule, RuleAction};
+use crate::kernel::netlink::{NetlinkError, attributes, name_text};
+use crate::kernel::netns::NetnsHandle;
+use crate::lab::{IfName, PolicyRule, RuleAction};
 use crate::plan::ROUTE_PROTOCOL;
 
 /// Attributes of a rule (linux/fib_rules.h).
@@ -39,16 +39,16 @@ pub(in crate::kernel) const INEXPRESSIBLE: RuleAction = RuleAction::Table(0);
 #[derive(Default)]
 pub(super) struct Rules {
     /// All, without those that every namespace begins with.
-    pub(super) all: BTreeSet<Rule>,
+    pub(super) all: BTreeSet<PolicyRule>,
     /// Those that carry our protocol number.
-    pub(super) marked: BTreeSet<Rule>,
+    pub(super) marked: BTreeSet<PolicyRule>,
     /// Those of the kernel's that this namespace has not, or not any more.
-    pub(super) lost: BTreeSet<Rule>,
+    pub(super) lost: BTreeSet<PolicyRule>,
 }
 
 /// Lists the rules of a namespace.
-pub(super) fn list(space: &mut Space) -> Result<Rules, Refusal> {
-    let dump = space.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
+pub(super) fn list(netns: &mut NetnsHandle) -> Result<Rules, NetlinkError> {
+    let dump = netns.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
     Ok(listed(dump.items())?)
 }
 
@@ -78,7 +78,7 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Rules,
 }
 
 /// The rules that every namespace begins with. IPv6 has no table `default`.
-fn built_in() -> impl Iterator<Item = Rule> {
+fn built_in() -> impl Iterator<Item = PolicyRule> {
     let of = |ipv6: bool| {
         BUILT_IN.iter().map(move |&(priority, table)| everything(priority, ipv6, RuleAction::Table(table)))
     };
@@ -86,12 +86,12 @@ fn built_in() -> impl Iterator<Item = Rule> {
 }
 
 /// The rules that the kernel makes: those that every namespace begins with, and those that VRFs need.
-fn kernels() -> impl Iterator<Item = Rule> {
+fn kernels() -> impl Iterator<Item = PolicyRule> {
     built_in().chain([false, true].map(|ipv6| everything(OF_VRFS, ipv6, RuleAction::Vrf)))
 }
 
 /// Whether a listed rule is told as this one; where it has to be `marked`, also with our protocol number.
-pub(in crate::kernel) fn is_told_as(item: &[u8], rule: &Rule, marked: bool) -> Result<bool, DecodeError> {
+pub(in crate::kernel) fn is_told_as(item: &[u8], rule: &PolicyRule, marked: bool) -> Result<bool, DecodeError> {
     let header = RuleHeader::parse(item)?;
     if !matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
         return Ok(false);
@@ -100,13 +100,13 @@ pub(in crate::kernel) fn is_told_as(item: &[u8], rule: &Rule, marked: bool) -> R
     Ok(told == *rule && (is_marked || !marked))
 }
 
-fn everything(priority: u32, ipv6: bool, action: RuleAction) -> Rule {
-    Rule { priority, ipv6, from: None, to: None, iif: None, oif: None, fwmark: None, action }
+fn everything(priority: u32, ipv6: bool, action: RuleAction) -> PolicyRule {
+    PolicyRule { priority, ipv6, from: None, to: None, iif: None, oif: None, fwmark: None, action }
 }
 
 /// The rule in the lab's words, and whether it carries our protocol number. One that the words cannot express looks table
 /// 0 up, which no rule can be wanted to do.
-fn read(header: &RuleHeader, item: &[u8]) -> Result<(Rule, bool), DecodeError> {
+fn read(header: &RuleHeader, item: &[u8]) -> Result<(PolicyRule, bool), DecodeError> {
     let mut rule = everything(0, header.family == AddressFamily::Inet6, INEXPRESSIBLE);
     let (mut table, mut mark, mut mask) = (u32::from(header.table), None, None);
     let mut expressible = header.tos == 0 && !header.flags.contains(RuleFlags::Invert);

@@ -11,29 +11,33 @@ use netlink_packet_route::link::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::links::Interfaces;
-use crate::kernel::netlink::{Refusal, attributes};
-use crate::kernel::space::Space;
-use crate::lab::{Link, LinkKind, Namespace, Tagging, VlanRange, Vlans};
+use crate::kernel::netlink::{NetlinkError, attributes};
+use crate::kernel::netns::NetnsHandle;
+use crate::lab::{Interface, InterfaceKind, Namespace, Tagging, VlanRange, Vlans};
 
 /// A VLAN of a port, or an end of a range of them (linux/if_bridge.h).
 const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
 
 /// Adds the VLANs to the ports of bridges and to the bridges.
-pub(super) fn add(space: &mut Space, interfaces: &mut Interfaces, desired: Option<&Namespace>) -> Result<(), Refusal> {
-    let wanted = desired.into_iter().flat_map(|desired| desired.links.values());
-    if !interfaces.links.values().chain(wanted).any(keeps_apart) {
+pub(super) fn add(
+    netns: &mut NetnsHandle,
+    interfaces: &mut Interfaces,
+    desired: Option<&Namespace>,
+) -> Result<(), NetlinkError> {
+    let wanted = desired.into_iter().flat_map(|desired| desired.interfaces.values());
+    if !interfaces.by_name.values().chain(wanted).any(keeps_apart) {
         return Ok(());
     }
     let mut request = LinkMessage::default();
     request.header.interface_family = AddressFamily::Bridge;
     // Ranges of VLANs, rather than each.
     request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::BrvlanCompressed]));
-    let dump = space.socket.dump(&RouteNetlinkMessage::GetLink(request))?;
+    let dump = netns.socket.dump(&RouteNetlinkMessage::GetLink(request))?;
     Ok(add_listed(dump.items(), interfaces)?)
 }
 
-fn keeps_apart(link: &Link) -> bool {
-    matches!(link.kind, LinkKind::Bridge(options) if options.vlan_filtering)
+fn keeps_apart(link: &Interface) -> bool {
+    matches!(link.kind, InterfaceKind::Bridge(options) if options.vlan_filtering)
 }
 
 /// Adds the VLANs that a listing tells of.
@@ -47,8 +51,8 @@ pub(super) fn add_listed<'a>(
         told.entry(LinkHeader::parse(item)?.index).or_default().extend(read(item)?);
     }
     for (index, ranges) in told {
-        let link = interfaces.names.get(&index).and_then(|name| interfaces.links.get_mut(name));
-        if let Some(link) = link.filter(|link| link.master.is_some() || matches!(link.kind, LinkKind::Bridge(_))) {
+        let link = interfaces.names.get(&index).and_then(|name| interfaces.by_name.get_mut(name));
+        if let Some(link) = link.filter(|link| link.master.is_some() || matches!(link.kind, InterfaceKind::Bridge(_))) {
             link.vlans = Some(Vlans::new(ranges));
         }
     }

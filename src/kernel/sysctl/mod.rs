@@ -15,7 +15,7 @@ pub use host::{claim_host, claims, forget_unclaimed, host_claims, host_former, r
 use nix::errno::Errno;
 
 use super::netns::run_in;
-use super::{KernelError, point};
+use super::{KernelError, failpoint};
 use crate::lab::{NsName, SysctlKey, SysctlValue};
 
 /// The present values of some sysctls in a namespace. A key that this kernel lacks is left out, and so is one that has
@@ -65,7 +65,7 @@ fn read_here(key: &SysctlKey) -> Result<Option<String>, KernelError> {
 fn write_here(ns: &NsName, key: &SysctlKey, value: &str) -> Result<(), KernelError> {
     // One write: the kernel takes each as a value of its own.
     let line = format!("{value}\n");
-    let written = point::pass("write a sysctl")
+    let written = failpoint::pass("write a sysctl")
         .map_err(std::io::Error::from)
         .and_then(|()| OpenOptions::new().write(true).open(file(key)))
         .and_then(|mut file| file.write_all(line.as_bytes()));

@@ -1,11 +1,11 @@
 //! The operation on the VLANs of a port, described.
 
 use super::inside;
-use crate::lab::{End, Vlans};
+use crate::lab::{InterfaceRef, Vlans};
 use crate::plan::step::{Description, Step};
 
 /// What is new comes first, so that there is a VLAN for frames without a tag at any moment.
-pub(super) fn set_vlans(end: &End, is_bridge: bool, from: &Vlans, to: &Vlans) -> Description {
+pub(super) fn set_vlans(end: &InterfaceRef, is_bridge: bool, from: &Vlans, to: &Vlans) -> Description {
     let (itself, of) = if is_bridge { (" itself", " self") } else { ("", "") };
     let bridge = format!("{}bridge vlan", inside(&end.ns));
     let (new, gone) = (to.unlike(from), from.absent_in(to));

@@ -5,19 +5,19 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::fault::{Fault, Found, Span};
-use super::super::written::{At, ClusterNode, Prefix, Routing};
+use super::super::diagnostics::{Collector, Diagnostic, Span};
+use super::super::schema::{ClusterNode, Prefix, Routing, Spanned};
 use super::numbers;
 use crate::lab::NsName;
 
 /// Which address is whose, and who has none.
 pub struct Addresses<'w> {
     networks: Vec<IpNet>,
-    taken: HashMap<IpAddr, (&'w At<NsName>, Span)>,
+    taken: HashMap<IpAddr, (&'w Spanned<NsName>, Span)>,
     /// The places of nodes with a wrong address: what is found there later follows from that.
     spoilt: Vec<Span>,
     /// The numbers for which a network has no address, with the names of their nodes.
-    beyond: Vec<(IpNet, &'w At<NsName>, At<u32>)>,
+    beyond: Vec<(IpNet, &'w Spanned<NsName>, Spanned<u32>)>,
 }
 
 impl<'w> Addresses<'w> {
@@ -28,42 +28,43 @@ impl<'w> Addresses<'w> {
     /// A node's addresses, one for each node network.
     pub fn of_node(
         &mut self,
-        name: &'w At<NsName>,
-        number: &At<u32>,
+        name: &'w Spanned<NsName>,
+        number: &Spanned<u32>,
         node: &ClusterNode,
-        found: &mut Found<'_>,
-    ) -> Vec<At<IpNet>> {
+        found: &mut Collector<'_>,
+    ) -> Vec<Spanned<IpNet>> {
         let given = node.address.as_ref().map_or(&[][..], |given| &given.0);
         within(given, &self.networks, "the node network", found);
         let mut addresses = Vec::new();
         for network in &self.networks {
             let given = given.iter().find(|given| network.contains(&given.value)).cloned();
-            let made = || Some(At { value: numbers::node_address(*network, number.value)?, span: number.span });
-            let Some(At { value, span }) = given.or_else(made) else {
+            let made = || Some(Spanned { value: numbers::node_address(*network, number.value)?, span: number.span });
+            let Some(Spanned { value, span }) = given.or_else(made) else {
                 self.beyond.push((*network, name, number.clone()));
                 continue;
             };
             if let Some(what) = numbers::unusable(*network, value) {
-                found.tell(Fault::new(span, format!("{value} is {what}; no node can have it")));
+                found.tell(Diagnostic::new(span, format!("{value} is {what}; no node can have it")));
                 self.spoilt.extend([span, name.span]);
             }
             if let Some((other, first)) = self.taken.insert(value, (name, span)) {
                 let message = format!("`{}` has the address {value}, which is `{}`'s", name.value, other.value);
-                let fault = Fault::new(span, message).also(first, format!("`{}`", other.value));
+                let fault = Diagnostic::new(span, message).also(first, format!("`{}`", other.value));
                 found.tell(fault.help("give one of them another `address`".to_owned()));
                 self.spoilt.extend([span, name.span, other.span]);
             }
-            addresses.extend(IpNet::new(value, network.prefix_len()).ok().map(|value| At { value, span }));
+            addresses.extend(IpNet::new(value, network.prefix_len()).ok().map(|value| Spanned { value, span }));
         }
         addresses
     }
 
     /// All nodes have been asked for: networks with fewer addresses than there are nodes, or than their numbers ask for, are
     /// told once.
-    pub fn finish(self, written: &[At<Prefix>], nodes: usize, routing: Routing, found: &mut Found<'_>) {
+    pub fn finish(self, written: &[Spanned<Prefix>], nodes: usize, routing: Routing, found: &mut Collector<'_>) {
         self.spoilt.iter().for_each(|span| found.spoil(*span));
         let (router, and_router) = if routing == Routing::Router { (1, " and a router") } else { (0, "") };
-        for At { value: Prefix(network), span } in written.iter().filter(|at| self.networks.contains(&at.value.0)) {
+        for Spanned { value: Prefix(network), span } in written.iter().filter(|at| self.networks.contains(&at.value.0))
+        {
             let beyond: Vec<_> = self.beyond.iter().filter(|(of, ..)| of == network).collect();
             let last = beyond.iter().map(|(.., number)| numbers::node_place(*network, number.value)).max();
             let wanted = (nodes + router) as u128;
@@ -73,13 +74,15 @@ impl<'w> Addresses<'w> {
             if room < wanted {
                 let addresses = if room == 1 { "one address".to_owned() } else { format!("{room} addresses") };
                 let message = format!("the node network {network} has {addresses} for {nodes} nodes{and_router}");
-                found.add(Fault::new(*span, message).help(match network.max_prefix_len() - network.prefix_len() {
-                    0 => {
-                        let length = if network.addr().is_ipv4() { 24 } else { 64 };
-                        format!("write its length, too: {}/{length}", network.addr())
-                    }
-                    _ => format!("write a larger one: {larger}"),
-                }));
+                found.add(Diagnostic::new(*span, message).help(
+                    match network.max_prefix_len() - network.prefix_len() {
+                        0 => {
+                            let length = if network.addr().is_ipv4() { 24 } else { 64 };
+                            format!("write its length, too: {}/{length}", network.addr())
+                        }
+                        _ => format!("write a larger one: {larger}"),
+                    },
+                ));
             } else if let [(_, name, number), ..] = beyond.as_slice() {
                 let place = numbers::node_place(*network, number.value);
                 let more = match beyond.len() {
@@ -94,32 +97,33 @@ impl<'w> Addresses<'w> {
                     "a node without an `address` has that of {} and its number: write {larger}, or give it an `address`",
                     place - u128::from(number.value)
                 );
-                found.add(Fault::new(number.span, message).help(help));
+                found.add(Diagnostic::new(number.span, message).help(help));
             }
         }
     }
 }
 
 /// The router has the first address of each node network.
-pub fn not_the_routers(addresses: &[At<IpNet>], found: &mut Found<'_>) {
+pub fn not_the_routers(addresses: &[Spanned<IpNet>], found: &mut Collector<'_>) {
     for own in addresses.iter().filter(|own| numbers::nth(own.value, 1) == Some(own.value.addr())) {
         let message = format!("{} is the address of the router between the nodes", own.value.addr());
-        found.add(Fault::new(own.span, message));
+        found.add(Diagnostic::new(own.span, message));
     }
 }
 
 /// Whether addresses that the author chose are in these subnets, one in each at most.
-pub fn within(given: &[At<IpAddr>], subnets: &[IpNet], of: &str, found: &mut Found<'_>) {
+pub fn within(given: &[Spanned<IpAddr>], subnets: &[IpNet], of: &str, found: &mut Collector<'_>) {
     let mut used: Vec<(IpNet, Span)> = Vec::new();
-    for At { value, span } in given {
+    for Spanned { value, span } in given {
         let Some(subnet) = subnets.iter().find(|subnet| subnet.contains(value)) else {
             let subnets: Vec<String> = subnets.iter().map(IpNet::to_string).collect();
             let message = format!("{value} is not in {of}, {}", subnets.join(" and "));
-            found.add(Fault::new(*span, message));
+            found.add(Diagnostic::new(*span, message));
             continue;
         };
         if let Some((_, first)) = used.iter().find(|(other, _)| other == subnet) {
-            found.add(Fault::new(*span, format!("this is a second address in {subnet}")).also(*first, "the first"));
+            found
+                .add(Diagnostic::new(*span, format!("this is a second address in {subnet}")).also(*first, "the first"));
         }
         used.push((*subnet, *span));
     }

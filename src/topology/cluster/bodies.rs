@@ -2,13 +2,13 @@
 
 use ipnet::IpNet;
 
-use super::layout::{GROUPS, LAN, LAN_BRIDGE, Layout, Node as Member, ROUTER};
+use super::layout::{GROUPS, LAN, LAN_BRIDGE, Layout, Node as Endpoint, ROUTER};
 use super::numbers;
 use super::piece::{Entry, Place};
 use super::pods::Pod;
 use super::{tunnels, ways};
-use crate::topology::tree::Node;
-use crate::topology::written::{At, Egress, Routing, Text};
+use crate::topology::schema::{Egress, Routing, Spanned, Text};
+use crate::topology::yaml::Node;
 
 /// The other end of the router's cable, at that switch.
 const ROUTER_PORT: &str = "router-lan";
@@ -70,7 +70,7 @@ impl Body {
     }
 
     /// An interface of these addresses.
-    fn uplink(&mut self, addresses: &[At<IpNet>], mtu: Option<Entry>) {
+    fn uplink(&mut self, addresses: &[Spanned<IpNet>], mtu: Option<Entry>) {
         let list = self.place.list(addresses.iter().map(|own| Place(own.span).scalar(own.value)));
         let has = [self.place.entry("addresses", list)].into_iter().chain(mtu);
         self.interfaces.push(self.place.entry(UPLINK, self.place.map(has)));
@@ -124,14 +124,14 @@ fn lan(layout: &Layout<'_>, cluster: Place) -> Node {
 fn router(layout: &Layout<'_>, cluster: Place) -> Node {
     let mut body = Body::new(cluster);
     let own = |network: &IpNet| IpNet::new(numbers::nth(*network, 1)?, network.prefix_len()).ok();
-    let addresses = layout.node_networks.iter().filter_map(own).map(|value| At { value, span: cluster.0 });
+    let addresses = layout.node_networks.iter().filter_map(own).map(|value| Spanned { value, span: cluster.0 });
     body.uplink(&addresses.collect::<Vec<_>>(), None);
     body.labels.push(cluster.field("role", "router"));
     ways::of_router(layout, &mut body);
     body.node()
 }
 
-fn member(layout: &Layout<'_>, node: &Member<'_>) -> Node {
+fn member(layout: &Layout<'_>, node: &Endpoint<'_>) -> Node {
     let place = Place(node.name.span);
     let mut body = Body::new(place);
     body.uplink(&node.addresses, None);
@@ -152,10 +152,10 @@ fn member(layout: &Layout<'_>, node: &Member<'_>) -> Node {
     body.node()
 }
 
-fn pod_body(layout: &Layout<'_>, node: &Member<'_>, pod: &Pod<'_>) -> Node {
+fn pod_body(layout: &Layout<'_>, node: &Endpoint<'_>, pod: &Pod<'_>) -> Node {
     let place = Place(pod.name.span);
     let mut body = Body::new(place);
-    let alone = |own: &At<IpNet>| At { value: IpNet::from(own.value.addr()), span: own.span };
+    let alone = |own: &Spanned<IpNet>| Spanned { value: IpNet::from(own.value.addr()), span: own.span };
     let mtu = tunnels::pod_mtu(layout);
     match layout.routing.has_bridges() {
         true => body.uplink(&pod.addresses, mtu),
@@ -163,23 +163,23 @@ fn pod_body(layout: &Layout<'_>, node: &Member<'_>, pod: &Pod<'_>) -> Node {
     }
     ways::of_pod(layout, node, &mut body);
     let namespace = pod.namespace.map(|name| Place(name.span).field("namespace", &name.value.0));
-    let label = |(key, value): &&(At<Text>, At<Text>)| (text(key), text(value));
+    let label = |(key, value): &&(Spanned<Text>, Spanned<Text>)| (text(key), text(value));
     body.labels = namespace.into_iter().chain(pod.labels.iter().map(label)).collect();
     body.node()
 }
 
 /// Text that the author wrote, where it stands.
-fn text(written: &At<Text>) -> Node {
+fn text(written: &Spanned<Text>) -> Node {
     Place(written.span).scalar(&written.value.0)
 }
 
 /// The cable between a node and the switch.
-fn node_cable(node: &Member<'_>) -> Node {
+fn node_cable(node: &Endpoint<'_>) -> Node {
     cable(Place(node.name.span), [[node.name.value.as_str(), UPLINK], [LAN, node.lan_port.as_str()]])
 }
 
 /// The cable between a pod and its node.
-fn pod_cable(node: &Member<'_>, pod: &Pod<'_>) -> Node {
+fn pod_cable(node: &Endpoint<'_>, pod: &Pod<'_>) -> Node {
     let ends = [[pod.name.value.as_str(), UPLINK], [node.name.value.as_str(), pod.node_end.as_str()]];
     cable(Place(pod.name.span), ends)
 }

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::fault::{Fault, Found, Span};
-use super::super::written::{self, At, Cluster, Egress, Pods, Prefix, Routing};
+use super::super::diagnostics::{Collector, Diagnostic, Span};
+use super::super::schema::{self, Cluster, Egress, Pods, Prefix, Routing, Spanned};
 use super::addresses::{self, Addresses};
 use super::numbers;
 use super::pods::{self, Pod};
@@ -28,9 +28,9 @@ pub struct Layout<'w> {
 
 /// A node.
 pub struct Node<'w> {
-    pub name: &'w At<NsName>,
+    pub name: &'w Spanned<NsName>,
     /// Its addresses in the node networks, with their prefix lengths.
-    pub addresses: Vec<At<IpNet>>,
+    pub addresses: Vec<Spanned<IpNet>>,
     /// Its subnets of the pod networks.
     pub subnets: Vec<IpNet>,
     /// The other end of its cable, at the switch between the nodes.
@@ -62,12 +62,12 @@ impl Node<'_> {
 }
 
 /// Fills in what is left open. Worth something only where no fault is found.
-pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Found<'_>) -> Layout<'w> {
+pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w> {
     let most = if few_enough(cluster, found) { MAX_NODES } else { 0 };
     let node_networks = networks(&cluster.node_network.0, found);
     let pod_networks = networks(&cluster.pod_network.0, found);
     let (routing, routing_at) = match &cluster.routing {
-        Some(At { value, span }) => (*value, *span),
+        Some(Spanned { value, span }) => (*value, *span),
         None => (Routing::Routes, Span::default()),
     };
     for pods in &cluster.pod_network.0 {
@@ -100,21 +100,21 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Found<'_>) -> Layout<'w> {
 }
 
 /// The end of a node's cable at the switch between the nodes, which must not have the name of the switch.
-fn lan_port(name: &At<NsName>, taken: &mut HashMap<IfName, Span>, found: &mut Found<'_>) -> Option<IfName> {
+fn lan_port(name: &Spanned<NsName>, taken: &mut HashMap<IfName, Span>, found: &mut Collector<'_>) -> Option<IfName> {
     let port = numbers::interface("", name.value.as_str(), "-lan")?;
     if port.as_str() == LAN_BRIDGE {
         let message = format!(
             "a node cannot be called `{}`: its cable would have the name of the bridge `{port}`, into which it is plugged",
             name.value
         );
-        found.add(Fault::new(name.span, message).help("choose another name".to_owned()));
+        found.add(Diagnostic::new(name.span, message).help("choose another name".to_owned()));
         return None;
     }
     is_new(taken, &port, name, found).then_some(port)
 }
 
 /// Whether so many nodes can be: a few lines of the file stand for all of them, and for ways between every two.
-fn few_enough(cluster: &Cluster, found: &mut Found<'_>) -> bool {
+fn few_enough(cluster: &Cluster, found: &mut Collector<'_>) -> bool {
     let nodes = &cluster.nodes.entries;
     let every_two = nodes.len().saturating_mul(nodes.len()).saturating_mul(cluster.pod_network.0.len());
     let router = cluster.routing.as_ref().is_some_and(|routing| routing.value == Routing::Router);
@@ -124,27 +124,28 @@ fn few_enough(cluster: &Cluster, found: &mut Found<'_>) -> bool {
     let pods = pods.fold(0_usize, usize::saturating_add);
     if pods > MAX_PODS {
         let message = format!("{pods} pods; a cluster has {MAX_PODS} at most");
-        found.add(Fault::new(last.span, message));
+        found.add(Diagnostic::new(last.span, message));
     }
     if nodes.len() > MAX_NODES {
         let message = format!("{} nodes; the switch between them takes {MAX_NODES} at most", nodes.len());
-        found.add(Fault::new(last.span, message));
+        found.add(Diagnostic::new(last.span, message));
     } else if every_two > MAX_ROUTES && !router {
         let message =
             format!("with {} nodes, of which each knows the way to each, there are {every_two} routes", nodes.len());
-        found.add(Fault::new(last.span, message).help("write `routing: router`".to_owned()));
+        found.add(Diagnostic::new(last.span, message).help("write `routing: router`".to_owned()));
     }
     found.count() == before
 }
 
 /// The subnets of a network: one, or one of each family.
-fn networks(written: &[At<Prefix>], found: &mut Found<'_>) -> Vec<IpNet> {
+fn networks(written: &[Spanned<Prefix>], found: &mut Collector<'_>) -> Vec<IpNet> {
     let mut networks: Vec<IpNet> = Vec::new();
-    for At { value: Prefix(net), span } in written {
+    for Spanned { value: Prefix(net), span } in written {
         if networks.iter().any(|other| other.addr().is_ipv4() == net.addr().is_ipv4()) {
             let message = format!("{net} is a second subnet of the same family");
             found.add(
-                Fault::new(*span, message).help("a network has one of IPv4, one of IPv6, or one of each".to_owned()),
+                Diagnostic::new(*span, message)
+                    .help("a network has one of IPv4, one of IPv6, or one of each".to_owned()),
             );
         } else {
             networks.push(*net);
@@ -154,50 +155,50 @@ fn networks(written: &[At<Prefix>], found: &mut Found<'_>) -> Vec<IpNet> {
 }
 
 /// Whether a pod network can be cut into subnets, and can be reached over the nodes' network without being a part of it.
-fn room(pods: &At<Prefix>, node_networks: &[IpNet], routing: Routing, found: &mut Found<'_>) {
+fn room(pods: &Spanned<Prefix>, node_networks: &[IpNet], routing: Routing, found: &mut Collector<'_>) {
     let Prefix(net) = pods.value;
     let length = numbers::node_prefix(Family::of(net.addr()));
     if net.prefix_len() > length {
         let message = format!("{net} is too small: every node gets a /{length} of it");
-        found.add(Fault::new(pods.span, message));
+        found.add(Diagnostic::new(pods.span, message));
     }
     match node_networks.iter().find(|nodes| nodes.addr().is_ipv4() == net.addr().is_ipv4()) {
         Some(nodes) if nodes.contains(&net) || net.contains(nodes) => {
             let message = format!("the pod network {net} and the node network {nodes} overlap");
-            found.add(Fault::new(pods.span, message));
+            found.add(Diagnostic::new(pods.span, message));
         }
         None if routing != Routing::Vxlan => {
             let message = format!("the node network has no subnet of the family of {net}");
             let help =
                 "packets for pods go from node to node: add a subnet to `node_network`, or write `routing: vxlan`"
                     .to_owned();
-            found.add(Fault::new(pods.span, message).help(help));
+            found.add(Diagnostic::new(pods.span, message).help(help));
         }
         _ => {}
     }
     if routing == Routing::Ipip && net.addr().is_ipv6() {
         let message = format!("{net} is IPv6, and tunnels of the kind `ipip` carry IPv4 only");
-        found.add(Fault::new(pods.span, message).help("write `routing: vxlan`".to_owned()));
+        found.add(Diagnostic::new(pods.span, message).help("write `routing: vxlan`".to_owned()));
     }
 }
 
 /// The number of a node, and where it stands.
 fn number(
-    name: &At<NsName>,
-    node: &written::ClusterNode,
+    name: &Spanned<NsName>,
+    node: &schema::ClusterNode,
     taken: &mut HashMap<u32, Span>,
-    found: &mut Found<'_>,
-) -> Option<At<u32>> {
-    let of_name = || numbers::of_node(name.value.as_str()).map(|value| At { value, span: name.span });
+    found: &mut Collector<'_>,
+) -> Option<Spanned<u32>> {
+    let of_name = || numbers::of_node(name.value.as_str()).map(|value| Spanned { value, span: name.span });
     let Some(number) = node.number.clone().or_else(of_name) else {
         let message =
             format!("`{}` does not end in a number, which would choose its subnet of the pod network", name.value);
-        found.add(Fault::new(name.span, message).help("give it a `number`".to_owned()));
+        found.add(Diagnostic::new(name.span, message).help("give it a `number`".to_owned()));
         return None;
     };
     if let Some(first) = taken.insert(number.value, number.span) {
         let message = format!("`{}` has the number {} of another node, and so its subnet", name.value, number.value);
-        let fault = Fault::new(number.span, message).also(first, "the other");
+        let fault = Diagnostic::new(number.span, message).also(first, "the other");
         found.add(fault.help("give one of them another `number`".to_owned()));
         return None;
     }
@@ -205,7 +206,7 @@ fn number(
 }
 
 /// A node's subnets of the pod networks.
-fn subnets(number: &At<u32>, pod_networks: &[IpNet], found: &mut Found<'_>) -> Vec<IpNet> {
+fn subnets(number: &Spanned<u32>, pod_networks: &[IpNet], found: &mut Collector<'_>) -> Vec<IpNet> {
     let mut subnets = Vec::new();
     for network in pod_networks {
         let length = numbers::node_prefix(Family::of(network.addr()));
@@ -217,7 +218,7 @@ fn subnets(number: &At<u32>, pod_networks: &[IpNet], found: &mut Found<'_>) -> V
                 let message = format!("{network} has no subnet of the number {}", number.value);
                 let last = (1_u128 << (length - network.prefix_len())) - 1;
                 let help = format!("cut into /{length}, it has the numbers 0 to {last}; give the node a `number`");
-                found.add(Fault::new(number.span, message).help(help));
+                found.add(Diagnostic::new(number.span, message).help(help));
             }
         }
     }
@@ -225,10 +226,15 @@ fn subnets(number: &At<u32>, pod_networks: &[IpNet], found: &mut Found<'_>) -> V
 }
 
 /// Whether an interface's name is new; long names are cut, and two of them might then be the same.
-pub fn is_new(taken: &mut HashMap<IfName, Span>, interface: &IfName, name: &At<NsName>, found: &mut Found<'_>) -> bool {
+pub fn is_new(
+    taken: &mut HashMap<IfName, Span>,
+    interface: &IfName,
+    name: &Spanned<NsName>,
+    found: &mut Collector<'_>,
+) -> bool {
     let Some(first) = taken.insert(interface.clone(), name.span) else { return true };
     let message = format!("the interface `{interface}` for `{}` exists already for another name", name.value);
-    found.add(Fault::new(name.span, message).help("use a shorter name".to_owned()).also(first, "the other"));
+    found.add(Diagnostic::new(name.span, message).help("use a shorter name".to_owned()).also(first, "the other"));
     false
 }
 
@@ -243,17 +249,17 @@ impl Names {
     }
 
     /// Puts a node's or a pod's name down, which can be there once.
-    pub fn take(&mut self, name: &At<NsName>, found: &mut Found<'_>) -> bool {
+    pub fn take(&mut self, name: &Spanned<NsName>, found: &mut Collector<'_>) -> bool {
         let fault = match self.0.insert(name.value.to_string(), Some(name.span)) {
             None => return true,
             Some(None) => {
                 let message = format!("`{}` is a name that the cluster uses itself; choose another one", name.value);
-                Fault::new(name.span, message)
+                Diagnostic::new(name.span, message)
             }
             Some(Some(first)) => {
                 let message =
                     format!("`{}` is there twice; every node and every pod has a name of its own", name.value);
-                Fault::new(name.span, message).also(first, "first here")
+                Diagnostic::new(name.span, message).also(first, "first here")
             }
         };
         found.add(fault);

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::super::fault::{Fault, Found};
-use super::super::tree::{Node, Value};
+use super::super::diagnostics::{Collector, Diagnostic};
+use super::super::yaml::{Node, Value};
 use super::piece::Entry;
 
 /// Puts what the cluster makes under a key of the file: at this place, or where the file has that key already. How many
 /// keys are new.
-pub fn into_file(file: &mut Vec<Entry>, place: usize, (key, made): Entry, found: &mut Found<'_>) -> usize {
+pub fn into_file(file: &mut Vec<Entry>, place: usize, (key, made): Entry, found: &mut Collector<'_>) -> usize {
     match file.iter_mut().find(|(own, _)| word(own) == word(&key)) {
         Some((_, own)) => {
             let own_value = std::mem::replace(own, Node { value: Value::Null, span: own.span });
@@ -23,7 +23,7 @@ pub fn into_file(file: &mut Vec<Entry>, place: usize, (key, made): Entry, found:
 }
 
 /// Two values of a key in one: maps are joined, lists follow each other. A single value cannot be there twice.
-fn joined(key: Option<&str>, made: Node, own: Node, found: &mut Found<'_>) -> Node {
+fn joined(key: Option<&str>, made: Node, own: Node, found: &mut Collector<'_>) -> Node {
     let (made_span, own_span) = (made.span, own.span);
     let value = match (made.value, own.value) {
         (value, Value::Null) | (Value::Null, value) => value,
@@ -42,14 +42,16 @@ fn joined(key: Option<&str>, made: Node, own: Node, found: &mut Found<'_>) -> No
                 (Value::Scalar(text), Value::Scalar(_)) => format!("the cluster has a value for this already: {text}"),
                 _ => "the cluster has something of another kind here".to_owned(),
             };
-            found.add(Fault::new(own_span, message).help("leave it out".to_owned()).also(made_span, "the cluster's"));
+            found.add(
+                Diagnostic::new(own_span, message).help("leave it out".to_owned()).also(made_span, "the cluster's"),
+            );
             value
         }
     };
     Node { value, span: own_span }
 }
 
-fn maps(mut made: Vec<Entry>, own: Vec<Entry>, found: &mut Found<'_>) -> Vec<Entry> {
+fn maps(mut made: Vec<Entry>, own: Vec<Entry>, found: &mut Collector<'_>) -> Vec<Entry> {
     let index: HashMap<String, usize> =
         made.iter().enumerate().filter_map(|(at, (key, _))| Some((word(key)?.to_owned(), at))).collect();
     for (key, value) in own {

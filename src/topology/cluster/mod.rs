@@ -14,14 +14,14 @@ mod pods;
 mod tunnels;
 mod ways;
 
-use super::fault::{Fault, Found};
-use super::tree::{Node, Value};
-use super::written::{Cluster, Read};
+use super::diagnostics::{Collector, Diagnostic};
+use super::schema::{Cluster, Read};
+use super::yaml::{Node, Value};
 use crate::lab::{Origin, Origins};
 
 /// The file without its cluster, and with what the cluster stands for; and which piece of it stands for which kind of
 /// interfaces. A cluster that has faults stays where it is.
-pub(super) fn expand(tree: Node, found: &mut Found<'_>) -> (Node, Origins) {
+pub(super) fn expand(tree: Node, found: &mut Collector<'_>) -> (Node, Origins) {
     let mut origins = Origins::new();
     let Node { value: Value::Map(mut file), span } = tree else { return (tree, origins) };
     if let Some(mut place) = file.iter().position(|(key, _)| is(key, "cluster")) {
@@ -55,14 +55,14 @@ fn is(key: &Node, name: &str) -> bool {
 }
 
 /// The groups of the cluster are not the file's.
-fn own_groups(file: &[piece::Entry], found: &mut Found<'_>) {
+fn own_groups(file: &[piece::Entry], found: &mut Collector<'_>) {
     let groups = file.iter().filter(|(key, _)| is(key, "groups")).filter_map(|(_, groups)| match &groups.value {
         Value::Map(groups) => Some(groups),
         _ => None,
     });
     for (key, _) in groups.flatten() {
         if let Some(name) = layout::GROUPS.iter().find(|name| is(key, name)) {
-            found.add(Fault::new(key.span, format!("the cluster makes the group `{name}`; choose another name")));
+            found.add(Diagnostic::new(key.span, format!("the cluster makes the group `{name}`; choose another name")));
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use super::super::fault::Span;
-use super::super::tree::{Node, Value};
+use super::super::diagnostics::Span;
+use super::super::yaml::{Node, Value};
 
 /// A key and its value.
 pub type Entry = (Node, Node);

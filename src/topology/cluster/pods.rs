@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::fault::{Fault, Found, Span};
-use super::super::written::{At, Named, Pods, Text};
+use super::super::diagnostics::{Collector, Diagnostic, Span};
+use super::super::schema::{Named, Pods, Spanned, Text};
 use super::addresses::within;
 use super::layout::{Names, is_new};
 use super::numbers;
@@ -14,21 +14,21 @@ use crate::lab::{IfName, NsName};
 
 /// A pod.
 pub struct Pod<'w> {
-    pub name: At<NsName>,
+    pub name: Spanned<NsName>,
     /// Its addresses in the node's subnets, with their prefix lengths.
-    pub addresses: Vec<At<IpNet>>,
+    pub addresses: Vec<Spanned<IpNet>>,
     /// The node's end of its cable.
     pub node_end: IfName,
-    pub namespace: Option<&'w At<Text>>,
-    pub labels: Vec<&'w (At<Text>, At<Text>)>,
+    pub namespace: Option<&'w Spanned<Text>>,
+    pub labels: Vec<&'w (Spanned<Text>, Spanned<Text>)>,
 }
 
 /// What the author says of a pod.
 struct Wanted<'w> {
-    name: At<NsName>,
-    address: &'w [At<IpAddr>],
-    namespace: Option<&'w At<Text>>,
-    labels: Option<&'w Named<Text, At<Text>>>,
+    name: Spanned<NsName>,
+    address: &'w [Spanned<IpAddr>],
+    namespace: Option<&'w Spanned<Text>>,
+    labels: Option<&'w Named<Text, Spanned<Text>>>,
 }
 
 /// The pods of the node of a number.
@@ -37,7 +37,7 @@ pub fn of_node<'w>(
     subnets: &[IpNet],
     written: Option<&'w Pods>,
     names: &mut Names,
-    found: &mut Found<'_>,
+    found: &mut Collector<'_>,
 ) -> Vec<Pod<'w>> {
     let mut ends = HashMap::new();
     let mut taken = Taken::default();
@@ -53,7 +53,7 @@ pub fn of_node<'w>(
         let again = labels.iter().find(|(key, _)| key.value.0 == "namespace");
         if let (Some(namespace), Some((key, _))) = (wanted.namespace, again) {
             let message = "`namespace` makes this label already";
-            found.add(Fault::new(key.span, message).also(namespace.span, "here"));
+            found.add(Diagnostic::new(key.span, message).also(namespace.span, "here"));
         }
         pods.push(Pod { name: wanted.name, addresses, node_end, namespace: wanted.namespace, labels });
     }
@@ -61,17 +61,17 @@ pub fn of_node<'w>(
     pods
 }
 
-fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Found<'_>) -> Vec<Wanted<'w>> {
+fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Collector<'_>) -> Vec<Wanted<'w>> {
     match written {
         None => Vec::new(),
         Some(Pods::Count(count)) if count.value.0 > numbers::PODS => {
             let message = format!("{} pods; a node's subnet has room for {}", count.value.0, numbers::PODS);
-            found.add(Fault::new(count.span, message).help("take more nodes".to_owned()));
+            found.add(Diagnostic::new(count.span, message).help("take more nodes".to_owned()));
             Vec::new()
         }
         Some(Pods::Count(count)) => {
             let names = (1..=count.value.0).filter_map(|pod| numbers::pod_name(node, pod).parse().ok());
-            let at = |value| At { value, span: count.span };
+            let at = |value| Spanned { value, span: count.span };
             names.map(|name| Wanted { name: at(name), address: &[], namespace: None, labels: None }).collect()
         }
         Some(Pods::List(list)) => list
@@ -96,7 +96,7 @@ struct Taken {
 
 /// Who has an address.
 struct Holder {
-    pod: At<NsName>,
+    pod: Spanned<NsName>,
     span: Span,
     /// Whether its author chose it.
     is_chosen: bool,
@@ -105,7 +105,13 @@ struct Holder {
 impl Taken {
     /// The addresses of a pod: those that the author chose, and for the rest those that its name makes. It has the same
     /// place in the subnets of both families.
-    fn addresses(&mut self, node: u32, pod: &Wanted<'_>, subnets: &[IpNet], found: &mut Found<'_>) -> Vec<At<IpNet>> {
+    fn addresses(
+        &mut self,
+        node: u32,
+        pod: &Wanted<'_>,
+        subnets: &[IpNet],
+        found: &mut Collector<'_>,
+    ) -> Vec<Spanned<IpNet>> {
         within(pod.address, subnets, "the node's subnet", found);
         let name = pod.name.value.as_str();
         let chosen = pod.address.iter().find_map(|given| match given.value {
@@ -117,8 +123,8 @@ impl Taken {
         for subnet in subnets {
             let given = pod.address.iter().find(|given| subnet.contains(&given.value)).cloned();
             let is_chosen = given.is_some();
-            let made = || Some(At { value: numbers::nth(*subnet, place.into())?, span: pod.name.span });
-            let Some(At { value, span }) = given.or_else(made) else { continue };
+            let made = || Some(Spanned { value: numbers::nth(*subnet, place.into())?, span: pod.name.span });
+            let Some(Spanned { value, span }) = given.or_else(made) else { continue };
             if let Some(fault) = unusable(*subnet, value, span) {
                 found.tell(fault);
                 self.spoilt.extend([span, pod.name.span]);
@@ -130,10 +136,11 @@ impl Taken {
                     false => "addresses are made from names; choose one",
                 };
                 let help = self.free(*subnet).map(|free| format!("{why}: {{ name: {name}, address: {free} }}"));
-                found.tell(Fault::new(span, message).help(help).also(other.span, format!("`{}`", other.pod.value)));
+                found
+                    .tell(Diagnostic::new(span, message).help(help).also(other.span, format!("`{}`", other.pod.value)));
                 self.spoilt.extend([span, pod.name.span, other.pod.span]);
             }
-            addresses.extend(IpNet::new(value, subnet.prefix_len()).ok().map(|value| At { value, span }));
+            addresses.extend(IpNet::new(value, subnet.prefix_len()).ok().map(|value| Spanned { value, span }));
         }
         addresses
     }
@@ -145,9 +152,9 @@ impl Taken {
 }
 
 /// What is wrong with an address that no pod can have.
-fn unusable(subnet: IpNet, address: IpAddr, span: Span) -> Option<Fault> {
+fn unusable(subnet: IpNet, address: IpAddr, span: Span) -> Option<Diagnostic> {
     let own = (numbers::nth(subnet, 1) == Some(address)).then(|| format!("the node's own address in {subnet}"));
     let what = own.or_else(|| numbers::unusable(subnet, address))?;
     let (first, last) = (numbers::nth(subnet, 2)?, numbers::nth(subnet, 254)?);
-    Some(Fault::new(span, format!("{address} is {what}")).help(format!("a pod has one from {first} to {last}")))
+    Some(Diagnostic::new(span, format!("{address} is {what}")).help(format!("a pod has one from {first} to {last}")))
 }

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::bodies::Body;
-use super::layout::{Layout, Node as Member};
+use super::layout::{Layout, Node as Endpoint};
 use super::numbers;
 use super::piece::{Entry, Place};
-use crate::lab::{DeviceKind, End, IfName, Mac};
-use crate::topology::tree::Node;
-use crate::topology::written::Routing;
+use crate::lab::{IfName, InterfaceRef, Mac, VirtualKind};
+use crate::topology::schema::Routing;
+use crate::topology::yaml::Node;
 
 /// The number of the VXLAN.
 const VXLAN_ID: u32 = 42;
@@ -21,10 +21,10 @@ const IPIP: &str = "ipip0";
 const ETHERNET: u32 = 1500;
 
 /// The kind of the tunnels, where there are any.
-pub fn kind(routing: Routing) -> Option<DeviceKind> {
+pub fn kind(routing: Routing) -> Option<VirtualKind> {
     match routing {
-        Routing::Vxlan => Some(DeviceKind::Vxlan),
-        Routing::Ipip => Some(DeviceKind::Ipip),
+        Routing::Vxlan => Some(VirtualKind::Vxlan),
+        Routing::Ipip => Some(VirtualKind::Ipip),
         Routing::Routes | Routing::Router | Routing::Routed => None,
     }
 }
@@ -45,7 +45,7 @@ pub fn pod_mtu(layout: &Layout<'_>) -> Option<Entry> {
 
 /// An end of a VXLAN that learns nothing: for each other node there is a route to its pods by way of its end of the VXLAN, the
 /// hardware address of that end, and the node address to which packets for that are sent. Flannel does it so.
-pub fn vxlan(node: &Member<'_>, others: &[&Member<'_>], body: &mut Body) {
+pub fn vxlan(node: &Endpoint<'_>, others: &[&Endpoint<'_>], body: &mut Body) {
     let (Some(mac), Some(local)) = (end_mac(node), local(node)) else { return };
     let place = body.place;
     let mut fdb = Vec::new();
@@ -75,7 +75,7 @@ pub fn vxlan(node: &Member<'_>, others: &[&Member<'_>], body: &mut Body) {
 }
 
 /// A tunnel without another end: each route names the node that its packets are sent to. Calico does it so.
-pub fn ipip(node: &Member<'_>, others: &[&Member<'_>], body: &mut Body) {
+pub fn ipip(node: &Endpoint<'_>, others: &[&Endpoint<'_>], body: &mut Body) {
     let Some(local) = local(node) else { return };
     let place = body.place;
     for other in others {
@@ -94,7 +94,7 @@ pub fn ipip(node: &Member<'_>, others: &[&Member<'_>], body: &mut Body) {
 }
 
 /// The address under which a node sends tunnelled packets.
-fn local(node: &Member<'_>) -> Option<IpAddr> {
+fn local(node: &Endpoint<'_>) -> Option<IpAddr> {
     node.addresses.first().map(|own| own.value.addr())
 }
 
@@ -103,9 +103,9 @@ fn list(place: Place, key: &str, items: Vec<Node>) -> Option<Entry> {
 }
 
 /// The hardware address of a node's end of the VXLAN.
-fn end_mac(node: &Member<'_>) -> Option<Mac> {
+fn end_mac(node: &Endpoint<'_>) -> Option<Mac> {
     let name: IfName = VXLAN.parse().ok()?;
-    Some(Mac::made_for(&End { ns: node.name.value.clone(), name }))
+    Some(Mac::made_for(&InterfaceRef { ns: node.name.value.clone(), name }))
 }
 
 /// The address on the VXLAN of the end with a hardware address: for IPv4 that of the node's subnet itself (10.244.1.0), for

@@ -3,14 +3,14 @@
 use ipnet::IpNet;
 
 use super::bodies::{Body, UPLINK};
-use super::layout::{Layout, Node as Member};
+use super::layout::{Layout, Node as Endpoint};
 use super::numbers;
 use super::piece::Place;
 use super::pods::Pod;
 use super::tunnels;
 use crate::lab::{IfName, Mac};
-use crate::topology::tree::Node;
-use crate::topology::written::Routing;
+use crate::topology::schema::Routing;
+use crate::topology::yaml::Node;
 
 /// The hardware address of a node's ends of its pods' cables where there is no bridge, as Calico has it. They may all have
 /// the same: each is alone with its pod.
@@ -21,7 +21,7 @@ const NODE_END: Mac = Mac([0xee; 6]);
 const GATEWAY: &str = "fe80::1";
 
 /// What a node has for the way.
-pub fn of_node(layout: &Layout<'_>, node: &Member<'_>, body: &mut Body) {
+pub fn of_node(layout: &Layout<'_>, node: &Endpoint<'_>, body: &mut Body) {
     let others = layout.nodes.iter().filter(|other| other.name.value != node.name.value).collect::<Vec<_>>();
     match layout.routing {
         Routing::Routes | Routing::Routed => others.iter().for_each(|other| routes_to(other, body)),
@@ -46,7 +46,7 @@ pub fn of_node(layout: &Layout<'_>, node: &Member<'_>, body: &mut Body) {
 }
 
 /// What a pod has for the way.
-pub fn of_pod(layout: &Layout<'_>, node: &Member<'_>, body: &mut Body) {
+pub fn of_pod(layout: &Layout<'_>, node: &Endpoint<'_>, body: &mut Body) {
     for subnet in &node.subnets {
         match subnet {
             _ if layout.routing.has_bridges() => default_via_first(*subnet, body),
@@ -69,7 +69,7 @@ pub fn of_router(layout: &Layout<'_>, body: &mut Body) {
 }
 
 /// Routes to a node's subnets, which stand where the node stands.
-fn routes_to(node: &Member<'_>, body: &mut Body) {
+fn routes_to(node: &Endpoint<'_>, body: &mut Body) {
     let place = Place(node.name.span);
     for subnet in &node.subnets {
         let via = node.address_like(*subnet).map(|via| route(place, &subnet.to_string(), [("via", &*via.to_string())]));

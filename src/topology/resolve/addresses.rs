@@ -7,13 +7,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::cables::Cables;
-use super::net::{Interface, Net, Space, is_global};
+use super::net::{Net, ResolvedInterface, Space, is_global};
+use super::veths::VethPairs;
 use crate::lab::{Family, IfName, NsName};
-use crate::topology::fault::{Fault, Found, Span};
-use crate::topology::written::At;
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::schema::Spanned;
 
-pub fn check(net: &Net<'_>, cables: &Cables<'_>, found: &mut Found<'_>) {
+pub fn check(net: &Net<'_>, cables: &VethPairs<'_>, found: &mut Collector<'_>) {
     for space in &net.spaces {
         for (interface, address) in space.addresses() {
             possible(interface, address, found);
@@ -34,7 +34,7 @@ pub fn check(net: &Net<'_>, cables: &Cables<'_>, found: &mut Found<'_>) {
 }
 
 /// Whether an interface can have this address at all.
-fn possible(interface: &Interface, address: &At<IpNet>, found: &mut Found<'_>) {
+fn possible(interface: &ResolvedInterface, address: &Spanned<IpNet>, found: &mut Collector<'_>) {
     let net = address.value;
     let (alone, broadcast) = match net {
         IpNet::V4(net) => (net.prefix_len() >= 31, net.addr().is_broadcast()),
@@ -63,7 +63,7 @@ fn possible(interface: &Interface, address: &At<IpNet>, found: &mut Found<'_>) {
         .filter(|_| !alone)
         .map(|first| format!("the first address that an interface can have there is {first}/{}", net.prefix_len()));
     let help = help.filter(|_| !(ip.is_unspecified() || ip.is_multicast() || ip.is_loopback()));
-    found.add(Fault::new(address.span, format!("{ip} is {wrong}; no interface can have it")).help(help));
+    found.add(Diagnostic::new(address.span, format!("{ip} is {wrong}; no interface can have it")).help(help));
 }
 
 /// Where an address is used.
@@ -81,7 +81,7 @@ impl fmt::Display for Use<'_> {
 }
 
 /// An address may be used again in a part of the network that is not connected to this one, and not otherwise.
-fn twice(net: &Net<'_>, found: &mut Found<'_>) {
+fn twice(net: &Net<'_>, found: &mut Collector<'_>) {
     let mut in_segment: HashMap<(usize, IpAddr), Use<'_>> = HashMap::new();
     for space in &net.spaces {
         // Each VRF has addresses for itself.
@@ -91,22 +91,22 @@ fn twice(net: &Net<'_>, found: &mut Found<'_>) {
             let this = Use { ns: &space.name, interface: &interface.name, span: address.span };
             // A link-local address is its link's alone (RFC 4007): an interface of another link may have it, too.
             let here = in_space.insert((space.table_of(interface), ip), this).filter(|_| is_global(ip));
-            // Anycast addresses stand on several loopbacks; each loopback is a segment of its own.
-            let first = here.or_else(|| in_segment.get(&(interface.segment, ip)).copied());
-            in_segment.insert((interface.segment, ip), this);
+            // Anycast addresses stand on several loopbacks; each loopback is a broadcast_domain of its own.
+            let first = here.or_else(|| in_segment.get(&(interface.broadcast_domain, ip)).copied());
+            in_segment.insert((interface.broadcast_domain, ip), this);
             if let Some(first) = first {
                 let message = match (first.ns, first.interface) == (this.ns, this.interface) {
                     true => format!("the address {ip} is used twice by {this}"),
                     false => format!("the address {ip} is used twice, by {first} and {this}"),
                 };
-                found.add(Fault::new(this.span, message).also(first.span, "first here"));
+                found.add(Diagnostic::new(this.span, message).also(first.span, "first here"));
             }
         }
     }
 }
 
 /// Two interfaces of a namespace, or of a VRF, must not lead into the same subnet: the kernel would use one of them for both.
-fn overlaps(space: &Space<'_>, found: &mut Found<'_>) {
+fn overlaps(space: &Space<'_>, found: &mut Collector<'_>) {
     let mut subnets: Vec<(u32, IpNet, &IfName, Span)> = space
         .addresses()
         .filter(|(interface, own)| {
@@ -127,7 +127,7 @@ fn overlaps(space: &Space<'_>, found: &mut Found<'_>) {
                 false => format!("`{name}` is in {net}, which overlaps {around} of `{other}` in the same namespace"),
             };
             let help = "give each interface a subnet of its own, or plug them into a bridge that has the address";
-            found.add(Fault::new(span, message).help(help.to_owned()).also(*first, format!("`{other}`")));
+            found.add(Diagnostic::new(span, message).help(help.to_owned()).also(*first, format!("`{other}`")));
         } else if !open.iter().any(|(_, around, ..)| *around == net) {
             open.push((table, net, name, span));
         }
@@ -135,10 +135,10 @@ fn overlaps(space: &Space<'_>, found: &mut Found<'_>) {
 }
 
 /// The two ends of a cable must share a subnet in each family that both have.
-fn same_subnet(a: &Interface, b: &Interface, found: &mut Found<'_>) {
+fn same_subnet(a: &ResolvedInterface, b: &ResolvedInterface, found: &mut Collector<'_>) {
     for family in [Family::Ipv4, Family::Ipv6] {
-        let of = |end: &Interface| -> Vec<At<IpNet>> {
-            let counts = |own: &&At<IpNet>| Family::of(own.value.addr()) == family && is_global(own.value.addr());
+        let of = |end: &ResolvedInterface| -> Vec<Spanned<IpNet>> {
+            let counts = |own: &&Spanned<IpNet>| Family::of(own.value.addr()) == family && is_global(own.value.addr());
             end.addresses.iter().filter(counts).cloned().collect()
         };
         let (ours, theirs) = (of(a), of(b));
@@ -152,7 +152,7 @@ fn same_subnet(a: &Interface, b: &Interface, found: &mut Found<'_>) {
             && !shared
         {
             let message = format!("the two ends of this link are in different subnets: {} and {}", a.value, b.value);
-            found.add(Fault::new(b.span, message).also(a.span, "the other end"));
+            found.add(Diagnostic::new(b.span, message).also(a.span, "the other end"));
         }
     }
 }

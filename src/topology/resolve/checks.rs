@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::net::{Net, is_global};
-use super::parties::{Member, Parties, Side};
 use super::probes::{self, Question};
+use super::selectors::{Endpoint, SelectorList, Selectors};
 use crate::lab::{Check, Expect, Family, NsName, Probe, SeenAs, Via};
-use crate::topology::fault::{Fault, Found};
-use crate::topology::written::{self, At, File, Party, Probing, SeenBy};
+use crate::topology::diagnostics::{Collector, Diagnostic};
+use crate::topology::schema::{self, File, Probing, SeenBy, Selector, Spanned};
 
 /// A file may ask for so many pairs; a full mesh of a thousand namespaces has slightly fewer.
 const MAX_PROBES: usize = 1_000_000;
@@ -26,8 +26,8 @@ const WITHIN: Duration = Duration::from_secs(1);
 /// A name made from longer sides has only the first and the last of them.
 const LISTED: usize = 8;
 
-pub fn resolve(file: &File, net: &Net<'_>, found: &mut Found<'_>) -> Vec<Check> {
-    let parties = Parties::new(file, net, found);
+pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> Vec<Check> {
+    let parties = Selectors::new(file, net, found);
     let maker = probes::Maker::new(net);
     let mut checks = Vec::with_capacity(file.checks.len());
     let mut room = MAX_PROBES;
@@ -39,7 +39,9 @@ pub fn resolve(file: &File, net: &Net<'_>, found: &mut Found<'_>) -> Vec<Check> 
         let cost = from.len().saturating_mul(to.len()).max(from.len() + to.len());
         if cost > room {
             let message = format!("with this check, the file has more than {MAX_PROBES} pairs to probe");
-            found.add(Fault::new(written.span, message).help("check a few pairs instead of all of them".to_owned()));
+            found.add(
+                Diagnostic::new(written.span, message).help("check a few pairs instead of all of them".to_owned()),
+            );
             break;
         }
         room -= cost;
@@ -49,12 +51,12 @@ pub fn resolve(file: &File, net: &Net<'_>, found: &mut Found<'_>) -> Vec<Check> 
 }
 
 fn check(
-    written: &written::Check,
+    written: &schema::Check,
     net: &Net<'_>,
     maker: &probes::Maker<'_>,
-    (from, to): (&[Member], &[Member]),
+    (from, to): (&[Endpoint], &[Endpoint]),
     before: usize,
-    found: &mut Found<'_>,
+    found: &mut Collector<'_>,
 ) -> Option<Check> {
     let via = via(written, found);
     let expect = written.expect.as_ref().map_or(Expect::Reachable, |expect| expect.value.0);
@@ -67,7 +69,7 @@ fn check(
     let probes = maker.probes(&question, (from, to), found);
     if probes.is_empty() && found.count() == before && net.names.are_whole() {
         let message = "this check has no pair: a side is empty, or both are the same one namespace";
-        found.add(Fault::new(written.span, message));
+        found.add(Diagnostic::new(written.span, message));
     }
     let retries = match expect {
         Expect::Unreachable => 0,
@@ -88,11 +90,11 @@ fn check(
 }
 
 /// The author's name, or the two sides as the author wrote them, with the port if there is one.
-fn name(written: &written::Check, via: Via) -> String {
+fn name(written: &schema::Check, via: Via) -> String {
     if let Some(name) = &written.name {
         return name.value.0.split_whitespace().collect::<Vec<_>>().join(" ");
     }
-    let side = |parties: &[At<Party>]| match parties {
+    let side = |parties: &[Spanned<Selector>]| match parties {
         [first, .., last] if parties.len() > LISTED => format!("{} … {}", first.value, last.value),
         _ => parties.iter().map(|party| party.value.to_string()).collect::<Vec<_>>().join(", "),
     };
@@ -104,82 +106,86 @@ fn name(written: &written::Check, via: Via) -> String {
     format!("{} → {}{port}", side(&written.from.0), side(&written.to.0))
 }
 
-fn via(written: &written::Check, found: &mut Found<'_>) -> Option<Via> {
+fn via(written: &schema::Check, found: &mut Collector<'_>) -> Option<Via> {
     match (written.via.as_ref().map(|via| (via.value, via.span)), &written.port) {
         (None | Some((Probing::Tcp, _)), Some(port)) => Some(Via::Tcp(port.value)),
         (Some((Probing::Udp, _)), Some(port)) => Some(Via::Udp(port.value)),
         (None | Some((Probing::Icmp, _)), None) => Some(Via::Icmp),
         (Some((Probing::Icmp, _)), Some(port)) => {
-            found.add(Fault::new(port.span, "ICMP has no ports").help("write `via: tcp` or `via: udp`".to_owned()));
+            found
+                .add(Diagnostic::new(port.span, "ICMP has no ports").help("write `via: tcp` or `via: udp`".to_owned()));
             None
         }
         (Some((Probing::Tcp | Probing::Udp, span)), None) => {
-            found.add(Fault::new(span, "this check needs a `port`"));
+            found.add(Diagnostic::new(span, "this check needs a `port`"));
             None
         }
     }
 }
 
 /// The address family that the author asks for, with `family` or by the address to send from.
-fn family(written: &written::Check, found: &mut Found<'_>) -> Option<Family> {
+fn family(written: &schema::Check, found: &mut Collector<'_>) -> Option<Family> {
     let asked = written.family.as_ref().map(|family| family.value);
     let source = written.source.as_ref().map(|source| (Family::of(source.value), source.span));
     if let (Some(asked), Some((family, span))) = (asked, source)
         && asked != family
     {
-        found.add(Fault::new(span, "this source is not of the family that `family` asks for"));
+        found.add(Diagnostic::new(span, "this source is not of the family that `family` asks for"));
     }
     asked.or(source.map(|(family, _)| family))
 }
 
-fn answered_by(written: &written::Check, net: &Net<'_>, expect: Expect, found: &mut Found<'_>) -> Option<usize> {
+fn answered_by(written: &schema::Check, net: &Net<'_>, expect: Expect, found: &mut Collector<'_>) -> Option<usize> {
     let by = written.answered_by.as_ref()?;
     if written.port.is_none() {
         let help = "ICMP is answered by whoever has the address; `answered_by` is for published ports".to_owned();
-        found.add(Fault::new(by.span, "`answered_by` needs a `port`").help(help));
+        found.add(Diagnostic::new(by.span, "`answered_by` needs a `port`").help(help));
     }
     if expect != Expect::Reachable {
-        found.add(Fault::new(by.span, "nobody answers where the destination is not to be reachable"));
+        found.add(Diagnostic::new(by.span, "nobody answers where the destination is not to be reachable"));
     }
     net.names.find(&by.value, by.span, found)
 }
 
-fn source_is_theirs(written: &written::Check, net: &Net<'_>, from: &[Member], found: &mut Found<'_>) {
+fn source_is_theirs(written: &schema::Check, net: &Net<'_>, from: &[Endpoint], found: &mut Collector<'_>) {
     let Some(source) = &written.source else { return };
     let spaces = from.iter().filter_map(|member| match member.side {
-        Side::Space(space) => net.spaces.get(space),
-        Side::Address(_) => None,
+        SelectorList::Space(space) => net.spaces.get(space),
+        SelectorList::Address(_) => None,
     });
     let mut strangers =
         spaces.filter(|space| space.written.whole && !space.name.is_host() && !space.holds(source.value));
     if let Some(space) = strangers.next() {
-        found.add(Fault::new(source.span, format!("no interface of {} has the address {}", space.name, source.value)));
+        found.add(Diagnostic::new(
+            source.span,
+            format!("no interface of {} has the address {}", space.name, source.value),
+        ));
     }
 }
 
 fn seen_as(
-    written: &written::Check,
+    written: &schema::Check,
     net: &Net<'_>,
     expect: Expect,
     probes: &[Probe],
-    found: &mut Found<'_>,
+    found: &mut Collector<'_>,
 ) -> Option<SeenAs> {
     let seen = written.seen_as.as_ref()?;
     if expect != Expect::Reachable {
-        found.add(Fault::new(seen.span, "nothing is seen where the destination is not to be reachable"));
+        found.add(Diagnostic::new(seen.span, "nothing is seen where the destination is not to be reachable"));
     }
     match &seen.value {
         SeenBy::Itself => Some(SeenAs::Itself),
         SeenBy::Address(address) => Some(SeenAs::Address(*address)),
         SeenBy::Namespace(ns) => {
-            let name = At { value: ns.clone(), span: seen.span };
+            let name = Spanned { value: ns.clone(), span: seen.span };
             translator(&name, net, probes, found).map(SeenAs::Address)
         }
     }
 }
 
 /// The one address that a namespace shows to all destinations: its own in the subnet of each.
-fn translator(ns: &At<NsName>, net: &Net<'_>, probes: &[Probe], found: &mut Found<'_>) -> Option<IpAddr> {
+fn translator(ns: &Spanned<NsName>, net: &Net<'_>, probes: &[Probe], found: &mut Collector<'_>) -> Option<IpAddr> {
     let space = net.spaces.get(net.names.find(&ns.value, ns.span, found)?)?;
     let mut addresses: Vec<IpAddr> = probes
         .iter()
@@ -196,7 +202,7 @@ fn translator(ns: &At<NsName>, net: &Net<'_>, probes: &[Probe], found: &mut Foun
             } else {
                 "a different address for each destination"
             };
-            let fault = Fault::new(ns.span, format!("{} has {why}", ns.value));
+            let fault = Diagnostic::new(ns.span, format!("{} has {why}", ns.value));
             found.add(fault.help("write the address that the destination must see".to_owned()));
             None
         }

@@ -4,12 +4,12 @@ use super::chains::Chains;
 use super::nat::{range, within};
 use super::net::Space;
 use crate::lab::{ChainId, Family, FwRule, Hook, IfName, LabName, Table};
-use crate::topology::fault::{Fault, Found};
-use crate::topology::written::{Action, At, Chain, Filter, FilterProtocol, State};
+use crate::topology::diagnostics::{Collector, Diagnostic};
+use crate::topology::schema::{Action, Chain, Filter, FilterProtocol, Spanned, State};
 
 /// Adds the rules, each for the families that it can match: one without an address is for IPv4, and for IPv6 where the
 /// namespace has that.
-pub fn rules(space: &Space<'_>, lab: &LabName, ipv6: bool, chains: &mut Chains, found: &mut Found<'_>) {
+pub fn rules(space: &Space<'_>, lab: &LabName, ipv6: bool, chains: &mut Chains, found: &mut Collector<'_>) {
     for written in &space.written.filter {
         let input = interface(space, written.input.as_ref(), (written.chain.value, Chain::Output, "in"), found);
         let out = interface(space, written.out.as_ref(), (written.chain.value, Chain::Input, "out"), found);
@@ -29,29 +29,29 @@ pub fn rules(space: &Space<'_>, lab: &LabName, ipv6: bool, chains: &mut Chains, 
 /// An interface of a condition, which has no meaning in one of the chains.
 fn interface(
     space: &Space<'_>,
-    name: Option<&At<IfName>>,
+    name: Option<&Spanned<IfName>>,
     (chain, without, key): (Chain, Chain, &str),
-    found: &mut Found<'_>,
+    found: &mut Collector<'_>,
 ) -> Option<IfName> {
     let name = name?;
     if chain == without {
         let message =
             format!("`{key}` means nothing here: such packets have not passed an interface in that direction");
-        found.add(Fault::new(name.span, message));
+        found.add(Diagnostic::new(name.span, message));
     }
     space.find(name, true, found)
 }
 
-fn ports_need_a_protocol(written: &Filter, found: &mut Found<'_>) {
+fn ports_need_a_protocol(written: &Filter, found: &mut Collector<'_>) {
     let transport = matches!(written.protocol.as_ref().map(|at| at.value), Some(FilterProtocol::Transport(_)));
     if let Some(port) = written.port.as_ref().or(written.source_port.as_ref()).filter(|_| !transport) {
         let help = "add `protocol: tcp` or `protocol: udp`".to_owned();
-        found.add(Fault::new(port.span, "only tcp and udp have ports").help(help));
+        found.add(Diagnostic::new(port.span, "only tcp and udp have ports").help(help));
     }
 }
 
 /// The families that a rule can match.
-fn families(written: &Filter, ipv6: bool, found: &mut Found<'_>) -> Vec<Family> {
+fn families(written: &Filter, ipv6: bool, found: &mut Collector<'_>) -> Vec<Family> {
     let prefixes = [&written.source, &written.destination].into_iter().flatten();
     let mut given: Vec<_> = prefixes.map(|prefix| (Family::of(prefix.value.0.addr()), prefix.span)).collect();
     if let Some(protocol) = &written.protocol {
@@ -65,7 +65,7 @@ fn families(written: &Filter, ipv6: bool, found: &mut Found<'_>) -> Vec<Family> 
         return if ipv6 { vec![Family::Ipv4, Family::Ipv6] } else { vec![Family::Ipv4] };
     };
     if let Some((_, span)) = given.iter().find(|(other, _)| *other != family) {
-        let fault = Fault::new(*span, "this rule matches nothing: it asks for IPv4 and for IPv6");
+        let fault = Diagnostic::new(*span, "this rule matches nothing: it asks for IPv4 and for IPv6");
         found.add(fault.also(first, "the other family"));
     }
     vec![family]
@@ -110,7 +110,7 @@ fn rule(written: &Filter, family: Family, input: Option<&IfName>, out: Option<&I
     }
 }
 
-fn states(written: &[At<State>]) -> String {
+fn states(written: &[Spanned<State>]) -> String {
     let mut states: Vec<State> = written.iter().map(|state| state.value).collect();
     states.sort_unstable();
     states.dedup();

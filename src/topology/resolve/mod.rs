@@ -4,20 +4,20 @@
 //! only follow from that are left out.
 
 mod addresses;
-mod cables;
+mod broadcast_domains;
 mod chains;
 mod checks;
-mod devices;
 mod filter;
 mod interfaces;
+mod lower_interfaces;
 mod nat;
 mod net;
-mod parties;
 mod probes;
 mod routing;
-mod segments;
+mod selectors;
 mod sysctls;
-mod upon;
+mod veths;
+mod virtual_interfaces;
 mod vlans;
 mod vrfs;
 mod vxlans;
@@ -25,13 +25,13 @@ mod vxlans;
 use indexmap::IndexMap;
 
 use self::chains::Chains;
-use super::fault::Found;
-use super::written::File;
+use super::diagnostics::Collector;
+use super::schema::File;
 use crate::lab::{Family, Lab, LabName, Namespace, NsName, Origins};
 
 /// The lab that the file describes; worth something only if no fault was found.
-pub(super) fn resolve(file: &File, origins: Origins, found: &mut Found<'_>) -> Lab {
-    let cables = cables::resolve(file, found);
+pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) -> Lab {
+    let cables = veths::resolve(file, found);
     let net = interfaces::resolve(file, &cables, found);
     addresses::check(&net, &cables, found);
     nat::check(&net, found);
@@ -49,24 +49,24 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Found<'_>) -> L
     Lab { name: file.name.value.clone(), about, namespaces, checks, origins }
 }
 
-fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Found<'_>) -> Namespace {
+fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Collector<'_>) -> Namespace {
     let routes = routing::routes(space, found);
     let ipv6 = space.has(Family::Ipv6) || routes.iter().any(|route| route.is_ipv6());
     let mut chains = Chains::default();
     nat::rules(space, lab, &mut chains, found);
     filter::rules(space, lab, ipv6, &mut chains, found);
-    let owned = |interface: &net::Interface| {
+    let owned = |interface: &net::ResolvedInterface| {
         let mut link = interface.link.clone();
         link.owner = Some(lab.clone());
         (interface.name.clone(), link)
     };
     let label =
-        |(key, value): &(super::written::At<super::written::Text>, super::written::At<super::written::Text>)| {
+        |(key, value): &(super::schema::Spanned<super::schema::Text>, super::schema::Spanned<super::schema::Text>)| {
             (key.value.0.clone(), value.value.0.clone())
         };
     Namespace {
         owner: (!space.name.is_host()).then(|| lab.clone()),
-        links: space.interfaces.iter().map(owned).collect(),
+        interfaces: space.interfaces.iter().map(owned).collect(),
         routes,
         rules: routing::rules(space, found),
         neighbours: routing::neighbours(space, found),

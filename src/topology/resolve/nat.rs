@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use super::chains::Chains;
 use super::net::{Net, Space};
 use crate::lab::{ChainId, Family, FwRule, Hook, IfName, LabName, Table};
-use crate::topology::fault::{Fault, Found, Span};
-use crate::topology::written::{At, Dnat, Masquerade, Nat, Ports, Prefix, Publish, PublishTo, Snat, Transport};
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::schema::{Dnat, Masquerade, Nat, Ports, Prefix, Publish, PublishTo, Snat, Spanned, Transport};
 
 /// The chains into which the rules go.
 struct NatChains<'a> {
@@ -24,7 +24,7 @@ impl NatChains<'_> {
     }
 }
 
-pub fn rules(space: &Space<'_>, lab: &LabName, chains: &mut Chains, found: &mut Found<'_>) {
+pub fn rules(space: &Space<'_>, lab: &LabName, chains: &mut Chains, found: &mut Collector<'_>) {
     let mut chains = NatChains { lab, chains };
     for entry in &space.written.nat {
         match entry {
@@ -38,7 +38,7 @@ pub fn rules(space: &Space<'_>, lab: &LabName, chains: &mut Chains, found: &mut 
 
 /// Traffic within the subnet is spared: where bridged packets pass iptables (`net.bridge.bridge-nf-call-iptables`), a
 /// rule without `! -d` would translate them, too, and break the bridge.
-fn masquerade(space: &Space<'_>, entry: &Masquerade, chains: &mut NatChains<'_>, found: &mut Found<'_>) {
+fn masquerade(space: &Space<'_>, entry: &Masquerade, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let Some(source) = subnet(&entry.source, found) else { return };
     let family = Family::of(source.addr());
     let out = entry.out.as_ref().and_then(|out| space.find(out, true, found));
@@ -53,7 +53,7 @@ fn masquerade(space: &Space<'_>, entry: &Masquerade, chains: &mut NatChains<'_>,
     chains.add(family, Hook::Postrouting, rule.with("-j", "MASQUERADE"));
 }
 
-fn snat(space: &Space<'_>, entry: &Snat, chains: &mut NatChains<'_>, found: &mut Found<'_>) {
+fn snat(space: &Space<'_>, entry: &Snat, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let Some(source) = subnet(&entry.source, found) else { return };
     let out = entry.out.as_ref().and_then(|out| space.find(out, true, found));
     if same_family(source.addr(), entry.to.value, entry.to.span, found) {
@@ -64,12 +64,12 @@ fn snat(space: &Space<'_>, entry: &Snat, chains: &mut NatChains<'_>, found: &mut
 }
 
 /// A subnet that has something outside: packets within it are spared, which would be all of them.
-fn subnet(source: &At<Prefix>, found: &mut Found<'_>) -> Option<IpNet> {
+fn subnet(source: &Spanned<Prefix>, found: &mut Collector<'_>) -> Option<IpNet> {
     let Prefix(net) = source.value;
     if net.prefix_len() == 0 {
         let message = format!("everything is within {net}, and packets within `source` are not translated");
         let help = "name the subnet behind this namespace; an entry for each if there are several".to_owned();
-        found.add(Fault::new(source.span, message).help(help));
+        found.add(Diagnostic::new(source.span, message).help(help));
         return None;
     }
     Some(net)
@@ -87,7 +87,7 @@ fn through(rule: FwRule, out: Option<&IfName>) -> FwRule {
     }
 }
 
-fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut NatChains<'_>, found: &mut Found<'_>) {
+fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let to = entry.to.value;
     let family = Family::of(to.address);
     let input = entry.input.as_ref().and_then(|input| space.find(input, true, found));
@@ -105,7 +105,7 @@ fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut NatChains<'_>, found: &mut
 
 /// From outside (PREROUTING), from here (OUTPUT), and from the target's own subnet: there the answer would go past
 /// us, so the question must seem to come from us (POSTROUTING).
-fn publish(space: &Space<'_>, entry: &Publish, chains: &mut NatChains<'_>, found: &mut Found<'_>) {
+fn publish(space: &Space<'_>, entry: &Publish, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let (ports, to) = (entry.port.value, entry.to.value);
     let family = Family::of(to.address);
     let transport = transport(entry.protocol.as_ref());
@@ -115,7 +115,7 @@ fn publish(space: &Space<'_>, entry: &Publish, chains: &mut NatChains<'_>, found
         }
         if !space.name.is_host() && !space.holds(address.value) && space.written.whole {
             let message = format!("no interface of {} has the address {}", space.name, address.value);
-            found.add(Fault::new(address.span, message));
+            found.add(Diagnostic::new(address.span, message));
         }
     }
     if !ranges_fit(&entry.port, &entry.to, found) {
@@ -134,7 +134,7 @@ fn publish(space: &Space<'_>, entry: &Publish, chains: &mut NatChains<'_>, found
     }
 }
 
-fn transport(written: Option<&At<Transport>>) -> Transport {
+fn transport(written: Option<&Spanned<Transport>>) -> Transport {
     written.map_or(Transport::Tcp, |protocol| protocol.value)
 }
 
@@ -185,21 +185,21 @@ pub(super) fn range(ports: Ports) -> String {
     if ports.count() == 1 { ports.first.to_string() } else { format!("{}:{}", ports.first, ports.last) }
 }
 
-fn same_family(a: IpAddr, b: IpAddr, span: Span, found: &mut Found<'_>) -> bool {
+fn same_family(a: IpAddr, b: IpAddr, span: Span, found: &mut Collector<'_>) -> bool {
     let same = Family::of(a) == Family::of(b);
     if !same {
         let name = |address: IpAddr| if address.is_ipv6() { "IPv6" } else { "IPv4" };
-        found.add(Fault::new(span, format!("this is {}, and {a} is {}", name(b), name(a))));
+        found.add(Diagnostic::new(span, format!("this is {}, and {a} is {}", name(b), name(a))));
     }
     same
 }
 
-fn ranges_fit(ports: &At<Ports>, to: &At<PublishTo>, found: &mut Found<'_>) -> bool {
+fn ranges_fit(ports: &Spanned<Ports>, to: &Spanned<PublishTo>, found: &mut Collector<'_>) -> bool {
     let count = to.value.ports.map_or(ports.value.count(), Ports::count);
     let fit = count == ports.value.count();
     if !fit {
         let message = format!("{} ports lead to {count}; there must be as many on both sides", ports.value.count());
-        found.add(Fault::new(to.span, message).also(ports.span, "the ports"));
+        found.add(Diagnostic::new(to.span, message).also(ports.span, "the ports"));
     }
     fit
 }
@@ -252,7 +252,7 @@ impl Forwarding {
 }
 
 /// Ports that are published twice, and ones that lead to nobody.
-pub fn check(net: &Net<'_>, found: &mut Found<'_>) {
+pub fn check(net: &Net<'_>, found: &mut Collector<'_>) {
     let all_known = net.spaces.iter().all(|space| space.written.whole);
     for space in &net.spaces {
         published_twice(space, found);
@@ -265,18 +265,18 @@ pub fn check(net: &Net<'_>, found: &mut Found<'_>) {
 }
 
 /// An address in a subnet of the lab that no namespace has is a mistake; elsewhere there may be anybody.
-fn leads_to_somebody(net: &Net<'_>, space: &Space<'_>, to: &At<PublishTo>, found: &mut Found<'_>) {
+fn leads_to_somebody(net: &Net<'_>, space: &Space<'_>, to: &Spanned<PublishTo>, found: &mut Collector<'_>) {
     let address = to.value.address;
     if space.connected(address).is_none() || net.has_address(address) {
         return;
     }
     let help = net.address_like(address, found);
-    found.add(Fault::new(to.span, format!("no namespace has the address {address}")).help(help));
+    found.add(Diagnostic::new(to.span, format!("no namespace has the address {address}")).help(help));
 }
 
 /// A port leads to one place only. Entries collide where protocol, address and ports do; one without an address
 /// has them all.
-fn published_twice(space: &Space<'_>, found: &mut Found<'_>) {
+fn published_twice(space: &Space<'_>, found: &mut Collector<'_>) {
     type Listed = Vec<(Ports, Span)>;
     let mut by_address: HashMap<(Transport, Family, Option<IpAddr>), Listed> = HashMap::new();
     for entry in &space.written.nat {
@@ -310,8 +310,8 @@ fn published_twice(space: &Space<'_>, found: &mut Found<'_>) {
     }
 }
 
-fn twice(space: &Space<'_>, ports: Ports, span: Span, first: Span, found: &mut Found<'_>) {
+fn twice(space: &Space<'_>, ports: Ports, span: Span, first: Span, found: &mut Collector<'_>) {
     let (span, first) = if span.start < first.start { (first, span) } else { (span, first) };
     let message = format!("port {} of {} is published twice", range(ports), space.name);
-    found.add(Fault::new(span, message).also(first, "first here"));
+    found.add(Diagnostic::new(span, message).also(first, "first here"));
 }

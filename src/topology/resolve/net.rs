@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::lab::{Device, Family, IfName, Link, MAIN_TABLE, NsName};
-use crate::topology::fault::{Fault, Found, Span};
-use crate::topology::written::{At, File, Namespace};
+use crate::lab::{Family, IfName, Interface, MAIN_TABLE, NsName, VirtualInterface};
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::schema::{File, Namespace, Spanned};
 
 /// All namespaces.
 pub struct Net<'f> {
@@ -16,7 +16,7 @@ pub struct Net<'f> {
     pub names: Names<'f>,
     /// Who has an address: one namespace, or several in parts of the network that are not connected.
     holders: HashMap<IpAddr, Holders>,
-    /// Who has an address in a segment.
+    /// Who has an address in a broadcast_domain.
     in_segment: HashMap<(IpAddr, usize), usize>,
     /// All subnets.
     subnets: HashMap<IpNet, ()>,
@@ -41,7 +41,7 @@ pub struct Space<'f> {
     pub name: NsName,
     pub written: &'f Namespace,
     /// Its interfaces in the order of the file; those that only links name come last.
-    pub interfaces: Vec<Interface>,
+    pub interfaces: Vec<ResolvedInterface>,
     /// Where each is in the list.
     pub by_name: HashMap<IfName, usize>,
     /// Which of them is in a subnet; where several are, each in a VRF of its own, the first.
@@ -54,15 +54,15 @@ pub struct Space<'f> {
 }
 
 /// One interface.
-pub struct Interface {
+pub struct ResolvedInterface {
     pub name: IfName,
     /// Where it is named.
     pub span: Span,
-    pub link: Link,
+    pub link: Interface,
     /// Its addresses in the order of the file.
-    pub addresses: Vec<At<IpNet>>,
+    pub addresses: Vec<Spanned<IpNet>>,
     /// What a broadcast of its reaches: the same number for all interfaces that share cables and bridges.
-    pub segment: usize,
+    pub broadcast_domain: usize,
 }
 
 impl<'f> Net<'f> {
@@ -74,7 +74,7 @@ impl<'f> Net<'f> {
                 let address = own.value.addr();
                 let other = |holders: &mut Holders| *holders = Holders::Several;
                 net.holders.entry(address).and_modify(other).or_insert(Holders::One(at));
-                net.in_segment.insert((address, interface.segment), at);
+                net.in_segment.insert((address, interface.broadcast_domain), at);
                 net.subnets.insert(own.value.trunc(), ());
             }
         }
@@ -87,7 +87,7 @@ impl<'f> Net<'f> {
             Holders::One(space) => Some(*space),
             Holders::Several => {
                 let (interface, _) = from.connected(address)?;
-                self.in_segment.get(&(address, interface.segment)).copied()
+                self.in_segment.get(&(address, interface.broadcast_domain)).copied()
             }
         }
     }
@@ -103,7 +103,7 @@ impl<'f> Net<'f> {
     }
 
     /// "did you mean", for an address that nobody has.
-    pub fn address_like(&self, address: IpAddr, found: &Found<'_>) -> Option<String> {
+    pub fn address_like(&self, address: IpAddr, found: &Collector<'_>) -> Option<String> {
         found.did_you_mean(&address.to_string(), self.holders.keys().map(IpAddr::to_string))
     }
 }
@@ -117,13 +117,13 @@ impl<'f> Names<'f> {
     }
 
     /// The namespace of a name; a name that is none is a fault.
-    pub fn find(&self, name: &NsName, span: Span, found: &mut Found<'_>) -> Option<usize> {
+    pub fn find(&self, name: &NsName, span: Span, found: &mut Collector<'_>) -> Option<usize> {
         let at = self.get(name.as_str());
         if at.is_none() && !self.is_lost(name.as_str()) {
             let help = found
                 .did_you_mean(name.as_str(), self.index.keys().copied())
                 .unwrap_or_else(|| "every namespace stands under `namespaces`, even an empty one".to_owned());
-            found.add(Fault::new(span, format!("there is no namespace `{name}`")).help(help));
+            found.add(Diagnostic::new(span, format!("there is no namespace `{name}`")).help(help));
         }
         at
     }
@@ -150,7 +150,7 @@ impl<'f> Names<'f> {
 }
 
 impl<'f> Space<'f> {
-    pub fn new(name: NsName, written: &'f Namespace, interfaces: Vec<Interface>) -> Self {
+    pub fn new(name: NsName, written: &'f Namespace, interfaces: Vec<ResolvedInterface>) -> Self {
         let by_name: HashMap<IfName, usize> =
             interfaces.iter().enumerate().map(|(at, interface)| (interface.name.clone(), at)).collect();
         let first = |family| {
@@ -172,19 +172,19 @@ impl<'f> Space<'f> {
     }
 
     /// The bridge or the VRF that an interface is a port of.
-    fn master(&self, interface: &Interface) -> Option<&Interface> {
+    fn master(&self, interface: &ResolvedInterface) -> Option<&ResolvedInterface> {
         self.interface(interface.link.master.as_ref()?)
     }
 
     /// The bridge that an interface is a port of.
-    pub fn bridge_of(&self, interface: &Interface) -> Option<&IfName> {
+    pub fn bridge_of(&self, interface: &ResolvedInterface) -> Option<&IfName> {
         self.master(interface).filter(|master| master.link.device().is_none()).map(|bridge| &bridge.name)
     }
 
     /// The routing table of what goes in and out through an interface: that of the VRF that it is, or is a port of.
-    pub fn table_of(&self, interface: &Interface) -> u32 {
+    pub fn table_of(&self, interface: &ResolvedInterface) -> u32 {
         match self.master(interface).unwrap_or(interface).link.device() {
-            Some(Device::Vrf { table }) => *table,
+            Some(VirtualInterface::Vrf { table }) => *table,
             _ => MAIN_TABLE,
         }
     }
@@ -198,19 +198,19 @@ impl<'f> Space<'f> {
     }
 
     /// An interface by its name.
-    pub fn interface(&self, name: &IfName) -> Option<&Interface> {
+    pub fn interface(&self, name: &IfName) -> Option<&ResolvedInterface> {
         self.interfaces.get(*self.by_name.get(name)?)
     }
 
     /// An interface by its name; a name that is none is a fault. The machine may have interfaces that the file does
     /// not speak of; rules that only match them (`may_be_the_machines`) are fine.
-    pub fn find(&self, name: &At<IfName>, may_be_the_machines: bool, found: &mut Found<'_>) -> Option<IfName> {
+    pub fn find(&self, name: &Spanned<IfName>, may_be_the_machines: bool, found: &mut Collector<'_>) -> Option<IfName> {
         let known = self.by_name.contains_key(&name.value) || (self.name.is_host() && may_be_the_machines);
         if !known {
             if self.written.whole {
                 let help = found.did_you_mean(name.value.as_str(), self.by_name.keys().map(IfName::as_str));
                 let message = format!("{} has no interface `{}`", self.name, name.value);
-                found.add(Fault::new(name.span, message).help(help));
+                found.add(Diagnostic::new(name.span, message).help(help));
             }
             return None;
         }
@@ -218,7 +218,7 @@ impl<'f> Space<'f> {
     }
 
     /// Every address with its interface, loopback included, in the order of the file.
-    pub fn addresses(&self) -> impl Iterator<Item = (&Interface, &At<IpNet>)> {
+    pub fn addresses(&self) -> impl Iterator<Item = (&ResolvedInterface, &Spanned<IpNet>)> {
         self.interfaces.iter().flat_map(|interface| interface.addresses.iter().map(move |address| (interface, address)))
     }
 
@@ -229,7 +229,9 @@ impl<'f> Space<'f> {
 
     /// Whether any interface of a routing table has this address.
     pub fn holds_in(&self, table: u32, address: IpAddr) -> bool {
-        let is_it = |(of, own): (&Interface, &At<IpNet>)| own.value.addr() == address && self.table_of(of) == table;
+        let is_it = |(of, own): (&ResolvedInterface, &Spanned<IpNet>)| {
+            own.value.addr() == address && self.table_of(of) == table
+        };
         self.holds(address) && self.addresses().any(is_it)
     }
 
@@ -238,11 +240,12 @@ impl<'f> Space<'f> {
         self.addresses().any(|(interface, own)| !interface.name.is_lo() && Family::of(own.value.addr()) == family)
     }
 
-    /// Its first address in a subnet that it shares with another namespace, both being on one segment there.
+    /// Its first address in a subnet that it shares with another namespace, both being on one broadcast_domain there.
     pub fn shared_with(&self, other: &Self, usable: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
         let (few, many) = if self.subnets.len() < other.subnets.len() { (self, other) } else { (other, self) };
-        let segment = |space: &Self, net| Some(space.interfaces.get(*space.subnets.get(net)?)?.segment);
-        let shared = few.subnets.keys().filter(|net| segment(few, net) == segment(many, net));
+        let broadcast_domain =
+            |space: &Self, net| Some(space.interfaces.get(*space.subnets.get(net)?)?.broadcast_domain);
+        let shared = few.subnets.keys().filter(|net| broadcast_domain(few, net) == broadcast_domain(many, net));
         let own = shared.filter_map(|net| {
             let at = self.subnets.get(net)?;
             let mut addresses = self.interfaces.get(*at)?.addresses.iter().enumerate();
@@ -259,13 +262,13 @@ impl<'f> Space<'f> {
     }
 
     /// The interface and the subnet in which an address is directly reachable: the most specific one.
-    pub fn connected(&self, address: IpAddr) -> Option<(&Interface, IpNet)> {
+    pub fn connected(&self, address: IpAddr) -> Option<(&ResolvedInterface, IpNet)> {
         self.connected_in(MAIN_TABLE, address)
     }
 
     /// The same for what is looked up in a routing table. That of a VRF knows nothing but its own subnets; in all others, those
     /// of VRFs come last.
-    pub fn connected_in(&self, table: u32, address: IpAddr) -> Option<(&Interface, IpNet)> {
+    pub fn connected_in(&self, table: u32, address: IpAddr) -> Option<(&ResolvedInterface, IpNet)> {
         let of_vrf = self.tables.get(&table).filter(|_| table != MAIN_TABLE);
         let (subnet, at) = match of_vrf {
             Some(subnets) => longest(subnets, address),
@@ -279,7 +282,7 @@ impl<'f> Space<'f> {
     }
 
     /// The interface with whose address the kernel makes the route to a subnet in a routing table.
-    pub fn makes_route(&self, table: u32, subnet: IpNet) -> Option<&Interface> {
+    pub fn makes_route(&self, table: u32, subnet: IpNet) -> Option<&ResolvedInterface> {
         self.interfaces.get(*self.tables.get(&table)?.get(&subnet)?)
     }
 }

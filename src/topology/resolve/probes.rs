@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use super::nat::{Forwarding, forwardings};
 use super::net::{Net, Space, is_global};
-use super::parties::{Member, Side};
+use super::selectors::{Endpoint, SelectorList};
 use crate::lab::{Expect, Family, NsName, Probe, Target, Via};
-use crate::topology::fault::{Fault, Found};
-use crate::topology::written::Transport;
+use crate::topology::diagnostics::{Collector, Diagnostic};
+use crate::topology::schema::Transport;
 
 /// What a check asks of every pair.
 pub struct Question {
@@ -36,16 +36,21 @@ impl<'n> Maker<'n> {
     }
 
     /// All pairs, in the order of the file. A namespace is paired with itself only if that is all the author wrote.
-    pub fn probes(&self, question: &Question, (from, to): (&[Member], &[Member]), found: &mut Found<'_>) -> Vec<Probe> {
+    pub fn probes(
+        &self,
+        question: &Question,
+        (from, to): (&[Endpoint], &[Endpoint]),
+        found: &mut Collector<'_>,
+    ) -> Vec<Probe> {
         let alone = from.len() == 1 && to.len() == 1;
         let mut probes = Vec::with_capacity(from.len() * to.len());
         // A destination that cannot be probed is one fault, however many ask for it.
-        let mut told: HashSet<Side> = HashSet::new();
+        let mut told: HashSet<SelectorList> = HashSet::new();
         for source in from {
-            let Side::Space(here) = source.side else {
+            let SelectorList::Space(here) = source.side else {
                 if told.insert(source.side) {
                     let help = "name the namespace, and its address with `source`".to_owned();
-                    found.add(Fault::new(source.span, "a check starts in a namespace").help(help));
+                    found.add(Diagnostic::new(source.span, "a check starts in a namespace").help(help));
                 }
                 continue;
             };
@@ -64,14 +69,14 @@ impl<'n> Maker<'n> {
         probes
     }
 
-    fn probe(&self, question: &Question, here: usize, to: &Member) -> Result<Probe, Option<Fault>> {
+    fn probe(&self, question: &Question, here: usize, to: &Endpoint) -> Result<Probe, Option<Diagnostic>> {
         let space = self.net.spaces.get(here).ok_or(None)?;
         let (label, address, there) = match to.side {
-            Side::Space(there) => {
+            SelectorList::Space(there) => {
                 let target = self.net.spaces.get(there).ok_or(None)?;
                 (target.name.to_string(), self.address(question, space, target, to)?, Some(there))
             }
-            Side::Address(address) => (address.to_string(), address, self.owner(question, space, address, to)?),
+            SelectorList::Address(address) => (address.to_string(), address, self.owner(question, space, address, to)?),
         };
         Ok(Probe {
             from: space.name.clone(),
@@ -91,8 +96,8 @@ impl<'n> Maker<'n> {
         question: &Question,
         from: &Space<'_>,
         target: &Space<'_>,
-        to: &Member,
-    ) -> Result<IpAddr, Option<Fault>> {
+        to: &Endpoint,
+    ) -> Result<IpAddr, Option<Diagnostic>> {
         let otherwise = if target.first_address(Family::Ipv4).is_some() { Family::Ipv4 } else { Family::Ipv6 };
         let family = question.family.unwrap_or(otherwise);
         let usable = |address: IpAddr| Family::of(address) == family && is_global(address);
@@ -103,28 +108,30 @@ impl<'n> Maker<'n> {
                 None => "address",
             };
             let message = format!("{} has no {kind} at which it could be reached", target.name);
-            target.written.whole.then(|| Fault::new(to.span, message))
+            target.written.whole.then(|| Diagnostic::new(to.span, message))
         })
     }
 
-    /// The namespace that has an address; where several have it, the one on a segment with the sender.
+    /// The namespace that has an address; where several have it, the one on a broadcast_domain with the sender.
     fn owner(
         &self,
         question: &Question,
         from: &Space<'_>,
         address: IpAddr,
-        to: &Member,
-    ) -> Result<Option<usize>, Option<Fault>> {
+        to: &Endpoint,
+    ) -> Result<Option<usize>, Option<Diagnostic>> {
         if question.family.is_some_and(|family| family != Family::of(address)) {
-            return Err(Some(Fault::new(to.span, "this address is not of the family that the check asks for")));
+            return Err(Some(Diagnostic::new(to.span, "this address is not of the family that the check asks for")));
         }
         if !is_global(address) {
             let message = "a loopback or link-local address means something else in every namespace";
-            return Err(Some(Fault::new(to.span, message).help("write an address that others can reach".to_owned())));
+            return Err(Some(
+                Diagnostic::new(to.span, message).help("write an address that others can reach".to_owned()),
+            ));
         }
         let expected = question.expect != Expect::Unreachable && self.whole;
         if expected && !self.net.has_address(address) && self.net.has_subnet_of(address) {
-            return Err(Some(Fault::new(to.span, format!("no namespace has the address {address}"))));
+            return Err(Some(Diagnostic::new(to.span, format!("no namespace has the address {address}"))));
         }
         Ok(self.net.holder(address, from))
     }

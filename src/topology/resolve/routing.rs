@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::net::{Space, is_global, longest};
-use crate::lab::{Family, IfName, MAIN_TABLE, Neighbour, Route, RouteKind, RouteScope, Rule, RuleAction};
-use crate::topology::fault::{Fault, Found};
-use crate::topology::written::{self, At, Destination, RuleType};
+use crate::lab::{Family, IfName, MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
+use crate::topology::diagnostics::{Collector, Diagnostic};
+use crate::topology::schema::{self, Destination, RuleType, Spanned};
 
 /// IPv6 routes have this metric where none is given (`IP6_RT_PRIO_USER`), and 0 means the same.
 const IPV6_METRIC: u32 = 1024;
@@ -19,7 +19,7 @@ const FIRST_PRIORITY: u32 = 1000;
 /// The priorities of the kernel's own rules: local, main, default.
 const KERNELS_PRIORITIES: [u32; 3] = [0, 32766, 32767];
 
-pub fn routes(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Route> {
+pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
     let mut routes = BTreeSet::new();
     // A route without a gateway says that its destination is on the link, so gateways may be there.
     let direct: HashMap<IpNet, IfName> = space
@@ -34,7 +34,7 @@ pub fn routes(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Route> {
         let Some(route) = route(space, written, &direct, found) else { continue };
         if let Some(first) = slots.insert((route.table, route.to, route.metric), written.to.span) {
             let help = "give one of them another metric or table".to_owned();
-            let fault = Fault::new(written.to.span, "this route has the destination, table and metric of another");
+            let fault = Diagnostic::new(written.to.span, "this route has the destination, table and metric of another");
             found.add(fault.help(help).also(first, "the other"));
         }
         if let Some(interface) = space.makes_route(route.table, route.to).filter(|_| route.metric == 0) {
@@ -42,7 +42,7 @@ pub fn routes(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Route> {
                 "the kernel makes the route to {} by itself, from the address of `{}`",
                 route.to, interface.name
             );
-            found.add(Fault::new(written.to.span, message).help("take it out, or give it a metric".to_owned()));
+            found.add(Diagnostic::new(written.to.span, message).help("take it out, or give it a metric".to_owned()));
         }
         routes.insert(route);
     }
@@ -50,7 +50,7 @@ pub fn routes(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Route> {
 }
 
 /// Where a route leads, with the family of its gateway or source if it is `default`.
-fn destination(route: &written::Route) -> IpNet {
+fn destination(route: &schema::Route) -> IpNet {
     let like = route.via.as_ref().or(route.source.as_ref()).map(|address| address.value);
     match route.to.value {
         Destination::Subnet(net) => net,
@@ -67,9 +67,9 @@ fn everything(family: Family) -> IpNet {
 
 fn route(
     space: &Space<'_>,
-    written: &written::Route,
+    written: &schema::Route,
     direct: &HashMap<IpNet, IfName>,
-    found: &mut Found<'_>,
+    found: &mut Collector<'_>,
 ) -> Option<Route> {
     let to = destination(written);
     let ipv6 = to.addr().is_ipv6();
@@ -82,7 +82,10 @@ fn route(
         _ => {
             let needless = written.via.as_ref().map(|via| via.span).or(written.dev.as_ref().map(|dev| dev.span));
             if let Some(span) = needless {
-                found.add(Fault::new(span, "a route that drops packets leads nowhere: it has no `via` and no `dev`"));
+                found.add(Diagnostic::new(
+                    span,
+                    "a route that drops packets leads nowhere: it has no `via` and no `dev`",
+                ));
             }
             None
         }
@@ -104,7 +107,7 @@ fn route(
     };
     let scope = match &written.scope {
         Some(scope) if ipv6 && scope.value.0 != RouteScope::Global => {
-            found.add(Fault::new(scope.span, "IPv6 routes have no scope"));
+            found.add(Diagnostic::new(scope.span, "IPv6 routes have no scope"));
             RouteScope::Global
         }
         Some(scope) => scope.value.0,
@@ -114,12 +117,12 @@ fn route(
 }
 
 /// Whether gateway and source are of the destination's family; and that the source is the namespace's own.
-fn addresses_fit(space: &Space<'_>, written: &written::Route, to: IpNet, found: &mut Found<'_>) -> bool {
+fn addresses_fit(space: &Space<'_>, written: &schema::Route, to: IpNet, found: &mut Collector<'_>) -> bool {
     let addresses = [(&written.via, "gateway"), (&written.source, "source")];
     for (address, what) in addresses.iter().filter_map(|(address, what)| Some((address.as_ref()?, what))) {
         if address.value.is_ipv6() != to.addr().is_ipv6() {
             let message = format!("the {what} {} and the destination {to} are of different families", address.value);
-            found.add(Fault::new(address.span, message));
+            found.add(Diagnostic::new(address.span, message));
             return false;
         }
     }
@@ -127,7 +130,7 @@ fn addresses_fit(space: &Space<'_>, written: &written::Route, to: IpNet, found: 
     let all_known = space.written.whole && !space.name.is_host();
     if let Some(source) = written.source.as_ref().filter(|source| all_known && !space.holds(source.value)) {
         let message = format!("no interface of {} has the address {}", space.name, source.value);
-        found.add(Fault::new(source.span, message));
+        found.add(Diagnostic::new(source.span, message));
     }
     true
 }
@@ -135,9 +138,9 @@ fn addresses_fit(space: &Space<'_>, written: &written::Route, to: IpNet, found: 
 /// The outgoing interface: the one that is named, or the one in whose subnet the gateway is.
 fn device(
     space: &Space<'_>,
-    written: &written::Route,
+    written: &schema::Route,
     direct: &HashMap<IpNet, IfName>,
-    found: &mut Found<'_>,
+    found: &mut Collector<'_>,
 ) -> Option<IfName> {
     let named = match &written.dev {
         Some(dev) => Some(space.find(dev, false, found)?),
@@ -148,7 +151,7 @@ fn device(
         // A type that could not be read may have been the answer.
         if named.is_none() && space.written.whole {
             let help = "a gateway with `via`, an interface with `dev`, or a type such as `blackhole`".to_owned();
-            found.add(Fault::new(written.to.span, "this route says nothing of the way").help(help));
+            found.add(Diagnostic::new(written.to.span, "this route says nothing of the way").help(help));
         }
         return named;
     };
@@ -158,12 +161,12 @@ fn device(
     let connected = space.connected_in(table, via.value).map(|(interface, _)| interface);
     if connected.is_some_and(|interface| space.holds_in(space.table_of(interface), via.value)) {
         let message = format!("the gateway {} is {} itself", via.value, space.name);
-        found.add(Fault::new(via.span, message).help("write the address of the next router".to_owned()));
+        found.add(Diagnostic::new(via.span, message).help("write the address of the next router".to_owned()));
         return None;
     }
     if onlink || (!is_global(via.value) && named.is_some()) {
         if named.is_none() {
-            found.add(Fault::new(via.span, "an `onlink` gateway needs `dev`: no subnet says where it is"));
+            found.add(Diagnostic::new(via.span, "an `onlink` gateway needs `dev`: no subnet says where it is"));
         }
         return named;
     }
@@ -174,7 +177,7 @@ fn device(
         (Some(named), Some(dev)) if named == dev => Some(dev),
         (Some(named), Some(dev)) => {
             let message = format!("the gateway {} is reached through `{dev}`, not through `{named}`", via.value);
-            found.add(Fault::new(via.span, message));
+            found.add(Diagnostic::new(via.span, message));
             None
         }
         (_, None) => {
@@ -184,7 +187,7 @@ fn device(
     }
 }
 
-fn no_subnet(space: &Space<'_>, via: &At<IpAddr>, found: &mut Found<'_>) {
+fn no_subnet(space: &Space<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>) {
     if !space.written.whole {
         return;
     }
@@ -200,23 +203,23 @@ fn no_subnet(space: &Space<'_>, via: &At<IpAddr>, found: &mut Found<'_>) {
         subnets => format!("{} is connected to {}", space.name, subnets.join(", ")),
     };
     let message = format!("no connected subnet of {} holds the gateway {}", space.name, via.value);
-    found.add(Fault::new(via.span, message).help(help));
+    found.add(Diagnostic::new(via.span, message).help(help));
 }
 
-pub fn rules(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Rule> {
+pub fn rules(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<PolicyRule> {
     let mut rules = BTreeSet::new();
     for (position, written) in (0_u32..).zip(&space.written.rules) {
         let priority = written.priority.as_ref();
         if let Some(priority) = priority.filter(|priority| KERNELS_PRIORITIES.contains(&priority.value)) {
             let message = format!("priority {} belongs to a rule of the kernel's own", priority.value);
-            found.add(Fault::new(priority.span, message));
+            found.add(Diagnostic::new(priority.span, message));
         }
         let Some(ipv6) = rule_family(written, found) else { continue };
-        let interface = |name: &Option<At<IfName>>, found: &mut Found<'_>| {
+        let interface = |name: &Option<Spanned<IfName>>, found: &mut Collector<'_>| {
             name.as_ref().and_then(|name| space.find(name, true, found))
         };
         let Some(action) = action(written, found) else { continue };
-        let rule = Rule {
+        let rule = PolicyRule {
             priority: priority.map_or(FIRST_PRIORITY.saturating_add(position), |priority| priority.value),
             ipv6,
             from: condition(written.from.as_ref()),
@@ -227,25 +230,25 @@ pub fn rules(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Rule> {
             action,
         };
         if !rules.insert(rule) {
-            found.add(Fault::new(written.span, "this rule stands here for the second time"));
+            found.add(Diagnostic::new(written.span, "this rule stands here for the second time"));
         }
     }
     rules
 }
 
 /// The prefix of a condition. To be of the subnet of everything is none, and the kernel keeps none.
-fn condition(prefix: Option<&At<written::Prefix>>) -> Option<IpNet> {
+fn condition(prefix: Option<&Spanned<schema::Prefix>>) -> Option<IpNet> {
     prefix.map(|prefix| prefix.value.0).filter(|net| net.prefix_len() > 0)
 }
 
 /// Whether a rule is one for IPv6.
-fn rule_family(written: &written::Rule, found: &mut Found<'_>) -> Option<bool> {
+fn rule_family(written: &schema::Rule, found: &mut Collector<'_>) -> Option<bool> {
     let prefixes = [&written.from, &written.to].into_iter().flatten();
     let mut family = written.family.as_ref().map(|family| family.value);
     for prefix in prefixes {
         let own = Family::of(prefix.value.0.addr());
         if family.is_some_and(|family| family != own) {
-            found.add(Fault::new(prefix.span, "a rule is for IPv4 or for IPv6, not for both"));
+            found.add(Diagnostic::new(prefix.span, "a rule is for IPv4 or for IPv6, not for both"));
             return None;
         }
         family = Some(own);
@@ -253,7 +256,7 @@ fn rule_family(written: &written::Rule, found: &mut Found<'_>) -> Option<bool> {
     Some(family == Some(Family::Ipv6))
 }
 
-fn action(written: &written::Rule, found: &mut Found<'_>) -> Option<RuleAction> {
+fn action(written: &schema::Rule, found: &mut Collector<'_>) -> Option<RuleAction> {
     match (&written.table, &written.kind) {
         (Some(table), None) => Some(RuleAction::Table(table.value.0)),
         (None, Some(kind)) => Some(match kind.value {
@@ -262,18 +265,18 @@ fn action(written: &written::Rule, found: &mut Found<'_>) -> Option<RuleAction> 
             RuleType::Prohibit => RuleAction::Prohibit,
         }),
         (Some(_), Some(kind)) => {
-            found.add(Fault::new(kind.span, "a rule has either `table` or `type`"));
+            found.add(Diagnostic::new(kind.span, "a rule has either `table` or `type`"));
             None
         }
         (None, None) => {
             let help = "`table: NUMBER` looks into a routing table; `type: blackhole` drops".to_owned();
-            found.add(Fault::new(written.span, "a rule needs `table` or `type`").help(help));
+            found.add(Diagnostic::new(written.span, "a rule needs `table` or `type`").help(help));
             None
         }
     }
 }
 
-pub fn neighbours(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Neighbour> {
+pub fn neighbours(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Neighbour> {
     let mut neighbours = BTreeSet::new();
     let mut seen = HashMap::new();
     for written in &space.written.neighbours {
@@ -284,13 +287,13 @@ pub fn neighbours(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Neighbou
         let Some(dev) = dev else {
             if written.dev.is_none() && space.written.whole {
                 let message = format!("no connected subnet of {} holds {}", space.name, written.to.value);
-                found.add(Fault::new(written.to.span, message).help("name the interface with `dev`".to_owned()));
+                found.add(Diagnostic::new(written.to.span, message).help("name the interface with `dev`".to_owned()));
             }
             continue;
         };
         if let Some(first) = seen.insert((dev.clone(), written.to.value), written.to.span) {
             let message = format!("{} has an entry already", written.to.value);
-            found.add(Fault::new(written.to.span, message).also(first, "here"));
+            found.add(Diagnostic::new(written.to.span, message).also(first, "here"));
         }
         neighbours.insert(Neighbour { dev, address: written.to.value, mac: written.mac.value });
     }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::net::Space;
 use crate::lab::{SysctlKey, SysctlValue};
-use crate::topology::fault::{Fault, Found};
+use crate::topology::diagnostics::{Collector, Diagnostic};
 
-pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Found<'_>) -> BTreeMap<SysctlKey, SysctlValue> {
+pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Collector<'_>) -> BTreeMap<SysctlKey, SysctlValue> {
     let written = &space.written.sysctls.entries;
     let mut sysctls: BTreeMap<SysctlKey, SysctlValue> =
         written.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
@@ -14,7 +14,7 @@ pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Found<'_>) -> BTreeMap
     for (key, _) in written {
         let other = *first.entry(&key.value).or_insert(key.span);
         if other != key.span {
-            let fault = Fault::new(key.span, format!("`{}` is set twice", key.value)).also(other, "here");
+            let fault = Diagnostic::new(key.span, format!("`{}` is set twice", key.value)).also(other, "here");
             found.add(fault.help("the kernel has two names for this setting; keep one of them".to_owned()));
         }
     }
@@ -26,7 +26,9 @@ pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Found<'_>) -> BTreeMap
         let contrary = written.iter().find(|(other, set)| other.value == key && set.value != value);
         if let Some((other, set)) = contrary {
             let message = format!("`{}: {}` contradicts `forwarding: {}`", other.value, set.value, forwarding.value);
-            found.add(Fault::new(set.span, message).also(forwarding.span, "here").help("keep one of them".to_owned()));
+            found.add(
+                Diagnostic::new(set.span, message).also(forwarding.span, "here").help("keep one of them".to_owned()),
+            );
         }
         sysctls.insert(key, value.clone());
     }

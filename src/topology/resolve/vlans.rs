@@ -1,20 +1,24 @@
 //! VLANs of bridges and their ports, as they are written.
 
 use crate::lab::{Tagging, VlanRange, Vlans};
-use crate::topology::fault::{Fault, Found};
-use crate::topology::written::{At, Bridge, VlanId, VlanIds};
+use crate::topology::diagnostics::{Collector, Diagnostic};
+use crate::topology::schema::{Bridge, Spanned, VlanId, VlanIds};
 
 /// The VLANs of a port, or of a bridge's own interface; none where they are the kernel's default.
-pub fn of(vlan: Option<&At<VlanId>>, tagged: Option<&Vec<At<VlanIds>>>, found: &mut Found<'_>) -> Option<Vlans> {
+pub fn of(
+    vlan: Option<&Spanned<VlanId>>,
+    tagged: Option<&Vec<Spanned<VlanIds>>>,
+    found: &mut Collector<'_>,
+) -> Option<Vlans> {
     if vlan.is_none() && tagged.is_none() {
         return None;
     }
     let mut ranges: Vec<VlanRange> = vlan.iter().map(|vlan| VlanRange::one(vlan.value.0, Tagging::ACCESS)).collect();
-    for At { value: VlanIds { first, last }, span } in tagged.into_iter().flatten() {
+    for Spanned { value: VlanIds { first, last }, span } in tagged.into_iter().flatten() {
         match vlan.filter(|vlan| (first..=last).contains(&&vlan.value.0)) {
             Some(vlan) => {
                 let message = format!("VLAN {} is the one without a tag, and cannot have one as well", vlan.value.0);
-                found.add(Fault::new(*span, message).also(vlan.span, "without a tag"));
+                found.add(Diagnostic::new(*span, message).also(vlan.span, "without a tag"));
             }
             None => ranges.push(VlanRange { first: *first, last: *last, tagging: Tagging::TAGGED }),
         }
@@ -23,13 +27,13 @@ pub fn of(vlan: Option<&At<VlanId>>, tagged: Option<&Vec<At<VlanIds>>>, found: &
 }
 
 /// Whether a bridge keeps VLANs apart: where some are written, it does.
-pub fn filtering(bridge: &Bridge, found: &mut Found<'_>) -> bool {
+pub fn filtering(bridge: &Bridge, found: &mut Collector<'_>) -> bool {
     let of_ports = bridge.ports.0.iter().any(|(_, port)| port.vlan.is_some() || port.vlans.is_some());
     let written = of_ports || bridge.vlan.is_some() || bridge.vlans.is_some();
     match &bridge.vlan_filtering {
-        Some(At { value: false, span }) if written => {
+        Some(Spanned { value: false, span }) if written => {
             let help = "leave it out, or take the VLANs away from the bridge and its ports".to_owned();
-            found.add(Fault::new(*span, "a bridge with VLANs has to keep them apart").help(help));
+            found.add(Diagnostic::new(*span, "a bridge with VLANs has to keep them apart").help(help));
             false
         }
         Some(filtering) => filtering.value,

@@ -3,19 +3,19 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use super::devices::Place;
-use super::net::{Interface, Space};
-use crate::lab::{Device, Fdb, IfName, Mac, VXLAN_PORT, Vxlan};
-use crate::topology::fault::{Fault, Found, Span};
-use crate::topology::written::{self, At};
+use super::net::{ResolvedInterface, Space};
+use super::virtual_interfaces::Place;
+use crate::lab::{FdbEntry, IfName, Mac, VXLAN_PORT, VirtualInterface, Vxlan};
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::schema::{self, Spanned};
 
 /// What VXLAN puts around a packet: Ethernet (14), VXLAN (8), UDP (8) and IP (20 or 40) headers.
-pub fn overhead(written: &written::Vxlan) -> u32 {
+pub fn overhead(written: &schema::Vxlan) -> u32 {
     if written.local.value.is_ipv6() { 70 } else { 50 }
 }
 
 /// The end as it is written.
-pub fn vxlan(written: &written::Vxlan) -> Vxlan {
+pub fn vxlan(written: &schema::Vxlan) -> Vxlan {
     Vxlan {
         id: written.id.value.0,
         local: Some(written.local.value),
@@ -27,7 +27,7 @@ pub fn vxlan(written: &written::Vxlan) -> Vxlan {
 }
 
 /// Checks the ends of a namespace against each other.
-pub fn check(space: &Space<'_>, found: &mut Found<'_>) {
+pub fn check(space: &Space<'_>, found: &mut Collector<'_>) {
     // By their numbers: each is compared with few others.
     let mut ends: HashMap<u32, Vec<(Vxlan, Span)>> = HashMap::new();
     for (_, written) in &space.written.vxlans.entries {
@@ -37,13 +37,13 @@ pub fn check(space: &Space<'_>, found: &mut Found<'_>) {
         if let Some((_, first)) = first {
             let message = format!("{} has an end of VXLAN {} on port {} already", space.name, vxlan.id, vxlan.port);
             let help = "packets for both would arrive at the same port with the same number: change `id` or `port`";
-            found.add(Fault::new(written.id.span, message).help(help.to_owned()).also(*first, "here"));
+            found.add(Diagnostic::new(written.id.span, message).help(help.to_owned()).also(*first, "here"));
         }
         if let Some(dev) = &written.dev
             && space.interface(&dev.value).is_some_and(|dev| end(dev).is_some())
         {
             let help = "name the interface that leads to the other ends".to_owned();
-            found.add(Fault::new(dev.span, format!("`{}` is a vxlan itself", dev.value)).help(help));
+            found.add(Diagnostic::new(dev.span, format!("`{}` is a vxlan itself", dev.value)).help(help));
         }
         if first.is_none() {
             of_number.push((vxlan, written.id.span));
@@ -63,7 +63,12 @@ pub fn holders<'s>(space: &'s Space<'_>) -> Holders<'s> {
 }
 
 /// The interface that has a tunnel's local address; none where that is the loopback, or the machine's own.
-pub fn holder(space: &Space<'_>, holders: &Holders<'_>, local: &At<IpAddr>, found: &mut Found<'_>) -> Option<IfName> {
+pub fn holder(
+    space: &Space<'_>,
+    holders: &Holders<'_>,
+    local: &Spanned<IpAddr>,
+    found: &mut Collector<'_>,
+) -> Option<IfName> {
     let holder = holders.get(&local.value).map(|&name| name.clone());
     // The machine may have addresses that the file does not speak of.
     if holder.is_none() && space.written.whole && !space.name.is_host() {
@@ -71,20 +76,20 @@ pub fn holder(space: &Space<'_>, holders: &Holders<'_>, local: &At<IpAddr>, foun
         let help = found.did_you_mean(&local.value.to_string(), own);
         let help = help.unwrap_or_else(|| "give it to the interface that leads to the other ends".to_owned());
         let message = format!("{} is no address of {}", local.value, space.name);
-        found.add(Fault::new(local.span, message).help(help));
+        found.add(Diagnostic::new(local.span, message).help(help));
     }
     holder.filter(|name| !name.is_lo())
 }
 
-fn end(interface: &Interface) -> Option<&Vxlan> {
+fn end(interface: &ResolvedInterface) -> Option<&Vxlan> {
     match interface.link.device()? {
-        Device::Vxlan(vxlan) => Some(vxlan),
+        VirtualInterface::Vxlan(vxlan) => Some(vxlan),
         _ => None,
     }
 }
 
 /// The forwarding entries of all ends of a namespace.
-pub fn fdb(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Fdb> {
+pub fn fdb(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<FdbEntry> {
     let mut entries = BTreeSet::new();
     for (name, written) in &space.written.vxlans.entries {
         let mut seen: HashMap<(Mac, Option<IpAddr>), Span> = HashMap::new();
@@ -98,16 +103,16 @@ pub fn fdb(space: &Space<'_>, found: &mut Found<'_>) -> BTreeSet<Fdb> {
             let key = (mac, (mac == Mac::ANY).then_some(to));
             if let Some(first) = seen.insert(key, entry.to.span) {
                 let what = if mac == Mac::ANY { to.to_string() } else { mac.to_string() };
-                found.add(Fault::new(entry.to.span, format!("{what} has an entry already")).also(first, "here"));
+                found.add(Diagnostic::new(entry.to.span, format!("{what} has an entry already")).also(first, "here"));
             }
-            entries.insert(Fdb { dev: name.value.clone(), mac, to: Some(to), further: String::new() });
+            entries.insert(FdbEntry { dev: name.value.clone(), mac, to: Some(to), further: String::new() });
         }
     }
     entries
 }
 
 /// What is wrong with the other end's address.
-fn unusable(entry: &written::Forward, local: IpAddr) -> Option<Fault> {
+fn unusable(entry: &schema::Forward, local: IpAddr) -> Option<Diagnostic> {
     let to = entry.to.value;
     let (message, help) = if to.is_ipv6() != local.is_ipv6() {
         (format!("{to} and the local address {local} are of different families"), None)
@@ -119,7 +124,7 @@ fn unusable(entry: &written::Forward, local: IpAddr) -> Option<Fault> {
     } else {
         return None;
     };
-    Some(Fault::new(entry.to.span, message).help(help))
+    Some(Diagnostic::new(entry.to.span, message).help(help))
 }
 
 /// Ends that an end sends to: of the same number and port, with the address. None where several have it.
@@ -141,7 +146,7 @@ impl Ends {
     }
 
     /// The ends that an end sends to.
-    pub fn of<'s>(&'s self, written: &'s written::Vxlan) -> impl Iterator<Item = usize> + 's {
+    pub fn of<'s>(&'s self, written: &'s schema::Vxlan) -> impl Iterator<Item = usize> + 's {
         let Vxlan { id, port, .. } = vxlan(written);
         written.fdb.iter().filter_map(move |entry| *self.0.get(&(id, port, entry.to.value))?)
     }

@@ -1,0 +1,156 @@
+//! Which probes run when: as many at once as the kernel can bear, each as often as its check allows.
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::attempt::attempt;
+use super::harness::Harness;
+use super::report::{CheckResult, Outcome, PairResult};
+use super::{CheckError, verdict};
+use crate::lab::{Check, Lab, NsName, Probe};
+
+/// How many probes start at once. A probe needs up to two entries in the kernel's table of neighbours, which holds 1,024
+/// by default, for all namespaces of the machine together ([`crate::kernel::neighbours`]).
+const WAVE: usize = 256;
+
+/// How many namespaces are near each other in the order of the probes: a wave is about a block of them by another block,
+/// both ways.
+const BLOCK: usize = 11;
+
+/// After how long without a result the next wave starts; what still has no answer goes on beside it.
+const QUIET_BEFORE_RETRY: Duration = Duration::from_millis(150);
+
+/// How many neighbours may be asked for without an answer when the next wave starts: half of the table.
+const MOST_ASKED: usize = 512;
+
+/// A probe's place in the file.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    check: usize,
+    probe: usize,
+}
+
+/// Runs every probe of every check; the results stand in the order of the file.
+///
+/// # Errors
+/// The kernel does not let the namespaces forget their neighbours.
+pub(super) async fn run(stage: &Rc<Harness>, lab: &Lab) -> Result<Vec<CheckResult>, CheckError> {
+    let checks: Rc<[Check]> = lab.checks.clone().into();
+    let queue = in_neighbourly_order(&checks);
+    let several = queue.len() > WAVE;
+    let mut used = BTreeSet::new();
+    let mut running = JoinSet::new();
+    let mut done: Vec<(Place, PairResult)> = Vec::with_capacity(queue.len());
+    for wave in queue.chunks(WAVE) {
+        for &place in wave {
+            let (stage, checks) = (stage.clone(), checks.clone());
+            running.spawn_local(async move { prove(&stage, &checks, place).await });
+        }
+        while let Ok(Some(result)) = timeout(QUIET_BEFORE_RETRY, running.join_next()).await {
+            done.extend(result.map_err(std::io::Error::from)?);
+        }
+        stage.clear_spares();
+        if several {
+            // On a busy machine a lull may be the machine's: who is still being asked for may yet answer.
+            used.extend(namespaces(&checks, wave).into_iter().chain(lab.routers()));
+            let asked = stage.forget_neighbours(used.iter().copied(), !running.is_empty())?;
+            if asked > MOST_ASKED {
+                while let Some(result) = running.join_next().await {
+                    done.extend(result.map_err(std::io::Error::from)?);
+                }
+                stage.forget_neighbours(used.iter().copied(), false)?;
+            }
+            if running.is_empty() {
+                used.clear();
+            }
+        }
+    }
+    while let Some(result) = running.join_next().await {
+        done.extend(result.map_err(std::io::Error::from)?);
+    }
+    Ok(in_the_order_of_the_file(&checks, done))
+}
+
+/// Tries one probe until it comes out as promised, or as often as its check allows.
+async fn prove(stage: &Harness, checks: &[Check], place: Place) -> Option<(Place, PairResult)> {
+    let check = checks.get(place.check)?;
+    let probe = check.probes.get(place.probe)?;
+    let mut tries = 1;
+    let mut telling = None;
+    loop {
+        let started = Instant::now();
+        let seen = attempt(stage, check, probe).await;
+        let mut last = (verdict::judge(check, probe, &seen), seen);
+        if last.0.is_err() {
+            let is_silent = matches!(last.1.outcome, Outcome::Silence);
+            if tries <= check.retries {
+                tries += 1;
+                // Routers send few errors in a second: what the first one said holds where the next is swallowed.
+                telling = telling.or((!is_silent).then_some(last));
+                sleep_until(started + check.within).await;
+                continue;
+            }
+            last = telling.take().filter(|_| is_silent).unwrap_or(last);
+        }
+        let (verdict, seen) = last;
+        let (seen_as, answered_by) = seen.sight.map(|sight| (sight.source, sight.ns)).unzip();
+        let result = PairResult {
+            from: probe.from.clone(),
+            to: probe.to.label.clone(),
+            address: probe.to.address,
+            via: verdict::via(check.via),
+            passed: verdict.is_ok(),
+            fault: verdict.err(),
+            saw: seen.outcome,
+            seen_as,
+            answered_by,
+            took: seen.took,
+            tries,
+        };
+        return Some((place, result));
+    }
+}
+
+/// All probes, in an order that keeps the kernel's tables small: both directions of a pair side by side, since they share their
+/// entries in the table of neighbours, and pairs among the same few namespaces near each other.
+fn in_neighbourly_order(checks: &[Check]) -> Vec<Place> {
+    let sides = |probe: &Probe| {
+        (probe.from.to_string(), probe.to.ns.as_ref().map_or(probe.to.label.clone(), NsName::to_string))
+    };
+    let names = checks.iter().flat_map(|check| &check.probes).map(sides).flat_map(|(from, to)| [from, to]);
+    let numbers: HashMap<String, usize> = names.collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+    let mut queue = Vec::new();
+    for (check, with) in checks.iter().enumerate() {
+        for (place, probe) in with.probes.iter().enumerate() {
+            let (from, to) = sides(probe);
+            let (from, to) = (numbers.get(&from).copied(), numbers.get(&to).copied());
+            let (one, other) = (from.min(to), from.max(to));
+            let block = |number: Option<usize>| number.map(|number| number / BLOCK);
+            queue.push((block(one), block(other), one, other, Place { check, probe: place }));
+        }
+    }
+    queue.sort_by_key(|&(block, other_block, one, other, _)| (block, other_block, one, other));
+    queue.into_iter().map(|(.., place)| place).collect()
+}
+
+/// The namespaces between which the probes of a wave go.
+fn namespaces<'a>(checks: &'a [Check], wave: &[Place]) -> BTreeSet<&'a NsName> {
+    let probes = wave.iter().filter_map(|place| checks.get(place.check)?.probes.get(place.probe));
+    probes.flat_map(|probe| std::iter::once(&probe.from).chain(&probe.to.ns)).collect()
+}
+
+fn in_the_order_of_the_file(checks: &[Check], mut done: Vec<(Place, PairResult)>) -> Vec<CheckResult> {
+    done.sort_by_key(|(place, _)| (place.check, place.probe));
+    let mut done = done.into_iter().peekable();
+    let result = |(number, check): (usize, &Check)| CheckResult {
+        name: check.name.clone(),
+        line: check.line,
+        expectation: verdict::promise(check),
+        pairs: std::iter::from_fn(|| done.next_if(|(place, _)| place.check == number)).map(|(_, pair)| pair).collect(),
+    };
+    checks.iter().enumerate().map(result).collect()
+}

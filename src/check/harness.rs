@@ -1,0 +1,220 @@
+//! What stands ready in the namespaces before the first probe leaves: spare sockets, raw sockets, responders.
+//!
+//! Knows how to get a socket into a namespace, not what is sent over it.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Semaphore;
+
+use super::CheckError;
+use super::registry::Registry;
+use crate::kernel::neighbours::Neighbours;
+use crate::kernel::sockets::{self, Protocol};
+use crate::kernel::{KernelError, netns, open_files};
+use crate::lab::{Check, Family, Lab, NsName, Probe, Via};
+
+/// How many sockets are fetched from a namespace in one visit.
+const VISIT: usize = 16;
+
+/// A port in a namespace that must answer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Port {
+    pub ns: NsName,
+    pub protocol: Protocol,
+    pub family: Family,
+    pub number: u16,
+}
+
+/// A socket that answers on a port.
+#[derive(Debug)]
+pub(super) struct Responder {
+    pub port: Port,
+    pub fd: OwnedFd,
+}
+
+/// Everything that probes share.
+#[derive(Debug)]
+pub(super) struct Harness {
+    sites: BTreeMap<NsName, Site>,
+    /// The raw sockets that send echo requests and see what arrives.
+    pub raw: BTreeMap<(NsName, Family), AsyncFd<OwnedFd>>,
+    /// The ports that a program of somebody else has.
+    pub taken: BTreeSet<Port>,
+    /// What has become of the probes.
+    pub ledger: Registry,
+    /// How many more descriptors may be in use at once.
+    pub descriptors: Semaphore,
+}
+
+/// One namespace.
+#[derive(Debug)]
+struct Site {
+    fd: OwnedFd,
+    spare: RefCell<HashMap<(Protocol, Family), Vec<OwnedFd>>>,
+    neighbours: OnceCell<Neighbours>,
+}
+
+impl Site {
+    fn new(fd: OwnedFd) -> Self {
+        Self { fd, spare: RefCell::default(), neighbours: OnceCell::new() }
+    }
+}
+
+impl Harness {
+    /// Opens every namespace and every socket that the lab's checks need; the responders have yet to be started.
+    ///
+    /// # Errors
+    /// The lab is not there, or the kernel refuses sockets.
+    pub(super) fn set(lab: &Lab) -> Result<(Self, Vec<Responder>), CheckError> {
+        let limit = open_files::raise();
+        let mut stage = Self {
+            sites: open_sites(lab)?,
+            raw: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            ledger: Registry::new(),
+            descriptors: Semaphore::new(0),
+        };
+        for (ns, family) in raw_sockets(lab) {
+            let fd = stage.take(&ns, Protocol::Icmp, family)?;
+            stage.raw.insert((ns, family), sockets::watched(fd)?);
+        }
+        let mut responders = Vec::new();
+        for port in ports(lab) {
+            let fd = stage.take(&port.ns, port.protocol, port.family)?;
+            match sockets::serve(&fd, port.protocol, port.family, port.number) {
+                Ok(()) => responders.push(Responder { port, fd }),
+                Err(Errno::EADDRINUSE) => {
+                    stage.taken.insert(port);
+                }
+                Err(errno) => {
+                    let what = format!("listen on {} port {} in {}", port.protocol, port.number, port.ns);
+                    return Err(KernelError::new(what).with_errno(errno).into());
+                }
+            }
+        }
+        stage.clear_spares();
+        let in_use = 3 * stage.sites.len() + stage.raw.len() + responders.len();
+        // Half of what is left stays free for spare sockets and for whatever else the process has open.
+        stage.descriptors.add_permits((limit.saturating_sub(in_use) / 2).clamp(16, 4096));
+        Ok((stage, responders))
+    }
+
+    /// A fresh socket of a namespace.
+    ///
+    /// # Errors
+    /// The kernel refuses it, or the namespace is none of the lab's.
+    pub(super) fn take(&self, ns: &NsName, protocol: Protocol, family: Family) -> Result<OwnedFd, KernelError> {
+        let nothing = || KernelError::new(format!("find a socket in namespace {ns}"));
+        let site = self.sites.get(ns).ok_or_else(nothing)?;
+        let mut spare = site.spare.borrow_mut();
+        let spare = spare.entry((protocol, family)).or_default();
+        if spare.is_empty() {
+            let count = if protocol == Protocol::Icmp { 1 } else { VISIT };
+            spare.extend(sockets::open_in(site.fd.as_fd(), &[(protocol, family, count)])?);
+        }
+        spare.pop().ok_or_else(nothing)
+    }
+
+    /// Closes the sockets that were fetched and not used.
+    pub(super) fn clear_spares(&self) {
+        self.sites.values().for_each(|site| site.spare.borrow_mut().clear());
+    }
+
+    /// Makes room in the kernel's table of neighbours: the lab's own namespaces (never the host) forget whom they have met,
+    /// except whom they are still asking for if `spare_asked`. How many these are.
+    ///
+    /// # Errors
+    /// The kernel refuses to list them.
+    pub(super) fn forget_neighbours<'a>(
+        &self,
+        namespaces: impl Iterator<Item = &'a NsName>,
+        spare_asked: bool,
+    ) -> Result<usize, KernelError> {
+        let mut spared = 0;
+        for site in namespaces.filter(|ns| !ns.is_host()).filter_map(|ns| self.sites.get(ns)) {
+            if site.neighbours.get().is_none() {
+                let _ = site.neighbours.set(Neighbours::open(site.fd.as_fd())?);
+            }
+            spared += site.neighbours.get().map_or(Ok(0), |neighbours| neighbours.forget(spare_asked))?;
+        }
+        Ok(spared)
+    }
+
+    /// How many of the ports that a probe counts on nslab answers on, and how many are somebody else's.
+    pub(super) fn listeners(&self, check: &Check, probe: &Probe) -> (usize, usize) {
+        let taken = ports_of(check, probe).filter(|port| self.taken.contains(port)).count();
+        (probe.listen.len() - taken, taken)
+    }
+}
+
+/// What a socket has to speak for this.
+fn protocol(via: Via) -> Protocol {
+    match via {
+        Via::Icmp => Protocol::Icmp,
+        Via::Tcp(_) => Protocol::Tcp,
+        Via::Udp(_) => Protocol::Udp,
+    }
+}
+
+fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
+    let mut sites = BTreeMap::new();
+    let mut missing = Vec::new();
+    for ns in namespaces(lab) {
+        match netns::open(ns) {
+            Ok(fd) => {
+                sites.insert(ns.clone(), Site::new(fd));
+            }
+            Err(error) if error.errno() == Some(Errno::ENOENT) => missing.push(ns.clone()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // Routers between them take no part, but have neighbours. Checks find out by themselves what one that is missing means.
+    for ns in lab.routers() {
+        if !sites.contains_key(ns)
+            && let Ok(fd) = netns::open(ns)
+        {
+            sites.insert(ns.clone(), Site::new(fd));
+        }
+    }
+    if missing.is_empty() { Ok(sites) } else { Err(CheckError::NotApplied { lab: lab.name.clone(), missing }) }
+}
+
+/// The namespaces that take part: senders, destinations, those that answer. Where a destination is an address that no
+/// namespace of the lab has (a published address, say), any of them may be the one to answer.
+fn namespaces(lab: &Lab) -> BTreeSet<&NsName> {
+    let probes = || lab.checks.iter().flat_map(|check| &check.probes);
+    let mut namespaces: BTreeSet<&NsName> = lab.checks.iter().filter_map(|check| check.answered_by.as_ref()).collect();
+    for probe in probes() {
+        namespaces.insert(&probe.from);
+        namespaces.extend(&probe.to.ns);
+        namespaces.extend(probe.listen.iter().map(|(ns, _)| ns));
+    }
+    if probes().any(|probe| probe.to.ns.is_none()) {
+        namespaces.extend(lab.namespaces.keys());
+    }
+    namespaces
+}
+
+/// The families in which echo requests are sent need a raw socket in every namespace that sends or may see one.
+fn raw_sockets(lab: &Lab) -> BTreeSet<(NsName, Family)> {
+    let echo = lab.checks.iter().filter(|check| check.via == Via::Icmp);
+    let families: BTreeSet<Family> =
+        echo.flat_map(|check| &check.probes).map(|probe| Family::of(probe.to.address)).collect();
+    let namespaces = namespaces(lab);
+    families.iter().flat_map(|family| namespaces.iter().map(|ns| ((*ns).clone(), *family))).collect()
+}
+
+fn ports(lab: &Lab) -> BTreeSet<Port> {
+    let checks = lab.checks.iter().filter(|check| check.via != Via::Icmp);
+    checks.flat_map(|check| check.probes.iter().flat_map(move |probe| ports_of(check, probe))).collect()
+}
+
+/// The ports that must answer while a probe runs.
+fn ports_of(check: &Check, probe: &Probe) -> impl Iterator<Item = Port> {
+    let (protocol, family) = (protocol(check.via), Family::of(probe.to.address));
+    probe.listen.iter().map(move |(ns, number)| Port { ns: ns.clone(), protocol, family, number: *number })
+}

@@ -1,0 +1,133 @@
+//! What has become of every probe that is under way, whichever socket learned it.
+//!
+//! A probe carries its [`Token`] wherever it goes. The socket that sees the token at the destination writes down
+//! the source address that it came under; the socket that sees the answer, or an error that quotes the probe, writes that down.
+//! The probe itself waits at its entry. Packets without a token of this run are somebody else's.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+
+use super::report::Outcome;
+use crate::lab::NsName;
+
+/// What identifies a try of a probe in the network: the run's random number and the try's own number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
+    run: u64,
+    number: u64,
+}
+
+impl Token {
+    /// Its length in a packet, in bytes.
+    pub(super) const LENGTH: usize = 16;
+
+    /// As it stands in a packet.
+    pub(super) fn to_bytes(self) -> [u8; Self::LENGTH] {
+        ((u128::from(self.run) << 64) | u128::from(self.number)).to_be_bytes()
+    }
+
+    /// From the beginning of what a packet carries.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let both = u128::from_be_bytes(*bytes.first_chunk()?);
+        Some(Self { run: (both >> 64) as u64, number: both as u64 })
+    }
+
+    /// Sixteen bits that differ between tries that are close to each other, and between runs: the identifier of an
+    /// echo request. A new one each time makes connection tracking ask the NAT rules anew.
+    pub(super) fn identifier(self) -> u16 {
+        (self.run as u16).wrapping_add(self.number as u16)
+    }
+}
+
+/// The arrival of a probe at a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Arrival {
+    /// The source address that it had there.
+    pub source: IpAddr,
+    /// The namespace.
+    pub ns: NsName,
+}
+
+/// What is known of one try.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    sight: OnceCell<Arrival>,
+    outcome: OnceCell<Outcome>,
+    news: Notify,
+}
+
+impl Entry {
+    /// Where it arrived, if it did.
+    pub(super) fn sight(&self) -> Option<&Arrival> {
+        self.sight.get()
+    }
+
+    /// What the sender was told, if anything.
+    pub(super) fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.get()
+    }
+
+    /// Waits until something more is known. Only the probe itself waits here.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+}
+
+/// All tries that are under way.
+#[derive(Debug)]
+pub(super) struct Registry {
+    run: u64,
+    next: Cell<u64>,
+    entries: RefCell<HashMap<u64, Rc<Entry>>>,
+}
+
+impl Registry {
+    /// An empty one, with a random number for this run.
+    pub(super) fn new() -> Self {
+        // The standard library seeds its hash maps from the system's random numbers.
+        Self { run: RandomState::new().hash_one("nslab"), next: Cell::new(0), entries: RefCell::default() }
+    }
+
+    /// Opens an entry for a try; it is closed by [`Registry::close`].
+    pub(super) fn open(&self) -> (Token, Rc<Entry>) {
+        let number = self.next.replace(self.next.get().wrapping_add(1));
+        let entry = Rc::new(Entry::default());
+        self.entries.borrow_mut().insert(number, entry.clone());
+        (Token { run: self.run, number }, entry)
+    }
+
+    /// Forgets a try: what comes now comes too late.
+    pub(super) fn close(&self, token: Token) {
+        self.entries.borrow_mut().remove(&token.number);
+    }
+
+    /// Writes down that a probe arrived. Only the first arrival counts.
+    pub(super) fn saw(&self, token: Token, sight: Arrival) {
+        if let Some(entry) = self.find(token)
+            && entry.sight.set(sight).is_ok()
+        {
+            entry.news.notify_one();
+        }
+    }
+
+    /// Writes down what the sender was told. Only the first word counts.
+    pub(super) fn told(&self, token: Token, outcome: Outcome) {
+        if let Some(entry) = self.find(token)
+            && entry.outcome.set(outcome).is_ok()
+        {
+            entry.news.notify_one();
+        }
+    }
+
+    fn find(&self, token: Token) -> Option<Rc<Entry>> {
+        if token.run != self.run {
+            return None;
+        }
+        self.entries.borrow().get(&token.number).cloned()
+    }
+}

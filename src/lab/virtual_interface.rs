@@ -1,0 +1,339 @@
+//! Interfaces that one message makes, by themselves or upon another interface: what each kind is, and what it is told.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::Serialize;
+
+use super::{IfName, InterfaceRef, Mac, NsName};
+
+/// An interface that is neither a cable's end nor a switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VirtualInterface {
+    /// One end of a tunnel that carries Ethernet frames in UDP packets (RFC 7348).
+    Vxlan(Vxlan),
+    /// A further hardware address of its parent, as an interface of its own.
+    Macvlan {
+        /// The interface that it is upon; it may be in another namespace. Live `None`: in one that we do not look at.
+        parent: Option<InterfaceRef>,
+        /// Whom it speaks to.
+        mode: MacvlanMode,
+    },
+    /// Further IP addresses of its parent, under the parent's hardware address.
+    Ipvlan {
+        /// As with a macvlan.
+        parent: Option<InterfaceRef>,
+        /// What it passes on.
+        mode: IpvlanMode,
+    },
+    /// What arrives at its parent with a VLAN's tag (IEEE 802.1Q).
+    Vlan {
+        /// As with a macvlan.
+        parent: Option<InterfaceRef>,
+        /// The VLAN, 1 to 4094.
+        id: u16,
+    },
+    /// One end of a tunnel that carries IPv4 packets in IPv4 packets (RFC 2003).
+    Ipip {
+        /// The address that its packets come from. Live: none, if somebody left it to the routing table.
+        local: Option<Ipv4Addr>,
+        /// The other end; none: the gateway of the route that leads into the tunnel.
+        remote: Option<Ipv4Addr>,
+    },
+    /// An interface that leads nowhere.
+    Dummy,
+    /// A routing table for its ports, and for nobody else (Documentation/networking/vrf.rst of the kernel).
+    Vrf {
+        /// The table.
+        table: u32,
+    },
+}
+
+/// The kinds of [`VirtualInterface`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VirtualKind {
+    /// [`VirtualInterface::Vxlan`].
+    Vxlan,
+    /// [`VirtualInterface::Macvlan`].
+    Macvlan,
+    /// [`VirtualInterface::Ipvlan`].
+    Ipvlan,
+    /// [`VirtualInterface::Vlan`].
+    Vlan,
+    /// [`VirtualInterface::Ipip`].
+    Ipip,
+    /// [`VirtualInterface::Dummy`].
+    Dummy,
+    /// [`VirtualInterface::Vrf`].
+    Vrf,
+}
+
+/// Whom a macvlan speaks to, of the others on its parent (`mode` in ip-link(8)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MacvlanMode {
+    /// Each other directly.
+    Bridge,
+    /// Nobody.
+    Private,
+    /// Each other, if the switch that the parent leads to sends frames back.
+    Vepa,
+    /// There are no others: it has the parent for itself, hardware address included.
+    Passthru,
+    /// Live: a mode that the language does not have.
+    Other,
+}
+
+/// What an ipvlan passes on (Documentation/networking/ipvlan.rst of the kernel).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IpvlanMode {
+    /// Frames, broadcasts included.
+    L2,
+    /// Packets, routed by the parent's namespace.
+    L3,
+    /// As L3, through the parent namespace's packet filter.
+    L3s,
+    /// Live: a mode that the language does not have.
+    Other,
+}
+
+/// What a VXLAN end is told (`ip link … type vxlan`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Vxlan {
+    /// The number of the network (VNI), of 24 bits.
+    pub id: u32,
+    /// The address that its packets come from. Live: none, if somebody left it to the routing table.
+    pub local: Option<IpAddr>,
+    /// The UDP port that packets are sent to, and come in at.
+    pub port: u16,
+    /// The interface of the same namespace that its packets are bound to; none: the routing table decides.
+    pub dev: Option<IfName>,
+    /// Whether it learns from what comes in which hardware address is behind which other end.
+    pub learning: bool,
+    /// Live: the end or the multicast group that it was told to send everything to. The language has [`FdbEntry`] for that.
+    pub remote: Option<IpAddr>,
+}
+
+/// An entry of a VXLAN end's forwarding database: where frames for a hardware address are sent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FdbEntry {
+    /// The VXLAN end.
+    pub dev: IfName,
+    /// The hardware address; [`Mac::ANY`] for all that are not known, and for what is for everybody.
+    pub mac: Mac,
+    /// The address of the other end. Live: none, where somebody's entry leads to a nexthop object.
+    pub to: Option<IpAddr>,
+    /// Live: what somebody's entry says besides, as `bridge` spells it behind the address: ` port 4790 via eth0`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub further: String,
+}
+
+/// The port of VXLAN (RFC 7348). Linux itself takes 8472 where none is given, which is older.
+pub const VXLAN_PORT: u16 = 4789;
+
+impl VirtualKind {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Vxlan, Self::Macvlan, Self::Ipvlan, Self::Vlan, Self::Ipip, Self::Dummy, Self::Vrf];
+
+    /// The kernel's word for it, as after `type` in `ip link`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vxlan => "vxlan",
+            Self::Macvlan => "macvlan",
+            Self::Ipvlan => "ipvlan",
+            Self::Vlan => "vlan",
+            Self::Ipip => "ipip",
+            Self::Dummy => "dummy",
+            Self::Vrf => "vrf",
+        }
+    }
+
+    /// The kernel's module for it.
+    pub fn module(self) -> &'static str {
+        if self == Self::Vlan { "8021q" } else { self.name() }
+    }
+
+    /// Whether Ethernet frames go through it, so that it has a hardware address and others can be upon it.
+    pub fn is_ethernet(self) -> bool {
+        self != Self::Ipip
+    }
+}
+
+impl VirtualInterface {
+    /// Which kind it is.
+    pub fn kind(&self) -> VirtualKind {
+        match self {
+            Self::Vxlan(_) => VirtualKind::Vxlan,
+            Self::Macvlan { .. } => VirtualKind::Macvlan,
+            Self::Ipvlan { .. } => VirtualKind::Ipvlan,
+            Self::Vlan { .. } => VirtualKind::Vlan,
+            Self::Ipip { .. } => VirtualKind::Ipip,
+            Self::Dummy => VirtualKind::Dummy,
+            Self::Vrf { .. } => VirtualKind::Vrf,
+        }
+    }
+
+    /// The interface that it was made upon, as `link` says in `ip link add`.
+    pub fn lower(&self) -> Option<&InterfaceRef> {
+        match self {
+            Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.as_ref(),
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => None,
+        }
+    }
+
+    /// The same, to be noted where it was found out; none, where the kind stands upon nothing.
+    pub fn lower_mut(&mut self) -> Option<&mut Option<InterfaceRef>> {
+        match self {
+            Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => Some(parent),
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => None,
+        }
+    }
+
+    /// The interface that has to be there for a device in the namespace `ns`: when that goes, the kernel takes this
+    /// one along.
+    pub fn parent(&self, ns: &NsName) -> Option<InterfaceRef> {
+        match self {
+            Self::Vxlan(vxlan) => vxlan.dev.as_ref().map(|dev| InterfaceRef { ns: ns.clone(), name: dev.clone() }),
+            other => other.lower().cloned(),
+        }
+    }
+
+    /// Whether all that it takes to make it is known.
+    pub fn is_complete(&self) -> bool {
+        match self {
+            Self::Macvlan { parent, mode } => parent.is_some() && *mode != MacvlanMode::Other,
+            Self::Ipvlan { parent, mode } => parent.is_some() && *mode != IpvlanMode::Other,
+            Self::Vlan { parent, .. } => parent.is_some(),
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => true,
+        }
+    }
+
+    /// Whether it can be made into another without being made anew. The kernel changes neither the number nor the
+    /// port of a VXLAN end (vxlan_nl2conf), takes none of its addresses away, and lets no macvlan begin or cease to have its
+    /// parent for itself (macvlan_changelink).
+    pub fn can_become(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Vxlan(is), Self::Vxlan(to)) => {
+                let family = |vxlan: &Vxlan| vxlan.local.map(|local| local.is_ipv6());
+                let (local, learning) = (to.local, to.learning);
+                family(is) == family(to) && Vxlan { local, learning, ..is.clone() } == *to
+            }
+            (Self::Macvlan { parent: is, mode: from }, Self::Macvlan { parent: to, mode }) => {
+                let is_shared = |mode: &MacvlanMode| !matches!(mode, MacvlanMode::Passthru | MacvlanMode::Other);
+                is == to && is_shared(from) && is_shared(mode)
+            }
+            _ => false,
+        }
+    }
+
+    /// The options of `ip link set … type` that make another one into this one.
+    pub fn changes_from(&self, from: &Self) -> String {
+        let mut options = String::new();
+        match (from, self) {
+            (Self::Vxlan(from), Self::Vxlan(to)) => {
+                if let Some(local) = to.local.filter(|_| to.local != from.local) {
+                    options += &format!(" local {local}");
+                }
+                if to.learning != from.learning {
+                    options += if to.learning { " learning" } else { " nolearning" };
+                }
+            }
+            (_, Self::Macvlan { mode, .. }) => options += &format!(" mode {}", mode.name()),
+            _ => {}
+        }
+        options
+    }
+}
+
+impl MacvlanMode {
+    /// `ip`'s word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Private => "private",
+            Self::Vepa => "vepa",
+            Self::Passthru => "passthru",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl IpvlanMode {
+    /// `ip`'s word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::L2 => "l2",
+            Self::L3 => "l3",
+            Self::L3s => "l3s",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl FdbEntry {
+    /// Whether it says nothing that the language has no word for, so that it can be made again.
+    pub fn is_plain(&self) -> bool {
+        self.to.is_some() && self.further.is_empty()
+    }
+}
+
+impl Vxlan {
+    /// Whether two ends cannot be in one namespace: packets for both would come in at the same port with the same number.
+    pub fn collides(&self, other: &Self) -> bool {
+        let is_ipv6 = |vxlan: &Self| vxlan.local.or(vxlan.remote).is_some_and(|address| address.is_ipv6());
+        self.id == other.id && self.port == other.port && is_ipv6(self) == is_ipv6(other)
+    }
+}
+
+/// What comes after `type` in `ip link`.
+impl fmt::Display for VirtualInterface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind().name())?;
+        match self {
+            Self::Vxlan(vxlan) => vxlan.fmt(f),
+            Self::Macvlan { mode, .. } => write!(f, " mode {}", mode.name()),
+            Self::Ipvlan { mode, .. } => write!(f, " mode {}", mode.name()),
+            Self::Vlan { id, .. } => write!(f, " id {id}"),
+            Self::Ipip { local, remote } => {
+                let option = |word: &str, address: &Option<Ipv4Addr>| {
+                    address.map(|address| format!(" {word} {address}")).unwrap_or_default()
+                };
+                write!(f, "{}{}", option("local", local), option("remote", remote))
+            }
+            Self::Dummy => Ok(()),
+            Self::Vrf { table } => write!(f, " table {table}"),
+        }
+    }
+}
+
+/// Its options, as they come after `type vxlan`.
+impl fmt::Display for Vxlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " id {}", self.id)?;
+        if let Some(local) = self.local {
+            write!(f, " local {local}")?;
+        }
+        if let Some(remote) = self.remote {
+            write!(f, " {} {remote}", if remote.is_multicast() { "group" } else { "remote" })?;
+        }
+        if let Some(dev) = &self.dev {
+            write!(f, " dev {dev}")?;
+        }
+        write!(f, " dstport {}", self.port)?;
+        f.write_str(if self.learning { "" } else { " nolearning" })
+    }
+}
+
+/// The entry as it comes after `bridge fdb append`.
+impl fmt::Display for FdbEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} dev {}", self.mac, self.dev)?;
+        if let Some(to) = self.to {
+            write!(f, " dst {to}")?;
+        }
+        f.write_str(&self.further)
+    }
+}

@@ -1,0 +1,270 @@
+//! Diagnostics of a topology file: where they are, what is wrong, what to write instead.
+//!
+//! Reading and resolving never stop at a fault: they put it into [`Collector`] and go on, so that one run lists them
+//! all. Knows nothing of what the file is about.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
+
+/// A piece of the file, in bytes from its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(super) struct Span {
+    pub start: usize,
+    pub end: usize,
+}
+
+/// One thing that is wrong with the file.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column in characters, counted from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead, or where to look.
+    pub help: Option<String>,
+    pub(super) span: Span,
+    /// Another place that has to do with it, and what is there.
+    pub(super) also: Option<(Span, String)>,
+}
+
+/// Everything that is wrong with one file, in the order of its lines. Displayed, it is [`Diagnostics::render`] without
+/// colour; serialised, a list of objects with `file`, `line`, `column`, `message` and `help`.
+#[derive(Debug, Clone)]
+pub struct Diagnostics {
+    pub(super) file: String,
+    pub(super) text: String,
+    pub(super) lines: Lines,
+    pub(super) list: Vec<Diagnostic>,
+    /// How many more there are that are not listed.
+    pub(super) more: usize,
+}
+
+/// Where each line of a file begins. Looked up, as counting up to every fault anew takes minutes in a file of megabytes.
+#[derive(Debug, Clone)]
+pub(super) struct Lines(Vec<usize>);
+
+/// The faults found so far.
+pub(super) struct Collector<'a> {
+    text: &'a str,
+    lines: Lines,
+    list: Vec<Diagnostic>,
+    /// The faults of the list by their places and their words, without what is counted in these.
+    kinds: HashMap<(Span, String), Kind>,
+    /// Places of which everything is said.
+    spoilt: HashSet<Span>,
+    more: usize,
+    /// How many there were in all, told or not.
+    count: usize,
+}
+
+/// Diagnostics of one place that differ in what is counted.
+struct Kind {
+    /// Where in the list the first is.
+    at: usize,
+    /// The messages of all, as hashes.
+    messages: HashSet<u64>,
+}
+
+/// Messages end after so many characters.
+const LONGEST: usize = 400;
+/// More are counted, but no longer kept: nobody reads them, and a hostile file has millions.
+const KEPT: usize = 1000;
+/// Comparing names takes time, and help is read for the first faults only.
+const SUGGESTED: usize = 100;
+/// So many names are compared with one that is not known.
+const COMPARED: usize = 10_000;
+
+impl Diagnostic {
+    pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
+        Self { line: 0, column: 0, message: shortened(message.into()), help: None, span, also: None }
+    }
+
+    #[must_use]
+    pub(super) fn help(mut self, help: impl Into<Option<String>>) -> Self {
+        self.help = help.into().map(shortened);
+        self
+    }
+
+    /// Shows another place as well, if it is one: what a range makes twice stands in the file once.
+    #[must_use]
+    pub(super) fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.also = (span != self.span).then(|| (span, label.into()));
+        self
+    }
+}
+
+/// A message with the beginning of what it quotes: a file may hold words of megabytes.
+fn shortened(mut message: String) -> String {
+    // Most are short, and a range can make a million of them: their characters are not counted.
+    if message.len() > LONGEST
+        && let Some((cut, _)) = message.char_indices().nth(LONGEST)
+    {
+        message.truncate(cut);
+        message.push('…');
+    }
+    message
+}
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The line, counted from 1, on which a byte is, and where it begins.
+    pub(super) fn line(&self, at: usize) -> (usize, usize) {
+        let line = self.0.partition_point(|&begin| begin <= at);
+        (line, self.0.get(line.saturating_sub(1)).copied().unwrap_or_default())
+    }
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        let (kinds, spoilt) = (HashMap::new(), HashSet::new());
+        Self { text, lines: Lines::of(text), list: Vec::new(), kinds, spoilt, more: 0, count: 0 }
+    }
+
+    /// Puts a fault down. What is used twice (through an alias, by both ends of a link) is wrong once, and so is what a
+    /// range makes a hundred of.
+    pub(super) fn add(&mut self, fault: Diagnostic) {
+        self.count += 1;
+        self.tell(fault);
+    }
+
+    /// Puts a fault down that leaves what it is about whole: it is read on as if there were none.
+    pub(super) fn tell(&mut self, fault: Diagnostic) {
+        if self.spoilt.contains(&fault.span) {
+            return;
+        }
+        let kind = (fault.span, without_counts(&fault.message));
+        let message = hash(&fault.message);
+        if let Some(kind) = self.kinds.get_mut(&kind) {
+            kind.messages.insert(message);
+        } else if self.list.len() < KEPT {
+            self.kinds.insert(kind, Kind { at: self.list.len(), messages: HashSet::from([message]) });
+            self.list.push(fault);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Everything is said of a place: what is found there from now on follows from that.
+    pub(super) fn spoil(&mut self, span: Span) {
+        self.spoilt.insert(span);
+    }
+
+    /// How many there are: a reader that sees this unchanged has read its part whole.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// "did you mean `x`?", where one of the names is close to the word.
+    pub(super) fn did_you_mean<N: AsRef<str>>(&self, word: &str, names: impl IntoIterator<Item = N>) -> Option<String> {
+        if self.count() > SUGGESTED {
+            return None;
+        }
+        nearest(word, names.into_iter().take(COMPARED)).map(|name| format!("did you mean `{name}`?"))
+    }
+
+    /// The line of a place, counted from 1.
+    pub(super) fn line(&self, span: Span) -> usize {
+        self.place(span).0
+    }
+
+    /// The line of a place and its column in characters, both counted from 1.
+    pub(super) fn place(&self, span: Span) -> (usize, usize) {
+        let (line, line_start) = self.lines.line(span.start);
+        let before = self.text.get(line_start..span.start);
+        (line, before.map_or(0, |before| before.chars().count()) + 1)
+    }
+
+    /// What the file describes if it has no fault, else all of them.
+    pub(super) fn finish<T>(mut self, file: &str, described: Option<T>) -> Result<T, Diagnostics> {
+        match described {
+            Some(described) if self.list.is_empty() => return Ok(described),
+            None if self.list.is_empty() => self.add(Diagnostic::new(Span::default(), "this file describes no lab")),
+            _ => {}
+        }
+        let mut list = std::mem::take(&mut self.list);
+        for Kind { at, messages } in self.kinds.values().filter(|kind| kind.messages.len() > 1) {
+            if let Some(fault) = list.get_mut(*at) {
+                fault.message += &format!(" (and {} more like this from here)", messages.len() - 1);
+            }
+        }
+        list.sort_by_key(|fault| fault.span.start);
+        for fault in &mut list {
+            (fault.line, fault.column) = self.place(fault.span);
+        }
+        Err(Diagnostics { file: file.to_owned(), text: self.text.to_owned(), lines: self.lines, list, more: self.more })
+    }
+}
+
+fn hash(message: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A message with `#` for every word that holds a digit or is an address.
+fn without_counts(message: &str) -> String {
+    let words = message.split(' ').map(|word| {
+        let counted = word.contains("::") || word.bytes().any(|byte| byte.is_ascii_digit());
+        if counted { "#" } else { word }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The name that is closest to a word, if it is close enough to be what was meant.
+pub(super) fn nearest<N: AsRef<str>>(word: &str, names: impl Iterator<Item = N>) -> Option<String> {
+    let within = (word.len() / 3).clamp(1, 4);
+    names
+        .filter(|name| name.as_ref().len().abs_diff(word.len()) <= within)
+        .map(|name| (strsim::osa_distance(word, name.as_ref()), name.as_ref().to_owned()))
+        .filter(|(distance, _)| *distance <= within)
+        .min()
+        .map(|(_, name)| name)
+}
+
+impl Diagnostics {
+    /// The faults, in the order of the file's lines: the first thousand, if there are more.
+    pub fn list(&self) -> &[Diagnostic] {
+        &self.list
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl Serialize for Diagnostics {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct InFile<'a> {
+            file: &'a str,
+            line: usize,
+            column: usize,
+            message: &'a str,
+            help: Option<&'a str>,
+        }
+        let mut list = s.serialize_seq(Some(self.list.len()))?;
+        for fault in &self.list {
+            list.serialize_element(&InFile {
+                file: &self.file,
+                line: fault.line,
+                column: fault.column,
+                message: &fault.message,
+                help: fault.help.as_deref(),
+            })?;
+        }
+        list.end()
+    }
+}

@@ -1,0 +1,240 @@
+//! BroadcastDomains: what one broadcast reaches through cables, bridges and VXLANs. And the loops in which it would never end.
+//!
+//! Frames with a VLAN's tag are told apart from those without where a bridge does so. What they are on then is no interface,
+//! but a [`Way`].
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::net::{ResolvedInterface, Space};
+use super::veths::{LinkEnd, VethPairs};
+use super::virtual_interfaces::{Place, Placed};
+use super::vxlans::Ends;
+use crate::lab::{InterfaceKind, Vlans};
+use crate::topology::diagnostics::{Collector, Diagnostic};
+use crate::topology::schema::VirtualInterface;
+use crate::topology::yaml::NODES;
+
+/// Where frames of one VLAN are.
+#[derive(PartialEq, Eq, Hash)]
+enum Way {
+    /// With its tag on the wires that reach an interface, by the number that stands for them.
+    Wire(usize, u16),
+    /// In a bridge, by its number; 0 for frames without a tag in one that does not look at them.
+    Bridge(usize, u16),
+}
+
+/// Gives every interface the number of its broadcast_domain.
+pub fn number(spaces: &mut [Space<'_>], cables: &VethPairs<'_>, devices: &[Placed<'_>], found: &mut Collector<'_>) {
+    let mut first = Vec::with_capacity(spaces.len());
+    let mut count = 0;
+    for space in spaces.iter() {
+        first.push(count);
+        count += space.interfaces.len();
+    }
+    let id = |end: &LinkEnd| Some(first.get(end.space)? + spaces.get(end.space)?.by_name.get(&end.name)?);
+    let mut wires = DisjointSet::new(count);
+    for cable in &cables.list {
+        let [a, b] = &cable.ends;
+        if let (Some(a), Some(b)) = (id(a), id(b)) {
+            wires.join(a, b);
+        }
+    }
+    let number = |(space, at): Place| first.get(space).map_or(at, |first| first + at);
+    let ends = Ends::new(spaces, number);
+    for (space, first) in spaces.iter().zip(&first) {
+        for (at, interface) in space.interfaces.iter().enumerate() {
+            if let Some((bridge, None)) = plugged(space, interface) {
+                wires.join(first + at, first + bridge);
+            }
+        }
+    }
+    for placed in devices {
+        if let VirtualInterface::Vxlan(written) = placed.written {
+            ends.of(written).for_each(|end| {
+                wires.join(number(placed.at), end);
+            });
+        }
+    }
+    join_devices(devices, number, &mut wires);
+    let of_vlans = with_vlans(spaces, devices, &first, &mut wires, found);
+    let is_too_much = of_vlans.is_none();
+    let mut broadcast_domains = of_vlans.unwrap_or(wires);
+    for (space, first) in spaces.iter_mut().zip(&first) {
+        for (at, interface) in space.interfaces.iter_mut().enumerate() {
+            interface.broadcast_domain = broadcast_domains.find(first + at);
+        }
+    }
+    if !is_too_much {
+        loops(spaces, cables, &first, found);
+    }
+}
+
+/// The bridge that an interface is plugged into, by its place in the namespace; with the interface's VLANs, where that keeps
+/// them apart. A bridge is plugged into itself, even if it is a port of a VRF.
+fn plugged(space: &Space<'_>, interface: &ResolvedInterface) -> Option<(usize, Option<Vlans>)> {
+    let is_bridge = matches!(interface.link.kind, InterfaceKind::Bridge(_));
+    let bridge = interface.link.master.as_ref().filter(|_| !is_bridge).unwrap_or(&interface.name);
+    let at = *space.by_name.get(bridge)?;
+    match space.interfaces.get(at)?.link.kind {
+        InterfaceKind::Bridge(options) => {
+            let vlans = options.vlan_filtering.then(|| interface.link.vlans.clone().unwrap_or_default());
+            Some((at, vlans))
+        }
+        _ => None,
+    }
+}
+
+/// The broadcast_domains, from what is connected whatever the tag, and what bridges make of VLANs; none where these are too many.
+fn with_vlans(
+    spaces: &[Space<'_>],
+    devices: &[Placed<'_>],
+    first: &[usize],
+    wires: &mut DisjointSet,
+    found: &mut Collector<'_>,
+) -> Option<DisjointSet> {
+    let mut ways = Ways { sets: wires.clone(), numbers: HashMap::new() };
+    for (space, first) in spaces.iter().zip(first) {
+        for (at, interface) in space.interfaces.iter().enumerate() {
+            let Some((bridge, Some(vlans))) = plugged(space, interface) else { continue };
+            let wire = wires.find(first + at);
+            for (vlan, tagging) in vlans.each() {
+                let inside = ways.number(Way::Bridge(first + bridge, vlan));
+                let outside = if tagging.untagged { first + at } else { ways.number(Way::Wire(wire, vlan)) };
+                ways.sets.join(inside, outside);
+            }
+            if ways.numbers.len() > NODES {
+                let message = format!("with this port, those of the file are in more than {NODES} VLANs altogether");
+                found.add(Diagnostic::new(interface.span, message));
+                return None;
+            }
+        }
+    }
+    for Placed { at, under, written, .. } in devices {
+        let number = |(space, at): Place| first.get(space).map_or(at, |first| first + at);
+        if let (VirtualInterface::Vlan(vlan), Some(under)) = (written, under) {
+            let outside = ways.number(Way::Wire(wires.find(number(*under)), vlan.id.value.0));
+            ways.sets.join(number(*at), outside);
+        }
+    }
+    Some(ways.sets)
+}
+
+/// Interfaces and ways that are connected.
+struct Ways {
+    sets: DisjointSet,
+    numbers: HashMap<Way, usize>,
+}
+
+impl Ways {
+    fn number(&mut self, way: Way) -> usize {
+        *self.numbers.entry(way).or_insert_with(|| self.sets.add())
+    }
+}
+
+/// Macvlans and ipvlans are on their parent's broadcast_domain; VLANs of one number upon one broadcast_domain are one of their own.
+fn join_devices(devices: &[Placed<'_>], number: impl Fn(Place) -> usize, broadcast_domains: &mut DisjointSet) {
+    let mut vlans = HashMap::new();
+    for Placed { at, under, written, .. } in devices {
+        let (own, Some(under)) = (number(*at), under.map(&number)) else { continue };
+        match written {
+            VirtualInterface::Macvlan(_) | VirtualInterface::Ipvlan(_) => {
+                broadcast_domains.join(own, under);
+            }
+            VirtualInterface::Vlan(vlan) => {
+                let first = *vlans.entry((broadcast_domains.find(under), vlan.id.value.0)).or_insert(own);
+                broadcast_domains.join(own, first);
+            }
+            VirtualInterface::Vxlan(_)
+            | VirtualInterface::Ipip(_)
+            | VirtualInterface::Dummy(_)
+            | VirtualInterface::Vrf(_) => {}
+        }
+    }
+}
+
+/// A loop of bridges sends every broadcast round for ever. One bridge with STP in it is enough to open it: the others
+/// pass its messages on, so it sees them come back.
+fn loops(spaces: &[Space<'_>], cables: &VethPairs<'_>, first: &[usize], found: &mut Collector<'_>) {
+    let mut connected = Ways { sets: DisjointSet::new(0), numbers: HashMap::new() };
+    for cable in &cables.list {
+        let [a, b] = cable.ends.each_ref().map(|end| plain_bridge(spaces, first, end));
+        let (Some(a), Some(b)) = (a, b) else { continue };
+        let tags = a.1.iter().chain(&b.1).flat_map(Vlans::each).filter(|(_, tagging)| !tagging.untagged);
+        let mut closes = false;
+        for tag in tags.map(|(vlan, _)| vlan).collect::<BTreeSet<u16>>().into_iter().chain([0]) {
+            if let (Some(a), Some(b)) = (inside(&a, tag), inside(&b, tag)) {
+                let (a, b) = (connected.number(a), connected.number(b));
+                closes |= !connected.sets.join(a, b);
+            }
+        }
+        if closes {
+            let message = "this link closes a loop of bridges, in which broadcasts would circle for ever";
+            let help = "take it out, or set `stp: true` on a bridge of the loop".to_owned();
+            if let Some(end) = cable.ends.first() {
+                found.add(Diagnostic::new(end.span, message).help(help));
+            }
+        }
+    }
+}
+
+/// Where a frame with a tag (0: without one) is in a bridge that it comes to.
+fn inside((bridge, vlans): &(usize, Option<Vlans>), tag: u16) -> Option<Way> {
+    let vlan = match (vlans, tag) {
+        (None, tag) => Some(tag),
+        (Some(vlans), 0) => vlans.pvid(),
+        (Some(vlans), tag) => vlans.is_tagged(tag).then_some(tag),
+    };
+    vlan.map(|vlan| Way::Bridge(*bridge, vlan))
+}
+
+/// The number of the bridge without STP that the end of a link is plugged into; with the end's VLANs, where that keeps them
+/// apart.
+fn plain_bridge(spaces: &[Space<'_>], first: &[usize], end: &LinkEnd) -> Option<(usize, Option<Vlans>)> {
+    let space = spaces.get(end.space)?;
+    let (at, vlans) = plugged(space, space.interface(&end.name)?)?;
+    match &space.interfaces.get(at)?.link.kind {
+        InterfaceKind::Bridge(options) if !options.stp => Some((first.get(end.space)? + at, vlans)),
+        _ => None,
+    }
+}
+
+/// Disjoint sets of numbers.
+#[derive(Clone)]
+struct DisjointSet {
+    parent: Vec<usize>,
+}
+
+impl DisjointSet {
+    fn new(count: usize) -> Self {
+        Self { parent: (0..count).collect() }
+    }
+
+    /// One more number, in a set of its own.
+    fn add(&mut self) -> usize {
+        self.parent.push(self.parent.len());
+        self.parent.len() - 1
+    }
+
+    /// The number that stands for a set.
+    fn find(&mut self, mut member: usize) -> usize {
+        while let Some(&parent) = self.parent.get(member)
+            && parent != member
+        {
+            let grandparent = self.parent.get(parent).copied().unwrap_or(parent);
+            if let Some(parent) = self.parent.get_mut(member) {
+                *parent = grandparent;
+            }
+            member = grandparent;
+        }
+        member
+    }
+
+    /// Makes two sets one; false if they are already.
+    fn join(&mut self, a: usize, b: usize) -> bool {
+        let (a, b) = (self.find(a), self.find(b));
+        if let Some(parent) = self.parent.get_mut(a) {
+            *parent = b;
+        }
+        a != b
+    }
+}

@@ -1,0 +1,111 @@
+//! Devices upon other interfaces: which go together, and what one takes over from its parent.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use super::net::{ResolvedInterface, Space};
+use super::virtual_interfaces::{Place, Placed};
+use crate::lab::{MacvlanMode, VirtualInterface, VirtualKind};
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::schema::VirtualInterface as Written;
+
+/// What there can be one of.
+#[derive(PartialEq, Eq, Hash)]
+enum Single {
+    /// A VLAN of an interface.
+    Vlan(Option<Place>, u16),
+    /// The VRF of a namespace with a routing table.
+    Vrf(usize, u32),
+    /// A tunnel of a namespace between two addresses.
+    Ipip(usize, Ipv4Addr, Option<Ipv4Addr>),
+}
+
+/// Why a device cannot be upon an interface.
+pub fn unfit(space: &Space<'_>, parent: &ResolvedInterface, written: Written<'_>) -> Option<String> {
+    let (name, called) = (&parent.name, written.called());
+    let kind = parent.link.device().map(VirtualInterface::kind);
+    if name.is_lo() {
+        return Some(format!("{called} cannot be upon the loopback"));
+    }
+    if kind.is_some_and(|kind| !kind.is_ethernet()) {
+        return Some(format!("{called} cannot be upon `{name}`: no Ethernet frames go through a tunnel of IP"));
+    }
+    if kind == Some(VirtualKind::Vrf) {
+        return Some(format!("{called} cannot be upon the vrf `{name}`: name a port of that"));
+    }
+    if matches!(written, Written::Vlan(_)) {
+        return None;
+    }
+    if matches!(kind, Some(VirtualKind::Macvlan | VirtualKind::Ipvlan)) {
+        let kind = parent.link.kind_name();
+        return Some(format!("{called} cannot be upon the {kind} `{name}`: name the parent of that"));
+    }
+    // A parent and a port each give away all frames that arrive there (netdev_rx_handler_register).
+    let bridge = space.bridge_of(parent)?;
+    Some(format!("{called} cannot be upon `{name}`, which is a port of bridge `{bridge}`: name the bridge"))
+}
+
+/// Checks devices that share a parent or a namespace against each other, and each against what it takes over.
+pub fn check(all: &[Placed<'_>], found: &mut Collector<'_>) {
+    let mut singles: HashMap<Single, Span> = HashMap::new();
+    let mut sharing: HashMap<Place, (Written<'_>, Span)> = HashMap::new();
+    for placed in all {
+        let span = placed.name.span;
+        if let Some(first) = single(placed).and_then(|single| singles.insert(single, span)) {
+            let same = match placed.written {
+                Written::Vlan(_) => "the same id and parent",
+                Written::Vrf(_) => "the same table",
+                _ => "the same ends",
+            };
+            let message = format!("`{}` has {same} as another one", placed.name.value);
+            found.add(Diagnostic::new(span, message).also(first, "the other"));
+        }
+        if let (Some(parent), Written::Macvlan(_) | Written::Ipvlan(_)) = (placed.under, placed.written) {
+            let (first, at) = *sharing.entry(parent).or_insert((placed.written, span));
+            let goes_together = first.called() == placed.written.called();
+            if at != span && (!goes_together || is_alone(first) || is_alone(placed.written)) {
+                let message = format!("`{}` cannot share its parent with the other one upon it", placed.name.value);
+                let help = "macvlans and ipvlans do not share a parent, and `passthru` shares it with nobody";
+                found.add(Diagnostic::new(span, message).help(help.to_owned()).also(at, "the other"));
+            }
+        }
+        taken_over(placed.written, found);
+    }
+}
+
+fn single(placed: &Placed<'_>) -> Option<Single> {
+    match placed.written {
+        Written::Vlan(vlan) => Some(Single::Vlan(placed.under, vlan.id.value.0)),
+        Written::Vrf(vrf) => Some(Single::Vrf(placed.at.0, vrf.table.value.0)),
+        Written::Ipip(ipip) => {
+            let remote = ipip.remote.as_ref().map(|remote| remote.value);
+            Some(Single::Ipip(placed.at.0, ipip.local.value, remote))
+        }
+        _ => None,
+    }
+}
+
+/// Whether it has its parent for itself.
+fn is_alone(written: Written<'_>) -> bool {
+    match written {
+        Written::Macvlan(macvlan) => macvlan.mode.as_ref().is_some_and(|mode| mode.value == MacvlanMode::Passthru),
+        _ => false,
+    }
+}
+
+/// What a device cannot have of its own.
+fn taken_over(written: Written<'_>, found: &mut Collector<'_>) {
+    let common = written.common();
+    let has_no_mac = matches!(written, Written::Ipvlan(_) | Written::Ipip(_)) || is_alone(written);
+    if let Some(mac) = common.mac.as_ref().filter(|_| has_no_mac) {
+        let message = match written {
+            Written::Ipip(_) => "a tunnel of IP has no hardware address".to_owned(),
+            _ => format!("{} like this has the hardware address of its parent", written.called()),
+        };
+        found.add(Diagnostic::new(mac.span, message));
+    }
+    let ipv6 = common.addresses.iter().find(|address| address.value.0.addr().is_ipv6());
+    if let (Written::Ipip(_), Some(address)) = (written, ipv6) {
+        found.add(Diagnostic::new(address.span, "only IPv4 goes through an ipip tunnel"));
+    }
+}

@@ -1,0 +1,101 @@
+//! The two sides of a check: which namespaces and addresses the words of the file stand for.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use super::net::Net;
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::schema::{File, Selector, Spanned};
+
+/// What a check can be about.
+pub struct Selectors<'f> {
+    groups: HashMap<&'f str, Vec<usize>>,
+    labels: HashMap<(&'f str, &'f str), Vec<usize>>,
+    /// Names of groups that could not be read.
+    lost: HashSet<&'f str>,
+}
+
+/// One end of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SelectorList {
+    Space(usize),
+    Address(IpAddr),
+}
+
+/// A side and the word of the file that stands for it.
+#[derive(Clone, Copy)]
+pub struct Endpoint {
+    pub side: SelectorList,
+    pub span: Span,
+}
+
+impl<'f> Selectors<'f> {
+    pub fn new(file: &'f File, net: &Net<'f>, found: &mut Collector<'_>) -> Self {
+        let mut groups = HashMap::new();
+        for (name, members) in &file.groups.entries {
+            let text = name.value.0.as_str();
+            if net.names.get(text).is_some() && text != "host" {
+                let message = format!("`{text}` is a namespace; a group needs a name of its own");
+                found.add(Diagnostic::new(name.span, message));
+            } else if text == "host" {
+                found.add(Diagnostic::new(name.span, "`host` is the machine; a group needs a name of its own"));
+            }
+            let find = |member: &Spanned<crate::lab::NsName>| net.names.find(&member.value, member.span, found);
+            groups.insert(text, members.iter().filter_map(find).collect());
+        }
+        let mut labels: HashMap<_, Vec<usize>> = HashMap::new();
+        for (at, space) in net.spaces.iter().enumerate() {
+            for (key, value) in &space.written.labels.entries {
+                labels.entry((key.value.0.as_str(), value.value.0.as_str())).or_default().push(at);
+            }
+        }
+        Self { groups, labels, lost: file.groups.lost.iter().map(String::as_str).collect() }
+    }
+
+    /// What a side of a check stands for, each once, in the order of the file.
+    pub fn resolve(&self, net: &Net<'_>, written: &[Spanned<Selector>], found: &mut Collector<'_>) -> Vec<Endpoint> {
+        let mut members = Vec::new();
+        let mut seen = HashSet::new();
+        for party in written {
+            for side in self.sides(net, party, found) {
+                if seen.insert(side) {
+                    members.push(Endpoint { side, span: party.span });
+                }
+            }
+        }
+        members
+    }
+
+    fn sides(&self, net: &Net<'_>, party: &Spanned<Selector>, found: &mut Collector<'_>) -> Vec<SelectorList> {
+        match &party.value {
+            Selector::Address(address) => vec![SelectorList::Address(*address)],
+            Selector::All => {
+                let own = net.spaces.iter().enumerate().filter(|(_, space)| !space.name.is_host());
+                own.map(|(at, _)| SelectorList::Space(at)).collect()
+            }
+            Selector::Label(key, value) => {
+                let labelled = self.labels.get(&(key.as_str(), value.as_str())).map_or(&[][..], Vec::as_slice);
+                if labelled.is_empty() && net.spaces.iter().all(|space| space.written.whole) {
+                    found.add(Diagnostic::new(party.span, format!("no namespace has the label {key}={value}")));
+                }
+                labelled.iter().map(|space| SelectorList::Space(*space)).collect()
+            }
+            Selector::Name(name) => self.named(net, name, party.span, found),
+        }
+    }
+
+    fn named(&self, net: &Net<'_>, name: &str, span: Span, found: &mut Collector<'_>) -> Vec<SelectorList> {
+        if let Some(space) = net.names.get(name) {
+            return vec![SelectorList::Space(space)];
+        }
+        if let Some(group) = self.groups.get(name) {
+            return group.iter().map(|space| SelectorList::Space(*space)).collect();
+        }
+        if !net.names.is_lost(name) && !self.lost.contains(name) {
+            let names = net.names.iter().chain(self.groups.keys().copied());
+            let help = found.did_you_mean(name, names);
+            found.add(Diagnostic::new(span, format!("there is no namespace or group `{name}`")).help(help));
+        }
+        Vec::new()
+    }
+}

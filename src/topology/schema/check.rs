@@ -1,0 +1,184 @@
+//! Checks, as they are written.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, json_schema};
+
+use super::read::{Fields, OneOrMany, Read, Spanned};
+use super::scalar::{Scalar, Wrong, not, word, words};
+use super::scalar_lab::Text;
+use crate::lab::{Expect, Family, NsName};
+use crate::topology::diagnostics::{Collector, Span};
+use crate::topology::yaml::Node;
+
+/// A promise about who reaches whom. It is checked for every pair of its two sides.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Check {
+    /// What reports call it; made from its two sides where none is given.
+    pub name: Option<Spanned<Text>>,
+    /// Where the packet starts: a namespace, a group, `all`, a label such as `role=db`, or a list of these.
+    pub from: OneOrMany<Spanned<Selector>>,
+    /// Where it goes: the same, or an IP address.
+    pub to: OneOrMany<Spanned<Selector>>,
+    /// `icmp`, `tcp` or `udp`; `tcp` where a port is given, else `icmp`.
+    pub via: Option<Spanned<Protocol>>,
+    /// The destination port.
+    pub port: Option<Spanned<u16>>,
+    /// `reachable`, `unreachable` or `refused`; `reachable` where nothing is said.
+    pub expect: Option<Spanned<Expectation>>,
+    /// The source address that the destination must see: `itself` (no translation), an address, or a namespace.
+    pub seen_as: Option<Spanned<SeenBy>>,
+    /// The namespace that must answer, behind a published port.
+    pub answered_by: Option<Spanned<NsName>>,
+    /// The source address to send from; the kernel chooses where none is given.
+    pub source: Option<Spanned<IpAddr>>,
+    /// 4 or 6: which address of a namespace is the destination; 4 where it has one.
+    pub family: Option<Spanned<Family>>,
+    /// How often a probe is tried again; 2, for IPv6 5, or 0 where `unreachable` is expected.
+    pub retries: Option<Spanned<u32>>,
+    /// How long one try waits: `1s`, `500ms`, or a number of seconds; 1s where nothing is said.
+    pub within: Option<Spanned<Duration>>,
+    /// Where it stands.
+    #[schemars(skip)]
+    pub span: Span,
+}
+
+/// One side of a check, or a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// Every namespace but `host`.
+    All,
+    /// A namespace or a group.
+    Name(String),
+    /// Every namespace with this label.
+    Label(String, String),
+    /// An address, whoever has it.
+    Address(IpAddr),
+}
+
+/// What a check sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Icmp,
+    Tcp,
+    Udp,
+}
+
+/// What must happen.
+#[derive(Debug, Clone, Copy)]
+pub struct Expectation(pub Expect);
+
+/// The source that the destination must see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeenBy {
+    Itself,
+    Address(IpAddr),
+    Namespace(NsName),
+}
+
+const PROTOCOLS: [(&str, Protocol); 3] = [("icmp", Protocol::Icmp), ("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
+const EXPECTATIONS: [(&str, Expectation); 3] = [
+    ("reachable", Expectation(Expect::Reachable)),
+    ("unreachable", Expectation(Expect::Unreachable)),
+    ("refused", Expectation(Expect::Refused)),
+];
+
+/// The party as the author wrote it.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Name(name) => f.write_str(name),
+            Self::Label(key, value) => write!(f, "{key}={value}"),
+            Self::Address(address) => write!(f, "{address}"),
+        }
+    }
+}
+
+impl Scalar for Selector {
+    const WHAT: &'static str = "a namespace, a group, all, a label such as role=db, or an IP address";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        if text.contains('/') {
+            return Err(not::<Self>(text).help("a check goes to single addresses, or to namespaces by name"));
+        }
+        Ok(match text.split_once('=') {
+            Some((key, value)) => Self::Label(key.trim().to_owned(), value.trim().to_owned()),
+            None => Self::Name(text.to_owned()),
+        })
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+impl Scalar for Protocol {
+    const WHAT: &'static str = "a way to probe: icmp, tcp or udp";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        word(text, &PROTOCOLS)
+    }
+
+    fn schema() -> Schema {
+        words(&PROTOCOLS)
+    }
+}
+
+impl Scalar for Expectation {
+    const WHAT: &'static str = "an outcome: reachable, unreachable or refused";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        word(text, &EXPECTATIONS)
+    }
+
+    fn schema() -> Schema {
+        words(&EXPECTATIONS)
+    }
+}
+
+impl Scalar for SeenBy {
+    const WHAT: &'static str = "`itself`, an IP address or a namespace's name";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        if text == "itself" {
+            return Ok(Self::Itself);
+        }
+        match (text.parse(), NsName::parse(text)) {
+            (Ok(address), _) => Ok(Self::Address(address)),
+            (_, Ok(ns)) => Ok(Self::Namespace(ns)),
+            _ => Err(not::<Self>(text)),
+        }
+    }
+}
+
+impl Read for Check {
+    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "a check", found)?;
+        let name = fields.optional("name");
+        let from = fields.required("from");
+        let to = fields.required("to");
+        let via = fields.optional("via");
+        let port = fields.optional("port");
+        let expect = fields.optional("expect");
+        let seen_as = fields.optional("seen_as");
+        let answered_by = fields.optional("answered_by");
+        let source = fields.optional("source");
+        let family = fields.optional("family");
+        let retries = fields.optional("retries");
+        let within = fields.optional("within");
+        let span = fields.head();
+        fields.end();
+        let (from, to) = (from?, to?);
+        Some(Self { name, from, to, via, port, expect, seen_as, answered_by, source, family, retries, within, span })
+    }
+}

@@ -1,0 +1,225 @@
+//! The `cluster` shorthand, as it is written.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::read::{Fields, Named, OneOrMany, Read, Spanned};
+use super::scalar::{Scalar, Wrong, not, word, words};
+use super::scalar_lab::Text;
+use super::scalar_net::Prefix;
+use crate::lab::NsName;
+use crate::topology::diagnostics::Collector;
+use crate::topology::yaml::{Node as Tree, Value};
+
+/// Nodes on a network, each with pods in a subnet of its own. It is expanded into namespaces, links and groups.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Cluster {
+    /// The network between the nodes: a subnet, or one of each family.
+    pub node_network: OneOrMany<Spanned<Prefix>>,
+    /// The network of all pods, cut into a /24 (IPv6: a /64) for each node: a subnet, or one of each family.
+    pub pod_network: OneOrMany<Spanned<Prefix>>,
+    /// How packets get to pods on other nodes; `routes` where nothing is said.
+    pub routing: Option<Spanned<Routing>>,
+    /// `masquerade`: pods reach whatever is no pod under their node's address. `none` where nothing is said.
+    pub egress: Option<Spanned<Egress>>,
+    /// The nodes by name.
+    pub nodes: Named<NsName, Node>,
+}
+
+/// A machine of the cluster.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Node {
+    /// Which of the pod network's subnets is its own; the number that its name ends in, where none is given.
+    pub number: Option<Spanned<u32>>,
+    /// Its address in the node network, or one of each family; made from its number where none is given.
+    pub address: Option<OneOrMany<Spanned<IpAddr>>>,
+    /// Its pods: how many there are, or a list of them.
+    pub pods: Option<Pods>,
+}
+
+/// The pods of a node.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum Pods {
+    /// So many, with names made from the numbers of node and pod: `pod-3-1`.
+    Count(Spanned<PodCount>),
+    /// These.
+    List(Vec<NameOrPod>),
+}
+
+/// How many pods a node has.
+#[derive(Debug, Clone, Copy)]
+pub struct PodCount(pub u32);
+
+/// A pod with more than a name.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Pod {
+    /// Its name, which is the namespace's.
+    pub name: Spanned<NsName>,
+    /// Its address in the node's subnet, or one of each family; made from its name where none is given.
+    pub address: Option<OneOrMany<Spanned<IpAddr>>>,
+    /// Its Kubernetes namespace, which becomes the label `namespace`.
+    pub namespace: Option<Spanned<Text>>,
+    /// Labels by which checks can select it.
+    #[schemars(default)]
+    pub labels: Named<Text, Spanned<Text>>,
+}
+
+/// A pod: its name alone, or a map.
+pub struct NameOrPod(pub Pod);
+
+/// How packets get to pods on other nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Routing {
+    /// A route to each other node's subnet on every node.
+    Routes,
+    /// One router has these routes; it is every node's gateway.
+    Router,
+    /// No bridge: a route to each pod, and the node answers for all the others (proxy ARP), as Calico does.
+    Routed,
+    /// A VXLAN between the nodes, as Flannel has it.
+    Vxlan,
+    /// As `Routed`, and tunnels of IPv4 in IPv4 between the nodes, as Calico has them.
+    Ipip,
+}
+
+/// Under which address pods reach what is no pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Egress {
+    /// Their own.
+    None,
+    /// Their node's.
+    Masquerade,
+}
+
+impl Pods {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Count(count) => usize::try_from(count.value.0).unwrap_or(usize::MAX),
+            Self::List(list) => list.len(),
+        }
+    }
+}
+
+impl Routing {
+    /// Whether the pods of a node are plugged into a bridge there.
+    pub fn has_bridges(self) -> bool {
+        !matches!(self, Self::Routed | Self::Ipip)
+    }
+}
+
+const ROUTINGS: [(&str, Routing); 5] = [
+    ("routes", Routing::Routes),
+    ("router", Routing::Router),
+    ("routed", Routing::Routed),
+    ("vxlan", Routing::Vxlan),
+    ("ipip", Routing::Ipip),
+];
+const EGRESSES: [(&str, Egress); 2] = [("none", Egress::None), ("masquerade", Egress::Masquerade)];
+
+impl Scalar for PodCount {
+    const WHAT: &'static str = "a number of pods from 0 to 253, or a list of them";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        u32::parse(text).map(Self).map_err(|_| not::<Self>(text))
+    }
+
+    fn schema() -> Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": 0, "maximum": 253 })
+    }
+}
+
+impl Scalar for Routing {
+    const WHAT: &'static str = "a way to other nodes' pods: routes, router, routed, vxlan or ipip";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        word(text, &ROUTINGS)
+    }
+
+    fn schema() -> Schema {
+        words(&ROUTINGS)
+    }
+}
+
+impl Scalar for Egress {
+    const WHAT: &'static str = "a way out: masquerade or none";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        word(text, &EGRESSES)
+    }
+
+    fn schema() -> Schema {
+        words(&EGRESSES)
+    }
+}
+
+impl Read for Cluster {
+    fn read(node: &Tree, found: &mut Collector<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "a cluster", found)?;
+        let node_network = fields.required("node_network");
+        let pod_network = fields.required("pod_network");
+        let routing = fields.optional("routing");
+        let egress = fields.optional("egress");
+        let nodes = fields.required("nodes");
+        fields.end();
+        Some(Self { node_network: node_network?, pod_network: pod_network?, routing, egress, nodes: nodes? })
+    }
+}
+
+impl Read for Node {
+    fn read(node: &Tree, found: &mut Collector<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "a node of a cluster", found)?;
+        let node = Self {
+            number: fields.optional("number"),
+            address: fields.optional("address"),
+            pods: fields.optional("pods"),
+        };
+        fields.end();
+        Some(node)
+    }
+}
+
+impl Read for Pods {
+    fn read(node: &Tree, found: &mut Collector<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(_) => Read::read(node, found).map(Self::Count),
+            _ => Read::read(node, found).map(Self::List),
+        }
+    }
+}
+
+impl Read for NameOrPod {
+    fn read(node: &Tree, found: &mut Collector<'_>) -> Option<Self> {
+        if !matches!(node.value, Value::Map(_)) {
+            let name = Read::read(node, found)?;
+            return Some(Self(Pod { name, address: None, namespace: None, labels: Named::default() }));
+        }
+        let mut fields = Fields::begin(node, "a pod", found)?;
+        let name = fields.required("name");
+        let address = fields.optional("address");
+        let namespace = fields.optional("namespace");
+        let labels = fields.or_empty("labels");
+        fields.end();
+        Some(Self(Pod { name: name?, address, namespace, labels }))
+    }
+}
+
+impl JsonSchema for NameOrPod {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "A pod or its name".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "anyOf": [NsName::schema(), generator.subschema_for::<Pod>()] })
+    }
+}

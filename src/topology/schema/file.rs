@@ -1,0 +1,148 @@
+//! The top level of a file, and links.
+
+use schemars::JsonSchema;
+
+use super::read::{Fields, Named, Read, Spanned};
+use super::scalar_lab::{GroupName, Text};
+use super::{Check, Namespace};
+use crate::lab::{InterfaceRef, LabName, NsName};
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::yaml::{Node, Value};
+
+/// A network of namespaces on one Linux machine, and the checks that prove it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, title = "nslab topology")]
+pub struct File {
+    /// The lab's name: 1 to 16 letters, digits, `-` and `_`.
+    pub name: Spanned<LabName>,
+    /// What the lab is about, for people.
+    pub about: Option<Spanned<Text>>,
+    /// Every namespace by its name; `host` is the machine itself.
+    #[schemars(default)]
+    pub namespaces: Named<NsName, Namespace>,
+    /// The cables: one veth pair each.
+    #[schemars(default)]
+    pub links: Vec<Link>,
+    /// Nodes and pods, which are expanded into namespaces, links and groups before the rest of the file is read. True:
+    /// that could not be done, so names that are missing may well be the cluster's.
+    #[schemars(with = "Option<super::Cluster>")]
+    pub cluster: bool,
+    /// Names for several namespaces, to be used in checks.
+    #[schemars(default)]
+    pub groups: Named<GroupName, Vec<Spanned<NsName>>>,
+    /// What the network promises: who reaches whom, and who does not.
+    #[schemars(default)]
+    pub checks: Vec<Check>,
+    /// Whether every link could be read.
+    #[schemars(skip)]
+    pub links_whole: bool,
+}
+
+/// A veth pair: `[NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]`.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum Link {
+    /// The two ends alone.
+    Ends([Spanned<InterfaceRef>; 2]),
+    /// The two ends and what both of them have.
+    Described(DescribedLink),
+}
+
+/// A veth pair with settings for both of its ends.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct DescribedLink {
+    /// The two ends.
+    pub ends: [Spanned<InterfaceRef>; 2],
+    /// The MTU of both ends in bytes.
+    pub mtu: Option<Spanned<u32>>,
+}
+
+impl Link {
+    /// Its ends.
+    pub fn ends(&self) -> &[Spanned<InterfaceRef>; 2] {
+        match self {
+            Self::Ends(ends) => ends,
+            Self::Described(link) => &link.ends,
+        }
+    }
+
+    /// The MTU of both ends, if one is given.
+    pub fn mtu(&self) -> Option<&Spanned<u32>> {
+        match self {
+            Self::Ends(_) => None,
+            Self::Described(link) => link.mtu.as_ref(),
+        }
+    }
+}
+
+impl File {
+    /// The file, or as much of it as can be read. A file without a good name still has its other faults: the name is
+    /// then made up, which nobody sees, since there is a fault. `host` is always among the namespaces.
+    pub fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
+        if matches!(node.value, Value::Null) {
+            found.add(
+                Diagnostic::new(Span::default(), "the file is empty")
+                    .help("a lab needs a name at least; `nslab init` writes a small file to begin with".to_owned()),
+            );
+            return None;
+        }
+        let mut fields = Fields::begin(node, "a topology file", found)?;
+        let name = fields.required("name");
+        let about = fields.optional("about");
+        let mut namespaces: Named<NsName, Namespace> = fields.or_empty("namespaces");
+        if !namespaces.entries.iter().any(|(name, _)| name.value.is_host()) {
+            let host = Spanned { value: NsName::host(), span: Span::default() };
+            namespaces.entries.push((host, Namespace { whole: true, ..Namespace::default() }));
+        }
+        let before = fields.found.count();
+        let links = fields.or_empty("links");
+        let links_read = fields.found.count() == before;
+        let cluster = fields.has("cluster");
+        let groups = fields.or_empty("groups");
+        let checks = fields.or_empty("checks");
+        fields.end();
+        let links_whole = links_read && !cluster;
+        for (_, namespace) in &mut namespaces.entries {
+            namespace.whole &= !cluster;
+        }
+        let nameless = || "x".parse().ok().map(|value| Spanned { value, span: node.span });
+        Some(Self { name: name.or_else(nameless)?, about, namespaces, links, cluster, groups, checks, links_whole })
+    }
+}
+
+impl Read for Link {
+    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Map(_) => {
+                let mut fields = Fields::begin(node, "a link", found)?;
+                let ends = fields.required("ends");
+                let mtu = fields.optional("mtu");
+                fields.end();
+                Some(Self::Described(DescribedLink { ends: ends?, mtu }))
+            }
+            Value::Scalar(_) => {
+                let fault = Diagnostic::new(node.span, "a link is a list of its two ends");
+                found.add(fault.help("write [NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]".to_owned()));
+                None
+            }
+            _ => Read::read(node, found).map(Self::Ends),
+        }
+    }
+}
+
+impl Read for [Spanned<InterfaceRef>; 2] {
+    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
+        let ends: Vec<Spanned<InterfaceRef>> = Read::read(node, found)?;
+        if let Value::List(items) = &node.value
+            && items.len() != 2
+        {
+            let span = items.last().map_or(node.span, |last| last.span);
+            let message = format!("a link has two ends, and here are {}", items.len());
+            let help = "write [NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]; a network of more than two needs a bridge";
+            found.add(Diagnostic::new(span, message).help(help.to_owned()));
+            return None;
+        }
+        ends.try_into().ok()
+    }
+}

@@ -1,0 +1,212 @@
+//! YAML as a tree in which everything knows its place.
+//!
+//! Scalars keep the text that the author wrote (`0x10`, `1e3`, `yes`): what it means is decided by who reads it, not by
+//! YAML's guesses. Size, depth and aliases are limited here, so the rest may walk the tree without care.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::options::DuplicateKeyPolicy;
+use serde_saphyr::{Error, Location};
+
+use super::diagnostics::{Collector, Span};
+mod emit;
+mod parse;
+
+pub(super) use emit::emit;
+
+/// A value with its place in the file.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub value: Value,
+    pub span: Span,
+}
+
+/// What stands there.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    /// Nothing, `~` or `null`.
+    Null,
+    Scalar(String),
+    List(Vec<Node>),
+    Map(Vec<(Node, Node)>),
+}
+
+/// How deep lists and maps may stand in each other. The language needs eight levels, and each costs tens of kilobytes
+/// of stack in a build without optimisation.
+const DEPTH: usize = 16;
+/// How many values a file may hold: far beyond what one kernel can carry as namespaces.
+pub(super) const NODES: usize = 1_000_000;
+
+/// Reads the tree. What is no YAML ends it; a key that stands twice is a fault, and its first value counts.
+pub(super) fn read(text: &str, found: &mut Collector<'_>) -> Option<Node> {
+    match parse(text, DuplicateKeyPolicy::Error) {
+        Ok(tree) => Some(tree),
+        Err(error) => {
+            let twice = matches!(error.without_snippet(), Error::DuplicateMappingKey { .. });
+            found.add(parse::fault(text, &error));
+            if twice { parse(text, DuplicateKeyPolicy::FirstWins).ok() } else { None }
+        }
+    }
+}
+
+fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, Error> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_events: 3 * NODES,
+            max_nodes: NODES,
+            max_depth: DEPTH,
+            flow_nesting_limit: DEPTH,
+            // Many namespaces may well share one anchor; what aliases repeat is limited below.
+            enforce_alias_anchor_ratio: false,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: NODES,
+        },
+        duplicate_keys: duplicate_keys,
+        emit_comments: false,
+        with_snippet: false,
+    };
+    let raw: serde_saphyr::Spanned<Raw> = serde_saphyr::from_str_with_options(text, options)?;
+    Ok(Node::new(raw, text))
+}
+
+/// A value as serde hands it over. A scalar that YAML takes for a number or a truth value has lost its spelling; it is
+/// [`Raw::Typed`], and its text is taken from the file.
+enum Raw {
+    Null,
+    Text(String),
+    Typed,
+    List(Vec<serde_saphyr::Spanned<Raw>>),
+    Map(Vec<(serde_saphyr::Spanned<Raw>, serde_saphyr::Spanned<Raw>)>),
+}
+
+impl Node {
+    fn new(raw: serde_saphyr::Spanned<Raw>, text: &str) -> Self {
+        let mut span = place(raw.defined);
+        let value = match raw.value {
+            Raw::Null => Value::Null,
+            Raw::Text(scalar) => Value::Scalar(scalar),
+            Raw::Typed => Value::Scalar(text.get(span.start..span.end).unwrap_or_default().trim().to_owned()),
+            Raw::List(items) => Value::List(items.into_iter().map(|item| Self::new(item, text)).collect()),
+            Raw::Map(entries) => Value::Map(
+                entries.into_iter().map(|(key, value)| (Self::new(key, text), Self::new(value, text))).collect(),
+            ),
+        };
+        // YAML's reader gives lists and maps a beginning only.
+        let last = match &value {
+            Value::List(items) => items.last(),
+            Value::Map(entries) => entries.last().map(|(_, value)| value),
+            Value::Null | Value::Scalar(_) => None,
+        };
+        span.end = span.end.max(last.map_or(0, |last| last.span.end));
+        Self { value, span }
+    }
+}
+
+/// A place as the YAML reader gives it.
+fn place(location: Location) -> Span {
+    let span = location.span();
+    let start = span.byte_offset().unwrap_or_default() as usize;
+    Span { start, end: start + span.byte_len().unwrap_or_default() as usize }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Raw, E> {
+        Ok(Raw::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Raw::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Raw::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_keep_their_spelling_and_their_place() {
+        let text = "a: 0x10\nb: [1e3, yes, 'é: x', 192.168.15.1/24, 12:34]\n";
+        let mut found = Collector::new(text);
+        let tree = read(text, &mut found).unwrap();
+        let Value::Map(entries) = tree.value else { panic!("a map") };
+        let Value::Scalar(a) = &entries[0].1.value else { panic!("a scalar") };
+        assert_eq!(a, "0x10");
+        let Value::List(items) = &entries[1].1.value else { panic!("a list") };
+        let seen: Vec<_> = items
+            .iter()
+            .map(|item| {
+                let Value::Scalar(scalar) = &item.value else { panic!("a scalar") };
+                (scalar.as_str(), &text[item.span.start..item.span.end])
+            })
+            .collect();
+        let expected = [
+            ("1e3", "1e3"),
+            ("yes", "yes"),
+            ("é: x", "'é: x'"),
+            ("192.168.15.1/24", "192.168.15.1/24"),
+            ("12:34", "12:34"),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(&text[entries[0].0.span.start..entries[0].0.span.end], "a");
+    }
+}
