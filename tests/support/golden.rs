@@ -14,6 +14,9 @@ use std::sync::Mutex;
 /// How many cases run at once: most of them wait for the kernel.
 const AT_ONCE: usize = 4;
 
+/// Products of numbers of lines up to which all lines that differ are found: 64 MiB are taken for it.
+const MOST_COMPARED: usize = 1 << 24;
+
 /// A case with its name: a file, a folder, or a row of a table.
 pub type Case<T = PathBuf> = (String, T);
 
@@ -81,15 +84,22 @@ fn next<'a, T>(todo: &Mutex<impl Iterator<Item = &'a Case<T>>>) -> Option<&'a Ca
 #[track_caller]
 fn selected<'a, T>(of: &str, cases: &'a [Case<T>]) -> Vec<&'a Case<T>> {
     let Ok(wanted) = std::env::var("CASE") else { return cases.iter().collect() };
-    let folder = Path::new(of).file_stem().unwrap_or_default().to_string_lossy();
-    if wanted.split_once('/').is_some_and(|(other, _)| other != folder) {
-        return Vec::new();
+    let found: Vec<_> =
+        cases.iter().filter(|(name, _)| wanted == *name || Path::new(of).join(name).ends_with(&wanted)).collect();
+    // Another test of the same file of tests may have it; a name that no test has is a mistake.
+    if found.is_empty() && !is_a_case_elsewhere(&wanted) {
+        let names: Vec<&str> = cases.iter().map(|(name, _)| name.as_str()).collect();
+        panic!("{of} has no case `{wanted}`, but:\n{}", names.join("\n"));
     }
-    let name = wanted.split_once('/').map_or(wanted.as_str(), |(_, name)| name);
-    let found: Vec<_> = cases.iter().filter(|(own, _)| own == name).collect();
-    let names: Vec<&str> = cases.iter().map(|(name, _)| name.as_str()).collect();
-    assert!(!found.is_empty(), "{of} has no case `{name}`, but:\n{}", names.join("\n"));
     found
+}
+
+/// Whether a folder of cases has a file or a folder with this name, whatever its extension.
+fn is_a_case_elsewhere(wanted: &str) -> bool {
+    let folders = entries("tests").into_iter().chain([super::project("topologies")]).filter(|path| path.is_dir());
+    let paths =
+        folders.flat_map(|folder| fs::read_dir(folder).expect("a folder")).map(|entry| entry.expect("an entry"));
+    paths.map(|entry| entry.path().with_extension("")).any(|path| path.ends_with(wanted))
 }
 
 /// What a panic says.
@@ -115,18 +125,31 @@ pub fn expect(expectation: &Path, actual: &str) -> Result<(), String> {
     Err(format!("{file} (BLESS=1 accepts what is now):\n{}", difference(&expected, actual)))
 }
 
-/// The lines from the first that differs to the last, as they were expected (`-`) and as they are (`+`).
+/// The lines that differ: as they were expected (`-`) and as they are (`+`), with their number.
 fn difference(expected: &str, actual: &str) -> String {
-    let (mut old, mut new): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), actual.lines().collect());
-    while let (Some(a), Some(b)) = (old.last(), new.last())
-        && a == b
-    {
-        old.pop();
-        new.pop();
+    let (old, new): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), actual.lines().collect());
+    if old.len() * new.len() > MOST_COMPARED {
+        let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+        return format!("it is long, and differs from line {}: {:?}, not {:?}", same + 1, new.get(same), old.get(same));
     }
-    let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let mut text = format!("from line {}:\n", same + 1);
-    old[same..].iter().for_each(|line| text += &format!("- {line}\n"));
-    new[same..].iter().for_each(|line| text += &format!("+ {line}\n"));
+    // How many lines from here to the ends are the same, in order.
+    let mut same = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
+    for (i, a) in old.iter().enumerate().rev() {
+        for (j, b) in new.iter().enumerate().rev() {
+            same[i][j] = if a == b { same[i + 1][j + 1] + 1 } else { same[i + 1][j].max(same[i][j + 1]) };
+        }
+    }
+    let (mut i, mut j, mut text) = (0, 0, String::new());
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            (i, j) = (i + 1, j + 1);
+        } else if j == new.len() || (i < old.len() && same[i + 1][j] >= same[i][j + 1]) {
+            text += &format!("{:4} - {}\n", i + 1, old[i]);
+            i += 1;
+        } else {
+            text += &format!("{:4} + {}\n", j + 1, new[j]);
+            j += 1;
+        }
+    }
     text
 }
