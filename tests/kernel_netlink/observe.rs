@@ -1,5 +1,5 @@
 //! What `observe` says about what plain commands have built: each script of `tests/observe/` builds something by hand
-//! in a private host, and the snapshot beside it is the account. A new case is a new script.
+//! in a private host, and the JSON beside it is the account. A new case is a new script.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,26 +7,14 @@ use std::path::Path;
 use nslab::kernel::{Kernel, Marked, netns};
 use nslab::lab::{LabName, Namespace, NsName};
 
+use crate::support::golden;
 use crate::{lab, name, ns, observe, support, wanting};
 
 #[test]
 fn what_is_built_by_hand_is_seen_as_it_is() {
-    let folder = support::project("tests/observe");
-    let mut scripts: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    scripts.retain(|path| path.extension().is_some_and(|extension| extension == "sh"));
-    assert!(scripts.len() >= 6, "the scripts are not there: {scripts:?}");
-    scripts.sort();
-    for script in scripts {
-        let live = std::thread::spawn({
-            let script = script.clone();
-            move || observe_script(&script)
-        });
-        let live = live.join().unwrap_or_else(|_| panic!("{} failed", script.display()));
-        let case = script.file_stem().unwrap().to_str().unwrap();
-        insta::with_settings!({ snapshot_path => &folder, prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(case, live);
-        });
-    }
+    golden::run("tests/observe", &golden::files_with_expectations("tests/observe", "sh"), |_, script| {
+        golden::expect(&script.with_extension("json"), &(observe_script(script) + "\n"))
+    });
 }
 
 /// Every namespace with a name, and the host, after a script.
@@ -63,7 +51,7 @@ fn only_what_is_wanted_or_marked_is_observed() {
     assert_eq!(names, ["green", "host", "left", "red"]);
     assert_eq!(live.namespaces[&ns("green")].owner, Some(lab()));
     assert_eq!(live.namespaces[&ns("red")].owner, None);
-    assert!(live.namespaces[&ns("left")].links.is_empty());
+    assert!(live.namespaces[&ns("left")].interfaces.is_empty());
 }
 
 #[test]
@@ -76,13 +64,13 @@ fn link_local_addresses_are_seen_where_they_are_wanted() {
     let mut kernel = Kernel::open().unwrap();
     let mut desired = wanting([ns("red")]);
     let mut all = observe(&mut kernel, &desired);
-    let mut link = all.namespaces.get_mut(&ns("red")).unwrap().links.shift_remove(&name("a")).unwrap();
+    let mut link = all.namespaces.get_mut(&ns("red")).unwrap().interfaces.shift_remove(&name("a")).unwrap();
     assert_eq!(link.addresses, [].into());
     link.addresses.insert("fe80::5/64".parse().unwrap());
     let expected = link.addresses.clone();
-    desired.namespaces.get_mut(&ns("red")).unwrap().links.insert("a".parse().unwrap(), link);
+    desired.namespaces.get_mut(&ns("red")).unwrap().interfaces.insert("a".parse().unwrap(), link);
     let live = observe(&mut kernel, &desired);
-    let links = &live.namespaces[&ns("red")].links;
+    let links = &live.namespaces[&ns("red")].interfaces;
     assert_eq!(links[&name("a")].addresses, expected);
     assert_eq!(links[&name("b")].addresses, [].into());
 }
@@ -96,7 +84,7 @@ fn a_namespace_that_was_made_anew_is_not_taken_for_the_old_one() {
     observe(&mut kernel, &desired);
     support::run("ip netns del red; ip netns add red; ip -n red link add new type bridge");
     let live = observe(&mut kernel, &desired);
-    let names: Vec<_> = live.namespaces[&ns("red")].links.keys().map(ToString::to_string).collect();
+    let names: Vec<_> = live.namespaces[&ns("red")].interfaces.keys().map(ToString::to_string).collect();
     assert_eq!(names, ["lo", "new"]);
 }
 
@@ -119,7 +107,7 @@ fn marks_are_found_wherever_they_are() {
     let marked = |namespaces: &[&str], link: &str| Marked {
         settings: Default::default(),
         namespaces: namespaces.iter().copied().map(ns).collect(),
-        links: [name(link)].into(),
+        interfaces: [name(link)].into(),
     };
     assert_eq!(marks, BTreeMap::from([(a, marked(&["left", "red"], "one")), (ab, marked(&["blue"], "two"))]));
 }
@@ -135,9 +123,9 @@ fn three_hundred_namespaces_are_seen_with_their_peers() {
     let live = observe(&mut kernel, &wanting(netns::list().unwrap()));
     assert_eq!(live.namespaces.len(), 301);
     for n in 1..=300 {
-        let peer = live.namespaces[&ns(&format!("n{n}"))].links[&name("eth0")].peer().unwrap();
+        let peer = live.namespaces[&ns(&format!("n{n}"))].interfaces[&name("eth0")].peer().unwrap();
         assert_eq!(peer.to_string(), format!("host/p{n}"));
-        let back = live.namespaces[&NsName::host()].links[&name(&format!("p{n}"))].peer().unwrap();
+        let back = live.namespaces[&NsName::host()].interfaces[&name(&format!("p{n}"))].peer().unwrap();
         assert_eq!(back.to_string(), format!("n{n}/eth0"));
     }
 }
