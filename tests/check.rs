@@ -86,8 +86,8 @@ fn fails(check: Check, words: &str) -> PairResult {
     result
 }
 
-/// red 192.168.15.1 and blue 192.168.15.2 behind a router, outside 192.168.1.3 on its other side; IPv6 likewise. Outside has no
-/// way back to red and blue.
+/// red 192.168.15.1 and blue 192.168.15.2 behind a router, outside 192.168.1.3 on its other side; IPv6 likewise.
+/// Outside has no way back to red and blue.
 fn routed_lab() {
     sandbox();
     run("for n in red blue router outside; do ip netns add $n; ip -n $n link set lo up; done

@@ -99,7 +99,8 @@ fn labs_that_need_different_values_do_not_share_a_host() {
     }
 }
 
-/// The kernel sets `forwarding` of every interface along with that of the whole host, and `accept_redirects` the other way.
+/// The kernel sets `forwarding` of every interface along with that of the whole host, and `accept_redirects` the other
+/// way.
 #[test]
 fn what_changes_along_with_forwarding_comes_back() {
     sandbox();

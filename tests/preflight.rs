@@ -1,6 +1,6 @@
-//! Looking before leaping. Each folder of `tests/preflight` has a host (`host.sh`, run in a sandbox), a lab (`lab.yaml`), how
-//! nslab is run there (`run-as`, a prefix of its command line) and what `nslab apply` then says beside its result
-//! (`expected.txt`). A refusal leaves the host as it was, and `doctor` says the same.
+//! Looking before leaping. Each folder of `tests/preflight` has a host (`host.sh`, run in a sandbox), a lab
+//! (`lab.yaml`), how nslab is run there (`run-as`, a prefix of its command line) and what `nslab apply` then says
+//! beside its result (`expected.txt`). A refusal leaves the host as it was, and `doctor` says the same.
 
 mod support;
 

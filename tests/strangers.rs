@@ -4,8 +4,8 @@ mod support;
 
 use support::{host_account, nslab, project, run, sandbox, text};
 
-/// A namespace, interfaces, addresses, rules, routes (one with nslab's own protocol number, by mistake) and a bridge that
-/// has the name of the course notes' bridge.
+/// A namespace, interfaces, addresses, rules, routes (one with nslab's own protocol number, by mistake) and a bridge
+/// that has the name of the course notes' bridge.
 const STRANGERS: &str = "
     ip netns add my-vpn
     ip link add veth1 type veth peer name eth0 netns my-vpn
@@ -75,7 +75,8 @@ fn strangers_survive_every_command() {
     }
 }
 
-/// Ends of VXLANs share a port: one of somebody else's with the same number keeps the lab's from being made, whatever its name.
+/// Ends of VXLANs share a port: one of somebody else's with the same number keeps the lab's from being made, whatever
+/// its name.
 #[test]
 fn a_strangers_vxlan_of_the_same_number_is_a_conflict() {
     sandbox();

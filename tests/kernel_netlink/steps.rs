@@ -1,6 +1,6 @@
-//! Steps and commands do the same: each step is run by the kernel room in one private host, and its script by `sh -e` in
-//! another, and the kernel's account (`ip -d -j …`) must be the same. It must have changed, show what was to be seen, and
-//! be as before once the step's inverse has been run.
+//! Steps and commands do the same: each step is run by the kernel room in one private host, and its script by `sh -e`
+//! in another, and the kernel's account (`ip -d -j …`) must be the same. It must have changed, show what was to be
+//! seen, and be as before once the step's inverse has been run.
 
 use std::sync::Arc;
 
@@ -394,8 +394,8 @@ fn account() -> String {
     lines.join("\n")
 }
 
-/// Takes away what changes by itself: states that follow the carrier, timers, and numbers of namespaces, which the kernel
-/// hands out when somebody looks.
+/// Takes away what changes by itself: states that follow the carrier, timers, and numbers of namespaces, which the
+/// kernel hands out when somebody looks.
 fn steady(thing: &mut Value) {
     match thing {
         Value::Array(things) => things.iter_mut().for_each(steady),

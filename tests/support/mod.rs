@@ -1,8 +1,8 @@
 //! A private host for every test: its own network, mounts, `/run/netns` and `/run/nslab`.
 //!
-//! [`sandbox`] moves the calling thread there; programs and threads that the test starts follow it. Tests therefore run in
-//! parallel, have nothing to clean up and cannot touch the machine: when the thread ends, all is gone.
-//! It needs root, or a user namespace in which one is root (`scripts/test` sees to that).
+//! [`sandbox`] moves the calling thread there; programs and threads that the test starts follow it. Tests therefore run
+//! in parallel, have nothing to clean up and cannot touch the machine: when the thread ends, all is gone. It needs
+//! root, or a user namespace in which one is root (`scripts/test` sees to that).
 
 #![allow(dead_code, missing_docs)]
 
