@@ -215,8 +215,9 @@ static RECEIVED: AtomicU64 = AtomicU64::new(0);
 /// What every namespace of a list has: interfaces with their numbers, addresses, routes.
 fn account(namespaces: &[String]) -> Vec<String> {
     let one = |ns: &String| {
-        // A switch without IP addresses has its hardware address from a port, and nobody speaks to it.
-        let links = r#"ip -n NS -d -j link | jq -c '.[] | [.ifindex, .ifname, .address, .mtu, .master, (.operstate | sub("UNKNOWN"; "UP"))]
+        // A bridge without IP addresses has its MAC address from a port, and nothing speaks to it.
+        let links = r#"ip -n NS -d -j link | jq -c '.[]
+            | [.ifindex, .ifname, .address, .mtu, .master, (.operstate | sub("UNKNOWN"; "UP"))]
             | if .[1] == "br-lan" then del(.[2]) else . end'"#;
         let addresses = r#"ip -n NS -j addr | jq -c ".[] | [.ifindex, [.addr_info[] | [.local, .prefixlen]]]""#;
         let lines = run(&format!("{links}; {addresses}; ip -n NS route; ip -n NS -6 route").replace("NS", ns));

@@ -184,7 +184,8 @@ fn a_kind_that_the_kernel_lacks_is_told_where_the_file_asks_for_it() {
         assert_eq!(
             error.to_string(),
             format!(
-                "this kernel has no interfaces of the kind {routing} (Unknown device type); needed by `routing: {routing}`, \
+                "this kernel has no interfaces of the kind {routing} (Unknown device type); needed by `routing: \
+                 {routing}`, \
                  line 5, column 12 of the file\nload its module: modprobe {routing}; or use a kernel that has it"
             )
         );

@@ -80,13 +80,15 @@ fn strangers_survive_every_command() {
 #[test]
 fn a_strangers_vxlan_of_the_same_number_is_a_conflict() {
     sandbox();
-    run("ip link add up0 type veth peer name up1; ip addr add 10.70.0.1/24 dev up0; ip link set up0 up; ip link set up1 up
+    run("ip link add up0 type veth peer name up1; ip addr add 10.70.0.1/24 dev up0; ip link set up0 up; ip link set \
+    up1 up
          ip link add tun9 type vxlan id 42 local 10.70.0.1 dstport 4789; ip link set tun9 up
          for n in $(seq 50); do [ -z \"$(ip addr show tentative)\" ] && break; sleep 0.1; done");
     let before = host_account();
     let lab = |id: u32, port: u16| {
         let text = format!(
-            "name: t\nnamespaces:\n  host:\n    vxlans:\n      vx0: {{ id: {id}, local: 10.70.0.1, port: {port}, addresses: [10.71.0.1/24] }}\n"
+            "name: t\nnamespaces:\n  host:\n    vxlans:\n      vx0: {{ id: {id}, local: 10.70.0.1, port: {port}, \
+             addresses: [10.71.0.1/24] }}\n"
         );
         std::fs::write("/run/t.yaml", text).unwrap();
     };

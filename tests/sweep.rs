@@ -155,7 +155,8 @@ fn no_program_outlives_an_nslab_that_is_killed() {
     // An iptables that is slow to begin.
     run("mkdir /run/slow
         for name in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
-            printf '#!/bin/sh\\n[ $# = 2 ] && : > /run/started && sleep 1\\nexec %s \"$@\"\\n' $(command -v $name) > /run/slow/$name
+            printf '#!/bin/sh\\n[ $# = 2 ] && : > /run/started && sleep 1\\nexec %s \"$@\"\\n' $(command -v $name) > \
+            /run/slow/$name
             chmod +x /run/slow/$name
         done");
     let path = format!("/run/slow:{}", std::env::var("PATH").unwrap());

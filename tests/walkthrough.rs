@@ -140,7 +140,8 @@ fn a_second_apply_changes_nothing_and_says_nothing_to_the_kernel_that_could() {
         });
         assert_eq!(seen, "", "{file}");
         let trace = sh(&format!(
-            "strace -f -e trace=mount,umount2,unlink,unlinkat,rename,renameat,renameat2,execve,setns,sendto,sendmsg -o /run/trace {} apply {file}",
+            "strace -f -e trace=mount,umount2,unlink,unlinkat,rename,renameat,renameat2,execve,setns,sendto,sendmsg \
+             -o /run/trace {} apply {file}",
             env!("CARGO_BIN_EXE_nslab")
         ));
         assert!(trace.status.success(), "{}", text(&trace));
