@@ -16,7 +16,7 @@ use support::{run, sandbox};
 fn check(from: &str, to: &str, address: &str) -> Check {
     let target =
         Target { label: to.to_owned(), address: ip(address), ns: to.parse().ok().filter(|_| !to.contains('.')) };
-    let probe = Probe { from: ns(from), source: None, to: target, listen: vec![] };
+    let probe = Probe { from: ns(from), source: None, arrives_at: target.ns.clone(), to: target, listen: vec![] };
     Check {
         name: format!("{from} → {to}"),
         line: 1,
@@ -32,7 +32,10 @@ fn check(from: &str, to: &str, address: &str) -> Check {
 
 fn listening(mut check: Check, via: Via, at: &str, port: u16) -> Check {
     check.via = via;
-    check.probes.iter_mut().for_each(|probe| probe.listen = vec![(ns(at), port)]);
+    for probe in &mut check.probes {
+        probe.listen = vec![(ns(at), port)];
+        probe.arrives_at = probe.arrives_at.take().map(|_| ns(at));
+    }
     check
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Knows how to get a socket into a namespace, not what is sent over it.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -15,7 +17,7 @@ use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets::{self, Protocol};
 use crate::kernel::{KernelError, netns, open_files};
-use crate::lab::{Check, Family, Lab, NsName, Probe, Via};
+use crate::lab::{Check, Family, Lab, Namespace, NsName, Probe, Via};
 
 /// How many sockets are fetched from a namespace in one visit.
 const VISIT: usize = 16;
@@ -29,6 +31,14 @@ pub(super) struct Port {
     pub number: u16,
 }
 
+/// Which raw socket.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RawKey {
+    pub protocol: Protocol,
+    pub family: Family,
+    pub ns: NsName,
+}
+
 /// A socket that answers on a port.
 #[derive(Debug)]
 pub(super) struct Responder {
@@ -40,15 +50,21 @@ pub(super) struct Responder {
 #[derive(Debug)]
 pub(super) struct Harness {
     sites: BTreeMap<NsName, Site>,
-    /// The raw sockets that send echo requests and see what arrives.
-    pub raw: BTreeMap<(NsName, Family), AsyncFd<OwnedFd>>,
+    /// The raw sockets that send echo requests, and see what arrives of all protocols, whoever answers it.
+    pub raw: BTreeMap<RawKey, AsyncFd<OwnedFd>>,
     /// The ports that a program of somebody else has.
     pub taken: BTreeSet<Port>,
     /// What has become of the probes.
     pub ledger: Registry,
     /// How many more descriptors may be in use at once.
     pub descriptors: Semaphore,
+    /// The port that the next TCP connection comes from, counted from the first one that Linux would choose.
+    next_port: Cell<u16>,
 }
+
+/// The ports that Linux chooses from (`ip_local_port_range` in ip(7)).
+const FIRST_PORT: u16 = 32_768;
+const PORTS: u16 = 28_232;
 
 /// One namespace.
 #[derive(Debug)]
@@ -77,10 +93,11 @@ impl Harness {
             taken: BTreeSet::new(),
             ledger: Registry::new(),
             descriptors: Semaphore::new(0),
+            next_port: Cell::new(RandomState::new().hash_one("port") as u16 % PORTS),
         };
-        for (ns, family) in raw_sockets(lab) {
-            let fd = stage.take(&ns, Protocol::Icmp, family)?;
-            stage.raw.insert((ns, family), sockets::watched(fd)?);
+        for key in raw_sockets(lab) {
+            let fd = stage.take(&key.ns, key.protocol, key.family)?;
+            stage.raw.insert(key, sockets::watched(fd)?);
         }
         let mut responders = Vec::new();
         for port in ports(lab) {
@@ -113,10 +130,19 @@ impl Harness {
         let mut spare = site.spare.borrow_mut();
         let spare = spare.entry((protocol, family)).or_default();
         if spare.is_empty() {
-            let count = if protocol == Protocol::Icmp { 1 } else { VISIT };
+            let count = match protocol {
+                Protocol::Icmp | Protocol::RawTcp | Protocol::RawUdp => 1,
+                Protocol::Tcp | Protocol::Udp => VISIT,
+            };
             spare.extend(sockets::open_in(site.fd.as_fd(), &[(protocol, family, count)])?);
         }
         spare.pop().ok_or_else(nothing)
+    }
+
+    /// A port to come from that no other connection of this run has used lately: it is what a connection is known by where it
+    /// arrives.
+    pub(super) fn fresh_port(&self) -> u16 {
+        FIRST_PORT + self.next_port.replace((self.next_port.get() + 1) % PORTS)
     }
 
     /// Closes the sockets that were fetched and not used.
@@ -160,6 +186,15 @@ fn protocol(via: Via) -> Protocol {
     }
 }
 
+/// What a raw socket has to speak to see it arrive.
+pub(super) fn raw_protocol(via: Via) -> Protocol {
+    match via {
+        Via::Icmp => Protocol::Icmp,
+        Via::Tcp(_) => Protocol::RawTcp,
+        Via::Udp(_) => Protocol::RawUdp,
+    }
+}
+
 fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
     let mut sites = BTreeMap::new();
     let mut missing = Vec::new();
@@ -196,16 +231,26 @@ fn namespaces(lab: &Lab) -> BTreeSet<&NsName> {
     if probes().any(|probe| probe.to.ns.is_none()) {
         namespaces.extend(lab.namespaces.keys());
     }
+    // Where several namespaces have an address, one that is not meant may answer.
+    let probed: HashSet<IpAddr> = probes().map(|probe| probe.to.address).collect();
+    let has_one = |namespace: &Namespace| {
+        let mut addresses = namespace.interfaces.values().flat_map(|interface| &interface.addresses);
+        addresses.any(|address| probed.contains(&address.addr()))
+    };
+    namespaces.extend(lab.namespaces.iter().filter(|(_, namespace)| has_one(namespace)).map(|(ns, _)| ns));
     namespaces
 }
 
-/// The families in which echo requests are sent need a raw socket in every namespace that sends or may see one.
-fn raw_sockets(lab: &Lab) -> BTreeSet<(NsName, Family)> {
-    let echo = lab.checks.iter().filter(|check| check.via == Via::Icmp);
-    let families: BTreeSet<Family> =
-        echo.flat_map(|check| &check.probes).map(|probe| Family::of(probe.to.address)).collect();
+/// What is sent over a protocol and family needs a raw socket in every namespace that may see it arrive.
+fn raw_sockets(lab: &Lab) -> BTreeSet<RawKey> {
+    let kinds = lab.checks.iter().flat_map(|check| {
+        let protocol = raw_protocol(check.via);
+        check.probes.iter().map(move |probe| (protocol, Family::of(probe.to.address)))
+    });
+    let kinds: BTreeSet<(Protocol, Family)> = kinds.collect();
     let namespaces = namespaces(lab);
-    families.iter().flat_map(|family| namespaces.iter().map(|ns| ((*ns).clone(), *family))).collect()
+    let key = |protocol, family, ns: &NsName| RawKey { protocol, family, ns: ns.clone() };
+    kinds.iter().flat_map(|(protocol, family)| namespaces.iter().map(|ns| key(*protocol, *family, ns))).collect()
 }
 
 fn ports(lab: &Lab) -> BTreeSet<Port> {

@@ -82,6 +82,10 @@ impl<'n> Maker<'n> {
             from: space.name.clone(),
             source: question.source,
             to: Target { label, address, ns: there.and_then(|there| self.name(there)) },
+            arrives_at: match to.side {
+                SelectorList::Space(there) => self.arrives_at(question, here, address, there),
+                SelectorList::Address(_) => None,
+            },
             listen: self.listen(question, here, address, there),
         })
     }
@@ -139,25 +143,38 @@ impl<'n> Maker<'n> {
     /// Who has to listen, and where: behind the published port, if it is one. Where a probe should not come
     /// through, somebody listens all the same, so that one that does is seen.
     fn listen(&self, question: &Question, here: usize, address: IpAddr, there: Option<usize>) -> Vec<(NsName, u16)> {
-        let (transport, port) = match question.via {
-            Via::Tcp(port) => (Transport::Tcp, port),
-            Via::Udp(port) => (Transport::Udp, port),
-            Via::Icmp => return Vec::new(),
-        };
-        if question.expect == Expect::Refused {
+        let Some((_, port)) = transport(question.via).filter(|_| question.expect != Expect::Refused) else {
             return Vec::new();
-        }
-        let forwardings = there.and_then(|there| self.forwardings.get(there)).map_or(&[][..], Vec::as_slice);
-        let from_here = there == Some(here);
-        let led = forwardings.iter().find_map(|entry| entry.leads(transport, address, port, from_here));
-        let (space, port) = match led {
-            Some((address, port)) => {
-                let publisher = there.and_then(|there| self.net.spaces.get(there));
-                (publisher.and_then(|publisher| self.net.holder(address, publisher)), port)
-            }
-            None => (there, port),
         };
+        let (space, port) = self.led(question.via, here, address, there).unwrap_or((there, port));
         let space = question.answered_by.or(space);
         space.and_then(|space| self.name(space)).map(|name| (name, port)).into_iter().collect()
+    }
+
+    /// The namespace that must see what is sent to one that the file names: itself, or where its published port leads.
+    fn arrives_at(&self, question: &Question, here: usize, address: IpAddr, there: usize) -> Option<NsName> {
+        let space = match self.led(question.via, here, address, Some(there)) {
+            Some((space, _)) => space,
+            None => Some(there),
+        };
+        question.answered_by.or(space).and_then(|space| self.name(space))
+    }
+
+    /// Where a published port of the destination leads; none, where the port is its own.
+    fn led(&self, via: Via, here: usize, address: IpAddr, there: Option<usize>) -> Option<(Option<usize>, u16)> {
+        let (transport, port) = transport(via)?;
+        let forwardings = there.and_then(|there| self.forwardings.get(there)).map_or(&[][..], Vec::as_slice);
+        let from_here = there == Some(here);
+        let (address, port) = forwardings.iter().find_map(|entry| entry.leads(transport, address, port, from_here))?;
+        let publisher = there.and_then(|there| self.net.spaces.get(there));
+        Some((publisher.and_then(|publisher| self.net.holder(address, publisher)), port))
+    }
+}
+
+fn transport(via: Via) -> Option<(Transport, u16)> {
+    match via {
+        Via::Tcp(port) => Some((Transport::Tcp, port)),
+        Via::Udp(port) => Some((Transport::Udp, port)),
+        Via::Icmp => None,
     }
 }
