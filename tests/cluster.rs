@@ -48,7 +48,7 @@ fn shorthand_means_the_lab_that_is_written_out() {
 
 /// What a namespace is to others: its addresses, its interfaces' names, its gateway.
 fn identity(namespace: &Namespace) -> String {
-    let links = namespace.links.iter().map(|(name, link)| format!("{name} {:?}", link.addresses));
+    let links = namespace.interfaces.iter().map(|(name, link)| format!("{name} {:?}", link.addresses));
     let own = links.filter(|link| !link.contains("veth-")).collect::<Vec<_>>().join(", ");
     let default = namespace.routes.iter().filter(|route| route.to.prefix_len() == 0);
     format!("{own}; {:?}", default.map(|route| route.via).collect::<Vec<_>>())

@@ -63,7 +63,7 @@ fn only_what_is_wanted_or_marked_is_observed() {
     assert_eq!(names, ["green", "host", "left", "red"]);
     assert_eq!(live.namespaces[&ns("green")].owner, Some(lab()));
     assert_eq!(live.namespaces[&ns("red")].owner, None);
-    assert!(live.namespaces[&ns("left")].links.is_empty());
+    assert!(live.namespaces[&ns("left")].interfaces.is_empty());
 }
 
 #[test]
@@ -76,13 +76,13 @@ fn link_local_addresses_are_seen_where_they_are_wanted() {
     let mut kernel = Kernel::open().unwrap();
     let mut desired = wanting([ns("red")]);
     let mut all = observe(&mut kernel, &desired);
-    let mut link = all.namespaces.get_mut(&ns("red")).unwrap().links.shift_remove(&name("a")).unwrap();
+    let mut link = all.namespaces.get_mut(&ns("red")).unwrap().interfaces.shift_remove(&name("a")).unwrap();
     assert_eq!(link.addresses, [].into());
     link.addresses.insert("fe80::5/64".parse().unwrap());
     let expected = link.addresses.clone();
-    desired.namespaces.get_mut(&ns("red")).unwrap().links.insert("a".parse().unwrap(), link);
+    desired.namespaces.get_mut(&ns("red")).unwrap().interfaces.insert("a".parse().unwrap(), link);
     let live = observe(&mut kernel, &desired);
-    let links = &live.namespaces[&ns("red")].links;
+    let links = &live.namespaces[&ns("red")].interfaces;
     assert_eq!(links[&name("a")].addresses, expected);
     assert_eq!(links[&name("b")].addresses, [].into());
 }
@@ -96,7 +96,7 @@ fn a_namespace_that_was_made_anew_is_not_taken_for_the_old_one() {
     observe(&mut kernel, &desired);
     support::run("ip netns del red; ip netns add red; ip -n red link add new type bridge");
     let live = observe(&mut kernel, &desired);
-    let names: Vec<_> = live.namespaces[&ns("red")].links.keys().map(ToString::to_string).collect();
+    let names: Vec<_> = live.namespaces[&ns("red")].interfaces.keys().map(ToString::to_string).collect();
     assert_eq!(names, ["lo", "new"]);
 }
 
@@ -119,7 +119,7 @@ fn marks_are_found_wherever_they_are() {
     let marked = |namespaces: &[&str], link: &str| Marked {
         settings: Default::default(),
         namespaces: namespaces.iter().copied().map(ns).collect(),
-        links: [name(link)].into(),
+        interfaces: [name(link)].into(),
     };
     assert_eq!(marks, BTreeMap::from([(a, marked(&["left", "red"], "one")), (ab, marked(&["blue"], "two"))]));
 }
@@ -135,9 +135,9 @@ fn three_hundred_namespaces_are_seen_with_their_peers() {
     let live = observe(&mut kernel, &wanting(netns::list().unwrap()));
     assert_eq!(live.namespaces.len(), 301);
     for n in 1..=300 {
-        let peer = live.namespaces[&ns(&format!("n{n}"))].links[&name("eth0")].peer().unwrap();
+        let peer = live.namespaces[&ns(&format!("n{n}"))].interfaces[&name("eth0")].peer().unwrap();
         assert_eq!(peer.to_string(), format!("host/p{n}"));
-        let back = live.namespaces[&NsName::host()].links[&name(&format!("p{n}"))].peer().unwrap();
+        let back = live.namespaces[&NsName::host()].interfaces[&name(&format!("p{n}"))].peer().unwrap();
         assert_eq!(back.to_string(), format!("n{n}/eth0"));
     }
 }

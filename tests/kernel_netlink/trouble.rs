@@ -255,7 +255,7 @@ fn three_hundred_namespaces_are_made_and_removed() {
     }
     kernel.run(&steps).unwrap();
     let marked = kernel.marks().unwrap().remove(&lab()).unwrap();
-    assert_eq!((marked.namespaces.len(), marked.links.len()), (300, 301));
+    assert_eq!((marked.namespaces.len(), marked.interfaces.len()), (300, 301));
     assert_eq!(support::run("bridge link | wc -l").trim(), "300");
     let steps: Vec<Step> = marked.namespaces.into_iter().map(|ns| Step::DeleteNamespace { ns }).collect();
     kernel.run(&steps).unwrap();

@@ -24,7 +24,7 @@ pub fn of(lab: &Lab) -> Account {
             panic!("{ns}: {answers:?}")
         };
         let macs = |name: &str| {
-            let link = lab.namespaces.get(ns)?.links.iter().find(|(own, _)| own.as_str() == name)?;
+            let link = lab.namespaces.get(ns)?.interfaces.iter().find(|(own, _)| own.as_str() == name)?;
             link.1.mac
         };
         for mut link in list(links) {

@@ -42,7 +42,7 @@ impl<'a> Place<'a> {
 
 fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<String>) {
     let ip = &place.ip;
-    for (name, link) in &namespace.links {
+    for (name, link) in &namespace.interfaces {
         let mut set = |words: &str| lines.push(format!("{ip} link set dev {name} {words}"));
         set(if link.up { "down" } else { "up" });
         if name.is_lo() {
@@ -59,7 +59,7 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
                 set(&format!("type bridge vlan_filtering {}", u8::from(!options.vlan_filtering)));
             }
             _ => {
-                let others = namespace.links.iter().filter(|(_, other)| matches!(other.kind, InterfaceKind::Bridge(_)));
+                let others = namespace.interfaces.iter().filter(|(_, other)| matches!(other.kind, InterfaceKind::Bridge(_)));
                 for (bridge, _) in others.filter(|(bridge, _)| link.master.as_ref() != Some(*bridge)) {
                     set(&format!("master {bridge}"));
                 }
@@ -139,7 +139,7 @@ fn routing(place: &Place<'_>, namespace: &Namespace, lines: &mut Vec<String>) {
             lines.push(format!("{ip} route add {} dev {dev} table {} metric 9", route.to, route.table));
         }
     }
-    for (name, _) in namespace.links.iter().filter(|(name, link)| !is_host && !name.is_lo() && link.up) {
+    for (name, _) in namespace.interfaces.iter().filter(|(name, link)| !is_host && !name.is_lo() && link.up) {
         lines.push(format!("{ip} route add 10.166.0.0/16 dev {name}"));
         lines.push(format!("{ip} route add fd00:166::/64 dev {name} table 66"));
     }

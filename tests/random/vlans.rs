@@ -35,7 +35,7 @@ pub fn vlans() -> impl Strategy<Value = Vlans> {
 
 /// What can be done to the VLANs of an interface. Only where a bridge keeps them apart does anybody look at them.
 pub fn damage(exec: &str, name: &str, namespace: &Namespace, link: &Interface) -> Vec<String> {
-    let bridge = link.master.as_ref().and_then(|master| namespace.links.get(master)).unwrap_or(link);
+    let bridge = link.master.as_ref().and_then(|master| namespace.interfaces.get(master)).unwrap_or(link);
     if !matches!(bridge.kind, InterfaceKind::Bridge(options) if options.vlan_filtering) {
         return Vec::new();
     }
