@@ -3,9 +3,8 @@
 //! Knows how to get a socket into a namespace, not what is sent over it.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -17,7 +16,7 @@ use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets::{self, Protocol};
 use crate::kernel::{KernelError, netns, open_files};
-use crate::lab::{Check, Family, Lab, Namespace, NsName, Probe, Via};
+use crate::lab::{Check, Family, Lab, NsName, Probe, Via};
 
 /// How many sockets are fetched from a namespace in one visit.
 const VISIT: usize = 16;
@@ -53,7 +52,7 @@ pub(super) struct Harness {
     /// The raw sockets that send echo requests, and see what arrives of all protocols, whoever answers it.
     pub raw: BTreeMap<RawKey, AsyncFd<OwnedFd>>,
     /// The ports that a program of somebody else has.
-    pub taken: BTreeSet<Port>,
+    taken: RefCell<BTreeSet<Port>>,
     /// What has become of the probes.
     pub ledger: Registry,
     /// How many more descriptors may be in use at once.
@@ -81,31 +80,43 @@ impl Site {
 }
 
 impl Harness {
-    /// Opens every namespace and every socket that the lab's checks need; the responders have yet to be started.
+    /// Opens every namespace of the lab, and the raw sockets that its checks need.
     ///
     /// # Errors
     /// The lab is not there, or the kernel refuses sockets.
-    pub(super) fn set(lab: &Lab) -> Result<(Self, Vec<Responder>), CheckError> {
+    pub(super) fn set(lab: &Lab) -> Result<Self, CheckError> {
         let limit = open_files::raise();
         let mut stage = Self {
             sites: open_sites(lab)?,
             raw: BTreeMap::new(),
-            taken: BTreeSet::new(),
+            taken: RefCell::default(),
             ledger: Registry::new(),
             descriptors: Semaphore::new(0),
             next_port: Cell::new(RandomState::new().hash_one("port") as u16 % PORTS),
         };
-        for key in raw_sockets(lab) {
+        for key in raw_sockets(lab, stage.sites.keys()) {
             let fd = stage.take(&key.ns, key.protocol, key.family)?;
             stage.raw.insert(key, sockets::watched(fd)?);
         }
+        stage.clear_spares();
+        let in_use = 3 * stage.sites.len() + stage.raw.len() + ports(lab).len();
+        // Half of what is left stays free for spare sockets and for whatever else the process has open.
+        stage.descriptors.add_permits((limit.saturating_sub(in_use) / 2).clamp(16, 4096));
+        Ok(stage)
+    }
+
+    /// The sockets that listen on the ports that the lab's checks need; what another program has is noted.
+    ///
+    /// # Errors
+    /// The kernel refuses a socket.
+    pub(super) fn listen(&self, lab: &Lab) -> Result<Vec<Responder>, CheckError> {
         let mut responders = Vec::new();
         for port in ports(lab) {
-            let fd = stage.take(&port.ns, port.protocol, port.family)?;
+            let fd = self.take(&port.ns, port.protocol, port.family)?;
             match sockets::serve(&fd, port.protocol, port.family, port.number) {
                 Ok(()) => responders.push(Responder { port, fd }),
                 Err(Errno::EADDRINUSE) => {
-                    stage.taken.insert(port);
+                    self.taken.borrow_mut().insert(port);
                 }
                 Err(errno) => {
                     let what = format!("listen on {} port {} in {}", port.protocol, port.number, port.ns);
@@ -113,11 +124,8 @@ impl Harness {
                 }
             }
         }
-        stage.clear_spares();
-        let in_use = 3 * stage.sites.len() + stage.raw.len() + responders.len();
-        // Half of what is left stays free for spare sockets and for whatever else the process has open.
-        stage.descriptors.add_permits((limit.saturating_sub(in_use) / 2).clamp(16, 4096));
-        Ok((stage, responders))
+        self.clear_spares();
+        Ok(responders)
     }
 
     /// A fresh socket of a namespace.
@@ -172,7 +180,7 @@ impl Harness {
 
     /// How many of the ports that a probe counts on nslab answers on, and how many are somebody else's.
     pub(super) fn listeners(&self, check: &Check, probe: &Probe) -> (usize, usize) {
-        let taken = ports_of(check, probe).filter(|port| self.taken.contains(port)).count();
+        let taken = ports_of(check, probe).filter(|port| self.taken.borrow().contains(port)).count();
         (probe.listen.len() - taken, taken)
     }
 }
@@ -207,8 +215,9 @@ fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
             Err(error) => return Err(error.into()),
         }
     }
-    // Routers between them take no part, but have neighbours. Checks find out by themselves what one that is missing means.
-    for ns in lab.routers() {
+    // The others take no part, but may answer in another's place, and have neighbours. Checks find out by themselves what one
+    // that is missing means.
+    for ns in lab.namespaces.keys() {
         if !sites.contains_key(ns)
             && let Ok(fd) = netns::open(ns)
         {
@@ -231,26 +240,18 @@ fn namespaces(lab: &Lab) -> BTreeSet<&NsName> {
     if probes().any(|probe| probe.to.ns.is_none()) {
         namespaces.extend(lab.namespaces.keys());
     }
-    // Where several namespaces have an address, one that is not meant may answer.
-    let probed: HashSet<IpAddr> = probes().map(|probe| probe.to.address).collect();
-    let has_one = |namespace: &Namespace| {
-        let mut addresses = namespace.interfaces.values().flat_map(|interface| &interface.addresses);
-        addresses.any(|address| probed.contains(&address.addr()))
-    };
-    namespaces.extend(lab.namespaces.iter().filter(|(_, namespace)| has_one(namespace)).map(|(ns, _)| ns));
     namespaces
 }
 
-/// What is sent over a protocol and family needs a raw socket in every namespace that may see it arrive.
-fn raw_sockets(lab: &Lab) -> BTreeSet<RawKey> {
+/// What is sent over a protocol and family needs a raw socket in every namespace: any may see it arrive.
+fn raw_sockets<'a>(lab: &Lab, namespaces: impl Iterator<Item = &'a NsName> + Clone) -> BTreeSet<RawKey> {
     let kinds = lab.checks.iter().flat_map(|check| {
         let protocol = raw_protocol(check.via);
         check.probes.iter().map(move |probe| (protocol, Family::of(probe.to.address)))
     });
     let kinds: BTreeSet<(Protocol, Family)> = kinds.collect();
-    let namespaces = namespaces(lab);
     let key = |protocol, family, ns: &NsName| RawKey { protocol, family, ns: ns.clone() };
-    kinds.iter().flat_map(|(protocol, family)| namespaces.iter().map(|ns| key(*protocol, *family, ns))).collect()
+    kinds.iter().flat_map(|(protocol, family)| namespaces.clone().map(|ns| key(*protocol, *family, ns))).collect()
 }
 
 fn ports(lab: &Lab) -> BTreeSet<Port> {

@@ -14,12 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
+use super::CheckError;
 use super::harness::{Harness, RawKey, Responder, raw_protocol};
 use super::packet::{self, Message};
 use super::registry::{Arrival, Token};
 use super::report::Outcome;
 use crate::kernel::sockets::{self, Protocol};
-use crate::lab::{Check, Family, NsName, Probe};
+use crate::lab::{Check, Family, Lab, NsName, Probe};
 
 /// How long a connection may keep silent before it is dropped: it is not one of ours.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,13 +28,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many packets are read from one socket before another one has its turn.
 const TURN: usize = 64;
 
-/// Starts all responders; they work until the runtime ends.
-pub(super) fn start(stage: &Rc<Harness>, responders: Vec<Responder>) -> io::Result<()> {
+/// Reads what the raw sockets see, until the runtime ends.
+pub(super) fn watch(stage: &Rc<Harness>) {
     for key in stage.raw.keys().cloned() {
         let stage = stage.clone();
         spawn_local(async move { watch_raw(&stage, key).await });
     }
-    for Responder { port, fd } in responders {
+}
+
+/// Answers on every port that the checks need, until the runtime ends.
+///
+/// # Errors
+/// The kernel refuses a socket for another reason than that the port is taken.
+pub(super) fn listen(stage: &Rc<Harness>, lab: &Lab) -> Result<(), CheckError> {
+    for Responder { port, fd } in stage.listen(lab)? {
         let stage = stage.clone();
         if port.protocol == Protocol::Tcp {
             let listener = TcpListener::from_std(fd.into())?;

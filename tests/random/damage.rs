@@ -59,7 +59,8 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
                 set(&format!("type bridge vlan_filtering {}", u8::from(!options.vlan_filtering)));
             }
             _ => {
-                let others = namespace.interfaces.iter().filter(|(_, other)| matches!(other.kind, InterfaceKind::Bridge(_)));
+                let others =
+                    namespace.interfaces.iter().filter(|(_, other)| matches!(other.kind, InterfaceKind::Bridge(_)));
                 for (bridge, _) in others.filter(|(bridge, _)| link.master.as_ref() != Some(*bridge)) {
                     set(&format!("master {bridge}"));
                 }
