@@ -186,7 +186,10 @@ fn silence() {
     let lost = check("blue", "outside", "192.168.1.3");
     let seen = fails(lost.clone(), "it arrived at outside, from 192.168.15.2, but no answer came back within 500 ms");
     assert_eq!(seen.saw, Outcome::Silence);
-    fails(expecting(lost.clone(), Expect::Unreachable), "it arrived at outside, from 192.168.15.2, and only the answer");
+    fails(
+        expecting(lost.clone(), Expect::Unreachable),
+        "it arrived at outside, from 192.168.15.2, and only the answer",
+    );
     passes(expecting(lost.clone(), Expect::Unanswered));
     fails(expecting(lost, Expect::Refused), "though it should be refused");
 

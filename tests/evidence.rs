@@ -63,3 +63,48 @@ fn judge(name: &str, case: &Case) {
     let all_pass = case.verdicts.iter().all(|verdict| verdict == "passes");
     assert_eq!(output.status.code(), Some(if all_pass { 0 } else { 1 }), "{name}");
 }
+
+#[test]
+fn namespaces_of_another_lab_are_not_checked() {
+    sandbox();
+    let lab = |name: &str| {
+        format!(
+            "name: {name}\nnamespaces:\n  red: {{ interfaces: {{ e: {{ addresses: [10.0.0.1/24] }} }} }}\n  \
+             blue: {{ interfaces: {{ e: {{ addresses: [10.0.0.2/24] }} }} }}\nlinks: [[red/e, blue/e]]\n\
+             checks: [{{ from: red, to: blue }}]\n"
+        )
+    };
+    std::fs::write("/run/one.yaml", lab("one")).unwrap();
+    std::fs::write("/run/two.yaml", lab("two")).unwrap();
+    assert_eq!(nslab(["apply", "/run/one.yaml"]).status.code(), Some(0));
+    let others = nslab(["check", "/run/two.yaml"]);
+    assert_eq!(others.status.code(), Some(3), "{}", text(&others));
+    assert!(text(&others).contains("namespace red belongs to lab one"), "{}", text(&others));
+    run("ip netns exec red true; umount /run/netns/blue; mount --bind /run/netns/red /run/netns/blue");
+    let same = nslab(["check", "/run/one.yaml"]);
+    assert_eq!(same.status.code(), Some(3), "{}", text(&same));
+    assert!(text(&same).contains("leads to the network namespace of"), "{}", text(&same));
+}
+
+#[test]
+fn a_stopped_nslab_has_heard_nothing_and_knows_it() {
+    sandbox();
+    let lab = "name: stopped\nnamespaces:\n  red: { interfaces: { e: { addresses: [10.0.0.1/24] } } }\n  \
+               blue: { interfaces: { e: { addresses: [10.0.0.2/24] } } }\nlinks: [[red/e, blue/e]]\nchecks:\n  \
+               - { from: red, to: blue, expect: unreachable }\n  - { from: red, to: blue, port: 80, expect: unreachable }\n  \
+               - { from: red, to: blue, port: 53, via: udp, expect: unreachable }\n";
+    std::fs::write("/run/stopped.yaml", lab).unwrap();
+    assert_eq!(nslab(["apply", "/run/stopped.yaml"]).status.code(), Some(0));
+    // Stopped and woken all the time, each time for longer than a probe waits.
+    let script = format!(
+        "{} check --format json /run/stopped.yaml > /run/report & p=$!
+         for n in 1 2 3; do sleep 0.01; kill -STOP $p || break; sleep 1.2; kill -CONT $p || break; done
+         wait $p && exit 9; [ $? = 1 ]; cat /run/report",
+        env!("CARGO_BIN_EXE_nslab")
+    );
+    let report = run(&script);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    for check in report["checks"].as_array().unwrap() {
+        assert_eq!(check["pairs"][0]["passed"], false, "{report:#}");
+    }
+}

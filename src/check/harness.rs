@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::sys::stat::fstat;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
 
@@ -15,7 +16,7 @@ use super::CheckError;
 use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets::{self, Protocol};
-use crate::kernel::{KernelError, netns, open_files};
+use crate::kernel::{Kernel, KernelError, netns, open_files};
 use crate::lab::{Check, Family, Lab, NsName, Probe, Via};
 
 /// How many sockets are fetched from a namespace in one visit.
@@ -224,7 +225,33 @@ fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
             sites.insert(ns.clone(), Site::new(fd));
         }
     }
-    if missing.is_empty() { Ok(sites) } else { Err(CheckError::NotApplied { lab: lab.name.clone(), missing }) }
+    if !missing.is_empty() {
+        return Err(CheckError::NotApplied { lab: lab.name.clone(), missing });
+    }
+    are_its_own(lab, &sites)?;
+    Ok(sites)
+}
+
+/// Makes sure that the names lead to namespaces of the lab, each to one of its own. One without a mark was made by hand, and
+/// may be checked like any other.
+fn are_its_own(lab: &Lab, sites: &BTreeMap<NsName, Site>) -> Result<(), CheckError> {
+    let owners = Kernel::open()?.owners()?;
+    let other =
+        |ns: &NsName| owners.get(ns).filter(|owner| **owner != lab.name).map(|owner| (ns.clone(), owner.clone()));
+    let others: Vec<_> = sites.keys().filter_map(other).collect();
+    if !others.is_empty() {
+        return Err(CheckError::Others { lab: lab.name.clone(), others });
+    }
+    let mut names: HashMap<(u64, u64), &NsName> = HashMap::new();
+    let host = (NsName::host(), netns::open(&NsName::host())?);
+    let all = sites.iter().map(|(ns, site)| (ns, site.fd.as_fd())).chain([(&host.0, host.1.as_fd())]);
+    for (ns, fd) in all {
+        let Ok(stat) = fstat(fd) else { continue };
+        if let Some(first) = names.insert((stat.st_dev, stat.st_ino), ns).filter(|first| *first != ns) {
+            return Err(CheckError::SameNamespace { name: first.clone(), other: ns.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// The namespaces that take part: senders, destinations, those that answer. Where a destination is an address that no

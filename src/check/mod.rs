@@ -36,6 +36,22 @@ pub enum CheckError {
         /// What does not exist.
         missing: Vec<NsName>,
     },
+    /// Namespaces of the names that the checks speak of exist, and belong to another lab.
+    #[error("lab {lab} is not applied: {}\nsee which labs there are: nslab list", others_namespaces(.others))]
+    Others {
+        /// The lab.
+        lab: LabName,
+        /// The namespaces, with the lab that each belongs to.
+        others: Vec<(NsName, LabName)>,
+    },
+    /// A name that the checks speak of leads to another network namespace than one of its own.
+    #[error("the name {name} in /run/netns leads to the network namespace of {other}: checks would ask the wrong one")]
+    SameNamespace {
+        /// The name.
+        name: NsName,
+        /// The other name of the same namespace.
+        other: NsName,
+    },
     /// The kernel refused something.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -69,6 +85,11 @@ pub fn run(lab: &Lab) -> Result<Report, CheckError> {
         report.hints = hints::idle_routers(lab, &report.checks);
     }
     Ok(report)
+}
+
+fn others_namespaces(others: &[(NsName, LabName)]) -> String {
+    let of = |(ns, lab): &(NsName, LabName)| format!("namespace {ns} belongs to lab {lab}");
+    others.iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
 fn missing_namespaces(missing: &[NsName]) -> String {

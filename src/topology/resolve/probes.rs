@@ -1,7 +1,7 @@
 //! Probes: the single pairs of a check, each with the address that is probed and the sockets that have to listen.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::nat::{Forwarding, forwardings};
 use super::net::{Net, Space, is_global};
@@ -127,6 +127,10 @@ impl<'n> Maker<'n> {
         if question.family.is_some_and(|family| family != Family::of(address)) {
             return Err(Some(Diagnostic::new(to.span, "this address is not of the family that the check asks for")));
         }
+        if let Some(message) = self.is_of_many(address) {
+            let help = "a check goes to one interface: write its own address".to_owned();
+            return Err(Some(Diagnostic::new(to.span, message).help(help)));
+        }
         if !is_global(address) {
             let message = "a loopback or link-local address means something else in every namespace";
             return Err(Some(
@@ -138,6 +142,21 @@ impl<'n> Maker<'n> {
             return Err(Some(Diagnostic::new(to.span, format!("no namespace has the address {address}"))));
         }
         Ok(self.net.holder(address, from))
+    }
+
+    /// What is wrong with an address that no single interface can have (RFC 1122, section 3.2.1.3; RFC 4291, section 2.7).
+    fn is_of_many(&self, address: IpAddr) -> Option<String> {
+        let is_limited_broadcast = address == IpAddr::from(Ipv4Addr::BROADCAST);
+        if address.is_unspecified() {
+            return Some(format!("{address} means any address, and is no destination"));
+        }
+        if address.is_multicast() {
+            return Some(format!("{address} is a multicast address"));
+        }
+        match self.net.broadcast_of(address) {
+            Some(subnet) => Some(format!("{address} is the broadcast address of {subnet}")),
+            None => is_limited_broadcast.then(|| format!("{address} is the broadcast address of every link")),
+        }
     }
 
     /// Who has to listen, and where: behind the published port, if it is one. Where a probe should not come
