@@ -1,20 +1,21 @@
-//! Whatever drifts is named by `plan` and mended by `apply`, and a path that has nothing to do with it loses no packet.
+//! Whatever drifts is named by `plan` and fixed by `apply`, and a path that has nothing to do with it loses no packet.
 //!
-//! The cases are in `tests/drift/table.yaml`: a kind of thing, how it was damaged, the damage as a shell line, and what the plan must say.
+//! The cases are the rows of `tests/drift/table.yaml`: a kind of thing, how it was damaged, the damage as a shell line, and
+//! what the plan must say. A row has the name `KIND-HOW` (`CASE=default-route-removed`).
 //! Those for kernels whose bridges keep VLANs apart have a lab and a table of their own.
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 
 use serde::Deserialize;
-use support::{host_account, nslab, project, run, sandbox, sh, text};
+use support::{golden, host_account, nslab, project, run, sandbox, sh, text};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Case {
+struct Row {
     kind: String,
     how: String,
     damage: String,
@@ -24,64 +25,50 @@ struct Case {
     noisy: bool,
 }
 
-/// The interface indexes of the calm path.
-const INDEXES: &str = "ip -n calm1 -o link show dev eth0 | cut -d: -f1; ip -o link show dev h-calm1 | cut -d: -f1";
-
-#[test]
-fn drift_is_named_and_mended() {
-    all_are_mended("table.yaml", "lab.yaml", 50);
-}
-
-#[test]
-fn drift_of_vlans_is_named_and_mended_or_the_lab_refused() {
-    let lab = project("tests/drift/vlans-lab.yaml").display().to_string();
-    let refused = std::thread::spawn(move || {
-        sandbox();
-        let lacks = !sh("ip link add name try0 type bridge vlan_filtering 1; ip link del try0").status.success();
-        lacks.then(|| nslab(["apply", &lab]))
-    });
-    match refused.join().unwrap() {
-        Some(refused) => {
-            assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
-            assert!(text(&refused).contains("this kernel has no VLAN filtering of bridges"), "{}", text(&refused));
-        }
-        None => all_are_mended("vlans-table.yaml", "vlans-lab.yaml", 20),
+impl Row {
+    /// Its kind and what was done to it, as one word: `first-address-of-a-subnet-altered`.
+    fn name(&self) -> String {
+        let text = format!("{} {}", self.kind, self.how).to_lowercase();
+        let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        words.join("-")
     }
 }
 
-fn all_are_mended(table: &str, lab: &str, least: usize) {
-    let table = std::fs::read_to_string(project("tests/drift").join(table)).unwrap();
-    let cases: Vec<Case> = serde_saphyr::from_str(&table).unwrap();
-    assert!(cases.len() > least, "the cases are gone");
-    let file = project("tests/drift").join(lab).display().to_string();
-    let (todo, wrong) = (Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                loop {
-                    let case = todo.lock().unwrap().next();
-                    let Some(case) = case else { return };
-                    // A sandbox is a thread's; the next case gets a new one.
-                    let file = file.clone();
-                    let failed = std::thread::spawn(move || {
-                        mend(&case, &file)
-                            .err()
-                            .map(|why| format!("{} {}: {}\n{why}", case.kind, case.how, case.damage))
-                    });
-                    wrong
-                        .lock()
-                        .unwrap()
-                        .extend(failed.join().unwrap_or_else(|_| Some("a command failed; see above".to_owned())));
-                }
-            });
-        }
-    });
-    let wrong = wrong.into_inner().unwrap();
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n\n"));
+/// The interface indexes of the calm path.
+const INDEXES: &str = "ip -n calm1 -o link show dev eth0 | cut -d: -f1; ip -o link show dev h-calm1 | cut -d: -f1";
+
+/// The rows of a table by their names, each with the lab that is damaged.
+fn rows(table: &str, lab: &'static str) -> Vec<(String, (Row, &'static str))> {
+    let rows = std::fs::read_to_string(project("tests/drift").join(table)).unwrap();
+    let rows: Vec<Row> = serde_saphyr::from_str(&rows).unwrap();
+    rows.into_iter().map(|row| (row.name(), (row, lab))).collect()
 }
 
-fn mend(case: &Case, file: &str) -> Result<(), String> {
-    sandbox();
+#[test]
+fn drift_is_named_and_fixed_or_the_lab_refused() {
+    let mut cases = rows("table.yaml", "lab.yaml");
+    cases.extend(rows("vlans-table.yaml", "vlans-lab.yaml"));
+    let names: BTreeSet<&String> = cases.iter().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), cases.len(), "two rows have the same kind and the same damage");
+    golden::run("tests/drift", &cases, |_, (row, lab)| {
+        sandbox();
+        let file = project("tests/drift").join(lab).display().to_string();
+        let able = *lab == "lab.yaml"
+            || sh("ip link add name try0 type bridge vlan_filtering 1; ip link del try0").status.success();
+        let outcome = if able { fix(row, &file) } else { refused(&file) };
+        outcome.map_err(|why| format!("{}\n{why}", row.damage))
+    });
+}
+
+/// A kernel whose bridges cannot keep VLANs apart has nothing to damage: it must say so.
+fn refused(file: &str) -> Result<(), String> {
+    let refused = nslab(["apply", file]);
+    let said = text(&refused);
+    let clear = refused.status.code() == Some(3) && said.contains("this kernel has no VLAN filtering of bridges");
+    if clear { Ok(()) } else { Err(said) }
+}
+
+fn fix(row: &Row, file: &str) -> Result<(), String> {
     let before = host_account();
     let nslab = |args: &[&str], code: i32| {
         let output = nslab(args);
@@ -95,11 +82,11 @@ fn mend(case: &Case, file: &str) -> Result<(), String> {
     nslab(&["apply", file], 0)?;
     nslab(&["plan", "--exit-code", file], 0)?;
     let indexes = run(INDEXES);
-    let stream = (!case.noisy).then(Stream::start);
-    run(&case.damage);
+    let stream = (!row.noisy).then(Stream::start);
+    run(&row.damage);
     let plan = nslab(&["plan", "--exit-code", file], 1)?;
-    if !plan.contains(&case.plan) {
-        return Err(format!("the plan does not say {:?}, but:\n{plan}", case.plan));
+    if !plan.contains(&row.plan) {
+        return Err(format!("the plan does not say {:?}, but:\n{plan}", row.plan));
     }
     nslab(&["apply", file], 0)?;
     nslab(&["plan", "--exit-code", file], 0)?;

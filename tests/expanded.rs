@@ -1,7 +1,6 @@
 //! What `plan --expanded` prints: a topology file that describes the same lab, without shorthand.
 //!
-//! `tests/expanded/NAME.yaml` is a file and `NAME.expected` what is printed of it (`BLESS=1` writes that anew). Beyond those,
-//! every valid file of the project is printed and read again, the shipped ones are applied, and random words are read.
+//! `tests/expanded/NAME.yaml` is a file and `NAME.expected` what is printed of it. Beyond those, every valid file of the project is printed and read again, the shipped ones are applied, and random words are read.
 
 #![allow(clippy::expect_used, clippy::panic)] // A test that cannot go on says so by panicking.
 
@@ -13,16 +12,12 @@ use std::path::PathBuf;
 use nslab::lab::Lab;
 use nslab::topology;
 use proptest::prelude::*;
-use support::{nslab, project, sandbox, text};
+use support::{golden, nslab, project, sandbox, text};
 
 /// The YAML files of a folder of the project, with their texts.
 fn files(folder: &str) -> Vec<(PathBuf, String)> {
-    let entries = fs::read_dir(project(folder)).expect(folder);
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect(folder).path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    files.sort();
-    assert!(!files.is_empty(), "{folder} has no YAML files");
-    files.into_iter().map(|path| (path.clone(), fs::read_to_string(path).expect("a file"))).collect()
+    let texts = golden::files(folder, "yaml").into_iter();
+    texts.map(|(_, path)| (path.clone(), fs::read_to_string(path).expect("a file"))).collect()
 }
 
 /// The examples of a document.
@@ -47,17 +42,10 @@ fn lineless(mut lab: Lab) -> Lab {
 
 #[test]
 fn files_are_printed_as_expected() {
-    let mut differences = String::new();
-    for (case, text) in files("tests/expanded") {
-        let printed = parsed("case", &text).expanded();
-        let expected = case.with_extension("expected");
-        if std::env::var_os("BLESS").is_some() {
-            fs::write(&expected, printed).expect("the expectation");
-        } else if fs::read_to_string(&expected).unwrap_or_default() != printed {
-            differences += &format!("{}:\n{printed}\n", expected.display());
-        }
-    }
-    assert!(differences.is_empty(), "{differences}\n(BLESS=1 accepts what is now)");
+    golden::run("tests/expanded", &golden::files_with_expectations("tests/expanded", "yaml"), |_, case| {
+        let printed = parsed("case", &fs::read_to_string(case).expect("the case")).expanded();
+        golden::expect(&case.with_extension("expected"), &printed)
+    });
 }
 
 #[test]
@@ -65,7 +53,6 @@ fn what_is_printed_describes_the_same_lab() {
     let folders = ["topologies", "tests/expanded", "tests/resolved", "tests/normal"].map(files);
     let documents = ["README.md", "docs/topology.md"].map(examples);
     let all: Vec<_> = folders.into_iter().chain(documents).flatten().collect();
-    assert!(all.len() > 30, "only {} files", all.len());
     for (path, text) in all {
         let file = parsed(&path.display().to_string(), &text);
         let printed = file.expanded();
@@ -80,21 +67,20 @@ fn what_is_printed_describes_the_same_lab() {
 
 #[test]
 fn what_is_printed_needs_nothing_where_the_file_was_applied() {
-    let scale = project("tests/expanded/scale.yaml");
-    for path in files("topologies").into_iter().map(|(path, _)| path).chain([scale]) {
-        let file = path.display().to_string();
-        let applied = std::thread::spawn(move || {
-            sandbox();
-            let printed = nslab(["plan", "--expanded", &file]);
-            assert!(printed.status.success(), "{file}:\n{}", text(&printed));
-            fs::write("/run/expanded.yaml", &printed.stdout).expect("a file");
-            for command in [&["apply", &file][..], &["plan", "--exit-code", "/run/expanded.yaml"]] {
-                let output = nslab(command);
-                assert!(output.status.success(), "{file}: {command:?}\n{}", text(&output));
-            }
-        });
-        applied.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    }
+    let mut cases = golden::files("topologies", "yaml");
+    cases.push(("scale".to_owned(), project("tests/expanded/scale.yaml")));
+    golden::run("topologies", &cases, |_, file| {
+        sandbox();
+        let file = file.display().to_string();
+        let printed = nslab(["plan", "--expanded", &file]);
+        assert!(printed.status.success(), "{}", text(&printed));
+        fs::write("/run/expanded.yaml", &printed.stdout).expect("a file");
+        for command in [&["apply", &file][..], &["plan", "--exit-code", "/run/expanded.yaml"]] {
+            let output = nslab(command);
+            assert!(output.status.success(), "{command:?}\n{}", text(&output));
+        }
+        Ok(())
+    });
 }
 
 #[test]

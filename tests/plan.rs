@@ -1,50 +1,38 @@
 //! Plans, case by case: each folder of `tests/plan` has what is wanted (`wanted.yaml`), what is there (`live.yaml`;
-//! without it, nothing is) and the plan between them (`plan.txt`; `BLESS=1` writes it anew).
+//! without it, nothing is) and the plan between them (`plan.txt`).
 
 mod support;
 
-use std::fs;
 use std::path::Path;
 
 use nslab::lab::Live;
 use nslab::{plan, show, topology};
+use support::golden;
 
 #[test]
 fn plans_are_as_written_down() {
-    let mut cases: Vec<_> = fs::read_dir(support::project("tests/plan")).unwrap().map(|e| e.unwrap().path()).collect();
-    cases.sort();
-    assert!(cases.len() >= 10, "the cases are gone");
-    let wrong: Vec<String> = cases.iter().filter_map(|case| check(case)).collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    golden::run("tests/plan", &golden::folders("tests/plan"), |_, case| check(case));
 }
 
-/// What is wrong with a case, if anything.
-fn check(case: &Path) -> Option<String> {
-    let load = |name: &str| {
-        let path = case.join(name);
-        path.exists().then(|| topology::load(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).lab)
+fn check(case: &Path) -> Result<(), String> {
+    let load = |name: &str| topology::load(&case.join(name)).map(|topology| topology.lab);
+    let wanted = load("wanted.yaml").map_err(|error| error.to_string())?;
+    let live = if case.join("live.yaml").exists() {
+        plan::as_built(&load("live.yaml").map_err(|error| error.to_string())?)
+    } else {
+        Live::default()
     };
-    let wanted = load("wanted.yaml").expect("wanted.yaml");
-    let live = load("live.yaml").map_or_else(Live::default, |lab| plan::as_built(&lab));
     let made = show::plan(&plan::plan(&wanted, &live), &plan::conflicts(&wanted, &live), false);
-    let expected = case.join("plan.txt");
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(&expected, &made).unwrap();
-    }
-    let expected = fs::read_to_string(&expected).unwrap_or_default();
-    (made != expected).then(|| format!("== {}\nexpected:\n{expected}\nmade:\n{made}", case.display()))
+    golden::expect(&case.join("plan.txt"), &made)
 }
 
 #[test]
-fn what_was_built_needs_nothing_and_undoing_it_leaves_nothing() {
-    let mut files: Vec<_> = fs::read_dir(support::project("topologies")).unwrap().map(|e| e.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    assert!(files.len() >= 6, "the topologies are gone");
-    for file in files {
-        let lab = topology::load(&file).unwrap().lab;
+fn what_was_built_needs_nothing() {
+    golden::run("topologies", &golden::files("topologies", "yaml"), |_, file| {
+        let lab = topology::load(file).map_err(|error| error.to_string())?.lab;
         let again = plan::plan(&lab, &plan::as_built(&lab));
-        assert!(again.is_empty(), "{}: {}", file.display(), show::plan(&again, &[], false));
-    }
+        if again.is_empty() { Ok(()) } else { Err(show::plan(&again, &[], false)) }
+    });
 }
 
 /// Every step can be turned round, except those that remove what cannot be brought back; and turned round twice it is

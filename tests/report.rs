@@ -1,49 +1,38 @@
 //! The renderings of reports: `reports/NAME.json` is shown as `NAME.table`, `NAME.junit` and `NAME.tap`.
-//!
-//! A new case is a new JSON file. `BLESS=1` writes what is expected anew, to be read before it is committed.
 
 #![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use nslab::check::Report;
 use nslab::show::report::{junit, table, tap};
+use support::golden;
 
 const WIDTH: usize = 80;
 
+fn read(file: &Path) -> Report {
+    serde_json::from_str(&fs::read_to_string(file).expect("a file")).expect("a report")
+}
+
 fn cases() -> Vec<(PathBuf, Report)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports");
-    let files = fs::read_dir(folder).expect("tests/reports").map(|entry| entry.expect("an entry").path());
-    let mut cases: Vec<_> =
-        files.filter(|file| file.extension().is_some_and(|extension| extension == "json")).collect();
-    cases.sort();
-    assert!(!cases.is_empty());
-    let read = |file: &PathBuf| fs::read_to_string(file).expect("a file");
-    cases.into_iter().map(|file| (file.clone(), serde_json::from_str(&read(&file)).expect("a report"))).collect()
+    golden::files("tests/reports", "json").into_iter().map(|(_, file)| (file.clone(), read(&file))).collect()
 }
 
 #[test]
 fn reports_are_shown_as_expected() {
-    let mut wrong = Vec::new();
-    for (file, report) in cases() {
+    golden::run("tests/reports", &golden::files_with_expectations("tests/reports", "json"), |_, file| {
+        let report = read(file);
         let shown = [
             ("json", serde_json::to_string_pretty(&report).expect("JSON") + "\n"),
             ("table", table(&report, false, WIDTH)),
             ("junit", junit(std::slice::from_ref(&report))),
             ("tap", tap(std::slice::from_ref(&report))),
         ];
-        for (extension, shown) in shown {
-            let file = file.with_extension(extension);
-            if std::env::var_os("BLESS").is_some() {
-                fs::write(&file, &shown).expect("the file is written");
-            }
-            if fs::read_to_string(&file).ok().as_ref() != Some(&shown) {
-                wrong.push(format!("{} should be\n{shown}", file.display()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        shown.iter().try_for_each(|(extension, text)| golden::expect(&file.with_extension(extension), text))
+    });
 }
 
 #[test]

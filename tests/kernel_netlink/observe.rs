@@ -1,5 +1,5 @@
 //! What `observe` says about what plain commands have built: each script of `tests/observe/` builds something by hand
-//! in a private host, and the snapshot beside it is the account. A new case is a new script.
+//! in a private host, and the JSON beside it is the account. A new case is a new script.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,26 +7,14 @@ use std::path::Path;
 use nslab::kernel::{Kernel, Marked, netns};
 use nslab::lab::{LabName, Namespace, NsName};
 
+use crate::support::golden;
 use crate::{lab, name, ns, observe, support, wanting};
 
 #[test]
 fn what_is_built_by_hand_is_seen_as_it_is() {
-    let folder = support::project("tests/observe");
-    let mut scripts: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    scripts.retain(|path| path.extension().is_some_and(|extension| extension == "sh"));
-    assert!(scripts.len() >= 6, "the scripts are not there: {scripts:?}");
-    scripts.sort();
-    for script in scripts {
-        let live = std::thread::spawn({
-            let script = script.clone();
-            move || observe_script(&script)
-        });
-        let live = live.join().unwrap_or_else(|_| panic!("{} failed", script.display()));
-        let case = script.file_stem().unwrap().to_str().unwrap();
-        insta::with_settings!({ snapshot_path => &folder, prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(case, live);
-        });
-    }
+    golden::run("tests/observe", &golden::files_with_expectations("tests/observe", "sh"), |_, script| {
+        golden::expect(&script.with_extension("json"), &(observe_script(script) + "\n"))
+    });
 }
 
 /// Every namespace with a name, and the host, after a script.

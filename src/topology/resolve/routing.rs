@@ -242,7 +242,7 @@ fn condition(prefix: Option<&Spanned<schema::Prefix>>) -> Option<IpNet> {
 }
 
 /// Whether a rule is one for IPv6.
-fn rule_family(written: &schema::Rule, found: &mut Collector<'_>) -> Option<bool> {
+fn rule_family(written: &schema::PolicyRule, found: &mut Collector<'_>) -> Option<bool> {
     let prefixes = [&written.from, &written.to].into_iter().flatten();
     let mut family = written.family.as_ref().map(|family| family.value);
     for prefix in prefixes {
@@ -256,7 +256,7 @@ fn rule_family(written: &schema::Rule, found: &mut Collector<'_>) -> Option<bool
     Some(family == Some(Family::Ipv6))
 }
 
-fn action(written: &schema::Rule, found: &mut Collector<'_>) -> Option<RuleAction> {
+fn action(written: &schema::PolicyRule, found: &mut Collector<'_>) -> Option<RuleAction> {
     match (&written.table, &written.kind) {
         (Some(table), None) => Some(RuleAction::Table(table.value.0)),
         (None, Some(kind)) => Some(match kind.value {

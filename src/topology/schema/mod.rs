@@ -24,7 +24,7 @@ pub use file::File;
 pub use firewall::{Action, Chain, Dnat, Filter, FilterProtocol, Masquerade, Nat, Publish, Snat, State, Transport};
 pub use namespace::{Interface, Namespace};
 pub use read::{Named, Read, Spanned};
-pub use routing::{Route, Rule, RuleType};
+pub use routing::{PolicyRule, Route, RuleType};
 pub use scalar_lab::Text;
 pub use scalar_net::{Address, Destination, Ports, Prefix, PublishTo};
 pub use virtual_interface::{Ipip, Ipvlan, Macvlan, Parent, VirtualInterface, Vlan, VlanId, Vrf};

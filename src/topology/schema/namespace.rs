@@ -7,7 +7,7 @@ use super::read::{Fields, Named, Read, Spanned};
 use super::routing::Neighbour;
 use super::scalar_lab::Text;
 use super::scalar_net::Address;
-use super::{Bridge, Filter, Ipip, Ipvlan, Macvlan, Nat, Route, Rule, Vlan, Vrf, Vxlan};
+use super::{Bridge, Filter, Ipip, Ipvlan, Macvlan, Nat, PolicyRule, Route, Vlan, Vrf, Vxlan};
 use crate::lab::{IfName, Mac, SysctlKey, SysctlValue};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
@@ -48,7 +48,7 @@ pub struct Namespace {
     pub routes: Vec<Route>,
     /// Policy routing rules.
     #[schemars(default)]
-    pub rules: Vec<Rule>,
+    pub rules: Vec<PolicyRule>,
     /// Permanent entries of the neighbour (ARP) table.
     #[schemars(default)]
     pub neighbours: Vec<Neighbour>,

@@ -39,7 +39,7 @@ pub struct Route {
 /// A policy routing rule.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct Rule {
+pub struct PolicyRule {
     /// Its priority: lower ones are asked first. 1000 and its position in the list where none is given.
     pub priority: Option<Spanned<u32>>,
     /// Packets from this subnet.
@@ -172,7 +172,7 @@ impl Read for Route {
     }
 }
 
-impl Read for Rule {
+impl Read for PolicyRule {
     fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
         let mut fields = Fields::begin(node, "a policy rule", found)?;
         let rule = Self {
