@@ -115,6 +115,14 @@ impl Kernel {
         observe::marks(&mut self.handles)
     }
 
+    /// The lab of every namespace that carries a mark.
+    ///
+    /// # Errors
+    /// As with [`Self::observe`].
+    pub fn owners(&mut self) -> Result<BTreeMap<NsName, LabName>, KernelError> {
+        observe::owners(&mut self.handles)
+    }
+
     /// Runs steps in their order, and stops at the first that fails. A step is done wholly or not at all, and
     /// so are steps that follow and join one another (see [`Step::batches_with`]). The kernel begins to free namespaces that were
     /// removed when the first step of another kind comes, or [`Self::observe`] or [`Self::tidy`].

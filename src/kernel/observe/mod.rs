@@ -158,6 +158,14 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
     Ok(marks)
 }
 
+/// The lab of every namespace that carries a mark.
+pub(super) fn owners(handles: &mut NetnsHandles) -> Result<BTreeMap<NsName, LabName>, KernelError> {
+    let names = open_all(handles, netns::find()?.namespaces, |_| false)?;
+    let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
+    let found: Vec<_> = share(open, marks_of_all).into_iter().collect::<Result<_, _>>()?;
+    Ok(found.into_iter().flatten().map(|(ns, mark)| (ns, mark.lab)).collect())
+}
+
 /// Reads the marks of namespaces in one of some threads.
 fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>) -> Result<Vec<(NsName, Mark)>, KernelError> {
     let mut marks = Vec::new();
