@@ -89,8 +89,8 @@ fn fails(check: Check, words: &str) -> PairResult {
     result
 }
 
-/// red 192.168.15.1 and blue 192.168.15.2 behind a router, outside 192.168.1.3 on its other side; IPv6 likewise. Outside has no
-/// way back to red and blue.
+/// red 192.168.15.1 and blue 192.168.15.2 behind a router, outside 192.168.1.3 on its other side; IPv6 likewise.
+/// Outside has no way back to red and blue.
 fn routed_lab() {
     sandbox();
     run("for n in red blue router outside; do ip netns add $n; ip -n $n link set lo up; done
@@ -106,8 +106,10 @@ fn routed_lab() {
          ip -n router addr add 192.168.15.5/24 dev v-net; ip -n router addr add fd15::5/64 dev v-net nodad
          ip -n router addr add 192.168.1.2/24 dev lan; ip -n router addr add fd01::2/64 dev lan nodad
          ip -n outside addr add 192.168.1.3/24 dev eth-out; ip -n outside addr add fd01::3/64 dev eth-out nodad
-         for n in red blue; do ip -n $n route add default via 192.168.15.5; ip -n $n -6 route add default via fd15::5; done
-         ip netns exec router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.bridge.bridge-nf-call-iptables=0
+         for n in red blue; do ip -n $n route add default via 192.168.15.5; ip -n $n -6 route add default via \
+         fd15::5; done
+         ip netns exec router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
+         net.bridge.bridge-nf-call-iptables=0
          # A host sends another six ICMP errors at once, and then one a second.
          for n in blue router; do ip netns exec $n sysctl -qw net.ipv4.icmp_ratelimit=0; done");
 }
@@ -492,7 +494,8 @@ fn slow_neighbours_are_waited_for() {
 fn an_error_of_the_first_try_is_told() {
     sandbox();
     run("ip netns add red; ip netns add router; ip link add to-red netns router type veth peer name eth0 netns red; \
-         ip -n red addr add 10.0.1.2/24 dev eth0; ip -n red link set eth0 up; ip -n red route add default via 10.0.1.1; \
+         ip -n red addr add 10.0.1.2/24 dev eth0; ip -n red link set eth0 up; ip -n red route add default via \
+         10.0.1.1; \
          ip -n router addr add 10.0.1.1/24 dev to-red; ip -n router link set to-red up; ip -n router link set lo up; \
          ip netns exec router sysctl -qw net.ipv4.ip_forward=1");
     let mut check = check("red", "10.0.9.9", "10.0.9.9");
