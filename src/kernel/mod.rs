@@ -11,6 +11,7 @@ pub mod netns;
 mod objects;
 mod observe;
 pub mod open_files;
+mod port_state;
 pub mod process;
 mod run;
 pub mod sandbox;
@@ -26,6 +27,7 @@ pub use error::KernelError;
 pub(crate) use firewall::fuzzing::{restored_rules, saved_rules, tables_and_chains};
 #[cfg(any(test, fuzzing))]
 pub(crate) use observe::fuzzing::namespace_in;
+pub use port_state::PortState;
 
 use crate::lab::{IfName, InterfaceRef, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
 use crate::plan::Step;
@@ -113,6 +115,15 @@ impl Kernel {
     /// As with [`Self::observe`].
     pub fn marks(&mut self) -> Result<BTreeMap<LabName, Marked>, KernelError> {
         observe::marks(&mut self.handles)
+    }
+
+    /// Whether a port of a bridge forwards yet. To be asked makes newer kernels handle what they have put off for it.
+    ///
+    /// # Errors
+    /// The kernel refuses to show it.
+    pub fn port_state(&mut self, port: &InterfaceRef) -> Result<PortState, KernelError> {
+        let refused = |error: NetlinkError| error.about(format!("ask for the state of {port}"));
+        port_state::port_state(self.handles.get(&port.ns)?, &port.name).map_err(refused)
     }
 
     /// The lab of every namespace that carries a mark.
