@@ -18,8 +18,8 @@ use super::registry::{Arrival, Entry, Token};
 use super::report::Outcome;
 use super::respond::look_at_echo;
 use super::{packet, verdict};
-use crate::kernel::sockets::{self, Protocol};
-use crate::lab::{Check, Family, Probe, Via};
+use crate::kernel::sockets;
+use crate::lab::{Check, Family, Probe, Protocol};
 
 /// What one try has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +48,10 @@ pub(super) async fn attempt(stage: &Harness, check: &Check, probe: &Probe) -> Se
     let (token, entry) = stage.ledger.open();
     let (_, taken) = stage.listeners(check, probe);
     let mut attempt = Attempt { stage, check, probe, token, entry, left_as: None, started: Instant::now() };
-    let outcome = match check.via {
-        Via::Icmp => attempt.echo().await,
-        Via::Tcp(port) => attempt.connection(port).await,
-        Via::Udp(port) => attempt.datagram(port).await,
+    let outcome = match check.protocol {
+        Protocol::Icmp => attempt.echo().await,
+        Protocol::Tcp(port) => attempt.connection(port).await,
+        Protocol::Udp(port) => attempt.datagram(port).await,
     };
     stage.ledger.close(token);
     Seen {
@@ -80,7 +80,7 @@ impl Attempt<'_> {
         let (target, family) = (self.probe.to.address, self.family());
         if self.probe.source.is_some() || self.check.seen_as.is_some() {
             // A raw socket cannot say which source address the kernel takes; a connected one can, and sends nothing.
-            self.departing(Protocol::Udp, 1)?;
+            self.departing(sockets::Protocol::Udp, 1)?;
         }
         let socket = self.stage.raw.get(&(self.probe.from.clone(), family));
         let socket = socket.ok_or_else(|| Outcome::NoProbe { what: "there is no raw socket".to_owned() })?;
@@ -117,7 +117,7 @@ impl Attempt<'_> {
         let _two = self.stage.descriptors.acquire_many(2).await;
         self.started = Instant::now();
         let (ours, _) = self.stage.listeners(self.check, self.probe);
-        let socket = self.departing(Protocol::Tcp, port)?;
+        let socket = self.departing(sockets::Protocol::Tcp, port)?;
         let stream = TcpStream::from_std(socket.into()).map_err(no_probe)?;
         let connected = async {
             stream.writable().await?;
@@ -140,7 +140,7 @@ impl Attempt<'_> {
     async fn datagram(&mut self, port: u16) -> Result<Outcome, Outcome> {
         let _one = self.stage.descriptors.acquire().await;
         self.started = Instant::now();
-        let socket = sockets::watched(self.departing(Protocol::Udp, port)?).map_err(no_probe)?;
+        let socket = sockets::watched(self.departing(sockets::Protocol::Udp, port)?).map_err(no_probe)?;
         self.send(socket.get_ref(), &self.token.to_bytes(), None, None).await?;
         let mut buffer = [0; Token::LENGTH];
         let answer = socket.async_io(sockets::ANYTHING, |fd| Ok(sockets::receive(fd, &mut buffer)?));
@@ -152,7 +152,7 @@ impl Attempt<'_> {
     }
 
     /// A socket that is bound and connected as the probe wants it; for TCP, the connection is on its way.
-    fn departing(&mut self, protocol: Protocol, port: u16) -> Result<OwnedFd, Outcome> {
+    fn departing(&mut self, protocol: sockets::Protocol, port: u16) -> Result<OwnedFd, Outcome> {
         let probe = self.probe;
         let socket = self.stage.take(&probe.from, protocol, self.family());
         let socket = socket.map_err(|e| Outcome::NoProbe { what: e.to_string() })?;
@@ -206,7 +206,7 @@ impl Attempt<'_> {
     }
 
     fn deadline(&self) -> Instant {
-        self.started + self.check.within
+        self.started + self.check.timeout
     }
 }
 

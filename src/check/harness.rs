@@ -13,9 +13,9 @@ use tokio::sync::Semaphore;
 use super::CheckError;
 use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
-use crate::kernel::sockets::{self, Protocol};
+use crate::kernel::sockets;
 use crate::kernel::{KernelError, netns, open_files};
-use crate::lab::{Check, Family, Lab, NsName, Probe, Via};
+use crate::lab::{Check, Family, Lab, NsName, Probe, Protocol};
 
 /// How many sockets are fetched from a namespace in one visit.
 const VISIT: usize = 16;
@@ -24,7 +24,7 @@ const VISIT: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Port {
     pub ns: NsName,
-    pub protocol: Protocol,
+    pub protocol: sockets::Protocol,
     pub family: Family,
     pub number: u16,
 }
@@ -54,7 +54,7 @@ pub(super) struct Harness {
 #[derive(Debug)]
 struct Site {
     fd: OwnedFd,
-    spare: RefCell<HashMap<(Protocol, Family), Vec<OwnedFd>>>,
+    spare: RefCell<HashMap<(sockets::Protocol, Family), Vec<OwnedFd>>>,
     neighbours: OnceCell<Neighbours>,
 }
 
@@ -79,7 +79,7 @@ impl Harness {
             descriptors: Semaphore::new(0),
         };
         for (ns, family) in raw_sockets(lab) {
-            let fd = stage.take(&ns, Protocol::Icmp, family)?;
+            let fd = stage.take(&ns, sockets::Protocol::Icmp, family)?;
             stage.raw.insert((ns, family), sockets::watched(fd)?);
         }
         let mut responders = Vec::new();
@@ -107,13 +107,18 @@ impl Harness {
     ///
     /// # Errors
     /// The kernel refuses it, or the namespace is none of the lab's.
-    pub(super) fn take(&self, ns: &NsName, protocol: Protocol, family: Family) -> Result<OwnedFd, KernelError> {
+    pub(super) fn take(
+        &self,
+        ns: &NsName,
+        protocol: sockets::Protocol,
+        family: Family,
+    ) -> Result<OwnedFd, KernelError> {
         let nothing = || KernelError::new(format!("find a socket in namespace {ns}"));
         let site = self.sites.get(ns).ok_or_else(nothing)?;
         let mut spare = site.spare.borrow_mut();
         let spare = spare.entry((protocol, family)).or_default();
         if spare.is_empty() {
-            let count = if protocol == Protocol::Icmp { 1 } else { VISIT };
+            let count = if protocol == sockets::Protocol::Icmp { 1 } else { VISIT };
             spare.extend(sockets::open_in(site.fd.as_fd(), &[(protocol, family, count)])?);
         }
         spare.pop().ok_or_else(nothing)
@@ -152,11 +157,11 @@ impl Harness {
 }
 
 /// What a socket has to speak for this.
-fn protocol(via: Via) -> Protocol {
-    match via {
-        Via::Icmp => Protocol::Icmp,
-        Via::Tcp(_) => Protocol::Tcp,
-        Via::Udp(_) => Protocol::Udp,
+fn socket_protocol(protocol: Protocol) -> sockets::Protocol {
+    match protocol {
+        Protocol::Icmp => sockets::Protocol::Icmp,
+        Protocol::Tcp(_) => sockets::Protocol::Tcp,
+        Protocol::Udp(_) => sockets::Protocol::Udp,
     }
 }
 
@@ -201,7 +206,7 @@ fn namespaces(lab: &Lab) -> BTreeSet<&NsName> {
 
 /// The families in which echo requests are sent need a raw socket in every namespace that sends or may see one.
 fn raw_sockets(lab: &Lab) -> BTreeSet<(NsName, Family)> {
-    let echo = lab.checks.iter().filter(|check| check.via == Via::Icmp);
+    let echo = lab.checks.iter().filter(|check| check.protocol == Protocol::Icmp);
     let families: BTreeSet<Family> =
         echo.flat_map(|check| &check.probes).map(|probe| Family::of(probe.to.address)).collect();
     let namespaces = namespaces(lab);
@@ -209,12 +214,12 @@ fn raw_sockets(lab: &Lab) -> BTreeSet<(NsName, Family)> {
 }
 
 fn ports(lab: &Lab) -> BTreeSet<Port> {
-    let checks = lab.checks.iter().filter(|check| check.via != Via::Icmp);
+    let checks = lab.checks.iter().filter(|check| check.protocol != Protocol::Icmp);
     checks.flat_map(|check| check.probes.iter().flat_map(move |probe| ports_of(check, probe))).collect()
 }
 
 /// The ports that must answer while a probe runs.
 fn ports_of(check: &Check, probe: &Probe) -> impl Iterator<Item = Port> {
-    let (protocol, family) = (protocol(check.via), Family::of(probe.to.address));
+    let (protocol, family) = (socket_protocol(check.protocol), Family::of(probe.to.address));
     probe.listen.iter().map(move |(ns, number)| Port { ns: ns.clone(), protocol, family, number: *number })
 }

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::attempt::Seen;
 use super::report::Outcome;
-use crate::lab::{Check, Expect, Probe, SeenAs, Via};
+use crate::lab::{Check, Expect, Probe, Protocol, SeenAs};
 
 /// What a check promises, in words: `reachable, seen as itself`.
 pub(super) fn promise(check: &Check) -> String {
@@ -28,11 +28,11 @@ pub(super) fn promise(check: &Check) -> String {
 }
 
 /// What a probe sends, in words: `icmp`, `tcp/80`.
-pub(super) fn via(via: Via) -> String {
-    match via {
-        Via::Icmp => "icmp".to_owned(),
-        Via::Tcp(port) => format!("tcp/{port}"),
-        Via::Udp(port) => format!("udp/{port}"),
+pub(super) fn protocol(protocol: Protocol) -> String {
+    match protocol {
+        Protocol::Icmp => "icmp".to_owned(),
+        Protocol::Tcp(port) => format!("tcp/{port}"),
+        Protocol::Udp(port) => format!("udp/{port}"),
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) fn judge(check: &Check, probe: &Probe, seen: &Seen) -> Result<(), Str
         (Expect::Refused, Outcome::Refused { .. }) => Ok(()),
         (Expect::Unreachable, Outcome::Silence | Outcome::Unreachable { .. } | Outcome::NotSent { .. }) => Ok(()),
         // No port is closed to a ping: "port unreachable" is how iptables says "no" unless it is told otherwise.
-        (Expect::Unreachable, Outcome::Refused { .. }) if check.via == Via::Icmp => Ok(()),
+        (Expect::Unreachable, Outcome::Refused { .. }) if check.protocol == Protocol::Icmp => Ok(()),
         (expect, outcome) => Err(instead(check, probe, seen, expect, outcome)),
     }
 }
@@ -84,7 +84,7 @@ fn translation(check: &Check, seen: &Seen) -> Result<(), String> {
 /// Why nslab did not see the probe arrive, although it was answered.
 fn unseen(check: &Check, seen: &Seen) -> String {
     if seen.taken {
-        format!("a program of its own has {} there, so nslab cannot look", via(check.via))
+        format!("a program of its own has {} there, so nslab cannot look", protocol(check.protocol))
     } else {
         "the answer came from outside the lab's namespaces".to_owned()
     }
@@ -92,7 +92,7 @@ fn unseen(check: &Check, seen: &Seen) -> String {
 
 /// What was seen instead of what was promised.
 fn instead(check: &Check, probe: &Probe, seen: &Seen, expect: Expect, outcome: &Outcome) -> String {
-    let port = via(check.via);
+    let port = protocol(check.protocol);
     let what = match outcome {
         Outcome::Answered => match &seen.sight {
             Some(sight) => format!("answered by {}", sight.ns),
@@ -115,7 +115,7 @@ fn instead(check: &Check, probe: &Probe, seen: &Seen, expect: Expect, outcome: &
 }
 
 fn silence(check: &Check, probe: &Probe, seen: &Seen) -> String {
-    let within = in_words(check.within);
+    let within = in_words(check.timeout);
     match &seen.sight {
         Some(sight) => format!(
             "it arrived at {}, from {}, but no answer came back within {within} (has {} a way back?)",
@@ -123,7 +123,7 @@ fn silence(check: &Check, probe: &Probe, seen: &Seen) -> String {
         ),
         None if seen.taken => format!(
             "no answer within {within}; a program of its own has {} at {}, and may not answer what it does not know",
-            via(check.via),
+            protocol(check.protocol),
             probe.to.label
         ),
         // icmp_ratelimit in icmp(7).

@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use super::nat::{Forwarding, forwardings};
 use super::net::{Net, Space, is_global};
 use super::selectors::{Endpoint, SelectorList};
-use crate::lab::{Expect, Family, NsName, Probe, Target, Via};
+use crate::lab::{Expect, Family, NsName, Probe, Protocol, Target};
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::Transport;
 
 /// What a check asks of every pair.
 pub struct Question {
-    pub via: Via,
+    pub protocol: Protocol,
     pub expect: Expect,
     /// The address family, if the author asks for one.
     pub family: Option<Family>,
@@ -139,10 +139,10 @@ impl<'n> Maker<'n> {
     /// Who has to listen, and where: behind the published port, if it is one. Where a probe should not come
     /// through, somebody listens all the same, so that one that does is seen.
     fn listen(&self, question: &Question, here: usize, address: IpAddr, there: Option<usize>) -> Vec<(NsName, u16)> {
-        let (transport, port) = match question.via {
-            Via::Tcp(port) => (Transport::Tcp, port),
-            Via::Udp(port) => (Transport::Udp, port),
-            Via::Icmp => return Vec::new(),
+        let (transport, port) = match question.protocol {
+            Protocol::Tcp(port) => (Transport::Tcp, port),
+            Protocol::Udp(port) => (Transport::Udp, port),
+            Protocol::Icmp => return Vec::new(),
         };
         if question.expect == Expect::Refused {
             return Vec::new();
