@@ -25,9 +25,9 @@ is_root() {
 # How somebody who is not root becomes it in a sandbox.
 sandbox_user=(--user --map-root-user)
 
-# sandbox CMD…: runs a command in a private host of its own, root or not. What it does there cannot touch the machine, and
-# it reaches no network.
-# /run/netns is a mount of its own, as `ip netns` makes it, so that all namespaces can be dropped at once.
+# sandbox CMD…: runs a command in a private host of its own, root or not. What it does there cannot touch the machine,
+# and it reaches no network. /run/netns is a mount of its own, as `ip netns` makes it, so that all namespaces can be
+# dropped at once.
 sandbox() {
   local mapped=()
   is_root || mapped=("${sandbox_user[@]}")
@@ -45,7 +45,8 @@ sandbox_works() {
   sandbox true 2>/dev/null
 }
 
-# host_account: the kernel's own account of this host's network, without what changes by itself (lifetimes, counters, dates).
+# host_account: the kernel's own account of this host's network, without what changes by itself (lifetimes, counters,
+# dates).
 host_account() {
   local show
   for show in link addr route rule '-6 route' '-6 rule'; do

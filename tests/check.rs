@@ -16,7 +16,7 @@ use support::{run, sandbox};
 fn check(from: &str, to: &str, address: &str) -> Check {
     let target =
         Target { label: to.to_owned(), address: ip(address), ns: to.parse().ok().filter(|_| !to.contains('.')) };
-    let probe = Probe { from: ns(from), source: None, to: target, listen: vec![] };
+    let probe = Probe { from: ns(from), source: None, arrives_at: target.ns.clone(), to: target, listen: vec![] };
     Check {
         name: format!("{from} → {to}"),
         line: 1,
@@ -32,7 +32,10 @@ fn check(from: &str, to: &str, address: &str) -> Check {
 
 fn listening(mut check: Check, protocol: Protocol, at: &str, port: u16) -> Check {
     check.protocol = protocol;
-    check.probes.iter_mut().for_each(|probe| probe.listen = vec![(ns(at), port)]);
+    for probe in &mut check.probes {
+        probe.listen = vec![(ns(at), port)];
+        probe.arrives_at = probe.arrives_at.take().map(|_| ns(at));
+    }
     check
 }
 
@@ -86,8 +89,8 @@ fn fails(check: Check, words: &str) -> PairResult {
     result
 }
 
-/// red 192.168.15.1 and blue 192.168.15.2 behind a router, outside 192.168.1.3 on its other side; IPv6 likewise. Outside has no
-/// way back to red and blue.
+/// red 192.168.15.1 and blue 192.168.15.2 behind a router, outside 192.168.1.3 on its other side; IPv6 likewise.
+/// Outside has no way back to red and blue.
 fn routed_lab() {
     sandbox();
     run("for n in red blue router outside; do ip netns add $n; ip -n $n link set lo up; done
@@ -103,8 +106,10 @@ fn routed_lab() {
          ip -n router addr add 192.168.15.5/24 dev v-net; ip -n router addr add fd15::5/64 dev v-net nodad
          ip -n router addr add 192.168.1.2/24 dev lan; ip -n router addr add fd01::2/64 dev lan nodad
          ip -n outside addr add 192.168.1.3/24 dev eth-out; ip -n outside addr add fd01::3/64 dev eth-out nodad
-         for n in red blue; do ip -n $n route add default via 192.168.15.5; ip -n $n -6 route add default via fd15::5; done
-         ip netns exec router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.bridge.bridge-nf-call-iptables=0
+         for n in red blue; do ip -n $n route add default via 192.168.15.5; ip -n $n -6 route add default via \
+         fd15::5; done
+         ip netns exec router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
+         net.bridge.bridge-nf-call-iptables=0
          # A host sends another six ICMP errors at once, and then one a second.
          for n in blue router; do ip netns exec $n sysctl -qw net.ipv4.icmp_ratelimit=0; done");
 }
@@ -183,7 +188,11 @@ fn silence() {
     let lost = check("blue", "outside", "192.168.1.3");
     let seen = fails(lost.clone(), "it arrived at outside, from 192.168.15.2, but no answer came back within 500 ms");
     assert_eq!(seen.saw, Outcome::Silence);
-    passes(expecting(lost.clone(), Expect::Unreachable));
+    fails(
+        expecting(lost.clone(), Expect::Unreachable),
+        "it arrived at outside, from 192.168.15.2, and only the answer",
+    );
+    passes(expecting(lost.clone(), Expect::Unanswered));
     fails(expecting(lost, Expect::Refused), "though it should be refused");
 
     run("ip netns exec blue iptables -A INPUT -s 192.168.15.1 -j DROP");
@@ -211,8 +220,10 @@ fn refusals() {
             fails(closed.clone(), "nothing listens on");
             fails(expecting(closed, Expect::Unreachable), "though it should be unreachable");
         }
+        // Where a check expects a refusal, nothing of nslab listens, whatever other checks need there.
         let open = listening(check("red", "blue", "192.168.15.2"), protocol, "blue", port(protocol));
-        fails(expecting(open, Expect::Refused), "answered by blue");
+        let both = report(vec![open.clone(), expecting(open, Expect::Refused)]);
+        assert!(both.passed(), "{both:#?}");
     }
     let by_blue = |saw: &Outcome| *saw == Outcome::Refused { by: Some(ip("192.168.15.2")) };
     let mut udp = expecting(check("red", "blue", "192.168.15.2"), Expect::Refused);
@@ -294,14 +305,14 @@ fn published_ports_say_who_answers() {
         let seen = passes(seen_as(published.clone(), SeenAs::Itself));
         assert_eq!(seen.answered_by, Some(ns("blue")));
         published.answered_by = Some(ns("red"));
-        fails(published, "blue answered instead of red");
+        fails(published, "answered by blue, not by red");
     }
     // An echo request is not published: the router answers it itself.
     let mut echo = check("outside", "192.168.1.2", "192.168.1.2");
     echo.answered_by = Some(ns("router"));
     passes(echo.clone());
     echo.answered_by = Some(ns("blue"));
-    fails(echo, "answered, but whether by blue is not known");
+    fails(echo, "answered, but blue has not seen it arrive");
 }
 
 #[test]
@@ -343,12 +354,11 @@ fn a_port_that_a_real_server_has() {
     let tcp = listening(check("red", "blue", "192.168.15.2"), Protocol::Tcp(80), "blue", 80);
     let mut by_blue = tcp.clone();
     by_blue.answered_by = Some(ns("blue"));
-    let results = [passes(tcp.clone()), fails(by_blue, "a program of its own has tcp/80 there")];
-    fails(seen_as(tcp.clone(), SeenAs::Itself), "a program of its own has tcp/80 there");
+    let results = [passes(tcp.clone()), passes(by_blue), passes(seen_as(tcp.clone(), SeenAs::Itself))];
     fails(expecting(tcp, Expect::Refused), "though it should be refused");
     let mute = listening(check("red", "blue", "192.168.15.2"), Protocol::Udp(53), "blue", 53);
-    fails(mute, "a program of its own has udp/53 at blue");
-    assert!(results.iter().all(|result| result.saw == Outcome::Answered && result.seen_as.is_none()));
+    fails(mute, "it arrived at blue, from 192.168.15.1, but no answer came back");
+    assert!(results.iter().all(|result| result.saw == Outcome::Answered && result.seen_as == Some(ip("192.168.15.1"))));
     server.kill().expect("it runs");
     server.wait().expect("it ends");
 }
@@ -487,7 +497,8 @@ fn slow_neighbours_are_waited_for() {
 fn an_error_of_the_first_try_is_told() {
     sandbox();
     run("ip netns add red; ip netns add router; ip link add to-red netns router type veth peer name eth0 netns red; \
-         ip -n red addr add 10.0.1.2/24 dev eth0; ip -n red link set eth0 up; ip -n red route add default via 10.0.1.1; \
+         ip -n red addr add 10.0.1.2/24 dev eth0; ip -n red link set eth0 up; ip -n red route add default via \
+         10.0.1.1; \
          ip -n router addr add 10.0.1.1/24 dev to-red; ip -n router link set to-red up; ip -n router link set lo up; \
          ip netns exec router sysctl -qw net.ipv4.ip_forward=1");
     let mut check = check("red", "10.0.9.9", "10.0.9.9");

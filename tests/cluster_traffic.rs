@@ -1,6 +1,6 @@
 //! Clusters on a real kernel, one after the other for every way that packets can take between nodes
-//! (`tests/cluster/ways`): what arrives, what the network between the nodes sees, what an unplugged node takes along, and
-//! that a cluster that grows does not disturb those who are there.
+//! (`tests/cluster/ways`): what arrives, what the network between the nodes sees, what an unplugged node takes along,
+//! and that a cluster that grows does not disturb those who are there.
 
 mod support;
 
@@ -89,8 +89,8 @@ fn tunnel(way: &str) -> Option<&'static str> {
 /// Packets for pods. tcpdump compares the outermost addresses.
 const FOR_PODS: &str = "dst net 10.244.0.0/16 or dst net fd00:10:244::/48";
 
-/// A pod or node reaches every other one under its own address. The network between the nodes sees just that, or nothing
-/// but packets from node to node where there is a tunnel.
+/// A pod or node reaches every other one under its own address. The network between the nodes sees just that, or
+/// nothing but packets from node to node where there is a tunnel.
 #[test]
 fn every_way_leads_everywhere_without_translation() {
     on_every_way(|way, file| {
@@ -119,7 +119,8 @@ fn every_way_leads_everywhere_without_translation() {
     });
 }
 
-/// The overlay keeps its promise to the letter: while all of its checks run, no pod's address is on the network between the nodes.
+/// The overlay keeps its promise to the letter: while all of its checks run, no pod's address is on the network between
+/// the nodes.
 #[test]
 fn the_network_below_the_overlay_sees_no_pod() {
     sandbox();
@@ -214,8 +215,9 @@ static RECEIVED: AtomicU64 = AtomicU64::new(0);
 /// What every namespace of a list has: interfaces with their numbers, addresses, routes.
 fn account(namespaces: &[String]) -> Vec<String> {
     let one = |ns: &String| {
-        // A switch without IP addresses has its hardware address from a port, and nobody speaks to it.
-        let links = r#"ip -n NS -d -j link | jq -c '.[] | [.ifindex, .ifname, .address, .mtu, .master, (.operstate | sub("UNKNOWN"; "UP"))]
+        // A bridge without IP addresses has its MAC address from a port, and nothing speaks to it.
+        let links = r#"ip -n NS -d -j link | jq -c '.[]
+            | [.ifindex, .ifname, .address, .mtu, .master, (.operstate | sub("UNKNOWN"; "UP"))]
             | if .[1] == "br-lan" then del(.[2]) else . end'"#;
         let addresses = r#"ip -n NS -j addr | jq -c ".[] | [.ifindex, [.addr_info[] | [.local, .prefixlen]]]""#;
         let lines = run(&format!("{links}; {addresses}; ip -n NS route; ip -n NS -6 route").replace("NS", ns));
@@ -224,8 +226,8 @@ fn account(namespaces: &[String]) -> Vec<String> {
     namespaces.iter().flat_map(one).collect()
 }
 
-/// A pod and a node come to a running cluster while two pods talk: their connection goes on, and of what was there, nothing
-/// is another thing afterwards.
+/// A pod and a node come to a running cluster while two pods talk: their connection goes on, and of what was there,
+/// nothing is another thing afterwards.
 #[test]
 fn a_cluster_grows_without_disturbing_anybody() {
     on_every_way(|way, file| {
@@ -321,8 +323,8 @@ fn ipip_leads_everywhere_or_is_refused() {
     before.assert_same(&host_account(), &file);
 }
 
-/// A thousand pods of ten lines. Between them are twenty nodes, which have a thousand neighbours: as many as the kernel's
-/// table holds.
+/// A thousand pods of ten lines. Between them are twenty nodes, which have a thousand neighbours: as many as the
+/// kernel's table holds.
 #[test]
 fn a_thousand_pods_of_ten_lines() {
     sandbox();

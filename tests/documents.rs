@@ -1,7 +1,7 @@
 //! Documents are true: every command and every file that README and docs show is run.
 //!
-//! A fenced block `yaml file=NAME` is a file; a block `sh` is run by `sh -e` in the document's own sandbox and folder, with
-//! the blocks before it done. `text` is a picture. There are no other kinds.
+//! A fenced block `yaml file=NAME` is a file; a block `sh` is run by `sh -e` in the document's own sandbox and folder,
+//! with the blocks before it done. `text` is a picture. There are no other kinds.
 
 mod support;
 

@@ -1,8 +1,8 @@
 //! Whatever drifts is named by `plan` and fixed by `apply`, and a path that has nothing to do with it loses no packet.
 //!
-//! The cases are the rows of `tests/drift/table.yaml`: a kind of thing, how it was damaged, the damage as a shell line, and
-//! what the plan must say. A row has the name `KIND-HOW` (`CASE=default-route-removed`).
-//! Those for kernels whose bridges keep VLANs apart have a lab and a table of their own.
+//! The cases are the rows of `tests/drift/table.yaml`: a kind of thing, how it was damaged, the damage as a shell line,
+//! and what the plan must say. A row has the name `KIND-HOW` (`CASE=default-route-removed`). Those for kernels whose
+//! bridges keep VLANs apart have a lab and a table of their own.
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! What `plan --expanded` prints: a topology file that describes the same lab, without shorthand.
 //!
-//! `tests/expanded/NAME.yaml` is a file and `NAME.expected` what is printed of it. Beyond those, every valid file of the project is printed and read again, the shipped ones are applied, and random words are read.
+//! `tests/expanded/NAME.yaml` is a file and `NAME.expected` what is printed of it. Beyond those, every valid file of
+//! the project is printed and read again, the shipped ones are applied, and random words are read.
 
 #![allow(clippy::expect_used, clippy::panic)] // A test that cannot go on says so by panicking.
 

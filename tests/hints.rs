@@ -10,13 +10,15 @@ const FILE: &str = "/run/hints.yaml";
 fn row(forwarding: [&str; 3]) -> String {
     let router = |n: usize, left: &str, right: &str, routes: &str| {
         format!(
-            "  r{n}:\n    interfaces: {{ a: {{ addresses: [{left}] }}, b: {{ addresses: [{right}] }} }}\n    routes: [{routes}]\n    {}\n",
+            "  r{n}:\n    interfaces: {{ a: {{ addresses: [{left}] }}, b: {{ addresses: [{right}] }} }}\n    routes: \
+             [{routes}]\n    {}\n",
             forwarding[n - 1]
         )
     };
     let end = |name: &str, own: &str, via: &str| {
         format!(
-            "  {name}:\n    interfaces: {{ a: {{ addresses: [{own}] }} }}\n    routes: [{{ to: default, via: {via} }}]\n"
+            "  {name}:\n    interfaces: {{ a: {{ addresses: [{own}] }} }}\n    routes: [{{ to: default, via: {via} \
+             }}]\n"
         )
     };
     let to = |net: &str, via: &str| format!("{{ to: {net}, via: {via} }}");
@@ -53,7 +55,8 @@ fn a_router_that_does_not_forward_is_named() {
     let said = check(1);
     let hint = |router: &str| {
         format!(
-            "hint: {router} is on the way to 10.0.4.9 and passes nothing on (net.ipv4.ip_forward is 0): write `forwarding: true` there\n"
+            "hint: {router} is on the way to 10.0.4.9 and passes nothing on (net.ipv4.ip_forward is 0): write \
+             `forwarding: true` there\n"
         )
     };
     assert!(said.contains(&hint("r2")) && said.contains(&hint("r3")) && !said.contains("r1 is"), "{said}");

@@ -99,17 +99,16 @@ fn labs_that_need_different_values_do_not_share_a_host() {
     }
 }
 
-/// The kernel sets `forwarding` of every interface along with that of the whole host, and `accept_redirects` the other way.
+/// The kernel sets `forwarding` of every interface along with that of the whole host, and `accept_redirects` the other
+/// way.
 #[test]
 fn what_changes_along_with_forwarding_comes_back() {
     sandbox();
-    run(
-        "ip link add m0 type dummy || ip link add m0 type bridge; ip link add gone type bridge; ip link add v.1 type bridge",
-    );
+    run("ip link add m0 type dummy || ip link add m0 type bridge; ip link add gone type bridge; ip link add v.1 type \
+         bridge");
     run("sysctl -qw net.ipv4.conf.m0.forwarding=1 net.ipv4.conf.v/1.forwarding=1 net.ipv4.conf.all.accept_redirects=0");
-    run(
-        "sysctl -qw net.ipv6.conf.m0.forwarding=1 net.ipv4.conf.default.forwarding=1 net.ipv6.conf.default.forwarding=1",
-    );
+    run("sysctl -qw net.ipv6.conf.m0.forwarding=1 net.ipv4.conf.default.forwarding=1 \
+         net.ipv6.conf.default.forwarding=1");
     let file = topology("k", "sysctls: { net.ipv4.ip_forward: 1, net.ipv6.conf.all.forwarding: 1 }");
     let gone = "(conf|neigh)/gone|(conf|neigh).gone";
     let settings =

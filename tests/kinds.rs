@@ -1,6 +1,6 @@
-//! Kinds of interfaces: each file in `tests/kinds` is a lab with the kinds that make up the file's name (`filtering` are bridges that
-//! keep VLANs apart). A kernel that has them builds and proves the lab, by nslab and by its script; one that lacks any says so
-//! before anything is made.
+//! Kinds of interfaces: each file in `tests/kinds` is a lab with the kinds that make up the file's name (`filtering`
+//! are bridges that keep VLANs apart). A kernel that has them builds and proves the lab, by nslab and by its script;
+//! one that lacks any says so before anything is made.
 
 mod support;
 

@@ -1,6 +1,8 @@
-//! What the file says in one spelling and the kernel or iptables keep in another: applied once, there is nothing left to do.
+//! What the file says in one spelling and the kernel or iptables keep in another: applied once, there is nothing left
+//! to do.
 //!
-//! Each `tests/normal/*.yaml` is a lab that is applied; then `plan` must find it in sync, and a second `apply` do nothing.
+//! Each `tests/normal/*.yaml` is a lab that is applied; then `plan` must find it in sync, and a second `apply` do
+//! nothing.
 
 mod support;
 

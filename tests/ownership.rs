@@ -16,7 +16,8 @@ fn on(topology: &str, args: &[&str], code: i32) -> String {
 /// A lab with a bridge in the host; `more` goes into `host`.
 fn with_host(more: &str) -> String {
     format!(
-        "name: own\nnamespaces:\n  host:\n    bridges: {{ br7: {{ addresses: [10.77.0.1/24], ports: [p7] }} }}\n{more}  \
+        "name: own\nnamespaces:\n  host:\n    bridges: {{ br7: {{ addresses: [10.77.0.1/24], ports: [p7] }} \
+         }}\n{more}  \
          red: {{ interfaces: {{ eth0: {{ addresses: [10.77.0.2/24] }} }} }}\nlinks: [ [red/eth0, host/p7] ]\n"
     )
 }
@@ -168,7 +169,8 @@ fn undoing_brings_back_what_the_kernel_took_along() {
     let lab = |address: &str, sysctl: &str| {
         format!(
             "name: undo\nnamespaces:\n  red:\n    interfaces: {{ eth0: {{ addresses: [{address}/24] }} }}\n    \
-             routes: [ {{ to: default, via: 10.77.0.1 }} ]\n{sysctl}  blue: {{ interfaces: {{ eth0: {{ addresses: [10.77.0.1/24] }} }} }}\n\
+             routes: [ {{ to: default, via: 10.77.0.1 }} ]\n{sysctl}  blue: {{ interfaces: {{ eth0: {{ addresses: \
+             [10.77.0.1/24] }} }} }}\n\
              links: [ [red/eth0, blue/eth0] ]\n"
         )
     };
@@ -212,10 +214,10 @@ fn a_secondary_address_goes_without_touching_the_first() {
 fn a_lab_built_by_hand_is_taken_over_if_asked_for() {
     sandbox();
     let before = host_account();
-    run(
-        "ip netns add red; ip -n red link set lo up; ip link add br7 type bridge; ip link add p7 type veth peer name eth0 netns red; \
-         ip link set p7 master br7 up; ip -n red link set eth0 up; ip addr add 10.77.0.1/24 dev br7; ip link set br7 up",
-    );
+    run("ip netns add red; ip -n red link set lo up; ip link add br7 type bridge; ip link add p7 type veth peer name \
+         eth0 netns red; \
+         ip link set p7 master br7 up; ip -n red link set eth0 up; ip addr add 10.77.0.1/24 dev br7; ip link set br7 \
+         up");
     on(&with_host(""), &["apply"], 3);
     let said = on(&with_host(""), &["apply", "--adopt"], 0);
     assert!(

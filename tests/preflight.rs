@@ -1,6 +1,6 @@
-//! Looking before leaping. Each folder of `tests/preflight` has a host (`host.sh`, run in a sandbox), a lab (`lab.yaml`), how
-//! nslab is run there (`run-as`, a prefix of its command line) and what `nslab apply` then says beside its result
-//! (`expected.txt`). A refusal leaves the host as it was, and `doctor` says the same.
+//! Looking before leaping. Each folder of `tests/preflight` has a host (`host.sh`, run in a sandbox), a lab
+//! (`lab.yaml`), how nslab is run there (`run-as`, a prefix of its command line) and what `nslab apply` then says
+//! beside its result (`expected.txt`). A refusal leaves the host as it was, and `doctor` says the same.
 
 mod support;
 
@@ -184,7 +184,8 @@ fn a_kind_that_the_kernel_lacks_is_told_where_the_file_asks_for_it() {
         assert_eq!(
             error.to_string(),
             format!(
-                "this kernel has no interfaces of the kind {routing} (Unknown device type); needed by `routing: {routing}`, \
+                "this kernel has no interfaces of the kind {routing} (Unknown device type); needed by `routing: \
+                 {routing}`, \
                  line 5, column 12 of the file\nload its module: modprobe {routing}; or use a kernel that has it"
             )
         );

@@ -1,4 +1,5 @@
-//! Random labs through everything that can happen to a lab: applied, applied again, damaged by hand, mended, edited, removed.
+//! Random labs through everything that can happen to a lab: applied, applied again, damaged by hand, mended, edited,
+//! removed.
 //!
 //! Without a word from outside the cases are the same in every run, so that a failure is due to the change at hand.
 //! `NSLAB_RANDOM_CASES=5000` runs that many others, whose seed is told (and can be given: `NSLAB_RANDOM_SEED`).
@@ -37,7 +38,8 @@ const THREADS: u32 = 4;
 /// How long a case that fails is made smaller, in milliseconds.
 const SHRINKING: u32 = 60_000;
 
-/// How long the kernel may take to tell of a cable's other end (linkwatch, one second) before accounts are compared anew.
+/// How long the kernel may take to tell of a cable's other end (linkwatch, one second) before accounts are compared
+/// anew.
 const LINKWATCH: Duration = Duration::from_millis(1500);
 
 /// Whether this kernel's bridges keep VLANs apart.

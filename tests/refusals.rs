@@ -53,8 +53,10 @@ fn a_refused_step_undoes_the_others() {
     let file = "/run/refused.yaml";
     std::fs::write(
         file,
-        "name: refused\nnamespaces:\n  host: { bridges: { br9: { addresses: [10.9.0.1/24], ports: [p9] } }, forwarding: true }\n  \
-         red: { interfaces: { eth0: { addresses: [10.9.0.2/24] } }, sysctls: { net.ipv4.no_such_thing: 1 } }\nlinks: [ [red/eth0, host/p9] ]\n",
+        "name: refused\nnamespaces:\n  host: { bridges: { br9: { addresses: [10.9.0.1/24], ports: [p9] } }, \
+         forwarding: true }\n  \
+         red: { interfaces: { eth0: { addresses: [10.9.0.2/24] } }, sysctls: { net.ipv4.no_such_thing: 1 } }\nlinks: \
+         [ [red/eth0, host/p9] ]\n",
     )
     .unwrap();
     let output = nslab(["apply", file]);
@@ -78,7 +80,8 @@ fn undoing_many_rules_takes_few_programs() {
     // An iptables that counts how often it is asked.
     run("mkdir /run/counting
         for name in iptables iptables-save iptables-restore; do
-            printf '#!/bin/sh\\necho \"%s $*\" >> /run/started\\nexec %s \"$@\"\\n' $name $(command -v $name) > /run/counting/$name
+            printf '#!/bin/sh\\necho \"%s $*\" >> /run/started\\nexec %s \"$@\"\\n' $name $(command -v $name) > \
+            /run/counting/$name
             chmod +x /run/counting/$name
         done");
     let apply = |stop: &str| {

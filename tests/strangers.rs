@@ -4,8 +4,8 @@ mod support;
 
 use support::{host_account, nslab, project, run, sandbox, text};
 
-/// A namespace, interfaces, addresses, rules, routes (one with nslab's own protocol number, by mistake) and a bridge that
-/// has the name of the course notes' bridge.
+/// A namespace, interfaces, addresses, rules, routes (one with nslab's own protocol number, by mistake) and a bridge
+/// that has the name of the course notes' bridge.
 const STRANGERS: &str = "
     ip netns add my-vpn
     ip link add veth1 type veth peer name eth0 netns my-vpn
@@ -75,17 +75,20 @@ fn strangers_survive_every_command() {
     }
 }
 
-/// Ends of VXLANs share a port: one of somebody else's with the same number keeps the lab's from being made, whatever its name.
+/// Ends of VXLANs share a port: one of somebody else's with the same number keeps the lab's from being made, whatever
+/// its name.
 #[test]
 fn a_strangers_vxlan_of_the_same_number_is_a_conflict() {
     sandbox();
-    run("ip link add up0 type veth peer name up1; ip addr add 10.70.0.1/24 dev up0; ip link set up0 up; ip link set up1 up
+    run("ip link add up0 type veth peer name up1; ip addr add 10.70.0.1/24 dev up0; ip link set up0 up; ip link set \
+    up1 up
          ip link add tun9 type vxlan id 42 local 10.70.0.1 dstport 4789; ip link set tun9 up
          for n in $(seq 50); do [ -z \"$(ip addr show tentative)\" ] && break; sleep 0.1; done");
     let before = host_account();
     let lab = |id: u32, port: u16| {
         let text = format!(
-            "name: t\nnamespaces:\n  host:\n    vxlans:\n      vx0: {{ id: {id}, local: 10.70.0.1, port: {port}, addresses: [10.71.0.1/24] }}\n"
+            "name: t\nnamespaces:\n  host:\n    vxlans:\n      vx0: {{ id: {id}, local: 10.70.0.1, port: {port}, \
+             addresses: [10.71.0.1/24] }}\n"
         );
         std::fs::write("/run/t.yaml", text).unwrap();
     };

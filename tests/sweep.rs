@@ -1,5 +1,5 @@
-//! nslab is stopped at every point at which it changes anything (src/kernel/point.rs): killed, interrupted, or refused the
-//! change. Each time the host is what it was afterwards, with the state directory and without.
+//! nslab is stopped at every point at which it changes anything (src/kernel/point.rs): killed, interrupted, or refused
+//! the change. Each time the host is what it was afterwards, with the state directory and without.
 //!
 //! The lab is `tests/sweep/lab.yaml`, which holds one of everything.
 
@@ -104,8 +104,8 @@ fn a_repair_of_which_anything_fails_is_undone() {
     });
 }
 
-/// The kernel's account of what is in the lab and in the host, without what changes by itself: a link's state follows its
-/// carrier a moment later. A route that is brought back is nslab's, whoever made it.
+/// The kernel's account of what is in the lab and in the host, without what changes by itself: a link's state follows
+/// its carrier a moment later. A route that is brought back is nslab's, whoever made it.
 fn inside() -> String {
     run("for ns in red blue host; do
         in=; [ $ns = host ] || in=\"ip netns exec $ns\"
@@ -155,7 +155,8 @@ fn no_program_outlives_an_nslab_that_is_killed() {
     // An iptables that is slow to begin.
     run("mkdir /run/slow
         for name in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
-            printf '#!/bin/sh\\n[ $# = 2 ] && : > /run/started && sleep 1\\nexec %s \"$@\"\\n' $(command -v $name) > /run/slow/$name
+            printf '#!/bin/sh\\n[ $# = 2 ] && : > /run/started && sleep 1\\nexec %s \"$@\"\\n' $(command -v $name) > \
+            /run/slow/$name
             chmod +x /run/slow/$name
         done");
     let path = format!("/run/slow:{}", std::env::var("PATH").unwrap());

@@ -1,5 +1,5 @@
-//! The shipped topologies on a real kernel, confirmed by plain tools: applied, looked at with `ip`, `bridge` and `ping`,
-//! applied again, built by hand, built by script, and removed until the host is what it was.
+//! The shipped topologies on a real kernel, confirmed by plain tools: applied, looked at with `ip`, `bridge` and
+//! `ping`, applied again, built by hand, built by script, and removed until the host is what it was.
 
 mod support;
 
@@ -106,8 +106,8 @@ fn plain_tools_agree_with_the_bridge() {
     expect(0, &["destroy", "bridge"]);
 }
 
-/// Whether a line of a trace is a call that changes something. strace does not know every socket's protocol; of rtnetlink's
-/// message types, those that ask leave 2 when divided by 4, and of nf_tables' two lists are asked for.
+/// Whether a line of a trace is a call that changes something. strace does not know every socket's protocol; of
+/// rtnetlink's message types, those that ask leave 2 when divided by 4, and of nf_tables' two lists are asked for.
 fn changes(line: &str) -> bool {
     let call = ["mount(", "umount2(", "unlink", "rename"].iter().any(|call| line.contains(call));
     let started = line.contains("execve(") && line.contains("-restore");
@@ -140,7 +140,8 @@ fn a_second_apply_changes_nothing_and_says_nothing_to_the_kernel_that_could() {
         });
         assert_eq!(seen, "", "{file}");
         let trace = sh(&format!(
-            "strace -f -e trace=mount,umount2,unlink,unlinkat,rename,renameat,renameat2,execve,setns,sendto,sendmsg -o /run/trace {} apply {file}",
+            "strace -f -e trace=mount,umount2,unlink,unlinkat,rename,renameat,renameat2,execve,setns,sendto,sendmsg \
+             -o /run/trace {} apply {file}",
             env!("CARGO_BIN_EXE_nslab")
         ));
         assert!(trace.status.success(), "{}", text(&trace));

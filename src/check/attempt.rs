@@ -3,7 +3,7 @@
 //! Says what was seen, and does not know what was promised.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::harness::Harness;
+use super::harness::{Harness, RawKey};
 use super::registry::{Arrival, Entry, Token};
 use super::report::Outcome;
-use super::respond::look_at_echo;
+use super::respond::{look_at_raw, read_arrivals};
 use super::{packet, verdict};
 use crate::kernel::sockets;
 use crate::lab::{Check, Family, Probe, Protocol};
@@ -40,6 +40,15 @@ pub(super) struct Seen {
 /// answer, but may be read after it.
 const GRACE: Duration = Duration::from_millis(200);
 
+/// Whoever is so late after a deadline was not running when it passed.
+const AWAY: Duration = Duration::from_millis(50);
+
+/// How often a deadline moves on because nslab was not running: somebody who stops it again and again has an answer some day.
+const EXTENSIONS: usize = 3;
+
+/// So many ports are tried before the kernel may choose.
+const PORTS_TRIED: usize = 8;
+
 /// How long to wait when the kernel's buffers are full.
 const LATE_ANSWER_GRACE: Duration = Duration::from_millis(1);
 
@@ -47,12 +56,17 @@ const LATE_ANSWER_GRACE: Duration = Duration::from_millis(1);
 pub(super) async fn attempt(stage: &Harness, check: &Check, probe: &Probe) -> Seen {
     let (token, entry) = stage.ledger.open();
     let (_, taken) = stage.listeners(check, probe);
-    let mut attempt = Attempt { stage, check, probe, token, entry, left_as: None, started: Instant::now() };
+    let started = Instant::now();
+    let mut attempt =
+        Attempt { stage, check, probe, token, entry, left_as: None, started, deadline: started + check.timeout };
     let outcome = match check.protocol {
         Protocol::Icmp => attempt.echo().await,
         Protocol::Tcp(port) => attempt.connection(port).await,
         Protocol::Udp(port) => attempt.datagram(port).await,
     };
+    if attempt.entry.sight().is_none() {
+        read_arrivals(stage, check, probe);
+    }
     stage.ledger.close(token);
     Seen {
         // A packet that could not leave is an outcome like any other.
@@ -72,6 +86,7 @@ struct Attempt<'a> {
     entry: Rc<Entry>,
     left_as: Option<IpAddr>,
     started: Instant,
+    deadline: Instant,
 }
 
 impl Attempt<'_> {
@@ -82,54 +97,93 @@ impl Attempt<'_> {
             // A raw socket cannot say which source address the kernel takes; a connected one can, and sends nothing.
             self.departing(sockets::Protocol::Udp, 1)?;
         }
-        let socket = self.stage.raw.get(&(self.probe.from.clone(), family));
+        let key = RawKey { protocol: sockets::Protocol::Icmp, family, ns: self.probe.from.clone() };
+        let socket = self.stage.raw.get(&key);
         let socket = socket.ok_or_else(|| Outcome::NoProbe { what: "there is no raw socket".to_owned() })?;
         let request = packet::echo_request(family, self.token);
         self.send(socket.get_ref(), &request, Some(SocketAddr::new(target, 0)), self.probe.source).await?;
+        let entry = self.entry.clone();
         let outcome = async {
             loop {
-                if let Some(outcome) = self.entry.outcome() {
+                if let Some(outcome) = entry.outcome() {
                     return outcome.clone();
                 }
+                entry.news().await;
+            }
+        };
+        let reported = self.in_time(outcome).await;
+        if reported.is_none() {
+            // What has come in time counts, even if nobody had the time to read it.
+            while look_at_raw(self.stage, socket.get_ref(), &key).is_ok() {}
+        }
+        let outcome = reported.or_else(|| self.entry.outcome().cloned()).unwrap_or(Outcome::Silence);
+        self.arrival(&outcome).await;
+        Ok(outcome)
+    }
+
+    /// What a future comes to before the deadline. Time in which nslab itself did not run (stopped, or without a processor)
+    /// does not count: who comes back long after the deadline goes on waiting for as long as it was away.
+    async fn in_time<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        for _ in 0..=EXTENSIONS {
+            if let Ok(value) = timeout_at(self.deadline, &mut future).await {
+                return Some(value);
+            }
+            let late = self.deadline.elapsed();
+            if late < AWAY {
+                return None;
+            }
+            self.deadline = Instant::now() + late.min(self.check.timeout);
+        }
+        None
+    }
+
+    /// Waits until the arrival of what was answered is seen: the packet was there before the answer, but may be read after it.
+    async fn arrival(&self, outcome: &Outcome) {
+        let probe = self.probe;
+        let matters = probe.arrives_at.is_some() || self.check.seen_as.is_some() || self.check.answered_by.is_some();
+        if *outcome != Outcome::Answered || !matters || self.entry.sight().is_some() {
+            return;
+        }
+        read_arrivals(self.stage, self.check, probe);
+        let arrival = async {
+            while self.entry.sight().is_none() {
                 self.entry.news().await;
             }
         };
-        let told = timeout_at(self.deadline(), outcome).await;
-        if told.is_err() {
-            // What has come in time counts, even if nobody had the time to read it.
-            while look_at_echo(self.stage, socket.get_ref(), &self.probe.from, family).is_ok() {}
-        }
-        let outcome = told.ok().or_else(|| self.entry.outcome().cloned()).unwrap_or(Outcome::Silence);
-        let visible = self.probe.to.ns.is_some() || self.check.seen_as.is_some() || self.check.answered_by.is_some();
-        if outcome == Outcome::Answered && visible {
-            let arrival = async {
-                while self.entry.sight().is_none() {
-                    self.entry.news().await;
-                }
-            };
-            let _ = timeout(GRACE, arrival).await;
-        }
-        Ok(outcome)
+        let _ = timeout(GRACE, arrival).await;
     }
 
     /// A TCP connection, and the exchange of the token where nslab is at the other end.
     async fn connection(&mut self, port: u16) -> Result<Outcome, Outcome> {
         let _two = self.stage.descriptors.acquire_many(2).await;
-        self.started = Instant::now();
+        self.start();
         let (ours, _) = self.stage.listeners(self.check, self.probe);
         let socket = self.departing(sockets::Protocol::Tcp, port)?;
+        let from = sockets::own_address(&socket).ok();
+        from.into_iter().for_each(|from| self.stage.ledger.opens(self.token, from));
+        let outcome = self.established(socket, ours > 0).await;
+        if self.entry.sight().is_none() {
+            read_arrivals(self.stage, self.check, self.probe);
+        }
+        self.arrival(outcome.as_ref().unwrap_or(&Outcome::Silence)).await;
+        from.into_iter().for_each(|from| self.stage.ledger.opened(self.token, from.port()));
+        outcome
+    }
+
+    async fn established(&mut self, socket: OwnedFd, is_ours: bool) -> Result<Outcome, Outcome> {
         let stream = TcpStream::from_std(socket.into()).map_err(no_probe)?;
         let connected = async {
             stream.writable().await?;
             stream.take_error()?.map_or(Ok(()), Err)
         };
-        match timeout_at(self.deadline(), connected).await {
-            Err(_) => Ok(Outcome::Silence),
-            Ok(Err(error)) => Ok(self.reported(&error, None)),
-            Ok(Ok(())) => {
+        match self.in_time(connected).await {
+            None => Ok(Outcome::Silence),
+            Some(Err(error)) => Ok(self.reported(&error, None)),
+            Some(Ok(())) => {
                 // Who connected is connected, whatever comes of the rest: it only shows who is there.
-                if ours > 0 {
-                    let _ = timeout_at(self.deadline(), greet(stream, self.token)).await;
+                if is_ours {
+                    let _ = timeout_at(self.deadline, greet(stream, self.token)).await;
                 }
                 Ok(Outcome::Answered)
             }
@@ -139,16 +193,23 @@ impl Attempt<'_> {
     /// A datagram, and its answer.
     async fn datagram(&mut self, port: u16) -> Result<Outcome, Outcome> {
         let _one = self.stage.descriptors.acquire().await;
-        self.started = Instant::now();
+        self.start();
         let socket = sockets::watched(self.departing(sockets::Protocol::Udp, port)?).map_err(no_probe)?;
         self.send(socket.get_ref(), &self.token.to_bytes(), None, None).await?;
         let mut buffer = [0; Token::LENGTH];
         let answer = socket.async_io(sockets::ANYTHING, |fd| Ok(sockets::receive(fd, &mut buffer)?));
-        match timeout_at(self.deadline(), answer).await {
-            Err(_) => Ok(Outcome::Silence),
-            Ok(Ok(_)) => Ok(Outcome::Answered),
-            Ok(Err(error)) => Ok(self.reported(&error, sockets::error_reporter(socket.get_ref()))),
-        }
+        let outcome = match self.in_time(answer).await {
+            None => Outcome::Silence,
+            Some(Ok(_)) => Outcome::Answered,
+            Some(Err(error)) => self.reported(&error, sockets::error_reporter(socket.get_ref())),
+        };
+        self.arrival(&outcome).await;
+        Ok(outcome)
+    }
+
+    fn start(&mut self) {
+        self.started = Instant::now();
+        self.deadline = self.started + self.check.timeout;
     }
 
     /// A socket that is bound and connected as the probe wants it; for TCP, the connection is on its way.
@@ -156,17 +217,34 @@ impl Attempt<'_> {
         let probe = self.probe;
         let socket = self.stage.take(&probe.from, protocol, self.family());
         let socket = socket.map_err(|e| Outcome::NoProbe { what: e.to_string() })?;
-        if let Some(source) = probe.source {
-            sockets::bind_to(&socket, SocketAddr::new(source, 0)).map_err(|errno| match errno {
-                Errno::EADDRNOTAVAIL => {
-                    Outcome::NoProbe { what: format!("{} does not have the source address {source}", probe.from) }
-                }
-                errno => no_probe(errno.into()),
-            })?;
-        }
+        self.bind(&socket, protocol)?;
         sockets::connect_to(&socket, SocketAddr::new(probe.to.address, port)).map_err(|e| self.not_sent(e))?;
-        self.left_as = sockets::own_address(&socket).ok();
+        self.left_as = sockets::own_address(&socket).ok().map(|address| address.ip());
         Ok(socket)
+    }
+
+    /// Gives a socket the source that the file asks for; and a TCP socket a port by which its connection is known where it arrives.
+    fn bind(&self, socket: &OwnedFd, protocol: sockets::Protocol) -> Result<(), Outcome> {
+        let source = self.probe.source;
+        let any: IpAddr = match self.family() {
+            Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+            Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let fresh = (0..PORTS_TRIED).filter(|_| protocol == sockets::Protocol::Tcp).map(|_| self.stage.fresh_port());
+        // Where all of them are taken, the kernel chooses one.
+        for port in fresh.chain((source.is_some()).then_some(0)) {
+            match sockets::bind_to(socket, SocketAddr::new(source.unwrap_or(any), port)) {
+                Ok(()) => return Ok(()),
+                Err(Errno::EADDRINUSE) => {}
+                Err(Errno::EADDRNOTAVAIL) => {
+                    let what =
+                        format!("{} does not have the source address {}", self.probe.from, source.unwrap_or(any));
+                    return Err(Outcome::NoProbe { what });
+                }
+                Err(errno) => return Err(no_probe(errno.into())),
+            }
+        }
+        Ok(())
     }
 
     /// Sends, and waits while the kernel has no room for it.
@@ -180,9 +258,7 @@ impl Attempt<'_> {
         loop {
             match sockets::send(socket, bytes, to, from) {
                 Ok(()) => return Ok(()),
-                Err(Errno::EAGAIN | Errno::ENOBUFS) if Instant::now() < self.deadline() => {
-                    sleep(LATE_ANSWER_GRACE).await
-                }
+                Err(Errno::EAGAIN | Errno::ENOBUFS) if Instant::now() < self.deadline => sleep(LATE_ANSWER_GRACE).await,
                 Err(errno) => return Err(self.not_sent(errno)),
             }
         }
@@ -203,10 +279,6 @@ impl Attempt<'_> {
 
     fn family(&self) -> Family {
         Family::of(self.probe.to.address)
-    }
-
-    fn deadline(&self) -> Instant {
-        self.started + self.check.timeout
     }
 }
 

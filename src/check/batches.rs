@@ -29,18 +29,23 @@ const MOST_ASKED: usize = 512;
 
 /// A probe's place in the file.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     check: usize,
     probe: usize,
 }
 
-/// Runs every probe of every check; the results stand in the order of the file.
+/// Runs every probe of those checks that `takes` says; the results are in no order.
 ///
 /// # Errors
 /// The kernel does not let the namespaces forget their neighbours.
-pub(super) async fn run(stage: &Rc<Harness>, lab: &Lab) -> Result<Vec<CheckResult>, CheckError> {
+pub(super) async fn run(
+    stage: &Rc<Harness>,
+    lab: &Lab,
+    takes: impl Fn(&Check) -> bool,
+) -> Result<Vec<(Place, PairResult)>, CheckError> {
     let checks: Rc<[Check]> = lab.checks.clone().into();
-    let queue = in_neighbourly_order(&checks);
+    let mut queue = in_neighbourly_order(&checks);
+    queue.retain(|place| checks.get(place.check).is_some_and(&takes));
     let several = queue.len() > WAVE;
     let mut used = BTreeSet::new();
     let mut running = JoinSet::new();
@@ -72,7 +77,7 @@ pub(super) async fn run(stage: &Rc<Harness>, lab: &Lab) -> Result<Vec<CheckResul
     while let Some(result) = running.join_next().await {
         done.extend(result.map_err(std::io::Error::from)?);
     }
-    Ok(in_the_order_of_the_file(&checks, done))
+    Ok(done)
 }
 
 /// Tries one probe until it comes out as promised, or as often as its check allows.
@@ -143,7 +148,8 @@ fn namespaces<'a>(checks: &'a [Check], wave: &[Place]) -> BTreeSet<&'a NsName> {
     probes.flat_map(|probe| std::iter::once(&probe.from).chain(&probe.to.ns)).collect()
 }
 
-fn in_the_order_of_the_file(checks: &[Check], mut done: Vec<(Place, PairResult)>) -> Vec<CheckResult> {
+/// The results of all probes, in the order of the file.
+pub(super) fn results(checks: &[Check], mut done: Vec<(Place, PairResult)>) -> Vec<CheckResult> {
     done.sort_by_key(|(place, _)| (place.check, place.probe));
     let mut done = done.into_iter().peekable();
     let result = |(number, check): (usize, &Check)| CheckResult {

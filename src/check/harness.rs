@@ -2,11 +2,13 @@
 //!
 //! Knows how to get a socket into a namespace, not what is sent over it.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::sys::stat::fstat;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
 
@@ -14,7 +16,7 @@ use super::CheckError;
 use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;
-use crate::kernel::{KernelError, netns, open_files};
+use crate::kernel::{Kernel, KernelError, netns, open_files};
 use crate::lab::{Check, Family, Lab, NsName, Probe, Protocol};
 
 /// How many sockets are fetched from a namespace in one visit.
@@ -29,6 +31,14 @@ pub(super) struct Port {
     pub number: u16,
 }
 
+/// Which raw socket.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RawKey {
+    pub protocol: sockets::Protocol,
+    pub family: Family,
+    pub ns: NsName,
+}
+
 /// A socket that answers on a port.
 #[derive(Debug)]
 pub(super) struct Responder {
@@ -40,15 +50,21 @@ pub(super) struct Responder {
 #[derive(Debug)]
 pub(super) struct Harness {
     sites: BTreeMap<NsName, Site>,
-    /// The raw sockets that send echo requests and see what arrives.
-    pub raw: BTreeMap<(NsName, Family), AsyncFd<OwnedFd>>,
+    /// The raw sockets that send echo requests, and see what arrives of all protocols, whoever answers it.
+    pub raw: BTreeMap<RawKey, AsyncFd<OwnedFd>>,
     /// The ports that a program of somebody else has.
-    pub taken: BTreeSet<Port>,
+    taken: RefCell<BTreeSet<Port>>,
     /// What has become of the probes.
     pub ledger: Registry,
     /// How many more descriptors may be in use at once.
     pub descriptors: Semaphore,
+    /// The port that the next TCP connection comes from, counted from the first one that Linux would choose.
+    next_port: Cell<u16>,
 }
+
+/// The ports that Linux chooses from (`ip_local_port_range` in ip(7)).
+const FIRST_PORT: u16 = 32_768;
+const PORTS: u16 = 28_232;
 
 /// One namespace.
 #[derive(Debug)]
@@ -65,30 +81,43 @@ impl Site {
 }
 
 impl Harness {
-    /// Opens every namespace and every socket that the lab's checks need; the responders have yet to be started.
+    /// Opens every namespace of the lab, and the raw sockets that its checks need.
     ///
     /// # Errors
     /// The lab is not there, or the kernel refuses sockets.
-    pub(super) fn set(lab: &Lab) -> Result<(Self, Vec<Responder>), CheckError> {
+    pub(super) fn set(lab: &Lab) -> Result<Self, CheckError> {
         let limit = open_files::raise();
         let mut stage = Self {
             sites: open_sites(lab)?,
             raw: BTreeMap::new(),
-            taken: BTreeSet::new(),
+            taken: RefCell::default(),
             ledger: Registry::new(),
             descriptors: Semaphore::new(0),
+            next_port: Cell::new(RandomState::new().hash_one("port") as u16 % PORTS),
         };
-        for (ns, family) in raw_sockets(lab) {
-            let fd = stage.take(&ns, sockets::Protocol::Icmp, family)?;
-            stage.raw.insert((ns, family), sockets::watched(fd)?);
+        for key in raw_sockets(lab, stage.sites.keys()) {
+            let fd = stage.take(&key.ns, key.protocol, key.family)?;
+            stage.raw.insert(key, sockets::watched(fd)?);
         }
+        stage.clear_spares();
+        let in_use = 3 * stage.sites.len() + stage.raw.len() + ports(lab).len();
+        // Half of what is left stays free for spare sockets and for whatever else the process has open.
+        stage.descriptors.add_permits((limit.saturating_sub(in_use) / 2).clamp(16, 4096));
+        Ok(stage)
+    }
+
+    /// The sockets that listen on the ports that the lab's checks need; what another program has is noted.
+    ///
+    /// # Errors
+    /// The kernel refuses a socket.
+    pub(super) fn listen(&self, lab: &Lab) -> Result<Vec<Responder>, CheckError> {
         let mut responders = Vec::new();
         for port in ports(lab) {
-            let fd = stage.take(&port.ns, port.protocol, port.family)?;
+            let fd = self.take(&port.ns, port.protocol, port.family)?;
             match sockets::serve(&fd, port.protocol, port.family, port.number) {
                 Ok(()) => responders.push(Responder { port, fd }),
                 Err(Errno::EADDRINUSE) => {
-                    stage.taken.insert(port);
+                    self.taken.borrow_mut().insert(port);
                 }
                 Err(errno) => {
                     let what = format!("listen on {} port {} in {}", port.protocol, port.number, port.ns);
@@ -96,11 +125,8 @@ impl Harness {
                 }
             }
         }
-        stage.clear_spares();
-        let in_use = 3 * stage.sites.len() + stage.raw.len() + responders.len();
-        // Half of what is left stays free for spare sockets and for whatever else the process has open.
-        stage.descriptors.add_permits((limit.saturating_sub(in_use) / 2).clamp(16, 4096));
-        Ok((stage, responders))
+        self.clear_spares();
+        Ok(responders)
     }
 
     /// A fresh socket of a namespace.
@@ -118,10 +144,19 @@ impl Harness {
         let mut spare = site.spare.borrow_mut();
         let spare = spare.entry((protocol, family)).or_default();
         if spare.is_empty() {
-            let count = if protocol == sockets::Protocol::Icmp { 1 } else { VISIT };
+            let count = match protocol {
+                sockets::Protocol::Icmp | sockets::Protocol::RawTcp | sockets::Protocol::RawUdp => 1,
+                sockets::Protocol::Tcp | sockets::Protocol::Udp => VISIT,
+            };
             spare.extend(sockets::open_in(site.fd.as_fd(), &[(protocol, family, count)])?);
         }
         spare.pop().ok_or_else(nothing)
+    }
+
+    /// A port to come from that no other connection of this run has used lately: it is what a connection is known by where it
+    /// arrives.
+    pub(super) fn fresh_port(&self) -> u16 {
+        FIRST_PORT + self.next_port.replace((self.next_port.get() + 1) % PORTS)
     }
 
     /// Closes the sockets that were fetched and not used.
@@ -151,7 +186,7 @@ impl Harness {
 
     /// How many of the ports that a probe counts on nslab answers on, and how many are somebody else's.
     pub(super) fn listeners(&self, check: &Check, probe: &Probe) -> (usize, usize) {
-        let taken = ports_of(check, probe).filter(|port| self.taken.contains(port)).count();
+        let taken = ports_of(check, probe).filter(|port| self.taken.borrow().contains(port)).count();
         (probe.listen.len() - taken, taken)
     }
 }
@@ -162,6 +197,15 @@ fn socket_protocol(protocol: Protocol) -> sockets::Protocol {
         Protocol::Icmp => sockets::Protocol::Icmp,
         Protocol::Tcp(_) => sockets::Protocol::Tcp,
         Protocol::Udp(_) => sockets::Protocol::Udp,
+    }
+}
+
+/// What a raw socket has to speak to see it arrive.
+pub(super) fn raw_protocol(protocol: Protocol) -> sockets::Protocol {
+    match protocol {
+        Protocol::Icmp => sockets::Protocol::Icmp,
+        Protocol::Tcp(_) => sockets::Protocol::RawTcp,
+        Protocol::Udp(_) => sockets::Protocol::RawUdp,
     }
 }
 
@@ -177,15 +221,42 @@ fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
             Err(error) => return Err(error.into()),
         }
     }
-    // Routers between them take no part, but have neighbours. Checks find out by themselves what one that is missing means.
-    for ns in lab.routers() {
+    // The others take no part, but may answer in another's place, and have neighbours. Checks find out by themselves what one
+    // that is missing means.
+    for ns in lab.namespaces.keys() {
         if !sites.contains_key(ns)
             && let Ok(fd) = netns::open(ns)
         {
             sites.insert(ns.clone(), Site::new(fd));
         }
     }
-    if missing.is_empty() { Ok(sites) } else { Err(CheckError::NotApplied { lab: lab.name.clone(), missing }) }
+    if !missing.is_empty() {
+        return Err(CheckError::NotApplied { lab: lab.name.clone(), missing });
+    }
+    are_its_own(lab, &sites)?;
+    Ok(sites)
+}
+
+/// Makes sure that the names lead to namespaces of the lab, each to one of its own. One without a mark was made by hand, and
+/// may be checked like any other.
+fn are_its_own(lab: &Lab, sites: &BTreeMap<NsName, Site>) -> Result<(), CheckError> {
+    let owners = Kernel::open()?.owners()?;
+    let other =
+        |ns: &NsName| owners.get(ns).filter(|owner| **owner != lab.name).map(|owner| (ns.clone(), owner.clone()));
+    let others: Vec<_> = sites.keys().filter_map(other).collect();
+    if !others.is_empty() {
+        return Err(CheckError::Others { lab: lab.name.clone(), others });
+    }
+    let mut names: HashMap<(u64, u64), &NsName> = HashMap::new();
+    let host = (NsName::host(), netns::open(&NsName::host())?);
+    let all = sites.iter().map(|(ns, site)| (ns, site.fd.as_fd())).chain([(&host.0, host.1.as_fd())]);
+    for (ns, fd) in all {
+        let Ok(stat) = fstat(fd) else { continue };
+        if let Some(first) = names.insert((stat.st_dev, stat.st_ino), ns).filter(|first| *first != ns) {
+            return Err(CheckError::SameNamespace { name: first.clone(), other: ns.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// The namespaces that take part: senders, destinations, those that answer. Where a destination is an address that no
@@ -204,13 +275,15 @@ fn namespaces(lab: &Lab) -> BTreeSet<&NsName> {
     namespaces
 }
 
-/// The families in which echo requests are sent need a raw socket in every namespace that sends or may see one.
-fn raw_sockets(lab: &Lab) -> BTreeSet<(NsName, Family)> {
-    let echo = lab.checks.iter().filter(|check| check.protocol == Protocol::Icmp);
-    let families: BTreeSet<Family> =
-        echo.flat_map(|check| &check.probes).map(|probe| Family::of(probe.to.address)).collect();
-    let namespaces = namespaces(lab);
-    families.iter().flat_map(|family| namespaces.iter().map(|ns| ((*ns).clone(), *family))).collect()
+/// What is sent over a protocol and family needs a raw socket in every namespace: any may see it arrive.
+fn raw_sockets<'a>(lab: &Lab, namespaces: impl Iterator<Item = &'a NsName> + Clone) -> BTreeSet<RawKey> {
+    let kinds = lab.checks.iter().flat_map(|check| {
+        let protocol = raw_protocol(check.protocol);
+        check.probes.iter().map(move |probe| (protocol, Family::of(probe.to.address)))
+    });
+    let kinds: BTreeSet<(sockets::Protocol, Family)> = kinds.collect();
+    let key = |protocol, family, ns: &NsName| RawKey { protocol, family, ns: ns.clone() };
+    kinds.iter().flat_map(|(protocol, family)| namespaces.clone().map(|ns| key(*protocol, *family, ns))).collect()
 }
 
 fn ports(lab: &Lab) -> BTreeSet<Port> {

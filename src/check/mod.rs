@@ -23,7 +23,7 @@ pub use report::{CheckResult, Outcome, PairResult, Report};
 use thiserror::Error;
 
 use crate::kernel::KernelError;
-use crate::lab::{Lab, LabName, NsName};
+use crate::lab::{Expect, Lab, LabName, NsName};
 
 /// Why nothing could be checked.
 #[derive(Debug, Error)]
@@ -35,6 +35,22 @@ pub enum CheckError {
         lab: LabName,
         /// What does not exist.
         missing: Vec<NsName>,
+    },
+    /// Namespaces of the names that the checks speak of exist, and belong to another lab.
+    #[error("lab {lab} is not applied: {}\nsee which labs there are: nslab list", others_namespaces(.others))]
+    Others {
+        /// The lab.
+        lab: LabName,
+        /// The namespaces, with the lab that each belongs to.
+        others: Vec<(NsName, LabName)>,
+    },
+    /// A name that the checks speak of leads to another network namespace than one of its own.
+    #[error("the name {name} in /run/netns leads to the network namespace of {other}: checks would ask the wrong one")]
+    SameNamespace {
+        /// The name.
+        name: NsName,
+        /// The other name of the same namespace.
+        other: NsName,
     },
     /// The kernel refused something.
     #[error(transparent)]
@@ -56,16 +72,24 @@ pub fn run(lab: &Lab) -> Result<Report, CheckError> {
     let started = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let checks = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let (stage, responders) = Harness::set(lab)?;
-        let stage = Rc::new(stage);
-        respond::start(&stage, responders)?;
-        batches::run(&stage, lab).await
+        let stage = Rc::new(Harness::set(lab)?);
+        respond::watch(&stage);
+        // What is to be refused comes first, while nslab listens nowhere: a port that another check needs is closed until then.
+        let refused = batches::run(&stage, lab, |check| check.expect == Expect::Refused).await?;
+        respond::listen(&stage, lab)?;
+        let others = batches::run(&stage, lab, |check| check.expect != Expect::Refused).await?;
+        Ok::<_, CheckError>(batches::results(&lab.checks, refused.into_iter().chain(others).collect()))
     })?;
     let mut report = Report { lab: lab.name.clone(), checks, hints: Vec::new(), elapsed: started.elapsed() };
     if !report.passed() {
         report.hints = hints::idle_routers(lab, &report.checks);
     }
     Ok(report)
+}
+
+fn others_namespaces(others: &[(NsName, LabName)]) -> String {
+    let of = |(ns, lab): &(NsName, LabName)| format!("namespace {ns} belongs to lab {lab}");
+    others.iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
 fn missing_namespaces(missing: &[NsName]) -> String {

@@ -17,6 +17,26 @@ pub(super) enum Message {
     Error(Token, Outcome),
 }
 
+/// A TCP segment or a UDP datagram that a raw socket received.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Segment<'a> {
+    /// The port that it comes from.
+    pub source_port: u16,
+    /// What follows the eight bytes with which both headers begin: the whole payload of a datagram.
+    pub rest: &'a [u8],
+}
+
+/// Reads what a raw TCP or UDP socket received: with its IP header for IPv4, without for IPv6 (raw(7)).
+pub(super) fn segment(family: Family, bytes: &[u8]) -> Option<Segment<'_>> {
+    let header = match family {
+        Family::Ipv4 => usize::from(bytes.first()? & 0x0f) * 4,
+        Family::Ipv6 => 0,
+    };
+    let segment = bytes.get(header..)?;
+    let source_port = u16::from_be_bytes(*segment.first_chunk()?);
+    Some(Segment { source_port, rest: segment.get(8..)? })
+}
+
 const ECHO_HEADER: usize = 8;
 
 /// An echo request that carries a token.
@@ -129,6 +149,16 @@ mod tests {
         let error = [&[3, 1, 0, 0, 0, 0, 0, 0], with_ipv4_header(1, &request).as_slice()].concat();
         let host_unreachable = Outcome::Unreachable { what: "host unreachable".into(), by: None };
         assert_eq!(read(Family::Ipv4, &with_ipv4_header(1, &error)), Some(Message::Error(token, host_unreachable)));
+    }
+
+    #[test]
+    fn segments_are_read_with_and_without_an_ip_header() {
+        let udp = [&[0x12, 0x34, 0, 80, 0, 24, 0, 0][..], &[7; 16]].concat();
+        for (family, bytes) in [(Family::Ipv6, udp.clone()), (Family::Ipv4, with_ipv4_header(17, &udp))] {
+            assert_eq!(segment(family, &bytes), Some(Segment { source_port: 0x1234, rest: &[7; 16] }));
+            let cut = bytes.len() - udp.len() + 7;
+            (0..=cut).for_each(|end| assert_eq!(segment(family, &bytes[..end]), None, "{family:?} {end}"));
+        }
     }
 
     #[test]

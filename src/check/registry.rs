@@ -7,7 +7,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use tokio::sync::Notify;
@@ -84,13 +84,20 @@ pub(super) struct Registry {
     run: u64,
     next: Cell<u64>,
     entries: RefCell<HashMap<u64, Rc<Entry>>>,
+    /// TCP connections that are being opened, by the port that they come from: the token is not in their first packet.
+    openings: RefCell<HashMap<u16, Vec<(Token, IpAddr)>>>,
 }
 
 impl Registry {
     /// An empty one, with a random number for this run.
     pub(super) fn new() -> Self {
         // The standard library seeds its hash maps from the system's random numbers.
-        Self { run: RandomState::new().hash_one("nslab"), next: Cell::new(0), entries: RefCell::default() }
+        Self {
+            run: RandomState::new().hash_one("nslab"),
+            next: Cell::new(0),
+            entries: RefCell::default(),
+            openings: RefCell::default(),
+        }
     }
 
     /// Opens an entry for a try; it is closed by [`Registry::close`].
@@ -104,6 +111,35 @@ impl Registry {
     /// Forgets a try: what comes now comes too late.
     pub(super) fn close(&self, token: Token) {
         self.entries.borrow_mut().remove(&token.number);
+    }
+
+    /// Forgets a connection that was being opened from a port.
+    pub(super) fn opened(&self, token: Token, port: u16) {
+        let mut all = self.openings.borrow_mut();
+        if let Some(openings) = all.get_mut(&port) {
+            openings.retain(|(open, _)| *open != token);
+            if openings.is_empty() {
+                all.remove(&port);
+            }
+        }
+    }
+
+    /// Writes down that a TCP connection is being opened from an address and a port.
+    pub(super) fn opens(&self, token: Token, from: SocketAddr) {
+        self.openings.borrow_mut().entry(from.port()).or_default().push((token, from.ip()));
+    }
+
+    /// Writes down that the opening of a TCP connection arrived. What translates addresses keeps the port where it can, so the
+    /// port says which one; where several come from one port, the address does. Where neither can, nothing is written down.
+    pub(super) fn saw_opening(&self, port: u16, arrival: Arrival) {
+        let token = match self.openings.borrow().get(&port).map(Vec::as_slice) {
+            Some([(token, _)]) => Some(*token),
+            Some(several) => several.iter().find(|(_, from)| *from == arrival.source).map(|(token, _)| *token),
+            None => None,
+        };
+        if let Some(token) = token {
+            self.saw(token, arrival);
+        }
     }
 
     /// Writes down that a probe arrived. Only the first arrival counts.

@@ -14,12 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use super::harness::{Harness, Responder};
+use super::CheckError;
+use super::harness::{Harness, RawKey, Responder, raw_protocol};
 use super::packet::{self, Message};
 use super::registry::{Arrival, Token};
 use super::report::Outcome;
 use crate::kernel::sockets::{self, Protocol};
-use crate::lab::{Family, NsName};
+use crate::lab::{Check, Family, Lab, NsName, Probe};
 
 /// How long a connection may keep silent before it is dropped: it is not one of ours.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,13 +28,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many packets are read from one socket before another one has its turn.
 const TURN: usize = 64;
 
-/// Starts all responders; they work until the runtime ends.
-pub(super) fn start(stage: &Rc<Harness>, responders: Vec<Responder>) -> io::Result<()> {
-    for (ns, family) in stage.raw.keys().cloned() {
+/// Reads what the raw sockets see, until the runtime ends.
+pub(super) fn watch(stage: &Rc<Harness>) {
+    for key in stage.raw.keys().cloned() {
         let stage = stage.clone();
-        spawn_local(async move { watch_echo(&stage, ns, family).await });
+        spawn_local(async move { watch_raw(&stage, key).await });
     }
-    for Responder { port, fd } in responders {
+}
+
+/// Answers on every port that the checks need, until the runtime ends.
+///
+/// # Errors
+/// The kernel refuses a socket for another reason than that the port is taken.
+pub(super) fn listen(stage: &Rc<Harness>, lab: &Lab) -> Result<(), CheckError> {
+    for Responder { port, fd } in stage.listen(lab)? {
         let stage = stage.clone();
         if port.protocol == Protocol::Tcp {
             let listener = TcpListener::from_std(fd.into())?;
@@ -46,12 +54,11 @@ pub(super) fn start(stage: &Rc<Harness>, responders: Vec<Responder>) -> io::Resu
     Ok(())
 }
 
-async fn watch_echo(stage: &Harness, ns: NsName, family: Family) {
-    let key = (ns, family);
+async fn watch_raw(stage: &Harness, key: RawKey) {
     let Some(socket) = stage.raw.get(&key) else { return };
     while let Ok(mut ready) = socket.readable().await {
         let mut turn = TURN;
-        while turn > 0 && look_at_echo(stage, socket.get_ref(), &key.0, family).is_ok() {
+        while turn > 0 && look_at_raw(stage, socket.get_ref(), &key).is_ok() {
             turn -= 1;
         }
         if turn > 0 {
@@ -65,17 +72,41 @@ async fn watch_echo(stage: &Harness, ns: NsName, family: Family) {
 ///
 /// # Errors
 /// EAGAIN: none is waiting.
-pub(super) fn look_at_echo(stage: &Harness, socket: &OwnedFd, ns: &NsName, family: Family) -> nix::Result<()> {
+pub(super) fn look_at_raw(stage: &Harness, socket: &OwnedFd, key: &RawKey) -> nix::Result<()> {
     let mut buffer = [0; 1280];
     let received = sockets::receive(socket, &mut buffer)?;
     let source = received.from.ip();
-    match packet::read(family, buffer.get(..received.length).unwrap_or_default()) {
-        Some(Message::Request(token)) => stage.ledger.saw(token, Arrival { source, ns: ns.clone() }),
-        Some(Message::Reply(token)) => stage.ledger.told(token, Outcome::Answered),
-        Some(Message::Error(token, outcome)) => stage.ledger.told(token, outcome.said_by(Some(source))),
-        None => {}
+    let arrival = Arrival { source, ns: key.ns.clone() };
+    let bytes = buffer.get(..received.length).unwrap_or_default();
+    match key.protocol {
+        Protocol::RawTcp => {
+            let port = packet::segment(key.family, bytes).map(|segment| segment.source_port);
+            port.into_iter().for_each(|port| stage.ledger.saw_opening(port, arrival.clone()));
+        }
+        Protocol::RawUdp => {
+            let segment = packet::segment(key.family, bytes).filter(|segment| segment.rest.len() == Token::LENGTH);
+            let token = segment.and_then(|segment| Token::from_bytes(segment.rest));
+            token.into_iter().for_each(|token| stage.ledger.saw(token, arrival.clone()));
+        }
+        Protocol::Icmp | Protocol::Tcp | Protocol::Udp => match packet::read(key.family, bytes) {
+            Some(Message::Request(token)) => stage.ledger.saw(token, arrival),
+            Some(Message::Reply(token)) => stage.ledger.told(token, Outcome::Answered),
+            Some(Message::Error(token, outcome)) => stage.ledger.told(token, outcome.said_by(Some(source))),
+            None => {}
+        },
     }
     Ok(())
+}
+
+/// Reads what has arrived of a probe and was not read yet: where it must arrive, or, where an address is probed, anywhere.
+pub(super) fn read_arrivals(stage: &Harness, check: &Check, probe: &Probe) {
+    let (protocol, family) = (raw_protocol(check.protocol), Family::of(probe.to.address));
+    let is_of_it = |key: &RawKey| {
+        key.protocol == protocol && key.family == family && probe.arrives_at.as_ref().is_none_or(|ns| *ns == key.ns)
+    };
+    for (key, socket) in stage.raw.iter().filter(|(key, _)| is_of_it(key)) {
+        while look_at_raw(stage, socket.get_ref(), key).is_ok() {}
+    }
 }
 
 async fn accept(stage: &Rc<Harness>, ns: NsName, listener: TcpListener) {

@@ -14,6 +14,7 @@ pub(super) fn promise(check: &Check) -> String {
     let mut text = match check.expect {
         Expect::Reachable => "reachable".to_owned(),
         Expect::Unreachable => "unreachable".to_owned(),
+        Expect::Unanswered => "unanswered".to_owned(),
         Expect::Refused => "refused".to_owned(),
     };
     match check.seen_as {
@@ -38,24 +39,39 @@ pub(super) fn protocol(protocol: Protocol) -> String {
 
 /// Whether a try came out as promised; if not, what was seen instead.
 pub(super) fn judge(check: &Check, probe: &Probe, seen: &Seen) -> Result<(), String> {
+    let arrived = arrived(probe, seen);
     match (check.expect, &seen.outcome) {
         (_, Outcome::NoProbe { what }) => Err(what.clone()),
-        (Expect::Reachable, Outcome::Answered) => answerer(check, seen).and_then(|()| translation(check, seen)),
+        (Expect::Reachable, Outcome::Answered) => answerer(check, probe, seen).and_then(|()| translation(check, seen)),
         (Expect::Refused, Outcome::Refused { .. }) => Ok(()),
-        (Expect::Unreachable, Outcome::Silence | Outcome::Unreachable { .. } | Outcome::NotSent { .. }) => Ok(()),
+        (Expect::Unreachable, Outcome::Silence | Outcome::Unreachable { .. } | Outcome::NotSent { .. }) if !arrived => {
+            Ok(())
+        }
         // No port is closed to a ping: "port unreachable" is how iptables says "no" unless it is told otherwise.
-        (Expect::Unreachable, Outcome::Refused { .. }) if check.protocol == Protocol::Icmp => Ok(()),
+        (Expect::Unreachable, Outcome::Refused { .. }) if check.protocol == Protocol::Icmp && !arrived => Ok(()),
+        // Somebody else has answered under its address: the namespace itself was not reached.
+        (Expect::Unreachable, Outcome::Answered) if probe.arrives_at.is_some() && !arrived && !seen.taken => Ok(()),
+        (Expect::Unanswered, Outcome::Silence | Outcome::Unreachable { .. }) if arrived => Ok(()),
         (expect, outcome) => Err(instead(check, probe, seen, expect, outcome)),
     }
 }
 
-/// Whether the right namespace has answered.
-fn answerer(check: &Check, seen: &Seen) -> Result<(), String> {
-    match (&check.answered_by, &seen.sight) {
+/// Whether the kernel of the namespace that is meant has seen the probe; where an address is meant, that of any.
+fn arrived(probe: &Probe, seen: &Seen) -> bool {
+    match (&probe.arrives_at, &seen.sight) {
+        (Some(wanted), Some(sight)) => sight.ns == *wanted,
+        (None, sight) => sight.is_some(),
+        (Some(_), None) => false,
+    }
+}
+
+/// Whether the right namespace has answered: an answer is no proof that it was asked.
+fn answerer(check: &Check, probe: &Probe, seen: &Seen) -> Result<(), String> {
+    match (check.answered_by.as_ref().or(probe.arrives_at.as_ref()), &seen.sight) {
         (None, _) => Ok(()),
         (Some(wanted), Some(sight)) if sight.ns == *wanted => Ok(()),
-        (Some(wanted), Some(sight)) => Err(format!("{} answered instead of {wanted}", sight.ns)),
-        (Some(wanted), None) => Err(format!("answered, but whether by {wanted} is not known: {}", unseen(check, seen))),
+        (Some(wanted), Some(sight)) => Err(format!("answered by {}, not by {wanted}", sight.ns)),
+        (Some(wanted), None) => Err(format!("answered, but {wanted} has not seen it arrive: {}", unseen(check, seen))),
     }
 }
 
@@ -86,7 +102,7 @@ fn unseen(check: &Check, seen: &Seen) -> String {
     if seen.taken {
         format!("a program of its own has {} there, so nslab cannot look", protocol(check.protocol))
     } else {
-        "the answer came from outside the lab's namespaces".to_owned()
+        "the answer came from another place that has its address".to_owned()
     }
 }
 
@@ -102,7 +118,12 @@ fn instead(check: &Check, probe: &Probe, seen: &Seen, expect: Expect, outcome: &
         Outcome::Refused { by } => {
             format!("refused{}: nothing listens on {port} at {}, or a rule rejects it", says(by), probe.to.address)
         }
-        Outcome::Unreachable { what, by } => format!("answered with an error: {what}{}", says(by)),
+        Outcome::Unreachable { what, by } if seen.sight.is_none() => {
+            format!("answered with an error: {what}{}", says(by))
+        }
+        Outcome::Unreachable { what, by } => {
+            format!("{}, and was answered with an error: {what}{}", arrival(seen), says(by))
+        }
         Outcome::NotSent { what } => format!("{} cannot send it: {what}", probe.from),
         Outcome::Silence => silence(check, probe, seen),
         Outcome::NoProbe { what } => what.clone(),
@@ -110,6 +131,7 @@ fn instead(check: &Check, probe: &Probe, seen: &Seen, expect: Expect, outcome: &
     match expect {
         Expect::Reachable => what,
         Expect::Unreachable => format!("{what}, though it should be unreachable"),
+        Expect::Unanswered => format!("{what}, though it should arrive and not be answered"),
         Expect::Refused => format!("{what}, though it should be refused"),
     }
 }
@@ -117,6 +139,9 @@ fn instead(check: &Check, probe: &Probe, seen: &Seen, expect: Expect, outcome: &
 fn silence(check: &Check, probe: &Probe, seen: &Seen) -> String {
     let within = in_words(check.timeout);
     match &seen.sight {
+        Some(sight) if check.expect == Expect::Unreachable => {
+            format!("it arrived at {}, from {}, and only the answer was lost", sight.ns, sight.source)
+        }
         Some(sight) => format!(
             "it arrived at {}, from {}, but no answer came back within {within} (has {} a way back?)",
             sight.ns, sight.source, sight.ns
@@ -132,6 +157,11 @@ fn silence(check: &Check, probe: &Probe, seen: &Seen) -> String {
         }
         None => format!("no answer within {within}"),
     }
+}
+
+/// "it arrived at db".
+fn arrival(seen: &Seen) -> String {
+    seen.sight.as_ref().map_or_else(|| "it did not arrive".to_owned(), |sight| format!("it arrived at {}", sight.ns))
 }
 
 fn says(by: &Option<IpAddr>) -> String {

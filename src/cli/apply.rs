@@ -62,6 +62,20 @@ pub(super) fn tell(lab: &LabName, progress: &mut show::Progress, event: &Event<'
              unless `nslab apply --adopt` takes them over"
         )),
         Event::Planned(steps) => progress.begin(*steps),
+        Event::WaitingForPorts(ports, true) => {
+            say(&format!("nslab: waiting for the spanning tree: {ports} bridge ports do not forward yet"));
+        }
+        Event::WaitingForPorts(ports, false) => say(&format!("nslab: waiting for {ports} bridge ports to forward")),
+        Event::NotForwarding(ports, after) => {
+            let names: Vec<String> = ports.iter().take(8).map(ToString::to_string).collect();
+            let more = ports.len().saturating_sub(names.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let after = after.as_secs();
+            say(&format!(
+                "nslab: warning: after {after} s, these bridge ports do not forward: {}{more}",
+                names.join(", ")
+            ));
+        }
         Event::Done(_) => progress.step(),
         Event::Undoing(steps) => {
             progress.end();

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::state::{Journal, LabState, own_unattached};
-use super::{EngineError, Event, Interrupts, Listener, UndoError, deviceless_routes, original_sysctls, preconditions};
+use super::{
+    EngineError, Event, Interrupts, Listener, UndoError, deviceless_routes, original_sysctls, preconditions, ready,
+};
 use crate::kernel::{Kernel, Scope};
 use crate::lab::{Lab, LabName, Live, NsName};
 use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
@@ -197,7 +199,10 @@ impl Run<'_> {
             self.kernel.note_settings(&self.lab.name)?;
         }
         original_sysctls::settle(&mut self.kernel, self.lab, live.unwrap_or(&self.before))?;
-        self.heed_signal()
+        if !self.done.is_empty() {
+            ready::wait(&mut self.kernel, self.lab, &mut self.stop, &mut self.tell)?;
+        }
+        self.stop.heed()
     }
 
     /// What the lab's namespaces have learned of hardware addresses holds no longer where interfaces were made anew.
@@ -262,16 +267,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn heed_signal(&mut self) -> Result<(), EngineError> {
-        match self.stop.pending() {
-            Some(signal) => Err(EngineError::Interrupted { signal, undo: UndoError::default() }),
-            None => Ok(()),
-        }
-    }
-
     fn run_steps(&mut self, steps: &[PlannedStep]) -> Result<(), EngineError> {
         for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)).flat_map(parts) {
-            self.heed_signal()?;
+            self.stop.heed()?;
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
             self.kernel.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;
             for planned in group {

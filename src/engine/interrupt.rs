@@ -3,6 +3,7 @@
 //! The two signals are blocked for the whole process and read from a descriptor (signalfd(2)) where it is safe to
 //! stop. Programs that we start inherit the block, so Ctrl-C does not kill an iptables-restore half-way either.
 
+use super::{EngineError, UndoError};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -25,6 +26,17 @@ impl Interrupts {
             let _ = mask.thread_block();
         }
         Self { fd, mask }
+    }
+
+    /// Stops what is under way where a signal has come in.
+    ///
+    /// # Errors
+    /// `Interrupted`, where one has.
+    pub(super) fn heed(&mut self) -> Result<(), EngineError> {
+        match self.pending() {
+            Some(signal) => Err(EngineError::Interrupted { signal, undo: UndoError::default() }),
+            None => Ok(()),
+        }
     }
 
     /// The signal that has come in since the last question, if one has.

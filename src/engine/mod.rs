@@ -10,6 +10,7 @@ mod error;
 mod interrupt;
 mod original_sysctls;
 mod preconditions;
+mod ready;
 mod state;
 mod undo;
 
@@ -31,6 +32,10 @@ pub enum Event<'a> {
     NotOurs(usize),
     /// The plan is made; this many steps are to come.
     Planned(usize),
+    /// So many ports of bridges do not forward yet; whether a spanning tree has to form.
+    WaitingForPorts(usize, bool),
+    /// These ports of bridges do not forward after so long.
+    NotForwarding(&'a [crate::lab::InterfaceRef], std::time::Duration),
     /// A step is done.
     Done(&'a crate::plan::PlannedStep),
     /// A step failed, or somebody interrupted: this many steps are being undone.

@@ -2,16 +2,18 @@
 //! which order, is decided elsewhere.
 
 mod error;
-mod execute;
 pub mod facts;
 mod failpoint;
 pub mod firewall;
 pub mod neighbours;
 mod netlink;
 pub mod netns;
+mod objects;
 mod observe;
 pub mod open_files;
+mod port_state;
 pub mod process;
+mod run;
 pub mod sandbox;
 pub mod sockets;
 pub(crate) mod state;
@@ -25,6 +27,7 @@ pub use error::KernelError;
 pub(crate) use firewall::fuzzing::{restored_rules, saved_rules, tables_and_chains};
 #[cfg(any(test, fuzzing))]
 pub(crate) use observe::fuzzing::namespace_in;
+pub use port_state::PortState;
 
 use crate::lab::{IfName, InterfaceRef, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
 use crate::plan::Step;
@@ -36,7 +39,6 @@ use netns::NetnsHandles;
 /// Keeps a netlink socket for each namespace that it has dealt with.
 pub struct Kernel {
     handles: NetnsHandles,
-    directory_is_ready: bool,
 }
 
 /// What to observe.
@@ -75,7 +77,7 @@ impl Kernel {
     /// Where no netlink socket can be opened.
     pub fn open() -> Result<Self, KernelError> {
         open_files::raise();
-        Ok(Self { handles: NetnsHandles::open()?, directory_is_ready: false })
+        Ok(Self { handles: NetnsHandles::open()? })
     }
 
     /// What is there: `host`, every namespace that is wanted and exists, and every one with the lab's mark.
@@ -115,6 +117,23 @@ impl Kernel {
         observe::marks(&mut self.handles)
     }
 
+    /// Whether a port of a bridge forwards yet. To be asked makes newer kernels handle what they have put off for it.
+    ///
+    /// # Errors
+    /// The kernel refuses to show it.
+    pub fn port_state(&mut self, port: &InterfaceRef) -> Result<PortState, KernelError> {
+        let refused = |error: NetlinkError| error.about(format!("ask for the state of {port}"));
+        port_state::port_state(self.handles.get(&port.ns)?, &port.name).map_err(refused)
+    }
+
+    /// The lab of every namespace that carries a mark.
+    ///
+    /// # Errors
+    /// As with [`Self::observe`].
+    pub fn owners(&mut self) -> Result<BTreeMap<NsName, LabName>, KernelError> {
+        observe::owners(&mut self.handles)
+    }
+
     /// Runs steps in their order, and stops at the first that fails. A step is done wholly or not at all, and
     /// so are steps that follow and join one another (see [`Step::batches_with`]). The kernel begins to free namespaces that were
     /// removed when the first step of another kind comes, or [`Self::observe`] or [`Self::tidy`].
@@ -126,12 +145,7 @@ impl Kernel {
             if !group.iter().all(Step::removes_namespace) {
                 self.handles.let_go();
             }
-            match group {
-                [Step::AddNamespace { .. }, ..] => self.add_namespaces(group)?,
-                [step] if step.firewall().is_none() => execute::run(&mut self.handles, step)?,
-                [first, ..] => firewall::run(self.handles.get(&first.namespace())?.fd(), group)?,
-                [] => {}
-            }
+            run::batch(&mut self.handles, group)?;
         }
         Ok(())
     }
@@ -161,7 +175,7 @@ impl Kernel {
         let ends: Vec<InterfaceRef> = namespaces.map(|ns| InterfaceRef { ns, name: IfName::lo() }).collect();
         let links = marked.interfaces.into_iter().map(|name| InterfaceRef { ns: NsName::host(), name });
         for end in ends.into_iter().chain(links) {
-            execute::links::mark(self.handles.get(&end.ns)?, &end, &mark.to_string(), lab.group())
+            objects::mark::set(self.handles.get(&end.ns)?, &end, &mark.to_string(), lab.group())
                 .map_err(|error| error.about(format!("mark {end} as a part of lab {lab}")))?;
         }
         Ok(())
@@ -171,13 +185,13 @@ impl Kernel {
     /// noted.
     pub fn note_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
         let refused = |error: NetlinkError| error.about(format!("note what {key} was in {ns}"));
-        execute::sysctls::remember(self.handles.get(ns)?, key, was).map_err(refused)
+        objects::sysctl::remember(self.handles.get(ns)?, key, was).map_err(refused)
     }
 
     /// Removes a note of what a sysctl was.
     pub fn forget_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
         let refused = |error: NetlinkError| error.about(format!("forget what {key} was in {ns}"));
-        execute::sysctls::forget(self.handles.get(ns)?, key, was).map_err(refused)
+        objects::sysctl::forget(self.handles.get(ns)?, key, was).map_err(refused)
     }
 
     /// Takes over from the marks what host settings were, for labs whose folders are lost, this one among them.
@@ -211,13 +225,5 @@ impl Kernel {
         self.handles.let_go();
         firewall::tidy(self.handles.get(&NsName::host())?.fd())?;
         sysctl::forget_unclaimed()
-    }
-
-    fn add_namespaces(&mut self, steps: &[Step]) -> Result<(), KernelError> {
-        if !self.directory_is_ready {
-            netns::create::prepare_directory()?;
-            self.directory_is_ready = true;
-        }
-        execute::namespaces::add(&mut self.handles, steps)
     }
 }

@@ -31,6 +31,10 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// Raw TCP: copies of the segments that open a connection to an address of the namespace, whoever listens (raw(7)).
+    RawTcp,
+    /// Raw UDP: copies of all datagrams to an address of the namespace, whoever listens.
+    RawUdp,
 }
 
 impl fmt::Display for Protocol {
@@ -39,6 +43,8 @@ impl fmt::Display for Protocol {
             Self::Icmp => "raw ICMP",
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
+            Self::RawTcp => "raw TCP",
+            Self::RawUdp => "raw UDP",
         })
     }
 }
@@ -77,23 +83,58 @@ fn open(protocol: Protocol, family: Family) -> nix::Result<OwnedFd> {
         (Protocol::Icmp, Family::Ipv6) => (SockType::Raw, SockProtocol::IcmpV6),
         (Protocol::Tcp, _) => (SockType::Stream, SockProtocol::Tcp),
         (Protocol::Udp, _) => (SockType::Datagram, SockProtocol::Udp),
+        (Protocol::RawTcp, _) => (SockType::Raw, SockProtocol::Tcp),
+        (Protocol::RawUdp, _) => (SockType::Raw, SockProtocol::Udp),
     };
     let fd = socket(domain, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, number)?;
-    if protocol == Protocol::Icmp {
+    if kind == SockType::Raw {
         // Without CAP_NET_ADMIN in the first user namespace the buffer stays at net.core.rmem_max, which is smaller.
         if setsockopt(&fd, sockopt::RcvBufForce, &RAW_BUFFER).is_err() {
             setsockopt(&fd, sockopt::RcvBuf, &RAW_BUFFER)?;
         }
-        only_echo_and_errors(&fd, family)?;
-    } else {
+    }
+    match protocol {
+        Protocol::Icmp => only_echo_and_errors(&fd, family)?,
+        Protocol::RawTcp => only_openings(&fd, family)?,
+        Protocol::RawUdp => {}
         // Errors that routers report end the attempt at once instead of being taken for a passing trouble
         // (IP_RECVERR in ip(7)).
-        match family {
+        Protocol::Tcp | Protocol::Udp => match family {
             Family::Ipv4 => setsockopt(&fd, sockopt::Ipv4RecvErr, &true)?,
             Family::Ipv6 => setsockopt(&fd, sockopt::Ipv6RecvErr, &true)?,
-        }
+        },
     }
     Ok(fd)
+}
+
+/// Lets a raw TCP socket see only segments with SYN and without ACK: those that open a connection. A filter of the classic
+/// kind (SO_ATTACH_FILTER in socket(7)); an IPv4 socket sees the IP header, an IPv6 socket does not.
+fn only_openings(fd: &OwnedFd, family: Family) -> nix::Result<()> {
+    const FLAGS: u32 = 13;
+    const SYN_AND_ACK: u32 = 0x12;
+    const SYN: u32 = 0x02;
+    let code = |class: u32| class as u16;
+    let step = |class: u32, k: u32| libc::sock_filter { code: code(class), jt: 0, jf: 0, k };
+    // The length of an IPv4 header, four times the low half of its first byte, becomes the offset of what follows.
+    let skip = match family {
+        Family::Ipv4 => step(libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, 0),
+        Family::Ipv6 => step(libc::BPF_LDX | libc::BPF_W | libc::BPF_IMM, 0),
+    };
+    let mut program = [
+        skip,
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_IND, FLAGS),
+        step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, SYN_AND_ACK),
+        libc::sock_filter { code: code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K), jt: 0, jf: 1, k: SYN },
+        step(libc::BPF_RET | libc::BPF_K, u32::MAX),
+        step(libc::BPF_RET | libc::BPF_K, 0),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let length = size_of_val(&filter) as libc::socklen_t;
+    // SAFETY: `filter` and the program that it points to outlive the call, and `length` is its size.
+    let result = unsafe {
+        libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, (&raw const filter).cast(), length)
+    };
+    Errno::result(result).map(drop)
 }
 
 /// Lets a raw socket see echo requests, echo replies, "destination unreachable" and "time exceeded" only: neighbour
@@ -176,10 +217,13 @@ pub fn connect_to(fd: &OwnedFd, address: SocketAddr) -> nix::Result<()> {
     }
 }
 
-/// The address that a connected socket sends from, as the kernel chose it.
-pub fn own_address(fd: &OwnedFd) -> nix::Result<IpAddr> {
+/// The address and the port that a connected socket sends from, as the kernel chose them.
+///
+/// # Errors
+/// EBADF and the like: the socket is none of the Internet's.
+pub fn own_address(fd: &OwnedFd) -> nix::Result<SocketAddr> {
     let address: SockaddrStorage = getsockname(fd.as_raw_fd())?;
-    internet_address(&address).map(|address| address.ip()).ok_or(Errno::EAFNOSUPPORT)
+    internet_address(&address).ok_or(Errno::EAFNOSUPPORT)
 }
 
 /// Sends one packet: to an address, or to where the socket is connected; from a chosen address of the namespace, or from

@@ -5,6 +5,10 @@ use std::fmt;
 
 use super::{LabName, SysctlKey};
 
+/// The number in `proto` and `protocol` of routes and policy rules that says "nslab made this": one of those that
+/// rtnetlink(7) leaves to users and that no routing daemon has taken.
+pub const ROUTE_PROTOCOL: u8 = 213;
+
 /// What every mark of ours begins with.
 const PREFIX: &str = "nslab:";
 const WAS: &str = " was ";

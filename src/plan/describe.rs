@@ -11,15 +11,11 @@ use ipnet::IpNet;
 use super::step::{Description, Step, VethEnd};
 use crate::lab::{
     BridgeOptions, ChainId, Family, FwRule, IfName, InterfaceRef, LabName, Mac, Neighbour, NsName, Policy, PolicyRule,
-    Route, SysctlKey, SysctlValue, setting_folder, shell_word,
+    ROUTE_PROTOCOL, Route, SysctlKey, SysctlValue, setting_folder, shell_word,
 };
 
 /// Where the former values of host settings are kept, one folder a setting (see `docs/architecture.md`).
 const HOST_SETTINGS: &str = "/run/nslab/host";
-
-/// The number in `proto` and `protocol` that says "nslab made this": one of those that rtnetlink(7) leaves to users and
-/// that no routing daemon has taken.
-pub const ROUTE_PROTOCOL: u8 = 213;
 
 /// Text, commands and inverse of a step.
 pub(super) fn describe(step: &Step) -> Description {

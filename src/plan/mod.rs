@@ -19,7 +19,6 @@ mod vlans;
 use std::collections::BTreeSet;
 
 pub use conflicts::{Conflict, adoption, conflicts};
-pub use describe::ROUTE_PROTOCOL;
 use serde::Serialize;
 pub use snapshot::way_back;
 pub use step::{Description, Step, VethEnd};

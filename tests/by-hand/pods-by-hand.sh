@@ -1,5 +1,5 @@
-# Stage 6 of the walkthrough as a student types it: three nodes on a switch, a bridge subnet each, and for every pod what the
-# notes call the CNI script.
+# Stage 6 of the walkthrough as a student types it: three nodes on a switch, a bridge subnet each, and for every pod
+# what the notes call the CNI script.
 ip netns add lan
 ip -n lan link set lo up
 ip -n lan link add br-lan type bridge

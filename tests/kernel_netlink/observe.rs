@@ -94,7 +94,8 @@ fn marks_are_found_wherever_they_are() {
     let [a, ab]: [LabName; 2] = ["a", "a-b"].map(|name| name.parse().unwrap());
     support::run(&format!(
         "ip netns add red; ip -n red link set lo alias {}; ip netns add blue; ip -n blue link set lo alias {}
-         printf '{}\\n' > /run/netns/left; ip netns add other; ip -n other link add inner alias nslab:c type bridge || true
+         printf '{}\\n' > /run/netns/left; ip netns add other; ip -n other link add inner alias nslab:c type bridge \
+         || true
          ip link add one group {} type bridge; ip link add two type bridge; ip link set two alias {}
          ip link add three group 77 type bridge",
         a.mark(),

@@ -1,6 +1,6 @@
-//! Steps and commands do the same: each step is run by the kernel room in one private host, and its script by `sh -e` in
-//! another, and the kernel's account (`ip -d -j …`) must be the same. It must have changed, show what was to be seen, and
-//! be as before once the step's inverse has been run.
+//! Steps and commands do the same: each step is run by the kernel room in one private host, and its script by `sh -e`
+//! in another, and the kernel's account (`ip -d -j …`) must be the same. It must have changed, show what was to be
+//! seen, and be as before once the step's inverse has been run.
 
 use std::sync::Arc;
 
@@ -32,7 +32,8 @@ fn final_case(name: &'static str, step: Step, command: &'static str, sees: &'sta
 /// What every case starts from. Without link-local addresses, which come when the carrier does.
 const SETUP: &str = "
 ip netns add red; ip netns add blue; ip netns add bare
-for enter in '' 'ip netns exec red' 'ip netns exec blue'; do $enter sysctl -qw net.ipv6.conf.default.addr_gen_mode=1; done
+for enter in '' 'ip netns exec red' 'ip netns exec blue'; do $enter sysctl -qw \
+net.ipv6.conf.default.addr_gen_mode=1; done
 ip link add name v-net-0 address 02:00:00:00:00:05 type bridge
 ip link add name v-net-1 address 02:00:00:00:00:06 type bridge
 ip link add name veth-red-br address 02:00:00:00:01:01 type veth peer name veth-red address 02:00:00:00:00:01 netns red
@@ -394,8 +395,8 @@ fn account() -> String {
     lines.join("\n")
 }
 
-/// Takes away what changes by itself: states that follow the carrier, timers, and numbers of namespaces, which the kernel
-/// hands out when somebody looks.
+/// Takes away what changes by itself: states that follow the carrier, timers, and numbers of namespaces, which the
+/// kernel hands out when somebody looks.
 fn steady(thing: &mut Value) {
     match thing {
         Value::Array(things) => things.iter_mut().for_each(steady),

@@ -44,7 +44,8 @@ fn observed(kernel: &mut Kernel, name: &str) -> Namespace {
 fn an_error_says_what_where_and_why() {
     support::sandbox();
     support::run(
-        "ip netns add red; ip -n red link add name veth-red type veth peer name other; ip -n red link set dev veth-red up
+        "ip netns add red; ip -n red link add name veth-red type veth peer name other; ip -n red link set dev \
+         veth-red up
          ip -n red addr add 10.0.0.1/24 dev veth-red; ip -n red route add 10.1.0.0/16 via 10.0.0.2
          ip -n red rule add to 10.0.0.3 prohibit",
     );
@@ -57,12 +58,14 @@ fn an_error_says_what_where_and_why() {
         (
             add(astray),
             Errno::ENETUNREACH,
-            "cannot add route 10.9.0.0/16 via 1.2.3.4 dev veth-red in red: Network is unreachable (ENETUNREACH): Nexthop has invalid gateway",
+            "cannot add route 10.9.0.0/16 via 1.2.3.4 dev veth-red in red: Network is unreachable (ENETUNREACH): \
+             Nexthop has invalid gateway",
         ),
         (
             add(prohibited),
             Errno::EACCES,
-            "cannot add route 10.9.0.0/16 via 10.0.0.3 dev veth-red in red: Permission denied (EACCES): Nexthop has invalid gateway\n\
+            "cannot add route 10.9.0.0/16 via 10.0.0.3 dev veth-red in red: Permission denied (EACCES): Nexthop has \
+             invalid gateway\n\
              this is not about privileges: a policy rule, a route or a sysctl (such as `disable_ipv6`) forbids it",
         ),
         (
@@ -222,7 +225,8 @@ fn what_the_vocabulary_cannot_express_can_be_removed() {
 fn routes_over_several_hops_are_replaced_whole() {
     support::sandbox();
     support::run(
-        "ip netns add red; ip -n red link add name a type veth peer name b; ip -n red link set dev a up; ip -n red link set dev b up
+        "ip netns add red; ip -n red link add name a type veth peer name b; ip -n red link set dev a up; ip -n red \
+         link set dev b up
          ip -n red addr add 10.0.0.1/24 dev a; ip -n red addr add 2001:db8::1/64 dev a nodad
          ip -n red route add 10.1.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.3
          ip -n red -6 route add 2001:db8:1::/48 nexthop via 2001:db8::2 nexthop via 2001:db8::3",

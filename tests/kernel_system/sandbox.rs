@@ -73,7 +73,8 @@ fn everything_that_a_lab_needs_works_inside() {
     let chain = ChainId::own(Family::Ipv4, Table::Nat, &lab, Hook::Postrouting);
     let rule = FwRule::jump(&lab, &chain.chain);
     let script = format!(
-        "ip netns add red; ip link add v-net-0 type bridge; ip link add veth-a master v-net-0 type veth peer name veth-b netns red
+        "ip netns add red; ip link add v-net-0 type bridge; ip link add veth-a master v-net-0 type veth peer name \
+         veth-b netns red
          ip addr add 10.0.0.1/24 dev v-net-0; ip link set v-net-0 up; ip link set veth-a up
          ip -n red addr add 10.0.0.2/24 dev veth-b; ip -n red link set veth-b up
          sysctl -qw net.ipv4.ip_forward=1; ip netns exec red sysctl -qw net.ipv4.ip_forward=1

@@ -55,8 +55,8 @@ pub fn of(lab: &Lab) -> Account {
     account
 }
 
-/// Interface-local routes come and go with the carrier. Anycast ones the kernel sometimes leaves behind: it counts one twice where
-/// forwarding is turned on while it still works on a new address, and takes off one with the address.
+/// Interface-local routes come and go with the carrier. Anycast ones the kernel sometimes leaves behind: it counts one
+/// twice where forwarding is turned on while it still works on a new address, and takes off one with the address.
 fn is_the_labs(route: &Value) -> bool {
     let to = route["dst"].as_str().unwrap_or_default();
     !(to.starts_with("fe80") || to == "ff00::/8" || route["type"] == "anycast")
@@ -165,8 +165,8 @@ fn plain_link(link: &mut Value, ns: &NsName, names: &Names, has_mac: impl Fn(&st
         .filter(|address| !address["local"].as_str().is_some_and(|local| local.starts_with("fe80")))
         .map(|address| without(address, &["valid_life_time", "preferred_life_time", "tentative"]))
         .collect();
-    // The kernel lists addresses in the order in which they were added, which mending changes; which is the first of its
-    // subnet, it says of each.
+    // The kernel lists addresses in the order in which they were added, which mending changes; which is the first of
+    // its subnet, it says of each.
     addresses.sort_by_key(Value::to_string);
     let mut plain = json!({});
     for key in ["ifname", "mtu", "group", "link_type"] {
@@ -187,7 +187,8 @@ fn plain_link(link: &mut Value, ns: &NsName, names: &Names, has_mac: impl Fn(&st
     *link = plain;
 }
 
-/// Each chain of iptables-save with its rules in order, without those that say nothing: empty built-in ones that accept.
+/// Each chain of iptables-save with its rules in order, without those that say nothing: empty built-in ones that
+/// accept.
 fn chains(text: &str) -> Vec<String> {
     let mut table = "";
     let mut chains: BTreeMap<(&str, &str), String> = BTreeMap::new();

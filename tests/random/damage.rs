@@ -1,5 +1,5 @@
-//! What somebody may do to a live lab with `ip`, `iptables` and `sysctl`, one shell line each. In `host`, only what is the
-//! lab's own is damaged.
+//! What somebody may do to a live lab with `ip`, `iptables` and `sysctl`, one shell line each. In `host`, only what is
+//! the lab's own is damaged.
 
 use ipnet::IpNet;
 use nslab::lab::{Firewall, FwRule, Interface, InterfaceKind, Lab, Namespace, NsName, Route, VirtualInterface};

@@ -1,5 +1,5 @@
-//! A random topology as a topology file. What makes no sense in its place (a route through an interface that is not there) is
-//! left out, so that every file is a valid one.
+//! A random topology as a topology file. What makes no sense in its place (a route through an interface that is not
+//! there) is left out, so that every file is a valid one.
 
 use std::collections::{BTreeMap, BTreeSet};
 

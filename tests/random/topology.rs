@@ -1,5 +1,5 @@
-//! Random topologies and edits of them, as plain data that shrinks well. What the data means, and which parts of it make no
-//! sense together and are left out, is `render`'s business.
+//! Random topologies and edits of them, as plain data that shrinks well. What the data means, and which parts of it
+//! make no sense together and are left out, is `render`'s business.
 
 use proptest::collection::vec;
 use proptest::option;

@@ -55,7 +55,8 @@ fn named(path: PathBuf) -> Case {
     (path.file_stem().expect("a name").to_string_lossy().into_owned(), path)
 }
 
-/// Runs the cases of a folder (or of a table), all of them or the one that `CASE` names; fails with all that went wrong.
+/// Runs the cases of a folder (or of a table), all of them or the one that `CASE` names; fails with all that went
+/// wrong.
 #[track_caller]
 pub fn run<T: Sync>(of: &str, cases: &[Case<T>], check: impl Fn(&str, &T) -> Result<(), String> + Sync) {
     let wrong = Mutex::new(Vec::new());

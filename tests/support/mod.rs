@@ -1,8 +1,8 @@
 //! A private host for every test: its own network, mounts, `/run/netns` and `/run/nslab`.
 //!
-//! [`sandbox`] moves the calling thread there; programs and threads that the test starts follow it. Tests therefore run in
-//! parallel, have nothing to clean up and cannot touch the machine: when the thread ends, all is gone.
-//! It needs root, or a user namespace in which one is root (`scripts/test` sees to that).
+//! [`sandbox`] moves the calling thread there; programs and threads that the test starts follow it. Tests therefore run
+//! in parallel, have nothing to clean up and cannot touch the machine: when the thread ends, all is gone. It needs
+//! root, or a user namespace in which one is root (`scripts/test` sees to that).
 
 #![allow(dead_code, missing_docs)]
 
@@ -59,7 +59,10 @@ pub struct Account(String);
 
 /// The kernel's own account of this host, without what changes by itself (timers, counters, lifetimes).
 pub fn host_account() -> Account {
-    let timers = r#"s/"(valid_life_time|preferred_life_time|[a-z_]*_timer)":[0-9.]+,?//g; s/"(tentative|temporary)":true,?//g; s/[{]/\n{/g"#;
+    let timers = concat!(
+        r#"s/"(valid_life_time|preferred_life_time|[a-z_]*_timer)":[0-9.]+,?//g; "#,
+        r#"s/"(tentative|temporary)":true,?//g; s/[{]/\n{/g"#
+    );
     let counters = r"grep -v '^#' | sed -E 's/\[[0-9]+:[0-9]+\]//' || true";
     let commands = [
         format!("ip -d -j link | sed -E '{timers}'"),
@@ -72,7 +75,8 @@ pub fn host_account() -> Account {
         "ls -la /run/netns | tail -n +2 | grep -v ' \\.*$' || true".to_owned(),
         format!("iptables-save | {counters}"),
         format!("ip6tables-save | {counters}"),
-        "sysctl -a 2>/dev/null | grep '^net\\.' | grep -vE 'nf_conntrack_(count|max|buckets|expect)|neigh.*gc_|stable_secret|inet_peer|_mem =|random|fib_sync_mem' || true".to_owned(),
+        "sysctl -a 2>/dev/null | grep '^net\\.' | grep -vE \
+         'nf_conntrack_(count|max|buckets|expect)|neigh.*gc_|stable_secret|inet_peer|_mem =|random|fib_sync_mem' || true".to_owned(),
     ];
     Account(commands.iter().map(|command| format!("## {command}\n{}\n", run(command))).collect())
 }

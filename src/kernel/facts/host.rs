@@ -16,9 +16,8 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::kernel::KernelError;
 use crate::kernel::netlink::{NetlinkError, Socket, attributes, name_text};
-use crate::kernel::observe::links::read_address;
-use crate::lab::{LabName, MAIN_TABLE};
-use crate::plan::ROUTE_PROTOCOL;
+use crate::kernel::objects::address;
+use crate::lab::{LabName, MAIN_TABLE, ROUTE_PROTOCOL};
 use crate::preflight::Taken;
 
 /// An interface: its name and whose it is.
@@ -126,7 +125,7 @@ fn route(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeEr
 /// An address: that of an interface which is down has no route.
 fn address(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeError> {
     let header = AddressHeader::parse(item)?;
-    let (Some(net), Some(interface)) = (read_address(&header, item)?, interfaces.get(&header.index)) else {
+    let (Some(net), Some(interface)) = (address::decode(&header, item)?, interfaces.get(&header.index)) else {
         return Ok(None);
     };
     Ok(Some(Taken {

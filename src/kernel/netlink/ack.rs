@@ -82,7 +82,7 @@ pub enum Says<'a> {
     /// Here is one of the things asked for: type of the message and what is behind its netlink header.
     Item(u16, &'a [u8]),
     /// That was all, or: refused.
-    InterfaceRef(Result<(), NetlinkError>),
+    End(Result<(), NetlinkError>),
 }
 
 /// The messages of a datagram that answer the request with this sequence number; others are late answers to an
@@ -99,9 +99,9 @@ fn answer<'a>(message: &NetlinkBuffer<&'a [u8]>) -> Result<Answer<'a>, DecodeErr
     let interrupted = message.flags() & NLM_F_DUMP_INTR != 0;
     let payload = message.payload();
     let says = match message.message_type() {
-        NLMSG_ERROR => Says::InterfaceRef(outcome(payload, message.flags(), true)?),
-        NLMSG_DONE => Says::InterfaceRef(outcome(payload, message.flags(), false)?),
-        NLMSG_OVERRUN => Says::InterfaceRef(Err(Errno::ENOBUFS.into())),
+        NLMSG_ERROR => Says::End(outcome(payload, message.flags(), true)?),
+        NLMSG_DONE => Says::End(outcome(payload, message.flags(), false)?),
+        NLMSG_OVERRUN => Says::End(Err(Errno::ENOBUFS.into())),
         kind => Says::Item(kind, payload),
     };
     Ok(Answer { interrupted, says })
@@ -198,7 +198,7 @@ mod tests {
             all(&datagram),
             [
                 Answer { interrupted: false, says: Says::Item(16, b"odd") },
-                Answer { interrupted: false, says: Says::InterfaceRef(Ok(())) }
+                Answer { interrupted: false, says: Says::End(Ok(())) }
             ]
         );
     }
@@ -209,7 +209,7 @@ mod tests {
         payload.extend(words("no such table."));
         let datagram = message(NLMSG_DONE, NLM_F_MULTIPART | NLM_F_ACK_TLVS, 7, &payload);
         let error = NetlinkError { errno: Errno::EOPNOTSUPP, said: Some("no such table".to_owned()) };
-        assert_eq!(all(&datagram)[0].says, Says::InterfaceRef(Err(error)));
+        assert_eq!(all(&datagram)[0].says, Says::End(Err(error)));
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
             payload.extend(words("Invalid prefix"));
             let datagram = message(NLMSG_ERROR, flags | NLM_F_ACK_TLVS, 7, &payload);
             let error = NetlinkError { errno: Errno::EINVAL, said: Some("Invalid prefix".to_owned()) };
-            assert_eq!(all(&datagram)[0].says, Says::InterfaceRef(Err(error)));
+            assert_eq!(all(&datagram)[0].says, Says::End(Err(error)));
         }
     }
 
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn an_overrun_is_a_lost_answer() {
         let datagram = message(NLMSG_OVERRUN, 0, 7, &[]);
-        assert_eq!(all(&datagram)[0].says, Says::InterfaceRef(Err(Errno::ENOBUFS.into())));
+        assert_eq!(all(&datagram)[0].says, Says::End(Err(Errno::ENOBUFS.into())));
     }
 
     #[test]

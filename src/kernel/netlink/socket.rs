@@ -56,7 +56,7 @@ impl Socket {
             let mut datagram = Vec::new();
             self.receive(&mut datagram)?;
             for answer in answers(&datagram, sequence) {
-                if let Says::InterfaceRef(outcome) = answer?.says {
+                if let Says::End(outcome) = answer?.says {
                     return outcome;
                 }
             }
@@ -72,7 +72,7 @@ impl Socket {
             for answer in answers(&datagram, sequence) {
                 match answer?.says {
                     Says::Item(_, payload) => return Ok(payload.to_vec()),
-                    Says::InterfaceRef(outcome) => outcome?,
+                    Says::End(outcome) => outcome?,
                 }
             }
         }
@@ -108,7 +108,7 @@ impl Socket {
             for answer in answers(bytes.get(read..).unwrap_or_default(), sequence) {
                 let Answer { interrupted, says } = answer?;
                 whole &= !interrupted;
-                if let Says::InterfaceRef(outcome) = says {
+                if let Says::End(outcome) = says {
                     end = Some(outcome);
                 }
             }
@@ -164,7 +164,7 @@ impl Dump {
     pub fn items(&self) -> impl Iterator<Item = &[u8]> {
         answers(&self.bytes, self.sequence).filter_map(Result::ok).filter_map(|answer| match answer.says {
             Says::Item(_, payload) => Some(payload),
-            Says::InterfaceRef(_) => None,
+            Says::End(_) => None,
         })
     }
 }

@@ -66,6 +66,8 @@ pub(in crate::kernel) struct NetnsHandles {
     removed: Vec<NetnsHandle>,
     /// What host settings were, for the marks of what is made.
     pub settings: BTreeMap<SysctlKey, String>,
+    /// Whether `/run/netns` is as it takes to make namespaces.
+    directory_is_ready: bool,
 }
 
 impl NetnsHandles {
@@ -74,7 +76,21 @@ impl NetnsHandles {
         let host = NsName::host();
         let socket = Socket::open().map_err(|error| KernelError::new("open a netlink socket").with_io(&error))?;
         let netns = NetnsHandle::new(netns::open(&host)?, socket);
-        Ok(Self { open: HashMap::from([(host, netns)]), removed: Vec::new(), settings: BTreeMap::new() })
+        Ok(Self {
+            open: HashMap::from([(host, netns)]),
+            removed: Vec::new(),
+            settings: BTreeMap::new(),
+            directory_is_ready: false,
+        })
+    }
+
+    /// Prepares `/run/netns`, once.
+    pub fn prepare_directory(&mut self) -> Result<(), KernelError> {
+        if !self.directory_is_ready {
+            netns::create::prepare_directory()?;
+            self.directory_is_ready = true;
+        }
+        Ok(())
     }
 
     /// A namespace that is open, or can be opened.

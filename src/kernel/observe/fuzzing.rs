@@ -6,10 +6,10 @@ use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWROUTE, RT
 use netlink_packet_core::NLMSG_ERROR;
 use netlink_packet_route::route::RouteHeader;
 
-use super::{fdb, links, neighbours, peers, routes, rules, vlans};
-use crate::kernel::execute::routes::deletable;
+use super::{interfaces, peers};
 use crate::kernel::facts::host;
 use crate::kernel::netlink::{Answer, NetlinkError, Says, answers};
+use crate::kernel::objects::{fdb_entry, neighbour, policy_rule, route, vlans};
 use crate::lab::{IfName, Mark, Namespace, Routing};
 
 /// Reads bytes as all that the kernel says of one namespace: its listings one after the other, told apart by the type of their
@@ -18,30 +18,32 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> Namespace {
     let listings = listings(bytes, sequence);
     let listing = |kind: u16| listings.get(&kind).into_iter().flatten().copied();
     for item in listing(RTM_NEWLINK) {
-        let _ = (links::alias(item), links::identity(item));
+        let _ = peers::decode_identity(item);
     }
     for item in listing(RTM_NEWNEIGH) {
-        let _ = fdb::read(item, &IfName::lo(), &HashMap::new());
+        let _ = fdb_entry::decode(item, &IfName::lo(), &HashMap::new());
     }
     for item in listing(RTM_NEWNSID) {
         let _ = peers::read_number(item);
     }
     for item in listing(RTM_NEWROUTE) {
-        let _ = RouteHeader::parse(item).and_then(|header| deletable(&header, item));
+        let _ = RouteHeader::parse(item).and_then(|header| route::deletable(&header, item));
     }
     let _ = host::listed(listing(RTM_NEWLINK), listing(RTM_NEWROUTE), listing(RTM_NEWADDR));
-    let mut interfaces = links::listed(listing(RTM_NEWLINK)).unwrap_or_default();
+    let mut interfaces = interfaces::listed(listing(RTM_NEWLINK)).unwrap_or_default();
     for mark in &interfaces.marks {
         assert_eq!(Mark::parse(&mark.to_string()).map(|mark| mark.lab).as_ref(), Some(&mark.lab), "{mark}");
     }
-    let _ = links::add_listed_addresses(listing(RTM_NEWADDR), &mut interfaces, None);
-    let _ = vlans::add_listed(listing(RTM_NEWLINK), &mut interfaces);
-    let routes = routes::listed(listing(RTM_NEWROUTE), &interfaces.names).unwrap_or_default();
-    let rules = rules::listed(listing(RTM_NEWRULE)).unwrap_or_default();
-    for (item, rule) in listing(RTM_NEWRULE).flat_map(|item| rules.all.iter().map(move |rule| (item, rule))) {
-        let _ = rules::is_told_as(item, rule, false);
+    let _ = interfaces::add_listed_addresses(listing(RTM_NEWADDR), &mut interfaces, None);
+    if let Ok(vlans) = vlans::listed(listing(RTM_NEWLINK)) {
+        interfaces::add_listed_vlans(vlans, &mut interfaces);
     }
-    let neighbours = neighbours::listed(listing(RTM_NEWNEIGH), &interfaces.names).unwrap_or_default();
+    let routes = route::listed(listing(RTM_NEWROUTE), &interfaces.names).unwrap_or_default();
+    let rules = policy_rule::listed(listing(RTM_NEWRULE)).unwrap_or_default();
+    for (item, rule) in listing(RTM_NEWRULE).flat_map(|item| rules.all.iter().map(move |rule| (item, rule))) {
+        let _ = policy_rule::is_told_as(item, rule, false);
+    }
+    let neighbours = neighbour::listed(listing(RTM_NEWNEIGH), &interfaces.names).unwrap_or_default();
     Namespace {
         interfaces: interfaces.by_name,
         routes: routes.all,
@@ -60,11 +62,11 @@ fn listings(bytes: &[u8], sequence: u32) -> BTreeMap<u16, Vec<&[u8]>> {
     for answer in answers(bytes, sequence) {
         let error = match answer {
             Ok(Answer { says: Says::Item(kind, item), .. }) => {
-                assert_ne!(kind, NLMSG_ERROR, "a error is taken for a thing");
+                assert_ne!(kind, NLMSG_ERROR, "an error is taken for a thing");
                 listings.entry(kind).or_default().push(item);
                 continue;
             }
-            Ok(Answer { says: Says::InterfaceRef(end), .. }) => end.err(),
+            Ok(Answer { says: Says::End(outcome), .. }) => outcome.err(),
             Err(error) => Some(NetlinkError::from(error)),
         };
         let _ = error.map(|error| error.about("be answered").to_string());

@@ -1,38 +1,30 @@
 //! What is: the kernel's own account of each namespace, put into the lab's words. Nothing is remembered and nothing is
 //! changed.
 
-pub(super) mod fdb;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
-pub(super) mod links;
-mod neighbours;
+mod interfaces;
 mod parents;
 mod peers;
-pub(super) mod routes;
-pub(super) mod rules;
-mod virtual_interfaces;
-mod vlans;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::LinkMessage;
 use nix::errno::Errno;
 
 use super::firewall::{self, Installed, Look};
 use super::netlink::NetlinkError;
-use super::netns::{self, Found, NetnsGuard, create::LOOPBACK};
-use super::netns::{NetnsHandle, NetnsHandles};
+use super::netns::{self, Found, NetnsGuard, NetnsHandle, NetnsHandles};
+use super::objects::{fdb_entry, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
-    Claims, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing, RuleAction, VirtualInterface,
+    Claims, FdbEntry, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing, RuleAction, VirtualInterface,
 };
-use links::Interfaces;
+use interfaces::Interfaces;
 
 /// How many namespaces' firewalls a thread has listed at once: each takes a process or two.
-const PROGRAMS: usize = 4;
+const MAX_LISTINGS: usize = 4;
 
 /// Observes everything in scope.
 pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Live, KernelError> {
@@ -50,9 +42,9 @@ pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Live
         live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
     }
     let mut seen = BTreeMap::new();
-    let spaces_in_scope = handles.all().into_iter().filter(|(ns, _)| names.contains(ns)).collect();
+    let in_scope = handles.all().into_iter().filter(|(ns, _)| names.contains(ns)).collect();
     let installed = Installed::find();
-    for observed in share(spaces_in_scope, |queue| observe_all(queue, scope, &installed)) {
+    for observed in share(in_scope, |queue| observe_all(queue, scope, &installed)) {
         for (ns, namespace, interfaces) in observed? {
             live.namespaces.insert(ns.clone(), namespace);
             seen.extend(interfaces.map(|interfaces| (ns, interfaces)));
@@ -96,7 +88,7 @@ fn observe_all(
     scope: &Scope<'_>,
     installed: &Installed,
 ) -> Result<Vec<Observed>, KernelError> {
-    let visit = NetnsGuard::begin()?;
+    let guard = NetnsGuard::begin()?;
     let mut all = Vec::new();
     let mut looks = VecDeque::new();
     while let Some((ns, netns)) = queue.next() {
@@ -106,10 +98,10 @@ fn observe_all(
         if is_own && !scope.inside {
             all.push((ns.clone(), Namespace { owner, ..Namespace::default() }, None));
         } else if is_wanted || is_own {
-            let (namespace, interfaces, look) = namespace(netns, ns, scope, &visit, installed)?;
+            let (namespace, interfaces, look) = namespace(netns, ns, scope, &guard, installed)?;
             looks.extend(look.is_running().then_some((all.len(), look)));
             all.push((ns.clone(), namespace, Some(interfaces)));
-            if looks.len() >= PROGRAMS {
+            if looks.len() >= MAX_LISTINGS {
                 finish_first(&mut looks, &mut all)?;
             }
         }
@@ -148,7 +140,7 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
         }
     }
     let host = NsName::host();
-    let mut interfaces = links::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
+    let mut interfaces = interfaces::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
     for (name, link) in &interfaces.by_name {
         if let Some(owner) = &link.owner {
             marks.entry(owner.clone()).or_default().interfaces.insert(name.clone());
@@ -164,6 +156,14 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
         marked.interfaces.extend(interfaces.own_by_group(lab));
     }
     Ok(marks)
+}
+
+/// The lab of every namespace that carries a mark.
+pub(super) fn owners(handles: &mut NetnsHandles) -> Result<BTreeMap<NsName, LabName>, KernelError> {
+    let names = open_all(handles, netns::find()?.namespaces, |_| false)?;
+    let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
+    let found: Vec<_> = share(open, marks_of_all).into_iter().collect::<Result<_, _>>()?;
+    Ok(found.into_iter().flatten().map(|(ns, mark)| (ns, mark.lab)).collect())
 }
 
 /// Reads the marks of namespaces in one of some threads.
@@ -205,14 +205,20 @@ fn open_all(
     Ok(names)
 }
 
-/// The mark that a namespace carries: the alias of its loopback.
+/// The mark that a namespace carries.
 fn mark(netns: &mut NetnsHandle, ns: &NsName) -> Result<Option<Mark>, KernelError> {
-    let mut message = LinkMessage::default();
-    message.header.index = LOOPBACK;
-    let answer = netns.socket.get(RouteNetlinkMessage::GetLink(message));
-    let alias = answer.and_then(|answer| Ok(links::alias(&answer)?));
-    let alias = alias.map_err(|error| error.about(format!("read the mark of {ns}")))?;
-    Ok(alias.and_then(|alias| Mark::parse(&alias)))
+    mark::of_namespace(netns).map_err(|error| error.about(format!("read the mark of {ns}")))
+}
+
+/// The permanent entries of all VXLAN interfaces of a namespace.
+fn fdb_entries(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<BTreeSet<FdbEntry>, NetlinkError> {
+    let mut entries = BTreeSet::new();
+    for (index, name) in interfaces.vxlans() {
+        for item in fdb_entry::list(netns, index)?.items() {
+            entries.extend(fdb_entry::decode(item, name, &interfaces.names)?);
+        }
+    }
+    Ok(entries)
 }
 
 /// Everything in one namespace; what it takes to find the other ends of its veth pairs; and the look at its firewall, which
@@ -221,45 +227,45 @@ fn namespace(
     netns: &mut NetnsHandle,
     ns: &NsName,
     scope: &Scope<'_>,
-    visit: &NetnsGuard,
+    guard: &NetnsGuard,
     installed: &Installed,
 ) -> Result<(Namespace, Interfaces, Look), KernelError> {
     let desired = scope.desired.and_then(|lab| lab.namespaces.get(ns));
-    let mut interfaces = links::list(netns).map_err(cannot_list("interfaces", ns))?;
-    links::add_addresses(netns, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
-    vlans::add(netns, &mut interfaces, desired).map_err(cannot_list("VLANs", ns))?;
+    let mut interfaces = interfaces::list(netns).map_err(cannot_list("interfaces", ns))?;
+    interfaces::add_addresses(netns, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
+    interfaces::add_vlans(netns, &mut interfaces, desired).map_err(cannot_list("VLANs", ns))?;
     let mut half_marked = BTreeSet::new();
     if ns.is_host() {
         half_marked.extend(interfaces.own_by_group(scope.lab));
         half_marked.extend(interfaces.outside_group(scope.lab));
     }
-    let routes = routes::list(netns, &interfaces.names).map_err(cannot_list("routes", ns))?;
-    let mut rules = rules::list(netns).map_err(cannot_list("policy rules", ns))?;
+    let routes = route::list(netns, &interfaces.names).map_err(cannot_list("routes", ns))?;
+    let mut rules = policy_rule::list(netns).map_err(cannot_list("policy rules", ns))?;
     if !interfaces.by_name.values().any(|link| matches!(link.device(), Some(VirtualInterface::Vrf { .. }))) {
         rules.lost.retain(|rule| rule.action != RuleAction::Vrf);
     }
-    let neighbours = neighbours::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
-    let fdb = fdb::list(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
+    let neighbours = neighbour::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
+    let fdb = fdb_entries(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
     let former = if ns.is_host() { BTreeMap::new() } else { std::mem::take(&mut interfaces.former) };
     // These are not to be had through a socket of the namespace, only inside.
-    visit.enter(netns.fd())?;
+    guard.enter(netns.fd())?;
     let keys = desired.map(|desired| desired.sysctls.keys().chain(former.keys()).collect::<BTreeSet<_>>());
     let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
     let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed)?;
-    let links = std::mem::take(&mut interfaces.by_name);
-    let owner = links.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
+    let by_name = std::mem::take(&mut interfaces.by_name);
+    let owner = by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let marked = match ns.is_host() {
         true => Routing { routes: routes.marked, rules: rules.marked },
         false => Routing::default(),
     };
     let namespace = Namespace {
         owner,
-        interfaces: links,
+        interfaces: by_name,
         routes: routes.all,
         connected: routes.connected,
         rules: rules.all,
         neighbours,
-        fdb: fdb.into_iter().collect(),
+        fdb,
         sysctls,
         former,
         firewall: Firewall::default(),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::links::{Interfaces, StackedInterface};
+use super::interfaces::{Interfaces, StackedInterface};
 use super::peers::{NsidCache, ask, identity, number_of};
 use crate::kernel::KernelError;
 use crate::kernel::netns::NetnsHandles;

@@ -16,10 +16,11 @@ use netlink_packet_route::nsid::{NsidAttribute, NsidHeader, NsidMessage};
 
 use nix::errno::Errno;
 
-use super::links::{self, Interfaces};
+use super::interfaces::Interfaces;
 use crate::kernel::KernelError;
 use crate::kernel::netlink::attributes;
 use crate::kernel::netns::NetnsHandles;
+use crate::kernel::objects::interface;
 use crate::lab::{IfName, InterfaceKind, InterfaceRef, Live, Mac, NsName};
 
 /// Which ends could be paired: by their own index, and the peer's.
@@ -55,7 +56,7 @@ pub(super) fn connect(
                 continue;
             }
             let mut candidates = free.get(&(veth.peer, veth.index)).cloned().unwrap_or_default();
-            if candidates.len() > FEW {
+            if candidates.len() > MAX_UNASKED {
                 let other = ask(handles, ns, veth.peer, number)?;
                 candidates.retain(|ns| other.is_some() && identity(live, seen, (ns, veth.peer)) == other);
             }
@@ -72,11 +73,17 @@ pub(super) fn connect(
     Ok(())
 }
 
-/// How many candidates are tried without asking what the other end looks like.
-const FEW: usize = 2;
+/// How many candidates are tried without asking what the other interface looks like.
+const MAX_UNASKED: usize = 2;
 
 /// Name and hardware address of an interface: enough to tell nearly all from one another.
 pub(super) type Identity = (IfName, Option<Mac>);
+
+/// Name and MAC address in a message about an interface.
+pub(super) fn decode_identity(item: &[u8]) -> Result<Option<Identity>, DecodeError> {
+    let raw = interface::decode(item)?;
+    Ok(raw.name.and_then(|name| name.parse().ok()).map(|name| (name, raw.mac)))
+}
 
 /// What an observed interface looks like.
 pub(super) fn identity(
@@ -100,7 +107,7 @@ pub(super) fn ask(
     // IFLA_TARGET_NETNSID has the number that once was IFLA_IF_NETNSID's.
     message.attributes.push(LinkAttribute::IfNetnsId(number));
     let answer = handles.get(ns)?.socket.get(RouteNetlinkMessage::GetLink(message));
-    match answer.and_then(|answer| Ok(links::identity(&answer)?)) {
+    match answer.and_then(|answer| Ok(decode_identity(&answer)?)) {
         Ok(identity) => Ok(identity),
         // Gone meanwhile with its namespace, or in one where we may not look.
         Err(error) if matches!(error.errno, Errno::ENODEV | Errno::EINVAL | Errno::EACCES) => Ok(None),

@@ -102,6 +102,13 @@ impl<'f> Net<'f> {
         longest(&self.subnets, address).is_some()
     }
 
+    /// The IPv4 subnet whose broadcast address this is; a /31 and a /32 have none (RFC 3021).
+    pub fn broadcast_of(&self, address: IpAddr) -> Option<IpNet> {
+        let (subnet, _) = longest(&self.subnets, address)?;
+        let has_one = subnet.addr().is_ipv4() && subnet.prefix_len() <= 30;
+        (has_one && subnet.broadcast() == address && !self.has_address(address)).then_some(subnet)
+    }
+
     /// "did you mean", for an address that nobody has.
     pub fn address_like(&self, address: IpAddr, found: &Collector<'_>) -> Option<String> {
         found.did_you_mean(&address.to_string(), self.holders.keys().map(IpAddr::to_string))

@@ -1,7 +1,7 @@
 //! Probes: the single pairs of a check, each with the address that is probed and the sockets that have to listen.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::nat::{Forwarding, forwardings};
 use super::net::{Net, Space, is_global};
@@ -82,6 +82,10 @@ impl<'n> Maker<'n> {
             from: space.name.clone(),
             source: question.source,
             to: Target { label, address, ns: there.and_then(|there| self.name(there)) },
+            arrives_at: match to.side {
+                SelectorList::Space(there) => self.arrives_at(question, here, address, there),
+                SelectorList::Address(_) => None,
+            },
             listen: self.listen(question, here, address, there),
         })
     }
@@ -123,6 +127,10 @@ impl<'n> Maker<'n> {
         if question.family.is_some_and(|family| family != Family::of(address)) {
             return Err(Some(Diagnostic::new(to.span, "this address is not of the family that the check asks for")));
         }
+        if let Some(message) = self.is_of_many(address) {
+            let help = "a check goes to one interface: write its own address".to_owned();
+            return Err(Some(Diagnostic::new(to.span, message).help(help)));
+        }
         if !is_global(address) {
             let message = "a loopback or link-local address means something else in every namespace";
             return Err(Some(
@@ -136,28 +144,62 @@ impl<'n> Maker<'n> {
         Ok(self.net.holder(address, from))
     }
 
+    /// What is wrong with an address that no single interface can have (RFC 1122, section 3.2.1.3; RFC 4291, section 2.7).
+    fn is_of_many(&self, address: IpAddr) -> Option<String> {
+        let is_limited_broadcast = address == IpAddr::from(Ipv4Addr::BROADCAST);
+        if address.is_unspecified() {
+            return Some(format!("{address} means any address, and is no destination"));
+        }
+        if address.is_multicast() {
+            return Some(format!("{address} is a multicast address"));
+        }
+        match self.net.broadcast_of(address) {
+            Some(subnet) => Some(format!("{address} is the broadcast address of {subnet}")),
+            None => is_limited_broadcast.then(|| format!("{address} is the broadcast address of every link")),
+        }
+    }
+
     /// Who has to listen, and where: behind the published port, if it is one. Where a probe should not come
     /// through, somebody listens all the same, so that one that does is seen.
     fn listen(&self, question: &Question, here: usize, address: IpAddr, there: Option<usize>) -> Vec<(NsName, u16)> {
-        let (transport, port) = match question.protocol {
-            Protocol::Tcp(port) => (Transport::Tcp, port),
-            Protocol::Udp(port) => (Transport::Udp, port),
-            Protocol::Icmp => return Vec::new(),
-        };
-        if question.expect == Expect::Refused {
+        let Some((_, port)) = transport(question.protocol).filter(|_| question.expect != Expect::Refused) else {
             return Vec::new();
-        }
-        let forwardings = there.and_then(|there| self.forwardings.get(there)).map_or(&[][..], Vec::as_slice);
-        let from_here = there == Some(here);
-        let led = forwardings.iter().find_map(|entry| entry.leads(transport, address, port, from_here));
-        let (space, port) = match led {
-            Some((address, port)) => {
-                let publisher = there.and_then(|there| self.net.spaces.get(there));
-                (publisher.and_then(|publisher| self.net.holder(address, publisher)), port)
-            }
-            None => (there, port),
         };
+        let (space, port) = self.led(question.protocol, here, address, there).unwrap_or((there, port));
         let space = question.answered_by.or(space);
         space.and_then(|space| self.name(space)).map(|name| (name, port)).into_iter().collect()
+    }
+
+    /// The namespace that must see what is sent to one that the file names: itself, or where its published port leads.
+    fn arrives_at(&self, question: &Question, here: usize, address: IpAddr, there: usize) -> Option<NsName> {
+        let space = match self.led(question.protocol, here, address, Some(there)) {
+            Some((space, _)) => space,
+            None => Some(there),
+        };
+        question.answered_by.or(space).and_then(|space| self.name(space))
+    }
+
+    /// Where a published port of the destination leads; none, where the port is its own.
+    fn led(
+        &self,
+        protocol: Protocol,
+        here: usize,
+        address: IpAddr,
+        there: Option<usize>,
+    ) -> Option<(Option<usize>, u16)> {
+        let (transport, port) = transport(protocol)?;
+        let forwardings = there.and_then(|there| self.forwardings.get(there)).map_or(&[][..], Vec::as_slice);
+        let from_here = there == Some(here);
+        let (address, port) = forwardings.iter().find_map(|entry| entry.leads(transport, address, port, from_here))?;
+        let publisher = there.and_then(|there| self.net.spaces.get(there));
+        Some((publisher.and_then(|publisher| self.net.holder(address, publisher)), port))
+    }
+}
+
+fn transport(protocol: Protocol) -> Option<(Transport, u16)> {
+    match protocol {
+        Protocol::Tcp(port) => Some((Transport::Tcp, port)),
+        Protocol::Udp(port) => Some((Transport::Udp, port)),
+        Protocol::Icmp => None,
     }
 }

@@ -27,7 +27,8 @@ pub struct Check {
     pub protocol: Option<Spanned<Protocol>>,
     /// The destination port.
     pub port: Option<Spanned<u16>>,
-    /// `reachable`, `unreachable` or `refused`; `reachable` where nothing is said.
+    /// `reachable`; `unreachable`: it does not arrive; `unanswered`: it arrives, and no answer comes back; `refused`.
+    /// `reachable` where nothing is said.
     pub expect: Option<Spanned<Expectation>>,
     /// The source address that the destination must see: `itself` (no translation), an address, or a namespace.
     pub seen_as: Option<Spanned<SeenBy>>,
@@ -80,9 +81,10 @@ pub enum SeenBy {
 }
 
 const PROTOCOLS: [(&str, Protocol); 3] = [("icmp", Protocol::Icmp), ("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
-const EXPECTATIONS: [(&str, Expectation); 3] = [
+const EXPECTATIONS: [(&str, Expectation); 4] = [
     ("reachable", Expectation(Expect::Reachable)),
     ("unreachable", Expectation(Expect::Unreachable)),
+    ("unanswered", Expectation(Expect::Unanswered)),
     ("refused", Expectation(Expect::Refused)),
 ];
 
@@ -135,7 +137,7 @@ impl Scalar for Protocol {
 }
 
 impl Scalar for Expectation {
-    const WHAT: &'static str = "an outcome: reachable, unreachable or refused";
+    const WHAT: &'static str = "an outcome: reachable, unreachable, unanswered or refused";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         word(text, &EXPECTATIONS)

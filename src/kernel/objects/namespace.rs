@@ -9,15 +9,16 @@ use crate::plan::Step;
 
 /// Makes the namespaces of some steps: all of them or none.
 pub(in crate::kernel) fn add(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), KernelError> {
+    handles.prepare_directory()?;
     let wanted = steps.iter().filter_map(|step| match step {
         Step::AddNamespace { ns, lab } => Some((ns, handles.mark(lab))),
         _ => None,
     });
     let mut made = Vec::new();
     let mut outcome = Ok(());
-    for (of_thread, end) in share(wanted.collect(), add_all) {
+    for (of_thread, result) in share(wanted.collect(), add_all) {
         made.extend(of_thread);
-        outcome = outcome.and(end);
+        outcome = outcome.and(result);
     }
     let Err(error) = outcome else {
         made.into_iter().for_each(|(ns, netns)| handles.add(ns, netns));
@@ -31,9 +32,9 @@ pub(in crate::kernel) fn add(handles: &mut NetnsHandles, steps: &[Step]) -> Resu
 /// Makes namespaces in one of some threads; those that were made, and the error that ended it.
 fn add_all(queue: &Queue<(&NsName, Mark)>) -> (Vec<(NsName, NetnsHandle)>, Result<(), KernelError>) {
     let mut made = Vec::new();
-    let outcome = NetnsGuard::begin().and_then(|visit| {
+    let outcome = NetnsGuard::begin().and_then(|guard| {
         while let Some((ns, mark)) = queue.next() {
-            let (fd, socket) = create::add(&visit, ns, &mark)?;
+            let (fd, socket) = create::add(&guard, ns, &mark)?;
             made.push((ns.clone(), NetnsHandle::new(fd, socket)));
         }
         Ok(())

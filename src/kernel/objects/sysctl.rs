@@ -1,18 +1,25 @@
 //! Sysctls of a lab's own namespaces, and the notes of what they were before.
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage, Prop};
+use std::collections::BTreeMap;
 
-use crate::kernel::netlink::NetlinkError;
+use libc::{IFLA_ALT_IFNAME, IFLA_PROP_LIST};
+use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkHeader, LinkMessage, Prop};
+
+use crate::kernel::netlink::{NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
 use crate::kernel::netns::create::LOOPBACK;
-use crate::kernel::observe::links::former;
 use crate::kernel::{KernelError, sysctl};
-use crate::lab::{NsName, SysctlKey, SysctlValue, note};
+use crate::lab::{NsName, SysctlKey, SysctlValue, note, noted};
 
 /// Sets a sysctl. What it was before the first time is noted; once it is that again, the note goes.
-pub(super) fn set(netns: &mut NetnsHandle, ns: &NsName, key: &SysctlKey, to: &SysctlValue) -> Result<(), KernelError> {
+pub(in crate::kernel) fn set(
+    netns: &mut NetnsHandle,
+    ns: &NsName,
+    key: &SysctlKey,
+    to: &SysctlValue,
+) -> Result<(), KernelError> {
     let about = |error: NetlinkError| error.about(format!("note what {key} was in {ns}"));
     match notes(netns).map_err(about)?.get(key) {
         Some(was) => {
@@ -24,16 +31,16 @@ pub(super) fn set(netns: &mut NetnsHandle, ns: &NsName, key: &SysctlKey, to: &Sy
             // The note is there before the change: whoever is killed in between has changed nothing.
             was.iter().try_for_each(|was| remember(netns, key, was)).map_err(about)?;
             sysctl::write(netns.fd(), ns, key, to).inspect_err(|_| {
-                // The error that is told is the first one.
+                // The first error is the one to report.
                 let _ = was.iter().try_for_each(|was| forget(netns, key, was));
             })
         }
     }
 }
 
-/// How many notes a namespace holds: the kernel takes 496 names of 128 bytes for one interface, and tells of all of them in
-/// each message about it, which is to fit into one answer (32 KiB).
-const NOTES: usize = 200;
+/// How many notes a namespace holds at most: the kernel takes 496 names of 128 bytes for one interface, and lists all of them
+/// in each message about it, which has to fit into one answer (32 KiB).
+const MAX_NOTES: usize = 200;
 
 /// Notes a former value, if it can be written as a note, and there is room for it.
 pub(in crate::kernel) fn remember(
@@ -41,8 +48,8 @@ pub(in crate::kernel) fn remember(
     key: &SysctlKey,
     was: &SysctlValue,
 ) -> Result<(), NetlinkError> {
-    let Some(message) = message(key, was) else { return Ok(()) };
-    if notes(netns)?.len() >= NOTES {
+    let Some(message) = encode(key, was) else { return Ok(()) };
+    if notes(netns)?.len() >= MAX_NOTES {
         return Ok(());
     }
     netns.socket.change(RouteNetlinkMessage::NewLinkProp(message), NLM_F_CREATE | NLM_F_EXCL)
@@ -54,23 +61,37 @@ pub(in crate::kernel) fn forget(
     key: &SysctlKey,
     was: &SysctlValue,
 ) -> Result<(), NetlinkError> {
-    let Some(message) = message(key, was) else { return Ok(()) };
+    let Some(message) = encode(key, was) else { return Ok(()) };
     netns.socket.change(RouteNetlinkMessage::DelLinkProp(message), 0)
 }
 
-fn message(key: &SysctlKey, was: &SysctlValue) -> Option<LinkMessage> {
+fn encode(key: &SysctlKey, was: &SysctlValue) -> Option<LinkMessage> {
     let mut message = loopback();
     message.attributes.push(LinkAttribute::PropList(vec![Prop::AltIfName(note(key, was)?)]));
     Some(message)
 }
 
-fn notes(netns: &mut NetnsHandle) -> Result<std::collections::BTreeMap<SysctlKey, SysctlValue>, NetlinkError> {
+fn notes(netns: &mut NetnsHandle) -> Result<BTreeMap<SysctlKey, SysctlValue>, NetlinkError> {
     let answer = netns.socket.get(RouteNetlinkMessage::GetLink(loopback()))?;
-    Ok(former(&answer)?)
+    Ok(decode_notes(&answer)?)
 }
 
 fn loopback() -> LinkMessage {
     let mut message = LinkMessage::default();
     message.header.index = LOOPBACK;
     message
+}
+
+/// The notes of former values in a message about a loopback.
+pub(in crate::kernel) fn decode_notes(item: &[u8]) -> Result<BTreeMap<SysctlKey, SysctlValue>, DecodeError> {
+    let after_header = item.get(LinkHeader::default().buffer_len()..).unwrap_or_default();
+    let mut former = BTreeMap::new();
+    for attribute in attributes(after_header) {
+        let (IFLA_PROP_LIST, names) = attribute? else { continue };
+        for name in attributes(names) {
+            let (IFLA_ALT_IFNAME, name) = name? else { continue };
+            former.extend(name_text(name).and_then(noted));
+        }
+    }
+    Ok(former)
 }

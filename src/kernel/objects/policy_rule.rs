@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u32};
-use netlink_packet_route::rule::{RuleAction as Action, RuleFlags, RuleHeader, RuleMessage};
+use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, parse_ip, parse_u32};
+use netlink_packet_route::route::RouteProtocol;
+use netlink_packet_route::rule::{RuleAction as Action, RuleAttribute, RuleFlags, RuleHeader, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
 
+use super::accept_gone;
 use crate::kernel::netlink::{NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
-use crate::lab::{IfName, PolicyRule, RuleAction};
-use crate::plan::ROUTE_PROTOCOL;
+use crate::lab::{IfName, PolicyRule, ROUTE_PROTOCOL, RuleAction};
 
 /// Attributes of a rule (linux/fib_rules.h).
 const FRA_DST: u16 = 1;
@@ -35,32 +37,96 @@ const OF_VRFS: u32 = 1000;
 /// No table: what a rule looks up that the lab's words cannot express.
 pub(in crate::kernel) const INEXPRESSIBLE: RuleAction = RuleAction::Table(0);
 
+/// Adds a rule. For the kernel, one of the same priority that says more is in its way (`rule_exists` passes over prefixes that
+/// the request leaves open); only the very same is.
+pub(in crate::kernel) fn add(netns: &mut NetnsHandle, rule: &PolicyRule) -> Result<(), NetlinkError> {
+    let mut message = encode(rule);
+    message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(ROUTE_PROTOCOL)));
+    match netns.socket.change(RouteNetlinkMessage::NewRule(message.clone()), NLM_F_CREATE | NLM_F_EXCL) {
+        Err(error) if error.errno == Errno::EEXIST && like(netns, rule, false)?.is_empty() => {
+            netns.socket.change(RouteNetlinkMessage::NewRule(message), NLM_F_CREATE)
+        }
+        outcome => outcome,
+    }
+}
+
+/// Removes a rule as the kernel itself lists it: the kernel takes the first rule that has what the request says, which may be
+/// another's. In a namespace of the lab, whoever made it; in `host`, only what carries nslab's protocol number.
+pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, rule: &PolicyRule, in_host: bool) -> Result<(), NetlinkError> {
+    for item in like(netns, rule, in_host)? {
+        accept_gone(netns.socket.remove_listed(libc::RTM_DELRULE, &item))?;
+    }
+    Ok(())
+}
+
+/// The rules that observing tells as this one, in the kernel's own words; `marked`: only those with our protocol number.
+fn like(netns: &mut NetnsHandle, rule: &PolicyRule, marked: bool) -> Result<Vec<Vec<u8>>, NetlinkError> {
+    let dump = netns.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
+    let told = |item: &[u8]| Ok(is_told_as(item, rule, marked)?.then(|| item.to_vec()));
+    dump.items().filter_map(|item| told(item).transpose()).collect()
+}
+
+fn encode(rule: &PolicyRule) -> RuleMessage {
+    let mut message = RuleMessage::default();
+    message.header.family = if rule.ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let attributes = &mut message.attributes;
+    attributes.push(RuleAttribute::Priority(rule.priority));
+    if let Some(from) = rule.from {
+        message.header.src_len = from.prefix_len();
+        attributes.push(RuleAttribute::Source(from.network()));
+    }
+    if let Some(to) = rule.to {
+        message.header.dst_len = to.prefix_len();
+        attributes.push(RuleAttribute::Destination(to.network()));
+    }
+    attributes.extend(rule.iif.as_ref().map(|name| RuleAttribute::Iifname(name.to_string())));
+    attributes.extend(rule.oif.as_ref().map(|name| RuleAttribute::Oifname(name.to_string())));
+    if let Some((mark, mask)) = rule.fwmark {
+        attributes.push(RuleAttribute::FwMark(mark));
+        attributes.push(RuleAttribute::FwMask(mask));
+    }
+    message.header.action = match rule.action {
+        RuleAction::Table(table) => {
+            attributes.push(RuleAttribute::Table(table));
+            Action::ToTable
+        }
+        RuleAction::Vrf => {
+            attributes.push(RuleAttribute::L3MDev(true));
+            Action::ToTable
+        }
+        RuleAction::Blackhole => Action::Blackhole,
+        RuleAction::Unreachable => Action::Unreachable,
+        RuleAction::Prohibit => Action::Prohibit,
+    };
+    message
+}
+
 /// The rules of a namespace.
 #[derive(Default)]
-pub(super) struct Rules {
+pub(in crate::kernel) struct Rules {
     /// All, without those that every namespace begins with.
-    pub(super) all: BTreeSet<PolicyRule>,
+    pub(in crate::kernel) all: BTreeSet<PolicyRule>,
     /// Those that carry our protocol number.
-    pub(super) marked: BTreeSet<PolicyRule>,
+    pub(in crate::kernel) marked: BTreeSet<PolicyRule>,
     /// Those of the kernel's that this namespace has not, or not any more.
-    pub(super) lost: BTreeSet<PolicyRule>,
+    pub(in crate::kernel) lost: BTreeSet<PolicyRule>,
 }
 
 /// Lists the rules of a namespace.
-pub(super) fn list(netns: &mut NetnsHandle) -> Result<Rules, NetlinkError> {
+pub(in crate::kernel) fn list(netns: &mut NetnsHandle) -> Result<Rules, NetlinkError> {
     let dump = netns.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
     Ok(listed(dump.items())?)
 }
 
 /// The rules that a listing tells of.
-pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Rules, DecodeError> {
+pub(in crate::kernel) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Rules, DecodeError> {
     let mut rules = Rules { lost: kernels().collect(), ..Rules::default() };
     for item in items {
         let header = RuleHeader::parse(item)?;
         if !matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
             continue;
         }
-        let (rule, marked) = read(&header, item)?;
+        let (rule, marked) = decode(&header, item)?;
         if kernels().any(|kernels| kernels == rule) {
             rules.lost.remove(&rule);
             continue;
@@ -96,7 +162,7 @@ pub(in crate::kernel) fn is_told_as(item: &[u8], rule: &PolicyRule, marked: bool
     if !matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
         return Ok(false);
     }
-    let (told, is_marked) = read(&header, item)?;
+    let (told, is_marked) = decode(&header, item)?;
     Ok(told == *rule && (is_marked || !marked))
 }
 
@@ -106,7 +172,7 @@ fn everything(priority: u32, ipv6: bool, action: RuleAction) -> PolicyRule {
 
 /// The rule in the lab's words, and whether it carries our protocol number. One that the words cannot express looks table
 /// 0 up, which no rule can be wanted to do.
-fn read(header: &RuleHeader, item: &[u8]) -> Result<(PolicyRule, bool), DecodeError> {
+fn decode(header: &RuleHeader, item: &[u8]) -> Result<(PolicyRule, bool), DecodeError> {
     let mut rule = everything(0, header.family == AddressFamily::Inet6, INEXPRESSIBLE);
     let (mut table, mut mark, mut mask) = (u32::from(header.table), None, None);
     let mut expressible = header.tos == 0 && !header.flags.contains(RuleFlags::Invert);

@@ -1,0 +1,104 @@
+//! Permanent entries in the forwarding databases of VXLAN interfaces. What an interface has learned is not of interest, and
+//! neither is what the kernel itself keeps for multicast on other interfaces.
+
+use std::collections::HashMap;
+
+use libc::{NDA_DST, NDA_IFINDEX, NDA_LLADDR, NDA_PORT, NDA_VNI};
+use netlink_packet_core::{
+    DecodeError, Emitable, NLM_F_APPEND, NLM_F_CREATE, parse_ip, parse_mac, parse_u16_be, parse_u32,
+};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::{accept_gone, interface};
+use crate::kernel::netlink::{Dump, NetlinkError, attributes};
+use crate::kernel::netns::NetnsHandle;
+use crate::lab::{FdbEntry, IfName, Mac};
+
+/// An entry that leads to a nexthop object (linux/neighbour.h).
+const NDA_NH_ID: u16 = 13;
+
+/// Adds a forwarding entry beside those that there are for the same MAC address.
+pub(in crate::kernel) fn add(netns: &mut NetnsHandle, entry: &FdbEntry) -> Result<(), NetlinkError> {
+    let message = encode(entry, netns.index(&entry.dev)?);
+    netns.socket.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_APPEND)
+}
+
+/// Removes a forwarding entry.
+pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, entry: &FdbEntry) -> Result<(), NetlinkError> {
+    let index = netns.index(&entry.dev)?;
+    if entry.is_plain() {
+        return netns.socket.change(RouteNetlinkMessage::DelNeighbour(encode_key(entry, index)), 0);
+    }
+    // It says what the lab has no words for, so it is removed in the kernel's own.
+    // Names are only needed where the entry names an interface: listing them all costs more than the removal.
+    let names = match entry.further.contains(" via ") {
+        true => interface::names(netns)?,
+        false => HashMap::new(),
+    };
+    for item in list(netns, index)?.items() {
+        if decode(item, &entry.dev, &names)?.as_ref() == Some(entry) {
+            accept_gone(netns.socket.remove_listed(libc::RTM_DELNEIGH, item))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lists the forwarding database of one interface, and that of the bridge which it is a port of.
+pub(in crate::kernel) fn list(netns: &mut NetnsHandle, index: u32) -> Result<Dump, NetlinkError> {
+    let mut request = NeighbourMessage::default();
+    request.header.family = AddressFamily::Bridge;
+    request.header.ifindex = index;
+    netns.socket.dump(&RouteNetlinkMessage::GetNeighbour(request))
+}
+
+fn encode(entry: &FdbEntry, index: u32) -> NeighbourMessage {
+    let mut message = encode_key(entry, index);
+    // As `bridge fdb append … permanent` says it.
+    message.header.state = NeighbourState::Other(libc::NUD_PERMANENT | libc::NUD_NOARP);
+    message
+}
+
+/// What the kernel knows an entry by.
+fn encode_key(entry: &FdbEntry, index: u32) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Bridge;
+    message.header.ifindex = index;
+    message.header.flags = NeighbourFlags::Own;
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(entry.mac.0.to_vec()));
+    message.attributes.extend(entry.to.map(|to| NeighbourAttribute::Destination(NeighbourAddress::from(to))));
+    message
+}
+
+/// The entry, if it is a permanent one of the VXLAN interface itself; `names` are those of the namespace's interfaces.
+pub(in crate::kernel) fn decode(
+    item: &[u8],
+    dev: &IfName,
+    names: &HashMap<u32, IfName>,
+) -> Result<Option<FdbEntry>, DecodeError> {
+    let header = NeighbourHeader::parse(item)?;
+    // `bridge` sets NUD_NOARP beside it.
+    if u16::from(header.state) & libc::NUD_PERMANENT == 0 || !header.flags.contains(NeighbourFlags::Own) {
+        return Ok(None);
+    }
+    let (mut mac, mut to, mut further) = (None, None, String::new());
+    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+        match attribute? {
+            (NDA_LLADDR, value) => mac = parse_mac(value).ok().map(Mac),
+            (NDA_DST, value) => to = Some(parse_ip(value)?),
+            (NDA_PORT, value) => further += &format!(" port {}", parse_u16_be(value)?),
+            (NDA_VNI, value) => further += &format!(" vni {}", parse_u32(value)?),
+            (NDA_IFINDEX, value) => {
+                let index = parse_u32(value)?;
+                // So `bridge` calls one whose name it does not know.
+                let via = names.get(&index).map_or_else(|| format!("if{index}"), IfName::to_string);
+                further += &format!(" via {via}");
+            }
+            (NDA_NH_ID, value) => further += &format!(" nhid {}", parse_u32(value)?),
+            _ => {}
+        }
+    }
+    Ok(mac.map(|mac| FdbEntry { dev: dev.clone(), mac, to, further }))
+}

@@ -1,0 +1,227 @@
+//! Interfaces of any kind: what the kernel says about each, and what all of them can be told. What is special about a kind is
+//! in that kind's own file.
+
+use std::collections::{BTreeSet, HashMap};
+
+use libc::{
+    ARPHRD_ETHER, IFLA_ADDRESS, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK,
+    IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+};
+use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, parse_i32, parse_mac, parse_u32};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkLayerType, LinkMessage};
+
+use super::accept_gone;
+use crate::kernel::netlink::{Dump, NetlinkError, attributes, name_text};
+use crate::kernel::netns::NetnsHandle;
+use crate::lab::{IfName, InterfaceRef, LabName, Mac};
+
+/// One interface as the kernel describes it: names and indexes not looked up yet.
+pub(in crate::kernel) struct RawInterface<'a> {
+    pub header: LinkHeader,
+    pub name: Option<&'a str>,
+    pub alias: Option<&'a str>,
+    /// The MAC address, where it is an Ethernet interface.
+    pub mac: Option<Mac>,
+    pub mtu: Option<u32>,
+    /// The interface group; 0 unless somebody put it into one.
+    pub group: u32,
+    /// The index of the bridge or VRF that it is a port of.
+    pub master: Option<u32>,
+    /// The index of a veth's peer, or of the parent of a virtual interface, in its own namespace.
+    pub link: Option<u32>,
+    /// This namespace's number for the namespace that `link` is in; none: this one. Of a tunnel, the namespace of its packets.
+    pub link_netns: Option<i32>,
+    /// The kernel's word for its kind; none for hardware, and for the loopback.
+    pub kind: Option<&'a str>,
+    /// The options of its kind (IFLA_INFO_DATA).
+    pub data: &'a [u8],
+}
+
+impl RawInterface<'_> {
+    /// Whether it is the namespace's loopback.
+    pub fn is_loopback(&self) -> bool {
+        self.header.flags.contains(LinkFlags::Loopback)
+    }
+
+    /// Whether it is administratively up.
+    pub fn is_up(&self) -> bool {
+        self.header.flags.contains(LinkFlags::Up)
+    }
+}
+
+/// The names of a namespace's interfaces, by index; those that a lab can say.
+pub(super) fn names(netns: &mut NetnsHandle) -> Result<HashMap<u32, IfName>, NetlinkError> {
+    let mut names = HashMap::new();
+    for item in list(netns)?.items() {
+        let raw = decode(item)?;
+        names.extend(raw.name.and_then(|name| Some((raw.header.index, name.parse().ok()?))));
+    }
+    Ok(names)
+}
+
+/// Lists the interfaces of a namespace.
+pub(in crate::kernel) fn list(netns: &mut NetnsHandle) -> Result<Dump, NetlinkError> {
+    let mut request = LinkMessage::default();
+    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    netns.socket.dump(&RouteNetlinkMessage::GetLink(request))
+}
+
+/// What a message says about an interface.
+pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeError> {
+    let header = LinkHeader::parse(item)?;
+    let after_header = item.get(header.buffer_len()..).unwrap_or_default();
+    let is_ethernet = header.link_layer_type == LinkLayerType::from(ARPHRD_ETHER);
+    let mut raw = RawInterface {
+        header,
+        name: None,
+        alias: None,
+        mac: None,
+        mtu: None,
+        group: 0,
+        master: None,
+        link: None,
+        link_netns: None,
+        kind: None,
+        data: &[],
+    };
+    for attribute in attributes(after_header) {
+        match attribute? {
+            (IFLA_IFNAME, value) => raw.name = name_text(value),
+            (IFLA_IFALIAS, value) => raw.alias = name_text(value),
+            (IFLA_ADDRESS, value) if is_ethernet => raw.mac = parse_mac(value).ok().map(Mac),
+            (IFLA_MTU, value) => raw.mtu = Some(parse_u32(value)?),
+            (IFLA_GROUP, value) => raw.group = parse_u32(value)?,
+            (IFLA_MASTER, value) => raw.master = Some(parse_u32(value)?),
+            (IFLA_LINK, value) => raw.link = Some(parse_u32(value)?),
+            (IFLA_LINK_NETNSID, value) => raw.link_netns = Some(parse_i32(value)?),
+            (IFLA_LINKINFO, value) if !raw.is_loopback() => (raw.kind, raw.data) = decode_kind(value)?,
+            _ => {}
+        }
+    }
+    Ok(raw)
+}
+
+/// The kernel's word for the kind and the options of that kind, from IFLA_LINKINFO.
+fn decode_kind(info: &[u8]) -> Result<(Option<&str>, &[u8]), DecodeError> {
+    let (mut word, mut data) = (None, &[][..]);
+    for attribute in attributes(info) {
+        match attribute? {
+            (IFLA_INFO_KIND, value) => word = name_text(value),
+            (IFLA_INFO_DATA, value) => data = value,
+            _ => {}
+        }
+    }
+    Ok((word, data))
+}
+
+/// The value of one option among those of a kind.
+pub(in crate::kernel) fn option(data: &[u8], wanted: u16) -> Result<Option<&[u8]>, DecodeError> {
+    for attribute in attributes(data) {
+        if let (kind, value) = attribute?
+            && kind == wanted
+        {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
+}
+
+/// A message that makes an interface. In `host` it is in the lab's group, which marks it from its first moment.
+pub(super) fn new_message(name: &InterfaceRef, mac: Option<Mac>, mtu: Option<u32>, lab: &LabName) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(name.name.to_string()));
+    message.attributes.extend(mac.map(|mac| LinkAttribute::Address(mac.0.to_vec())));
+    message.attributes.extend(mtu.map(LinkAttribute::Mtu));
+    message.attributes.extend(name.ns.is_host().then(|| LinkAttribute::Group(lab.group())));
+    message
+}
+
+/// Makes an interface where there is none of that name.
+pub(super) fn create(netns: &mut NetnsHandle, message: LinkMessage) -> Result<(), NetlinkError> {
+    netns.socket.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// A message about an interface that is there.
+pub(super) fn existing_message(netns: &mut NetnsHandle, name: &IfName) -> Result<LinkMessage, NetlinkError> {
+    let mut message = LinkMessage::default();
+    message.header.index = netns.index(name)?;
+    Ok(message)
+}
+
+/// Removes an interface.
+pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, name: &IfName) -> Result<(), NetlinkError> {
+    let message = existing_message(netns, name)?;
+    netns.forget(name);
+    netns.socket.change(RouteNetlinkMessage::DelLink(message), 0)
+}
+
+/// Removes a lab's interfaces: with one message those in its group, if the group holds nothing else; or else one by one.
+pub(in crate::kernel) fn delete_group(
+    netns: &mut NetnsHandle,
+    group: u32,
+    names: &[IfName],
+) -> Result<(), NetlinkError> {
+    let is_ours = |name: &String| names.iter().any(|ours| ours.as_str() == name);
+    let (in_group, others) = members(netns, group)?;
+    if !in_group.iter().all(is_ours) {
+        // A peer may have taken it along.
+        return names.iter().try_for_each(|name| accept_gone(delete(netns, name)));
+    }
+    names.iter().for_each(|name| netns.forget(name));
+    if !in_group.is_empty() {
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::Group(group));
+        netns.socket.change(RouteNetlinkMessage::DelLink(message), 0)?;
+    }
+    // An interface may have been taken out of the group by hand. One that is not there any more has gone with its peer's
+    // namespace.
+    let mut outside = names.iter().filter(|name| others.contains(name.as_str()));
+    outside.try_for_each(|name| accept_gone(delete(netns, name)))
+}
+
+/// The names of all interfaces in a group, and of all others; also of those that a lab cannot say.
+fn members(netns: &mut NetnsHandle, group: u32) -> Result<(BTreeSet<String>, BTreeSet<String>), NetlinkError> {
+    let dump = list(netns)?;
+    let (mut members, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for item in dump.items() {
+        let raw = decode(item)?;
+        let names = if raw.group == group { &mut members } else { &mut others };
+        names.insert(raw.name.unwrap_or_default().to_owned());
+    }
+    Ok((members, others))
+}
+
+/// Brings an interface up or down.
+pub(in crate::kernel) fn set_up(netns: &mut NetnsHandle, name: &IfName, up: bool) -> Result<(), NetlinkError> {
+    let mut message = existing_message(netns, name)?;
+    message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
+    message.header.change_mask = LinkFlags::Up;
+    netns.socket.change(RouteNetlinkMessage::SetLink(message), 0)
+}
+
+/// Changes an interface's MTU.
+pub(in crate::kernel) fn set_mtu(netns: &mut NetnsHandle, name: &IfName, mtu: u32) -> Result<(), NetlinkError> {
+    set(netns, name, LinkAttribute::Mtu(mtu))
+}
+
+/// Changes an interface's MAC address.
+pub(in crate::kernel) fn set_mac(netns: &mut NetnsHandle, name: &IfName, mac: Mac) -> Result<(), NetlinkError> {
+    set(netns, name, LinkAttribute::Address(mac.0.to_vec()))
+}
+
+/// Makes an interface a port of a bridge or a VRF, or of none.
+pub(in crate::kernel) fn set_master(
+    netns: &mut NetnsHandle,
+    name: &IfName,
+    master: Option<&IfName>,
+) -> Result<(), NetlinkError> {
+    let index = master.map_or(Ok(0), |master| netns.index(master))?;
+    set(netns, name, LinkAttribute::Controller(index))
+}
+
+fn set(netns: &mut NetnsHandle, name: &IfName, attribute: LinkAttribute) -> Result<(), NetlinkError> {
+    let mut message = existing_message(netns, name)?;
+    message.attributes.push(attribute);
+    netns.socket.change(RouteNetlinkMessage::SetLink(message), 0)
+}

@@ -1,0 +1,25 @@
+//! The objects of the kernel's network, one file each: what nslab says to the kernel about one (encode) beside what it
+//! understands of the kernel's answer (decode), so that the two agree. Nothing here knows which objects are wanted, or
+//! puts the objects of a namespace together.
+
+pub(super) mod address;
+pub(super) mod bridge;
+pub(super) mod fdb_entry;
+pub(super) mod interface;
+pub(super) mod mark;
+pub(super) mod namespace;
+pub(super) mod neighbour;
+pub(super) mod policy_rule;
+pub(super) mod route;
+pub(super) mod sysctl;
+pub(super) mod veth;
+pub(super) mod virtual_interface;
+pub(super) mod vlans;
+pub(super) mod vxlan;
+
+use super::netlink::NetlinkError;
+
+/// The outcome of a removal: that there is nothing to remove (any more) is no failure.
+pub(super) fn accept_gone(outcome: Result<(), NetlinkError>) -> Result<(), NetlinkError> {
+    outcome.or_else(|error| if error.is_gone() { Ok(()) } else { Err(error) })
+}

@@ -1,0 +1,78 @@
+//! Permanent neighbour entries. What the kernel has learned by itself is not of interest.
+
+use std::collections::{BTreeSet, HashMap};
+
+use libc::{NDA_DST, NDA_LLADDR};
+use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_REPLACE, parse_ip, parse_mac};
+use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourHeader, NeighbourMessage, NeighbourState};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::kernel::netlink::{NetlinkError, attributes};
+use crate::kernel::netns::NetnsHandle;
+use crate::lab::{IfName, Mac, Neighbour};
+
+/// Adds an entry, or puts it in the place of the one for the same address.
+pub(in crate::kernel) fn set(netns: &mut NetnsHandle, neighbour: &Neighbour) -> Result<(), NetlinkError> {
+    let message = encode(neighbour, netns.index(&neighbour.dev)?);
+    netns.socket.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+/// Removes an entry.
+pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, neighbour: &Neighbour) -> Result<(), NetlinkError> {
+    let message = encode_key(neighbour, netns.index(&neighbour.dev)?);
+    netns.socket.change(RouteNetlinkMessage::DelNeighbour(message), 0)
+}
+
+/// Lists the permanent neighbour entries of a namespace.
+pub(in crate::kernel) fn list(
+    netns: &mut NetnsHandle,
+    names: &HashMap<u32, IfName>,
+) -> Result<BTreeSet<Neighbour>, NetlinkError> {
+    let dump = netns.socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
+    Ok(listed(dump.items(), names)?)
+}
+
+/// The permanent neighbour entries of a listing.
+pub(in crate::kernel) fn listed<'a>(
+    items: impl Iterator<Item = &'a [u8]>,
+    names: &HashMap<u32, IfName>,
+) -> Result<BTreeSet<Neighbour>, DecodeError> {
+    let mut neighbours = BTreeSet::new();
+    for item in items {
+        neighbours.extend(decode(item, names)?);
+    }
+    Ok(neighbours)
+}
+
+fn encode(neighbour: &Neighbour, index: u32) -> NeighbourMessage {
+    let mut message = encode_key(neighbour, index);
+    message.header.state = NeighbourState::Permanent;
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(neighbour.mac.0.to_vec()));
+    message
+}
+
+/// What the kernel knows an entry by.
+fn encode_key(neighbour: &Neighbour, index: u32) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = if neighbour.address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    message.header.ifindex = index;
+    message.attributes.push(NeighbourAttribute::Destination(neighbour.address.into()));
+    message
+}
+
+/// The entry, if it is a permanent one with an Ethernet address, on an interface that a lab can name.
+fn decode(item: &[u8], names: &HashMap<u32, IfName>) -> Result<Option<Neighbour>, DecodeError> {
+    let header = NeighbourHeader::parse(item)?;
+    let is_permanent = header.state == NeighbourState::Permanent
+        && matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6);
+    let Some(dev) = names.get(&header.ifindex).filter(|_| is_permanent) else { return Ok(None) };
+    let (mut address, mut mac) = (None, None);
+    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+        match attribute? {
+            (NDA_DST, value) => address = Some(parse_ip(value)?),
+            (NDA_LLADDR, value) => mac = parse_mac(value).ok().map(Mac),
+            _ => {}
+        }
+    }
+    Ok(address.zip(mac).map(|(address, mac)| Neighbour { dev: dev.clone(), address, mac }))
+}

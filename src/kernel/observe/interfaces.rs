@@ -1,0 +1,221 @@
+//! The interfaces of one namespace, put together from its listings: interfaces, addresses, VLANs of ports.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use indexmap::IndexMap;
+use netlink_packet_core::DecodeError;
+use netlink_packet_route::address::{AddressHeader, AddressScope};
+
+use crate::kernel::netlink::NetlinkError;
+use crate::kernel::netns::NetnsHandle;
+use crate::kernel::objects::interface::{self, RawInterface};
+use crate::kernel::objects::{address, bridge, sysctl, veth, virtual_interface, vlans};
+use crate::lab::{
+    IfName, Interface, InterfaceKind, LabName, Mark, Namespace, SysctlKey, SysctlValue, VirtualKind, Vlans,
+};
+
+/// The interfaces of one namespace.
+#[derive(Default)]
+pub(super) struct Interfaces {
+    /// Interfaces by name; peers and parents are not known yet.
+    pub by_name: IndexMap<IfName, Interface>,
+    /// Names by index.
+    pub names: HashMap<u32, IfName>,
+    /// The interfaces of veth pairs.
+    pub veths: Vec<Veth>,
+    /// Virtual interfaces with a parent, which is not known yet.
+    pub stacked: Vec<StackedInterface>,
+    /// Marks that say what host settings were.
+    pub marks: Vec<Mark>,
+    /// What sysctls of the namespace were before a lab set them.
+    pub former: BTreeMap<SysctlKey, SysctlValue>,
+    /// Interfaces without an alias that are in a group.
+    groups: Vec<(IfName, u32)>,
+    /// Interfaces with the alias of a lab that are not in its group.
+    ungrouped: Vec<(IfName, LabName)>,
+}
+
+/// What one interface of a veth pair says about the other.
+pub(super) struct Veth {
+    /// This interface's index.
+    pub index: u32,
+    /// The other's index, in its own namespace.
+    pub peer: u32,
+    /// This namespace's number for the other's namespace; none: this one.
+    pub netns: Option<i32>,
+}
+
+/// What a virtual interface says about its parent.
+pub(super) struct StackedInterface {
+    /// The virtual interface.
+    pub name: IfName,
+    /// The parent's index, in its own namespace.
+    pub parent: u32,
+    /// This namespace's number for the parent's namespace; none: this one.
+    pub netns: Option<i32>,
+}
+
+impl Interfaces {
+    /// Gives the lab the interfaces that have its group and no alias yet: those that were just being made when
+    /// nslab was killed. Which they are.
+    pub fn own_by_group(&mut self, lab: &LabName) -> Vec<IfName> {
+        let of_lab = self.groups.iter().filter(|(_, group)| *group == lab.group());
+        let names: Vec<IfName> = of_lab.map(|(name, _)| name.clone()).collect();
+        for name in &names {
+            if let Some(interface) = self.by_name.get_mut(name) {
+                interface.owner = Some(lab.clone());
+            }
+        }
+        names
+    }
+
+    /// Which interfaces have the lab's alias, but are not in its group.
+    pub fn outside_group(&self, lab: &LabName) -> impl Iterator<Item = IfName> {
+        self.ungrouped.iter().filter(move |(_, owner)| owner == lab).map(|(name, _)| name.clone())
+    }
+
+    /// The VXLAN interfaces, by index.
+    pub fn vxlans(&self) -> impl Iterator<Item = (u32, &IfName)> {
+        let is_vxlan = |name: &IfName| {
+            let device = self.by_name.get(name).and_then(Interface::device);
+            device.is_some_and(|device| device.kind() == VirtualKind::Vxlan)
+        };
+        self.names.iter().filter(move |(_, name)| is_vxlan(name)).map(|(&index, name)| (index, name))
+    }
+
+    /// Notes what a message says about one interface.
+    fn add(&mut self, name: &IfName, raw: &RawInterface<'_>) -> Result<(), DecodeError> {
+        let kind = kind(raw, &self.names)?;
+        match (&kind, raw.link) {
+            (InterfaceKind::Veth { .. }, Some(peer)) => {
+                self.veths.push(Veth { index: raw.header.index, peer, netns: raw.link_netns });
+            }
+            (InterfaceKind::Virtual(_), Some(parent)) => {
+                self.stacked.push(StackedInterface { name: name.clone(), parent, netns: raw.link_netns });
+            }
+            _ => {}
+        }
+        if let (None, 1..) = (raw.alias, raw.group) {
+            self.groups.push((name.clone(), raw.group));
+        }
+        let mark = raw.alias.and_then(Mark::parse);
+        let outside = mark.iter().filter(|mark| mark.lab.group() != raw.group);
+        self.ungrouped.extend(outside.map(|mark| (name.clone(), mark.lab.clone())));
+        self.marks.extend(mark.iter().filter(|mark| !mark.settings.is_empty()).cloned());
+        let interface = Interface {
+            owner: mark.map(|mark| mark.lab),
+            kind,
+            up: raw.is_up(),
+            mac: raw.mac,
+            mtu: raw.mtu,
+            master: raw.master.and_then(|master| self.names.get(&master).cloned()),
+            vlans: None,
+            addresses: Default::default(),
+        };
+        self.by_name.insert(name.clone(), interface);
+        Ok(())
+    }
+}
+
+/// What an interface is; its peer or parent is not known yet.
+fn kind(raw: &RawInterface<'_>, names: &HashMap<u32, IfName>) -> Result<InterfaceKind, DecodeError> {
+    Ok(match raw.kind {
+        _ if raw.is_loopback() => InterfaceKind::Loopback,
+        None => InterfaceKind::Other("device".to_owned()),
+        Some(veth::KIND) => InterfaceKind::Veth { peer: None },
+        Some(bridge::KIND) => InterfaceKind::Bridge(bridge::decode_options(raw.data)?),
+        Some(other) => virtual_interface::decode(raw, |index| names.get(&index).cloned())?
+            .unwrap_or_else(|| InterfaceKind::Other(other.to_owned())),
+    })
+}
+
+/// Lists the interfaces of a namespace. Those with a name that the lab cannot say (see [`IfName`]) are left out.
+pub(super) fn list(netns: &mut NetnsHandle) -> Result<Interfaces, NetlinkError> {
+    let dump = interface::list(netns)?;
+    let interfaces = listed(dump.items())?;
+    netns.learn(interfaces.names.iter().map(|(&index, name)| (name.clone(), index)).collect());
+    Ok(interfaces)
+}
+
+/// The interfaces of a listing.
+pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interfaces, DecodeError> {
+    let mut interfaces = Interfaces::default();
+    let mut all = Vec::new();
+    for item in items {
+        let raw = interface::decode(item)?;
+        let Some(name) = raw.name.and_then(|name| name.parse::<IfName>().ok()) else { continue };
+        if name.is_lo() {
+            interfaces.former = sysctl::decode_notes(item)?;
+        }
+        interfaces.names.insert(raw.header.index, name.clone());
+        all.push((name, raw));
+    }
+    for (name, raw) in &all {
+        interfaces.add(name, raw)?;
+    }
+    Ok(interfaces)
+}
+
+/// Adds the addresses to the interfaces. Interface-local IPv6 addresses are the kernel's own doing, and left out unless they
+/// are wanted just there. Of a point-to-point address, only the local one is known.
+pub(super) fn add_addresses(
+    netns: &mut NetnsHandle,
+    interfaces: &mut Interfaces,
+    desired: Option<&Namespace>,
+) -> Result<(), NetlinkError> {
+    Ok(add_listed_addresses(address::list(netns)?.items(), interfaces, desired)?)
+}
+
+/// Adds the addresses of a listing.
+pub(super) fn add_listed_addresses<'a>(
+    items: impl Iterator<Item = &'a [u8]>,
+    interfaces: &mut Interfaces,
+    desired: Option<&Namespace>,
+) -> Result<(), DecodeError> {
+    for item in items {
+        let header = AddressHeader::parse(item)?;
+        let Some(name) = interfaces.names.get(&header.index) else { continue };
+        let Some(address) = address::decode(&header, item)? else { continue };
+        let is_link_local = header.scope == AddressScope::Link
+            && matches!(address.addr(), IpAddr::V6(address) if address.is_unicast_link_local());
+        let is_wanted = || {
+            let interface = desired.and_then(|desired| desired.interfaces.get(name));
+            interface.is_some_and(|interface| interface.addresses.contains(&address))
+        };
+        if is_link_local && !is_wanted() {
+            continue;
+        }
+        if let Some(interface) = interfaces.by_name.get_mut(name) {
+            interface.addresses.insert(address);
+        }
+    }
+    Ok(())
+}
+
+/// Adds the VLANs to the ports of bridges and to the bridges. They are asked for only where a bridge keeps VLANs apart, or is
+/// to.
+pub(super) fn add_vlans(
+    netns: &mut NetnsHandle,
+    interfaces: &mut Interfaces,
+    desired: Option<&Namespace>,
+) -> Result<(), NetlinkError> {
+    let filters =
+        |interface: &Interface| matches!(interface.kind, InterfaceKind::Bridge(options) if options.vlan_filtering);
+    let wanted = desired.into_iter().flat_map(|desired| desired.interfaces.values());
+    if interfaces.by_name.values().chain(wanted).any(filters) {
+        add_listed_vlans(vlans::listed(vlans::list(netns)?.items())?, interfaces);
+    }
+    Ok(())
+}
+
+/// Adds the VLANs of a listing.
+pub(super) fn add_listed_vlans(listed: HashMap<u32, Vlans>, interfaces: &mut Interfaces) {
+    for (index, vlans) in listed {
+        let interface = interfaces.names.get(&index).and_then(|name| interfaces.by_name.get_mut(name));
+        let is_bridge = |kind: &InterfaceKind| matches!(kind, InterfaceKind::Bridge(_));
+        if let Some(interface) = interface.filter(|port| port.master.is_some() || is_bridge(&port.kind)) {
+            interface.vlans = Some(vlans);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Applied means ready: every port of a bridge forwards when `apply` returns.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use support::{nslab, run, sandbox, text};
+
+/// The kernel handles events of interfaces a hundred at a time: with so many ports, some would come a second later.
+const LAB: &str = "name: many
+namespaces:
+  lan: { bridges: { br: { ports: [\"p{1..300}\"] } } }
+  h{1..300}: {}
+links:
+  - [\"h{1..300}/e\", \"lan/p{n}\"]
+";
+
+#[test]
+fn every_port_forwards_when_apply_returns() {
+    sandbox();
+    std::fs::write("/run/many.yaml", LAB).unwrap();
+    for round in 1..=3 {
+        let applied = nslab(["apply", "/run/many.yaml"]);
+        assert_eq!(applied.status.code(), Some(0), "{}", text(&applied));
+        let states = run("ip netns exec lan bridge -j link");
+        let states: serde_json::Value = serde_json::from_str(&states).unwrap();
+        let states = states.as_array().unwrap();
+        let late: Vec<_> = states.iter().filter(|port| port["state"] != "forwarding").collect();
+        assert_eq!((states.len(), late.len()), (300, 0), "round {round}: {late:?}");
+        assert_eq!(nslab(["destroy", "many"]).status.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_port_without_a_carrier_is_not_waited_for() {
+    sandbox();
+    let lab = "name: dark\nnamespaces:\n  lan: { bridges: { br: { ports: [p] } } }\n  red: { interfaces: { e: { up: false } } }\n\
+               links: [[red/e, lan/p]]\n";
+    std::fs::write("/run/dark.yaml", lab).unwrap();
+    let start = std::time::Instant::now();
+    let applied = nslab(["apply", "/run/dark.yaml"]);
+    assert_eq!(applied.status.code(), Some(0), "{}", text(&applied));
+    assert!(!text(&applied).contains("forward"), "{}", text(&applied));
+    assert!(start.elapsed().as_secs() < 3, "it waited");
+}
