@@ -92,7 +92,7 @@ fn a_stopped_nslab_has_heard_nothing_and_knows_it() {
     let lab = "name: stopped\nnamespaces:\n  red: { interfaces: { e: { addresses: [10.0.0.1/24] } } }\n  \
                blue: { interfaces: { e: { addresses: [10.0.0.2/24] } } }\nlinks: [[red/e, blue/e]]\nchecks:\n  \
                - { from: red, to: blue, expect: unreachable }\n  - { from: red, to: blue, port: 80, expect: unreachable }\n  \
-               - { from: red, to: blue, port: 53, via: udp, expect: unreachable }\n";
+               - { from: red, to: blue, port: 53, protocol: udp, expect: unreachable }\n";
     std::fs::write("/run/stopped.yaml", lab).unwrap();
     assert_eq!(nslab(["apply", "/run/stopped.yaml"]).status.code(), Some(0));
     // Stopped and woken all the time, each time for longer than a probe waits.
