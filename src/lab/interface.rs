@@ -86,6 +86,13 @@ pub struct InterfaceRef {
     pub name: IfName,
 }
 
+impl InterfaceRef {
+    /// A name for the moment until the interface gets its own: one that nothing else has.
+    pub(crate) fn temporary_name(&self) -> IfName {
+        IfName::trusted(format!("nslab{:08x}", fnv1a(&self.to_string())))
+    }
+}
+
 impl fmt::Display for InterfaceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.ns, self.name)

@@ -132,6 +132,12 @@ impl IfName {
         Self("lo".into())
     }
 
+    /// A name that is known to be one.
+    pub(super) fn trusted(name: String) -> Self {
+        debug_assert!(name.parse::<Self>().is_ok(), "{name}");
+        Self(name.into())
+    }
+
     /// Whether this is the loopback interface.
     pub fn is_lo(&self) -> bool {
         &*self.0 == "lo"

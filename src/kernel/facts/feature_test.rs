@@ -65,7 +65,7 @@ fn error(request: RouteNetlinkMessage) -> Option<NetlinkError> {
 
 fn told(error: NetlinkError) -> String {
     let kernels = format!("{} ({:?})", error.errno.desc(), error.errno);
-    error.said.map_or(kernels.clone(), |said| format!("{kernels}: {said}"))
+    error.ext_ack_message.map_or(kernels.clone(), |message| format!("{kernels}: {message}"))
 }
 
 /// An interface without a name: the kernel finds one.

@@ -14,8 +14,8 @@ use crate::kernel::KernelError;
 pub struct NetlinkError {
     /// Its error number.
     pub errno: Errno,
-    /// Its own words, where it has any (NLMSGERR_ATTR_MSG of the extended acknowledgement).
-    pub said: Option<String>,
+    /// The text of its extended acknowledgement (NLMSGERR_ATTR_MSG), where it has one.
+    pub ext_ack_message: Option<String>,
 }
 
 /// What EACCES means from netlink.
@@ -31,8 +31,8 @@ impl NetlinkError {
             _ => KernelError::new(tried),
         };
         let error = error.with_errno(self.errno);
-        match self.said {
-            Some(said) => error.said(said),
+        match self.ext_ack_message {
+            Some(message) => error.said(message),
             None => error,
         }
     }
@@ -40,7 +40,7 @@ impl NetlinkError {
 
 impl From<Errno> for NetlinkError {
     fn from(errno: Errno) -> Self {
-        Self { errno, said: None }
+        Self { errno, ext_ack_message: None }
     }
 }
 
@@ -48,7 +48,7 @@ impl From<std::io::Error> for NetlinkError {
     fn from(error: std::io::Error) -> Self {
         match error.raw_os_error() {
             Some(number) => Errno::from_raw(number).into(),
-            None => Self { errno: Errno::EIO, said: Some(error.to_string()) },
+            None => Self { errno: Errno::EIO, ext_ack_message: Some(error.to_string()) },
         }
     }
 }
@@ -63,7 +63,7 @@ impl NetlinkError {
 
 impl From<DecodeError> for NetlinkError {
     fn from(error: DecodeError) -> Self {
-        Self { errno: Errno::EBADMSG, said: Some(format!("its answer makes no sense: {error}")) }
+        Self { errno: Errno::EBADMSG, ext_ack_message: Some(format!("its answer makes no sense: {error}")) }
     }
 }
 
@@ -147,14 +147,17 @@ fn outcome(payload: &[u8], flags: u16, is_error: bool) -> Result<Result<(), Netl
         (true, true) => HEADER,
         (true, false) => NetlinkBuffer::new_checked(payload.get(CODE..).unwrap_or_default())?.length() as usize,
     };
-    let words = if flags & NLM_F_ACK_TLVS == 0 { None } else { payload.get(CODE + request.next_multiple_of(4)..) };
-    Ok(Err(NetlinkError { errno: Errno::from_raw(code.wrapping_neg()), said: words.and_then(said) }))
+    let rest = if flags & NLM_F_ACK_TLVS == 0 { None } else { payload.get(CODE + request.next_multiple_of(4)..) };
+    Ok(Err(NetlinkError {
+        errno: Errno::from_raw(code.wrapping_neg()),
+        ext_ack_message: rest.and_then(ext_ack_message),
+    }))
 }
 
 /// The text of an extended acknowledgement, with the attribute it is about left to the text itself.
-fn said(words: &[u8]) -> Option<String> {
+fn ext_ack_message(rest: &[u8]) -> Option<String> {
     const NLMSGERR_ATTR_MSG: u16 = 1;
-    let (_, text) = attributes(words).filter_map(Result::ok).find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG)?;
+    let (_, text) = attributes(rest).filter_map(Result::ok).find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG)?;
     name_text(text).map(|text| text.trim_end_matches('.').to_owned())
 }
 
@@ -208,7 +211,7 @@ mod tests {
         let mut payload = (-95_i32).to_ne_bytes().to_vec();
         payload.extend(words("no such table."));
         let datagram = message(NLMSG_DONE, NLM_F_MULTIPART | NLM_F_ACK_TLVS, 7, &payload);
-        let error = NetlinkError { errno: Errno::EOPNOTSUPP, said: Some("no such table".to_owned()) };
+        let error = NetlinkError { errno: Errno::EOPNOTSUPP, ext_ack_message: Some("no such table".to_owned()) };
         assert_eq!(all(&datagram)[0].says, Says::End(Err(error)));
     }
 
@@ -221,7 +224,7 @@ mod tests {
             payload.extend(echo);
             payload.extend(words("Invalid prefix"));
             let datagram = message(NLMSG_ERROR, flags | NLM_F_ACK_TLVS, 7, &payload);
-            let error = NetlinkError { errno: Errno::EINVAL, said: Some("Invalid prefix".to_owned()) };
+            let error = NetlinkError { errno: Errno::EINVAL, ext_ack_message: Some("Invalid prefix".to_owned()) };
             assert_eq!(all(&datagram)[0].says, Says::End(Err(error)));
         }
     }

@@ -88,7 +88,7 @@ impl Socket {
         }
         Err(NetlinkError {
             errno: Errno::EINTR,
-            said: Some(format!("it changed while being read, {DUMP_TRIES} times")),
+            ext_ack_message: Some(format!("it changed while being read, {DUMP_TRIES} times")),
         })
     }
 
@@ -147,7 +147,10 @@ impl Socket {
         let room = bytes.capacity() - bytes.len();
         let length = self.inner.recv(bytes, RECEIVE)?;
         if length > room {
-            return Err(NetlinkError { errno: Errno::EMSGSIZE, said: Some(format!("an answer of {length} bytes")) });
+            return Err(NetlinkError {
+                errno: Errno::EMSGSIZE,
+                ext_ack_message: Some(format!("an answer of {length} bytes")),
+            });
         }
         Ok(())
     }
@@ -189,7 +192,7 @@ mod tests {
             request.attributes.push(RouteAttribute::Table(4711));
             let error = socket.dump(&RouteNetlinkMessage::GetRoute(request)).err().unwrap();
             assert_eq!(error.errno, Errno::ENOENT);
-            assert!(error.said.unwrap().contains("table does not exist"));
+            assert!(error.ext_ack_message.unwrap().contains("table does not exist"));
         })
         .join()
         .unwrap();

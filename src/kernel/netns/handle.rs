@@ -40,7 +40,7 @@ impl NetnsHandle {
         let mut message = LinkMessage::default();
         message.attributes.push(LinkAttribute::IfName(name.to_string()));
         let answer = self.socket.get(RouteNetlinkMessage::GetLink(message)).map_err(|error| match error.errno {
-            Errno::ENODEV => NetlinkError { said: Some(format!("there is no interface {name}")), ..error },
+            Errno::ENODEV => NetlinkError { ext_ack_message: Some(format!("there is no interface {name}")), ..error },
             _ => error,
         })?;
         let index = LinkHeader::parse(&answer)?.index;

@@ -58,3 +58,21 @@ pub(in crate::kernel) fn decode(header: &AddressHeader, item: &[u8]) -> Result<O
     let net = |address| IpNet::new(address, header.prefix_len).map_err(|error| DecodeError::from(error.to_string()));
     local.or(address).map(net).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::round_trip::{INDEX, address, bytes};
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(address in any::<bool>().prop_flat_map(address)) {
+            let bytes = bytes(&encode(INDEX, address));
+            let header = AddressHeader::parse(&bytes).unwrap();
+            prop_assert_eq!(header.index, INDEX);
+            prop_assert_eq!(decode(&header, &bytes).unwrap(), Some(address));
+        }
+    }
+}

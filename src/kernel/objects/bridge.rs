@@ -75,7 +75,22 @@ pub(in crate::kernel) fn decode_options(data: &[u8]) -> Result<BridgeOptions, De
 
 #[cfg(test)]
 mod tests {
+    use netlink_packet_route::link::LinkMessage;
+    use proptest::prelude::*;
+
+    use super::super::round_trip::bytes;
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(stp in any::<bool>(), vlan_filtering in any::<bool>()) {
+            let options = BridgeOptions { stp, vlan_filtering };
+            let mut message = LinkMessage::default();
+            message.attributes.push(encode_options(options, BridgeOptions::default()));
+            let bytes = bytes(&message);
+            prop_assert_eq!(decode_options(interface::decode(&bytes).unwrap().data).unwrap(), options);
+        }
+    }
 
     /// IFLA_INFO_DATA of a bridge, for kernels that cannot make one with VLAN filtering.
     #[test]

@@ -102,3 +102,20 @@ pub(in crate::kernel) fn decode(
     }
     Ok(mac.map(|mac| FdbEntry { dev: dev.clone(), mac, to, further }))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::round_trip::{INDEX, bytes, dev, ip, mac};
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(to in any::<bool>().prop_flat_map(ip), mac in mac()) {
+            let entry = FdbEntry { dev: dev(), mac, to: Some(to), further: String::new() };
+            let bytes = bytes(&encode(&entry, INDEX));
+            prop_assert_eq!(decode(&bytes, &dev(), &HashMap::new()).unwrap(), Some(entry));
+        }
+    }
+}

@@ -210,6 +210,11 @@ pub(in crate::kernel) fn set_mac(netns: &mut NetnsHandle, name: &IfName, mac: Ma
     set(netns, name, LinkAttribute::Address(mac.0.to_vec()))
 }
 
+/// Gives an interface that is down another name.
+pub(super) fn rename(netns: &mut NetnsHandle, from: &IfName, to: &IfName) -> Result<(), NetlinkError> {
+    set(netns, from, LinkAttribute::IfName(to.to_string()))
+}
+
 /// Makes an interface a port of a bridge or a VRF, or of none.
 pub(in crate::kernel) fn set_master(
     netns: &mut NetnsHandle,

@@ -10,6 +10,8 @@ pub(super) mod mark;
 pub(super) mod namespace;
 pub(super) mod neighbour;
 pub(super) mod policy_rule;
+#[cfg(test)]
+mod round_trip;
 pub(super) mod route;
 pub(super) mod sysctl;
 pub(super) mod veth;

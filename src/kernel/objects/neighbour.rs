@@ -76,3 +76,20 @@ fn decode(item: &[u8], names: &HashMap<u32, IfName>) -> Result<Option<Neighbour>
     }
     Ok(address.zip(mac).map(|(address, mac)| Neighbour { dev: dev.clone(), address, mac }))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::round_trip::{INDEX, bytes, dev, ip, mac};
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(address in any::<bool>().prop_flat_map(ip), mac in mac()) {
+            let neighbour = Neighbour { dev: dev(), address, mac };
+            let bytes = bytes(&encode(&neighbour, INDEX));
+            prop_assert_eq!(decode(&bytes, &HashMap::from([(INDEX, dev())])).unwrap(), Some(neighbour));
+        }
+    }
+}

@@ -217,3 +217,45 @@ fn decode(header: &RuleHeader, item: &[u8]) -> Result<(PolicyRule, bool), Decode
     };
     Ok((rule, marked))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::round_trip::{bytes, dev, option_of, prefix};
+    use super::*;
+
+    fn any_rule() -> impl Strategy<Value = PolicyRule> {
+        let action = prop_oneof![
+            (1..u32::MAX).prop_map(RuleAction::Table),
+            Just(RuleAction::Vrf),
+            Just(RuleAction::Blackhole),
+            Just(RuleAction::Unreachable),
+            Just(RuleAction::Prohibit),
+        ];
+        let prefixes =
+            any::<bool>().prop_flat_map(|ipv6| (Just(ipv6), option_of(prefix(ipv6)), option_of(prefix(ipv6))));
+        let interfaces = (option_of(Just(dev())), option_of(Just(dev())));
+        (any::<u32>(), prefixes, interfaces, option_of(any::<(u32, u32)>()), action).prop_map(
+            |(priority, (ipv6, from, to), (iif, oif), fwmark, action)| PolicyRule {
+                priority,
+                ipv6,
+                from,
+                to,
+                iif,
+                oif,
+                fwmark,
+                action,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(rule in any_rule()) {
+            let bytes = bytes(&encode(&rule));
+            let header = RuleHeader::parse(&bytes).unwrap();
+            prop_assert_eq!(decode(&header, &bytes).unwrap(), (rule, false));
+        }
+    }
+}

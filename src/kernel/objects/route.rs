@@ -215,7 +215,7 @@ pub(in crate::kernel) fn decode(
             _ => {}
         }
     }
-    let to = IpNet::new(to.unwrap_or(any(header.address_family)), header.destination_prefix_length)
+    let to = IpNet::new(to.unwrap_or(unspecified(header.address_family)), header.destination_prefix_length)
         .map_err(|error| DecodeError::from(error.to_string()))?
         .trunc();
     let kind = kind.unwrap_or(RouteKind::Unicast);
@@ -250,6 +250,37 @@ fn decode_scope(scope: Scope) -> Option<RouteScope> {
 }
 
 /// The destination of a default route, which the kernel leaves out.
-fn any(family: AddressFamily) -> IpAddr {
+fn unspecified(family: AddressFamily) -> IpAddr {
     if family == AddressFamily::Inet6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::round_trip::{INDEX, bytes, dev, ip, option_of, prefix};
+    use super::*;
+
+    fn any_route() -> impl Strategy<Value = Route> {
+        use RouteKind::{Blackhole, Prohibit, Unicast, Unreachable};
+        use RouteScope::{Global, Host, Link, Site};
+        let kind = prop_oneof![Just(Unicast), Just(Blackhole), Just(Unreachable), Just(Prohibit)];
+        let scope = prop_oneof![Just(Global), Just(Site), Just(Link), Just(Host)];
+        let ips = any::<bool>().prop_flat_map(|ipv6| (prefix(ipv6), option_of(ip(ipv6)), option_of(ip(ipv6))));
+        (1..u32::MAX, ips, any::<u32>(), kind, scope, any::<bool>()).prop_map(
+            |(table, (to, via, source), metric, kind, scope, onlink)| {
+                let dev = (kind == Unicast).then(dev);
+                Route { table, to, metric, kind, via, dev, source, scope, onlink }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(route in any_route()) {
+            let bytes = bytes(&encode(&route, route.dev.as_ref().map(|_| INDEX)));
+            let header = RouteHeader::parse(&bytes).unwrap();
+            prop_assert_eq!(decode(&header, &bytes, &HashMap::from([(INDEX, dev())])).unwrap(), route);
+        }
+    }
 }

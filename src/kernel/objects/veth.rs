@@ -3,11 +3,12 @@
 use std::os::fd::AsRawFd;
 
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use nix::errno::Errno;
 
 use super::{interface, mark};
 use crate::kernel::KernelError;
 use crate::kernel::netlink::NetlinkError;
-use crate::kernel::netns::NetnsHandles;
+use crate::kernel::netns::{NetnsHandle, NetnsHandles};
 use crate::lab::LabName;
 use crate::plan::VethEnd;
 
@@ -27,31 +28,57 @@ pub(in crate::kernel) fn add(
     tried: &str,
 ) -> Result<(), KernelError> {
     let about = |error: NetlinkError| error.about(tried);
-    let mut message = new_message(main, lab);
-    let netns = handles.get(&main.end.ns)?;
-    if let Some(master) = &main.master {
-        // An interface's index counts in the namespace that the interface is put into.
-        message.attributes.push(LinkAttribute::Controller(netns.index(master).map_err(about)?));
-    }
-    if main.up {
-        message.header.flags |= LinkFlags::Up;
-        message.header.change_mask |= LinkFlags::Up;
-    }
-    if main.end.ns != peer.end.ns {
-        message.attributes.push(LinkAttribute::NetNsFd(netns.fd().as_raw_fd()));
+    let main_message = encode_main(handles.get(&main.end.ns)?, main, lab).map_err(about)?;
+    let peer_message = new_message(peer, lab);
+    if main.end.ns == peer.end.ns {
+        let pair = encode_pair(main_message, peer_message);
+        interface::create(handles.get(&main.end.ns)?, pair).map_err(about)?;
+    } else {
+        let pair = encode_pair(sent_to(handles.get(&main.end.ns)?, main_message.clone()), peer_message.clone());
+        match interface::create(handles.get(&peer.end.ns)?, pair) {
+            // Kernels before 6.14 look for the main interface's name in the namespace of the message (`__rtnl_newlink`).
+            Err(error) if error.errno == Errno::EEXIST => {
+                let pair = encode_pair(main_message, sent_to(handles.get(&peer.end.ns)?, peer_message));
+                interface::create(handles.get(&main.end.ns)?, pair).map_err(about)?;
+            }
+            outcome => outcome.map_err(about)?,
+        }
     }
     let mark = handles.mark(lab);
-    message.attributes.push(LinkAttribute::LinkInfo(vec![
-        LinkInfo::Kind(InfoKind::Veth),
-        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(new_message(peer, lab)))),
-    ]));
-    interface::create(handles.get(&peer.end.ns)?, message).map_err(about)?;
     for made in [&main.end, &peer.end] {
         let netns = handles.get(&made.ns)?;
         netns.forget(&made.name);
         mark::set_on_new(netns, made, &mark).map_err(about)?;
     }
     Ok(())
+}
+
+/// The main interface; an index counts in the namespace that the interface is put into.
+fn encode_main(netns: &mut NetnsHandle, main: &VethEnd, lab: &LabName) -> Result<LinkMessage, NetlinkError> {
+    let mut message = new_message(main, lab);
+    if let Some(master) = &main.master {
+        message.attributes.push(LinkAttribute::Controller(netns.index(master)?));
+    }
+    if main.up {
+        message.header.flags |= LinkFlags::Up;
+        message.header.change_mask |= LinkFlags::Up;
+    }
+    Ok(message)
+}
+
+/// An interface that is put into another namespace than that of the message.
+fn sent_to(netns: &NetnsHandle, mut message: LinkMessage) -> LinkMessage {
+    message.attributes.push(LinkAttribute::NetNsFd(netns.fd().as_raw_fd()));
+    message
+}
+
+/// The message that makes both interfaces.
+fn encode_pair(mut main: LinkMessage, peer: LinkMessage) -> LinkMessage {
+    main.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    main
 }
 
 /// One interface of a pair to be made, with one queue for each direction (see [`crate::plan::Step::AddVeth`]).

@@ -7,7 +7,7 @@ use netlink_packet_core::{DecodeError, parse_ip, parse_u16, parse_u32};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     InfoData, InfoIpTunnel, InfoIpVlan, InfoKind, InfoMacVlan, InfoVlan, InfoVrf, IpVlanMode, LinkAttribute, LinkInfo,
-    MacVlanMode,
+    LinkMessage, MacVlanMode,
 };
 use nix::errno::Errno;
 
@@ -17,7 +17,7 @@ use crate::kernel::KernelError;
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::{NetnsHandle, NetnsHandles};
 use crate::lab::{
-    IfName, InterfaceKind, InterfaceRef, IpvlanMode, LabName, Mac, MacvlanMode, VirtualInterface, VirtualKind,
+    IfName, InterfaceKind, InterfaceRef, IpvlanMode, LabName, Mac, MacvlanMode, NsName, VirtualInterface, VirtualKind,
 };
 
 /// Options of each kind (linux/if_link.h, linux/if_tunnel.h).
@@ -49,11 +49,40 @@ pub(in crate::kernel) fn add(
     if let Some(parent) = device.lower() {
         message.attributes.push(LinkAttribute::Link(netns.index(&parent.name).map_err(about)?));
     }
-    message.attributes.push(encode(netns, device).map_err(about)?);
-    interface::create(netns, message).map_err(about)?;
+    let bound_to = bound_to(device).map(|dev| netns.index(dev)).transpose().map_err(about)?;
+    message.attributes.push(encode(device, bound_to));
+    match interface::create(netns, message.clone()) {
+        Err(error) if error.errno == Errno::EEXIST && from != new.ns => {
+            create_by_another_name(handles, new, &from, message, tried)?;
+        }
+        outcome => outcome.map_err(about)?,
+    }
     let netns = handles.get(&new.ns)?;
     netns.forget(&new.name);
     mark::set_on_new(netns, new, &mark).map_err(about)
+}
+
+/// Makes a virtual interface whose name is one of its parent's namespace too. Kernels before 6.14 look for the name there, and
+/// not where the interface is going to be (`__rtnl_newlink`); so it gets a name that neither has, and its own one afterwards.
+fn create_by_another_name(
+    handles: &mut NetnsHandles,
+    new: &InterfaceRef,
+    from: &NsName,
+    mut message: LinkMessage,
+    tried: &str,
+) -> Result<(), KernelError> {
+    let about = |error: NetlinkError| error.about(tried);
+    let temporary = new.temporary_name();
+    message.attributes.retain(|attribute| !matches!(attribute, LinkAttribute::IfName(_)));
+    message.attributes.push(LinkAttribute::IfName(temporary.to_string()));
+    interface::create(handles.get(from)?, message).map_err(about)?;
+    let netns = handles.get(&new.ns)?;
+    netns.forget(&temporary);
+    interface::rename(netns, &temporary, &new.name).map_err(|error| {
+        // The first error is the one to report.
+        let _ = interface::delete(netns, &temporary);
+        about(error)
+    })
 }
 
 /// Changes the options that differ: some of the others the kernel refuses even where they stay the same.
@@ -78,13 +107,19 @@ pub(in crate::kernel) fn set(
     netns.socket.change(RouteNetlinkMessage::NewLink(message), 0)
 }
 
-/// The kind with its options.
-fn encode(netns: &mut NetnsHandle, device: &VirtualInterface) -> Result<LinkAttribute, NetlinkError> {
+/// The interface that the packets of a tunnel are bound to.
+fn bound_to(device: &VirtualInterface) -> Option<&IfName> {
+    use VirtualInterface::{Dummy, Ipip, Ipvlan, Macvlan, Vlan, Vrf, Vxlan};
+    match device {
+        Vxlan(vxlan) => vxlan.dev.as_ref(),
+        Macvlan { .. } | Ipvlan { .. } | Vlan { .. } | Ipip { .. } | Dummy | Vrf { .. } => None,
+    }
+}
+
+/// The kind with its options; `bound_to` is the index of the interface that the packets of a tunnel are bound to.
+fn encode(device: &VirtualInterface, bound_to: Option<u32>) -> LinkAttribute {
     let (kind, data) = match device {
-        VirtualInterface::Vxlan(vxlan) => {
-            let dev = vxlan.dev.as_ref().map(|dev| netns.index(dev)).transpose()?;
-            (InfoKind::Vxlan, Some(InfoData::Vxlan(vxlan::encode(vxlan, dev))))
-        }
+        VirtualInterface::Vxlan(vxlan) => (InfoKind::Vxlan, Some(InfoData::Vxlan(vxlan::encode(vxlan, bound_to)))),
         VirtualInterface::Macvlan { mode, .. } => {
             (InfoKind::MacVlan, Some(InfoData::MacVlan(vec![encode_macvlan_mode(*mode)])))
         }
@@ -101,7 +136,7 @@ fn encode(netns: &mut NetnsHandle, device: &VirtualInterface) -> Result<LinkAttr
         VirtualInterface::Vrf { table } => (InfoKind::Vrf, Some(InfoData::Vrf(vec![InfoVrf::TableId(*table)]))),
     };
     let data = data.map(LinkInfo::Data);
-    Ok(LinkAttribute::LinkInfo([LinkInfo::Kind(kind)].into_iter().chain(data).collect()))
+    LinkAttribute::LinkInfo([LinkInfo::Kind(kind)].into_iter().chain(data).collect())
 }
 
 /// The virtual interface, if it is of a kind that a lab can have; its parent is not known yet.
@@ -181,5 +216,43 @@ fn decode_ipvlan_mode(mode: Option<u16>) -> IpvlanMode {
         Some(1) => IpvlanMode::L3,
         Some(2) => IpvlanMode::L3s,
         _ => IpvlanMode::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::super::round_trip::{INDEX, bytes, dev, ipv4, option_of, vxlan};
+    use super::*;
+
+    fn any_device() -> impl Strategy<Value = VirtualInterface> {
+        use MacvlanMode::{Bridge, Passthru, Private, Vepa};
+        let macvlan = prop_oneof![Just(Bridge), Just(Private), Just(Vepa), Just(Passthru)];
+        let ipvlan = prop_oneof![Just(IpvlanMode::L2), Just(IpvlanMode::L3), Just(IpvlanMode::L3s)];
+        prop_oneof![
+            vxlan().prop_map(VirtualInterface::Vxlan),
+            macvlan.prop_map(|mode| VirtualInterface::Macvlan { parent: None, mode }),
+            ipvlan.prop_map(|mode| VirtualInterface::Ipvlan { parent: None, mode }),
+            (1..=4094_u16).prop_map(|id| VirtualInterface::Vlan { parent: None, id }),
+            (option_of(ipv4()), option_of(ipv4())).prop_map(|(local, remote)| VirtualInterface::Ipip { local, remote }),
+            Just(VirtualInterface::Dummy),
+            (1..u32::MAX).prop_map(|table| VirtualInterface::Vrf { table }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(device in any_device()) {
+            let mut message = LinkMessage::default();
+            message.attributes.push(encode(&device, bound_to(&device).map(|_| INDEX)));
+            let bytes = bytes(&message);
+            let raw = interface::decode(&bytes).unwrap();
+            let names = HashMap::from([(INDEX, dev())]);
+            let decoded = decode(&raw, |index| names.get(&index).cloned()).unwrap();
+            prop_assert_eq!(decoded, Some(InterfaceKind::Virtual(device)));
+        }
     }
 }

@@ -112,7 +112,27 @@ fn decode(item: &[u8]) -> Result<Vec<VlanRange>, DecodeError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::btree_map;
+    use proptest::prelude::*;
+
+    use super::super::round_trip::bytes;
     use super::*;
+
+    fn any_vlans() -> impl Strategy<Value = Vlans> {
+        let tagging = any::<(bool, bool)>().prop_map(|(pvid, untagged)| Tagging { pvid, untagged });
+        // Few numbers, so that some follow one another and become a range.
+        btree_map(1..40_u16, tagging, 0..30)
+            .prop_map(|all| Vlans::new(all.into_iter().map(|(vlan, tagging)| VlanRange::one(vlan, tagging)).collect()))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(vlans in any_vlans(), is_bridge in any::<bool>()) {
+            let mut message = LinkMessage::default();
+            message.attributes.push(encode(is_bridge, &vlans));
+            prop_assert_eq!(Vlans::new(decode(&bytes(&message)).unwrap()), vlans);
+        }
+    }
 
     fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
         let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
