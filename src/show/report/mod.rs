@@ -21,7 +21,7 @@ fn pair_name(pair: &PairResult) -> String {
 
 /// One pair of a check, as a title of its own: `red → blue (tcp/80): reachable`.
 fn title(check: &CheckResult, pair: &PairResult) -> String {
-    format!("{} ({}): {}", pair_name(pair), pair.via, check.expectation)
+    format!("{} ({}): {}", pair_name(pair), pair.protocol, check.expectation)
 }
 
 /// An author's text on one line of a terminal: control characters could move the cursor or change colours.
