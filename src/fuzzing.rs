@@ -88,7 +88,7 @@ fn found(owner: Option<LabName>, found: &Namespace) {
     let wanted = Namespace { owner: Some(lab.clone()), ..Namespace::default() };
     let wanted = Lab {
         name: lab.clone(),
-        about: None,
+        description: None,
         namespaces: [(red, wanted)].into(),
         checks: Vec::new(),
         origins: Origins::new(),

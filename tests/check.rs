@@ -4,12 +4,15 @@
 
 mod support;
 
+#[path = "check/nat.rs"]
+mod nat;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use nslab::check::{self, Outcome, PairResult, Report};
-use nslab::lab::{Check, Expect, Lab, Namespace, NsName, Origins, Probe, SeenAs, Target, Via};
+use nslab::lab::{Check, Expect, Lab, Namespace, NsName, Origins, Probe, Protocol, SeenAs, Target};
 use support::{run, sandbox};
 
 /// A check of one sender and one address, reachable by ping until told otherwise.
@@ -20,18 +23,18 @@ fn check(from: &str, to: &str, address: &str) -> Check {
     Check {
         name: format!("{from} → {to}"),
         line: 1,
-        via: Via::Icmp,
+        protocol: Protocol::Icmp,
         expect: Expect::Reachable,
         seen_as: None,
         answered_by: None,
         retries: 0,
-        within: Duration::from_millis(500),
+        timeout: Duration::from_millis(500),
         probes: vec![probe],
     }
 }
 
-fn listening(mut check: Check, via: Via, at: &str, port: u16) -> Check {
-    check.via = via;
+fn listening(mut check: Check, protocol: Protocol, at: &str, port: u16) -> Check {
+    check.protocol = protocol;
     for probe in &mut check.probes {
         probe.listen = vec![(ns(at), port)];
         probe.arrives_at = probe.arrives_at.take().map(|_| ns(at));
@@ -62,7 +65,7 @@ fn report(checks: Vec<Check>) -> Report {
         checks.iter().flat_map(|c| &c.probes).flat_map(|p| [Some(p.from.clone()), p.to.ns.clone()]).collect();
     let namespaces: BTreeMap<_, _> = names.into_iter().flatten().map(|ns| (ns, Namespace::default())).collect();
     let namespaces = namespaces.into_iter().collect();
-    let lab = Lab { name: "lab".parse().unwrap(), about: None, namespaces, checks, origins: Origins::new() };
+    let lab = Lab { name: "lab".parse().unwrap(), description: None, namespaces, checks, origins: Origins::new() };
     check::run(&lab).expect("the checks run")
 }
 
@@ -124,9 +127,9 @@ fn neighbours_reach_each_other_untranslated_over_everything() {
         let seen = passes(echo.clone());
         let own = if address.contains(':') { "fd15::1" } else { "192.168.15.1" };
         assert_eq!((seen.seen_as, seen.answered_by, seen.tries), (Some(ip(own)), Some(ns("blue")), 1));
-        for via in [Via::Tcp(80), Via::Udp(53)] {
-            let seen = passes(listening(echo.clone(), via, "blue", port(via)));
-            assert_eq!((seen.seen_as, seen.answered_by), (Some(ip(own)), Some(ns("blue"))), "{via:?}");
+        for protocol in [Protocol::Tcp(80), Protocol::Udp(53)] {
+            let seen = passes(listening(echo.clone(), protocol, "blue", port(protocol)));
+            assert_eq!((seen.seen_as, seen.answered_by), (Some(ip(own)), Some(ns("blue"))), "{protocol:?}");
         }
         fails(expecting(echo.clone(), Expect::Unreachable), "answered by blue, though it should be unreachable");
         fails(expecting(echo, Expect::Refused), "answered by blue, though it should be refused");
@@ -135,10 +138,10 @@ fn neighbours_reach_each_other_untranslated_over_everything() {
     }
 }
 
-fn port(via: Via) -> u16 {
-    match via {
-        Via::Icmp => 0,
-        Via::Tcp(port) | Via::Udp(port) => port,
+fn port(protocol: Protocol) -> u16 {
+    match protocol {
+        Protocol::Icmp => 0,
+        Protocol::Tcp(port) | Protocol::Udp(port) => port,
     }
 }
 
@@ -146,7 +149,7 @@ fn port(via: Via) -> u16 {
 fn one_reaches_oneself() {
     routed_lab();
     passes(seen_as(check("blue", "blue", "192.168.15.2"), SeenAs::Itself));
-    passes(listening(check("blue", "blue", "127.0.0.1"), Via::Tcp(80), "blue", 80));
+    passes(listening(check("blue", "blue", "127.0.0.1"), Protocol::Tcp(80), "blue", 80));
     run("ip -n blue link set lo down");
     fails(check("blue", "blue", "127.0.0.1"), "no answer within 500 ms");
 }
@@ -167,12 +170,12 @@ fn what_the_sender_itself_does_not_let_out() {
     ];
     for (change, words) in cases {
         run(change);
-        for via in [Via::Icmp, Via::Tcp(80), Via::Udp(53)] {
-            if via == Via::Tcp(80) && words == "a firewall rule" {
+        for protocol in [Protocol::Icmp, Protocol::Tcp(80), Protocol::Udp(53)] {
+            if protocol == Protocol::Tcp(80) && words == "a firewall rule" {
                 continue; // TCP is told nothing of a dropped SYN.
             }
             let mut probe = check("red", "outside", "192.168.1.3");
-            probe.via = via;
+            probe.protocol = protocol;
             let seen = fails(probe.clone(), words);
             assert!(matches!(seen.saw, Outcome::NotSent { .. }) && seen.took < Duration::from_millis(300), "{seen:?}");
             passes(expecting(probe.clone(), Expect::Unreachable));
@@ -196,10 +199,10 @@ fn silence() {
     fails(expecting(lost, Expect::Refused), "though it should be refused");
 
     run("ip netns exec blue iptables -A INPUT -s 192.168.15.1 -j DROP");
-    for via in [Via::Icmp, Via::Tcp(80), Via::Udp(53)] {
+    for protocol in [Protocol::Icmp, Protocol::Tcp(80), Protocol::Udp(53)] {
         let mut dropped = check("red", "blue", "192.168.15.2");
-        if via != Via::Icmp {
-            dropped = listening(dropped, via, "blue", port(via));
+        if protocol != Protocol::Icmp {
+            dropped = listening(dropped, protocol, "blue", port(protocol));
         }
         let seen = passes(expecting(dropped.clone(), Expect::Unreachable));
         assert!(seen.took >= Duration::from_millis(500), "silence is waited for: {seen:?}");
@@ -212,29 +215,32 @@ fn silence() {
 #[test]
 fn refusals() {
     routed_lab();
-    for via in [Via::Tcp(80), Via::Udp(53)] {
+    for protocol in [Protocol::Tcp(80), Protocol::Udp(53)] {
         for address in ["192.168.15.2", "fd15::2"] {
             let mut closed = check("red", "blue", address);
-            closed.via = via;
+            closed.protocol = protocol;
             passes(expecting(closed.clone(), Expect::Refused));
             fails(closed.clone(), "nothing listens on");
             fails(expecting(closed, Expect::Unreachable), "though it should be unreachable");
         }
         // Where a check expects a refusal, nothing of nslab listens, whatever other checks need there.
-        let open = listening(check("red", "blue", "192.168.15.2"), via, "blue", port(via));
+        let open = listening(check("red", "blue", "192.168.15.2"), protocol, "blue", port(protocol));
         let both = report(vec![open.clone(), expecting(open, Expect::Refused)]);
         assert!(both.passed(), "{both:#?}");
     }
     let by_blue = |saw: &Outcome| *saw == Outcome::Refused { by: Some(ip("192.168.15.2")) };
     let mut udp = expecting(check("red", "blue", "192.168.15.2"), Expect::Refused);
-    udp.via = Via::Udp(53);
+    udp.protocol = Protocol::Udp(53);
     assert!(by_blue(&passes(udp).saw));
 
     // "reject" is a refusal for whatever it is said to, with the port open or not.
     run("ip netns exec blue iptables -A INPUT -p tcp -j REJECT --reject-with tcp-reset
          ip netns exec blue iptables -A INPUT -j REJECT");
-    for via in [Via::Tcp(80), Via::Udp(53)] {
-        passes(expecting(listening(check("red", "blue", "192.168.15.2"), via, "blue", port(via)), Expect::Refused));
+    for protocol in [Protocol::Tcp(80), Protocol::Udp(53)] {
+        passes(expecting(
+            listening(check("red", "blue", "192.168.15.2"), protocol, "blue", port(protocol)),
+            Expect::Refused,
+        ));
     }
     assert!(by_blue(&passes(expecting(check("red", "blue", "192.168.15.2"), Expect::Refused)).saw));
     passes(expecting(check("red", "blue", "192.168.15.2"), Expect::Unreachable));
@@ -258,9 +264,9 @@ fn errors_of_routers() {
             "{echo:?}"
         );
         passes(expecting(probe.clone(), Expect::Unreachable));
-        for via in [Via::Tcp(80), Via::Udp(53)] {
+        for protocol in [Protocol::Tcp(80), Protocol::Udp(53)] {
             let mut probe = expecting(probe.clone(), Expect::Unreachable);
-            probe.via = via;
+            probe.protocol = protocol;
             let seen = passes(probe);
             assert!(matches!(seen.saw, Outcome::Unreachable { .. }), "an error, not silence: {seen:?}");
             assert!(seen.took < Duration::from_millis(300), "an error is known at once: {seen:?}");
@@ -271,55 +277,13 @@ fn errors_of_routers() {
 }
 
 #[test]
-fn masquerade_is_seen() {
-    routed_lab();
-    run(MASQUERADE);
-    for via in [Via::Icmp, Via::Tcp(80), Via::Udp(53)] {
-        let mut out = check("blue", "outside", "192.168.1.3");
-        if via != Via::Icmp {
-            out = listening(out, via, "outside", port(via));
-        }
-        passes(seen_as(out.clone(), SeenAs::Address(ip("192.168.1.2"))));
-        let words =
-            "arrived, but outside saw 192.168.1.2 instead of 192.168.15.2: something translates it (masquerade?)";
-        fails(seen_as(out.clone(), SeenAs::Itself), words);
-        fails(
-            seen_as(out, SeenAs::Address(ip("192.168.1.9"))),
-            "instead of 192.168.1.9: something translates it otherwise",
-        );
-    }
-}
-
-#[test]
-fn published_ports_say_who_answers() {
-    routed_lab();
-    run("for p in tcp udp; do ip netns exec router iptables -t nat -A PREROUTING -d 192.168.1.2 -p $p --dport 8080 \
-         -j DNAT --to-destination 192.168.15.2:80; done
-         ip -n outside route add 192.168.15.0/24 via 192.168.1.2");
-    for via in [Via::Tcp(8080), Via::Udp(8080)] {
-        let mut published = listening(check("outside", "192.168.1.2", "192.168.1.2"), via, "blue", 80);
-        published.answered_by = Some(ns("blue"));
-        let seen = passes(seen_as(published.clone(), SeenAs::Itself));
-        assert_eq!(seen.answered_by, Some(ns("blue")));
-        published.answered_by = Some(ns("red"));
-        fails(published, "answered by blue, not by red");
-    }
-    // An echo request is not published: the router answers it itself.
-    let mut echo = check("outside", "192.168.1.2", "192.168.1.2");
-    echo.answered_by = Some(ns("router"));
-    passes(echo.clone());
-    echo.answered_by = Some(ns("blue"));
-    fails(echo, "answered, but blue has not seen it arrive");
-}
-
-#[test]
 fn a_chosen_source_address() {
     routed_lab();
     run("ip -n red addr add 192.168.15.77/24 dev eth-red");
-    for via in [Via::Icmp, Via::Tcp(80), Via::Udp(53)] {
+    for protocol in [Protocol::Icmp, Protocol::Tcp(80), Protocol::Udp(53)] {
         let mut chosen = seen_as(check("red", "blue", "192.168.15.2"), SeenAs::Itself);
-        if via != Via::Icmp {
-            chosen = listening(chosen, via, "blue", port(via));
+        if protocol != Protocol::Icmp {
+            chosen = listening(chosen, protocol, "blue", port(protocol));
         }
         chosen.probes[0].source = Some(ip("192.168.15.77"));
         assert_eq!(passes(chosen.clone()).seen_as, Some(ip("192.168.15.77")));
@@ -335,7 +299,7 @@ fn an_answer_comes_from_the_address_that_was_asked() {
     routed_lab();
     run("ip -n blue addr add 192.168.15.99/24 dev eth-blue; ip -n blue addr add fd15::99/64 dev eth-blue nodad");
     for address in ["192.168.15.99", "fd15::99"] {
-        passes(listening(check("red", "blue", address), Via::Udp(53), "blue", 53));
+        passes(listening(check("red", "blue", address), Protocol::Udp(53), "blue", 53));
     }
 }
 
@@ -348,12 +312,12 @@ fn a_port_that_a_real_server_has() {
         .spawn()
         .expect("python3");
     std::io::Read::read_exact(server.stdout.as_mut().expect("its output"), &mut [0; 1]).expect("it is ready");
-    let tcp = listening(check("red", "blue", "192.168.15.2"), Via::Tcp(80), "blue", 80);
+    let tcp = listening(check("red", "blue", "192.168.15.2"), Protocol::Tcp(80), "blue", 80);
     let mut by_blue = tcp.clone();
     by_blue.answered_by = Some(ns("blue"));
     let results = [passes(tcp.clone()), passes(by_blue), passes(seen_as(tcp.clone(), SeenAs::Itself))];
     fails(expecting(tcp, Expect::Refused), "though it should be refused");
-    let mute = listening(check("red", "blue", "192.168.15.2"), Via::Udp(53), "blue", 53);
+    let mute = listening(check("red", "blue", "192.168.15.2"), Protocol::Udp(53), "blue", 53);
     fails(mute, "it arrived at blue, from 192.168.15.1, but no answer came back");
     assert!(results.iter().all(|result| result.saw == Outcome::Answered && result.seen_as == Some(ip("192.168.15.1"))));
     server.kill().expect("it runs");
@@ -371,7 +335,7 @@ fn a_probe_is_tried_again_as_often_as_its_check_allows() {
     routed_lab();
     run("ip -n blue addr del 192.168.15.2/24 dev eth-blue");
     let mut late = check("red", "blue", "192.168.15.2");
-    (late.within, late.retries) = (Duration::from_millis(200), 10);
+    (late.timeout, late.retries) = (Duration::from_millis(200), 10);
     let mut in_a_while = std::process::Command::new("sh")
         .args(["-c", "sleep 0.3; ip -n blue addr add 192.168.15.2/24 dev eth-blue"])
         .spawn()
@@ -393,8 +357,8 @@ fn many_checks_at_once_keep_their_order_and_their_answers() {
     let report = report(vec![
         check("red", "blue", "192.168.15.2"),
         expecting(check("red", "blue", "192.168.15.2"), Expect::Unreachable),
-        listening(check("red", "blue", "192.168.15.2"), Via::Tcp(80), "blue", 80),
-        listening(check("blue", "outside", "192.168.1.3"), Via::Udp(53), "outside", 53),
+        listening(check("red", "blue", "192.168.15.2"), Protocol::Tcp(80), "blue", 80),
+        listening(check("blue", "outside", "192.168.1.3"), Protocol::Udp(53), "outside", 53),
         expecting(check("outside", "red", "192.168.15.1"), Expect::Unreachable),
     ]);
     let passed: Vec<_> = report.checks.iter().map(|check| check.failures() == 0).collect();
@@ -408,7 +372,7 @@ fn a_lab_that_is_not_there() {
     run("ip netns add red");
     let lab = Lab {
         name: "lab".parse().unwrap(),
-        about: None,
+        description: None,
         namespaces: indexmap::IndexMap::new(),
         checks: vec![check("red", "blue", "192.168.15.2")],
         origins: Origins::new(),
@@ -430,22 +394,22 @@ fn a_full_mesh_of_a_hundred_hosts_on_one_bridge() {
              ip -n h{i} addr add 10.0.0.{i}/24 dev eth0; ip -n h{i} link set eth0 up"
         ));
     }
-    for via in [Via::Icmp, Via::Tcp(80), Via::Udp(53)] {
+    for protocol in [Protocol::Icmp, Protocol::Tcp(80), Protocol::Udp(53)] {
         let mut mesh = seen_as(check("h1", "h2", "10.0.0.2"), SeenAs::Itself);
-        mesh.within = Duration::from_secs(1);
-        mesh.via = via;
+        mesh.timeout = Duration::from_secs(1);
+        mesh.protocol = protocol;
         mesh.probes.clear();
         for from in 1..=100 {
             for to in (1..=100).filter(|to| *to != from) {
                 let mut pair = check(&format!("h{from}"), &format!("h{to}"), &format!("10.0.0.{to}"));
-                if let Via::Tcp(port) | Via::Udp(port) = via {
-                    pair = listening(pair, via, &format!("h{to}"), port);
+                if let Protocol::Tcp(port) | Protocol::Udp(port) = protocol {
+                    pair = listening(pair, protocol, &format!("h{to}"), port);
                 }
                 mesh.probes.extend(pair.probes);
             }
         }
         let report = report(vec![mesh]);
-        println!("{via:?}: {} pairs in {:?}", report.pairs(), report.elapsed);
+        println!("{protocol:?}: {} pairs in {:?}", report.pairs(), report.elapsed);
         assert_eq!(
             (report.pairs(), report.failures()),
             (9_900, 0),
@@ -467,15 +431,15 @@ fn slow_neighbours_are_waited_for() {
              ip -n h$i addr add 10.0.0.$i/24 dev eth0; ip -n h$i link set eth0 up
              ip netns exec h$i sysctl -qw net.ipv4.neigh.eth0.retrans_time_ms=300 net.ipv4.neigh.eth0.mcast_solicit=20
          done");
-    for via in [Via::Icmp, Via::Udp(53)] {
+    for protocol in [Protocol::Icmp, Protocol::Udp(53)] {
         let mut mesh = check("h1", "h2", "10.0.0.2");
-        mesh.within = Duration::from_secs(4);
-        mesh.via = via;
+        mesh.timeout = Duration::from_secs(4);
+        mesh.protocol = protocol;
         mesh.probes.clear();
         for (from, to) in (1..=20).flat_map(|from| (1..=20).filter(move |to| *to != from).map(move |to| (from, to))) {
             let mut pair = check(&format!("h{from}"), &format!("h{to}"), &format!("10.0.0.{to}"));
-            if let Via::Udp(port) = via {
-                pair = listening(pair, via, &format!("h{to}"), port);
+            if let Protocol::Udp(port) = protocol {
+                pair = listening(pair, protocol, &format!("h{to}"), port);
             }
             if (from <= 2) == (to <= 2) {
                 mesh.probes.extend(pair.probes);
@@ -485,7 +449,7 @@ fn slow_neighbours_are_waited_for() {
              ip link set slow down; (sleep 0.7; ip link set slow up) > /dev/null 2>&1 &");
         let report = report(vec![mesh]);
         let silent: Vec<&PairResult> = report.checks[0].pairs.iter().filter(|pair| !pair.passed).collect();
-        assert_eq!((report.pairs(), silent.as_slice()), (308, &[][..]), "{via:?}");
+        assert_eq!((report.pairs(), silent.as_slice()), (308, &[][..]), "{protocol:?}");
     }
 }
 
@@ -499,7 +463,7 @@ fn an_error_of_the_first_try_is_told() {
          ip -n router addr add 10.0.1.1/24 dev to-red; ip -n router link set to-red up; ip -n router link set lo up; \
          ip netns exec router sysctl -qw net.ipv4.ip_forward=1");
     let mut check = check("red", "10.0.9.9", "10.0.9.9");
-    (check.within, check.retries) = (Duration::from_millis(200), 3);
+    (check.timeout, check.retries) = (Duration::from_millis(200), 3);
     let report = report(vec![check]);
     let pair = &report.checks[0].pairs[0];
     assert!(

@@ -61,7 +61,7 @@ fn what_is_printed_describes_the_same_lab() {
         assert_eq!(lineless(file.lab), lineless(again.lab.clone()), "{}:\n{printed}", path.display());
         assert_eq!(printed, again.expanded(), "{}", path.display());
         let lines_with_braces = printed.lines().filter(|line| line.contains("{n") || line.contains("..")).count();
-        let in_about = again.lab.about.unwrap_or_default().lines().filter(|line| line.contains("{n")).count();
+        let in_about = again.lab.description.unwrap_or_default().lines().filter(|line| line.contains("{n")).count();
         assert_eq!(lines_with_braces, in_about, "{}: there is shorthand left in\n{printed}", path.display());
     }
 }

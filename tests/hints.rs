@@ -35,7 +35,7 @@ fn row(forwarding: [&str; 3]) -> String {
         end("red", "10.0.1.9/24", "10.0.1.1"),
         end("blue", "10.0.4.9/24", "10.0.4.3")
     ) + "links: [[red/a, r1/a], [r1/b, r2/a], [r2/b, r3/a], [r3/b, blue/a]]\n\
-           checks:\n  - { from: red, to: blue, retries: 0, within: 200ms }\n  - { from: red, to: r1 }\n"
+           checks:\n  - { from: red, to: blue, retries: 0, timeout: 200ms }\n  - { from: red, to: r1 }\n"
 }
 
 fn check(code: i32) -> String {

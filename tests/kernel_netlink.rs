@@ -40,7 +40,7 @@ fn end(text: &str) -> InterfaceRef {
 /// A lab that wants these namespaces, whatever is in them.
 fn wanting(namespaces: impl IntoIterator<Item = NsName>) -> Lab {
     let namespaces = namespaces.into_iter().map(|ns| (ns, Namespace::default())).collect();
-    Lab { name: lab(), about: None, namespaces, checks: Vec::new(), origins: Origins::new() }
+    Lab { name: lab(), description: None, namespaces, checks: Vec::new(), origins: Origins::new() }
 }
 
 fn observe(kernel: &mut Kernel, desired: &Lab) -> Live {

@@ -45,7 +45,7 @@ fn shipped_topologies_are_without_fault() {
     golden::run("topologies", &golden::files("topologies", "yaml"), |_, file| {
         let lab = topology::load(file).map_err(|error| error.to_string())?.lab;
         assert!(!lab.checks.is_empty(), "it proves nothing");
-        assert!(lab.about.is_some(), "it says nothing about itself");
+        assert!(lab.description.is_some(), "it says nothing about itself");
         Ok(())
     });
 }

@@ -18,8 +18,8 @@ use super::registry::{Arrival, Entry, Token};
 use super::report::Outcome;
 use super::respond::{look_at_raw, read_arrivals};
 use super::{packet, verdict};
-use crate::kernel::sockets::{self, Protocol};
-use crate::lab::{Check, Family, Probe, Via};
+use crate::kernel::sockets;
+use crate::lab::{Check, Family, Probe, Protocol};
 
 /// What one try has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,11 +58,11 @@ pub(super) async fn attempt(stage: &Harness, check: &Check, probe: &Probe) -> Se
     let (_, taken) = stage.listeners(check, probe);
     let started = Instant::now();
     let mut attempt =
-        Attempt { stage, check, probe, token, entry, left_as: None, started, deadline: started + check.within };
-    let outcome = match check.via {
-        Via::Icmp => attempt.echo().await,
-        Via::Tcp(port) => attempt.connection(port).await,
-        Via::Udp(port) => attempt.datagram(port).await,
+        Attempt { stage, check, probe, token, entry, left_as: None, started, deadline: started + check.timeout };
+    let outcome = match check.protocol {
+        Protocol::Icmp => attempt.echo().await,
+        Protocol::Tcp(port) => attempt.connection(port).await,
+        Protocol::Udp(port) => attempt.datagram(port).await,
     };
     if attempt.entry.sight().is_none() {
         read_arrivals(stage, check, probe);
@@ -95,9 +95,9 @@ impl Attempt<'_> {
         let (target, family) = (self.probe.to.address, self.family());
         if self.probe.source.is_some() || self.check.seen_as.is_some() {
             // A raw socket cannot say which source address the kernel takes; a connected one can, and sends nothing.
-            self.departing(Protocol::Udp, 1)?;
+            self.departing(sockets::Protocol::Udp, 1)?;
         }
-        let key = RawKey { protocol: Protocol::Icmp, family, ns: self.probe.from.clone() };
+        let key = RawKey { protocol: sockets::Protocol::Icmp, family, ns: self.probe.from.clone() };
         let socket = self.stage.raw.get(&key);
         let socket = socket.ok_or_else(|| Outcome::NoProbe { what: "there is no raw socket".to_owned() })?;
         let request = packet::echo_request(family, self.token);
@@ -133,7 +133,7 @@ impl Attempt<'_> {
             if late < AWAY {
                 return None;
             }
-            self.deadline = Instant::now() + late.min(self.check.within);
+            self.deadline = Instant::now() + late.min(self.check.timeout);
         }
         None
     }
@@ -159,7 +159,7 @@ impl Attempt<'_> {
         let _two = self.stage.descriptors.acquire_many(2).await;
         self.start();
         let (ours, _) = self.stage.listeners(self.check, self.probe);
-        let socket = self.departing(Protocol::Tcp, port)?;
+        let socket = self.departing(sockets::Protocol::Tcp, port)?;
         let from = sockets::own_address(&socket).ok();
         from.into_iter().for_each(|from| self.stage.ledger.opens(self.token, from));
         let outcome = self.established(socket, ours > 0).await;
@@ -194,7 +194,7 @@ impl Attempt<'_> {
     async fn datagram(&mut self, port: u16) -> Result<Outcome, Outcome> {
         let _one = self.stage.descriptors.acquire().await;
         self.start();
-        let socket = sockets::watched(self.departing(Protocol::Udp, port)?).map_err(no_probe)?;
+        let socket = sockets::watched(self.departing(sockets::Protocol::Udp, port)?).map_err(no_probe)?;
         self.send(socket.get_ref(), &self.token.to_bytes(), None, None).await?;
         let mut buffer = [0; Token::LENGTH];
         let answer = socket.async_io(sockets::ANYTHING, |fd| Ok(sockets::receive(fd, &mut buffer)?));
@@ -209,11 +209,11 @@ impl Attempt<'_> {
 
     fn start(&mut self) {
         self.started = Instant::now();
-        self.deadline = self.started + self.check.within;
+        self.deadline = self.started + self.check.timeout;
     }
 
     /// A socket that is bound and connected as the probe wants it; for TCP, the connection is on its way.
-    fn departing(&mut self, protocol: Protocol, port: u16) -> Result<OwnedFd, Outcome> {
+    fn departing(&mut self, protocol: sockets::Protocol, port: u16) -> Result<OwnedFd, Outcome> {
         let probe = self.probe;
         let socket = self.stage.take(&probe.from, protocol, self.family());
         let socket = socket.map_err(|e| Outcome::NoProbe { what: e.to_string() })?;
@@ -224,13 +224,13 @@ impl Attempt<'_> {
     }
 
     /// Gives a socket the source that the file asks for; and a TCP socket a port by which its connection is known where it arrives.
-    fn bind(&self, socket: &OwnedFd, protocol: Protocol) -> Result<(), Outcome> {
+    fn bind(&self, socket: &OwnedFd, protocol: sockets::Protocol) -> Result<(), Outcome> {
         let source = self.probe.source;
         let any: IpAddr = match self.family() {
             Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
             Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let fresh = (0..PORTS_TRIED).filter(|_| protocol == Protocol::Tcp).map(|_| self.stage.fresh_port());
+        let fresh = (0..PORTS_TRIED).filter(|_| protocol == sockets::Protocol::Tcp).map(|_| self.stage.fresh_port());
         // Where all of them are taken, the kernel chooses one.
         for port in fresh.chain((source.is_some()).then_some(0)) {
             match sockets::bind_to(socket, SocketAddr::new(source.unwrap_or(any), port)) {

@@ -96,7 +96,7 @@ async fn prove(stage: &Harness, checks: &[Check], place: Place) -> Option<(Place
                 tries += 1;
                 // Routers send few errors in a second: what the first one said holds where the next is swallowed.
                 telling = telling.or((!is_silent).then_some(last));
-                sleep_until(started + check.within).await;
+                sleep_until(started + check.timeout).await;
                 continue;
             }
             last = telling.take().filter(|_| is_silent).unwrap_or(last);
@@ -107,7 +107,7 @@ async fn prove(stage: &Harness, checks: &[Check], place: Place) -> Option<(Place
             from: probe.from.clone(),
             to: probe.to.label.clone(),
             address: probe.to.address,
-            via: verdict::via(check.via),
+            protocol: verdict::protocol(check.protocol),
             passed: verdict.is_ok(),
             fault: verdict.err(),
             saw: seen.outcome,

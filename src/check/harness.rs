@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 use super::CheckError;
 use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
-use crate::kernel::sockets::{self, Protocol};
+use crate::kernel::sockets;
 use crate::kernel::{Kernel, KernelError, netns, open_files};
-use crate::lab::{Check, Family, Lab, NsName, Probe, Via};
+use crate::lab::{Check, Family, Lab, NsName, Probe, Protocol};
 
 /// How many sockets are fetched from a namespace in one visit.
 const VISIT: usize = 16;
@@ -26,7 +26,7 @@ const VISIT: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Port {
     pub ns: NsName,
-    pub protocol: Protocol,
+    pub protocol: sockets::Protocol,
     pub family: Family,
     pub number: u16,
 }
@@ -34,7 +34,7 @@ pub(super) struct Port {
 /// Which raw socket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RawKey {
-    pub protocol: Protocol,
+    pub protocol: sockets::Protocol,
     pub family: Family,
     pub ns: NsName,
 }
@@ -70,7 +70,7 @@ const PORTS: u16 = 28_232;
 #[derive(Debug)]
 struct Site {
     fd: OwnedFd,
-    spare: RefCell<HashMap<(Protocol, Family), Vec<OwnedFd>>>,
+    spare: RefCell<HashMap<(sockets::Protocol, Family), Vec<OwnedFd>>>,
     neighbours: OnceCell<Neighbours>,
 }
 
@@ -133,15 +133,20 @@ impl Harness {
     ///
     /// # Errors
     /// The kernel refuses it, or the namespace is none of the lab's.
-    pub(super) fn take(&self, ns: &NsName, protocol: Protocol, family: Family) -> Result<OwnedFd, KernelError> {
+    pub(super) fn take(
+        &self,
+        ns: &NsName,
+        protocol: sockets::Protocol,
+        family: Family,
+    ) -> Result<OwnedFd, KernelError> {
         let nothing = || KernelError::new(format!("find a socket in namespace {ns}"));
         let site = self.sites.get(ns).ok_or_else(nothing)?;
         let mut spare = site.spare.borrow_mut();
         let spare = spare.entry((protocol, family)).or_default();
         if spare.is_empty() {
             let count = match protocol {
-                Protocol::Icmp | Protocol::RawTcp | Protocol::RawUdp => 1,
-                Protocol::Tcp | Protocol::Udp => VISIT,
+                sockets::Protocol::Icmp | sockets::Protocol::RawTcp | sockets::Protocol::RawUdp => 1,
+                sockets::Protocol::Tcp | sockets::Protocol::Udp => VISIT,
             };
             spare.extend(sockets::open_in(site.fd.as_fd(), &[(protocol, family, count)])?);
         }
@@ -187,20 +192,20 @@ impl Harness {
 }
 
 /// What a socket has to speak for this.
-fn protocol(via: Via) -> Protocol {
-    match via {
-        Via::Icmp => Protocol::Icmp,
-        Via::Tcp(_) => Protocol::Tcp,
-        Via::Udp(_) => Protocol::Udp,
+fn socket_protocol(protocol: Protocol) -> sockets::Protocol {
+    match protocol {
+        Protocol::Icmp => sockets::Protocol::Icmp,
+        Protocol::Tcp(_) => sockets::Protocol::Tcp,
+        Protocol::Udp(_) => sockets::Protocol::Udp,
     }
 }
 
 /// What a raw socket has to speak to see it arrive.
-pub(super) fn raw_protocol(via: Via) -> Protocol {
-    match via {
-        Via::Icmp => Protocol::Icmp,
-        Via::Tcp(_) => Protocol::RawTcp,
-        Via::Udp(_) => Protocol::RawUdp,
+pub(super) fn raw_protocol(protocol: Protocol) -> sockets::Protocol {
+    match protocol {
+        Protocol::Icmp => sockets::Protocol::Icmp,
+        Protocol::Tcp(_) => sockets::Protocol::RawTcp,
+        Protocol::Udp(_) => sockets::Protocol::RawUdp,
     }
 }
 
@@ -273,21 +278,21 @@ fn namespaces(lab: &Lab) -> BTreeSet<&NsName> {
 /// What is sent over a protocol and family needs a raw socket in every namespace: any may see it arrive.
 fn raw_sockets<'a>(lab: &Lab, namespaces: impl Iterator<Item = &'a NsName> + Clone) -> BTreeSet<RawKey> {
     let kinds = lab.checks.iter().flat_map(|check| {
-        let protocol = raw_protocol(check.via);
+        let protocol = raw_protocol(check.protocol);
         check.probes.iter().map(move |probe| (protocol, Family::of(probe.to.address)))
     });
-    let kinds: BTreeSet<(Protocol, Family)> = kinds.collect();
+    let kinds: BTreeSet<(sockets::Protocol, Family)> = kinds.collect();
     let key = |protocol, family, ns: &NsName| RawKey { protocol, family, ns: ns.clone() };
     kinds.iter().flat_map(|(protocol, family)| namespaces.clone().map(|ns| key(*protocol, *family, ns))).collect()
 }
 
 fn ports(lab: &Lab) -> BTreeSet<Port> {
-    let checks = lab.checks.iter().filter(|check| check.via != Via::Icmp);
+    let checks = lab.checks.iter().filter(|check| check.protocol != Protocol::Icmp);
     checks.flat_map(|check| check.probes.iter().flat_map(move |probe| ports_of(check, probe))).collect()
 }
 
 /// The ports that must answer while a probe runs.
 fn ports_of(check: &Check, probe: &Probe) -> impl Iterator<Item = Port> {
-    let (protocol, family) = (protocol(check.via), Family::of(probe.to.address));
+    let (protocol, family) = (socket_protocol(check.protocol), Family::of(probe.to.address));
     probe.listen.iter().map(move |(ns, number)| Port { ns: ns.clone(), protocol, family, number: *number })
 }

@@ -54,7 +54,7 @@ pub struct PairResult {
     /// The address that was probed.
     pub address: IpAddr,
     /// What was sent: `icmp`, `tcp/80`, `udp/53`.
-    pub via: String,
+    pub protocol: String,
     /// Whether it came out as promised.
     pub passed: bool,
     /// What is not as promised, in words; none where it passed.

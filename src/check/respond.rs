@@ -100,7 +100,7 @@ pub(super) fn look_at_raw(stage: &Harness, socket: &OwnedFd, key: &RawKey) -> ni
 
 /// Reads what has arrived of a probe and was not read yet: where it must arrive, or, where an address is probed, anywhere.
 pub(super) fn read_arrivals(stage: &Harness, check: &Check, probe: &Probe) {
-    let (protocol, family) = (raw_protocol(check.via), Family::of(probe.to.address));
+    let (protocol, family) = (raw_protocol(check.protocol), Family::of(probe.to.address));
     let is_of_it = |key: &RawKey| {
         key.protocol == protocol && key.family == family && probe.arrives_at.as_ref().is_none_or(|ns| *ns == key.ns)
     };

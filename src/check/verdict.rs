@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::attempt::Seen;
 use super::report::Outcome;
-use crate::lab::{Check, Expect, Probe, SeenAs, Via};
+use crate::lab::{Check, Expect, Probe, Protocol, SeenAs};
 
 /// What a check promises, in words: `reachable, seen as itself`.
 pub(super) fn promise(check: &Check) -> String {
@@ -29,11 +29,11 @@ pub(super) fn promise(check: &Check) -> String {
 }
 
 /// What a probe sends, in words: `icmp`, `tcp/80`.
-pub(super) fn via(via: Via) -> String {
-    match via {
-        Via::Icmp => "icmp".to_owned(),
-        Via::Tcp(port) => format!("tcp/{port}"),
-        Via::Udp(port) => format!("udp/{port}"),
+pub(super) fn protocol(protocol: Protocol) -> String {
+    match protocol {
+        Protocol::Icmp => "icmp".to_owned(),
+        Protocol::Tcp(port) => format!("tcp/{port}"),
+        Protocol::Udp(port) => format!("udp/{port}"),
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn judge(check: &Check, probe: &Probe, seen: &Seen) -> Result<(), Str
             Ok(())
         }
         // No port is closed to a ping: "port unreachable" is how iptables says "no" unless it is told otherwise.
-        (Expect::Unreachable, Outcome::Refused { .. }) if check.via == Via::Icmp && !arrived => Ok(()),
+        (Expect::Unreachable, Outcome::Refused { .. }) if check.protocol == Protocol::Icmp && !arrived => Ok(()),
         // Somebody else has answered under its address: the namespace itself was not reached.
         (Expect::Unreachable, Outcome::Answered) if probe.arrives_at.is_some() && !arrived && !seen.taken => Ok(()),
         (Expect::Unanswered, Outcome::Silence | Outcome::Unreachable { .. }) if arrived => Ok(()),
@@ -100,7 +100,7 @@ fn translation(check: &Check, seen: &Seen) -> Result<(), String> {
 /// Why nslab did not see the probe arrive, although it was answered.
 fn unseen(check: &Check, seen: &Seen) -> String {
     if seen.taken {
-        format!("a program of its own has {} there, so nslab cannot look", via(check.via))
+        format!("a program of its own has {} there, so nslab cannot look", protocol(check.protocol))
     } else {
         "the answer came from another place that has its address".to_owned()
     }
@@ -108,7 +108,7 @@ fn unseen(check: &Check, seen: &Seen) -> String {
 
 /// What was seen instead of what was promised.
 fn instead(check: &Check, probe: &Probe, seen: &Seen, expect: Expect, outcome: &Outcome) -> String {
-    let port = via(check.via);
+    let port = protocol(check.protocol);
     let what = match outcome {
         Outcome::Answered => match &seen.sight {
             Some(sight) => format!("answered by {}", sight.ns),
@@ -137,7 +137,7 @@ fn instead(check: &Check, probe: &Probe, seen: &Seen, expect: Expect, outcome: &
 }
 
 fn silence(check: &Check, probe: &Probe, seen: &Seen) -> String {
-    let within = in_words(check.within);
+    let within = in_words(check.timeout);
     match &seen.sight {
         Some(sight) if check.expect == Expect::Unreachable => {
             format!("it arrived at {}, from {}, and only the answer was lost", sight.ns, sight.source)
@@ -148,7 +148,7 @@ fn silence(check: &Check, probe: &Probe, seen: &Seen) -> String {
         ),
         None if seen.taken => format!(
             "no answer within {within}; a program of its own has {} at {}, and may not answer what it does not know",
-            via(check.via),
+            protocol(check.protocol),
             probe.to.label
         ),
         // icmp_ratelimit in icmp(7).

@@ -15,7 +15,7 @@ pub struct Check {
     /// The line of the file that states it, counted from 1.
     pub line: u64,
     /// What is sent.
-    pub via: Via,
+    pub protocol: Protocol,
     /// What must happen.
     pub expect: Expect,
     /// The source address that the destination must see; none: it does not matter.
@@ -26,7 +26,7 @@ pub struct Check {
     pub retries: u32,
     /// How long one try waits for an answer.
     #[serde(serialize_with = "seconds")]
-    pub within: Duration,
+    pub timeout: Duration,
     /// Every pair, in the order of the file.
     pub probes: Vec<Probe>,
 }
@@ -62,7 +62,7 @@ pub struct Target {
 /// What a probe sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Via {
+pub enum Protocol {
     /// An ICMP or ICMPv6 echo request.
     Icmp,
     /// A TCP connection to a port.

@@ -18,7 +18,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-pub use check::{Check, Expect, Probe, SeenAs, Target, Via};
+pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
 pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 use indexmap::IndexMap;
 pub use interface::{BridgeOptions, Interface, InterfaceKind, InterfaceRef, Mac};
@@ -38,8 +38,8 @@ pub(crate) use words::{restore_word, shell_word};
 pub struct Lab {
     /// The lab's name; marks everything that is made for it.
     pub name: LabName,
-    /// The author's text about the lab, from `about:`.
-    pub about: Option<String>,
+    /// The author's text about the lab, from `description:`.
+    pub description: Option<String>,
     /// The namespaces in the order of the file, `host` among them where the file mentions it.
     pub namespaces: IndexMap<NsName, Namespace>,
     /// The checks, in the order of the file.

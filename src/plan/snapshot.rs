@@ -26,7 +26,7 @@ pub fn as_lab(lab: &LabName, live: &Live) -> Lab {
     let restorable = namespaces.map(|(name, ns)| (name.clone(), restorable(lab, name, ns)));
     Lab {
         name: lab.clone(),
-        about: None,
+        description: None,
         namespaces: restorable.collect(),
         checks: Vec::new(),
         origins: Origins::new(),

@@ -6,7 +6,7 @@ use crate::plan::{self, PlannedStep};
 /// The script that builds the lab on a machine where nothing of it is there.
 pub fn script(lab: &Lab) -> String {
     let steps = plan::plan(lab, &Live::default()).steps;
-    render(&format!("Lab {}: builds it.", lab.name), lab.about.as_deref(), &steps)
+    render(&format!("Lab {}: builds it.", lab.name), lab.description.as_deref(), &steps)
 }
 
 /// The script that removes a lab which [`script`] has built.
@@ -17,9 +17,9 @@ pub fn undo_script(lab: &Lab) -> String {
     render(&format!("Lab {}: removes it.", lab.name), None, &steps)
 }
 
-fn render(title: &str, about: Option<&str>, steps: &[PlannedStep]) -> String {
+fn render(title: &str, description: Option<&str>, steps: &[PlannedStep]) -> String {
     let mut text = format!("#!/bin/sh\n# {title} Run it as root.\n");
-    for line in about.into_iter().flat_map(str::lines) {
+    for line in description.into_iter().flat_map(str::lines) {
         // A comment stays one: no control character ends it or hides what follows.
         let line: String = line.chars().filter(|c| !c.is_control()).collect();
         text += format!("# {line}").trim_end();

@@ -31,7 +31,7 @@ fn pair_name(pair: &PairResult) -> String {
 /// One pair of a check, as a title of its own: `red → blue (tcp/80): reachable`.
 fn title(check: &CheckResult, pair: &PairResult) -> String {
     let family = if pair.address.is_ipv6() { ", IPv6" } else { "" };
-    format!("{} ({}{family}): {}", pair_name(pair), pair.via, check.expectation)
+    format!("{} ({}{family}): {}", pair_name(pair), pair.protocol, check.expectation)
 }
 
 /// An author's text on one line of a terminal: control characters could move the cursor or change colours.

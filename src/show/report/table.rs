@@ -35,17 +35,17 @@ pub fn table(report: &Report, colour: bool, width: usize) -> String {
 /// The widths of the columns of all lists, in characters.
 struct Columns {
     pair: usize,
-    via: usize,
+    protocol: usize,
     expectation: usize,
 }
 
 impl Columns {
     fn fitting(report: &Report) -> Self {
-        let mut columns = Self { pair: 0, via: 0, expectation: 0 };
+        let mut columns = Self { pair: 0, protocol: 0, expectation: 0 };
         for check in report.checks.iter().filter(|check| !is_matrix(check)) {
             for pair in &check.pairs {
                 columns.pair = columns.pair.max(pair_name(pair).chars().count());
-                columns.via = columns.via.max(pair.via.len());
+                columns.protocol = columns.protocol.max(pair.protocol.len());
                 columns.expectation = columns.expectation.max(check.expectation.chars().count());
             }
         }
@@ -61,14 +61,14 @@ fn list(check: &CheckResult, columns: &Columns) -> String {
     }
     for pair in &check.pairs {
         text += &format!(
-            "{} {:<pair_width$}  {:<via_width$}  {:<expectation_width$}  {:>8}\n",
+            "{} {:<pair_width$}  {:<protocol_width$}  {:<expectation_width$}  {:>8}\n",
             mark(pair.passed),
             pair_name(pair),
-            pair.via,
+            pair.protocol,
             check.expectation,
             in_words(pair.took),
             pair_width = columns.pair,
-            via_width = columns.via,
+            protocol_width = columns.protocol,
             expectation_width = columns.expectation,
         );
     }
@@ -77,8 +77,8 @@ fn list(check: &CheckResult, columns: &Columns) -> String {
 
 /// `pods → pods (icmp): reachable, seen as itself`
 fn heading(check: &CheckResult) -> String {
-    let via = check.pairs.first().map_or("", |pair| pair.via.as_str());
-    format!("{} ({via}): {}", printable(&check.name), check.expectation)
+    let protocol = check.pairs.first().map_or("", |pair| pair.protocol.as_str());
+    format!("{} ({protocol}): {}", printable(&check.name), check.expectation)
 }
 
 /// Everything that is not as promised, and why; pairs of a check that fail for the same reason together.

@@ -6,7 +6,7 @@
 //! - In a key, a range makes many entries of that map.
 //! - Elsewhere it makes many entries of the nearest list around it; a link's two ends are no list, but one thing.
 //! - `{n}` is the number of the nearest range around it, and an entry has one range.
-//! - `about` is prose and stays as it is.
+//! - `description` is prose and stays as it is.
 //!
 //! Knows words in braces and lists and maps, but not what the file means.
 
@@ -35,7 +35,7 @@ pub(super) fn expand(tree: Node, found: &mut Collector<'_>) -> Option<Node> {
 
 /// Whether a key of the top level leads to prose, in which braces are braces.
 fn is_prose(key: &str) -> bool {
-    key == "about"
+    key == "description"
 }
 
 /// What surrounds a node.

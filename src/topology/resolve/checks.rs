@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::net::{Net, is_global};
 use super::probes::{self, Question};
 use super::selectors::{Endpoint, SelectorList, Selectors};
-use crate::lab::{Check, Expect, Family, NsName, Probe, SeenAs, Via};
+use crate::lab::{Check, Expect, Family, NsName, Probe, Protocol, SeenAs};
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, File, Probing, SeenBy, Selector, Spanned};
 
@@ -21,7 +21,7 @@ const RETRIES: u32 = 2;
 const IPV6_RETRIES: u32 = 5;
 
 /// How long a try waits where the file does not say.
-const WITHIN: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A name made from longer sides has only the first and the last of them.
 const LISTED: usize = 8;
@@ -58,13 +58,13 @@ fn check(
     before: usize,
     found: &mut Collector<'_>,
 ) -> Option<Check> {
-    let via = via(written, found);
+    let protocol = protocol(written, found);
     let expect = written.expect.as_ref().map_or(Expect::Reachable, |expect| expect.value.0);
     let answered_by = answered_by(written, net, expect, found);
     let family = family(written, found);
-    let via = via?;
+    let protocol = protocol?;
     let question =
-        Question { via, expect, family, source: written.source.as_ref().map(|source| source.value), answered_by };
+        Question { protocol, expect, family, source: written.source.as_ref().map(|source| source.value), answered_by };
     source_is_theirs(written, net, from, found);
     let probes = maker.probes(&question, (from, to), found);
     if probes.is_empty() && found.count() == before && net.names.are_whole() {
@@ -77,20 +77,20 @@ fn check(
         _ => RETRIES,
     };
     Some(Check {
-        name: name(written, via),
+        name: name(written, protocol),
         line: found.line(written.span) as u64,
-        via,
+        protocol,
         expect,
         seen_as: seen_as(written, net, expect, &probes, found),
         answered_by: question.answered_by.and_then(|space| Some(net.spaces.get(space)?.name.clone())),
         retries: written.retries.as_ref().map_or(retries, |retries| retries.value),
-        within: written.within.as_ref().map_or(WITHIN, |within| within.value),
+        timeout: written.timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.value),
         probes,
     })
 }
 
 /// The author's name, or the two sides as the author wrote them, with the port if there is one.
-fn name(written: &schema::Check, via: Via) -> String {
+fn name(written: &schema::Check, protocol: Protocol) -> String {
     if let Some(name) = &written.name {
         return name.value.0.split_whitespace().collect::<Vec<_>>().join(" ");
     }
@@ -98,22 +98,24 @@ fn name(written: &schema::Check, via: Via) -> String {
         [first, .., last] if parties.len() > LISTED => format!("{} … {}", first.value, last.value),
         _ => parties.iter().map(|party| party.value.to_string()).collect::<Vec<_>>().join(", "),
     };
-    let port = match via {
-        Via::Icmp => String::new(),
-        Via::Tcp(port) => format!(" tcp/{port}"),
-        Via::Udp(port) => format!(" udp/{port}"),
+    let port = match protocol {
+        Protocol::Icmp => String::new(),
+        Protocol::Tcp(port) => format!(" tcp/{port}"),
+        Protocol::Udp(port) => format!(" udp/{port}"),
     };
     format!("{} → {}{port}", side(&written.from.0), side(&written.to.0))
 }
 
-fn via(written: &schema::Check, found: &mut Collector<'_>) -> Option<Via> {
-    match (written.via.as_ref().map(|via| (via.value, via.span)), &written.port) {
-        (None | Some((Probing::Tcp, _)), Some(port)) => Some(Via::Tcp(port.value)),
-        (Some((Probing::Udp, _)), Some(port)) => Some(Via::Udp(port.value)),
-        (None | Some((Probing::Icmp, _)), None) => Some(Via::Icmp),
+fn protocol(written: &schema::Check, found: &mut Collector<'_>) -> Option<Protocol> {
+    match (written.protocol.as_ref().map(|protocol| (protocol.value, protocol.span)), &written.port) {
+        (None | Some((Probing::Tcp, _)), Some(port)) => Some(Protocol::Tcp(port.value)),
+        (Some((Probing::Udp, _)), Some(port)) => Some(Protocol::Udp(port.value)),
+        (None | Some((Probing::Icmp, _)), None) => Some(Protocol::Icmp),
         (Some((Probing::Icmp, _)), Some(port)) => {
-            found
-                .add(Diagnostic::new(port.span, "ICMP has no ports").help("write `via: tcp` or `via: udp`".to_owned()));
+            found.add(
+                Diagnostic::new(port.span, "ICMP has no ports")
+                    .help("write `protocol: tcp` or `protocol: udp`".to_owned()),
+            );
             None
         }
         (Some((Probing::Tcp | Probing::Udp, span)), None) => {

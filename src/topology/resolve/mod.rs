@@ -45,8 +45,8 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
     if !mentioned && namespaces.get(&NsName::host()) == Some(&Namespace::default()) {
         namespaces.shift_remove(&NsName::host());
     }
-    let about = file.about.as_ref().map(|about| about.value.0.clone());
-    Lab { name: file.name.value.clone(), about, namespaces, checks, origins }
+    let description = file.description.as_ref().map(|text| text.value.0.clone());
+    Lab { name: file.name.value.clone(), description, namespaces, checks, origins }
 }
 
 fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Collector<'_>) -> Namespace {

@@ -6,13 +6,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::nat::{Forwarding, forwardings};
 use super::net::{Net, Space, is_global};
 use super::selectors::{Endpoint, SelectorList};
-use crate::lab::{Expect, Family, NsName, Probe, Target, Via};
+use crate::lab::{Expect, Family, NsName, Probe, Protocol, Target};
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::Transport;
 
 /// What a check asks of every pair.
 pub struct Question {
-    pub via: Via,
+    pub protocol: Protocol,
     pub expect: Expect,
     /// The address family, if the author asks for one.
     pub family: Option<Family>,
@@ -162,17 +162,17 @@ impl<'n> Maker<'n> {
     /// Who has to listen, and where: behind the published port, if it is one. Where a probe should not come
     /// through, somebody listens all the same, so that one that does is seen.
     fn listen(&self, question: &Question, here: usize, address: IpAddr, there: Option<usize>) -> Vec<(NsName, u16)> {
-        let Some((_, port)) = transport(question.via).filter(|_| question.expect != Expect::Refused) else {
+        let Some((_, port)) = transport(question.protocol).filter(|_| question.expect != Expect::Refused) else {
             return Vec::new();
         };
-        let (space, port) = self.led(question.via, here, address, there).unwrap_or((there, port));
+        let (space, port) = self.led(question.protocol, here, address, there).unwrap_or((there, port));
         let space = question.answered_by.or(space);
         space.and_then(|space| self.name(space)).map(|name| (name, port)).into_iter().collect()
     }
 
     /// The namespace that must see what is sent to one that the file names: itself, or where its published port leads.
     fn arrives_at(&self, question: &Question, here: usize, address: IpAddr, there: usize) -> Option<NsName> {
-        let space = match self.led(question.via, here, address, Some(there)) {
+        let space = match self.led(question.protocol, here, address, Some(there)) {
             Some((space, _)) => space,
             None => Some(there),
         };
@@ -180,8 +180,14 @@ impl<'n> Maker<'n> {
     }
 
     /// Where a published port of the destination leads; none, where the port is its own.
-    fn led(&self, via: Via, here: usize, address: IpAddr, there: Option<usize>) -> Option<(Option<usize>, u16)> {
-        let (transport, port) = transport(via)?;
+    fn led(
+        &self,
+        protocol: Protocol,
+        here: usize,
+        address: IpAddr,
+        there: Option<usize>,
+    ) -> Option<(Option<usize>, u16)> {
+        let (transport, port) = transport(protocol)?;
         let forwardings = there.and_then(|there| self.forwardings.get(there)).map_or(&[][..], Vec::as_slice);
         let from_here = there == Some(here);
         let (address, port) = forwardings.iter().find_map(|entry| entry.leads(transport, address, port, from_here))?;
@@ -190,10 +196,10 @@ impl<'n> Maker<'n> {
     }
 }
 
-fn transport(via: Via) -> Option<(Transport, u16)> {
-    match via {
-        Via::Tcp(port) => Some((Transport::Tcp, port)),
-        Via::Udp(port) => Some((Transport::Udp, port)),
-        Via::Icmp => None,
+fn transport(protocol: Protocol) -> Option<(Transport, u16)> {
+    match protocol {
+        Protocol::Tcp(port) => Some((Transport::Tcp, port)),
+        Protocol::Udp(port) => Some((Transport::Udp, port)),
+        Protocol::Icmp => None,
     }
 }

@@ -24,7 +24,7 @@ pub struct Check {
     /// Where it goes: the same, or an IP address.
     pub to: OneOrMany<Spanned<Selector>>,
     /// `icmp`, `tcp` or `udp`; `tcp` where a port is given, else `icmp`.
-    pub via: Option<Spanned<Protocol>>,
+    pub protocol: Option<Spanned<Protocol>>,
     /// The destination port.
     pub port: Option<Spanned<u16>>,
     /// `reachable`; `unreachable`: it does not arrive; `unanswered`: it arrives, and no answer comes back; `refused`.
@@ -41,7 +41,7 @@ pub struct Check {
     /// How often a probe is tried again; 2, for IPv6 5, or 0 where `unreachable` is expected.
     pub retries: Option<Spanned<u32>>,
     /// How long one try waits: `1s`, `500ms`, or a number of seconds; 1s where nothing is said.
-    pub within: Option<Spanned<Duration>>,
+    pub timeout: Option<Spanned<Duration>>,
     /// Where it stands.
     #[schemars(skip)]
     pub span: Span,
@@ -169,7 +169,7 @@ impl Read for Check {
         let name = fields.optional("name");
         let from = fields.required("from");
         let to = fields.required("to");
-        let via = fields.optional("via");
+        let protocol = fields.optional("protocol");
         let port = fields.optional("port");
         let expect = fields.optional("expect");
         let seen_as = fields.optional("seen_as");
@@ -177,10 +177,24 @@ impl Read for Check {
         let source = fields.optional("source");
         let family = fields.optional("family");
         let retries = fields.optional("retries");
-        let within = fields.optional("within");
+        let timeout = fields.optional("timeout");
         let span = fields.head();
         fields.end();
         let (from, to) = (from?, to?);
-        Some(Self { name, from, to, via, port, expect, seen_as, answered_by, source, family, retries, within, span })
+        Some(Self {
+            name,
+            from,
+            to,
+            protocol,
+            port,
+            expect,
+            seen_as,
+            answered_by,
+            source,
+            family,
+            retries,
+            timeout,
+            span,
+        })
     }
 }

@@ -15,8 +15,8 @@ use crate::topology::yaml::{Node, Value};
 pub struct File {
     /// The lab's name: 1 to 16 letters, digits, `-` and `_`.
     pub name: Spanned<LabName>,
-    /// What the lab is about, for people.
-    pub about: Option<Spanned<Text>>,
+    /// What the lab is for, in prose.
+    pub description: Option<Spanned<Text>>,
     /// Every namespace by its name; `host` is the machine itself.
     #[schemars(default)]
     pub namespaces: Named<NsName, Namespace>,
@@ -89,7 +89,7 @@ impl File {
         }
         let mut fields = Fields::begin(node, "a topology file", found)?;
         let name = fields.required("name");
-        let about = fields.optional("about");
+        let description = fields.optional("description");
         let mut namespaces: Named<NsName, Namespace> = fields.or_empty("namespaces");
         if !namespaces.entries.iter().any(|(name, _)| name.value.is_host()) {
             let host = Spanned { value: NsName::host(), span: Span::default() };
@@ -107,7 +107,16 @@ impl File {
             namespace.whole &= !cluster;
         }
         let nameless = || "x".parse().ok().map(|value| Spanned { value, span: node.span });
-        Some(Self { name: name.or_else(nameless)?, about, namespaces, links, cluster, groups, checks, links_whole })
+        Some(Self {
+            name: name.or_else(nameless)?,
+            description,
+            namespaces,
+            links,
+            cluster,
+            groups,
+            checks,
+            links_whole,
+        })
     }
 }
 

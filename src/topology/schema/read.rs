@@ -9,6 +9,19 @@ use super::scalar::Scalar;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::yaml::{Node, Value};
 
+/// Words for which a file of nslab has another key.
+const SYNONYMS: [(&str, &str); 9] = [
+    ("about", "description"),
+    ("device", "dev"),
+    ("gateway", "via"),
+    ("gw", "via"),
+    ("interface", "dev"),
+    ("src", "source"),
+    ("via", "protocol"),
+    ("wait", "timeout"),
+    ("within", "timeout"),
+];
+
 /// A value and its place in the file.
 #[derive(Debug, Clone)]
 pub struct Spanned<T> {
@@ -198,6 +211,12 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
         self.span
     }
 
+    /// "did you mean `x`?", where another tool or an earlier version says so for one of the keys.
+    fn synonym(&self, text: &str) -> Option<String> {
+        let (_, key) = SYNONYMS.iter().find(|(other, key)| *other == text && self.known.contains(key))?;
+        Some(format!("did you mean `{key}`?"))
+    }
+
     /// Every key has been asked for: the others are unknown.
     pub fn end(self) {
         for (key, _) in self.entries {
@@ -208,9 +227,8 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
                 self.found.add(Diagnostic::new(head(key), "a key is a single word"));
                 continue;
             };
-            let help = self
-                .found
-                .did_you_mean(text, self.known.iter().copied())
+            let help = (self.synonym(text))
+                .or_else(|| self.found.did_you_mean(text, self.known.iter().copied()))
                 .unwrap_or_else(|| format!("its keys are {}", self.known.join(", ")));
             self.found.add(Diagnostic::new(key.span, format!("`{text}` is not a key of {}", self.what)).help(help));
         }
