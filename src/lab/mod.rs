@@ -5,6 +5,7 @@
 //! asks the kernel or knows how a topology file is spelled.
 
 mod check;
+pub mod code;
 mod firewall;
 mod interface;
 mod mark;

@@ -10,6 +10,7 @@ use crate::lab::{
     ETHERNET_MTU, IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MAX_STACKING, MacvlanMode, NsName,
     VirtualInterface,
 };
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Spanned};
 
@@ -98,7 +99,7 @@ pub fn finish<'f>(spaces: &mut [Space<'f>], names: &Names<'_>, found: &mut Colle
         if depth(placed) == MAX_STACKING {
             let help = "in the end, one of them has to be upon an interface of another kind".to_owned();
             let message = format!("`{}` is upon itself, or too many others", placed.name.value);
-            found.add(Diagnostic::new(placed.name.span, message).help(help));
+            found.add(Diagnostic::new(Code::StackedOnItself, placed.name.span, message).help(help));
         } else {
             room(spaces, placed, found);
         }
@@ -124,7 +125,7 @@ fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Collector<'_>
     {
         let message = format!("`{}` has no room for packets of {} bytes here", under.name, mtu.value);
         let help = format!("write {room} at most, or give `{}` a larger MTU", under.name);
-        found.add(Diagnostic::new(mtu.span, message).help(help));
+        found.add(Diagnostic::new(Code::BadMtu, mtu.span, message).help(help));
     }
     if room < IPV6_MTU
         && placed.written.common().mtu.is_none()
@@ -134,7 +135,7 @@ fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Collector<'_>
         let message = format!("`{name}` has room for packets of {room} bytes, and IPv6 needs {IPV6_MTU}");
         let help = format!("the interface that its packets leave through needs an MTU of {}", IPV6_MTU + overhead);
         let cause = placed.under.and_then(|under| mtu_at(spaces, under)).unwrap_or(ipv6);
-        found.add(Diagnostic::new(cause, message).help(help).also(ipv6, "IPv6"));
+        found.add(Diagnostic::new(Code::BadMtu, cause, message).help(help).also(ipv6, "IPv6"));
     }
     let (space, place) = placed.at;
     if let Some(interface) = spaces.get_mut(space).and_then(|space| space.interfaces.get_mut(place)) {
@@ -210,7 +211,7 @@ fn under(
             let place = *holder.by_name.get(&name)?;
             let reason = lower_interfaces::unfit(holder, holder.interfaces.get(place)?, written);
             if let Some(reason) = reason {
-                found.add(Diagnostic::new(*span, reason));
+                found.add(Diagnostic::new(Code::BadParent, *span, reason));
             }
             Some((other, place))
         }
