@@ -10,6 +10,7 @@
 pub mod check;
 pub mod cli;
 pub mod engine;
+pub mod forwarding;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod kernel;
