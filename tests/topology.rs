@@ -60,7 +60,7 @@ fn faults_are_data_for_programs() {
         },
         {
             "file": "lab.yaml", "line": 3, "column": 1, "code": "unknown-key", "help": "did you mean `links`?",
-            "message": "`linsk` is not a key of a topology file",
+            "message": "unknown key `linsk` in a topology file",
         },
     ]);
     assert_eq!(serde_json::to_value(&faults).expect("JSON"), expected);
