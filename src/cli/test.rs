@@ -10,7 +10,7 @@ use super::report_args::{ReportArgs, ReportFormat};
 use super::{DONE, Failure, NOT_SO, REFUSED, WRONG_INPUT, colour, print, print_json, say};
 use crate::check::{self, Report};
 use crate::kernel::{Kernel, Scope};
-use crate::lab::{Lab, Namespace, NsName};
+use crate::lab::{Lab, NsName, ObservedNamespace};
 use crate::show::TestView;
 use crate::show::report::Tested;
 use crate::{engine, kernel, show, topology};
@@ -121,7 +121,7 @@ fn prove(lab: &Lab, text: &str) -> Result<Report, Failure> {
 }
 
 /// What the kernel shows of the host.
-fn host(lab: &Lab) -> Result<Namespace, Failure> {
+fn host(lab: &Lab) -> Result<ObservedNamespace, Failure> {
     let mut live = Kernel::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
     Ok(live.namespaces.remove(&NsName::host()).unwrap_or_default())
 }
