@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::lab::{
-    IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, Lab, MacvlanMode, Namespace, NsName, Tagging,
-    VirtualInterface, Vlans, Vxlan,
+    IfName, Interface, InterfaceKind, InterfaceRef, Lab, MacvlanMode, Namespace, NsName, Tagging, VirtualInterface,
+    Vlans, Vxlan,
 };
 
 /// The links of a lab, ready to be followed.
@@ -161,14 +161,14 @@ impl Flood<'_, '_> {
             VirtualInterface::Macvlan { parent: Some(parent), mode } => {
                 self.past_parent(frame, parent, *mode == MacvlanMode::Bridge);
             }
-            VirtualInterface::Ipvlan { parent: Some(parent), mode } => {
-                self.past_parent(frame, parent, *mode != IpvlanMode::Other);
+            VirtualInterface::Ipvlan { parent: Some(parent), .. } => {
+                self.past_parent(frame, parent, true);
             }
             VirtualInterface::Vlan { parent: Some(parent), id } => {
                 self.go(Frame { at: parent.clone(), tag: Some(*id), leaves: true });
             }
             VirtualInterface::Ipip { local, remote: Some(remote) } => self.through_ipip(frame, *local, *remote),
-            VirtualInterface::Ipip { local, remote: None } => self.to_all_tunnels(frame, *local),
+            VirtualInterface::Ipip { local, remote: None } => self.through_every_tunnel(frame, *local),
             VirtualInterface::Macvlan { parent: None, .. }
             | VirtualInterface::Ipvlan { parent: None, .. }
             | VirtualInterface::Vlan { parent: None, .. }
@@ -189,7 +189,7 @@ impl Flood<'_, '_> {
     }
 
     /// The gateway of a route chooses the other end of such a tunnel: it may be any.
-    fn to_all_tunnels(&mut self, frame: &Frame, local: Option<Ipv4Addr>) {
+    fn through_every_tunnel(&mut self, frame: &Frame, local: Option<Ipv4Addr>) {
         let ends = self.layer2.holders.keys().filter_map(|address| match address {
             IpAddr::V4(address) => Some(*address),
             IpAddr::V6(_) => None,
@@ -214,8 +214,8 @@ impl Flood<'_, '_> {
     /// To every end that the forwarding entries name.
     fn through_vxlan(&mut self, frame: &Frame, own: &Vxlan) {
         let Some(namespace) = self.layer2.namespace(&frame.at) else { return };
-        let entries = namespace.fdb.iter().filter(|entry| entry.dev == frame.at.name).filter_map(|entry| entry.to);
-        let ends: BTreeSet<IpAddr> = entries.chain(own.remote).collect();
+        let entries = namespace.fdb.iter().filter(|entry| entry.dev == frame.at.name).map(|entry| entry.to);
+        let ends: BTreeSet<IpAddr> = entries.collect();
         for end in ends {
             let answers = |other: &VirtualInterface| {
                 let VirtualInterface::Vxlan(other) = other else { return false };
