@@ -108,7 +108,12 @@ impl Namespace {
         let master = link.master.as_ref().and_then(|master| self.interfaces.get(master));
         match master.unwrap_or(link).device()? {
             VirtualInterface::Vrf { table } => Some(*table),
-            _ => None,
+            VirtualInterface::Vxlan(_)
+            | VirtualInterface::Macvlan { .. }
+            | VirtualInterface::Ipvlan { .. }
+            | VirtualInterface::Vlan { .. }
+            | VirtualInterface::Ipip { .. }
+            | VirtualInterface::Dummy => None,
         }
     }
 

@@ -232,25 +232,28 @@ impl VirtualInterface {
     /// of a VXLAN end (vxlan_nl2conf), takes none of its addresses away, and lets no macvlan begin or cease to have its
     /// parent for itself (macvlan_changelink).
     pub fn can_become(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Vxlan(is), Self::Vxlan(to)) => {
+        match self {
+            Self::Vxlan(is) => {
+                let Self::Vxlan(to) = other else { return false };
                 let family = |vxlan: &Vxlan| vxlan.local.map(|local| local.is_ipv6());
                 let (local, learning) = (to.local, to.learning);
                 family(is) == family(to) && Vxlan { local, learning, ..is.clone() } == *to
             }
-            (Self::Macvlan { parent: is, mode: from }, Self::Macvlan { parent: to, mode }) => {
+            Self::Macvlan { parent: is, mode: from } => {
+                let Self::Macvlan { parent: to, mode } = other else { return false };
                 let is_shared = |mode: &MacvlanMode| *mode != MacvlanMode::Passthru;
                 is == to && is_shared(from) && is_shared(mode)
             }
-            _ => false,
+            Self::Ipvlan { .. } | Self::Vlan { .. } | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => false,
         }
     }
 
     /// The options of `ip link set … type` that make another one into this one.
     pub fn changes_from(&self, from: &Self) -> String {
         let mut options = String::new();
-        match (from, self) {
-            (Self::Vxlan(from), Self::Vxlan(to)) => {
+        match self {
+            Self::Vxlan(to) => {
+                let Self::Vxlan(from) = from else { return options };
                 if let Some(local) = to.local.filter(|_| to.local != from.local) {
                     options += &format!(" local {local}");
                 }
@@ -258,8 +261,9 @@ impl VirtualInterface {
                     options += if to.learning { " learning" } else { " nolearning" };
                 }
             }
-            (_, Self::Macvlan { mode, .. }) => options += &format!(" mode {}", mode.name()),
-            _ => {}
+            Self::Macvlan { mode, .. } => options += &format!(" mode {}", mode.name()),
+            // These are made anew.
+            Self::Ipvlan { .. } | Self::Vlan { .. } | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => {}
         }
         options
     }
