@@ -4,17 +4,24 @@
 //! kernel's own account (what is), and the plan room compares the two. Pure data: nothing here reads a file,
 //! asks the kernel or knows how a topology file is spelled.
 
+mod bridge;
 mod check;
 pub mod code;
+mod fdb_entry;
 mod firewall;
 mod interface;
+mod interface_ref;
+mod mac;
 mod mark;
 mod names;
+mod neighbour;
 mod observed;
 mod original_sysctls;
+mod policy_rule;
 mod route;
 mod virtual_interface;
 mod vlans;
+mod vxlan;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +30,13 @@ use std::fmt;
 pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
 pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 use indexmap::IndexMap;
-pub use interface::{BridgeOptions, ETHERNET_MTU, Interface, InterfaceKind, InterfaceRef, Mac};
+pub use bridge::BridgeOptions;
+pub use fdb_entry::FdbEntry;
+pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
+pub use interface_ref::InterfaceRef;
+pub use mac::Mac;
+pub use neighbour::Neighbour;
+pub use policy_rule::{PolicyRule, RuleAction};
 pub(crate) use mark::fnv1a;
 pub use mark::{Mark, ROUTE_PROTOCOL};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
@@ -33,11 +46,10 @@ pub use observed::{
     Observed, ObservedNamespace, Routing,
 };
 pub(crate) use original_sysctls::{note, noted};
-pub use route::{MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RouteSlot, RuleAction};
+pub use route::{MAIN_TABLE, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;
-pub use virtual_interface::{
-    FdbEntry, IpvlanMode, MAX_STACKING, MacvlanMode, VXLAN_PORT, VirtualInterface, VirtualKind, Vxlan, VxlanSlot,
-};
+pub use virtual_interface::{IpvlanMode, MAX_STACKING, MacvlanMode, VirtualInterface, VirtualKind};
+pub use vxlan::{VXLAN_PORT, Vxlan, VxlanSlot};
 pub use vlans::{Tagging, VlanRange, Vlans};
 pub(crate) use words::{restore_word, shell_word};
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Serialize;
 
-use super::{IfName, InterfaceRef, Mac, NsName};
+use super::{InterfaceRef, NsName, Vxlan};
 
 /// An interface that is neither a cable's end nor a switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -95,49 +95,8 @@ pub enum IpvlanMode {
     L3s,
 }
 
-/// What a VXLAN end is told (`ip link … type vxlan`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Vxlan {
-    /// The number of the network (VNI), of 24 bits.
-    pub id: u32,
-    /// The address that its packets come from. Live: none, if somebody left it to the routing table.
-    pub local: Option<IpAddr>,
-    /// The UDP port that packets are sent to, and come in at.
-    pub port: u16,
-    /// The interface of the same namespace that its packets are bound to; none: the routing table decides.
-    pub dev: Option<IfName>,
-    /// Whether it learns from what comes in which hardware address is behind which other end.
-    pub learning: bool,
-}
-
-/// What no two VXLAN interfaces of one namespace share: packets for both would come in at the same port with the same
-/// number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VxlanSlot {
-    /// The number of the network (VNI).
-    pub id: u32,
-    /// The UDP port.
-    pub port: u16,
-    /// Whether it is over IPv6.
-    pub ipv6: bool,
-}
-
-/// An entry of a VXLAN end's forwarding database: where frames for a hardware address are sent.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct FdbEntry {
-    /// The VXLAN end.
-    pub dev: IfName,
-    /// The hardware address; [`Mac::ANY`] for all that are not known, and for what is for everybody.
-    pub mac: Mac,
-    /// The address of the other VXLAN interface.
-    pub to: IpAddr,
-}
-
 /// The most interfaces that may be stacked on one another, the lowest one included (MAX_NEST_DEV in the kernel).
 pub const MAX_STACKING: usize = 8;
-
-/// The port of VXLAN (RFC 7348). Linux itself takes 8472 where none is given, which is older.
-pub const VXLAN_PORT: u16 = 4789;
 
 impl VirtualKind {
     /// All of them.
@@ -292,14 +251,6 @@ impl IpvlanMode {
     }
 }
 
-impl Vxlan {
-    /// What it keeps others in its namespace from having.
-    pub fn slot(&self) -> VxlanSlot {
-        let ipv6 = self.local.is_some_and(|local| local.is_ipv6());
-        VxlanSlot { id: self.id, port: self.port, ipv6 }
-    }
-}
-
 /// What comes after `type` in `ip link`.
 impl fmt::Display for VirtualInterface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -318,27 +269,5 @@ impl fmt::Display for VirtualInterface {
             Self::Dummy => Ok(()),
             Self::Vrf { table } => write!(f, " table {table}"),
         }
-    }
-}
-
-/// Its options, as they come after `type vxlan`.
-impl fmt::Display for Vxlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, " id {}", self.id)?;
-        if let Some(local) = self.local {
-            write!(f, " local {local}")?;
-        }
-        if let Some(dev) = &self.dev {
-            write!(f, " dev {dev}")?;
-        }
-        write!(f, " dstport {}", self.port)?;
-        f.write_str(if self.learning { "" } else { " nolearning" })
-    }
-}
-
-/// The entry as it comes after `bridge fdb append`.
-impl fmt::Display for FdbEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} dev {} dst {}", self.mac, self.dev, self.to)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use super::net::{ResolvedInterface, Space};
-use super::virtual_interfaces::{Place, Placed};
+use super::place::{Place, Placed};
 use crate::lab::{MacvlanMode, VirtualInterface, VirtualKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};

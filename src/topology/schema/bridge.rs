@@ -1,4 +1,4 @@
-//! Bridges, their ports, and the VLANs of both.
+//! Bridges as a file has them.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::read::{Fields, Named, Read, Spanned};
 use super::scalar::{Scalar, Wrong, range, range_schema};
 use super::scalar_net::Address;
-use super::virtual_interface::VlanId;
+use super::bridge_port::BridgePorts;
+use super::vlans::{VlanId, VlanIds};
 use crate::lab::{IfName, Mac};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::{Node, Value};
@@ -39,73 +40,6 @@ pub struct Bridge {
     pub vlans: Option<Vec<Spanned<VlanIds>>>,
 }
 
-/// The ports of a bridge: a list of names, or a map from names to what each has; entries of the list may be such maps.
-#[derive(Default)]
-pub struct BridgePorts(pub Vec<(Spanned<IfName>, Port)>);
-
-/// A port of a bridge.
-#[derive(JsonSchema, Default)]
-#[schemars(deny_unknown_fields)]
-pub struct Port {
-    /// The VLAN of what comes in, and goes out, without a tag.
-    pub vlan: Option<Spanned<VlanId>>,
-    /// The VLANs that go through with their tags.
-    #[schemars(with = "Vec<Spanned<VlanIds>>", default)]
-    pub vlans: Option<Vec<Spanned<VlanIds>>>,
-}
-
-/// A VLAN or a range of VLANs, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VlanIds {
-    pub first: u16,
-    pub last: u16,
-}
-
-impl Scalar for VlanIds {
-    const WHAT: &'static str = "the number of a VLAN, from 1 to 4094, or a range such as 40-50";
-
-    fn parse(text: &str) -> Result<Self, Wrong> {
-        let (first, last) = range::<Self>(text, |text| VlanId::parse(text).ok().map(|id| id.0))?;
-        Ok(Self { first, last })
-    }
-
-    fn schema() -> Schema {
-        range_schema::<Self>(4094)
-    }
-}
-
-impl Read for BridgePorts {
-    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
-        let described = |node: &Node, found: &mut Collector<'_>| {
-            Named::read(node, found).map(|named: Named<IfName, Port>| named.entries)
-        };
-        match &node.value {
-            Value::Map(_) => described(node, found).map(Self),
-            Value::List(items) => {
-                let mut ports = Vec::with_capacity(items.len());
-                for item in items {
-                    match &item.value {
-                        Value::Map(_) => ports.extend(described(item, found).into_iter().flatten()),
-                        _ => ports.extend(Spanned::read(item, found).map(|name| (name, Port::default()))),
-                    }
-                }
-                Some(Self(ports))
-            }
-            // What is neither is told as with any list.
-            _ => Vec::<Spanned<IfName>>::read(node, found).map(|_| Self::default()),
-        }
-    }
-}
-
-impl Read for Port {
-    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
-        let mut fields = Fields::begin(node, "a port", found)?;
-        let port = Self { vlan: fields.optional("vlan"), vlans: fields.optional("vlans") };
-        fields.end();
-        Some(port)
-    }
-}
-
 impl Read for Bridge {
     fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
         let mut fields = Fields::begin(node, "a bridge", found)?;
@@ -122,21 +56,5 @@ impl Read for Bridge {
         };
         fields.end();
         Some(bridge)
-    }
-}
-
-impl JsonSchema for BridgePorts {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Ports of a bridge".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let name = generator.subschema_for::<Spanned<IfName>>();
-        let map = generator.subschema_for::<Named<IfName, Port>>();
-        json_schema!({ "anyOf": [{ "type": "array", "items": { "anyOf": [name, map] } }, map] })
     }
 }

@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 
 use schemars::{JsonSchema, Schema, json_schema};
 
-use super::namespace::{Interface, Namespace};
+use super::interface::Interface;
+use super::vlans::VlanId;
 use super::read::{Fields, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_net::TableId;
@@ -99,24 +100,6 @@ pub struct Parent {
     pub name: IfName,
 }
 
-/// The number of a VLAN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct VlanId(pub u16);
-
-impl Namespace {
-    /// All devices, kind by kind.
-    pub fn devices(&self) -> impl Iterator<Item = (&Spanned<IfName>, VirtualInterface<'_>)> {
-        let vxlans = self.vxlans.entries.iter().map(|(name, device)| (name, VirtualInterface::Vxlan(device)));
-        let macvlans = self.macvlans.entries.iter().map(|(name, device)| (name, VirtualInterface::Macvlan(device)));
-        let ipvlans = self.ipvlans.entries.iter().map(|(name, device)| (name, VirtualInterface::Ipvlan(device)));
-        let vlans = self.vlans.entries.iter().map(|(name, device)| (name, VirtualInterface::Vlan(device)));
-        let ipips = self.ipips.entries.iter().map(|(name, device)| (name, VirtualInterface::Ipip(device)));
-        let dummies = self.dummies.entries.iter().map(|(name, device)| (name, VirtualInterface::Dummy(device)));
-        let vrfs = self.vrfs.entries.iter().map(|(name, device)| (name, VirtualInterface::Vrf(device)));
-        vxlans.chain(macvlans).chain(ipvlans).chain(vlans).chain(ipips).chain(dummies).chain(vrfs)
-    }
-}
-
 impl<'f> VirtualInterface<'f> {
     /// What any interface has.
     pub fn common(self) -> &'f Interface {
@@ -201,19 +184,6 @@ impl Scalar for Parent {
             return InterfaceRef::parse(text).map(|InterfaceRef { ns, name }| Self { ns: Some(ns), name });
         }
         IfName::parse(text).map(|name| Self { ns: None, name })
-    }
-}
-
-impl Scalar for VlanId {
-    const WHAT: &'static str = "the number of a VLAN: from 1 to 4094";
-
-    fn parse(text: &str) -> Result<Self, Wrong> {
-        let id = u32::parse(text).ok().filter(|id| (1..=4094).contains(id));
-        id.and_then(|id| u16::try_from(id).ok()).map(Self).ok_or_else(|| not::<Self>(text))
-    }
-
-    fn schema() -> Schema {
-        json_schema!({ "type": "integer", "minimum": 1, "maximum": 4094 })
     }
 }
 

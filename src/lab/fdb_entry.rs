@@ -1,0 +1,24 @@
+//! Permanent forwarding entries of VXLAN interfaces.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use serde::Serialize;
+use super::{IfName, InterfaceRef, Mac, NsName};
+
+/// An entry of a VXLAN end's forwarding database: where frames for a hardware address are sent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FdbEntry {
+    /// The VXLAN end.
+    pub dev: IfName,
+    /// The hardware address; [`Mac::ANY`] for all that are not known, and for what is for everybody.
+    pub mac: Mac,
+    /// The address of the other VXLAN interface.
+    pub to: IpAddr,
+}
+
+/// The entry as it comes after `bridge fdb append`.
+impl fmt::Display for FdbEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} dev {} dst {}", self.mac, self.dev, self.to)
+    }
+}

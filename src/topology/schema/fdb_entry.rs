@@ -1,0 +1,44 @@
+//! Forwarding entries of a VXLAN interface as a file has them.
+
+use std::net::IpAddr;
+use schemars::JsonSchema;
+use super::read::{Fields, Read, Spanned};
+use super::scalar::{Scalar, Wrong, not};
+use crate::lab::{IfName, Mac};
+use crate::topology::diagnostics::Collector;
+use crate::topology::yaml::Node;
+
+/// An entry of a forwarding database: the end that frames for a hardware address are sent to.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FdbEntry {
+    /// The hardware address; where none is given, every one that is not known, and what is for everybody.
+    pub mac: Option<Spanned<FdbMac>>,
+    /// The other end's address.
+    pub to: Spanned<IpAddr>,
+}
+
+/// A hardware address in a forwarding database: of zeros, it stands for all that are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FdbMac(pub Mac);
+
+impl Scalar for FdbMac {
+    const WHAT: &'static str = "a hardware address, such as 02:00:00:00:00:01; of zeros: all that are not known";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        if text == Mac::ANY.to_string() { Ok(Self(Mac::ANY)) } else { Mac::parse(text).map(Self) }
+    }
+}
+
+impl Read for FdbEntry {
+    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "a forwarding entry", found)?;
+        let before = fields.found.count();
+        let mac = fields.optional("mac");
+        // Without its hardware address it would say something else.
+        let readable = fields.found.count() == before;
+        let to = fields.required("to");
+        fields.end();
+        Some(Self { mac, to: to? }).filter(|_| readable)
+    }
+}

@@ -1,0 +1,33 @@
+//! Neighbour entries as a file has them.
+
+use std::net::IpAddr;
+use schemars::{JsonSchema, Schema};
+use super::read::{Fields, Read, Spanned};
+use super::scalar::{Scalar, Wrong, word, words};
+use super::scalar_net::{Destination, Mark, Prefix, TableId};
+use crate::lab::{Family, IfName, Mac, RouteKind, RouteScope};
+use crate::topology::diagnostics::{Collector, Span};
+use crate::topology::yaml::Node;
+
+/// A permanent entry of the neighbour table.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Neighbour {
+    /// The neighbour's IP address.
+    pub to: Spanned<IpAddr>,
+    /// Its hardware address.
+    pub mac: Spanned<Mac>,
+    /// The interface; found from `to` where none is given.
+    pub dev: Option<Spanned<IfName>>,
+}
+
+impl Read for Neighbour {
+    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "a neighbour", found)?;
+        let to = fields.required("to");
+        let mac = fields.required("mac");
+        let dev = fields.optional("dev");
+        fields.end();
+        Some(Self { to: to?, mac: mac?, dev })
+    }
+}
