@@ -1,11 +1,6 @@
 //! What a bridge can be told.
 
-use std::fmt;
-use std::str::FromStr;
-use indexmap::IndexSet;
-use ipnet::IpNet;
-use serde::{Serialize, Serializer};
-use super::{IfName, LabName, NsName, VirtualInterface, Vlans, fnv1a};
+use serde::Serialize;
 
 /// The options of a bridge that the language knows (`ip link … type bridge`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

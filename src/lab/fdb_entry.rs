@@ -1,9 +1,9 @@
 //! Permanent forwarding entries of VXLAN interfaces.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use super::{IfName, Mac};
 use serde::Serialize;
-use super::{IfName, InterfaceRef, Mac, NsName};
+use std::fmt;
+use std::net::IpAddr;
 
 /// An entry of a VXLAN end's forwarding database: where frames for a hardware address are sent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,11 +1,8 @@
 //! Interfaces: what kind they are, what they carry, which switch they are plugged into.
 
-use std::fmt;
-use std::str::FromStr;
-
 use indexmap::IndexSet;
 use ipnet::IpNet;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{BridgeOptions, IfName, InterfaceRef, LabName, Mac, VirtualInterface, Vlans};
 

@@ -1,11 +1,8 @@
 //! Which interface of which namespace.
 
-use std::fmt;
-use std::str::FromStr;
-use indexmap::IndexSet;
-use ipnet::IpNet;
-use serde::{Serialize, Serializer};
 use super::{IfName, NsName, fnv1a};
+use serde::Serialize;
+use std::fmt;
 
 /// One end of a link: an interface in a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

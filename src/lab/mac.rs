@@ -1,11 +1,9 @@
 //! MAC addresses.
 
+use super::{InterfaceRef, fnv1a};
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
-use indexmap::IndexSet;
-use ipnet::IpNet;
-use serde::{Serialize, Serializer};
-use super::{InterfaceRef, fnv1a};
 
 /// A MAC address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,8 +31,7 @@ impl FromStr for Mac {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str =
-            "a MAC address is six pairs of hexadecimal digits with colons, such as 02:00:00:00:00:01";
+        const FORM: &str = "a MAC address is six pairs of hexadecimal digits with colons, such as 02:00:00:00:00:01";
         let mut bytes = [0; 6];
         let mut parts = text.split(':');
         for byte in &mut bytes {

@@ -27,30 +27,30 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub use bridge::BridgeOptions;
 pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
+pub use fdb_entry::FdbEntry;
 pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 use indexmap::IndexMap;
-pub use bridge::BridgeOptions;
-pub use fdb_entry::FdbEntry;
 pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
 pub use interface_ref::InterfaceRef;
 pub use mac::Mac;
-pub use neighbour::Neighbour;
-pub use policy_rule::{PolicyRule, RuleAction};
 pub(crate) use mark::fnv1a;
 pub use mark::{Mark, ROUTE_PROTOCOL};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
+pub use neighbour::Neighbour;
 pub use observed::{
     Claims, Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignRoute, ForeignRule,
     Observed, ObservedNamespace, Routing,
 };
 pub(crate) use original_sysctls::{note, noted};
+pub use policy_rule::{PolicyRule, RuleAction};
 pub use route::{MAIN_TABLE, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;
 pub use virtual_interface::{IpvlanMode, MAX_STACKING, MacvlanMode, VirtualInterface, VirtualKind};
-pub use vxlan::{VXLAN_PORT, Vxlan, VxlanSlot};
 pub use vlans::{Tagging, VlanRange, Vlans};
+pub use vxlan::{VXLAN_PORT, Vxlan, VxlanSlot};
 pub(crate) use words::{restore_word, shell_word};
 
 /// A network that is wanted: every namespace with all that is in it, and the checks that prove it.

@@ -1,10 +1,8 @@
 //! Permanent neighbour entries.
 
-use std::fmt;
-use std::net::IpAddr;
-use ipnet::IpNet;
-use serde::Serialize;
 use super::{IfName, Mac};
+use serde::Serialize;
+use std::net::IpAddr;
 
 /// A permanent neighbour entry: which hardware address answers for an IP address on an interface.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,10 +1,9 @@
 //! Policy rules, as concrete as the kernel keeps them.
 
-use std::fmt;
-use std::net::IpAddr;
+use super::IfName;
 use ipnet::IpNet;
 use serde::Serialize;
-use super::{IfName, Mac};
+use std::fmt;
 
 /// A policy routing rule (`ip rule`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,7 +1,7 @@
 //! Interfaces that one message makes, by themselves or upon another interface: what each kind is, and what it is told.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use serde::Serialize;
 

@@ -1,9 +1,9 @@
 //! VXLAN interfaces.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use super::IfName;
 use serde::Serialize;
-use super::{IfName, InterfaceRef, Mac, NsName};
+use std::fmt;
+use std::net::IpAddr;
 
 /// What a VXLAN end is told (`ip link … type vxlan`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::net::{ResolvedInterface, Space};
 use super::disjoint_set::DisjointSet;
+use super::net::{ResolvedInterface, Space};
 use super::place::{Place, Placed};
 use super::veth::{VethPairs, VethPlace};
 use super::vxlan::Ends;

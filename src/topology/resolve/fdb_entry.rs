@@ -1,12 +1,12 @@
 //! Forwarding entries of VXLAN interfaces: where each sends frames.
 
-use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
-use super::net::{ResolvedInterface, Space};
-use crate::lab::{FdbEntry, IfName, Mac, VXLAN_PORT, VirtualInterface, Vxlan};
+use super::net::Space;
+use crate::lab::{FdbEntry, Mac};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{self, Spanned};
+use crate::topology::schema::{self};
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 /// The forwarding entries of all ends of a namespace.
 pub fn entries(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<FdbEntry> {

@@ -14,12 +14,7 @@ use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Address, Namespace, Spanned};
 
 /// A namespace with its interfaces.
-pub fn namespace<'f>(
-    ns: &NsName,
-    written: &'f Namespace,
-    veths: Veths<'f>,
-    found: &mut Collector<'_>,
-) -> Space<'f> {
+pub fn namespace<'f>(ns: &NsName, written: &'f Namespace, veths: Veths<'f>, found: &mut Collector<'_>) -> Space<'f> {
     let masters = bridge_port::masters(ns, written, &veths, found);
     Maker::new(ns, written, veths, masters, found).namespace()
 }

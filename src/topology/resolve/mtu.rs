@@ -1,14 +1,9 @@
 //! MTUs: what can be one, and what there is room for in a virtual interface.
 
-use std::collections::HashMap;
+use super::net::Space;
 use super::place::{Place, Placed, at};
-use super::lower_interfaces;
-use super::net::{Names, ResolvedInterface, Space};
 use super::vxlan;
-use crate::lab::{
-    ETHERNET_MTU, IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MAX_STACKING, MacvlanMode, NsName,
-    VirtualInterface,
-};
+use crate::lab::{ETHERNET_MTU, IfName, InterfaceKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Address, Spanned};

@@ -1,13 +1,10 @@
 //! Neighbour entries, each with its interface.
 
-use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use super::net::{Space, is_global, longest};
-use crate::lab::{Family, IfName, MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
+use super::net::Space;
+use crate::lab::Neighbour;
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
-use crate::topology::schema::{self, Destination, RuleType, Spanned};
+use std::collections::{BTreeSet, HashMap};
 
 pub fn neighbours(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Neighbour> {
     let mut neighbours = BTreeSet::new();

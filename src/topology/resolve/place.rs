@@ -1,14 +1,7 @@
 //! Where an interface is among all those of a file.
 
-use std::collections::HashMap;
-use super::lower_interfaces;
-use super::net::{Names, ResolvedInterface, Space};
-use crate::lab::{
-    ETHERNET_MTU, IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MAX_STACKING, MacvlanMode, NsName,
-    VirtualInterface,
-};
-use crate::topology::code::Code;
-use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use super::net::{ResolvedInterface, Space};
+use crate::lab::IfName;
 use crate::topology::schema::{self, Spanned};
 
 /// Which interface: its namespace, and its place there.

@@ -1,13 +1,12 @@
 //! Policy rules, made as concrete as the kernel keeps them.
 
-use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use super::net::{Space, is_global, longest};
-use crate::lab::{Family, IfName, MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
+use super::net::Space;
+use crate::lab::{Family, IfName, PolicyRule, RuleAction};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
-use crate::topology::schema::{self, Destination, RuleType, Spanned};
+use crate::topology::schema::{self, RuleType, Spanned};
+use ipnet::IpNet;
+use std::collections::BTreeSet;
 
 /// A rule without a priority has this one and its position in the list.
 const FIRST_PRIORITY: u32 = 1000;

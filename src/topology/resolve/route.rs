@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::net::{Space, is_global, longest};
-use crate::lab::{Family, IfName, MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
+use crate::lab::{Family, IfName, MAIN_TABLE, Route, RouteKind, RouteScope};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
-use crate::topology::schema::{self, Destination, RuleType, Spanned};
+use crate::topology::schema::{self, Destination, Spanned};
 
 /// IPv6 routes have this metric where none is given (`IP6_RT_PRIO_USER`), and 0 means the same.
 const IPV6_METRIC: u32 = 1024;

@@ -60,7 +60,8 @@ fn place(
     if let Some(first) = used.insert((space, name.clone()), written.span) {
         let help = "an interface is in one link; to connect several, attach each to a bridge".to_owned();
         let fault =
-            Diagnostic::new(Code::InterfaceTwice, written.span, format!("`{}` is already in a link", written.value)).help(help);
+            Diagnostic::new(Code::InterfaceTwice, written.span, format!("`{}` is already in a link", written.value))
+                .help(help);
         found.add(fault.also(first, "its first link"));
         return None;
     }

@@ -3,17 +3,16 @@
 use std::collections::HashMap;
 
 use super::address::nets;
-use super::mtu::{self, plausible_mtu};
-use super::place::{Place, Placed};
 use super::lower_interfaces;
+use super::mtu::{self, plausible_mtu};
 use super::net::{Names, ResolvedInterface, Space};
+use super::place::{Place, Placed};
 use super::vxlan::{self, Holders};
 use crate::lab::{
-    ETHERNET_MTU, IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MAX_STACKING, MacvlanMode, NsName,
-    VirtualInterface,
+    IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MAX_STACKING, MacvlanMode, NsName, VirtualInterface,
 };
 use crate::topology::code::Code;
-use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, Spanned};
 
 /// The device as it is written; its MTU is known once all interfaces are.

@@ -1,11 +1,11 @@
 //! Ends of VXLANs: whose address their packets come from, and where frames are sent.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::net::{ResolvedInterface, Space};
 use super::place::Place;
-use crate::lab::{FdbEntry, IfName, Mac, VXLAN_PORT, VirtualInterface, Vxlan};
+use crate::lab::{IfName, VXLAN_PORT, VirtualInterface, Vxlan};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Spanned};

@@ -1,17 +1,14 @@
 //! Bridges as a file has them.
 
-use std::borrow::Cow;
+use schemars::JsonSchema;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
-use super::read::{Fields, Named, Read, Spanned};
-use super::scalar::{Scalar, Wrong, range, range_schema};
-use super::scalar_net::Address;
 use super::bridge_port::BridgePorts;
+use super::read::{Fields, Read, Spanned};
+use super::scalar_net::Address;
 use super::vlans::{VlanId, VlanIds};
-use crate::lab::{IfName, Mac};
+use crate::lab::Mac;
 use crate::topology::diagnostics::Collector;
-use crate::topology::yaml::{Node, Value};
+use crate::topology::yaml::Node;
 
 /// A bridge and its ports.
 #[derive(JsonSchema)]

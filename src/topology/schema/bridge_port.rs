@@ -1,14 +1,12 @@
 //! Ports of a bridge as a file has them.
 
-use std::borrow::Cow;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::read::{Fields, Named, Read, Spanned};
-use super::scalar::{Scalar, Wrong, range, range_schema};
-use super::scalar_net::Address;
 use super::vlans::{VlanId, VlanIds};
-use crate::lab::{IfName, Mac};
+use crate::lab::IfName;
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::{Node, Value};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
 
 /// The ports of a bridge: a list of names, or a map from names to what each has; entries of the list may be such maps.
 #[derive(Default)]

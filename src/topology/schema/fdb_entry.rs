@@ -1,12 +1,12 @@
 //! Forwarding entries of a VXLAN interface as a file has them.
 
-use std::net::IpAddr;
-use schemars::JsonSchema;
 use super::read::{Fields, Read, Spanned};
-use super::scalar::{Scalar, Wrong, not};
-use crate::lab::{IfName, Mac};
+use super::scalar::{Scalar, Wrong};
+use crate::lab::Mac;
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
+use schemars::JsonSchema;
+use std::net::IpAddr;
 
 /// An entry of a forwarding database: the end that frames for a hardware address are sent to.
 #[derive(JsonSchema)]

@@ -2,12 +2,12 @@
 
 use schemars::JsonSchema;
 
-use super::read::{Fields, Named, Read, Spanned};
-use super::scalar_lab::{GroupName, Text};
 use super::check::Check;
 use super::namespace::Namespace;
+use super::read::{Fields, Named, Spanned};
+use super::scalar_lab::{GroupName, Text};
 use super::veth::Link;
-use crate::lab::{InterfaceRef, LabName, NsName};
+use crate::lab::{LabName, NsName};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::yaml::{Node, Value};

@@ -25,7 +25,6 @@ mod vlans;
 mod vxlan;
 
 pub use bridge::Bridge;
-pub use bridge_port::Port;
 pub use check::{Check, Protocol as Probing, SeenBy, Selector};
 pub use cluster::{Cluster, Egress, Node as ClusterNode, Pods, Routing};
 pub use fdb_entry::FdbEntry;
@@ -33,8 +32,8 @@ pub use file::File;
 pub use firewall::{Action, Chain, Dnat, Filter, FilterProtocol, Masquerade, Nat, Publish, Snat, State, Transport};
 pub use interface::Interface;
 pub use namespace::Namespace;
-pub use read::{Named, Read, Spanned};
 pub use policy_rule::{PolicyRule, RuleType};
+pub use read::{Named, Read, Spanned};
 pub use route::Route;
 pub use scalar_lab::Text;
 pub use scalar_net::{Address, Destination, Ports, Prefix, PublishTo};

@@ -1,20 +1,18 @@
 //! A namespace: its interfaces, its bridges, and what else is in it.
 
-use ipnet::IpNet;
 use schemars::JsonSchema;
 
-use super::read::{Fields, Named, Read, Spanned};
-use super::interface::Interface;
-use super::neighbour::Neighbour;
-use super::scalar_lab::Text;
-use super::scalar_net::Address;
 use super::bridge::Bridge;
 use super::firewall::{Filter, Nat};
+use super::interface::Interface;
+use super::neighbour::Neighbour;
 use super::policy_rule::PolicyRule;
+use super::read::{Fields, Named, Read, Spanned};
 use super::route::Route;
+use super::scalar_lab::Text;
 use super::virtual_interface::{Ipip, Ipvlan, Macvlan, VirtualInterface, Vlan, Vrf};
 use super::vxlan::Vxlan;
-use crate::lab::{IfName, Mac, SysctlKey, SysctlValue};
+use crate::lab::{IfName, SysctlKey, SysctlValue};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
 

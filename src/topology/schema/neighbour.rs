@@ -1,13 +1,11 @@
 //! Neighbour entries as a file has them.
 
-use std::net::IpAddr;
-use schemars::{JsonSchema, Schema};
 use super::read::{Fields, Read, Spanned};
-use super::scalar::{Scalar, Wrong, word, words};
-use super::scalar_net::{Destination, Mark, Prefix, TableId};
-use crate::lab::{Family, IfName, Mac, RouteKind, RouteScope};
-use crate::topology::diagnostics::{Collector, Span};
+use crate::lab::{IfName, Mac};
+use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
+use schemars::JsonSchema;
+use std::net::IpAddr;
 
 /// A permanent entry of the neighbour table.
 #[derive(JsonSchema)]

@@ -1,13 +1,12 @@
 //! Policy rules as a file has them.
 
-use std::net::IpAddr;
-use schemars::{JsonSchema, Schema};
 use super::read::{Fields, Read, Spanned};
 use super::scalar::{Scalar, Wrong, word, words};
-use super::scalar_net::{Destination, Mark, Prefix, TableId};
-use crate::lab::{Family, IfName, Mac, RouteKind, RouteScope};
+use super::scalar_net::{Mark, Prefix, TableId};
+use crate::lab::{Family, IfName};
 use crate::topology::diagnostics::{Collector, Span};
 use crate::topology::yaml::Node;
+use schemars::{JsonSchema, Schema};
 
 /// A policy routing rule.
 #[derive(JsonSchema)]

@@ -6,9 +6,9 @@ use schemars::{JsonSchema, Schema};
 
 use super::read::{Fields, Read, Spanned};
 use super::scalar::{Scalar, Wrong, word, words};
-use super::scalar_net::{Destination, Mark, Prefix, TableId};
-use crate::lab::{Family, IfName, Mac, RouteKind, RouteScope};
-use crate::topology::diagnostics::{Collector, Span};
+use super::scalar_net::{Destination, TableId};
+use crate::lab::{IfName, RouteKind, RouteScope};
+use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
 
 /// A route.

@@ -1,13 +1,11 @@
 //! Links, which are veth pairs, as a file has them.
 
-use schemars::JsonSchema;
-use super::read::{Fields, Named, Read, Spanned};
-use super::scalar_lab::{GroupName, Text};
-use super::{Check, Namespace};
-use crate::lab::{InterfaceRef, LabName, NsName};
+use super::read::{Fields, Read, Spanned};
+use crate::lab::InterfaceRef;
 use crate::topology::code::Code;
-use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::yaml::{Node, Value};
+use schemars::JsonSchema;
 
 /// A veth pair: `[NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]`.
 #[derive(JsonSchema)]

@@ -2,13 +2,13 @@
 
 use std::net::Ipv4Addr;
 
-use schemars::{JsonSchema, Schema, json_schema};
+use schemars::{JsonSchema, Schema};
 
 use super::interface::Interface;
-use super::vlans::VlanId;
 use super::read::{Fields, Read, Spanned};
-use super::scalar::{Scalar, Wrong, not, word, words};
+use super::scalar::{Scalar, Wrong, word, words};
 use super::scalar_net::TableId;
+use super::vlans::VlanId;
 use super::vxlan::Vxlan;
 use crate::lab::{IfName, InterfaceRef, IpvlanMode, MacvlanMode, NsName};
 use crate::topology::diagnostics::Collector;

@@ -1,13 +1,7 @@
 //! Numbers of VLANs as a file has them.
 
-use std::borrow::Cow;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use super::read::{Fields, Named, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, range, range_schema};
-use super::scalar_net::Address;
-use crate::lab::{IfName, Mac};
-use crate::topology::diagnostics::Collector;
-use crate::topology::yaml::{Node, Value};
+use schemars::{Schema, json_schema};
 
 /// A VLAN or a range of VLANs, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

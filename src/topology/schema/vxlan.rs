@@ -8,7 +8,7 @@ use super::fdb_entry::FdbEntry;
 use super::interface::Interface;
 use super::read::{Fields, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not};
-use crate::lab::{IfName, Mac};
+use crate::lab::IfName;
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
 
