@@ -2,11 +2,13 @@
 
 use ipnet::IpNet;
 
-use super::layout::{GROUPS, LAN, LAN_BRIDGE, Layout, Node as Endpoint, ROUTER};
+use super::body::{Body, UPLINK};
+use super::layout::{Layout, Node as Endpoint};
+use super::names::{GROUPS, LAN, LAN_BRIDGE, ROUTER};
 use super::numbers;
 use super::piece::{Entry, Place};
 use super::pods::Pod;
-use super::{tunnels, ways};
+use super::{routing, tunnels};
 use crate::topology::schema::{Egress, Routing, Spanned, Text};
 use crate::topology::yaml::Node;
 
@@ -14,75 +16,6 @@ use crate::topology::yaml::Node;
 const ROUTER_PORT: &str = "router-lan";
 /// The switch of a node's pods.
 const POD_BRIDGE: &str = "v-net-0";
-/// The interface by which nodes, pods and the router are connected.
-pub const UPLINK: &str = "eth0";
-
-/// A namespace's body, part by part.
-pub struct Body {
-    pub place: Place,
-    pub interfaces: Vec<Entry>,
-    pub bridges: Vec<Entry>,
-    pub vxlans: Vec<Entry>,
-    pub ipips: Vec<Entry>,
-    pub routes: Vec<Node>,
-    pub neighbours: Vec<Node>,
-    pub sysctls: Vec<Entry>,
-    pub forwarding: bool,
-    pub nat: Vec<Node>,
-    pub labels: Vec<Entry>,
-}
-
-impl Body {
-    fn new(place: Place) -> Self {
-        Self {
-            place,
-            interfaces: Vec::new(),
-            bridges: Vec::new(),
-            vxlans: Vec::new(),
-            ipips: Vec::new(),
-            routes: Vec::new(),
-            neighbours: Vec::new(),
-            sysctls: Vec::new(),
-            forwarding: false,
-            nat: Vec::new(),
-            labels: Vec::new(),
-        }
-    }
-
-    /// The body as it would be written, without the parts in which nothing is.
-    fn node(self) -> Node {
-        let place = self.place;
-        let map = |key, entries: Vec<Entry>| (!entries.is_empty()).then(|| place.entry(key, place.map(entries)));
-        let list = |key, items: Vec<Node>| (!items.is_empty()).then(|| place.entry(key, place.list(items)));
-        let parts = [
-            map("interfaces", self.interfaces),
-            map("bridges", self.bridges),
-            map("vxlans", self.vxlans),
-            map("ipips", self.ipips),
-            list("routes", self.routes),
-            list("neighbours", self.neighbours),
-            map("sysctls", self.sysctls),
-            self.forwarding.then(|| place.field("forwarding", true)),
-            list("nat", self.nat),
-            map("labels", self.labels),
-        ];
-        place.map(parts.into_iter().flatten())
-    }
-
-    /// An interface of these addresses.
-    fn uplink(&mut self, addresses: &[Spanned<IpNet>], mtu: Option<Entry>) {
-        let list = self.place.list(addresses.iter().map(|own| Place(own.span).scalar(own.value)));
-        let has = [self.place.entry("addresses", list)].into_iter().chain(mtu);
-        self.interfaces.push(self.place.entry(UPLINK, self.place.map(has)));
-    }
-
-    /// A bridge of these ports.
-    fn bridge(&mut self, name: &str, addresses: Vec<Node>, ports: Vec<Node>) {
-        let parts = [("addresses", addresses), ("ports", ports)].into_iter().filter(|(_, items)| !items.is_empty());
-        let body = self.place.map(parts.map(|(key, items)| self.place.entry(key, self.place.list(items))));
-        self.bridges.push(self.place.entry(name, body));
-    }
-}
 
 /// The parts of a file that the cluster stands for; `cluster` is the place of its key.
 pub fn entries(layout: &Layout<'_>, cluster: Place) -> [Entry; 3] {
@@ -127,7 +60,7 @@ fn router(layout: &Layout<'_>, cluster: Place) -> Node {
     let addresses = layout.node_networks.iter().filter_map(own).map(|value| Spanned { value, span: cluster.0 });
     body.uplink(&addresses.collect::<Vec<_>>(), None);
     body.labels.push(cluster.field("role", "router"));
-    ways::of_router(layout, &mut body);
+    routing::of_router(layout, &mut body);
     body.node()
 }
 
@@ -141,7 +74,7 @@ fn member(layout: &Layout<'_>, node: &Endpoint<'_>) -> Node {
         let ports = node.pods.iter().map(|pod| Place(pod.name.span).scalar(&pod.node_end));
         body.bridge(POD_BRIDGE, node.subnets.iter().filter_map(own).collect(), ports.collect());
     }
-    ways::of_node(layout, node, &mut body);
+    routing::of_node(layout, node, &mut body);
     if layout.egress == Egress::Masquerade {
         for (subnet, network) in node.subnets.iter().zip(&layout.pod_networks) {
             let except = place.entry("except", place.list([place.scalar(network)]));
@@ -161,7 +94,7 @@ fn pod_body(layout: &Layout<'_>, node: &Endpoint<'_>, pod: &Pod<'_>) -> Node {
         true => body.uplink(&pod.addresses, mtu),
         false => body.uplink(&pod.addresses.iter().map(alone).collect::<Vec<_>>(), mtu),
     }
-    ways::of_pod(layout, node, &mut body);
+    routing::of_pod(layout, node, &mut body);
     let namespace = pod.namespace.map(|name| Place(name.span).field("namespace", &name.value.0));
     let label = |(key, value): &&(Spanned<Text>, Spanned<Text>)| (text(key), text(value));
     body.labels = namespace.into_iter().chain(pod.labels.iter().map(label)).collect();

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::super::diagnostics::{Collector, Diagnostic, Span};
 use super::super::schema::{Named, Pods, Spanned, Text};
 use super::addresses::within;
-use super::layout::{Names, is_new};
+use super::names::{Names, is_new};
 use super::numbers;
 use crate::lab::{IfName, NsName};
 use crate::topology::code::Code;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::bodies::Body;
+use super::body::Body;
 use super::layout::{Layout, Node as Endpoint};
 use super::numbers;
 use super::piece::{Entry, Place};

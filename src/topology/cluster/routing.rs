@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::bodies::{Body, UPLINK};
+use super::body::{Body, UPLINK};
 use super::layout::{Layout, Node as Endpoint};
 use super::numbers;
 use super::piece::Place;
