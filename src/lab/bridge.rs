@@ -1,4 +1,4 @@
-//! What a bridge can be told.
+//! Options of a bridge.
 
 use serde::Serialize;
 

@@ -5,12 +5,12 @@ use serde::Serialize;
 use std::fmt;
 use std::net::IpAddr;
 
-/// An entry of a VXLAN end's forwarding database: where frames for a hardware address are sent.
+/// An entry of a VXLAN interface's forwarding database: where frames for a MAC address are sent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FdbEntry {
     /// The VXLAN end.
     pub dev: IfName,
-    /// The hardware address; [`Mac::ANY`] for all that are not known, and for what is for everybody.
+    /// The MAC address; [`Mac::ANY`] for all that are not known, and for what is for everybody.
     pub mac: Mac,
     /// The address of the other VXLAN interface.
     pub to: IpAddr,

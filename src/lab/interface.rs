@@ -1,4 +1,4 @@
-//! Interfaces: what kind they are, what they carry, which switch they are plugged into.
+//! Interfaces: what kind they are, what they carry, which bridge they are attached to.
 
 use indexmap::IndexSet;
 use ipnet::IpNet;
@@ -18,18 +18,18 @@ pub struct Interface {
     pub kind: InterfaceKind,
     /// Whether it is administratively up (IFF_UP).
     pub up: bool,
-    /// Its hardware address; wanted `None`: whatever the kernel chose.
+    /// Its MAC address; wanted `None`: whatever the kernel chose.
     pub mac: Option<Mac>,
     /// Its MTU in bytes; wanted `None`: the kernel's default.
     pub mtu: Option<u32>,
     /// The bridge, or the VRF, that it is a port of, in the same namespace.
     pub master: Option<IfName>,
-    /// Of a port of a bridge and of a bridge's own interface: its VLANs. Wanted `None`: those of [`Vlans::default`]. Live
-    /// `None`: not asked for, since no bridge of the namespace keeps VLANs apart.
+    /// Of a port of a bridge and of a bridge's own interface: its VLANs. Wanted `None`: those of [`Vlans::default`].
+    /// Live `None`: not asked for, since no bridge of the namespace keeps VLANs apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vlans: Option<Vlans>,
-    /// Its addresses with their prefix lengths. Live: without the link-local addresses that the kernel makes.
-    /// In the order of the file, or of the kernel; the first IPv4 address of a subnet is the one that packets leave with.
+    /// Its addresses with their prefix lengths. Live: without the link-local addresses that the kernel makes. In the
+    /// order of the file, or of the kernel; the first IPv4 address of a subnet is the one that packets leave with.
     pub addresses: IndexSet<IpNet>,
 }
 
@@ -44,7 +44,7 @@ pub enum InterfaceKind {
         /// The other end. Live `None`: it is in a namespace that we do not look at.
         peer: Option<InterfaceRef>,
     },
-    /// A bridge: a switch in the kernel.
+    /// A bridge.
     Bridge(BridgeOptions),
     /// Anything else, by the kernel's word for it (`tun`, or `device` for real hardware).
     Other(String),
@@ -93,7 +93,7 @@ impl Interface {
         }
     }
 
-    /// What it was told, where it is such a device.
+    /// Its kind and options, where it is a virtual interface.
     pub fn device(&self) -> Option<&VirtualInterface> {
         match &self.kind {
             InterfaceKind::Virtual(device) => Some(device),

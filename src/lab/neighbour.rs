@@ -4,13 +4,13 @@ use super::{IfName, Mac};
 use serde::Serialize;
 use std::net::IpAddr;
 
-/// A permanent neighbour entry: which hardware address answers for an IP address on an interface.
+/// A permanent neighbour entry: which MAC address answers for an IP address on an interface.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Neighbour {
     /// The interface.
     pub dev: IfName,
     /// The neighbour's IP address.
     pub address: IpAddr,
-    /// The hardware address that has it.
+    /// The MAC address that has it.
     pub mac: Mac,
 }

@@ -18,7 +18,7 @@ pub struct Route {
     pub table: u32,
     /// The destination, truncated to its prefix; `0.0.0.0/0` and `::/0` are `default`.
     pub to: IpNet,
-    /// The metric (priority; lower wins). IPv4 has 0 where none is given, IPv6 1024.
+    /// The metric (priority; lower wins). IPv4 has 0 by default, IPv6 1024.
     pub metric: u32,
     /// What happens to a packet that matches.
     pub kind: RouteKind,

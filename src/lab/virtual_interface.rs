@@ -1,4 +1,4 @@
-//! Interfaces that one message makes, by themselves or upon another interface: what each kind is, and what it is told.
+//! Virtual interfaces, which one message makes, by themselves or on a parent: the kinds and their options.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -7,20 +7,20 @@ use serde::Serialize;
 
 use super::{InterfaceRef, NsName, Vxlan};
 
-/// An interface that is neither a cable's end nor a switch.
+/// An interface that is neither a veth nor a bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VirtualInterface {
     /// One end of a tunnel that carries Ethernet frames in UDP packets (RFC 7348).
     Vxlan(Vxlan),
-    /// A further hardware address of its parent, as an interface of its own.
+    /// A further MAC address of its parent, as an interface of its own.
     Macvlan {
-        /// The interface that it is upon; it may be in another namespace. Live `None`: in one that we do not look at.
+        /// Its parent; it may be in another namespace. Live `None`: in one that we do not look at.
         parent: Option<InterfaceRef>,
         /// Whom it speaks to.
         mode: MacvlanMode,
     },
-    /// Further IP addresses of its parent, under the parent's hardware address.
+    /// Further IP addresses of its parent, under the parent's MAC address.
     Ipvlan {
         /// As with a macvlan.
         parent: Option<InterfaceRef>,
@@ -36,14 +36,14 @@ pub enum VirtualInterface {
     },
     /// One end of a tunnel that carries IPv4 packets in IPv4 packets (RFC 2003).
     Ipip {
-        /// The address that its packets come from. Live: none, if somebody left it to the routing table.
+        /// The address that its packets come from. Live: none, if it is left to the routing table.
         local: Option<Ipv4Addr>,
         /// The other end; none: the gateway of the route that leads into the tunnel.
         remote: Option<Ipv4Addr>,
     },
     /// An interface that leads nowhere.
     Dummy,
-    /// A routing table for its ports, and for nobody else (Documentation/networking/vrf.rst of the kernel).
+    /// A routing table for its ports, and for no others (Documentation/networking/vrf.rst of the kernel).
     Vrf {
         /// The table.
         table: u32,
@@ -75,9 +75,9 @@ pub enum VirtualKind {
 pub enum MacvlanMode {
     /// Each other directly.
     Bridge,
-    /// Nobody.
+    /// None.
     Private,
-    /// Each other, if the switch that the parent leads to sends frames back.
+    /// Each other, if the switch behind the parent sends frames back.
     Vepa,
     /// There are no others: it has the parent for itself, MAC address included.
     Passthru,
@@ -121,7 +121,7 @@ impl VirtualKind {
         if self == Self::Vlan { "8021q" } else { self.name() }
     }
 
-    /// Whether Ethernet frames go through it, so that it has a hardware address and others can be upon it.
+    /// Whether Ethernet frames go through it, so that it has a MAC address and can be a parent.
     pub fn is_ethernet(self) -> bool {
         self != Self::Ipip
     }
@@ -141,7 +141,7 @@ impl VirtualInterface {
         }
     }
 
-    /// The interface that it was made upon, as `link` says in `ip link add`.
+    /// Its parent, as `link` says in `ip link add`.
     pub fn lower(&self) -> Option<&InterfaceRef> {
         match self {
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.as_ref(),
@@ -149,7 +149,7 @@ impl VirtualInterface {
         }
     }
 
-    /// The same, to be noted where it was found out; none, where the kind stands upon nothing.
+    /// The same, to be noted where it was found out; none, where the kind has no parent.
     pub fn lower_mut(&mut self) -> Option<&mut Option<InterfaceRef>> {
         match self {
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => Some(parent),

@@ -5,18 +5,18 @@ use serde::Serialize;
 use std::fmt;
 use std::net::IpAddr;
 
-/// What a VXLAN end is told (`ip link … type vxlan`).
+/// The options of a VXLAN interface (`ip link … type vxlan`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Vxlan {
     /// The number of the network (VNI), of 24 bits.
     pub id: u32,
-    /// The address that its packets come from. Live: none, if somebody left it to the routing table.
+    /// The address that its packets come from. Live: none, if it is left to the routing table.
     pub local: Option<IpAddr>,
     /// The UDP port that packets are sent to, and come in at.
     pub port: u16,
     /// The interface of the same namespace that its packets are bound to; none: the routing table decides.
     pub dev: Option<IfName>,
-    /// Whether it learns from what comes in which hardware address is behind which other end.
+    /// Whether it learns from what comes in which MAC address is behind which other VTEP.
     pub learning: bool,
 }
 
@@ -32,7 +32,7 @@ pub struct VxlanSlot {
     pub ipv6: bool,
 }
 
-/// The port of VXLAN (RFC 7348). Linux itself takes 8472 where none is given, which is older.
+/// The port of VXLAN (RFC 7348). Linux itself takes 8472 by default, which is older.
 pub const VXLAN_PORT: u16 = 4789;
 
 impl Vxlan {

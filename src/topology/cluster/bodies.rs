@@ -1,4 +1,5 @@
-//! What the cluster stands for: the namespaces of nodes, pods and the switch between them, their cables, and the groups.
+//! What the cluster means: the namespaces of nodes, pods and the bridge between them, their links, and the
+//! groups.
 
 use ipnet::IpNet;
 
@@ -12,18 +13,18 @@ use super::{routing, tunnels};
 use crate::topology::schema::{Egress, Routing, Spanned, Text};
 use crate::topology::yaml::Node;
 
-/// The other end of the router's cable, at that switch.
+/// The other interface of the router's link, at that bridge.
 const ROUTER_PORT: &str = "router-lan";
-/// The switch of a node's pods.
+/// The bridge of a node's pods.
 const POD_BRIDGE: &str = "v-net-0";
 
-/// The parts of a file that the cluster stands for; `cluster` is the place of its key.
+/// The parts of a file that the cluster means; `cluster` is the place of its key.
 pub fn entries(layout: &Layout<'_>, cluster: Place) -> [Entry; 3] {
     let mut namespaces = vec![cluster.entry(LAN, lan(layout, cluster))];
-    let mut links: Vec<Node> = layout.nodes.iter().map(node_cable).collect();
+    let mut links: Vec<Node> = layout.nodes.iter().map(node_link).collect();
     if layout.routing == Routing::Router {
         namespaces.push(cluster.entry(ROUTER, router(layout, cluster)));
-        links.push(cable(cluster, [[ROUTER, UPLINK], [LAN, ROUTER_PORT]]));
+        links.push(link(cluster, [[ROUTER, UPLINK], [LAN, ROUTER_PORT]]));
     }
     let (mut nodes, mut pods) = (Vec::new(), Vec::new());
     for node in &layout.nodes {
@@ -33,7 +34,7 @@ pub fn entries(layout: &Layout<'_>, cluster: Place) -> [Entry; 3] {
         for pod in &node.pods {
             let place = Place(pod.name.span);
             namespaces.push(place.entry(&pod.name.value, pod_body(layout, node, pod)));
-            links.push(pod_cable(node, pod));
+            links.push(pod_link(node, pod));
             pods.push(place.scalar(&pod.name.value));
         }
     }
@@ -45,7 +46,7 @@ pub fn entries(layout: &Layout<'_>, cluster: Place) -> [Entry; 3] {
     ]
 }
 
-/// The switch between the nodes: a namespace of its own, so that the host is left alone.
+/// The bridge between the nodes: a namespace of its own, so that the host is left alone.
 fn lan(layout: &Layout<'_>, cluster: Place) -> Node {
     let mut body = Body::new(cluster);
     let ports = layout.nodes.iter().map(|node| Place(node.name.span).scalar(&node.lan_port));
@@ -101,22 +102,22 @@ fn pod_body(layout: &Layout<'_>, node: &Endpoint<'_>, pod: &Pod<'_>) -> Node {
     body.node()
 }
 
-/// Text that the author wrote, where it stands.
+/// Text that the author wrote, where it is.
 fn text(written: &Spanned<Text>) -> Node {
     Place(written.span).scalar(&written.value.0)
 }
 
-/// The cable between a node and the switch.
-fn node_cable(node: &Endpoint<'_>) -> Node {
-    cable(Place(node.name.span), [[node.name.value.as_str(), UPLINK], [LAN, node.lan_port.as_str()]])
+/// The link between a node and the bridge.
+fn node_link(node: &Endpoint<'_>) -> Node {
+    link(Place(node.name.span), [[node.name.value.as_str(), UPLINK], [LAN, node.lan_port.as_str()]])
 }
 
-/// The cable between a pod and its node.
-fn pod_cable(node: &Endpoint<'_>, pod: &Pod<'_>) -> Node {
+/// The link between a pod and its node.
+fn pod_link(node: &Endpoint<'_>, pod: &Pod<'_>) -> Node {
     let ends = [[pod.name.value.as_str(), UPLINK], [node.name.value.as_str(), pod.node_end.as_str()]];
-    cable(Place(pod.name.span), ends)
+    link(Place(pod.name.span), ends)
 }
 
-fn cable(place: Place, ends: [[&str; 2]; 2]) -> Node {
+fn link(place: Place, ends: [[&str; 2]; 2]) -> Node {
     place.list(ends.map(|end| place.scalar(end.join("/"))))
 }

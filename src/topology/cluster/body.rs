@@ -1,9 +1,9 @@
 //! The body of a namespace, part by part.
 
-use ipnet::IpNet;
 use super::piece::{Entry, Place};
-use crate::topology::schema::{Egress, Routing, Spanned, Text};
+use crate::topology::schema::Spanned;
 use crate::topology::yaml::Node;
+use ipnet::IpNet;
 
 /// The interface by which nodes, pods and the router are connected.
 pub const UPLINK: &str = "eth0";

@@ -1,5 +1,5 @@
-//! The cluster with all its numbers, subnets and addresses: what the shorthand leaves open is filled in, and every fault of
-//! its own is found.
+//! The cluster with all its numbers, subnets and addresses: what the shorthand leaves open is filled in, and every
+//! fault of its own is found.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::super::diagnostics::{Collector, Diagnostic, Span};
 use super::super::schema::{self, Cluster, Egress, Pods, Prefix, Routing, Spanned};
 use super::addresses::{self, Addresses};
-use super::names::{LAN, LAN_BRIDGE, Names, ROUTER, is_new};
+use super::names::{LAN_BRIDGE, Names, is_new};
 use super::numbers;
 use super::pods::{self, Pod};
 use crate::lab::{Family, IfName, NsName};
@@ -35,11 +35,11 @@ pub struct Node<'w> {
     pub addresses: Vec<Spanned<IpNet>>,
     /// Its subnets of the pod networks.
     pub subnets: Vec<IpNet>,
-    /// The other end of its cable, at the switch between the nodes.
+    /// The other interface of its link, at the bridge between the nodes.
     pub lan_port: IfName,
     pub pods: Vec<Pod<'w>>,
 }
-/// How many nodes a cluster can have: a port of the switch for each, and one for the router (see `BR_MAX_PORTS` in the
+/// How many nodes a cluster can have: a port of the bridge for each, and one for the router (see `BR_MAX_PORTS` in the
 /// kernel's br_private.h, of which 0 is none).
 const MAX_NODES: usize = 1022;
 /// How many pods are worth making: more than one kernel carries as namespaces.
@@ -92,7 +92,7 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
     Layout { node_networks, pod_networks, routing, routing_at, egress, nodes }
 }
 
-/// The end of a node's cable at the switch between the nodes, which must not have the name of the switch.
+/// The bridge's interface of a node's link, which must not have the name of the bridge between the nodes.
 fn lan_port(name: &Spanned<NsName>, taken: &mut HashMap<IfName, Span>, found: &mut Collector<'_>) -> Option<IfName> {
     let port = numbers::interface("", name.value.as_str(), "-lan")?;
     if port.as_str() == LAN_BRIDGE {
@@ -147,7 +147,8 @@ fn networks(written: &[Spanned<Prefix>], found: &mut Collector<'_>) -> Vec<IpNet
     networks
 }
 
-/// Whether a pod network can be cut into subnets, and can be reached over the nodes' network without being a part of it.
+/// Whether a pod network can be cut into subnets, and can be reached over the nodes' network without being a part of
+/// it.
 fn room(pods: &Spanned<Prefix>, node_networks: &[IpNet], routing: Routing, found: &mut Collector<'_>) {
     let Prefix(net) = pods.value;
     let length = numbers::node_prefix(Family::of(net.addr()));
@@ -175,7 +176,7 @@ fn room(pods: &Spanned<Prefix>, node_networks: &[IpNet], routing: Routing, found
     }
 }
 
-/// The number of a node, and where it stands.
+/// The number of a node, and where it is in the file.
 fn number(
     name: &Spanned<NsName>,
     node: &schema::ClusterNode,

@@ -1,9 +1,9 @@
 //! The `cluster` shorthand: nodes and pods become namespaces, links and groups of the plain language.
 //!
 //! `layout` fills in every number and address (`addresses` those of nodes, `pods` those of pods), `bodies` says what is
-//! in each namespace, `routing` and `tunnels` how packets get from node to node, and `merge` puts it all into the file's
-//! own tree. Every new piece of the tree stands where the shorthand is that it is made from, so that a mistake which is
-//! found later is reported where its author can fix it.
+//! in each namespace, `routing` and `tunnels` how packets get from node to node, and `merge` puts it all into the
+//! file's own tree. Every new piece of the tree has the place of the shorthand that it is made from, so that a mistake
+//! which is found later is reported where its author can fix it.
 
 mod addresses;
 mod bodies;
@@ -23,7 +23,7 @@ use super::schema::{Cluster, Read};
 use super::yaml::{Node, Value};
 use crate::lab::{Origin, Origins};
 
-/// The file without its cluster, and with what the cluster stands for; and which piece of it stands for which kind of
+/// The file without its cluster, and with what the cluster means; and which piece of it asks for which kind of
 /// interfaces. A cluster that has faults stays where it is.
 pub(super) fn expand(tree: Node, found: &mut Collector<'_>) -> (Node, Origins) {
     let mut origins = Origins::new();

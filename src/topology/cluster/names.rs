@@ -1,20 +1,15 @@
 //! Names that the cluster gives, and that each is given once.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use ipnet::IpNet;
 use super::super::diagnostics::{Collector, Diagnostic, Span};
-use super::super::schema::{self, Cluster, Egress, Pods, Prefix, Routing, Spanned};
-use super::addresses::{self, Addresses};
-use super::numbers;
-use super::pods::{self, Pod};
-use crate::lab::{Family, IfName, NsName};
+use super::super::schema::{Routing, Spanned};
+use crate::lab::{IfName, NsName};
 use crate::topology::code::Code;
+use std::collections::HashMap;
 
-/// The namespace with the switch between the nodes.
+/// The namespace with the bridge between the nodes.
 pub const LAN: &str = "lan";
 
-/// The switch between the nodes.
+/// The bridge between the nodes.
 pub const LAN_BRIDGE: &str = "br-lan";
 
 /// The namespace of the router.

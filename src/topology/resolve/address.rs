@@ -95,7 +95,7 @@ fn twice(net: &Net<'_>, found: &mut Collector<'_>) {
             let this = Use { ns: &space.name, interface: &interface.name, span: address.span };
             // A link-local address is its link's alone (RFC 4007): an interface of another link may have it, too.
             let here = in_space.insert((space.table_of(interface), ip), this).filter(|_| is_global(ip));
-            // Anycast addresses stand on several loopbacks; each loopback is a broadcast_domain of its own.
+            // Anycast addresses are on several loopbacks; each loopback is a broadcast domain of its own.
             let first = here.or_else(|| in_segment.get(&(interface.broadcast_domain, ip)).copied());
             in_segment.insert((interface.broadcast_domain, ip), this);
             if let Some(first) = first {
@@ -109,7 +109,8 @@ fn twice(net: &Net<'_>, found: &mut Collector<'_>) {
     }
 }
 
-/// Two interfaces of a namespace, or of a VRF, must not lead into the same subnet: the kernel would use one of them for both.
+/// Two interfaces of a namespace, or of a VRF, must not lead into the same subnet: the kernel would use one of them for
+/// both.
 fn overlaps(space: &Space<'_>, found: &mut Collector<'_>) {
     let mut subnets: Vec<(u32, IpNet, &IfName, Span)> = space
         .addresses()

@@ -1,7 +1,8 @@
-//! BroadcastDomains: what one broadcast reaches through veths, bridges and VXLANs. And the loops in which it would never end.
+//! BroadcastDomains: what one broadcast reaches through veths, bridges and VXLANs. And the loops in which it would
+//! never end.
 //!
-//! Frames with a VLAN's tag are told apart from those without where a bridge does so. What they are on then is no interface,
-//! but a [`Way`].
+//! Frames with a VLAN's tag are kept apart from those without where a bridge does so. What they are on then is no
+//! interface, but a [`Way`].
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,13 +20,13 @@ use crate::topology::yaml::NODES;
 /// Where frames of one VLAN are.
 #[derive(PartialEq, Eq, Hash)]
 enum Way {
-    /// With its tag on the wires that reach an interface, by the number that stands for them.
+    /// With its tag on the wires that reach an interface, by the number that represents them.
     Wire(usize, u16),
     /// In a bridge, by its number; 0 for frames without a tag in one that does not look at them.
     Bridge(usize, u16),
 }
 
-/// Gives every interface the number of its broadcast_domain.
+/// Gives every interface the number of its broadcast domain.
 pub fn number(spaces: &mut [Space<'_>], veths: &VethPairs<'_>, devices: &[Placed<'_>], found: &mut Collector<'_>) {
     let mut first = Vec::with_capacity(spaces.len());
     let mut count = 0;
@@ -45,7 +46,7 @@ pub fn number(spaces: &mut [Space<'_>], veths: &VethPairs<'_>, devices: &[Placed
     let ends = Ends::new(spaces, number);
     for (space, first) in spaces.iter().zip(&first) {
         for (at, interface) in space.interfaces.iter().enumerate() {
-            if let Some((bridge, None)) = plugged(space, interface) {
+            if let Some((bridge, None)) = attached(space, interface) {
                 wires.join(first + at, first + bridge);
             }
         }
@@ -71,9 +72,9 @@ pub fn number(spaces: &mut [Space<'_>], veths: &VethPairs<'_>, devices: &[Placed
     }
 }
 
-/// The bridge that an interface is plugged into, by its place in the namespace; with the interface's VLANs, where that keeps
-/// them apart. A bridge is plugged into itself, even if it is a port of a VRF.
-fn plugged(space: &Space<'_>, interface: &ResolvedInterface) -> Option<(usize, Option<Vlans>)> {
+/// The bridge that an interface is attached to, by its place in the namespace; with the interface's VLANs, where that
+/// keeps them apart. A bridge is attached to itself, even if it is a port of a VRF.
+fn attached(space: &Space<'_>, interface: &ResolvedInterface) -> Option<(usize, Option<Vlans>)> {
     let is_bridge = matches!(interface.link.kind, InterfaceKind::Bridge(_));
     let bridge = interface.link.master.as_ref().filter(|_| !is_bridge).unwrap_or(&interface.name);
     let at = *space.by_name.get(bridge)?;
@@ -86,7 +87,8 @@ fn plugged(space: &Space<'_>, interface: &ResolvedInterface) -> Option<(usize, O
     }
 }
 
-/// The broadcast_domains, from what is connected whatever the tag, and what bridges make of VLANs; none where these are too many.
+/// The broadcast domains, from what is connected whatever the tag, and what bridges make of VLANs; none where these are
+/// too many.
 fn with_vlans(
     spaces: &[Space<'_>],
     devices: &[Placed<'_>],
@@ -97,7 +99,7 @@ fn with_vlans(
     let mut ways = Ways { sets: wires.clone(), numbers: HashMap::new() };
     for (space, first) in spaces.iter().zip(first) {
         for (at, interface) in space.interfaces.iter().enumerate() {
-            let Some((bridge, Some(vlans))) = plugged(space, interface) else { continue };
+            let Some((bridge, Some(vlans))) = attached(space, interface) else { continue };
             let wire = wires.find(first + at);
             for (vlan, tagging) in vlans.each() {
                 let inside = ways.number(Way::Bridge(first + bridge, vlan));
@@ -133,7 +135,8 @@ impl Ways {
     }
 }
 
-/// Macvlans and ipvlans are on their parent's broadcast_domain; VLANs of one number upon one broadcast_domain are one of their own.
+/// Macvlans and ipvlans are on their parent's broadcast domain; VLANs of one number on one broadcast domain are one
+/// of their own.
 fn join_devices(devices: &[Placed<'_>], number: impl Fn(Place) -> usize, broadcast_domains: &mut DisjointSet) {
     let mut vlans = HashMap::new();
     for Placed { at, under, written, .. } in devices {
@@ -189,11 +192,11 @@ fn inside((bridge, vlans): &(usize, Option<Vlans>), tag: u16) -> Option<Way> {
     vlan.map(|vlan| Way::Bridge(*bridge, vlan))
 }
 
-/// The number of the bridge without STP that the end of a link is plugged into; with the end's VLANs, where that keeps them
-/// apart.
+/// The number of the bridge without STP that an interface of a link is attached to; with the end's VLANs, where that
+/// keeps them apart.
 fn plain_bridge(spaces: &[Space<'_>], first: &[usize], end: &VethPlace) -> Option<(usize, Option<Vlans>)> {
     let space = spaces.get(end.space)?;
-    let (at, vlans) = plugged(space, space.interface(&end.name)?)?;
+    let (at, vlans) = attached(space, space.interface(&end.name)?)?;
     match &space.interfaces.get(at)?.link.kind {
         InterfaceKind::Bridge(options) if !options.stp => Some((first.get(end.space)? + at, vlans)),
         _ => None,

@@ -17,7 +17,7 @@ impl DisjointSet {
         self.parent.len() - 1
     }
 
-    /// The number that stands for a set.
+    /// The number that represents a set.
     pub fn find(&mut self, mut member: usize) -> usize {
         while let Some(&parent) = self.parent.get(member)
             && parent != member

@@ -19,7 +19,7 @@ pub fn entries(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<FdbEntr
             if let Some(fault) = unusable(entry, written.local.value) {
                 found.add(fault);
             }
-            // The kernel keeps several ends for what is flooded, and one for a hardware address.
+            // The kernel keeps several ends for what is flooded, and one for a MAC address.
             let key = (mac, (mac == Mac::ANY).then_some(to));
             if let Some(first) = seen.insert(key, entry.to.span) {
                 let what = if mac == Mac::ANY { to.to_string() } else { mac.to_string() };

@@ -11,7 +11,7 @@ use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, Destination, Spanned};
 
-/// IPv6 routes have this metric where none is given (`IP6_RT_PRIO_USER`), and 0 means the same.
+/// IPv6 routes have this metric by default (`IP6_RT_PRIO_USER`), and 0 means the same.
 const IPV6_METRIC: u32 = 1024;
 
 pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {

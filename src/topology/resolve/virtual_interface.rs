@@ -1,4 +1,4 @@
-//! Devices: what each is upon, and what there is room for in it.
+//! Virtual interfaces: what the parent of each is, and whether all of them can be together.
 
 use std::collections::HashMap;
 

@@ -14,19 +14,19 @@ use crate::topology::yaml::Node;
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Bridge {
-    /// The interfaces that are plugged in: ends of links and devices of the same namespace.
+    /// The interfaces that are attached: those of links, and virtual interfaces, of the same namespace.
     #[schemars(default)]
     pub ports: BridgePorts,
     /// The namespace's own addresses on the bridge, with their prefix lengths.
     #[schemars(default)]
     pub addresses: Vec<Spanned<Address>>,
-    /// Its hardware address; where none is given, one that stays if it has addresses, else the kernel's choice.
+    /// Its MAC address; by default, one that stays if it has addresses, else the kernel's choice.
     pub mac: Option<Spanned<Mac>>,
-    /// Its MTU in bytes; the smallest of its ports' where none is given.
+    /// Its MTU in bytes; the smallest of its ports' by default.
     pub mtu: Option<Spanned<u32>>,
-    /// Whether it is up; true where nothing is said.
+    /// Whether it is up; true by default.
     pub up: Option<Spanned<bool>>,
-    /// Whether it speaks the spanning tree protocol; false where nothing is said.
+    /// Whether it speaks the spanning tree protocol; false by default.
     pub stp: Option<Spanned<bool>>,
     /// Whether it keeps VLANs apart; true where VLANs are written, else false.
     pub vlan_filtering: Option<Spanned<bool>>,

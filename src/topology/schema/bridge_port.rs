@@ -40,7 +40,7 @@ impl Read for BridgePorts {
                 }
                 Some(Self(ports))
             }
-            // What is neither is told as with any list.
+            // What is neither is reported as for any list.
             _ => Vec::<Spanned<IfName>>::read(node, found).map(|_| Self::default()),
         }
     }

@@ -8,22 +8,22 @@ use crate::topology::yaml::Node;
 use schemars::JsonSchema;
 use std::net::IpAddr;
 
-/// An entry of a forwarding database: the end that frames for a hardware address are sent to.
+/// An entry of a forwarding database: the end that frames for a MAC address are sent to.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct FdbEntry {
-    /// The hardware address; where none is given, every one that is not known, and what is for everybody.
+    /// The MAC address; by default, every one that is not known, and what is for all (broadcast, multicast).
     pub mac: Option<Spanned<FdbMac>>,
     /// The other end's address.
     pub to: Spanned<IpAddr>,
 }
 
-/// A hardware address in a forwarding database: of zeros, it stands for all that are not known.
+/// A MAC address in a forwarding database: of zeros, it means all that are not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FdbMac(pub Mac);
 
 impl Scalar for FdbMac {
-    const WHAT: &'static str = "a hardware address, such as 02:00:00:00:00:01; of zeros: all that are not known";
+    const WHAT: &'static str = "a MAC address, such as 02:00:00:00:00:01; of zeros: all that are not known";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         if text == Mac::ANY.to_string() { Ok(Self(Mac::ANY)) } else { Mac::parse(text).map(Self) }
@@ -35,7 +35,7 @@ impl Read for FdbEntry {
         let mut fields = Fields::begin(node, "a forwarding entry", found)?;
         let before = fields.found.count();
         let mac = fields.optional("mac");
-        // Without its hardware address it would say something else.
+        // Without its MAC address it would mean something else.
         let readable = fields.found.count() == before;
         let to = fields.required("to");
         fields.end();

@@ -23,7 +23,7 @@ pub struct File {
     /// Every namespace by its name; `host` is the machine itself.
     #[schemars(default)]
     pub namespaces: Named<NsName, Namespace>,
-    /// The cables: one veth pair each.
+    /// The links: one veth pair each.
     #[schemars(default)]
     pub links: Vec<Link>,
     /// Nodes and pods, which are expanded into namespaces, links and groups before the rest of the file is read. True:
@@ -43,7 +43,7 @@ pub struct File {
 
 impl File {
     /// The file, or as much of it as can be read. A file without a good name still has its other faults: the name is
-    /// then made up, which nobody sees, since there is a fault. `host` is always among the namespaces.
+    /// then made up, which is never shown, since there is a fault. `host` is always among the namespaces.
     pub fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
         if matches!(node.value, Value::Null) {
             found.add(

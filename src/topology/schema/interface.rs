@@ -16,11 +16,11 @@ pub struct Interface {
     /// Its addresses with their prefix lengths.
     #[schemars(default)]
     pub addresses: Vec<Spanned<Address>>,
-    /// Its hardware address; the kernel chooses one where none is given.
+    /// Its MAC address; the kernel chooses one by default.
     pub mac: Option<Spanned<Mac>>,
-    /// Its MTU in bytes; 1500 where none is given, or what there is room for in the interface that it is upon.
+    /// Its MTU in bytes; 1500 by default, or what there is room for in its parent.
     pub mtu: Option<Spanned<u32>>,
-    /// Whether it is up; true where nothing is said.
+    /// Whether it is up; true by default.
     pub up: Option<Spanned<bool>>,
 }
 

@@ -23,16 +23,16 @@ pub struct Namespace {
     /// Ends of links, by name, with what they have; and `lo`, which may have further addresses.
     #[schemars(default)]
     pub interfaces: Named<IfName, Interface>,
-    /// Bridges: switches in the kernel.
+    /// Bridges.
     #[schemars(default)]
     pub bridges: Named<IfName, Bridge>,
     /// Ends of VXLANs.
     #[schemars(default)]
     pub vxlans: Named<IfName, Vxlan>,
-    /// Further hardware addresses of interfaces.
+    /// Further MAC addresses of interfaces.
     #[schemars(default)]
     pub macvlans: Named<IfName, Macvlan>,
-    /// Further addresses of interfaces, under the same hardware address.
+    /// Further addresses of interfaces, under the same MAC address.
     #[schemars(default)]
     pub ipvlans: Named<IfName, Ipvlan>,
     /// VLANs of interfaces.

@@ -13,9 +13,9 @@ use std::net::IpAddr;
 pub struct Neighbour {
     /// The neighbour's IP address.
     pub to: Spanned<IpAddr>,
-    /// Its hardware address.
+    /// Its MAC address.
     pub mac: Spanned<Mac>,
-    /// The interface; found from `to` where none is given.
+    /// The interface; found from `to` by default.
     pub dev: Option<Spanned<IfName>>,
 }
 

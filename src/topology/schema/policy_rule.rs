@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema};
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct PolicyRule {
-    /// Its priority: lower ones are asked first. 1000 and its position in the list where none is given.
+    /// Its priority: lower ones are asked first. 1000 and its position in the list by default.
     pub priority: Option<Spanned<u32>>,
     /// Packets from this subnet.
     pub from: Option<Spanned<Prefix>>,
@@ -29,9 +29,9 @@ pub struct PolicyRule {
     /// What happens instead.
     #[schemars(rename = "type")]
     pub kind: Option<Spanned<RuleType>>,
-    /// 4 or 6; that of `from` and `to` where nothing is said, else 4.
+    /// 4 or 6; that of `from` and `to` by default, else 4.
     pub family: Option<Spanned<Family>>,
-    /// Where it stands.
+    /// Where it is in the file.
     #[schemars(skip)]
     pub span: Span,
 }

@@ -19,20 +19,20 @@ pub struct Route {
     pub to: Spanned<Destination>,
     /// The next router's address.
     pub via: Option<Spanned<IpAddr>>,
-    /// The interface; found from `via` where none is given.
+    /// The interface; found from `via` by default.
     pub dev: Option<Spanned<IfName>>,
-    /// Its metric: the lower wins. 0 (IPv4) or 1024 (IPv6) where none is given.
+    /// Its metric: the lower wins. 0 (IPv4) or 1024 (IPv6) by default.
     pub metric: Option<Spanned<u32>>,
     /// The source address that packets from here get.
     pub source: Option<Spanned<IpAddr>>,
-    /// The routing table; `main` where none is given.
+    /// The routing table; `main` by default.
     pub table: Option<Spanned<TableId>>,
-    /// What happens to packets; `unicast` where nothing is said.
+    /// What happens to packets; `unicast` by default.
     #[schemars(rename = "type")]
     pub kind: Option<Spanned<RouteType>>,
     /// How far the destination is (IPv4).
     pub scope: Option<Spanned<Scope>>,
-    /// Whether the next router is taken to be on the link even if no subnet says so; false where nothing is said.
+    /// Whether the next router is taken to be on the link even if no subnet says so; false by default.
     pub onlink: Option<Spanned<bool>>,
 }
 

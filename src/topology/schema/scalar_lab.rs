@@ -85,7 +85,7 @@ impl Scalar for InterfaceRef {
 }
 
 impl Scalar for Mac {
-    const WHAT: &'static str = "a hardware address, such as 02:00:00:00:00:01";
+    const WHAT: &'static str = "a MAC address, such as 02:00:00:00:00:01";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         text.parse().map_err(|error: &str| not::<Self>(text).help(error))

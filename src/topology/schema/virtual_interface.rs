@@ -1,4 +1,4 @@
-//! Devices: interfaces of a namespace that are neither a cable's end nor a bridge.
+//! Virtual interfaces: interfaces of a namespace that are neither in a link nor a bridge.
 
 use std::net::Ipv4Addr;
 
@@ -14,26 +14,26 @@ use crate::lab::{IfName, InterfaceRef, IpvlanMode, MacvlanMode, NsName};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
 
-/// A further hardware address of an interface, as an interface of its own.
+/// A further MAC address of an interface, as an interface of its own.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Macvlan {
-    /// The interface that it is upon: of this namespace, or of another one.
+    /// Its parent: an interface of this namespace, or of another one.
     pub parent: Spanned<Parent>,
-    /// Which others on the same parent it speaks to; `bridge` where nothing is said.
+    /// Which others on the same parent it speaks to; `bridge` by default.
     pub mode: Option<Spanned<MacvlanMode>>,
     /// What it has.
     #[schemars(flatten)]
     pub common: Interface,
 }
 
-/// Further addresses of an interface, as an interface of its own with the same hardware address.
+/// Further addresses of an interface, as an interface of its own with the same MAC address.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Ipvlan {
-    /// The interface that it is upon: of this namespace, or of another one.
+    /// Its parent: an interface of this namespace, or of another one.
     pub parent: Spanned<Parent>,
-    /// What it passes on; `l2` where nothing is said.
+    /// What it passes on; `l2` by default.
     pub mode: Option<Spanned<IpvlanMode>>,
     /// What it has.
     #[schemars(flatten)]
@@ -44,7 +44,7 @@ pub struct Ipvlan {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Vlan {
-    /// The interface that it is upon: of this namespace, or of another one.
+    /// Its parent: an interface of this namespace, or of another one.
     pub parent: Spanned<Parent>,
     /// The VLAN.
     pub id: Spanned<VlanId>,
@@ -59,7 +59,7 @@ pub struct Vlan {
 pub struct Ipip {
     /// The namespace's own address that its packets come from.
     pub local: Spanned<Ipv4Addr>,
-    /// The other end; where none is given, it is the gateway of the route that leads into the tunnel.
+    /// The other end; by default, it is the gateway of the route that leads into the tunnel.
     pub remote: Option<Spanned<Ipv4Addr>>,
     /// What it has.
     #[schemars(flatten)]
@@ -92,7 +92,7 @@ pub enum VirtualInterface<'f> {
     Vrf(&'f Vrf),
 }
 
-/// An interface that something is upon.
+/// The parent of an interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     /// The namespace, if it is named.
@@ -132,7 +132,7 @@ impl<'f> VirtualInterface<'f> {
         matches!(self, Self::Vxlan(_) | Self::Vlan(_) | Self::Dummy(_))
     }
 
-    /// The interface that it is upon.
+    /// Its parent.
     pub fn parent(self) -> Option<&'f Spanned<Parent>> {
         match self {
             Self::Macvlan(device) => Some(&device.parent),

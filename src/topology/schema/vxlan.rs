@@ -20,11 +20,11 @@ pub struct Vxlan {
     pub id: Spanned<VxlanId>,
     /// The namespace's own address that its packets come from.
     pub local: Spanned<IpAddr>,
-    /// The UDP port; 4789 where none is given.
+    /// The UDP port; 4789 by default.
     pub port: Option<Spanned<u16>>,
-    /// The interface that its packets are bound to; where none is given, the routing table decides.
+    /// The interface that its packets are bound to; by default, the routing table decides.
     pub dev: Option<Spanned<IfName>>,
-    /// Whether it learns which hardware address is behind which end; true where nothing is said.
+    /// Whether it learns which MAC address is behind which VTEP; true by default.
     pub learning: Option<Spanned<bool>>,
     /// Where frames are sent.
     #[schemars(default)]

@@ -1,5 +1,5 @@
-//! What is wrong with a file that is no YAML: the YAML reader's faults, in words that say what to write. Knows nothing of what
-//! the file is about.
+//! What is wrong with a file that is no YAML: the YAML reader's faults, in words that say what to write. Knows nothing
+//! of what the file is about.
 
 use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::localizer::ExternalMessageSource;
@@ -52,7 +52,7 @@ fn other(span: Span, message: &str) -> Diagnostic {
 /// The faults that are made most often.
 fn of_kind(kind: &ErrorKind, text: &str, span: Span) -> Option<Diagnostic> {
     let line = Line::of(text, span);
-    let told = |message: &str, help: &str| Some(Diagnostic::new(Code::NotYaml, span, message).help(help.to_owned()));
+    let report = |message: &str, help: &str| Some(Diagnostic::new(Code::NotYaml, span, message).help(help.to_owned()));
     match kind {
         ErrorKind::RecursionLimitExceeded => Some(Diagnostic::new(Code::TooMany, span, NESTING)),
         ErrorKind::TabInBlockIndentation
@@ -60,37 +60,37 @@ fn of_kind(kind: &ErrorKind, text: &str, span: Span) -> Option<Diagnostic> {
         | ErrorKind::TabNotAllowed
         | ErrorKind::TabInPlainScalar
         | ErrorKind::TabAtBlockScalarStart => {
-            told("there is a tab before this", "YAML is indented with spaces: replace the tab by spaces")
+            report("there is a tab before this", "YAML is indented with spaces: replace the tab by spaces")
         }
         ErrorKind::ExpectedBlockMappingKey => match line.before.trim() {
-            "" => told(NO_LEVEL, "all keys of a map begin in the same column"),
-            "-" => told("a list entry among the keys of a map", "a map has keys, a list has dashes; do not mix them"),
-            _ => told("this line goes on where its value has ended", "put each key on a line of its own"),
+            "" => report(NO_LEVEL, "all keys of a map begin in the same column"),
+            "-" => report("a list entry among the keys of a map", "a map has keys, a list has dashes; do not mix them"),
+            _ => report("this line goes on where its value has ended", "put each key on a line of its own"),
         },
         ErrorKind::ExpectedBlockSequenceEntry if line.behind.starts_with('-') => {
-            told(NO_LEVEL, "all entries of a list begin in the same column")
+            report(NO_LEVEL, "all entries of a list begin in the same column")
         }
         ErrorKind::ExpectedBlockSequenceEntry => {
-            told("a dash is missing before this", "a map has keys, a list has dashes; do not mix them")
+            report("a dash is missing before this", "a map has keys, a list has dashes; do not mix them")
         }
         ErrorKind::MappingValueNotAllowed if line.before.contains(": ") => {
-            told("there is a second colon in this line", "put a text that holds a colon and a space into quotes")
+            report("there is a second colon in this line", "put a text that holds a colon and a space into quotes")
         }
-        ErrorKind::MappingValueNotAllowed => told(
+        ErrorKind::MappingValueNotAllowed => report(
             "unexpected key: the line above lacks its colon, or this line is indented too far",
             "all keys of a map begin in the same column",
         ),
         ErrorKind::SimpleKeyExpected => {
             let word = line.behind.split(' ').next().unwrap_or_default();
             let help = "a key ends in a colon, and a space follows: `KEY: VALUE`";
-            told(&format!("expected `KEY: VALUE`, found `{word}`"), help)
+            report(&format!("expected `KEY: VALUE`, found `{word}`"), help)
         }
-        ErrorKind::BlockSequenceEntryNotAllowed | ErrorKind::BlockEntryInFlowCollection => told(
+        ErrorKind::BlockSequenceEntryNotAllowed | ErrorKind::BlockEntryInFlowCollection => report(
             "a list with dashes cannot begin here",
             "put each entry on a line of its own after a dash, or write [a, b]",
         ),
         ErrorKind::UnexpectedCharacter { character } => {
-            told(&format!("a word cannot begin with {character:?}"), "put it into quotes")
+            report(&format!("a word cannot begin with {character:?}"), "put it into quotes")
         }
         other => of_brackets(other, text, span).or_else(|| of_quotes(other, span)),
     }

@@ -9,7 +9,7 @@ pub(in crate::topology) struct Node {
     pub span: Span,
 }
 
-/// What stands there.
+/// What is there.
 #[derive(Debug, Clone)]
 pub(in crate::topology) enum Value {
     /// Nothing, `~` or `null`.

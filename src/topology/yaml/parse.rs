@@ -11,7 +11,7 @@ use super::limits::{DEPTH, NODES};
 use super::node::{Node, Value};
 use crate::topology::diagnostics::{Collector, Span};
 
-/// Reads the tree. What is no YAML ends it; a key that stands twice is a fault, and its first value counts.
+/// Reads the tree. What is no YAML ends it; a duplicate key is a fault, and its first value counts.
 pub(in crate::topology) fn read(text: &str, found: &mut Collector<'_>) -> Option<Node> {
     match parse(text, DuplicateKeyPolicy::Error) {
         Ok(tree) => Some(tree),
