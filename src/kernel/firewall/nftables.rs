@@ -15,8 +15,9 @@ use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
+use crate::failpoint;
+use crate::kernel::KernelError;
 use crate::kernel::netlink::{DUMP_TRIES, RECEIVE, ROOM};
-use crate::kernel::{KernelError, failpoint};
 use crate::lab::{CHAIN_PREFIX, Family, Table};
 use crate::preflight::DroppingChain;
 

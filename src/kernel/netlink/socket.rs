@@ -8,7 +8,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
 
 use super::ack::{Answer, NetlinkError, Says, answers};
-use crate::kernel::failpoint;
+use crate::failpoint;
 
 /// A netlink socket (`NETLINK_ROUTE`) in one namespace.
 #[derive(Debug)]
