@@ -59,6 +59,7 @@ fn name(feature: Feature) -> String {
         Feature::Veth => "veth pairs".to_owned(),
         Feature::Bridge => "bridges".to_owned(),
         Feature::VlanFiltering => "VLAN filtering of bridges".to_owned(),
+        Feature::BridgeNetfilter => "iptables for packets that cross bridges".to_owned(),
         Feature::Virtual(kind) => format!("interfaces of the kind {}", kind.name()),
         Feature::PolicyRouting(of) => format!("policy routing of {}", family(of)),
         Feature::Extension(of, extension) => {
@@ -73,6 +74,7 @@ fn module(feature: Feature) -> String {
     match feature {
         Feature::Veth => "load its module: modprobe veth".to_owned(),
         Feature::Bridge => "load its module: modprobe bridge".to_owned(),
+        Feature::BridgeNetfilter => "load its module: modprobe br_netfilter".to_owned(),
         Feature::VlanFiltering => {
             "take `vlan_filtering` and the VLANs of bridges out of the file, or use a kernel with CONFIG_BRIDGE_VLAN_FILTERING".to_owned()
         }
