@@ -4,12 +4,18 @@
 //! kernel's own account (what is), and the plan room compares the two. Pure data: nothing here reads a file,
 //! asks the kernel or knows how a topology file is spelled.
 
+mod chain;
 mod check;
 pub mod code;
+mod dnat;
+mod filter;
 mod firewall;
+mod firewall_rule;
 mod interface;
 mod mark;
 mod names;
+pub mod nat;
+mod observed_firewall;
 mod original_sysctls;
 mod route;
 mod virtual_interface;
@@ -19,14 +25,20 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
 pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
-pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
+pub use dnat::{DnatPort, DnatTarget, PortRange};
+pub use filter::RejectWith;
+pub use firewall::{Firewall, FwArg, FwRule};
+pub use firewall_rule::{Condition, ConnectionState, FirewallRule, FirewallTarget, IpProtocol, Matches};
 use indexmap::IndexMap;
 pub use interface::{BridgeOptions, Interface, InterfaceKind, InterfaceRef, Mac};
 pub(crate) use mark::fnv1a;
 pub use mark::{Mark, ROUTE_PROTOCOL};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
+pub use nat::PortForward;
+pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
 pub use route::{MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
 use serde::Serialize;
