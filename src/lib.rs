@@ -12,6 +12,7 @@ pub mod cli;
 pub mod engine;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod forwarding;
 pub mod iptables;
 pub mod kernel;
 pub mod lab;
