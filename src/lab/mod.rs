@@ -32,7 +32,7 @@ pub use filter::RejectWith;
 pub use firewall::{Firewall, FwArg, FwRule};
 pub use firewall_rule::{Condition, ConnectionState, FirewallRule, FirewallTarget, IpProtocol, Matches};
 use indexmap::IndexMap;
-pub use interface::{BridgeOptions, Interface, InterfaceKind, InterfaceRef, Mac};
+pub use interface::{BridgeOptions, ETHERNET_MTU, Interface, InterfaceKind, InterfaceRef, Mac};
 pub(crate) use mark::fnv1a;
 pub use mark::{Mark, ROUTE_PROTOCOL};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
@@ -42,7 +42,9 @@ pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule}
 pub(crate) use original_sysctls::{note, noted};
 pub use route::{MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
 use serde::Serialize;
-pub use virtual_interface::{FdbEntry, IpvlanMode, MacvlanMode, VXLAN_PORT, VirtualInterface, VirtualKind, Vxlan};
+pub use virtual_interface::{
+    FdbEntry, IpvlanMode, MAX_STACKING, MacvlanMode, VXLAN_PORT, VirtualInterface, VirtualKind, Vxlan,
+};
 pub use vlans::{Tagging, VlanRange, Vlans};
 pub(crate) use words::{restore_word, shell_word};
 

@@ -34,7 +34,7 @@ pub struct Diagnostic {
     pub help: Option<String>,
     pub(super) span: Span,
     /// Another place that has to do with it, and what is there.
-    pub(super) also: Option<(Span, String)>,
+    pub(super) also: Option<Box<(Span, String)>>,
 }
 
 /// Everything that is wrong with one file, in the order of its lines. Displayed, it is [`Diagnostics::render`] without
@@ -98,7 +98,7 @@ impl Diagnostic {
     /// Shows another place as well, if it is one: what a range makes twice stands in the file once.
     #[must_use]
     pub(super) fn also(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.also = (span != self.span).then(|| (span, label.into()));
+        self.also = (span != self.span).then(|| Box::new((span, label.into())));
         self
     }
 }

@@ -29,7 +29,7 @@ impl Diagnostics {
             Some(snippet) => group.element(snippet),
             None => group.element(Origin::path(&self.file).line(fault.line).char_column(fault.column)),
         };
-        if let Some((span, label)) = &fault.also
+        if let Some((span, label)) = fault.also.as_deref()
             && let Some(snippet) = self.snippet(*span, |span| AnnotationKind::Context.span(span).label(label))
         {
             group = group.element(snippet);

@@ -6,22 +6,19 @@ use super::interfaces::{blank, nets, plausible_mtu};
 use super::lower_interfaces;
 use super::net::{Names, ResolvedInterface, Space};
 use super::vxlans::{self, Holders};
-use crate::lab::{IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MacvlanMode, NsName, VirtualInterface};
+use crate::lab::{
+    ETHERNET_MTU, IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MAX_STACKING, MacvlanMode, NsName,
+    VirtualInterface,
+};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Spanned};
-
-/// MTU of an Ethernet interface that nobody has changed.
-const ETHERNET_MTU: u32 = 1500;
 
 /// The least MTU with which an interface has IPv6 (RFC 8200).
 const IPV6_MTU: u32 = 1280;
 
 /// The outer IPv4 header.
 const IPIP_OVERHEAD: u32 = 20;
-
-/// More devices upon each other than the kernel allows (MAX_NEST_DEV).
-const DEEPEST: usize = 8;
 
 /// Which interface: its namespace, and its place there.
 pub type Place = (usize, usize);
@@ -94,11 +91,12 @@ pub fn finish<'f>(spaces: &mut [Space<'f>], names: &Names<'_>, found: &mut Colle
     }
     lower_interfaces::check(&all, found);
     let below: HashMap<Place, Place> = all.iter().filter_map(|placed| Some((placed.at, placed.under?))).collect();
-    let depth =
-        |placed: &Placed<'_>| std::iter::successors(placed.under, |at| below.get(at).copied()).take(DEEPEST).count();
+    let depth = |placed: &Placed<'_>| {
+        std::iter::successors(placed.under, |at| below.get(at).copied()).take(MAX_STACKING).count()
+    };
     all.sort_by_cached_key(depth);
     for placed in &all {
-        if depth(placed) == DEEPEST {
+        if depth(placed) == MAX_STACKING {
             let help = "in the end, one of them has to be upon an interface of another kind".to_owned();
             let message = format!("`{}` is upon itself, or too many others", placed.name.value);
             found.add(Diagnostic::new(Code::StackedOnItself, placed.name.span, message).help(help));
