@@ -10,9 +10,9 @@
 pub mod check;
 pub mod cli;
 pub mod engine;
+pub mod forwarding;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-pub mod forwarding;
 pub mod iptables;
 pub mod kernel;
 pub mod lab;

@@ -88,8 +88,16 @@ mod tests {
         for (table, hook, rule) in rules {
             firewall.chains.entry(ChainId::own(Family::Ipv4, table, &lab, hook)).or_default().push(rule);
         }
-        let mut interface = Interface::new(InterfaceKind::Loopback);
-        interface.addresses = ["192.168.15.1/24", "10.0.0.1/8"].map(|own| own.parse().unwrap()).into();
+        let interface = Interface {
+            owner: None,
+            kind: InterfaceKind::Loopback,
+            up: true,
+            mac: None,
+            mtu: None,
+            master: None,
+            vlans: None,
+            addresses: ["192.168.15.1/24", "10.0.0.1/8"].map(|own| own.parse().unwrap()).into(),
+        };
         let interfaces = [("eth0".parse().unwrap(), interface)].into();
         Namespace { firewall, interfaces, ..Namespace::default() }
     }
@@ -163,10 +171,8 @@ mod tests {
             ..Matches::default()
         };
         let reject = port.clone().then(FirewallTarget::Reject(RejectWith::TcpReset));
-        let established = Matches {
-            states: Some(Condition::Is([ConnectionState::Established].into())),
-            ..Matches::default()
-        };
+        let established =
+            Matches { states: Some(Condition::Is([ConnectionState::Established].into())), ..Matches::default() };
         let namespace = namespace(vec![
             (Table::Filter, Hook::Forward, established.then(FirewallTarget::Accept)),
             (Table::Filter, Hook::Forward, reject),

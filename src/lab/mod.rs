@@ -20,7 +20,6 @@ mod original_sysctls;
 mod route;
 mod virtual_interface;
 mod vlans;
-mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,7 +28,7 @@ pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
 pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
 pub use dnat::{DnatPort, DnatTarget, PortRange};
 pub use filter::RejectWith;
-pub use firewall::{Firewall, FwArg, FwRule};
+pub use firewall::Firewall;
 pub use firewall_rule::{Condition, ConnectionState, FirewallRule, FirewallTarget, IpProtocol, Matches};
 use indexmap::IndexMap;
 pub use interface::{BridgeOptions, ETHERNET_MTU, Interface, InterfaceKind, InterfaceRef, Mac};
@@ -46,7 +45,6 @@ pub use virtual_interface::{
     FdbEntry, IpvlanMode, MAX_STACKING, MacvlanMode, VXLAN_PORT, VirtualInterface, VirtualKind, Vxlan,
 };
 pub use vlans::{Tagging, VlanRange, Vlans};
-pub(crate) use words::{restore_word, shell_word};
 
 /// A network that is wanted: every namespace with all that is in it, and the checks that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -109,8 +107,11 @@ pub struct Namespace {
     /// Live, in a lab's own namespace: what sysctls were before the lab set them.
     #[serde(skip)]
     pub former: BTreeMap<SysctlKey, SysctlValue>,
-    /// Packet filter and NAT rules.
+    /// Packet filter and NAT rules. Live: those that the model has words for.
     pub firewall: Firewall,
+    /// Live: every chain, with all its rules.
+    #[serde(skip)]
+    pub observed_firewall: ObservedFirewall,
     /// Live, in `host`: what carries nslab's protocol number.
     #[serde(skip)]
     pub marked: Routing,

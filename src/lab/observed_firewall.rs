@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::chain::{ChainId, Policy};
+use super::firewall::Firewall;
 use super::firewall_rule::FirewallRule;
 use super::names::ChainName;
 
@@ -33,6 +34,21 @@ pub struct ForeignFirewallRule {
     pub means: Option<FirewallRule>,
     /// The chain of the same table that it leads to.
     pub leads_to: Option<ChainName>,
+}
+
+impl ObservedFirewall {
+    /// What the kernel shows where rules are exactly the wanted ones.
+    pub fn of(firewall: &Firewall) -> Self {
+        let known = |rules: &Vec<FirewallRule>| rules.iter().cloned().map(ObservedRule::Known).collect();
+        let chains = firewall.chains.iter().map(|(id, rules)| (id.clone(), known(rules)));
+        Self { chains: chains.collect(), policies: BTreeMap::new() }
+    }
+
+    /// The rules that the model has words for.
+    pub fn known(&self) -> Firewall {
+        let known = |rules: &Vec<ObservedRule>| rules.iter().filter_map(ObservedRule::meaning).cloned().collect();
+        Firewall { chains: self.chains.iter().map(|(id, rules)| (id.clone(), known(rules))).collect() }
+    }
 }
 
 impl ObservedRule {

@@ -4,7 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::planned::PlannedStep;
-use crate::lab::{ChainId, FwRule, IfName, InterfaceRef, Lab, LabName, Live, Namespace, NsName, Routing, SysctlKey};
+use crate::lab::{
+    ChainId, FirewallRule, IfName, InterfaceRef, Lab, LabName, Live, Namespace, NsName, ObservedFirewall, ObservedRule,
+    Routing, SysctlKey,
+};
 use crate::steps::{
     FirewallChange, FirewallStep, InterfaceStep, NamespaceStep, PolicyRuleStep, Presence, RouteStep, Step, SysctlStep,
     Tier, Update,
@@ -55,11 +58,12 @@ pub fn as_built(lab: &Lab) -> Live {
     let mut live = Live { namespaces: lab.namespaces.clone().into_iter().collect() };
     for ns in live.namespaces.values_mut() {
         ns.connected = ns.interfaces.iter().flat_map(|(name, link)| super::route::implied(ns, name, link)).collect();
-        let own: Vec<ChainId> = ns.firewall.chains.keys().cloned().collect();
-        for id in own {
+        ns.observed_firewall = ObservedFirewall::of(&ns.firewall);
+        for id in ns.firewall.chains.keys() {
             if let Some((_, hook)) = id.owner() {
-                let jump = FwRule::jump(&lab.name, &id.chain);
-                ns.firewall.chains.entry(ChainId::builtin(id.family, id.table, hook)).or_default().push(jump);
+                let jump = FirewallRule::jump(&lab.name, &id.chain);
+                let builtin = ChainId::builtin(id.family, id.table, hook);
+                ns.observed_firewall.chains.entry(builtin).or_default().push(jump.into());
             }
         }
     }
@@ -71,14 +75,13 @@ pub fn as_built(lab: &Lab) -> Live {
 
 fn host_firewall(lab: &LabName, host: &Namespace) -> Vec<Step> {
     let is_own = |id: &ChainId| id.owner().is_some_and(|(owner, _)| owner == *lab);
-    let leads_to_own = |id: &ChainId, rule: &FwRule| {
-        let target = rule.value("-j").and_then(|name| name.parse().ok());
-        target.is_some_and(|chain| is_own(&ChainId { family: id.family, table: id.table, chain }))
+    let leads_to_own = |id: &ChainId, rule: &ObservedRule| {
+        rule.leads_to().is_some_and(|chain| is_own(&ChainId { chain: chain.clone(), ..id.clone() }))
     };
     let mut steps = Vec::new();
     // First nothing leads to our chains any more, then they are emptied, then they go.
     for jumps in [true, false] {
-        for (id, rules) in &host.firewall.chains {
+        for (id, rules) in &host.observed_firewall.chains {
             for (n, rule) in rules.iter().enumerate().rev() {
                 if is_own(id) != jumps && (is_own(id) || leads_to_own(id, rule)) {
                     let change = Presence::Remove(rule.clone());
@@ -88,7 +91,7 @@ fn host_firewall(lab: &LabName, host: &Namespace) -> Vec<Step> {
             }
         }
     }
-    let own = host.firewall.chains.keys().filter(|id| is_own(id)).cloned();
+    let own = host.observed_firewall.chains.keys().filter(|id| is_own(id)).cloned();
     steps.extend(own.map(|chain| FirewallStep { ns: NsName::host(), chain, change: FirewallChange::RemoveChain }));
     // One family's rules are loaded with one program.
     steps.sort_by_key(|step| step.chain.family);

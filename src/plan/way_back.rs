@@ -2,7 +2,7 @@
 
 use super::compare::plan;
 use super::planned::Plan;
-use crate::lab::{IfName, Interface, InterfaceKind, Lab, LabName, Live, Namespace, NsName, Origins};
+use crate::lab::{IfName, Interface, InterfaceKind, Lab, LabName, Live, Namespace, NsName, ObservedFirewall, Origins};
 use crate::steps::{FirewallChange, FirewallStep, Presence, Step, SysctlStep};
 
 /// Plans the way back to what was there before. Rules and settings that were added by hand have come back with the
@@ -68,7 +68,7 @@ fn restorable(lab: &LabName, name: &NsName, live: &Namespace) -> Namespace {
     wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
     wanted.fdb.retain(|entry| on_own(&entry.dev) && entry.is_plain());
     wanted.firewall.chains.retain(|chain, _| chain.owner().is_some_and(|(owner, _)| owner == *lab));
-    wanted.firewall.policies.clear();
+    wanted.observed_firewall = ObservedFirewall::default();
     if name.is_host() {
         // Host settings have a way back of their own.
         wanted.rules = live.marked.rules.clone();

@@ -19,7 +19,8 @@ use super::objects::{fdb_entry, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
-    Claims, FdbEntry, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing, RuleAction, VirtualInterface,
+    Claims, FdbEntry, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, ObservedFirewall, Routing, RuleAction,
+    VirtualInterface,
 };
 use interfaces::Interfaces;
 
@@ -118,7 +119,8 @@ fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Observed]) -> Re
     if let Some((at, look)) = looks.pop_front()
         && let Some((_, namespace, _)) = all.get_mut(at)
     {
-        namespace.firewall = look.finish()?;
+        namespace.observed_firewall = look.finish()?;
+        namespace.firewall = namespace.observed_firewall.known();
     }
     Ok(())
 }
@@ -179,7 +181,7 @@ fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>) -> Result<Vec<(NsNam
 fn owners_by_name(host: &NetnsHandle) -> Result<BTreeSet<LabName>, KernelError> {
     let firewall = match firewall::observe(host.fd(), &NsName::host(), None) {
         // Whoever may not see the firewall may still ask which labs there are.
-        Err(error) if error.errno() == Some(Errno::EPERM) => Firewall::default(),
+        Err(error) if error.errno() == Some(Errno::EPERM) => ObservedFirewall::default(),
         other => other?,
     };
     let of_chains = firewall.chains.keys().filter_map(|chain| Some(chain.owner()?.0));
@@ -269,6 +271,7 @@ fn namespace(
         sysctls,
         former,
         firewall: Firewall::default(),
+        observed_firewall: ObservedFirewall::default(),
         marked,
         claims: if ns.is_host() { sysctl::claims()? } else { Claims::new() },
         half_marked,

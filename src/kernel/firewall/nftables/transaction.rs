@@ -6,9 +6,9 @@ use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_NONREC};
 use nix::errno::Errno;
 
 use super::message::{
-    FoundTable, Message, NFNL_BATCH_GENID, NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END, NFT_MSG_DELCHAIN,
-    NFT_MSG_DELRULE, NFT_MSG_DELTABLE, NFT_MSG_GETCHAIN, NFT_MSG_NEWTABLE, NFTA_CHAIN_NAME, NFTA_CHAIN_TABLE,
-    NFTA_RULE_TABLE, NFTA_TABLE_NAME, NFTA_TABLE_USERDATA, OUR_COMMENT, c_string,
+    FoundTable, Message, NFNL_BATCH_GENID, NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END, NFT_MSG_DELCHAIN, NFT_MSG_DELRULE,
+    NFT_MSG_DELTABLE, NFT_MSG_GETCHAIN, NFT_MSG_NEWTABLE, NFTA_CHAIN_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE,
+    NFTA_TABLE_NAME, NFTA_TABLE_USERDATA, OUR_COMMENT, c_string,
 };
 use super::{Nftables, refused};
 use crate::kernel::netlink::{self, NetlinkError};
@@ -80,11 +80,7 @@ impl Nftables {
     }
 
     /// Changes that happen all together or not at all.
-    fn transaction(
-        &mut self,
-        changes: Vec<netlink::Message>,
-        generation: Option<Vec<u8>>,
-    ) -> Result<(), NetlinkError> {
+    fn transaction(&mut self, changes: Vec<netlink::Message>, generation: Option<Vec<u8>>) -> Result<(), NetlinkError> {
         failpoint::pass("nf_tables transaction")?;
         let only_in = generation.map(|generation| (NFNL_BATCH_GENID, generation));
         let mut batch = vec![Message::batch(only_in.into_iter().collect()).as_change(NFNL_MSG_BATCH_BEGIN, 0)];
