@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use super::args::{self, Arg};
 use super::{names, write};
 use crate::lab::{
-    Condition, ConnectionState, DnatPort, DnatTarget, Family, FirewallRule, FirewallTarget, ForeignFirewallRule,
-    IpProtocol, Matches, ObservedRule, PortRange, RejectWith,
+    ChainName, Condition, ConnectionState, DnatPort, DnatTarget, Family, FirewallRule, FirewallTarget,
+    ForeignFirewallRule, IpProtocol, Matches, ObservedRule, PortRange, RejectWith,
 };
 
 /// The rule that follows the chain's name in a line of `iptables-save` or `ip6tables-save`.
@@ -18,10 +18,29 @@ pub fn read(family: Family, text: &str) -> ObservedRule {
     match meaning(family, &args) {
         Some(rule) if write::modules(&rule) == write::args_modules(&args) => ObservedRule::Known(rule),
         means => {
-            let target = args.iter().find(|arg| matches!(arg.option.as_str(), "-j" | "-g"));
-            let leads_to = target.and_then(Arg::value).and_then(|name| name.parse().ok());
-            ObservedRule::Foreign(ForeignFirewallRule { text: args::restore(&args), means, leads_to })
+            let text = args::restore(&args);
+            ObservedRule::Foreign(ForeignFirewallRule { text, means, leads_to: leads_to(family, &args) })
         }
+    }
+}
+
+/// The chain that a rule leads to: a target of iptables is none, and a chain has no arguments.
+fn leads_to(family: Family, args: &[Arg]) -> Option<ChainName> {
+    let last = args.last()?;
+    match last.option.as_str() {
+        "-g" => last.value()?.parse().ok(),
+        "-j" => match target(family, last.value()?, &[])? {
+            FirewallTarget::Jump(chain) => Some(chain),
+            FirewallTarget::Accept
+            | FirewallTarget::Drop
+            | FirewallTarget::Reject(_)
+            | FirewallTarget::Return
+            | FirewallTarget::Masquerade
+            | FirewallTarget::Snat(_)
+            | FirewallTarget::Dnat(_)
+            | FirewallTarget::Redirect(_) => None,
+        },
+        _ => None,
     }
 }
 

@@ -224,8 +224,8 @@ fn a_refused_rule_is_named_and_nothing_is_changed() {
     // A rule, and whether legacy iptables tells where it is (what the kernel refuses, it does not).
     let bad = [
         ("ipv4 nat POSTROUTING -m nonesuch -j ACCEPT", true),
-        ("ipv4 nat POSTROUTING -s 10.0.0.1 -j DNAT --to-destination 10.0.0.2:99999", true),
-        ("ipv4 nat POSTROUTING -s 10.0.0.1 -j REJECT --reject-with icmp-port-unreachable", false),
+        ("ipv4 nat POSTROUTING -s 10.0.0.1/32 -j DNAT --to-destination 10.0.0.2:99999", true),
+        ("ipv4 nat POSTROUTING -s 10.0.0.1/32 -j REJECT --reject-with icmp-port-unreachable", false),
         ("ipv4 filter FORWARD -j MASQUERADE", false),
     ];
     for variant in [Variant::Nft, Variant::Legacy] {
