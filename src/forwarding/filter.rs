@@ -3,7 +3,8 @@
 use super::firewall::{Flow, RuleAt, decide};
 use crate::lab::{FirewallTarget, Hook, Namespace, RejectWith, Table};
 
-/// What the filter does with a packet, and which rule did it; none: no rule matches, and the chain's policy is to accept.
+/// What the filter does with a packet, and which rule did it; none: no rule matches, and the chain's policy is to
+/// accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It goes on.

@@ -6,7 +6,8 @@ pub fn shell_word(word: &str) -> String {
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
-/// A word as `iptables-restore`, which knows double quotes and backslashes only, reads it back; no option, and no negation.
+/// A word as `iptables-restore`, which knows double quotes and backslashes only, reads it back; no option, and no
+/// negation.
 pub fn restore_word(word: &str) -> String {
     let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\#;".contains(&b));
     let plain = plain && word != "!" && !word.starts_with('-');
