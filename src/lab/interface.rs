@@ -57,16 +57,23 @@ pub enum InterfaceKind {
 }
 
 impl InterfaceKind {
-    /// Takes over the other end, or the interface that it stands upon, from one of the same kind.
+    /// Gets the peer, or the parent, of one of the same kind.
     pub fn connect_like(&mut self, other: &Self) {
-        match (self, other) {
-            (Self::Veth { peer }, Self::Veth { peer: others }) => peer.clone_from(others),
-            (Self::Virtual(device), Self::Virtual(other)) if device.kind() == other.kind() => {
-                if let Some(upon) = device.lower_mut() {
-                    *upon = other.lower().cloned();
+        match self {
+            Self::Veth { peer } => {
+                if let Self::Veth { peer: others } = other {
+                    peer.clone_from(others);
                 }
             }
-            _ => {}
+            Self::Virtual(kind) => {
+                if let Self::Virtual(other) = other
+                    && other.kind() == kind.kind()
+                    && let Some(parent) = kind.lower_mut()
+                {
+                    *parent = other.lower().cloned();
+                }
+            }
+            Self::Loopback | Self::Bridge(_) | Self::Other(_) => {}
         }
     }
 }
@@ -156,11 +163,14 @@ impl Serialize for Mac {
 }
 
 impl Interface {
-    /// The other end, where this is a veth whose peer is known.
+    /// The peer, where this is a veth whose peer is known.
     pub fn peer(&self) -> Option<&InterfaceRef> {
         match &self.kind {
             InterfaceKind::Veth { peer } => peer.as_ref(),
-            _ => None,
+            InterfaceKind::Loopback
+            | InterfaceKind::Bridge(_)
+            | InterfaceKind::Other(_)
+            | InterfaceKind::Virtual(_) => None,
         }
     }
 
@@ -168,7 +178,10 @@ impl Interface {
     pub fn device(&self) -> Option<&VirtualInterface> {
         match &self.kind {
             InterfaceKind::Virtual(device) => Some(device),
-            _ => None,
+            InterfaceKind::Loopback
+            | InterfaceKind::Veth { .. }
+            | InterfaceKind::Bridge(_)
+            | InterfaceKind::Other(_) => None,
         }
     }
 

@@ -23,8 +23,11 @@ pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &Observed
         chain(ns, id, rules, is.chains.get(id), draft);
         let jump = FirewallRule::jump(lab, &id.chain);
         if !is.chains.get(&builtin).is_some_and(|rules| rules.iter().any(|rule| rule.means(&jump))) {
-            let change =
-                FirewallChange::Rule { position: Some(1), is_rewritten: false, change: Presence::Add(jump.into()) };
+            let change = FirewallChange::Rule {
+                position: Some(1),
+                is_rewritten: false,
+                change: Presence::Add(Box::new(jump.into())),
+            };
             draft.add(step(ns, &builtin, change), format!("nothing leads to {}", id.chain));
         }
     }
@@ -120,7 +123,7 @@ fn chain(ns: &NsName, id: &ChainId, want: &[FirewallRule], is: Option<&Vec<Obser
     let want: Vec<&FirewallRule> = want.iter().filter(|rule| wanted.insert(*rule)).collect();
     let same = if repeated { 0 } else { is.iter().zip(&want).take_while(|(is, want)| is.means(want)).count() };
     for (n, rule) in is.iter().enumerate().skip(same).rev() {
-        let change = Presence::Remove(rule.clone());
+        let change = Presence::Remove(Box::new(rule.clone()));
         let change = FirewallChange::Rule { position: Some(n + 1), is_rewritten: true, change };
         draft.add(
             step(ns, id, change),
@@ -128,7 +131,7 @@ fn chain(ns: &NsName, id: &ChainId, want: &[FirewallRule], is: Option<&Vec<Obser
         );
     }
     for rule in want.into_iter().skip(same) {
-        let change = Presence::Add(rule.clone().into());
+        let change = Presence::Add(Box::new(rule.clone().into()));
         let change = FirewallChange::Rule { position: None, is_rewritten: true, change };
         draft.add(step(ns, id, change), if there.contains(rule) { BEFORE } else { MISSING });
     }
@@ -143,7 +146,7 @@ fn remove_rules(
 ) {
     for (n, rule) in rules.iter().enumerate().rev() {
         if which(n, rule) {
-            let change = Presence::Remove(rule.clone());
+            let change = Presence::Remove(Box::new(rule.clone()));
             let change = FirewallChange::Rule { position: Some(n + 1), is_rewritten: false, change };
             draft.add(step(ns, id, change), EXTRA);
         }

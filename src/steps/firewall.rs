@@ -33,7 +33,7 @@ pub enum FirewallChange {
         /// Whether the chain is written anew: a rule that goes then goes with the ones that take its place.
         is_rewritten: bool,
         /// The rule.
-        change: Presence<ObservedRule>,
+        change: Presence<Box<ObservedRule>>,
     },
 }
 

@@ -48,7 +48,7 @@ fn is_everything(firewall: &ObservedFirewall, steps: &[Step], family: Family, ta
         let Some(FirewallStep { chain, change, .. }) = step.firewall() else { return false };
         match change {
             FirewallChange::Rule { change: Presence::Remove(rule), .. } => {
-                *rules.entry((chain, rule)).or_default() += 1
+                *rules.entry((chain, &**rule)).or_default() += 1
             }
             FirewallChange::RemoveChain => {
                 chains.insert(chain);
@@ -90,7 +90,7 @@ mod tests {
         let rules = firewall.chains.iter().flat_map(|(chain, rules)| rules.iter().map(move |rule| (chain, rule)));
         let mut steps: Vec<Step> = rules
             .map(|(chain, rule)| {
-                let change = Presence::Remove(rule.clone());
+                let change = Presence::Remove(Box::new(rule.clone()));
                 step(chain.clone(), FirewallChange::Rule { position: None, is_rewritten: false, change })
             })
             .collect();

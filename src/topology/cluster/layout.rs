@@ -105,7 +105,7 @@ fn lan_port(name: &Spanned<NsName>, taken: &mut HashMap<IfName, Span>, found: &m
     let port = numbers::interface("", name.value.as_str(), "-lan")?;
     if port.as_str() == LAN_BRIDGE {
         let message = format!(
-            "a node cannot be called `{}`: its cable would have the name of the bridge `{port}`, into which it is plugged",
+            "a node cannot be called `{}`: its veth pair would have the name of the bridge `{port}` that it is attached to",
             name.value
         );
         found.add(Diagnostic::new(Code::ReservedName, name.span, message).help("choose another name".to_owned()));
@@ -128,11 +128,11 @@ fn few_enough(cluster: &Cluster, found: &mut Collector<'_>) -> bool {
         found.add(Diagnostic::new(Code::TooMany, last.span, message));
     }
     if nodes.len() > MAX_NODES {
-        let message = format!("{} nodes; the switch between them takes {MAX_NODES} at most", nodes.len());
+        let message = format!("{} nodes; the bridge between them takes {MAX_NODES} at most", nodes.len());
         found.add(Diagnostic::new(Code::TooMany, last.span, message));
     } else if every_two > MAX_ROUTES && !router {
         let message =
-            format!("with {} nodes, of which each knows the way to each, there are {every_two} routes", nodes.len());
+            format!("with {} nodes, each with a route to every other, there are {every_two} routes", nodes.len());
         found.add(Diagnostic::new(Code::TooMany, last.span, message).help("write `routing: router`".to_owned()));
     }
     found.count() == before
@@ -262,8 +262,7 @@ impl Names {
                 Diagnostic::new(Code::ReservedName, name.span, message)
             }
             Some(Some(first)) => {
-                let message =
-                    format!("`{}` is there twice; every node and every pod has a name of its own", name.value);
+                let message = format!("duplicate name `{}`: every node and every pod needs its own", name.value);
                 Diagnostic::new(Code::NameTwice, name.span, message).also(first, "first here")
             }
         };

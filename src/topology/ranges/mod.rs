@@ -205,7 +205,7 @@ impl Expansion<'_, '_> {
         for (key, _) in map {
             let Value::Scalar(name) = &key.value else { continue };
             if let Some(first) = first.insert(name, key.span) {
-                let message = format!("`{name}` is here for the second time");
+                let message = format!("duplicate key `{name}`");
                 self.found.add(Diagnostic::new(Code::KeyTwice, key.span, message).also(first, "first here"));
             }
         }

@@ -130,7 +130,7 @@ fn overlaps(space: &Space<'_>, found: &mut Collector<'_>) {
                 true => format!("`{name}` is in the subnet {net}, and `{other}` of the same namespace as well"),
                 false => format!("`{name}` is in {net}, which overlaps {around} of `{other}` in the same namespace"),
             };
-            let help = "give each interface a subnet of its own, or plug them into a bridge that has the address";
+            let help = "give each interface a subnet of its own, or attach them to a bridge that has the address";
             found.add(
                 Diagnostic::new(Code::SubnetsOverlap, span, message)
                     .help(help.to_owned())
@@ -159,8 +159,8 @@ fn same_subnet(a: &ResolvedInterface, b: &ResolvedInterface, found: &mut Collect
             && !alone
             && !shared
         {
-            let message = format!("the two ends of this link are in different subnets: {} and {}", a.value, b.value);
-            found.add(Diagnostic::new(Code::DifferentSubnets, b.span, message).also(a.span, "the other end"));
+            let message = format!("the interfaces of this link are in different subnets: {} and {}", a.value, b.value);
+            found.add(Diagnostic::new(Code::DifferentSubnets, b.span, message).also(a.span, "the other interface"));
         }
     }
 }

@@ -169,8 +169,8 @@ fn loops(spaces: &[Space<'_>], cables: &VethPairs<'_>, first: &[usize], found: &
             }
         }
         if closes {
-            let message = "this link closes a loop of bridges, in which broadcasts would circle for ever";
-            let help = "take it out, or set `stp: true` on a bridge of the loop".to_owned();
+            let message = "this link closes a loop of bridges, in which broadcasts would circulate for ever";
+            let help = "remove it, or set `stp: true` on a bridge of the loop".to_owned();
             if let Some(end) = cable.ends.first() {
                 found.add(Diagnostic::new(Code::BridgeLoop, end.span, message).help(help));
             }

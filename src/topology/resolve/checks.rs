@@ -141,11 +141,7 @@ fn family(written: &schema::Check, found: &mut Collector<'_>) -> Option<Family> 
     if let (Some(asked), Some((family, span))) = (asked, source)
         && asked != family
     {
-        found.add(Diagnostic::new(
-            Code::FamilyMismatch,
-            span,
-            "this source is not of the family that `family` asks for",
-        ));
+        found.add(Diagnostic::new(Code::FamilyMismatch, span, "this source does not have the `family` of the check"));
     }
     asked.or(source.map(|(family, _)| family))
 }
@@ -157,11 +153,7 @@ fn answered_by(written: &schema::Check, net: &Net<'_>, expect: Expect, found: &m
         found.add(Diagnostic::new(Code::NoPort, by.span, "`answered_by` needs a `port`").help(help));
     }
     if expect != Expect::Reachable {
-        found.add(Diagnostic::new(
-            Code::ContradictoryKeys,
-            by.span,
-            "nobody answers where the destination is not to be reachable",
-        ));
+        found.add(Diagnostic::new(Code::ContradictoryKeys, by.span, "`answered_by` needs `expect: reachable`"));
     }
     net.names.find(&by.value, by.span, found)
 }
@@ -192,11 +184,7 @@ fn seen_as(
 ) -> Option<SeenAs> {
     let seen = written.seen_as.as_ref()?;
     if expect != Expect::Reachable {
-        found.add(Diagnostic::new(
-            Code::ContradictoryKeys,
-            seen.span,
-            "nothing is seen where the destination is not to be reachable",
-        ));
+        found.add(Diagnostic::new(Code::ContradictoryKeys, seen.span, "`seen_as` needs `expect: reachable`"));
     }
     match &seen.value {
         SeenBy::Itself => Some(SeenAs::Itself),

@@ -165,7 +165,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
     fn once(&mut self, port: &Spanned<IfName>, plug: Attachment, masters: &mut Masters) {
         match masters.get(&port.value) {
             Some(Attachment { span: first, is_bridge, .. }) => {
-                let place = if *is_bridge { "plugged into a bridge" } else { "the port of a vrf" };
+                let place = if *is_bridge { "a port of a bridge" } else { "a port of a vrf" };
                 let fault = Diagnostic::new(Code::PortTwice, port.span, format!("`{}` is already {place}", port.value));
                 self.found.add(fault.also(*first, "here"));
             }
@@ -180,7 +180,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             self.found.add(Diagnostic::new(
                 Code::Loopback,
                 port.span,
-                "`lo` is the loopback; it cannot be plugged into a bridge",
+                "`lo` is the loopback; it cannot be a port of a bridge",
             ));
             return false;
         }
@@ -192,7 +192,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             return false;
         };
         if !device.can_be_port() {
-            let message = format!("{} such as `{name}` cannot be plugged into a bridge", device.called());
+            let message = format!("{} such as `{name}` cannot be a port of a bridge", device.called());
             self.found.add(Diagnostic::new(Code::BadPort, port.span, message));
         }
         device.can_be_port()
@@ -211,9 +211,9 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
                 interfaces are left alone"
                     .to_owned()
             }
-            None => format!("add a link with the end {}/{text}", self.ns),
+            None => format!("add a link with {}/{text}", self.ns),
         };
-        let message = format!("`{text}` is no end of a link, and {what} has to be one");
+        let message = format!("`{text}` is in no link, and {what} must be an interface of a link");
         self.found.add(Diagnostic::new(Code::UnknownInterface, name.span, message).help(help));
     }
 
@@ -232,7 +232,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             mac.map(|mac| mac.span).or(mtu.map(|mtu| mtu.span)).or(up.map(|up| up.span))
         });
         if let Some(other) = other {
-            self.found.add(Diagnostic::new(Code::Loopback, other, "`lo` may have further addresses, and nothing else"));
+            self.found.add(Diagnostic::new(Code::Loopback, other, "`lo` may have further addresses and nothing else"));
         }
         let addresses = written.map(|lo| nets(&lo.addresses)).unwrap_or_default();
         link.addresses = addresses.iter().map(|address| address.value).collect();
@@ -257,7 +257,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         let mut link = veth(&socket, None);
         self.plug(name, &written.addresses, &mut link, masters);
         if let (Some(both), Some(own)) = (socket.mtu, &written.mtu) {
-            let fault = Diagnostic::new(Code::KeyTwice, own.span, "the MTU stands here and in the link")
+            let fault = Diagnostic::new(Code::KeyTwice, own.span, "the MTU is given here and in the link")
                 .also(both.span, "in the link");
             self.found.add(fault.help("keep one of them".to_owned()));
         }
@@ -305,7 +305,8 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             return false;
         }
         let claimed = self.named.get(&name.value).filter(|claim| **claim != (name.span, what)).copied();
-        let taken = claimed.or_else(|| self.sockets.get(&name.value).map(|socket| (socket.span, "the end of a link")));
+        let taken =
+            claimed.or_else(|| self.sockets.get(&name.value).map(|socket| (socket.span, "an interface of a link")));
         if let Some((span, other)) = taken {
             let fault = Diagnostic::new(
                 Code::NameTwice,

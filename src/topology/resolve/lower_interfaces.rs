@@ -65,8 +65,8 @@ pub fn check(all: &[Placed<'_>], found: &mut Collector<'_>) {
             let (first, at) = *sharing.entry(parent).or_insert((placed.written, span));
             let goes_together = first.called() == placed.written.called();
             if at != span && (!goes_together || is_alone(first) || is_alone(placed.written)) {
-                let message = format!("`{}` cannot share its parent with the other one upon it", placed.name.value);
-                let help = "macvlans and ipvlans do not share a parent, and `passthru` shares it with nobody";
+                let message = format!("`{}` cannot share its parent with the other one on it", placed.name.value);
+                let help = "macvlans and ipvlans cannot share a parent, and `passthru` needs a parent of its own";
                 found.add(
                     Diagnostic::new(Code::SharedParent, span, message).help(help.to_owned()).also(at, "the other"),
                 );
@@ -102,13 +102,13 @@ fn taken_over(written: Written<'_>, found: &mut Collector<'_>) {
     let has_no_mac = matches!(written, Written::Ipvlan(_) | Written::Ipip(_)) || is_alone(written);
     if let Some(mac) = common.mac.as_ref().filter(|_| has_no_mac) {
         let message = match written {
-            Written::Ipip(_) => "a tunnel of IP has no hardware address".to_owned(),
-            _ => format!("{} like this has the hardware address of its parent", written.called()),
+            Written::Ipip(_) => "an IP tunnel has no MAC address".to_owned(),
+            _ => format!("{} like this has the MAC address of its parent", written.called()),
         };
         found.add(Diagnostic::new(Code::KeyNotAllowed, mac.span, message));
     }
     let ipv6 = common.addresses.iter().find(|address| address.value.0.addr().is_ipv6());
     if let (Written::Ipip(_), Some(address)) = (written, ipv6) {
-        found.add(Diagnostic::new(Code::Ipv4Only, address.span, "only IPv4 goes through an ipip tunnel"));
+        found.add(Diagnostic::new(Code::Ipv4Only, address.span, "an ipip tunnel carries IPv4 only"));
     }
 }

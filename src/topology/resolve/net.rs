@@ -130,7 +130,7 @@ impl<'f> Names<'f> {
         if at.is_none() && !self.is_lost(name.as_str()) {
             let help = found
                 .did_you_mean(name.as_str(), self.index.keys().copied())
-                .unwrap_or_else(|| "every namespace stands under `namespaces`, even an empty one".to_owned());
+                .unwrap_or_else(|| "list every namespace under `namespaces`, even an empty one".to_owned());
             found.add(
                 Diagnostic::new(Code::UnknownNamespace, span, format!("there is no namespace `{name}`")).help(help),
             );

@@ -53,7 +53,12 @@ impl<'n> Maker<'n> {
                 if told.insert(source.side) {
                     let help = "name the namespace, and its address with `source`".to_owned();
                     found.add(
-                        Diagnostic::new(Code::NotNamespace, source.span, "a check starts in a namespace").help(help),
+                        Diagnostic::new(
+                            Code::NotNamespace,
+                            source.span,
+                            "a check starts in a namespace, not at an address",
+                        )
+                        .help(help),
                     );
                 }
                 continue;
@@ -115,7 +120,7 @@ impl<'n> Maker<'n> {
                 Some(Family::Ipv6) => "IPv6 address",
                 None => "address",
             };
-            let message = format!("{} has no {kind} at which it could be reached", target.name);
+            let message = format!("{} has no {kind} to be reached at", target.name);
             target.written.whole.then(|| Diagnostic::new(Code::NoAddress, to.span, message))
         })
     }
@@ -132,7 +137,7 @@ impl<'n> Maker<'n> {
             return Err(Some(Diagnostic::new(
                 Code::FamilyMismatch,
                 to.span,
-                "this address is not of the family that the check asks for",
+                "this address does not have the `family` of the check",
             )));
         }
         if let Some(message) = self.is_of_many(address) {
@@ -140,7 +145,7 @@ impl<'n> Maker<'n> {
             return Err(Some(Diagnostic::new(Code::AmbiguousAddress, to.span, message).help(help)));
         }
         if !is_global(address) {
-            let message = "a loopback or link-local address means something else in every namespace";
+            let message = "loopback and link-local addresses mean something else in every namespace";
             return Err(Some(
                 Diagnostic::new(Code::LocalAddress, to.span, message)
                     .help("write an address that others can reach".to_owned()),

@@ -38,18 +38,16 @@ pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
             let fault = Diagnostic::new(
                 Code::RouteTwice,
                 written.to.span,
-                "this route has the destination, table and metric of another",
+                "this route has the same destination, table and metric as another",
             );
             found.add(fault.help(help).also(first, "the other"));
         }
         if let Some(interface) = space.makes_route(route.table, route.to).filter(|_| route.metric == 0) {
-            let message = format!(
-                "the kernel makes the route to {} by itself, from the address of `{}`",
-                route.to, interface.name
-            );
+            let message =
+                format!("the kernel adds the route to {} itself, from the address of `{}`", route.to, interface.name);
             found.add(
                 Diagnostic::new(Code::ConnectedRoute, written.to.span, message)
-                    .help("take it out, or give it a metric".to_owned()),
+                    .help("remove it, or give it a metric".to_owned()),
             );
         }
         routes.insert(route);
@@ -93,7 +91,7 @@ fn route(
                 found.add(Diagnostic::new(
                     Code::KeyNotAllowed,
                     span,
-                    "a route that drops packets leads nowhere: it has no `via` and no `dev`",
+                    "a route that drops packets has no `via` and no `dev`",
                 ));
             }
             None
@@ -159,10 +157,8 @@ fn device(
     let Some(via) = &written.via else {
         // A type that could not be read may have been the answer.
         if named.is_none() && space.written.whole {
-            let help = "a gateway with `via`, an interface with `dev`, or a type such as `blackhole`".to_owned();
-            found.add(
-                Diagnostic::new(Code::NoNextHop, written.to.span, "this route says nothing of the way").help(help),
-            );
+            let help = "add `via`, `dev`, or a `type` such as `blackhole`".to_owned();
+            found.add(Diagnostic::new(Code::NoNextHop, written.to.span, "this route has no next hop").help(help));
         }
         return named;
     };
@@ -220,7 +216,7 @@ fn no_subnet(space: &Space<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>
         [] => format!("{} has no address of this family", space.name),
         subnets => format!("{} is connected to {}", space.name, subnets.join(", ")),
     };
-    let message = format!("no connected subnet of {} holds the gateway {}", space.name, via.value);
+    let message = format!("no connected subnet of {} contains the gateway {}", space.name, via.value);
     found.add(Diagnostic::new(Code::GatewayUnreachable, via.span, message).help(help));
 }
 
@@ -229,7 +225,7 @@ pub fn rules(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<PolicyRul
     for (position, written) in (0_u32..).zip(&space.written.rules) {
         let priority = written.priority.as_ref();
         if let Some(priority) = priority.filter(|priority| KERNELS_PRIORITIES.contains(&priority.value)) {
-            let message = format!("priority {} belongs to a rule of the kernel's own", priority.value);
+            let message = format!("priority {} belongs to one of the kernel's own rules", priority.value);
             found.add(Diagnostic::new(Code::ReservedPriority, priority.span, message));
         }
         let Some(ipv6) = rule_family(written, found) else { continue };
@@ -248,7 +244,7 @@ pub fn rules(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<PolicyRul
             action,
         };
         if !rules.insert(rule) {
-            found.add(Diagnostic::new(Code::RuleTwice, written.span, "this rule stands here for the second time"));
+            found.add(Diagnostic::new(Code::RuleTwice, written.span, "duplicate rule"));
         }
     }
     rules
@@ -308,7 +304,7 @@ pub fn neighbours(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Neig
         };
         let Some(dev) = dev else {
             if written.dev.is_none() && space.written.whole {
-                let message = format!("no connected subnet of {} holds {}", space.name, written.to.value);
+                let message = format!("no connected subnet of {} contains {}", space.name, written.to.value);
                 found.add(
                     Diagnostic::new(Code::NotConnected, written.to.span, message)
                         .help("name the interface with `dev`".to_owned()),

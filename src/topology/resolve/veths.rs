@@ -53,15 +53,14 @@ fn end(
     let InterfaceRef { ns, name } = &end.value;
     let space = names.find(ns, end.span, found)?;
     if name.is_lo() {
-        let help = "`lo` is the loopback that every namespace has; name the interface otherwise, such as eth0";
-        found.add(Diagnostic::new(Code::Loopback, end.span, "`lo` cannot be the end of a link").help(help.to_owned()));
+        let help = "`lo` is the loopback that every namespace has; choose another name, such as eth0";
+        found.add(Diagnostic::new(Code::Loopback, end.span, "`lo` cannot be in a link").help(help.to_owned()));
         return None;
     }
     if let Some(first) = used.insert((space, name.clone()), end.span) {
-        let help = "an interface is the end of one link; to connect several, plug each into a bridge".to_owned();
+        let help = "an interface is in one link; to connect several, attach each to a bridge".to_owned();
         let fault =
-            Diagnostic::new(Code::InterfaceTwice, end.span, format!("`{}` is already the end of a link", end.value))
-                .help(help);
+            Diagnostic::new(Code::InterfaceTwice, end.span, format!("`{}` is already in a link", end.value)).help(help);
         found.add(fault.also(first, "its first link"));
         return None;
     }

@@ -97,8 +97,8 @@ pub fn finish<'f>(spaces: &mut [Space<'f>], names: &Names<'_>, found: &mut Colle
     all.sort_by_cached_key(depth);
     for placed in &all {
         if depth(placed) == MAX_STACKING {
-            let help = "in the end, one of them has to be upon an interface of another kind".to_owned();
-            let message = format!("`{}` is upon itself, or too many others", placed.name.value);
+            let help = "the lowest of them needs a parent of another kind".to_owned();
+            let message = format!("`{}` is stacked on itself, or more than 8 deep", placed.name.value);
             found.add(Diagnostic::new(Code::StackedOnItself, placed.name.span, message).help(help));
         } else {
             room(spaces, placed, found);

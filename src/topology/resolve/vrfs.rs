@@ -13,11 +13,11 @@ pub fn check(ns: &NsName, name: &Spanned<IfName>, vrf: &Vrf, found: &mut Collect
     if ns.is_host() {
         let help = "put its ports and it into a namespace".to_owned();
         let message =
-            "with its first VRF, the kernel gives `host` a policy rule that would stay when the lab is removed";
+            "with its first VRF, the kernel adds a policy rule to `host` that would stay after the lab is removed";
         found.add(Diagnostic::new(Code::VrfInHost, name.span, message).help(help));
     }
     if EVERYBODYS_TABLES.contains(&vrf.table.value.0) {
-        let message = "this table is everybody's; a VRF has one of its own";
+        let message = "the kernel uses this table for everything; a VRF needs its own";
         found.add(
             Diagnostic::new(Code::ReservedTable, vrf.table.span, message)
                 .help("write another number, such as 100".to_owned()),

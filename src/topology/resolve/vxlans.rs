@@ -23,7 +23,6 @@ pub fn vxlan(written: &schema::Vxlan) -> Vxlan {
         port: written.port.as_ref().map_or(VXLAN_PORT, |port| port.value),
         dev: written.dev.as_ref().map(|dev| dev.value.clone()),
         learning: written.learning.as_ref().is_none_or(|learning| learning.value),
-        remote: None,
     }
 }
 
@@ -34,9 +33,10 @@ pub fn check(space: &Space<'_>, found: &mut Collector<'_>) {
     for (_, written) in &space.written.vxlans.entries {
         let vxlan = vxlan(written);
         let of_number = ends.entry(vxlan.id).or_default();
-        let first = of_number.iter().find(|(other, _)| other.collides(&vxlan));
+        let first = of_number.iter().find(|(other, _)| other.slot() == vxlan.slot());
         if let Some((_, first)) = first {
-            let message = format!("{} has an end of VXLAN {} on port {} already", space.name, vxlan.id, vxlan.port);
+            let message =
+                format!("{} already has an interface of VXLAN {} on port {}", space.name, vxlan.id, vxlan.port);
             let help = "packets for both would arrive at the same port with the same number: change `id` or `port`";
             found.add(
                 Diagnostic::new(Code::IdentityTwice, written.id.span, message)
@@ -47,7 +47,7 @@ pub fn check(space: &Space<'_>, found: &mut Collector<'_>) {
         if let Some(dev) = &written.dev
             && space.interface(&dev.value).is_some_and(|dev| end(dev).is_some())
         {
-            let help = "name the interface that leads to the other ends".to_owned();
+            let help = "name the interface that leads to the other VTEPs".to_owned();
             found.add(
                 Diagnostic::new(Code::BadParent, dev.span, format!("`{}` is a vxlan itself", dev.value)).help(help),
             );
@@ -81,8 +81,8 @@ pub fn holder(
     if holder.is_none() && space.written.whole && !space.name.is_host() {
         let own = space.addresses().map(|(_, own)| own.value.addr().to_string());
         let help = found.did_you_mean(&local.value.to_string(), own);
-        let help = help.unwrap_or_else(|| "give it to the interface that leads to the other ends".to_owned());
-        let message = format!("{} is no address of {}", local.value, space.name);
+        let help = help.unwrap_or_else(|| "add it to the interface that leads to the other VTEPs".to_owned());
+        let message = format!("{} is not an address of {}", local.value, space.name);
         found.add(Diagnostic::new(Code::NoSuchAddress, local.span, message).help(help));
     }
     holder.filter(|name| !name.is_lo())
@@ -115,7 +115,7 @@ pub fn fdb(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<FdbEntry> {
                         .also(first, "here"),
                 );
             }
-            entries.insert(FdbEntry { dev: name.value.clone(), mac, to: Some(to), further: String::new() });
+            entries.insert(FdbEntry { dev: name.value.clone(), mac, to });
         }
     }
     entries

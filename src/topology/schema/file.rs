@@ -132,7 +132,7 @@ impl Read for Link {
                 Some(Self::Described(DescribedLink { ends: ends?, mtu }))
             }
             Value::Scalar(_) => {
-                let fault = Diagnostic::new(Code::BadLink, node.span, "a link is a list of its two ends");
+                let fault = Diagnostic::new(Code::BadLink, node.span, "a link is a list of its two interfaces");
                 found.add(fault.help("write [NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]".to_owned()));
                 None
             }
@@ -148,7 +148,7 @@ impl Read for [Spanned<InterfaceRef>; 2] {
             && items.len() != 2
         {
             let span = items.last().map_or(node.span, |last| last.span);
-            let message = format!("a link has two ends, and here are {}", items.len());
+            let message = format!("a link has two interfaces, found {}", items.len());
             let help = "write [NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]; a network of more than two needs a bridge";
             found.add(Diagnostic::new(Code::BadLink, span, message).help(help.to_owned()));
             return None;

@@ -77,12 +77,11 @@ impl<T: Read> Read for Vec<T> {
                 };
                 refuse(
                     found,
-                    Diagnostic::new(Code::WrongShape, node.span, "a single value stands where a list is expected")
-                        .help(help),
+                    Diagnostic::new(Code::WrongShape, node.span, "expected a list, found a single value").help(help),
                 )
             }
             Value::Map(_) => {
-                let fault = Diagnostic::new(Code::WrongShape, head(node), "a map stands where a list is expected");
+                let fault = Diagnostic::new(Code::WrongShape, head(node), "expected a list, found a map");
                 refuse(found, fault.help("begin each entry with a dash: `- …`".to_owned()))
             }
         }
@@ -104,18 +103,13 @@ impl<K: Scalar, V: Read> Read for Named<K, V> {
             Value::Null => return Some(Self::default()),
             Value::Map(entries) => entries,
             Value::List(_) => {
-                let fault =
-                    Diagnostic::new(Code::WrongShape, head(node), "a list stands where a map from names is expected");
+                let fault = Diagnostic::new(Code::WrongShape, head(node), "expected a map of names, found a list");
                 return refuse(found, fault.help("write `NAME:` without a dash".to_owned()));
             }
             Value::Scalar(_) => {
                 return refuse(
                     found,
-                    Diagnostic::new(
-                        Code::WrongShape,
-                        node.span,
-                        "a single value stands where a map from names is expected",
-                    ),
+                    Diagnostic::new(Code::WrongShape, node.span, "expected a map of names, found a single value"),
                 );
             }
         };
@@ -143,7 +137,7 @@ fn unquoted(node: &Node) -> Option<String> {
     match &node.value {
         Value::Map(entries) => match entries.as_slice() {
             [(Node { value: Value::Scalar(word), .. }, Node { value: Value::Null, .. })] => {
-                Some(format!("a word that begins with a brace stands in quotes: \"{{{word}}}\""))
+                Some(format!("quote a word that begins with a brace: \"{{{word}}}\""))
             }
             _ => None,
         },
@@ -181,7 +175,7 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
             Value::Map(entries) => entries.as_slice(),
             Value::Null => &[],
             Value::Scalar(_) | Value::List(_) => {
-                let message = format!("{what} is described by a map: `key: value`, or {{ key: value }}");
+                let message = format!("{what} is a map: `key: value`, or {{ key: value }}");
                 return refuse(found, Diagnostic::new(Code::WrongShape, head(node), message));
             }
         };
@@ -245,7 +239,7 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
                 .or_else(|| self.found.did_you_mean(text, self.known.iter().copied()))
                 .unwrap_or_else(|| format!("its keys are {}", self.known.join(", ")));
             self.found.add(
-                Diagnostic::new(Code::UnknownKey, key.span, format!("`{text}` is not a key of {}", self.what))
+                Diagnostic::new(Code::UnknownKey, key.span, format!("unknown key `{text}` in {}", self.what))
                     .help(help),
             );
         }

@@ -118,7 +118,7 @@ impl Scalar for Text {
     fn parse(text: &str) -> Result<Self, Wrong> {
         // A terminal obeys control characters.
         match text.chars().find(|c| c.is_control() && *c != '\n') {
-            Some(c) => Err(Wrong::new(format!("the control character {c:?} may not stand in a text"))),
+            Some(c) => Err(Wrong::new(format!("the control character {c:?} is not allowed in a text"))),
             None => Ok(Self(text.trim_end().to_owned())),
         }
     }

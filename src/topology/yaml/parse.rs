@@ -22,11 +22,11 @@ pub(super) fn fault(text: &str, error: &Error) -> Diagnostic {
     match error {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("this key");
-            Diagnostic::new(Code::KeyTwice, span, format!("`{key}` stands here for the second time"))
-                .help("a key may stand once in a map; put both values under one key".to_owned())
+            Diagnostic::new(Code::KeyTwice, span, format!("duplicate key `{key}`"))
+                .help("a map has each key once; put both values under one key".to_owned())
         }
         Error::MultipleDocuments { .. } => {
-            Diagnostic::new(Code::SecondDocument, span, "a second document begins here; a file holds one lab")
+            Diagnostic::new(Code::SecondDocument, span, "a second YAML document begins here; a file describes one lab")
         }
         Error::Eof { .. } => Diagnostic::new(Code::NotYaml, span, "the file ends too early"),
         Error::Budget { breach, .. } => Diagnostic::new(Code::TooMany, span, too_much(breach)),
@@ -46,7 +46,7 @@ pub(super) fn fault(text: &str, error: &Error) -> Diagnostic {
 fn other(span: Span, message: &str) -> Diagnostic {
     let message = message.strip_prefix("error: ").unwrap_or(message);
     let message = message.split(" at line ").next().unwrap_or(message).trim();
-    Diagnostic::new(Code::NotYaml, span, format!("this is not YAML: {message}"))
+    Diagnostic::new(Code::NotYaml, span, format!("invalid YAML: {message}"))
 }
 
 /// The faults that are made most often.
@@ -60,30 +60,30 @@ fn of_kind(kind: &ErrorKind, text: &str, span: Span) -> Option<Diagnostic> {
         | ErrorKind::TabNotAllowed
         | ErrorKind::TabInPlainScalar
         | ErrorKind::TabAtBlockScalarStart => {
-            told("a tab stands before this", "YAML is indented with spaces: put some in its place")
+            told("there is a tab before this", "YAML is indented with spaces: replace the tab by spaces")
         }
         ErrorKind::ExpectedBlockMappingKey => match line.before.trim() {
             "" => told(NO_LEVEL, "all keys of a map begin in the same column"),
-            "-" => told("a dash stands among keys", "a map has keys, a list has dashes, and nothing has both"),
+            "-" => told("a list entry among the keys of a map", "a map has keys, a list has dashes; do not mix them"),
             _ => told("this line goes on where its value has ended", "put each key on a line of its own"),
         },
         ErrorKind::ExpectedBlockSequenceEntry if line.behind.starts_with('-') => {
             told(NO_LEVEL, "all entries of a list begin in the same column")
         }
         ErrorKind::ExpectedBlockSequenceEntry => {
-            told("a dash is missing before this", "a map has keys, a list has dashes, and nothing has both")
+            told("a dash is missing before this", "a map has keys, a list has dashes; do not mix them")
         }
         ErrorKind::MappingValueNotAllowed if line.before.contains(": ") => {
             told("there is a second colon in this line", "put a text that holds a colon and a space into quotes")
         }
         ErrorKind::MappingValueNotAllowed => told(
-            "no key can stand here: the line above lacks its colon, or this line is indented too far",
+            "unexpected key: the line above lacks its colon, or this line is indented too far",
             "all keys of a map begin in the same column",
         ),
         ErrorKind::SimpleKeyExpected => {
             let word = line.behind.split(' ').next().unwrap_or_default();
             let help = "a key ends in a colon, and a space follows: `KEY: VALUE`";
-            told(&format!("`{word}` is no key with a value"), help)
+            told(&format!("expected `KEY: VALUE`, found `{word}`"), help)
         }
         ErrorKind::BlockSequenceEntryNotAllowed | ErrorKind::BlockEntryInFlowCollection => told(
             "a list with dashes cannot begin here",
@@ -96,13 +96,13 @@ fn of_kind(kind: &ErrorKind, text: &str, span: Span) -> Option<Diagnostic> {
     }
 }
 
-const NO_LEVEL: &str = "this line is indented as none above it is";
+const NO_LEVEL: &str = "this line is indented unlike any line above it";
 
 /// Diagnostics in lists and maps of one line.
 fn of_brackets(kind: &ErrorKind, text: &str, span: Span) -> Option<Diagnostic> {
     match kind {
         ErrorKind::UnclosedFlowCollection { open } => {
-            Some(Diagnostic::new(Code::NotYaml, span, format!("this `{open}` is closed nowhere")))
+            Some(Diagnostic::new(Code::NotYaml, span, format!("this `{open}` is never closed")))
         }
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
             let help = format!("write `{}` before the `{close}`", if *open == '[' { ']' } else { '}' });
@@ -132,7 +132,7 @@ fn of_quotes(kind: &ErrorKind, span: Span) -> Option<Diagnostic> {
             Some(Diagnostic::new(Code::NotYaml, span, "a text in quotes is not closed before this"))
         }
         ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
-            let help = "a text that holds quotes of one kind stands in those of the other: \"it's\"";
+            let help = "put a text that contains one kind of quote into the other kind: \"it's\"";
             Some(Diagnostic::new(Code::NotYaml, span, "a text in quotes ends before this").help(help.to_owned()))
         }
         _ => None,
@@ -176,7 +176,7 @@ fn unquoted_braces(text: &str, span: Span) -> Option<String> {
     let closing = behind.starts_with('{').then(|| behind.find('}')).flatten()?;
     let end = span.start + closing + behind.get(closing..)?.find([' ', '\n', ']', ','])?;
     let word = text.get(begin..end).filter(|word| !word.contains(['\n', ':']) && !word.contains("{}"))?;
-    Some(format!("within [ ] and {{ }}, a word with braces stands in quotes: \"{word}\""))
+    Some(format!("within [ ] and {{ }}, quote a word with braces: \"{word}\""))
 }
 
 /// The place of an error, which has a line and a column, but neither bytes nor a length.
