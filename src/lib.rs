@@ -10,6 +10,7 @@
 pub mod check;
 pub mod cli;
 pub mod engine;
+mod failpoint;
 pub mod forwarding;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -19,5 +20,6 @@ pub mod lab;
 pub mod plan;
 pub mod preflight;
 pub mod show;
+mod state;
 pub mod steps;
 pub mod topology;

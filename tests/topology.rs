@@ -106,7 +106,7 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Bridge", "namespaces: { red: { bridges: { br0: { qqq: 1 } } } }"),
     ("Port", "namespaces: { red: { bridges: { br0: { ports: { eth0: { qqq: 1 } } } } } }"),
     ("Vxlan", "namespaces: { red: { vxlans: { vx0: { qqq: 1 } } } }"),
-    ("Forward", "namespaces: { red: { vxlans: { vx0: { fdb: [{ qqq: 1 }] } } } }"),
+    ("FdbEntry", "namespaces: { red: { vxlans: { vx0: { fdb: [{ qqq: 1 }] } } } }"),
     ("Macvlan", "namespaces: { red: { macvlans: { mv0: { qqq: 1 } } } }"),
     ("Ipvlan", "namespaces: { red: { ipvlans: { ipv0: { qqq: 1 } } } }"),
     ("Vlan", "namespaces: { red: { vlans: { eth0.10: { qqq: 1 } } } }"),

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::apply::tell;
 use super::{DONE, Failure, Format, print, print_json, say};
 use crate::engine::EngineError;
-use crate::kernel::{Kernel, Marked};
+use crate::kernel::Marked;
 use crate::lab::{Lab, LabName, NsName};
-use crate::{engine, show, topology};
+use crate::{engine, show, state, topology};
 
 /// Options of `nslab destroy`.
 #[derive(Debug, clap::Args)]
@@ -94,13 +94,13 @@ fn made_as(lab: &Lab) -> Result<Option<LabName>, Failure> {
         marked.namespaces.iter().any(|ns| lab.namespaces.contains_key(ns))
             || marked.interfaces.iter().any(|name| host.is_some_and(|host| host.interfaces.contains_key(name)))
     };
-    let mut others = Kernel::open()?.marks()?.into_iter().filter(|(other, _)| *other != lab.name);
+    let mut others = engine::Machine::open()?.marks()?.into_iter().filter(|(other, _)| *other != lab.name);
     Ok(others.find(|(_, marked)| has(marked)).map(|(other, _)| other))
 }
 
 /// Every lab that has left a mark in the kernel or a folder of state.
 fn all() -> Result<Vec<LabName>, Failure> {
-    let mut labs: Vec<LabName> = Kernel::open()?.marks()?.into_keys().chain(engine::saved_labs()?).collect();
+    let mut labs: Vec<LabName> = engine::Machine::open()?.marks()?.into_keys().chain(state::labs()?).collect();
     labs.sort();
     labs.dedup();
     Ok(labs)

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use super::Failure;
-use crate::kernel::{Kernel, process};
+use crate::engine::Machine;
+use crate::kernel::process;
 use crate::lab::{LabName, NsName};
 
 /// Options of `nslab exec`.
@@ -47,7 +48,7 @@ pub(super) fn split(command: &[OsString]) -> Result<(&OsString, &[OsString]), Fa
 
 /// Becomes the command, inside the namespace.
 fn enter(lab: &LabName, ns: &NsName, command: &[OsString]) -> Result<u8, Failure> {
-    let marks = Kernel::open()?.marks()?;
+    let marks = Machine::open()?.marks()?;
     let marked = marks.get(lab);
     if marked.is_none() {
         return Err(Failure::System(format!("there is no lab {lab}; `nslab list` shows those that there are")));

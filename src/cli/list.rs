@@ -1,8 +1,7 @@
 //! `nslab list`
 
 use super::{DONE, Failure, Format, print, print_json};
-use crate::kernel::Kernel;
-use crate::{engine, show};
+use crate::{engine, show, state};
 
 /// Options of `nslab list`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +19,7 @@ impl ListArgs {
 }
 
 pub(super) fn run(args: &ListArgs) -> Result<u8, Failure> {
-    let labs = show::labs(&Kernel::open()?.marks()?, &engine::saved_labs()?);
+    let labs = show::labs(&engine::Machine::open()?.marks()?, &state::labs()?);
     match args.format {
         Format::Json => print_json(&labs)?,
         Format::Text => print(&show::list(&labs))?,

@@ -4,7 +4,7 @@ use super::{DONE, Failure, Format, list, print, print_json};
 use crate::kernel::process;
 use crate::lab::LabName;
 use crate::show::{self, StatusView};
-use crate::{engine, plan, topology};
+use crate::{engine, plan, state, topology};
 
 /// Options of `nslab status`.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub struct StatusArgs {
 pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
     let Some(lab) = &args.lab else { return list::run(&list::ListArgs::with(args.format)) };
     // The file as applied says what should be; without it, what is there can still be shown.
-    let saved = engine::saved_topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok());
+    let saved = state::topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok());
     let desired = saved.as_ref().map(|topology| &topology.lab);
     let live = engine::observe(lab, desired)?;
     let own: Vec<_> =

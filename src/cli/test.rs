@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::report_args::{ReportArgs, ReportFormat};
 use super::{DONE, Failure, NOT_SO, REFUSED, WRONG_INPUT, colour, print, print_json, say};
 use crate::check::Report;
-use crate::kernel::{Kernel, Scope};
+use crate::kernel::Scope;
 use crate::lab::{Lab, NsName, ObservedNamespace};
 use crate::show::TestView;
 use crate::show::report::Tested;
@@ -122,6 +122,6 @@ fn prove(lab: &Lab, text: &str) -> Result<Report, Failure> {
 
 /// What the kernel shows of the host.
 fn host(lab: &Lab) -> Result<ObservedNamespace, Failure> {
-    let mut live = Kernel::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
+    let mut live = engine::Machine::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
     Ok(live.namespaces.remove(&NsName::host()).unwrap_or_default())
 }

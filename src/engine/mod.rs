@@ -7,20 +7,23 @@ mod apply;
 mod destroy;
 mod deviceless_routes;
 mod error;
+pub mod host_settings;
 mod interrupt;
+mod lock;
+mod machine;
+mod marks;
 mod original_sysctls;
 mod preconditions;
 mod ready;
-mod state;
 mod undo;
 
 pub use apply::{Applied, Options, Planned, apply, observe, plan};
 pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
 pub use interrupt::Interrupts;
+pub use machine::Machine;
 pub use preconditions::examine;
 pub use ready::{has_spanning_tree, wait_for_spanning_trees};
-pub use state::{saved_labs, saved_topology};
 
 /// What the engine tells while it works; for progress and messages.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ pub(super) fn is_option(word: &str) -> bool {
     name.bytes().all(of_a_name) && !name.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Splits a line of iptables-save into words, and says of each whether it stood in quotes.
+/// Splits a line of iptables-save into words, and says of each whether it was in quotes.
 pub(super) fn split_words(text: &str) -> Vec<(String, bool)> {
     let mut words = Vec::new();
     let mut word: Option<(String, bool)> = None;

@@ -8,7 +8,7 @@ use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use nix::errno::Errno;
 
 use super::ack::{Answer, NetlinkError, Says, answers};
-use crate::kernel::failpoint;
+use crate::failpoint;
 
 /// A part of the kernel that answers over netlink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -182,16 +182,14 @@ fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>) -> Result<Vec<(NsNam
     Ok(marks)
 }
 
-/// The labs with firewall chains in `host`, or with host settings.
+/// The labs with firewall chains in `host`.
 fn owners_by_name(host: &NetnsHandle) -> Result<BTreeSet<LabName>, KernelError> {
     let firewall = match firewall::observe(host.fd(), &NsName::host(), None) {
         // Whoever may not see the firewall may still ask which labs there are.
         Err(error) if error.errno() == Some(Errno::EPERM) => ObservedFirewall::default(),
         other => other?,
     };
-    let of_chains = firewall.chains.keys().filter_map(|chain| Some(chain.owner()?.0));
-    let of_settings = sysctl::claims()?.into_values().flat_map(BTreeMap::into_keys);
-    Ok(of_chains.chain(of_settings).collect())
+    Ok(firewall.chains.keys().filter_map(|chain| Some(chain.owner()?.0)).collect())
 }
 
 /// Opens the namespaces that were found; their names, and `host`. One that may not be entered is passed over, unless it
@@ -296,7 +294,7 @@ fn namespace(
         connected: routes.connected,
         original_sysctls,
         our_routing,
-        claims: if ns.is_host() { sysctl::claims()? } else { Claims::new() },
+        claims: Claims::new(),
         half_marked,
         lost_rules: rules.lost,
         foreign,

@@ -19,8 +19,9 @@ const MAX_PROBES: usize = 1_000_000;
 /// How often a probe that should be answered is tried again: the first one may wait for address resolution.
 const RETRIES: u32 = 2;
 
-/// A router cannot ask for IPv6 neighbours until its link-local address has proven to be nobody else's, which takes up to two
-/// seconds from when the interface comes up (RFC 4862, section 5.4); where it began to ask before, it gives up for another one.
+/// A router cannot ask for IPv6 neighbours until its link-local address has proven to be nobody else's, which takes up
+/// to two seconds from when the interface comes up (RFC 4862, section 5.4); where it began to ask before, it gives up
+/// for another one.
 const IPV6_RETRIES: u32 = 5;
 
 /// How long a try waits where the file does not say.

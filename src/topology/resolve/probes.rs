@@ -125,7 +125,7 @@ impl<'n> Maker<'n> {
         })
     }
 
-    /// The namespace that has an address; where several have it, the one on a broadcast_domain with the sender.
+    /// The namespace that has an address; where several have it, the one on a broadcast domain with the sender.
     fn owner(
         &self,
         question: &Question,
@@ -162,7 +162,8 @@ impl<'n> Maker<'n> {
         Ok(self.net.holder(address, from))
     }
 
-    /// What is wrong with an address that no single interface can have (RFC 1122, section 3.2.1.3; RFC 4291, section 2.7).
+    /// What is wrong with an address that no single interface can have (RFC 1122, section 3.2.1.3; RFC 4291, section
+    /// 2.7).
     fn is_of_many(&self, address: IpAddr) -> Option<String> {
         let is_limited_broadcast = address == IpAddr::from(Ipv4Addr::BROADCAST);
         if address.is_unspecified() {

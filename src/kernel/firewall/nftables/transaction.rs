@@ -11,8 +11,9 @@ use super::message::{
     NFTA_TABLE_NAME, NFTA_TABLE_USERDATA, OUR_COMMENT, c_string,
 };
 use super::{Nftables, refused};
+use crate::failpoint;
+use crate::kernel::KernelError;
 use crate::kernel::netlink::{self, NetlinkError};
-use crate::kernel::{KernelError, failpoint};
 use crate::lab::{Family, Table};
 
 impl Nftables {

@@ -1,7 +1,7 @@
-//! Folders of the state directory `/run/nslab`, opened so that nobody can lead root astray.
+//! Folders at or below `/run/nslab`, opened so that no link can lead root elsewhere.
 //!
 //! Every folder is held by its descriptor and entered without following links; `/run/nslab` itself belongs to the
-//! user that nslab runs as (root) with mode 0700. Knows nothing of what is kept there.
+//! user that nslab runs as (root) with mode 0700. This file knows nothing of what is kept there.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -9,47 +9,53 @@ use std::os::fd::OwnedFd;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, open, openat, renameat};
+use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
 
-use super::{KernelError, failpoint};
+use crate::failpoint;
+use crate::kernel::KernelError;
 
 /// A folder at or below `/run/nslab`.
 #[derive(Debug)]
-pub(crate) struct StateDir {
-    fd: OwnedFd,
-    path: String,
-}
-
-/// Held while a shared folder is read and changed; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _file: Flock<OwnedFd>,
+pub(super) struct Folder {
+    pub(super) fd: OwnedFd,
+    pub(super) path: String,
 }
 
 const NAME: &str = "nslab";
-const LOCK: &str = "lock";
+/// The name of the lock in each folder.
+pub(super) const LOCK: &str = "lock";
 const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 const PRIVATE_FOLDER: Mode = Mode::S_IRWXU;
-const PRIVATE_FILE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+pub(super) const PRIVATE_FILE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
-impl StateDir {
+impl Folder {
     /// `/run/nslab`, made if it is not there.
-    pub(crate) fn open() -> Result<Self, KernelError> {
+    ///
+    /// # Errors
+    /// It cannot be made or opened, or belongs to another user.
+    pub(super) fn open() -> Result<Self, KernelError> {
         let state = Self::run()?.make(NAME)?;
         state.keep_private()?;
         Ok(state)
     }
 
     /// `/run/nslab`; none where it is not there.
-    pub(crate) fn find() -> Result<Option<Self>, KernelError> {
+    ///
+    /// # Errors
+    /// It cannot be opened, or belongs to another user.
+    pub(super) fn find() -> Result<Option<Self>, KernelError> {
         let state = Self::run()?.get(NAME)?;
         state.as_ref().map_or(Ok(()), Self::keep_private)?;
         Ok(state)
     }
 
-    fn run() -> Result<Self, KernelError> {
+    /// `/run`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn run() -> Result<Self, KernelError> {
         let path = "/run".to_owned();
         let fd = open("/run", FOLDER, Mode::empty()).map_err(|errno| refused("open", &path).with_errno(errno))?;
         Ok(Self { fd, path })
@@ -69,7 +75,10 @@ impl StateDir {
     }
 
     /// A folder in this one, made if it is not there.
-    pub(crate) fn make(&self, name: &str) -> Result<Self, KernelError> {
+    ///
+    /// # Errors
+    /// It cannot be made or opened.
+    pub(super) fn make(&self, name: &str) -> Result<Self, KernelError> {
         let pass = || failpoint::pass("make a folder of the state");
         match pass().and_then(|()| mkdirat(&self.fd, name, PRIVATE_FOLDER)) {
             Ok(()) | Err(Errno::EEXIST) => {}
@@ -79,7 +88,10 @@ impl StateDir {
     }
 
     /// A folder in this one; none where it is not there.
-    pub(crate) fn get(&self, name: &str) -> Result<Option<Self>, KernelError> {
+    ///
+    /// # Errors
+    /// It is there and cannot be opened.
+    pub(super) fn get(&self, name: &str) -> Result<Option<Self>, KernelError> {
         match openat(&self.fd, name, FOLDER, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { fd, path: self.below(name) })),
             Err(Errno::ENOENT) => Ok(None),
@@ -88,7 +100,10 @@ impl StateDir {
     }
 
     /// Whether this folder holds something of that name.
-    pub(crate) fn holds(&self, name: &str) -> Result<bool, KernelError> {
+    ///
+    /// # Errors
+    /// The folder cannot be looked into.
+    pub(super) fn holds(&self, name: &str) -> Result<bool, KernelError> {
         match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(true),
             Err(Errno::ENOENT) => Ok(false),
@@ -97,7 +112,10 @@ impl StateDir {
     }
 
     /// The names of what is in this folder.
-    pub(crate) fn names(&self) -> Result<Vec<String>, KernelError> {
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub(super) fn names(&self) -> Result<Vec<String>, KernelError> {
         let listing = |errno| refused("list", &self.path).with_errno(errno);
         let mut names = Vec::new();
         let mut dir = match Dir::openat(&self.fd, ".", FOLDER, Mode::empty()) {
@@ -118,8 +136,11 @@ impl StateDir {
         Ok(names)
     }
 
-    /// What a file in this folder says; none where it is not there.
-    pub(crate) fn read(&self, name: &str) -> Result<Option<String>, KernelError> {
+    /// The text of a file in this folder; none where it is not there.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read, or is not UTF-8.
+    pub(super) fn read(&self, name: &str) -> Result<Option<String>, KernelError> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => fd,
@@ -133,8 +154,11 @@ impl StateDir {
         }
     }
 
-    /// Writes a file whole: whoever reads it sees all of it or nothing, even after a crash.
-    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), KernelError> {
+    /// Writes a file as a whole: a reader sees all of it or nothing, even after a crash.
+    ///
+    /// # Errors
+    /// The file cannot be written; it then is what it was.
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<(), KernelError> {
         let refused = || refused("write", &self.below(name));
         let temporary = temporary(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -150,9 +174,12 @@ impl StateDir {
         fsync(&self.fd).map_err(|errno| refused().with_errno(errno))
     }
 
-    /// Writes a line to a file in its place, where nothing else may be in the folder. What counts is that the file is there:
-    /// a crash may leave it empty.
-    pub(crate) fn write_line(&self, name: &str, line: &str) -> Result<(), KernelError> {
+    /// Writes a line to a file without a temporary one, where nothing else may be in the folder. What counts is that the
+    /// file exists: a crash may leave it empty.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn write_line(&self, name: &str, line: &str) -> Result<(), KernelError> {
         let refused = || refused("write", &self.below(name));
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let opened =
@@ -163,13 +190,19 @@ impl StateDir {
     }
 
     /// Removes a file, and what a crash may have left of writing it; one that is not there is no error.
-    pub(crate) fn remove_file(&self, name: &str) -> Result<(), KernelError> {
+    ///
+    /// # Errors
+    /// The file is there and cannot be removed.
+    pub(super) fn remove_file(&self, name: &str) -> Result<(), KernelError> {
         self.remove(&temporary(name), UnlinkatFlags::NoRemoveDir)?;
         self.remove(name, UnlinkatFlags::NoRemoveDir)
     }
 
     /// Removes an empty folder; one that is not there is no error.
-    pub(crate) fn remove_folder(&self, name: &str) -> Result<(), KernelError> {
+    ///
+    /// # Errors
+    /// The folder is there and cannot be removed: `ENOTEMPTY` where something is in it.
+    pub(super) fn remove_folder(&self, name: &str) -> Result<(), KernelError> {
         self.remove(name, UnlinkatFlags::RemoveDir)
     }
 
@@ -180,55 +213,12 @@ impl StateDir {
         }
     }
 
-    /// A folder in `/run/nslab`, made if it is not there, and its lock, for which it waits.
-    pub(crate) fn locked_folder(name: &str) -> Result<(Self, Lock), KernelError> {
-        loop {
-            let folder = Self::open().and_then(|state| state.make(name));
-            let locked = folder.and_then(|folder| Ok((folder.locked(FlockArg::LockExclusive)?, folder)));
-            match locked {
-                Ok((Some(lock), folder)) => return Ok((folder, lock)),
-                Ok((None, _)) => {}
-                // Whoever had the lock has removed the folder meanwhile. (A `/run` that is not there is no such case.)
-                Err(error) if error.errno() == Some(Errno::ENOENT) => drop(Self::run()?),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// A folder in `/run/nslab` and its lock, for which it waits; none where the folder is not there, or is removed by
-    /// whoever had the lock.
-    pub(crate) fn locked_folder_if_any(name: &str) -> Result<Option<(Self, Lock)>, KernelError> {
-        let folder = Self::find()?.map(|state| state.get(name)).transpose()?.flatten();
-        let Some(folder) = folder else { return Ok(None) };
-        match folder.locked(FlockArg::LockExclusive) {
-            Ok(lock) => Ok(lock.map(|lock| (folder, lock))),
-            Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Takes this folder's lock; none where somebody else holds it.
-    pub(crate) fn try_lock(&self) -> Result<Option<Lock>, KernelError> {
-        self.locked(FlockArg::LockExclusiveNonblock)
-    }
-
-    fn locked(&self, how: FlockArg) -> Result<Option<Lock>, KernelError> {
-        let refused = |errno| refused("lock", &self.path).with_errno(errno);
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = failpoint::pass("make a lock file")
-            .and_then(|()| openat(&self.fd, LOCK, flags, PRIVATE_FILE))
-            .map_err(refused)?;
-        match Flock::lock(fd, how) {
-            // A lock on a file that was removed meanwhile locks nothing.
-            Ok(file) => Ok((fstat(&*file).map_err(refused)?.st_nlink > 0).then_some(Lock { _file: file })),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(refused(errno)),
-        }
-    }
-
-    /// Removes a folder in this one with the files in it, of which its lock, which the caller holds, goes last. Whoever takes
-    /// the lock as soon as it is free keeps the folder.
-    pub(crate) fn remove_with_files(&self, name: &str) -> Result<(), KernelError> {
+    /// Removes a folder in this one with the files in it. Its lock, which the caller holds, goes last: another nslab that
+    /// takes the lock as soon as it is free keeps the folder.
+    ///
+    /// # Errors
+    /// Something in it cannot be removed.
+    pub(super) fn remove_with_files(&self, name: &str) -> Result<(), KernelError> {
         let Some(folder) = self.get(name)? else { return Ok(()) };
         for file in folder.names()?.iter().filter(|file| *file != LOCK) {
             folder.remove(file, UnlinkatFlags::NoRemoveDir)?;
@@ -241,15 +231,21 @@ impl StateDir {
     }
 
     /// Removes a folder in this one if nothing but its lock, which the caller holds, is in it.
-    pub(crate) fn remove_if_idle(&self, name: &str) -> Result<(), KernelError> {
+    ///
+    /// # Errors
+    /// The folder cannot be listed, or something in it not be removed.
+    pub(super) fn remove_if_idle(&self, name: &str) -> Result<(), KernelError> {
         match self.get(name)? {
             Some(folder) if folder.names()?.iter().all(|file| file == LOCK) => self.remove_with_files(name),
             _ => Ok(()),
         }
     }
 
-    /// Removes `/run/nslab` if nothing is in it, unless somebody has mounted something there (`EBUSY`), who may remove it.
-    pub(crate) fn remove_root_if_empty() -> Result<(), KernelError> {
+    /// Removes `/run/nslab` if it is empty, unless it is a mount point (`EBUSY`).
+    ///
+    /// # Errors
+    /// It cannot be removed for another reason than that.
+    pub(super) fn remove_root_if_empty() -> Result<(), KernelError> {
         match Self::run()?.remove_folder(NAME) {
             Err(error) if matches!(error.errno(), Some(Errno::ENOTEMPTY | Errno::EBUSY)) => Ok(()),
             other => other,
@@ -265,6 +261,6 @@ fn temporary(name: &str) -> String {
     format!(".{name}.new")
 }
 
-fn refused(verb: &str, path: &str) -> KernelError {
+pub(super) fn refused(verb: &str, path: &str) -> KernelError {
     KernelError::new(format!("{verb} {path}"))
 }

@@ -1,19 +1,19 @@
-//! Points: places just before something is changed, at which a test can stop nslab. Every request for a change, every
+//! Failpoints: places just before something is changed, where a test can stop nslab. Every request for a change, every
 //! file that is written or removed, every mount, every program that is started passes one.
 //!
-//! What a test wants is in the variable `NSLAB_STOP_AT`; CONTRIBUTING.md says how it is used. Releases have neither the
-//! variable nor the points.
+//! What a test wants is in the variable `NSLAB_STOP_AT`; CONTRIBUTING.md says how it is used. Release builds have neither
+//! the variable nor the failpoints.
 
 #[cfg(debug_assertions)]
-pub(super) use stop::pass;
+pub(crate) use stop::pass;
 
-/// Passes a point.
+/// Passes a failpoint.
 ///
 /// # Errors
-/// Never: this is a release.
+/// Never: this is a release build.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
-pub(super) fn pass(_what: &'static str) -> Result<(), nix::errno::Errno> {
+pub(crate) fn pass(_what: &'static str) -> Result<(), nix::errno::Errno> {
     Ok(())
 }
 
@@ -30,21 +30,21 @@ mod stop {
 
     const VARIABLE: &str = "NSLAB_STOP_AT";
 
-    /// What is to happen, and at which point, counted from 1.
+    /// What is to happen, and at which failpoint, counted from 1.
     enum Wish {
         /// `kill:N`, `int:N`, `term:N`: this process gets a signal.
         Signal(Signal, usize),
         /// `fail:N`: the change is refused; only this one, so that it can be undone.
         Fail(usize),
-        /// `list:FILE`: every point becomes a line of a file.
+        /// `list:FILE`: every failpoint becomes a line of a file.
         List(String),
     }
 
-    /// Passes a point; `what` is about to be done.
+    /// Passes a failpoint; `what` is about to be done.
     ///
     /// # Errors
     /// `ENOMEM`, where a test wants the change to fail.
-    pub(in crate::kernel) fn pass(what: &'static str) -> Result<(), Errno> {
+    pub(crate) fn pass(what: &'static str) -> Result<(), Errno> {
         static WISH: OnceLock<Option<Wish>> = OnceLock::new();
         static PASSED: AtomicUsize = AtomicUsize::new(0);
         let Some(wish) = WISH.get_or_init(wish) else { return Ok(()) };
