@@ -5,32 +5,41 @@
 //! asks the kernel or knows how a topology file is spelled.
 
 mod bridge;
+mod chain;
 mod check;
 pub mod code;
+mod dnat;
 mod fdb_entry;
+mod filter;
 mod firewall;
+mod firewall_rule;
 mod interface;
 mod interface_ref;
 mod mac;
 mod mark;
 mod names;
+pub mod nat;
 mod neighbour;
 mod observed;
+mod observed_firewall;
 mod original_sysctls;
 mod policy_rule;
 mod route;
 mod virtual_interface;
 mod vlans;
 mod vxlan;
-mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 pub use bridge::BridgeOptions;
+pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
 pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
+pub use dnat::{DnatPort, DnatTarget, PortRange};
 pub use fdb_entry::FdbEntry;
-pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
+pub use filter::RejectWith;
+pub use firewall::Firewall;
+pub use firewall_rule::{Condition, ConnectionState, FirewallRule, FirewallTarget, IpProtocol, Matches};
 use indexmap::IndexMap;
 pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
 pub use interface_ref::InterfaceRef;
@@ -39,11 +48,13 @@ pub(crate) use mark::fnv1a;
 pub use mark::{Mark, ROUTE_PROTOCOL};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
+pub use nat::PortForward;
 pub use neighbour::Neighbour;
 pub use observed::{
     Claims, Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignRoute, ForeignRule,
     Observed, ObservedNamespace, Routing,
 };
+pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
 pub use policy_rule::{PolicyRule, RuleAction};
 pub use route::{MAIN_TABLE, Route, RouteKind, RouteScope, RouteSlot};
@@ -51,7 +62,6 @@ use serde::Serialize;
 pub use virtual_interface::{IpvlanMode, MAX_STACKING, MacvlanMode, VirtualInterface, VirtualKind};
 pub use vlans::{Tagging, VlanRange, Vlans};
 pub use vxlan::{VXLAN_PORT, Vxlan, VxlanSlot};
-pub(crate) use words::{restore_word, shell_word};
 
 /// A network that is wanted: every namespace with all that is in it, and the checks that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use super::net::{Net, is_global};
 use super::probes::{self, Question};
 use super::selectors::{Endpoint, SelectorList, Selectors};
-use crate::lab::{Check, Expect, Family, NsName, Probe, Protocol, SeenAs};
+use crate::lab::{Check, Expect, Family, Namespace, NsName, Probe, Protocol, SeenAs};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, File, Probing, SeenBy, Selector, Spanned};
@@ -28,9 +30,14 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// A name made from longer sides has only the first and the last of them.
 const LISTED: usize = 8;
 
-pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> Vec<Check> {
+pub fn resolve(
+    file: &File,
+    net: &Net<'_>,
+    namespaces: &IndexMap<NsName, Namespace>,
+    found: &mut Collector<'_>,
+) -> Vec<Check> {
     let parties = Selectors::new(file, net, found);
-    let maker = probes::Maker::new(net);
+    let maker = probes::Maker::new(net, namespaces);
     let mut checks = Vec::with_capacity(file.checks.len());
     let mut room = MAX_PROBES;
     for written in &file.checks {

@@ -47,7 +47,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
     nat::check(&net, found);
     let mut namespaces: IndexMap<NsName, Namespace> =
         net.spaces.iter().map(|space| (space.name.clone(), namespace(space, &file.name.value, found))).collect();
-    let checks = checks::resolve(file, &net, found);
+    let checks = checks::resolve(file, &net, &namespaces, found);
     let mentioned = checks
         .iter()
         .flat_map(|check| &check.probes)

@@ -1,14 +1,14 @@
 //! Words on a line, as shells and the programs of iptables write and read them. Knows nothing of rules.
 
 /// A word as a POSIX shell reads it back.
-pub(crate) fn shell_word(word: &str) -> String {
+pub fn shell_word(word: &str) -> String {
     let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:,+=@%".contains(&b));
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// A word as `iptables-restore`, which knows double quotes and backslashes only, reads it back; no option, and no
 /// negation.
-pub(crate) fn restore_word(word: &str) -> String {
+pub fn restore_word(word: &str) -> String {
     let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\#;".contains(&b));
     let plain = plain && word != "!" && !word.starts_with('-');
     if plain { word.to_owned() } else { format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")) }
