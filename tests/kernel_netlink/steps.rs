@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nslab::kernel::{Kernel, netns};
-use nslab::lab::{BridgeOptions, FdbEntry, InterfaceRef, Mac, MacvlanMode, Neighbour, NsName, VirtualInterface, Vxlan};
+use nslab::lab::{
+    BridgeOptions, FdbEntry, InterfaceRef, Mac, MacvlanMode, Neighbour, NsName, PortOptions, VirtualInterface, Vxlan,
+};
 use nslab::steps::{
     AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, InterfaceStep, MarkStep, NamespaceStep,
     NeighbourStep, NewInterface, Presence, Step, Tier, Update, VethStep, VirtualInterfaceStep,
@@ -257,13 +259,19 @@ fn settings() -> Vec<Case> {
             "ip -d link",
             "stp_state 1",
         ),
+        case("options of a port", port_options(), "ip -d link show veth-red-br", "hairpin on guard off root_block off"),
         case("every bridge option", bridge_options(off, other_options()), "ip -d link show v-net-1", OTHER_OPTIONS),
-        case(bridge_options(other_options(), off), "ip -d link show v-net-1", "forward_delay 1500"),
     ]
 }
 
 fn bridge_options(from: BridgeOptions, to: BridgeOptions) -> Step {
     Step::Bridge(BridgeStep::Options { interface: end("host/v-net-1"), change: Change { from, to } })
+}
+
+fn port_options() -> Step {
+    let to = PortOptions { hairpin: true, isolated: true, learning: false, flood: false };
+    let change = Change { from: PortOptions::default(), to };
+    Step::BridgePort(BridgePortStep::Options { interface: end("host/veth-red-br"), change })
 }
 
 /// All that a kernel without VLAN filtering takes.
