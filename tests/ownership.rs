@@ -432,7 +432,7 @@ fn a_file_whose_name_was_changed_leads_to_the_lab_it_made() {
     on(&with_host(""), &["apply"], 0);
     let renamed = with_host("").replace("name: own", "name: other");
     let said = on(&renamed, &["destroy"], 0);
-    assert!(said.contains("nothing of it to remove") && said.contains("nslab destroy own"), "{said}");
+    assert!(said.contains("nothing to remove") && said.contains("nslab destroy own"), "{said}");
     on(&with_host(""), &["destroy"], 0);
     assert!(!on(&renamed, &["destroy"], 0).contains("nslab destroy own"));
 }
