@@ -14,6 +14,7 @@ mod failpoint;
 pub mod forwarding;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod iptables;
 pub mod kernel;
 pub mod lab;
 pub mod plan;

@@ -91,7 +91,7 @@ impl<'l> Layer2<'l> {
             .or_else(|| find(&|_, at| address.is_ipv4() && self.answers_for_others(at)))
     }
 
-    /// A tunnel of IP packets asks nobody for the address: what goes in comes out at the other end.
+    /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.
     fn other_end(&self, from: &InterfaceRef, neighbours: &[InterfaceRef]) -> Option<InterfaceRef> {
         let is_tunnel = matches!(self.interface(from)?.device()?, VirtualInterface::Ipip { .. });
         neighbours.first().filter(|_| is_tunnel).cloned()

@@ -15,7 +15,8 @@ pub struct Hop {
     pub ns: NsName,
     /// What becomes of the packet there.
     pub decision: Decision,
-    /// The interface that it reaches next; none: it does not leave, or the lab has nothing that answers for the next hop.
+    /// The interface that it reaches next; none: it does not leave, or the lab has nothing that answers for the next
+    /// hop.
     pub next: Option<InterfaceRef>,
 }
 

@@ -25,14 +25,18 @@ use running::Running;
 
 use super::KernelError;
 use super::netns::run_in;
-use crate::lab::{Family, Firewall, NsName};
+use crate::lab::{Family, Firewall, NsName, ObservedFirewall};
 use crate::steps::{FirewallStep, Step};
 
 /// The rules of a namespace, in the tables `nat` and `filter` of both families. `ns_name` is for the error
 /// alone. Where `iptables` is not installed, that is an error only if rules are `wanted` or a lab's chains are there.
 ///
 /// What other programs keep in tables of their own (`nft`, firewalld) is not in it.
-pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName, wanted: Option<&Firewall>) -> Result<Firewall, KernelError> {
+pub fn observe(
+    ns: BorrowedFd<'_>,
+    ns_name: &NsName,
+    wanted: Option<&Firewall>,
+) -> Result<ObservedFirewall, KernelError> {
     run_in(ns, || look(ns_name, wanted, &Installed::find()))??.finish()
 }
 
@@ -75,8 +79,8 @@ impl Look {
     }
 
     /// Waits for the programs, and takes over what they say.
-    pub(super) fn finish(self) -> Result<Firewall, KernelError> {
-        let mut firewall = Firewall::default();
+    pub(super) fn finish(self) -> Result<ObservedFirewall, KernelError> {
+        let mut firewall = ObservedFirewall::default();
         for (family, listing) in self.listings {
             let of_family = listed(listing, family, &self.ns)?;
             firewall.chains.extend(of_family.chains);
@@ -87,12 +91,12 @@ impl Look {
 }
 
 /// Lists the rules of this thread's namespace.
-fn saved(program: &Program, family: Family, ns: &NsName) -> Result<Firewall, KernelError> {
+fn saved(program: &Program, family: Family, ns: &NsName) -> Result<ObservedFirewall, KernelError> {
     listed(Running::start(&mut program.save(), "")?, family, ns)
 }
 
 /// What an `iptables-save` that is running says.
-fn listed(listing: Running, family: Family, ns: &NsName) -> Result<Firewall, KernelError> {
+fn listed(listing: Running, family: Family, ns: &NsName) -> Result<ObservedFirewall, KernelError> {
     let output = listing.output()?;
     if output.status.success() {
         return Ok(save::parse(family, &String::from_utf8_lossy(&output.stdout)));

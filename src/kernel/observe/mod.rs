@@ -20,7 +20,7 @@ use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
     Claims, FdbEntry, Firewall, Foreign, ForeignFdbEntry, IfName, LabName, Mark, Namespace, NsName, Observed,
-    ObservedNamespace, Routing, RuleAction, VirtualInterface,
+    ObservedFirewall, ObservedNamespace, Routing, RuleAction, VirtualInterface,
 };
 use interfaces::Interfaces;
 
@@ -124,7 +124,8 @@ fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen]) -> Result
     if let Some((at, look)) = looks.pop_front()
         && let Some((_, namespace, _)) = all.get_mut(at)
     {
-        namespace.is.firewall = look.finish()?;
+        namespace.firewall = look.finish()?;
+        namespace.is.firewall = namespace.firewall.known();
     }
     Ok(())
 }
@@ -185,7 +186,7 @@ fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>) -> Result<Vec<(NsNam
 fn owners_by_name(host: &NetnsHandle) -> Result<BTreeSet<LabName>, KernelError> {
     let firewall = match firewall::observe(host.fd(), &NsName::host(), None) {
         // Whoever may not see the firewall may still ask which labs there are.
-        Err(error) if error.errno() == Some(Errno::EPERM) => Firewall::default(),
+        Err(error) if error.errno() == Some(Errno::EPERM) => ObservedFirewall::default(),
         other => other?,
     };
     Ok(firewall.chains.keys().filter_map(|chain| Some(chain.owner()?.0)).collect())
@@ -289,6 +290,7 @@ fn namespace(
     };
     let namespace = ObservedNamespace {
         is,
+        firewall: ObservedFirewall::default(),
         connected: routes.connected,
         original_sysctls,
         our_routing,

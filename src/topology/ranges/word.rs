@@ -1,7 +1,7 @@
 //! Scale words: what may stand in braces, and what each becomes for one number of a range.
 //!
 //! `{1..100}` is a range, `{n}` its number, `{10 + n}` and `{n - 1}` are numbers beside it, `{10.0.0.0/16 + n}` and
-//! `{10.0.0.0 + n}` addresses. Knows nothing of where in a file a word stands.
+//! `{10.0.0.0 + n}` addresses. Knows nothing of where in a file a word is.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -32,7 +32,7 @@ pub struct Count {
 
 /// A part of a text.
 pub enum Piece<'t> {
-    /// What stands outside of braces.
+    /// What is outside of braces.
     Text(&'t str),
     Range(Range),
     /// `{n}`

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use super::net::{Net, is_global};
 use super::probes::{self, Question};
 use super::selectors::{Endpoint, SelectorList, Selectors};
-use crate::lab::{Check, Expect, Family, NsName, Probe, Protocol, SeenAs};
+use crate::lab::{Check, Expect, Family, Namespace, NsName, Probe, Protocol, SeenAs};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, File, Probing, SeenBy, Selector, Spanned};
@@ -17,8 +19,9 @@ const MAX_PROBES: usize = 1_000_000;
 /// How often a probe that should be answered is tried again: the first one may wait for address resolution.
 const RETRIES: u32 = 2;
 
-/// A router cannot ask for IPv6 neighbours until its link-local address has proven to be nobody else's, which takes up to two
-/// seconds from when the interface comes up (RFC 4862, section 5.4); where it began to ask before, it gives up for another one.
+/// A router cannot ask for IPv6 neighbours until its link-local address has proven to be nobody else's, which takes up
+/// to two seconds from when the interface comes up (RFC 4862, section 5.4); where it began to ask before, it gives up
+/// for another one.
 const IPV6_RETRIES: u32 = 5;
 
 /// How long a try waits where the file does not say.
@@ -27,9 +30,14 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// A name made from longer sides has only the first and the last of them.
 const LISTED: usize = 8;
 
-pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> Vec<Check> {
+pub fn resolve(
+    file: &File,
+    net: &Net<'_>,
+    namespaces: &IndexMap<NsName, Namespace>,
+    found: &mut Collector<'_>,
+) -> Vec<Check> {
     let parties = Selectors::new(file, net, found);
-    let maker = probes::Maker::new(net);
+    let maker = probes::Maker::new(net, namespaces);
     let mut checks = Vec::with_capacity(file.checks.len());
     let mut room = MAX_PROBES;
     for written in &file.checks {

@@ -34,7 +34,8 @@ pub struct Spanned<T> {
 #[derive(Debug)]
 pub struct Named<K, V> {
     pub entries: Vec<(Spanned<K>, V)>,
-    /// The names of things that could not be read: their faults are known, so nobody need miss them.
+    /// The names of things that could not be read: their mistakes are reported already, so that they are not reported
+    /// as missing.
     pub lost: Vec<String>,
 }
 
@@ -159,7 +160,7 @@ fn head(node: &Node) -> Span {
     }
 }
 
-/// A map with known keys that is being read. [`Fields::end`] finds the keys that nobody asked for.
+/// A map with known keys that is being read. [`Fields::end`] finds the keys that are not known.
 pub(super) struct Fields<'n, 'f, 'a> {
     what: &'static str,
     entries: &'n [(Node, Node)],
@@ -193,18 +194,18 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
         self.value(key).is_some()
     }
 
-    /// What stands under a key; a key without a value is as good as none.
+    /// The value of a key; a key without a value is as good as none.
     pub fn optional<T: Read>(&mut self, key: &'static str) -> Option<T> {
         let value = self.value(key)?;
         T::read(value, self.found)
     }
 
-    /// What stands under a key, or nothing of its kind.
+    /// The value of a key, or nothing of its kind.
     pub fn or_empty<T: Read + Default>(&mut self, key: &'static str) -> T {
         self.optional(key).unwrap_or_default()
     }
 
-    /// What stands under a key that must be there.
+    /// The value of a required key.
     pub fn required<T: Read>(&mut self, key: &'static str) -> Option<T> {
         match self.value(key) {
             Some(value) => T::read(value, self.found),

@@ -1,5 +1,5 @@
 //! Addresses: that each can be an interface's, that none is used twice where both could be meant, and that subnets
-//! neither overlap within a namespace nor differ between the two ends of a cable.
+//! neither overlap within a namespace nor differ between the two interfaces of a link.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,13 +8,13 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::net::{Net, ResolvedInterface, Space, is_global};
-use super::veths::VethPairs;
+use super::veth::VethPairs;
 use crate::lab::{Family, IfName, NsName};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::Spanned;
+use crate::topology::schema::{Address, Spanned};
 
-pub fn check(net: &Net<'_>, cables: &VethPairs<'_>, found: &mut Collector<'_>) {
+pub fn check(net: &Net<'_>, veths: &VethPairs<'_>, found: &mut Collector<'_>) {
     for space in &net.spaces {
         for (interface, address) in space.addresses() {
             possible(interface, address, found);
@@ -22,8 +22,8 @@ pub fn check(net: &Net<'_>, cables: &VethPairs<'_>, found: &mut Collector<'_>) {
         overlaps(space, found);
     }
     twice(net, found);
-    for cable in &cables.list {
-        let ends = cable.ends.each_ref().map(|end| {
+    for pair in &veths.list {
+        let ends = pair.interfaces.each_ref().map(|end| {
             let space = net.spaces.get(end.space)?;
             // A bridge's port has no addresses of its own.
             space.interface(&end.name).filter(|own| space.written.whole && space.bridge_of(own).is_none())
@@ -95,7 +95,7 @@ fn twice(net: &Net<'_>, found: &mut Collector<'_>) {
             let this = Use { ns: &space.name, interface: &interface.name, span: address.span };
             // A link-local address is its link's alone (RFC 4007): an interface of another link may have it, too.
             let here = in_space.insert((space.table_of(interface), ip), this).filter(|_| is_global(ip));
-            // Anycast addresses stand on several loopbacks; each loopback is a broadcast_domain of its own.
+            // Anycast addresses are on several loopbacks; each loopback is a broadcast domain of its own.
             let first = here.or_else(|| in_segment.get(&(interface.broadcast_domain, ip)).copied());
             in_segment.insert((interface.broadcast_domain, ip), this);
             if let Some(first) = first {
@@ -109,7 +109,8 @@ fn twice(net: &Net<'_>, found: &mut Collector<'_>) {
     }
 }
 
-/// Two interfaces of a namespace, or of a VRF, must not lead into the same subnet: the kernel would use one of them for both.
+/// Two interfaces of a namespace, or of a VRF, must not lead into the same subnet: the kernel would use one of them for
+/// both.
 fn overlaps(space: &Space<'_>, found: &mut Collector<'_>) {
     let mut subnets: Vec<(u32, IpNet, &IfName, Span)> = space
         .addresses()
@@ -142,7 +143,7 @@ fn overlaps(space: &Space<'_>, found: &mut Collector<'_>) {
     }
 }
 
-/// The two ends of a cable must share a subnet in each family that both have.
+/// The two interfaces of a link must share a subnet in each family that both have.
 fn same_subnet(a: &ResolvedInterface, b: &ResolvedInterface, found: &mut Collector<'_>) {
     for family in [Family::Ipv4, Family::Ipv6] {
         let of = |end: &ResolvedInterface| -> Vec<Spanned<IpNet>> {
@@ -163,4 +164,8 @@ fn same_subnet(a: &ResolvedInterface, b: &ResolvedInterface, found: &mut Collect
             found.add(Diagnostic::new(Code::DifferentSubnets, b.span, message).also(a.span, "the other interface"));
         }
     }
+}
+
+pub fn nets(addresses: &[Spanned<Address>]) -> Vec<Spanned<IpNet>> {
+    addresses.iter().map(Spanned::<Address>::net).collect()
 }

@@ -30,7 +30,7 @@ pub fn can_be_port(port: &Spanned<IfName>, written: &Namespace, is_end: bool, fo
     let name = &port.value;
     let is_bridge = written.bridges.entries.iter().any(|(bridge, _)| bridge.value == *name);
     let is_vrf = written.vrfs.entries.iter().any(|(vrf, _)| vrf.value == *name);
-    if is_end || is_bridge || (!is_vrf && written.devices().any(|(device, _)| device.value == *name)) {
+    if is_end || is_bridge || (!is_vrf && written.virtual_interfaces().any(|(device, _)| device.value == *name)) {
         return true;
     }
     if name.is_lo() {

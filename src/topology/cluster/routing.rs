@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::bodies::{Body, UPLINK};
+use super::body::{Body, UPLINK};
 use super::layout::{Layout, Node as Endpoint};
 use super::numbers;
 use super::piece::Place;
@@ -12,12 +12,12 @@ use crate::lab::{IfName, Mac};
 use crate::topology::schema::Routing;
 use crate::topology::yaml::Node;
 
-/// The hardware address of a node's ends of its pods' cables where there is no bridge, as Calico has it. They may all have
-/// the same: each is alone with its pod.
+/// The MAC address of a node's interfaces of its pods' links where there is no bridge, as Calico has it. They may all
+/// have the same: each is alone with its pod.
 const NODE_END: Mac = Mac([0xee; 6]);
 
-/// The address of the same ends that pods have as their IPv6 gateway. It is said and not left to the kernel, which makes one
-/// of the hardware address that an interface has when it comes up, and keeps that one.
+/// The address of the same ends that pods have as their IPv6 gateway. It is said and not left to the kernel, which
+/// makes one of the MAC address that an interface has when it comes up, and keeps that one.
 const GATEWAY: &str = "fe80::1";
 
 /// What a node has for the way.
@@ -68,7 +68,7 @@ pub fn of_router(layout: &Layout<'_>, body: &mut Body) {
     }
 }
 
-/// Routes to a node's subnets, which stand where the node stands.
+/// Routes to a node's subnets, at the place of the node.
 fn routes_to(node: &Endpoint<'_>, body: &mut Body) {
     let place = Place(node.name.span);
     for subnet in &node.subnets {
@@ -84,7 +84,8 @@ fn default_via_first(subnet: IpNet, body: &mut Body) {
     }
 }
 
-/// The node's end of a pod's cable has no address. It answers for every address that the node has a way to, at once.
+/// The node's interface of a pod's link has no address. It answers for every address that the node has a way to, at
+/// once.
 fn answer_for_others(layout: &Layout<'_>, pod: &Pod<'_>, body: &mut Body) {
     let place = Place(pod.name.span);
     let end = &pod.node_end;

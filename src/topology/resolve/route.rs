@@ -1,4 +1,4 @@
-//! Routes, policy rules and neighbours, made as concrete as the kernel keeps them.
+//! Routes, made as concrete as the kernel keeps them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -6,19 +6,13 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::net::{Space, is_global, longest};
-use crate::lab::{Family, IfName, MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
+use crate::lab::{Family, IfName, MAIN_TABLE, Route, RouteKind, RouteScope};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
-use crate::topology::schema::{self, Destination, RuleType, Spanned};
+use crate::topology::schema::{self, Destination, Spanned};
 
-/// IPv6 routes have this metric where none is given (`IP6_RT_PRIO_USER`), and 0 means the same.
+/// IPv6 routes have this metric by default (`IP6_RT_PRIO_USER`), and 0 means the same.
 const IPV6_METRIC: u32 = 1024;
-
-/// A rule without a priority has this one and its position in the list.
-const FIRST_PRIORITY: u32 = 1000;
-
-/// The priorities of the kernel's own rules: local, main, default.
-const KERNELS_PRIORITIES: [u32; 3] = [0, 32766, 32767];
 
 pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
     let mut routes = BTreeSet::new();
@@ -218,105 +212,4 @@ fn no_subnet(space: &Space<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>
     };
     let message = format!("no connected subnet of {} contains the gateway {}", space.name, via.value);
     found.add(Diagnostic::new(Code::GatewayUnreachable, via.span, message).help(help));
-}
-
-pub fn rules(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<PolicyRule> {
-    let mut rules = BTreeSet::new();
-    for (position, written) in (0_u32..).zip(&space.written.rules) {
-        let priority = written.priority.as_ref();
-        if let Some(priority) = priority.filter(|priority| KERNELS_PRIORITIES.contains(&priority.value)) {
-            let message = format!("priority {} belongs to one of the kernel's own rules", priority.value);
-            found.add(Diagnostic::new(Code::ReservedPriority, priority.span, message));
-        }
-        let Some(ipv6) = rule_family(written, found) else { continue };
-        let interface = |name: &Option<Spanned<IfName>>, found: &mut Collector<'_>| {
-            name.as_ref().and_then(|name| space.find(name, true, found))
-        };
-        let Some(action) = action(written, found) else { continue };
-        let rule = PolicyRule {
-            priority: priority.map_or(FIRST_PRIORITY.saturating_add(position), |priority| priority.value),
-            ipv6,
-            from: condition(written.from.as_ref()),
-            to: condition(written.to.as_ref()),
-            iif: interface(&written.iif, found),
-            oif: interface(&written.oif, found),
-            fwmark: written.fwmark.as_ref().map(|mark| (mark.value.0, mark.value.1)),
-            action,
-        };
-        if !rules.insert(rule) {
-            found.add(Diagnostic::new(Code::RuleTwice, written.span, "duplicate rule"));
-        }
-    }
-    rules
-}
-
-/// The prefix of a condition. To be of the subnet of everything is none, and the kernel keeps none.
-fn condition(prefix: Option<&Spanned<schema::Prefix>>) -> Option<IpNet> {
-    prefix.map(|prefix| prefix.value.0).filter(|net| net.prefix_len() > 0)
-}
-
-/// Whether a rule is one for IPv6.
-fn rule_family(written: &schema::PolicyRule, found: &mut Collector<'_>) -> Option<bool> {
-    let prefixes = [&written.from, &written.to].into_iter().flatten();
-    let mut family = written.family.as_ref().map(|family| family.value);
-    for prefix in prefixes {
-        let own = Family::of(prefix.value.0.addr());
-        if family.is_some_and(|family| family != own) {
-            found.add(Diagnostic::new(
-                Code::FamilyMismatch,
-                prefix.span,
-                "a rule is for IPv4 or for IPv6, not for both",
-            ));
-            return None;
-        }
-        family = Some(own);
-    }
-    Some(family == Some(Family::Ipv6))
-}
-
-fn action(written: &schema::PolicyRule, found: &mut Collector<'_>) -> Option<RuleAction> {
-    match (&written.table, &written.kind) {
-        (Some(table), None) => Some(RuleAction::Table(table.value.0)),
-        (None, Some(kind)) => Some(match kind.value {
-            RuleType::Blackhole => RuleAction::Blackhole,
-            RuleType::Unreachable => RuleAction::Unreachable,
-            RuleType::Prohibit => RuleAction::Prohibit,
-        }),
-        (Some(_), Some(kind)) => {
-            found.add(Diagnostic::new(Code::ContradictoryKeys, kind.span, "a rule has either `table` or `type`"));
-            None
-        }
-        (None, None) => {
-            let help = "`table: NUMBER` looks into a routing table; `type: blackhole` drops".to_owned();
-            found.add(Diagnostic::new(Code::MissingKey, written.span, "a rule needs `table` or `type`").help(help));
-            None
-        }
-    }
-}
-
-pub fn neighbours(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Neighbour> {
-    let mut neighbours = BTreeSet::new();
-    let mut seen = HashMap::new();
-    for written in &space.written.neighbours {
-        let dev = match &written.dev {
-            Some(dev) => space.find(dev, false, found),
-            None => space.connected(written.to.value).map(|(interface, _)| interface.name.clone()),
-        };
-        let Some(dev) = dev else {
-            if written.dev.is_none() && space.written.whole {
-                let message = format!("no connected subnet of {} contains {}", space.name, written.to.value);
-                found.add(
-                    Diagnostic::new(Code::NotConnected, written.to.span, message)
-                        .help("name the interface with `dev`".to_owned()),
-                );
-            }
-            continue;
-        };
-        if let Some(first) = seen.insert((dev.clone(), written.to.value), written.to.span) {
-            let message = format!("{} has an entry already", written.to.value);
-            found.add(Diagnostic::new(Code::EntryTwice, written.to.span, message).also(first, "here"));
-        }
-        neighbours.insert(Neighbour { dev, address: written.to.value, mac: written.mac.value });
-    }
-    neighbours
 }

@@ -1,13 +1,14 @@
 //! Words on a line, as shells and the programs of iptables write and read them. Knows nothing of rules.
 
 /// A word as a POSIX shell reads it back.
-pub(crate) fn shell_word(word: &str) -> String {
+pub fn shell_word(word: &str) -> String {
     let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:,+=@%".contains(&b));
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
-/// A word as `iptables-restore`, which knows double quotes and backslashes only, reads it back; no option, and no negation.
-pub(crate) fn restore_word(word: &str) -> String {
+/// A word as `iptables-restore`, which knows double quotes and backslashes only, reads it back; no option, and no
+/// negation.
+pub fn restore_word(word: &str) -> String {
     let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\#;".contains(&b));
     let plain = plain && word != "!" && !word.starts_with('-');
     if plain { word.to_owned() } else { format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")) }
@@ -20,7 +21,7 @@ pub(super) fn is_option(word: &str) -> bool {
     name.bytes().all(of_a_name) && !name.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Splits a line of iptables-save into words, and says of each whether it stood in quotes.
+/// Splits a line of iptables-save into words, and says of each whether it was in quotes.
 pub(super) fn split_words(text: &str) -> Vec<(String, bool)> {
     let mut words = Vec::new();
     let mut word: Option<(String, bool)> = None;
