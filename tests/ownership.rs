@@ -443,7 +443,7 @@ fn what_another_lab_has_is_refused_also_where_it_is_as_wanted() {
     let file = with_host("");
     on(&file, &["apply"], 0);
     let copy = file.replace("name: own", "name: copy");
-    assert!(on(&copy, &["plan"], 0).contains("Another lab's, so apply would refuse and touch nothing:"));
+    assert!(on(&copy, &["plan"], 0).contains("Owned by another lab; apply refuses:"));
     for args in [&["apply"][..], &["apply", "--adopt"]] {
         let said = on(&copy, args, 3);
         assert!(said.contains("namespace red exists and belongs to lab own") && !said.contains("--adopt"), "{said}");

@@ -37,7 +37,7 @@ pub enum KernelCode {
     PortInUse,
     /// The file system is read-only (EROFS).
     ReadOnly,
-    /// Another lab needs another value of a host setting.
+    /// Another lab has claimed another value of a host setting meanwhile.
     SettingContested,
     /// Interfaces would be stacked in a loop, or too deep (ELOOP).
     StackedTooDeep,

@@ -106,7 +106,7 @@ pub(super) fn ipv6(needs: &Needs, facts: &Facts, place: &str) -> Vec<Finding> {
     let finding = || {
         needs.lack(
             MachineCode::Ipv6Disabled,
-            format!("IPv6 is switched off on this machine; needed by {place}"),
+            format!("IPv6 is disabled on this machine; needed by {place}"),
             "boot without ipv6.disable=1 on the kernel's command line, or load its module: modprobe ipv6",
         )
     };
@@ -147,8 +147,8 @@ fn memory(needs: &Needs, facts: &Facts) -> Option<Finding> {
     (wanted > available).then(|| {
         Finding::warning(
             MachineCode::LowMemory,
-            format!("the lab takes about {wanted} MiB of memory in the kernel; {available} MiB are to be had"),
-            "free some first, or make the lab smaller: when memory runs out, the kernel ends processes",
+            format!("the lab takes about {wanted} MiB of memory in the kernel; {available} MiB are available"),
+            "free some first, or make the lab smaller: when memory runs out, the kernel kills processes",
         )
     })
 }
