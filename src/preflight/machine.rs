@@ -51,9 +51,11 @@ pub(super) fn features(needs: &Needs, facts: &Facts) -> Vec<Finding> {
                 Feature::Veth | Feature::Bridge => {
                     Finding::error(MachineCode::KernelFeatureMissing, what, module(*feature))
                 }
-                Feature::VlanFiltering | Feature::Virtual(_) | Feature::PolicyRouting(_) | Feature::Extension(..) => {
-                    needs.lack(MachineCode::KernelFeatureMissing, what, module(*feature))
-                }
+                Feature::VlanFiltering
+                | Feature::BridgeNetfilter
+                | Feature::Virtual(_)
+                | Feature::PolicyRouting(_)
+                | Feature::Extension(..) => needs.lack(MachineCode::KernelFeatureMissing, what, module(*feature)),
             }
         })
         .collect()
