@@ -4,22 +4,37 @@
 //! It knows nothing of files' syntax or of how results are shown.
 
 mod apply;
+mod check;
+mod code;
 mod destroy;
 mod deviceless_routes;
 mod error;
+mod exec;
+pub mod host_settings;
 mod interrupt;
+mod labs;
+mod lock;
+mod machine;
+mod marks;
 mod original_sysctls;
+mod plan;
 mod preconditions;
 mod ready;
-mod state;
+mod test;
 mod undo;
 
-pub use apply::{Applied, Options, Planned, apply, observe, plan};
+pub use apply::{Applied, Options, apply};
+pub use check::{check, check_later};
+pub use code::EngineCode;
 pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
+pub use exec::{exec, exec_in_sandbox};
 pub use interrupt::Interrupts;
+pub use labs::{Labs, Status, built_as, labs, status};
+pub use machine::Machine;
+pub use plan::{Planned, plan};
 pub use preconditions::examine;
-pub use state::{saved_labs, saved_topology};
+pub use test::test;
 
 /// What the engine tells while it works; for progress and messages.
 #[derive(Debug)]
@@ -32,8 +47,10 @@ pub enum Event<'a> {
     NotOurs(usize),
     /// The plan is made; this many steps are to come.
     Planned(usize),
-    /// So many ports of bridges do not forward yet; whether a spanning tree has to form.
-    WaitingForPorts(usize, bool),
+    /// So many ports of bridges do not forward yet, and are waited for.
+    WaitingForPorts(usize),
+    /// So many ports of bridges will not forward before a spanning tree has formed.
+    SpanningTree(usize),
     /// These ports of bridges do not forward after so long.
     NotForwarding(&'a [crate::lab::InterfaceRef], std::time::Duration),
     /// A step is done.

@@ -3,13 +3,12 @@
 use super::netlink::NetlinkError;
 use super::netns::{NetnsHandle, NetnsHandles};
 use super::objects::{
-    accept_gone, address, bridge, fdb_entry, interface, mark, namespace, neighbour, policy_rule, route,
-    sysctl as namespace_sysctl, veth, virtual_interface, vlans,
+    accept_gone, address, bridge, bridge_port, fdb_entry, foreign, interface, mark, namespace, neighbour, policy_rule,
+    route, sysctl as namespace_sysctl, veth, virtual_interface, vlans,
 };
 use super::{KernelError, firewall, netns, sysctl};
-use crate::lab::NsName;
 use crate::steps::{
-    AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, InterfaceStep, MarkStep, NamespaceStep,
+    AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, ForeignStep, InterfaceStep, MarkStep, NamespaceStep,
     NeighbourStep, PolicyRuleStep, Presence, RouteStep, Step, SysctlStep, Update, VirtualInterfaceStep, VlansStep,
 };
 
@@ -30,6 +29,9 @@ pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), Ke
         Step::BridgePort(BridgePortStep::Master { interface, change, .. }) => {
             inside(handles, first, |netns| interface::set_master(netns, &interface.name, change.to.as_ref()))
         }
+        Step::BridgePort(BridgePortStep::Options { interface, change }) => {
+            inside(handles, first, |netns| bridge_port::set(netns, &interface.name, change.from, change.to))
+        }
         Step::Vlans(VlansStep { interface, is_bridge, change }) => {
             inside(handles, first, |netns| vlans::set(netns, &interface.name, *is_bridge, &change.from, &change.to))
         }
@@ -44,7 +46,8 @@ pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), Ke
         Step::PolicyRule(step) => run_policy_rule(handles, first, step),
         Step::Neighbour(step) => run_neighbour(handles, first, step),
         Step::FdbEntry(step) => run_fdb_entry(handles, first, step),
-        Step::Sysctl(step) => run_sysctl(handles, step),
+        Step::Foreign(step) => run_foreign(handles, first, step),
+        Step::Sysctl(step) => run_sysctl(handles, first, step),
     }
 }
 
@@ -126,13 +129,18 @@ fn run_fdb_entry(handles: &mut NetnsHandles, step: &Step, FdbEntryStep { change,
     }
 }
 
-fn run_sysctl(handles: &mut NetnsHandles, step: &SysctlStep) -> Outcome {
-    match step {
-        SysctlStep::Set { ns, key, to, lab, .. } if ns.is_host() => {
-            sysctl::set_host(handles.get(ns)?.fd(), key, to, lab)
-        }
+fn run_foreign(handles: &mut NetnsHandles, step: &Step, ForeignStep { change, .. }: &ForeignStep) -> Outcome {
+    match change {
+        Presence::Add(object) => inside(handles, step, |netns| foreign::add(netns, object)),
+        Presence::Remove(object) => removal(handles, step, |netns| foreign::delete(netns, object)),
+    }
+}
+
+fn run_sysctl(handles: &mut NetnsHandles, step: &Step, of: &SysctlStep) -> Outcome {
+    match of {
+        SysctlStep::Set { ns, key, to, .. } if ns.is_host() => sysctl::write(handles.get(ns)?.fd(), ns, key, to),
         SysctlStep::Set { ns, key, to, .. } => namespace_sysctl::set(handles.get(ns)?, ns, key, to),
-        SysctlStep::RestoreHost { key, lab } => sysctl::restore_host(handles.get(&NsName::host())?.fd(), key, lab),
+        SysctlStep::RestoreHost { .. } => Err(KernelError::new(step.text()).said("what it was is kept elsewhere")),
     }
 }
 

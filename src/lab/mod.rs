@@ -1,40 +1,69 @@
 //! The lab, flat and plain: the one vocabulary that every other room speaks.
 //!
-//! The topology room builds a [`Lab`] from a file (what is wanted), the kernel room builds a [`Live`] from the
+//! The topology room builds a [`Lab`] from a file (what is wanted), the kernel room builds an [`Observed`] from the
 //! kernel's own account (what is), and the plan room compares the two. Pure data: nothing here reads a file,
 //! asks the kernel or knows how a topology file is spelled.
 
+mod bridge;
+mod bridge_port;
+mod chain;
 mod check;
 pub mod code;
+mod dnat;
+mod fdb_entry;
+mod filter;
 mod firewall;
+mod firewall_rule;
 mod interface;
+mod interface_ref;
+mod mac;
 mod mark;
 mod names;
+pub mod nat;
+mod neighbour;
+mod observed;
+mod observed_firewall;
 mod original_sysctls;
+mod policy_rule;
 mod route;
 mod virtual_interface;
 mod vlans;
-mod words;
+mod vxlan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub use bridge::BridgeOptions;
+pub use bridge_port::PortOptions;
+pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
 pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
-pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
+pub use dnat::{DnatPort, DnatTarget, PortRange};
+pub use fdb_entry::FdbEntry;
+pub use filter::RejectWith;
+pub use firewall::Firewall;
+pub use firewall_rule::{Condition, ConnectionState, FirewallRule, FirewallTarget, IpProtocol, Matches};
 use indexmap::IndexMap;
-pub use interface::{BridgeOptions, ETHERNET_MTU, Interface, InterfaceKind, InterfaceRef, Mac};
+pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
+pub use interface_ref::InterfaceRef;
+pub use mac::Mac;
 pub(crate) use mark::fnv1a;
 pub use mark::{Mark, ROUTE_PROTOCOL};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
-pub(crate) use original_sysctls::{note, noted};
-pub use route::{MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
-use serde::Serialize;
-pub use virtual_interface::{
-    FdbEntry, IpvlanMode, MAX_STACKING, MacvlanMode, VXLAN_PORT, VirtualInterface, VirtualKind, Vxlan,
+pub use nat::PortForward;
+pub use neighbour::Neighbour;
+pub use observed::{
+    Claims, Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignRoute, ForeignRule,
+    Observed, ObservedNamespace, Routing,
 };
+pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
+pub(crate) use original_sysctls::{note, noted};
+pub use policy_rule::{PolicyRule, RuleAction};
+pub use route::{MAIN_TABLE, Route, RouteKind, RouteScope, RouteSlot};
+use serde::Serialize;
+pub use virtual_interface::{IpvlanMode, MAX_STACKING, MacvlanMode, VirtualInterface, VirtualKind};
 pub use vlans::{Tagging, VlanRange, Vlans};
-pub(crate) use words::{restore_word, shell_word};
+pub use vxlan::{VXLAN_PORT, Vxlan, VxlanSlot};
 
 /// A network that is wanted: every namespace with all that is in it, and the checks that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -66,25 +95,16 @@ pub struct Origin {
     pub column: usize,
 }
 
-/// What the kernel says: the namespaces that exist and are of interest to one lab.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Live {
-    /// Every namespace that was asked for and exists, and every one that carries the lab's mark.
-    pub namespaces: BTreeMap<NsName, Namespace>,
-}
-
 /// One network namespace with everything in it that nslab speaks about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Namespace {
-    /// The lab whose mark it carries (an alias on its loopback); none for `host` and for somebody else's.
+    /// The lab whose mark it carries (an alias on its loopback); none for `host` and for a namespace of no lab.
     pub owner: Option<LabName>,
     /// Interfaces by name: loopback, ends of veth pairs, bridges, devices. In the order of the file, or of the kernel.
     pub interfaces: IndexMap<IfName, Interface>,
-    /// Routes that somebody put there: those that the kernel makes by itself (connected, local, link-local) are left out.
+    /// Routes that were added: those that the kernel makes by itself (connected, local, link-local) are left
+    /// out.
     pub routes: BTreeSet<Route>,
-    /// Live: the routes to its own subnets, which the kernel makes with each address. Wanted: empty, they are implied.
-    #[serde(skip)]
-    pub connected: BTreeSet<Route>,
     /// Policy routing rules, without the kernel's own three (priorities 0, 32766 and 32767).
     pub rules: BTreeSet<PolicyRule>,
     /// Permanent neighbour entries.
@@ -94,37 +114,10 @@ pub struct Namespace {
     /// Sysctls. Wanted: those that the file sets. Live: the present value of those that were asked for; a key
     /// that this kernel lacks is absent.
     pub sysctls: BTreeMap<SysctlKey, SysctlValue>,
-    /// Live, in a lab's own namespace: what sysctls were before the lab set them.
-    #[serde(skip)]
-    pub former: BTreeMap<SysctlKey, SysctlValue>,
     /// Packet filter and NAT rules.
     pub firewall: Firewall,
-    /// Live, in `host`: what carries nslab's protocol number.
-    #[serde(skip)]
-    pub marked: Routing,
-    /// Live, in `host`: the settings that labs need.
-    #[serde(skip)]
-    pub claims: Claims,
-    /// Live, in `host`: interfaces of the lab that lack one of its two marks, alias and group.
-    #[serde(skip)]
-    pub half_marked: BTreeSet<IfName>,
-    /// Live: which of the policy rules are missing that the kernel gives every namespace.
-    #[serde(skip)]
-    pub lost_rules: BTreeSet<PolicyRule>,
     /// The author's labels; live namespaces have none.
     pub labels: BTreeMap<String, String>,
-}
-
-/// Host settings with the labs that need them, and the value that each lab needs; none where it is not known.
-pub type Claims = BTreeMap<SysctlKey, BTreeMap<LabName, Option<SysctlValue>>>;
-
-/// Routes and policy rules of a namespace.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Routing {
-    /// Routes.
-    pub routes: BTreeSet<Route>,
-    /// Policy rules.
-    pub rules: BTreeSet<PolicyRule>,
 }
 
 impl fmt::Display for Origin {
@@ -139,7 +132,12 @@ impl Namespace {
         let master = link.master.as_ref().and_then(|master| self.interfaces.get(master));
         match master.unwrap_or(link).device()? {
             VirtualInterface::Vrf { table } => Some(*table),
-            _ => None,
+            VirtualInterface::Vxlan(_)
+            | VirtualInterface::Macvlan { .. }
+            | VirtualInterface::Ipvlan { .. }
+            | VirtualInterface::Vlan { .. }
+            | VirtualInterface::Ipip { .. }
+            | VirtualInterface::Dummy => None,
         }
     }
 

@@ -2,17 +2,21 @@
 //! in another, and the kernel's account (`ip -d -j …`) must be the same. It must have changed, show what was to be
 //! seen, and be as before once the step's inverse has been run.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nslab::kernel::{Kernel, netns};
-use nslab::lab::{BridgeOptions, FdbEntry, InterfaceRef, Mac, MacvlanMode, Neighbour, NsName, VirtualInterface, Vxlan};
+use nslab::lab::{
+    BridgeOptions, FdbEntry, InterfaceRef, Mac, MacvlanMode, Neighbour, NsName, PortOptions, VirtualInterface, Vxlan,
+};
 use nslab::steps::{
-    AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, InterfaceStep, NamespaceStep, NeighbourStep,
-    NewInterface, Presence, Step, Tier, Update, VethStep, VirtualInterfaceStep,
+    AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, InterfaceStep, MarkStep, NamespaceStep,
+    NeighbourStep, NewInterface, Presence, Step, Tier, Update, VethStep, VirtualInterfaceStep,
 };
 use serde_json::Value;
 
 use crate::{end, lab, name, ns, observe, support, wanting};
+use crate::{routing, vlans};
 
 /// One case of a table.
 pub struct Case {
@@ -77,7 +81,7 @@ fn neighbour(address: &str, last: u8) -> Neighbour {
 
 fn objects() -> Vec<Case> {
     let bridge = |at: &str, options, mtu| Step::Bridge(BridgeStep::Add { new: new(at, 9, mtu), options, lab: lab() });
-    let stp = BridgeOptions { stp: true, vlan_filtering: false };
+    let stp = BridgeOptions { stp: true, ..BridgeOptions::default() };
     let plain = BridgeOptions::default();
     let veth = |main, peer| Step::Veth(VethStep { main, master: None, up: false, peer, lab: lab() });
     let port = |main, master: &str, peer| {
@@ -129,7 +133,7 @@ fn objects() -> Vec<Case> {
 }
 
 fn vxlan(local: &str) -> Vxlan {
-    Vxlan { id: 42, local: Some(local.parse().unwrap()), port: 4789, dev: None, learning: true, remote: None }
+    Vxlan { id: 42, local: Some(local.parse().unwrap()), port: 4789, dev: None, learning: true }
 }
 
 fn devices() -> Vec<Case> {
@@ -147,14 +151,10 @@ fn devices() -> Vec<Case> {
         options("red/vx", VirtualInterface::Vxlan(from), VirtualInterface::Vxlan(to))
     };
     let macvlan = |parent: &str, mode| VirtualInterface::Macvlan { parent: Some(end(parent)), mode };
-    let entry = |mac, to: &str| FdbEntry { dev: name("vx"), mac, to: to.parse().ok(), further: String::new() };
+    let entry = |mac, to: &str| FdbEntry { dev: name("vx"), mac, to: to.parse().unwrap() };
     let step = |change| Step::FdbEntry(FdbEntryStep { ns: ns("red"), change });
     let add_fdb = |mac, to: &str| step(Presence::Add(entry(mac, to)));
     let delete_fdb = |to: &str| step(Presence::Remove(entry(Mac::ANY, to)));
-    let delete_odd = |to: &str, further: &str| {
-        let entry = FdbEntry { further: further.to_owned(), ..entry(Mac::ANY, to) };
-        step(Presence::Remove(entry))
-    };
     vec![
         case(
             "add vxlan to host",
@@ -213,12 +213,6 @@ fn devices() -> Vec<Case> {
         case("forwarding entry", add_fdb(mac(1), "10.0.0.2"), BRIDGE_FDB, "02:00:00:00:00:01 dst 10.0.0.2 self"),
         case("second end for everybody", add_fdb(Mac::ANY, "10.0.0.3"), BRIDGE_FDB, "dst 10.0.0.3 self permanent"),
         case("take forwarding entry", delete_fdb("10.0.0.2"), "ip netns exec red bridge fdb show dev vx | wc -l", "2"),
-        final_case(
-            "take somebody's entry",
-            delete_odd("10.0.0.2", " port 4790 vni 9 via veth-red"),
-            "ip netns exec red bridge fdb show dev vx | grep -c -e 'dst 10.0.0.2 self' -e 'port 4791'",
-            "2",
-        ),
     ]
 }
 
@@ -229,7 +223,7 @@ fn settings() -> Vec<Case> {
         let change = Change { from: from.map(name), to: to.map(name) };
         Step::BridgePort(BridgePortStep::Master { interface: end("host/veth-red-br"), tier: Tier::Base, change })
     };
-    let (off, on) = (BridgeOptions::default(), BridgeOptions { stp: true, vlan_filtering: false });
+    let (off, on) = (BridgeOptions::default(), BridgeOptions { stp: true, ..BridgeOptions::default() });
     let up = |at: &str, up| Step::Interface(InterfaceStep::Up { interface: end(at), tier: Tier::Base, up });
     let (interface, tier) = (end("red/up"), Tier::Bridge);
     vec![
@@ -252,6 +246,12 @@ fn settings() -> Vec<Case> {
             "02:00:00:00:00:42",
         ),
         case("move port", master(Some("v-net-0"), Some("v-net-1")), "bridge link", "master v-net-1"),
+        case(
+            "mark",
+            Step::Mark(MarkStep { interface: end("host/v-net-1"), tier: Tier::Bridge, change: Presence::Add(lab()) }),
+            "ip link show v-net-1",
+            "alias nslab:t",
+        ),
         case("detach port", master(Some("v-net-0"), None), "bridge link | wc -l", "0"),
         case(
             "bridge option",
@@ -259,8 +259,35 @@ fn settings() -> Vec<Case> {
             "ip -d link",
             "stp_state 1",
         ),
+        case("options of a port", port_options(), "ip -d link show veth-red-br", "hairpin on guard off root_block off"),
+        case("every bridge option", bridge_options(off, other_options()), "ip -d link show v-net-1", OTHER_OPTIONS),
     ]
 }
+
+fn bridge_options(from: BridgeOptions, to: BridgeOptions) -> Step {
+    Step::Bridge(BridgeStep::Options { interface: end("host/v-net-1"), change: Change { from, to } })
+}
+
+fn port_options() -> Step {
+    let to = PortOptions { hairpin: true, isolated: true, learning: false, flood: false };
+    let change = Change { from: PortOptions::default(), to };
+    Step::BridgePort(BridgePortStep::Options { interface: end("host/veth-red-br"), change })
+}
+
+/// All that a kernel without VLAN filtering takes.
+fn other_options() -> BridgeOptions {
+    BridgeOptions {
+        stp: true,
+        vlan_filtering: false,
+        forward_delay: 400,
+        ageing_time: 6000,
+        mcast_snooping: false,
+        group_fwd_mask: 0x4000,
+        nf_call_iptables: true,
+    }
+}
+
+const OTHER_OPTIONS: &str = "mcast_snooping 0";
 
 fn addresses() -> Vec<Case> {
     let step = |at: &str, change| Step::Address(AddressStep { interface: end(at), change });
@@ -296,6 +323,39 @@ fn set(from: Option<Neighbour>, to: Neighbour) -> Step {
 
 fn change_neighbour(change: Update<Neighbour>) -> Step {
     Step::Neighbour(NeighbourStep { ns: ns("red"), change })
+}
+
+/// Whether the examples of a step belong here: sysctls leave files behind and firewalls are asked elsewhere, both in
+/// `kernel_system`; foreign objects have their rows in the drift table. A step on a new object does not compile here before it is decided.
+fn object(step: &Step) -> Option<&'static str> {
+    match step {
+        Step::Namespace(_) => Some("namespace"),
+        Step::Mark(_) => Some("mark"),
+        Step::Interface(_) => Some("interface"),
+        Step::Veth(_) => Some("veth"),
+        Step::Bridge(_) => Some("bridge"),
+        Step::BridgePort(_) => Some("bridge port"),
+        Step::Vlans(_) => Some("VLANs"),
+        Step::VirtualInterface(_) => Some("virtual interface"),
+        Step::Address(_) => Some("address"),
+        Step::Route(_) => Some("route"),
+        Step::PolicyRule(_) => Some("policy rule"),
+        Step::Neighbour(_) => Some("neighbour entry"),
+        Step::FdbEntry(_) => Some("forwarding entry"),
+        Step::Foreign(_) | Step::Sysctl(_) | Step::Firewall(_) => None,
+    }
+}
+
+/// As many as [`object`] names.
+const OBJECTS: usize = 13;
+
+#[test]
+fn steps_on_every_object_have_an_example() {
+    let cases = [objects(), devices(), settings(), addresses(), routing::ipv4_routes(), routing::rules()];
+    let vlans = vlans::set("host/veth-red-br", "1 pvid untagged", "10");
+    let steps = cases.iter().flatten().map(|case| &case.step).chain([&vlans]);
+    let found: BTreeSet<&str> = steps.filter_map(object).collect();
+    assert_eq!(found.len(), OBJECTS, "{found:?}");
 }
 
 #[test]

@@ -1,0 +1,41 @@
+//! Bridges as the kernel is to have them.
+
+use super::address::nets;
+use super::bridge_port::Masters;
+use super::mtu::plausible_mtu;
+use super::net::ResolvedInterface;
+use super::vlans;
+use crate::lab::{BridgeOptions, IfName, Interface, InterfaceKind};
+use crate::topology::diagnostics::Collector;
+use crate::topology::schema::{Bridge, Spanned};
+
+/// The bridge; its ports are elsewhere.
+pub fn bridge(
+    name: &Spanned<IfName>,
+    written: &Bridge,
+    masters: &Masters,
+    found: &mut Collector<'_>,
+) -> ResolvedInterface {
+    let on = |flag: &Option<Spanned<bool>>, otherwise| flag.as_ref().map_or(otherwise, |flag| flag.value);
+    let default = BridgeOptions::default();
+    let options = BridgeOptions {
+        stp: on(&written.stp, default.stp),
+        vlan_filtering: vlans::filtering(written, found),
+        forward_delay: written.forward_delay.as_ref().map_or(default.forward_delay, |delay| delay.value.0),
+        ageing_time: written.ageing_time.as_ref().map_or(default.ageing_time, |time| time.value.0),
+        mcast_snooping: on(&written.mcast_snooping, default.mcast_snooping),
+        group_fwd_mask: written.group_fwd_mask.as_ref().map_or(default.group_fwd_mask, |mask| mask.value.0),
+        nf_call_iptables: on(&written.nf_call_iptables, default.nf_call_iptables),
+    };
+    let addresses = nets(&written.addresses);
+    let interface = Interface {
+        up: on(&written.up, true),
+        mac: written.mac.as_ref().map(|mac| mac.value),
+        mtu: plausible_mtu(written.mtu.as_ref(), &written.addresses, found),
+        master: masters.get(&name.value).map(|attachment| attachment.master.clone()),
+        vlans: vlans::of(written.vlan.as_ref(), written.vlans.as_ref(), found),
+        addresses: addresses.iter().map(|address| address.value).collect(),
+        ..Interface::new(InterfaceKind::Bridge(options))
+    };
+    ResolvedInterface { name: name.value.clone(), span: name.span, link: interface, addresses, broadcast_domain: 0 }
+}
