@@ -15,6 +15,7 @@ mod port_state;
 pub mod process;
 mod run;
 pub mod sandbox;
+mod scope;
 pub mod sockets;
 pub mod sysctl;
 mod threads;
@@ -29,8 +30,9 @@ pub(crate) use firewall::fuzzing::{restored_rules, saved_rules, tables_and_chain
 #[cfg(any(test, fuzzing))]
 pub(crate) use observe::fuzzing::namespace_in;
 pub use port_state::PortState;
+pub use scope::{Marked, Scope};
 
-use crate::lab::{IfName, InterfaceRef, Lab, LabName, NsName, Observed, SysctlKey, SysctlValue};
+use crate::lab::{IfName, InterfaceRef, LabName, NsName, Observed, SysctlKey, SysctlValue};
 use crate::steps::Step;
 use netlink::NetlinkError;
 use netns::NetnsHandles;
@@ -40,35 +42,6 @@ use netns::NetnsHandles;
 /// Keeps a netlink socket for each namespace that it has dealt with.
 pub struct Kernel {
     handles: NetnsHandles,
-}
-
-/// What to observe.
-pub struct Scope<'a> {
-    /// Whose things: every namespace with this lab's mark is observed, wanted or not.
-    pub lab: &'a LabName,
-    /// What is wanted: says which namespaces, sysctls and link-local addresses are of interest besides.
-    pub desired: Option<&'a Lab>,
-    /// Whether to look into the lab's own namespaces; or else only their marks are read, which is enough to remove
-    /// them.
-    pub inside: bool,
-}
-
-impl Scope<'_> {
-    /// Whether a namespace is wanted.
-    fn wants(&self, ns: &NsName) -> bool {
-        self.desired.is_some_and(|lab| lab.namespaces.contains_key(ns))
-    }
-}
-
-/// What carries the mark of one lab.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marked {
-    /// Namespaces, and leftover files of those that were being made or removed when nslab was killed.
-    pub namespaces: BTreeSet<NsName>,
-    /// Interfaces in `host`.
-    pub interfaces: BTreeSet<IfName>,
-    /// What host settings were before the lab.
-    pub settings: BTreeMap<SysctlKey, String>,
 }
 
 impl Kernel {

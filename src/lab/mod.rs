@@ -130,21 +130,7 @@ impl Namespace {
     /// The routing table of the VRF that an interface is, or is a port of.
     pub fn vrf_of(&self, link: &Interface) -> Option<u32> {
         let master = link.master.as_ref().and_then(|master| self.interfaces.get(master));
-        match master.unwrap_or(link).device()? {
-            VirtualInterface::Vrf { table } => Some(*table),
-            VirtualInterface::Vxlan(_)
-            | VirtualInterface::Macvlan { .. }
-            | VirtualInterface::Ipvlan { .. }
-            | VirtualInterface::Vlan { .. }
-            | VirtualInterface::Ipip { .. }
-            | VirtualInterface::Dummy => None,
-        }
-    }
-
-    /// Its routes and rules that no interface takes along when it goes: routes that drop, and all rules.
-    pub fn unattached(&self) -> Routing {
-        let routes = self.routes.iter().filter(|route| route.dev.is_none()).cloned().collect();
-        Routing { routes, rules: self.rules.clone() }
+        master.unwrap_or(link).device()?.table()
     }
 }
 

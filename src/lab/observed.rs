@@ -177,3 +177,11 @@ impl ObservedNamespace {
         known.map(Vxlan::slot).or_else(|| self.foreign.interfaces.get(name)?.vxlan)
     }
 }
+
+impl Namespace {
+    /// Its routes and rules that no interface takes along when it goes: routes that drop, and all rules.
+    pub fn unattached(&self) -> Routing {
+        let routes = self.routes.iter().filter(|route| route.dev.is_none()).cloned().collect();
+        Routing { routes, rules: self.rules.clone() }
+    }
+}

@@ -162,7 +162,21 @@ impl VirtualInterface {
     pub fn parent(&self, ns: &NsName) -> Option<InterfaceRef> {
         match self {
             Self::Vxlan(vxlan) => vxlan.dev.as_ref().map(|dev| InterfaceRef { ns: ns.clone(), name: dev.clone() }),
-            other => other.lower().cloned(),
+            Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.clone(),
+            Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => None,
+        }
+    }
+
+    /// Its routing table, if it is a VRF.
+    pub fn table(&self) -> Option<u32> {
+        match self {
+            Self::Vrf { table } => Some(*table),
+            Self::Vxlan(_)
+            | Self::Macvlan { .. }
+            | Self::Ipvlan { .. }
+            | Self::Vlan { .. }
+            | Self::Ipip { .. }
+            | Self::Dummy => None,
         }
     }
 

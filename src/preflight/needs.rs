@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
+use super::code::MachineCode;
 use super::facts::{Extension, Feature, Questions};
+use super::finding::Finding;
 use crate::lab::{
     Family, FirewallRule, FirewallTarget, Hook, IfName, InterfaceKind, Lab, LabName, Namespace, NsName, Origin, Route,
     SysctlKey, VirtualKind,
@@ -82,6 +84,14 @@ impl Needs {
             iptables: self.firewall.keys().copied().collect(),
             forwarding: !self.host_forwards.is_empty() || self.host_switches,
             namespaces: self.namespaces.clone(),
+        }
+    }
+
+    /// What a lack means: for one lab an error; for labs in general a warning, as most do without.
+    pub(super) fn lack(&self, code: MachineCode, what: impl Into<String>, help: impl Into<String>) -> Finding {
+        match self.lab {
+            Some(_) => Finding::error(code, what, help),
+            None => Finding::warning(code, what, help),
         }
     }
 

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use super::command::ip;
 use super::operation::{Operation, Reach};
-use super::{Phase, Presence, Step};
+use super::{Phase, Presence};
 use crate::lab::{InterfaceRef, NsName};
 
 /// A step on an address.
@@ -14,6 +14,13 @@ pub struct AddressStep {
     pub interface: InterfaceRef,
     /// The address with its prefix length.
     pub change: Presence<IpNet>,
+}
+
+impl AddressStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Self {
+        Self { change: self.change.inverse(), ..self.clone() }
+    }
 }
 
 impl Operation for AddressStep {
@@ -34,10 +41,6 @@ impl Operation for AddressStep {
             }
             Presence::Remove(address) => format!("{} addr del {address} dev {name}", ip(ns)),
         }
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(Step::Address(Self { change: self.change.inverse(), ..self.clone() }))
     }
 
     fn phase(&self) -> Phase {

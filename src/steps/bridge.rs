@@ -1,8 +1,9 @@
 //! Bridges, made and given other options.
 
 use super::command::{ip, ip_link_set};
+use super::new_interface::Inverse;
 use super::operation::{Operation, Reach};
-use super::{Change, NewInterface, Phase, Step, Tier};
+use super::{Change, NewInterface, Phase, Tier};
 use crate::lab::{BridgeOptions, InterfaceRef, LabName, NsName};
 
 /// A step on a bridge.
@@ -24,6 +25,18 @@ pub enum BridgeStep {
         /// The options.
         change: Change<BridgeOptions>,
     },
+}
+
+impl BridgeStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Inverse<Self> {
+        match self {
+            Self::Add { new, .. } => Inverse::Removal(new.removal(Tier::Bridge)),
+            Self::Options { interface, change } => {
+                Inverse::Change(Self::Options { interface: interface.clone(), change: change.inverse() })
+            }
+        }
+    }
 }
 
 impl Operation for BridgeStep {
@@ -53,15 +66,6 @@ impl Operation for BridgeStep {
             Self::Options { .. } => None,
         };
         [self.command()].into_iter().chain(alias).collect()
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(match self {
-            Self::Add { new, .. } => Step::Interface(new.removal(Tier::Bridge)),
-            Self::Options { interface, change } => {
-                Step::Bridge(Self::Options { interface: interface.clone(), change: change.inverse() })
-            }
-        })
     }
 
     fn phase(&self) -> Phase {

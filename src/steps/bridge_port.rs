@@ -2,7 +2,7 @@
 
 use super::command::ip_link_set;
 use super::operation::{Operation, Reach};
-use super::{Change, Phase, Step, Tier};
+use super::{Change, Phase, Tier};
 use crate::lab::{IfName, InterfaceRef, NsName, PortOptions};
 
 /// A step on a port of a bridge or a VRF.
@@ -24,6 +24,20 @@ pub enum BridgePortStep {
         /// The options.
         change: Change<PortOptions>,
     },
+}
+
+impl BridgePortStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Self {
+        match self {
+            Self::Master { interface, tier, change } => {
+                Self::Master { interface: interface.clone(), tier: *tier, change: change.inverse() }
+            }
+            Self::Options { interface, change } => {
+                Self::Options { interface: interface.clone(), change: change.inverse() }
+            }
+        }
+    }
 }
 
 impl Operation for BridgePortStep {
@@ -49,17 +63,6 @@ impl Operation for BridgePortStep {
                 format!("{} type bridge_slave{}", ip_link_set(interface), options(*change))
             }
         }
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(Step::BridgePort(match self {
-            Self::Master { interface, tier, change } => {
-                Self::Master { interface: interface.clone(), tier: *tier, change: change.inverse() }
-            }
-            Self::Options { interface, change } => {
-                Self::Options { interface: interface.clone(), change: change.inverse() }
-            }
-        }))
     }
 
     fn phase(&self) -> Phase {

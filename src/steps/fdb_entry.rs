@@ -2,7 +2,7 @@
 
 use super::command::inside;
 use super::operation::{Operation, Reach};
-use super::{Phase, Presence, Step};
+use super::{Phase, Presence};
 use crate::lab::{FdbEntry, NsName};
 
 /// A step on an entry of the forwarding database of a VXLAN interface.
@@ -12,6 +12,13 @@ pub struct FdbEntryStep {
     pub ns: NsName,
     /// The entry.
     pub change: Presence<FdbEntry>,
+}
+
+impl FdbEntryStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Self {
+        Self { ns: self.ns.clone(), change: self.change.inverse() }
+    }
 }
 
 impl Operation for FdbEntryStep {
@@ -27,10 +34,6 @@ impl Operation for FdbEntryStep {
             Presence::Add(entry) => format!("{}bridge fdb append {entry} self permanent", inside(&self.ns)),
             Presence::Remove(entry) => format!("{}bridge fdb del {entry} self", inside(&self.ns)),
         }
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(Step::FdbEntry(Self { ns: self.ns.clone(), change: self.change.inverse() }))
     }
 
     fn phase(&self) -> Phase {

@@ -2,7 +2,7 @@
 
 use super::command::inside;
 use super::operation::{Batch, Operation, Reach};
-use super::{Change, Phase, Presence, Step};
+use super::{Change, Phase, Presence};
 use crate::iptables::{shell_line, shell_word};
 use crate::lab::{ChainId, Family, NsName, ObservedRule, Policy};
 
@@ -49,6 +49,21 @@ impl FirewallStep {
     }
 }
 
+impl FirewallStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Self {
+        let change = match &self.change {
+            FirewallChange::AddChain => FirewallChange::RemoveChain,
+            FirewallChange::RemoveChain => FirewallChange::AddChain,
+            FirewallChange::Policy(change) => FirewallChange::Policy(change.inverse()),
+            FirewallChange::Rule { change, position, is_rewritten } => {
+                FirewallChange::Rule { change: change.inverse(), position: *position, is_rewritten: *is_rewritten }
+            }
+        };
+        Self { ns: self.ns.clone(), chain: self.chain.clone(), change }
+    }
+}
+
 impl Operation for FirewallStep {
     fn text(&self) -> String {
         let ns = &self.ns;
@@ -86,18 +101,6 @@ impl Operation for FirewallStep {
         };
         let ChainId { family, table, .. } = &self.chain;
         format!("{}{} -w -t {} {command}", inside(&self.ns), family.program(), table.name())
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        let change = match &self.change {
-            FirewallChange::AddChain => FirewallChange::RemoveChain,
-            FirewallChange::RemoveChain => FirewallChange::AddChain,
-            FirewallChange::Policy(change) => FirewallChange::Policy(change.inverse()),
-            FirewallChange::Rule { change, position, is_rewritten } => {
-                FirewallChange::Rule { change: change.inverse(), position: *position, is_rewritten: *is_rewritten }
-            }
-        };
-        Some(Step::Firewall(Self { ns: self.ns.clone(), chain: self.chain.clone(), change }))
     }
 
     fn phase(&self) -> Phase {

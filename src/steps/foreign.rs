@@ -2,7 +2,7 @@
 
 use super::command::{inside, ip_family};
 use super::operation::{Operation, Reach};
-use super::{Phase, Presence, Step};
+use super::{Phase, Presence};
 use crate::lab::{ForeignKind, ForeignObject, NsName};
 
 /// A step on a route, a policy rule or a forwarding entry that the model cannot express.
@@ -12,6 +12,13 @@ pub struct ForeignStep {
     pub ns: NsName,
     /// The object.
     pub change: Presence<ForeignObject>,
+}
+
+impl ForeignStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Self {
+        Self { ns: self.ns.clone(), change: self.change.inverse() }
+    }
 }
 
 impl Operation for ForeignStep {
@@ -33,10 +40,6 @@ impl Operation for ForeignStep {
             ForeignKind::FdbEntry if adds => format!("{}bridge fdb append {text} self permanent", inside(&self.ns)),
             ForeignKind::FdbEntry => format!("{}bridge fdb del {text} self", inside(&self.ns)),
         }
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(Step::Foreign(Self { ns: self.ns.clone(), change: self.change.inverse() }))
     }
 
     fn phase(&self) -> Phase {

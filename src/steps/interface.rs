@@ -2,7 +2,7 @@
 
 use super::command::{ip, ip_link_set};
 use super::operation::{Operation, Reach};
-use super::{Change, Phase, Step, Tier};
+use super::{Change, Phase, Tier};
 use crate::lab::{IfName, InterfaceRef, LabName, Mac, NsName};
 
 /// A step on an interface, whatever it is.
@@ -51,6 +51,22 @@ pub enum InterfaceStep {
     },
 }
 
+impl InterfaceStep {
+    /// The way back; none where what was removed cannot be brought back as it was.
+    pub(super) fn inverse(&self) -> Option<Self> {
+        Some(match self {
+            Self::Remove { .. } | Self::RemoveFromHost { .. } => return None,
+            Self::Up { interface, tier, up } => Self::Up { interface: interface.clone(), tier: *tier, up: !up },
+            Self::Mtu { interface, tier, change } => {
+                Self::Mtu { interface: interface.clone(), tier: *tier, change: change.inverse() }
+            }
+            Self::Mac { interface, tier, change } => {
+                Self::Mac { interface: interface.clone(), tier: *tier, change: change.inverse() }
+            }
+        })
+    }
+}
+
 impl Operation for InterfaceStep {
     fn text(&self) -> String {
         match self {
@@ -85,20 +101,6 @@ impl Operation for InterfaceStep {
             }
             Self::Remove { .. } | Self::Up { .. } | Self::Mtu { .. } | Self::Mac { .. } => vec![command],
         }
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        let inverse = match self {
-            Self::Remove { .. } | Self::RemoveFromHost { .. } => return None,
-            Self::Up { interface, tier, up } => Self::Up { interface: interface.clone(), tier: *tier, up: !up },
-            Self::Mtu { interface, tier, change } => {
-                Self::Mtu { interface: interface.clone(), tier: *tier, change: change.inverse() }
-            }
-            Self::Mac { interface, tier, change } => {
-                Self::Mac { interface: interface.clone(), tier: *tier, change: change.inverse() }
-            }
-        };
-        Some(Step::Interface(inverse))
     }
 
     fn phase(&self) -> Phase {

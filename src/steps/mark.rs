@@ -2,7 +2,7 @@
 
 use super::command::ip_link_set;
 use super::operation::{Operation, Reach};
-use super::{Phase, Presence, Step, Tier};
+use super::{Phase, Presence, Tier};
 use crate::lab::{InterfaceRef, LabName, NsName};
 
 /// A step on a lab's mark.
@@ -14,6 +14,13 @@ pub struct MarkStep {
     pub tier: Tier,
     /// The lab that takes ownership, or releases it.
     pub change: Presence<LabName>,
+}
+
+impl MarkStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Self {
+        Self { change: self.change.inverse(), ..self.clone() }
+    }
 }
 
 impl Operation for MarkStep {
@@ -33,10 +40,6 @@ impl Operation for MarkStep {
         };
         let group = if self.interface.ns.is_host() { group } else { String::new() };
         format!("{} alias {alias}{group}", ip_link_set(&self.interface))
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(Step::Mark(Self { change: self.change.inverse(), ..self.clone() }))
     }
 
     fn phase(&self) -> Phase {

@@ -38,6 +38,7 @@ pub use interface::InterfaceStep;
 pub use mark::MarkStep;
 pub use namespace::NamespaceStep;
 pub use neighbour::NeighbourStep;
+use new_interface::Inverse;
 pub use new_interface::NewInterface;
 use operation::{Batch, Operation, Reach};
 pub use phase::{Phase, Tier};
@@ -127,7 +128,30 @@ impl Step {
 
     /// The step that undoes it; none where what it removed cannot be brought back as it was.
     pub fn inverse(&self) -> Option<Self> {
-        self.operation().inverse()
+        Some(match self {
+            Self::Namespace(step) => Self::Namespace(step.inverse()?),
+            Self::Mark(step) => Self::Mark(step.inverse()),
+            Self::Interface(step) => Self::Interface(step.inverse()?),
+            Self::Veth(step) => Self::Interface(step.inverse()),
+            Self::Bridge(step) => match step.inverse() {
+                Inverse::Change(step) => Self::Bridge(step),
+                Inverse::Removal(step) => Self::Interface(step),
+            },
+            Self::BridgePort(step) => Self::BridgePort(step.inverse()),
+            Self::Vlans(step) => Self::Vlans(step.inverse()),
+            Self::VirtualInterface(step) => match step.inverse() {
+                Inverse::Change(step) => Self::VirtualInterface(step),
+                Inverse::Removal(step) => Self::Interface(step),
+            },
+            Self::Address(step) => Self::Address(step.inverse()),
+            Self::Route(step) => Self::Route(step.inverse()),
+            Self::PolicyRule(step) => Self::PolicyRule(step.inverse()),
+            Self::Neighbour(step) => Self::Neighbour(step.inverse()),
+            Self::FdbEntry(step) => Self::FdbEntry(step.inverse()),
+            Self::Foreign(step) => Self::Foreign(step.inverse()),
+            Self::Sysctl(step) => Self::Sysctl(step.inverse()?),
+            Self::Firewall(step) => Self::Firewall(step.inverse()),
+        })
     }
 
     /// When it comes in a plan.

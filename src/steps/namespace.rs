@@ -1,7 +1,7 @@
 //! Namespaces, made and removed.
 
+use super::Phase;
 use super::operation::{Batch, Operation, Reach};
-use super::{Phase, Step};
 use crate::lab::{LabName, NsName};
 
 /// A step on a namespace.
@@ -19,6 +19,16 @@ pub enum NamespaceStep {
         /// Its name.
         ns: NsName,
     },
+}
+
+impl NamespaceStep {
+    /// The way back; none where what was removed cannot be brought back as it was.
+    pub(super) fn inverse(&self) -> Option<Self> {
+        match self {
+            Self::Add { ns, .. } => Some(Self::Remove { ns: ns.clone() }),
+            Self::Remove { .. } => None,
+        }
+    }
 }
 
 impl Operation for NamespaceStep {
@@ -42,13 +52,6 @@ impl Operation for NamespaceStep {
             Self::Remove { .. } => None,
         };
         [self.command()].into_iter().chain(mark).collect()
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        match self {
-            Self::Add { ns, .. } => Some(Step::Namespace(Self::Remove { ns: ns.clone() })),
-            Self::Remove { .. } => None,
-        }
     }
 
     fn phase(&self) -> Phase {

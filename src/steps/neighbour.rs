@@ -2,7 +2,7 @@
 
 use super::command::ip;
 use super::operation::{Operation, Reach};
-use super::{Change, Phase, Step, Update};
+use super::{Change, Phase, Update};
 use crate::lab::{Neighbour, NsName};
 
 /// A step on a permanent neighbour entry. One is replaced by another for the same address and interface.
@@ -12,6 +12,13 @@ pub struct NeighbourStep {
     pub ns: NsName,
     /// The entry.
     pub change: Update<Neighbour>,
+}
+
+impl NeighbourStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Self {
+        Self { ns: self.ns.clone(), change: self.change.inverse() }
+    }
 }
 
 impl Operation for NeighbourStep {
@@ -37,10 +44,6 @@ impl Operation for NeighbourStep {
             }
             Update::Remove(Neighbour { dev, address, .. }) => format!("{ip} neigh del {address} dev {dev}"),
         }
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(Step::Neighbour(Self { ns: self.ns.clone(), change: self.change.inverse() }))
     }
 
     fn phase(&self) -> Phase {

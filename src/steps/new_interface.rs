@@ -1,6 +1,6 @@
 //! What all interfaces have in common when they are made.
 
-use super::InterfaceStep;
+use super::interface::InterfaceStep;
 use super::phase::Tier;
 use crate::lab::{InterfaceRef, LabName, Mac};
 
@@ -13,6 +13,14 @@ pub struct NewInterface {
     pub mac: Option<Mac>,
     /// Its MTU; none: the kernel's default.
     pub mtu: Option<u32>,
+}
+
+/// What undoes a step that makes an interface or changes one.
+pub(super) enum Inverse<T> {
+    /// It was made, and is removed.
+    Removal(InterfaceStep),
+    /// It was changed, and is changed back.
+    Change(T),
 }
 
 impl NewInterface {

@@ -1,6 +1,6 @@
 //! What is known of every kind of step.
 
-use super::{Phase, Step};
+use super::phase::Phase;
 use crate::lab::{Family, NsName};
 
 /// A step, whichever object it is about. See the methods of [`Step`], which ask these.
@@ -13,8 +13,6 @@ pub(super) trait Operation {
     fn script(&self) -> Vec<String> {
         vec![self.command()]
     }
-
-    fn inverse(&self) -> Option<Step>;
 
     fn phase(&self) -> Phase;
 

@@ -2,7 +2,7 @@
 
 use super::command::ip_family;
 use super::operation::{Operation, Reach};
-use super::{Phase, Presence, Step};
+use super::{Phase, Presence};
 use crate::lab::{NsName, PolicyRule, ROUTE_PROTOCOL};
 
 /// A step on a policy rule.
@@ -14,6 +14,13 @@ pub struct PolicyRuleStep {
     pub is_temporary: bool,
     /// The rule.
     pub change: Presence<PolicyRule>,
+}
+
+impl PolicyRuleStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Self {
+        Self { change: self.change.inverse(), ..self.clone() }
+    }
 }
 
 impl Operation for PolicyRuleStep {
@@ -34,10 +41,6 @@ impl Operation for PolicyRuleStep {
                 format!("{ip} rule del {rule}{marked}")
             }
         }
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(Step::PolicyRule(Self { change: self.change.inverse(), ..self.clone() }))
     }
 
     fn phase(&self) -> Phase {

@@ -2,7 +2,7 @@
 
 use super::command::ip_family;
 use super::operation::{Operation, Reach};
-use super::{Change, Phase, Step, Update};
+use super::{Change, Phase, Update};
 use crate::lab::{NsName, ROUTE_PROTOCOL, Route};
 
 /// A step on a route. One is replaced by another of the same table, destination and metric.
@@ -12,6 +12,13 @@ pub struct RouteStep {
     pub ns: NsName,
     /// The route.
     pub change: Update<Route>,
+}
+
+impl RouteStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Self {
+        Self { ns: self.ns.clone(), change: self.change.inverse() }
+    }
 }
 
 impl Operation for RouteStep {
@@ -33,10 +40,6 @@ impl Operation for RouteStep {
                 format!("{} route replace {to} proto {ROUTE_PROTOCOL}", ip(to))
             }
         }
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(Step::Route(Self { ns: self.ns.clone(), change: self.change.inverse() }))
     }
 
     /// A route through a gateway needs the route that reaches the gateway.

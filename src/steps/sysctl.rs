@@ -1,8 +1,8 @@
 //! Sysctls, set and restored.
 
+use super::Phase;
 use super::command::inside;
 use super::operation::{Operation, Reach};
-use super::{Phase, Step};
 use crate::iptables::shell_word;
 use crate::lab::{LabName, NsName, SysctlKey, SysctlValue, setting_folder};
 
@@ -34,6 +34,25 @@ pub enum SysctlStep {
     },
 }
 
+impl SysctlStep {
+    /// The way back; none where what was removed cannot be brought back as it was.
+    pub(super) fn inverse(&self) -> Option<Self> {
+        match self {
+            Self::Set { ns, key, lab, .. } if ns.is_host() => {
+                Some(Self::RestoreHost { key: key.clone(), lab: lab.clone() })
+            }
+            Self::Set { ns, key, from, to, lab } => from.clone().map(|from| Self::Set {
+                ns: ns.clone(),
+                key: key.clone(),
+                from: Some(to.clone()),
+                to: from,
+                lab: lab.clone(),
+            }),
+            Self::RestoreHost { .. } => None,
+        }
+    }
+}
+
 impl Operation for SysctlStep {
     fn text(&self) -> String {
         match self {
@@ -55,23 +74,6 @@ impl Operation for SysctlStep {
             Self::RestoreHost { .. } => None,
         };
         note.into_iter().chain([self.command()]).collect()
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        let inverse = match self {
-            Self::Set { ns, key, lab, .. } if ns.is_host() => {
-                Some(Self::RestoreHost { key: key.clone(), lab: lab.clone() })
-            }
-            Self::Set { ns, key, from, to, lab } => from.clone().map(|from| Self::Set {
-                ns: ns.clone(),
-                key: key.clone(),
-                from: Some(to.clone()),
-                to: from,
-                lab: lab.clone(),
-            }),
-            Self::RestoreHost { .. } => None,
-        };
-        inverse.map(Step::Sysctl)
     }
 
     fn phase(&self) -> Phase {

@@ -1,8 +1,9 @@
 //! Veth pairs, made.
 
 use super::command::ip;
+use super::interface::InterfaceStep;
 use super::operation::{Operation, Reach};
-use super::{NewInterface, Phase, Step, Tier};
+use super::{NewInterface, Phase, Tier};
 use crate::lab::{IfName, LabName, NsName};
 
 /// Make a veth pair, both interfaces in place at once, with one queue for each direction whatever the number of processors:
@@ -24,6 +25,13 @@ pub struct VethStep {
 
 /// The queues of each interface.
 const QUEUES: &str = " numtxqueues 1 numrxqueues 1";
+
+impl VethStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> InterfaceStep {
+        self.main.removal(Tier::Base)
+    }
+}
 
 impl Operation for VethStep {
     fn text(&self) -> String {
@@ -49,10 +57,6 @@ impl Operation for VethStep {
     fn script(&self) -> Vec<String> {
         let aliases = [&self.main, &self.peer].into_iter().filter_map(|new| new.alias(&self.lab));
         [self.command()].into_iter().chain(aliases).collect()
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(Step::Interface(self.main.removal(Tier::Base)))
     }
 
     fn phase(&self) -> Phase {

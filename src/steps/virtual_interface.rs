@@ -1,8 +1,9 @@
 //! Virtual interfaces, made and given other options.
 
 use super::command::{ip, ip_link_set};
+use super::new_interface::Inverse;
 use super::operation::{Operation, Reach};
-use super::{Change, NewInterface, Phase, Step, Tier};
+use super::{Change, NewInterface, Phase, Tier};
 use crate::lab::{InterfaceRef, LabName, NsName, VirtualInterface};
 
 /// A step on a virtual interface.
@@ -24,6 +25,18 @@ pub enum VirtualInterfaceStep {
         /// What it is, and what it is to be.
         change: Change<VirtualInterface>,
     },
+}
+
+impl VirtualInterfaceStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Inverse<Self> {
+        match self {
+            Self::Add { new, .. } => Inverse::Removal(new.removal(Tier::Virtual)),
+            Self::Options { interface, change } => {
+                Inverse::Change(Self::Options { interface: interface.clone(), change: change.inverse() })
+            }
+        }
+    }
 }
 
 impl Operation for VirtualInterfaceStep {
@@ -60,15 +73,6 @@ impl Operation for VirtualInterfaceStep {
             Self::Options { .. } => None,
         };
         [self.command()].into_iter().chain(alias).collect()
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(match self {
-            Self::Add { new, .. } => Step::Interface(new.removal(Tier::Virtual)),
-            Self::Options { interface, change } => {
-                Step::VirtualInterface(Self::Options { interface: interface.clone(), change: change.inverse() })
-            }
-        })
     }
 
     fn phase(&self) -> Phase {

@@ -2,7 +2,7 @@
 
 use super::command::inside;
 use super::operation::{Operation, Reach};
-use super::{Change, Phase, Step};
+use super::{Change, Phase};
 use crate::lab::{InterfaceRef, NsName, Vlans};
 
 /// Put a port of a bridge, or the bridge's own interface, into other VLANs.
@@ -14,6 +14,13 @@ pub struct VlansStep {
     pub is_bridge: bool,
     /// The VLANs.
     pub change: Change<Vlans>,
+}
+
+impl VlansStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Self {
+        Self { change: self.change.inverse(), ..self.clone() }
+    }
 }
 
 impl Operation for VlansStep {
@@ -36,10 +43,6 @@ impl Operation for VlansStep {
         let add = new.ranges().iter().map(|range| format!("{bridge} add dev {name} vid {range}{itself}"));
         let del = gone.ranges().iter().map(|range| format!("{bridge} del dev {name} vid {}{itself}", range.numbers()));
         add.chain(del).collect()
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        Some(Step::Vlans(Self { change: self.change.inverse(), ..self.clone() }))
     }
 
     fn phase(&self) -> Phase {

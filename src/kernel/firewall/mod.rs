@@ -90,21 +90,6 @@ impl Look {
     }
 }
 
-/// Lists the rules of this thread's namespace.
-fn saved(program: &Program, family: Family, ns: &NsName) -> Result<ObservedFirewall, KernelError> {
-    listed(Running::start(&mut program.save(), "")?, family, ns)
-}
-
-/// What an `iptables-save` that is running says.
-fn listed(listing: Running, family: Family, ns: &NsName) -> Result<ObservedFirewall, KernelError> {
-    let output = listing.output()?;
-    if output.status.success() {
-        return Ok(save::parse(family, &String::from_utf8_lossy(&output.stdout)));
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(KernelError::new(format!("list the {} rules of {ns}", family.program())).said(said.trim()))
-}
-
 fn wants(wanted: Option<&Firewall>, family: Family) -> bool {
     wanted.is_some_and(|wanted| wanted.chains.keys().any(|chain| chain.family == family))
 }

@@ -1,7 +1,10 @@
 //! What `iptables-save` says, as the lab's vocabulary.
 
+use super::program::Program;
+use super::running::Running;
 use crate::iptables;
-use crate::lab::{ChainId, Family, ObservedFirewall, Policy, Table};
+use crate::kernel::KernelError;
+use crate::lab::{ChainId, Family, NsName, ObservedFirewall, Policy, Table};
 
 /// Parses the output of `iptables-save` or `ip6tables-save`; tables that nslab does not use are passed over.
 ///
@@ -34,4 +37,19 @@ pub(super) fn parse(family: Family, saved: &str) -> ObservedFirewall {
         }
     }
     firewall
+}
+
+/// Lists the rules of this thread's namespace.
+pub(super) fn saved(program: &Program, family: Family, ns: &NsName) -> Result<ObservedFirewall, KernelError> {
+    listed(Running::start(&mut program.save(), "")?, family, ns)
+}
+
+/// What an `iptables-save` that is running says.
+pub(super) fn listed(listing: Running, family: Family, ns: &NsName) -> Result<ObservedFirewall, KernelError> {
+    let output = listing.output()?;
+    if output.status.success() {
+        return Ok(parse(family, &String::from_utf8_lossy(&output.stdout)));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(KernelError::new(format!("list the {} rules of {ns}", family.program())).said(said.trim()))
 }

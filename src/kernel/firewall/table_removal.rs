@@ -6,7 +6,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::nftables::Nftables;
 use super::program::Program;
-use super::{restore, saved};
+use super::restore;
+use super::save::saved;
 use crate::kernel::KernelError;
 use crate::lab::{ChainId, Family, NsName, ObservedFirewall, ObservedRule, Policy, Table};
 use crate::steps::{FirewallChange, FirewallStep, Presence, Step};

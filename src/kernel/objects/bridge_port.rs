@@ -4,7 +4,8 @@ use netlink_packet_core::{DecodeError, parse_u8};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoBridgePort, InfoPortData, InfoPortKind, LinkAttribute, LinkInfo};
 
-use super::interface;
+use super::bridge;
+use super::interface::{self, RawInterface};
 use crate::kernel::netlink::{NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, PortOptions};
@@ -40,10 +41,13 @@ fn encode(to: PortOptions, from: PortOptions) -> LinkAttribute {
     LinkAttribute::LinkInfo(vec![LinkInfo::PortKind(InfoPortKind::Bridge), data])
 }
 
-/// The options of a port, from IFLA_INFO_SLAVE_DATA; of what is no port of a bridge, those of a new one.
-pub(in crate::kernel) fn decode(data: &[u8]) -> Result<PortOptions, DecodeError> {
+/// The options of a port; of what is no port of a bridge, those of a new one.
+pub(in crate::kernel) fn decode(raw: &RawInterface<'_>) -> Result<PortOptions, DecodeError> {
     let mut options = PortOptions::default();
-    for attribute in attributes(data) {
+    if raw.port_kind != Some(bridge::KIND) {
+        return Ok(options);
+    }
+    for attribute in attributes(raw.port_data) {
         match attribute? {
             (IFLA_BRPORT_MODE, value) => options.hairpin = parse_u8(value)? != 0,
             (IFLA_BRPORT_ISOLATED, value) => options.isolated = parse_u8(value)? != 0,
@@ -70,7 +74,7 @@ mod tests {
             let mut message = LinkMessage::default();
             message.attributes.push(encode(options, PortOptions::default()));
             let bytes = bytes(&message);
-            prop_assert_eq!(decode(interface::decode(&bytes).unwrap().port).unwrap(), options);
+            prop_assert_eq!(decode(&interface::decode(&bytes).unwrap()).unwrap(), options);
         }
     }
 }

@@ -11,7 +11,7 @@ use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, parse
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkLayerType, LinkMessage};
 
-use super::{accept_gone, bridge};
+use super::accept_gone;
 use crate::kernel::netlink::{Dump, NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, InterfaceRef, LabName, Mac};
@@ -37,8 +37,10 @@ pub(in crate::kernel) struct RawInterface<'a> {
     pub kind: Option<&'a str>,
     /// The options of its kind (IFLA_INFO_DATA).
     pub data: &'a [u8],
-    /// The options of a bridge's port (IFLA_INFO_SLAVE_DATA); nothing, where it is none.
-    pub port: &'a [u8],
+    /// The kernel's word for the kind of what it is a port of.
+    pub port_kind: Option<&'a str>,
+    /// The options of its kind of port (IFLA_INFO_SLAVE_DATA).
+    pub port_data: &'a [u8],
 }
 
 impl RawInterface<'_> {
@@ -77,7 +79,8 @@ pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeE
         link_netns: None,
         kind: None,
         data: &[],
-        port: &[],
+        port_kind: None,
+        port_data: &[],
     };
     for attribute in attributes(after_header) {
         match attribute? {
@@ -92,7 +95,7 @@ pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeE
             (IFLA_LINKINFO, value) if !raw.is_loopback() => {
                 let info = decode_info(value)?;
                 (raw.kind, raw.data) = (info.kind, info.data);
-                raw.port = if info.port_kind == Some(bridge::KIND) { info.port_data } else { &[] };
+                (raw.port_kind, raw.port_data) = (info.port_kind, info.port_data);
             }
             _ => {}
         }

@@ -115,7 +115,7 @@ impl Interfaces {
             mtu: raw.mtu,
             master: raw.master.and_then(|master| self.names.get(&master).cloned()),
             vlans: None,
-            port: bridge_port::decode(raw.port)?,
+            port: bridge_port::decode(raw)?,
             addresses: Default::default(),
         };
         self.by_name.insert(name.clone(), interface);

@@ -5,7 +5,7 @@
 //! (Documentation/networking/ip-sysctl; `inet_forward_change` and `addrconf_fixup_forwarding` in the kernel). So these are
 //! kept before the first change.
 
-use super::{read_here, write_here};
+use super::here::{read_here, write_here};
 use crate::kernel::KernelError;
 use crate::lab::{NsName, SysctlKey};
 

@@ -2,8 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::printable;
-use super::table::mark;
+use super::{mark, printable};
 use crate::check::CheckResult;
 
 /// A check with more pairs than this is a matrix, unless one side has a single member.

@@ -47,3 +47,8 @@ fn title(check: &CheckResult, pair: &PairResult) -> String {
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
+
+/// The mark of a pair.
+fn mark(passed: bool) -> char {
+    if passed { '✓' } else { '✗' }
+}

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::matrix::{is_matrix, listing, matrix};
-use super::{pair_name, printable, title};
+use super::{mark, pair_name, printable, title};
 use crate::check::{CheckResult, PairResult, Report};
 
 /// How many kinds of failure are explained; JSON has all of them.
@@ -130,11 +130,6 @@ fn summary(report: &Report) -> String {
         1 => format!("\n✗ 1 of {} is not as promised ({took})\n", counted(pairs, "pair")),
         failures => format!("\n✗ {failures} of {pairs} pairs are not as promised ({took})\n"),
     }
-}
-
-/// The mark of a pair.
-pub(super) fn mark(passed: bool) -> char {
-    if passed { '✓' } else { '✗' }
 }
 
 /// `0.21 ms`, `34 ms`, `1.2 s`

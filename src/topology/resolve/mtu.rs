@@ -19,12 +19,13 @@ pub fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Collector
     let (overhead, is_bound) = match placed.written {
         schema::VirtualInterface::Vxlan(vxlan) => (vxlan::overhead(vxlan), vxlan.dev.is_some()),
         schema::VirtualInterface::Ipip(_) => (IPIP_OVERHEAD, false),
-        _ => (0, placed.written.parent().is_some()),
+        schema::VirtualInterface::Macvlan(_)
+        | schema::VirtualInterface::Ipvlan(_)
+        | schema::VirtualInterface::Vlan(_) => (0, true),
+        schema::VirtualInterface::Dummy(_) => (0, false),
+        // No packets go through a VRF itself; the kernel gives it all the room there is.
+        schema::VirtualInterface::Vrf(_) => return,
     };
-    // A VRF is no way that packets take; the kernel gives it all the room there is.
-    if matches!(placed.written, schema::VirtualInterface::Vrf(_)) {
-        return;
-    }
     let room = mtu_of(spaces, placed.under).saturating_sub(overhead);
     if let (Some(mtu), true, Some(under)) = (&placed.written.common().mtu, is_bound, placed.under)
         && mtu.value > room

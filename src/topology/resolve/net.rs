@@ -193,10 +193,12 @@ impl<'f> Space<'f> {
 
     /// The routing table of what goes in and out through an interface: that of the VRF that it is, or is a port of.
     pub fn table_of(&self, interface: &ResolvedInterface) -> u32 {
-        match self.master(interface).unwrap_or(interface).link.device() {
-            Some(VirtualInterface::Vrf { table }) => *table,
-            _ => MAIN_TABLE,
-        }
+        self.master(interface)
+            .unwrap_or(interface)
+            .link
+            .device()
+            .and_then(VirtualInterface::table)
+            .unwrap_or(MAIN_TABLE)
     }
 
     /// Its first address of a family that others can reach.

@@ -113,20 +113,33 @@ fn under(
             let local = Spanned { value: ipip.local.value.into(), span: ipip.local.span };
             Some((own, *space.by_name.get(&vxlan::holder(space, holders, &local, found)?)?))
         }
-        _ => {
-            let Spanned { value: schema::Parent { ns, name }, span } = written.parent()?;
-            let other = match ns {
-                Some(ns) => names.find(ns, *span, found)?,
-                None => own,
-            };
-            let holder = spaces.get(other)?;
-            let name = holder.find(&Spanned { value: name.clone(), span: *span }, false, found)?;
-            let place = *holder.by_name.get(&name)?;
-            let reason = lower_interfaces::unfit(holder, holder.interfaces.get(place)?, written);
-            if let Some(reason) = reason {
-                found.add(Diagnostic::new(Code::BadParent, *span, reason));
-            }
-            Some((other, place))
+        schema::VirtualInterface::Macvlan(schema::Macvlan { parent, .. })
+        | schema::VirtualInterface::Ipvlan(schema::Ipvlan { parent, .. })
+        | schema::VirtualInterface::Vlan(schema::Vlan { parent, .. }) => {
+            self::parent(spaces, names, own, (parent, written), found)
         }
+        schema::VirtualInterface::Dummy(_) | schema::VirtualInterface::Vrf(_) => None,
     }
+}
+
+/// The parent of an interface.
+fn parent(
+    spaces: &[Space<'_>],
+    names: &Names<'_>,
+    own: usize,
+    (parent, written): (&Spanned<schema::Parent>, schema::VirtualInterface<'_>),
+    found: &mut Collector<'_>,
+) -> Option<Place> {
+    let Spanned { value: schema::Parent { ns, name }, span } = parent;
+    let other = match ns {
+        Some(ns) => names.find(ns, *span, found)?,
+        None => own,
+    };
+    let holder = spaces.get(other)?;
+    let name = holder.find(&Spanned { value: name.clone(), span: *span }, false, found)?;
+    let place = *holder.by_name.get(&name)?;
+    if let Some(reason) = lower_interfaces::unfit(holder, holder.interfaces.get(place)?, written) {
+        found.add(Diagnostic::new(Code::BadParent, *span, reason));
+    }
+    Some((other, place))
 }

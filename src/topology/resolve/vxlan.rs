@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::net::{ResolvedInterface, Space};
 use super::place::Place;
-use crate::lab::{IfName, VXLAN_PORT, VirtualInterface, Vxlan};
+use crate::lab::{IfName, VXLAN_PORT, Vxlan};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Spanned};
@@ -89,10 +89,7 @@ pub fn holder(
 }
 
 fn end(interface: &ResolvedInterface) -> Option<&Vxlan> {
-    match interface.link.device()? {
-        VirtualInterface::Vxlan(vxlan) => Some(vxlan),
-        _ => None,
-    }
+    interface.link.device()?.vxlan()
 }
 
 /// Ends that an end sends to: of the same number and port, with the address. None where several have it.
