@@ -8,8 +8,9 @@
 use serde::Serialize;
 
 use crate::lab::{Family, FwRule, Lab, LabName, Live, Namespace, NsName, Origins};
-use crate::plan::{self, PlannedStep, Step};
+use crate::plan::{self, PlannedStep};
 use crate::preflight::Needs;
+use crate::steps::Step;
 use crate::topology::Diagnostics;
 use crate::{kernel, show, topology};
 
@@ -103,12 +104,13 @@ fn found(owner: Option<LabName>, found: &Namespace) {
 /// The steps can be told and turned round; rules can be typed into a shell, and handed to `iptables-restore` on one line each.
 fn steps(steps: &[PlannedStep]) {
     for PlannedStep { step, .. } in steps {
-        let told = step.describe();
-        if let Some(back) = told.inverse.as_ref().and_then(Step::inverse) {
-            assert_eq!(back.text(), told.text, "turned round twice");
+        let command = step.command();
+        step.script();
+        if let Some(back) = step.inverse().as_ref().and_then(Step::inverse) {
+            assert_eq!(back.text(), step.text(), "turned round twice");
         }
         if step.firewall().is_some() {
-            assert!(is_plain(&told.command), "a shell has its own ideas about {}", told.command);
+            assert!(is_plain(&command), "a shell has its own ideas about {command}");
             assert_eq!(kernel::restored_rules(std::slice::from_ref(step)).lines().count(), 3, "{step:?}");
         }
     }

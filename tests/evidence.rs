@@ -1,8 +1,8 @@
-//! Verdicts rest on evidence: each case of `tests/evidence/` is a lab in which something else than what the file promises looks
-//! like it, or keeps the promise in an unusual way. `CASE=name` runs one alone.
+//! Verdicts rest on evidence: each case of `tests/evidence/` is a lab in which something else than what the file
+//! promises looks like it, or keeps the promise in an unusual way. `CASE=name` runs one alone.
 //!
-//! A case has the topology (`lab`), what is done to it by hand after `apply` (`then`), and for each pair of its checks, in
-//! order, `passes`, or words that the verdict must have.
+//! A case has the topology (`lab`), what is done to it by hand after `apply` (`then`), and for each pair of its checks,
+//! in order, `passes`, or words that the verdict must have.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, missing_docs)]
 
@@ -91,7 +91,8 @@ fn a_stopped_nslab_has_heard_nothing_and_knows_it() {
     sandbox();
     let lab = "name: stopped\nnamespaces:\n  red: { interfaces: { e: { addresses: [10.0.0.1/24] } } }\n  \
                blue: { interfaces: { e: { addresses: [10.0.0.2/24] } } }\nlinks: [[red/e, blue/e]]\nchecks:\n  \
-               - { from: red, to: blue, expect: unreachable }\n  - { from: red, to: blue, port: 80, expect: unreachable }\n  \
+               - { from: red, to: blue, expect: unreachable }\n  \
+               - { from: red, to: blue, port: 80, expect: unreachable }\n  \
                - { from: red, to: blue, port: 53, protocol: udp, expect: unreachable }\n";
     std::fs::write("/run/stopped.yaml", lab).unwrap();
     assert_eq!(nslab(["apply", "/run/stopped.yaml"]).status.code(), Some(0));

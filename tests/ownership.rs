@@ -221,7 +221,7 @@ fn a_lab_built_by_hand_is_taken_over_if_asked_for() {
     on(&with_host(""), &["apply"], 3);
     let said = on(&with_host(""), &["apply", "--adopt"], 0);
     assert!(
-        said.contains("take over namespace red") && said.contains("give red/eth0 the address 10.77.0.2/24"),
+        said.contains("take ownership of namespace red") && said.contains("give red/eth0 the address 10.77.0.2/24"),
         "{said}"
     );
     on(&with_host(""), &["plan", "--exit-code"], 0);
@@ -327,7 +327,7 @@ fn a_mark_taken_off_is_put_back_on() {
         let marked = marks();
         run(damage);
         let plan = on(&lab, &["plan", "--exit-code"], 1);
-        assert!(plan.contains("take over host/") && plan.contains("one is missing"), "{plan}");
+        assert!(plan.contains("take ownership of host/") && plan.contains("one is missing"), "{plan}");
         on(&lab, &["apply"], 0);
         assert_eq!(marks(), marked);
         on(&lab, &["plan", "--exit-code"], 0);

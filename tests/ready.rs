@@ -34,7 +34,8 @@ fn every_port_forwards_when_apply_returns() {
 #[test]
 fn a_port_without_a_carrier_is_not_waited_for() {
     sandbox();
-    let lab = "name: dark\nnamespaces:\n  lan: { bridges: { br: { ports: [p] } } }\n  red: { interfaces: { e: { up: false } } }\n\
+    let lab = "name: dark\nnamespaces:\n  lan: { bridges: { br: { ports: [p] } } }\n  \
+               red: { interfaces: { e: { up: false } } }\n\
                links: [[red/e, lan/p]]\n";
     std::fs::write("/run/dark.yaml", lab).unwrap();
     let start = std::time::Instant::now();

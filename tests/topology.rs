@@ -55,11 +55,11 @@ fn faults_are_data_for_programs() {
     let faults = topology::parse("lab.yaml", "name: a\nnamespaces: { réd: {} }\nlinsk: []\n").expect_err("two faults");
     let expected = serde_json::json!([
         {
-            "file": "lab.yaml", "line": 2, "column": 15, "help": null,
+            "file": "lab.yaml", "line": 2, "column": 15, "code": "bad-value", "help": null,
             "message": "`réd` may not contain 'é': letters, digits, '.', '-' and '_' are",
         },
         {
-            "file": "lab.yaml", "line": 3, "column": 1, "help": "did you mean `links`?",
+            "file": "lab.yaml", "line": 3, "column": 1, "code": "unknown-key", "help": "did you mean `links`?",
             "message": "`linsk` is not a key of a topology file",
         },
     ]);

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
-
+use super::report_args::{ReportArgs, ReportFormat};
 use super::{DONE, Failure, NOT_SO, colour, print};
 use crate::check::{self, Report};
 use crate::lab::Lab;
+use crate::show::report::Tested;
 use crate::{engine, plan, show, topology};
 
 /// Options of `nslab check`.
@@ -14,33 +14,35 @@ use crate::{engine, plan, show, topology};
 pub struct CheckArgs {
     /// The topology file; `-` reads standard input
     file: PathBuf,
-    /// How to show the results
-    #[arg(long, value_enum, default_value_t)]
-    format: ReportFormat,
-}
-
-/// How results of checks are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ReportFormat {
-    /// For people: a line or a matrix a check, then what failed and why
-    #[default]
-    Table,
-    /// For programs; `nslab schema check` and `nslab schema test` describe it
-    Json,
-    /// JUnit XML, one test case a pair
-    Junit,
-    /// Test Anything Protocol, one line a pair
-    Tap,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
-    let file = topology::load(&args.file)?;
+    let name = args.file.display().to_string();
+    let report = match proven(&args.file) {
+        Ok(report) => report,
+        Err(failure) => {
+            let tested = Tested { file: Some(&name), outcome: Err(&failure.to_string()) };
+            args.report.write_failure(&tested)?;
+            return Err(failure);
+        }
+    };
+    if args.report.format == ReportFormat::Table {
+        print(&show::report::table(&report, colour(), show::width()))?;
+    }
+    args.report.write(&[Tested { file: Some(&name), outcome: Ok(&report) }], &report)?;
+    Ok(if report.passed() { DONE } else { NOT_SO })
+}
+
+/// Runs the checks of a file.
+fn proven(path: &Path) -> Result<Report, Failure> {
+    let file = topology::load(path)?;
     let mut report = check::run(&file.lab)?;
     if !report.passed() {
-        report.hints.extend(drift(&file.lab, &args.file));
+        report.hints.extend(drift(&file.lab, path));
     }
-    show_reports(args.format, std::slice::from_ref(&report))?;
-    Ok(if report.passed() { DONE } else { NOT_SO })
+    Ok(report)
 }
 
 /// That a lab is no longer as its file says, if it is so and can be seen: a check may have failed because of that.
@@ -52,19 +54,4 @@ fn drift(lab: &Lab, file: &Path) -> Option<String> {
     (steps > 0).then(|| {
         format!("the lab is {differences} away from what the file says: `nslab plan {file}` shows what has changed")
     })
-}
-
-/// Prints reports in a format. JSON is one report for one lab, and a list for several.
-pub(super) fn show_reports(format: ReportFormat, reports: &[Report]) -> Result<(), Failure> {
-    match format {
-        ReportFormat::Table => {
-            reports.iter().try_for_each(|report| print(&show::report::table(report, colour(), show::width())))
-        }
-        ReportFormat::Json => match reports {
-            [report] => super::print_json(report),
-            several => super::print_json(&several),
-        },
-        ReportFormat::Junit => print(&show::report::junit(reports)),
-        ReportFormat::Tap => print(&show::report::tap(reports)),
-    }
 }

@@ -11,6 +11,7 @@ mod failure;
 mod init;
 mod list;
 mod plan;
+mod report_args;
 mod sandbox;
 mod schema;
 mod status;

@@ -6,12 +6,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::check::{ReportFormat, show_reports};
+use super::report_args::{ReportArgs, ReportFormat};
 use super::{DONE, Failure, NOT_SO, REFUSED, WRONG_INPUT, colour, print, print_json, say};
 use crate::check::{self, Report};
 use crate::kernel::{Kernel, Scope};
 use crate::lab::{Lab, Namespace, NsName};
 use crate::show::TestView;
+use crate::show::report::Tested;
 use crate::{engine, kernel, show, topology};
 
 /// Options of `nslab test`.
@@ -20,9 +21,8 @@ pub struct TestArgs {
     /// Topology files
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// How to show the results
-    #[arg(long, value_enum, default_value_t)]
-    format: ReportFormat,
+    #[command(flatten)]
+    report: ReportArgs,
     /// Test the only file in this process, and answer in JSON (what `test` starts for each file)
     #[arg(long, hide = true)]
     in_this_process: bool,
@@ -35,19 +35,18 @@ pub(super) fn run(args: &TestArgs) -> Result<u8, Failure> {
         return Ok(view.exit_code);
     }
     let views = in_parallel(&args.files);
-    let reports: Vec<&Report> = views.iter().filter_map(|view| view.report.as_ref()).collect();
     for view in &views {
-        if args.format == ReportFormat::Table {
+        if args.report.format == ReportFormat::Table {
             print(&show::tested(view, colour()))?;
         } else if let Some(error) = &view.error {
             say(&format!("{}: {error}", view.file));
         }
     }
-    match args.format {
-        ReportFormat::Table => print(&show::tested_summary(&views))?,
-        ReportFormat::Json => print_json(&views)?,
-        other => show_reports(other, &reports.into_iter().cloned().collect::<Vec<_>>())?,
+    if args.report.format == ReportFormat::Table {
+        print(&show::tested_summary(&views))?;
     }
+    let tested: Vec<Tested<'_>> = views.iter().map(TestView::tested).collect();
+    args.report.write(&tested, &views)?;
     // The gravest first: a file that is wrong, a system that refuses, a check that fails.
     let codes = [WRONG_INPUT, REFUSED, NOT_SO];
     Ok(codes.into_iter().find(|code| views.iter().any(|view| view.exit_code == *code)).unwrap_or(DONE))

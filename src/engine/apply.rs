@@ -9,8 +9,9 @@ use super::{
 };
 use crate::kernel::{Kernel, Scope};
 use crate::lab::{Lab, LabName, Live, NsName};
-use crate::plan::{self, Conflict, Plan, PlannedStep, Step};
+use crate::plan::{self, Conflict, Plan, PlannedStep};
 use crate::preflight::Finding;
+use crate::steps::{Step, SysctlStep};
 
 /// How often a plan is made anew when the kernel shows something else than what was set: a step may have side effects
 /// that the plan did not foresee, and somebody may change things meanwhile (see [`look_again`] for where that is looked for).
@@ -71,10 +72,8 @@ const NAMESPACES_AT_ONCE: usize = 64;
 
 /// Steps that join, as they are run together.
 fn parts(group: &[PlannedStep]) -> std::slice::Chunks<'_, PlannedStep> {
-    match group {
-        [PlannedStep { step: Step::AddNamespace { .. }, .. }, ..] => group.chunks(NAMESPACES_AT_ONCE),
-        _ => group.chunks(group.len().max(1)),
-    }
+    let makes_namespaces = group.iter().all(|planned| planned.step.makes_namespace());
+    group.chunks(if makes_namespaces { NAMESPACES_AT_ONCE } else { group.len().max(1) })
 }
 
 /// Looks at what some steps may have changed since `before`: at everything, or only at the namespaces inside of which they
@@ -207,7 +206,7 @@ impl Run<'_> {
 
     /// What the lab's namespaces have learned of hardware addresses holds no longer where interfaces were made anew.
     fn forget_neighbours(&mut self) -> Result<(), EngineError> {
-        if !self.done.iter().any(|planned| planned.step.brings_hardware_address()) {
+        if !self.done.iter().any(|planned| planned.step.brings_mac_address()) {
             return Ok(());
         }
         for (ns, wanted) in &self.lab.namespaces {
@@ -273,7 +272,7 @@ impl Run<'_> {
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
             self.kernel.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;
             for planned in group {
-                self.has_given_up |= matches!(planned.step, Step::RestoreSysctl { .. });
+                self.has_given_up |= matches!(planned.step, Step::Sysctl(SysctlStep::RestoreHost { .. }));
                 (self.tell)(Event::Done(planned));
                 self.done.push(planned.clone());
             }

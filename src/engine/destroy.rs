@@ -7,7 +7,8 @@ use super::state::{Journal, LabState};
 use super::{EngineError, Event, Interrupts, Listener};
 use crate::kernel::{Kernel, Scope};
 use crate::lab::LabName;
-use crate::plan::{PlannedStep, Step, teardown};
+use crate::plan::{PlannedStep, teardown};
+use crate::steps::Step;
 
 /// What a removal did.
 #[derive(Debug)]

@@ -4,13 +4,15 @@
 //! looked at again, and what differs from the beginning (what the kernel took along, what had no inverse) is planned like
 //! any other difference.
 
+use std::collections::BTreeSet;
 use std::slice::from_ref;
 
 use super::apply::{Run, all_of, look};
 use super::{EngineError, Event, UndoError};
 use crate::kernel::KernelError;
 use crate::lab::{InterfaceRef, NsName, SysctlKey, SysctlValue};
-use crate::plan::{self, PlannedStep, Step};
+use crate::plan::{self, PlannedStep};
+use crate::steps::{MarkStep, Presence, Step, SysctlStep};
 
 impl Run<'_> {
     /// Undoes what was done, and puts how that went into the error.
@@ -28,16 +30,11 @@ impl Run<'_> {
 
     /// Runs the inverses. What one of them cannot do, the second look will find.
     fn run_inverses(&mut self, done: &[PlannedStep]) {
-        let made: Vec<&NsName> = done
-            .iter()
-            .filter_map(|planned| match &planned.step {
-                Step::AddNamespace { ns, .. } => Some(ns),
-                _ => None,
-            })
-            .collect();
+        let makes_namespace = |planned: &&PlannedStep| planned.step.makes_namespace();
+        let made: BTreeSet<NsName> = done.iter().filter(makes_namespace).map(|made| made.step.namespace()).collect();
         let inverse = |planned: &PlannedStep| {
             // What is in a namespace that this run made goes with it.
-            let goes_along = made.contains(&&planned.step.namespace());
+            let goes_along = made.contains(&planned.step.namespace());
             self.inverse(&planned.step).filter(|inverse| !goes_along || inverse.removes_namespace())
         };
         let inverses: Vec<Step> = done.iter().rev().filter_map(inverse).collect();
@@ -60,19 +57,31 @@ impl Run<'_> {
     /// The inverse of a step. A host setting that the lab had claimed before the run stays claimed, and what was the
     /// lab's own stays so.
     fn inverse(&self, step: &Step) -> Option<Step> {
-        match step {
-            Step::SetSysctl { ns, key, from, to, lab } if ns.is_host() && self.claimed_before(key).is_some() => {
-                let (from, to) = (Some(to.clone()), from.clone()?);
-                Some(Step::SetSysctl { ns: ns.clone(), key: key.clone(), from, to, lab: lab.clone() })
-            }
-            Step::Mark { end, .. } if self.owned_before(end) => None,
-            _ => step.inverse(),
+        if let Step::Sysctl(SysctlStep::Set { ns, key, from, to, lab }) = step
+            && ns.is_host()
+            && self.claimed_before(key).is_some()
+        {
+            let (from, to) = (Some(to.clone()), from.clone()?);
+            return Some(Step::Sysctl(SysctlStep::Set {
+                ns: ns.clone(),
+                key: key.clone(),
+                from,
+                to,
+                lab: lab.clone(),
+            }));
         }
+        if let Step::Mark(MarkStep { interface, change: Presence::Add(_), .. }) = step
+            && self.owned_before(interface)
+        {
+            return None;
+        }
+        step.inverse()
     }
 
     /// Whether an interface was the lab's when the run began, and only one of its marks was missing.
-    fn owned_before(&self, end: &InterfaceRef) -> bool {
-        self.before.namespaces.get(&end.ns).is_some_and(|ns| ns.half_marked.contains(&end.name))
+    fn owned_before(&self, interface: &InterfaceRef) -> bool {
+        let before = self.before.namespaces.get(&interface.ns);
+        before.is_some_and(|ns| ns.half_marked.contains(&interface.name))
     }
 
     /// Whether the lab had claimed a host setting when the run began, and which value, if that is known.
@@ -85,7 +94,7 @@ impl Run<'_> {
         let lab = &self.lab.name;
         let now = self.kernel.claimed_settings(lab)?;
         for key in now.iter().filter(|key| self.claimed_before(key).is_none()).cloned().collect::<Vec<_>>() {
-            self.kernel.run(&[Step::RestoreSysctl { key, lab: lab.clone() }])?;
+            self.kernel.run(&[Step::Sysctl(SysctlStep::RestoreHost { key, lab: lab.clone() })])?;
         }
         let claims = self.before.namespaces.get(&NsName::host()).into_iter().flat_map(|host| &host.claims);
         for (key, labs) in claims {
@@ -94,7 +103,7 @@ impl Run<'_> {
                 self.kernel.claim_setting(key, value, lab)?;
             } else {
                 let (ns, key, to, lab) = (NsName::host(), key.clone(), value.clone(), lab.clone());
-                self.kernel.run(&[Step::SetSysctl { ns, key, from: None, to, lab }])?;
+                self.kernel.run(&[Step::Sysctl(SysctlStep::Set { ns, key, from: None, to, lab })])?;
             }
         }
         Ok(())

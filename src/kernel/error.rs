@@ -19,7 +19,7 @@ pub struct KernelError {
 }
 
 impl KernelError {
-    /// What was tried, on which object: it completes "cannot …", as [`crate::plan::Step::text`] does.
+    /// What was tried, on which object: it completes "cannot …", as [`crate::steps::Step::text`] does.
     pub fn new(tried: impl Into<String>) -> Self {
         Self { tried: tried.into(), errno: None, said: None, hint: None }
     }

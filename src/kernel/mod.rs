@@ -30,7 +30,7 @@ pub(crate) use observe::fuzzing::namespace_in;
 pub use port_state::PortState;
 
 use crate::lab::{IfName, InterfaceRef, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
-use crate::plan::Step;
+use crate::steps::Step;
 use netlink::NetlinkError;
 use netns::NetnsHandles;
 

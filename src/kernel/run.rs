@@ -8,74 +8,135 @@ use super::objects::{
 };
 use super::{KernelError, firewall, netns, sysctl};
 use crate::lab::NsName;
-use crate::plan::Step;
+use crate::steps::{
+    AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, InterfaceStep, MarkStep, NamespaceStep,
+    NeighbourStep, PolicyRuleStep, Presence, RouteStep, Step, SysctlStep, Update, VirtualInterfaceStep, VlansStep,
+};
 
 /// Runs steps that go together (see [`Step::batches_with`]): all of them or none.
 pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), KernelError> {
-    let Some(step) = steps.first() else { return Ok(()) };
-    match step {
-        Step::AddNamespace { .. } => namespace::add(handles, steps),
-        Step::DeleteNamespace { ns } => {
+    let Some(first) = steps.first() else { return Ok(()) };
+    match first {
+        Step::Namespace(NamespaceStep::Add { .. }) => namespace::add(handles, steps),
+        Step::Namespace(NamespaceStep::Remove { ns }) => {
             handles.close(ns);
             netns::delete(ns)
         }
-        Step::AddVeth { main, peer, lab } => veth::add(handles, main, peer, lab, &step.text()),
-        Step::AddVirtualInterface { end, device, mac, mtu, lab } => {
-            virtual_interface::add(handles, end, device, (*mac, *mtu), lab, &step.text())
+        Step::Firewall(step) => firewall::run(handles.get(&step.ns)?.fd(), steps),
+        Step::Mark(step) => run_mark(handles, first, step),
+        Step::Interface(step) => run_interface(handles, first, step),
+        Step::Veth(step) => veth::add(handles, step, &first.text()),
+        Step::Bridge(step) => run_bridge(handles, first, step),
+        Step::BridgePort(BridgePortStep::Master { interface, change, .. }) => {
+            inside(handles, first, |netns| interface::set_master(netns, &interface.name, change.to.as_ref()))
         }
-        Step::AddBridge { end, options, mac, mtu, lab } => {
-            let mark = handles.mark(lab);
-            inside(handles, step, |netns| bridge::add(netns, end, *options, *mac, *mtu, &mark))
+        Step::Vlans(VlansStep { interface, is_bridge, change }) => {
+            inside(handles, first, |netns| vlans::set(netns, &interface.name, *is_bridge, &change.from, &change.to))
         }
-        Step::Mark { end, lab } => {
-            let alias = handles.mark(lab).to_string();
-            inside(handles, step, |netns| mark::set(netns, end, &alias, lab.group()))
+        Step::VirtualInterface(VirtualInterfaceStep::Add { new, kind, lab }) => {
+            virtual_interface::add(handles, &new.interface, kind, (new.mac, new.mtu), lab, &first.text())
         }
-        Step::SetSysctl { ns, key, to, lab, .. } if ns.is_host() => {
-            sysctl::set_host(handles.get(ns)?.fd(), key, to, lab)
+        Step::VirtualInterface(VirtualInterfaceStep::Options { interface, change }) => {
+            inside(handles, first, |netns| virtual_interface::set(netns, interface, &change.from, &change.to))
         }
-        Step::SetSysctl { ns, key, to, .. } => namespace_sysctl::set(handles.get(ns)?, ns, key, to),
-        Step::RestoreSysctl { key, lab } => sysctl::restore_host(handles.get(&NsName::host())?.fd(), key, lab),
-        Step::AddChain { ns, .. }
-        | Step::DeleteChain { ns, .. }
-        | Step::SetPolicy { ns, .. }
-        | Step::AddFwRule { ns, .. }
-        | Step::DeleteFwRule { ns, .. } => firewall::run(handles.get(ns)?.fd(), steps),
-        Step::Unmark { end, .. } => inside(handles, step, |netns| mark::set(netns, end, "", 0)),
-        Step::DeleteInterface { end } => removal(handles, step, |netns| interface::delete(netns, &end.name)),
-        Step::DeleteHostInterfaces { lab, interfaces } => {
-            removal(handles, step, |netns| interface::delete_group(netns, lab.group(), interfaces))
-        }
-        Step::SetUp { end, up } => inside(handles, step, |netns| interface::set_up(netns, &end.name, *up)),
-        Step::SetMtu { end, to, .. } => inside(handles, step, |netns| interface::set_mtu(netns, &end.name, *to)),
-        Step::SetMac { end, to, .. } => inside(handles, step, |netns| interface::set_mac(netns, &end.name, *to)),
-        Step::SetMaster { end, to, .. } => {
-            inside(handles, step, |netns| interface::set_master(netns, &end.name, to.as_ref()))
-        }
-        Step::SetVlans { end, is_bridge, from, to } => {
-            inside(handles, step, |netns| vlans::set(netns, &end.name, *is_bridge, from, to))
-        }
-        Step::SetBridge { end, from, to } => inside(handles, step, |netns| bridge::set(netns, &end.name, *from, *to)),
-        Step::SetVirtualInterface { end, from, to } => {
-            inside(handles, step, |netns| virtual_interface::set(netns, end, from, to))
-        }
-        Step::AddAddress { end, address } => inside(handles, step, |netns| address::add(netns, &end.name, *address)),
-        Step::DeleteAddress { end, address } => {
-            removal(handles, step, |netns| address::delete(netns, &end.name, *address))
-        }
-        Step::AddRoute { route, .. } => inside(handles, step, |netns| route::add(netns, route)),
-        Step::ReplaceRoute { to, .. } => inside(handles, step, |netns| route::replace(netns, to)),
-        Step::DeleteRoute { route, .. } => removal(handles, step, |netns| route::delete(netns, route)),
-        Step::AddPolicyRule { rule, .. } => inside(handles, step, |netns| policy_rule::add(netns, rule)),
-        Step::DeletePolicyRule { ns, rule } => {
-            removal(handles, step, |netns| policy_rule::delete(netns, rule, ns.is_host()))
-        }
-        Step::SetNeighbour { to, .. } => inside(handles, step, |netns| neighbour::set(netns, to)),
-        Step::DeleteNeighbour { neighbour, .. } => removal(handles, step, |netns| neighbour::delete(netns, neighbour)),
-        Step::AddFdb { entry, .. } => inside(handles, step, |netns| fdb_entry::add(netns, entry)),
-        Step::DeleteFdb { entry, .. } => removal(handles, step, |netns| fdb_entry::delete(netns, entry)),
+        Step::Address(step) => run_address(handles, first, step),
+        Step::Route(step) => run_route(handles, first, step),
+        Step::PolicyRule(step) => run_policy_rule(handles, first, step),
+        Step::Neighbour(step) => run_neighbour(handles, first, step),
+        Step::FdbEntry(step) => run_fdb_entry(handles, first, step),
+        Step::Sysctl(step) => run_sysctl(handles, step),
     }
 }
+
+fn run_mark(handles: &mut NetnsHandles, step: &Step, MarkStep { interface, change, .. }: &MarkStep) -> Outcome {
+    let (alias, group) = match change {
+        Presence::Add(lab) => (handles.mark(lab).to_string(), lab.group()),
+        Presence::Remove(_) => (String::new(), 0),
+    };
+    inside(handles, step, |netns| mark::set(netns, interface, &alias, group))
+}
+
+fn run_interface(handles: &mut NetnsHandles, step: &Step, of: &InterfaceStep) -> Outcome {
+    match of {
+        InterfaceStep::Remove { interface, .. } => {
+            removal(handles, step, |netns| interface::delete(netns, &interface.name))
+        }
+        InterfaceStep::RemoveFromHost { lab, interfaces } => {
+            removal(handles, step, |netns| interface::delete_group(netns, lab.group(), interfaces))
+        }
+        InterfaceStep::Up { interface, up, .. } => {
+            inside(handles, step, |netns| interface::set_up(netns, &interface.name, *up))
+        }
+        InterfaceStep::Mtu { interface, change, .. } => {
+            inside(handles, step, |netns| interface::set_mtu(netns, &interface.name, change.to))
+        }
+        InterfaceStep::Mac { interface, change, .. } => {
+            inside(handles, step, |netns| interface::set_mac(netns, &interface.name, change.to))
+        }
+    }
+}
+
+fn run_bridge(handles: &mut NetnsHandles, step: &Step, of: &BridgeStep) -> Outcome {
+    match of {
+        BridgeStep::Add { new, options, lab } => {
+            let mark = handles.mark(lab);
+            inside(handles, step, |netns| bridge::add(netns, &new.interface, *options, new.mac, new.mtu, &mark))
+        }
+        BridgeStep::Options { interface, change } => {
+            inside(handles, step, |netns| bridge::set(netns, &interface.name, change.from, change.to))
+        }
+    }
+}
+
+fn run_address(handles: &mut NetnsHandles, step: &Step, AddressStep { interface, change }: &AddressStep) -> Outcome {
+    match change {
+        Presence::Add(address) => inside(handles, step, |netns| address::add(netns, &interface.name, *address)),
+        Presence::Remove(address) => removal(handles, step, |netns| address::delete(netns, &interface.name, *address)),
+    }
+}
+
+fn run_route(handles: &mut NetnsHandles, step: &Step, RouteStep { change, .. }: &RouteStep) -> Outcome {
+    match change {
+        Update::Add(route) => inside(handles, step, |netns| route::add(netns, route)),
+        Update::Replace(Change { to, .. }) => inside(handles, step, |netns| route::replace(netns, to)),
+        Update::Remove(route) => removal(handles, step, |netns| route::delete(netns, route)),
+    }
+}
+
+fn run_policy_rule(handles: &mut NetnsHandles, step: &Step, of: &PolicyRuleStep) -> Outcome {
+    match &of.change {
+        Presence::Add(rule) => inside(handles, step, |netns| policy_rule::add(netns, rule)),
+        Presence::Remove(rule) => removal(handles, step, |netns| policy_rule::delete(netns, rule, of.ns.is_host())),
+    }
+}
+
+fn run_neighbour(handles: &mut NetnsHandles, step: &Step, NeighbourStep { change, .. }: &NeighbourStep) -> Outcome {
+    match change {
+        Update::Add(to) | Update::Replace(Change { to, .. }) => {
+            inside(handles, step, |netns| neighbour::set(netns, to))
+        }
+        Update::Remove(entry) => removal(handles, step, |netns| neighbour::delete(netns, entry)),
+    }
+}
+
+fn run_fdb_entry(handles: &mut NetnsHandles, step: &Step, FdbEntryStep { change, .. }: &FdbEntryStep) -> Outcome {
+    match change {
+        Presence::Add(entry) => inside(handles, step, |netns| fdb_entry::add(netns, entry)),
+        Presence::Remove(entry) => removal(handles, step, |netns| fdb_entry::delete(netns, entry)),
+    }
+}
+
+fn run_sysctl(handles: &mut NetnsHandles, step: &SysctlStep) -> Outcome {
+    match step {
+        SysctlStep::Set { ns, key, to, lab, .. } if ns.is_host() => {
+            sysctl::set_host(handles.get(ns)?.fd(), key, to, lab)
+        }
+        SysctlStep::Set { ns, key, to, .. } => namespace_sysctl::set(handles.get(ns)?, ns, key, to),
+        SysctlStep::RestoreHost { key, lab } => sysctl::restore_host(handles.get(&NsName::host())?.fd(), key, lab),
+    }
+}
+
+type Outcome = Result<(), KernelError>;
 
 /// Does something in the one namespace that a step is about.
 fn inside(

@@ -9,6 +9,9 @@ use serde::{Serialize, Serializer};
 
 use super::{IfName, LabName, NsName, VirtualInterface, Vlans, fnv1a};
 
+/// MTU of an Ethernet interface that was not changed, in bytes (ETH_DATA_LEN).
+pub const ETHERNET_MTU: u32 = 1500;
+
 /// One interface of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Interface {

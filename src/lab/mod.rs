@@ -5,6 +5,7 @@
 //! asks the kernel or knows how a topology file is spelled.
 
 mod check;
+pub mod code;
 mod firewall;
 mod interface;
 mod mark;
@@ -21,7 +22,7 @@ use std::fmt;
 pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
 pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
 use indexmap::IndexMap;
-pub use interface::{BridgeOptions, Interface, InterfaceKind, InterfaceRef, Mac};
+pub use interface::{BridgeOptions, ETHERNET_MTU, Interface, InterfaceKind, InterfaceRef, Mac};
 pub(crate) use mark::fnv1a;
 pub use mark::{Mark, ROUTE_PROTOCOL};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
@@ -29,7 +30,9 @@ pub(crate) use names::{setting_folder, setting_of_folder};
 pub(crate) use original_sysctls::{note, noted};
 pub use route::{MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
 use serde::Serialize;
-pub use virtual_interface::{FdbEntry, IpvlanMode, MacvlanMode, VXLAN_PORT, VirtualInterface, VirtualKind, Vxlan};
+pub use virtual_interface::{
+    FdbEntry, IpvlanMode, MAX_STACKING, MacvlanMode, VXLAN_PORT, VirtualInterface, VirtualKind, Vxlan,
+};
 pub use vlans::{Tagging, VlanRange, Vlans};
 pub(crate) use words::{restore_word, shell_word};
 

@@ -130,6 +130,9 @@ pub struct FdbEntry {
     pub further: String,
 }
 
+/// The most interfaces that may be stacked on one another, the lowest one included (MAX_NEST_DEV in the kernel).
+pub const MAX_STACKING: usize = 8;
+
 /// The port of VXLAN (RFC 7348). Linux itself takes 8472 where none is given, which is older.
 pub const VXLAN_PORT: u16 = 4789;
 

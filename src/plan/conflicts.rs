@@ -3,10 +3,11 @@
 
 use serde::Serialize;
 
-use super::{PlannedStep, Step};
+use super::planned::PlannedStep;
 use crate::lab::{
     IfName, Interface, InterfaceRef, Lab, LabName, Live, Namespace, NsName, Route, VirtualInterface, Vxlan,
 };
+use crate::steps::{MarkStep, Presence, Step, Tier};
 
 /// Something that exists under a wanted name and does not carry the lab's mark, or a host setting that two labs need to differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,7 +18,7 @@ pub struct Conflict {
     pub owner: Option<LabName>,
     /// The interface that carries the mark, or would: of a namespace, its loopback. None, where nothing could carry one.
     #[serde(skip)]
-    pub end: Option<InterfaceRef>,
+    pub marked: Option<InterfaceRef>,
     /// Whether it is a host setting: nothing to take over.
     #[serde(skip)]
     pub is_setting: bool,
@@ -41,14 +42,14 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
         let Some(is) = live.namespaces.get(ns) else { continue };
         if !ns.is_host() {
             if is.owner.as_ref() != Some(&lab.name) {
-                let end = is
+                let marked = is
                     .interfaces
                     .contains_key(&IfName::lo())
                     .then(|| InterfaceRef { ns: ns.clone(), name: IfName::lo() });
                 found.push(Conflict {
                     what: format!("namespace {ns}"),
                     owner: is.owner.clone(),
-                    end,
+                    marked,
                     is_setting: false,
                 });
             }
@@ -59,8 +60,8 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
                 && link.owner.as_ref() != Some(&lab.name)
             {
                 let what = format!("{} {name} of {}", link.kind_name(), NsName::host());
-                let end = Some(InterfaceRef { ns: ns.clone(), name: name.clone() });
-                found.push(Conflict { what, owner: link.owner.clone(), end, is_setting: false });
+                let marked = Some(InterfaceRef { ns: ns.clone(), name: name.clone() });
+                found.push(Conflict { what, owner: link.owner.clone(), marked, is_setting: false });
             }
         }
         found.extend(vxlans(&lab.name, wanted, is));
@@ -74,7 +75,15 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
 fn vxlans(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
     let ends = |(name, link): (&IfName, &Interface)| match link.device() {
         Some(VirtualInterface::Vxlan(vxlan)) => Some((name.clone(), vxlan.clone(), link.owner.clone())),
-        _ => None,
+        Some(
+            VirtualInterface::Macvlan { .. }
+            | VirtualInterface::Ipvlan { .. }
+            | VirtualInterface::Vlan { .. }
+            | VirtualInterface::Ipip { .. }
+            | VirtualInterface::Dummy
+            | VirtualInterface::Vrf { .. },
+        )
+        | None => None,
     };
     let wanted: Vec<_> = wanted.interfaces.iter().filter_map(ends).collect();
     let in_the_way = is.interfaces.iter().filter_map(ends).filter(|(name, there, owner)| {
@@ -84,7 +93,7 @@ fn vxlans(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
     let conflict = |(name, there, owner): (IfName, Vxlan, _)| Conflict {
         what: format!("vxlan {name} of {} with the id {} on port {}", NsName::host(), there.id, there.port),
         owner,
-        end: None,
+        marked: None,
         is_setting: false,
     };
     in_the_way.map(conflict).collect()
@@ -100,7 +109,7 @@ fn settings(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> 
                     "lab {lab} needs {key}={value} in {}, and lab {other} needs {key}={others}",
                     NsName::host()
                 );
-                found.push(Conflict { what, owner: Some(other.clone()), end: None, is_setting: true });
+                found.push(Conflict { what, owner: Some(other.clone()), marked: None, is_setting: true });
             }
         }
     }
@@ -120,17 +129,15 @@ fn routes(lab: &Lab, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
         .filter(theirs)
         .filter(|there| !wanted.routes.contains(there) && wanted.routes.iter().any(|route| route.same_slot(there)));
     let what = |there: &Route| format!("route {there} of {}", NsName::host());
-    in_the_way.map(|there| Conflict { what: what(there), owner: None, end: None, is_setting: false }).collect()
+    in_the_way.map(|there| Conflict { what: what(there), owner: None, marked: None, is_setting: false }).collect()
 }
 
-/// Plans to take over what is nobody's; none, if something belongs to another lab or cannot be marked.
+/// Plans to take ownership of what has no owner; none, if something belongs to another lab or cannot be marked.
 pub fn adoption(lab: &LabName, conflicts: &[Conflict]) -> Option<Vec<PlannedStep>> {
-    let step = |conflict: &Conflict| match (&conflict.owner, &conflict.end) {
-        (None, Some(end)) => Some(PlannedStep {
-            step: Step::Mark { end: end.clone(), lab: lab.clone() },
-            why: "it was made by hand".to_owned(),
-        }),
-        _ => None,
+    let step = |conflict: &Conflict| {
+        let interface = conflict.marked.clone().filter(|_| conflict.owner.is_none())?;
+        let mark = MarkStep { interface, tier: Tier::Base, change: Presence::Add(lab.clone()) };
+        Some(PlannedStep { step: Step::Mark(mark), why: "it was made by hand".to_owned() })
     };
     conflicts.iter().map(step).collect()
 }

@@ -5,11 +5,13 @@
 
 use std::collections::HashSet;
 
-use super::{Phases, Step};
+use super::draft::{Draft, EXTRA, MISSING};
+use super::interface::ABSENT;
 use crate::lab::{ChainId, Firewall, FwRule, LabName, NsName, Policy};
+use crate::steps::{Change, FirewallChange, FirewallStep, Presence, Step};
 
 /// Plans the firewall of one namespace.
-pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &Firewall, phases: &mut Phases) {
+pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &Firewall, draft: &mut Draft) {
     let mut by_hand: HashSet<(ChainId, FwRule)> = HashSet::new();
     for (id, rules) in &want.chains {
         let Some((_, hook)) = id.owner() else { continue };
@@ -18,38 +20,36 @@ pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &Firewall
             by_hand.extend(rules.iter().map(|rule| (builtin.clone(), rule.without_comment())));
             continue;
         }
-        chain(ns, id, rules, is.chains.get(id), phases);
+        chain(ns, id, rules, is.chains.get(id), draft);
         let jump = FwRule::jump(lab, &id.chain);
         if !is.chains.get(&builtin).is_some_and(|rules| rules.contains(&jump)) {
-            let step = Step::AddFwRule { ns: ns.clone(), chain: builtin, position: Some(1), rule: jump };
-            phases.firewall.add(step, format!("nothing leads to {}", id.chain));
+            let change = FirewallChange::Rule { position: Some(1), is_rewritten: false, change: Presence::Add(jump) };
+            draft.add(step(ns, &builtin, change), format!("nothing leads to {}", id.chain));
         }
     }
     for (chain, &from) in is.policies.iter().filter(|(_, policy)| **policy != Policy::Accept) {
         if !ns.is_host() {
-            let step = Step::SetPolicy { ns: ns.clone(), chain: chain.clone(), from, to: Policy::Accept };
-            phases.firewall.add(step, "the file has no policy of its own");
+            let change = FirewallChange::Policy(Change { from, to: Policy::Accept });
+            draft.add(step(ns, chain, change), "the file has no policy of its own");
         }
     }
     for (id, rules) in &is.chains {
         let owner = id.owner().map(|(owner, _)| owner);
         let wanted = want.chains.contains_key(id);
         if id.hook().is_some() {
-            remove_rules(ns, id, rules, phases, |n, rule| {
+            remove_rules(ns, id, rules, draft, |n, rule| {
                 is_stale_jump(lab, want, id, rule)
                     || is_second_jump(lab, id, rules, n)
                     || (!ns.is_host() && !is_wanted(lab, want, id, rule, &by_hand))
             });
         } else if !wanted && (owner.as_ref() == Some(lab) || !ns.is_host()) {
-            remove_rules(ns, id, rules, phases, |_, _| true);
+            remove_rules(ns, id, rules, draft, |_, _| true);
         }
     }
     // Chains go when no rule is left that leads to them.
     for id in is.chains.keys().filter(|id| id.hook().is_none() && !want.chains.contains_key(id)) {
         if id.owner().is_some_and(|(owner, _)| owner == *lab) || !ns.is_host() {
-            phases
-                .drop_firewall
-                .add(Step::DeleteChain { ns: ns.clone(), chain: id.clone() }, "the file does not need it");
+            draft.add(step(ns, id, FirewallChange::RemoveChain), "the file does not need it");
         }
     }
 }
@@ -104,9 +104,9 @@ fn target(id: &ChainId, rule: &FwRule) -> Option<ChainId> {
 
 /// Plans one chain of ours: the rules up to the first difference stay, the others are written anew. All of a
 /// namespace's firewall steps are loaded at once, so no packet sees a half-written chain.
-fn chain(ns: &NsName, id: &ChainId, want: &[FwRule], is: Option<&Vec<FwRule>>, phases: &mut Phases) {
+fn chain(ns: &NsName, id: &ChainId, want: &[FwRule], is: Option<&Vec<FwRule>>, draft: &mut Draft) {
     if is.is_none() {
-        phases.firewall.add(Step::AddChain { ns: ns.clone(), chain: id.clone() }, "it does not exist");
+        draft.add(step(ns, id, FirewallChange::AddChain), ABSENT);
     }
     let is = is.map_or(&[][..], Vec::as_slice);
     let (mut wanted, there) = (HashSet::new(), is.iter().collect::<HashSet<_>>());
@@ -115,14 +115,14 @@ fn chain(ns: &NsName, id: &ChainId, want: &[FwRule], is: Option<&Vec<FwRule>>, p
     let want: Vec<&FwRule> = want.iter().filter(|rule| wanted.insert(*rule)).collect();
     let same = if repeated { 0 } else { is.iter().zip(&want).take_while(|(is, want)| is == *want).count() };
     for (n, rule) in is.iter().enumerate().skip(same).rev() {
-        let step = Step::DeleteFwRule { ns: ns.clone(), chain: id.clone(), position: Some(n + 1), rule: rule.clone() };
-        let why = if wanted.contains(rule) { "rules before it change" } else { "the file does not have it" };
-        phases.firewall.add(step, why);
+        let change = Presence::Remove(rule.clone());
+        let change = FirewallChange::Rule { position: Some(n + 1), is_rewritten: true, change };
+        draft.add(step(ns, id, change), if wanted.contains(rule) { "rules before it change" } else { EXTRA });
     }
     for rule in want.into_iter().skip(same) {
-        let step = Step::AddFwRule { ns: ns.clone(), chain: id.clone(), position: None, rule: rule.clone() };
-        let why = if there.contains(rule) { "rules before it change" } else { "it is missing" };
-        phases.firewall.add(step, why);
+        let change = Presence::Add(rule.clone());
+        let change = FirewallChange::Rule { position: None, is_rewritten: true, change };
+        draft.add(step(ns, id, change), if there.contains(rule) { "rules before it change" } else { MISSING });
     }
 }
 
@@ -130,14 +130,18 @@ fn remove_rules(
     ns: &NsName,
     id: &ChainId,
     rules: &[FwRule],
-    phases: &mut Phases,
+    draft: &mut Draft,
     which: impl Fn(usize, &FwRule) -> bool,
 ) {
     for (n, rule) in rules.iter().enumerate().rev() {
         if which(n, rule) {
-            let step =
-                Step::DeleteFwRule { ns: ns.clone(), chain: id.clone(), position: Some(n + 1), rule: rule.clone() };
-            phases.drop_firewall.add(step, "the file does not have it");
+            let change = Presence::Remove(rule.clone());
+            let change = FirewallChange::Rule { position: Some(n + 1), is_rewritten: false, change };
+            draft.add(step(ns, id, change), EXTRA);
         }
     }
+}
+
+fn step(ns: &NsName, chain: &ChainId, change: FirewallChange) -> Step {
+    Step::Firewall(FirewallStep { ns: ns.clone(), chain: chain.clone(), change })
 }

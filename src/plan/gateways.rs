@@ -10,36 +10,39 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Phases, Step};
-use crate::lab::{MAIN_TABLE, Namespace, NsName, PolicyRule, Route, RuleAction};
+use super::compared::Sides;
+use super::draft::Draft;
+use crate::lab::{MAIN_TABLE, PolicyRule, Route, RuleAction};
+use crate::steps::{PolicyRuleStep, Presence, RouteStep, Step};
 
 /// The priority of the kernel's own rule that looks the main table up; what comes after it is not asked for a gateway.
 const MAIN_RULE: u32 = 32766;
 
-/// Plans what the routes through gateways that are planned need to be taken.
-pub(super) fn compare(ns: &NsName, is: &Namespace, phases: &mut Phases) {
-    let goes = |rule: &&PolicyRule| {
-        let is_dropped =
-            |step: &Step| matches!(step, Step::DeletePolicyRule { ns: of, rule: gone } if of == ns && gone == *rule);
-        phases.drop_routes.0.iter().any(|planned| is_dropped(&planned.step))
-    };
-    let rules: Vec<&PolicyRule> = is.rules.iter().filter(|rule| rule.priority < MAIN_RULE && !goes(rule)).collect();
+/// Plans what the routes through gateways, which are planned for this namespace since `begin`, need to be taken.
+pub(super) fn compare(sides: &Sides<'_>, begin: usize, draft: &mut Draft) {
+    let goes: BTreeSet<&PolicyRule> = draft.since(begin).filter_map(removed_rule).collect();
+    let is = &sides.is.rules;
+    let rules: Vec<_> = is.iter().filter(|rule| rule.priority < MAIN_RULE && !goes.contains(rule)).collect();
     if rules.is_empty() {
         return;
     }
-    let routes = phases.routes_via.0.iter().filter_map(|planned| match &planned.step {
-        Step::AddRoute { ns: of, route } | Step::ReplaceRoute { ns: of, to: route, .. } if of == ns => Some(route),
-        _ => None,
-    });
-    let lookups =
-        routes.filter_map(|route| lookup(route).filter(|lookup| rules.iter().any(|rule| decides(rule, lookup))));
-    let lookups: BTreeSet<PolicyRule> = lookups.filter(|lookup| !is.rules.contains(lookup)).collect();
-    for rule in lookups {
-        phases
-            .find_gateways
-            .add(Step::AddPolicyRule { ns: ns.clone(), rule: rule.clone() }, "or else the next route is refused");
-        phases.found_gateways.add(Step::DeletePolicyRule { ns: ns.clone(), rule }, "the route is there");
+    let lookups = draft.since(begin).filter_map(wanted_route).filter_map(lookup);
+    let lookups = lookups.filter(|lookup| rules.iter().any(|rule| decides(rule, lookup)) && !is.contains(lookup));
+    for rule in lookups.collect::<BTreeSet<PolicyRule>>() {
+        let step = |change| Step::PolicyRule(PolicyRuleStep { ns: sides.ns.clone(), is_temporary: true, change });
+        draft.add(step(Presence::Add(rule.clone())), "or else the next route is refused");
+        draft.add(step(Presence::Remove(rule)), "the route is there");
     }
+}
+
+fn removed_rule(step: &Step) -> Option<&PolicyRule> {
+    let Step::PolicyRule(PolicyRuleStep { change: Presence::Remove(rule), .. }) = step else { return None };
+    Some(rule)
+}
+
+fn wanted_route(step: &Step) -> Option<&Route> {
+    let Step::Route(RouteStep { change, .. }) = step else { return None };
+    change.wanted()
 }
 
 /// The rule that says how a route's gateway is looked up; none where the kernel asks no rule.

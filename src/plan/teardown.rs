@@ -3,8 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{PlannedStep, Step};
+use super::planned::PlannedStep;
 use crate::lab::{ChainId, FwRule, IfName, InterfaceRef, Lab, LabName, Live, Namespace, NsName, Routing, SysctlKey};
+use crate::steps::{
+    FirewallChange, FirewallStep, InterfaceStep, NamespaceStep, PolicyRuleStep, Presence, RouteStep, Step, SysctlStep,
+    Tier, Update,
+};
 
 /// Plans the removal of a lab from what is there: the host's settings, namespaces, and of the host the firewall, routes and
 /// interfaces. `settings` are the host settings that the lab has claimed.
@@ -14,29 +18,31 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
     let host = live.namespaces.get(&NsName::host());
     // What the settings were is also in the marks, which go with what carries them.
     for key in settings {
-        add(Step::RestoreSysctl { key: key.clone(), lab: lab.clone() });
+        add(Step::Sysctl(SysctlStep::RestoreHost { key: key.clone(), lab: lab.clone() }));
     }
     let large = host.map(|host| large_bridges(lab, host)).unwrap_or_default();
     for name in &large {
-        add(Step::DeleteInterface { end: InterfaceRef { ns: NsName::host(), name: name.clone() } });
+        let interface = InterfaceRef { ns: NsName::host(), name: name.clone() };
+        add(Step::Interface(InterfaceStep::Remove { interface, tier: Tier::Bridge }));
     }
     // Namespaces before the firewall: nobody is left behind whom the firewall would guard, and the kernel, which removes them in the
     // background, takes the host's ends of their links along while the rest is done.
     for (ns, is) in &live.namespaces {
         if is.owner.as_ref() == Some(lab) {
-            add(Step::DeleteNamespace { ns: ns.clone() });
+            add(Step::Namespace(NamespaceStep::Remove { ns: ns.clone() }));
         }
     }
     for step in host.into_iter().flat_map(|host| host_firewall(lab, host)) {
         add(step);
     }
     for route in host.into_iter().flat_map(|host| &host.marked.routes).filter(|route| route.dev.is_none()) {
-        add(Step::DeleteRoute { ns: NsName::host(), route: route.clone() });
+        add(Step::Route(RouteStep { ns: NsName::host(), change: Update::Remove(route.clone()) }));
     }
     let mut rules: Vec<_> = host.into_iter().flat_map(|host| &host.marked.rules).collect();
     rules.sort_by_key(|rule| Reverse(rule.conditions()));
     for rule in rules {
-        add(Step::DeletePolicyRule { ns: NsName::host(), rule: rule.clone() });
+        let change = Presence::Remove(rule.clone());
+        add(Step::PolicyRule(PolicyRuleStep { ns: NsName::host(), is_temporary: false, change }));
     }
     if let Some(step) = host.and_then(|host| host_links(lab, host, &large)) {
         add(step);
@@ -48,7 +54,7 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
 pub fn as_built(lab: &Lab) -> Live {
     let mut live = Live { namespaces: lab.namespaces.clone().into_iter().collect() };
     for ns in live.namespaces.values_mut() {
-        ns.connected = ns.interfaces.iter().flat_map(|(name, link)| super::inside::implied(ns, name, link)).collect();
+        ns.connected = ns.interfaces.iter().flat_map(|(name, link)| super::route::implied(ns, name, link)).collect();
         let own: Vec<ChainId> = ns.firewall.chains.keys().cloned().collect();
         for id in own {
             if let Some((_, hook)) = id.owner() {
@@ -64,32 +70,29 @@ pub fn as_built(lab: &Lab) -> Live {
 }
 
 fn host_firewall(lab: &LabName, host: &Namespace) -> Vec<Step> {
-    let ns = NsName::host();
     let is_own = |id: &ChainId| id.owner().is_some_and(|(owner, _)| owner == *lab);
     let leads_to_own = |id: &ChainId, rule: &FwRule| {
         let target = rule.value("-j").and_then(|name| name.parse().ok());
         target.is_some_and(|chain| is_own(&ChainId { family: id.family, table: id.table, chain }))
     };
     let mut steps = Vec::new();
-    // First nothing leads to our chains any more, then they are table_removal, then they go.
+    // First nothing leads to our chains any more, then they are emptied, then they go.
     for jumps in [true, false] {
         for (id, rules) in &host.firewall.chains {
             for (n, rule) in rules.iter().enumerate().rev() {
                 if is_own(id) != jumps && (is_own(id) || leads_to_own(id, rule)) {
-                    let (ns, chain) = (ns.clone(), id.clone());
-                    steps.push(Step::DeleteFwRule { ns, chain, position: Some(n + 1), rule: rule.clone() });
+                    let change = Presence::Remove(rule.clone());
+                    let change = FirewallChange::Rule { position: Some(n + 1), is_rewritten: false, change };
+                    steps.push(FirewallStep { ns: NsName::host(), chain: id.clone(), change });
                 }
             }
         }
     }
-    let own = host.firewall.chains.keys().filter(|id| is_own(id));
-    steps.extend(own.map(|id| Step::DeleteChain { ns: ns.clone(), chain: id.clone() }));
+    let own = host.firewall.chains.keys().filter(|id| is_own(id)).cloned();
+    steps.extend(own.map(|chain| FirewallStep { ns: NsName::host(), chain, change: FirewallChange::RemoveChain }));
     // One family's rules are loaded with one program.
-    steps.sort_by_key(|step| match step {
-        Step::DeleteFwRule { chain, .. } | Step::DeleteChain { chain, .. } => chain.family,
-        _ => crate::lab::Family::Ipv4,
-    });
-    steps
+    steps.sort_by_key(|step| step.chain.family);
+    steps.into_iter().map(Step::Firewall).collect()
 }
 
 /// The lab's interfaces in `host` but for some that go before, as the step that removes them.
@@ -98,7 +101,7 @@ fn host_links(lab: &LabName, host: &Namespace, large: &BTreeSet<IfName>) -> Opti
     let links: Vec<IfName> = mine.map(|(name, _)| name.clone()).collect();
     match links.as_slice() {
         [] => None,
-        _ => Some(Step::DeleteHostInterfaces { lab: lab.clone(), interfaces: links }),
+        _ => Some(Step::Interface(InterfaceStep::RemoveFromHost { lab: lab.clone(), interfaces: links })),
     }
 }
 

@@ -10,9 +10,9 @@ use super::counted;
 use super::plan::StepView;
 use crate::check::Report;
 use crate::lab::LabName;
-use crate::plan::{PlannedStep, Step};
+use crate::plan::PlannedStep;
 
-/// Above this many steps, people are told how many of each kind there were.
+/// Above this many steps, people see how many of each kind there were.
 const MANY: usize = 40;
 
 /// What an apply or a removal did, for programs.
@@ -56,7 +56,7 @@ pub fn done(lab: &LabName, steps: &[PlannedStep], elapsed: Duration, verbose: bo
         text.extend(steps.iter().map(|planned| format!("  {}\n", planned.step.text())));
     } else {
         let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-        steps.iter().for_each(|planned| *kinds.entry(kind(&planned.step)).or_default() += 1);
+        steps.iter().for_each(|planned| *kinds.entry(planned.step.kind()).or_default() += 1);
         text.extend(kinds.iter().map(|(kind, n)| format!("  {n:>6} × {kind}\n")));
         text += "  (--verbose shows each)\n";
     }
@@ -69,33 +69,5 @@ fn round(elapsed: Duration) -> Duration {
         Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
     } else {
         elapsed
-    }
-}
-
-/// The kind of a step, for counting.
-fn kind(step: &Step) -> &'static str {
-    match step {
-        Step::AddNamespace { .. } => "make a namespace",
-        Step::DeleteNamespace { .. } => "remove a namespace",
-        Step::Mark { .. } | Step::Unmark { .. } => "take over",
-        Step::AddBridge { .. } => "make a bridge",
-        Step::AddVirtualInterface { .. } => "make a device",
-        Step::AddVeth { .. } => "connect with a veth pair",
-        Step::DeleteInterface { .. } | Step::DeleteHostInterfaces { .. } => "remove interfaces",
-        Step::SetUp { .. } => "bring an interface up or down",
-        Step::SetMtu { .. }
-        | Step::SetMac { .. }
-        | Step::SetMaster { .. }
-        | Step::SetBridge { .. }
-        | Step::SetVirtualInterface { .. } => "change an interface",
-        Step::AddAddress { .. } => "give an address",
-        Step::DeleteAddress { .. } => "take an address",
-        Step::AddRoute { .. } | Step::ReplaceRoute { .. } => "add a route",
-        Step::DeleteRoute { .. } => "remove a route",
-        Step::AddPolicyRule { .. } | Step::DeletePolicyRule { .. } => "change a policy rule",
-        Step::SetNeighbour { .. } | Step::DeleteNeighbour { .. } => "change a neighbour",
-        Step::AddFdb { .. } | Step::DeleteFdb { .. } => "change a forwarding entry",
-        Step::SetSysctl { .. } | Step::RestoreSysctl { .. } => "set a sysctl",
-        _ => "change a firewall rule",
     }
 }

@@ -50,12 +50,11 @@ impl PlanView {
 
 impl StepView {
     pub(super) fn new(planned: &PlannedStep) -> Self {
-        let told = planned.step.describe();
         Self {
             namespace: planned.step.namespace().to_string(),
-            step: told.text,
+            step: planned.step.text(),
             why: planned.why.clone(),
-            command: told.command,
+            command: planned.step.command(),
         }
     }
 
@@ -91,7 +90,7 @@ pub fn plan(plan: &Plan, conflicts: &[Conflict], colour: bool) -> String {
 
 /// A step for people, on two lines.
 pub(super) fn step(planned: &PlannedStep, colour: bool) -> String {
-    let told = planned.step.describe();
+    let PlannedStep { step, .. } = planned;
     let why = styled(&format!("({})", planned.why), "2", colour);
-    format!("  {} {why}\n      {}\n", told.text, styled(&told.command, "36", colour))
+    format!("  {} {why}\n      {}\n", step.text(), styled(&step.command(), "36", colour))
 }

@@ -27,9 +27,8 @@ fn render(title: &str, description: Option<&str>, steps: &[PlannedStep]) -> Stri
     }
     text += "set -e\n";
     for planned in steps {
-        let told = planned.step.describe();
-        text += &format!("\n# {}\n", told.text);
-        text.extend(told.script.iter().map(|line| format!("{line}\n")));
+        text += &format!("\n# {}\n", planned.step.text());
+        text.extend(planned.step.script().iter().map(|line| format!("{line}\n")));
     }
     text
 }

@@ -41,6 +41,12 @@ impl TestView {
         }
     }
 
+    /// What came of it, for reports.
+    pub fn tested(&self) -> super::report::Tested<'_> {
+        let error = self.error.as_deref().unwrap_or("no result");
+        super::report::Tested { file: Some(&self.file), outcome: self.report.as_ref().ok_or(error) }
+    }
+
     /// A file whose lab could not be tested.
     pub fn failed(file: String, exit_code: u8, error: String) -> Self {
         Self { file, passed: false, exit_code, error: Some(error), report: None, seconds: 0.0 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::topology::{Diagnostic, LoadError};
+use crate::topology::{Code, Diagnostic, LoadError};
 
 /// What `nslab validate` found in one file.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -23,6 +23,9 @@ struct FaultView {
     line: usize,
     /// Counted from 1, in characters.
     column: usize,
+    /// The kind of mistake, as listed in `docs/codes.md`; none where the file could not be read at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
     message: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +42,7 @@ impl ValidView {
     pub fn faulty(file: String, error: &LoadError) -> Self {
         let faults = match error {
             LoadError::Invalid(faults) => faults.list().iter().map(FaultView::new).collect(),
-            other => vec![FaultView { line: 0, column: 0, message: other.to_string(), help: None }],
+            other => vec![FaultView { line: 0, column: 0, code: None, message: other.to_string(), help: None }],
         };
         Self { file, valid: false, faults }
     }
@@ -52,6 +55,12 @@ impl ValidView {
 
 impl FaultView {
     fn new(fault: &Diagnostic) -> Self {
-        Self { line: fault.line, column: fault.column, message: fault.message.clone(), help: fault.help.clone() }
+        Self {
+            line: fault.line,
+            column: fault.column,
+            code: Some(fault.code),
+            message: fault.message.clone(),
+            help: fault.help.clone(),
+        }
     }
 }

@@ -10,6 +10,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
+use super::code::Code;
+
 /// A piece of the file, in bytes from its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Span {
@@ -20,6 +22,8 @@ pub(super) struct Span {
 /// One thing that is wrong with the file.
 #[derive(Debug, Clone)]
 pub struct Diagnostic {
+    /// The kind of mistake, to search for.
+    pub code: Code,
     /// The line, counted from 1.
     pub line: usize,
     /// The column in characters, counted from 1.
@@ -30,11 +34,11 @@ pub struct Diagnostic {
     pub help: Option<String>,
     pub(super) span: Span,
     /// Another place that has to do with it, and what is there.
-    pub(super) also: Option<(Span, String)>,
+    pub(super) also: Option<Box<(Span, String)>>,
 }
 
 /// Everything that is wrong with one file, in the order of its lines. Displayed, it is [`Diagnostics::render`] without
-/// colour; serialised, a list of objects with `file`, `line`, `column`, `message` and `help`.
+/// colour; serialised, a list of objects with `file`, `line`, `column`, `code`, `message` and `help`.
 #[derive(Debug, Clone)]
 pub struct Diagnostics {
     pub(super) file: String,
@@ -81,8 +85,8 @@ const SUGGESTED: usize = 100;
 const COMPARED: usize = 10_000;
 
 impl Diagnostic {
-    pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { line: 0, column: 0, message: shortened(message.into()), help: None, span, also: None }
+    pub(super) fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self { code, line: 0, column: 0, message: shortened(message.into()), help: None, span, also: None }
     }
 
     #[must_use]
@@ -94,7 +98,7 @@ impl Diagnostic {
     /// Shows another place as well, if it is one: what a range makes twice stands in the file once.
     #[must_use]
     pub(super) fn also(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.also = (span != self.span).then(|| (span, label.into()));
+        self.also = (span != self.span).then(|| Box::new((span, label.into())));
         self
     }
 }
@@ -187,7 +191,9 @@ impl<'a> Collector<'a> {
     pub(super) fn finish<T>(mut self, file: &str, described: Option<T>) -> Result<T, Diagnostics> {
         match described {
             Some(described) if self.list.is_empty() => return Ok(described),
-            None if self.list.is_empty() => self.add(Diagnostic::new(Span::default(), "this file describes no lab")),
+            None if self.list.is_empty() => {
+                self.add(Diagnostic::new(Code::EmptyFile, Span::default(), "this file describes no lab"))
+            }
             _ => {}
         }
         let mut list = std::mem::take(&mut self.list);
@@ -252,6 +258,7 @@ impl Serialize for Diagnostics {
             file: &'a str,
             line: usize,
             column: usize,
+            code: Code,
             message: &'a str,
             help: Option<&'a str>,
         }
@@ -261,6 +268,7 @@ impl Serialize for Diagnostics {
                 file: &self.file,
                 line: fault.line,
                 column: fault.column,
+                code: fault.code,
                 message: &fault.message,
                 help: fault.help.as_deref(),
             })?;

@@ -6,6 +6,7 @@
 //! Nothing here knows the kernel, or whether the lab exists.
 
 mod cluster;
+mod code;
 mod diagnostics;
 mod ranges;
 mod render;
@@ -16,6 +17,7 @@ mod yaml;
 use std::io::{self, Read};
 use std::path::Path;
 
+pub use code::Code;
 pub use diagnostics::{Diagnostic, Diagnostics};
 use thiserror::Error;
 

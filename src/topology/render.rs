@@ -24,12 +24,12 @@ impl Diagnostics {
     }
 
     fn group<'a>(&'a self, fault: &'a Diagnostic) -> Group<'a> {
-        let mut group = Group::with_title(Level::ERROR.primary_title(&fault.message));
+        let mut group = Group::with_title(Level::ERROR.primary_title(format!("{} [{}]", fault.message, fault.code)));
         group = match self.snippet(fault.span, |span| AnnotationKind::Primary.span(span)) {
             Some(snippet) => group.element(snippet),
             None => group.element(Origin::path(&self.file).line(fault.line).char_column(fault.column)),
         };
-        if let Some((span, label)) = &fault.also
+        if let Some((span, label)) = fault.also.as_deref()
             && let Some(snippet) = self.snippet(*span, |span| AnnotationKind::Context.span(span).label(label))
         {
             group = group.element(snippet);

@@ -1,7 +1,7 @@
 //! Steps and commands do the same (see `steps`): routes and policy rules.
 
 use nslab::lab::{PolicyRule, Route, RouteKind, RouteScope, RuleAction};
-use nslab::plan::Step;
+use nslab::steps::{Change, PolicyRuleStep, Presence, RouteStep, Step, Update};
 
 use crate::steps::{Case, case, check};
 use crate::{name, ns};
@@ -27,12 +27,16 @@ fn via(to: &str, via: &str) -> Route {
     Route { via: Some(via.parse().unwrap()), dev: Some(name("veth-red")), ..route(to) }
 }
 
+fn change_route(change: Update<Route>) -> Step {
+    Step::Route(RouteStep { ns: ns("red"), change })
+}
+
 fn add_route(route: Route) -> Step {
-    Step::AddRoute { ns: ns("red"), route }
+    change_route(Update::Add(route))
 }
 
 fn replace_route(from: Route, to: Route) -> Step {
-    Step::ReplaceRoute { ns: ns("red"), from, to }
+    change_route(Update::Replace(Change { from, to }))
 }
 
 fn rule(priority: u32) -> PolicyRule {
@@ -48,8 +52,12 @@ fn rule(priority: u32) -> PolicyRule {
     }
 }
 
+fn change_rule(change: Presence<PolicyRule>) -> Step {
+    Step::PolicyRule(PolicyRuleStep { ns: ns("red"), is_temporary: false, change })
+}
+
 fn add_rule(rule: PolicyRule) -> Step {
-    Step::AddPolicyRule { ns: ns("red"), rule }
+    change_rule(Presence::Add(rule))
 }
 
 /// What shows the routes of both families.
@@ -88,7 +96,7 @@ fn ipv4_routes() -> Vec<Case> {
             SHOW,
             "blackhole",
         ),
-        case("delete route", Step::DeleteRoute { ns: ns("red"), route: there() }, SHOW, "10.0.0.0/24"),
+        case("delete route", change_route(Update::Remove(there())), SHOW, "10.0.0.0/24"),
     ]
 }
 
@@ -136,7 +144,7 @@ fn ipv6_routes() -> Vec<Case> {
             SHOW,
             "unreachable",
         ),
-        case("delete IPv6 route", Step::DeleteRoute { ns: ns("red"), route: there() }, SHOW, "10.0.0.0/24"),
+        case("delete IPv6 route", change_route(Update::Remove(there())), SHOW, "10.0.0.0/24"),
     ]
 }
 
@@ -187,7 +195,7 @@ fn rules() -> Vec<Case> {
             show,
             "from 2001:db8::/32",
         ),
-        case("delete rule", Step::DeletePolicyRule { ns: ns("red"), rule: there }, show, "from all lookup local"),
+        case("delete rule", change_rule(Presence::Remove(there)), show, "from all lookup local"),
     ]
 }
 

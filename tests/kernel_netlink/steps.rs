@@ -5,8 +5,11 @@
 use std::sync::Arc;
 
 use nslab::kernel::{Kernel, netns};
-use nslab::lab::{BridgeOptions, FdbEntry, Mac, MacvlanMode, Neighbour, NsName, VirtualInterface, Vxlan};
-use nslab::plan::{Step, VethEnd};
+use nslab::lab::{BridgeOptions, FdbEntry, InterfaceRef, Mac, MacvlanMode, Neighbour, NsName, VirtualInterface, Vxlan};
+use nslab::steps::{
+    AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, InterfaceStep, NamespaceStep, NeighbourStep,
+    NewInterface, Presence, Step, Tier, Update, VethStep, VirtualInterfaceStep,
+};
 use serde_json::Value;
 
 use crate::{end, lab, name, ns, observe, support, wanting};
@@ -60,8 +63,12 @@ fn mac(last: u8) -> Mac {
     Mac([2, 0, 0, 0, 0, last])
 }
 
-fn veth_end(text: &str, last: u8, mtu: Option<u32>) -> VethEnd {
-    VethEnd { end: end(text), mac: Some(mac(last)), mtu, master: None, up: false }
+fn new(text: &str, last: u8, mtu: Option<u32>) -> NewInterface {
+    NewInterface { interface: end(text), mac: Some(mac(last)), mtu }
+}
+
+fn remove(at: &str) -> Step {
+    Step::Interface(InterfaceStep::Remove { interface: end(at), tier: Tier::Base })
 }
 
 fn neighbour(address: &str, last: u8) -> Neighbour {
@@ -69,54 +76,55 @@ fn neighbour(address: &str, last: u8) -> Neighbour {
 }
 
 fn objects() -> Vec<Case> {
-    let bridge = |at: &str, options, mtu| Step::AddBridge { end: end(at), options, mac: Some(mac(9)), mtu, lab: lab() };
+    let bridge = |at: &str, options, mtu| Step::Bridge(BridgeStep::Add { new: new(at, 9, mtu), options, lab: lab() });
     let stp = BridgeOptions { stp: true, vlan_filtering: false };
     let plain = BridgeOptions::default();
-    let port = VethEnd { master: Some(name("v-net-0")), up: true, ..veth_end("host/veth-blue-br", 0x12, None) };
-    let veth = |main: VethEnd, peer: VethEnd| Step::AddVeth { main, peer, lab: lab() };
-    let inner = VethEnd { master: Some(name("up")), up: true, ..veth_end("red/port", 0x15, Some(1400)) };
+    let veth = |main, peer| Step::Veth(VethStep { main, master: None, up: false, peer, lab: lab() });
+    let port = |main, master: &str, peer| {
+        Step::Veth(VethStep { main, master: Some(name(master)), up: true, peer, lab: lab() })
+    };
     vec![
-        case("add namespace", Step::AddNamespace { ns: ns("green"), lab: lab() }, "ip -n green link", "alias nslab:t"),
-        final_case("delete namespace", Step::DeleteNamespace { ns: ns("bare") }, "ip netns | wc -l", "2"),
+        case(
+            "add namespace",
+            Step::Namespace(NamespaceStep::Add { ns: ns("green"), lab: lab() }),
+            "ip -n green link",
+            "alias nslab:t",
+        ),
+        final_case(
+            "delete namespace",
+            Step::Namespace(NamespaceStep::Remove { ns: ns("bare") }),
+            "ip netns | wc -l",
+            "2",
+        ),
         case("add bridge to host", bridge("host/br", plain, None), "ip link show br", "alias nslab:t"),
         case("add bridge with options", bridge("red/br", stp, Some(1400)), "ip -d -n red link show br", "stp_state 1"),
         case("add bridge called a", bridge("red/a", plain, None), "ip -n red link show dev a", "mtu 1500"),
         case(
             "add veth to a bridge of the host",
-            veth(port, veth_end("blue/veth-blue", 0x13, Some(1450))),
+            port(new("host/veth-blue-br", 0x12, None), "v-net-0", new("blue/veth-blue", 0x13, Some(1450))),
             "ip link show veth-blue-br; ip -n blue link show veth-blue",
             "master v-net-0",
         ),
         case(
             "add veth between namespaces",
-            veth(inner, veth_end("blue/eth0", 0x16, None)),
+            port(new("red/port", 0x15, Some(1400)), "up", new("blue/eth0", 0x16, None)),
             "ip -n red link show port",
             "mtu 1400",
         ),
         case(
             "add veth within the host",
-            veth(veth_end("host/one", 0x17, None), veth_end("host/two", 0x18, None)),
+            veth(new("host/one", 0x17, None), new("host/two", 0x18, None)),
             "ip link show two",
             "alias nslab:t",
         ),
         case(
             "add veth within a namespace",
-            veth(veth_end("red/one", 0x17, None), veth_end("red/two", 0x18, None)),
+            veth(new("red/one", 0x17, None), new("red/two", 0x18, None)),
             "ip -n red link show two",
             "two@one",
         ),
-        final_case(
-            "delete veth",
-            Step::DeleteInterface { end: end("host/veth-red-br") },
-            "ip -n red -o link | wc -l",
-            "3",
-        ),
-        final_case(
-            "delete bridge called up",
-            Step::DeleteInterface { end: end("red/up") },
-            "ip -n red -o link | wc -l",
-            "4",
-        ),
+        final_case("delete veth", remove("host/veth-red-br"), "ip -n red -o link | wc -l", "3"),
+        final_case("delete bridge called up", remove("red/up"), "ip -n red -o link | wc -l", "4"),
     ]
 }
 
@@ -125,31 +133,27 @@ fn vxlan(local: &str) -> Vxlan {
 }
 
 fn devices() -> Vec<Case> {
-    let add = |at: &str, device: VirtualInterface, mtu| Step::AddVirtualInterface {
-        end: end(at),
-        device,
-        mac: Some(mac(9)),
-        mtu,
-        lab: lab(),
+    let add = |at: &str, kind: VirtualInterface, mtu| {
+        Step::VirtualInterface(VirtualInterfaceStep::Add { new: new(at, 9, mtu), kind, lab: lab() })
+    };
+    let options = |at: &str, from, to| {
+        Step::VirtualInterface(VirtualInterfaceStep::Options { interface: end(at), change: Change { from, to } })
     };
     let over_ipv6 = Vxlan { dev: Some(name("veth-red")), learning: false, ..vxlan("2001:db8::1") };
-    let told = |change: fn(&mut Vxlan)| {
+    let changed = |change: fn(&mut Vxlan)| {
         let from = Vxlan { id: 7, ..vxlan("10.0.0.1") };
         let mut to = from.clone();
         change(&mut to);
-        Step::SetVirtualInterface {
-            end: end("red/vx"),
-            from: VirtualInterface::Vxlan(from),
-            to: VirtualInterface::Vxlan(to),
-        }
+        options("red/vx", VirtualInterface::Vxlan(from), VirtualInterface::Vxlan(to))
     };
     let macvlan = |parent: &str, mode| VirtualInterface::Macvlan { parent: Some(end(parent)), mode };
     let entry = |mac, to: &str| FdbEntry { dev: name("vx"), mac, to: to.parse().ok(), further: String::new() };
-    let add_fdb = |mac, to: &str| Step::AddFdb { ns: ns("red"), entry: entry(mac, to) };
-    let delete_fdb = |to: &str| Step::DeleteFdb { ns: ns("red"), entry: entry(Mac::ANY, to) };
+    let step = |change| Step::FdbEntry(FdbEntryStep { ns: ns("red"), change });
+    let add_fdb = |mac, to: &str| step(Presence::Add(entry(mac, to)));
+    let delete_fdb = |to: &str| step(Presence::Remove(entry(Mac::ANY, to)));
     let delete_odd = |to: &str, further: &str| {
         let entry = FdbEntry { further: further.to_owned(), ..entry(Mac::ANY, to) };
-        Step::DeleteFdb { ns: ns("red"), entry }
+        step(Presence::Remove(entry))
     };
     vec![
         case(
@@ -170,10 +174,10 @@ fn devices() -> Vec<Case> {
             "ip -d -n red link show vx42",
             "dstport 8472",
         ),
-        case("vxlan learns no more", told(|to| to.learning = false), "ip -d -n red link show vx", "nolearning"),
+        case("vxlan learns no more", changed(|to| to.learning = false), "ip -d -n red link show vx", "nolearning"),
         case(
             "vxlan from another address",
-            told(|to| to.local = Some("10.0.0.9".parse().unwrap())),
+            changed(|to| to.local = Some("10.0.0.9".parse().unwrap())),
             "ip -d -n red link show vx",
             "local 10.0.0.9",
         ),
@@ -197,15 +201,15 @@ fn devices() -> Vec<Case> {
         ),
         case(
             "macvlan's mode",
-            Step::SetVirtualInterface {
-                end: end("red/mv1"),
-                from: macvlan("red/veth-red", MacvlanMode::Bridge),
-                to: macvlan("red/veth-red", MacvlanMode::Private),
-            },
+            options(
+                "red/mv1",
+                macvlan("red/veth-red", MacvlanMode::Bridge),
+                macvlan("red/veth-red", MacvlanMode::Private),
+            ),
             "ip -n red -d link show mv1",
             "macvlan mode private",
         ),
-        final_case("delete vxlan", Step::DeleteInterface { end: end("red/vx") }, "ip -n red -o link | wc -l", "4"),
+        final_case("delete vxlan", remove("red/vx"), "ip -n red -o link | wc -l", "4"),
         case("forwarding entry", add_fdb(mac(1), "10.0.0.2"), BRIDGE_FDB, "02:00:00:00:00:01 dst 10.0.0.2 self"),
         case("second end for everybody", add_fdb(Mac::ANY, "10.0.0.3"), BRIDGE_FDB, "dst 10.0.0.3 self permanent"),
         case("take forwarding entry", delete_fdb("10.0.0.2"), "ip netns exec red bridge fdb show dev vx | wc -l", "2"),
@@ -221,33 +225,37 @@ fn devices() -> Vec<Case> {
 const BRIDGE_FDB: &str = "ip netns exec red bridge fdb show dev vx";
 
 fn settings() -> Vec<Case> {
-    let master = |from: Option<&str>, to: Option<&str>| Step::SetMaster {
-        end: end("host/veth-red-br"),
-        from: from.map(name),
-        to: to.map(name),
+    let master = |from: Option<&str>, to: Option<&str>| {
+        let change = Change { from: from.map(name), to: to.map(name) };
+        Step::BridgePort(BridgePortStep::Master { interface: end("host/veth-red-br"), tier: Tier::Base, change })
     };
     let (off, on) = (BridgeOptions::default(), BridgeOptions { stp: true, vlan_filtering: false });
-    let up = |at: &str, up| Step::SetUp { end: end(at), up };
+    let up = |at: &str, up| Step::Interface(InterfaceStep::Up { interface: end(at), tier: Tier::Base, up });
+    let (interface, tier) = (end("red/up"), Tier::Bridge);
     vec![
         case("up", up("host/v-net-1", true), "ip link show up", "v-net-1"),
         case("up a bridge called up", up("red/up", false), "ip -n red link show dev up", "state DOWN"),
         case(
             "mtu",
-            Step::SetMtu { end: end("red/up"), from: 1500, to: 1400 },
+            Step::Interface(InterfaceStep::Mtu {
+                interface: interface.clone(),
+                tier,
+                change: Change { from: 1500, to: 1400 },
+            }),
             "ip -n red link show dev up",
             "mtu 1400",
         ),
         case(
             "mac",
-            Step::SetMac { end: end("red/up"), from: mac(7), to: mac(0x42) },
+            Step::Interface(InterfaceStep::Mac { interface, tier, change: Change { from: mac(7), to: mac(0x42) } }),
             "ip -n red link show dev up",
             "02:00:00:00:00:42",
         ),
         case("move port", master(Some("v-net-0"), Some("v-net-1")), "bridge link", "master v-net-1"),
-        case("unplug port", master(Some("v-net-0"), None), "bridge link | wc -l", "0"),
+        case("detach port", master(Some("v-net-0"), None), "bridge link | wc -l", "0"),
         case(
             "bridge option",
-            Step::SetBridge { end: end("host/v-net-1"), from: off, to: on },
+            Step::Bridge(BridgeStep::Options { interface: end("host/v-net-1"), change: Change { from: off, to: on } }),
             "ip -d link",
             "stp_state 1",
         ),
@@ -255,8 +263,9 @@ fn settings() -> Vec<Case> {
 }
 
 fn addresses() -> Vec<Case> {
-    let add = |at: &str, address: &str| Step::AddAddress { end: end(at), address: address.parse().unwrap() };
-    let delete = |at: &str, address: &str| Step::DeleteAddress { end: end(at), address: address.parse().unwrap() };
+    let step = |at: &str, change| Step::Address(AddressStep { interface: end(at), change });
+    let add = |at: &str, address: &str| step(at, Presence::Add(address.parse().unwrap()));
+    let delete = |at: &str, address: &str| step(at, Presence::Remove(address.parse().unwrap()));
     vec![
         case("IPv4 address", add("host/v-net-0", "192.168.15.5/24"), "ip -br addr show v-net-0", "192.168.15.5/24"),
         case("loopback address", add("blue/lo", "127.0.0.2/8"), "ip -n blue addr", "scope host lo"),
@@ -273,8 +282,8 @@ fn addresses() -> Vec<Case> {
             "02:00:00:00:00:78 PERMANENT",
         ),
         case(
-            "forget neighbour",
-            Step::DeleteNeighbour { ns: ns("red"), neighbour: neighbour("10.0.0.7", 0x77) },
+            "remove neighbour",
+            change_neighbour(Update::Remove(neighbour("10.0.0.7", 0x77))),
             "ip -n red neigh show nud permanent | wc -l",
             "0",
         ),
@@ -282,7 +291,11 @@ fn addresses() -> Vec<Case> {
 }
 
 fn set(from: Option<Neighbour>, to: Neighbour) -> Step {
-    Step::SetNeighbour { ns: ns("red"), from, to }
+    change_neighbour(Update::to(from, to))
+}
+
+fn change_neighbour(change: Update<Neighbour>) -> Step {
+    Step::Neighbour(NeighbourStep { ns: ns("red"), change })
 }
 
 #[test]
@@ -319,10 +332,10 @@ pub fn check(case: Case) {
         (before, after, seen, account())
     });
     let (by_command, undone_by_command) = in_sandbox(&case, |case| {
-        support::run(&case.step.describe().script.join("\n"));
+        support::run(&case.step.script().join("\n"));
         let after = account();
         if let Some(inverse) = case.step.inverse() {
-            support::run(&inverse.describe().script.join("\n"));
+            support::run(&inverse.script().join("\n"));
         }
         (after, account())
     });
@@ -353,8 +366,10 @@ fn in_sandbox<T: Send + 'static>(case: &Arc<Case>, f: impl FnOnce(&Case) -> T + 
     let inside = move || {
         support::sandbox();
         support::run(SETUP);
-        if let Step::DeleteAddress { end, address } = &case.step {
-            support::run(&format!("ip -n {} addr add {address} dev {}", end.ns, end.name));
+        if let Step::Address(AddressStep { interface: InterfaceRef { ns, name }, change: Presence::Remove(address) }) =
+            &case.step
+        {
+            support::run(&format!("ip -n {ns} addr add {address} dev {name}"));
         }
         f(&case)
     };

@@ -6,29 +6,41 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nslab::kernel::{Kernel, KernelError, netns};
 use nslab::lab::{BridgeOptions, Namespace, PolicyRule, Route};
-use nslab::plan::{Step, VethEnd};
+use nslab::steps::{
+    AddressStep, BridgeStep, Change, InterfaceStep, NamespaceStep, NewInterface, PolicyRuleStep, Presence, RouteStep,
+    Step, Tier, Update, VethStep,
+};
 
 use crate::{end, lab, ns, observe, support, wanting};
 
 fn add_namespace(name: &str) -> Step {
-    Step::AddNamespace { ns: ns(name), lab: lab() }
+    Step::Namespace(NamespaceStep::Add { ns: ns(name), lab: lab() })
 }
 
 fn delete_namespace(name: &str) -> Step {
-    Step::DeleteNamespace { ns: ns(name) }
+    Step::Namespace(NamespaceStep::Remove { ns: ns(name) })
+}
+
+fn new(at: &str) -> NewInterface {
+    NewInterface { interface: end(at), mac: None, mtu: None }
 }
 
 fn add_veth(main: &str, peer: &str) -> Step {
-    let end = |text| VethEnd { end: end(text), mac: None, mtu: None, master: None, up: false };
-    Step::AddVeth { main: end(main), peer: end(peer), lab: lab() }
+    let (main, peer) = (new(main), new(peer));
+    Step::Veth(VethStep { main, master: None, up: false, peer, lab: lab() })
 }
 
 fn add_bridge(at: &str) -> Step {
-    Step::AddBridge { end: end(at), options: BridgeOptions::default(), mac: None, mtu: None, lab: lab() }
+    Step::Bridge(BridgeStep::Add { new: new(at), options: BridgeOptions::default(), lab: lab() })
+}
+
+fn delete_interface(at: &str) -> Step {
+    Step::Interface(InterfaceStep::Remove { interface: end(at), tier: Tier::Base })
 }
 
 fn add_address(at: &str, address: &str) -> Step {
-    Step::AddAddress { end: end(at), address: address.parse().unwrap() }
+    let change = Presence::Add(address.parse().unwrap());
+    Step::Address(AddressStep { interface: end(at), change })
 }
 
 fn refused(kernel: &mut Kernel, step: Step) -> KernelError {
@@ -53,7 +65,7 @@ fn an_error_says_what_where_and_why() {
     let there = observed(&mut kernel, "red").routes.first().unwrap().clone();
     let astray = Route { via: Some([1, 2, 3, 4].into()), to: "10.9.0.0/16".parse().unwrap(), ..there.clone() };
     let prohibited = Route { via: Some([10, 0, 0, 3].into()), to: "10.9.0.0/16".parse().unwrap(), ..there.clone() };
-    let add = |route| Step::AddRoute { ns: ns("red"), route };
+    let add = |route| Step::Route(RouteStep { ns: ns("red"), change: Update::Add(route) });
     let cases = [
         (
             add(astray),
@@ -101,7 +113,7 @@ fn an_error_says_what_where_and_why() {
 fn a_bridge_keeps_vlans_apart_or_the_kernels_lack_is_told() {
     support::sandbox();
     let options = BridgeOptions { stp: false, vlan_filtering: true };
-    let step = Step::AddBridge { end: end("host/br"), options, mac: None, mtu: None, lab: lab() };
+    let step = Step::Bridge(BridgeStep::Add { new: new("host/br"), options, lab: lab() });
     match Kernel::open().unwrap().run(&[step]) {
         Ok(()) => assert!(support::run("ip -d link show br").contains("vlan_filtering 1")),
         Err(error) => {
@@ -178,10 +190,10 @@ fn what_is_made_anew_under_an_old_name_is_found() {
     let bridge = [add_bridge("host/br"), add_address("host/br", "10.0.0.1/24")];
     let veth = [add_veth("host/one", "host/two"), add_address("host/two", "10.0.1.1/24")];
     kernel.run(&bridge).unwrap();
-    kernel.run(&[Step::DeleteInterface { end: end("host/br") }]).unwrap();
+    kernel.run(&[delete_interface("host/br")]).unwrap();
     kernel.run(&bridge).unwrap();
     kernel.run(&veth).unwrap();
-    kernel.run(&[Step::DeleteInterface { end: end("host/one") }]).unwrap();
+    kernel.run(&[delete_interface("host/one")]).unwrap();
     kernel.run(&veth).unwrap();
     assert!(support::run("ip -br addr show br").contains("10.0.0.1/24"));
     assert!(support::run("ip -br addr show two").contains("10.0.1.1/24"));
@@ -214,8 +226,11 @@ fn what_the_vocabulary_cannot_express_can_be_removed() {
     let Namespace { routes, rules, .. } = observed(&mut kernel, "red");
     // Both rules of priority 110 are told alike: one step removes them.
     assert_eq!((routes.len(), rules.len()), (8, 3));
-    let delete_route = |route: &Route| Step::DeleteRoute { ns: ns("red"), route: route.clone() };
-    let delete_rule = |rule: &PolicyRule| Step::DeletePolicyRule { ns: ns("red"), rule: rule.clone() };
+    let delete_route = |route: &Route| Step::Route(RouteStep { ns: ns("red"), change: Update::Remove(route.clone()) });
+    let delete_rule = |rule: &PolicyRule| {
+        let change = Presence::Remove(rule.clone());
+        Step::PolicyRule(PolicyRuleStep { ns: ns("red"), is_temporary: false, change })
+    };
     let steps: Vec<Step> = routes.iter().map(delete_route).chain(rules.iter().map(delete_rule)).collect();
     kernel.run(&steps).unwrap();
     assert_eq!(observed(&mut kernel, "red"), before);
@@ -235,7 +250,7 @@ fn routes_over_several_hops_are_replaced_whole() {
     for from in observed(&mut kernel, "red").routes {
         let via = if from.is_ipv6() { "2001:db8::4" } else { "10.0.0.4" };
         let to = Route { via: via.parse().ok(), dev: "a".parse().ok(), ..from.clone() };
-        kernel.run(&[Step::ReplaceRoute { ns: ns("red"), from, to }]).unwrap();
+        kernel.run(&[Step::Route(RouteStep { ns: ns("red"), change: Update::Replace(Change { from, to }) })]).unwrap();
     }
     let routes = support::run("ip -n red route show proto 213; ip -n red -6 route show proto 213");
     let hops: Vec<_> = routes.split_whitespace().skip_while(|word| *word != "via").collect();
@@ -249,19 +264,17 @@ fn three_hundred_namespaces_are_made_and_removed() {
     let mut kernel = Kernel::open().unwrap();
     let mut steps = vec![add_bridge("host/br")];
     for n in 1..=300 {
-        let mut veth = add_veth(&format!("host/p{n}"), &format!("n{n}/eth0"));
-        if let Step::AddVeth { main, .. } = &mut veth {
-            main.master = "br".parse().ok();
-            main.up = true;
-        }
-        let up = Step::SetUp { end: end(&format!("n{n}/eth0")), up: true };
+        let (main, peer) = (new(&format!("host/p{n}")), new(&format!("n{n}/eth0")));
+        let veth = Step::Veth(VethStep { main, master: "br".parse().ok(), up: true, peer, lab: lab() });
+        let up =
+            Step::Interface(InterfaceStep::Up { interface: end(&format!("n{n}/eth0")), tier: Tier::Base, up: true });
         steps.extend([add_namespace(&format!("n{n}")), veth, up]);
     }
     kernel.run(&steps).unwrap();
     let marked = kernel.marks().unwrap().remove(&lab()).unwrap();
     assert_eq!((marked.namespaces.len(), marked.interfaces.len()), (300, 301));
     assert_eq!(support::run("bridge link | wc -l").trim(), "300");
-    let steps: Vec<Step> = marked.namespaces.into_iter().map(|ns| Step::DeleteNamespace { ns }).collect();
+    let steps: Vec<Step> = marked.namespaces.iter().map(|ns| delete_namespace(ns.as_str())).collect();
     kernel.run(&steps).unwrap();
     assert_eq!(support::run("ip netns"), "");
 }

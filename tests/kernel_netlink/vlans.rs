@@ -2,7 +2,7 @@
 
 use nslab::kernel::Kernel;
 use nslab::lab::{Tagging, VlanRange, Vlans};
-use nslab::plan::Step;
+use nslab::steps::{Change, Step, VlansStep};
 
 use crate::steps::{case, check};
 use crate::{end, support};
@@ -19,7 +19,8 @@ fn vlans(text: &str) -> Vlans {
 }
 
 fn set(at: &str, from: &str, to: &str) -> Step {
-    Step::SetVlans { end: end(at), is_bridge: at.ends_with("v-net-0"), from: vlans(from), to: vlans(to) }
+    let change = Change { from: vlans(from), to: vlans(to) };
+    Step::Vlans(VlansStep { interface: end(at), is_bridge: at.ends_with("v-net-0"), change })
 }
 
 #[test]
@@ -49,10 +50,10 @@ fn vlans_are_the_same_by_step_and_by_command_or_refused_by_both() {
     support::run("ip link add name v-net-0 type bridge; ip link add name veth-red-br master v-net-0 type veth");
     let mut kernel = Kernel::open().unwrap();
     for step in cases.into_iter().map(|case| case.1).chain(none.into_iter().map(|case| case.1)) {
-        let script = support::sh(&step.describe().script.join("\n"));
+        let script = support::sh(&step.script().join("\n"));
         match kernel.run(std::slice::from_ref(&step)) {
             // There is nothing that could be taken away.
-            Ok(()) => assert!(step.describe().script.iter().all(|line| line.contains(" del ")), "{}", step.text()),
+            Ok(()) => assert!(step.script().iter().all(|line| line.contains(" del ")), "{}", step.text()),
             Err(error) => {
                 assert!(error.to_string().contains(&format!("cannot {}", step.text())), "{error}");
                 assert!(!script.status.success(), "{}", step.text());

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nslab::kernel::firewall::{self, Variant};
 use nslab::kernel::{KernelError, netns};
 use nslab::lab::{ChainId, Family, Firewall, FwRule, Hook, LabName, NsName, Table};
-use nslab::plan::Step;
+use nslab::steps::{FirewallChange, FirewallStep, Presence, Step};
 
 use crate::support::{project, run, sandbox, sh};
 
@@ -69,9 +69,12 @@ fn read_case(text: &str) -> Rules {
 /// The steps that make chains, fill them, and jump to them.
 fn steps(ns: &NsName, rules: &Rules, family: Family) -> Vec<Step> {
     let mut steps = Vec::new();
-    let add = |chain: ChainId, position, rule| Step::AddFwRule { ns: ns.clone(), chain, position, rule };
+    let step = |chain, change| Step::Firewall(FirewallStep { ns: ns.clone(), chain, change });
+    let add = |chain: ChainId, position, rule| {
+        step(chain, FirewallChange::Rule { position, is_rewritten: false, change: Presence::Add(rule) })
+    };
     for (chain, rules) in rules.iter().filter(|(chain, _)| chain.family == family) {
-        steps.push(Step::AddChain { ns: ns.clone(), chain: chain.clone() });
+        steps.push(step(chain.clone(), FirewallChange::AddChain));
         steps.extend(rules.iter().map(|rule| add(chain.clone(), None, rule.clone())));
         let builtin = ChainId::builtin(family, chain.table, chain.owner().unwrap().1);
         steps.push(add(builtin, Some(1), FwRule::jump(&lab(), &chain.chain)));
@@ -119,7 +122,7 @@ fn holds(name: &str, rules: &Rules, variant: Variant) {
             assert_eq!(account(), before, "{case}, undone");
         }
         for step in families.iter().flatten() {
-            run(&step.describe().script.join("\n"));
+            run(&step.script().join("\n"));
         }
         assert_eq!(observed(&ns), (rules.clone(), rules.len()), "{case}, by the printed commands");
         if ns.is_host() {
@@ -127,7 +130,7 @@ fn holds(name: &str, rules: &Rules, variant: Variant) {
             assert_eq!(account(), without_mark, "{case}, by the printed commands");
         }
         for step in families.iter().flat_map(|steps| undone(steps)) {
-            run(&step.describe().script.join("\n"));
+            run(&step.script().join("\n"));
         }
         assert_eq!(observed(&ns), (Rules::new(), 0), "{case}, undone by the printed commands");
     }

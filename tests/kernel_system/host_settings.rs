@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nslab::kernel::{netns, sysctl};
 use nslab::lab::{LabName, NsName, SysctlKey, SysctlValue};
-use nslab::plan::Step;
+use nslab::steps::{Step, SysctlStep};
 
 use crate::support::{run, sandbox};
 
@@ -46,15 +46,15 @@ fn restore(name: &str) {
 }
 
 fn set_step(name: &str) -> Step {
-    Step::SetSysctl { ns: NsName::host(), key: key(FORWARD), from: None, to: value("1"), lab: lab(name) }
+    Step::Sysctl(SysctlStep::Set { ns: NsName::host(), key: key(FORWARD), from: None, to: value("1"), lab: lab(name) })
 }
 
 fn restore_step(name: &str) -> Step {
-    Step::RestoreSysctl { key: key(FORWARD), lab: lab(name) }
+    Step::Sysctl(SysctlStep::RestoreHost { key: key(FORWARD), lab: lab(name) })
 }
 
 fn script(step: &Step) {
-    run(&step.describe().script.join("\n"));
+    run(&step.script().join("\n"));
 }
 
 #[test]

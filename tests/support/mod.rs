@@ -57,6 +57,10 @@ pub fn project(path: impl AsRef<Path>) -> PathBuf {
 #[derive(PartialEq, Eq, Clone)]
 pub struct Account(String);
 
+/// Sysctls that change by themselves or cannot be compared.
+const OWN_LIFE: &str =
+    "nf_conntrack_(count|max|buckets|expect)|neigh.*gc_|stable_secret|inet_peer|_mem =|random|fib_sync_mem";
+
 /// The kernel's own account of this host, without what changes by itself (timers, counters, lifetimes).
 pub fn host_account() -> Account {
     let timers = concat!(
@@ -75,8 +79,7 @@ pub fn host_account() -> Account {
         "ls -la /run/netns | tail -n +2 | grep -v ' \\.*$' || true".to_owned(),
         format!("iptables-save | {counters}"),
         format!("ip6tables-save | {counters}"),
-        "sysctl -a 2>/dev/null | grep '^net\\.' | grep -vE \
-         'nf_conntrack_(count|max|buckets|expect)|neigh.*gc_|stable_secret|inet_peer|_mem =|random|fib_sync_mem' || true".to_owned(),
+        format!("sysctl -a 2>/dev/null | grep '^net\\.' | grep -vE '{OWN_LIFE}' || true"),
     ];
     Account(commands.iter().map(|command| format!("## {command}\n{}\n", run(command))).collect())
 }

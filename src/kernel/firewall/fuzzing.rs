@@ -2,7 +2,7 @@
 
 use super::{nftables, restore, save};
 use crate::lab::{Family, Firewall};
-use crate::plan::Step;
+use crate::steps::Step;
 
 /// Reads bytes as what nf_tables lists.
 pub(crate) fn tables_and_chains(bytes: &[u8], sequence: u32) {

@@ -27,7 +27,7 @@ use super::KernelError;
 use super::netns::run_in;
 use super::state::{Lock, StateDir};
 use crate::lab::{Family, Firewall, NsName};
-use crate::plan::Step;
+use crate::steps::{FirewallStep, Step};
 
 /// The rules of a namespace, in the tables `nat` and `filter` of both families. `ns_name` is for the error
 /// alone. Where `iptables` is not installed, that is an error only if rules are `wanted` or a lab's chains are there.
@@ -149,7 +149,7 @@ fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), 
         nft.make_ours(family, table)?;
     }
     let done = restored(program, &NsName::host(), steps);
-    let removes = |step: &Step| matches!(step, Step::DeleteChain { .. } | Step::DeleteFwRule { .. });
+    let removes = |step: &Step| step.firewall().is_some_and(FirewallStep::removes);
     if done.is_err() || steps.iter().any(removes) {
         let tidied = nft.remove_ours();
         return done.and(tidied);

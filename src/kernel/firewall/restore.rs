@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::kernel::KernelError;
 use crate::lab::{ChainId, Family, NsName, Table, restore_word};
-use crate::plan::Step;
+use crate::steps::{Change, FirewallChange, FirewallStep, Presence, Step};
 
 /// The input of one `iptables-restore --noflush`, with what stands on each line.
 pub(super) struct Script<'a> {
@@ -40,7 +40,7 @@ pub(super) fn script(steps: &[Step]) -> Script<'_> {
 
 /// The family of a firewall step; none for any other step.
 pub(super) fn family(step: &Step) -> Option<Family> {
-    Some(step.firewall()?.1.family)
+    Some(step.firewall()?.chain.family)
 }
 
 /// The tables that a script changes.
@@ -53,22 +53,21 @@ pub(super) fn tables(steps: &[Step]) -> impl Iterator<Item = Table> {
 
 /// The table that a step changes, and the command for it.
 fn line(step: &Step) -> Option<(Table, String)> {
-    let word = |chain: &ChainId| restore_word(chain.chain.as_str());
-    match step {
-        Step::AddChain { chain, .. } => Some((chain.table, format!("-N {}", word(chain)))),
-        Step::DeleteChain { chain, .. } => Some((chain.table, format!("-X {}", word(chain)))),
-        Step::AddFwRule { chain, position: None, rule, .. } => {
-            Some((chain.table, format!("-A {} {}", word(chain), rule.to_restore())))
+    let FirewallStep { chain: ChainId { table, chain, .. }, change, .. } = step.firewall()?;
+    let chain = restore_word(chain.as_str());
+    let line = match change {
+        FirewallChange::AddChain => format!("-N {chain}"),
+        FirewallChange::RemoveChain => format!("-X {chain}"),
+        FirewallChange::Rule { change: Presence::Add(rule), position: None, .. } => {
+            format!("-A {chain} {}", rule.to_restore())
         }
-        Step::AddFwRule { chain, position: Some(position), rule, .. } => {
-            Some((chain.table, format!("-I {} {position} {}", word(chain), rule.to_restore())))
+        FirewallChange::Rule { change: Presence::Add(rule), position: Some(position), .. } => {
+            format!("-I {chain} {position} {}", rule.to_restore())
         }
-        Step::DeleteFwRule { chain, rule, .. } => {
-            Some((chain.table, format!("-D {} {}", word(chain), rule.to_restore())))
-        }
-        Step::SetPolicy { chain, to, .. } => Some((chain.table, format!("-P {} {}", word(chain), to.name()))),
-        _ => None,
-    }
+        FirewallChange::Rule { change: Presence::Remove(rule), .. } => format!("-D {chain} {}", rule.to_restore()),
+        FirewallChange::Policy(Change { to, .. }) => format!("-P {chain} {}", to.name()),
+    };
+    Some((*table, line))
 }
 
 impl<'a> Script<'a> {

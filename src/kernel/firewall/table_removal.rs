@@ -9,7 +9,7 @@ use super::program::Program;
 use super::{restore, saved};
 use crate::kernel::KernelError;
 use crate::lab::{ChainId, Family, Firewall, FwRule, NsName, Policy, Table};
-use crate::plan::Step;
+use crate::steps::{FirewallChange, FirewallStep, Presence, Step};
 
 /// Removes the tables in this thread's namespace that the steps concern, if the steps leave nothing in any of them and all are
 /// ours; whether it was done. Nobody can add anything unseen: the kernel refuses if the rules are not those that were
@@ -20,7 +20,7 @@ pub(super) fn remove(
     family: Family,
     steps: &[Step],
 ) -> Result<bool, KernelError> {
-    let removes = |step: &Step| matches!(step, Step::DeleteChain { .. } | Step::DeleteFwRule { .. });
+    let removes = |step: &Step| step.firewall().is_some_and(FirewallStep::removes);
     if !steps.iter().all(removes) {
         return Ok(false);
     }
@@ -45,12 +45,17 @@ fn is_everything(firewall: &Firewall, steps: &[Step], family: Family, tables: &B
     let mut rules: HashMap<(&ChainId, &FwRule), usize> = HashMap::new();
     let mut chains: HashSet<&ChainId> = HashSet::new();
     for step in steps {
-        match step {
-            Step::DeleteFwRule { chain, rule, .. } => *rules.entry((chain, rule)).or_default() += 1,
-            Step::DeleteChain { chain, .. } => {
+        let Some(FirewallStep { chain, change, .. }) = step.firewall() else { return false };
+        match change {
+            FirewallChange::Rule { change: Presence::Remove(rule), .. } => {
+                *rules.entry((chain, rule)).or_default() += 1
+            }
+            FirewallChange::RemoveChain => {
                 chains.insert(chain);
             }
-            _ => return false,
+            FirewallChange::AddChain
+            | FirewallChange::Policy(_)
+            | FirewallChange::Rule { change: Presence::Add(_), .. } => return false,
         }
     }
     let is_inside = |chain: &ChainId| chain.family == family && tables.contains(&chain.table);
@@ -79,18 +84,17 @@ mod tests {
         let saved = "*nat\n:POSTROUTING ACCEPT [0:0]\n:NSLAB-a-POST - [0:0]\n-A POSTROUTING -j NSLAB-a-POST\n\
                      -A NSLAB-a-POST -s 10.0.0.0/8 -j ACCEPT\n-A NSLAB-a-POST -s 10.0.0.0/8 -j ACCEPT\nCOMMIT\n";
         let firewall = save::parse(Family::Ipv4, saved);
+        let step = |chain, change| Step::Firewall(FirewallStep { ns: NsName::host(), chain, change });
         let lab: LabName = "a".parse().unwrap();
         let own = ChainId::own(Family::Ipv4, Table::Nat, &lab, Hook::Postrouting);
         let rules = firewall.chains.iter().flat_map(|(chain, rules)| rules.iter().map(move |rule| (chain, rule)));
         let mut steps: Vec<Step> = rules
-            .map(|(chain, rule)| Step::DeleteFwRule {
-                ns: NsName::host(),
-                chain: chain.clone(),
-                position: None,
-                rule: rule.clone(),
+            .map(|(chain, rule)| {
+                let change = Presence::Remove(rule.clone());
+                step(chain.clone(), FirewallChange::Rule { position: None, is_rewritten: false, change })
             })
             .collect();
-        steps.push(Step::DeleteChain { ns: NsName::host(), chain: own });
+        steps.push(step(own, FirewallChange::RemoveChain));
         assert_eq!(steps.len(), 4);
         let all_of = |steps: &[Step]| is_everything(&firewall, steps, Family::Ipv4, &[Table::Nat].into());
         assert!(all_of(&steps));

@@ -5,14 +5,14 @@ use crate::kernel::netns::{self, NetnsGuard, create};
 use crate::kernel::netns::{NetnsHandle, NetnsHandles};
 use crate::kernel::threads::{Queue, share};
 use crate::lab::{Mark, NsName};
-use crate::plan::Step;
+use crate::steps::{NamespaceStep, Step};
 
 /// Makes the namespaces of some steps: all of them or none.
 pub(in crate::kernel) fn add(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), KernelError> {
     handles.prepare_directory()?;
-    let wanted = steps.iter().filter_map(|step| match step {
-        Step::AddNamespace { ns, lab } => Some((ns, handles.mark(lab))),
-        _ => None,
+    let wanted = steps.iter().filter_map(|step| {
+        let Step::Namespace(NamespaceStep::Add { ns, lab }) = step else { return None };
+        Some((ns, handles.mark(lab)))
     });
     let mut made = Vec::new();
     let mut outcome = Ok(());

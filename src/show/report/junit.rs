@@ -1,29 +1,45 @@
 //! Check results as JUnit XML, which CI systems read: a suite for every lab, a case for every pair.
 //!
-//! The format has no standard; this keeps to what Jenkins' schema and GitLab, GitHub and Buildkite have in common. It takes
-//! fewer lines than a library would take to be called.
+//! The format has no standard; this keeps to Jenkins' schema (junit-10.xsd), which GitLab, GitHub and Buildkite read as well. It
+//! takes fewer lines than a library would take to be called. A file whose checks could not be run is a suite with one error, so
+//! that no report is green because it is empty.
 
-use super::title;
+use std::time::Duration;
+
+use super::{Tested, title};
 use crate::check::{CheckResult, PairResult, Report};
 
 /// The reports of any number of labs as one XML document.
-pub fn junit(reports: &[Report]) -> String {
-    let total = |count: fn(&Report) -> usize| reports.iter().map(count).sum::<usize>();
-    let time: f64 = reports.iter().map(|report| report.elapsed.as_secs_f64()).sum();
-    let suites: String = reports.iter().map(suite).collect();
+pub fn junit(tested: &[Tested<'_>]) -> String {
+    let reports = || tested.iter().filter_map(|tested| tested.outcome.ok());
+    let errors = tested.iter().filter(|tested| tested.outcome.is_err()).count();
+    let time = reports().map(|report| report.elapsed).sum::<Duration>().as_secs_f64();
+    let suites: String = tested.iter().map(suite).collect();
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <testsuites name=\"nslab\" tests=\"{}\" failures=\"{}\" time=\"{time:.6}\">\n{suites}</testsuites>\n",
-        total(Report::pairs),
-        total(Report::failures),
+         <testsuites name=\"nslab\" tests=\"{}\" failures=\"{}\" errors=\"{errors}\" time=\"{time:.6}\">\n\
+         {suites}</testsuites>\n",
+        reports().map(Report::pairs).sum::<usize>() + errors,
+        reports().map(Report::failures).sum::<usize>(),
     )
 }
 
-fn suite(report: &Report) -> String {
+fn suite(tested: &Tested<'_>) -> String {
+    let file = tested.file.map(|file| format!(" file=\"{}\"", escaped(file))).unwrap_or_default();
+    let report = match tested.outcome {
+        Ok(report) => report,
+        Err(error) => return not_run(tested.file.unwrap_or("nslab"), &file, error),
+    };
     let pairs = report.checks.iter().flat_map(|check| check.pairs.iter().map(move |pair| (check, pair)));
-    let cases: String = pairs.map(|(check, pair)| case(report, check, pair)).collect();
+    let cases: String = pairs.map(|(check, pair)| case(report, check, pair, &file)).collect();
+    let hints: String = report.hints.iter().map(|hint| format!("hint: {hint}\n")).collect();
+    let hints = match hints.as_str() {
+        "" => String::new(),
+        hints => format!("    <system-out>{}</system-out>\n", escaped(hints)),
+    };
     format!(
-        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" time=\"{:.6}\">\n{cases}  </testsuite>\n",
+        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" time=\"{:.6}\"{file}>\n\
+         {cases}{hints}  </testsuite>\n",
         escaped(report.lab.as_str()),
         report.pairs(),
         report.failures(),
@@ -31,12 +47,23 @@ fn suite(report: &Report) -> String {
     )
 }
 
-fn case(report: &Report, check: &CheckResult, pair: &PairResult) -> String {
+/// A file whose checks could not be run.
+fn not_run(name: &str, file: &str, error: &str) -> String {
+    let (name, error) = (escaped(name), escaped(error));
+    format!(
+        "  <testsuite name=\"{name}\" tests=\"1\" failures=\"0\" errors=\"1\" time=\"0.000000\"{file}>\n    \
+         <testcase classname=\"{name}\" name=\"the checks can be run\" time=\"0.000000\"{file}>\n      \
+         <error message=\"{error}\">{error}</error>\n    </testcase>\n  </testsuite>\n"
+    )
+}
+
+fn case(report: &Report, check: &CheckResult, pair: &PairResult, file: &str) -> String {
     let head = format!(
-        "    <testcase classname=\"{}\" name=\"{}\" time=\"{:.6}\"",
+        "    <testcase classname=\"{}\" name=\"{}\" time=\"{:.6}\"{file} line=\"{}\"",
         escaped(&format!("{}.{}", report.lab, check.name)),
         escaped(&title(check, pair)),
         pair.took.as_secs_f64(),
+        check.line,
     );
     if pair.passed {
         return head + "/>\n";

@@ -12,7 +12,16 @@ pub use junit::junit;
 pub use table::table;
 pub use tap::tap;
 
-use crate::check::{CheckResult, PairResult};
+use crate::check::{CheckResult, PairResult, Report};
+
+/// What came of one file: the results of its checks, or why they could not be run.
+#[derive(Debug, Clone, Copy)]
+pub struct Tested<'a> {
+    /// The topology file, where there is one.
+    pub file: Option<&'a str>,
+    /// The report, or what went wrong.
+    pub outcome: Result<&'a Report, &'a str>,
+}
 
 /// One pair in words: `red → blue`.
 fn pair_name(pair: &PairResult) -> String {
@@ -21,7 +30,8 @@ fn pair_name(pair: &PairResult) -> String {
 
 /// One pair of a check, as a title of its own: `red → blue (tcp/80): reachable`.
 fn title(check: &CheckResult, pair: &PairResult) -> String {
-    format!("{} ({}): {}", pair_name(pair), pair.protocol, check.expectation)
+    let family = if pair.address.is_ipv6() { ", IPv6" } else { "" };
+    format!("{} ({}{family}): {}", pair_name(pair), pair.protocol, check.expectation)
 }
 
 /// An author's text on one line of a terminal: control characters could move the cursor or change colours.

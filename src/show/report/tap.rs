@@ -1,38 +1,58 @@
-//! Check results in the Test Anything Protocol, version 14 (testanything.org): one line for every pair.
+//! Check results in the Test Anything Protocol, version 14 (testanything.org): one line for every pair, and one for every file
+//! whose checks could not be run.
 
-use super::{printable, title};
-use crate::check::{CheckResult, PairResult, Report};
+use super::{Tested, printable, title};
+use crate::check::{CheckResult, PairResult};
 
 /// The reports of any number of labs as one TAP document.
-pub fn tap(reports: &[Report]) -> String {
-    let pairs = || {
-        let checks = reports.iter().flat_map(|report| report.checks.iter().map(move |check| (report, check)));
-        checks.flat_map(|(report, check)| check.pairs.iter().map(move |pair| (report, check, pair)))
-    };
-    let mut text = format!("TAP version 14\n1..{}\n", pairs().count());
-    for (number, (report, check, pair)) in (1..).zip(pairs()) {
-        let result = if pair.passed { "ok" } else { "not ok" };
-        let title = format!("{}: {}", report.lab, title(check, pair));
-        text += &format!("{result} {number} - {}\n", escaped(&title));
-        if !pair.passed {
-            text += &diagnostics(check, pair);
-        }
+pub fn tap(tested: &[Tested<'_>]) -> String {
+    let lines: Vec<(bool, String, String)> = tested.iter().flat_map(lines).collect();
+    let mut text = format!("TAP version 14\n1..{}\n", lines.len());
+    for (number, (passed, title, details)) in (1..).zip(lines) {
+        let result = if passed { "ok" } else { "not ok" };
+        text += &format!("{result} {number} - {}\n{details}", escaped(&title));
     }
     text
 }
 
-/// What is known of a failure, as a YAML block. A JSON string is a YAML string.
-fn diagnostics(check: &CheckResult, pair: &PairResult) -> String {
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+/// What came of a file: for every pair, whether it passed, its title and what else is known.
+fn lines(tested: &Tested<'_>) -> Vec<(bool, String, String)> {
+    let file = tested.file.map(|file| format!("  file: {}\n", quoted(file))).unwrap_or_default();
+    let report = match tested.outcome {
+        Ok(report) => report,
+        Err(error) => {
+            let title = format!("{}: the checks can be run", tested.file.unwrap_or("nslab"));
+            return vec![(false, title, format!("  ---\n  message: {}\n{file}  ...\n", quoted(error)))];
+        }
+    };
+    let pairs = report.checks.iter().flat_map(|check| check.pairs.iter().map(move |pair| (check, pair)));
+    let line = |(check, pair): (&CheckResult, &PairResult)| {
+        let details = if pair.passed { String::new() } else { diagnostics(check, pair, &report.hints, &file) };
+        (pair.passed, format!("{}: {}", report.lab, title(check, pair)), details)
+    };
+    pairs.map(line).collect()
+}
+
+/// A JSON string, which is a YAML string.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// What is known of a failure, as a YAML block.
+fn diagnostics(check: &CheckResult, pair: &PairResult, hints: &[String], file: &str) -> String {
     let mut text = "  ---\n".to_owned();
     text += &format!("  message: {}\n", quoted(pair.fault.as_deref().unwrap_or("not as promised")));
-    text += &format!("  check: {}\n  line: {}\n", quoted(&check.name), check.line);
+    text += &format!("  check: {}\n{file}  line: {}\n", quoted(&check.name), check.line);
     text += &format!("  address: \"{}\"\n  tries: {}\n", pair.address, pair.tries);
     if let Some(address) = pair.seen_as {
         text += &format!("  seen_as: \"{address}\"\n");
     }
     if let Some(ns) = &pair.answered_by {
         text += &format!("  answered_by: {}\n", quoted(ns.as_str()));
+    }
+    if !hints.is_empty() {
+        let hints: Vec<String> = hints.iter().map(|hint| quoted(hint)).collect();
+        text += &format!("  hints: [{}]\n", hints.join(", "));
     }
     text + "  ...\n"
 }

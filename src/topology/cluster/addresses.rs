@@ -9,6 +9,7 @@ use super::super::diagnostics::{Collector, Diagnostic, Span};
 use super::super::schema::{ClusterNode, Prefix, Routing, Spanned};
 use super::numbers;
 use crate::lab::NsName;
+use crate::topology::code::Code;
 
 /// Which address is whose, and who has none.
 pub struct Addresses<'w> {
@@ -44,12 +45,17 @@ impl<'w> Addresses<'w> {
                 continue;
             };
             if let Some(what) = numbers::unusable(*network, value) {
-                found.tell(Diagnostic::new(span, format!("{value} is {what}; no node can have it")));
+                found.tell(Diagnostic::new(
+                    Code::ReservedAddress,
+                    span,
+                    format!("{value} is {what}; no node can have it"),
+                ));
                 self.spoilt.extend([span, name.span]);
             }
             if let Some((other, first)) = self.taken.insert(value, (name, span)) {
                 let message = format!("`{}` has the address {value}, which is `{}`'s", name.value, other.value);
-                let fault = Diagnostic::new(span, message).also(first, format!("`{}`", other.value));
+                let fault =
+                    Diagnostic::new(Code::AddressTwice, span, message).also(first, format!("`{}`", other.value));
                 found.tell(fault.help("give one of them another `address`".to_owned()));
                 self.spoilt.extend([span, name.span, other.span]);
             }
@@ -74,7 +80,7 @@ impl<'w> Addresses<'w> {
             if room < wanted {
                 let addresses = if room == 1 { "one address".to_owned() } else { format!("{room} addresses") };
                 let message = format!("the node network {network} has {addresses} for {nodes} nodes{and_router}");
-                found.add(Diagnostic::new(*span, message).help(
+                found.add(Diagnostic::new(Code::NetworkTooSmall, *span, message).help(
                     match network.max_prefix_len() - network.prefix_len() {
                         0 => {
                             let length = if network.addr().is_ipv4() { 24 } else { 64 };
@@ -97,7 +103,7 @@ impl<'w> Addresses<'w> {
                     "a node without an `address` has that of {} and its number: write {larger}, or give it an `address`",
                     place - u128::from(number.value)
                 );
-                found.add(Diagnostic::new(number.span, message).help(help));
+                found.add(Diagnostic::new(Code::NumberOutOfRange, number.span, message).help(help));
             }
         }
     }
@@ -107,7 +113,7 @@ impl<'w> Addresses<'w> {
 pub fn not_the_routers(addresses: &[Spanned<IpNet>], found: &mut Collector<'_>) {
     for own in addresses.iter().filter(|own| numbers::nth(own.value, 1) == Some(own.value.addr())) {
         let message = format!("{} is the address of the router between the nodes", own.value.addr());
-        found.add(Diagnostic::new(own.span, message));
+        found.add(Diagnostic::new(Code::AddressTwice, own.span, message));
     }
 }
 
@@ -118,12 +124,14 @@ pub fn within(given: &[Spanned<IpAddr>], subnets: &[IpNet], of: &str, found: &mu
         let Some(subnet) = subnets.iter().find(|subnet| subnet.contains(value)) else {
             let subnets: Vec<String> = subnets.iter().map(IpNet::to_string).collect();
             let message = format!("{value} is not in {of}, {}", subnets.join(" and "));
-            found.add(Diagnostic::new(*span, message));
+            found.add(Diagnostic::new(Code::AddressOutsideNetwork, *span, message));
             continue;
         };
         if let Some((_, first)) = used.iter().find(|(other, _)| other == subnet) {
-            found
-                .add(Diagnostic::new(*span, format!("this is a second address in {subnet}")).also(*first, "the first"));
+            found.add(
+                Diagnostic::new(Code::SecondAddress, *span, format!("this is a second address in {subnet}"))
+                    .also(*first, "the first"),
+            );
         }
         used.push((*subnet, *span));
     }

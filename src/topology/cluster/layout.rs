@@ -12,6 +12,7 @@ use super::addresses::{self, Addresses};
 use super::numbers;
 use super::pods::{self, Pod};
 use crate::lab::{Family, IfName, NsName};
+use crate::topology::code::Code;
 
 /// A cluster in which nothing is left open.
 pub struct Layout<'w> {
@@ -107,7 +108,7 @@ fn lan_port(name: &Spanned<NsName>, taken: &mut HashMap<IfName, Span>, found: &m
             "a node cannot be called `{}`: its cable would have the name of the bridge `{port}`, into which it is plugged",
             name.value
         );
-        found.add(Diagnostic::new(name.span, message).help("choose another name".to_owned()));
+        found.add(Diagnostic::new(Code::ReservedName, name.span, message).help("choose another name".to_owned()));
         return None;
     }
     is_new(taken, &port, name, found).then_some(port)
@@ -124,15 +125,15 @@ fn few_enough(cluster: &Cluster, found: &mut Collector<'_>) -> bool {
     let pods = pods.fold(0_usize, usize::saturating_add);
     if pods > MAX_PODS {
         let message = format!("{pods} pods; a cluster has {MAX_PODS} at most");
-        found.add(Diagnostic::new(last.span, message));
+        found.add(Diagnostic::new(Code::TooMany, last.span, message));
     }
     if nodes.len() > MAX_NODES {
         let message = format!("{} nodes; the switch between them takes {MAX_NODES} at most", nodes.len());
-        found.add(Diagnostic::new(last.span, message));
+        found.add(Diagnostic::new(Code::TooMany, last.span, message));
     } else if every_two > MAX_ROUTES && !router {
         let message =
             format!("with {} nodes, of which each knows the way to each, there are {every_two} routes", nodes.len());
-        found.add(Diagnostic::new(last.span, message).help("write `routing: router`".to_owned()));
+        found.add(Diagnostic::new(Code::TooMany, last.span, message).help("write `routing: router`".to_owned()));
     }
     found.count() == before
 }
@@ -144,7 +145,7 @@ fn networks(written: &[Spanned<Prefix>], found: &mut Collector<'_>) -> Vec<IpNet
         if networks.iter().any(|other| other.addr().is_ipv4() == net.addr().is_ipv4()) {
             let message = format!("{net} is a second subnet of the same family");
             found.add(
-                Diagnostic::new(*span, message)
+                Diagnostic::new(Code::SecondSubnet, *span, message)
                     .help("a network has one of IPv4, one of IPv6, or one of each".to_owned()),
             );
         } else {
@@ -160,25 +161,25 @@ fn room(pods: &Spanned<Prefix>, node_networks: &[IpNet], routing: Routing, found
     let length = numbers::node_prefix(Family::of(net.addr()));
     if net.prefix_len() > length {
         let message = format!("{net} is too small: every node gets a /{length} of it");
-        found.add(Diagnostic::new(pods.span, message));
+        found.add(Diagnostic::new(Code::NetworkTooSmall, pods.span, message));
     }
     match node_networks.iter().find(|nodes| nodes.addr().is_ipv4() == net.addr().is_ipv4()) {
         Some(nodes) if nodes.contains(&net) || net.contains(nodes) => {
             let message = format!("the pod network {net} and the node network {nodes} overlap");
-            found.add(Diagnostic::new(pods.span, message));
+            found.add(Diagnostic::new(Code::SubnetsOverlap, pods.span, message));
         }
         None if routing != Routing::Vxlan => {
             let message = format!("the node network has no subnet of the family of {net}");
             let help =
                 "packets for pods go from node to node: add a subnet to `node_network`, or write `routing: vxlan`"
                     .to_owned();
-            found.add(Diagnostic::new(pods.span, message).help(help));
+            found.add(Diagnostic::new(Code::FamilyMismatch, pods.span, message).help(help));
         }
         _ => {}
     }
     if routing == Routing::Ipip && net.addr().is_ipv6() {
         let message = format!("{net} is IPv6, and tunnels of the kind `ipip` carry IPv4 only");
-        found.add(Diagnostic::new(pods.span, message).help("write `routing: vxlan`".to_owned()));
+        found.add(Diagnostic::new(Code::Ipv4Only, pods.span, message).help("write `routing: vxlan`".to_owned()));
     }
 }
 
@@ -193,12 +194,12 @@ fn number(
     let Some(number) = node.number.clone().or_else(of_name) else {
         let message =
             format!("`{}` does not end in a number, which would choose its subnet of the pod network", name.value);
-        found.add(Diagnostic::new(name.span, message).help("give it a `number`".to_owned()));
+        found.add(Diagnostic::new(Code::NoNumber, name.span, message).help("give it a `number`".to_owned()));
         return None;
     };
     if let Some(first) = taken.insert(number.value, number.span) {
         let message = format!("`{}` has the number {} of another node, and so its subnet", name.value, number.value);
-        let fault = Diagnostic::new(number.span, message).also(first, "the other");
+        let fault = Diagnostic::new(Code::NumberTwice, number.span, message).also(first, "the other");
         found.add(fault.help("give one of them another `number`".to_owned()));
         return None;
     }
@@ -218,7 +219,7 @@ fn subnets(number: &Spanned<u32>, pod_networks: &[IpNet], found: &mut Collector<
                 let message = format!("{network} has no subnet of the number {}", number.value);
                 let last = (1_u128 << (length - network.prefix_len())) - 1;
                 let help = format!("cut into /{length}, it has the numbers 0 to {last}; give the node a `number`");
-                found.add(Diagnostic::new(number.span, message).help(help));
+                found.add(Diagnostic::new(Code::NumberOutOfRange, number.span, message).help(help));
             }
         }
     }
@@ -234,7 +235,11 @@ pub fn is_new(
 ) -> bool {
     let Some(first) = taken.insert(interface.clone(), name.span) else { return true };
     let message = format!("the interface `{interface}` for `{}` exists already for another name", name.value);
-    found.add(Diagnostic::new(name.span, message).help("use a shorter name".to_owned()).also(first, "the other"));
+    found.add(
+        Diagnostic::new(Code::NameTwice, name.span, message)
+            .help("use a shorter name".to_owned())
+            .also(first, "the other"),
+    );
     false
 }
 
@@ -254,12 +259,12 @@ impl Names {
             None => return true,
             Some(None) => {
                 let message = format!("`{}` is a name that the cluster uses itself; choose another one", name.value);
-                Diagnostic::new(name.span, message)
+                Diagnostic::new(Code::ReservedName, name.span, message)
             }
             Some(Some(first)) => {
                 let message =
                     format!("`{}` is there twice; every node and every pod has a name of its own", name.value);
-                Diagnostic::new(name.span, message).also(first, "first here")
+                Diagnostic::new(Code::NameTwice, name.span, message).also(first, "first here")
             }
         };
         found.add(fault);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::diagnostics::{Collector, Diagnostic};
 use super::super::yaml::{Node, Value};
 use super::piece::Entry;
+use crate::topology::code::Code;
 
 /// Puts what the cluster makes under a key of the file: at this place, or where the file has that key already. How many
 /// keys are new.
@@ -43,7 +44,9 @@ fn joined(key: Option<&str>, made: Node, own: Node, found: &mut Collector<'_>) -
                 _ => "the cluster has something of another kind here".to_owned(),
             };
             found.add(
-                Diagnostic::new(own_span, message).help("leave it out".to_owned()).also(made_span, "the cluster's"),
+                Diagnostic::new(Code::ClusterConflict, own_span, message)
+                    .help("leave it out".to_owned())
+                    .also(made_span, "the cluster's"),
             );
             value
         }

@@ -14,6 +14,7 @@ mod pods;
 mod tunnels;
 mod ways;
 
+use super::code::Code;
 use super::diagnostics::{Collector, Diagnostic};
 use super::schema::{Cluster, Read};
 use super::yaml::{Node, Value};
@@ -62,7 +63,11 @@ fn own_groups(file: &[piece::Entry], found: &mut Collector<'_>) {
     });
     for (key, _) in groups.flatten() {
         if let Some(name) = layout::GROUPS.iter().find(|name| is(key, name)) {
-            found.add(Diagnostic::new(key.span, format!("the cluster makes the group `{name}`; choose another name")));
+            found.add(Diagnostic::new(
+                Code::ReservedName,
+                key.span,
+                format!("the cluster makes the group `{name}`; choose another name"),
+            ));
         }
     }
 }

@@ -11,6 +11,7 @@ use super::addresses::within;
 use super::layout::{Names, is_new};
 use super::numbers;
 use crate::lab::{IfName, NsName};
+use crate::topology::code::Code;
 
 /// A pod.
 pub struct Pod<'w> {
@@ -53,7 +54,7 @@ pub fn of_node<'w>(
         let again = labels.iter().find(|(key, _)| key.value.0 == "namespace");
         if let (Some(namespace), Some((key, _))) = (wanted.namespace, again) {
             let message = "`namespace` makes this label already";
-            found.add(Diagnostic::new(key.span, message).also(namespace.span, "here"));
+            found.add(Diagnostic::new(Code::ReservedName, key.span, message).also(namespace.span, "here"));
         }
         pods.push(Pod { name: wanted.name, addresses, node_end, namespace: wanted.namespace, labels });
     }
@@ -66,7 +67,7 @@ fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Collector<'_>) -
         None => Vec::new(),
         Some(Pods::Count(count)) if count.value.0 > numbers::PODS => {
             let message = format!("{} pods; a node's subnet has room for {}", count.value.0, numbers::PODS);
-            found.add(Diagnostic::new(count.span, message).help("take more nodes".to_owned()));
+            found.add(Diagnostic::new(Code::NetworkTooSmall, count.span, message).help("take more nodes".to_owned()));
             Vec::new()
         }
         Some(Pods::Count(count)) => {
@@ -136,8 +137,11 @@ impl Taken {
                     false => "addresses are made from names; choose one",
                 };
                 let help = self.free(*subnet).map(|free| format!("{why}: {{ name: {name}, address: {free} }}"));
-                found
-                    .tell(Diagnostic::new(span, message).help(help).also(other.span, format!("`{}`", other.pod.value)));
+                found.tell(
+                    Diagnostic::new(Code::AddressTwice, span, message)
+                        .help(help)
+                        .also(other.span, format!("`{}`", other.pod.value)),
+                );
                 self.spoilt.extend([span, pod.name.span, other.pod.span]);
             }
             addresses.extend(IpNet::new(value, subnet.prefix_len()).ok().map(|value| Spanned { value, span }));
@@ -156,5 +160,8 @@ fn unusable(subnet: IpNet, address: IpAddr, span: Span) -> Option<Diagnostic> {
     let own = (numbers::nth(subnet, 1) == Some(address)).then(|| format!("the node's own address in {subnet}"));
     let what = own.or_else(|| numbers::unusable(subnet, address))?;
     let (first, last) = (numbers::nth(subnet, 2)?, numbers::nth(subnet, 254)?);
-    Some(Diagnostic::new(span, format!("{address} is {what}")).help(format!("a pod has one from {first} to {last}")))
+    Some(
+        Diagnostic::new(Code::ReservedAddress, span, format!("{address} is {what}"))
+            .help(format!("a pod has one from {first} to {last}")),
+    )
 }

@@ -8,7 +8,7 @@ use super::bodies::Body;
 use super::layout::{Layout, Node as Endpoint};
 use super::numbers;
 use super::piece::{Entry, Place};
-use crate::lab::{IfName, InterfaceRef, Mac, VirtualKind};
+use crate::lab::{ETHERNET_MTU, IfName, InterfaceRef, Mac, VirtualKind};
 use crate::topology::schema::Routing;
 use crate::topology::yaml::Node;
 
@@ -16,9 +16,6 @@ use crate::topology::yaml::Node;
 const VXLAN_ID: u32 = 42;
 const VXLAN: &str = "vxlan0";
 const IPIP: &str = "ipip0";
-
-/// The MTU of an Ethernet network.
-const ETHERNET: u32 = 1500;
 
 /// The kind of the tunnels, where there are any.
 pub fn kind(routing: Routing) -> Option<VirtualKind> {
@@ -40,7 +37,7 @@ pub fn pod_mtu(layout: &Layout<'_>) -> Option<Entry> {
         Routing::Ipip => 20,
         Routing::Routes | Routing::Router | Routing::Routed => return None,
     };
-    Some(Place(layout.routing_at).field("mtu", ETHERNET - overhead))
+    Some(Place(layout.routing_at).field("mtu", ETHERNET_MTU - overhead))
 }
 
 /// An end of a VXLAN that learns nothing: for each other node there is a route to its pods by way of its end of the VXLAN, the

@@ -15,6 +15,7 @@ mod word;
 use std::collections::HashMap;
 
 use self::word::{Count, Piece, Range};
+use super::code::Code;
 use super::diagnostics::{Collector, Diagnostic, Span};
 use super::yaml::{NODES, Node, Value};
 
@@ -205,7 +206,7 @@ impl Expansion<'_, '_> {
             let Value::Scalar(name) = &key.value else { continue };
             if let Some(first) = first.insert(name, key.span) {
                 let message = format!("`{name}` is here for the second time");
-                self.found.add(Diagnostic::new(key.span, message).also(first, "first here"));
+                self.found.add(Diagnostic::new(Code::KeyTwice, key.span, message).also(first, "first here"));
             }
         }
     }
@@ -227,7 +228,7 @@ impl Expansion<'_, '_> {
             true => format!("with what this range makes, the file holds more than {NODES} values"),
             false => format!("with what this range makes, the file holds more than {BYTES} bytes"),
         };
-        self.found.add(Diagnostic::new(span, message));
+        self.found.add(Diagnostic::new(Code::TooMany, span, message));
         None
     }
 }
@@ -235,7 +236,7 @@ impl Expansion<'_, '_> {
 fn two_ranges(span: Span, first: Span) -> Diagnostic {
     let help = "write `{n}` where the number of the first one is meant; for every pair of two, put each range into a list \
         of its own: `from: [\"h{1..3}\"]`";
-    let fault = Diagnostic::new(span, "a second range in one entry").help(help.to_owned());
+    let fault = Diagnostic::new(Code::SecondRange, span, "a second range in one entry").help(help.to_owned());
     if span == first { fault } else { fault.also(first, "the first") }
 }
 

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Diagnostic, Span};
 use crate::topology::yaml::NODES;
 
@@ -68,7 +69,8 @@ pub fn read(text: &str, span: Span) -> Result<Vec<Piece<'_>>, Diagnostic> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once('{') {
-        let unclosed = || Diagnostic::new(span, format!("in `{text}` a brace is not closed")).help(known());
+        let unclosed =
+            || Diagnostic::new(Code::BadRange, span, format!("in `{text}` a brace is not closed")).help(known());
         let (word, behind) = behind.split_once('}').ok_or_else(unclosed)?;
         if before.contains('}') {
             break;
@@ -80,7 +82,9 @@ pub fn read(text: &str, span: Span) -> Result<Vec<Piece<'_>>, Diagnostic> {
         rest = behind;
     }
     if rest.contains('}') {
-        return Err(Diagnostic::new(span, format!("in `{text}` a brace closes that none opens")).help(known()));
+        return Err(
+            Diagnostic::new(Code::BadRange, span, format!("in `{text}` a brace closes that none opens")).help(known())
+        );
     }
     if !rest.is_empty() {
         pieces.push(Piece::Text(rest));
@@ -115,11 +119,11 @@ fn braced(word: &str, span: Span) -> Result<Piece<'_>, Diagnostic> {
             Some(start) => Ok(Piece::Sum(start)),
             None => {
                 let message = format!("`{{{word}}}`: `{start}` is no number, address or subnet");
-                Err(Diagnostic::new(span, message).help(known()))
+                Err(Diagnostic::new(Code::BadRange, span, message).help(known()))
             }
         },
         (None, Some(("n", less))) if number(less).is_some() => Ok(Piece::Difference(number(less).unwrap_or_default())),
-        _ => Err(Diagnostic::new(span, format!("`{{{word}}}` is no scale word")).help(known())),
+        _ => Err(Diagnostic::new(Code::BadRange, span, format!("`{{{word}}}` is no scale word")).help(known())),
     }
 }
 
@@ -127,22 +131,25 @@ fn range(first: &str, last: &str, span: Span) -> Result<Range, Diagnostic> {
     let word = format!("`{{{first}..{last}}}`");
     if [first, last].iter().any(|end| end.is_empty() || end.bytes().any(|byte| !byte.is_ascii_digit())) {
         let message = format!("{word} is no range: it counts from one whole number up to another, 0 at least");
-        return Err(
-            Diagnostic::new(span, message).help("such as `{1..100}`, or `{01..10}` for 01, 02, 03 …".to_owned())
-        );
+        return Err(Diagnostic::new(Code::BadRange, span, message)
+            .help("such as `{1..100}`, or `{01..10}` for 01, 02, 03 …".to_owned()));
     }
     if first.len().max(last.len()) > DIGITS {
-        return Err(Diagnostic::new(span, format!("the ends of a range have at most {DIGITS} digits: {word}")));
+        return Err(Diagnostic::new(
+            Code::BadRange,
+            span,
+            format!("the ends of a range have at most {DIGITS} digits: {word}"),
+        ));
     }
     // An end that no number holds is far behind the limit.
     let end = |text: &str| number(text).unwrap_or(u32::MAX);
     let (from, to) = (end(first), end(last));
     if from > to {
         let message = format!("the range {word} ends before it begins");
-        return Err(Diagnostic::new(span, message).help(format!("write `{{{last}..{first}}}`")));
+        return Err(Diagnostic::new(Code::BadRange, span, message).help(format!("write `{{{last}..{first}}}`")));
     }
     if (to - from) as usize >= NODES || number(last).is_none() {
-        return Err(Diagnostic::new(span, format!("more than {NODES} numbers are in the range {word}")));
+        return Err(Diagnostic::new(Code::TooMany, span, format!("more than {NODES} numbers are in the range {word}")));
     }
     let padded = [first, last].iter().any(|end| end.len() > 1 && end.starts_with('0'));
     let width = if padded { first.len().max(last.len()) } else { 0 };
@@ -173,11 +180,18 @@ pub fn spell(pieces: &[Piece<'_>], count: Option<Count>, counted: bool, span: Sp
             (Piece::Sum(start), Some(count)) => text += &sum(*start, count.number, span)?,
             (Piece::Difference(less), Some(Count { number, .. })) => match number.checked_sub(*less) {
                 Some(difference) => text += &difference.to_string(),
-                None => return Err(Diagnostic::new(span, format!("`{{n - {less}}}` is below 0 where n is {number}"))),
+                None => {
+                    return Err(Diagnostic::new(
+                        Code::NumberOutOfRange,
+                        span,
+                        format!("`{{n - {less}}}` is below 0 where n is {number}"),
+                    ));
+                }
             },
             (Piece::Count | Piece::Sum(_) | Piece::Difference(_), None) => {
                 let help = "it is the number of the range around it, such as `h{1..100}` as the name of a namespace";
-                return Err(Diagnostic::new(span, "there is no range here that `n` could count").help(help.to_owned()));
+                return Err(Diagnostic::new(Code::NoRange, span, "there is no range here that `n` could count")
+                    .help(help.to_owned()));
             }
         }
     }
@@ -186,13 +200,13 @@ pub fn spell(pieces: &[Piece<'_>], count: Option<Count>, counted: bool, span: Sp
 
 fn out_of_place(span: Span) -> Diagnostic {
     let message = "a range makes many entries of a list, or of a map of names; here is a single value";
-    Diagnostic::new(span, message)
+    Diagnostic::new(Code::RangeNotAllowed, span, message)
         .help("in a namespace or an interface with a range in its name, `{n}` counts".to_owned())
 }
 
 /// `{START + n}`.
 fn sum(start: Start, n: u32, span: Span) -> Result<String, Diagnostic> {
-    let beyond = |what: String| Diagnostic::new(span, format!("{what} where n is {n}"));
+    let beyond = |what: String| Diagnostic::new(Code::NumberOutOfRange, span, format!("{what} where n is {n}"));
     match start {
         Start::Number(start) => match start.checked_add(n) {
             Some(sum) => Ok(sum.to_string()),

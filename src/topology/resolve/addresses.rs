@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::net::{Net, ResolvedInterface, Space, is_global};
 use super::veths::VethPairs;
 use crate::lab::{Family, IfName, NsName};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::Spanned;
 
@@ -63,7 +64,10 @@ fn possible(interface: &ResolvedInterface, address: &Spanned<IpNet>, found: &mut
         .filter(|_| !alone)
         .map(|first| format!("the first address that an interface can have there is {first}/{}", net.prefix_len()));
     let help = help.filter(|_| !(ip.is_unspecified() || ip.is_multicast() || ip.is_loopback()));
-    found.add(Diagnostic::new(address.span, format!("{ip} is {wrong}; no interface can have it")).help(help));
+    found.add(
+        Diagnostic::new(Code::ReservedAddress, address.span, format!("{ip} is {wrong}; no interface can have it"))
+            .help(help),
+    );
 }
 
 /// Where an address is used.
@@ -99,7 +103,7 @@ fn twice(net: &Net<'_>, found: &mut Collector<'_>) {
                     true => format!("the address {ip} is used twice by {this}"),
                     false => format!("the address {ip} is used twice, by {first} and {this}"),
                 };
-                found.add(Diagnostic::new(this.span, message).also(first.span, "first here"));
+                found.add(Diagnostic::new(Code::AddressTwice, this.span, message).also(first.span, "first here"));
             }
         }
     }
@@ -127,7 +131,11 @@ fn overlaps(space: &Space<'_>, found: &mut Collector<'_>) {
                 false => format!("`{name}` is in {net}, which overlaps {around} of `{other}` in the same namespace"),
             };
             let help = "give each interface a subnet of its own, or plug them into a bridge that has the address";
-            found.add(Diagnostic::new(span, message).help(help.to_owned()).also(*first, format!("`{other}`")));
+            found.add(
+                Diagnostic::new(Code::SubnetsOverlap, span, message)
+                    .help(help.to_owned())
+                    .also(*first, format!("`{other}`")),
+            );
         } else if !open.iter().any(|(_, around, ..)| *around == net) {
             open.push((table, net, name, span));
         }
@@ -152,7 +160,7 @@ fn same_subnet(a: &ResolvedInterface, b: &ResolvedInterface, found: &mut Collect
             && !shared
         {
             let message = format!("the two ends of this link are in different subnets: {} and {}", a.value, b.value);
-            found.add(Diagnostic::new(b.span, message).also(a.span, "the other end"));
+            found.add(Diagnostic::new(Code::DifferentSubnets, b.span, message).also(a.span, "the other end"));
         }
     }
 }

@@ -10,6 +10,7 @@ use super::veths::{LinkEnd, VethPairs};
 use super::virtual_interfaces::{Place, Placed};
 use super::vxlans::Ends;
 use crate::lab::{InterfaceKind, Vlans};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::VirtualInterface;
 use crate::topology::yaml::NODES;
@@ -104,7 +105,7 @@ fn with_vlans(
             }
             if ways.numbers.len() > NODES {
                 let message = format!("with this port, those of the file are in more than {NODES} VLANs altogether");
-                found.add(Diagnostic::new(interface.span, message));
+                found.add(Diagnostic::new(Code::TooMany, interface.span, message));
                 return None;
             }
         }
@@ -171,7 +172,7 @@ fn loops(spaces: &[Space<'_>], cables: &VethPairs<'_>, first: &[usize], found: &
             let message = "this link closes a loop of bridges, in which broadcasts would circle for ever";
             let help = "take it out, or set `stp: true` on a bridge of the loop".to_owned();
             if let Some(end) = cable.ends.first() {
-                found.add(Diagnostic::new(end.span, message).help(help));
+                found.add(Diagnostic::new(Code::BridgeLoop, end.span, message).help(help));
             }
         }
     }

@@ -7,6 +7,7 @@ use super::net::{Net, is_global};
 use super::probes::{self, Question};
 use super::selectors::{Endpoint, SelectorList, Selectors};
 use crate::lab::{Check, Expect, Family, NsName, Probe, Protocol, SeenAs};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, File, Probing, SeenBy, Selector, Spanned};
 
@@ -40,7 +41,8 @@ pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> Vec<Che
         if cost > room {
             let message = format!("with this check, the file has more than {MAX_PROBES} pairs to probe");
             found.add(
-                Diagnostic::new(written.span, message).help("check a few pairs instead of all of them".to_owned()),
+                Diagnostic::new(Code::TooMany, written.span, message)
+                    .help("check a few pairs instead of all of them".to_owned()),
             );
             break;
         }
@@ -69,7 +71,7 @@ fn check(
     let probes = maker.probes(&question, (from, to), found);
     if probes.is_empty() && found.count() == before && net.names.are_whole() {
         let message = "this check has no pair: a side is empty, or both are the same one namespace";
-        found.add(Diagnostic::new(written.span, message));
+        found.add(Diagnostic::new(Code::EmptyCheck, written.span, message));
     }
     let retries = match expect {
         Expect::Unreachable => 0,
@@ -113,13 +115,13 @@ fn protocol(written: &schema::Check, found: &mut Collector<'_>) -> Option<Protoc
         (None | Some((Probing::Icmp, _)), None) => Some(Protocol::Icmp),
         (Some((Probing::Icmp, _)), Some(port)) => {
             found.add(
-                Diagnostic::new(port.span, "ICMP has no ports")
+                Diagnostic::new(Code::PortNotAllowed, port.span, "ICMP has no ports")
                     .help("write `protocol: tcp` or `protocol: udp`".to_owned()),
             );
             None
         }
         (Some((Probing::Tcp | Probing::Udp, span)), None) => {
-            found.add(Diagnostic::new(span, "this check needs a `port`"));
+            found.add(Diagnostic::new(Code::NoPort, span, "this check needs a `port`"));
             None
         }
     }
@@ -132,7 +134,11 @@ fn family(written: &schema::Check, found: &mut Collector<'_>) -> Option<Family> 
     if let (Some(asked), Some((family, span))) = (asked, source)
         && asked != family
     {
-        found.add(Diagnostic::new(span, "this source is not of the family that `family` asks for"));
+        found.add(Diagnostic::new(
+            Code::FamilyMismatch,
+            span,
+            "this source is not of the family that `family` asks for",
+        ));
     }
     asked.or(source.map(|(family, _)| family))
 }
@@ -141,10 +147,14 @@ fn answered_by(written: &schema::Check, net: &Net<'_>, expect: Expect, found: &m
     let by = written.answered_by.as_ref()?;
     if written.port.is_none() {
         let help = "ICMP is answered by whoever has the address; `answered_by` is for published ports".to_owned();
-        found.add(Diagnostic::new(by.span, "`answered_by` needs a `port`").help(help));
+        found.add(Diagnostic::new(Code::NoPort, by.span, "`answered_by` needs a `port`").help(help));
     }
     if expect != Expect::Reachable {
-        found.add(Diagnostic::new(by.span, "nobody answers where the destination is not to be reachable"));
+        found.add(Diagnostic::new(
+            Code::ContradictoryKeys,
+            by.span,
+            "nobody answers where the destination is not to be reachable",
+        ));
     }
     net.names.find(&by.value, by.span, found)
 }
@@ -159,6 +169,7 @@ fn source_is_theirs(written: &schema::Check, net: &Net<'_>, from: &[Endpoint], f
         spaces.filter(|space| space.written.whole && !space.name.is_host() && !space.holds(source.value));
     if let Some(space) = strangers.next() {
         found.add(Diagnostic::new(
+            Code::NoSuchAddress,
             source.span,
             format!("no interface of {} has the address {}", space.name, source.value),
         ));
@@ -174,7 +185,11 @@ fn seen_as(
 ) -> Option<SeenAs> {
     let seen = written.seen_as.as_ref()?;
     if expect != Expect::Reachable {
-        found.add(Diagnostic::new(seen.span, "nothing is seen where the destination is not to be reachable"));
+        found.add(Diagnostic::new(
+            Code::ContradictoryKeys,
+            seen.span,
+            "nothing is seen where the destination is not to be reachable",
+        ));
     }
     match &seen.value {
         SeenBy::Itself => Some(SeenAs::Itself),
@@ -204,7 +219,7 @@ fn translator(ns: &Spanned<NsName>, net: &Net<'_>, probes: &[Probe], found: &mut
             } else {
                 "a different address for each destination"
             };
-            let fault = Diagnostic::new(ns.span, format!("{} has {why}", ns.value));
+            let fault = Diagnostic::new(Code::AmbiguousAddress, ns.span, format!("{} has {why}", ns.value));
             found.add(fault.help("write the address that the destination must see".to_owned()));
             None
         }

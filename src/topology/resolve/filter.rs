@@ -4,6 +4,7 @@ use super::chains::Chains;
 use super::nat::{range, within};
 use super::net::Space;
 use crate::lab::{ChainId, Family, FwRule, Hook, IfName, LabName, Table};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{Action, Chain, Filter, FilterProtocol, Spanned, State};
 
@@ -37,7 +38,7 @@ fn interface(
     if chain == without {
         let message =
             format!("`{key}` means nothing here: such packets have not passed an interface in that direction");
-        found.add(Diagnostic::new(name.span, message));
+        found.add(Diagnostic::new(Code::KeyNotAllowed, name.span, message));
     }
     space.find(name, true, found)
 }
@@ -46,7 +47,7 @@ fn ports_need_a_protocol(written: &Filter, found: &mut Collector<'_>) {
     let transport = matches!(written.protocol.as_ref().map(|at| at.value), Some(FilterProtocol::Transport(_)));
     if let Some(port) = written.port.as_ref().or(written.source_port.as_ref()).filter(|_| !transport) {
         let help = "add `protocol: tcp` or `protocol: udp`".to_owned();
-        found.add(Diagnostic::new(port.span, "only tcp and udp have ports").help(help));
+        found.add(Diagnostic::new(Code::PortNotAllowed, port.span, "only tcp and udp have ports").help(help));
     }
 }
 
@@ -65,7 +66,8 @@ fn families(written: &Filter, ipv6: bool, found: &mut Collector<'_>) -> Vec<Fami
         return if ipv6 { vec![Family::Ipv4, Family::Ipv6] } else { vec![Family::Ipv4] };
     };
     if let Some((_, span)) = given.iter().find(|(other, _)| *other != family) {
-        let fault = Diagnostic::new(*span, "this rule matches nothing: it asks for IPv4 and for IPv6");
+        let fault =
+            Diagnostic::new(Code::FamilyMismatch, *span, "this rule matches nothing: it asks for IPv4 and for IPv6");
         found.add(fault.also(first, "the other family"));
     }
     vec![family]

@@ -6,6 +6,7 @@ use super::net::{Names, Net, ResolvedInterface, Space};
 use super::veths::{VethPair, VethPairs};
 use super::{virtual_interfaces, vlans, vrfs};
 use crate::lab::{BridgeOptions, IfName, Interface, InterfaceKind, InterfaceRef, NsName, Vlans};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Address, File, Namespace, Spanned};
 
@@ -138,7 +139,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
                 let message =
                     format!("bridge `{}` has {count} ports; Linux bridges have {MAX_PORTS} at most", bridge.value);
                 let help = "use several bridges and connect them with links".to_owned();
-                self.found.add(Diagnostic::new(port.span, message).help(help));
+                self.found.add(Diagnostic::new(Code::TooMany, port.span, message).help(help));
             }
             for (port, has) in ports {
                 let vlans = vlans::of(has.vlan.as_ref(), has.vlans.as_ref(), self.found);
@@ -165,7 +166,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         match masters.get(&port.value) {
             Some(Attachment { span: first, is_bridge, .. }) => {
                 let place = if *is_bridge { "plugged into a bridge" } else { "the port of a vrf" };
-                let fault = Diagnostic::new(port.span, format!("`{}` is already {place}", port.value));
+                let fault = Diagnostic::new(Code::PortTwice, port.span, format!("`{}` is already {place}", port.value));
                 self.found.add(fault.also(*first, "here"));
             }
             None => drop(masters.insert(port.value.clone(), plug)),
@@ -176,7 +177,11 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
     fn can_be_port(&mut self, port: &Spanned<IfName>) -> bool {
         let name = &port.value;
         if name.is_lo() {
-            self.found.add(Diagnostic::new(port.span, "`lo` is the loopback; it cannot be plugged into a bridge"));
+            self.found.add(Diagnostic::new(
+                Code::Loopback,
+                port.span,
+                "`lo` is the loopback; it cannot be plugged into a bridge",
+            ));
             return false;
         }
         if self.sockets.contains_key(name) {
@@ -188,7 +193,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         };
         if !device.can_be_port() {
             let message = format!("{} such as `{name}` cannot be plugged into a bridge", device.called());
-            self.found.add(Diagnostic::new(port.span, message));
+            self.found.add(Diagnostic::new(Code::BadPort, port.span, message));
         }
         device.can_be_port()
     }
@@ -209,13 +214,17 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             None => format!("add a link with the end {}/{text}", self.ns),
         };
         let message = format!("`{text}` is no end of a link, and {what} has to be one");
-        self.found.add(Diagnostic::new(name.span, message).help(help));
+        self.found.add(Diagnostic::new(Code::UnknownInterface, name.span, message).help(help));
     }
 
     fn loopback(&mut self, span: Span, written: Option<&schema::Interface>) -> Option<ResolvedInterface> {
         let mut link = blank(InterfaceKind::Loopback);
         if self.ns.is_host() {
-            self.found.add(Diagnostic::new(span, "`lo` of `host` belongs to the machine; nslab leaves it alone"));
+            self.found.add(Diagnostic::new(
+                Code::Loopback,
+                span,
+                "`lo` of `host` belongs to the machine; nslab leaves it alone",
+            ));
             return None;
         }
         let other = written.and_then(|lo| {
@@ -223,7 +232,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             mac.map(|mac| mac.span).or(mtu.map(|mtu| mtu.span)).or(up.map(|up| up.span))
         });
         if let Some(other) = other {
-            self.found.add(Diagnostic::new(other, "`lo` may have further addresses, and nothing else"));
+            self.found.add(Diagnostic::new(Code::Loopback, other, "`lo` may have further addresses, and nothing else"));
         }
         let addresses = written.map(|lo| nets(&lo.addresses)).unwrap_or_default();
         link.addresses = addresses.iter().map(|address| address.value).collect();
@@ -248,7 +257,8 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         let mut link = veth(&socket, None);
         self.plug(name, &written.addresses, &mut link, masters);
         if let (Some(both), Some(own)) = (socket.mtu, &written.mtu) {
-            let fault = Diagnostic::new(own.span, "the MTU stands here and in the link").also(both.span, "in the link");
+            let fault = Diagnostic::new(Code::KeyTwice, own.span, "the MTU stands here and in the link")
+                .also(both.span, "in the link");
             self.found.add(fault.help("keep one of them".to_owned()));
         }
         let addresses = nets(&written.addresses);
@@ -287,13 +297,21 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
     /// Whether nothing else of the namespace has the name of a bridge or a device; else that is a fault.
     fn is_free(&mut self, name: &Spanned<IfName>, what: &str) -> bool {
         if name.value.is_lo() {
-            self.found.add(Diagnostic::new(name.span, format!("`lo` is the loopback; {what} needs another name")));
+            self.found.add(Diagnostic::new(
+                Code::Loopback,
+                name.span,
+                format!("`lo` is the loopback; {what} needs another name"),
+            ));
             return false;
         }
         let claimed = self.named.get(&name.value).filter(|claim| **claim != (name.span, what)).copied();
         let taken = claimed.or_else(|| self.sockets.get(&name.value).map(|socket| (socket.span, "the end of a link")));
         if let Some((span, other)) = taken {
-            let fault = Diagnostic::new(name.span, format!("`{}` is {what} here and {other} as well", name.value));
+            let fault = Diagnostic::new(
+                Code::NameTwice,
+                name.span,
+                format!("`{}` is {what} here and {other} as well", name.value),
+            );
             self.found.add(fault.also(span, other));
         }
         taken.is_none()
@@ -313,7 +331,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             let message =
                 format!("`{}` is a port of bridge `{master}`, and a port has no address of its own", name.value);
             let help = format!("give {} to the bridge", address.value.0);
-            self.found.add(Diagnostic::new(address.span, message).help(help));
+            self.found.add(Diagnostic::new(Code::AddressOnPort, address.span, message).help(help));
         }
     }
 }
@@ -330,7 +348,7 @@ pub fn plausible_mtu(
     if !(least..=65535).contains(&mtu.value) {
         let why = if ipv6 { " where there is an IPv6 address" } else { "" };
         let message = format!("an MTU of {} bytes; it has to be from {least} to 65535{why}", mtu.value);
-        found.add(Diagnostic::new(mtu.span, message));
+        found.add(Diagnostic::new(Code::BadMtu, mtu.span, message));
     }
     Some(mtu.value)
 }

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use super::net::{ResolvedInterface, Space};
 use super::virtual_interfaces::{Place, Placed};
 use crate::lab::{MacvlanMode, VirtualInterface, VirtualKind};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::VirtualInterface as Written;
 
@@ -58,7 +59,7 @@ pub fn check(all: &[Placed<'_>], found: &mut Collector<'_>) {
                 _ => "the same ends",
             };
             let message = format!("`{}` has {same} as another one", placed.name.value);
-            found.add(Diagnostic::new(span, message).also(first, "the other"));
+            found.add(Diagnostic::new(Code::IdentityTwice, span, message).also(first, "the other"));
         }
         if let (Some(parent), Written::Macvlan(_) | Written::Ipvlan(_)) = (placed.under, placed.written) {
             let (first, at) = *sharing.entry(parent).or_insert((placed.written, span));
@@ -66,7 +67,9 @@ pub fn check(all: &[Placed<'_>], found: &mut Collector<'_>) {
             if at != span && (!goes_together || is_alone(first) || is_alone(placed.written)) {
                 let message = format!("`{}` cannot share its parent with the other one upon it", placed.name.value);
                 let help = "macvlans and ipvlans do not share a parent, and `passthru` shares it with nobody";
-                found.add(Diagnostic::new(span, message).help(help.to_owned()).also(at, "the other"));
+                found.add(
+                    Diagnostic::new(Code::SharedParent, span, message).help(help.to_owned()).also(at, "the other"),
+                );
             }
         }
         taken_over(placed.written, found);
@@ -102,10 +105,10 @@ fn taken_over(written: Written<'_>, found: &mut Collector<'_>) {
             Written::Ipip(_) => "a tunnel of IP has no hardware address".to_owned(),
             _ => format!("{} like this has the hardware address of its parent", written.called()),
         };
-        found.add(Diagnostic::new(mac.span, message));
+        found.add(Diagnostic::new(Code::KeyNotAllowed, mac.span, message));
     }
     let ipv6 = common.addresses.iter().find(|address| address.value.0.addr().is_ipv6());
     if let (Written::Ipip(_), Some(address)) = (written, ipv6) {
-        found.add(Diagnostic::new(address.span, "only IPv4 goes through an ipip tunnel"));
+        found.add(Diagnostic::new(Code::Ipv4Only, address.span, "only IPv4 goes through an ipip tunnel"));
     }
 }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::chains::Chains;
 use super::net::{Net, Space};
 use crate::lab::{ChainId, Family, FwRule, Hook, IfName, LabName, Table};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{Dnat, Masquerade, Nat, Ports, Prefix, Publish, PublishTo, Snat, Spanned, Transport};
 
@@ -69,7 +70,7 @@ fn subnet(source: &Spanned<Prefix>, found: &mut Collector<'_>) -> Option<IpNet> 
     if net.prefix_len() == 0 {
         let message = format!("everything is within {net}, and packets within `source` are not translated");
         let help = "name the subnet behind this namespace; an entry for each if there are several".to_owned();
-        found.add(Diagnostic::new(source.span, message).help(help));
+        found.add(Diagnostic::new(Code::NothingTranslated, source.span, message).help(help));
         return None;
     }
     Some(net)
@@ -115,7 +116,7 @@ fn publish(space: &Space<'_>, entry: &Publish, chains: &mut NatChains<'_>, found
         }
         if !space.name.is_host() && !space.holds(address.value) && space.written.whole {
             let message = format!("no interface of {} has the address {}", space.name, address.value);
-            found.add(Diagnostic::new(address.span, message));
+            found.add(Diagnostic::new(Code::NoSuchAddress, address.span, message));
         }
     }
     if !ranges_fit(&entry.port, &entry.to, found) {
@@ -189,7 +190,7 @@ fn same_family(a: IpAddr, b: IpAddr, span: Span, found: &mut Collector<'_>) -> b
     let same = Family::of(a) == Family::of(b);
     if !same {
         let name = |address: IpAddr| if address.is_ipv6() { "IPv6" } else { "IPv4" };
-        found.add(Diagnostic::new(span, format!("this is {}, and {a} is {}", name(b), name(a))));
+        found.add(Diagnostic::new(Code::FamilyMismatch, span, format!("this is {}, and {a} is {}", name(b), name(a))));
     }
     same
 }
@@ -199,7 +200,7 @@ fn ranges_fit(ports: &Spanned<Ports>, to: &Spanned<PublishTo>, found: &mut Colle
     let fit = count == ports.value.count();
     if !fit {
         let message = format!("{} ports lead to {count}; there must be as many on both sides", ports.value.count());
-        found.add(Diagnostic::new(to.span, message).also(ports.span, "the ports"));
+        found.add(Diagnostic::new(Code::PortCount, to.span, message).also(ports.span, "the ports"));
     }
     fit
 }
@@ -271,7 +272,9 @@ fn leads_to_somebody(net: &Net<'_>, space: &Space<'_>, to: &Spanned<PublishTo>, 
         return;
     }
     let help = net.address_like(address, found);
-    found.add(Diagnostic::new(to.span, format!("no namespace has the address {address}")).help(help));
+    found.add(
+        Diagnostic::new(Code::NoSuchAddress, to.span, format!("no namespace has the address {address}")).help(help),
+    );
 }
 
 /// A port leads to one place only. Entries collide where protocol, address and ports do; one without an address
@@ -313,5 +316,5 @@ fn published_twice(space: &Space<'_>, found: &mut Collector<'_>) {
 fn twice(space: &Space<'_>, ports: Ports, span: Span, first: Span, found: &mut Collector<'_>) {
     let (span, first) = if span.start < first.start { (first, span) } else { (span, first) };
     let message = format!("port {} of {} is published twice", range(ports), space.name);
-    found.add(Diagnostic::new(span, message).also(first, "first here"));
+    found.add(Diagnostic::new(Code::PublishedTwice, span, message).also(first, "first here"));
 }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::lab::{Family, IfName, Interface, MAIN_TABLE, NsName, VirtualInterface};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{File, Namespace, Spanned};
 
@@ -130,7 +131,9 @@ impl<'f> Names<'f> {
             let help = found
                 .did_you_mean(name.as_str(), self.index.keys().copied())
                 .unwrap_or_else(|| "every namespace stands under `namespaces`, even an empty one".to_owned());
-            found.add(Diagnostic::new(span, format!("there is no namespace `{name}`")).help(help));
+            found.add(
+                Diagnostic::new(Code::UnknownNamespace, span, format!("there is no namespace `{name}`")).help(help),
+            );
         }
         at
     }
@@ -217,7 +220,7 @@ impl<'f> Space<'f> {
             if self.written.whole {
                 let help = found.did_you_mean(name.value.as_str(), self.by_name.keys().map(IfName::as_str));
                 let message = format!("{} has no interface `{}`", self.name, name.value);
-                found.add(Diagnostic::new(name.span, message).help(help));
+                found.add(Diagnostic::new(Code::UnknownInterface, name.span, message).help(help));
             }
             return None;
         }

@@ -7,6 +7,7 @@ use super::nat::{Forwarding, forwardings};
 use super::net::{Net, Space, is_global};
 use super::selectors::{Endpoint, SelectorList};
 use crate::lab::{Expect, Family, NsName, Probe, Protocol, Target};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::Transport;
 
@@ -50,7 +51,9 @@ impl<'n> Maker<'n> {
             let SelectorList::Space(here) = source.side else {
                 if told.insert(source.side) {
                     let help = "name the namespace, and its address with `source`".to_owned();
-                    found.add(Diagnostic::new(source.span, "a check starts in a namespace").help(help));
+                    found.add(
+                        Diagnostic::new(Code::NotNamespace, source.span, "a check starts in a namespace").help(help),
+                    );
                 }
                 continue;
             };
@@ -112,7 +115,7 @@ impl<'n> Maker<'n> {
                 None => "address",
             };
             let message = format!("{} has no {kind} at which it could be reached", target.name);
-            target.written.whole.then(|| Diagnostic::new(to.span, message))
+            target.written.whole.then(|| Diagnostic::new(Code::NoAddress, to.span, message))
         })
     }
 
@@ -125,21 +128,30 @@ impl<'n> Maker<'n> {
         to: &Endpoint,
     ) -> Result<Option<usize>, Option<Diagnostic>> {
         if question.family.is_some_and(|family| family != Family::of(address)) {
-            return Err(Some(Diagnostic::new(to.span, "this address is not of the family that the check asks for")));
+            return Err(Some(Diagnostic::new(
+                Code::FamilyMismatch,
+                to.span,
+                "this address is not of the family that the check asks for",
+            )));
         }
         if let Some(message) = self.is_of_many(address) {
             let help = "a check goes to one interface: write its own address".to_owned();
-            return Err(Some(Diagnostic::new(to.span, message).help(help)));
+            return Err(Some(Diagnostic::new(Code::AmbiguousAddress, to.span, message).help(help)));
         }
         if !is_global(address) {
             let message = "a loopback or link-local address means something else in every namespace";
             return Err(Some(
-                Diagnostic::new(to.span, message).help("write an address that others can reach".to_owned()),
+                Diagnostic::new(Code::LocalAddress, to.span, message)
+                    .help("write an address that others can reach".to_owned()),
             ));
         }
         let expected = question.expect != Expect::Unreachable && self.whole;
         if expected && !self.net.has_address(address) && self.net.has_subnet_of(address) {
-            return Err(Some(Diagnostic::new(to.span, format!("no namespace has the address {address}"))));
+            return Err(Some(Diagnostic::new(
+                Code::NoSuchAddress,
+                to.span,
+                format!("no namespace has the address {address}"),
+            )));
         }
         Ok(self.net.holder(address, from))
     }

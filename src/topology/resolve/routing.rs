@@ -7,6 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::net::{Space, is_global, longest};
 use crate::lab::{Family, IfName, MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, Destination, RuleType, Spanned};
 
@@ -34,7 +35,11 @@ pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
         let Some(route) = route(space, written, &direct, found) else { continue };
         if let Some(first) = slots.insert((route.table, route.to, route.metric), written.to.span) {
             let help = "give one of them another metric or table".to_owned();
-            let fault = Diagnostic::new(written.to.span, "this route has the destination, table and metric of another");
+            let fault = Diagnostic::new(
+                Code::RouteTwice,
+                written.to.span,
+                "this route has the destination, table and metric of another",
+            );
             found.add(fault.help(help).also(first, "the other"));
         }
         if let Some(interface) = space.makes_route(route.table, route.to).filter(|_| route.metric == 0) {
@@ -42,7 +47,10 @@ pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
                 "the kernel makes the route to {} by itself, from the address of `{}`",
                 route.to, interface.name
             );
-            found.add(Diagnostic::new(written.to.span, message).help("take it out, or give it a metric".to_owned()));
+            found.add(
+                Diagnostic::new(Code::ConnectedRoute, written.to.span, message)
+                    .help("take it out, or give it a metric".to_owned()),
+            );
         }
         routes.insert(route);
     }
@@ -83,6 +91,7 @@ fn route(
             let needless = written.via.as_ref().map(|via| via.span).or(written.dev.as_ref().map(|dev| dev.span));
             if let Some(span) = needless {
                 found.add(Diagnostic::new(
+                    Code::KeyNotAllowed,
                     span,
                     "a route that drops packets leads nowhere: it has no `via` and no `dev`",
                 ));
@@ -107,7 +116,7 @@ fn route(
     };
     let scope = match &written.scope {
         Some(scope) if ipv6 && scope.value.0 != RouteScope::Global => {
-            found.add(Diagnostic::new(scope.span, "IPv6 routes have no scope"));
+            found.add(Diagnostic::new(Code::KeyNotAllowed, scope.span, "IPv6 routes have no scope"));
             RouteScope::Global
         }
         Some(scope) => scope.value.0,
@@ -122,7 +131,7 @@ fn addresses_fit(space: &Space<'_>, written: &schema::Route, to: IpNet, found: &
     for (address, what) in addresses.iter().filter_map(|(address, what)| Some((address.as_ref()?, what))) {
         if address.value.is_ipv6() != to.addr().is_ipv6() {
             let message = format!("the {what} {} and the destination {to} are of different families", address.value);
-            found.add(Diagnostic::new(address.span, message));
+            found.add(Diagnostic::new(Code::FamilyMismatch, address.span, message));
             return false;
         }
     }
@@ -130,7 +139,7 @@ fn addresses_fit(space: &Space<'_>, written: &schema::Route, to: IpNet, found: &
     let all_known = space.written.whole && !space.name.is_host();
     if let Some(source) = written.source.as_ref().filter(|source| all_known && !space.holds(source.value)) {
         let message = format!("no interface of {} has the address {}", space.name, source.value);
-        found.add(Diagnostic::new(source.span, message));
+        found.add(Diagnostic::new(Code::NoSuchAddress, source.span, message));
     }
     true
 }
@@ -151,7 +160,9 @@ fn device(
         // A type that could not be read may have been the answer.
         if named.is_none() && space.written.whole {
             let help = "a gateway with `via`, an interface with `dev`, or a type such as `blackhole`".to_owned();
-            found.add(Diagnostic::new(written.to.span, "this route says nothing of the way").help(help));
+            found.add(
+                Diagnostic::new(Code::NoNextHop, written.to.span, "this route says nothing of the way").help(help),
+            );
         }
         return named;
     };
@@ -161,12 +172,19 @@ fn device(
     let connected = space.connected_in(table, via.value).map(|(interface, _)| interface);
     if connected.is_some_and(|interface| space.holds_in(space.table_of(interface), via.value)) {
         let message = format!("the gateway {} is {} itself", via.value, space.name);
-        found.add(Diagnostic::new(via.span, message).help("write the address of the next router".to_owned()));
+        found.add(
+            Diagnostic::new(Code::GatewayIsSelf, via.span, message)
+                .help("write the address of the next router".to_owned()),
+        );
         return None;
     }
     if onlink || (!is_global(via.value) && named.is_some()) {
         if named.is_none() {
-            found.add(Diagnostic::new(via.span, "an `onlink` gateway needs `dev`: no subnet says where it is"));
+            found.add(Diagnostic::new(
+                Code::NoDev,
+                via.span,
+                "an `onlink` gateway needs `dev`: no subnet says where it is",
+            ));
         }
         return named;
     }
@@ -177,7 +195,7 @@ fn device(
         (Some(named), Some(dev)) if named == dev => Some(dev),
         (Some(named), Some(dev)) => {
             let message = format!("the gateway {} is reached through `{dev}`, not through `{named}`", via.value);
-            found.add(Diagnostic::new(via.span, message));
+            found.add(Diagnostic::new(Code::WrongDev, via.span, message));
             None
         }
         (_, None) => {
@@ -203,7 +221,7 @@ fn no_subnet(space: &Space<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>
         subnets => format!("{} is connected to {}", space.name, subnets.join(", ")),
     };
     let message = format!("no connected subnet of {} holds the gateway {}", space.name, via.value);
-    found.add(Diagnostic::new(via.span, message).help(help));
+    found.add(Diagnostic::new(Code::GatewayUnreachable, via.span, message).help(help));
 }
 
 pub fn rules(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<PolicyRule> {
@@ -212,7 +230,7 @@ pub fn rules(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<PolicyRul
         let priority = written.priority.as_ref();
         if let Some(priority) = priority.filter(|priority| KERNELS_PRIORITIES.contains(&priority.value)) {
             let message = format!("priority {} belongs to a rule of the kernel's own", priority.value);
-            found.add(Diagnostic::new(priority.span, message));
+            found.add(Diagnostic::new(Code::ReservedPriority, priority.span, message));
         }
         let Some(ipv6) = rule_family(written, found) else { continue };
         let interface = |name: &Option<Spanned<IfName>>, found: &mut Collector<'_>| {
@@ -230,7 +248,7 @@ pub fn rules(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<PolicyRul
             action,
         };
         if !rules.insert(rule) {
-            found.add(Diagnostic::new(written.span, "this rule stands here for the second time"));
+            found.add(Diagnostic::new(Code::RuleTwice, written.span, "this rule stands here for the second time"));
         }
     }
     rules
@@ -248,7 +266,11 @@ fn rule_family(written: &schema::PolicyRule, found: &mut Collector<'_>) -> Optio
     for prefix in prefixes {
         let own = Family::of(prefix.value.0.addr());
         if family.is_some_and(|family| family != own) {
-            found.add(Diagnostic::new(prefix.span, "a rule is for IPv4 or for IPv6, not for both"));
+            found.add(Diagnostic::new(
+                Code::FamilyMismatch,
+                prefix.span,
+                "a rule is for IPv4 or for IPv6, not for both",
+            ));
             return None;
         }
         family = Some(own);
@@ -265,12 +287,12 @@ fn action(written: &schema::PolicyRule, found: &mut Collector<'_>) -> Option<Rul
             RuleType::Prohibit => RuleAction::Prohibit,
         }),
         (Some(_), Some(kind)) => {
-            found.add(Diagnostic::new(kind.span, "a rule has either `table` or `type`"));
+            found.add(Diagnostic::new(Code::ContradictoryKeys, kind.span, "a rule has either `table` or `type`"));
             None
         }
         (None, None) => {
             let help = "`table: NUMBER` looks into a routing table; `type: blackhole` drops".to_owned();
-            found.add(Diagnostic::new(written.span, "a rule needs `table` or `type`").help(help));
+            found.add(Diagnostic::new(Code::MissingKey, written.span, "a rule needs `table` or `type`").help(help));
             None
         }
     }
@@ -287,13 +309,16 @@ pub fn neighbours(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Neig
         let Some(dev) = dev else {
             if written.dev.is_none() && space.written.whole {
                 let message = format!("no connected subnet of {} holds {}", space.name, written.to.value);
-                found.add(Diagnostic::new(written.to.span, message).help("name the interface with `dev`".to_owned()));
+                found.add(
+                    Diagnostic::new(Code::NotConnected, written.to.span, message)
+                        .help("name the interface with `dev`".to_owned()),
+                );
             }
             continue;
         };
         if let Some(first) = seen.insert((dev.clone(), written.to.value), written.to.span) {
             let message = format!("{} has an entry already", written.to.value);
-            found.add(Diagnostic::new(written.to.span, message).also(first, "here"));
+            found.add(Diagnostic::new(Code::EntryTwice, written.to.span, message).also(first, "here"));
         }
         neighbours.insert(Neighbour { dev, address: written.to.value, mac: written.mac.value });
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::net::Net;
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{File, Selector, Spanned};
 
@@ -36,9 +37,13 @@ impl<'f> Selectors<'f> {
             let text = name.value.0.as_str();
             if net.names.get(text).is_some() && text != "host" {
                 let message = format!("`{text}` is a namespace; a group needs a name of its own");
-                found.add(Diagnostic::new(name.span, message));
+                found.add(Diagnostic::new(Code::NameTwice, name.span, message));
             } else if text == "host" {
-                found.add(Diagnostic::new(name.span, "`host` is the machine; a group needs a name of its own"));
+                found.add(Diagnostic::new(
+                    Code::ReservedName,
+                    name.span,
+                    "`host` is the machine; a group needs a name of its own",
+                ));
             }
             let find = |member: &Spanned<crate::lab::NsName>| net.names.find(&member.value, member.span, found);
             groups.insert(text, members.iter().filter_map(find).collect());
@@ -76,7 +81,11 @@ impl<'f> Selectors<'f> {
             Selector::Label(key, value) => {
                 let labelled = self.labels.get(&(key.as_str(), value.as_str())).map_or(&[][..], Vec::as_slice);
                 if labelled.is_empty() && net.spaces.iter().all(|space| space.written.whole) {
-                    found.add(Diagnostic::new(party.span, format!("no namespace has the label {key}={value}")));
+                    found.add(Diagnostic::new(
+                        Code::UnknownLabel,
+                        party.span,
+                        format!("no namespace has the label {key}={value}"),
+                    ));
                 }
                 labelled.iter().map(|space| SelectorList::Space(*space)).collect()
             }
@@ -94,7 +103,9 @@ impl<'f> Selectors<'f> {
         if !net.names.is_lost(name) && !self.lost.contains(name) {
             let names = net.names.iter().chain(self.groups.keys().copied());
             let help = found.did_you_mean(name, names);
-            found.add(Diagnostic::new(span, format!("there is no namespace or group `{name}`")).help(help));
+            found.add(
+                Diagnostic::new(Code::UnknownName, span, format!("there is no namespace or group `{name}`")).help(help),
+            );
         }
         Vec::new()
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::net::Space;
 use crate::lab::{SysctlKey, SysctlValue};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 
 pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Collector<'_>) -> BTreeMap<SysctlKey, SysctlValue> {
@@ -14,7 +15,8 @@ pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Collector<'_>) -> BTre
     for (key, _) in written {
         let other = *first.entry(&key.value).or_insert(key.span);
         if other != key.span {
-            let fault = Diagnostic::new(key.span, format!("`{}` is set twice", key.value)).also(other, "here");
+            let fault = Diagnostic::new(Code::SysctlTwice, key.span, format!("`{}` is set twice", key.value))
+                .also(other, "here");
             found.add(fault.help("the kernel has two names for this setting; keep one of them".to_owned()));
         }
     }
@@ -27,7 +29,9 @@ pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Collector<'_>) -> BTre
         if let Some((other, set)) = contrary {
             let message = format!("`{}: {}` contradicts `forwarding: {}`", other.value, set.value, forwarding.value);
             found.add(
-                Diagnostic::new(set.span, message).also(forwarding.span, "here").help("keep one of them".to_owned()),
+                Diagnostic::new(Code::ContradictoryKeys, set.span, message)
+                    .also(forwarding.span, "here")
+                    .help("keep one of them".to_owned()),
             );
         }
         sysctls.insert(key, value.clone());

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::net::Names;
 use crate::lab::{IfName, InterfaceRef};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{File, Spanned};
 
@@ -53,12 +54,14 @@ fn end(
     let space = names.find(ns, end.span, found)?;
     if name.is_lo() {
         let help = "`lo` is the loopback that every namespace has; name the interface otherwise, such as eth0";
-        found.add(Diagnostic::new(end.span, "`lo` cannot be the end of a link").help(help.to_owned()));
+        found.add(Diagnostic::new(Code::Loopback, end.span, "`lo` cannot be the end of a link").help(help.to_owned()));
         return None;
     }
     if let Some(first) = used.insert((space, name.clone()), end.span) {
         let help = "an interface is the end of one link; to connect several, plug each into a bridge".to_owned();
-        let fault = Diagnostic::new(end.span, format!("`{}` is already the end of a link", end.value)).help(help);
+        let fault =
+            Diagnostic::new(Code::InterfaceTwice, end.span, format!("`{}` is already the end of a link", end.value))
+                .help(help);
         found.add(fault.also(first, "its first link"));
         return None;
     }

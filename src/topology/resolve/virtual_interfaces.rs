@@ -6,21 +6,19 @@ use super::interfaces::{blank, nets, plausible_mtu};
 use super::lower_interfaces;
 use super::net::{Names, ResolvedInterface, Space};
 use super::vxlans::{self, Holders};
-use crate::lab::{IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MacvlanMode, NsName, VirtualInterface};
+use crate::lab::{
+    ETHERNET_MTU, IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MAX_STACKING, MacvlanMode, NsName,
+    VirtualInterface,
+};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Spanned};
-
-/// MTU of an Ethernet interface that nobody has changed.
-const ETHERNET_MTU: u32 = 1500;
 
 /// The least MTU with which an interface has IPv6 (RFC 8200).
 const IPV6_MTU: u32 = 1280;
 
 /// The outer IPv4 header.
 const IPIP_OVERHEAD: u32 = 20;
-
-/// More devices upon each other than the kernel allows (MAX_NEST_DEV).
-const DEEPEST: usize = 8;
 
 /// Which interface: its namespace, and its place there.
 pub type Place = (usize, usize);
@@ -93,14 +91,15 @@ pub fn finish<'f>(spaces: &mut [Space<'f>], names: &Names<'_>, found: &mut Colle
     }
     lower_interfaces::check(&all, found);
     let below: HashMap<Place, Place> = all.iter().filter_map(|placed| Some((placed.at, placed.under?))).collect();
-    let depth =
-        |placed: &Placed<'_>| std::iter::successors(placed.under, |at| below.get(at).copied()).take(DEEPEST).count();
+    let depth = |placed: &Placed<'_>| {
+        std::iter::successors(placed.under, |at| below.get(at).copied()).take(MAX_STACKING).count()
+    };
     all.sort_by_cached_key(depth);
     for placed in &all {
-        if depth(placed) == DEEPEST {
+        if depth(placed) == MAX_STACKING {
             let help = "in the end, one of them has to be upon an interface of another kind".to_owned();
             let message = format!("`{}` is upon itself, or too many others", placed.name.value);
-            found.add(Diagnostic::new(placed.name.span, message).help(help));
+            found.add(Diagnostic::new(Code::StackedOnItself, placed.name.span, message).help(help));
         } else {
             room(spaces, placed, found);
         }
@@ -126,7 +125,7 @@ fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Collector<'_>
     {
         let message = format!("`{}` has no room for packets of {} bytes here", under.name, mtu.value);
         let help = format!("write {room} at most, or give `{}` a larger MTU", under.name);
-        found.add(Diagnostic::new(mtu.span, message).help(help));
+        found.add(Diagnostic::new(Code::BadMtu, mtu.span, message).help(help));
     }
     if room < IPV6_MTU
         && placed.written.common().mtu.is_none()
@@ -136,7 +135,7 @@ fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Collector<'_>
         let message = format!("`{name}` has room for packets of {room} bytes, and IPv6 needs {IPV6_MTU}");
         let help = format!("the interface that its packets leave through needs an MTU of {}", IPV6_MTU + overhead);
         let cause = placed.under.and_then(|under| mtu_at(spaces, under)).unwrap_or(ipv6);
-        found.add(Diagnostic::new(cause, message).help(help).also(ipv6, "IPv6"));
+        found.add(Diagnostic::new(Code::BadMtu, cause, message).help(help).also(ipv6, "IPv6"));
     }
     let (space, place) = placed.at;
     if let Some(interface) = spaces.get_mut(space).and_then(|space| space.interfaces.get_mut(place)) {
@@ -212,7 +211,7 @@ fn under(
             let place = *holder.by_name.get(&name)?;
             let reason = lower_interfaces::unfit(holder, holder.interfaces.get(place)?, written);
             if let Some(reason) = reason {
-                found.add(Diagnostic::new(*span, reason));
+                found.add(Diagnostic::new(Code::BadParent, *span, reason));
             }
             Some((other, place))
         }

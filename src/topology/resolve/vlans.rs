@@ -1,6 +1,7 @@
 //! VLANs of bridges and their ports, as they are written.
 
 use crate::lab::{Tagging, VlanRange, Vlans};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{Bridge, Spanned, VlanId, VlanIds};
 
@@ -18,7 +19,7 @@ pub fn of(
         match vlan.filter(|vlan| (first..=last).contains(&&vlan.value.0)) {
             Some(vlan) => {
                 let message = format!("VLAN {} is the one without a tag, and cannot have one as well", vlan.value.0);
-                found.add(Diagnostic::new(*span, message).also(vlan.span, "without a tag"));
+                found.add(Diagnostic::new(Code::VlanTwice, *span, message).also(vlan.span, "without a tag"));
             }
             None => ranges.push(VlanRange { first: *first, last: *last, tagging: Tagging::TAGGED }),
         }
@@ -33,7 +34,10 @@ pub fn filtering(bridge: &Bridge, found: &mut Collector<'_>) -> bool {
     match &bridge.vlan_filtering {
         Some(Spanned { value: false, span }) if written => {
             let help = "leave it out, or take the VLANs away from the bridge and its ports".to_owned();
-            found.add(Diagnostic::new(*span, "a bridge with VLANs has to keep them apart").help(help));
+            found.add(
+                Diagnostic::new(Code::ContradictoryKeys, *span, "a bridge with VLANs has to keep them apart")
+                    .help(help),
+            );
             false
         }
         Some(filtering) => filtering.value,

@@ -2,6 +2,7 @@
 
 use super::super::diagnostics::{Collector, Diagnostic};
 use crate::lab::{IfName, NsName};
+use crate::topology::code::Code;
 use crate::topology::schema::{Namespace, Spanned, Vrf};
 
 /// The tables that every namespace has: `default`, `main` and `local` (linux/rtnetlink.h).
@@ -13,11 +14,14 @@ pub fn check(ns: &NsName, name: &Spanned<IfName>, vrf: &Vrf, found: &mut Collect
         let help = "put its ports and it into a namespace".to_owned();
         let message =
             "with its first VRF, the kernel gives `host` a policy rule that would stay when the lab is removed";
-        found.add(Diagnostic::new(name.span, message).help(help));
+        found.add(Diagnostic::new(Code::VrfInHost, name.span, message).help(help));
     }
     if EVERYBODYS_TABLES.contains(&vrf.table.value.0) {
         let message = "this table is everybody's; a VRF has one of its own";
-        found.add(Diagnostic::new(vrf.table.span, message).help("write another number, such as 100".to_owned()));
+        found.add(
+            Diagnostic::new(Code::ReservedTable, vrf.table.span, message)
+                .help("write another number, such as 100".to_owned()),
+        );
     }
 }
 
@@ -30,14 +34,17 @@ pub fn can_be_port(port: &Spanned<IfName>, written: &Namespace, is_end: bool, fo
         return true;
     }
     if name.is_lo() {
-        found.add(Diagnostic::new(port.span, "`lo` is the loopback; it cannot be a port of a vrf"));
+        found.add(Diagnostic::new(Code::Loopback, port.span, "`lo` is the loopback; it cannot be a port of a vrf"));
     } else if is_vrf {
-        found.add(Diagnostic::new(port.span, format!("the vrf `{name}` cannot be a port of a vrf")));
+        found.add(Diagnostic::new(Code::BadPort, port.span, format!("the vrf `{name}` cannot be a port of a vrf")));
     } else if written.whole {
         let ends = written.interfaces.entries.iter().map(|(name, _)| name.value.as_str());
         let bridges = written.bridges.entries.iter().map(|(name, _)| name.value.as_str());
         let help = found.did_you_mean(name.as_str(), ends.chain(bridges));
-        found.add(Diagnostic::new(port.span, format!("there is no interface `{name}` here")).help(help));
+        found.add(
+            Diagnostic::new(Code::UnknownInterface, port.span, format!("there is no interface `{name}` here"))
+                .help(help),
+        );
     }
     false
 }

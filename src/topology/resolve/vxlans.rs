@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::net::{ResolvedInterface, Space};
 use super::virtual_interfaces::Place;
 use crate::lab::{FdbEntry, IfName, Mac, VXLAN_PORT, VirtualInterface, Vxlan};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Spanned};
 
@@ -37,13 +38,19 @@ pub fn check(space: &Space<'_>, found: &mut Collector<'_>) {
         if let Some((_, first)) = first {
             let message = format!("{} has an end of VXLAN {} on port {} already", space.name, vxlan.id, vxlan.port);
             let help = "packets for both would arrive at the same port with the same number: change `id` or `port`";
-            found.add(Diagnostic::new(written.id.span, message).help(help.to_owned()).also(*first, "here"));
+            found.add(
+                Diagnostic::new(Code::IdentityTwice, written.id.span, message)
+                    .help(help.to_owned())
+                    .also(*first, "here"),
+            );
         }
         if let Some(dev) = &written.dev
             && space.interface(&dev.value).is_some_and(|dev| end(dev).is_some())
         {
             let help = "name the interface that leads to the other ends".to_owned();
-            found.add(Diagnostic::new(dev.span, format!("`{}` is a vxlan itself", dev.value)).help(help));
+            found.add(
+                Diagnostic::new(Code::BadParent, dev.span, format!("`{}` is a vxlan itself", dev.value)).help(help),
+            );
         }
         if first.is_none() {
             of_number.push((vxlan, written.id.span));
@@ -76,7 +83,7 @@ pub fn holder(
         let help = found.did_you_mean(&local.value.to_string(), own);
         let help = help.unwrap_or_else(|| "give it to the interface that leads to the other ends".to_owned());
         let message = format!("{} is no address of {}", local.value, space.name);
-        found.add(Diagnostic::new(local.span, message).help(help));
+        found.add(Diagnostic::new(Code::NoSuchAddress, local.span, message).help(help));
     }
     holder.filter(|name| !name.is_lo())
 }
@@ -103,7 +110,10 @@ pub fn fdb(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<FdbEntry> {
             let key = (mac, (mac == Mac::ANY).then_some(to));
             if let Some(first) = seen.insert(key, entry.to.span) {
                 let what = if mac == Mac::ANY { to.to_string() } else { mac.to_string() };
-                found.add(Diagnostic::new(entry.to.span, format!("{what} has an entry already")).also(first, "here"));
+                found.add(
+                    Diagnostic::new(Code::EntryTwice, entry.to.span, format!("{what} has an entry already"))
+                        .also(first, "here"),
+                );
             }
             entries.insert(FdbEntry { dev: name.value.clone(), mac, to: Some(to), further: String::new() });
         }
@@ -124,7 +134,7 @@ fn unusable(entry: &schema::Forward, local: IpAddr) -> Option<Diagnostic> {
     } else {
         return None;
     };
-    Some(Diagnostic::new(entry.to.span, message).help(help))
+    Some(Diagnostic::new(Code::BadFdbAddress, entry.to.span, message).help(help))
 }
 
 /// Ends that an end sends to: of the same number and port, with the address. None where several have it.

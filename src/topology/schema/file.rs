@@ -6,6 +6,7 @@ use super::read::{Fields, Named, Read, Spanned};
 use super::scalar_lab::{GroupName, Text};
 use super::{Check, Namespace};
 use crate::lab::{InterfaceRef, LabName, NsName};
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::yaml::{Node, Value};
 
@@ -82,7 +83,7 @@ impl File {
     pub fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
         if matches!(node.value, Value::Null) {
             found.add(
-                Diagnostic::new(Span::default(), "the file is empty")
+                Diagnostic::new(Code::EmptyFile, Span::default(), "the file is empty")
                     .help("a lab needs a name at least; `nslab init` writes a small file to begin with".to_owned()),
             );
             return None;
@@ -131,7 +132,7 @@ impl Read for Link {
                 Some(Self::Described(DescribedLink { ends: ends?, mtu }))
             }
             Value::Scalar(_) => {
-                let fault = Diagnostic::new(node.span, "a link is a list of its two ends");
+                let fault = Diagnostic::new(Code::BadLink, node.span, "a link is a list of its two ends");
                 found.add(fault.help("write [NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]".to_owned()));
                 None
             }
@@ -149,7 +150,7 @@ impl Read for [Spanned<InterfaceRef>; 2] {
             let span = items.last().map_or(node.span, |last| last.span);
             let message = format!("a link has two ends, and here are {}", items.len());
             let help = "write [NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]; a network of more than two needs a bridge";
-            found.add(Diagnostic::new(span, message).help(help.to_owned()));
+            found.add(Diagnostic::new(Code::BadLink, span, message).help(help.to_owned()));
             return None;
         }
         ends.try_into().ok()

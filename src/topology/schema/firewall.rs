@@ -8,6 +8,7 @@ use super::read::{Fields, Read, Spanned};
 use super::scalar::{Scalar, Wrong, word, words};
 use super::scalar_net::{Ports, Prefix, PublishTo};
 use crate::lab::IfName;
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::yaml::Node;
 
@@ -248,7 +249,9 @@ impl Read for Nat {
         fields.end();
         if kinds.len() != 1 && found.count() == before {
             let help = "begin each with a dash and one of masquerade, snat, dnat, publish".to_owned();
-            found.add(Diagnostic::new(head, "an entry of `nat` is exactly one kind of translation").help(help));
+            found.add(
+                Diagnostic::new(Code::BadNat, head, "an entry of `nat` is exactly one kind of translation").help(help),
+            );
         }
         kinds.pop()
     }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::scalar::Scalar;
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::yaml::{Node, Value};
 
@@ -49,16 +50,18 @@ pub trait Read: Sized {
 
 impl<T: Scalar> Read for Spanned<T> {
     fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
-        let wrong = match &node.value {
+        let (code, wrong) = match &node.value {
             Value::Scalar(text) => match T::parse(text) {
                 Ok(value) => return Some(Self { value, span: node.span }),
-                Err(wrong) => return refuse(found, Diagnostic::new(node.span, wrong.message).help(wrong.help)),
+                Err(wrong) => {
+                    return refuse(found, Diagnostic::new(Code::BadValue, node.span, wrong.message).help(wrong.help));
+                }
             },
-            Value::Null => format!("a value is missing: {}", T::WHAT),
-            Value::List(_) => format!("a list stands where one value is expected: {}", T::WHAT),
-            Value::Map(_) => format!("a map stands where one value is expected: {}", T::WHAT),
+            Value::Null => (Code::MissingValue, format!("missing value: expected {}", T::WHAT)),
+            Value::List(_) => (Code::WrongShape, format!("expected {}, found a list", T::WHAT)),
+            Value::Map(_) => (Code::WrongShape, format!("expected {}, found a map", T::WHAT)),
         };
-        refuse(found, Diagnostic::new(head(node), wrong).help(unquoted(node)))
+        refuse(found, Diagnostic::new(code, head(node), wrong).help(unquoted(node)))
     }
 }
 
@@ -72,10 +75,14 @@ impl<T: Read> Read for Vec<T> {
                     true => "put a space behind each dash: `- …`".to_owned(),
                     false => format!("write [{text}], or put each entry on a line of its own after a dash"),
                 };
-                refuse(found, Diagnostic::new(node.span, "a single value stands where a list is expected").help(help))
+                refuse(
+                    found,
+                    Diagnostic::new(Code::WrongShape, node.span, "a single value stands where a list is expected")
+                        .help(help),
+                )
             }
             Value::Map(_) => {
-                let fault = Diagnostic::new(head(node), "a map stands where a list is expected");
+                let fault = Diagnostic::new(Code::WrongShape, head(node), "a map stands where a list is expected");
                 refuse(found, fault.help("begin each entry with a dash: `- …`".to_owned()))
             }
         }
@@ -97,13 +104,18 @@ impl<K: Scalar, V: Read> Read for Named<K, V> {
             Value::Null => return Some(Self::default()),
             Value::Map(entries) => entries,
             Value::List(_) => {
-                let fault = Diagnostic::new(head(node), "a list stands where a map from names is expected");
+                let fault =
+                    Diagnostic::new(Code::WrongShape, head(node), "a list stands where a map from names is expected");
                 return refuse(found, fault.help("write `NAME:` without a dash".to_owned()));
             }
             Value::Scalar(_) => {
                 return refuse(
                     found,
-                    Diagnostic::new(node.span, "a single value stands where a map from names is expected"),
+                    Diagnostic::new(
+                        Code::WrongShape,
+                        node.span,
+                        "a single value stands where a map from names is expected",
+                    ),
                 );
             }
         };
@@ -170,7 +182,7 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
             Value::Null => &[],
             Value::Scalar(_) | Value::List(_) => {
                 let message = format!("{what} is described by a map: `key: value`, or {{ key: value }}");
-                return refuse(found, Diagnostic::new(head(node), message));
+                return refuse(found, Diagnostic::new(Code::WrongShape, head(node), message));
             }
         };
         Some(Self { what, entries, known: Vec::new(), span: head(node), found })
@@ -202,7 +214,9 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
     pub fn required<T: Read>(&mut self, key: &'static str) -> Option<T> {
         match self.value(key) {
             Some(value) => T::read(value, self.found),
-            None => refuse(self.found, Diagnostic::new(self.span, format!("{} needs `{key}`", self.what))),
+            None => {
+                refuse(self.found, Diagnostic::new(Code::MissingKey, self.span, format!("{} needs `{key}`", self.what)))
+            }
         }
     }
 
@@ -224,13 +238,16 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
                 continue;
             }
             let Value::Scalar(text) = &key.value else {
-                self.found.add(Diagnostic::new(head(key), "a key is a single word"));
+                self.found.add(Diagnostic::new(Code::WrongShape, head(key), "a key is a single word"));
                 continue;
             };
             let help = (self.synonym(text))
                 .or_else(|| self.found.did_you_mean(text, self.known.iter().copied()))
                 .unwrap_or_else(|| format!("its keys are {}", self.known.join(", ")));
-            self.found.add(Diagnostic::new(key.span, format!("`{text}` is not a key of {}", self.what)).help(help));
+            self.found.add(
+                Diagnostic::new(Code::UnknownKey, key.span, format!("`{text}` is not a key of {}", self.what))
+                    .help(help),
+            );
         }
     }
 }

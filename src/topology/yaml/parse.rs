@@ -6,6 +6,7 @@ use serde_saphyr::localizer::ExternalMessageSource;
 use serde_saphyr::{Error, Location};
 
 use super::NODES;
+use crate::topology::code::Code;
 use crate::topology::diagnostics::{Diagnostic, Span};
 
 const NESTING: &str = "lists and maps are nested more than 16 deep";
@@ -21,14 +22,16 @@ pub(super) fn fault(text: &str, error: &Error) -> Diagnostic {
     match error {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("this key");
-            Diagnostic::new(span, format!("`{key}` stands here for the second time"))
+            Diagnostic::new(Code::KeyTwice, span, format!("`{key}` stands here for the second time"))
                 .help("a key may stand once in a map; put both values under one key".to_owned())
         }
-        Error::MultipleDocuments { .. } => Diagnostic::new(span, "a second document begins here; a file holds one lab"),
-        Error::Eof { .. } => Diagnostic::new(span, "the file ends too early"),
-        Error::Budget { breach, .. } => Diagnostic::new(span, too_much(breach)),
+        Error::MultipleDocuments { .. } => {
+            Diagnostic::new(Code::SecondDocument, span, "a second document begins here; a file holds one lab")
+        }
+        Error::Eof { .. } => Diagnostic::new(Code::NotYaml, span, "the file ends too early"),
+        Error::Budget { breach, .. } => Diagnostic::new(Code::TooMany, span, too_much(breach)),
         Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
-            Diagnostic::new(span, REPETITION)
+            Diagnostic::new(Code::TooMany, span, REPETITION)
         }
         Error::ExternalMessage { source, .. } => match &**source {
             ExternalMessageSource::Parser(scan) => of_kind(scan.kind(), text, span),
@@ -43,15 +46,15 @@ pub(super) fn fault(text: &str, error: &Error) -> Diagnostic {
 fn other(span: Span, message: &str) -> Diagnostic {
     let message = message.strip_prefix("error: ").unwrap_or(message);
     let message = message.split(" at line ").next().unwrap_or(message).trim();
-    Diagnostic::new(span, format!("this is not YAML: {message}"))
+    Diagnostic::new(Code::NotYaml, span, format!("this is not YAML: {message}"))
 }
 
 /// The faults that are made most often.
 fn of_kind(kind: &ErrorKind, text: &str, span: Span) -> Option<Diagnostic> {
     let line = Line::of(text, span);
-    let told = |message: &str, help: &str| Some(Diagnostic::new(span, message).help(help.to_owned()));
+    let told = |message: &str, help: &str| Some(Diagnostic::new(Code::NotYaml, span, message).help(help.to_owned()));
     match kind {
-        ErrorKind::RecursionLimitExceeded => Some(Diagnostic::new(span, NESTING)),
+        ErrorKind::RecursionLimitExceeded => Some(Diagnostic::new(Code::TooMany, span, NESTING)),
         ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
         | ErrorKind::TabNotAllowed
@@ -99,20 +102,23 @@ const NO_LEVEL: &str = "this line is indented as none above it is";
 fn of_brackets(kind: &ErrorKind, text: &str, span: Span) -> Option<Diagnostic> {
     match kind {
         ErrorKind::UnclosedFlowCollection { open } => {
-            Some(Diagnostic::new(span, format!("this `{open}` is closed nowhere")))
+            Some(Diagnostic::new(Code::NotYaml, span, format!("this `{open}` is closed nowhere")))
         }
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
             let help = format!("write `{}` before the `{close}`", if *open == '[' { ']' } else { '}' });
-            Some(Diagnostic::new(span, format!("this `{open}` is closed by `{close}`")).help(help))
+            Some(Diagnostic::new(Code::NotYaml, span, format!("this `{open}` is closed by `{close}`")).help(help))
         }
-        ErrorKind::MisplacedFlowCollectionEnd => Some(Diagnostic::new(span, "this bracket closes nothing")),
+        ErrorKind::MisplacedFlowCollectionEnd => {
+            Some(Diagnostic::new(Code::NotYaml, span, "this bracket closes nothing"))
+        }
         ErrorKind::ExpectedFlowMappingSeparator => {
-            let fault = Diagnostic::new(span, "a `,`, a `:` or a `}` is missing before this");
+            let fault = Diagnostic::new(Code::NotYaml, span, "a `,`, a `:` or a `}` is missing before this");
             Some(fault.help(unquoted_braces(text, span)))
         }
-        ErrorKind::ExpectedFlowSequenceSeparator => {
-            Some(Diagnostic::new(span, "a `,` or a `]` is missing before this").help(unquoted_braces(text, span)))
-        }
+        ErrorKind::ExpectedFlowSequenceSeparator => Some(
+            Diagnostic::new(Code::NotYaml, span, "a `,` or a `]` is missing before this")
+                .help(unquoted_braces(text, span)),
+        ),
         _ => None,
     }
 }
@@ -123,11 +129,11 @@ fn of_quotes(kind: &ErrorKind, span: Span) -> Option<Diagnostic> {
         ErrorKind::UnclosedQuotedScalar
         | ErrorKind::InvalidQuotedScalarIndent
         | ErrorKind::DocumentIndicatorInQuotedScalar => {
-            Some(Diagnostic::new(span, "a text in quotes is not closed before this"))
+            Some(Diagnostic::new(Code::NotYaml, span, "a text in quotes is not closed before this"))
         }
         ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
             let help = "a text that holds quotes of one kind stands in those of the other: \"it's\"";
-            Some(Diagnostic::new(span, "a text in quotes ends before this").help(help.to_owned()))
+            Some(Diagnostic::new(Code::NotYaml, span, "a text in quotes ends before this").help(help.to_owned()))
         }
         _ => None,
     }

@@ -1,24 +1,47 @@
-//! What was there before, as something that can be wanted again: for undoing steps that have no inverse.
+//! The way back to what was there before, for undoing steps that have no inverse.
 
-use super::{Plan, Step, plan};
+use super::compare::plan;
+use super::planned::Plan;
 use crate::lab::{IfName, Interface, InterfaceKind, Lab, LabName, Live, Namespace, NsName, Origins};
+use crate::steps::{FirewallChange, FirewallStep, Presence, Step, SysctlStep};
 
-/// Plans the way back to what was there before. Rules and settings that somebody added by hand have come back with the
+/// Plans the way back to what was there before. Rules and settings that were added by hand have come back with the
 /// steps' own inverses, and are left alone.
 pub fn way_back(lab: &LabName, before: &Live, now: &Live) -> Plan {
     let mut plan = plan(&as_lab(lab, before), now);
-    plan.steps.retain(|planned| {
-        !matches!(
-            planned.step,
-            Step::DeleteFwRule { .. } | Step::DeleteChain { .. } | Step::SetPolicy { .. } | Step::RestoreSysctl { .. }
-        )
-    });
+    plan.steps.retain(|planned| is_kept(&planned.step));
     plan
 }
 
-/// What a lab had, as a lab to want. What nslab cannot make (a tunnel, say, that somebody put into a namespace) is left
+fn is_kept(step: &Step) -> bool {
+    match step {
+        Step::Firewall(FirewallStep { change, .. }) => match change {
+            FirewallChange::RemoveChain
+            | FirewallChange::Policy(_)
+            | FirewallChange::Rule { change: Presence::Remove(_), .. } => false,
+            FirewallChange::AddChain | FirewallChange::Rule { change: Presence::Add(_), .. } => true,
+        },
+        Step::Sysctl(SysctlStep::RestoreHost { .. }) => false,
+        Step::Sysctl(SysctlStep::Set { .. })
+        | Step::Namespace(_)
+        | Step::Mark(_)
+        | Step::Interface(_)
+        | Step::Veth(_)
+        | Step::Bridge(_)
+        | Step::BridgePort(_)
+        | Step::Vlans(_)
+        | Step::VirtualInterface(_)
+        | Step::Address(_)
+        | Step::Route(_)
+        | Step::PolicyRule(_)
+        | Step::Neighbour(_)
+        | Step::FdbEntry(_) => true,
+    }
+}
+
+/// What a lab had, as a lab to want. What nslab cannot make (a tunnel, say, that was made by hand) is left
 /// out.
-pub fn as_lab(lab: &LabName, live: &Live) -> Lab {
+fn as_lab(lab: &LabName, live: &Live) -> Lab {
     let own = |(name, ns): &(&NsName, &Namespace)| {
         name.is_host() || (ns.owner.as_ref() == Some(lab) && ns.interfaces.contains_key(&IfName::lo()))
     };

@@ -1,0 +1,76 @@
+//! How results of checks are shown, and the files that they are written to besides.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::{Failure, print};
+use crate::show::report::{Tested, junit, tap};
+
+/// How results of checks are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ReportFormat {
+    /// For people: a line or a matrix a check, then what failed and why
+    #[default]
+    Table,
+    /// For programs; `nslab schema check` and `nslab schema test` describe it
+    Json,
+    /// JUnit XML, one test case a pair
+    Junit,
+    /// Test Anything Protocol, one line a pair
+    Tap,
+}
+
+/// Options of commands that run checks.
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    /// How to show the results
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ReportFormat,
+    /// Write the results to this file as JUnit XML besides
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write the results to this file as TAP besides
+    #[arg(long, value_name = "FILE")]
+    tap: Option<PathBuf>,
+    /// Write the results to this file as JSON besides
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl ReportArgs {
+    /// Shows results as JUnit or TAP where that was asked for, and writes the files.
+    ///
+    /// # Errors
+    /// Where the results cannot be written.
+    pub(super) fn write(&self, tested: &[Tested<'_>], json: &impl serde::Serialize) -> Result<(), Failure> {
+        match self.format {
+            ReportFormat::Table => {}
+            ReportFormat::Json => super::print_json(json)?,
+            ReportFormat::Junit => print(&junit(tested))?,
+            ReportFormat::Tap => print(&tap(tested))?,
+        }
+        write_to(self.junit.as_deref(), || Ok(junit(tested)))?;
+        write_to(self.tap.as_deref(), || Ok(tap(tested)))?;
+        write_to(self.json.as_deref(), || Ok(serde_json::to_string_pretty(json)? + "\n"))
+    }
+}
+
+impl ReportArgs {
+    /// The same where nothing could be checked: a report that is missing, or empty, could be taken for a green one. JSON has
+    /// the error alone.
+    ///
+    /// # Errors
+    /// As with [`Self::write`].
+    pub(super) fn write_failure(&self, tested: &Tested<'_>) -> Result<(), Failure> {
+        let error = tested.outcome.err().unwrap_or_default();
+        self.write(&[*tested], &serde_json::json!({ "file": tested.file, "error": error }))
+    }
+}
+
+fn write_to(file: Option<&Path>, text: impl FnOnce() -> serde_json::Result<String>) -> Result<(), Failure> {
+    let Some(file) = file else { return Ok(()) };
+    let cannot = |error: String| Failure::System(format!("cannot write {}: {error}", file.display()));
+    let text = text().map_err(|error| cannot(error.to_string()))?;
+    std::fs::write(file, text).map_err(|error| cannot(error.to_string()))
+}

@@ -1,0 +1,62 @@
+//! Bridges: which have to be made, what is left to do when their ports are there, and their options.
+
+use super::bridge_port::{attach, ports, smallest_mtu};
+use super::compared::Compared;
+use super::draft::Draft;
+use super::interface::replace;
+use crate::lab::{BridgeOptions, Interface, InterfaceKind, InterfaceRef, Mac};
+use crate::steps::{BridgeStep, Change, InterfaceStep, NewInterface, Step, Tier};
+
+/// Plans a bridge, unless there is one already.
+pub(super) fn make(
+    compared: &Compared<'_>,
+    interface: InterfaceRef,
+    want: &Interface,
+    options: BridgeOptions,
+    draft: &mut Draft,
+) {
+    let live = compared.find(&interface);
+    if live.is_some_and(|live| matches!(live.kind, InterfaceKind::Bridge(_))) {
+        return;
+    }
+    let why = replace(&interface, live, draft);
+    draft.fresh.insert(interface.clone());
+    let new = NewInterface { mac: mac(&interface, want), mtu: want.mtu, interface };
+    draft.add(Step::Bridge(BridgeStep::Add { new, options, lab: compared.lab.name.clone() }), why);
+}
+
+/// The MAC address that a bridge is made with. Left to the kernel, it is the lowest of its ports', and another one
+/// when ports come and go (br_stp_recalculate_bridge_id): whoever knows the namespace by the former one then loses it.
+/// So a bridge with IP addresses is made with one that stays.
+fn mac(interface: &InterfaceRef, want: &Interface) -> Option<Mac> {
+    want.mac.or_else(|| (!want.addresses.is_empty()).then(|| Mac::made_for(interface)))
+}
+
+/// Plans what is left to do on a bridge that is made.
+pub(super) fn complete(compared: &Compared<'_>, interface: &InterfaceRef, want: &Interface, draft: &mut Draft) {
+    attach(compared, interface, want, draft);
+    // With its first port, a new bridge takes on the MTU of its ports, whatever it was made with.
+    let ports = ports(compared, interface);
+    if let (Some(to), Some(from)) = (want.mtu, smallest_mtu(&ports))
+        && from != to
+    {
+        let after_virtual_ports = ports.iter().any(|port| port.device().is_some());
+        let tier = if after_virtual_ports { Tier::Virtual } else { Tier::Bridge };
+        let step = InterfaceStep::Mtu { interface: interface.clone(), tier, change: Change { from, to } };
+        draft.add(Step::Interface(step), "it took on that of its ports");
+    }
+    if want.up {
+        let step = InterfaceStep::Up { interface: interface.clone(), tier: Tier::Bridge, up: true };
+        draft.add(Step::Interface(step), "its ports are in place");
+    }
+}
+
+/// Plans the options that differ on a bridge that stays.
+pub(super) fn compare(interface: &InterfaceRef, want: &Interface, is: &Interface, draft: &mut Draft) {
+    if let (InterfaceKind::Bridge(from), InterfaceKind::Bridge(to)) = (&is.kind, &want.kind)
+        && from != to
+    {
+        let change = Change { from: *from, to: *to };
+        draft.add(Step::Bridge(BridgeStep::Options { interface: interface.clone(), change }), "its options differ");
+    }
+}

@@ -1,0 +1,64 @@
+//! Ports: which bridge or VRF an interface is attached to.
+
+use super::compared::Compared;
+use super::draft::Draft;
+use crate::lab::{ETHERNET_MTU, IfName, Interface, InterfaceRef};
+use crate::steps::{BridgePortStep, Change, Step, Tier};
+
+/// Plans which bridge or VRF an interface that stays is a port of.
+pub(super) fn compare(
+    compared: &Compared<'_>,
+    interface: &InterfaceRef,
+    want: &Interface,
+    is: &Interface,
+    draft: &mut Draft,
+) {
+    let from = master(interface, is, draft).cloned();
+    if from == want.master {
+        return;
+    }
+    let why = match &from {
+        Some(master) => format!("it is a port of {master}"),
+        None => "it is not a port".to_owned(),
+    };
+    let change = Change { from, to: want.master.clone() };
+    let tier = tier(compared, interface, want);
+    draft.add(Step::BridgePort(BridgePortStep::Master { interface: interface.clone(), tier, change }), why);
+}
+
+/// Plans that a new interface is attached.
+pub(super) fn attach(compared: &Compared<'_>, interface: &InterfaceRef, want: &Interface, draft: &mut Draft) {
+    let Some(master) = &want.master else { return };
+    let why = format!("it is to be a port of {master}");
+    let change = Change { from: None, to: Some(master.clone()) };
+    let tier = tier(compared, interface, want);
+    draft.add(Step::BridgePort(BridgePortStep::Master { interface: interface.clone(), tier, change }), why);
+}
+
+/// When an interface is attached: a VRF is a virtual interface and made later than bridges.
+fn tier(compared: &Compared<'_>, interface: &InterfaceRef, want: &Interface) -> Tier {
+    if is_in_vrf(compared, interface, want) { Tier::Virtual } else { Tier::of(&want.kind) }
+}
+
+/// Whether an interface is to be a port of a VRF, or is one.
+pub(super) fn is_in_vrf(compared: &Compared<'_>, interface: &InterfaceRef, want: &Interface) -> bool {
+    compared.lab.namespaces.get(&interface.ns).is_some_and(|ns| ns.vrf_of(want).is_some())
+}
+
+/// What an interface is attached to now; nothing where that is made anew.
+pub(super) fn master<'a>(interface: &InterfaceRef, live: &'a Interface, draft: &Draft) -> Option<&'a IfName> {
+    let is_fresh =
+        |master: &IfName| draft.fresh.contains(&InterfaceRef { ns: interface.ns.clone(), name: master.clone() });
+    live.master.as_ref().filter(|master| !is_fresh(master))
+}
+
+/// The wanted ports of a bridge.
+pub(super) fn ports<'a>(compared: &Compared<'a>, bridge: &InterfaceRef) -> Vec<&'a Interface> {
+    let all = compared.lab.namespaces.get(&bridge.ns).into_iter().flat_map(|wanted| wanted.interfaces.values());
+    all.filter(|port| port.master.as_ref() == Some(&bridge.name)).collect()
+}
+
+/// The smallest MTU of some ports.
+pub(super) fn smallest_mtu(ports: &[&Interface]) -> Option<u32> {
+    ports.iter().map(|port| port.mtu.unwrap_or(ETHERNET_MTU)).min()
+}

@@ -1,0 +1,26 @@
+//! Forwarding entries of VXLAN interfaces: which are missing, and which go.
+
+use std::collections::BTreeSet;
+
+use super::compared::Sides;
+use super::draft::{Draft, EXTRA, MISSING};
+use super::lost::Lost;
+use crate::lab::FdbEntry;
+use crate::steps::{FdbEntryStep, Presence, Step};
+
+/// Plans the forwarding entries of a namespace.
+pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
+    let (ns, want) = (sides.ns, sides.want);
+    let stays = |entry: &&FdbEntry| !lost.interfaces.contains(&entry.dev);
+    let there: BTreeSet<&FdbEntry> = sides.is.fdb.iter().filter(stays).collect();
+    for entry in want.fdb.iter().filter(|entry| !there.contains(entry)) {
+        let change = Presence::Add(entry.clone());
+        draft.add(Step::FdbEntry(FdbEntryStep { ns: ns.clone(), change }), MISSING);
+    }
+    for entry in there {
+        if !want.fdb.contains(entry) && (!ns.is_host() || sides.is_of_lab(&entry.dev)) {
+            let change = Presence::Remove(entry.clone());
+            draft.add(Step::FdbEntry(FdbEntryStep { ns: ns.clone(), change }), EXTRA);
+        }
+    }
+}

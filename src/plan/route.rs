@@ -1,0 +1,98 @@
+//! Routes: which are missing, which take another's place, and which go.
+
+use std::collections::BTreeSet;
+
+use super::compared::Sides;
+use super::draft::{Draft, EXTRA, MISSING};
+use super::lost::Lost;
+use crate::lab::{IfName, Interface, InterfaceRef, MAIN_TABLE, Namespace, Route, RouteKind, RouteScope};
+use crate::steps::{RouteStep, Step, Update};
+
+/// Plans the routes of a namespace.
+pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
+    for (name, want) in &sides.want.interfaces {
+        connected(sides, &sides.interface(name), want, lost, draft);
+    }
+    let (ns, want, is) = (sides.ns, sides.want, sides.is);
+    let remaining: Vec<&Route> = is.routes.iter().filter(|route| !lost.takes(route)).collect();
+    let mut replaced = BTreeSet::new();
+    let missing = want.routes.difference(&is.routes);
+    for route in missing.chain(want.routes.intersection(&is.routes).filter(|route| lost.takes(route))) {
+        // What is not ours in `host` is not replaced, but in the way (see `conflicts`).
+        let is_replaceable =
+            |there: &Route| there.same_slot(route) && !want.routes.contains(there) && is_ours_in_place(sides, there);
+        let from = remaining.iter().copied().find(|there| is_replaceable(there));
+        replaced.extend(from);
+        let why = from.map_or_else(|| MISSING.to_owned(), |from| format!("there is {from}"));
+        let change = Update::to(from.cloned(), route.clone());
+        draft.add(Step::Route(RouteStep { ns: ns.clone(), change }), why);
+    }
+    for &route in &remaining {
+        let implied = || {
+            want.interfaces.iter().any(|(name, link)| implied(want, name, link).any(|own| is_connected(route, &own)))
+        };
+        if !want.routes.contains(route) && !replaced.contains(route) && is_ours(sides, route) && !implied() {
+            draft.add(Step::Route(RouteStep { ns: ns.clone(), change: Update::Remove(route.clone()) }), EXTRA);
+        }
+    }
+}
+
+/// The routes to its own subnets that the kernel makes with an interface's addresses: what metric and scope it gives
+/// them is in fib_add_ifaddr and addrconf_prefix_route.
+pub(super) fn implied<'a>(ns: &Namespace, name: &'a IfName, link: &'a Interface) -> impl Iterator<Item = Route> + 'a {
+    let table = ns.vrf_of(link).unwrap_or(MAIN_TABLE);
+    let subnets = link.addresses.iter().filter(|address| address.prefix_len() < address.max_prefix_len());
+    // Of several addresses in one subnet, the first brings the route.
+    let first = |address: &&ipnet::IpNet| {
+        let mut before = link.addresses.iter().take_while(|before| before != address);
+        !before.any(|before| before.trunc() == address.trunc())
+    };
+    subnets.filter(move |address| link.up && !name.is_lo() && first(address)).map(move |address| {
+        let ipv4 = address.addr().is_ipv4();
+        Route {
+            table,
+            to: address.trunc(),
+            metric: if ipv4 { 0 } else { 256 },
+            kind: RouteKind::Unicast,
+            via: None,
+            dev: Some(name.clone()),
+            source: ipv4.then(|| address.addr()),
+            scope: if ipv4 { RouteScope::Link } else { RouteScope::Global },
+            onlink: false,
+        }
+    })
+}
+
+/// Plans the routes to an interface's own subnets that were removed; with an address, they come by themselves.
+fn connected(sides: &Sides<'_>, interface: &InterfaceRef, want: &Interface, lost: &Lost, draft: &mut Draft) {
+    let InterfaceRef { ns, name } = interface;
+    let is = sides.is;
+    let Some(live) = is.interfaces.get(name).filter(|live| live.up && !lost.empties(name)) else {
+        return;
+    };
+    for route in implied(sides.want, name, want) {
+        let address_stays = live.addresses.iter().any(|address| address.trunc() == route.to)
+            && !lost.comes_with_address.contains(&(name.clone(), route.to));
+        if address_stays && !is.connected.iter().chain(&is.routes).any(|there| is_connected(there, &route)) {
+            draft.add(Step::Route(RouteStep { ns: ns.clone(), change: Update::Add(route) }), MISSING);
+        }
+    }
+}
+
+/// Whether a route does what the kernel's own route to a subnet does.
+fn is_connected(there: &Route, implied: &Route) -> bool {
+    there.via.is_none() && there.same_slot(implied) && there.dev == implied.dev
+}
+
+/// Whether a route that the file does not have is the lab's to remove: all are in its own namespaces; in `host`
+/// those that are marked, and go through an interface of the lab or through none.
+fn is_ours(sides: &Sides<'_>, route: &Route) -> bool {
+    let dev_is_no_others = route.dev.as_ref().is_none_or(|dev| sides.is_of_lab(dev));
+    !sides.ns.is_host() || (sides.is.marked.routes.contains(route) && dev_is_no_others)
+}
+
+/// Whether a route in the place of a wanted one is the lab's to replace: also one that was altered by hand, as long as it goes
+/// through an interface of the lab.
+fn is_ours_in_place(sides: &Sides<'_>, route: &Route) -> bool {
+    route.dev.as_ref().is_some_and(|dev| sides.is_of_lab(dev)) || is_ours(sides, route)
+}

@@ -1,0 +1,24 @@
+//! How a command reaches a namespace. Names of interfaces always come after `name` or `dev`, since `ip` reads `a` as
+//! `address` and `up` as what it says.
+
+use crate::lab::{InterfaceRef, NsName};
+
+/// `ip`, inside a namespace.
+pub(super) fn ip(ns: &NsName) -> String {
+    if ns.is_host() { "ip".to_owned() } else { format!("ip -n {ns}") }
+}
+
+/// `ip -6` where the family has to be named.
+pub(super) fn ip_family(ns: &NsName, ipv6: bool) -> String {
+    if ipv6 { format!("{} -6", ip(ns)) } else { ip(ns) }
+}
+
+/// `ip link set dev …`, for what changes an interface.
+pub(super) fn ip_link_set(interface: &InterfaceRef) -> String {
+    format!("{} link set dev {}", ip(&interface.ns), interface.name)
+}
+
+/// What comes before any other command to run it inside a namespace.
+pub(super) fn inside(ns: &NsName) -> String {
+    if ns.is_host() { String::new() } else { format!("ip netns exec {ns} ") }
+}

@@ -1,0 +1,126 @@
+//! Chains, their rules and their policies.
+
+use super::command::inside;
+use super::operation::{Batch, Operation, Reach};
+use super::{Change, Phase, Presence, Step};
+use crate::lab::{ChainId, Family, FwRule, NsName, Policy, shell_word};
+
+/// A step on a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirewallStep {
+    /// The namespace.
+    pub ns: NsName,
+    /// The chain.
+    pub chain: ChainId,
+    /// What is done to it.
+    pub change: FirewallChange,
+}
+
+/// What is done to a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FirewallChange {
+    /// It is made.
+    AddChain,
+    /// It is removed; it is empty.
+    RemoveChain,
+    /// Of a built-in chain: what happens at its end.
+    Policy(Change<Policy>),
+    /// A rule of it.
+    Rule {
+        /// The place of the rule, counted from 1; none: at the end.
+        position: Option<usize>,
+        /// Whether the chain is written anew: a rule that goes then goes with the ones that take its place.
+        is_rewritten: bool,
+        /// The rule.
+        change: Presence<FwRule>,
+    },
+}
+
+impl FirewallStep {
+    /// Whether it removes a chain or a rule.
+    pub fn removes(&self) -> bool {
+        match &self.change {
+            FirewallChange::RemoveChain | FirewallChange::Rule { change: Presence::Remove(_), .. } => true,
+            FirewallChange::AddChain
+            | FirewallChange::Policy(_)
+            | FirewallChange::Rule { change: Presence::Add(_), .. } => false,
+        }
+    }
+}
+
+impl Operation for FirewallStep {
+    fn text(&self) -> String {
+        let ns = &self.ns;
+        let family = if self.chain.family == Family::Ipv6 { "IPv6 " } else { "" };
+        let chain = format!("{} ({family}{})", self.chain.chain, self.chain.table.name());
+        match &self.change {
+            FirewallChange::AddChain => format!("make chain {chain} in {ns}"),
+            FirewallChange::RemoveChain => format!("remove chain {chain} from {ns}"),
+            FirewallChange::Policy(Change { from, to }) => {
+                format!("change the policy of chain {chain} in {ns} from {} to {}", from.name(), to.name())
+            }
+            FirewallChange::Rule { change: Presence::Add(rule), .. } => {
+                format!("add rule `{rule}` to chain {chain} in {ns}")
+            }
+            FirewallChange::Rule { change: Presence::Remove(rule), .. } => {
+                format!("remove rule `{rule}` from chain {chain} in {ns}")
+            }
+        }
+    }
+
+    fn command(&self) -> String {
+        // A name that is not ours may hold what is special to a shell.
+        let chain = shell_word(self.chain.chain.as_str());
+        let command = match &self.change {
+            FirewallChange::AddChain => format!("-N {chain}"),
+            FirewallChange::RemoveChain => format!("-X {chain}"),
+            FirewallChange::Policy(Change { to, .. }) => format!("-P {chain} {}", to.name()),
+            FirewallChange::Rule { change: Presence::Add(rule), position: Some(position), .. } => {
+                format!("-I {chain} {position} {rule}")
+            }
+            FirewallChange::Rule { change: Presence::Add(rule), position: None, .. } => format!("-A {chain} {rule}"),
+            FirewallChange::Rule { change: Presence::Remove(rule), .. } => format!("-D {chain} {rule}"),
+        };
+        let ChainId { family, table, .. } = &self.chain;
+        format!("{}{} -w -t {} {command}", inside(&self.ns), family.program(), table.name())
+    }
+
+    fn inverse(&self) -> Option<Step> {
+        let change = match &self.change {
+            FirewallChange::AddChain => FirewallChange::RemoveChain,
+            FirewallChange::RemoveChain => FirewallChange::AddChain,
+            FirewallChange::Policy(change) => FirewallChange::Policy(change.inverse()),
+            FirewallChange::Rule { change, position, is_rewritten } => {
+                FirewallChange::Rule { change: change.inverse(), position: *position, is_rewritten: *is_rewritten }
+            }
+        };
+        Some(Step::Firewall(Self { ns: self.ns.clone(), chain: self.chain.clone(), change }))
+    }
+
+    fn phase(&self) -> Phase {
+        match &self.change {
+            FirewallChange::RemoveChain
+            | FirewallChange::Rule { change: Presence::Remove(_), is_rewritten: false, .. } => Phase::RemoveFirewall,
+            FirewallChange::AddChain
+            | FirewallChange::Policy(_)
+            | FirewallChange::Rule { change: Presence::Add(_), .. }
+            | FirewallChange::Rule { change: Presence::Remove(_), is_rewritten: true, .. } => Phase::SetFirewall,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        "change a firewall rule"
+    }
+
+    fn namespace(&self) -> NsName {
+        self.ns.clone()
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Inside
+    }
+
+    fn batch(&self) -> Option<Batch> {
+        Some(Batch::Firewall(self.ns.clone(), self.chain.family))
+    }
+}

@@ -1,0 +1,155 @@
+//! What can be done to an interface of any kind.
+
+use super::command::{ip, ip_link_set};
+use super::operation::{Operation, Reach};
+use super::{Change, Phase, Step, Tier};
+use crate::lab::{IfName, InterfaceRef, LabName, Mac, NsName};
+
+/// A step on an interface, whatever it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InterfaceStep {
+    /// Remove it (of a veth pair: both interfaces).
+    Remove {
+        /// Which.
+        interface: InterfaceRef,
+        /// When it goes.
+        tier: Tier,
+    },
+    /// Remove all interfaces of the lab from `host` at once: one by one, each costs the kernel some 20 ms.
+    RemoveFromHost {
+        /// The lab; its group is the one that goes.
+        lab: LabName,
+        /// The interfaces that are in it. If anything else is, they go one by one.
+        interfaces: Vec<IfName>,
+    },
+    /// Bring it up or down.
+    Up {
+        /// Which.
+        interface: InterfaceRef,
+        /// When it comes up.
+        tier: Tier,
+        /// Up, or down.
+        up: bool,
+    },
+    /// Change its MTU.
+    Mtu {
+        /// Which.
+        interface: InterfaceRef,
+        /// When it changes.
+        tier: Tier,
+        /// In bytes.
+        change: Change<u32>,
+    },
+    /// Change its MAC address.
+    Mac {
+        /// Which.
+        interface: InterfaceRef,
+        /// When it changes.
+        tier: Tier,
+        /// The addresses.
+        change: Change<Mac>,
+    },
+}
+
+impl Operation for InterfaceStep {
+    fn text(&self) -> String {
+        match self {
+            Self::Remove { interface, .. } => format!("remove interface {} from {}", interface.name, interface.ns),
+            Self::RemoveFromHost { interfaces, .. } => format!("remove the interfaces {} from host", list(interfaces)),
+            Self::Up { interface, up, .. } => format!("bring {interface} {}", up_or_down(*up)),
+            Self::Mtu { interface, change: Change { from, to }, .. } => {
+                format!("change the MTU of {interface} from {from} to {to}")
+            }
+            Self::Mac { interface, change: Change { from, to }, .. } => {
+                format!("change the MAC address of {interface} from {from} to {to}")
+            }
+        }
+    }
+
+    fn command(&self) -> String {
+        match self {
+            Self::Remove { interface, .. } => format!("{} link del dev {}", ip(&interface.ns), interface.name),
+            Self::RemoveFromHost { lab, .. } => format!("ip link del group {}", lab.group()),
+            Self::Up { interface, up, .. } => format!("{} {}", ip_link_set(interface), up_or_down(*up)),
+            Self::Mtu { interface, change, .. } => format!("{} mtu {}", ip_link_set(interface), change.to),
+            Self::Mac { interface, change, .. } => format!("{} address {}", ip_link_set(interface), change.to),
+        }
+    }
+
+    fn script(&self) -> Vec<String> {
+        let command = self.command();
+        match self {
+            // The kernel may have taken them along already, with the namespaces of their peers.
+            Self::RemoveFromHost { lab, .. } => {
+                vec![format!("{command} || [ -z \"$(ip -o link show group {})\" ]", lab.group())]
+            }
+            Self::Remove { .. } | Self::Up { .. } | Self::Mtu { .. } | Self::Mac { .. } => vec![command],
+        }
+    }
+
+    fn inverse(&self) -> Option<Step> {
+        let inverse = match self {
+            Self::Remove { .. } | Self::RemoveFromHost { .. } => return None,
+            Self::Up { interface, tier, up } => Self::Up { interface: interface.clone(), tier: *tier, up: !up },
+            Self::Mtu { interface, tier, change } => {
+                Self::Mtu { interface: interface.clone(), tier: *tier, change: change.inverse() }
+            }
+            Self::Mac { interface, tier, change } => {
+                Self::Mac { interface: interface.clone(), tier: *tier, change: change.inverse() }
+            }
+        };
+        Some(Step::Interface(inverse))
+    }
+
+    fn phase(&self) -> Phase {
+        match self {
+            Self::Remove { tier, .. } => tier.removal(),
+            Self::RemoveFromHost { .. } => Phase::RemoveInterfaces,
+            Self::Up { tier, .. } => tier.up(),
+            Self::Mtu { tier, .. } | Self::Mac { tier, .. } => tier.settings(),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Remove { .. } | Self::RemoveFromHost { .. } => "remove interfaces",
+            Self::Up { .. } => "bring an interface up or down",
+            Self::Mtu { .. } | Self::Mac { .. } => "change an interface",
+        }
+    }
+
+    fn namespace(&self) -> NsName {
+        match self {
+            Self::Remove { interface, .. }
+            | Self::Up { interface, .. }
+            | Self::Mtu { interface, .. }
+            | Self::Mac { interface, .. } => interface.ns.clone(),
+            Self::RemoveFromHost { .. } => NsName::host(),
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Beyond
+    }
+
+    fn brings_mac_address(&self) -> bool {
+        match self {
+            Self::Mac { .. } => true,
+            Self::Remove { .. } | Self::RemoveFromHost { .. } | Self::Up { .. } | Self::Mtu { .. } => false,
+        }
+    }
+}
+
+fn up_or_down(up: bool) -> &'static str {
+    if up { "up" } else { "down" }
+}
+
+/// "a, b, c and 4 more".
+fn list(names: &[IfName]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(IfName::as_str).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

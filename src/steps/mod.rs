@@ -1,0 +1,192 @@
+//! Operations on the kernel: what each says to a person, the command that does the same, when it comes, and what undoes it.
+//!
+//! Each object has a file: a further kind of step is a file here, a variant of [`Step`] and an arm of `Step::operation`. The
+//! room knows the model and nothing else: neither how a step is carried out nor why it is planned.
+
+mod address;
+mod bridge;
+mod bridge_port;
+mod change;
+mod command;
+mod fdb_entry;
+mod firewall;
+mod interface;
+mod mark;
+mod namespace;
+mod neighbour;
+mod new_interface;
+mod operation;
+mod phase;
+mod policy_rule;
+mod route;
+mod sysctl;
+mod veth;
+mod virtual_interface;
+mod vlans;
+
+pub use address::AddressStep;
+pub use bridge::BridgeStep;
+pub use bridge_port::BridgePortStep;
+pub use change::{Change, Presence, Update};
+pub use fdb_entry::FdbEntryStep;
+pub use firewall::{FirewallChange, FirewallStep};
+pub use interface::InterfaceStep;
+pub use mark::MarkStep;
+pub use namespace::NamespaceStep;
+pub use neighbour::NeighbourStep;
+pub use new_interface::NewInterface;
+use operation::{Batch, Operation, Reach};
+pub use phase::{Phase, Tier};
+pub use policy_rule::PolicyRuleStep;
+pub use route::RouteStep;
+pub use sysctl::SysctlStep;
+pub use veth::VethStep;
+pub use virtual_interface::VirtualInterfaceStep;
+pub use vlans::VlansStep;
+
+use crate::lab::NsName;
+
+/// One operation on the kernel, by the object that it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A namespace is made or removed.
+    Namespace(NamespaceStep),
+    /// A lab's mark is put on something made by hand, or taken off again.
+    Mark(MarkStep),
+    /// An interface of any kind is removed, brought up or down, or given another MTU or MAC address.
+    Interface(InterfaceStep),
+    /// A veth pair is made.
+    Veth(VethStep),
+    /// A bridge is made, or its options change.
+    Bridge(BridgeStep),
+    /// An interface is attached to a bridge or a VRF, or detached.
+    BridgePort(BridgePortStep),
+    /// The VLANs of a port or of a bridge itself change.
+    Vlans(VlansStep),
+    /// A virtual interface is made, or its options change.
+    VirtualInterface(VirtualInterfaceStep),
+    /// An interface gets or loses an address.
+    Address(AddressStep),
+    /// A route is added, replaced or removed.
+    Route(RouteStep),
+    /// A policy rule is added or removed.
+    PolicyRule(PolicyRuleStep),
+    /// A permanent neighbour entry is added, replaced or removed.
+    Neighbour(NeighbourStep),
+    /// A forwarding entry of a VXLAN interface is added or removed.
+    FdbEntry(FdbEntryStep),
+    /// A sysctl is set, or one of `host` restored.
+    Sysctl(SysctlStep),
+    /// A chain, one of its rules, or its policy changes.
+    Firewall(FirewallStep),
+}
+
+impl Step {
+    fn operation(&self) -> &dyn Operation {
+        match self {
+            Self::Namespace(step) => step,
+            Self::Mark(step) => step,
+            Self::Interface(step) => step,
+            Self::Veth(step) => step,
+            Self::Bridge(step) => step,
+            Self::BridgePort(step) => step,
+            Self::Vlans(step) => step,
+            Self::VirtualInterface(step) => step,
+            Self::Address(step) => step,
+            Self::Route(step) => step,
+            Self::PolicyRule(step) => step,
+            Self::Neighbour(step) => step,
+            Self::FdbEntry(step) => step,
+            Self::Sysctl(step) => step,
+            Self::Firewall(step) => step,
+        }
+    }
+
+    /// What it does, in words: "add route 10.1.0.0/16 via 10.0.0.2 dev eth0 in red".
+    pub fn text(&self) -> String {
+        self.operation().text()
+    }
+
+    /// The command that a person would type for it.
+    pub fn command(&self) -> String {
+        self.operation().command()
+    }
+
+    /// The lines of a shell script that does the same: the command, and the marks and notes by which nslab knows what
+    /// is its own.
+    pub fn script(&self) -> Vec<String> {
+        self.operation().script()
+    }
+
+    /// The step that undoes it; none where what it removed cannot be brought back as it was.
+    pub fn inverse(&self) -> Option<Self> {
+        self.operation().inverse()
+    }
+
+    /// When it comes in a plan.
+    pub fn phase(&self) -> Phase {
+        self.operation().phase()
+    }
+
+    /// What it counts as in a summary of many steps: "add a route".
+    pub fn kind(&self) -> &'static str {
+        self.operation().kind()
+    }
+
+    /// The namespace that it changes (for a veth pair, that of its main interface).
+    pub fn namespace(&self) -> NsName {
+        self.operation().namespace()
+    }
+
+    /// The only namespace in which anything changes by it. None where there may be others: whatever is done to an interface
+    /// itself may be seen at its peer, and at what is stacked on it.
+    pub fn only_namespace(&self) -> Option<NsName> {
+        match self.operation().reach() {
+            Reach::Inside => Some(self.namespace()),
+            Reach::Beyond => None,
+        }
+    }
+
+    /// Whether this step is run together with the one before it, both or neither: firewall rules of one namespace
+    /// and family, by one transaction; namespaces that are made, several at a time.
+    pub fn batches_with(&self, before: &Self) -> bool {
+        let batch = self.operation().batch();
+        batch.is_some() && batch == before.operation().batch()
+    }
+
+    /// Whether an IP address may be at another MAC address afterwards.
+    pub fn brings_mac_address(&self) -> bool {
+        self.operation().brings_mac_address()
+    }
+
+    /// Whether it makes a namespace.
+    pub fn makes_namespace(&self) -> bool {
+        self.operation().batch() == Some(Batch::Namespaces)
+    }
+
+    /// Whether it removes a whole namespace.
+    pub fn removes_namespace(&self) -> bool {
+        matches!(self, Self::Namespace(NamespaceStep::Remove { .. }))
+    }
+
+    /// The step on the firewall that it is.
+    pub fn firewall(&self) -> Option<&FirewallStep> {
+        match self {
+            Self::Firewall(step) => Some(step),
+            Self::Namespace(_)
+            | Self::Mark(_)
+            | Self::Interface(_)
+            | Self::Veth(_)
+            | Self::Bridge(_)
+            | Self::BridgePort(_)
+            | Self::Vlans(_)
+            | Self::VirtualInterface(_)
+            | Self::Address(_)
+            | Self::Route(_)
+            | Self::PolicyRule(_)
+            | Self::Neighbour(_)
+            | Self::FdbEntry(_)
+            | Self::Sysctl(_) => None,
+        }
+    }
+}

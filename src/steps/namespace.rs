@@ -1,0 +1,84 @@
+//! Namespaces, made and removed.
+
+use super::operation::{Batch, Operation, Reach};
+use super::{Phase, Step};
+use crate::lab::{LabName, NsName};
+
+/// A step on a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamespaceStep {
+    /// Make it, visible to `ip netns`, its loopback up and marked as the lab's.
+    Add {
+        /// Its name.
+        ns: NsName,
+        /// The lab it is for.
+        lab: LabName,
+    },
+    /// Remove it and all that is in it.
+    Remove {
+        /// Its name.
+        ns: NsName,
+    },
+}
+
+impl Operation for NamespaceStep {
+    fn text(&self) -> String {
+        match self {
+            Self::Add { ns, .. } => format!("make namespace {ns}"),
+            Self::Remove { ns } => format!("remove namespace {ns} and all that is in it"),
+        }
+    }
+
+    fn command(&self) -> String {
+        match self {
+            Self::Add { ns, .. } => format!("ip netns add {ns}"),
+            Self::Remove { ns } => format!("ip netns del {ns}"),
+        }
+    }
+
+    fn script(&self) -> Vec<String> {
+        let mark = match self {
+            Self::Add { ns, lab } => Some(format!("ip -n {ns} link set lo up alias {}", lab.mark())),
+            Self::Remove { .. } => None,
+        };
+        [self.command()].into_iter().chain(mark).collect()
+    }
+
+    fn inverse(&self) -> Option<Step> {
+        match self {
+            Self::Add { ns, .. } => Some(Step::Namespace(Self::Remove { ns: ns.clone() })),
+            Self::Remove { .. } => None,
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match self {
+            Self::Add { .. } => Phase::AddNamespaces,
+            Self::Remove { .. } => Phase::Forget,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Add { .. } => "make a namespace",
+            Self::Remove { .. } => "remove a namespace",
+        }
+    }
+
+    fn namespace(&self) -> NsName {
+        match self {
+            Self::Add { ns, .. } | Self::Remove { ns } => ns.clone(),
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Beyond
+    }
+
+    fn batch(&self) -> Option<Batch> {
+        match self {
+            Self::Add { .. } => Some(Batch::Namespaces),
+            Self::Remove { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Routes, added, replaced and removed.
+
+use super::command::ip_family;
+use super::operation::{Operation, Reach};
+use super::{Change, Phase, Step, Update};
+use crate::lab::{NsName, ROUTE_PROTOCOL, Route};
+
+/// A step on a route. One is replaced by another of the same table, destination and metric.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteStep {
+    /// The namespace.
+    pub ns: NsName,
+    /// The route.
+    pub change: Update<Route>,
+}
+
+impl Operation for RouteStep {
+    fn text(&self) -> String {
+        let ns = &self.ns;
+        match &self.change {
+            Update::Add(route) => format!("add route {route} in {ns}"),
+            Update::Remove(route) => format!("remove route {route} from {ns}"),
+            Update::Replace(Change { from, to }) => format!("replace route {from} with {to} in {ns}"),
+        }
+    }
+
+    fn command(&self) -> String {
+        let ip = |route: &Route| ip_family(&self.ns, route.is_ipv6());
+        match &self.change {
+            Update::Add(route) => format!("{} route add {route} proto {ROUTE_PROTOCOL}", ip(route)),
+            Update::Remove(route) => format!("{} route del {route}", ip(route)),
+            Update::Replace(Change { to, .. }) => {
+                format!("{} route replace {to} proto {ROUTE_PROTOCOL}", ip(to))
+            }
+        }
+    }
+
+    fn inverse(&self) -> Option<Step> {
+        Some(Step::Route(Self { ns: self.ns.clone(), change: self.change.inverse() }))
+    }
+
+    /// A route through a gateway needs the route that reaches the gateway.
+    fn phase(&self) -> Phase {
+        match self.change.wanted() {
+            Some(Route { via: Some(_), .. }) => Phase::AddGatewayRoutes,
+            Some(Route { via: None, .. }) => Phase::AddRoutes,
+            None => Phase::RemoveRoutes,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.change {
+            Update::Add(_) | Update::Replace(_) => "add a route",
+            Update::Remove(_) => "remove a route",
+        }
+    }
+
+    fn namespace(&self) -> NsName {
+        self.ns.clone()
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Inside
+    }
+}

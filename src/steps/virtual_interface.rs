@@ -1,0 +1,116 @@
+//! Virtual interfaces, made and given other options.
+
+use super::command::{ip, ip_link_set};
+use super::operation::{Operation, Reach};
+use super::{Change, NewInterface, Phase, Step, Tier};
+use crate::lab::{InterfaceRef, LabName, NsName, VirtualInterface};
+
+/// A step on a virtual interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VirtualInterfaceStep {
+    /// Make it; it is down and has no master.
+    Add {
+        /// Its interface.
+        new: NewInterface,
+        /// What it is; the interface that it is stacked on must be there.
+        kind: VirtualInterface,
+        /// The lab it is for; marked on the interface where it is in `host`.
+        lab: LabName,
+    },
+    /// Change its options, as far as [`VirtualInterface::can_become`] goes.
+    Options {
+        /// Which.
+        interface: InterfaceRef,
+        /// What it is, and what it is to be.
+        change: Change<VirtualInterface>,
+    },
+}
+
+impl Operation for VirtualInterfaceStep {
+    fn text(&self) -> String {
+        match self {
+            Self::Add { new: NewInterface { interface: InterfaceRef { ns, name }, .. }, kind, .. } => {
+                let parent = kind.lower().map(|parent| format!(" on {parent}")).unwrap_or_default();
+                format!("make {} {name} in {ns}{parent}", kind.kind().name())
+            }
+            Self::Options { interface, change: Change { from, to } } => {
+                format!("set{} on {} {interface}", to.changes_from(from), to.kind().name())
+            }
+        }
+    }
+
+    fn command(&self) -> String {
+        match self {
+            Self::Add { new, kind, lab } => {
+                let InterfaceRef { ns, name } = &new.interface;
+                let from = kind.lower().map_or(ns, |parent| &parent.ns);
+                let link = kind.lower().map(|parent| format!(" link {}{}", parent.name, netns(from, ns)));
+                let (link, settings) = (link.unwrap_or_default(), new.settings(lab));
+                format!("{} link add name {name}{link}{settings} type {kind}", ip(from))
+            }
+            Self::Options { interface, change: Change { from, to } } => {
+                format!("{} type {}{}", ip_link_set(interface), to.kind().name(), to.changes_from(from))
+            }
+        }
+    }
+
+    fn script(&self) -> Vec<String> {
+        let alias = match self {
+            Self::Add { new, lab, .. } => new.alias(lab),
+            Self::Options { .. } => None,
+        };
+        [self.command()].into_iter().chain(alias).collect()
+    }
+
+    fn inverse(&self) -> Option<Step> {
+        Some(match self {
+            Self::Add { new, .. } => Step::Interface(new.removal(Tier::Virtual)),
+            Self::Options { interface, change } => {
+                Step::VirtualInterface(Self::Options { interface: interface.clone(), change: change.inverse() })
+            }
+        })
+    }
+
+    fn phase(&self) -> Phase {
+        match self {
+            Self::Add { .. } => Phase::AddVirtualInterfaces,
+            Self::Options { .. } => Phase::SetVirtualInterfaces,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Add { .. } => "make a virtual interface",
+            Self::Options { .. } => "change an interface",
+        }
+    }
+
+    fn namespace(&self) -> NsName {
+        match self {
+            Self::Add { new, .. } => new.interface.ns.clone(),
+            Self::Options { interface, .. } => interface.ns.clone(),
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Beyond
+    }
+
+    fn brings_mac_address(&self) -> bool {
+        match self {
+            Self::Add { .. } => true,
+            Self::Options { .. } => false,
+        }
+    }
+}
+
+/// The word that puts what is made in one namespace into another: the host's is that of the shell.
+fn netns(from: &NsName, to: &NsName) -> String {
+    if from == to {
+        String::new()
+    } else if to.is_host() {
+        " netns $$".to_owned()
+    } else {
+        format!(" netns {to}")
+    }
+}
