@@ -318,8 +318,12 @@ fn addresses_and_neighbours_are_the_same_by_step_and_by_command() {
     addresses().into_iter().for_each(check);
 }
 
-/// Checks one case.
+/// Checks one case. Two machines can share them out: `NSLAB_PART=odd` on one, and `even` on the other.
 pub fn check(case: Case) {
+    let part = if case.name.bytes().fold(0, |parity, byte| parity ^ byte & 1) == 1 { "odd" } else { "even" };
+    if std::env::var("NSLAB_PART").is_ok_and(|wanted| wanted != part) {
+        return;
+    }
     let case = Arc::new(case);
     let (before, by_step, seen, undone) = in_sandbox(&case, |case| {
         let mut kernel = Kernel::open().unwrap();
