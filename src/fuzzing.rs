@@ -1,5 +1,5 @@
-//! What must hold for any input whatever: one function for each fuzz target in `fuzz/`, and the test that hands it every
-//! input that is kept there. Only tests and fuzz targets are built with it.
+//! What must hold for any input whatever: one function for each fuzz target in `fuzz/`, and the test that hands it
+//! every input that is kept there. Only tests and fuzz targets are built with it.
 //!
 //! A function panics if what it is given does harm: that is how a fuzzer, or a test, learns of it.
 
@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::lab::{Family, FwRule, Lab, LabName, Live, Namespace, NsName, Origins};
+use crate::lab::{Family, FwRule, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Origins};
 use crate::plan::{self, PlannedStep};
 use crate::preflight::Needs;
 use crate::steps::Step;
@@ -44,7 +44,7 @@ fn faults(faults: &Diagnostics, text: &str) {
 }
 
 fn lab(lab: &Lab) {
-    let (nothing, built) = (Live::default(), plan::as_built(lab));
+    let (nothing, built) = (Observed::default(), plan::as_built(lab));
     let plan = plan::plan(lab, &nothing);
     steps(&plan.steps);
     show::plan(&plan, &[], true);
@@ -65,7 +65,7 @@ pub fn netlink(bytes: &[u8]) {
     let sequence = bytes.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes);
     kernel::tables_and_chains(bytes, sequence);
     let namespace = kernel::namespace_in(bytes, sequence);
-    let owner = namespace.interfaces.values().find_map(|link| link.owner.clone());
+    let owner = namespace.is.interfaces.values().find_map(|link| link.owner.clone());
     found(owner, &namespace);
 }
 
@@ -77,15 +77,17 @@ pub fn iptables_save(text: &str) {
         assert_eq!(FwRule::parse(&told), *rule, "{told}");
     }
     let owner = firewall.chains.keys().find_map(|chain| Some(chain.owner()?.0));
-    found(owner, &Namespace { firewall, ..Namespace::default() });
+    let is = Namespace { firewall, ..Namespace::default() };
+    found(owner, &ObservedNamespace { is, ..ObservedNamespace::default() });
 }
 
 /// What is found in `host`, or in a namespace of a lab, can be mended, brought back and removed.
-fn found(owner: Option<LabName>, found: &Namespace) {
+fn found(owner: Option<LabName>, found: &ObservedNamespace) {
     let lab: LabName = owner.unwrap_or_else(|| "fuzz".parse().expect("a name"));
     let red: NsName = "red".parse().expect("a name");
-    let own = Namespace { owner: Some(lab.clone()), ..found.clone() };
-    let live = Live { namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into() };
+    let is = Namespace { owner: Some(lab.clone()), ..found.is.clone() };
+    let own = ObservedNamespace { is, ..found.clone() };
+    let live = Observed { namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into() };
     let wanted = Namespace { owner: Some(lab.clone()), ..Namespace::default() };
     let wanted = Lab {
         name: lab.clone(),
@@ -97,11 +99,12 @@ fn found(owner: Option<LabName>, found: &Namespace) {
     json(&live);
     let _ = plan::conflicts(&wanted, &live);
     steps(&plan::plan(&wanted, &live).steps);
-    steps(&plan::way_back(&lab, &live, &Live::default()).steps);
+    steps(&plan::way_back(&lab, &live, &Observed::default()).steps);
     steps(&plan::teardown(&lab, &live, &[]));
 }
 
-/// The steps can be told and turned round; rules can be typed into a shell, and handed to `iptables-restore` on one line each.
+/// The steps can be told and turned round; rules can be typed into a shell, and handed to `iptables-restore` on one
+/// line each.
 fn steps(steps: &[PlannedStep]) {
     for PlannedStep { step, .. } in steps {
         let command = step.command();

@@ -17,7 +17,7 @@ mod trouble;
 mod vlans;
 
 use nslab::kernel::{Kernel, Scope};
-use nslab::lab::{IfName, InterfaceRef, Lab, LabName, Live, Namespace, NsName, Origins};
+use nslab::lab::{IfName, InterfaceRef, Lab, LabName, Namespace, NsName, Observed, Origins};
 
 fn lab() -> LabName {
     "t".parse().unwrap()
@@ -43,6 +43,6 @@ fn wanting(namespaces: impl IntoIterator<Item = NsName>) -> Lab {
     Lab { name: lab(), description: None, namespaces, checks: Vec::new(), origins: Origins::new() }
 }
 
-fn observe(kernel: &mut Kernel, desired: &Lab) -> Live {
+fn observe(kernel: &mut Kernel, desired: &Lab) -> Observed {
     kernel.observe(&Scope { lab: &lab(), desired: Some(desired), inside: true }).unwrap()
 }

@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use nslab::lab::Live;
+use nslab::lab::Observed;
 use nslab::{plan, show, topology};
 use support::golden;
 
@@ -20,7 +20,7 @@ fn check(case: &Path) -> Result<(), String> {
     let live = if case.join("live.yaml").exists() {
         plan::as_built(&load("live.yaml").map_err(|error| error.to_string())?)
     } else {
-        Live::default()
+        Observed::default()
     };
     let made = show::plan(&plan::plan(&wanted, &live), &plan::conflicts(&wanted, &live), false);
     golden::expect(&case.join("plan.txt"), &made)
@@ -40,7 +40,7 @@ fn what_was_built_needs_nothing() {
 #[test]
 fn inverses_are_inverse() {
     let lab = topology::load(&support::project("topologies/03-nat.yaml")).unwrap().lab;
-    let steps = plan::plan(&lab, &Live::default()).steps;
+    let steps = plan::plan(&lab, &Observed::default()).steps;
     assert!(steps.len() > 15);
     for planned in steps {
         let text = planned.step.text();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::report_args::{ReportArgs, ReportFormat};
 use super::{DONE, Failure, NOT_SO, colour, print};
-use crate::check::{self, Report};
+use crate::check::Report;
 use crate::lab::Lab;
 use crate::show::report::Tested;
 use crate::{engine, plan, show, topology};
@@ -38,7 +38,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
 /// Runs the checks of a file.
 fn proven(path: &Path) -> Result<Report, Failure> {
     let file = topology::load(path)?;
-    let mut report = check::run(&file.lab)?;
+    let mut report = super::apply::run_checks(&file.lab)?;
     if !report.passed() {
         report.hints.extend(drift(&file.lab, path));
     }

@@ -22,7 +22,8 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
     let saved = engine::saved_topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok());
     let desired = saved.as_ref().map(|topology| &topology.lab);
     let live = engine::observe(lab, desired)?;
-    let own: Vec<_> = live.namespaces.iter().filter(|(_, ns)| ns.owner.as_ref() == Some(lab)).map(|(n, _)| n).collect();
+    let own: Vec<_> =
+        live.namespaces.iter().filter(|(_, ns)| ns.is.owner.as_ref() == Some(lab)).map(|(n, _)| n).collect();
     if own.is_empty() && saved.is_none() {
         return Err(Failure::System(format!("there is no lab {lab}; `nslab list` shows those that there are")));
     }

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use super::report_args::{ReportArgs, ReportFormat};
 use super::{DONE, Failure, NOT_SO, REFUSED, WRONG_INPUT, colour, print, print_json, say};
-use crate::check::{self, Report};
+use crate::check::Report;
 use crate::kernel::{Kernel, Scope};
-use crate::lab::{Lab, Namespace, NsName};
+use crate::lab::{Lab, NsName, ObservedNamespace};
 use crate::show::TestView;
 use crate::show::report::Tested;
 use crate::{engine, kernel, show, topology};
@@ -112,7 +112,7 @@ fn prove(lab: &Lab, text: &str) -> Result<Report, Failure> {
     if let Some(planned) = rest.steps.first() {
         return Err(Failure::System(format!("after apply there is still something to do: {}", planned.step.text())));
     }
-    let report = check::run(lab)?;
+    let report = super::apply::run_checks(lab)?;
     engine::destroy(&lab.name, true, &mut |_| {})?;
     if host(lab)? != before {
         return Err(Failure::System("after destroy the host is not what it was before".to_owned()));
@@ -121,7 +121,7 @@ fn prove(lab: &Lab, text: &str) -> Result<Report, Failure> {
 }
 
 /// What the kernel shows of the host.
-fn host(lab: &Lab) -> Result<Namespace, Failure> {
+fn host(lab: &Lab) -> Result<ObservedNamespace, Failure> {
     let mut live = Kernel::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
     Ok(live.namespaces.remove(&NsName::host()).unwrap_or_default())
 }

@@ -8,13 +8,14 @@ use super::{
     EngineError, Event, Interrupts, Listener, UndoError, deviceless_routes, original_sysctls, preconditions, ready,
 };
 use crate::kernel::{Kernel, Scope};
-use crate::lab::{Lab, LabName, Live, NsName};
+use crate::lab::{Lab, LabName, NsName, Observed};
 use crate::plan::{self, Conflict, Plan, PlannedStep};
 use crate::preflight::Finding;
 use crate::steps::{Step, SysctlStep};
 
 /// How often a plan is made anew when the kernel shows something else than what was set: a step may have side effects
-/// that the plan did not foresee, and somebody may change things meanwhile (see [`look_again`] for where that is looked for).
+/// that the plan did not foresee, and somebody may change things meanwhile (see [`look_again`] for where that is looked
+/// for).
 const ROUNDS: usize = 3;
 
 /// A plan, and what stands in its way.
@@ -57,11 +58,11 @@ pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
 }
 
 /// What the kernel shows of a lab, with `desired` also of what that wants.
-pub fn observe(lab: &LabName, desired: Option<&Lab>) -> Result<Live, EngineError> {
+pub fn observe(lab: &LabName, desired: Option<&Lab>) -> Result<Observed, EngineError> {
     look(&mut Kernel::open()?, &Scope { lab, desired, inside: true })
 }
 
-pub(super) fn look(kernel: &mut Kernel, scope: &Scope<'_>) -> Result<Live, EngineError> {
+pub(super) fn look(kernel: &mut Kernel, scope: &Scope<'_>) -> Result<Observed, EngineError> {
     let mut live = kernel.observe(scope)?;
     deviceless_routes::keep_own(kernel, scope.lab, &mut live)?;
     Ok(live)
@@ -76,14 +77,14 @@ fn parts(group: &[PlannedStep]) -> std::slice::Chunks<'_, PlannedStep> {
     group.chunks(if makes_namespaces { NAMESPACES_AT_ONCE } else { group.len().max(1) })
 }
 
-/// Looks at what some steps may have changed since `before`: at everything, or only at the namespaces inside of which they
-/// stay. What somebody does meanwhile in others, the next plan sees.
+/// Looks at what some steps may have changed since `before`: at everything, or only at the namespaces inside of which
+/// they stay. What somebody does meanwhile in others, the next plan sees.
 fn look_again<'a>(
     kernel: &mut Kernel,
     lab: &Lab,
     mut steps: impl Iterator<Item = &'a PlannedStep>,
-    before: &Live,
-) -> Result<Live, EngineError> {
+    before: &Observed,
+) -> Result<Observed, EngineError> {
     let scope = all_of(lab);
     let touched = steps.try_fold(BTreeSet::new(), |mut touched, planned| {
         touched.insert(planned.step.only_namespace()?);
@@ -100,7 +101,7 @@ pub(super) fn all_of(lab: &Lab) -> Scope<'_> {
     Scope { lab: &lab.name, desired: Some(lab), inside: true }
 }
 
-fn planned(lab: &Lab, live: &Live) -> Planned {
+fn planned(lab: &Lab, live: &Observed) -> Planned {
     Planned { plan: plan::plan(lab, live), conflicts: plan::conflicts(lab, live), findings: Vec::new() }
 }
 
@@ -110,7 +111,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Res
     let start = Instant::now();
     preconditions::demand_privileges(lab)?;
     let state = LabState::lock(&lab.name, !options.no_wait, &mut stop, tell)?;
-    let (kernel, before) = (Kernel::open()?, Live::default());
+    let (kernel, before) = (Kernel::open()?, Observed::default());
     let mut run = Run {
         lab,
         options,
@@ -140,7 +141,7 @@ pub(super) struct Run<'a> {
     stop: Interrupts,
     pub(super) tell: Listener<'a>,
     /// What there was at the beginning: where undoing leads back to.
-    pub(super) before: Live,
+    pub(super) before: Observed,
     /// Whether the lab has claimed host settings just now.
     pub(super) has_claimed: bool,
     /// Whether the lab has given up host settings just now.
@@ -192,7 +193,7 @@ impl Run<'_> {
     }
 
     /// Everything is as it should be: what remains is to note what is to go back to some day.
-    fn settle(&mut self, live: Option<&Live>) -> Result<(), EngineError> {
+    fn settle(&mut self, live: Option<&Observed>) -> Result<(), EngineError> {
         self.forget_neighbours()?;
         if self.has_given_up {
             self.kernel.note_settings(&self.lab.name)?;
@@ -211,7 +212,7 @@ impl Run<'_> {
         }
         for (ns, wanted) in &self.lab.namespaces {
             // One that had nothing but its loopback has learned nothing.
-            if self.before.namespaces.get(ns).is_some_and(|before| before.interfaces.len() > 1) {
+            if self.before.namespaces.get(ns).is_some_and(|before| before.is.interfaces.len() > 1) {
                 self.kernel.forget_neighbours(ns, &wanted.interfaces.keys().collect::<Vec<_>>())?;
             }
         }
@@ -249,7 +250,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Claims the host settings that the lab needs and had not claimed when the run began, also those that are right already.
+    /// Claims the host settings that the lab needs and had not claimed when the run began, also those that are right
+    /// already.
     fn claim_settings(&mut self) -> Result<(), EngineError> {
         let (lab, host) = (&self.lab.name, NsName::host());
         let claims = self.before.namespaces.get(&host).map(|host| &host.claims);

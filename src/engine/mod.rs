@@ -19,6 +19,7 @@ pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
 pub use interrupt::Interrupts;
 pub use preconditions::examine;
+pub use ready::{has_spanning_tree, wait_for_spanning_trees};
 pub use state::{saved_labs, saved_topology};
 
 /// What the engine tells while it works; for progress and messages.
@@ -32,8 +33,10 @@ pub enum Event<'a> {
     NotOurs(usize),
     /// The plan is made; this many steps are to come.
     Planned(usize),
-    /// So many ports of bridges do not forward yet; whether a spanning tree has to form.
-    WaitingForPorts(usize, bool),
+    /// So many ports of bridges do not forward yet, and are waited for.
+    WaitingForPorts(usize),
+    /// So many ports of bridges will not forward before a spanning tree has formed.
+    SpanningTree(usize),
     /// These ports of bridges do not forward after so long.
     NotForwarding(&'a [crate::lab::InterfaceRef], std::time::Duration),
     /// A step is done.

@@ -1,19 +1,19 @@
 //! What sysctls of a lab's namespaces were before the lab set them, as noted in the namespaces themselves.
 //!
-//! Whoever sets one notes it. What remains is the settings that were right from the start, so that they go back to that even
-//! if they drift meanwhile; and notes of what the file no longer sets, and is as it was.
+//! Whoever sets one notes it. What remains is the settings that were right from the start, so that they go back to that
+//! even if they drift meanwhile; and notes of what the file no longer sets, and is as it was.
 
 use crate::kernel::{Kernel, KernelError};
-use crate::lab::{Lab, Live};
+use crate::lab::{Lab, Observed};
 
 /// Makes the notes in the lab's namespaces complete, once everything in them is as it should be.
-pub(super) fn settle(kernel: &mut Kernel, lab: &Lab, live: &Live) -> Result<(), KernelError> {
+pub(super) fn settle(kernel: &mut Kernel, lab: &Lab, live: &Observed) -> Result<(), KernelError> {
     for (ns, wanted) in lab.namespaces.iter().filter(|(ns, _)| !ns.is_host()) {
         let Some(is) = live.namespaces.get(ns) else { continue };
-        for (key, value) in wanted.sysctls.iter().filter(|(key, _)| !is.former.contains_key(*key)) {
+        for (key, value) in wanted.sysctls.iter().filter(|(key, _)| !is.original_sysctls.contains_key(*key)) {
             kernel.note_former(ns, key, value)?;
         }
-        for (key, was) in is.former.iter().filter(|(key, _)| !wanted.sysctls.contains_key(*key)) {
+        for (key, was) in is.original_sysctls.iter().filter(|(key, _)| !wanted.sysctls.contains_key(*key)) {
             kernel.forget_former(ns, key, was)?;
         }
     }

@@ -29,7 +29,7 @@ pub(crate) use firewall::fuzzing::{restored_rules, saved_rules, tables_and_chain
 pub(crate) use observe::fuzzing::namespace_in;
 pub use port_state::PortState;
 
-use crate::lab::{IfName, InterfaceRef, Lab, LabName, Live, NsName, SysctlKey, SysctlValue};
+use crate::lab::{IfName, InterfaceRef, Lab, LabName, NsName, Observed, SysctlKey, SysctlValue};
 use crate::steps::Step;
 use netlink::NetlinkError;
 use netns::NetnsHandles;
@@ -47,7 +47,8 @@ pub struct Scope<'a> {
     pub lab: &'a LabName,
     /// What is wanted: says which namespaces, sysctls and link-local addresses are of interest besides.
     pub desired: Option<&'a Lab>,
-    /// Whether to look into the lab's own namespaces; or else only their marks are read, which is enough to remove them.
+    /// Whether to look into the lab's own namespaces; or else only their marks are read, which is enough to remove
+    /// them.
     pub inside: bool,
 }
 
@@ -82,20 +83,18 @@ impl Kernel {
 
     /// What is there: `host`, every namespace that is wanted and exists, and every one with the lab's mark.
     ///
-    /// A leftover file with the lab's mark is an empty namespace with an owner (without even a loopback), or, where that
-    /// namespace is wanted, nothing: making it puts it in the file's place. A route or
-    /// rule that the lab's vocabulary cannot express is told as one that is like none that can be wanted, in the same
-    /// place: a route without `via` and `dev`, a rule that looks table 0 up.
+    /// A leftover file with the lab's mark is an empty namespace with an owner (without even a loopback), or, where
+    /// that namespace is wanted, nothing: making it puts it in the file's place.
     ///
     /// # Errors
     /// Where the kernel refuses to list something. What other users left in `/run/netns` is no error.
-    pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Live, KernelError> {
+    pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Observed, KernelError> {
         self.handles.let_go();
         observe::live(&mut self.handles, scope)
     }
 
-    /// The same, where nothing but what is in some namespaces can have changed since `before`, and not their interfaces: only
-    /// those are looked at.
+    /// The same, where nothing but what is in some namespaces can have changed since `before`, and not their
+    /// interfaces: only those are looked at.
     ///
     /// # Errors
     /// As with [`Self::observe`].
@@ -103,8 +102,8 @@ impl Kernel {
         &mut self,
         scope: &Scope<'_>,
         namespaces: &BTreeSet<NsName>,
-        before: &Live,
-    ) -> Result<Live, KernelError> {
+        before: &Observed,
+    ) -> Result<Observed, KernelError> {
         observe::again(&mut self.handles, scope, namespaces, before)
     }
 
@@ -134,9 +133,9 @@ impl Kernel {
         observe::owners(&mut self.handles)
     }
 
-    /// Runs steps in their order, and stops at the first that fails. A step is done wholly or not at all, and
-    /// so are steps that follow and join one another (see [`Step::batches_with`]). The kernel begins to free namespaces that were
-    /// removed when the first step of another kind comes, or [`Self::observe`] or [`Self::tidy`].
+    /// Runs steps in their order, and stops at the first that fails. A step is done wholly or not at all, and so are
+    /// steps that follow and join one another (see [`Step::batches_with`]). The kernel begins to free namespaces that
+    /// were removed when the first step of another kind comes, or [`Self::observe`] or [`Self::tidy`].
     ///
     /// # Errors
     /// What the kernel refused, beginning with the step's own text.
@@ -150,8 +149,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// Counts a lab among those that need a value of a host setting, and remembers what it was before the first of them;
-    /// whether the lab was not among them yet.
+    /// Counts a lab among those that need a value of a host setting, and remembers what it was before the first of
+    /// them; whether the lab was not among them yet.
     ///
     /// # Errors
     /// Where another lab needs another value, or the state directory cannot be written.
@@ -181,8 +180,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// Notes in a namespace what one of its sysctls was before the lab; one with a value that is too long for a note is not
-    /// noted.
+    /// Notes in a namespace what one of its sysctls was before the lab; one with a value that is too long for a note is
+    /// not noted.
     pub fn note_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
         let refused = |error: NetlinkError| error.about(format!("note what {key} was in {ns}"));
         objects::sysctl::remember(self.handles.get(ns)?, key, was).map_err(refused)
@@ -208,8 +207,8 @@ impl Kernel {
         sysctl::recall_host(|known| Ok(lost(self.marks()?, known)))
     }
 
-    /// Forgets the neighbours that a namespace has learned through some of its interfaces: who answers there may be another one
-    /// now, and the kernel believes what it has learned for up to a minute.
+    /// Forgets the neighbours that a namespace has learned through some of its interfaces: who answers there may be
+    /// another one now, and the kernel believes what it has learned for up to a minute.
     pub fn forget_neighbours(&mut self, ns: &NsName, interfaces: &[&IfName]) -> Result<(), KernelError> {
         neighbours::forget_through(self.handles.get(ns)?, interfaces)
     }
@@ -219,8 +218,8 @@ impl Kernel {
         sysctl::host_claims(lab)
     }
 
-    /// Removes from the host what is of no more use: empty firewall tables of ours that a run which was killed has left, and
-    /// the folder of host settings where there are none.
+    /// Removes from the host what is of no more use: empty firewall tables of ours that a run which was killed has
+    /// left, and the folder of host settings where there are none.
     pub fn tidy(&mut self) -> Result<(), KernelError> {
         self.handles.let_go();
         firewall::tidy(self.handles.get(&NsName::host())?.fd())?;

@@ -1,8 +1,9 @@
 //! Forgetting what a namespace has learned about its neighbours (ARP, neighbour discovery).
 //!
 //! The kernel keeps one table of neighbours for all namespaces together, 1,024 entries by default
-//! (`net.ipv4.neigh.default.gc_thresh3`, arp(7)), and drops packets, silently, once it is full. An entry is safe from the
-//! kernel's own collector for five seconds. Whoever sends between thousands of pairs at once has to make room himself.
+//! (`net.ipv4.neigh.default.gc_thresh3`, arp(7)), and drops packets, silently, once it is full. An entry is safe from
+//! the kernel's own collector for five seconds. Whoever sends between thousands of pairs at once has to make room
+//! himself.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -33,9 +34,9 @@ impl Neighbours {
         Ok(Self { socket: RefCell::new(socket) })
     }
 
-    /// Forgets every neighbour that was learned. What somebody put there (permanent, NOARP, extern_learn) stays, and so do
-    /// neighbours that are still being asked for, if `spare_asked`: the packets that wait for their answer would be lost
-    /// with them. How many of these there are.
+    /// Forgets every neighbour that was learned. What somebody put there (permanent, NOARP, extern_learn) stays, and so
+    /// do neighbours that are still being asked for, if `spare_asked`: the packets that wait for their answer would be
+    /// lost with them. How many of these there are.
     ///
     /// # Errors
     /// The kernel does not list them, or keeps them. An entry that vanishes meanwhile is none.
@@ -65,7 +66,7 @@ fn forget(socket: &mut Socket, spare_asked: bool, through: impl Fn(u32) -> bool)
             spared += 1;
             continue;
         }
-        match socket.remove_listed(libc::RTM_DELNEIGH, item) {
+        match socket.change_listed(libc::RTM_DELNEIGH, item, 0) {
             Err(error) if !error.is_gone() => return Err(error),
             _ => {}
         }

@@ -3,13 +3,13 @@
 use super::netlink::NetlinkError;
 use super::netns::{NetnsHandle, NetnsHandles};
 use super::objects::{
-    accept_gone, address, bridge, fdb_entry, interface, mark, namespace, neighbour, policy_rule, route,
+    accept_gone, address, bridge, fdb_entry, foreign, interface, mark, namespace, neighbour, policy_rule, route,
     sysctl as namespace_sysctl, veth, virtual_interface, vlans,
 };
 use super::{KernelError, firewall, netns, sysctl};
 use crate::lab::NsName;
 use crate::steps::{
-    AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, InterfaceStep, MarkStep, NamespaceStep,
+    AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, ForeignStep, InterfaceStep, MarkStep, NamespaceStep,
     NeighbourStep, PolicyRuleStep, Presence, RouteStep, Step, SysctlStep, Update, VirtualInterfaceStep, VlansStep,
 };
 
@@ -44,6 +44,7 @@ pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), Ke
         Step::PolicyRule(step) => run_policy_rule(handles, first, step),
         Step::Neighbour(step) => run_neighbour(handles, first, step),
         Step::FdbEntry(step) => run_fdb_entry(handles, first, step),
+        Step::Foreign(step) => run_foreign(handles, first, step),
         Step::Sysctl(step) => run_sysctl(handles, step),
     }
 }
@@ -123,6 +124,13 @@ fn run_fdb_entry(handles: &mut NetnsHandles, step: &Step, FdbEntryStep { change,
     match change {
         Presence::Add(entry) => inside(handles, step, |netns| fdb_entry::add(netns, entry)),
         Presence::Remove(entry) => removal(handles, step, |netns| fdb_entry::delete(netns, entry)),
+    }
+}
+
+fn run_foreign(handles: &mut NetnsHandles, step: &Step, ForeignStep { change, .. }: &ForeignStep) -> Outcome {
+    match change {
+        Presence::Add(object) => inside(handles, step, |netns| foreign::add(netns, object)),
+        Presence::Remove(object) => removal(handles, step, |netns| foreign::delete(netns, object)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The lab, flat and plain: the one vocabulary that every other room speaks.
 //!
-//! The topology room builds a [`Lab`] from a file (what is wanted), the kernel room builds a [`Live`] from the
+//! The topology room builds a [`Lab`] from a file (what is wanted), the kernel room builds an [`Observed`] from the
 //! kernel's own account (what is), and the plan room compares the two. Pure data: nothing here reads a file,
 //! asks the kernel or knows how a topology file is spelled.
 
@@ -10,6 +10,7 @@ mod firewall;
 mod interface;
 mod mark;
 mod names;
+mod observed;
 mod original_sysctls;
 mod route;
 mod virtual_interface;
@@ -27,11 +28,15 @@ pub(crate) use mark::fnv1a;
 pub use mark::{Mark, ROUTE_PROTOCOL};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
+pub use observed::{
+    Claims, Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignRoute, ForeignRule,
+    Observed, ObservedNamespace, Routing,
+};
 pub(crate) use original_sysctls::{note, noted};
-pub use route::{MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
+pub use route::{MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RouteSlot, RuleAction};
 use serde::Serialize;
 pub use virtual_interface::{
-    FdbEntry, IpvlanMode, MAX_STACKING, MacvlanMode, VXLAN_PORT, VirtualInterface, VirtualKind, Vxlan,
+    FdbEntry, IpvlanMode, MAX_STACKING, MacvlanMode, VXLAN_PORT, VirtualInterface, VirtualKind, Vxlan, VxlanSlot,
 };
 pub use vlans::{Tagging, VlanRange, Vlans};
 pub(crate) use words::{restore_word, shell_word};
@@ -66,13 +71,6 @@ pub struct Origin {
     pub column: usize,
 }
 
-/// What the kernel says: the namespaces that exist and are of interest to one lab.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Live {
-    /// Every namespace that was asked for and exists, and every one that carries the lab's mark.
-    pub namespaces: BTreeMap<NsName, Namespace>,
-}
-
 /// One network namespace with everything in it that nslab speaks about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Namespace {
@@ -80,11 +78,9 @@ pub struct Namespace {
     pub owner: Option<LabName>,
     /// Interfaces by name: loopback, ends of veth pairs, bridges, devices. In the order of the file, or of the kernel.
     pub interfaces: IndexMap<IfName, Interface>,
-    /// Routes that somebody put there: those that the kernel makes by itself (connected, local, link-local) are left out.
+    /// Routes that somebody put there: those that the kernel makes by itself (connected, local, link-local) are left
+    /// out.
     pub routes: BTreeSet<Route>,
-    /// Live: the routes to its own subnets, which the kernel makes with each address. Wanted: empty, they are implied.
-    #[serde(skip)]
-    pub connected: BTreeSet<Route>,
     /// Policy routing rules, without the kernel's own three (priorities 0, 32766 and 32767).
     pub rules: BTreeSet<PolicyRule>,
     /// Permanent neighbour entries.
@@ -94,37 +90,10 @@ pub struct Namespace {
     /// Sysctls. Wanted: those that the file sets. Live: the present value of those that were asked for; a key
     /// that this kernel lacks is absent.
     pub sysctls: BTreeMap<SysctlKey, SysctlValue>,
-    /// Live, in a lab's own namespace: what sysctls were before the lab set them.
-    #[serde(skip)]
-    pub former: BTreeMap<SysctlKey, SysctlValue>,
     /// Packet filter and NAT rules.
     pub firewall: Firewall,
-    /// Live, in `host`: what carries nslab's protocol number.
-    #[serde(skip)]
-    pub marked: Routing,
-    /// Live, in `host`: the settings that labs need.
-    #[serde(skip)]
-    pub claims: Claims,
-    /// Live, in `host`: interfaces of the lab that lack one of its two marks, alias and group.
-    #[serde(skip)]
-    pub half_marked: BTreeSet<IfName>,
-    /// Live: which of the policy rules are missing that the kernel gives every namespace.
-    #[serde(skip)]
-    pub lost_rules: BTreeSet<PolicyRule>,
     /// The author's labels; live namespaces have none.
     pub labels: BTreeMap<String, String>,
-}
-
-/// Host settings with the labs that need them, and the value that each lab needs; none where it is not known.
-pub type Claims = BTreeMap<SysctlKey, BTreeMap<LabName, Option<SysctlValue>>>;
-
-/// Routes and policy rules of a namespace.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Routing {
-    /// Routes.
-    pub routes: BTreeSet<Route>,
-    /// Policy rules.
-    pub rules: BTreeSet<PolicyRule>,
 }
 
 impl fmt::Display for Origin {

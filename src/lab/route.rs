@@ -34,6 +34,17 @@ pub struct Route {
     pub onlink: bool,
 }
 
+/// Where the kernel holds a route: there is only one in a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RouteSlot {
+    /// The routing table.
+    pub table: u32,
+    /// The destination.
+    pub to: IpNet,
+    /// The metric.
+    pub metric: u32,
+}
+
 /// What a route does (rtm_type, see `ip-route(8)`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -66,9 +77,14 @@ pub enum RouteScope {
 pub const MAIN_TABLE: u32 = 254;
 
 impl Route {
+    /// Its place.
+    pub fn slot(&self) -> RouteSlot {
+        RouteSlot { table: self.table, to: self.to, metric: self.metric }
+    }
+
     /// Whether the kernel holds the two in the same place: adding one where the other is means replacing it.
     pub fn same_slot(&self, other: &Self) -> bool {
-        (self.table, self.to, self.metric) == (other.table, other.to, other.metric)
+        self.slot() == other.slot()
     }
 
     /// Whether the destination is an IPv6 one.
@@ -166,8 +182,8 @@ pub struct PolicyRule {
 }
 
 impl PolicyRule {
-    /// How much it says. Of rules of one priority, those that say more are removed first: the kernel removes the first one that
-    /// has what the request says (`rule_find` in the kernel), and perhaps more.
+    /// How much it says. Of rules of one priority, those that say more are removed first: the kernel removes the first
+    /// one that has what the request says (`rule_find` in the kernel), and perhaps more.
     pub fn conditions(&self) -> usize {
         let conditions =
             [self.from.is_some(), self.to.is_some(), self.iif.is_some(), self.oif.is_some(), self.fwmark.is_some()];

@@ -79,10 +79,8 @@ pub enum MacvlanMode {
     Private,
     /// Each other, if the switch that the parent leads to sends frames back.
     Vepa,
-    /// There are no others: it has the parent for itself, hardware address included.
+    /// There are no others: it has the parent for itself, MAC address included.
     Passthru,
-    /// Live: a mode that the language does not have.
-    Other,
 }
 
 /// What an ipvlan passes on (Documentation/networking/ipvlan.rst of the kernel).
@@ -95,8 +93,6 @@ pub enum IpvlanMode {
     L3,
     /// As L3, through the parent namespace's packet filter.
     L3s,
-    /// Live: a mode that the language does not have.
-    Other,
 }
 
 /// What a VXLAN end is told (`ip link … type vxlan`).
@@ -112,8 +108,18 @@ pub struct Vxlan {
     pub dev: Option<IfName>,
     /// Whether it learns from what comes in which hardware address is behind which other end.
     pub learning: bool,
-    /// Live: the end or the multicast group that it was told to send everything to. The language has [`FdbEntry`] for that.
-    pub remote: Option<IpAddr>,
+}
+
+/// What no two VXLAN interfaces of one namespace share: packets for both would come in at the same port with the same
+/// number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VxlanSlot {
+    /// The number of the network (VNI).
+    pub id: u32,
+    /// The UDP port.
+    pub port: u16,
+    /// Whether it is over IPv6.
+    pub ipv6: bool,
 }
 
 /// An entry of a VXLAN end's forwarding database: where frames for a hardware address are sent.
@@ -123,11 +129,8 @@ pub struct FdbEntry {
     pub dev: IfName,
     /// The hardware address; [`Mac::ANY`] for all that are not known, and for what is for everybody.
     pub mac: Mac,
-    /// The address of the other end. Live: none, where somebody's entry leads to a nexthop object.
-    pub to: Option<IpAddr>,
-    /// Live: what somebody's entry says besides, as `bridge` spells it behind the address: ` port 4790 via eth0`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub further: String,
+    /// The address of the other VXLAN interface.
+    pub to: IpAddr,
 }
 
 /// The most interfaces that may be stacked on one another, the lowest one included (MAX_NEST_DEV in the kernel).
@@ -204,18 +207,29 @@ impl VirtualInterface {
         }
     }
 
+    /// Its options, if it is a VXLAN interface.
+    pub fn vxlan(&self) -> Option<&Vxlan> {
+        match self {
+            Self::Vxlan(vxlan) => Some(vxlan),
+            Self::Macvlan { .. }
+            | Self::Ipvlan { .. }
+            | Self::Vlan { .. }
+            | Self::Ipip { .. }
+            | Self::Dummy
+            | Self::Vrf { .. } => None,
+        }
+    }
+
     /// Whether all that it takes to make it is known.
     pub fn is_complete(&self) -> bool {
         match self {
-            Self::Macvlan { parent, mode } => parent.is_some() && *mode != MacvlanMode::Other,
-            Self::Ipvlan { parent, mode } => parent.is_some() && *mode != IpvlanMode::Other,
-            Self::Vlan { parent, .. } => parent.is_some(),
+            Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.is_some(),
             Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => true,
         }
     }
 
-    /// Whether it can be made into another without being made anew. The kernel changes neither the number nor the
-    /// port of a VXLAN end (vxlan_nl2conf), takes none of its addresses away, and lets no macvlan begin or cease to have its
+    /// Whether it can be made into another without being made anew. The kernel changes neither the number nor the port
+    /// of a VXLAN end (vxlan_nl2conf), takes none of its addresses away, and lets no macvlan begin or cease to have its
     /// parent for itself (macvlan_changelink).
     pub fn can_become(&self, other: &Self) -> bool {
         match (self, other) {
@@ -225,7 +239,7 @@ impl VirtualInterface {
                 family(is) == family(to) && Vxlan { local, learning, ..is.clone() } == *to
             }
             (Self::Macvlan { parent: is, mode: from }, Self::Macvlan { parent: to, mode }) => {
-                let is_shared = |mode: &MacvlanMode| !matches!(mode, MacvlanMode::Passthru | MacvlanMode::Other);
+                let is_shared = |mode: &MacvlanMode| *mode != MacvlanMode::Passthru;
                 is == to && is_shared(from) && is_shared(mode)
             }
             _ => false,
@@ -259,7 +273,6 @@ impl MacvlanMode {
             Self::Private => "private",
             Self::Vepa => "vepa",
             Self::Passthru => "passthru",
-            Self::Other => "other",
         }
     }
 }
@@ -271,23 +284,15 @@ impl IpvlanMode {
             Self::L2 => "l2",
             Self::L3 => "l3",
             Self::L3s => "l3s",
-            Self::Other => "other",
         }
     }
 }
 
-impl FdbEntry {
-    /// Whether it says nothing that the language has no word for, so that it can be made again.
-    pub fn is_plain(&self) -> bool {
-        self.to.is_some() && self.further.is_empty()
-    }
-}
-
 impl Vxlan {
-    /// Whether two ends cannot be in one namespace: packets for both would come in at the same port with the same number.
-    pub fn collides(&self, other: &Self) -> bool {
-        let is_ipv6 = |vxlan: &Self| vxlan.local.or(vxlan.remote).is_some_and(|address| address.is_ipv6());
-        self.id == other.id && self.port == other.port && is_ipv6(self) == is_ipv6(other)
+    /// What it keeps others in its namespace from having.
+    pub fn slot(&self) -> VxlanSlot {
+        let ipv6 = self.local.is_some_and(|local| local.is_ipv6());
+        VxlanSlot { id: self.id, port: self.port, ipv6 }
     }
 }
 
@@ -319,9 +324,6 @@ impl fmt::Display for Vxlan {
         if let Some(local) = self.local {
             write!(f, " local {local}")?;
         }
-        if let Some(remote) = self.remote {
-            write!(f, " {} {remote}", if remote.is_multicast() { "group" } else { "remote" })?;
-        }
         if let Some(dev) = &self.dev {
             write!(f, " dev {dev}")?;
         }
@@ -333,10 +335,6 @@ impl fmt::Display for Vxlan {
 /// The entry as it comes after `bridge fdb append`.
 impl fmt::Display for FdbEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} dev {}", self.mac, self.dev)?;
-        if let Some(to) = self.to {
-            write!(f, " dst {to}")?;
-        }
-        f.write_str(&self.further)
+        write!(f, "{} dev {} dst {}", self.mac, self.dev, self.to)
     }
 }

@@ -8,22 +8,23 @@ use super::{
     address, bridge, bridge_port, fdb_entry, firewall, gateways, interface, namespace, neighbour, policy_rule, route,
     sysctl, veth, virtual_interface, vlans,
 };
-use crate::lab::{Interface, InterfaceKind, InterfaceRef, Lab, Live, NsName};
+use crate::lab::{Interface, InterfaceKind, InterfaceRef, Lab, NsName, Observed};
 
 /// Compares what is wanted with what is.
-pub fn plan(lab: &Lab, live: &Live) -> Plan {
+pub fn plan(lab: &Lab, live: &Observed) -> Plan {
     let mut draft = Draft::default();
     let compared = Compared::new(lab, live);
     namespace::add(&compared, &mut draft);
     interfaces(&compared, &mut draft);
     for (ns, want) in &lab.namespaces {
-        inside(&Sides { compared: &compared, ns, want, is: compared.live(ns) }, &mut draft);
+        let observed = compared.live(ns);
+        inside(&Sides { compared: &compared, ns, want, is: &observed.is, observed }, &mut draft);
     }
     let host = NsName::host();
     if !lab.namespaces.contains_key(&host) {
         // An earlier file of this lab may have used it.
-        let (want, is) = (&compared.nothing, compared.host());
-        inside(&Sides { compared: &compared, ns: &host, want, is }, &mut draft);
+        let (want, observed) = (&compared.nothing.is, compared.host());
+        inside(&Sides { compared: &compared, ns: &host, want, is: &observed.is, observed }, &mut draft);
     }
     namespace::remove(&compared, &mut draft);
     Plan { lab: lab.name.clone(), steps: draft.in_order() }
@@ -42,8 +43,8 @@ fn interfaces(compared: &Compared<'_>, draft: &mut Draft) {
         }
     }
     interface::remove_extras(compared, draft);
-    // What is stacked on an interface goes with it and comes after it. Whether a virtual interface that stays is still attached
-    // is known only when all are planned: the VRF that it is a port of may come after it.
+    // What is stacked on an interface goes with it and comes after it. Whether a virtual interface that stays is still
+    // attached is known only when all are planned: the VRF that it is a port of may come after it.
     for (interface, want) in virtual_interface::make(compared, draft) {
         settings(compared, &interface, want, draft);
     }

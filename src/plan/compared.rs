@@ -1,12 +1,12 @@
 //! The two sides of a comparison.
 
-use crate::lab::{IfName, Interface, InterfaceRef, Lab, Live, Namespace, NsName};
+use crate::lab::{IfName, Interface, InterfaceRef, Lab, Namespace, NsName, Observed, ObservedNamespace};
 
 /// What is wanted, and what there is.
 pub(super) struct Compared<'a> {
     pub(super) lab: &'a Lab,
-    pub(super) live: &'a Live,
-    pub(super) nothing: Namespace,
+    pub(super) live: &'a Observed,
+    pub(super) nothing: ObservedNamespace,
 }
 
 /// One namespace, as it is wanted and as it is.
@@ -15,25 +15,27 @@ pub(super) struct Sides<'a> {
     pub(super) ns: &'a NsName,
     pub(super) want: &'a Namespace,
     pub(super) is: &'a Namespace,
+    /// The same, with what only a kernel can show.
+    pub(super) observed: &'a ObservedNamespace,
 }
 
 impl<'a> Compared<'a> {
-    pub(super) fn new(lab: &'a Lab, live: &'a Live) -> Self {
-        Self { lab, live, nothing: Namespace::default() }
+    pub(super) fn new(lab: &'a Lab, live: &'a Observed) -> Self {
+        Self { lab, live, nothing: ObservedNamespace::default() }
     }
 
     /// What is in a namespace now; nothing, where it does not exist.
-    pub(super) fn live(&self, ns: &NsName) -> &Namespace {
+    pub(super) fn live(&self, ns: &NsName) -> &ObservedNamespace {
         self.live.namespaces.get(ns).unwrap_or(&self.nothing)
     }
 
-    pub(super) fn host(&self) -> &Namespace {
+    pub(super) fn host(&self) -> &ObservedNamespace {
         self.live(&NsName::host())
     }
 
     /// An interface as it is.
     pub(super) fn find(&self, interface: &InterfaceRef) -> Option<&'a Interface> {
-        self.live.namespaces.get(&interface.ns)?.interfaces.get(&interface.name)
+        self.live.namespaces.get(&interface.ns)?.is.interfaces.get(&interface.name)
     }
 
     /// An interface as it is wanted.

@@ -1,22 +1,26 @@
-//! Names that the lab wants and somebody else has, and host settings that another lab needs otherwise: nothing of theirs may
-//! be touched.
+//! Names that the lab wants and somebody else has, and host settings that another lab needs otherwise: nothing of
+//! theirs may be touched.
 
 use serde::Serialize;
 
 use super::planned::PlannedStep;
 use crate::lab::{
-    IfName, Interface, InterfaceRef, Lab, LabName, Live, Namespace, NsName, Route, VirtualInterface, Vxlan,
+    IfName, Interface, InterfaceRef, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Route, RouteSlot,
+    VirtualInterface, VxlanSlot,
 };
 use crate::steps::{MarkStep, Presence, Step, Tier};
 
-/// Something that exists under a wanted name and does not carry the lab's mark, or a host setting that two labs need to differ.
+/// Something that exists under a wanted name and does not carry the lab's mark, or a host setting that two labs need to
+/// differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
-    /// What it is and its name: "namespace red", "bridge v-net-0 of the host". Of a setting, which lab needs which value.
+    /// What it is and its name: "namespace red", "bridge v-net-0 of the host". Of a setting, which lab needs which
+    /// value.
     pub what: String,
     /// The lab that it belongs to; none: it is nobody's that we know.
     pub owner: Option<LabName>,
-    /// The interface that carries the mark, or would: of a namespace, its loopback. None, where nothing could carry one.
+    /// The interface that carries the mark, or would: of a namespace, its loopback. None, where nothing could carry
+    /// one.
     #[serde(skip)]
     pub marked: Option<InterfaceRef>,
     /// Whether it is a host setting: nothing to take over.
@@ -34,12 +38,13 @@ impl std::fmt::Display for Conflict {
     }
 }
 
-/// Finds every namespace, and every interface of `host`, that the lab wants and that is not its own; and every host setting
-/// that another lab needs otherwise.
-pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
+/// Finds every namespace, and every interface of `host`, that the lab wants and that is not its own; and every host
+/// setting that another lab needs otherwise.
+pub fn conflicts(lab: &Lab, live: &Observed) -> Vec<Conflict> {
     let mut found = Vec::new();
     for (ns, wanted) in &lab.namespaces {
-        let Some(is) = live.namespaces.get(ns) else { continue };
+        let Some(observed) = live.namespaces.get(ns) else { continue };
+        let is = &observed.is;
         if !ns.is_host() {
             if is.owner.as_ref() != Some(&lab.name) {
                 let marked = is
@@ -64,43 +69,34 @@ pub fn conflicts(lab: &Lab, live: &Live) -> Vec<Conflict> {
                 found.push(Conflict { what, owner: link.owner.clone(), marked, is_setting: false });
             }
         }
-        found.extend(vxlans(&lab.name, wanted, is));
-        found.extend(settings(&lab.name, wanted, is));
-        found.extend(routes(lab, wanted, is));
+        found.extend(vxlans(&lab.name, wanted, observed));
+        found.extend(settings(&lab.name, wanted, observed));
+        found.extend(routes(lab, wanted, observed));
     }
     found
 }
 
-/// Ends of VXLANs under other names, at whose port packets with the same number arrive: the kernel makes no second one.
-fn vxlans(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
-    let ends = |(name, link): (&IfName, &Interface)| match link.device() {
-        Some(VirtualInterface::Vxlan(vxlan)) => Some((name.clone(), vxlan.clone(), link.owner.clone())),
-        Some(
-            VirtualInterface::Macvlan { .. }
-            | VirtualInterface::Ipvlan { .. }
-            | VirtualInterface::Vlan { .. }
-            | VirtualInterface::Ipip { .. }
-            | VirtualInterface::Dummy
-            | VirtualInterface::Vrf { .. },
-        )
-        | None => None,
-    };
-    let wanted: Vec<_> = wanted.interfaces.iter().filter_map(ends).collect();
-    let in_the_way = is.interfaces.iter().filter_map(ends).filter(|(name, there, owner)| {
-        let collides = |(own, vxlan, _): &(IfName, Vxlan, _)| own != name && vxlan.collides(there);
-        owner.as_ref() != Some(lab) && wanted.iter().any(collides)
-    });
-    let conflict = |(name, there, owner): (IfName, Vxlan, _)| Conflict {
-        what: format!("vxlan {name} of {} with the id {} on port {}", NsName::host(), there.id, there.port),
-        owner,
-        marked: None,
-        is_setting: false,
-    };
-    in_the_way.map(conflict).collect()
+/// VXLAN interfaces under other names, at whose port packets with the same number arrive: the kernel makes no second
+/// one.
+fn vxlans(lab: &LabName, wanted: &Namespace, observed: &ObservedNamespace) -> Vec<Conflict> {
+    let wanted: Vec<(&IfName, VxlanSlot)> = wanted.interfaces.iter().filter_map(wanted_vxlan).collect();
+    let mut found = Vec::new();
+    for (name, there) in &observed.is.interfaces {
+        let Some(slot) = observed.vxlan_slot(name).filter(|_| there.owner.as_ref() != Some(lab)) else { continue };
+        if wanted.iter().any(|(own, wanted)| *own != name && *wanted == slot) {
+            let what = format!("vxlan {name} of {} with the id {} on port {}", NsName::host(), slot.id, slot.port);
+            found.push(Conflict { what, owner: there.owner.clone(), marked: None, is_setting: false });
+        }
+    }
+    found
+}
+
+fn wanted_vxlan<'a>((name, interface): (&'a IfName, &Interface)) -> Option<(&'a IfName, VxlanSlot)> {
+    interface.device().and_then(VirtualInterface::vxlan).map(|vxlan| (name, vxlan.slot()))
 }
 
 /// The settings that another lab needs to have another value.
-fn settings(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
+fn settings(lab: &LabName, wanted: &Namespace, is: &ObservedNamespace) -> Vec<Conflict> {
     let mut found = Vec::new();
     for (key, value) in &wanted.sysctls {
         for (other, others) in is.claims.get(key).into_iter().flatten().filter(|(other, _)| *other != lab) {
@@ -116,20 +112,21 @@ fn settings(lab: &LabName, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> 
     found
 }
 
-/// The machine's own routes that stand in the place (table, destination, metric) of one that the lab wants.
-fn routes(lab: &Lab, wanted: &Namespace, is: &Namespace) -> Vec<Conflict> {
-    let of_lab = |dev: &IfName| is.interfaces.get(dev).is_some_and(|link| link.owner.as_ref() == Some(&lab.name));
+/// The machine's own routes in the place (table, destination, metric) of one that the lab wants.
+fn routes(lab: &Lab, wanted: &Namespace, observed: &ObservedNamespace) -> Vec<Conflict> {
+    let ObservedNamespace { is, our_routing, foreign, .. } = observed;
+    let of_lab = |dev: &IfName| is.interfaces.get(dev).is_some_and(|there| there.owner.as_ref() == Some(&lab.name));
     let theirs = |there: &&Route| match &there.dev {
         Some(dev) => !of_lab(dev),
-        None => !is.marked.routes.contains(there),
+        None => !our_routing.routes.contains(there),
     };
-    let in_the_way = is
-        .routes
-        .iter()
-        .filter(theirs)
-        .filter(|there| !wanted.routes.contains(there) && wanted.routes.iter().any(|route| route.same_slot(there)));
-    let what = |there: &Route| format!("route {there} of {}", NsName::host());
-    in_the_way.map(|there| Conflict { what: what(there), owner: None, marked: None, is_setting: false }).collect()
+    let is_in_the_way = |slot: RouteSlot| wanted.routes.iter().any(|route| route.slot() == slot);
+    let known = is.routes.iter().filter(theirs).filter(|there| !wanted.routes.contains(there));
+    let known = known.filter(|there| is_in_the_way(there.slot())).map(Route::to_string);
+    let foreign = foreign.routes.iter().filter(|there| !there.is_ours && there.slot.is_some_and(is_in_the_way));
+    let texts = known.chain(foreign.map(|there| there.object.text.clone()));
+    let what = |text: String| format!("route {text} of {}", NsName::host());
+    texts.map(|text| Conflict { what: what(text), owner: None, marked: None, is_setting: false }).collect()
 }
 
 /// Plans to take ownership of what has no owner; none, if something belongs to another lab or cannot be marked.

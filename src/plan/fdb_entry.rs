@@ -6,7 +6,7 @@ use super::compared::Sides;
 use super::draft::{Draft, EXTRA, MISSING};
 use super::lost::Lost;
 use crate::lab::FdbEntry;
-use crate::steps::{FdbEntryStep, Presence, Step};
+use crate::steps::{FdbEntryStep, ForeignStep, Presence, Step};
 
 /// Plans the forwarding entries of a namespace.
 pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
@@ -16,6 +16,11 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     for entry in want.fdb.iter().filter(|entry| !there.contains(entry)) {
         let change = Presence::Add(entry.clone());
         draft.add(Step::FdbEntry(FdbEntryStep { ns: ns.clone(), change }), MISSING);
+    }
+    let foreign = sides.observed.foreign.fdb.iter().filter(|entry| !lost.interfaces.contains(&entry.dev));
+    for entry in foreign.filter(|entry| !ns.is_host() || sides.is_of_lab(&entry.dev)) {
+        let change = Presence::Remove(entry.object.clone());
+        draft.add(Step::Foreign(ForeignStep { ns: ns.clone(), change }), EXTRA);
     }
     for entry in there {
         if !want.fdb.contains(entry) && (!ns.is_host() || sides.is_of_lab(&entry.dev)) {

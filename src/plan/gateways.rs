@@ -1,9 +1,10 @@
 //! Routes through gateways, where policy rules are in force already.
 //!
-//! The kernel takes such a route only if it finds the gateway on a link, and looks it up as it looks up everything: by the policy
-//! rules (`fib_check_nh`, `ip6_route_check_nh`). In a new namespace the rules come after the routes. A lost route is added where
-//! they stand, and one that drops everything would have it refused. So a rule of the highest priority leads this one lookup, and
-//! packets to the gateway from sockets that are bound to the interface, to the main table while the route is added; the others stay.
+//! The kernel takes such a route only if it finds the gateway on a link, and looks it up as it looks up everything: by
+//! the policy rules (`fib_check_nh`, `ip6_route_check_nh`). In a new namespace the rules come after the routes. A lost
+//! route is added where they stand, and one that drops everything would have it refused. So a rule of the highest
+//! priority leads this one lookup, and packets to the gateway from sockets that are bound to the interface, to the main
+//! table while the route is added; the others stay.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -23,11 +24,17 @@ pub(super) fn compare(sides: &Sides<'_>, begin: usize, draft: &mut Draft) {
     let goes: BTreeSet<&PolicyRule> = draft.since(begin).filter_map(removed_rule).collect();
     let is = &sides.is.rules;
     let rules: Vec<_> = is.iter().filter(|rule| rule.priority < MAIN_RULE && !goes.contains(rule)).collect();
-    if rules.is_empty() {
+    // Of rules that the model cannot express, only those of others stay, in `host`. They may decide anything.
+    let foreign = sides.observed.foreign.rules.iter().filter(|rule| sides.ns.is_host() && !rule.is_ours);
+    let foreign: Vec<_> = foreign.filter(|rule| rule.priority < MAIN_RULE).collect();
+    if rules.is_empty() && foreign.is_empty() {
         return;
     }
+    let is_decided = |lookup: &PolicyRule| {
+        rules.iter().any(|rule| decides(rule, lookup)) || foreign.iter().any(|rule| rule.ipv6 == lookup.ipv6)
+    };
     let lookups = draft.since(begin).filter_map(wanted_route).filter_map(lookup);
-    let lookups = lookups.filter(|lookup| rules.iter().any(|rule| decides(rule, lookup)) && !is.contains(lookup));
+    let lookups = lookups.filter(|lookup| is_decided(lookup) && !is.contains(lookup));
     for rule in lookups.collect::<BTreeSet<PolicyRule>>() {
         let step = |change| Step::PolicyRule(PolicyRuleStep { ns: sides.ns.clone(), is_temporary: true, change });
         draft.add(step(Presence::Add(rule.clone())), "or else the next route is refused");

@@ -43,7 +43,7 @@ pub(super) fn remove_extras(compared: &Compared<'_>, draft: &mut Draft) {
         if wanted.is_none() && !ns.is_host() {
             continue;
         }
-        for (name, live) in &is.interfaces {
+        for (name, live) in &is.is.interfaces {
             let mine = if ns.is_host() { live.owner.as_ref() == Some(&compared.lab.name) } else { !is_kernels(name) };
             if mine && !wanted.is_some_and(|wanted| wanted.interfaces.contains_key(name)) {
                 remove(&InterfaceRef { ns: ns.clone(), name: name.clone() }, live, EXTRA, draft);

@@ -15,7 +15,7 @@ pub(super) fn add(compared: &Compared<'_>, draft: &mut Draft) {
 /// Plans the removal of those that the file does not have.
 pub(super) fn remove(compared: &Compared<'_>, draft: &mut Draft) {
     for (ns, is) in &compared.live.namespaces {
-        if !compared.lab.namespaces.contains_key(ns) && is.owner.as_ref() == Some(&compared.lab.name) {
+        if !compared.lab.namespaces.contains_key(ns) && is.is.owner.as_ref() == Some(&compared.lab.name) {
             draft.add(Step::Namespace(NamespaceStep::Remove { ns: ns.clone() }), "the file no longer has it");
         }
     }

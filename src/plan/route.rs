@@ -6,7 +6,7 @@ use super::compared::Sides;
 use super::draft::{Draft, EXTRA, MISSING};
 use super::lost::Lost;
 use crate::lab::{IfName, Interface, InterfaceRef, MAIN_TABLE, Namespace, Route, RouteKind, RouteScope};
-use crate::steps::{RouteStep, Step, Update};
+use crate::steps::{ForeignStep, Presence, RouteStep, Step, Update};
 
 /// Plans the routes of a namespace.
 pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
@@ -26,6 +26,10 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
         let why = from.map_or_else(|| MISSING.to_owned(), |from| format!("there is {from}"));
         let change = Update::to(from.cloned(), route.clone());
         draft.add(Step::Route(RouteStep { ns: ns.clone(), change }), why);
+    }
+    for route in sides.observed.foreign.routes.iter().filter(|route| !ns.is_host() || route.is_ours) {
+        let change = Presence::Remove(route.object.clone());
+        draft.add(Step::Foreign(ForeignStep { ns: ns.clone(), change }), EXTRA);
     }
     for &route in &remaining {
         let implied = || {
@@ -73,7 +77,8 @@ fn connected(sides: &Sides<'_>, interface: &InterfaceRef, want: &Interface, lost
     for route in implied(sides.want, name, want) {
         let address_stays = live.addresses.iter().any(|address| address.trunc() == route.to)
             && !lost.comes_with_address.contains(&(name.clone(), route.to));
-        if address_stays && !is.connected.iter().chain(&is.routes).any(|there| is_connected(there, &route)) {
+        if address_stays && !sides.observed.connected.iter().chain(&is.routes).any(|there| is_connected(there, &route))
+        {
             draft.add(Step::Route(RouteStep { ns: ns.clone(), change: Update::Add(route) }), MISSING);
         }
     }
@@ -88,11 +93,11 @@ fn is_connected(there: &Route, implied: &Route) -> bool {
 /// those that are marked, and go through an interface of the lab or through none.
 fn is_ours(sides: &Sides<'_>, route: &Route) -> bool {
     let dev_is_no_others = route.dev.as_ref().is_none_or(|dev| sides.is_of_lab(dev));
-    !sides.ns.is_host() || (sides.is.marked.routes.contains(route) && dev_is_no_others)
+    !sides.ns.is_host() || (sides.observed.our_routing.routes.contains(route) && dev_is_no_others)
 }
 
-/// Whether a route in the place of a wanted one is the lab's to replace: also one that was altered by hand, as long as it goes
-/// through an interface of the lab.
+/// Whether a route in the place of a wanted one is the lab's to replace: also one that was altered by hand, as long as
+/// it goes through an interface of the lab.
 fn is_ours_in_place(sides: &Sides<'_>, route: &Route) -> bool {
     route.dev.as_ref().is_some_and(|dev| sides.is_of_lab(dev)) || is_ours(sides, route)
 }

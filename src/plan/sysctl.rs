@@ -14,7 +14,7 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
         Step::Sysctl(SysctlStep::Set { ns: ns.clone(), key, from: from.cloned(), to, lab })
     };
     // These go first: forwarding of the whole namespace takes that of its interfaces along.
-    for (key, was) in is.former.iter().filter(|(key, _)| !want.sysctls.contains_key(*key)) {
+    for (key, was) in sides.observed.original_sysctls.iter().filter(|(key, _)| !want.sysctls.contains_key(*key)) {
         let stays = |name: &IfName| want.interfaces.contains_key(name) && !lost.interfaces.contains(name);
         let goes = key.interface().is_some_and(|name| !name.is_lo() && !stays(&name));
         if let Some(from) = is.sysctls.get(key).filter(|from| *from != was && !goes) {
@@ -28,7 +28,7 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
             draft.add(set(key, from, to), why);
         }
     }
-    for key in is.claims.iter().filter(|(_, labs)| labs.contains_key(lab)).map(|(key, _)| key) {
+    for key in sides.observed.claims.iter().filter(|(_, labs)| labs.contains_key(lab)).map(|(key, _)| key) {
         if !want.sysctls.contains_key(key) {
             draft.add(Step::Sysctl(SysctlStep::RestoreHost { key: key.clone(), lab: lab.clone() }), EXTRA);
         }

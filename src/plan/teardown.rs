@@ -4,18 +4,22 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::planned::PlannedStep;
-use crate::lab::{ChainId, FwRule, IfName, InterfaceRef, Lab, LabName, Live, Namespace, NsName, Routing, SysctlKey};
+use crate::lab::{
+    ChainId, FwRule, IfName, InterfaceRef, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Routing,
+    SysctlKey,
+};
 use crate::steps::{
-    FirewallChange, FirewallStep, InterfaceStep, NamespaceStep, PolicyRuleStep, Presence, RouteStep, Step, SysctlStep,
-    Tier, Update,
+    FirewallChange, FirewallStep, ForeignStep, InterfaceStep, NamespaceStep, PolicyRuleStep, Presence, RouteStep, Step,
+    SysctlStep, Tier, Update,
 };
 
-/// Plans the removal of a lab from what is there: the host's settings, namespaces, and of the host the firewall, routes and
-/// interfaces. `settings` are the host settings that the lab has claimed.
-pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<PlannedStep> {
+/// Plans the removal of a lab from what is there: the host's settings, namespaces, and of the host the firewall, routes
+/// and interfaces. `settings` are the host settings that the lab has claimed.
+pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<PlannedStep> {
     let mut steps = Vec::new();
     let mut add = |step| steps.push(PlannedStep { step, why: "the lab is removed".to_owned() });
-    let host = live.namespaces.get(&NsName::host());
+    let observed_host = live.namespaces.get(&NsName::host());
+    let host = observed_host.map(|host| &host.is);
     // What the settings were is also in the marks, which go with what carries them.
     for key in settings {
         add(Step::Sysctl(SysctlStep::RestoreHost { key: key.clone(), lab: lab.clone() }));
@@ -25,24 +29,18 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
         let interface = InterfaceRef { ns: NsName::host(), name: name.clone() };
         add(Step::Interface(InterfaceStep::Remove { interface, tier: Tier::Bridge }));
     }
-    // Namespaces before the firewall: nobody is left behind whom the firewall would guard, and the kernel, which removes them in the
-    // background, takes the host's ends of their links along while the rest is done.
+    // Namespaces before the firewall: nobody is left behind whom the firewall would guard, and the kernel, which
+    // removes them in the background, takes the host's ends of their links along while the rest is done.
     for (ns, is) in &live.namespaces {
-        if is.owner.as_ref() == Some(lab) {
+        if is.is.owner.as_ref() == Some(lab) {
             add(Step::Namespace(NamespaceStep::Remove { ns: ns.clone() }));
         }
     }
     for step in host.into_iter().flat_map(|host| host_firewall(lab, host)) {
         add(step);
     }
-    for route in host.into_iter().flat_map(|host| &host.marked.routes).filter(|route| route.dev.is_none()) {
-        add(Step::Route(RouteStep { ns: NsName::host(), change: Update::Remove(route.clone()) }));
-    }
-    let mut rules: Vec<_> = host.into_iter().flat_map(|host| &host.marked.rules).collect();
-    rules.sort_by_key(|rule| Reverse(rule.conditions()));
-    for rule in rules {
-        let change = Presence::Remove(rule.clone());
-        add(Step::PolicyRule(PolicyRuleStep { ns: NsName::host(), is_temporary: false, change }));
+    for step in observed_host.into_iter().flat_map(host_routing) {
+        add(step);
     }
     if let Some(step) = host.and_then(|host| host_links(lab, host, &large)) {
         add(step);
@@ -51,22 +49,43 @@ pub fn teardown(lab: &LabName, live: &Live, settings: &[SysctlKey]) -> Vec<Plann
 }
 
 /// What the kernel shows when a lab has been built exactly as the file says: for the script that undoes the script.
-pub fn as_built(lab: &Lab) -> Live {
-    let mut live = Live { namespaces: lab.namespaces.clone().into_iter().collect() };
-    for ns in live.namespaces.values_mut() {
-        ns.connected = ns.interfaces.iter().flat_map(|(name, link)| super::route::implied(ns, name, link)).collect();
-        let own: Vec<ChainId> = ns.firewall.chains.keys().cloned().collect();
+pub fn as_built(lab: &Lab) -> Observed {
+    let mut live = Observed::default();
+    for (ns, wanted) in &lab.namespaces {
+        let mut is = wanted.clone();
+        let own: Vec<ChainId> = is.firewall.chains.keys().cloned().collect();
         for id in own {
             if let Some((_, hook)) = id.owner() {
                 let jump = FwRule::jump(&lab.name, &id.chain);
-                ns.firewall.chains.entry(ChainId::builtin(id.family, id.table, hook)).or_default().push(jump);
+                is.firewall.chains.entry(ChainId::builtin(id.family, id.table, hook)).or_default().push(jump);
             }
         }
+        let connected = is.interfaces.iter().flat_map(|(name, own)| super::route::implied(&is, name, own)).collect();
+        live.namespaces.insert(ns.clone(), ObservedNamespace { is, connected, ..ObservedNamespace::default() });
     }
     if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
-        host.marked = Routing { routes: host.routes.clone(), rules: host.rules.clone() };
+        host.our_routing = Routing { routes: host.is.routes.clone(), rules: host.is.rules.clone() };
     }
     live
+}
+
+/// The lab's routes and policy rules in `host` that do not go with an interface.
+fn host_routing(host: &ObservedNamespace) -> Vec<Step> {
+    let ns = NsName::host;
+    let ours = host.our_routing.routes.iter().filter(|route| route.dev.is_none());
+    let routes = ours.map(|route| Step::Route(RouteStep { ns: ns(), change: Update::Remove(route.clone()) }));
+    let foreign_routes = host.foreign.routes.iter().filter(|route| route.is_ours).map(|route| &route.object);
+    let foreign_rules = host.foreign.rules.iter().filter(|rule| rule.is_ours).map(|rule| &rule.object);
+    let foreign = foreign_routes.chain(foreign_rules);
+    let foreign =
+        foreign.map(|object| Step::Foreign(ForeignStep { ns: ns(), change: Presence::Remove(object.clone()) }));
+    let mut rules: Vec<_> = host.our_routing.rules.iter().collect();
+    rules.sort_by_key(|rule| Reverse(rule.conditions()));
+    let rules = rules.into_iter().map(|rule| {
+        let change = Presence::Remove(rule.clone());
+        Step::PolicyRule(PolicyRuleStep { ns: ns(), is_temporary: false, change })
+    });
+    routes.chain(foreign).chain(rules).collect()
 }
 
 fn host_firewall(lab: &LabName, host: &Namespace) -> Vec<Step> {
@@ -105,8 +124,9 @@ fn host_links(lab: &LabName, host: &Namespace, large: &BTreeSet<IfName>) -> Opti
     }
 }
 
-/// From how many ports on a bridge goes before what is plugged into it. The kernel takes its time to remove a bridge with
-/// ports, meanwhile it could be freeing namespaces; but a port that goes by itself costs the more, the more others there are.
+/// From how many ports on a bridge goes before what is plugged into it. The kernel takes its time to remove a bridge
+/// with ports, meanwhile it could be freeing namespaces; but a port that goes by itself costs the more, the more others
+/// there are.
 const MANY_PORTS: usize = 256;
 
 /// The lab's bridges in `host` with many ports.

@@ -1,5 +1,5 @@
-//! Virtual interfaces: which have to be made, made anew or changed. Planned after all other interfaces, since what is stacked
-//! on an interface goes with it and comes after it.
+//! Virtual interfaces: which have to be made, made anew or changed. Planned after all other interfaces, since what is
+//! stacked on an interface goes with it and comes after it.
 
 use super::bridge_port::attach;
 use super::compared::Compared;
@@ -8,13 +8,13 @@ use super::interface::{remove, replace};
 use crate::lab::{Interface, InterfaceKind, InterfaceRef, MAX_STACKING, NsName, VirtualInterface};
 use crate::steps::{Change, InterfaceStep, NewInterface, Step, Tier, VirtualInterfaceStep};
 
-/// Plans the virtual interfaces that are missing, that are not what they should be, or that go with what they are stacked on;
-/// the others, which stay.
+/// Plans the virtual interfaces that are missing, that are not what they should be, or that go with what they are
+/// stacked on; the others, which stay.
 pub(super) fn make<'a>(compared: &Compared<'a>, draft: &mut Draft) -> Vec<(InterfaceRef, &'a Interface)> {
     let mut staying = Vec::new();
     for (interface, kind, want) in in_order(compared) {
         let why = match compared.find(&interface) {
-            Some(live) => match stays(&interface, live, kind, draft) {
+            Some(live) => match stays(compared, &interface, live, kind, draft) {
                 Ok(()) => {
                     staying.push((interface, want));
                     continue;
@@ -40,7 +40,16 @@ pub(super) fn make<'a>(compared: &Compared<'a>, draft: &mut Draft) -> Vec<(Inter
 }
 
 /// Whether a virtual interface can stay, with what has to be changed on it planned; or why it has to be made anew.
-fn stays(interface: &InterfaceRef, live: &Interface, to: &VirtualInterface, draft: &mut Draft) -> Result<(), String> {
+fn stays(
+    compared: &Compared<'_>,
+    interface: &InterfaceRef,
+    live: &Interface,
+    to: &VirtualInterface,
+    draft: &mut Draft,
+) -> Result<(), String> {
+    if let Some(foreign) = compared.live(&interface.ns).foreign.interfaces.get(&interface.name) {
+        return Err(format!("it is {}, which cannot be changed", foreign.text));
+    }
     let from = live.device().ok_or_else(|| format!("{interface} is a {}", live.kind_name()))?;
     if from != to && !from.can_become(to) {
         let parent = from.lower().map(|parent| format!(" on {parent}")).unwrap_or_default();

@@ -2,12 +2,14 @@
 
 use super::compare::plan;
 use super::planned::Plan;
-use crate::lab::{IfName, Interface, InterfaceKind, Lab, LabName, Live, Namespace, NsName, Origins};
+use crate::lab::{
+    IfName, Interface, InterfaceKind, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Origins,
+};
 use crate::steps::{FirewallChange, FirewallStep, Presence, Step, SysctlStep};
 
 /// Plans the way back to what was there before. Rules and settings that were added by hand have come back with the
 /// steps' own inverses, and are left alone.
-pub fn way_back(lab: &LabName, before: &Live, now: &Live) -> Plan {
+pub fn way_back(lab: &LabName, before: &Observed, now: &Observed) -> Plan {
     let mut plan = plan(&as_lab(lab, before), now);
     plan.steps.retain(|planned| is_kept(&planned.step));
     plan
@@ -21,7 +23,8 @@ fn is_kept(step: &Step) -> bool {
             | FirewallChange::Rule { change: Presence::Remove(_), .. } => false,
             FirewallChange::AddChain | FirewallChange::Rule { change: Presence::Add(_), .. } => true,
         },
-        Step::Sysctl(SysctlStep::RestoreHost { .. }) => false,
+        // What was put back as it was cannot be said in the model, and would seem to be an extra.
+        Step::Foreign(_) | Step::Sysctl(SysctlStep::RestoreHost { .. }) => false,
         Step::Sysctl(SysctlStep::Set { .. })
         | Step::Namespace(_)
         | Step::Mark(_)
@@ -41,9 +44,9 @@ fn is_kept(step: &Step) -> bool {
 
 /// What a lab had, as a lab to want. What nslab cannot make (a tunnel, say, that was made by hand) is left
 /// out.
-fn as_lab(lab: &LabName, live: &Live) -> Lab {
-    let own = |(name, ns): &(&NsName, &Namespace)| {
-        name.is_host() || (ns.owner.as_ref() == Some(lab) && ns.interfaces.contains_key(&IfName::lo()))
+fn as_lab(lab: &LabName, live: &Observed) -> Lab {
+    let own = |(name, ns): &(&NsName, &ObservedNamespace)| {
+        name.is_host() || (ns.is.owner.as_ref() == Some(lab) && ns.is.interfaces.contains_key(&IfName::lo()))
     };
     let namespaces = live.namespaces.iter().filter(own);
     let restorable = namespaces.map(|(name, ns)| (name.clone(), restorable(lab, name, ns)));
@@ -56,22 +59,22 @@ fn as_lab(lab: &LabName, live: &Live) -> Lab {
     }
 }
 
-fn restorable(lab: &LabName, name: &NsName, live: &Namespace) -> Namespace {
-    let mut wanted = live.clone();
+fn restorable(lab: &LabName, name: &NsName, live: &ObservedNamespace) -> Namespace {
+    let mut wanted = live.is.clone();
     let own = |link: &Interface| !name.is_host() || link.owner.as_ref() == Some(lab);
     wanted.interfaces.retain(|_, link| own(link) && can_be_made(link));
     let on_own = |dev: &IfName| wanted.interfaces.contains_key(dev);
     wanted.routes.retain(|route| match &route.dev {
         Some(dev) => on_own(dev),
-        None => !name.is_host() || live.marked.routes.contains(route),
+        None => !name.is_host() || live.our_routing.routes.contains(route),
     });
     wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
-    wanted.fdb.retain(|entry| on_own(&entry.dev) && entry.is_plain());
+    wanted.fdb.retain(|entry| on_own(&entry.dev));
     wanted.firewall.chains.retain(|chain, _| chain.owner().is_some_and(|(owner, _)| owner == *lab));
     wanted.firewall.policies.clear();
     if name.is_host() {
         // Host settings have a way back of their own.
-        wanted.rules = live.marked.rules.clone();
+        wanted.rules = live.our_routing.rules.clone();
         wanted.sysctls.clear();
     }
     wanted

@@ -1,11 +1,11 @@
 //! A lab as a shell script, from the same steps that `apply` runs.
 
-use crate::lab::{Lab, Live, NsName};
+use crate::lab::{Lab, NsName, Observed};
 use crate::plan::{self, PlannedStep};
 
 /// The script that builds the lab on a machine where nothing of it is there.
 pub fn script(lab: &Lab) -> String {
-    let steps = plan::plan(lab, &Live::default()).steps;
+    let steps = plan::plan(lab, &Observed::default()).steps;
     render(&format!("Lab {}: builds it.", lab.name), lab.description.as_deref(), &steps)
 }
 

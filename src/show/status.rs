@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::counted;
 use super::plan::StepView;
 use crate::kernel::process::Process;
-use crate::lab::{Interface, LabName, Live, Namespace, NsName};
+use crate::lab::{Interface, LabName, Namespace, NsName, Observed};
 use crate::plan::Plan;
 
 /// A lab's state for programs.
@@ -68,7 +68,12 @@ struct ProcessView {
 
 impl StatusView {
     /// From the kernel's account, a plan against the file as applied, and the processes.
-    pub fn new(lab: &LabName, live: &Live, drift: Option<&Plan>, processes: &BTreeMap<NsName, Vec<Process>>) -> Self {
+    pub fn new(
+        lab: &LabName,
+        live: &Observed,
+        drift: Option<&Plan>,
+        processes: &BTreeMap<NsName, Vec<Process>>,
+    ) -> Self {
         let mine = |(name, ns): &(&NsName, &Namespace)| name.is_host() || ns.owner.as_ref() == Some(lab);
         let view = |(name, ns): (&NsName, &Namespace)| {
             let shown = |link: &&Interface| !name.is_host() || link.owner.as_ref() == Some(lab);
@@ -83,7 +88,7 @@ impl StatusView {
                 processes: processes.get(name).into_iter().flatten().map(ProcessView::new).collect(),
             }
         };
-        let namespaces = live.namespaces.iter().filter(mine).map(view);
+        let namespaces = live.namespaces.iter().map(|(name, ns)| (name, &ns.is)).filter(mine).map(view);
         Self {
             lab: lab.to_string(),
             namespaces: namespaces.filter(|ns| ns.name != "host" || !ns.interfaces.is_empty()).collect(),

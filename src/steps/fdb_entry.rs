@@ -29,13 +29,8 @@ impl Operation for FdbEntryStep {
         }
     }
 
-    /// An entry that says what the model has no words for cannot be made again.
     fn inverse(&self) -> Option<Step> {
-        let inverse = || Step::FdbEntry(Self { ns: self.ns.clone(), change: self.change.inverse() });
-        match &self.change {
-            Presence::Add(_) => Some(inverse()),
-            Presence::Remove(entry) => entry.is_plain().then(inverse),
-        }
+        Some(Step::FdbEntry(Self { ns: self.ns.clone(), change: self.change.inverse() }))
     }
 
     fn phase(&self) -> Phase {

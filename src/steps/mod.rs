@@ -1,7 +1,9 @@
-//! Operations on the kernel: what each says to a person, the command that does the same, when it comes, and what undoes it.
+//! Operations on the kernel: what each says to a person, the command that does the same, when it comes, and what undoes
+//! it.
 //!
-//! Each object has a file: a further kind of step is a file here, a variant of [`Step`] and an arm of `Step::operation`. The
-//! room knows the model and nothing else: neither how a step is carried out nor why it is planned.
+//! Each object has a file: a further kind of step is a file here, a variant of [`Step`] and an arm of
+//! `Step::operation`. The room knows the model and nothing else: neither how a step is carried out nor why it is
+//! planned.
 
 mod address;
 mod bridge;
@@ -10,6 +12,7 @@ mod change;
 mod command;
 mod fdb_entry;
 mod firewall;
+mod foreign;
 mod interface;
 mod mark;
 mod namespace;
@@ -30,6 +33,7 @@ pub use bridge_port::BridgePortStep;
 pub use change::{Change, Presence, Update};
 pub use fdb_entry::FdbEntryStep;
 pub use firewall::{FirewallChange, FirewallStep};
+pub use foreign::ForeignStep;
 pub use interface::InterfaceStep;
 pub use mark::MarkStep;
 pub use namespace::NamespaceStep;
@@ -75,6 +79,8 @@ pub enum Step {
     Neighbour(NeighbourStep),
     /// A forwarding entry of a VXLAN interface is added or removed.
     FdbEntry(FdbEntryStep),
+    /// An object that the model cannot express is removed, or put back.
+    Foreign(ForeignStep),
     /// A sysctl is set, or one of `host` restored.
     Sysctl(SysctlStep),
     /// A chain, one of its rules, or its policy changes.
@@ -97,6 +103,7 @@ impl Step {
             Self::PolicyRule(step) => step,
             Self::Neighbour(step) => step,
             Self::FdbEntry(step) => step,
+            Self::Foreign(step) => step,
             Self::Sysctl(step) => step,
             Self::Firewall(step) => step,
         }
@@ -138,8 +145,8 @@ impl Step {
         self.operation().namespace()
     }
 
-    /// The only namespace in which anything changes by it. None where there may be others: whatever is done to an interface
-    /// itself may be seen at its peer, and at what is stacked on it.
+    /// The only namespace in which anything changes by it. None where there may be others: whatever is done to an
+    /// interface itself may be seen at its peer, and at what is stacked on it.
     pub fn only_namespace(&self) -> Option<NsName> {
         match self.operation().reach() {
             Reach::Inside => Some(self.namespace()),
@@ -186,6 +193,7 @@ impl Step {
             | Self::PolicyRule(_)
             | Self::Neighbour(_)
             | Self::FdbEntry(_)
+            | Self::Foreign(_)
             | Self::Sysctl(_) => None,
         }
     }

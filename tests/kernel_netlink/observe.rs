@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use nslab::kernel::{Kernel, Marked, netns};
-use nslab::lab::{LabName, Namespace, NsName};
+use nslab::lab::{LabName, NsName, ObservedNamespace};
 
 use crate::support::golden;
 use crate::{lab, name, ns, observe, support, wanting};
@@ -30,7 +30,7 @@ fn observe_script(script: &Path) -> String {
 }
 
 /// A namespace without what this room leaves to others.
-fn essence((ns, namespace): (&NsName, &Namespace)) -> (String, serde_json::Value) {
+fn essence((ns, namespace): (&NsName, &ObservedNamespace)) -> (String, serde_json::Value) {
     let mut value = serde_json::to_value(namespace).unwrap();
     for key in ["sysctls", "firewall", "labels"] {
         value.as_object_mut().unwrap().remove(key);
@@ -49,9 +49,9 @@ fn only_what_is_wanted_or_marked_is_observed() {
     let live = observe(&mut kernel, &wanting([ns("red"), ns("absent")]));
     let names: Vec<_> = live.namespaces.keys().map(NsName::as_str).collect();
     assert_eq!(names, ["green", "host", "left", "red"]);
-    assert_eq!(live.namespaces[&ns("green")].owner, Some(lab()));
-    assert_eq!(live.namespaces[&ns("red")].owner, None);
-    assert!(live.namespaces[&ns("left")].interfaces.is_empty());
+    assert_eq!(live.namespaces[&ns("green")].is.owner, Some(lab()));
+    assert_eq!(live.namespaces[&ns("red")].is.owner, None);
+    assert!(live.namespaces[&ns("left")].is.interfaces.is_empty());
 }
 
 #[test]
@@ -64,13 +64,13 @@ fn link_local_addresses_are_seen_where_they_are_wanted() {
     let mut kernel = Kernel::open().unwrap();
     let mut desired = wanting([ns("red")]);
     let mut all = observe(&mut kernel, &desired);
-    let mut link = all.namespaces.get_mut(&ns("red")).unwrap().interfaces.shift_remove(&name("a")).unwrap();
+    let mut link = all.namespaces.get_mut(&ns("red")).unwrap().is.interfaces.shift_remove(&name("a")).unwrap();
     assert_eq!(link.addresses, [].into());
     link.addresses.insert("fe80::5/64".parse().unwrap());
     let expected = link.addresses.clone();
     desired.namespaces.get_mut(&ns("red")).unwrap().interfaces.insert("a".parse().unwrap(), link);
     let live = observe(&mut kernel, &desired);
-    let links = &live.namespaces[&ns("red")].interfaces;
+    let links = &live.namespaces[&ns("red")].is.interfaces;
     assert_eq!(links[&name("a")].addresses, expected);
     assert_eq!(links[&name("b")].addresses, [].into());
 }
@@ -84,7 +84,7 @@ fn a_namespace_that_was_made_anew_is_not_taken_for_the_old_one() {
     observe(&mut kernel, &desired);
     support::run("ip netns del red; ip netns add red; ip -n red link add new type bridge");
     let live = observe(&mut kernel, &desired);
-    let names: Vec<_> = live.namespaces[&ns("red")].interfaces.keys().map(ToString::to_string).collect();
+    let names: Vec<_> = live.namespaces[&ns("red")].is.interfaces.keys().map(ToString::to_string).collect();
     assert_eq!(names, ["lo", "new"]);
 }
 
@@ -124,9 +124,9 @@ fn three_hundred_namespaces_are_seen_with_their_peers() {
     let live = observe(&mut kernel, &wanting(netns::list().unwrap()));
     assert_eq!(live.namespaces.len(), 301);
     for n in 1..=300 {
-        let peer = live.namespaces[&ns(&format!("n{n}"))].interfaces[&name("eth0")].peer().unwrap();
+        let peer = live.namespaces[&ns(&format!("n{n}"))].is.interfaces[&name("eth0")].peer().unwrap();
         assert_eq!(peer.to_string(), format!("host/p{n}"));
-        let back = live.namespaces[&NsName::host()].interfaces[&name(&format!("p{n}"))].peer().unwrap();
+        let back = live.namespaces[&NsName::host()].is.interfaces[&name(&format!("p{n}"))].peer().unwrap();
         assert_eq!(back.to_string(), format!("n{n}/eth0"));
     }
 }

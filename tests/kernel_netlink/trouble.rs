@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nslab::kernel::{Kernel, KernelError, netns};
-use nslab::lab::{BridgeOptions, Namespace, PolicyRule, Route};
+use nslab::lab::{BridgeOptions, ForeignObject, MAIN_TABLE, ObservedNamespace, Route, RouteKind, RouteScope};
 use nslab::steps::{
-    AddressStep, BridgeStep, Change, InterfaceStep, NamespaceStep, NewInterface, PolicyRuleStep, Presence, RouteStep,
+    AddressStep, BridgeStep, Change, ForeignStep, InterfaceStep, NamespaceStep, NewInterface, Presence, RouteStep,
     Step, Tier, Update, VethStep,
 };
 
@@ -48,7 +48,7 @@ fn refused(kernel: &mut Kernel, step: Step) -> KernelError {
 }
 
 /// Everything in one namespace.
-fn observed(kernel: &mut Kernel, name: &str) -> Namespace {
+fn observed(kernel: &mut Kernel, name: &str) -> ObservedNamespace {
     observe(kernel, &wanting([ns(name)])).namespaces.remove(&ns(name)).unwrap()
 }
 
@@ -62,7 +62,7 @@ fn an_error_says_what_where_and_why() {
          ip -n red rule add to 10.0.0.3 prohibit",
     );
     let mut kernel = Kernel::open().unwrap();
-    let there = observed(&mut kernel, "red").routes.first().unwrap().clone();
+    let there = observed(&mut kernel, "red").is.routes.first().unwrap().clone();
     let astray = Route { via: Some([1, 2, 3, 4].into()), to: "10.9.0.0/16".parse().unwrap(), ..there.clone() };
     let prohibited = Route { via: Some([10, 0, 0, 3].into()), to: "10.9.0.0/16".parse().unwrap(), ..there.clone() };
     let add = |route| Step::Route(RouteStep { ns: ns("red"), change: Update::Add(route) });
@@ -223,17 +223,76 @@ fn what_the_vocabulary_cannot_express_can_be_removed() {
          ip -n red rule add priority 110 goto 32766
          ip -n red -6 rule add priority 109 lookup main suppress_prefixlength 0",
     );
-    let Namespace { routes, rules, .. } = observed(&mut kernel, "red");
-    // Both rules of priority 110 are told alike: one step removes them.
-    assert_eq!((routes.len(), rules.len()), (8, 3));
-    let delete_route = |route: &Route| Step::Route(RouteStep { ns: ns("red"), change: Update::Remove(route.clone()) });
-    let delete_rule = |rule: &PolicyRule| {
-        let change = Presence::Remove(rule.clone());
-        Step::PolicyRule(PolicyRuleStep { ns: ns("red"), is_temporary: false, change })
-    };
-    let steps: Vec<Step> = routes.iter().map(delete_route).chain(rules.iter().map(delete_rule)).collect();
+    let shown = observed(&mut kernel, "red");
+    assert_eq!((shown.is.routes.len(), shown.is.rules.len()), (0, 0));
+    let routes = shown.foreign.routes.into_iter().map(|route| route.object);
+    let objects: Vec<ForeignObject> = routes.chain(shown.foreign.rules.into_iter().map(|rule| rule.object)).collect();
+    let texts: Vec<&str> = objects.iter().map(|object| object.text.as_str()).collect();
+    let expected = [
+        "10.1.0.0/16 nexthop via 10.0.0.2 dev a weight 1 nexthop via 10.0.0.3 dev a weight 1",
+        "10.2.0.0/16 via 10.0.0.2 dev a mtu 1300",
+        "10.2.0.0/16 dev a tos 0x10",
+        "10.4.0.0/16 dev a tos 0x08",
+        "10.5.0.0/16 via 10.0.0.2 dev a nhid 7",
+        "throw 10.3.0.0/16 table 100",
+        "2001:db8:2::/48 via 2001:db8::2 dev a mtu 1300",
+        "2001:db8:1::/48 nexthop via 2001:db8::2 dev a weight 1 nexthop via 2001:db8::3 dev a weight 1",
+        "priority 106 not from 10.0.0.0/8 lookup 100",
+        "priority 110 from all lookup 100 tos 0x10",
+        "priority 110 from all goto 32766",
+        "priority 109 from all lookup 254 suppress_prefixlength 0",
+    ];
+    for text in expected {
+        assert!(texts.contains(&text), "{text} is not among {texts:#?}");
+    }
+    assert_eq!(texts.len(), expected.len());
+    let account =
+        || support::run("ip -n red route show table all; ip -n red rule; ip -n red -6 rule").replace("\n\t", " ");
+    let all = account();
+    for object in &objects {
+        let step = Step::Foreign(ForeignStep { ns: ns("red"), change: Presence::Remove(object.clone()) });
+        kernel.run(std::slice::from_ref(&step)).unwrap();
+        assert_eq!(account().lines().count(), all.lines().count() - 1, "{} is removed alone", object.text);
+        kernel.run(&[step.inverse().unwrap()]).unwrap();
+        assert_eq!(sorted(&account()), sorted(&all), "{} was put back", object.text);
+    }
+    let change = |object: &ForeignObject| Presence::Remove(object.clone());
+    let steps: Vec<Step> =
+        objects.iter().map(|object| Step::Foreign(ForeignStep { ns: ns("red"), change: change(object) })).collect();
     kernel.run(&steps).unwrap();
     assert_eq!(observed(&mut kernel, "red"), before);
+}
+
+#[test]
+fn a_forwarding_entry_that_the_vocabulary_cannot_express_can_be_removed() {
+    support::sandbox();
+    support::run(
+        "ip netns add red; ip -n red link add name a type veth peer name b
+         ip -n red link add name vx type vxlan id 7 local 10.0.0.1 dstport 4789
+         ip netns exec red bridge fdb append 00:00:00:00:00:00 dev vx dst 10.0.0.2 self permanent
+         ip netns exec red bridge fdb append 00:00:00:00:00:00 dev vx dst 10.0.0.2 port 4790 vni 9 via a \
+         self permanent",
+    );
+    let account = || support::run("ip netns exec red bridge fdb show dev vx");
+    let all = account();
+    let mut kernel = Kernel::open().unwrap();
+    let shown = observed(&mut kernel, "red");
+    assert_eq!((shown.is.fdb.len(), shown.foreign.fdb.len()), (1, 1));
+    let object = shown.foreign.fdb[0].object.clone();
+    assert_eq!(object.text, "00:00:00:00:00:00 dev vx dst 10.0.0.2 port 4790 vni 9 via a");
+    let step = Step::Foreign(ForeignStep { ns: ns("red"), change: Presence::Remove(object) });
+    kernel.run(std::slice::from_ref(&step)).unwrap();
+    assert_eq!(account().lines().count(), 1, "{}", account());
+    kernel.run(&[step.inverse().unwrap()]).unwrap();
+    assert_eq!(sorted(&account()), sorted(&all));
+    support::run(&step.command());
+    assert_eq!(account().lines().count(), 1, "{}", account());
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
 }
 
 #[test]
@@ -247,9 +306,11 @@ fn routes_over_several_hops_are_replaced_whole() {
          ip -n red -6 route add 2001:db8:1::/48 nexthop via 2001:db8::2 nexthop via 2001:db8::3",
     );
     let mut kernel = Kernel::open().unwrap();
-    for from in observed(&mut kernel, "red").routes {
-        let via = if from.is_ipv6() { "2001:db8::4" } else { "10.0.0.4" };
-        let to = Route { via: via.parse().ok(), dev: "a".parse().ok(), ..from.clone() };
+    for (to, metric, via) in [("10.1.0.0/16", 0, "10.0.0.4"), ("2001:db8:1::/48", 1024, "2001:db8::4")] {
+        let (table, kind, scope) = (MAIN_TABLE, RouteKind::Unicast, RouteScope::Global);
+        let (to, via, dev) = (to.parse().unwrap(), via.parse().ok(), "a".parse().ok());
+        let to = Route { table, to, metric, kind, via, dev, source: None, scope, onlink: false };
+        let from = to.clone();
         kernel.run(&[Step::Route(RouteStep { ns: ns("red"), change: Update::Replace(Change { from, to }) })]).unwrap();
     }
     let routes = support::run("ip -n red route show proto 213; ip -n red -6 route show proto 213");

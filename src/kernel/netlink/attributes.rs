@@ -3,7 +3,7 @@
 //! Observing decodes only the attributes that the lab speaks about, so an unknown kind of interface, or an attribute of
 //! a newer kernel, can neither slow it down nor make it fail.
 
-use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NlasIterator};
+use netlink_packet_core::{DecodeError, DefaultNla, Emitable, NLA_HEADER_SIZE, NlasIterator};
 
 /// Kind and value of every attribute in `bytes`, which begin behind the fixed header.
 pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<(u16, &[u8]), DecodeError>> {
@@ -12,6 +12,22 @@ pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<(u16, &[u8]), Dec
         let (kind, end) = (attribute.kind(), usize::from(attribute.length()));
         Ok((kind, attribute.into_inner().get(NLA_HEADER_SIZE..end).unwrap_or_default()))
     })
+}
+
+/// A message with this header and those of the attributes in `bytes` that are kept.
+pub fn with_attributes(
+    header: &impl Emitable,
+    bytes: &[u8],
+    is_kept: impl Fn(u16) -> bool,
+) -> Result<Vec<u8>, DecodeError> {
+    let all: Vec<(u16, &[u8])> = attributes(bytes).collect::<Result<_, _>>()?;
+    let kept = all.into_iter().filter(|(kind, _)| is_kept(*kind));
+    let kept: Vec<DefaultNla> = kept.map(|(kind, value)| DefaultNla::new(kind, value.to_vec())).collect();
+    let mut message = vec![0; header.buffer_len() + kept.as_slice().buffer_len()];
+    let (head, tail) = message.split_at_mut(header.buffer_len());
+    header.emit(head);
+    kept.as_slice().emit(tail);
+    Ok(message)
 }
 
 /// A name as the kernel sends it: bytes up to the first zero. None if they are no UTF-8, which no name of ours is.

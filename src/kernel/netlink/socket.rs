@@ -43,11 +43,11 @@ impl Socket {
         self.acknowledged(sequence)
     }
 
-    /// Asks for the removal of what the kernel has listed, in the kernel's own words: they say all of it, also what
-    /// nobody here has a name for. `kind` is the type of the message (`RTM_DEL…`).
-    pub fn remove_listed(&mut self, kind: u16, item: &[u8]) -> Result<(), NetlinkError> {
+    /// Asks for the removal of what the kernel has listed, or that it is put back, in the kernel's own words: they say
+    /// all of it, also what has no name here. `kind` is the type of the message (`RTM_DEL…`, `RTM_NEW…`).
+    pub fn change_listed(&mut self, kind: u16, item: &[u8], flags: u16) -> Result<(), NetlinkError> {
         failpoint::pass("netlink request")?;
-        let sequence = self.send_bytes(kind, item, NLM_F_REQUEST | NLM_F_ACK)?;
+        let sequence = self.send_bytes(kind, item, NLM_F_REQUEST | NLM_F_ACK | flags)?;
         self.acknowledged(sequence)
     }
 

@@ -1,9 +1,9 @@
-//! Permanent entries in the forwarding databases of VXLAN interfaces. What an interface has learned is not of interest, and
-//! neither is what the kernel itself keeps for multicast on other interfaces.
+//! Permanent entries in the forwarding databases of VXLAN interfaces. What an interface has learned is not of interest,
+//! and neither is what the kernel itself keeps for multicast on other interfaces.
 
 use std::collections::HashMap;
 
-use libc::{NDA_DST, NDA_IFINDEX, NDA_LLADDR, NDA_PORT, NDA_VNI};
+use libc::{NDA_CACHEINFO, NDA_DST, NDA_IFINDEX, NDA_LLADDR, NDA_PORT, NDA_VNI};
 use netlink_packet_core::{
     DecodeError, Emitable, NLM_F_APPEND, NLM_F_CREATE, parse_ip, parse_mac, parse_u16_be, parse_u32,
 };
@@ -12,10 +12,10 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::{accept_gone, interface};
-use crate::kernel::netlink::{Dump, NetlinkError, attributes};
+use super::Decoded;
+use crate::kernel::netlink::{Dump, NetlinkError, attributes, with_attributes};
 use crate::kernel::netns::NetnsHandle;
-use crate::lab::{FdbEntry, IfName, Mac};
+use crate::lab::{FdbEntry, ForeignFdbEntry, ForeignKind, ForeignObject, IfName, Mac};
 
 /// An entry that leads to a nexthop object (linux/neighbour.h).
 const NDA_NH_ID: u16 = 13;
@@ -28,22 +28,8 @@ pub(in crate::kernel) fn add(netns: &mut NetnsHandle, entry: &FdbEntry) -> Resul
 
 /// Removes a forwarding entry.
 pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, entry: &FdbEntry) -> Result<(), NetlinkError> {
-    let index = netns.index(&entry.dev)?;
-    if entry.is_plain() {
-        return netns.socket.change(RouteNetlinkMessage::DelNeighbour(encode_key(entry, index)), 0);
-    }
-    // It says what the lab has no words for, so it is removed in the kernel's own.
-    // Names are only needed where the entry names an interface: listing them all costs more than the removal.
-    let names = match entry.further.contains(" via ") {
-        true => interface::names(netns)?,
-        false => HashMap::new(),
-    };
-    for item in list(netns, index)?.items() {
-        if decode(item, &entry.dev, &names)?.as_ref() == Some(entry) {
-            accept_gone(netns.socket.remove_listed(libc::RTM_DELNEIGH, item))?;
-        }
-    }
-    Ok(())
+    let message = encode_key(entry, netns.index(&entry.dev)?);
+    netns.socket.change(RouteNetlinkMessage::DelNeighbour(message), 0)
 }
 
 /// Lists the forwarding database of one interface, and that of the bridge which it is a port of.
@@ -68,7 +54,7 @@ fn encode_key(entry: &FdbEntry, index: u32) -> NeighbourMessage {
     message.header.ifindex = index;
     message.header.flags = NeighbourFlags::Own;
     message.attributes.push(NeighbourAttribute::LinkLayerAddress(entry.mac.0.to_vec()));
-    message.attributes.extend(entry.to.map(|to| NeighbourAttribute::Destination(NeighbourAddress::from(to))));
+    message.attributes.push(NeighbourAttribute::Destination(NeighbourAddress::from(entry.to)));
     message
 }
 
@@ -77,14 +63,15 @@ pub(in crate::kernel) fn decode(
     item: &[u8],
     dev: &IfName,
     names: &HashMap<u32, IfName>,
-) -> Result<Option<FdbEntry>, DecodeError> {
+) -> Result<Option<Decoded<FdbEntry, ForeignFdbEntry>>, DecodeError> {
     let header = NeighbourHeader::parse(item)?;
     // `bridge` sets NUD_NOARP beside it.
     if u16::from(header.state) & libc::NUD_PERMANENT == 0 || !header.flags.contains(NeighbourFlags::Own) {
         return Ok(None);
     }
     let (mut mac, mut to, mut further) = (None, None, String::new());
-    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+    let rest = item.get(header.buffer_len()..).unwrap_or_default();
+    for attribute in attributes(rest) {
         match attribute? {
             (NDA_LLADDR, value) => mac = parse_mac(value).ok().map(Mac),
             (NDA_DST, value) => to = Some(parse_ip(value)?),
@@ -100,7 +87,23 @@ pub(in crate::kernel) fn decode(
             _ => {}
         }
     }
-    Ok(mac.map(|mac| FdbEntry { dev: dev.clone(), mac, to, further }))
+    let (Some(mac), dev) = (mac, dev.clone()) else { return Ok(None) };
+    Ok(Some(match to {
+        Some(to) if further.is_empty() => Decoded::Known(FdbEntry { dev, mac, to }),
+        _ => {
+            let to = to.map(|to| format!(" dst {to}")).unwrap_or_default();
+            let text = format!("{mac} dev {dev}{to}{further}");
+            Decoded::Foreign(ForeignFdbEntry {
+                object: ForeignObject {
+                    kind: ForeignKind::FdbEntry,
+                    text,
+                    // Its age changes by itself.
+                    message: with_attributes(&header, rest, |kind| kind != NDA_CACHEINFO)?,
+                },
+                dev,
+            })
+        }
+    }))
 }
 
 #[cfg(test)]
@@ -113,9 +116,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded(to in any::<bool>().prop_flat_map(ip), mac in mac()) {
-            let entry = FdbEntry { dev: dev(), mac, to: Some(to), further: String::new() };
+            let entry = FdbEntry { dev: dev(), mac, to };
             let bytes = bytes(&encode(&entry, INDEX));
-            prop_assert_eq!(decode(&bytes, &dev(), &HashMap::new()).unwrap(), Some(entry));
+            prop_assert_eq!(decode(&bytes, &dev(), &HashMap::new()).unwrap(), Some(Decoded::Known(entry)));
         }
     }
 }

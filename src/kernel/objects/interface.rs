@@ -1,7 +1,7 @@
-//! Interfaces of any kind: what the kernel says about each, and what all of them can be told. What is special about a kind is
-//! in that kind's own file.
+//! Interfaces of any kind: what the kernel says about each, and what all of them can be told. What is special about a
+//! kind is in that kind's own file.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use libc::{
     ARPHRD_ETHER, IFLA_ADDRESS, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK,
@@ -30,7 +30,8 @@ pub(in crate::kernel) struct RawInterface<'a> {
     pub master: Option<u32>,
     /// The index of a veth's peer, or of the parent of a virtual interface, in its own namespace.
     pub link: Option<u32>,
-    /// This namespace's number for the namespace that `link` is in; none: this one. Of a tunnel, the namespace of its packets.
+    /// This namespace's number for the namespace that `link` is in; none: this one. Of a tunnel, the namespace of its
+    /// packets.
     pub link_netns: Option<i32>,
     /// The kernel's word for its kind; none for hardware, and for the loopback.
     pub kind: Option<&'a str>,
@@ -48,16 +49,6 @@ impl RawInterface<'_> {
     pub fn is_up(&self) -> bool {
         self.header.flags.contains(LinkFlags::Up)
     }
-}
-
-/// The names of a namespace's interfaces, by index; those that a lab can say.
-pub(super) fn names(netns: &mut NetnsHandle) -> Result<HashMap<u32, IfName>, NetlinkError> {
-    let mut names = HashMap::new();
-    for item in list(netns)?.items() {
-        let raw = decode(item)?;
-        names.extend(raw.name.and_then(|name| Some((raw.header.index, name.parse().ok()?))));
-    }
-    Ok(names)
 }
 
 /// Lists the interfaces of a namespace.
@@ -156,7 +147,8 @@ pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, name: &IfName) -> Resul
     netns.socket.change(RouteNetlinkMessage::DelLink(message), 0)
 }
 
-/// Removes a lab's interfaces: with one message those in its group, if the group holds nothing else; or else one by one.
+/// Removes a lab's interfaces: with one message those in its group, if the group holds nothing else; or else one by
+/// one.
 pub(in crate::kernel) fn delete_group(
     netns: &mut NetnsHandle,
     group: u32,
@@ -174,8 +166,8 @@ pub(in crate::kernel) fn delete_group(
         message.attributes.push(LinkAttribute::Group(group));
         netns.socket.change(RouteNetlinkMessage::DelLink(message), 0)?;
     }
-    // An interface may have been taken out of the group by hand. One that is not there any more has gone with its peer's
-    // namespace.
+    // An interface may have been taken out of the group by hand. One that is not there any more has gone with its
+    // peer's namespace.
     let mut outside = names.iter().filter(|name| others.contains(name.as_str()));
     outside.try_for_each(|name| accept_gone(delete(netns, name)))
 }

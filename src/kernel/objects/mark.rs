@@ -31,8 +31,8 @@ pub(in crate::kernel) fn set(
     netns.socket.change(RouteNetlinkMessage::SetLink(message), 0)
 }
 
-/// Sets the alias of a new interface in `host`, which the kernel does not take at creation. Where that fails, the interface is
-/// removed again.
+/// Sets the alias of a new interface in `host`, which the kernel does not take at creation. Where that fails, the
+/// interface is removed again.
 pub(super) fn set_on_new(netns: &mut NetnsHandle, new: &InterfaceRef, mark: &Mark) -> Result<(), NetlinkError> {
     if !new.ns.is_host() {
         return Ok(());

@@ -5,6 +5,8 @@
 pub(super) mod address;
 pub(super) mod bridge;
 pub(super) mod fdb_entry;
+pub(super) mod foreign;
+mod foreign_route;
 pub(super) mod interface;
 pub(super) mod mark;
 pub(super) mod namespace;
@@ -20,6 +22,15 @@ pub(super) mod vlans;
 pub(super) mod vxlan;
 
 use super::netlink::NetlinkError;
+
+/// What a message of the kernel's describes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Decoded<K, F> {
+    /// An object that the model can express.
+    Known(K),
+    /// One that it cannot.
+    Foreign(F),
+}
 
 /// The outcome of a removal: that there is nothing to remove (any more) is no failure.
 pub(super) fn accept_gone(outcome: Result<(), NetlinkError>) -> Result<(), NetlinkError> {

@@ -3,42 +3,45 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, parse_ip, parse_u32};
+use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, parse_ip, parse_u8, parse_u16, parse_u32};
 use netlink_packet_route::route::RouteProtocol;
 use netlink_packet_route::rule::{RuleAction as Action, RuleAttribute, RuleFlags, RuleHeader, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
-use super::accept_gone;
+use super::{Decoded, accept_gone};
 use crate::kernel::netlink::{NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
-use crate::lab::{IfName, PolicyRule, ROUTE_PROTOCOL, RuleAction};
+use crate::lab::{ForeignKind, ForeignObject, ForeignRule, IfName, PolicyRule, ROUTE_PROTOCOL, RuleAction};
 
 /// Attributes of a rule (linux/fib_rules.h).
 const FRA_DST: u16 = 1;
 const FRA_SRC: u16 = 2;
 const FRA_IIFNAME: u16 = 3;
+const FRA_GOTO: u16 = 4;
 const FRA_PRIORITY: u16 = 6;
 const FRA_FWMARK: u16 = 10;
+const FRA_SUPPRESS_IFGROUP: u16 = 13;
 const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
 const FRA_TABLE: u16 = 15;
 const FRA_FWMASK: u16 = 16;
 const FRA_OIFNAME: u16 = 17;
 const FRA_L3MDEV: u16 = 19;
+const FRA_UID_RANGE: u16 = 20;
 const FRA_PROTOCOL: u16 = 21;
+const FRA_IP_PROTO: u16 = 22;
+const FRA_SPORT_RANGE: u16 = 23;
+const FRA_DPORT_RANGE: u16 = 24;
 
 /// The rules that every namespace begins with: look `local`, `main` and (IPv4) `default` up.
 const BUILT_IN: [(u32, u32); 3] = [(0, 255), (32766, 254), (32767, 253)];
 
-/// The rule that a namespace has since its first VRF. The kernel makes it once: whoever removes it takes it from all VRFs to
-/// come, so it stays when the last of them goes.
+/// The rule that a namespace has since its first VRF. The kernel makes it once: whoever removes it takes it from all
+/// VRFs to come, so it stays when the last of them goes.
 const OF_VRFS: u32 = 1000;
 
-/// No table: what a rule looks up that the lab's words cannot express.
-pub(in crate::kernel) const INEXPRESSIBLE: RuleAction = RuleAction::Table(0);
-
-/// Adds a rule. For the kernel, one of the same priority that says more is in its way (`rule_exists` passes over prefixes that
-/// the request leaves open); only the very same is.
+/// Adds a rule. For the kernel, one of the same priority that says more is in its way (`rule_exists` passes over
+/// prefixes that the request leaves open); only the very same is.
 pub(in crate::kernel) fn add(netns: &mut NetnsHandle, rule: &PolicyRule) -> Result<(), NetlinkError> {
     let mut message = encode(rule);
     message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(ROUTE_PROTOCOL)));
@@ -50,20 +53,36 @@ pub(in crate::kernel) fn add(netns: &mut NetnsHandle, rule: &PolicyRule) -> Resu
     }
 }
 
-/// Removes a rule as the kernel itself lists it: the kernel takes the first rule that has what the request says, which may be
-/// another's. In a namespace of the lab, whoever made it; in `host`, only what carries nslab's protocol number.
+/// Removes a rule as the kernel itself lists it: the kernel takes the first rule that has what the request says, which
+/// may be another's. In a namespace of the lab, whoever made it; in `host`, only what carries nslab's protocol number.
 pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, rule: &PolicyRule, in_host: bool) -> Result<(), NetlinkError> {
     for item in like(netns, rule, in_host)? {
-        accept_gone(netns.socket.remove_listed(libc::RTM_DELRULE, &item))?;
+        accept_gone(netns.socket.change_listed(libc::RTM_DELRULE, &item, 0))?;
     }
     Ok(())
 }
 
-/// The rules that observing tells as this one, in the kernel's own words; `marked`: only those with our protocol number.
-fn like(netns: &mut NetnsHandle, rule: &PolicyRule, marked: bool) -> Result<Vec<Vec<u8>>, NetlinkError> {
+/// The rules that are the same as this one, in the kernel's own words; with `ours`, only those with our protocol
+/// number.
+fn like(netns: &mut NetnsHandle, rule: &PolicyRule, ours: bool) -> Result<Vec<Vec<u8>>, NetlinkError> {
     let dump = netns.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
-    let told = |item: &[u8]| Ok(is_told_as(item, rule, marked)?.then(|| item.to_vec()));
-    dump.items().filter_map(|item| told(item).transpose()).collect()
+    let mut like = Vec::new();
+    for item in dump.items() {
+        let header = RuleHeader::parse(item)?;
+        if is_ip(&header)
+            && let Decoded::Known((there, is_ours)) = decode(&header, item)?
+            && there == *rule
+            && (is_ours || !ours)
+        {
+            like.push(item.to_vec());
+        }
+    }
+    Ok(like)
+}
+
+/// Whether it is a rule for IP, and not for multicast routing.
+fn is_ip(header: &RuleHeader) -> bool {
+    matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6)
 }
 
 fn encode(rule: &PolicyRule) -> RuleMessage {
@@ -107,7 +126,9 @@ pub(in crate::kernel) struct Rules {
     /// All, without those that every namespace begins with.
     pub(in crate::kernel) all: BTreeSet<PolicyRule>,
     /// Those that carry our protocol number.
-    pub(in crate::kernel) marked: BTreeSet<PolicyRule>,
+    pub(in crate::kernel) ours: BTreeSet<PolicyRule>,
+    /// Those that the model cannot express.
+    pub(in crate::kernel) foreign: Vec<ForeignRule>,
     /// Those of the kernel's that this namespace has not, or not any more.
     pub(in crate::kernel) lost: BTreeSet<PolicyRule>,
 }
@@ -123,16 +144,22 @@ pub(in crate::kernel) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Re
     let mut rules = Rules { lost: kernels().collect(), ..Rules::default() };
     for item in items {
         let header = RuleHeader::parse(item)?;
-        if !matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
+        if !is_ip(&header) {
             continue;
         }
-        let (rule, marked) = decode(&header, item)?;
+        let (rule, is_ours) = match decode(&header, item)? {
+            Decoded::Known(known) => known,
+            Decoded::Foreign(foreign) => {
+                rules.foreign.push(foreign);
+                continue;
+            }
+        };
         if kernels().any(|kernels| kernels == rule) {
             rules.lost.remove(&rule);
             continue;
         }
-        if marked {
-            rules.marked.insert(rule.clone());
+        if is_ours {
+            rules.ours.insert(rule.clone());
         }
         rules.all.insert(rule);
     }
@@ -156,66 +183,121 @@ fn kernels() -> impl Iterator<Item = PolicyRule> {
     built_in().chain([false, true].map(|ipv6| everything(OF_VRFS, ipv6, RuleAction::Vrf)))
 }
 
-/// Whether a listed rule is told as this one; where it has to be `marked`, also with our protocol number.
-pub(in crate::kernel) fn is_told_as(item: &[u8], rule: &PolicyRule, marked: bool) -> Result<bool, DecodeError> {
-    let header = RuleHeader::parse(item)?;
-    if !matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
-        return Ok(false);
-    }
-    let (told, is_marked) = decode(&header, item)?;
-    Ok(told == *rule && (is_marked || !marked))
-}
-
 fn everything(priority: u32, ipv6: bool, action: RuleAction) -> PolicyRule {
     PolicyRule { priority, ipv6, from: None, to: None, iif: None, oif: None, fwmark: None, action }
 }
 
-/// The rule in the lab's words, and whether it carries our protocol number. One that the words cannot express looks table
-/// 0 up, which no rule can be wanted to do.
-fn decode(header: &RuleHeader, item: &[u8]) -> Result<(PolicyRule, bool), DecodeError> {
-    let mut rule = everything(0, header.family == AddressFamily::Inet6, INEXPRESSIBLE);
-    let (mut table, mut mark, mut mask) = (u32::from(header.table), None, None);
-    let mut expressible = header.tos == 0 && !header.flags.contains(RuleFlags::Invert);
-    let net = |value: &[u8], length: u8| -> Result<Option<IpNet>, DecodeError> {
-        IpNet::new(parse_ip(value)?, length).map(Some).map_err(|error| DecodeError::from(error.to_string()))
-    };
-    let mut interface = |value: &[u8]| {
-        let name: Option<IfName> = name_text(value).and_then(|name| name.parse().ok());
-        expressible &= name.is_some();
-        name
-    };
-    let (mut unknown, mut marked, mut of_vrfs) = (false, false, false);
+/// The rule, and whether it carries our protocol number.
+fn decode(header: &RuleHeader, item: &[u8]) -> Result<Decoded<(PolicyRule, bool), ForeignRule>, DecodeError> {
+    let mut rule = everything(0, header.family == AddressFamily::Inet6, RuleAction::Table(u32::from(header.table)));
+    let (mut mark, mut mask, mut target) = (None, None, 0);
+    let (mut is_ours, mut of_vrfs, mut further) = (false, false, Further::of(header));
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
         let (kind, value) = attribute?;
         match kind {
-            FRA_DST => rule.to = net(value, header.dst_len)?,
-            FRA_SRC => rule.from = net(value, header.src_len)?,
-            FRA_IIFNAME => rule.iif = interface(value),
-            FRA_OIFNAME => rule.oif = interface(value),
+            FRA_DST => rule.to = Some(net(value, header.dst_len)?),
+            FRA_SRC => rule.from = Some(net(value, header.src_len)?),
+            FRA_IIFNAME => rule.iif = further.interface("iif", value),
+            FRA_OIFNAME => rule.oif = further.interface("oif", value),
             FRA_PRIORITY => rule.priority = parse_u32(value)?,
-            FRA_TABLE => table = parse_u32(value)?,
+            FRA_TABLE => rule.action = RuleAction::Table(parse_u32(value)?),
             FRA_FWMARK => mark = Some(parse_u32(value)?),
             FRA_FWMASK => mask = Some(parse_u32(value)?),
             FRA_L3MDEV => of_vrfs = value == [1],
-            FRA_PROTOCOL => marked = value == [ROUTE_PROTOCOL],
+            FRA_PROTOCOL => is_ours = value == [ROUTE_PROTOCOL],
+            FRA_GOTO => target = parse_u32(value)?,
             // The kernel always sends it; all ones: it suppresses nothing.
-            FRA_SUPPRESS_PREFIXLEN => unknown |= parse_u32(value)? != u32::MAX,
-            _ => unknown = true,
+            FRA_SUPPRESS_PREFIXLEN if parse_u32(value)? == u32::MAX => {}
+            other => further.attribute(other, value)?,
         }
     }
     if mark.is_some() || mask.is_some() {
         rule.fwmark = Some((mark.unwrap_or(0), mask.unwrap_or(u32::MAX)));
     }
-    rule.action = match header.action {
-        _ if unknown || !expressible => INEXPRESSIBLE,
-        Action::ToTable if of_vrfs => RuleAction::Vrf,
-        Action::ToTable => RuleAction::Table(table),
-        Action::Blackhole => RuleAction::Blackhole,
-        Action::Unreachable => RuleAction::Unreachable,
-        Action::Prohibit => RuleAction::Prohibit,
-        _ => INEXPRESSIBLE,
+    let action = match header.action {
+        Action::ToTable if of_vrfs => Ok(RuleAction::Vrf),
+        Action::ToTable => Ok(rule.action),
+        Action::Blackhole => Ok(RuleAction::Blackhole),
+        Action::Unreachable => Ok(RuleAction::Unreachable),
+        Action::Prohibit => Ok(RuleAction::Prohibit),
+        Action::Goto => Err(format!(" goto {target}")),
+        Action::Nop => Err(" nop".to_owned()),
+        other => Err(format!(" type {}", u8::from(other))),
     };
-    Ok((rule, marked))
+    match action {
+        Ok(action) if further.is_nothing() => Ok(Decoded::Known((PolicyRule { action, ..rule }, is_ours))),
+        action => {
+            let (priority, ipv6, kind) = (rule.priority, rule.ipv6, ForeignKind::PolicyRule { ipv6: rule.ipv6 });
+            let object = ForeignObject { kind, text: further.text(rule, action), message: item.to_vec() };
+            Ok(Decoded::Foreign(ForeignRule { object, priority, ipv6, is_ours }))
+        }
+    }
+}
+
+fn net(value: &[u8], length: u8) -> Result<IpNet, DecodeError> {
+    IpNet::new(parse_ip(value)?, length).map_err(|error| DecodeError::from(error.to_string()))
+}
+
+/// What a rule says that the model has no words for, as `ip rule` spells it.
+struct Further {
+    is_inverted: bool,
+    words: String,
+}
+
+impl Further {
+    fn of(header: &RuleHeader) -> Self {
+        let words = if header.tos == 0 { String::new() } else { format!(" tos {:#04x}", header.tos) };
+        Self { is_inverted: header.flags.contains(RuleFlags::Invert), words }
+    }
+
+    fn is_nothing(&self) -> bool {
+        !self.is_inverted && self.words.is_empty()
+    }
+
+    /// The name of an interface, if the model can say it.
+    fn interface(&mut self, word: &str, value: &[u8]) -> Option<IfName> {
+        let text = name_text(value).unwrap_or_default();
+        let name = text.parse().ok();
+        if name.is_none() {
+            self.words += &format!(" {word} {text}");
+        }
+        name
+    }
+
+    fn attribute(&mut self, kind: u16, value: &[u8]) -> Result<(), DecodeError> {
+        self.words += &match kind {
+            FRA_SUPPRESS_PREFIXLEN => format!(" suppress_prefixlength {}", parse_u32(value)?),
+            FRA_SUPPRESS_IFGROUP => format!(" suppress_ifgroup {}", parse_u32(value)?),
+            FRA_IP_PROTO => format!(" ipproto {}", parse_u8(value)?),
+            FRA_SPORT_RANGE => format!(" sport {}", range(value, parse_u16)?),
+            FRA_DPORT_RANGE => format!(" dport {}", range(value, parse_u16)?),
+            FRA_UID_RANGE => format!(" uidrange {}", range(value, parse_u32)?),
+            other => format!(" (attribute {other})"),
+        };
+        Ok(())
+    }
+
+    fn text(&self, rule: PolicyRule, action: Result<RuleAction, String>) -> String {
+        let (action, other) = match action {
+            Ok(action) => (action, None),
+            Err(other) => (RuleAction::Blackhole, Some(other)),
+        };
+        let text = PolicyRule { action, ..rule }.to_string();
+        let text = if self.is_inverted { text.replacen(" from", " not from", 1) } else { text };
+        match other {
+            Some(other) => format!("{}{}{other}", text.trim_end_matches(" blackhole"), self.words),
+            None => format!("{text}{}", self.words),
+        }
+    }
+}
+
+/// A range: its first and its last number, one after the other.
+fn range<T: std::fmt::Display>(
+    value: &[u8],
+    number: impl Fn(&[u8]) -> Result<T, DecodeError>,
+) -> Result<String, DecodeError> {
+    let (first, last) = value.split_at_checked(size_of::<T>()).unwrap_or_default();
+    Ok(format!("{}-{}", number(first)?, number(last)?))
 }
 
 #[cfg(test)]
@@ -255,7 +337,7 @@ mod tests {
         fn what_is_encoded_is_decoded(rule in any_rule()) {
             let bytes = bytes(&encode(&rule));
             let header = RuleHeader::parse(&bytes).unwrap();
-            prop_assert_eq!(decode(&header, &bytes).unwrap(), (rule, false));
+            prop_assert_eq!(decode(&header, &bytes).unwrap(), Decoded::Known((rule, false)));
         }
     }
 }

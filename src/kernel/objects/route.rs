@@ -4,25 +4,17 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use libc::{
-    RT_TABLE_LOCAL, RTA_DST, RTA_ENCAP, RTA_FLOW, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH, RTA_NEWDST, RTA_OIF,
-    RTA_PREFSRC, RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTA_VIA,
-};
-use netlink_packet_core::{
-    DecodeError, DefaultNla, Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, parse_ip, parse_u32,
-};
+use libc::{RT_TABLE_LOCAL, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE};
+use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, parse_ip, parse_u32};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope as Scope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::{accept_gone, interface};
+use super::{Decoded, foreign_route};
 use crate::kernel::netlink::{NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
-use crate::lab::{IfName, ROUTE_PROTOCOL, Route, RouteKind, RouteScope};
-
-/// The number of the nexthop object that a route uses (linux/rtnetlink.h).
-const RTA_NH_ID: u16 = 30;
+use crate::lab::{ForeignRoute, IfName, ROUTE_PROTOCOL, Route, RouteKind, RouteScope};
 
 /// Adds a route where there is none in its place.
 pub(in crate::kernel) fn add(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
@@ -36,48 +28,8 @@ pub(in crate::kernel) fn replace(netns: &mut NetnsHandle, route: &Route) -> Resu
 
 /// Removes a route, whoever made it.
 pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
-    if is_inexpressible(route) {
-        return delete_listed(netns, route);
-    }
     let message = message(netns, route)?;
     netns.socket.change(RouteNetlinkMessage::DelRoute(message), 0)
-}
-
-/// Removes what observing tells as this route, as the kernel itself lists it: its type of service, its metrics or its
-/// several hops are part of what it is known by.
-fn delete_listed(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
-    let names = interface::names(netns)?;
-    let dump = netns.socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
-    for item in dump.items() {
-        let header = RouteHeader::parse(item)?;
-        if is_configured(&header) && decode(&header, item, &names)? == *route {
-            accept_gone(netns.socket.remove_listed(libc::RTM_DELROUTE, &deletable(&header, item)?))?;
-        }
-    }
-    Ok(())
-}
-
-/// A route as the kernel lists it, without what it does not take back: flags that tell of the interface's state, and
-/// the hop beside the number of the nexthop object that it stands in.
-pub(in crate::kernel) fn deletable(header: &RouteHeader, item: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    use libc::{RTA_ENCAP, RTA_ENCAP_TYPE, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_VIA};
-    let rest = item.get(header.buffer_len()..).unwrap_or_default();
-    let all: Vec<(u16, &[u8])> = attributes(rest).collect::<Result<_, _>>()?;
-    let by_number = all.iter().any(|(kind, _)| *kind == RTA_NH_ID);
-    let is_hop = |kind| [RTA_ENCAP, RTA_ENCAP_TYPE, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_VIA].contains(&kind);
-    let kept = all.into_iter().filter(|(kind, _)| !(by_number && is_hop(*kind)));
-    let kept: Vec<DefaultNla> = kept.map(|(kind, value)| DefaultNla::new(kind, value.to_vec())).collect();
-    let header = RouteHeader { flags: RouteFlags::empty(), ..header.clone() };
-    let mut bytes = vec![0; header.buffer_len() + kept.as_slice().buffer_len()];
-    let (head, tail) = bytes.split_at_mut(header.buffer_len());
-    header.emit(head);
-    kept.as_slice().emit(tail);
-    Ok(bytes)
-}
-
-/// Whether it stands for one that the lab's words cannot express (see `Kernel::observe`): then it is found by listing.
-fn is_inexpressible(route: &Route) -> bool {
-    route.kind == RouteKind::Unicast && route.via.is_none() && route.dev.is_none()
 }
 
 fn message(netns: &mut NetnsHandle, route: &Route) -> Result<RouteMessage, NetlinkError> {
@@ -142,10 +94,12 @@ fn encode_scope(scope: RouteScope) -> Scope {
 /// The routes of a namespace.
 #[derive(Default)]
 pub(in crate::kernel) struct Routes {
-    /// Those that a person or a program put there.
+    /// Those that a person or a program configured.
     pub(in crate::kernel) all: BTreeSet<Route>,
     /// Of these, the ones that carry our protocol number.
-    pub(in crate::kernel) marked: BTreeSet<Route>,
+    pub(in crate::kernel) ours: BTreeSet<Route>,
+    /// Those that the model cannot express.
+    pub(in crate::kernel) foreign: Vec<ForeignRoute>,
     /// Those to its own subnets, which the kernel makes with each address.
     pub(in crate::kernel) connected: BTreeSet<Route>,
 }
@@ -156,7 +110,7 @@ pub(in crate::kernel) fn list(netns: &mut NetnsHandle, names: &HashMap<u32, IfNa
     Ok(listed(dump.items(), names)?)
 }
 
-/// The routes that a listing tells of.
+/// The routes of a listing.
 pub(in crate::kernel) fn listed<'a>(
     items: impl Iterator<Item = &'a [u8]>,
     names: &HashMap<u32, IfName>,
@@ -164,14 +118,20 @@ pub(in crate::kernel) fn listed<'a>(
     let mut routes = Routes::default();
     for item in items {
         let header = RouteHeader::parse(item)?;
-        if is_configured(&header) {
-            let route = decode(&header, item, names)?;
-            if header.protocol == RouteProtocol::from(ROUTE_PROTOCOL) {
-                routes.marked.insert(route.clone());
+        let is_connected = header.protocol == RouteProtocol::Kernel && header.kind == RouteType::Unicast;
+        if !is_connected && !is_configured(&header) {
+            continue;
+        }
+        match decode(&header, item, names)? {
+            Decoded::Known(route) if is_connected => drop(routes.connected.insert(route)),
+            Decoded::Known(route) => {
+                if header.protocol == RouteProtocol::from(ROUTE_PROTOCOL) {
+                    routes.ours.insert(route.clone());
+                }
+                routes.all.insert(route);
             }
-            routes.all.insert(route);
-        } else if header.protocol == RouteProtocol::Kernel && header.kind == RouteType::Unicast {
-            routes.connected.insert(decode(&header, item, names)?);
+            Decoded::Foreign(route) if !is_connected => routes.foreign.push(route),
+            Decoded::Foreign(_) => {}
         }
     }
     Ok(routes)
@@ -179,7 +139,7 @@ pub(in crate::kernel) fn listed<'a>(
 
 /// Whether a person or a program configured the route, and not the kernel because of an address, a router's
 /// advertisement or a redirect.
-pub(in crate::kernel) fn is_configured(header: &RouteHeader) -> bool {
+fn is_configured(header: &RouteHeader) -> bool {
     use RouteProtocol::{IcmpRedirect, Kernel, Ra};
     use RouteType::{Anycast, Broadcast, Local, Multicast};
     matches!(header.address_family, AddressFamily::Inet | AddressFamily::Inet6)
@@ -189,44 +149,41 @@ pub(in crate::kernel) fn is_configured(header: &RouteHeader) -> bool {
         && !header.flags.contains(RouteFlags::Cloned)
 }
 
-/// The route in the lab's words. One that they cannot express has neither `via` nor `dev`: in the same place, and like none
-/// that can be wanted.
-pub(in crate::kernel) fn decode(
+/// The route.
+fn decode(
     header: &RouteHeader,
     item: &[u8],
     names: &HashMap<u32, IfName>,
-) -> Result<Route, DecodeError> {
+) -> Result<Decoded<Route, ForeignRoute>, DecodeError> {
     let (kind, scope) = (decode_kind(header.kind), decode_scope(header.scope));
-    let mut expressible = kind.is_some() && scope.is_some() && header.tos == 0 && header.source_prefix_length == 0;
     let (mut to, mut via, mut dev, mut source) = (None, None, None, None);
-    let (mut table, mut metric) = (u32::from(header.table), 0);
+    let (mut table, mut metric, mut further) = (u32::from(header.table), 0, String::new());
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
-        let (kind, value) = attribute?;
-        match kind {
-            RTA_DST => to = Some(parse_ip(value)?),
-            RTA_GATEWAY => via = Some(parse_ip(value)?),
-            RTA_OIF => dev = names.get(&parse_u32(value)?).cloned(),
-            RTA_PREFSRC => source = Some(parse_ip(value)?),
-            RTA_TABLE => table = parse_u32(value)?,
-            RTA_PRIORITY => metric = parse_u32(value)?,
-            RTA_MULTIPATH | RTA_VIA | RTA_ENCAP | RTA_NEWDST | RTA_METRICS | RTA_SRC | RTA_FLOW | RTA_NH_ID => {
-                expressible = false;
-            }
-            _ => {}
+        match attribute? {
+            (RTA_DST, value) => to = Some(parse_ip(value)?),
+            (RTA_GATEWAY, value) => via = Some(parse_ip(value)?),
+            (RTA_OIF, value) => dev = names.get(&parse_u32(value)?).cloned(),
+            (RTA_PREFSRC, value) => source = Some(parse_ip(value)?),
+            (RTA_TABLE, value) => table = parse_u32(value)?,
+            (RTA_PRIORITY, value) => metric = parse_u32(value)?,
+            (kind, value) => further += &foreign_route::further(kind, value, names)?,
         }
     }
     let to = IpNet::new(to.unwrap_or(unspecified(header.address_family)), header.destination_prefix_length)
         .map_err(|error| DecodeError::from(error.to_string()))?
         .trunc();
-    let kind = kind.unwrap_or(RouteKind::Unicast);
-    let scope = scope.unwrap_or(RouteScope::Global);
-    let route = Route { table, to, metric, kind, scope, via: None, dev: None, source: None, onlink: false };
-    if !expressible {
-        return Ok(route);
+    let is_expressible = header.tos == 0 && header.source_prefix_length == 0 && further.is_empty();
+    let onlink = header.flags.contains(RouteFlags::Onlink);
+    if let (Some(kind), Some(scope), true) = (kind, scope, is_expressible) {
+        // IPv6 has its dropping routes point to the loopback.
+        let dev = dev.filter(|_| kind == RouteKind::Unicast);
+        return Ok(Decoded::Known(Route { table, to, metric, kind, scope, via, dev, source, onlink }));
     }
-    // IPv6 has its dropping routes point to the loopback.
-    let dev = dev.filter(|_| kind == RouteKind::Unicast);
-    Ok(Route { via, dev, source, onlink: header.flags.contains(RouteFlags::Onlink), ..route })
+    // Its text says nothing of the scope.
+    let shown =
+        Route { table, to, metric, kind: RouteKind::Unicast, scope: RouteScope::Global, via, dev, source, onlink };
+    let shown = Route { scope: shown.default_scope(), ..shown };
+    Ok(Decoded::Foreign(foreign_route::decode(header, item, &shown, &further)?))
 }
 
 fn decode_kind(kind: RouteType) -> Option<RouteKind> {
@@ -280,7 +237,7 @@ mod tests {
         fn what_is_encoded_is_decoded(route in any_route()) {
             let bytes = bytes(&encode(&route, route.dev.as_ref().map(|_| INDEX)));
             let header = RouteHeader::parse(&bytes).unwrap();
-            prop_assert_eq!(decode(&header, &bytes, &HashMap::from([(INDEX, dev())])).unwrap(), route);
+            prop_assert_eq!(decode(&header, &bytes, &HashMap::from([(INDEX, dev())])).unwrap(), Decoded::Known(route));
         }
     }
 }

@@ -38,8 +38,8 @@ pub(in crate::kernel) fn set(
     }
 }
 
-/// How many notes a namespace holds at most: the kernel takes 496 names of 128 bytes for one interface, and lists all of them
-/// in each message about it, which has to fit into one answer (32 KiB).
+/// How many notes a namespace holds at most: the kernel takes 496 names of 128 bytes for one interface, and lists all
+/// of them in each message about it, which has to fit into one answer (32 KiB).
 const MAX_NOTES: usize = 200;
 
 /// Notes a former value, if it can be written as a note, and there is room for it.

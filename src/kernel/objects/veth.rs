@@ -15,11 +15,11 @@ use crate::steps::{NewInterface, VethStep};
 /// The kernel's word for the kind.
 pub(in crate::kernel) const KIND: &str = "veth";
 
-/// Makes a veth pair with one message that puts both interfaces in their places: moving one afterwards takes thirty times
-/// as long. `tried` is what an error says was tried.
+/// Makes a veth pair with one message that puts both interfaces in their places: moving one afterwards takes thirty
+/// times as long. `tried` is what an error says was tried.
 ///
-/// The message is sent in the peer's namespace, where the peer then is by default; the main interface is sent from there to
-/// its own. It is the one that can be up, and a bridge's port, from the start.
+/// The message is sent in the peer's namespace, where the peer then is by default; the main interface is sent from
+/// there to its own. It is the one that can be up, and a bridge's port, from the start.
 pub(in crate::kernel) fn add(handles: &mut NetnsHandles, step: &VethStep, tried: &str) -> Result<(), KernelError> {
     let VethStep {
         main: NewInterface { interface: main, .. }, peer: NewInterface { interface: peer, .. }, lab, ..
@@ -33,7 +33,8 @@ pub(in crate::kernel) fn add(handles: &mut NetnsHandles, step: &VethStep, tried:
     } else {
         let pair = encode_pair(sent_to(handles.get(&main.ns)?, main_message.clone()), peer_message.clone());
         match interface::create(handles.get(&peer.ns)?, pair) {
-            // Kernels before 6.14 look for the main interface's name in the namespace of the message (`__rtnl_newlink`).
+            // Kernels before 6.14 look for the main interface's name in the namespace of the message
+            // (`__rtnl_newlink`).
             Err(error) if error.errno == Errno::EEXIST => {
                 let pair = encode_pair(main_message, sent_to(handles.get(&peer.ns)?, peer_message));
                 interface::create(handles.get(&main.ns)?, pair).map_err(about)?;

@@ -12,12 +12,13 @@ use netlink_packet_route::link::{
 use nix::errno::Errno;
 
 use super::interface::{RawInterface, option};
-use super::{interface, mark, vxlan};
+use super::{Decoded, interface, mark, vxlan};
 use crate::kernel::KernelError;
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::{NetnsHandle, NetnsHandles};
 use crate::lab::{
-    IfName, InterfaceKind, InterfaceRef, IpvlanMode, LabName, Mac, MacvlanMode, NsName, VirtualInterface, VirtualKind,
+    ForeignInterface, IfName, InterfaceRef, IpvlanMode, LabName, Mac, MacvlanMode, NsName, VirtualInterface,
+    VirtualKind,
 };
 
 /// Options of each kind (linux/if_link.h, linux/if_tunnel.h).
@@ -28,8 +29,8 @@ const IFLA_IPTUN_LOCAL: u16 = 2;
 const IFLA_IPTUN_REMOTE: u16 = 3;
 const IFLA_VRF_TABLE: u16 = 1;
 
-/// Makes a virtual interface; it is down. The message is sent in its parent's namespace, where the kernel looks the parent up.
-/// `tried` is what an error says was tried.
+/// Makes a virtual interface; it is down. The message is sent in its parent's namespace, where the kernel looks the
+/// parent up. `tried` is what an error says was tried.
 pub(in crate::kernel) fn add(
     handles: &mut NetnsHandles,
     new: &InterfaceRef,
@@ -62,8 +63,9 @@ pub(in crate::kernel) fn add(
     mark::set_on_new(netns, new, &mark).map_err(about)
 }
 
-/// Makes a virtual interface whose name is one of its parent's namespace too. Kernels before 6.14 look for the name there, and
-/// not where the interface is going to be (`__rtnl_newlink`); so it gets a name that neither has, and its own one afterwards.
+/// Makes a virtual interface whose name is one of its parent's namespace too. Kernels before 6.14 look for the name
+/// there, and not where the interface is going to be (`__rtnl_newlink`); so it gets a name that neither has, and its
+/// own one afterwards.
 fn create_by_another_name(
     handles: &mut NetnsHandles,
     new: &InterfaceRef,
@@ -143,22 +145,26 @@ fn encode(device: &VirtualInterface, bound_to: Option<u32>) -> LinkAttribute {
 pub(in crate::kernel) fn decode(
     raw: &RawInterface<'_>,
     name_of: impl Fn(u32) -> Option<IfName>,
-) -> Result<Option<InterfaceKind>, DecodeError> {
+) -> Result<Option<Decoded<VirtualInterface, ForeignInterface>>, DecodeError> {
     let Some(kind) = VirtualKind::ALL.into_iter().find(|kind| raw.kind == Some(kind.name())) else { return Ok(None) };
     let (parent, data) = (None, raw.data);
-    let device = match kind {
+    let foreign = |what: &str| Ok(Some(foreign(format!("{} {what}", kind.name()))));
+    Ok(Some(Decoded::Known(match kind {
         // A tunnel whose packets are in another namespace than the tunnel, which no lab has.
-        VirtualKind::Vxlan | VirtualKind::Ipip if raw.link_netns.is_some() => {
-            return Ok(Some(InterfaceKind::Other(format!("{} of another namespace", kind.name()))));
-        }
-        VirtualKind::Vxlan => VirtualInterface::Vxlan(vxlan::decode(data, name_of)?),
+        VirtualKind::Vxlan | VirtualKind::Ipip if raw.link_netns.is_some() => return foreign("of another namespace"),
+        VirtualKind::Vxlan => match vxlan::decode(data, name_of)? {
+            Decoded::Known(vxlan) => VirtualInterface::Vxlan(vxlan),
+            Decoded::Foreign(foreign) => return Ok(Some(Decoded::Foreign(foreign))),
+        },
         VirtualKind::Macvlan => {
             let mode = option(data, IFLA_MACVLAN_MODE)?.map(parse_u32).transpose()?;
-            VirtualInterface::Macvlan { parent, mode: decode_macvlan_mode(mode) }
+            let Some(mode) = decode_macvlan_mode(mode) else { return foreign("in another mode") };
+            VirtualInterface::Macvlan { parent, mode }
         }
         VirtualKind::Ipvlan => {
             let mode = option(data, IFLA_IPVLAN_MODE)?.map(parse_u16).transpose()?;
-            VirtualInterface::Ipvlan { parent, mode: decode_ipvlan_mode(mode) }
+            let Some(mode) = decode_ipvlan_mode(mode) else { return foreign("in another mode") };
+            VirtualInterface::Ipvlan { parent, mode }
         }
         VirtualKind::Vlan => {
             VirtualInterface::Vlan { parent, id: option(data, IFLA_VLAN_ID)?.map_or(Ok(0), parse_u16)? }
@@ -169,8 +175,11 @@ pub(in crate::kernel) fn decode(
         },
         VirtualKind::Dummy => VirtualInterface::Dummy,
         VirtualKind::Vrf => VirtualInterface::Vrf { table: option(data, IFLA_VRF_TABLE)?.map_or(Ok(0), parse_u32)? },
-    };
-    Ok(Some(InterfaceKind::Virtual(device)))
+    })))
+}
+
+fn foreign(text: String) -> Decoded<VirtualInterface, ForeignInterface> {
+    Decoded::Foreign(ForeignInterface { text, vxlan: None })
 }
 
 /// An address of a tunnel; of zeros, it is none.
@@ -183,7 +192,7 @@ fn tunnel_address(data: &[u8], wanted: u16) -> Result<Option<Ipv4Addr>, DecodeEr
 
 fn encode_macvlan_mode(mode: MacvlanMode) -> InfoMacVlan {
     InfoMacVlan::Mode(match mode {
-        MacvlanMode::Bridge | MacvlanMode::Other => MacVlanMode::Bridge,
+        MacvlanMode::Bridge => MacVlanMode::Bridge,
         MacvlanMode::Private => MacVlanMode::Private,
         MacvlanMode::Vepa => MacVlanMode::Vepa,
         MacvlanMode::Passthru => MacVlanMode::Passthrough,
@@ -191,31 +200,31 @@ fn encode_macvlan_mode(mode: MacvlanMode) -> InfoMacVlan {
 }
 
 /// The numbers are MACVLAN_MODE_… of linux/if_link.h.
-fn decode_macvlan_mode(mode: Option<u32>) -> MacvlanMode {
-    match mode {
-        Some(1) => MacvlanMode::Private,
-        Some(2) => MacvlanMode::Vepa,
-        Some(4) => MacvlanMode::Bridge,
-        Some(8) => MacvlanMode::Passthru,
-        _ => MacvlanMode::Other,
+fn decode_macvlan_mode(mode: Option<u32>) -> Option<MacvlanMode> {
+    match mode? {
+        1 => Some(MacvlanMode::Private),
+        2 => Some(MacvlanMode::Vepa),
+        4 => Some(MacvlanMode::Bridge),
+        8 => Some(MacvlanMode::Passthru),
+        _ => None,
     }
 }
 
 fn encode_ipvlan_mode(mode: IpvlanMode) -> InfoIpVlan {
     InfoIpVlan::Mode(match mode {
-        IpvlanMode::L2 | IpvlanMode::Other => IpVlanMode::L2,
+        IpvlanMode::L2 => IpVlanMode::L2,
         IpvlanMode::L3 => IpVlanMode::L3,
         IpvlanMode::L3s => IpVlanMode::L3S,
     })
 }
 
 /// The numbers are IPVLAN_MODE_… of linux/if_link.h.
-fn decode_ipvlan_mode(mode: Option<u16>) -> IpvlanMode {
-    match mode {
-        Some(0) => IpvlanMode::L2,
-        Some(1) => IpvlanMode::L3,
-        Some(2) => IpvlanMode::L3s,
-        _ => IpvlanMode::Other,
+fn decode_ipvlan_mode(mode: Option<u16>) -> Option<IpvlanMode> {
+    match mode? {
+        0 => Some(IpvlanMode::L2),
+        1 => Some(IpvlanMode::L3),
+        2 => Some(IpvlanMode::L3s),
+        _ => None,
     }
 }
 
@@ -252,7 +261,7 @@ mod tests {
             let raw = interface::decode(&bytes).unwrap();
             let names = HashMap::from([(INDEX, dev())]);
             let decoded = decode(&raw, |index| names.get(&index).cloned()).unwrap();
-            prop_assert_eq!(decoded, Some(InterfaceKind::Virtual(device)));
+            prop_assert_eq!(decoded, Some(Decoded::Known(device)));
         }
     }
 }

@@ -4,17 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWROUTE, RTM_NEWRULE};
 use netlink_packet_core::NLMSG_ERROR;
-use netlink_packet_route::route::RouteHeader;
 
 use super::{interfaces, peers};
 use crate::kernel::facts::host;
 use crate::kernel::netlink::{Answer, NetlinkError, Says, answers};
 use crate::kernel::objects::{fdb_entry, neighbour, policy_rule, route, vlans};
-use crate::lab::{IfName, Mark, Namespace, Routing};
+use crate::lab::{Foreign, IfName, Mark, Namespace, ObservedNamespace, Routing};
 
-/// Reads bytes as all that the kernel says of one namespace: its listings one after the other, told apart by the type of their
-/// messages, all with one sequence number.
-pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> Namespace {
+/// Reads bytes as all that the kernel says of one namespace: its listings one after the other, told apart by the type
+/// of their messages, all with one sequence number.
+pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> ObservedNamespace {
     let listings = listings(bytes, sequence);
     let listing = |kind: u16| listings.get(&kind).into_iter().flatten().copied();
     for item in listing(RTM_NEWLINK) {
@@ -25,9 +24,6 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> Namespace {
     }
     for item in listing(RTM_NEWNSID) {
         let _ = peers::read_number(item);
-    }
-    for item in listing(RTM_NEWROUTE) {
-        let _ = RouteHeader::parse(item).and_then(|header| route::deletable(&header, item));
     }
     let _ = host::listed(listing(RTM_NEWLINK), listing(RTM_NEWROUTE), listing(RTM_NEWADDR));
     let mut interfaces = interfaces::listed(listing(RTM_NEWLINK)).unwrap_or_default();
@@ -40,19 +36,23 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> Namespace {
     }
     let routes = route::listed(listing(RTM_NEWROUTE), &interfaces.names).unwrap_or_default();
     let rules = policy_rule::listed(listing(RTM_NEWRULE)).unwrap_or_default();
-    for (item, rule) in listing(RTM_NEWRULE).flat_map(|item| rules.all.iter().map(move |rule| (item, rule))) {
-        let _ = policy_rule::is_told_as(item, rule, false);
-    }
     let neighbours = neighbour::listed(listing(RTM_NEWNEIGH), &interfaces.names).unwrap_or_default();
-    Namespace {
+    let is = Namespace {
         interfaces: interfaces.by_name,
         routes: routes.all,
-        connected: routes.connected,
         rules: rules.all,
         neighbours,
-        marked: Routing { routes: routes.marked, rules: rules.marked },
-        lost_rules: rules.lost,
         ..Namespace::default()
+    };
+    let foreign =
+        Foreign { routes: routes.foreign, rules: rules.foreign, fdb: Vec::new(), interfaces: interfaces.foreign };
+    ObservedNamespace {
+        is,
+        connected: routes.connected,
+        our_routing: Routing { routes: routes.ours, rules: rules.ours },
+        lost_rules: rules.lost,
+        foreign,
+        ..ObservedNamespace::default()
     }
 }
 

@@ -10,9 +10,10 @@ use netlink_packet_route::address::{AddressHeader, AddressScope};
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::NetnsHandle;
 use crate::kernel::objects::interface::{self, RawInterface};
-use crate::kernel::objects::{address, bridge, sysctl, veth, virtual_interface, vlans};
+use crate::kernel::objects::{Decoded, address, bridge, sysctl, veth, virtual_interface, vlans};
 use crate::lab::{
-    IfName, Interface, InterfaceKind, LabName, Mark, Namespace, SysctlKey, SysctlValue, VirtualKind, Vlans,
+    ForeignInterface, IfName, Interface, InterfaceKind, LabName, Mark, Namespace, SysctlKey, SysctlValue, VirtualKind,
+    Vlans,
 };
 
 /// The interfaces of one namespace.
@@ -29,7 +30,9 @@ pub(super) struct Interfaces {
     /// Marks that say what host settings were.
     pub marks: Vec<Mark>,
     /// What sysctls of the namespace were before a lab set them.
-    pub former: BTreeMap<SysctlKey, SysctlValue>,
+    pub original_sysctls: BTreeMap<SysctlKey, SysctlValue>,
+    /// Virtual interfaces with options that the model cannot express.
+    pub foreign: BTreeMap<IfName, ForeignInterface>,
     /// Interfaces without an alias that are in a group.
     groups: Vec<(IfName, u32)>,
     /// Interfaces with the alias of a lab that are not in its group.
@@ -78,15 +81,16 @@ impl Interfaces {
     /// The VXLAN interfaces, by index.
     pub fn vxlans(&self) -> impl Iterator<Item = (u32, &IfName)> {
         let is_vxlan = |name: &IfName| {
-            let device = self.by_name.get(name).and_then(Interface::device);
-            device.is_some_and(|device| device.kind() == VirtualKind::Vxlan)
+            let interface = self.by_name.get(name);
+            interface.is_some_and(|interface| interface.kind_name() == VirtualKind::Vxlan.name())
         };
         self.names.iter().filter(move |(_, name)| is_vxlan(name)).map(|(&index, name)| (index, name))
     }
 
     /// Notes what a message says about one interface.
     fn add(&mut self, name: &IfName, raw: &RawInterface<'_>) -> Result<(), DecodeError> {
-        let kind = kind(raw, &self.names)?;
+        let (kind, foreign) = kind(raw, &self.names)?;
+        self.foreign.extend(foreign.map(|foreign| (name.clone(), foreign)));
         match (&kind, raw.link) {
             (InterfaceKind::Veth { .. }, Some(peer)) => {
                 self.veths.push(Veth { index: raw.header.index, peer, netns: raw.link_netns });
@@ -118,15 +122,21 @@ impl Interfaces {
     }
 }
 
-/// What an interface is; its peer or parent is not known yet.
-fn kind(raw: &RawInterface<'_>, names: &HashMap<u32, IfName>) -> Result<InterfaceKind, DecodeError> {
-    Ok(match raw.kind {
-        _ if raw.is_loopback() => InterfaceKind::Loopback,
-        None => InterfaceKind::Other("device".to_owned()),
-        Some(veth::KIND) => InterfaceKind::Veth { peer: None },
-        Some(bridge::KIND) => InterfaceKind::Bridge(bridge::decode_options(raw.data)?),
-        Some(other) => virtual_interface::decode(raw, |index| names.get(&index).cloned())?
-            .unwrap_or_else(|| InterfaceKind::Other(other.to_owned())),
+/// What an interface is, and what the model cannot express of that; its peer or parent is not known yet.
+fn kind(
+    raw: &RawInterface<'_>,
+    names: &HashMap<u32, IfName>,
+) -> Result<(InterfaceKind, Option<ForeignInterface>), DecodeError> {
+    let word = match raw.kind {
+        _ if raw.is_loopback() => return Ok((InterfaceKind::Loopback, None)),
+        Some(veth::KIND) => return Ok((InterfaceKind::Veth { peer: None }, None)),
+        Some(bridge::KIND) => return Ok((InterfaceKind::Bridge(bridge::decode_options(raw.data)?), None)),
+        other => other.unwrap_or("device").to_owned(),
+    };
+    Ok(match virtual_interface::decode(raw, |index| names.get(&index).cloned())? {
+        Some(Decoded::Known(device)) => (InterfaceKind::Virtual(device), None),
+        Some(Decoded::Foreign(foreign)) => (InterfaceKind::Other(word), Some(foreign)),
+        None => (InterfaceKind::Other(word), None),
     })
 }
 
@@ -146,7 +156,7 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
         let raw = interface::decode(item)?;
         let Some(name) = raw.name.and_then(|name| name.parse::<IfName>().ok()) else { continue };
         if name.is_lo() {
-            interfaces.former = sysctl::decode_notes(item)?;
+            interfaces.original_sysctls = sysctl::decode_notes(item)?;
         }
         interfaces.names.insert(raw.header.index, name.clone());
         all.push((name, raw));
@@ -157,8 +167,8 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
     Ok(interfaces)
 }
 
-/// Adds the addresses to the interfaces. Interface-local IPv6 addresses are the kernel's own doing, and left out unless they
-/// are wanted just there. Of a point-to-point address, only the local one is known.
+/// Adds the addresses to the interfaces. Interface-local IPv6 addresses are the kernel's own doing, and left out unless
+/// they are wanted just there. Of a point-to-point address, only the local one is known.
 pub(super) fn add_addresses(
     netns: &mut NetnsHandle,
     interfaces: &mut Interfaces,
@@ -193,8 +203,8 @@ pub(super) fn add_listed_addresses<'a>(
     Ok(())
 }
 
-/// Adds the VLANs to the ports of bridges and to the bridges. They are asked for only where a bridge keeps VLANs apart, or is
-/// to.
+/// Adds the VLANs to the ports of bridges and to the bridges. They are asked for only where a bridge keeps VLANs apart,
+/// or is to.
 pub(super) fn add_vlans(
     netns: &mut NetnsHandle,
     interfaces: &mut Interfaces,

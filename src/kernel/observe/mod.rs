@@ -15,11 +15,12 @@ use nix::errno::Errno;
 use super::firewall::{self, Installed, Look};
 use super::netlink::NetlinkError;
 use super::netns::{self, Found, NetnsGuard, NetnsHandle, NetnsHandles};
-use super::objects::{fdb_entry, mark, neighbour, policy_rule, route};
+use super::objects::{Decoded, fdb_entry, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
-    Claims, FdbEntry, Firewall, IfName, LabName, Live, Mark, Namespace, NsName, Routing, RuleAction, VirtualInterface,
+    Claims, FdbEntry, Firewall, Foreign, ForeignFdbEntry, IfName, LabName, Mark, Namespace, NsName, Observed,
+    ObservedNamespace, Routing, RuleAction, VirtualInterface,
 };
 use interfaces::Interfaces;
 
@@ -27,11 +28,11 @@ use interfaces::Interfaces;
 const MAX_LISTINGS: usize = 4;
 
 /// Observes everything in scope.
-pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Live, KernelError> {
+pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Observed, KernelError> {
     let wanted = |ns: &NsName| scope.wants(ns);
     let Found { namespaces, leftovers, others } = netns::find()?;
     let names = open_all(handles, namespaces, wanted)?;
-    let mut live = Live::default();
+    let mut live = Observed::default();
     // A name that leads to no namespace. The lab's own leftover makes way where a namespace of that name is made.
     let own = leftovers
         .into_iter()
@@ -39,7 +40,7 @@ pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Live
         .map(|(ns, owner)| (ns, Some(owner)));
     let foreign = others.into_iter().filter(&wanted).map(|ns| (ns, None));
     for (ns, owner) in own.chain(foreign) {
-        live.namespaces.insert(ns, Namespace { owner, ..Namespace::default() });
+        live.namespaces.insert(ns, unseen(owner));
     }
     let mut seen = BTreeMap::new();
     let in_scope = handles.all().into_iter().filter(|(ns, _)| names.contains(ns)).collect();
@@ -60,17 +61,17 @@ pub(super) fn again(
     handles: &mut NetnsHandles,
     scope: &Scope<'_>,
     namespaces: &BTreeSet<NsName>,
-    before: &Live,
-) -> Result<Live, KernelError> {
+    before: &Observed,
+) -> Result<Observed, KernelError> {
     let mut live = before.clone();
     let installed = Installed::find();
     let touched = handles.all().into_iter().filter(|(ns, _)| namespaces.contains(ns)).collect();
     for observed in share(touched, |queue| observe_all(queue, scope, &installed)) {
         for (ns, mut now, _) in observed? {
             let was = before.namespaces.get(&ns);
-            for (name, link) in &mut now.interfaces {
-                if let Some(was) = was.and_then(|was| was.interfaces.get(name)) {
-                    link.kind.connect_like(&was.kind);
+            for (name, interface) in &mut now.is.interfaces {
+                if let Some(was) = was.and_then(|was| was.is.interfaces.get(name)) {
+                    interface.kind.connect_like(&was.kind);
                 }
             }
             live.namespaces.insert(ns, now);
@@ -79,15 +80,20 @@ pub(super) fn again(
     Ok(live)
 }
 
-/// A namespace that was observed; with what it takes to find the other ends of its links, where it was looked into.
-type Observed = (NsName, Namespace, Option<Interfaces>);
+/// A namespace that was looked at; with what it takes to find peers and parents, where it was looked into.
+type Seen = (NsName, ObservedNamespace, Option<Interfaces>);
+
+/// A namespace of which only the mark is known.
+fn unseen(owner: Option<LabName>) -> ObservedNamespace {
+    ObservedNamespace { is: Namespace { owner, ..Namespace::default() }, ..ObservedNamespace::default() }
+}
 
 /// Observes namespaces in one of some threads: those that are wanted, and those that are the lab's.
 fn observe_all(
     queue: &Queue<(&NsName, &mut NetnsHandle)>,
     scope: &Scope<'_>,
     installed: &Installed,
-) -> Result<Vec<Observed>, KernelError> {
+) -> Result<Vec<Seen>, KernelError> {
     let guard = NetnsGuard::begin()?;
     let mut all = Vec::new();
     let mut looks = VecDeque::new();
@@ -96,7 +102,7 @@ fn observe_all(
         let owner = if is_wanted { None } else { mark(netns, ns)?.map(|mark| mark.lab) };
         let is_own = owner.as_ref() == Some(scope.lab);
         if is_own && !scope.inside {
-            all.push((ns.clone(), Namespace { owner, ..Namespace::default() }, None));
+            all.push((ns.clone(), unseen(owner), None));
         } else if is_wanted || is_own {
             let (namespace, interfaces, look) = namespace(netns, ns, scope, &guard, installed)?;
             looks.extend(look.is_running().then_some((all.len(), look)));
@@ -114,11 +120,11 @@ fn observe_all(
 }
 
 /// Waits for the look at a firewall that began first.
-fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Observed]) -> Result<(), KernelError> {
+fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen]) -> Result<(), KernelError> {
     if let Some((at, look)) = looks.pop_front()
         && let Some((_, namespace, _)) = all.get_mut(at)
     {
-        namespace.firewall = look.finish()?;
+        namespace.is.firewall = look.finish()?;
     }
     Ok(())
 }
@@ -210,26 +216,33 @@ fn mark(netns: &mut NetnsHandle, ns: &NsName) -> Result<Option<Mark>, KernelErro
     mark::of_namespace(netns).map_err(|error| error.about(format!("read the mark of {ns}")))
 }
 
-/// The permanent entries of all VXLAN interfaces of a namespace.
-fn fdb_entries(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<BTreeSet<FdbEntry>, NetlinkError> {
-    let mut entries = BTreeSet::new();
+/// The permanent entries of all VXLAN interfaces of a namespace: those that the model can express, and the others.
+fn fdb_entries(
+    netns: &mut NetnsHandle,
+    interfaces: &Interfaces,
+) -> Result<(BTreeSet<FdbEntry>, Vec<ForeignFdbEntry>), NetlinkError> {
+    let (mut known, mut foreign) = (BTreeSet::new(), Vec::new());
     for (index, name) in interfaces.vxlans() {
         for item in fdb_entry::list(netns, index)?.items() {
-            entries.extend(fdb_entry::decode(item, name, &interfaces.names)?);
+            match fdb_entry::decode(item, name, &interfaces.names)? {
+                Some(Decoded::Known(entry)) => drop(known.insert(entry)),
+                Some(Decoded::Foreign(entry)) => foreign.push(entry),
+                None => {}
+            }
         }
     }
-    Ok(entries)
+    Ok((known, foreign))
 }
 
-/// Everything in one namespace; what it takes to find the other ends of its veth pairs; and the look at its firewall, which
-/// has only begun, since it takes other programs.
+/// Everything in one namespace; what it takes to find the other ends of its veth pairs; and the look at its firewall,
+/// which has only begun, since it takes other programs.
 fn namespace(
     netns: &mut NetnsHandle,
     ns: &NsName,
     scope: &Scope<'_>,
     guard: &NetnsGuard,
     installed: &Installed,
-) -> Result<(Namespace, Interfaces, Look), KernelError> {
+) -> Result<(ObservedNamespace, Interfaces, Look), KernelError> {
     let desired = scope.desired.and_then(|lab| lab.namespaces.get(ns));
     let mut interfaces = interfaces::list(netns).map_err(cannot_list("interfaces", ns))?;
     interfaces::add_addresses(netns, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
@@ -245,35 +258,46 @@ fn namespace(
         rules.lost.retain(|rule| rule.action != RuleAction::Vrf);
     }
     let neighbours = neighbour::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
-    let fdb = fdb_entries(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
-    let former = if ns.is_host() { BTreeMap::new() } else { std::mem::take(&mut interfaces.former) };
+    let (fdb, foreign_fdb) = fdb_entries(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
+    let original = std::mem::take(&mut interfaces.original_sysctls);
+    let original_sysctls = if ns.is_host() { BTreeMap::new() } else { original };
     // These are not to be had through a socket of the namespace, only inside.
     guard.enter(netns.fd())?;
-    let keys = desired.map(|desired| desired.sysctls.keys().chain(former.keys()).collect::<BTreeSet<_>>());
+    let keys = desired.map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()).collect::<BTreeSet<_>>());
     let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
     let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed)?;
     let by_name = std::mem::take(&mut interfaces.by_name);
     let owner = by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
-    let marked = match ns.is_host() {
-        true => Routing { routes: routes.marked, rules: rules.marked },
+    let our_routing = match ns.is_host() {
+        true => Routing { routes: routes.ours, rules: rules.ours },
         false => Routing::default(),
     };
-    let namespace = Namespace {
+    let is = Namespace {
         owner,
         interfaces: by_name,
         routes: routes.all,
-        connected: routes.connected,
         rules: rules.all,
         neighbours,
         fdb,
         sysctls,
-        former,
         firewall: Firewall::default(),
-        marked,
+        labels: BTreeMap::new(),
+    };
+    let foreign = Foreign {
+        routes: routes.foreign,
+        rules: rules.foreign,
+        fdb: foreign_fdb,
+        interfaces: std::mem::take(&mut interfaces.foreign),
+    };
+    let namespace = ObservedNamespace {
+        is,
+        connected: routes.connected,
+        original_sysctls,
+        our_routing,
         claims: if ns.is_host() { sysctl::claims()? } else { Claims::new() },
         half_marked,
         lost_rules: rules.lost,
-        labels: BTreeMap::new(),
+        foreign,
     };
     Ok((namespace, interfaces, look))
 }

@@ -1,8 +1,8 @@
 //! Upon which interface a device is: exactly, also where that is in another namespace.
 //!
-//! A device tells its parent's index, and this namespace's own number for the namespace that the parent is in. The kernel is
-//! asked for the parent's name and hardware address, which only few interfaces of that index have; of those, the number says
-//! which it is.
+//! A device tells its parent's index, and this namespace's own number for the namespace that the parent is in. The
+//! kernel is asked for the parent's name and hardware address, which only few interfaces of that index have; of those,
+//! the number says which it is.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use super::interfaces::{Interfaces, StackedInterface};
 use super::peers::{NsidCache, ask, identity, number_of};
 use crate::kernel::KernelError;
 use crate::kernel::netns::NetnsHandles;
-use crate::lab::{IfName, InterfaceKind, InterfaceRef, Live, NsName};
+use crate::lab::{IfName, InterfaceKind, InterfaceRef, NsName, Observed};
 
 /// Sets the parents of all devices whose parent was observed too.
 pub(super) fn connect(
     handles: &mut NetnsHandles,
     seen: &BTreeMap<NsName, Interfaces>,
-    live: &mut Live,
+    live: &mut Observed,
 ) -> Result<(), KernelError> {
     let mut numbers = NsidCache::new();
     for (ns, interfaces) in seen {
@@ -38,7 +38,7 @@ fn elsewhere<'a>(
     handles: &mut NetnsHandles,
     numbers: &mut NsidCache<'a>,
     seen: &'a BTreeMap<NsName, Interfaces>,
-    live: &Live,
+    live: &Observed,
     (ns, upper, number): (&'a NsName, &StackedInterface, i32),
 ) -> Result<Option<&'a NsName>, KernelError> {
     let Some(wanted) = ask(handles, ns, upper.parent, number)? else { return Ok(None) };
@@ -51,8 +51,8 @@ fn elsewhere<'a>(
     Ok(None)
 }
 
-fn set(live: &mut Live, ns: &NsName, name: &IfName, end: Option<InterfaceRef>) {
-    let link = live.namespaces.get_mut(ns).and_then(|namespace| namespace.interfaces.get_mut(name));
+fn set(live: &mut Observed, ns: &NsName, name: &IfName, end: Option<InterfaceRef>) {
+    let link = live.namespaces.get_mut(ns).and_then(|namespace| namespace.is.interfaces.get_mut(name));
     if let Some(InterfaceKind::Virtual(device)) = link.map(|link| &mut link.kind)
         && let Some(upon) = device.lower_mut()
     {

@@ -21,7 +21,7 @@ use crate::kernel::KernelError;
 use crate::kernel::netlink::attributes;
 use crate::kernel::netns::NetnsHandles;
 use crate::kernel::objects::interface;
-use crate::lab::{IfName, InterfaceKind, InterfaceRef, Live, Mac, NsName};
+use crate::lab::{IfName, InterfaceKind, InterfaceRef, Mac, NsName, Observed};
 
 /// Which ends could be paired: by their own index, and the peer's.
 type Free<'a> = HashMap<(u32, u32), Vec<&'a NsName>>;
@@ -33,7 +33,7 @@ pub(super) type NsidCache<'a> = HashMap<(&'a NsName, &'a NsName), i32>;
 pub(super) fn connect(
     handles: &mut NetnsHandles,
     seen: &BTreeMap<NsName, Interfaces>,
-    live: &mut Live,
+    live: &mut Observed,
 ) -> Result<(), KernelError> {
     let mut free: Free<'_> = HashMap::new();
     for (ns, interfaces) in seen {
@@ -87,15 +87,16 @@ pub(super) fn decode_identity(item: &[u8]) -> Result<Option<Identity>, DecodeErr
 
 /// What an observed interface looks like.
 pub(super) fn identity(
-    live: &Live,
+    live: &Observed,
     seen: &BTreeMap<NsName, Interfaces>,
     (ns, index): (&NsName, u32),
 ) -> Option<Identity> {
     let name = seen.get(ns)?.names.get(&index)?;
-    Some((name.clone(), live.namespaces.get(ns)?.interfaces.get(name)?.mac))
+    Some((name.clone(), live.namespaces.get(ns)?.is.interfaces.get(name)?.mac))
 }
 
-/// What the interface with an index looks like in the namespace that `ns` knows by a number; none if that is not to be seen.
+/// What the interface with an index looks like in the namespace that `ns` knows by a number; none if that is not to be
+/// seen.
 pub(super) fn ask(
     handles: &mut NetnsHandles,
     ns: &NsName,
@@ -128,10 +129,10 @@ fn take(free: &mut Free<'_>, indexes: (u32, u32), ns: &NsName) -> bool {
 }
 
 /// Notes the peer of one end.
-fn join(live: &mut Live, seen: &BTreeMap<NsName, Interfaces>, end: (&NsName, u32), other: (&NsName, u32)) {
+fn join(live: &mut Observed, seen: &BTreeMap<NsName, Interfaces>, end: (&NsName, u32), other: (&NsName, u32)) {
     let name = |(ns, index): (&NsName, u32)| seen.get(ns)?.names.get(&index).cloned();
     let (Some(own), Some(others)) = (name(end), name(other)) else { return };
-    let link = live.namespaces.get_mut(end.0).and_then(|namespace| namespace.interfaces.get_mut(&own));
+    let link = live.namespaces.get_mut(end.0).and_then(|namespace| namespace.is.interfaces.get_mut(&own));
     if let Some(InterfaceKind::Veth { peer }) = link.map(|link| &mut link.kind) {
         *peer = Some(InterfaceRef { ns: other.0.clone(), name: others });
     }

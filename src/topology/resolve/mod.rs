@@ -74,6 +74,5 @@ fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Collector<'_>) -
         sysctls: sysctls::resolve(space, ipv6, found),
         firewall: chains.into_firewall(),
         labels: space.written.labels.entries.iter().map(label).collect(),
-        ..Namespace::default()
     }
 }

@@ -23,7 +23,6 @@ pub fn vxlan(written: &schema::Vxlan) -> Vxlan {
         port: written.port.as_ref().map_or(VXLAN_PORT, |port| port.value),
         dev: written.dev.as_ref().map(|dev| dev.value.clone()),
         learning: written.learning.as_ref().is_none_or(|learning| learning.value),
-        remote: None,
     }
 }
 
@@ -34,7 +33,7 @@ pub fn check(space: &Space<'_>, found: &mut Collector<'_>) {
     for (_, written) in &space.written.vxlans.entries {
         let vxlan = vxlan(written);
         let of_number = ends.entry(vxlan.id).or_default();
-        let first = of_number.iter().find(|(other, _)| other.collides(&vxlan));
+        let first = of_number.iter().find(|(other, _)| other.slot() == vxlan.slot());
         if let Some((_, first)) = first {
             let message = format!("{} has an end of VXLAN {} on port {} already", space.name, vxlan.id, vxlan.port);
             let help = "packets for both would arrive at the same port with the same number: change `id` or `port`";
@@ -115,7 +114,7 @@ pub fn fdb(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<FdbEntry> {
                         .also(first, "here"),
                 );
             }
-            entries.insert(FdbEntry { dev: name.value.clone(), mac, to: Some(to), further: String::new() });
+            entries.insert(FdbEntry { dev: name.value.clone(), mac, to });
         }
     }
     entries

@@ -1,0 +1,27 @@
+//! Objects that the model cannot express, removed and put back by the kernel's own bytes.
+
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
+
+use crate::kernel::netlink::NetlinkError;
+use crate::kernel::netns::NetnsHandle;
+use crate::lab::{ForeignKind, ForeignObject};
+
+/// Puts an object back, as it was when it was observed.
+pub(in crate::kernel) fn add(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
+    let kind = match object.kind {
+        ForeignKind::Route { .. } => libc::RTM_NEWROUTE,
+        ForeignKind::PolicyRule { .. } => libc::RTM_NEWRULE,
+        ForeignKind::FdbEntry => libc::RTM_NEWNEIGH,
+    };
+    netns.socket.change_listed(kind, &object.message, NLM_F_CREATE | NLM_F_APPEND)
+}
+
+/// Removes an object that was observed.
+pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
+    let kind = match object.kind {
+        ForeignKind::Route { .. } => libc::RTM_DELROUTE,
+        ForeignKind::PolicyRule { .. } => libc::RTM_DELRULE,
+        ForeignKind::FdbEntry => libc::RTM_DELNEIGH,
+    };
+    netns.socket.change_listed(kind, &object.message, 0)
+}
