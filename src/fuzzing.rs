@@ -7,12 +7,12 @@
 
 use serde::Serialize;
 
-use crate::lab::{Family, FwRule, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Origins};
+use crate::lab::{Family, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Origins};
 use crate::plan::{self, PlannedStep};
 use crate::preflight::Needs;
 use crate::steps::Step;
 use crate::topology::Diagnostics;
-use crate::{kernel, show, topology};
+use crate::{iptables, kernel, show, topology};
 
 /// More text about one file than anybody reads; its faults are limited in number and length.
 const LONGEST_REPORT: usize = 4 * 1024 * 1024;
@@ -73,12 +73,12 @@ pub fn netlink(bytes: &[u8]) {
 pub fn iptables_save(text: &str) {
     let firewall = kernel::saved_rules(Family::Ipv4, text);
     for rule in firewall.chains.values().flatten() {
-        let told = rule.to_restore();
-        assert_eq!(FwRule::parse(&told), *rule, "{told}");
+        let line = iptables::restore_line(rule);
+        assert_eq!(iptables::read(Family::Ipv4, &line), *rule, "{line}");
     }
     let owner = firewall.chains.keys().find_map(|chain| Some(chain.owner()?.0));
-    let is = Namespace { firewall, ..Namespace::default() };
-    found(owner, &ObservedNamespace { is, ..ObservedNamespace::default() });
+    let is = Namespace { firewall: firewall.known(), ..Namespace::default() };
+    found(owner, &ObservedNamespace { is, firewall, ..ObservedNamespace::default() });
 }
 
 /// What is found in `host`, or in a namespace of a lab, can be mended, brought back and removed.

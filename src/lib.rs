@@ -10,12 +10,16 @@
 pub mod check;
 pub mod cli;
 pub mod engine;
+mod failpoint;
+pub mod forwarding;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod iptables;
 pub mod kernel;
 pub mod lab;
 pub mod plan;
 pub mod preflight;
 pub mod show;
+mod state;
 pub mod steps;
 pub mod topology;

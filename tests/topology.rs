@@ -13,9 +13,23 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nslab::iptables::{restore_line, shell_line};
+use nslab::lab::{Lab, ObservedRule};
 use nslab::topology::{self, Diagnostics};
 use serde_json::Value;
 use support::golden;
+
+/// A lab as JSON, with its firewall rules as iptables spells them.
+fn in_words_of_iptables(lab: &Lab) -> Value {
+    let mut json = serde_json::to_value(lab).expect("JSON");
+    for (ns, namespace) in &lab.namespaces {
+        for (at, rules) in namespace.firewall.chains.values().enumerate() {
+            let lines: Vec<String> = rules.iter().map(|rule| shell_line(&rule.clone().into())).collect();
+            json["namespaces"][ns.as_str()]["firewall"]["chains"][at]["rules"] = lines.into();
+        }
+    }
+    json
+}
 
 fn file_name(path: &Path) -> String {
     path.file_name().expect("a file").to_string_lossy().into_owned()
@@ -35,7 +49,7 @@ fn files_mean_what_is_expected() {
     golden::run("tests/resolved", &golden::files_with_expectations("tests/resolved", "yaml"), |_, case| {
         let text = fs::read_to_string(case).expect("the case");
         let topology = topology::parse(&file_name(case), &text).map_err(|faults| faults.to_string())?;
-        let json = serde_json::to_string_pretty(&topology.lab).expect("JSON");
+        let json = serde_json::to_string_pretty(&in_words_of_iptables(&topology.lab)).expect("JSON");
         golden::expect(&case.with_extension("json"), &(json + "\n"))
     });
 }
@@ -60,7 +74,7 @@ fn faults_are_data_for_programs() {
         },
         {
             "file": "lab.yaml", "line": 3, "column": 1, "code": "unknown-key", "help": "did you mean `links`?",
-            "message": "`linsk` is not a key of a topology file",
+            "message": "unknown key `linsk` in a topology file",
         },
     ]);
     assert_eq!(serde_json::to_value(&faults).expect("JSON"), expected);
@@ -92,7 +106,7 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Bridge", "namespaces: { red: { bridges: { br0: { qqq: 1 } } } }"),
     ("Port", "namespaces: { red: { bridges: { br0: { ports: { eth0: { qqq: 1 } } } } } }"),
     ("Vxlan", "namespaces: { red: { vxlans: { vx0: { qqq: 1 } } } }"),
-    ("Forward", "namespaces: { red: { vxlans: { vx0: { fdb: [{ qqq: 1 }] } } } }"),
+    ("FdbEntry", "namespaces: { red: { vxlans: { vx0: { fdb: [{ qqq: 1 }] } } } }"),
     ("Macvlan", "namespaces: { red: { macvlans: { mv0: { qqq: 1 } } } }"),
     ("Ipvlan", "namespaces: { red: { ipvlans: { ipv0: { qqq: 1 } } } }"),
     ("Vlan", "namespaces: { red: { vlans: { eth0.10: { qqq: 1 } } } }"),
@@ -136,7 +150,7 @@ fn schema_and_reader_know_the_same_keys() {
         .iter()
         .map(|(kind, yaml)| {
             let faults = topology::parse(kind, yaml).expect_err(kind);
-            let unknown = faults.list().iter().find(|fault| fault.message.starts_with("`qqq` is not a key of"));
+            let unknown = faults.list().iter().find(|fault| fault.message.starts_with("unknown key `qqq` in"));
             let help = unknown.and_then(|fault| fault.help.as_deref()).unwrap_or_else(|| panic!("{faults}"));
             let keys = help.strip_prefix("its keys are ").unwrap_or_else(|| panic!("{faults}"));
             ((*kind).to_owned(), keys.split(", ").map(str::to_owned).collect())
@@ -227,13 +241,14 @@ fn firewall_rules_are_spelled_as_iptables_saves_them() {
         for (chain, rules) in &namespace.firewall.chains {
             let (program, table) = (chain.family.program(), chain.table.name());
             support::run(&format!("{program} -t {table} -N {}", chain.chain));
-            for rule in rules {
-                support::run(&format!("{program} -t {table} -A {} {rule}", chain.chain));
+            let rules: Vec<ObservedRule> = rules.iter().cloned().map(ObservedRule::from).collect();
+            for rule in &rules {
+                support::run(&format!("{program} -t {table} -A {} {}", chain.chain, shell_line(rule)));
             }
             let saved = support::run(&format!("{program}-save -t {table}"));
             let start = format!("-A {} ", chain.chain);
             let saved: Vec<&str> = saved.lines().filter_map(|line| line.strip_prefix(&start)).collect();
-            let wanted: Vec<String> = rules.iter().map(nslab::lab::FwRule::to_restore).collect();
+            let wanted: Vec<String> = rules.iter().map(restore_line).collect();
             assert_eq!(saved, wanted, "{chain}");
             restored += rules.len();
         }

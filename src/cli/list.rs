@@ -1,7 +1,6 @@
 //! `nslab list`
 
 use super::{DONE, Failure, Format, print, print_json};
-use crate::kernel::Kernel;
 use crate::{engine, show};
 
 /// Options of `nslab list`.
@@ -20,7 +19,7 @@ impl ListArgs {
 }
 
 pub(super) fn run(args: &ListArgs) -> Result<u8, Failure> {
-    let labs = show::labs(&Kernel::open()?.marks()?, &engine::saved_labs()?);
+    let labs = show::labs(&engine::labs()?);
     match args.format {
         Format::Json => print_json(&labs)?,
         Format::Text => print(&show::list(&labs))?,

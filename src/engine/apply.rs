@@ -3,31 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::state::{Journal, LabState, own_unattached};
+use super::lock::lock;
+use super::plan::{Planned, all_of, compare};
 use super::{
-    EngineError, Event, Interrupts, Listener, UndoError, deviceless_routes, original_sysctls, preconditions, ready,
+    EngineError, Event, Interrupts, Listener, Machine, UndoError, deviceless_routes, host_settings, original_sysctls,
+    preconditions, ready,
 };
-use crate::kernel::{Kernel, Scope};
-use crate::lab::{Lab, LabName, NsName, Observed};
-use crate::plan::{self, Conflict, Plan, PlannedStep};
+use crate::lab::{Lab, NsName, Observed};
+use crate::plan::{self, PlannedStep};
 use crate::preflight::Finding;
+use crate::state::{self, Activity, Journal, LabFolder};
 use crate::steps::{Step, SysctlStep};
 
 /// How often a plan is made anew when the kernel shows something else than what was set: a step may have side effects
 /// that the plan did not foresee, and somebody may change things meanwhile (see [`look_again`] for where that is looked
 /// for).
 const ROUNDS: usize = 3;
-
-/// A plan, and what stands in its way.
-#[derive(Debug)]
-pub struct Planned {
-    /// What is to be done.
-    pub plan: Plan,
-    /// What is not the lab's own and would have to be touched.
-    pub conflicts: Vec<Conflict>,
-    /// What else stands in the way, or will; asked only where there is something to do.
-    pub findings: Vec<Finding>,
-}
 
 /// What an apply did.
 #[derive(Debug)]
@@ -47,27 +38,6 @@ pub struct Options {
     pub adopt: bool,
 }
 
-/// Compares a lab with the kernel; changes nothing.
-pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
-    preconditions::demand_privileges(lab)?;
-    let mut planned = planned(lab, &observe(&lab.name, Some(lab))?);
-    if !planned.plan.is_empty() {
-        planned.findings = preconditions::find(lab)?;
-    }
-    Ok(planned)
-}
-
-/// What the kernel shows of a lab, with `desired` also of what that wants.
-pub fn observe(lab: &LabName, desired: Option<&Lab>) -> Result<Observed, EngineError> {
-    look(&mut Kernel::open()?, &Scope { lab, desired, inside: true })
-}
-
-pub(super) fn look(kernel: &mut Kernel, scope: &Scope<'_>) -> Result<Observed, EngineError> {
-    let mut live = kernel.observe(scope)?;
-    deviceless_routes::keep_own(kernel, scope.lab, &mut live)?;
-    Ok(live)
-}
-
 /// So many namespaces are made before signals are heard again.
 const NAMESPACES_AT_ONCE: usize = 64;
 
@@ -80,7 +50,7 @@ fn parts(group: &[PlannedStep]) -> std::slice::Chunks<'_, PlannedStep> {
 /// Looks at what some steps may have changed since `before`: at everything, or only at the namespaces inside of which
 /// they stay. What somebody does meanwhile in others, the next plan sees.
 fn look_again<'a>(
-    kernel: &mut Kernel,
+    machine: &mut Machine,
     lab: &Lab,
     mut steps: impl Iterator<Item = &'a PlannedStep>,
     before: &Observed,
@@ -90,19 +60,8 @@ fn look_again<'a>(
         touched.insert(planned.step.only_namespace()?);
         Some(touched)
     });
-    let Some(touched) = touched else { return look(kernel, &scope) };
-    let mut live = kernel.observe_again(&scope, &touched, before)?;
-    deviceless_routes::keep_own(kernel, &lab.name, &mut live)?;
-    Ok(live)
-}
-
-/// Everything that a comparison with a lab needs.
-pub(super) fn all_of(lab: &Lab) -> Scope<'_> {
-    Scope { lab: &lab.name, desired: Some(lab), inside: true }
-}
-
-fn planned(lab: &Lab, live: &Observed) -> Planned {
-    Planned { plan: plan::plan(lab, live), conflicts: plan::conflicts(lab, live), findings: Vec::new() }
+    let Some(touched) = touched else { return Ok(machine.observe(&scope)?) };
+    Ok(machine.observe_again(&scope, &touched, before)?)
 }
 
 /// Makes the kernel look like the lab; `text` is the topology file, kept with the lab's state.
@@ -110,13 +69,13 @@ pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Res
     let mut stop = Interrupts::hold();
     let start = Instant::now();
     preconditions::demand_privileges(lab)?;
-    let state = LabState::lock(&lab.name, !options.no_wait, &mut stop, tell)?;
-    let (kernel, before) = (Kernel::open()?, Observed::default());
+    let folder = lock(&lab.name, !options.no_wait, &mut stop, tell)?;
+    let (machine, before) = (Machine::open()?, Observed::default());
     let mut run = Run {
         lab,
         options,
-        state,
-        kernel,
+        folder,
+        machine,
         stop,
         tell,
         before,
@@ -136,8 +95,8 @@ pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Res
 pub(super) struct Run<'a> {
     pub(super) lab: &'a Lab,
     options: Options,
-    pub(super) state: LabState,
-    pub(super) kernel: Kernel,
+    pub(super) folder: LabFolder,
+    pub(super) machine: Machine,
     stop: Interrupts,
     pub(super) tell: Listener<'a>,
     /// What there was at the beginning: where undoing leads back to.
@@ -154,12 +113,12 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     fn converge(&mut self) -> Result<(), EngineError> {
-        if self.state.is_new()? {
-            self.kernel.recall_settings(&self.lab.name)?;
+        if self.folder.is_new()? {
+            host_settings::recall(&mut self.machine.kernel, &self.lab.name)?;
         }
-        self.before = look(&mut self.kernel, &all_of(self.lab))?;
+        self.before = self.machine.observe(&all_of(self.lab))?;
         let mut live = None;
-        let mut planned = planned(self.lab, &self.before);
+        let mut planned = compare(self.lab, &self.before);
         for round in 0..ROUNDS {
             let contrary = planned.conflicts.iter().any(|conflict| conflict.owner.is_some());
             if planned.plan.is_empty() && !contrary && (planned.conflicts.is_empty() || !self.options.adopt) {
@@ -182,8 +141,8 @@ impl Run<'_> {
             self.run_steps(&planned.plan.steps)?;
             let steps = adoption.iter().chain(&planned.plan.steps);
             let before = live.as_ref().unwrap_or(&self.before);
-            let now = look_again(&mut self.kernel, self.lab, steps, before)?;
-            planned = self::planned(self.lab, &now);
+            let now = look_again(&mut self.machine, self.lab, steps, before)?;
+            planned = compare(self.lab, &now);
             live = Some(now);
         }
         match planned.plan.is_empty() {
@@ -196,11 +155,11 @@ impl Run<'_> {
     fn settle(&mut self, live: Option<&Observed>) -> Result<(), EngineError> {
         self.forget_neighbours()?;
         if self.has_given_up {
-            self.kernel.note_settings(&self.lab.name)?;
+            host_settings::note(&mut self.machine.kernel, &self.lab.name)?;
         }
-        original_sysctls::settle(&mut self.kernel, self.lab, live.unwrap_or(&self.before))?;
+        original_sysctls::settle(&mut self.machine.kernel, self.lab, live.unwrap_or(&self.before))?;
         if !self.done.is_empty() {
-            ready::wait(&mut self.kernel, self.lab, &mut self.stop, &mut self.tell)?;
+            ready::wait(&mut self.machine.kernel, self.lab, &mut self.stop, &mut self.tell)?;
         }
         self.stop.heed()
     }
@@ -213,7 +172,7 @@ impl Run<'_> {
         for (ns, wanted) in &self.lab.namespaces {
             // One that had nothing but its loopback has learned nothing.
             if self.before.namespaces.get(ns).is_some_and(|before| before.is.interfaces.len() > 1) {
-                self.kernel.forget_neighbours(ns, &wanted.interfaces.keys().collect::<Vec<_>>())?;
+                self.machine.kernel.forget_neighbours(ns, &wanted.interfaces.keys().collect::<Vec<_>>())?;
             }
         }
         Ok(())
@@ -233,7 +192,7 @@ impl Run<'_> {
         let (errors, warnings): (Vec<Finding>, Vec<Finding>) =
             conflicts.into_iter().chain(others).partition(Finding::is_error);
         if !errors.is_empty() {
-            return Err(EngineError::Obstacles(errors));
+            return Err(EngineError::Preconditions(errors));
         }
         warnings.iter().for_each(|warning| (self.tell)(Event::Warning(warning)));
         Ok(adoption.unwrap_or_default())
@@ -242,9 +201,11 @@ impl Run<'_> {
     /// The journal is written, and host settings are claimed.
     fn before_the_first_change(&mut self, planned: &Planned) -> Result<(), EngineError> {
         let (lab, steps) = (&self.lab.name, &planned.plan.steps);
-        let before = own_unattached(lab)?.unwrap_or_default();
-        self.state.write_unattached(&deviceless_routes::wanted(self.lab).into_iter().chain(before).collect())?;
-        self.state.write_journal(&Journal::new(lab, "applying", steps.iter().map(|s| s.step.text()).collect()))?;
+        let before = state::listed_by(lab)?.unwrap_or_default();
+        let wanted = deviceless_routes::wanted(self.lab);
+        self.folder.list_deviceless_routes(&wanted.into_iter().chain(before).collect())?;
+        let texts = steps.iter().map(|planned| planned.step.text()).collect();
+        self.folder.write_journal(&Journal::new(lab, Activity::Applying, texts))?;
         self.claim_settings()?;
         (self.tell)(Event::Planned(steps.len()));
         Ok(())
@@ -257,13 +218,13 @@ impl Run<'_> {
         let claims = self.before.namespaces.get(&host).map(|host| &host.claims);
         for (key, value) in self.lab.namespaces.get(&host).into_iter().flat_map(|host| &host.sysctls) {
             let claimed = claims.and_then(|claims| claims.get(key)?.get(lab)?.as_ref());
-            if claimed != Some(value) && self.kernel.claim_setting(key, value, lab)? {
+            if claimed != Some(value) && host_settings::claim(&mut self.machine.kernel, key, value, lab)? {
                 self.has_claimed = true;
             }
         }
         match self.has_claimed {
-            true => self.kernel.note_settings(lab)?,
-            false => self.kernel.learn_settings(lab)?,
+            true => host_settings::note(&mut self.machine.kernel, lab)?,
+            false => host_settings::learn(&mut self.machine.kernel, lab)?,
         }
         Ok(())
     }
@@ -272,7 +233,7 @@ impl Run<'_> {
         for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)).flat_map(parts) {
             self.stop.heed()?;
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
-            self.kernel.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;
+            self.machine.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;
             for planned in group {
                 self.has_given_up |= matches!(planned.step, Step::Sysctl(SysctlStep::RestoreHost { .. }));
                 (self.tell)(Event::Done(planned));
@@ -285,15 +246,15 @@ impl Run<'_> {
     /// Notes that the lab is applied; nothing is written where nothing has changed.
     fn finish(&mut self, text: &str) -> Result<(), EngineError> {
         if self.is_foreign {
-            return self.state.remove_if_unused();
+            return Ok(self.folder.remove_if_unused()?);
         }
         let lab = self.lab;
-        if self.done.is_empty() && super::saved_topology(&lab.name)?.as_deref() == Some(text) {
+        if self.done.is_empty() && state::topology(&lab.name)?.as_deref() == Some(text) {
             return Ok(());
         }
-        self.state.write_journal(&Journal::new(&lab.name, "applied", Vec::new()))?;
-        self.state.write_unattached(&deviceless_routes::wanted(lab))?;
+        self.folder.write_journal(&Journal::new(&lab.name, Activity::Applied, Vec::new()))?;
+        self.folder.list_deviceless_routes(&deviceless_routes::wanted(lab))?;
         // Last, so that what is undone because of an error here leaves the topology of before.
-        self.state.write_topology(text)
+        Ok(self.folder.write_topology(text)?)
     }
 }

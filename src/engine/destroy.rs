@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::apply::look;
-use super::state::{Journal, LabState};
-use super::{EngineError, Event, Interrupts, Listener};
-use crate::kernel::{Kernel, Scope};
+use super::lock::lock;
+use super::{EngineError, Event, Interrupts, Listener, Machine, host_settings};
+use crate::kernel::Scope;
 use crate::lab::LabName;
 use crate::plan::{PlannedStep, teardown};
+use crate::state::{Activity, Journal};
 use crate::steps::Step;
 
 /// What a removal did.
@@ -24,30 +24,31 @@ pub fn destroy(lab: &LabName, wait: bool, tell: Listener<'_>) -> Result<Destroye
     // A lab half removed is of no use to anybody: once begun, the removal is finished before a signal is heard.
     let mut stop = Interrupts::hold();
     let start = Instant::now();
-    let state = LabState::lock(lab, wait, &mut stop, tell)?;
-    let mut kernel = Kernel::open()?;
-    if state.is_new()? {
-        kernel.recall_settings(lab)?;
+    let folder = lock(lab, wait, &mut stop, tell)?;
+    let mut machine = Machine::open()?;
+    if folder.is_new()? {
+        host_settings::recall(&mut machine.kernel, lab)?;
     }
-    let live = look(&mut kernel, &Scope { lab, desired: None, inside: false })?;
-    let steps = teardown(lab, &live, &kernel.claimed_settings(lab)?);
+    let live = machine.observe(&Scope { lab, desired: None, inside: false })?;
+    let steps = teardown(lab, &live, &host_settings::claimed_by(lab)?);
     if !steps.is_empty() {
-        state.write_journal(&Journal::new(lab, "destroying", steps.iter().map(|s| s.step.text()).collect()))?;
+        let texts = steps.iter().map(|planned| planned.step.text()).collect();
+        folder.write_journal(&Journal::new(lab, Activity::Destroying, texts))?;
     }
     tell(Event::Planned(steps.len()));
     let mut failed = Vec::new();
     for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)) {
         let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
-        match kernel.run(&only) {
+        match machine.run(&only) {
             Ok(()) => group.iter().for_each(|planned| tell(Event::Done(planned))),
             Err(error) => failed.push(error.to_string()),
         }
     }
     // What a run that was killed may have left in the host.
-    failed.extend(kernel.tidy().err().map(|error| error.to_string()));
+    failed.extend(machine.tidy().err().map(|error| error.to_string()));
     if !failed.is_empty() {
         return Err(EngineError::Leftovers(failed));
     }
-    state.remove()?;
+    folder.remove()?;
     Ok(Destroyed { steps, elapsed: start.elapsed() })
 }

@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 use std::slice::from_ref;
 
-use super::apply::{Run, all_of, look};
-use super::{EngineError, Event, UndoError};
+use super::apply::Run;
+use super::plan::all_of;
+use super::{EngineError, Event, UndoError, host_settings};
 use crate::kernel::KernelError;
 use crate::lab::{InterfaceRef, NsName, SysctlKey, SysctlValue};
 use crate::plan::{self, PlannedStep};
@@ -45,10 +46,10 @@ impl Run<'_> {
     fn run_all(&mut self, steps: &[Step]) -> Vec<KernelError> {
         let mut failed = Vec::new();
         for group in steps.chunk_by(|a, b| b.batches_with(a)) {
-            match self.kernel.run(group) {
+            match self.machine.run(group) {
                 Ok(()) => {}
                 Err(error) if group.len() == 1 => failed.push(error),
-                Err(_) => failed.extend(group.iter().filter_map(|step| self.kernel.run(from_ref(step)).err())),
+                Err(_) => failed.extend(group.iter().filter_map(|step| self.machine.run(from_ref(step)).err())),
             }
         }
         failed
@@ -92,18 +93,18 @@ impl Run<'_> {
     /// Makes the lab's claims to host settings what they were when the run began.
     fn return_claims(&mut self) -> Result<(), KernelError> {
         let lab = &self.lab.name;
-        let now = self.kernel.claimed_settings(lab)?;
+        let now = host_settings::claimed_by(lab)?;
         for key in now.iter().filter(|key| self.claimed_before(key).is_none()).cloned().collect::<Vec<_>>() {
-            self.kernel.run(&[Step::Sysctl(SysctlStep::RestoreHost { key, lab: lab.clone() })])?;
+            self.machine.run(&[Step::Sysctl(SysctlStep::RestoreHost { key, lab: lab.clone() })])?;
         }
         let claims = self.before.namespaces.get(&NsName::host()).into_iter().flat_map(|host| &host.claims);
         for (key, labs) in claims {
             let Some(Some(value)) = labs.get(lab) else { continue };
             if now.contains(key) {
-                self.kernel.claim_setting(key, value, lab)?;
+                host_settings::claim(&mut self.machine.kernel, key, value, lab)?;
             } else {
                 let (ns, key, to, lab) = (NsName::host(), key.clone(), value.clone(), lab.clone());
-                self.kernel.run(&[Step::Sysctl(SysctlStep::Set { ns, key, from: None, to, lab })])?;
+                self.machine.run(&[Step::Sysctl(SysctlStep::Set { ns, key, from: None, to, lab })])?;
             }
         }
         Ok(())
@@ -111,7 +112,7 @@ impl Run<'_> {
 
     /// Plans and runs what still differs from the beginning.
     fn return_to_the_beginning(&mut self, outcome: &mut UndoError) {
-        match look(&mut self.kernel, &all_of(self.lab)) {
+        match self.machine.observe(&all_of(self.lab)) {
             Err(error) => outcome.failed.push(error.to_string()),
             Ok(now) => {
                 let way_back = plan::way_back(&self.lab.name, &self.before, &now);
@@ -128,10 +129,10 @@ impl Run<'_> {
 
     fn try_to_forget(&mut self) -> Result<(), EngineError> {
         self.return_claims()?;
-        if (self.has_claimed || self.has_given_up) && self.state.is_applied()? {
-            self.kernel.note_settings(&self.lab.name)?;
+        if (self.has_claimed || self.has_given_up) && self.folder.is_applied()? {
+            host_settings::note(&mut self.machine.kernel, &self.lab.name)?;
         }
-        self.kernel.tidy()?;
-        self.state.remove_if_unused()
+        self.machine.tidy()?;
+        Ok(self.folder.remove_if_unused()?)
     }
 }

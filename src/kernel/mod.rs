@@ -1,9 +1,9 @@
-//! The kernel: the only room with system calls. It says what is, and carries out steps; what should be, and in
-//! which order, is decided elsewhere.
+//! The kernel: the only room with system calls on the network. It says what is, and carries out steps; what should be,
+//! and in which order, is decided elsewhere, and nothing is remembered here between two commands.
 
+mod code;
 mod error;
 pub mod facts;
-mod failpoint;
 pub mod firewall;
 pub mod neighbours;
 mod netlink;
@@ -16,12 +16,13 @@ pub mod process;
 mod run;
 pub mod sandbox;
 pub mod sockets;
-pub(crate) mod state;
 pub mod sysctl;
 mod threads;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::BorrowedFd;
 
+pub use code::KernelCode;
 pub use error::KernelError;
 #[cfg(any(test, fuzzing))]
 pub(crate) use firewall::fuzzing::{restored_rules, saved_rules, tables_and_chains};
@@ -135,7 +136,10 @@ impl Kernel {
 
     /// Runs steps in their order, and stops at the first that fails. A step is done wholly or not at all, and so are
     /// steps that follow and join one another (see [`Step::batches_with`]). The kernel begins to free namespaces that
-    /// were removed when the first step of another kind comes, or [`Self::observe`] or [`Self::tidy`].
+    /// were removed when the first step of another kind comes, or [`Self::observe`] or [`Self::free_removed`].
+    ///
+    /// Host settings are set as they are, and not restored: what they were is no knowledge of the kernel's. Firewall steps in
+    /// `host` are for one nslab at a time: two at once could remove each other's tables.
     ///
     /// # Errors
     /// What the kernel refused, beginning with the step's own text.
@@ -149,80 +153,120 @@ impl Kernel {
         Ok(())
     }
 
-    /// Counts a lab among those that need a value of a host setting, and remembers what it was before the first of
-    /// them; whether the lab was not among them yet.
+    /// What is written into the marks of a lab from now on: what host settings that it needs were before.
+    pub fn set_former_settings(&mut self, settings: BTreeMap<SysctlKey, String>) {
+        self.handles.settings = settings;
+    }
+
+    /// Writes the marks of everything that there is of a lab anew.
     ///
     /// # Errors
-    /// Where another lab needs another value, or the state directory cannot be written.
-    pub fn claim_setting(&mut self, key: &SysctlKey, value: &SysctlValue, lab: &LabName) -> Result<bool, KernelError> {
-        sysctl::claim_host(self.handles.get(&NsName::host())?.fd(), key, value, lab)
-    }
-
-    /// Learns what the host settings that a lab needs were before, for the marks of what is made from now on.
-    pub fn learn_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
-        self.handles.settings = sysctl::host_former(lab)?;
-        Ok(())
-    }
-
-    /// Writes what host settings were into the marks of what there is of a lab already.
-    pub fn note_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
-        self.learn_settings(lab)?;
+    /// The kernel refuses to list or mark something.
+    pub fn renew_marks(&mut self, lab: &LabName) -> Result<(), KernelError> {
         let Some(marked) = self.marks()?.remove(lab) else { return Ok(()) };
         let mark = self.handles.mark(lab);
         // A leftover file has no loopback, and may not be opened.
         let namespaces = marked.namespaces.into_iter().filter(|ns| self.handles.get(ns).is_ok());
-        let ends: Vec<InterfaceRef> = namespaces.map(|ns| InterfaceRef { ns, name: IfName::lo() }).collect();
-        let links = marked.interfaces.into_iter().map(|name| InterfaceRef { ns: NsName::host(), name });
-        for end in ends.into_iter().chain(links) {
-            objects::mark::set(self.handles.get(&end.ns)?, &end, &mark.to_string(), lab.group())
-                .map_err(|error| error.about(format!("mark {end} as a part of lab {lab}")))?;
+        let loopbacks: Vec<InterfaceRef> = namespaces.map(|ns| InterfaceRef { ns, name: IfName::lo() }).collect();
+        let in_host = marked.interfaces.into_iter().map(|name| InterfaceRef { ns: NsName::host(), name });
+        for interface in loopbacks.into_iter().chain(in_host) {
+            objects::mark::set(self.handles.get(&interface.ns)?, &interface, &mark.to_string(), lab.group())
+                .map_err(|error| error.about(format!("mark {interface} as a part of lab {lab}")))?;
         }
         Ok(())
     }
 
+    /// The present value of a setting of `host`, as the kernel prints it; none where there is no such setting, or no
+    /// value yet.
+    ///
+    /// # Errors
+    /// It may not be read.
+    pub fn host_setting(&mut self, key: &SysctlKey) -> Result<Option<String>, KernelError> {
+        sysctl::text(self.host()?, key)
+    }
+
+    /// Sets a setting of `host`.
+    ///
+    /// # Errors
+    /// There is no such setting, or the kernel does not take the value.
+    pub fn set_host_setting(&mut self, key: &SysctlKey, value: &SysctlValue) -> Result<(), KernelError> {
+        sysctl::write(self.host()?, &NsName::host(), key, value)
+    }
+
+    /// Restores a value that [`Self::host_setting`] has read, where the setting still exists and differs.
+    ///
+    /// # Errors
+    /// The kernel does not take the value.
+    pub fn restore_host_setting(&mut self, key: &SysctlKey, was: &str) -> Result<(), KernelError> {
+        sysctl::restore_text(self.host()?, &NsName::host(), key, was)
+    }
+
+    /// What the kernel changes along with a setting of `host`, as it is now; none where it changes nothing else.
+    ///
+    /// # Errors
+    /// It may not be read.
+    pub fn along_with_host_setting(&mut self, key: &SysctlKey) -> Result<Option<String>, KernelError> {
+        sysctl::along_with(self.host()?, key)
+    }
+
+    /// Restores what [`Self::along_with_host_setting`] has read.
+    ///
+    /// # Errors
+    /// The kernel does not take a value.
+    pub fn restore_along(&mut self, along: &str) -> Result<(), KernelError> {
+        sysctl::restore_along(self.host()?, along)
+    }
+
+    fn host(&mut self) -> Result<BorrowedFd<'_>, KernelError> {
+        Ok(self.handles.get(&NsName::host())?.fd())
+    }
+
     /// Notes in a namespace what one of its sysctls was before the lab; one with a value that is too long for a note is
     /// not noted.
+    ///
+    /// # Errors
+    /// The kernel refuses the alternative name.
     pub fn note_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
         let refused = |error: NetlinkError| error.about(format!("note what {key} was in {ns}"));
         objects::sysctl::remember(self.handles.get(ns)?, key, was).map_err(refused)
     }
 
     /// Removes a note of what a sysctl was.
+    ///
+    /// # Errors
+    /// The kernel refuses to remove the alternative name.
     pub fn forget_former(&mut self, ns: &NsName, key: &SysctlKey, was: &SysctlValue) -> Result<(), KernelError> {
         let refused = |error: NetlinkError| error.about(format!("forget what {key} was in {ns}"));
         objects::sysctl::forget(self.handles.get(ns)?, key, was).map_err(refused)
     }
 
-    /// Takes over from the marks what host settings were, for labs whose folders are lost, this one among them.
-    pub fn recall_settings(&mut self, lab: &LabName) -> Result<(), KernelError> {
-        let lost = |marks: BTreeMap<LabName, Marked>, known: &[String]| -> Vec<(LabName, Marked)> {
-            let is_lost = |(owner, marked): &(LabName, Marked)| {
-                !marked.settings.is_empty() && (owner == lab || !known.iter().any(|name| name == owner.as_str()))
-            };
-            marks.into_iter().filter(is_lost).collect()
-        };
-        if lost(self.marks()?, &[]).is_empty() {
-            return Ok(());
-        }
-        sysctl::recall_host(|known| Ok(lost(self.marks()?, known)))
-    }
-
     /// Forgets the neighbours that a namespace has learned through some of its interfaces: who answers there may be
     /// another one now, and the kernel believes what it has learned for up to a minute.
+    ///
+    /// # Errors
+    /// The kernel refuses to list or remove them.
     pub fn forget_neighbours(&mut self, ns: &NsName, interfaces: &[&IfName]) -> Result<(), KernelError> {
         neighbours::forget_through(self.handles.get(ns)?, interfaces)
     }
 
-    /// The host settings that a lab needs: those to restore when it goes.
-    pub fn claimed_settings(&self, lab: &LabName) -> Result<Vec<SysctlKey>, KernelError> {
-        sysctl::host_claims(lab)
+    /// Lets the kernel begin to free the namespaces that were removed.
+    pub fn free_removed(&mut self) {
+        self.handles.let_go();
     }
 
-    /// Removes from the host what is of no more use: empty firewall tables of ours that a run which was killed has
-    /// left, and the folder of host settings where there are none.
-    pub fn tidy(&mut self) -> Result<(), KernelError> {
-        self.handles.let_go();
-        firewall::tidy(self.handles.get(&NsName::host())?.fd())?;
-        sysctl::forget_unclaimed()
+    /// Whether a run that was killed may have left empty firewall tables of ours in `host`.
+    ///
+    /// # Errors
+    /// The kernel refuses to list tables.
+    pub fn has_our_tables(&mut self) -> Result<bool, KernelError> {
+        firewall::has_our_tables(self.host()?)
+    }
+
+    /// Removes empty firewall tables of ours from `host`. Two nslabs at once must not do so; see [`Self::run`].
+    ///
+    /// # Errors
+    /// The kernel refuses to list or remove tables.
+    pub fn remove_empty_tables(&mut self) -> Result<(), KernelError> {
+        firewall::tidy(self.host()?)
     }
 }

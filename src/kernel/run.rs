@@ -7,7 +7,6 @@ use super::objects::{
     sysctl as namespace_sysctl, veth, virtual_interface, vlans,
 };
 use super::{KernelError, firewall, netns, sysctl};
-use crate::lab::NsName;
 use crate::steps::{
     AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, ForeignStep, InterfaceStep, MarkStep, NamespaceStep,
     NeighbourStep, PolicyRuleStep, Presence, RouteStep, Step, SysctlStep, Update, VirtualInterfaceStep, VlansStep,
@@ -45,7 +44,7 @@ pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), Ke
         Step::Neighbour(step) => run_neighbour(handles, first, step),
         Step::FdbEntry(step) => run_fdb_entry(handles, first, step),
         Step::Foreign(step) => run_foreign(handles, first, step),
-        Step::Sysctl(step) => run_sysctl(handles, step),
+        Step::Sysctl(step) => run_sysctl(handles, first, step),
     }
 }
 
@@ -134,13 +133,11 @@ fn run_foreign(handles: &mut NetnsHandles, step: &Step, ForeignStep { change, ..
     }
 }
 
-fn run_sysctl(handles: &mut NetnsHandles, step: &SysctlStep) -> Outcome {
-    match step {
-        SysctlStep::Set { ns, key, to, lab, .. } if ns.is_host() => {
-            sysctl::set_host(handles.get(ns)?.fd(), key, to, lab)
-        }
+fn run_sysctl(handles: &mut NetnsHandles, step: &Step, of: &SysctlStep) -> Outcome {
+    match of {
+        SysctlStep::Set { ns, key, to, .. } if ns.is_host() => sysctl::write(handles.get(ns)?.fd(), ns, key, to),
         SysctlStep::Set { ns, key, to, .. } => namespace_sysctl::set(handles.get(ns)?, ns, key, to),
-        SysctlStep::RestoreHost { key, lab } => sysctl::restore_host(handles.get(&NsName::host())?.fd(), key, lab),
+        SysctlStep::RestoreHost { .. } => Err(KernelError::new(step.text()).said("what it was is kept elsewhere")),
     }
 }
 

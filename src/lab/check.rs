@@ -40,8 +40,8 @@ pub struct Probe {
     pub source: Option<IpAddr>,
     /// Where it is to arrive.
     pub to: Target,
-    /// The namespace whose kernel must see it for it to have arrived: the one that the file names, or the one behind the
-    /// port that it publishes. None where the file names an address: then an arrival anywhere counts.
+    /// The namespace whose kernel must see it for it to have arrived: the one that the file names, or the one behind
+    /// the port that it publishes. None where the file names an address: then an arrival anywhere counts.
     pub arrives_at: Option<NsName>,
     /// The sockets that have to listen while this probe runs: a namespace, and the port there. More than one
     /// where several could be the ones to answer. Empty for ICMP, and where something is to be refused.

@@ -4,42 +4,64 @@
 //! kernel's own account (what is), and the plan room compares the two. Pure data: nothing here reads a file,
 //! asks the kernel or knows how a topology file is spelled.
 
+mod bridge;
+mod chain;
 mod check;
 pub mod code;
+mod dnat;
+mod fdb_entry;
+mod filter;
 mod firewall;
+mod firewall_rule;
 mod interface;
+mod interface_ref;
+mod mac;
 mod mark;
 mod names;
+pub mod nat;
+mod neighbour;
 mod observed;
+mod observed_firewall;
 mod original_sysctls;
+mod policy_rule;
 mod route;
 mod virtual_interface;
 mod vlans;
-mod words;
+mod vxlan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub use bridge::BridgeOptions;
+pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
 pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
-pub use firewall::{CHAIN_PREFIX, ChainId, Family, Firewall, FwArg, FwRule, Hook, Policy, Table};
+pub use dnat::{DnatPort, DnatTarget, PortRange};
+pub use fdb_entry::FdbEntry;
+pub use filter::RejectWith;
+pub use firewall::Firewall;
+pub use firewall_rule::{Condition, ConnectionState, FirewallRule, FirewallTarget, IpProtocol, Matches};
 use indexmap::IndexMap;
-pub use interface::{BridgeOptions, ETHERNET_MTU, Interface, InterfaceKind, InterfaceRef, Mac};
+pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
+pub use interface_ref::InterfaceRef;
+pub use mac::Mac;
 pub(crate) use mark::fnv1a;
 pub use mark::{Mark, ROUTE_PROTOCOL};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
+pub use nat::PortForward;
+pub use neighbour::Neighbour;
 pub use observed::{
     Claims, Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignRoute, ForeignRule,
     Observed, ObservedNamespace, Routing,
 };
+pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
-pub use route::{MAIN_TABLE, Neighbour, PolicyRule, Route, RouteKind, RouteScope, RouteSlot, RuleAction};
+pub use policy_rule::{PolicyRule, RuleAction};
+pub use route::{MAIN_TABLE, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;
-pub use virtual_interface::{
-    FdbEntry, IpvlanMode, MAX_STACKING, MacvlanMode, VXLAN_PORT, VirtualInterface, VirtualKind, Vxlan, VxlanSlot,
-};
+pub use virtual_interface::{IpvlanMode, MAX_STACKING, MacvlanMode, VirtualInterface, VirtualKind};
 pub use vlans::{Tagging, VlanRange, Vlans};
-pub(crate) use words::{restore_word, shell_word};
+pub use vxlan::{VXLAN_PORT, Vxlan, VxlanSlot};
 
 /// A network that is wanted: every namespace with all that is in it, and the checks that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,11 +96,11 @@ pub struct Origin {
 /// One network namespace with everything in it that nslab speaks about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Namespace {
-    /// The lab whose mark it carries (an alias on its loopback); none for `host` and for somebody else's.
+    /// The lab whose mark it carries (an alias on its loopback); none for `host` and for a namespace of no lab.
     pub owner: Option<LabName>,
     /// Interfaces by name: loopback, ends of veth pairs, bridges, devices. In the order of the file, or of the kernel.
     pub interfaces: IndexMap<IfName, Interface>,
-    /// Routes that somebody put there: those that the kernel makes by itself (connected, local, link-local) are left
+    /// Routes that were added: those that the kernel makes by itself (connected, local, link-local) are left
     /// out.
     pub routes: BTreeSet<Route>,
     /// Policy routing rules, without the kernel's own three (priorities 0, 32766 and 32767).
@@ -108,7 +130,12 @@ impl Namespace {
         let master = link.master.as_ref().and_then(|master| self.interfaces.get(master));
         match master.unwrap_or(link).device()? {
             VirtualInterface::Vrf { table } => Some(*table),
-            _ => None,
+            VirtualInterface::Vxlan(_)
+            | VirtualInterface::Macvlan { .. }
+            | VirtualInterface::Ipvlan { .. }
+            | VirtualInterface::Vlan { .. }
+            | VirtualInterface::Ipip { .. }
+            | VirtualInterface::Dummy => None,
         }
     }
 

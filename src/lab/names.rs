@@ -40,8 +40,8 @@ pub enum NameError {
     Form(&'static str),
 }
 
-/// Defines a name type whose only way in is its check; where there are several spellings, the last word is a function that
-/// finds the one that is kept.
+/// Defines a name type whose only way in is its check; where there are several spellings, the last word is a function
+/// that finds the one that is kept.
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $check:path $(, $spelling:path)?) => {
         $(#[$doc])*
@@ -86,7 +86,7 @@ name_type!(
 );
 name_type!(
     /// A network namespace's name, as `ip netns` shows it: 1 to 63 letters, digits, `.`, `-` and `_`, the first
-    /// a letter or digit. `host` stands for the machine that nslab runs on.
+    /// a letter or digit. `host` is the machine that nslab runs on.
     NsName,
     check_namespace
 );
@@ -97,8 +97,8 @@ name_type!(
     check_interface
 );
 name_type!(
-    /// A sysctl key below `net.`, as `sysctl` prints it. Within a part, `/` stands for a dot, as with
-    /// `sysctl(8)`: `net.ipv4.conf.eth0/1.rp_filter` is interface `eth0.1`. A setting with two names has the shorter one.
+    /// A sysctl key below `net.`, as `sysctl` prints it. Within a part, `/` means a dot, as with `sysctl(8)`:
+    /// `net.ipv4.conf.eth0/1.rp_filter` is interface `eth0.1`. A setting with two names has the shorter one.
     SysctlKey,
     check_sysctl_key,
     one_sysctl_key
@@ -109,7 +109,7 @@ name_type!(
     check_sysctl_value
 );
 name_type!(
-    /// An iptables chain, ours or somebody else's: 1 to 28 printable bytes without white space.
+    /// An iptables chain, ours or another's: 1 to 28 printable bytes without white space.
     ChainName,
     check_chain
 );
@@ -238,7 +238,7 @@ fn check_lab(text: &str) -> Result<(), NameError> {
     check_characters(text, "-_", SAFE)?;
     check_first(text)?;
     match text {
-        "host" => Err(NameError::Reserved("it stands for the machine itself, whose settings are kept under that name")),
+        "host" => Err(NameError::Reserved("it means the machine itself, whose settings are kept under that name")),
         _ => Ok(()),
     }
 }

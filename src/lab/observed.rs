@@ -7,8 +7,8 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::{
-    IfName, Interface, LabName, Namespace, NsName, PolicyRule, Route, RouteSlot, SysctlKey, SysctlValue,
-    VirtualInterface, Vxlan, VxlanSlot,
+    IfName, Interface, LabName, Namespace, NsName, ObservedFirewall, PolicyRule, Route, RouteSlot, SysctlKey,
+    SysctlValue, VirtualInterface, Vxlan, VxlanSlot,
 };
 
 /// What the kernel says: the namespaces that exist and are of interest to one lab.
@@ -24,6 +24,9 @@ pub struct ObservedNamespace {
     /// What can be said in the model's words.
     #[serde(flatten)]
     pub is: Namespace,
+    /// Every chain of its firewall, with all rules, whether or not the model has words for them.
+    #[serde(skip)]
+    pub firewall: ObservedFirewall,
     /// The routes to its own subnets, which the kernel makes with each address. In a lab, they are implied.
     #[serde(skip)]
     pub connected: BTreeSet<Route>,

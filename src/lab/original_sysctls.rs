@@ -1,7 +1,7 @@
 //! Notes: what a sysctl of a lab's namespace was before the lab set it, kept in the namespace itself.
 //!
-//! A note is an alternative name of the namespace's loopback: there may be as many as there are settings, while an alias
-//! has 255 bytes for all of them.
+//! A note is an alternative name of the namespace's loopback: there may be as many as there are settings, while an
+//! alias has 255 bytes for all of them.
 
 use super::names::{setting_folder, setting_of_folder};
 use super::{SysctlKey, SysctlValue};
@@ -11,8 +11,8 @@ const PREFIX: &str = "was:";
 /// The longest alternative name that the kernel takes, in bytes (ALTIFNAMSIZ less the closing zero).
 const LONGEST: usize = 127;
 
-/// The note of a former value, `was:net.ipv4.tcp_rmem=4096+131072+6291456`: `ip` takes neither blanks nor `/` in a name,
-/// so `+` and `%` stand for them. None where it cannot be written, or not be read back.
+/// The note of a former value, `was:net.ipv4.tcp_rmem=4096+131072+6291456`: `ip` takes neither blanks nor `/` in a
+/// name, so `+` and `%` stand for them. None where it cannot be written, or not be read back.
 pub(crate) fn note(key: &SysctlKey, was: &SysctlValue) -> Option<String> {
     let text = format!("{PREFIX}{}={}", setting_folder(key), was.as_str().replace(' ', "+"));
     let can_be_read = !was.as_str().contains(['+', '/', '%']);

@@ -1,26 +1,26 @@
-//! Interfaces that one message makes, by themselves or upon another interface: what each kind is, and what it is told.
+//! Virtual interfaces, which one message makes, by themselves or on a parent: the kinds and their options.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
-use super::{IfName, InterfaceRef, Mac, NsName};
+use super::{InterfaceRef, NsName, Vxlan};
 
-/// An interface that is neither a cable's end nor a switch.
+/// An interface that is neither a veth nor a bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VirtualInterface {
     /// One end of a tunnel that carries Ethernet frames in UDP packets (RFC 7348).
     Vxlan(Vxlan),
-    /// A further hardware address of its parent, as an interface of its own.
+    /// A further MAC address of its parent, as an interface of its own.
     Macvlan {
-        /// The interface that it is upon; it may be in another namespace. Live `None`: in one that we do not look at.
+        /// Its parent; it may be in another namespace. Live `None`: in one that we do not look at.
         parent: Option<InterfaceRef>,
         /// Whom it speaks to.
         mode: MacvlanMode,
     },
-    /// Further IP addresses of its parent, under the parent's hardware address.
+    /// Further IP addresses of its parent, under the parent's MAC address.
     Ipvlan {
         /// As with a macvlan.
         parent: Option<InterfaceRef>,
@@ -36,14 +36,14 @@ pub enum VirtualInterface {
     },
     /// One end of a tunnel that carries IPv4 packets in IPv4 packets (RFC 2003).
     Ipip {
-        /// The address that its packets come from. Live: none, if somebody left it to the routing table.
+        /// The address that its packets come from. Live: none, if it is left to the routing table.
         local: Option<Ipv4Addr>,
         /// The other end; none: the gateway of the route that leads into the tunnel.
         remote: Option<Ipv4Addr>,
     },
     /// An interface that leads nowhere.
     Dummy,
-    /// A routing table for its ports, and for nobody else (Documentation/networking/vrf.rst of the kernel).
+    /// A routing table for its ports, and for no others (Documentation/networking/vrf.rst of the kernel).
     Vrf {
         /// The table.
         table: u32,
@@ -75,9 +75,9 @@ pub enum VirtualKind {
 pub enum MacvlanMode {
     /// Each other directly.
     Bridge,
-    /// Nobody.
+    /// None.
     Private,
-    /// Each other, if the switch that the parent leads to sends frames back.
+    /// Each other, if the switch behind the parent sends frames back.
     Vepa,
     /// There are no others: it has the parent for itself, MAC address included.
     Passthru,
@@ -95,49 +95,8 @@ pub enum IpvlanMode {
     L3s,
 }
 
-/// What a VXLAN end is told (`ip link … type vxlan`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Vxlan {
-    /// The number of the network (VNI), of 24 bits.
-    pub id: u32,
-    /// The address that its packets come from. Live: none, if somebody left it to the routing table.
-    pub local: Option<IpAddr>,
-    /// The UDP port that packets are sent to, and come in at.
-    pub port: u16,
-    /// The interface of the same namespace that its packets are bound to; none: the routing table decides.
-    pub dev: Option<IfName>,
-    /// Whether it learns from what comes in which hardware address is behind which other end.
-    pub learning: bool,
-}
-
-/// What no two VXLAN interfaces of one namespace share: packets for both would come in at the same port with the same
-/// number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VxlanSlot {
-    /// The number of the network (VNI).
-    pub id: u32,
-    /// The UDP port.
-    pub port: u16,
-    /// Whether it is over IPv6.
-    pub ipv6: bool,
-}
-
-/// An entry of a VXLAN end's forwarding database: where frames for a hardware address are sent.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct FdbEntry {
-    /// The VXLAN end.
-    pub dev: IfName,
-    /// The hardware address; [`Mac::ANY`] for all that are not known, and for what is for everybody.
-    pub mac: Mac,
-    /// The address of the other VXLAN interface.
-    pub to: IpAddr,
-}
-
 /// The most interfaces that may be stacked on one another, the lowest one included (MAX_NEST_DEV in the kernel).
 pub const MAX_STACKING: usize = 8;
-
-/// The port of VXLAN (RFC 7348). Linux itself takes 8472 where none is given, which is older.
-pub const VXLAN_PORT: u16 = 4789;
 
 impl VirtualKind {
     /// All of them.
@@ -162,7 +121,7 @@ impl VirtualKind {
         if self == Self::Vlan { "8021q" } else { self.name() }
     }
 
-    /// Whether Ethernet frames go through it, so that it has a hardware address and others can be upon it.
+    /// Whether Ethernet frames go through it, so that it has a MAC address and can be a parent.
     pub fn is_ethernet(self) -> bool {
         self != Self::Ipip
     }
@@ -182,7 +141,7 @@ impl VirtualInterface {
         }
     }
 
-    /// The interface that it was made upon, as `link` says in `ip link add`.
+    /// Its parent, as `link` says in `ip link add`.
     pub fn lower(&self) -> Option<&InterfaceRef> {
         match self {
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.as_ref(),
@@ -190,7 +149,7 @@ impl VirtualInterface {
         }
     }
 
-    /// The same, to be noted where it was found out; none, where the kind stands upon nothing.
+    /// The same, to be noted where it was found out; none, where the kind has no parent.
     pub fn lower_mut(&mut self) -> Option<&mut Option<InterfaceRef>> {
         match self {
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => Some(parent),
@@ -232,25 +191,28 @@ impl VirtualInterface {
     /// of a VXLAN end (vxlan_nl2conf), takes none of its addresses away, and lets no macvlan begin or cease to have its
     /// parent for itself (macvlan_changelink).
     pub fn can_become(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Vxlan(is), Self::Vxlan(to)) => {
+        match self {
+            Self::Vxlan(is) => {
+                let Self::Vxlan(to) = other else { return false };
                 let family = |vxlan: &Vxlan| vxlan.local.map(|local| local.is_ipv6());
                 let (local, learning) = (to.local, to.learning);
                 family(is) == family(to) && Vxlan { local, learning, ..is.clone() } == *to
             }
-            (Self::Macvlan { parent: is, mode: from }, Self::Macvlan { parent: to, mode }) => {
+            Self::Macvlan { parent: is, mode: from } => {
+                let Self::Macvlan { parent: to, mode } = other else { return false };
                 let is_shared = |mode: &MacvlanMode| *mode != MacvlanMode::Passthru;
                 is == to && is_shared(from) && is_shared(mode)
             }
-            _ => false,
+            Self::Ipvlan { .. } | Self::Vlan { .. } | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => false,
         }
     }
 
     /// The options of `ip link set … type` that make another one into this one.
     pub fn changes_from(&self, from: &Self) -> String {
         let mut options = String::new();
-        match (from, self) {
-            (Self::Vxlan(from), Self::Vxlan(to)) => {
+        match self {
+            Self::Vxlan(to) => {
+                let Self::Vxlan(from) = from else { return options };
                 if let Some(local) = to.local.filter(|_| to.local != from.local) {
                     options += &format!(" local {local}");
                 }
@@ -258,8 +220,9 @@ impl VirtualInterface {
                     options += if to.learning { " learning" } else { " nolearning" };
                 }
             }
-            (_, Self::Macvlan { mode, .. }) => options += &format!(" mode {}", mode.name()),
-            _ => {}
+            Self::Macvlan { mode, .. } => options += &format!(" mode {}", mode.name()),
+            // These are made anew.
+            Self::Ipvlan { .. } | Self::Vlan { .. } | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => {}
         }
         options
     }
@@ -288,14 +251,6 @@ impl IpvlanMode {
     }
 }
 
-impl Vxlan {
-    /// What it keeps others in its namespace from having.
-    pub fn slot(&self) -> VxlanSlot {
-        let ipv6 = self.local.is_some_and(|local| local.is_ipv6());
-        VxlanSlot { id: self.id, port: self.port, ipv6 }
-    }
-}
-
 /// What comes after `type` in `ip link`.
 impl fmt::Display for VirtualInterface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -314,27 +269,5 @@ impl fmt::Display for VirtualInterface {
             Self::Dummy => Ok(()),
             Self::Vrf { table } => write!(f, " table {table}"),
         }
-    }
-}
-
-/// Its options, as they come after `type vxlan`.
-impl fmt::Display for Vxlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, " id {}", self.id)?;
-        if let Some(local) = self.local {
-            write!(f, " local {local}")?;
-        }
-        if let Some(dev) = &self.dev {
-            write!(f, " dev {dev}")?;
-        }
-        write!(f, " dstport {}", self.port)?;
-        f.write_str(if self.learning { "" } else { " nolearning" })
-    }
-}
-
-/// The entry as it comes after `bridge fdb append`.
-impl fmt::Display for FdbEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} dev {} dst {}", self.mac, self.dev, self.to)
     }
 }

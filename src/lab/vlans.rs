@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// All VLANs of one port. Two are the same exactly when they are equal: the ranges are in order, and as few as they can be.
+/// All VLANs of one port. Two are the same exactly when they are equal: the ranges are in order, and as few as they can
+/// be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vlans(Vec<VlanRange>);
 

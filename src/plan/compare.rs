@@ -80,5 +80,5 @@ fn inside(sides: &Sides<'_>, draft: &mut Draft) {
     neighbour::compare(sides, &lost, draft);
     fdb_entry::compare(sides, &lost, draft);
     sysctl::compare(sides, &lost, draft);
-    firewall::compare(&sides.compared.lab.name, sides.ns, &sides.want.firewall, &sides.is.firewall, draft);
+    firewall::compare(&sides.compared.lab.name, sides.ns, &sides.want.firewall, &sides.observed.firewall, draft);
 }

@@ -7,12 +7,12 @@
 //! table while the route is added; the others stay.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::compared::Sides;
 use super::draft::Draft;
+use crate::forwarding::Packet;
 use crate::lab::{MAIN_TABLE, PolicyRule, Route, RuleAction};
 use crate::steps::{PolicyRuleStep, Presence, RouteStep, Step};
 
@@ -71,14 +71,5 @@ fn lookup(route: &Route) -> Option<PolicyRule> {
 
 /// Whether a rule has a say in a lookup, which comes from no source, through no interface, and has no mark.
 fn decides(rule: &PolicyRule, lookup: &PolicyRule) -> bool {
-    let holds = |net: Option<IpNet>, address: Option<IpAddr>| match (net, address) {
-        (Some(net), Some(address)) => net.contains(&address),
-        (net, _) => net.is_none_or(|net| net.prefix_len() == 0),
-    };
-    rule.ipv6 == lookup.ipv6
-        && holds(rule.from, None)
-        && holds(rule.to, lookup.to.map(|to| to.addr()))
-        && rule.iif.as_ref().is_none_or(|iif| iif.is_lo())
-        && (rule.oif.is_none() || rule.oif == lookup.oif)
-        && rule.fwmark.is_none_or(|(mark, _)| mark == 0)
+    lookup.to.is_some_and(|to| Packet { oif: lookup.oif.clone(), ..Packet::to(to.addr()) }.matches(rule))
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::planned::PlannedStep;
 use crate::lab::{
-    ChainId, FwRule, IfName, InterfaceRef, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Routing,
-    SysctlKey,
+    ChainId, FirewallRule, IfName, InterfaceRef, Lab, LabName, Namespace, NsName, Observed, ObservedFirewall,
+    ObservedNamespace, ObservedRule, Routing, SysctlKey,
 };
 use crate::steps::{
     FirewallChange, FirewallStep, ForeignStep, InterfaceStep, NamespaceStep, PolicyRuleStep, Presence, RouteStep, Step,
@@ -36,7 +36,7 @@ pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<P
             add(Step::Namespace(NamespaceStep::Remove { ns: ns.clone() }));
         }
     }
-    for step in host.into_iter().flat_map(|host| host_firewall(lab, host)) {
+    for step in observed_host.into_iter().flat_map(|host| host_firewall(lab, &host.firewall)) {
         add(step);
     }
     for step in observed_host.into_iter().flat_map(host_routing) {
@@ -52,16 +52,18 @@ pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<P
 pub fn as_built(lab: &Lab) -> Observed {
     let mut live = Observed::default();
     for (ns, wanted) in &lab.namespaces {
-        let mut is = wanted.clone();
-        let own: Vec<ChainId> = is.firewall.chains.keys().cloned().collect();
-        for id in own {
+        let is = wanted.clone();
+        let mut firewall = ObservedFirewall::of(&is.firewall);
+        for id in is.firewall.chains.keys() {
             if let Some((_, hook)) = id.owner() {
-                let jump = FwRule::jump(&lab.name, &id.chain);
-                is.firewall.chains.entry(ChainId::builtin(id.family, id.table, hook)).or_default().push(jump);
+                let jump = FirewallRule::jump(&lab.name, &id.chain);
+                let builtin = ChainId::builtin(id.family, id.table, hook);
+                firewall.chains.entry(builtin).or_default().push(jump.into());
             }
         }
         let connected = is.interfaces.iter().flat_map(|(name, own)| super::route::implied(&is, name, own)).collect();
-        live.namespaces.insert(ns.clone(), ObservedNamespace { is, connected, ..ObservedNamespace::default() });
+        live.namespaces
+            .insert(ns.clone(), ObservedNamespace { is, firewall, connected, ..ObservedNamespace::default() });
     }
     if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
         host.our_routing = Routing { routes: host.is.routes.clone(), rules: host.is.rules.clone() };
@@ -88,26 +90,25 @@ fn host_routing(host: &ObservedNamespace) -> Vec<Step> {
     routes.chain(foreign).chain(rules).collect()
 }
 
-fn host_firewall(lab: &LabName, host: &Namespace) -> Vec<Step> {
+fn host_firewall(lab: &LabName, firewall: &ObservedFirewall) -> Vec<Step> {
     let is_own = |id: &ChainId| id.owner().is_some_and(|(owner, _)| owner == *lab);
-    let leads_to_own = |id: &ChainId, rule: &FwRule| {
-        let target = rule.value("-j").and_then(|name| name.parse().ok());
-        target.is_some_and(|chain| is_own(&ChainId { family: id.family, table: id.table, chain }))
+    let leads_to_own = |id: &ChainId, rule: &ObservedRule| {
+        rule.leads_to().is_some_and(|chain| is_own(&ChainId { chain: chain.clone(), ..id.clone() }))
     };
     let mut steps = Vec::new();
     // First nothing leads to our chains any more, then they are emptied, then they go.
     for jumps in [true, false] {
-        for (id, rules) in &host.firewall.chains {
+        for (id, rules) in &firewall.chains {
             for (n, rule) in rules.iter().enumerate().rev() {
                 if is_own(id) != jumps && (is_own(id) || leads_to_own(id, rule)) {
-                    let change = Presence::Remove(rule.clone());
+                    let change = Presence::Remove(Box::new(rule.clone()));
                     let change = FirewallChange::Rule { position: Some(n + 1), is_rewritten: false, change };
                     steps.push(FirewallStep { ns: NsName::host(), chain: id.clone(), change });
                 }
             }
         }
     }
-    let own = host.firewall.chains.keys().filter(|id| is_own(id)).cloned();
+    let own = firewall.chains.keys().filter(|id| is_own(id)).cloned();
     steps.extend(own.map(|chain| FirewallStep { ns: NsName::host(), chain, change: FirewallChange::RemoveChain }));
     // One family's rules are loaded with one program.
     steps.sort_by_key(|step| step.chain.family);

@@ -71,7 +71,6 @@ fn restorable(lab: &LabName, name: &NsName, live: &ObservedNamespace) -> Namespa
     wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
     wanted.fdb.retain(|entry| on_own(&entry.dev));
     wanted.firewall.chains.retain(|chain, _| chain.owner().is_some_and(|(owner, _)| owner == *lab));
-    wanted.firewall.policies.clear();
     if name.is_host() {
         // Host settings have a way back of their own.
         wanted.rules = live.our_routing.rules.clone();

@@ -6,7 +6,8 @@ use ipnet::IpNet;
 
 use super::facts::{Extension, Feature, Questions};
 use crate::lab::{
-    Family, FwRule, Hook, IfName, InterfaceKind, Lab, LabName, Namespace, NsName, Origin, Route, SysctlKey, VirtualKind,
+    Family, FirewallRule, FirewallTarget, Hook, IfName, InterfaceKind, Lab, LabName, Namespace, NsName, Origin, Route,
+    SysctlKey, VirtualKind,
 };
 
 /// What has to be there.
@@ -160,13 +161,24 @@ impl Needs {
     }
 }
 
-/// The matches and targets that a rule uses.
-fn extensions(rule: &FwRule) -> Vec<Extension> {
-    let uses = |extension: &Extension| match extension {
-        Extension::Addrtype => rule.value("--dst-type").is_some(),
-        Extension::Comment => rule.value("--comment").is_some(),
-        Extension::Conntrack => rule.value("--ctstate").is_some(),
-        target => rule.value("-j") == Some(target.name()),
+/// The matches and targets that a rule uses, of those that a kernel can lack.
+fn extensions(rule: &FirewallRule) -> Vec<Extension> {
+    let of_target = match &rule.target {
+        FirewallTarget::Masquerade => Some(Extension::Masquerade),
+        FirewallTarget::Reject(_) => Some(Extension::Reject),
+        FirewallTarget::Snat(_) => Some(Extension::Snat),
+        FirewallTarget::Dnat(_) => Some(Extension::Dnat),
+        // Files have no redirection.
+        FirewallTarget::Redirect(_)
+        | FirewallTarget::Accept
+        | FirewallTarget::Drop
+        | FirewallTarget::Return
+        | FirewallTarget::Jump(_) => None,
     };
-    Extension::ALL.into_iter().filter(uses).collect()
+    let of_matches = [
+        rule.matches.destination_is_local.map(|_| Extension::Addrtype),
+        rule.comment.as_ref().map(|_| Extension::Comment),
+        rule.matches.states.as_ref().map(|_| Extension::Conntrack),
+    ];
+    of_matches.into_iter().chain([of_target]).flatten().collect()
 }

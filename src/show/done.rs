@@ -71,3 +71,24 @@ fn round(elapsed: Duration) -> Duration {
         elapsed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::{InterfaceRef, Tagging, VlanRange, Vlans};
+    use crate::steps::{Change, Step, VlansStep};
+
+    #[test]
+    fn changes_of_vlans_are_counted_as_such() {
+        let vlans = |vlan| Vlans::new(vec![VlanRange::one(vlan, Tagging::ACCESS)]);
+        let port = |n: usize| InterfaceRef { ns: "red".parse().unwrap(), name: format!("p{n}").parse().unwrap() };
+        let step = |n| {
+            let change = Change { from: Vlans::default(), to: vlans(10) };
+            Step::Vlans(VlansStep { interface: port(n), is_bridge: false, change })
+        };
+        let planned = |n| PlannedStep { step: step(n), why: String::new() };
+        let steps: Vec<PlannedStep> = (0..=MANY).map(planned).collect();
+        let text = done(&"lab".parse().unwrap(), &steps, Duration::ZERO, false);
+        assert!(text.contains("    41 × change the VLANs of an interface\n"), "{text}");
+    }
+}

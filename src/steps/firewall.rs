@@ -3,7 +3,8 @@
 use super::command::inside;
 use super::operation::{Batch, Operation, Reach};
 use super::{Change, Phase, Presence, Step};
-use crate::lab::{ChainId, Family, FwRule, NsName, Policy, shell_word};
+use crate::iptables::{shell_line, shell_word};
+use crate::lab::{ChainId, Family, NsName, ObservedRule, Policy};
 
 /// A step on a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub enum FirewallChange {
         /// Whether the chain is written anew: a rule that goes then goes with the ones that take its place.
         is_rewritten: bool,
         /// The rule.
-        change: Presence<FwRule>,
+        change: Presence<Box<ObservedRule>>,
     },
 }
 
@@ -60,10 +61,10 @@ impl Operation for FirewallStep {
                 format!("change the policy of chain {chain} in {ns} from {} to {}", from.name(), to.name())
             }
             FirewallChange::Rule { change: Presence::Add(rule), .. } => {
-                format!("add rule `{rule}` to chain {chain} in {ns}")
+                format!("add rule `{}` to chain {chain} in {ns}", shell_line(rule))
             }
             FirewallChange::Rule { change: Presence::Remove(rule), .. } => {
-                format!("remove rule `{rule}` from chain {chain} in {ns}")
+                format!("remove rule `{}` from chain {chain} in {ns}", shell_line(rule))
             }
         }
     }
@@ -76,10 +77,12 @@ impl Operation for FirewallStep {
             FirewallChange::RemoveChain => format!("-X {chain}"),
             FirewallChange::Policy(Change { to, .. }) => format!("-P {chain} {}", to.name()),
             FirewallChange::Rule { change: Presence::Add(rule), position: Some(position), .. } => {
-                format!("-I {chain} {position} {rule}")
+                format!("-I {chain} {position} {}", shell_line(rule))
             }
-            FirewallChange::Rule { change: Presence::Add(rule), position: None, .. } => format!("-A {chain} {rule}"),
-            FirewallChange::Rule { change: Presence::Remove(rule), .. } => format!("-D {chain} {rule}"),
+            FirewallChange::Rule { change: Presence::Add(rule), position: None, .. } => {
+                format!("-A {chain} {}", shell_line(rule))
+            }
+            FirewallChange::Rule { change: Presence::Remove(rule), .. } => format!("-D {chain} {}", shell_line(rule)),
         };
         let ChainId { family, table, .. } = &self.chain;
         format!("{}{} -w -t {} {command}", inside(&self.ns), family.program(), table.name())

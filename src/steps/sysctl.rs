@@ -3,7 +3,8 @@
 use super::command::inside;
 use super::operation::{Operation, Reach};
 use super::{Phase, Step};
-use crate::lab::{LabName, NsName, SysctlKey, SysctlValue, setting_folder, shell_word};
+use crate::iptables::shell_word;
+use crate::lab::{LabName, NsName, SysctlKey, SysctlValue, setting_folder};
 
 /// Where the former values of host settings are kept, one folder a setting (see `docs/architecture.md`).
 const HOST_SETTINGS: &str = "/run/nslab/host";

@@ -49,7 +49,8 @@ pub struct Diagnostics {
     pub(super) more: usize,
 }
 
-/// Where each line of a file begins. Looked up, as counting up to every fault anew takes minutes in a file of megabytes.
+/// Where each line of a file begins. Looked up, as counting up to every fault anew takes minutes in a file of
+/// megabytes.
 #[derive(Debug, Clone)]
 pub(super) struct Lines(Vec<usize>);
 
@@ -63,7 +64,7 @@ pub(super) struct Collector<'a> {
     /// Places of which everything is said.
     spoilt: HashSet<Span>,
     more: usize,
-    /// How many there were in all, told or not.
+    /// How many there were in all, kept or not.
     count: usize,
 }
 
@@ -77,7 +78,7 @@ struct Kind {
 
 /// Messages end after so many characters.
 const LONGEST: usize = 400;
-/// More are counted, but no longer kept: nobody reads them, and a hostile file has millions.
+/// More are counted, but no longer kept: no one reads so many, and a hostile file has millions.
 const KEPT: usize = 1000;
 /// Comparing names takes time, and help is read for the first faults only.
 const SUGGESTED: usize = 100;
@@ -95,7 +96,7 @@ impl Diagnostic {
         self
     }
 
-    /// Shows another place as well, if it is one: what a range makes twice stands in the file once.
+    /// Shows another place as well, if it is one: what a range makes twice is in the file once.
     #[must_use]
     pub(super) fn also(mut self, span: Span, label: impl Into<String>) -> Self {
         self.also = (span != self.span).then(|| Box::new((span, label.into())));

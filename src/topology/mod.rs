@@ -1,9 +1,9 @@
 //! The topology file: what may be written in it, how it is read, and every fault in it.
 //!
-//! `tree` makes a YAML tree in which everything knows its place (`syntax` says what is no YAML), `scale` writes out what is counted in it, `cluster` turns its
-//! shorthand into the plain language, `written` reads the language out of it, and `resolve` turns names into the [`Lab`];
-//! `emit` makes a file of a tree again. Diagnostics are collected on the way ([`Diagnostics`]), so that one run lists them all.
-//! Nothing here knows the kernel, or whether the lab exists.
+//! `tree` makes a YAML tree in which everything knows its place (`syntax` says what is no YAML), `scale` writes out
+//! what is counted in it, `cluster` turns its shorthand into the plain language, `written` reads the language out of
+//! it, and `resolve` turns names into the [`Lab`]; `emit` makes a file of a tree again. Diagnostics are collected on
+//! the way ([`Diagnostics`]), so that one run lists them all. Nothing here knows the kernel, or whether the lab exists.
 
 mod cluster;
 mod code;
@@ -54,6 +54,16 @@ pub enum LoadError {
     /// The file has faults.
     #[error("{0}")]
     Invalid(Diagnostics),
+}
+
+impl LoadError {
+    /// Its code: that of the first diagnostic.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Read { .. } => Code::UnreadableFile,
+            Self::Invalid(diagnostics) => diagnostics.list().first().map_or(Code::EmptyFile, |first| first.code),
+        }
+    }
 }
 
 /// The greatest size of a file in bytes.

@@ -71,7 +71,7 @@ fn kind(to: &str, kind: RouteKind) -> Route {
     Route { kind, ..route(to) }
 }
 
-fn ipv4_routes() -> Vec<Case> {
+pub fn ipv4_routes() -> Vec<Case> {
     let there = || via("10.1.0.0/16", "10.0.0.2");
     let full = Route { table: 70000, metric: 50, source: Some([10, 0, 0, 1].into()), ..via("10.9.0.0/16", "10.0.0.3") };
     vec![
@@ -148,7 +148,7 @@ fn ipv6_routes() -> Vec<Case> {
     ]
 }
 
-fn rules() -> Vec<Case> {
+pub fn rules() -> Vec<Case> {
     let net = |text: &str| Some(text.parse().unwrap());
     let show = "ip -n red rule; ip -n red -6 rule";
     let there = PolicyRule { from: net("10.0.0.0/8"), ..rule(50) };

@@ -18,7 +18,7 @@ fn vlans(text: &str) -> Vlans {
     Vlans::new(text.split(", ").filter(|text| !text.is_empty()).map(range).collect())
 }
 
-fn set(at: &str, from: &str, to: &str) -> Step {
+pub fn set(at: &str, from: &str, to: &str) -> Step {
     let change = Change { from: vlans(from), to: vlans(to) };
     Step::Vlans(VlansStep { interface: end(at), is_bridge: at.ends_with("v-net-0"), change })
 }

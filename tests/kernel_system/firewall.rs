@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 
+use nslab::iptables;
 use nslab::kernel::firewall::{self, Variant};
 use nslab::kernel::{KernelError, netns};
-use nslab::lab::{ChainId, Family, Firewall, FwRule, Hook, LabName, NsName, Table};
+use nslab::lab::{
+    ChainId, Family, Firewall, FirewallRule, Hook, LabName, NsName, ObservedFirewall, ObservedRule, Table,
+};
 use nslab::steps::{FirewallChange, FirewallStep, Presence, Step};
 
 use crate::support::{project, run, sandbox, sh};
 
-type Rules = BTreeMap<ChainId, Vec<FwRule>>;
+type Rules = BTreeMap<ChainId, Vec<ObservedRule>>;
 
 fn host() -> OwnedFd {
     netns::open(&NsName::host()).unwrap()
@@ -61,7 +64,7 @@ fn read_case(text: &str) -> Rules {
         let family = if family == "ipv6" { Family::Ipv6 } else { Family::Ipv4 };
         let hook = Hook::ALL.into_iter().find(|known| known.name() == hook).unwrap();
         let chain = ChainId::own(family, Table::from_name(table).unwrap(), &lab(), hook);
-        rules.entry(chain).or_default().push(FwRule::parse(rule));
+        rules.entry(chain).or_default().push(iptables::read(family, rule));
     }
     rules
 }
@@ -71,13 +74,13 @@ fn steps(ns: &NsName, rules: &Rules, family: Family) -> Vec<Step> {
     let mut steps = Vec::new();
     let step = |chain, change| Step::Firewall(FirewallStep { ns: ns.clone(), chain, change });
     let add = |chain: ChainId, position, rule| {
-        step(chain, FirewallChange::Rule { position, is_rewritten: false, change: Presence::Add(rule) })
+        step(chain, FirewallChange::Rule { position, is_rewritten: false, change: Presence::Add(Box::new(rule)) })
     };
     for (chain, rules) in rules.iter().filter(|(chain, _)| chain.family == family) {
         steps.push(step(chain.clone(), FirewallChange::AddChain));
         steps.extend(rules.iter().map(|rule| add(chain.clone(), None, rule.clone())));
         let builtin = ChainId::builtin(family, chain.table, chain.owner().unwrap().1);
-        steps.push(add(builtin, Some(1), FwRule::jump(&lab(), &chain.chain)));
+        steps.push(add(builtin, Some(1), FirewallRule::jump(&lab(), &chain.chain).into()));
     }
     steps
 }
@@ -89,8 +92,8 @@ fn undone(steps: &[Step]) -> Vec<Step> {
 /// The rules in our chains, and the jumps to them, as observed.
 fn observed(ns: &NsName) -> (Rules, usize) {
     let firewall = firewall::observe(netns::open(ns).unwrap().as_fd(), ns, None).unwrap();
-    let jumps = |(chain, rules): (&ChainId, &Vec<FwRule>)| {
-        let ours = |rule: &&FwRule| rule.value("-j").is_some_and(|to| to.starts_with("NSLAB-case-"));
+    let jumps = |(chain, rules): (&ChainId, &Vec<ObservedRule>)| {
+        let ours = |rule: &&ObservedRule| rule.leads_to().is_some_and(|to| to.as_str().starts_with("NSLAB-case-"));
         if chain.hook().is_some() { rules.iter().filter(ours).count() } else { 0 }
     };
     let count = firewall.chains.iter().map(jumps).sum();
@@ -221,8 +224,8 @@ fn a_refused_rule_is_named_and_nothing_is_changed() {
     // A rule, and whether legacy iptables tells where it is (what the kernel refuses, it does not).
     let bad = [
         ("ipv4 nat POSTROUTING -m nonesuch -j ACCEPT", true),
-        ("ipv4 nat POSTROUTING -s 10.0.0.1 -j DNAT --to-destination 10.0.0.2:99999", true),
-        ("ipv4 nat POSTROUTING -s 10.0.0.1 -j REJECT --reject-with icmp-port-unreachable", false),
+        ("ipv4 nat POSTROUTING -s 10.0.0.1/32 -j DNAT --to-destination 10.0.0.2:99999", true),
+        ("ipv4 nat POSTROUTING -s 10.0.0.1/32 -j REJECT --reject-with icmp-port-unreachable", false),
         ("ipv4 filter FORWARD -j MASQUERADE", false),
     ];
     for variant in [Variant::Nft, Variant::Legacy] {
@@ -263,18 +266,18 @@ fn looking_makes_no_tables_and_needs_no_program() {
     run("nft add table ip nat");
     assert!(observe_host(&Firewall::default()).unwrap().chains.is_empty(), "a table of somebody else's");
     let wanted = ChainId::own(Family::Ipv4, Table::Nat, &lab(), Hook::Postrouting);
-    let wanted = Firewall { chains: [(wanted, Vec::new())].into(), ..Firewall::default() };
+    let wanted = Firewall { chains: [(wanted, Vec::new())].into() };
     assert_refused(observe_host(&wanted));
     run("nft add chain ip nat NSLAB-other-POST");
     assert_refused(observe_host(&Firewall::default()));
 }
 
-fn observe_host(wanted: &Firewall) -> Result<Firewall, KernelError> {
+fn observe_host(wanted: &Firewall) -> Result<ObservedFirewall, KernelError> {
     firewall::observe(host().as_fd(), &NsName::host(), Some(wanted))
 }
 
 #[track_caller]
-fn assert_refused(outcome: Result<Firewall, KernelError>) {
+fn assert_refused(outcome: Result<ObservedFirewall, KernelError>) {
     let refused = outcome.unwrap_err().to_string();
     assert!(refused.contains("install"), "{refused}");
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 
-use nslab::kernel::{netns, sysctl};
+use nslab::engine::{Machine, host_settings};
+use nslab::kernel::{Kernel, KernelError, netns, sysctl};
 use nslab::lab::{LabName, NsName, SysctlKey, SysctlValue};
 use nslab::steps::{Step, SysctlStep};
 
@@ -37,12 +38,21 @@ fn remembered() -> String {
     run("cd /run/nslab/host 2>/dev/null && find . -path './net*' | sort || true")
 }
 
+fn try_set(name: &str, setting: &str, to: &str) -> Result<(), KernelError> {
+    let (ns, key, from, to, lab) = (NsName::host(), key(setting), None, value(to), lab(name));
+    Machine::open()?.run(&[Step::Sysctl(SysctlStep::Set { ns, key, from, to, lab })])
+}
+
 fn set(name: &str, to: &str) {
-    sysctl::set_host(host().as_fd(), &key(FORWARD), &value(to), &lab(name)).unwrap();
+    try_set(name, FORWARD, to).unwrap();
 }
 
 fn restore(name: &str) {
-    sysctl::restore_host(host().as_fd(), &key(FORWARD), &lab(name)).unwrap();
+    Machine::open().unwrap().run(&[restore_step(name)]).unwrap();
+}
+
+fn claim(name: &str, to: &str) -> Result<bool, KernelError> {
+    host_settings::claim(&mut Kernel::open()?, &key(FORWARD), &value(to), &lab(name))
 }
 
 fn set_step(name: &str) -> Step {
@@ -116,10 +126,10 @@ fn the_last_lab_restores_whichever_it_is() {
         let before = remembered();
         set("a", "1");
         set("b", "1");
-        assert_eq!(sysctl::host_claims(&lab("a")).unwrap(), [key(FORWARD)]);
+        assert_eq!(host_settings::claimed_by(&lab("a")).unwrap(), [key(FORWARD)]);
         restore(first);
         assert_eq!(kernel(FORWARD), "1", "{last} still needs it");
-        assert_eq!(sysctl::host_claims(&lab(first)).unwrap(), []);
+        assert_eq!(host_settings::claimed_by(&lab(first)).unwrap(), []);
         restore(first);
         assert_eq!(kernel(FORWARD), "1", "a second removal of {first} changes nothing");
         restore(last);
@@ -132,7 +142,7 @@ fn the_last_lab_restores_whichever_it_is() {
 fn a_claim_changes_nothing_but_counts() {
     sandbox();
     set("a", "1");
-    sysctl::claim_host(host().as_fd(), &key(FORWARD), &value("1"), &lab("b")).unwrap();
+    claim("b", "1").unwrap();
     restore("a");
     assert_eq!(kernel(FORWARD), "1");
     restore("b");
@@ -142,11 +152,12 @@ fn a_claim_changes_nothing_but_counts() {
 #[test]
 fn a_setting_that_had_no_value_has_none_again() {
     sandbox();
-    let ports = key("net.ipv4.ip_local_reserved_ports");
-    sysctl::set_host(host().as_fd(), &ports, &value("8080"), &lab("a")).unwrap();
-    assert_eq!(kernel(ports.as_str()), "8080");
-    sysctl::restore_host(host().as_fd(), &ports, &lab("a")).unwrap();
-    assert_eq!(kernel(ports.as_str()), "");
+    let ports = "net.ipv4.ip_local_reserved_ports";
+    try_set("a", ports, "8080").unwrap();
+    assert_eq!(kernel(ports), "8080");
+    let restore = SysctlStep::RestoreHost { key: key(ports), lab: lab("a") };
+    Machine::open().unwrap().run(&[Step::Sysctl(restore)]).unwrap();
+    assert_eq!(kernel(ports), "");
 }
 
 #[test]
@@ -191,7 +202,6 @@ fn the_printed_commands_and_nslab_write_the_same() {
 fn a_claim_to_another_value_is_refused() {
     sandbox();
     script(&set_step("a"));
-    let claim = |name: &str, to: &str| sysctl::claim_host(host().as_fd(), &key(FORWARD), &value(to), &lab(name));
     let before = remembered();
     let refused = claim("b", "0").unwrap_err().to_string();
     assert!(refused.contains("lab b") && refused.contains("lab a needs net.ipv4.ip_forward=1"), "{refused}");
@@ -228,7 +238,7 @@ fn what_a_crash_leaves_is_right() {
 #[test]
 fn looking_for_claims_makes_no_folders() {
     sandbox();
-    assert_eq!(sysctl::host_claims(&lab("a")).unwrap(), []);
+    assert_eq!(host_settings::claimed_by(&lab("a")).unwrap(), []);
     restore("a");
     assert_eq!(run("ls /run"), "netns\n");
 }
@@ -242,13 +252,13 @@ fn the_state_directory_is_private_and_no_link() {
 
     sandbox();
     run("mkdir /run/elsewhere; ln -s /run/elsewhere /run/nslab");
-    let refused = sysctl::set_host(host().as_fd(), &key(FORWARD), &value("1"), &lab("a")).unwrap_err().to_string();
+    let refused = try_set("a", FORWARD, "1").unwrap_err().to_string();
     assert!(refused.contains("/run/nslab"), "{refused}");
     assert_eq!(run("ls /run/elsewhere"), "");
     assert_eq!(kernel(FORWARD), "0");
 
     sandbox();
     run("mkdir /run/nslab; chown 65534 /run/nslab");
-    let refused = sysctl::set_host(host().as_fd(), &key(FORWARD), &value("1"), &lab("a")).unwrap_err().to_string();
+    let refused = try_set("a", FORWARD, "1").unwrap_err().to_string();
     assert!(refused.contains("belongs to user 65534"), "{refused}");
 }

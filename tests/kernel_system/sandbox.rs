@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use nix::sys::prctl;
 use nslab::kernel::{KernelError, sandbox};
-use nslab::lab::{ChainId, Family, FwRule, Hook, Table};
+use nslab::lab::{ChainId, Family, FirewallRule, Hook, Table};
 
 use crate::support::{self, run, text};
 
@@ -71,7 +71,7 @@ fn everything_that_a_lab_needs_works_inside() {
     let before = support::host_account();
     let lab = "case".parse().unwrap();
     let chain = ChainId::own(Family::Ipv4, Table::Nat, &lab, Hook::Postrouting);
-    let rule = FwRule::jump(&lab, &chain.chain);
+    let rule = nslab::iptables::shell_line(&FirewallRule::jump(&lab, &chain.chain).into());
     let script = format!(
         "ip netns add red; ip link add v-net-0 type bridge; ip link add veth-a master v-net-0 type veth peer name \
          veth-b netns red

@@ -2,7 +2,8 @@
 //! the lab's own is damaged.
 
 use ipnet::IpNet;
-use nslab::lab::{Firewall, FwRule, Interface, InterfaceKind, Lab, Namespace, NsName, Route, VirtualInterface};
+use nslab::iptables::shell_line;
+use nslab::lab::{Firewall, FirewallRule, Interface, InterfaceKind, Lab, Namespace, NsName, Route, VirtualInterface};
 
 use super::vlans;
 
@@ -186,10 +187,10 @@ fn firewall(place: &Place<'_>, lab: &Lab, firewall: &Firewall, lines: &mut Vec<S
         lines.push(format!("{command} -A {chain} -p udp -j ACCEPT"));
         lines.push(format!("{command} -I {chain} -p udp -j ACCEPT"));
         if let Some(first) = rules.first() {
-            lines.push(format!("{command} -A {chain} {first}"));
+            lines.push(format!("{command} -A {chain} {}", shell_line(&first.clone().into())));
         }
         if let Some((_, hook)) = id.owner() {
-            let (hook, jump) = (hook.name(), FwRule::jump(&lab.name, chain));
+            let (hook, jump) = (hook.name(), shell_line(&FirewallRule::jump(&lab.name, chain).into()));
             lines.push(format!("{command} -D {hook} {jump}"));
             lines.push(format!("{command} -D {hook} {jump}; {command} -F {chain}; {command} -X {chain}"));
             lines.push(format!("{command} -A {hook} {jump}"));

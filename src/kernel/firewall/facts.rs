@@ -2,13 +2,18 @@
 //! what is forwarded. For [`crate::kernel::facts`].
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::installed::Legacy;
 use super::nftables::Nftables;
 use super::running::Running;
 use super::{Variant, program};
+use crate::iptables::restore_line;
 use crate::kernel::KernelError;
-use crate::lab::{Family, Hook, Table};
+use crate::lab::{
+    Condition, ConnectionState, DnatPort, DnatTarget, Family, FirewallRule, FirewallTarget, Hook, Matches, RejectWith,
+    Table,
+};
 use crate::preflight::{DroppingChain, Extension, Feature, Iptables};
 
 /// The iptables of a family, and whether there are tables in this thread's namespace that it does not see. The latter takes
@@ -46,7 +51,8 @@ pub(in crate::kernel) fn known_extensions(features: &BTreeSet<Feature>) -> Resul
 
 /// Uses an extension in a rule in this thread's namespace; the complaint of `iptables-restore` where that fails.
 pub(in crate::kernel) fn try_extension(family: Family, extension: Extension) -> Result<(), String> {
-    let (table, chain, rule) = sample(family, extension);
+    let (table, hook, rule) = sample(family, extension);
+    let (table, chain, rule) = (table.name(), hook.name(), restore_line(&rule.into()));
     let script = format!("*{table}\n-A {chain} {rule}\nCOMMIT\n");
     let program = program(family).map_err(|error| error.to_string())?;
     let mut restore = program.restore();
@@ -60,16 +66,31 @@ pub(in crate::kernel) fn try_extension(family: Family, extension: Extension) -> 
 }
 
 /// Table, chain and rule in which an extension is used.
-fn sample(family: Family, extension: Extension) -> (&'static str, &'static str, String) {
-    let address = if family == Family::Ipv6 { "2001:db8::1" } else { "192.0.2.1" };
+fn sample(family: Family, extension: Extension) -> (Table, Hook, FirewallRule) {
+    let address = match family {
+        Family::Ipv4 => IpAddr::from([192, 0, 2, 1]),
+        Family::Ipv6 => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
+    };
+    let all = Matches::default;
+    let filter = |rule| (Table::Filter, Hook::Forward, rule);
     match extension {
-        Extension::Addrtype => ("filter", "FORWARD", "-m addrtype --dst-type LOCAL".to_owned()),
-        Extension::Comment => ("filter", "FORWARD", "-m comment --comment nslab".to_owned()),
-        Extension::Conntrack => ("filter", "FORWARD", "-m conntrack --ctstate ESTABLISHED".to_owned()),
-        Extension::Dnat => ("nat", "PREROUTING", format!("-j DNAT --to-destination {address}")),
-        Extension::Masquerade => ("nat", "POSTROUTING", "-j MASQUERADE".to_owned()),
-        Extension::Reject => ("filter", "FORWARD", "-j REJECT".to_owned()),
-        Extension::Snat => ("nat", "POSTROUTING", format!("-j SNAT --to-source {address}")),
+        Extension::Addrtype => {
+            filter(Matches { destination_is_local: Some(true), ..all() }.then(FirewallTarget::Accept))
+        }
+        Extension::Comment => {
+            filter(FirewallRule { comment: Some("nslab".to_owned()), ..all().then(FirewallTarget::Accept) })
+        }
+        Extension::Conntrack => {
+            let states = Some(Condition::Is([ConnectionState::Established].into()));
+            filter(Matches { states, ..all() }.then(FirewallTarget::Accept))
+        }
+        Extension::Dnat => {
+            let to = DnatTarget { address, port: DnatPort::Same };
+            (Table::Nat, Hook::Prerouting, all().then(FirewallTarget::Dnat(to)))
+        }
+        Extension::Masquerade => (Table::Nat, Hook::Postrouting, all().then(FirewallTarget::Masquerade)),
+        Extension::Reject => filter(all().then(FirewallTarget::Reject(RejectWith::port_unreachable(family)))),
+        Extension::Snat => (Table::Nat, Hook::Postrouting, all().then(FirewallTarget::Snat(address))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Firewalls out of arbitrary bytes and text, for [`crate::fuzzing`].
 
 use super::{nftables, restore, save};
-use crate::lab::{Family, Firewall};
+use crate::lab::{Family, ObservedFirewall};
 use crate::steps::Step;
 
 /// Reads bytes as what nf_tables lists.
@@ -10,7 +10,7 @@ pub(crate) fn tables_and_chains(bytes: &[u8], sequence: u32) {
 }
 
 /// Reads a text as what `iptables-save` prints.
-pub(crate) fn saved_rules(family: Family, text: &str) -> Firewall {
+pub(crate) fn saved_rules(family: Family, text: &str) -> ObservedFirewall {
     save::parse(family, text)
 }
 

@@ -25,15 +25,18 @@ use running::Running;
 
 use super::KernelError;
 use super::netns::run_in;
-use super::state::{Lock, StateDir};
-use crate::lab::{Family, Firewall, NsName};
+use crate::lab::{Family, Firewall, NsName, ObservedFirewall};
 use crate::steps::{FirewallStep, Step};
 
 /// The rules of a namespace, in the tables `nat` and `filter` of both families. `ns_name` is for the error
 /// alone. Where `iptables` is not installed, that is an error only if rules are `wanted` or a lab's chains are there.
 ///
 /// What other programs keep in tables of their own (`nft`, firewalld) is not in it.
-pub fn observe(ns: BorrowedFd<'_>, ns_name: &NsName, wanted: Option<&Firewall>) -> Result<Firewall, KernelError> {
+pub fn observe(
+    ns: BorrowedFd<'_>,
+    ns_name: &NsName,
+    wanted: Option<&Firewall>,
+) -> Result<ObservedFirewall, KernelError> {
     run_in(ns, || look(ns_name, wanted, &Installed::find()))??.finish()
 }
 
@@ -76,8 +79,8 @@ impl Look {
     }
 
     /// Waits for the programs, and takes over what they say.
-    pub(super) fn finish(self) -> Result<Firewall, KernelError> {
-        let mut firewall = Firewall::default();
+    pub(super) fn finish(self) -> Result<ObservedFirewall, KernelError> {
+        let mut firewall = ObservedFirewall::default();
         for (family, listing) in self.listings {
             let of_family = listed(listing, family, &self.ns)?;
             firewall.chains.extend(of_family.chains);
@@ -88,12 +91,12 @@ impl Look {
 }
 
 /// Lists the rules of this thread's namespace.
-fn saved(program: &Program, family: Family, ns: &NsName) -> Result<Firewall, KernelError> {
+fn saved(program: &Program, family: Family, ns: &NsName) -> Result<ObservedFirewall, KernelError> {
     listed(Running::start(&mut program.save(), "")?, family, ns)
 }
 
 /// What an `iptables-save` that is running says.
-fn listed(listing: Running, family: Family, ns: &NsName) -> Result<Firewall, KernelError> {
+fn listed(listing: Running, family: Family, ns: &NsName) -> Result<ObservedFirewall, KernelError> {
     let output = listing.output()?;
     if output.status.success() {
         return Ok(save::parse(family, &String::from_utf8_lossy(&output.stdout)));
@@ -113,7 +116,11 @@ fn has_ours(nft: Option<&mut Nftables>, family: Family) -> Result<bool, KernelEr
 /// Carries out firewall steps (chains and rules added and removed) of one namespace and one family, by one
 /// `iptables-restore`: all of them or none.
 ///
-/// An error names the step that was refused, as far as `iptables-restore` tells.
+/// In `host`, two nslabs at once could remove each other's table between making it and filling it: the caller makes sure
+/// that there is only one.
+///
+/// # Errors
+/// The step that was refused, as far as `iptables-restore` names it.
 pub fn run(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<(), KernelError> {
     let Some((name, family)) = steps.iter().find_map(|step| Some((step.namespace(), restore::family(step)?))) else {
         return Ok(());
@@ -126,21 +133,30 @@ pub fn run(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<(), KernelError> {
     })?
 }
 
+/// Whether the host has tables that [`run`] made there.
+///
+/// # Errors
+/// The kernel refuses to list tables.
+pub fn has_our_tables(host: BorrowedFd<'_>) -> Result<bool, KernelError> {
+    run_in(host, || match Nftables::open()? {
+        Some(mut nft) => Ok(nft.tables()?.iter().any(|found| found.ours)),
+        None => Ok(false),
+    })?
+}
+
 /// Removes from the host the empty tables that [`run`] made there. It does so itself; this is for after a crash.
+///
+/// # Errors
+/// The kernel refuses to list or remove tables.
 pub fn tidy(host: BorrowedFd<'_>) -> Result<(), KernelError> {
-    run_in(host, || {
-        let Some(mut nft) = Nftables::open()? else { return Ok(()) };
-        if nft.tables()?.iter().any(|found| found.ours) {
-            let _lock = host_lock()?;
-            nft.remove_ours()?;
-        }
-        Ok(())
+    run_in(host, || match Nftables::open()? {
+        Some(mut nft) => nft.remove_ours(),
+        None => Ok(()),
     })?
 }
 
 /// Makes the tables that are needed ourselves, so that we know them again and the host can be left without them.
 fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), KernelError> {
-    let _lock = host_lock()?;
     let Some(mut nft) = Nftables::open()? else { return restored(program, &NsName::host(), steps) };
     if table_removal::remove(&mut nft, program, family, steps)? {
         return Ok(());
@@ -155,11 +171,6 @@ fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), 
         return done.and(tidied);
     }
     Ok(())
-}
-
-/// Two labs at once must not take each other's table away between making it and filling it.
-fn host_lock() -> Result<Lock, KernelError> {
-    Ok(StateDir::locked_folder("host")?.1)
 }
 
 /// Runs `iptables-restore` in this thread's namespace. It commits one table after the other: where a later one is refused,

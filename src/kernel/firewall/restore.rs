@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::iptables::{restore_line, restore_word};
 use crate::kernel::KernelError;
-use crate::lab::{ChainId, Family, NsName, Table, restore_word};
+use crate::lab::{ChainId, Family, NsName, Table};
 use crate::steps::{Change, FirewallChange, FirewallStep, Presence, Step};
 
 /// The input of one `iptables-restore --noflush`, with what stands on each line.
@@ -59,12 +60,12 @@ fn line(step: &Step) -> Option<(Table, String)> {
         FirewallChange::AddChain => format!("-N {chain}"),
         FirewallChange::RemoveChain => format!("-X {chain}"),
         FirewallChange::Rule { change: Presence::Add(rule), position: None, .. } => {
-            format!("-A {chain} {}", rule.to_restore())
+            format!("-A {chain} {}", restore_line(rule))
         }
         FirewallChange::Rule { change: Presence::Add(rule), position: Some(position), .. } => {
-            format!("-I {chain} {position} {}", rule.to_restore())
+            format!("-I {chain} {position} {}", restore_line(rule))
         }
-        FirewallChange::Rule { change: Presence::Remove(rule), .. } => format!("-D {chain} {}", rule.to_restore()),
+        FirewallChange::Rule { change: Presence::Remove(rule), .. } => format!("-D {chain} {}", restore_line(rule)),
         FirewallChange::Policy(Change { to, .. }) => format!("-P {chain} {}", to.name()),
     };
     Some((*table, line))

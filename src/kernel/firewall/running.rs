@@ -9,7 +9,8 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{getpid, getppid};
 
-use crate::kernel::{KernelError, failpoint};
+use crate::failpoint;
+use crate::kernel::KernelError;
 
 /// A program that has been started and given its input.
 pub(super) struct Running {

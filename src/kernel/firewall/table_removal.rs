@@ -8,7 +8,7 @@ use super::nftables::Nftables;
 use super::program::Program;
 use super::{restore, saved};
 use crate::kernel::KernelError;
-use crate::lab::{ChainId, Family, Firewall, FwRule, NsName, Policy, Table};
+use crate::lab::{ChainId, Family, NsName, ObservedFirewall, ObservedRule, Policy, Table};
 use crate::steps::{FirewallChange, FirewallStep, Presence, Step};
 
 /// Removes the tables in this thread's namespace that the steps concern, if the steps leave nothing in any of them and all are
@@ -41,14 +41,14 @@ pub(super) fn remove(
 
 /// Whether the steps remove all that is in these tables: every rule, and every chain but those built in, which accept
 /// everything. Not where a step would fail, as what it removes is not there.
-fn is_everything(firewall: &Firewall, steps: &[Step], family: Family, tables: &BTreeSet<Table>) -> bool {
-    let mut rules: HashMap<(&ChainId, &FwRule), usize> = HashMap::new();
+fn is_everything(firewall: &ObservedFirewall, steps: &[Step], family: Family, tables: &BTreeSet<Table>) -> bool {
+    let mut rules: HashMap<(&ChainId, &ObservedRule), usize> = HashMap::new();
     let mut chains: HashSet<&ChainId> = HashSet::new();
     for step in steps {
         let Some(FirewallStep { chain, change, .. }) = step.firewall() else { return false };
         match change {
             FirewallChange::Rule { change: Presence::Remove(rule), .. } => {
-                *rules.entry((chain, rule)).or_default() += 1
+                *rules.entry((chain, &**rule)).or_default() += 1
             }
             FirewallChange::RemoveChain => {
                 chains.insert(chain);
@@ -90,7 +90,7 @@ mod tests {
         let rules = firewall.chains.iter().flat_map(|(chain, rules)| rules.iter().map(move |rule| (chain, rule)));
         let mut steps: Vec<Step> = rules
             .map(|(chain, rule)| {
-                let change = Presence::Remove(rule.clone());
+                let change = Presence::Remove(Box::new(rule.clone()));
                 step(chain.clone(), FirewallChange::Rule { position: None, is_rewritten: false, change })
             })
             .collect();

@@ -1,4 +1,4 @@
-//! Netlink with the kernel's routing part: one request at a time over a socket of our own.
+//! Netlink with any part of the kernel: one request at a time over a socket of our own.
 //!
 //! Three things are done here that the common crates leave out and a reconciler cannot do without: a refused dump
 //! is an error rather than an empty answer, an interrupted dump is repeated, and the kernel's own words about a
@@ -12,4 +12,4 @@ pub use ack::NetlinkError;
 #[cfg(any(test, fuzzing))]
 pub use ack::{Answer, Says, answers};
 pub use attributes::{attributes, name_text, with_attributes};
-pub use socket::{DUMP_TRIES, Dump, RECEIVE, ROOM, Socket};
+pub use socket::{Dump, Message, Protocol, Socket};

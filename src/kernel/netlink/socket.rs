@@ -4,33 +4,64 @@
 
 use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use nix::errno::Errno;
 
 use super::ack::{Answer, NetlinkError, Says, answers};
-use crate::kernel::failpoint;
+use crate::failpoint;
 
-/// A netlink socket (`NETLINK_ROUTE`) in one namespace.
+/// A part of the kernel that answers over netlink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Interfaces, addresses, routes (rtnetlink(7)).
+    Route,
+    /// nf_tables.
+    Netfilter,
+}
+
+/// A netlink socket in one namespace.
 #[derive(Debug)]
 pub struct Socket {
     inner: netlink_sys::Socket,
     sequence: u32,
 }
 
+/// A message of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its type.
+    pub kind: u16,
+    /// Its flags, but for [`NLM_F_REQUEST`].
+    pub flags: u16,
+    /// What follows the netlink header.
+    pub payload: Vec<u8>,
+}
+
+/// Messages begin at multiples of this many bytes (NLMSG_ALIGNTO).
+const ALIGNMENT: usize = 4;
+
 /// How much room one answer gets: the kernel never fills more with a part of a dump (32 KiB).
-pub const ROOM: usize = 32 * 1024;
+const ROOM: usize = 32 * 1024;
 
 /// How often a dump is begun anew because something changed meanwhile, before that is an error.
-pub const DUMP_TRIES: usize = 20;
+const DUMP_TRIES: usize = 20;
 
 /// How answers are received. Without waiting: the kernel answers within the call that asks, and goes on with a dump
 /// within the one that reads. The answer's whole length is told, also where it does not fit.
-pub const RECEIVE: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+const RECEIVE: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
 
 impl Socket {
-    /// Opens a socket in the calling thread's network namespace.
+    /// Opens a routing socket in the calling thread's network namespace.
     pub fn open() -> std::io::Result<Self> {
-        let inner = netlink_sys::Socket::new(NETLINK_ROUTE)?;
+        Self::open_to(Protocol::Route)
+    }
+
+    /// Opens a socket to some part of the kernel in the calling thread's network namespace.
+    pub fn open_to(protocol: Protocol) -> std::io::Result<Self> {
+        let inner = netlink_sys::Socket::new(match protocol {
+            Protocol::Route => NETLINK_ROUTE,
+            Protocol::Netfilter => NETLINK_NETFILTER,
+        })?;
         inner.set_netlink_get_strict_chk(true)?;
         inner.set_ext_ack(true)?;
         Ok(Self { inner, sequence: 0 })
@@ -51,6 +82,18 @@ impl Socket {
         self.acknowledged(sequence)
     }
 
+    /// Asks for changes that are made all together or not at all, and waits until they are made. Errors come unasked;
+    /// the message that ends well with the last change has [`NLM_F_ACK`] among its flags.
+    pub fn transaction(&mut self, messages: &[Message]) -> Result<(), NetlinkError> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut bytes = Vec::new();
+        for Message { kind, flags, payload } in messages {
+            self.append(&mut bytes, *kind, payload, NLM_F_REQUEST | flags)?;
+        }
+        self.inner.send(&bytes, 0)?;
+        self.acknowledged(self.sequence)
+    }
+
     fn acknowledged(&self, sequence: u32) -> Result<(), NetlinkError> {
         loop {
             let mut datagram = Vec::new();
@@ -65,7 +108,13 @@ impl Socket {
 
     /// Asks for one thing; what stands behind the netlink header of the answer.
     pub fn get(&mut self, request: RouteNetlinkMessage) -> Result<Vec<u8>, NetlinkError> {
-        let sequence = self.send(&request, NLM_F_REQUEST)?;
+        let (kind, payload) = encoded(&request);
+        self.get_bytes(kind, &payload)
+    }
+
+    /// The same for a message of any family.
+    pub fn get_bytes(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<u8>, NetlinkError> {
+        let sequence = self.send_bytes(kind, payload, NLM_F_REQUEST)?;
         loop {
             let mut datagram = Vec::new();
             self.receive(&mut datagram)?;
@@ -81,8 +130,14 @@ impl Socket {
     /// Asks for all things of a kind, as they were at one moment: a dump during which something changed, or of which
     /// something got lost, is begun anew.
     pub fn dump(&mut self, request: &RouteNetlinkMessage) -> Result<Dump, NetlinkError> {
+        let (kind, payload) = encoded(request);
+        self.dump_bytes(kind, &payload)
+    }
+
+    /// The same for a message of any family.
+    pub fn dump_bytes(&mut self, kind: u16, payload: &[u8]) -> Result<Dump, NetlinkError> {
         for _ in 0..DUMP_TRIES {
-            if let Some(dump) = self.dump_once(request)? {
+            if let Some(dump) = self.dump_once(kind, payload)? {
                 return Ok(dump);
             }
         }
@@ -93,8 +148,8 @@ impl Socket {
     }
 
     /// One dump, read to its end; none if it is inconsistent or has gaps.
-    fn dump_once(&mut self, request: &RouteNetlinkMessage) -> Result<Option<Dump>, NetlinkError> {
-        let sequence = self.send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
+    fn dump_once(&mut self, kind: u16, payload: &[u8]) -> Result<Option<Dump>, NetlinkError> {
+        let sequence = self.send_bytes(kind, payload, NLM_F_REQUEST | NLM_F_DUMP)?;
         // The end of most dumps comes in a datagram of its own; without room for both, the first would be copied.
         let mut bytes = Vec::with_capacity(2 * ROOM);
         let mut whole = true;
@@ -120,25 +175,33 @@ impl Socket {
     }
 
     fn send(&mut self, request: &RouteNetlinkMessage, flags: u16) -> Result<u32, NetlinkError> {
-        let mut payload = vec![0; Emitable::buffer_len(request)];
-        request.emit(&mut payload);
-        self.send_bytes(request.message_type(), &payload, flags)
+        let (kind, payload) = encoded(request);
+        self.send_bytes(kind, &payload, flags)
     }
 
     /// Sends what stands behind the netlink header; the number by which the answer is known.
-    fn send_bytes(&mut self, message_type: u16, payload: &[u8], flags: u16) -> Result<u32, NetlinkError> {
+    fn send_bytes(&mut self, kind: u16, payload: &[u8], flags: u16) -> Result<u32, NetlinkError> {
         self.sequence = self.sequence.wrapping_add(1);
+        let mut bytes = Vec::new();
+        self.append(&mut bytes, kind, payload, flags)?;
+        self.inner.send(&bytes, 0)?;
+        Ok(self.sequence)
+    }
+
+    /// Appends a message to others that are sent with it.
+    fn append(&self, bytes: &mut Vec<u8>, kind: u16, payload: &[u8], flags: u16) -> Result<(), NetlinkError> {
         let mut header = NetlinkHeader::default();
-        header.message_type = message_type;
+        header.message_type = kind;
         header.flags = flags;
         header.sequence_number = self.sequence;
         let length = header.buffer_len() + payload.len();
         header.length = u32::try_from(length).map_err(|_| Errno::EMSGSIZE)?;
-        let mut bytes = vec![0; header.buffer_len()];
-        header.emit(&mut bytes);
+        let start = bytes.len();
+        bytes.resize(start + header.buffer_len(), 0);
+        header.emit(bytes.get_mut(start..).unwrap_or_default());
         bytes.extend_from_slice(payload);
-        self.inner.send(&bytes, 0)?;
-        Ok(self.sequence)
+        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+        Ok(())
     }
 
     /// Receives one datagram behind what is there already.
@@ -154,6 +217,13 @@ impl Socket {
         }
         Ok(())
     }
+}
+
+/// The type of a message, and what follows the netlink header.
+fn encoded(request: &RouteNetlinkMessage) -> (u16, Vec<u8>) {
+    let mut payload = vec![0; Emitable::buffer_len(request)];
+    request.emit(&mut payload);
+    (request.message_type(), payload)
 }
 
 /// Everything that the kernel listed in answer to one request.

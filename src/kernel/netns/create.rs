@@ -16,8 +16,9 @@ use nix::mount::{MsFlags, mount};
 use nix::unistd::linkat;
 
 use super::{DIRECTORY, Named, NetnsGuard, look, open, path};
+use crate::failpoint;
+use crate::kernel::KernelError;
 use crate::kernel::netlink::{NetlinkError, Socket};
-use crate::kernel::{KernelError, failpoint};
 use crate::lab::{LabName, Mark, NsName};
 
 /// The index of the loopback in every namespace (`LOOPBACK_IFINDEX`).

@@ -19,7 +19,8 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 
-use super::{KernelError, failpoint};
+use super::KernelError;
+use crate::failpoint;
 use crate::lab::{LabName, NsName};
 
 /// Where namespaces have their names (`NETNS_RUN_DIR` of iproute2).

@@ -20,7 +20,7 @@ use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
     Claims, FdbEntry, Firewall, Foreign, ForeignFdbEntry, IfName, LabName, Mark, Namespace, NsName, Observed,
-    ObservedNamespace, Routing, RuleAction, VirtualInterface,
+    ObservedFirewall, ObservedNamespace, Routing, RuleAction, VirtualInterface,
 };
 use interfaces::Interfaces;
 
@@ -124,7 +124,8 @@ fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen]) -> Result
     if let Some((at, look)) = looks.pop_front()
         && let Some((_, namespace, _)) = all.get_mut(at)
     {
-        namespace.is.firewall = look.finish()?;
+        namespace.firewall = look.finish()?;
+        namespace.is.firewall = namespace.firewall.known();
     }
     Ok(())
 }
@@ -181,16 +182,14 @@ fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>) -> Result<Vec<(NsNam
     Ok(marks)
 }
 
-/// The labs with firewall chains in `host`, or with host settings.
+/// The labs with firewall chains in `host`.
 fn owners_by_name(host: &NetnsHandle) -> Result<BTreeSet<LabName>, KernelError> {
     let firewall = match firewall::observe(host.fd(), &NsName::host(), None) {
         // Whoever may not see the firewall may still ask which labs there are.
-        Err(error) if error.errno() == Some(Errno::EPERM) => Firewall::default(),
+        Err(error) if error.errno() == Some(Errno::EPERM) => ObservedFirewall::default(),
         other => other?,
     };
-    let of_chains = firewall.chains.keys().filter_map(|chain| Some(chain.owner()?.0));
-    let of_settings = sysctl::claims()?.into_values().flat_map(BTreeMap::into_keys);
-    Ok(of_chains.chain(of_settings).collect())
+    Ok(firewall.chains.keys().filter_map(|chain| Some(chain.owner()?.0)).collect())
 }
 
 /// Opens the namespaces that were found; their names, and `host`. One that may not be entered is passed over, unless it
@@ -291,10 +290,11 @@ fn namespace(
     };
     let namespace = ObservedNamespace {
         is,
+        firewall: ObservedFirewall::default(),
         connected: routes.connected,
         original_sysctls,
         our_routing,
-        claims: if ns.is_host() { sysctl::claims()? } else { Claims::new() },
+        claims: Claims::new(),
         half_marked,
         lost_rules: rules.lost,
         foreign,

@@ -1,4 +1,5 @@
-//! The nodes' addresses in the node networks: those that the author chose, and for the rest those that their numbers make.
+//! The nodes' addresses in the node networks: those that the author chose, and for the rest those that their numbers
+//! make.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -64,8 +65,8 @@ impl<'w> Addresses<'w> {
         addresses
     }
 
-    /// All nodes have been asked for: networks with fewer addresses than there are nodes, or than their numbers ask for, are
-    /// told once.
+    /// All nodes have been asked for: networks with fewer addresses than there are nodes, or than their numbers ask
+    /// for, are reported once.
     pub fn finish(self, written: &[Spanned<Prefix>], nodes: usize, routing: Routing, found: &mut Collector<'_>) {
         self.spoilt.iter().for_each(|span| found.spoil(*span));
         let (router, and_router) = if routing == Routing::Router { (1, " and a router") } else { (0, "") };

@@ -1,5 +1,5 @@
-//! The cluster with all its numbers, subnets and addresses: what the shorthand leaves open is filled in, and every fault of
-//! its own is found.
+//! The cluster with all its numbers, subnets and addresses: what the shorthand leaves open is filled in, and every
+//! fault of its own is found.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::super::diagnostics::{Collector, Diagnostic, Span};
 use super::super::schema::{self, Cluster, Egress, Pods, Prefix, Routing, Spanned};
 use super::addresses::{self, Addresses};
+use super::names::{LAN_BRIDGE, Names, is_new};
 use super::numbers;
 use super::pods::{self, Pod};
 use crate::lab::{Family, IfName, NsName};
@@ -34,26 +35,17 @@ pub struct Node<'w> {
     pub addresses: Vec<Spanned<IpNet>>,
     /// Its subnets of the pod networks.
     pub subnets: Vec<IpNet>,
-    /// The other end of its cable, at the switch between the nodes.
+    /// The other interface of its link, at the bridge between the nodes.
     pub lan_port: IfName,
     pub pods: Vec<Pod<'w>>,
 }
-
-/// The namespace with the switch between the nodes.
-pub const LAN: &str = "lan";
-/// The switch between the nodes.
-pub const LAN_BRIDGE: &str = "br-lan";
-/// The namespace of the router.
-pub const ROUTER: &str = "router";
-/// How many nodes a cluster can have: a port of the switch for each, and one for the router (see `BR_MAX_PORTS` in the
+/// How many nodes a cluster can have: a port of the bridge for each, and one for the router (see `BR_MAX_PORTS` in the
 /// kernel's br_private.h, of which 0 is none).
 const MAX_NODES: usize = 1022;
 /// How many pods are worth making: more than one kernel carries as namespaces.
 const MAX_PODS: usize = 20_000;
 /// How many routes between nodes are worth making.
 const MAX_ROUTES: usize = 200_000;
-/// The groups of all nodes and of all pods.
-pub const GROUPS: [&str; 2] = ["nodes", "pods"];
 
 impl Node<'_> {
     /// Its address of the family of a subnet.
@@ -100,12 +92,12 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
     Layout { node_networks, pod_networks, routing, routing_at, egress, nodes }
 }
 
-/// The end of a node's cable at the switch between the nodes, which must not have the name of the switch.
+/// The bridge's interface of a node's link, which must not have the name of the bridge between the nodes.
 fn lan_port(name: &Spanned<NsName>, taken: &mut HashMap<IfName, Span>, found: &mut Collector<'_>) -> Option<IfName> {
     let port = numbers::interface("", name.value.as_str(), "-lan")?;
     if port.as_str() == LAN_BRIDGE {
         let message = format!(
-            "a node cannot be called `{}`: its cable would have the name of the bridge `{port}`, into which it is plugged",
+            "a node cannot be called `{}`: its veth pair would have the name of the bridge `{port}` that it is attached to",
             name.value
         );
         found.add(Diagnostic::new(Code::ReservedName, name.span, message).help("choose another name".to_owned()));
@@ -128,11 +120,11 @@ fn few_enough(cluster: &Cluster, found: &mut Collector<'_>) -> bool {
         found.add(Diagnostic::new(Code::TooMany, last.span, message));
     }
     if nodes.len() > MAX_NODES {
-        let message = format!("{} nodes; the switch between them takes {MAX_NODES} at most", nodes.len());
+        let message = format!("{} nodes; the bridge between them takes {MAX_NODES} at most", nodes.len());
         found.add(Diagnostic::new(Code::TooMany, last.span, message));
     } else if every_two > MAX_ROUTES && !router {
         let message =
-            format!("with {} nodes, of which each knows the way to each, there are {every_two} routes", nodes.len());
+            format!("with {} nodes, each with a route to every other, there are {every_two} routes", nodes.len());
         found.add(Diagnostic::new(Code::TooMany, last.span, message).help("write `routing: router`".to_owned()));
     }
     found.count() == before
@@ -155,7 +147,8 @@ fn networks(written: &[Spanned<Prefix>], found: &mut Collector<'_>) -> Vec<IpNet
     networks
 }
 
-/// Whether a pod network can be cut into subnets, and can be reached over the nodes' network without being a part of it.
+/// Whether a pod network can be cut into subnets, and can be reached over the nodes' network without being a part of
+/// it.
 fn room(pods: &Spanned<Prefix>, node_networks: &[IpNet], routing: Routing, found: &mut Collector<'_>) {
     let Prefix(net) = pods.value;
     let length = numbers::node_prefix(Family::of(net.addr()));
@@ -183,7 +176,7 @@ fn room(pods: &Spanned<Prefix>, node_networks: &[IpNet], routing: Routing, found
     }
 }
 
-/// The number of a node, and where it stands.
+/// The number of a node, and where it is in the file.
 fn number(
     name: &Spanned<NsName>,
     node: &schema::ClusterNode,
@@ -224,50 +217,4 @@ fn subnets(number: &Spanned<u32>, pod_networks: &[IpNet], found: &mut Collector<
         }
     }
     subnets
-}
-
-/// Whether an interface's name is new; long names are cut, and two of them might then be the same.
-pub fn is_new(
-    taken: &mut HashMap<IfName, Span>,
-    interface: &IfName,
-    name: &Spanned<NsName>,
-    found: &mut Collector<'_>,
-) -> bool {
-    let Some(first) = taken.insert(interface.clone(), name.span) else { return true };
-    let message = format!("the interface `{interface}` for `{}` exists already for another name", name.value);
-    found.add(
-        Diagnostic::new(Code::NameTwice, name.span, message)
-            .help("use a shorter name".to_owned())
-            .also(first, "the other"),
-    );
-    false
-}
-
-/// The names of namespaces and groups that the cluster makes.
-pub struct Names(HashMap<String, Option<Span>>);
-
-impl Names {
-    fn new(routing: Routing) -> Self {
-        let router = (routing == Routing::Router).then_some(ROUTER);
-        let own = ["host", LAN].into_iter().chain(GROUPS).chain(router);
-        Self(own.map(|name| (name.to_owned(), None)).collect())
-    }
-
-    /// Puts a node's or a pod's name down, which can be there once.
-    pub fn take(&mut self, name: &Spanned<NsName>, found: &mut Collector<'_>) -> bool {
-        let fault = match self.0.insert(name.value.to_string(), Some(name.span)) {
-            None => return true,
-            Some(None) => {
-                let message = format!("`{}` is a name that the cluster uses itself; choose another one", name.value);
-                Diagnostic::new(Code::ReservedName, name.span, message)
-            }
-            Some(Some(first)) => {
-                let message =
-                    format!("`{}` is there twice; every node and every pod has a name of its own", name.value);
-                Diagnostic::new(Code::NameTwice, name.span, message).also(first, "first here")
-            }
-        };
-        found.add(fault);
-        false
-    }
 }

@@ -1,18 +1,21 @@
 //! The `cluster` shorthand: nodes and pods become namespaces, links and groups of the plain language.
 //!
-//! `layout` fills in every number and address (`addresses` those of nodes, `pods` those of pods), `bodies` says what is in each namespace, `ways` and `tunnels` how packets get
-//! from node to node, and `merge` puts it all into the file's own tree. Every new piece of the tree stands where the piece of shorthand
-//! stands that it is made from, so that a fault that is found later is told where its author can mend it.
+//! `layout` fills in every number and address (`addresses` those of nodes, `pods` those of pods), `bodies` says what is
+//! in each namespace, `routing` and `tunnels` how packets get from node to node, and `merge` puts it all into the
+//! file's own tree. Every new piece of the tree has the place of the shorthand that it is made from, so that a mistake
+//! which is found later is reported where its author can fix it.
 
 mod addresses;
 mod bodies;
+mod body;
 mod layout;
 mod merge;
+mod names;
 mod numbers;
 mod piece;
 mod pods;
+mod routing;
 mod tunnels;
-mod ways;
 
 use super::code::Code;
 use super::diagnostics::{Collector, Diagnostic};
@@ -20,7 +23,7 @@ use super::schema::{Cluster, Read};
 use super::yaml::{Node, Value};
 use crate::lab::{Origin, Origins};
 
-/// The file without its cluster, and with what the cluster stands for; and which piece of it stands for which kind of
+/// The file without its cluster, and with what the cluster means; and which piece of it asks for which kind of
 /// interfaces. A cluster that has faults stays where it is.
 pub(super) fn expand(tree: Node, found: &mut Collector<'_>) -> (Node, Origins) {
     let mut origins = Origins::new();
@@ -62,7 +65,7 @@ fn own_groups(file: &[piece::Entry], found: &mut Collector<'_>) {
         _ => None,
     });
     for (key, _) in groups.flatten() {
-        if let Some(name) = layout::GROUPS.iter().find(|name| is(key, name)) {
+        if let Some(name) = names::GROUPS.iter().find(|name| is(key, name)) {
             found.add(Diagnostic::new(
                 Code::ReservedName,
                 key.span,

@@ -13,7 +13,7 @@ pub const PODS: u32 = 253;
 /// The longest name of an interface in bytes (`IFNAMSIZ` of linux/if.h, less the zero at the end).
 const IFNAME: usize = 15;
 
-/// The number that a name ends in, and what stands before it.
+/// The number that a name ends in, and what is before it.
 fn split(name: &str) -> (&str, Option<u32>) {
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
     (stem, name.get(stem.len()..).and_then(|digits| digits.parse().ok()))
@@ -29,8 +29,8 @@ pub fn pod_name(node: u32, pod: u32) -> String {
     format!("pod-{node}-{pod}")
 }
 
-/// Which address of its node's subnet is a pod's, from 2 to 254. The first of a series (`web-1`, `web-2`, …) has a place
-/// that is made from what stands before the number, and the others follow it. The series that nslab names itself
+/// Which address of its node's subnet is a pod's, from 2 to 254. The first of a series (`web-1`, `web-2`, …) has a
+/// place that is made from what is before the number, and the others follow it. The series that nslab names itself
 /// begins at 2.
 pub fn of_pod(node: u32, name: &str) -> u32 {
     let (stem, number) = split(name);
@@ -64,7 +64,7 @@ pub fn nth(subnet: IpNet, number: u128) -> Option<IpAddr> {
     subnet.contains(&address).then_some(address)
 }
 
-/// Which address of the node network is a node's, where none is given: `.11` and `::11` for the first.
+/// Which address of the node network is a node's, by default: `.11` and `::11` for the first.
 pub fn node_place(network: IpNet, number: u32) -> u128 {
     let before = match Family::of(network.addr()) {
         Family::Ipv4 => 10,
@@ -73,7 +73,7 @@ pub fn node_place(network: IpNet, number: u32) -> u128 {
     before + u128::from(number)
 }
 
-/// The address of a node in the node network, where none is given.
+/// The address of a node in the node network, by default.
 pub fn node_address(network: IpNet, number: u32) -> Option<IpAddr> {
     let place = node_place(network, number);
     nth(network, place).filter(|_| place <= room(network))
@@ -105,7 +105,7 @@ pub fn with_room(network: IpNet, addresses: u128) -> Option<IpNet> {
     larger.map(|larger| larger.trunc()).find(|larger| room(*larger) >= addresses)
 }
 
-/// The link-local address that the kernel makes from a hardware address (RFC 4291, appendix A).
+/// The link-local address that the kernel makes from a MAC address (RFC 4291, appendix A).
 pub fn link_local(Mac([a, b, c, d, e, f]): Mac) -> Ipv6Addr {
     let pair = u16::from_be_bytes;
     Ipv6Addr::new(0xfe80, 0, 0, 0, pair([a ^ 2, b]), pair([c, 0xff]), pair([0xfe, d]), pair([e, f]))

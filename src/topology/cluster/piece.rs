@@ -1,4 +1,4 @@
-//! New pieces of the YAML tree, which stand where the piece of shorthand stands that they are made from.
+//! New pieces of the YAML tree, each at the place of the shorthand that it is made from.
 
 use std::fmt::Display;
 

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::super::diagnostics::{Collector, Diagnostic, Span};
 use super::super::schema::{Named, Pods, Spanned, Text};
 use super::addresses::within;
-use super::layout::{Names, is_new};
+use super::names::{Names, is_new};
 use super::numbers;
 use crate::lab::{IfName, NsName};
 use crate::topology::code::Code;
@@ -18,7 +18,7 @@ pub struct Pod<'w> {
     pub name: Spanned<NsName>,
     /// Its addresses in the node's subnets, with their prefix lengths.
     pub addresses: Vec<Spanned<IpNet>>,
-    /// The node's end of its cable.
+    /// The node's interface of its link.
     pub node_end: IfName,
     pub namespace: Option<&'w Spanned<Text>>,
     pub labels: Vec<&'w (Spanned<Text>, Spanned<Text>)>,

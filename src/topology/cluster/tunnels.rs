@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::bodies::Body;
+use super::body::Body;
 use super::layout::{Layout, Node as Endpoint};
 use super::numbers;
 use super::piece::{Entry, Place};
@@ -26,9 +26,9 @@ pub fn kind(routing: Routing) -> Option<VirtualKind> {
     }
 }
 
-/// The MTU of both ends of a pod's cable, if it is less than Ethernet's: what a tunnel puts before each packet has to find
-/// room. VXLAN: the headers of IP, UDP (8), VXLAN (8) and Ethernet (14), see RFC 7348; IP-in-IP: another header of IPv4
-/// (20), RFC 2003. It stands where the routing stands, which asks for it.
+/// The MTU of both interfaces of a pod's link, if it is less than Ethernet's: what a tunnel puts before each packet has
+/// to find room. VXLAN: the headers of IP, UDP (8), VXLAN (8) and Ethernet (14), see RFC 7348; IP-in-IP: another header
+/// of IPv4 (20), RFC 2003. Its place in the file is that of the routing, which asks for it.
 pub fn pod_mtu(layout: &Layout<'_>) -> Option<Entry> {
     let ipv6 = layout.node_networks.first().is_some_and(|network| network.addr().is_ipv6());
     let overhead = match layout.routing {
@@ -40,8 +40,9 @@ pub fn pod_mtu(layout: &Layout<'_>) -> Option<Entry> {
     Some(Place(layout.routing_at).field("mtu", ETHERNET_MTU - overhead))
 }
 
-/// An end of a VXLAN that learns nothing: for each other node there is a route to its pods by way of its end of the VXLAN, the
-/// hardware address of that end, and the node address to which packets for that are sent. Flannel does it so.
+/// An end of a VXLAN that learns nothing: for each other node there is a route to its pods by way of its end of the
+/// VXLAN, the MAC address of that end, and the node address to which packets for that are sent. Flannel does it
+/// so.
 pub fn vxlan(node: &Endpoint<'_>, others: &[&Endpoint<'_>], body: &mut Body) {
     let (Some(mac), Some(local)) = (end_mac(node), local(node)) else { return };
     let place = body.place;
@@ -99,14 +100,14 @@ fn list(place: Place, key: &str, items: Vec<Node>) -> Option<Entry> {
     (!items.is_empty()).then(|| place.entry(key, place.list(items)))
 }
 
-/// The hardware address of a node's end of the VXLAN.
+/// The MAC address of a node's VXLAN interface.
 fn end_mac(node: &Endpoint<'_>) -> Option<Mac> {
     let name: IfName = VXLAN.parse().ok()?;
     Some(Mac::made_for(&InterfaceRef { ns: node.name.value.clone(), name }))
 }
 
-/// The address on the VXLAN of the end with a hardware address: for IPv4 that of the node's subnet itself (10.244.1.0), for
-/// IPv6 the link-local one.
+/// The address on the VXLAN of the end with a MAC address: for IPv4 that of the node's subnet itself (10.244.1.0),
+/// for IPv6 the link-local one.
 fn hop(mac: Mac, subnet: IpNet) -> IpAddr {
     match subnet {
         IpNet::V4(subnet) => subnet.network().into(),

@@ -1,7 +1,7 @@
 //! Scale: a name such as `h{1..100}` makes a hundred entries, and `{n}` in them counts.
 //!
 //! A pure function from tree to tree. Every node that it makes keeps the place of what was written, so that later
-//! faults point at the file. The rules, which `docs/topology.md` tells people:
+//! faults point at the file. The rules, which `docs/topology.md` explains:
 //!
 //! - In a key, a range makes many entries of that map.
 //! - Elsewhere it makes many entries of the nearest list around it; a link's two ends are no list, but one thing.
@@ -25,8 +25,8 @@ const BYTES: usize = 64 * 1024 * 1024;
 /// After so many faults, what ranges make is not looked at any further.
 const FAULTS: usize = 100_000;
 
-/// The tree without scale words. None where the names of things cannot be known: their absence would be told as faults of
-/// everything that refers to them.
+/// The tree without scale words. None where the names of things cannot be known: their absence would be reported as
+/// faults of everything that refers to them.
 pub(super) fn expand(tree: Node, found: &mut Collector<'_>) -> Option<Node> {
     let Value::Map(entries) = &tree.value else { return Some(tree) };
     let mut expansion = Expansion { found, values: 0, bytes: 0, nameless: false };
@@ -205,7 +205,7 @@ impl Expansion<'_, '_> {
         for (key, _) in map {
             let Value::Scalar(name) = &key.value else { continue };
             if let Some(first) = first.insert(name, key.span) {
-                let message = format!("`{name}` is here for the second time");
+                let message = format!("duplicate key `{name}`");
                 self.found.add(Diagnostic::new(Code::KeyTwice, key.span, message).also(first, "first here"));
             }
         }
@@ -245,7 +245,7 @@ fn gather(node: &Node, together: bool, ranges: &mut Vec<(Range, Span)>) {
     match &node.value {
         Value::Null => {}
         Value::Scalar(text) if word::has_braces(text) => {
-            // What cannot be read is told when the text is spelled.
+            // What cannot be read is reported when the text is spelled.
             if let Ok(pieces) = word::read(text, node.span) {
                 ranges.extend(word::ranges(&pieces).map(|range| (range, node.span)));
             }

@@ -1,7 +1,7 @@
 //! Scale words: what may stand in braces, and what each becomes for one number of a range.
 //!
 //! `{1..100}` is a range, `{n}` its number, `{10 + n}` and `{n - 1}` are numbers beside it, `{10.0.0.0/16 + n}` and
-//! `{10.0.0.0 + n}` addresses. Knows nothing of where in a file a word stands.
+//! `{10.0.0.0 + n}` addresses. Knows nothing of where in a file a word is.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -32,7 +32,7 @@ pub struct Count {
 
 /// A part of a text.
 pub enum Piece<'t> {
-    /// What stands outside of braces.
+    /// What is outside of braces.
     Text(&'t str),
     Range(Range),
     /// `{n}`
@@ -69,8 +69,7 @@ pub fn read(text: &str, span: Span) -> Result<Vec<Piece<'_>>, Diagnostic> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once('{') {
-        let unclosed =
-            || Diagnostic::new(Code::BadRange, span, format!("in `{text}` a brace is not closed")).help(known());
+        let unclosed = || Diagnostic::new(Code::BadRange, span, format!("unclosed brace in `{text}`")).help(known());
         let (word, behind) = behind.split_once('}').ok_or_else(unclosed)?;
         if before.contains('}') {
             break;
@@ -82,9 +81,7 @@ pub fn read(text: &str, span: Span) -> Result<Vec<Piece<'_>>, Diagnostic> {
         rest = behind;
     }
     if rest.contains('}') {
-        return Err(
-            Diagnostic::new(Code::BadRange, span, format!("in `{text}` a brace closes that none opens")).help(known())
-        );
+        return Err(Diagnostic::new(Code::BadRange, span, format!("unmatched closing brace in `{text}`")).help(known()));
     }
     if !rest.is_empty() {
         pieces.push(Piece::Text(rest));
@@ -118,19 +115,22 @@ fn braced(word: &str, span: Span) -> Result<Piece<'_>, Diagnostic> {
         (Some((start, "n") | ("n", start)), _) => match Start::read(start) {
             Some(start) => Ok(Piece::Sum(start)),
             None => {
-                let message = format!("`{{{word}}}`: `{start}` is no number, address or subnet");
+                let message = format!("`{{{word}}}`: `{start}` is not a number, address or subnet");
                 Err(Diagnostic::new(Code::BadRange, span, message).help(known()))
             }
         },
         (None, Some(("n", less))) if number(less).is_some() => Ok(Piece::Difference(number(less).unwrap_or_default())),
-        _ => Err(Diagnostic::new(Code::BadRange, span, format!("`{{{word}}}` is no scale word")).help(known())),
+        _ => {
+            Err(Diagnostic::new(Code::BadRange, span, format!("`{{{word}}}` is not a range or a counter"))
+                .help(known()))
+        }
     }
 }
 
 fn range(first: &str, last: &str, span: Span) -> Result<Range, Diagnostic> {
     let word = format!("`{{{first}..{last}}}`");
     if [first, last].iter().any(|end| end.is_empty() || end.bytes().any(|byte| !byte.is_ascii_digit())) {
-        let message = format!("{word} is no range: it counts from one whole number up to another, 0 at least");
+        let message = format!("{word} is not a range: it counts up from one whole number to another, from 0");
         return Err(Diagnostic::new(Code::BadRange, span, message)
             .help("such as `{1..100}`, or `{01..10}` for 01, 02, 03 …".to_owned()));
     }
@@ -190,7 +190,7 @@ pub fn spell(pieces: &[Piece<'_>], count: Option<Count>, counted: bool, span: Sp
             },
             (Piece::Count | Piece::Sum(_) | Piece::Difference(_), None) => {
                 let help = "it is the number of the range around it, such as `h{1..100}` as the name of a namespace";
-                return Err(Diagnostic::new(Code::NoRange, span, "there is no range here that `n` could count")
+                return Err(Diagnostic::new(Code::NoRange, span, "there is no range here for `n` to count")
                     .help(help.to_owned()));
             }
         }

@@ -1,14 +1,16 @@
-//! BroadcastDomains: what one broadcast reaches through cables, bridges and VXLANs. And the loops in which it would never end.
+//! BroadcastDomains: what one broadcast reaches through veths, bridges and VXLANs. And the loops in which it would
+//! never end.
 //!
-//! Frames with a VLAN's tag are told apart from those without where a bridge does so. What they are on then is no interface,
-//! but a [`Way`].
+//! Frames with a VLAN's tag are kept apart from those without where a bridge does so. What they are on then is no
+//! interface, but a [`Way`].
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::disjoint_set::DisjointSet;
 use super::net::{ResolvedInterface, Space};
-use super::veths::{LinkEnd, VethPairs};
-use super::virtual_interfaces::{Place, Placed};
-use super::vxlans::Ends;
+use super::place::{Place, Placed};
+use super::veth::{VethPairs, VethPlace};
+use super::vxlan::Ends;
 use crate::lab::{InterfaceKind, Vlans};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
@@ -18,24 +20,24 @@ use crate::topology::yaml::NODES;
 /// Where frames of one VLAN are.
 #[derive(PartialEq, Eq, Hash)]
 enum Way {
-    /// With its tag on the wires that reach an interface, by the number that stands for them.
+    /// With its tag on the wires that reach an interface, by the number that represents them.
     Wire(usize, u16),
     /// In a bridge, by its number; 0 for frames without a tag in one that does not look at them.
     Bridge(usize, u16),
 }
 
-/// Gives every interface the number of its broadcast_domain.
-pub fn number(spaces: &mut [Space<'_>], cables: &VethPairs<'_>, devices: &[Placed<'_>], found: &mut Collector<'_>) {
+/// Gives every interface the number of its broadcast domain.
+pub fn number(spaces: &mut [Space<'_>], veths: &VethPairs<'_>, devices: &[Placed<'_>], found: &mut Collector<'_>) {
     let mut first = Vec::with_capacity(spaces.len());
     let mut count = 0;
     for space in spaces.iter() {
         first.push(count);
         count += space.interfaces.len();
     }
-    let id = |end: &LinkEnd| Some(first.get(end.space)? + spaces.get(end.space)?.by_name.get(&end.name)?);
+    let id = |end: &VethPlace| Some(first.get(end.space)? + spaces.get(end.space)?.by_name.get(&end.name)?);
     let mut wires = DisjointSet::new(count);
-    for cable in &cables.list {
-        let [a, b] = &cable.ends;
+    for pair in &veths.list {
+        let [a, b] = &pair.interfaces;
         if let (Some(a), Some(b)) = (id(a), id(b)) {
             wires.join(a, b);
         }
@@ -44,7 +46,7 @@ pub fn number(spaces: &mut [Space<'_>], cables: &VethPairs<'_>, devices: &[Place
     let ends = Ends::new(spaces, number);
     for (space, first) in spaces.iter().zip(&first) {
         for (at, interface) in space.interfaces.iter().enumerate() {
-            if let Some((bridge, None)) = plugged(space, interface) {
+            if let Some((bridge, None)) = attached(space, interface) {
                 wires.join(first + at, first + bridge);
             }
         }
@@ -66,13 +68,13 @@ pub fn number(spaces: &mut [Space<'_>], cables: &VethPairs<'_>, devices: &[Place
         }
     }
     if !is_too_much {
-        loops(spaces, cables, &first, found);
+        loops(spaces, veths, &first, found);
     }
 }
 
-/// The bridge that an interface is plugged into, by its place in the namespace; with the interface's VLANs, where that keeps
-/// them apart. A bridge is plugged into itself, even if it is a port of a VRF.
-fn plugged(space: &Space<'_>, interface: &ResolvedInterface) -> Option<(usize, Option<Vlans>)> {
+/// The bridge that an interface is attached to, by its place in the namespace; with the interface's VLANs, where that
+/// keeps them apart. A bridge is attached to itself, even if it is a port of a VRF.
+fn attached(space: &Space<'_>, interface: &ResolvedInterface) -> Option<(usize, Option<Vlans>)> {
     let is_bridge = matches!(interface.link.kind, InterfaceKind::Bridge(_));
     let bridge = interface.link.master.as_ref().filter(|_| !is_bridge).unwrap_or(&interface.name);
     let at = *space.by_name.get(bridge)?;
@@ -85,7 +87,8 @@ fn plugged(space: &Space<'_>, interface: &ResolvedInterface) -> Option<(usize, O
     }
 }
 
-/// The broadcast_domains, from what is connected whatever the tag, and what bridges make of VLANs; none where these are too many.
+/// The broadcast domains, from what is connected whatever the tag, and what bridges make of VLANs; none where these are
+/// too many.
 fn with_vlans(
     spaces: &[Space<'_>],
     devices: &[Placed<'_>],
@@ -96,7 +99,7 @@ fn with_vlans(
     let mut ways = Ways { sets: wires.clone(), numbers: HashMap::new() };
     for (space, first) in spaces.iter().zip(first) {
         for (at, interface) in space.interfaces.iter().enumerate() {
-            let Some((bridge, Some(vlans))) = plugged(space, interface) else { continue };
+            let Some((bridge, Some(vlans))) = attached(space, interface) else { continue };
             let wire = wires.find(first + at);
             for (vlan, tagging) in vlans.each() {
                 let inside = ways.number(Way::Bridge(first + bridge, vlan));
@@ -132,7 +135,8 @@ impl Ways {
     }
 }
 
-/// Macvlans and ipvlans are on their parent's broadcast_domain; VLANs of one number upon one broadcast_domain are one of their own.
+/// Macvlans and ipvlans are on their parent's broadcast domain; VLANs of one number on one broadcast domain are one
+/// of their own.
 fn join_devices(devices: &[Placed<'_>], number: impl Fn(Place) -> usize, broadcast_domains: &mut DisjointSet) {
     let mut vlans = HashMap::new();
     for Placed { at, under, written, .. } in devices {
@@ -155,10 +159,10 @@ fn join_devices(devices: &[Placed<'_>], number: impl Fn(Place) -> usize, broadca
 
 /// A loop of bridges sends every broadcast round for ever. One bridge with STP in it is enough to open it: the others
 /// pass its messages on, so it sees them come back.
-fn loops(spaces: &[Space<'_>], cables: &VethPairs<'_>, first: &[usize], found: &mut Collector<'_>) {
+fn loops(spaces: &[Space<'_>], veths: &VethPairs<'_>, first: &[usize], found: &mut Collector<'_>) {
     let mut connected = Ways { sets: DisjointSet::new(0), numbers: HashMap::new() };
-    for cable in &cables.list {
-        let [a, b] = cable.ends.each_ref().map(|end| plain_bridge(spaces, first, end));
+    for pair in &veths.list {
+        let [a, b] = pair.interfaces.each_ref().map(|end| plain_bridge(spaces, first, end));
         let (Some(a), Some(b)) = (a, b) else { continue };
         let tags = a.1.iter().chain(&b.1).flat_map(Vlans::each).filter(|(_, tagging)| !tagging.untagged);
         let mut closes = false;
@@ -169,9 +173,9 @@ fn loops(spaces: &[Space<'_>], cables: &VethPairs<'_>, first: &[usize], found: &
             }
         }
         if closes {
-            let message = "this link closes a loop of bridges, in which broadcasts would circle for ever";
-            let help = "take it out, or set `stp: true` on a bridge of the loop".to_owned();
-            if let Some(end) = cable.ends.first() {
+            let message = "this link closes a loop of bridges, in which broadcasts would circulate for ever";
+            let help = "remove it, or set `stp: true` on a bridge of the loop".to_owned();
+            if let Some(end) = pair.interfaces.first() {
                 found.add(Diagnostic::new(Code::BridgeLoop, end.span, message).help(help));
             }
         }
@@ -188,54 +192,13 @@ fn inside((bridge, vlans): &(usize, Option<Vlans>), tag: u16) -> Option<Way> {
     vlan.map(|vlan| Way::Bridge(*bridge, vlan))
 }
 
-/// The number of the bridge without STP that the end of a link is plugged into; with the end's VLANs, where that keeps them
-/// apart.
-fn plain_bridge(spaces: &[Space<'_>], first: &[usize], end: &LinkEnd) -> Option<(usize, Option<Vlans>)> {
+/// The number of the bridge without STP that an interface of a link is attached to; with the end's VLANs, where that
+/// keeps them apart.
+fn plain_bridge(spaces: &[Space<'_>], first: &[usize], end: &VethPlace) -> Option<(usize, Option<Vlans>)> {
     let space = spaces.get(end.space)?;
-    let (at, vlans) = plugged(space, space.interface(&end.name)?)?;
+    let (at, vlans) = attached(space, space.interface(&end.name)?)?;
     match &space.interfaces.get(at)?.link.kind {
         InterfaceKind::Bridge(options) if !options.stp => Some((first.get(end.space)? + at, vlans)),
         _ => None,
-    }
-}
-
-/// Disjoint sets of numbers.
-#[derive(Clone)]
-struct DisjointSet {
-    parent: Vec<usize>,
-}
-
-impl DisjointSet {
-    fn new(count: usize) -> Self {
-        Self { parent: (0..count).collect() }
-    }
-
-    /// One more number, in a set of its own.
-    fn add(&mut self) -> usize {
-        self.parent.push(self.parent.len());
-        self.parent.len() - 1
-    }
-
-    /// The number that stands for a set.
-    fn find(&mut self, mut member: usize) -> usize {
-        while let Some(&parent) = self.parent.get(member)
-            && parent != member
-        {
-            let grandparent = self.parent.get(parent).copied().unwrap_or(parent);
-            if let Some(parent) = self.parent.get_mut(member) {
-                *parent = grandparent;
-            }
-            member = grandparent;
-        }
-        member
-    }
-
-    /// Makes two sets one; false if they are already.
-    fn join(&mut self, a: usize, b: usize) -> bool {
-        let (a, b) = (self.find(a), self.find(b));
-        if let Some(parent) = self.parent.get_mut(a) {
-            *parent = b;
-        }
-        a != b
     }
 }

@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::lab::{ChainId, Firewall, FwRule};
+use crate::lab::{ChainId, Firewall, FirewallRule};
 
 /// Rules by chain, in the order in which they are asked.
 #[derive(Default)]
 pub struct Chains {
-    rules: BTreeMap<ChainId, Vec<FwRule>>,
+    rules: BTreeMap<ChainId, Vec<FirewallRule>>,
     /// The same rules, to find again.
-    known: HashSet<(ChainId, FwRule)>,
+    known: HashSet<(ChainId, FirewallRule)>,
 }
 
 impl Chains {
     /// Adds a rule to the end of a chain, unless it is there: a second one like it would never be asked.
-    pub fn append(&mut self, chain: ChainId, rule: FwRule) {
+    pub fn append(&mut self, chain: ChainId, rule: FirewallRule) {
         if self.known.insert((chain.clone(), rule.clone())) {
             self.rules.entry(chain).or_default().push(rule);
         }
@@ -22,6 +22,6 @@ impl Chains {
 
     /// All of them.
     pub fn into_firewall(self) -> Firewall {
-        Firewall { chains: self.rules, policies: BTreeMap::new() }
+        Firewall { chains: self.rules }
     }
 }

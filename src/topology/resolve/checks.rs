@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use super::net::{Net, is_global};
 use super::probes::{self, Question};
 use super::selectors::{Endpoint, SelectorList, Selectors};
-use crate::lab::{Check, Expect, Family, NsName, Probe, Protocol, SeenAs};
+use crate::lab::{Check, Expect, Family, Namespace, NsName, Probe, Protocol, SeenAs};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, File, Probing, SeenBy, Selector, Spanned};
@@ -17,8 +19,9 @@ const MAX_PROBES: usize = 1_000_000;
 /// How often a probe that should be answered is tried again: the first one may wait for address resolution.
 const RETRIES: u32 = 2;
 
-/// A router cannot ask for IPv6 neighbours until its link-local address has proven to be nobody else's, which takes up to two
-/// seconds from when the interface comes up (RFC 4862, section 5.4); where it began to ask before, it gives up for another one.
+/// A router cannot ask for IPv6 neighbours until its link-local address has proven to be nobody else's, which takes up
+/// to two seconds from when the interface comes up (RFC 4862, section 5.4); where it began to ask before, it gives up
+/// for another one.
 const IPV6_RETRIES: u32 = 5;
 
 /// How long a try waits where the file does not say.
@@ -27,9 +30,14 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// A name made from longer sides has only the first and the last of them.
 const LISTED: usize = 8;
 
-pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> Vec<Check> {
+pub fn resolve(
+    file: &File,
+    net: &Net<'_>,
+    namespaces: &IndexMap<NsName, Namespace>,
+    found: &mut Collector<'_>,
+) -> Vec<Check> {
     let parties = Selectors::new(file, net, found);
-    let maker = probes::Maker::new(net);
+    let maker = probes::Maker::new(net, namespaces);
     let mut checks = Vec::with_capacity(file.checks.len());
     let mut room = MAX_PROBES;
     for written in &file.checks {
@@ -134,11 +142,7 @@ fn family(written: &schema::Check, found: &mut Collector<'_>) -> Option<Family> 
     if let (Some(asked), Some((family, span))) = (asked, source)
         && asked != family
     {
-        found.add(Diagnostic::new(
-            Code::FamilyMismatch,
-            span,
-            "this source is not of the family that `family` asks for",
-        ));
+        found.add(Diagnostic::new(Code::FamilyMismatch, span, "this source does not have the `family` of the check"));
     }
     asked.or(source.map(|(family, _)| family))
 }
@@ -150,11 +154,7 @@ fn answered_by(written: &schema::Check, net: &Net<'_>, expect: Expect, found: &m
         found.add(Diagnostic::new(Code::NoPort, by.span, "`answered_by` needs a `port`").help(help));
     }
     if expect != Expect::Reachable {
-        found.add(Diagnostic::new(
-            Code::ContradictoryKeys,
-            by.span,
-            "nobody answers where the destination is not to be reachable",
-        ));
+        found.add(Diagnostic::new(Code::ContradictoryKeys, by.span, "`answered_by` needs `expect: reachable`"));
     }
     net.names.find(&by.value, by.span, found)
 }
@@ -185,11 +185,7 @@ fn seen_as(
 ) -> Option<SeenAs> {
     let seen = written.seen_as.as_ref()?;
     if expect != Expect::Reachable {
-        found.add(Diagnostic::new(
-            Code::ContradictoryKeys,
-            seen.span,
-            "nothing is seen where the destination is not to be reachable",
-        ));
+        found.add(Diagnostic::new(Code::ContradictoryKeys, seen.span, "`seen_as` needs `expect: reachable`"));
     }
     match &seen.value {
         SeenBy::Itself => Some(SeenAs::Itself),

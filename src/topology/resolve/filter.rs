@@ -1,12 +1,16 @@
-//! The packet filter: the rules in which iptables says it. Arguments stand in the order of `iptables-save`.
+//! The packet filter: its rules.
+
+use std::collections::BTreeSet;
 
 use super::chains::Chains;
-use super::nat::{range, within};
 use super::net::Space;
-use crate::lab::{ChainId, Family, FwRule, Hook, IfName, LabName, Table};
+use crate::lab::{
+    ChainId, Condition, ConnectionState, Family, FirewallRule, FirewallTarget, Hook, IfName, IpProtocol, LabName,
+    Matches, RejectWith, Table,
+};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
-use crate::topology::schema::{Action, Chain, Filter, FilterProtocol, Spanned, State};
+use crate::topology::schema::{Action, Chain, Filter, FilterProtocol, Ports, Spanned, State};
 
 /// Adds the rules, each for the families that it can match: one without an address is for IPv4, and for IPv6 where the
 /// namespace has that.
@@ -73,54 +77,45 @@ fn families(written: &Filter, ipv6: bool, found: &mut Collector<'_>) -> Vec<Fami
     vec![family]
 }
 
-fn rule(written: &Filter, family: Family, input: Option<&IfName>, out: Option<&IfName>) -> FwRule {
-    let mut rule = FwRule::new();
-    for (option, prefix) in [("-s", &written.source), ("-d", &written.destination)] {
-        if let Some(prefix) = prefix {
-            rule = within(rule, option, prefix.value.0);
-        }
+fn rule(written: &Filter, family: Family, input: Option<&IfName>, out: Option<&IfName>) -> FirewallRule {
+    let mut matches = Matches::default();
+    if let Some(source) = &written.source {
+        matches = matches.from(source.value.0);
     }
-    for (option, name) in [("-i", input), ("-o", out)] {
-        if let Some(name) = name {
-            rule = rule.with(option, name);
-        }
+    if let Some(destination) = &written.destination {
+        matches = matches.to(destination.value.0);
     }
-    match written.protocol.as_ref().map(|protocol| protocol.value) {
-        Some(FilterProtocol::Transport(transport)) => {
-            rule = rule.with("-p", transport.name());
-            if written.port.is_some() || written.source_port.is_some() {
-                rule = rule.module(transport.name());
-            }
-        }
-        Some(FilterProtocol::Icmp) => rule = rule.with("-p", "icmp"),
-        Some(FilterProtocol::Icmpv6) => rule = rule.with("-p", "ipv6-icmp"),
-        None => {}
-    }
-    for (option, ports) in [("--sport", &written.source_port), ("--dport", &written.port)] {
-        if let Some(ports) = ports {
-            rule = rule.with(option, range(ports.value));
-        }
-    }
-    if !written.state.is_empty() {
-        rule = rule.module("conntrack").with("--ctstate", states(&written.state));
-    }
-    match (written.action.value, family) {
-        (Action::Accept, _) => rule.with("-j", "ACCEPT"),
-        (Action::Drop, _) => rule.with("-j", "DROP"),
-        (Action::Reject, Family::Ipv4) => rule.with("-j", "REJECT").with("--reject-with", "icmp-port-unreachable"),
-        (Action::Reject, Family::Ipv6) => rule.with("-j", "REJECT").with("--reject-with", "icmp6-port-unreachable"),
+    let ports = |written: Option<&Spanned<Ports>>| written.map(|ports| Condition::Is(ports.value.range()));
+    let matches = Matches {
+        input: input.cloned().map(Condition::Is),
+        out: out.cloned().map(Condition::Is),
+        protocol: written.protocol.as_ref().map(|protocol| Condition::Is(ip_protocol(protocol.value))),
+        source_port: ports(written.source_port.as_ref()),
+        destination_port: ports(written.port.as_ref()),
+        states: (!written.state.is_empty()).then(|| Condition::Is(states(&written.state))),
+        ..matches
+    };
+    matches.then(match written.action.value {
+        Action::Accept => FirewallTarget::Accept,
+        Action::Drop => FirewallTarget::Drop,
+        Action::Reject => FirewallTarget::Reject(RejectWith::port_unreachable(family)),
+    })
+}
+
+fn ip_protocol(written: FilterProtocol) -> IpProtocol {
+    match written {
+        FilterProtocol::Transport(transport) => transport.protocol(),
+        FilterProtocol::Icmp => IpProtocol::Icmp,
+        FilterProtocol::Icmpv6 => IpProtocol::Icmpv6,
     }
 }
 
-fn states(written: &[Spanned<State>]) -> String {
-    let mut states: Vec<State> = written.iter().map(|state| state.value).collect();
-    states.sort_unstable();
-    states.dedup();
-    let names = states.into_iter().map(|state| match state {
-        State::Invalid => "INVALID",
-        State::New => "NEW",
-        State::Related => "RELATED",
-        State::Established => "ESTABLISHED",
-    });
-    names.collect::<Vec<_>>().join(",")
+fn states(written: &[Spanned<State>]) -> BTreeSet<ConnectionState> {
+    let state = |state: &Spanned<State>| match state.value {
+        State::Invalid => ConnectionState::Invalid,
+        State::New => ConnectionState::New,
+        State::Related => ConnectionState::Related,
+        State::Established => ConnectionState::Established,
+    };
+    written.iter().map(state).collect()
 }

@@ -1,10 +1,10 @@
-//! Devices upon other interfaces: which go together, and what one takes over from its parent.
+//! Virtual interfaces with parents: which go together, and what one has from its parent.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use super::net::{ResolvedInterface, Space};
-use super::virtual_interfaces::{Place, Placed};
+use super::place::{Place, Placed};
 use crate::lab::{MacvlanMode, VirtualInterface, VirtualKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -21,29 +21,29 @@ enum Single {
     Ipip(usize, Ipv4Addr, Option<Ipv4Addr>),
 }
 
-/// Why a device cannot be upon an interface.
+/// Why an interface cannot be the parent.
 pub fn unfit(space: &Space<'_>, parent: &ResolvedInterface, written: Written<'_>) -> Option<String> {
     let (name, called) = (&parent.name, written.called());
     let kind = parent.link.device().map(VirtualInterface::kind);
     if name.is_lo() {
-        return Some(format!("{called} cannot be upon the loopback"));
+        return Some(format!("{called} cannot have the loopback as its parent"));
     }
     if kind.is_some_and(|kind| !kind.is_ethernet()) {
-        return Some(format!("{called} cannot be upon `{name}`: no Ethernet frames go through a tunnel of IP"));
+        return Some(format!("{called} cannot have `{name}` as its parent: an IP tunnel carries no Ethernet frames"));
     }
     if kind == Some(VirtualKind::Vrf) {
-        return Some(format!("{called} cannot be upon the vrf `{name}`: name a port of that"));
+        return Some(format!("{called} cannot have the vrf `{name}` as its parent: name one of its ports"));
     }
     if matches!(written, Written::Vlan(_)) {
         return None;
     }
     if matches!(kind, Some(VirtualKind::Macvlan | VirtualKind::Ipvlan)) {
         let kind = parent.link.kind_name();
-        return Some(format!("{called} cannot be upon the {kind} `{name}`: name the parent of that"));
+        return Some(format!("{called} cannot have the {kind} `{name}` as its parent: name the parent of `{name}`"));
     }
     // A parent and a port each give away all frames that arrive there (netdev_rx_handler_register).
     let bridge = space.bridge_of(parent)?;
-    Some(format!("{called} cannot be upon `{name}`, which is a port of bridge `{bridge}`: name the bridge"))
+    Some(format!("{called} cannot have `{name}` as its parent, which is a port of bridge `{bridge}`: name the bridge"))
 }
 
 /// Checks devices that share a parent or a namespace against each other, and each against what it takes over.
@@ -65,8 +65,8 @@ pub fn check(all: &[Placed<'_>], found: &mut Collector<'_>) {
             let (first, at) = *sharing.entry(parent).or_insert((placed.written, span));
             let goes_together = first.called() == placed.written.called();
             if at != span && (!goes_together || is_alone(first) || is_alone(placed.written)) {
-                let message = format!("`{}` cannot share its parent with the other one upon it", placed.name.value);
-                let help = "macvlans and ipvlans do not share a parent, and `passthru` shares it with nobody";
+                let message = format!("`{}` cannot share its parent with the other one on it", placed.name.value);
+                let help = "macvlans and ipvlans cannot share a parent, and `passthru` needs a parent of its own";
                 found.add(
                     Diagnostic::new(Code::SharedParent, span, message).help(help.to_owned()).also(at, "the other"),
                 );
@@ -102,13 +102,13 @@ fn taken_over(written: Written<'_>, found: &mut Collector<'_>) {
     let has_no_mac = matches!(written, Written::Ipvlan(_) | Written::Ipip(_)) || is_alone(written);
     if let Some(mac) = common.mac.as_ref().filter(|_| has_no_mac) {
         let message = match written {
-            Written::Ipip(_) => "a tunnel of IP has no hardware address".to_owned(),
-            _ => format!("{} like this has the hardware address of its parent", written.called()),
+            Written::Ipip(_) => "an IP tunnel has no MAC address".to_owned(),
+            _ => format!("{} like this has the MAC address of its parent", written.called()),
         };
         found.add(Diagnostic::new(Code::KeyNotAllowed, mac.span, message));
     }
     let ipv6 = common.addresses.iter().find(|address| address.value.0.addr().is_ipv6());
     if let (Written::Ipip(_), Some(address)) = (written, ipv6) {
-        found.add(Diagnostic::new(Code::Ipv4Only, address.span, "only IPv4 goes through an ipip tunnel"));
+        found.add(Diagnostic::new(Code::Ipv4Only, address.span, "an ipip tunnel carries IPv4 only"));
     }
 }

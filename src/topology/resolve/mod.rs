@@ -3,41 +3,51 @@
 //! Each part finds the faults of its own subject and goes on. Where something could not be read, faults that would
 //! only follow from that are left out.
 
-mod addresses;
+mod address;
+mod bridge;
+mod bridge_port;
 mod broadcast_domains;
 mod chains;
 mod checks;
+mod disjoint_set;
+mod fdb_entry;
 mod filter;
-mod interfaces;
+mod interface;
 mod lower_interfaces;
+mod mtu;
 mod nat;
+mod neighbour;
 mod net;
+mod place;
+mod policy_rule;
 mod probes;
-mod routing;
+mod route;
 mod selectors;
-mod sysctls;
-mod veths;
-mod virtual_interfaces;
+mod sysctl;
+mod veth;
+mod virtual_interface;
 mod vlans;
-mod vrfs;
-mod vxlans;
+mod vrf;
+mod vxlan;
 
 use indexmap::IndexMap;
 
 use self::chains::Chains;
+use self::net::{Names, Net, Space};
+use self::veth::VethPairs;
 use super::diagnostics::Collector;
 use super::schema::File;
 use crate::lab::{Family, Lab, LabName, Namespace, NsName, Origins};
 
 /// The lab that the file describes; worth something only if no fault was found.
 pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) -> Lab {
-    let cables = veths::resolve(file, found);
-    let net = interfaces::resolve(file, &cables, found);
-    addresses::check(&net, &cables, found);
+    let veths = veth::resolve(file, found);
+    let net = net(file, &veths, found);
+    address::check(&net, &veths, found);
     nat::check(&net, found);
     let mut namespaces: IndexMap<NsName, Namespace> =
         net.spaces.iter().map(|space| (space.name.clone(), namespace(space, &file.name.value, found))).collect();
-    let checks = checks::resolve(file, &net, found);
+    let checks = checks::resolve(file, &net, &namespaces, found);
     let mentioned = checks
         .iter()
         .flat_map(|check| &check.probes)
@@ -49,8 +59,21 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
     Lab { name: file.name.value.clone(), description, namespaces, checks, origins }
 }
 
+/// All namespaces with their interfaces.
+fn net<'f>(file: &'f File, veths: &VethPairs<'f>, found: &mut Collector<'_>) -> Net<'f> {
+    let written = file.namespaces.entries.iter();
+    let mut namespaces: Vec<Space<'f>> = written
+        .zip(veths.by_namespace(file))
+        .map(|((name, namespace), veths)| interface::namespace(&name.value, namespace, veths, found))
+        .collect();
+    let names = Names::new(file);
+    let others = virtual_interface::finish(&mut namespaces, &names, found);
+    broadcast_domains::number(&mut namespaces, veths, &others, found);
+    Net::new(namespaces, names)
+}
+
 fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Collector<'_>) -> Namespace {
-    let routes = routing::routes(space, found);
+    let routes = route::routes(space, found);
     let ipv6 = space.has(Family::Ipv6) || routes.iter().any(|route| route.is_ipv6());
     let mut chains = Chains::default();
     nat::rules(space, lab, &mut chains, found);
@@ -68,10 +91,10 @@ fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Collector<'_>) -
         owner: (!space.name.is_host()).then(|| lab.clone()),
         interfaces: space.interfaces.iter().map(owned).collect(),
         routes,
-        rules: routing::rules(space, found),
-        neighbours: routing::neighbours(space, found),
-        fdb: vxlans::fdb(space, found),
-        sysctls: sysctls::resolve(space, ipv6, found),
+        rules: policy_rule::rules(space, found),
+        neighbours: neighbour::neighbours(space, found),
+        fdb: fdb_entry::entries(space, found),
+        sysctls: sysctl::resolve(space, ipv6, found),
         firewall: chains.into_firewall(),
         labels: space.written.labels.entries.iter().map(label).collect(),
     }

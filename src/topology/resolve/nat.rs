@@ -1,4 +1,4 @@
-//! Address translation: the rules in which iptables says it. Arguments stand in the order of `iptables-save`.
+//! Address translation: its rules.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::chains::Chains;
 use super::net::{Net, Space};
-use crate::lab::{ChainId, Family, FwRule, Hook, IfName, LabName, Table};
+use crate::lab::{ChainId, DnatTarget, Family, FirewallRule, Hook, LabName, PortForward, Table, nat};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{Dnat, Masquerade, Nat, Ports, Prefix, Publish, PublishTo, Snat, Spanned, Transport};
@@ -19,7 +19,7 @@ struct NatChains<'a> {
 }
 
 impl NatChains<'_> {
-    fn add(&mut self, family: Family, hook: Hook, rule: FwRule) {
+    fn add(&mut self, family: Family, hook: Hook, rule: FirewallRule) {
         let chain = ChainId::own(family, Table::Nat, self.lab, hook);
         self.chains.append(chain, rule);
     }
@@ -37,8 +37,6 @@ pub fn rules(space: &Space<'_>, lab: &LabName, chains: &mut Chains, found: &mut 
     }
 }
 
-/// Traffic within the subnet is spared: where bridged packets pass iptables (`net.bridge.bridge-nf-call-iptables`), a
-/// rule without `! -d` would translate them, too, and break the bridge.
 fn masquerade(space: &Space<'_>, entry: &Masquerade, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let Some(source) = subnet(&entry.source, found) else { return };
     let family = Family::of(source.addr());
@@ -46,21 +44,17 @@ fn masquerade(space: &Space<'_>, entry: &Masquerade, chains: &mut NatChains<'_>,
     for except in &entry.except {
         let Prefix(net) = except.value;
         if same_family(source.addr(), net.addr(), except.span, found) {
-            let rule = through(within(FwRule::new().with("-s", source), "-d", net), out.as_ref());
-            chains.add(family, Hook::Postrouting, rule.with("-j", "RETURN"));
+            chains.add(family, Hook::Postrouting, nat::not_translated(source, net, out.clone()));
         }
     }
-    let rule = through(FwRule::new().with("-s", source).without("-d", source), out.as_ref());
-    chains.add(family, Hook::Postrouting, rule.with("-j", "MASQUERADE"));
+    chains.add(family, Hook::Postrouting, nat::masquerade(source, out));
 }
 
 fn snat(space: &Space<'_>, entry: &Snat, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let Some(source) = subnet(&entry.source, found) else { return };
     let out = entry.out.as_ref().and_then(|out| space.find(out, true, found));
     if same_family(source.addr(), entry.to.value, entry.to.span, found) {
-        let rule = through(FwRule::new().with("-s", source).without("-d", source), out.as_ref());
-        let rule = rule.with("-j", "SNAT").with("--to-source", entry.to.value);
-        chains.add(Family::of(source.addr()), Hook::Postrouting, rule);
+        chains.add(Family::of(source.addr()), Hook::Postrouting, nat::snat(source, out, entry.to.value));
     }
 }
 
@@ -76,18 +70,6 @@ fn subnet(source: &Spanned<Prefix>, found: &mut Collector<'_>) -> Option<IpNet> 
     Some(net)
 }
 
-/// A condition on an address. To be of the subnet of everything is none: iptables drops it.
-pub(super) fn within(rule: FwRule, option: &str, net: IpNet) -> FwRule {
-    if net.prefix_len() == 0 { rule } else { rule.with(option, net) }
-}
-
-fn through(rule: FwRule, out: Option<&IfName>) -> FwRule {
-    match out {
-        Some(out) => rule.with("-o", out),
-        None => rule,
-    }
-}
-
 fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let to = entry.to.value;
     let family = Family::of(to.address);
@@ -99,8 +81,8 @@ fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut NatChains<'_>, found: &mut
         return;
     }
     if ranges_fit(&entry.port, &entry.to, found) {
-        let rule = arriving(family, destination, input.as_ref(), transport(entry.protocol.as_ref()), entry.port.value);
-        chains.add(family, Hook::Prerouting, sent_on(rule, entry.port.value, to));
+        let forward = PortForward { destination, input, ..forward(entry.protocol.as_ref(), entry.port.value, to) };
+        chains.add(family, Hook::Prerouting, forward.rule());
     }
 }
 
@@ -109,7 +91,6 @@ fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut NatChains<'_>, found: &mut
 fn publish(space: &Space<'_>, entry: &Publish, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let (ports, to) = (entry.port.value, entry.to.value);
     let family = Family::of(to.address);
-    let transport = transport(entry.protocol.as_ref());
     if let Some(address) = &entry.address {
         if !same_family(to.address, address.value, address.span, found) {
             return;
@@ -122,68 +103,25 @@ fn publish(space: &Space<'_>, entry: &Publish, chains: &mut NatChains<'_>, found
     if !ranges_fit(&entry.port, &entry.to, found) {
         return;
     }
-    let address = entry.address.as_ref().map(|address| IpNet::from(address.value));
+    let destination = entry.address.as_ref().map(|address| IpNet::from(address.value));
+    let forward = PortForward { destination, ..forward(entry.protocol.as_ref(), ports, to) };
     for hook in [Hook::Prerouting, Hook::Output] {
-        let rule = arriving(family, address, None, transport, ports);
-        chains.add(family, hook, sent_on(rule, ports, to));
+        chains.add(family, hook, forward.rule());
     }
     if let Some((_, subnet)) = space.connected(to.address) {
-        let rule = FwRule::new().with("-s", subnet).with("-d", IpNet::from(to.address)).with("-p", transport.name());
-        let rule = rule.module(transport.name()).with("--dport", range(to.ports.unwrap_or(ports)));
-        let rule = rule.module("conntrack").with("--ctstate", "DNAT").with("-j", "MASQUERADE");
-        chains.add(family, Hook::Postrouting, rule);
+        chains.add(family, Hook::Postrouting, forward.hairpin(subnet));
     }
+}
+
+/// Packets to ports of this namespace, whatever its addresses, that are sent on.
+fn forward(protocol: Option<&Spanned<Transport>>, ports: Ports, to: PublishTo) -> PortForward {
+    let to = DnatTarget::new(to.address, ports.range(), to.ports.map(Ports::range));
+    let protocol = transport(protocol).protocol();
+    PortForward { protocol, destination: None, input: None, ports: ports.range(), to }
 }
 
 fn transport(written: Option<&Spanned<Transport>>) -> Transport {
     written.map_or(Transport::Tcp, |protocol| protocol.value)
-}
-
-/// The conditions of packets to a port of this namespace. Loopback addresses are left out: the kernel does not route
-/// packets from them to elsewhere.
-fn arriving(
-    family: Family,
-    destination: Option<IpNet>,
-    input: Option<&IfName>,
-    transport: Transport,
-    ports: Ports,
-) -> FwRule {
-    let rule = match (destination, family) {
-        (Some(destination), _) => within(FwRule::new(), "-d", destination),
-        (None, Family::Ipv4) => FwRule::new().without("-d", "127.0.0.0/8"),
-        (None, Family::Ipv6) => FwRule::new().without("-d", "::1/128"),
-    };
-    let rule = match input {
-        Some(input) => rule.with("-i", input),
-        None => rule,
-    };
-    let rule = rule.with("-p", transport.name());
-    let rule = match destination {
-        Some(_) => rule,
-        None => rule.module("addrtype").with("--dst-type", "LOCAL"),
-    };
-    rule.module(transport.name()).with("--dport", range(ports))
-}
-
-/// The target of translated packets. A range keeps its ports; one that moves to another range names the port at which
-/// its own begins, which says by how much.
-fn sent_on(rule: FwRule, ports: Ports, to: PublishTo) -> FwRule {
-    let own = to.ports.unwrap_or(ports);
-    let port = match (own.count(), own == ports) {
-        (1, _) => format!(":{}", own.first),
-        (_, true) => String::new(),
-        (_, false) => format!(":{}-{}/{}", own.first, own.last, ports.first),
-    };
-    let address = match to.address {
-        IpAddr::V6(address) if !port.is_empty() => format!("[{address}]"),
-        address => address.to_string(),
-    };
-    rule.with("-j", "DNAT").with("--to-destination", address + &port)
-}
-
-/// Ports as iptables spells them.
-pub(super) fn range(ports: Ports) -> String {
-    if ports.count() == 1 { ports.first.to_string() } else { format!("{}:{}", ports.first, ports.last) }
 }
 
 fn same_family(a: IpAddr, b: IpAddr, span: Span, found: &mut Collector<'_>) -> bool {
@@ -203,53 +141,6 @@ fn ranges_fit(ports: &Spanned<Ports>, to: &Spanned<PublishTo>, found: &mut Colle
         found.add(Diagnostic::new(Code::PortCount, to.span, message).also(ports.span, "the ports"));
     }
     fit
-}
-
-/// A port that leads elsewhere, for checks to know who answers there.
-pub struct Forwarding {
-    transport: Transport,
-    /// The addresses for which it holds; none: all of the namespace's.
-    destination: Option<IpNet>,
-    ports: Ports,
-    to: PublishTo,
-    /// Whether it holds for packets that the namespace itself sends.
-    from_here: bool,
-}
-
-/// The ports of a namespace that lead elsewhere, in the order in which they are tried.
-pub fn forwardings(space: &Space<'_>) -> Vec<Forwarding> {
-    let forwarding = |entry: &Nat| match entry {
-        Nat::Publish(entry) => Some(Forwarding {
-            transport: transport(entry.protocol.as_ref()),
-            destination: entry.address.as_ref().map(|address| IpNet::from(address.value)),
-            ports: entry.port.value,
-            to: entry.to.value,
-            from_here: true,
-        }),
-        Nat::Dnat(entry) => Some(Forwarding {
-            transport: transport(entry.protocol.as_ref()),
-            destination: entry.destination.as_ref().map(|destination| destination.value.0),
-            ports: entry.port.value,
-            to: entry.to.value,
-            from_here: false,
-        }),
-        Nat::Masquerade(_) | Nat::Snat(_) => None,
-    };
-    space.written.nat.iter().filter_map(forwarding).collect()
-}
-
-impl Forwarding {
-    /// Where a packet to an address and a port goes instead.
-    pub fn leads(&self, transport: Transport, address: IpAddr, port: u16, from_here: bool) -> Option<(IpAddr, u16)> {
-        let own = Family::of(address) == Family::of(self.to.address)
-            && self.destination.map_or(!address.is_loopback(), |destination| destination.contains(&address));
-        let holds = own && transport == self.transport && (self.from_here || !from_here);
-        if !holds || !(self.ports.first..=self.ports.last).contains(&port) {
-            return None;
-        }
-        let first = self.to.ports.unwrap_or(self.ports).first;
-        Some((self.to.address, first.checked_add(port - self.ports.first)?))
-    }
 }
 
 /// Ports that are published twice, and ones that lead to nobody.
@@ -315,6 +206,6 @@ fn published_twice(space: &Space<'_>, found: &mut Collector<'_>) {
 
 fn twice(space: &Space<'_>, ports: Ports, span: Span, first: Span, found: &mut Collector<'_>) {
     let (span, first) = if span.start < first.start { (first, span) } else { (span, first) };
-    let message = format!("port {} of {} is published twice", range(ports), space.name);
+    let message = format!("port {} of {} is published twice", ports.range(), space.name);
     found.add(Diagnostic::new(Code::PublishedTwice, span, message).also(first, "first here"));
 }

@@ -17,7 +17,7 @@ pub struct Net<'f> {
     pub names: Names<'f>,
     /// Who has an address: one namespace, or several in parts of the network that are not connected.
     holders: HashMap<IpAddr, Holders>,
-    /// Who has an address in a broadcast_domain.
+    /// Who has an address in a broadcast domain.
     in_segment: HashMap<(IpAddr, usize), usize>,
     /// All subnets.
     subnets: HashMap<IpNet, ()>,
@@ -62,7 +62,7 @@ pub struct ResolvedInterface {
     pub link: Interface,
     /// Its addresses in the order of the file.
     pub addresses: Vec<Spanned<IpNet>>,
-    /// What a broadcast of its reaches: the same number for all interfaces that share cables and bridges.
+    /// What a broadcast of its reaches: the same number for all interfaces that share links and bridges.
     pub broadcast_domain: usize,
 }
 
@@ -110,7 +110,7 @@ impl<'f> Net<'f> {
         (has_one && subnet.broadcast() == address && !self.has_address(address)).then_some(subnet)
     }
 
-    /// "did you mean", for an address that nobody has.
+    /// "did you mean", for an address that no interface has.
     pub fn address_like(&self, address: IpAddr, found: &Collector<'_>) -> Option<String> {
         found.did_you_mean(&address.to_string(), self.holders.keys().map(IpAddr::to_string))
     }
@@ -130,7 +130,7 @@ impl<'f> Names<'f> {
         if at.is_none() && !self.is_lost(name.as_str()) {
             let help = found
                 .did_you_mean(name.as_str(), self.index.keys().copied())
-                .unwrap_or_else(|| "every namespace stands under `namespaces`, even an empty one".to_owned());
+                .unwrap_or_else(|| "list every namespace under `namespaces`, even an empty one".to_owned());
             found.add(
                 Diagnostic::new(Code::UnknownNamespace, span, format!("there is no namespace `{name}`")).help(help),
             );
@@ -250,7 +250,7 @@ impl<'f> Space<'f> {
         self.addresses().any(|(interface, own)| !interface.name.is_lo() && Family::of(own.value.addr()) == family)
     }
 
-    /// Its first address in a subnet that it shares with another namespace, both being on one broadcast_domain there.
+    /// Its first address in a subnet that it shares with another namespace, both being on one broadcast domain there.
     pub fn shared_with(&self, other: &Self, usable: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
         let (few, many) = if self.subnets.len() < other.subnets.len() { (self, other) } else { (other, self) };
         let broadcast_domain =
@@ -276,8 +276,8 @@ impl<'f> Space<'f> {
         self.connected_in(MAIN_TABLE, address)
     }
 
-    /// The same for what is looked up in a routing table. That of a VRF knows nothing but its own subnets; in all others, those
-    /// of VRFs come last.
+    /// The same for what is looked up in a routing table. That of a VRF knows nothing but its own subnets; in all
+    /// others, those of VRFs come last.
     pub fn connected_in(&self, table: u32, address: IpAddr) -> Option<(&ResolvedInterface, IpNet)> {
         let of_vrf = self.tables.get(&table).filter(|_| table != MAIN_TABLE);
         let (subnet, at) = match of_vrf {

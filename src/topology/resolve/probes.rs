@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::nat::{Forwarding, forwardings};
+use indexmap::IndexMap;
+
 use super::net::{Net, Space, is_global};
 use super::selectors::{Endpoint, SelectorList};
-use crate::lab::{Expect, Family, NsName, Probe, Protocol, Target};
+use crate::forwarding::{Flow, translate};
+use crate::lab::{Expect, Family, Hook, IpProtocol, Namespace, NsName, Probe, Protocol, Target};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
-use crate::topology::schema::Transport;
 
 /// What a check asks of every pair.
 pub struct Question {
@@ -25,15 +26,15 @@ pub struct Question {
 /// Makes probes; knows what every namespace publishes.
 pub struct Maker<'n> {
     net: &'n Net<'n>,
-    forwardings: Vec<Vec<Forwarding>>,
+    namespaces: &'n IndexMap<NsName, Namespace>,
     /// Whether all addresses are known: if not, what seems to be missing may be there.
     whole: bool,
 }
 
 impl<'n> Maker<'n> {
-    pub fn new(net: &'n Net<'n>) -> Self {
+    pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>) -> Self {
         let whole = net.spaces.iter().all(|space| space.written.whole);
-        Self { net, forwardings: net.spaces.iter().map(forwardings).collect(), whole }
+        Self { net, namespaces, whole }
     }
 
     /// All pairs, in the order of the file. A namespace is paired with itself only if that is all the author wrote.
@@ -52,7 +53,12 @@ impl<'n> Maker<'n> {
                 if told.insert(source.side) {
                     let help = "name the namespace, and its address with `source`".to_owned();
                     found.add(
-                        Diagnostic::new(Code::NotNamespace, source.span, "a check starts in a namespace").help(help),
+                        Diagnostic::new(
+                            Code::NotNamespace,
+                            source.span,
+                            "a check starts in a namespace, not at an address",
+                        )
+                        .help(help),
                     );
                 }
                 continue;
@@ -114,12 +120,12 @@ impl<'n> Maker<'n> {
                 Some(Family::Ipv6) => "IPv6 address",
                 None => "address",
             };
-            let message = format!("{} has no {kind} at which it could be reached", target.name);
+            let message = format!("{} has no {kind} to be reached at", target.name);
             target.written.whole.then(|| Diagnostic::new(Code::NoAddress, to.span, message))
         })
     }
 
-    /// The namespace that has an address; where several have it, the one on a broadcast_domain with the sender.
+    /// The namespace that has an address; where several have it, the one on a broadcast domain with the sender.
     fn owner(
         &self,
         question: &Question,
@@ -131,7 +137,7 @@ impl<'n> Maker<'n> {
             return Err(Some(Diagnostic::new(
                 Code::FamilyMismatch,
                 to.span,
-                "this address is not of the family that the check asks for",
+                "this address does not have the `family` of the check",
             )));
         }
         if let Some(message) = self.is_of_many(address) {
@@ -139,7 +145,7 @@ impl<'n> Maker<'n> {
             return Err(Some(Diagnostic::new(Code::AmbiguousAddress, to.span, message).help(help)));
         }
         if !is_global(address) {
-            let message = "a loopback or link-local address means something else in every namespace";
+            let message = "loopback and link-local addresses mean something else in every namespace";
             return Err(Some(
                 Diagnostic::new(Code::LocalAddress, to.span, message)
                     .help("write an address that others can reach".to_owned()),
@@ -156,7 +162,8 @@ impl<'n> Maker<'n> {
         Ok(self.net.holder(address, from))
     }
 
-    /// What is wrong with an address that no single interface can have (RFC 1122, section 3.2.1.3; RFC 4291, section 2.7).
+    /// What is wrong with an address that no single interface can have (RFC 1122, section 3.2.1.3; RFC 4291, section
+    /// 2.7).
     fn is_of_many(&self, address: IpAddr) -> Option<String> {
         let is_limited_broadcast = address == IpAddr::from(Ipv4Addr::BROADCAST);
         if address.is_unspecified() {
@@ -199,19 +206,20 @@ impl<'n> Maker<'n> {
         address: IpAddr,
         there: Option<usize>,
     ) -> Option<(Option<usize>, u16)> {
-        let (transport, port) = transport(protocol)?;
-        let forwardings = there.and_then(|there| self.forwardings.get(there)).map_or(&[][..], Vec::as_slice);
-        let from_here = there == Some(here);
-        let (address, port) = forwardings.iter().find_map(|entry| entry.leads(transport, address, port, from_here))?;
-        let publisher = there.and_then(|there| self.net.spaces.get(there));
-        Some((publisher.and_then(|publisher| self.net.holder(address, publisher)), port))
+        let (protocol, port) = transport(protocol)?;
+        let publisher = self.net.spaces.get(there?)?;
+        let hook = if there == Some(here) { Hook::Output } else { Hook::Prerouting };
+        let sent = Flow::to(protocol, address, Some(port));
+        let led = translate(self.namespaces.get(&publisher.name)?, hook, &sent).flow;
+        let port = led.destination_port.filter(|_| led.states != sent.states)?;
+        Some((self.net.holder(led.destination, publisher), port))
     }
 }
 
-fn transport(protocol: Protocol) -> Option<(Transport, u16)> {
+fn transport(protocol: Protocol) -> Option<(IpProtocol, u16)> {
     match protocol {
-        Protocol::Tcp(port) => Some((Transport::Tcp, port)),
-        Protocol::Udp(port) => Some((Transport::Udp, port)),
+        Protocol::Tcp(port) => Some((IpProtocol::Tcp, port)),
+        Protocol::Udp(port) => Some((IpProtocol::Udp, port)),
         Protocol::Icmp => None,
     }
 }

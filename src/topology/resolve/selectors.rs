@@ -23,7 +23,7 @@ pub enum SelectorList {
     Address(IpAddr),
 }
 
-/// A side and the word of the file that stands for it.
+/// A side and the word of the file that names it.
 #[derive(Clone, Copy)]
 pub struct Endpoint {
     pub side: SelectorList,
@@ -57,7 +57,7 @@ impl<'f> Selectors<'f> {
         Self { groups, labels, lost: file.groups.lost.iter().map(String::as_str).collect() }
     }
 
-    /// What a side of a check stands for, each once, in the order of the file.
+    /// What a side of a check means, each once, in the order of the file.
     pub fn resolve(&self, net: &Net<'_>, written: &[Spanned<Selector>], found: &mut Collector<'_>) -> Vec<Endpoint> {
         let mut members = Vec::new();
         let mut seen = HashSet::new();

@@ -33,9 +33,9 @@ pub fn filtering(bridge: &Bridge, found: &mut Collector<'_>) -> bool {
     let written = of_ports || bridge.vlan.is_some() || bridge.vlans.is_some();
     match &bridge.vlan_filtering {
         Some(Spanned { value: false, span }) if written => {
-            let help = "leave it out, or take the VLANs away from the bridge and its ports".to_owned();
+            let help = "remove this line, or the VLANs of the bridge and its ports".to_owned();
             found.add(
-                Diagnostic::new(Code::ContradictoryKeys, *span, "a bridge with VLANs has to keep them apart")
+                Diagnostic::new(Code::ContradictoryKeys, *span, "a bridge with VLANs needs `vlan_filtering`")
                     .help(help),
             );
             false

@@ -17,7 +17,7 @@ use crate::topology::yaml::Node;
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Check {
-    /// What reports call it; made from its two sides where none is given.
+    /// What reports call it; made from its two sides by default.
     pub name: Option<Spanned<Text>>,
     /// Where the packet starts: a namespace, a group, `all`, a label such as `role=db`, or a list of these.
     pub from: OneOrMany<Spanned<Selector>>,
@@ -28,21 +28,21 @@ pub struct Check {
     /// The destination port.
     pub port: Option<Spanned<u16>>,
     /// `reachable`; `unreachable`: it does not arrive; `unanswered`: it arrives, and no answer comes back; `refused`.
-    /// `reachable` where nothing is said.
+    /// `reachable` by default.
     pub expect: Option<Spanned<Expectation>>,
     /// The source address that the destination must see: `itself` (no translation), an address, or a namespace.
     pub seen_as: Option<Spanned<SeenBy>>,
     /// The namespace that must answer, behind a published port.
     pub answered_by: Option<Spanned<NsName>>,
-    /// The source address to send from; the kernel chooses where none is given.
+    /// The source address to send from; the kernel chooses by default.
     pub source: Option<Spanned<IpAddr>>,
     /// 4 or 6: which address of a namespace is the destination; 4 where it has one.
     pub family: Option<Spanned<Family>>,
     /// How often a probe is tried again; 2, for IPv6 5, or 0 where `unreachable` is expected.
     pub retries: Option<Spanned<u32>>,
-    /// How long one try waits: `1s`, `500ms`, or a number of seconds; 1s where nothing is said.
+    /// How long one try waits: `1s`, `500ms`, or a number of seconds; 1s by default.
     pub timeout: Option<Spanned<Duration>>,
-    /// Where it stands.
+    /// Where it is in the file.
     #[schemars(skip)]
     pub span: Span,
 }

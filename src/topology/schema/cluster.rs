@@ -21,9 +21,9 @@ pub struct Cluster {
     pub node_network: OneOrMany<Spanned<Prefix>>,
     /// The network of all pods, cut into a /24 (IPv6: a /64) for each node: a subnet, or one of each family.
     pub pod_network: OneOrMany<Spanned<Prefix>>,
-    /// How packets get to pods on other nodes; `routes` where nothing is said.
+    /// How packets get to pods on other nodes; `routes` by default.
     pub routing: Option<Spanned<Routing>>,
-    /// `masquerade`: pods reach whatever is no pod under their node's address. `none` where nothing is said.
+    /// `masquerade`: pods reach whatever is no pod under their node's address. `none` by default.
     pub egress: Option<Spanned<Egress>>,
     /// The nodes by name.
     pub nodes: Named<NsName, Node>,
@@ -33,9 +33,9 @@ pub struct Cluster {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Node {
-    /// Which of the pod network's subnets is its own; the number that its name ends in, where none is given.
+    /// Which of the pod network's subnets is its own; the number that its name ends in, by default.
     pub number: Option<Spanned<u32>>,
-    /// Its address in the node network, or one of each family; made from its number where none is given.
+    /// Its address in the node network, or one of each family; made from its number by default.
     pub address: Option<OneOrMany<Spanned<IpAddr>>>,
     /// Its pods: how many there are, or a list of them.
     pub pods: Option<Pods>,
@@ -61,7 +61,7 @@ pub struct PodCount(pub u32);
 pub struct Pod {
     /// Its name, which is the namespace's.
     pub name: Spanned<NsName>,
-    /// Its address in the node's subnet, or one of each family; made from its name where none is given.
+    /// Its address in the node's subnet, or one of each family; made from its name by default.
     pub address: Option<OneOrMany<Spanned<IpAddr>>>,
     /// Its Kubernetes namespace, which becomes the label `namespace`.
     pub namespace: Option<Spanned<Text>>,
@@ -108,7 +108,7 @@ impl Pods {
 }
 
 impl Routing {
-    /// Whether the pods of a node are plugged into a bridge there.
+    /// Whether the pods of a node are attached to a bridge there.
     pub fn has_bridges(self) -> bool {
         !matches!(self, Self::Routed | Self::Ipip)
     }

@@ -2,10 +2,12 @@
 
 use schemars::JsonSchema;
 
-use super::read::{Fields, Named, Read, Spanned};
+use super::check::Check;
+use super::namespace::Namespace;
+use super::read::{Fields, Named, Spanned};
 use super::scalar_lab::{GroupName, Text};
-use super::{Check, Namespace};
-use crate::lab::{InterfaceRef, LabName, NsName};
+use super::veth::Link;
+use crate::lab::{LabName, NsName};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::yaml::{Node, Value};
@@ -21,7 +23,7 @@ pub struct File {
     /// Every namespace by its name; `host` is the machine itself.
     #[schemars(default)]
     pub namespaces: Named<NsName, Namespace>,
-    /// The cables: one veth pair each.
+    /// The links: one veth pair each.
     #[schemars(default)]
     pub links: Vec<Link>,
     /// Nodes and pods, which are expanded into namespaces, links and groups before the rest of the file is read. True:
@@ -39,47 +41,9 @@ pub struct File {
     pub links_whole: bool,
 }
 
-/// A veth pair: `[NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]`.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-pub enum Link {
-    /// The two ends alone.
-    Ends([Spanned<InterfaceRef>; 2]),
-    /// The two ends and what both of them have.
-    Described(DescribedLink),
-}
-
-/// A veth pair with settings for both of its ends.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct DescribedLink {
-    /// The two ends.
-    pub ends: [Spanned<InterfaceRef>; 2],
-    /// The MTU of both ends in bytes.
-    pub mtu: Option<Spanned<u32>>,
-}
-
-impl Link {
-    /// Its ends.
-    pub fn ends(&self) -> &[Spanned<InterfaceRef>; 2] {
-        match self {
-            Self::Ends(ends) => ends,
-            Self::Described(link) => &link.ends,
-        }
-    }
-
-    /// The MTU of both ends, if one is given.
-    pub fn mtu(&self) -> Option<&Spanned<u32>> {
-        match self {
-            Self::Ends(_) => None,
-            Self::Described(link) => link.mtu.as_ref(),
-        }
-    }
-}
-
 impl File {
     /// The file, or as much of it as can be read. A file without a good name still has its other faults: the name is
-    /// then made up, which nobody sees, since there is a fault. `host` is always among the namespaces.
+    /// then made up, which is never shown, since there is a fault. `host` is always among the namespaces.
     pub fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
         if matches!(node.value, Value::Null) {
             found.add(
@@ -118,41 +82,5 @@ impl File {
             checks,
             links_whole,
         })
-    }
-}
-
-impl Read for Link {
-    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
-        match &node.value {
-            Value::Map(_) => {
-                let mut fields = Fields::begin(node, "a link", found)?;
-                let ends = fields.required("ends");
-                let mtu = fields.optional("mtu");
-                fields.end();
-                Some(Self::Described(DescribedLink { ends: ends?, mtu }))
-            }
-            Value::Scalar(_) => {
-                let fault = Diagnostic::new(Code::BadLink, node.span, "a link is a list of its two ends");
-                found.add(fault.help("write [NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]".to_owned()));
-                None
-            }
-            _ => Read::read(node, found).map(Self::Ends),
-        }
-    }
-}
-
-impl Read for [Spanned<InterfaceRef>; 2] {
-    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
-        let ends: Vec<Spanned<InterfaceRef>> = Read::read(node, found)?;
-        if let Value::List(items) = &node.value
-            && items.len() != 2
-        {
-            let span = items.last().map_or(node.span, |last| last.span);
-            let message = format!("a link has two ends, and here are {}", items.len());
-            let help = "write [NAMESPACE/INTERFACE, NAMESPACE/INTERFACE]; a network of more than two needs a bridge";
-            found.add(Diagnostic::new(Code::BadLink, span, message).help(help.to_owned()));
-            return None;
-        }
-        ends.try_into().ok()
     }
 }

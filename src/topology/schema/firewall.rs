@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema};
 use super::read::{Fields, Read, Spanned};
 use super::scalar::{Scalar, Wrong, word, words};
 use super::scalar_net::{Ports, Prefix, PublishTo};
-use crate::lab::IfName;
+use crate::lab::{IfName, IpProtocol};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::yaml::Node;
@@ -167,11 +167,11 @@ const STATES: [(&str, State); 4] = [
 ];
 
 impl Transport {
-    /// Its name for iptables, both as protocol and as match module.
-    pub fn name(self) -> &'static str {
+    /// The same as a protocol of IP.
+    pub fn protocol(self) -> IpProtocol {
         match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
+            Self::Tcp => IpProtocol::Tcp,
+            Self::Udp => IpProtocol::Udp,
         }
     }
 }

@@ -4,28 +4,39 @@
 //! far as one value alone can be; what names mean and how things fit together is not known here.
 
 mod bridge;
+mod bridge_port;
 mod check;
 mod cluster;
+mod fdb_entry;
 mod file;
 mod firewall;
+mod interface;
 mod namespace;
+mod neighbour;
+mod policy_rule;
 mod read;
-mod routing;
+mod route;
 mod scalar;
 mod scalar_lab;
 mod scalar_net;
+mod veth;
 mod virtual_interface;
+mod vlans;
 mod vxlan;
 
-pub use bridge::{Bridge, VlanIds};
+pub use bridge::Bridge;
 pub use check::{Check, Protocol as Probing, SeenBy, Selector};
 pub use cluster::{Cluster, Egress, Node as ClusterNode, Pods, Routing};
+pub use fdb_entry::FdbEntry;
 pub use file::File;
 pub use firewall::{Action, Chain, Dnat, Filter, FilterProtocol, Masquerade, Nat, Publish, Snat, State, Transport};
-pub use namespace::{Interface, Namespace};
+pub use interface::Interface;
+pub use namespace::Namespace;
+pub use policy_rule::{PolicyRule, RuleType};
 pub use read::{Named, Read, Spanned};
-pub use routing::{PolicyRule, Route, RuleType};
+pub use route::Route;
 pub use scalar_lab::Text;
 pub use scalar_net::{Address, Destination, Ports, Prefix, PublishTo};
-pub use virtual_interface::{Ipip, Ipvlan, Macvlan, Parent, VirtualInterface, Vlan, VlanId, Vrf};
-pub use vxlan::{Forward, Vxlan};
+pub use virtual_interface::{Ipip, Ipvlan, Macvlan, Parent, VirtualInterface, Vlan, Vrf};
+pub use vlans::{VlanId, VlanIds};
+pub use vxlan::Vxlan;

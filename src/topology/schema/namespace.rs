@@ -1,14 +1,18 @@
 //! A namespace: its interfaces, its bridges, and what else is in it.
 
-use ipnet::IpNet;
 use schemars::JsonSchema;
 
+use super::bridge::Bridge;
+use super::firewall::{Filter, Nat};
+use super::interface::Interface;
+use super::neighbour::Neighbour;
+use super::policy_rule::PolicyRule;
 use super::read::{Fields, Named, Read, Spanned};
-use super::routing::Neighbour;
+use super::route::Route;
 use super::scalar_lab::Text;
-use super::scalar_net::Address;
-use super::{Bridge, Filter, Ipip, Ipvlan, Macvlan, Nat, PolicyRule, Route, Vlan, Vrf, Vxlan};
-use crate::lab::{IfName, Mac, SysctlKey, SysctlValue};
+use super::virtual_interface::{Ipip, Ipvlan, Macvlan, VirtualInterface, Vlan, Vrf};
+use super::vxlan::Vxlan;
+use crate::lab::{IfName, SysctlKey, SysctlValue};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
 
@@ -19,16 +23,16 @@ pub struct Namespace {
     /// Ends of links, by name, with what they have; and `lo`, which may have further addresses.
     #[schemars(default)]
     pub interfaces: Named<IfName, Interface>,
-    /// Bridges: switches in the kernel.
+    /// Bridges.
     #[schemars(default)]
     pub bridges: Named<IfName, Bridge>,
     /// Ends of VXLANs.
     #[schemars(default)]
     pub vxlans: Named<IfName, Vxlan>,
-    /// Further hardware addresses of interfaces.
+    /// Further MAC addresses of interfaces.
     #[schemars(default)]
     pub macvlans: Named<IfName, Macvlan>,
-    /// Further addresses of interfaces, under the same hardware address.
+    /// Further addresses of interfaces, under the same MAC address.
     #[schemars(default)]
     pub ipvlans: Named<IfName, Ipvlan>,
     /// VLANs of interfaces.
@@ -71,40 +75,6 @@ pub struct Namespace {
     pub whole: bool,
 }
 
-/// What any interface has: one end of a link, `lo`, or a device.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Interface {
-    /// Its addresses with their prefix lengths.
-    #[schemars(default)]
-    pub addresses: Vec<Spanned<Address>>,
-    /// Its hardware address; the kernel chooses one where none is given.
-    pub mac: Option<Spanned<Mac>>,
-    /// Its MTU in bytes; 1500 where none is given, or what there is room for in the interface that it is upon.
-    pub mtu: Option<Spanned<u32>>,
-    /// Whether it is up; true where nothing is said.
-    pub up: Option<Spanned<bool>>,
-}
-
-impl Interface {
-    /// Reads what any interface has from among other keys.
-    pub(super) fn from_fields(fields: &mut Fields<'_, '_, '_>) -> Self {
-        Self {
-            addresses: fields.or_empty("addresses"),
-            mac: fields.optional("mac"),
-            mtu: fields.optional("mtu"),
-            up: fields.optional("up"),
-        }
-    }
-}
-
-impl Spanned<Address> {
-    /// The address alone.
-    pub fn net(&self) -> Spanned<IpNet> {
-        Spanned { value: self.value.0, span: self.span }
-    }
-}
-
 impl Read for Namespace {
     fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
         let before = found.count();
@@ -135,11 +105,16 @@ impl Read for Namespace {
     }
 }
 
-impl Read for Interface {
-    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
-        let mut fields = Fields::begin(node, "an interface", found)?;
-        let interface = Self::from_fields(&mut fields);
-        fields.end();
-        Some(interface)
+impl Namespace {
+    /// All virtual interfaces, kind by kind.
+    pub fn virtual_interfaces(&self) -> impl Iterator<Item = (&Spanned<IfName>, VirtualInterface<'_>)> {
+        let vxlans = self.vxlans.entries.iter().map(|(name, own)| (name, VirtualInterface::Vxlan(own)));
+        let macvlans = self.macvlans.entries.iter().map(|(name, own)| (name, VirtualInterface::Macvlan(own)));
+        let ipvlans = self.ipvlans.entries.iter().map(|(name, own)| (name, VirtualInterface::Ipvlan(own)));
+        let vlans = self.vlans.entries.iter().map(|(name, own)| (name, VirtualInterface::Vlan(own)));
+        let ipips = self.ipips.entries.iter().map(|(name, own)| (name, VirtualInterface::Ipip(own)));
+        let dummies = self.dummies.entries.iter().map(|(name, own)| (name, VirtualInterface::Dummy(own)));
+        let vrfs = self.vrfs.entries.iter().map(|(name, own)| (name, VirtualInterface::Vrf(own)));
+        vxlans.chain(macvlans).chain(ipvlans).chain(vlans).chain(ipips).chain(dummies).chain(vrfs)
     }
 }

@@ -34,7 +34,8 @@ pub struct Spanned<T> {
 #[derive(Debug)]
 pub struct Named<K, V> {
     pub entries: Vec<(Spanned<K>, V)>,
-    /// The names of things that could not be read: their faults are known, so nobody need miss them.
+    /// The names of things that could not be read: their mistakes are reported already, so that they are not reported
+    /// as missing.
     pub lost: Vec<String>,
 }
 
@@ -77,12 +78,11 @@ impl<T: Read> Read for Vec<T> {
                 };
                 refuse(
                     found,
-                    Diagnostic::new(Code::WrongShape, node.span, "a single value stands where a list is expected")
-                        .help(help),
+                    Diagnostic::new(Code::WrongShape, node.span, "expected a list, found a single value").help(help),
                 )
             }
             Value::Map(_) => {
-                let fault = Diagnostic::new(Code::WrongShape, head(node), "a map stands where a list is expected");
+                let fault = Diagnostic::new(Code::WrongShape, head(node), "expected a list, found a map");
                 refuse(found, fault.help("begin each entry with a dash: `- …`".to_owned()))
             }
         }
@@ -104,18 +104,13 @@ impl<K: Scalar, V: Read> Read for Named<K, V> {
             Value::Null => return Some(Self::default()),
             Value::Map(entries) => entries,
             Value::List(_) => {
-                let fault =
-                    Diagnostic::new(Code::WrongShape, head(node), "a list stands where a map from names is expected");
+                let fault = Diagnostic::new(Code::WrongShape, head(node), "expected a map of names, found a list");
                 return refuse(found, fault.help("write `NAME:` without a dash".to_owned()));
             }
             Value::Scalar(_) => {
                 return refuse(
                     found,
-                    Diagnostic::new(
-                        Code::WrongShape,
-                        node.span,
-                        "a single value stands where a map from names is expected",
-                    ),
+                    Diagnostic::new(Code::WrongShape, node.span, "expected a map of names, found a single value"),
                 );
             }
         };
@@ -143,7 +138,7 @@ fn unquoted(node: &Node) -> Option<String> {
     match &node.value {
         Value::Map(entries) => match entries.as_slice() {
             [(Node { value: Value::Scalar(word), .. }, Node { value: Value::Null, .. })] => {
-                Some(format!("a word that begins with a brace stands in quotes: \"{{{word}}}\""))
+                Some(format!("quote a word that begins with a brace: \"{{{word}}}\""))
             }
             _ => None,
         },
@@ -165,7 +160,7 @@ fn head(node: &Node) -> Span {
     }
 }
 
-/// A map with known keys that is being read. [`Fields::end`] finds the keys that nobody asked for.
+/// A map with known keys that is being read. [`Fields::end`] finds the keys that are not known.
 pub(super) struct Fields<'n, 'f, 'a> {
     what: &'static str,
     entries: &'n [(Node, Node)],
@@ -181,7 +176,7 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
             Value::Map(entries) => entries.as_slice(),
             Value::Null => &[],
             Value::Scalar(_) | Value::List(_) => {
-                let message = format!("{what} is described by a map: `key: value`, or {{ key: value }}");
+                let message = format!("{what} is a map: `key: value`, or {{ key: value }}");
                 return refuse(found, Diagnostic::new(Code::WrongShape, head(node), message));
             }
         };
@@ -199,18 +194,18 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
         self.value(key).is_some()
     }
 
-    /// What stands under a key; a key without a value is as good as none.
+    /// The value of a key; a key without a value is as good as none.
     pub fn optional<T: Read>(&mut self, key: &'static str) -> Option<T> {
         let value = self.value(key)?;
         T::read(value, self.found)
     }
 
-    /// What stands under a key, or nothing of its kind.
+    /// The value of a key, or nothing of its kind.
     pub fn or_empty<T: Read + Default>(&mut self, key: &'static str) -> T {
         self.optional(key).unwrap_or_default()
     }
 
-    /// What stands under a key that must be there.
+    /// The value of a required key.
     pub fn required<T: Read>(&mut self, key: &'static str) -> Option<T> {
         match self.value(key) {
             Some(value) => T::read(value, self.found),
@@ -245,7 +240,7 @@ impl<'n, 'f, 'a> Fields<'n, 'f, 'a> {
                 .or_else(|| self.found.did_you_mean(text, self.known.iter().copied()))
                 .unwrap_or_else(|| format!("its keys are {}", self.known.join(", ")));
             self.found.add(
-                Diagnostic::new(Code::UnknownKey, key.span, format!("`{text}` is not a key of {}", self.what))
+                Diagnostic::new(Code::UnknownKey, key.span, format!("unknown key `{text}` in {}", self.what))
                     .help(help),
             );
         }

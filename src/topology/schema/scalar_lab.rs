@@ -2,8 +2,8 @@
 
 use schemars::{Schema, json_schema};
 
-use super::scalar::{Scalar, Wrong, not};
-use crate::lab::{IfName, InterfaceRef, LabName, Mac, NsName, SysctlKey, SysctlValue};
+use super::scalar::{Scalar, Wrong, not, word};
+use crate::lab::{Family, IfName, InterfaceRef, LabName, Mac, NsName, SysctlKey, SysctlValue};
 
 /// Text that goes to terminals and reports as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -85,7 +85,7 @@ impl Scalar for InterfaceRef {
 }
 
 impl Scalar for Mac {
-    const WHAT: &'static str = "a hardware address, such as 02:00:00:00:00:01";
+    const WHAT: &'static str = "a MAC address, such as 02:00:00:00:00:01";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         text.parse().map_err(|error: &str| not::<Self>(text).help(error))
@@ -118,12 +118,24 @@ impl Scalar for Text {
     fn parse(text: &str) -> Result<Self, Wrong> {
         // A terminal obeys control characters.
         match text.chars().find(|c| c.is_control() && *c != '\n') {
-            Some(c) => Err(Wrong::new(format!("the control character {c:?} may not stand in a text"))),
+            Some(c) => Err(Wrong::new(format!("the control character {c:?} is not allowed in a text"))),
             None => Ok(Self(text.trim_end().to_owned())),
         }
     }
 
     fn schema() -> Schema {
         json_schema!({ "type": ["string", "number", "boolean"] })
+    }
+}
+
+impl Scalar for Family {
+    const WHAT: &'static str = "an address family: 4 or 6";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        word(text, &[("4", Self::Ipv4), ("6", Self::Ipv6)])
+    }
+
+    fn schema() -> Schema {
+        schemars::json_schema!({ "enum": [4, 6] })
     }
 }

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use schemars::{Schema, json_schema};
 
 use super::scalar::{Scalar, Wrong, not, range, range_schema};
+use crate::lab::PortRange;
 
 /// An interface's address with the length of its subnet's prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -119,6 +120,11 @@ impl Scalar for Destination {
 }
 
 impl Ports {
+    /// The same in the lab's words.
+    pub fn range(self) -> PortRange {
+        PortRange { first: self.first, last: self.last }
+    }
+
     /// How many there are.
     pub fn count(self) -> u32 {
         u32::from(self.last) - u32::from(self.first) + 1

@@ -1,38 +1,39 @@
-//! Devices: interfaces of a namespace that are neither a cable's end nor a bridge.
+//! Virtual interfaces: interfaces of a namespace that are neither in a link nor a bridge.
 
 use std::net::Ipv4Addr;
 
-use schemars::{JsonSchema, Schema, json_schema};
+use schemars::{JsonSchema, Schema};
 
-use super::namespace::{Interface, Namespace};
+use super::interface::Interface;
 use super::read::{Fields, Read, Spanned};
-use super::scalar::{Scalar, Wrong, not, word, words};
+use super::scalar::{Scalar, Wrong, word, words};
 use super::scalar_net::TableId;
+use super::vlans::VlanId;
 use super::vxlan::Vxlan;
 use crate::lab::{IfName, InterfaceRef, IpvlanMode, MacvlanMode, NsName};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
 
-/// A further hardware address of an interface, as an interface of its own.
+/// A further MAC address of an interface, as an interface of its own.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Macvlan {
-    /// The interface that it is upon: of this namespace, or of another one.
+    /// Its parent: an interface of this namespace, or of another one.
     pub parent: Spanned<Parent>,
-    /// Which others on the same parent it speaks to; `bridge` where nothing is said.
+    /// Which others on the same parent it speaks to; `bridge` by default.
     pub mode: Option<Spanned<MacvlanMode>>,
     /// What it has.
     #[schemars(flatten)]
     pub common: Interface,
 }
 
-/// Further addresses of an interface, as an interface of its own with the same hardware address.
+/// Further addresses of an interface, as an interface of its own with the same MAC address.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Ipvlan {
-    /// The interface that it is upon: of this namespace, or of another one.
+    /// Its parent: an interface of this namespace, or of another one.
     pub parent: Spanned<Parent>,
-    /// What it passes on; `l2` where nothing is said.
+    /// What it passes on; `l2` by default.
     pub mode: Option<Spanned<IpvlanMode>>,
     /// What it has.
     #[schemars(flatten)]
@@ -43,7 +44,7 @@ pub struct Ipvlan {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Vlan {
-    /// The interface that it is upon: of this namespace, or of another one.
+    /// Its parent: an interface of this namespace, or of another one.
     pub parent: Spanned<Parent>,
     /// The VLAN.
     pub id: Spanned<VlanId>,
@@ -58,7 +59,7 @@ pub struct Vlan {
 pub struct Ipip {
     /// The namespace's own address that its packets come from.
     pub local: Spanned<Ipv4Addr>,
-    /// The other end; where none is given, it is the gateway of the route that leads into the tunnel.
+    /// The other end; by default, it is the gateway of the route that leads into the tunnel.
     pub remote: Option<Spanned<Ipv4Addr>>,
     /// What it has.
     #[schemars(flatten)]
@@ -91,30 +92,12 @@ pub enum VirtualInterface<'f> {
     Vrf(&'f Vrf),
 }
 
-/// An interface that something is upon.
+/// The parent of an interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     /// The namespace, if it is named.
     pub ns: Option<NsName>,
     pub name: IfName,
-}
-
-/// The number of a VLAN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct VlanId(pub u16);
-
-impl Namespace {
-    /// All devices, kind by kind.
-    pub fn devices(&self) -> impl Iterator<Item = (&Spanned<IfName>, VirtualInterface<'_>)> {
-        let vxlans = self.vxlans.entries.iter().map(|(name, device)| (name, VirtualInterface::Vxlan(device)));
-        let macvlans = self.macvlans.entries.iter().map(|(name, device)| (name, VirtualInterface::Macvlan(device)));
-        let ipvlans = self.ipvlans.entries.iter().map(|(name, device)| (name, VirtualInterface::Ipvlan(device)));
-        let vlans = self.vlans.entries.iter().map(|(name, device)| (name, VirtualInterface::Vlan(device)));
-        let ipips = self.ipips.entries.iter().map(|(name, device)| (name, VirtualInterface::Ipip(device)));
-        let dummies = self.dummies.entries.iter().map(|(name, device)| (name, VirtualInterface::Dummy(device)));
-        let vrfs = self.vrfs.entries.iter().map(|(name, device)| (name, VirtualInterface::Vrf(device)));
-        vxlans.chain(macvlans).chain(ipvlans).chain(vlans).chain(ipips).chain(dummies).chain(vrfs)
-    }
 }
 
 impl<'f> VirtualInterface<'f> {
@@ -149,7 +132,7 @@ impl<'f> VirtualInterface<'f> {
         matches!(self, Self::Vxlan(_) | Self::Vlan(_) | Self::Dummy(_))
     }
 
-    /// The interface that it is upon.
+    /// Its parent.
     pub fn parent(self) -> Option<&'f Spanned<Parent>> {
         match self {
             Self::Macvlan(device) => Some(&device.parent),
@@ -201,19 +184,6 @@ impl Scalar for Parent {
             return InterfaceRef::parse(text).map(|InterfaceRef { ns, name }| Self { ns: Some(ns), name });
         }
         IfName::parse(text).map(|name| Self { ns: None, name })
-    }
-}
-
-impl Scalar for VlanId {
-    const WHAT: &'static str = "the number of a VLAN: from 1 to 4094";
-
-    fn parse(text: &str) -> Result<Self, Wrong> {
-        let id = u32::parse(text).ok().filter(|id| (1..=4094).contains(id));
-        id.and_then(|id| u16::try_from(id).ok()).map(Self).ok_or_else(|| not::<Self>(text))
-    }
-
-    fn schema() -> Schema {
-        json_schema!({ "type": "integer", "minimum": 1, "maximum": 4094 })
     }
 }
 

@@ -1,13 +1,14 @@
-//! Ends of VXLANs, and where they send frames.
+//! VXLAN interfaces as a file has them.
 
 use std::net::IpAddr;
 
 use schemars::JsonSchema;
 
-use super::namespace::Interface;
+use super::fdb_entry::FdbEntry;
+use super::interface::Interface;
 use super::read::{Fields, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not};
-use crate::lab::{IfName, Mac};
+use crate::lab::IfName;
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
 
@@ -19,37 +20,23 @@ pub struct Vxlan {
     pub id: Spanned<VxlanId>,
     /// The namespace's own address that its packets come from.
     pub local: Spanned<IpAddr>,
-    /// The UDP port; 4789 where none is given.
+    /// The UDP port; 4789 by default.
     pub port: Option<Spanned<u16>>,
-    /// The interface that its packets are bound to; where none is given, the routing table decides.
+    /// The interface that its packets are bound to; by default, the routing table decides.
     pub dev: Option<Spanned<IfName>>,
-    /// Whether it learns which hardware address is behind which end; true where nothing is said.
+    /// Whether it learns which MAC address is behind which VTEP; true by default.
     pub learning: Option<Spanned<bool>>,
     /// Where frames are sent.
     #[schemars(default)]
-    pub fdb: Vec<Forward>,
+    pub fdb: Vec<FdbEntry>,
     /// What it has.
     #[schemars(flatten)]
     pub common: Interface,
 }
 
-/// An entry of a forwarding database: the end that frames for a hardware address are sent to.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Forward {
-    /// The hardware address; where none is given, every one that is not known, and what is for everybody.
-    pub mac: Option<Spanned<Forwarded>>,
-    /// The other end's address.
-    pub to: Spanned<IpAddr>,
-}
-
 /// The number of a VXLAN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct VxlanId(pub u32);
-
-/// A hardware address in a forwarding database: of zeros, it stands for all that are not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Forwarded(pub Mac);
 
 impl Scalar for VxlanId {
     const WHAT: &'static str = "the number of a VXLAN: from 0 to 16777215 (24 bits)";
@@ -60,14 +47,6 @@ impl Scalar for VxlanId {
 
     fn schema() -> schemars::Schema {
         schemars::json_schema!({ "type": "integer", "minimum": 0, "maximum": (1 << 24) - 1 })
-    }
-}
-
-impl Scalar for Forwarded {
-    const WHAT: &'static str = "a hardware address, such as 02:00:00:00:00:01; of zeros: all that are not known";
-
-    fn parse(text: &str) -> Result<Self, Wrong> {
-        if text == Mac::ANY.to_string() { Ok(Self(Mac::ANY)) } else { Mac::parse(text).map(Self) }
     }
 }
 
@@ -83,18 +62,5 @@ impl Read for Vxlan {
         let common = Interface::from_fields(&mut fields);
         fields.end();
         Some(Self { id: id?, local: local?, port, dev, learning, fdb, common })
-    }
-}
-
-impl Read for Forward {
-    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
-        let mut fields = Fields::begin(node, "a forwarding entry", found)?;
-        let before = fields.found.count();
-        let mac = fields.optional("mac");
-        // Without its hardware address it would say something else.
-        let readable = fields.found.count() == before;
-        let to = fields.required("to");
-        fields.end();
-        Some(Self { mac, to: to? }).filter(|_| readable)
     }
 }

@@ -1,12 +1,13 @@
-//! A tree as the text of a topology file, in the style of those that are shipped: small things on one line, quotes where
-//! they are needed. Reading the text gives the same tree. Knows YAML, but not what the file means.
+//! A tree as the text of a topology file, in the style of those that are shipped: small things on one line, quotes
+//! where they are needed. Reading the text gives the same tree. Knows YAML, but not what the file means.
 
 use super::{Node, Value};
 
 /// Longer lines are broken up.
 const WIDTH: usize = 120;
 
-/// The text. Keys stay in the order of the tree, since that has a meaning: a namespace's first address is the first one.
+/// The text. Keys stay in the order of the tree, since that has a meaning: a namespace's first address is the first
+/// one.
 pub(in crate::topology) fn emit(tree: &Node) -> String {
     let mut text = String::new();
     if let Value::Map(entries) = &tree.value {
@@ -40,7 +41,7 @@ fn list(items: &[Node], indent: usize, text: &mut String) {
         *text += "-";
         match &item.value {
             _ if on_one_line(item, indent + 2, text) => {}
-            // The first entry stands beside the dash.
+            // The first entry is beside the dash.
             Value::Map(entries) => {
                 for (n, (key, value)) in entries.iter().enumerate() {
                     *text += &" ".repeat(if n == 0 { 1 } else { indent + 2 });
@@ -52,7 +53,7 @@ fn list(items: &[Node], indent: usize, text: &mut String) {
     }
 }
 
-/// A key and its value; the key stands where the text ends.
+/// A key and its value; the key begins where the text ends.
 fn entry(key: &Node, value: &Node, indent: usize, text: &mut String) {
     let key = scalar(key, false);
     *text += &key;
@@ -133,8 +134,8 @@ fn scalar(node: &Node, in_flow: bool) -> String {
     format!("\"{}\"", escaped.collect::<String>())
 }
 
-/// Whether a text is itself without quotes. Those with several colons could stand without, but are IPv6 and hardware addresses, which
-/// some readers of YAML take for numbers of base sixty.
+/// Whether a text is itself without quotes. Those with several colons could stand without, but are IPv6 and hardware
+/// addresses, which some readers of YAML take for numbers of base sixty.
 fn is_plain(text: &str, in_flow: bool) -> bool {
     let begins_well = text.starts_with(|c: char| c.is_alphanumeric() || "._/".contains(c));
     let special = matches!(text.to_ascii_lowercase().as_str(), "null" | "..." | ".") || text.ends_with([' ', ':']);
@@ -143,7 +144,7 @@ fn is_plain(text: &str, in_flow: bool) -> bool {
     begins_well && !special && !syntax && !brackets && text.chars().all(is_printable)
 }
 
-/// Whether a text stands below its key, line by line.
+/// Whether a text is below its key, line by line.
 fn is_literal(text: &str) -> bool {
     let body = text.strip_suffix('\n').unwrap_or(text);
     let lines_are_plain = body.lines().all(|line| line.is_empty() || !line.trim().is_empty());
@@ -165,7 +166,8 @@ fn literal(lines: &str, indent: usize, text: &mut String) {
     }
 }
 
-/// Whether a character may stand in a YAML text as it is (YAML 1.2, rule 1, without what moves the cursor or is not seen).
+/// Whether a character may stand in a YAML text as it is (YAML 1.2, rule 1, without what moves the cursor or is not
+/// seen).
 fn is_printable(c: char) -> bool {
     let invisible =
         c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' | '\u{a0}');

@@ -1,191 +1,185 @@
-//! What is wrong with a file that is no YAML: the YAML reader's faults, in words that say what to write. Knows nothing of what
-//! the file is about.
+//! From the text of a file to the tree.
 
-use serde_saphyr::granit_parser::ErrorKind;
-use serde_saphyr::localizer::ExternalMessageSource;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Error, Location};
 
-use super::NODES;
-use crate::topology::code::Code;
-use crate::topology::diagnostics::{Diagnostic, Span};
+use super::errors;
+use super::limits::{DEPTH, NODES};
+use super::node::{Node, Value};
+use crate::topology::diagnostics::{Collector, Span};
 
-const NESTING: &str = "lists and maps are nested more than 16 deep";
-const REPETITION: &str = "aliases (`*name`) repeat too much here";
-
-/// The fault that the YAML reader reports.
-pub(super) fn fault(text: &str, error: &Error) -> Diagnostic {
-    let span = error.location().map_or(Span::default(), |location| place(text, location));
-    let error = match error.without_snippet() {
-        Error::AliasError { error, .. } => error,
-        other => other,
-    };
-    match error {
-        Error::DuplicateMappingKey { key, .. } => {
-            let key = key.as_deref().unwrap_or("this key");
-            Diagnostic::new(Code::KeyTwice, span, format!("`{key}` stands here for the second time"))
-                .help("a key may stand once in a map; put both values under one key".to_owned())
+/// Reads the tree. What is no YAML ends it; a duplicate key is a fault, and its first value counts.
+pub(in crate::topology) fn read(text: &str, found: &mut Collector<'_>) -> Option<Node> {
+    match parse(text, DuplicateKeyPolicy::Error) {
+        Ok(tree) => Some(tree),
+        Err(error) => {
+            let twice = matches!(error.without_snippet(), Error::DuplicateMappingKey { .. });
+            found.add(errors::fault(text, &error));
+            if twice { parse(text, DuplicateKeyPolicy::FirstWins).ok() } else { None }
         }
-        Error::MultipleDocuments { .. } => {
-            Diagnostic::new(Code::SecondDocument, span, "a second document begins here; a file holds one lab")
-        }
-        Error::Eof { .. } => Diagnostic::new(Code::NotYaml, span, "the file ends too early"),
-        Error::Budget { breach, .. } => Diagnostic::new(Code::TooMany, span, too_much(breach)),
-        Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
-            Diagnostic::new(Code::TooMany, span, REPETITION)
-        }
-        Error::ExternalMessage { source, .. } => match &**source {
-            ExternalMessageSource::Parser(scan) => of_kind(scan.kind(), text, span),
-            _ => None,
-        }
-        .unwrap_or_else(|| other(span, &error.render())),
-        error => other(span, &error.render()),
     }
 }
 
-/// What the YAML reader says in its own words, without the place at its end: ours is printed anyway.
-fn other(span: Span, message: &str) -> Diagnostic {
-    let message = message.strip_prefix("error: ").unwrap_or(message);
-    let message = message.split(" at line ").next().unwrap_or(message).trim();
-    Diagnostic::new(Code::NotYaml, span, format!("this is not YAML: {message}"))
-}
-
-/// The faults that are made most often.
-fn of_kind(kind: &ErrorKind, text: &str, span: Span) -> Option<Diagnostic> {
-    let line = Line::of(text, span);
-    let told = |message: &str, help: &str| Some(Diagnostic::new(Code::NotYaml, span, message).help(help.to_owned()));
-    match kind {
-        ErrorKind::RecursionLimitExceeded => Some(Diagnostic::new(Code::TooMany, span, NESTING)),
-        ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation
-        | ErrorKind::TabNotAllowed
-        | ErrorKind::TabInPlainScalar
-        | ErrorKind::TabAtBlockScalarStart => {
-            told("a tab stands before this", "YAML is indented with spaces: put some in its place")
-        }
-        ErrorKind::ExpectedBlockMappingKey => match line.before.trim() {
-            "" => told(NO_LEVEL, "all keys of a map begin in the same column"),
-            "-" => told("a dash stands among keys", "a map has keys, a list has dashes, and nothing has both"),
-            _ => told("this line goes on where its value has ended", "put each key on a line of its own"),
+fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, Error> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_events: 3 * NODES,
+            max_nodes: NODES,
+            max_depth: DEPTH,
+            flow_nesting_limit: DEPTH,
+            // Many namespaces may well share one anchor; what aliases repeat is limited below.
+            enforce_alias_anchor_ratio: false,
         },
-        ErrorKind::ExpectedBlockSequenceEntry if line.behind.starts_with('-') => {
-            told(NO_LEVEL, "all entries of a list begin in the same column")
-        }
-        ErrorKind::ExpectedBlockSequenceEntry => {
-            told("a dash is missing before this", "a map has keys, a list has dashes, and nothing has both")
-        }
-        ErrorKind::MappingValueNotAllowed if line.before.contains(": ") => {
-            told("there is a second colon in this line", "put a text that holds a colon and a space into quotes")
-        }
-        ErrorKind::MappingValueNotAllowed => told(
-            "no key can stand here: the line above lacks its colon, or this line is indented too far",
-            "all keys of a map begin in the same column",
-        ),
-        ErrorKind::SimpleKeyExpected => {
-            let word = line.behind.split(' ').next().unwrap_or_default();
-            let help = "a key ends in a colon, and a space follows: `KEY: VALUE`";
-            told(&format!("`{word}` is no key with a value"), help)
-        }
-        ErrorKind::BlockSequenceEntryNotAllowed | ErrorKind::BlockEntryInFlowCollection => told(
-            "a list with dashes cannot begin here",
-            "put each entry on a line of its own after a dash, or write [a, b]",
-        ),
-        ErrorKind::UnexpectedCharacter { character } => {
-            told(&format!("a word cannot begin with {character:?}"), "put it into quotes")
-        }
-        other => of_brackets(other, text, span).or_else(|| of_quotes(other, span)),
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: NODES,
+        },
+        duplicate_keys: duplicate_keys,
+        emit_comments: false,
+        with_snippet: false,
+    };
+    let raw: serde_saphyr::Spanned<Raw> = serde_saphyr::from_str_with_options(text, options)?;
+    Ok(Node::new(raw, text))
+}
+
+/// A value as serde hands it over. A scalar that YAML takes for a number or a truth value has lost its spelling; it is
+/// [`Raw::Typed`], and its text is taken from the file.
+enum Raw {
+    Null,
+    Text(String),
+    Typed,
+    List(Vec<serde_saphyr::Spanned<Raw>>),
+    Map(Vec<(serde_saphyr::Spanned<Raw>, serde_saphyr::Spanned<Raw>)>),
+}
+
+impl Node {
+    fn new(raw: serde_saphyr::Spanned<Raw>, text: &str) -> Self {
+        let mut span = place(raw.defined);
+        let value = match raw.value {
+            Raw::Null => Value::Null,
+            Raw::Text(scalar) => Value::Scalar(scalar),
+            Raw::Typed => Value::Scalar(text.get(span.start..span.end).unwrap_or_default().trim().to_owned()),
+            Raw::List(items) => Value::List(items.into_iter().map(|item| Self::new(item, text)).collect()),
+            Raw::Map(entries) => Value::Map(
+                entries.into_iter().map(|(key, value)| (Self::new(key, text), Self::new(value, text))).collect(),
+            ),
+        };
+        // YAML's reader gives lists and maps a beginning only.
+        let last = match &value {
+            Value::List(items) => items.last(),
+            Value::Map(entries) => entries.last().map(|(_, value)| value),
+            Value::Null | Value::Scalar(_) => None,
+        };
+        span.end = span.end.max(last.map_or(0, |last| last.span.end));
+        Self { value, span }
     }
 }
 
-const NO_LEVEL: &str = "this line is indented as none above it is";
+/// A place as the YAML reader gives it.
+fn place(location: Location) -> Span {
+    let span = location.span();
+    let start = span.byte_offset().unwrap_or_default() as usize;
+    Span { start, end: start + span.byte_len().unwrap_or_default() as usize }
+}
 
-/// Diagnostics in lists and maps of one line.
-fn of_brackets(kind: &ErrorKind, text: &str, span: Span) -> Option<Diagnostic> {
-    match kind {
-        ErrorKind::UnclosedFlowCollection { open } => {
-            Some(Diagnostic::new(Code::NotYaml, span, format!("this `{open}` is closed nowhere")))
-        }
-        ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
-            let help = format!("write `{}` before the `{close}`", if *open == '[' { ']' } else { '}' });
-            Some(Diagnostic::new(Code::NotYaml, span, format!("this `{open}` is closed by `{close}`")).help(help))
-        }
-        ErrorKind::MisplacedFlowCollectionEnd => {
-            Some(Diagnostic::new(Code::NotYaml, span, "this bracket closes nothing"))
-        }
-        ErrorKind::ExpectedFlowMappingSeparator => {
-            let fault = Diagnostic::new(Code::NotYaml, span, "a `,`, a `:` or a `}` is missing before this");
-            Some(fault.help(unquoted_braces(text, span)))
-        }
-        ErrorKind::ExpectedFlowSequenceSeparator => Some(
-            Diagnostic::new(Code::NotYaml, span, "a `,` or a `]` is missing before this")
-                .help(unquoted_braces(text, span)),
-        ),
-        _ => None,
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
     }
 }
 
-/// Diagnostics in texts in quotes.
-fn of_quotes(kind: &ErrorKind, span: Span) -> Option<Diagnostic> {
-    match kind {
-        ErrorKind::UnclosedQuotedScalar
-        | ErrorKind::InvalidQuotedScalarIndent
-        | ErrorKind::DocumentIndicatorInQuotedScalar => {
-            Some(Diagnostic::new(Code::NotYaml, span, "a text in quotes is not closed before this"))
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Raw, E> {
+        Ok(Raw::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
         }
-        ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
-            let help = "a text that holds quotes of one kind stands in those of the other: \"it's\"";
-            Some(Diagnostic::new(Code::NotYaml, span, "a text in quotes ends before this").help(help.to_owned()))
+        Ok(Raw::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
         }
-        _ => None,
+        Ok(Raw::Map(entries))
     }
 }
 
-/// The line on which a place is, before and behind its beginning.
-struct Line<'t> {
-    before: &'t str,
-    behind: &'t str,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'t> Line<'t> {
-    fn of(text: &'t str, span: Span) -> Self {
-        let (before, behind) = (text.get(..span.start).unwrap_or_default(), text.get(span.start..).unwrap_or_default());
-        Self {
-            before: before.rsplit('\n').next().unwrap_or_default(),
-            behind: behind.split('\n').next().unwrap_or_default(),
-        }
+    #[test]
+    fn scalars_keep_their_spelling_and_their_place() {
+        let text = "a: 0x10\nb: [1e3, yes, 'é: x', 192.168.15.1/24, 12:34]\n";
+        let mut found = Collector::new(text);
+        let tree = read(text, &mut found).unwrap();
+        let Value::Map(entries) = tree.value else { panic!("a map") };
+        let Value::Scalar(a) = &entries[0].1.value else { panic!("a scalar") };
+        assert_eq!(a, "0x10");
+        let Value::List(items) = &entries[1].1.value else { panic!("a list") };
+        let seen: Vec<_> = items
+            .iter()
+            .map(|item| {
+                let Value::Scalar(scalar) = &item.value else { panic!("a scalar") };
+                (scalar.as_str(), &text[item.span.start..item.span.end])
+            })
+            .collect();
+        let expected = [
+            ("1e3", "1e3"),
+            ("yes", "yes"),
+            ("é: x", "'é: x'"),
+            ("192.168.15.1/24", "192.168.15.1/24"),
+            ("12:34", "12:34"),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(&text[entries[0].0.span.start..entries[0].0.span.end], "a");
     }
-}
-
-fn too_much(breach: &serde_saphyr::budget::BudgetBreach) -> String {
-    use serde_saphyr::budget::BudgetBreach as Breach;
-    match breach {
-        Breach::Depth { .. } => NESTING.to_owned(),
-        Breach::Nodes { .. } | Breach::Events { .. } => format!("the file holds more than {NODES} values"),
-        Breach::Aliases { .. }
-        | Breach::Anchors { .. }
-        | Breach::MergeKeys { .. }
-        | Breach::RecordedAnchorEvents { .. }
-        | Breach::RecordedAnchorBytes { .. } => REPETITION.to_owned(),
-        other => format!("the file is larger than nslab reads: {other:?}"),
-    }
-}
-
-/// What to write where the YAML reader stumbled over a scale word in a list or map of one line.
-fn unquoted_braces(text: &str, span: Span) -> Option<String> {
-    let (before, behind) = (text.get(..span.start)?, text.get(span.start..)?);
-    let begin = before.rfind([' ', '\n', '[', '{', ',']).map_or(0, |at| at + 1);
-    let closing = behind.starts_with('{').then(|| behind.find('}')).flatten()?;
-    let end = span.start + closing + behind.get(closing..)?.find([' ', '\n', ']', ','])?;
-    let word = text.get(begin..end).filter(|word| !word.contains(['\n', ':']) && !word.contains("{}"))?;
-    Some(format!("within [ ] and {{ }}, a word with braces stands in quotes: \"{word}\""))
-}
-
-/// The place of an error, which has a line and a column, but neither bytes nor a length.
-fn place(text: &str, location: Location) -> Span {
-    let line = usize::try_from(location.line()).unwrap_or_default().saturating_sub(1);
-    let column = usize::try_from(location.column()).unwrap_or_default().saturating_sub(1);
-    let line_start = text.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
-    let rest = text.get(line_start..).unwrap_or_default();
-    let start = line_start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
-    let word = text.get(start..).unwrap_or_default().split([' ', '\n', ':', ',']).next().map_or(0, str::len);
-    Span { start, end: start + word }
 }

@@ -1,0 +1,35 @@
+//! The wait for a lab's lock, in which a signal can end it.
+
+use std::time::Duration;
+
+use super::{EngineError, Event, Interrupts, Listener, UndoError};
+use crate::lab::LabName;
+use crate::state::LabFolder;
+
+/// How often a lock that another process holds is asked for again.
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Takes a lab's lock, making its folder if need be. Where another nslab has it, waits, or without `wait` reports that.
+pub(super) fn lock(
+    lab: &LabName,
+    wait: bool,
+    stop: &mut Interrupts,
+    report: Listener<'_>,
+) -> Result<LabFolder, EngineError> {
+    let mut is_reported = false;
+    loop {
+        if let Some(folder) = LabFolder::try_lock(lab)? {
+            return Ok(folder);
+        }
+        if !wait {
+            return Err(EngineError::Busy(lab.clone()));
+        }
+        if !std::mem::replace(&mut is_reported, true) {
+            report(Event::Waiting);
+        }
+        if let Some(signal) = stop.pending() {
+            return Err(EngineError::Interrupted { signal, undo: UndoError::default() });
+        }
+        std::thread::sleep(LOCK_INTERVAL);
+    }
+}

@@ -1,0 +1,124 @@
+//! The kernel together with the files of `/run/nslab`: what labs there are, what there is of one, and its steps carried
+//! out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{deviceless_routes, host_settings, marks};
+use crate::kernel::{Kernel, KernelError, Marked, Scope};
+use crate::lab::{LabName, NsName, Observed};
+use crate::state::{self, HostSettings};
+use crate::steps::{Step, SysctlStep};
+
+/// The machine, seen from the network namespace in which it was opened, which is `host`.
+pub struct Machine {
+    pub(super) kernel: Kernel,
+}
+
+impl Machine {
+    /// Opens the kernel in the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// As with [`Kernel::open`].
+    pub fn open() -> Result<Self, KernelError> {
+        Ok(Self { kernel: Kernel::open()? })
+    }
+
+    /// What there is of a lab, and of what is wanted.
+    ///
+    /// # Errors
+    /// The kernel refuses to list something, or a file of the state cannot be read.
+    pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Observed, KernelError> {
+        let mut live = self.kernel.observe(scope)?;
+        self.complete(scope.lab, &mut live)?;
+        Ok(live)
+    }
+
+    /// The same, where nothing but what is in some namespaces can have changed since `before`, and not their
+    /// interfaces: only those are looked at.
+    pub(super) fn observe_again(
+        &mut self,
+        scope: &Scope<'_>,
+        namespaces: &BTreeSet<NsName>,
+        before: &Observed,
+    ) -> Result<Observed, KernelError> {
+        let mut live = self.kernel.observe_again(scope, namespaces, before)?;
+        self.complete(scope.lab, &mut live)?;
+        Ok(live)
+    }
+
+    /// Adds what the files say to what the kernel shows.
+    fn complete(&mut self, lab: &LabName, live: &mut Observed) -> Result<(), KernelError> {
+        if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
+            host.claims = state::claims()?;
+        }
+        deviceless_routes::keep_own(&mut self.kernel, lab, live)
+    }
+
+    /// What carries a mark, by lab; a lab that has only a folder is not among them, one that needs host settings is.
+    ///
+    /// # Errors
+    /// As with [`Self::observe`].
+    pub fn marks(&mut self) -> Result<BTreeMap<LabName, Marked>, KernelError> {
+        marks::of_all(&mut self.kernel)
+    }
+
+    /// Runs steps in their order, and stops at the first that fails; see [`Kernel::run`]. What a host setting was is kept
+    /// before it is changed, and firewall rules of the host are for one nslab at a time.
+    ///
+    /// # Errors
+    /// What the kernel refused, beginning with the step's own text.
+    pub fn run(&mut self, steps: &[Step]) -> Result<(), KernelError> {
+        for group in steps.chunk_by(|before, step| step.batches_with(before)) {
+            match group {
+                [] => {}
+                [first, ..] => self.run_batch(first, group)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs steps that go together, of which one is the first.
+    fn run_batch(&mut self, first: &Step, group: &[Step]) -> Result<(), KernelError> {
+        match first {
+            Step::Sysctl(SysctlStep::Set { ns, key, to, lab, .. }) if ns.is_host() => {
+                self.kernel.free_removed();
+                host_settings::set(&mut self.kernel, key, to, lab)
+            }
+            Step::Sysctl(SysctlStep::RestoreHost { key, lab }) => {
+                self.kernel.free_removed();
+                host_settings::restore(&mut self.kernel, key, lab)
+            }
+            Step::Firewall(step) if step.ns.is_host() => {
+                let _lock = HostSettings::lock()?;
+                self.kernel.run(group)
+            }
+            Step::Namespace(_)
+            | Step::Mark(_)
+            | Step::Interface(_)
+            | Step::Veth(_)
+            | Step::Bridge(_)
+            | Step::BridgePort(_)
+            | Step::Vlans(_)
+            | Step::VirtualInterface(_)
+            | Step::Address(_)
+            | Step::Route(_)
+            | Step::PolicyRule(_)
+            | Step::Neighbour(_)
+            | Step::FdbEntry(_)
+            | Step::Foreign(_)
+            | Step::Firewall(_)
+            | Step::Sysctl(SysctlStep::Set { .. }) => self.kernel.run(group),
+        }
+    }
+
+    /// Removes from the host what is no longer of use: empty firewall tables of ours that a run which was killed has
+    /// left, and the folder of host settings where there are none.
+    pub(super) fn tidy(&mut self) -> Result<(), KernelError> {
+        self.kernel.free_removed();
+        if self.kernel.has_our_tables()? {
+            let _lock = HostSettings::lock()?;
+            self.kernel.remove_empty_tables()?;
+        }
+        HostSettings::lock_if_any()?.map_or(Ok(()), |settings| settings.remove_unclaimed())
+    }
+}

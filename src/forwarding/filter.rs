@@ -1,0 +1,33 @@
+//! Whether the packet filter of a namespace lets a packet through.
+
+use super::firewall::{Flow, RuleAt, decide};
+use crate::lab::{FirewallTarget, Hook, Namespace, RejectWith, Table};
+
+/// What the filter does with a packet, and which rule did it; none: no rule matches, and the chain's policy is to
+/// accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
+    Accepted(Option<RuleAt>),
+    /// It is dropped.
+    Dropped(RuleAt),
+    /// It is dropped, and the sender gets an answer.
+    Rejected(RuleAt, RejectWith),
+}
+
+/// What the filter of a namespace does with the first packet of a connection at a hook.
+pub fn filter(namespace: &Namespace, hook: Hook, flow: &Flow) -> Verdict {
+    let Some((at, target)) = decide(namespace, (Table::Filter, hook), flow) else { return Verdict::Accepted(None) };
+    match target {
+        FirewallTarget::Drop => Verdict::Dropped(at),
+        FirewallTarget::Reject(with) => Verdict::Rejected(at, *with),
+        // None of the others but `Accept` is allowed in this table.
+        FirewallTarget::Accept
+        | FirewallTarget::Return
+        | FirewallTarget::Jump(_)
+        | FirewallTarget::Masquerade
+        | FirewallTarget::Snat(_)
+        | FirewallTarget::Dnat(_)
+        | FirewallTarget::Redirect(_) => Verdict::Accepted(Some(at)),
+    }
+}

@@ -1,0 +1,324 @@
+//! Who is at the other side of an interface: veth pairs, bridges with their VLANs, VXLANs, and what is stacked on
+//! interfaces.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::lab::{
+    IfName, Interface, InterfaceKind, InterfaceRef, Lab, MacvlanMode, Namespace, NsName, Tagging, VirtualInterface,
+    Vlans, Vxlan,
+};
+
+/// The links of a lab, ready to be followed.
+#[derive(Debug)]
+pub struct Layer2<'l> {
+    lab: &'l Lab,
+    /// What is stacked on an interface, in the same namespace or another one.
+    uppers: HashMap<&'l InterfaceRef, Vec<InterfaceRef>>,
+    /// The namespaces that have an address.
+    holders: HashMap<IpAddr, Vec<&'l NsName>>,
+}
+
+/// A frame at an interface, with its VLAN tag if it has one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Frame {
+    at: InterfaceRef,
+    tag: Option<u16>,
+    /// Whether it leaves the namespace through the interface, or comes in through it.
+    leaves: bool,
+}
+
+/// The interfaces that a broadcast reaches, while it is followed.
+struct Flood<'a, 'l> {
+    layer2: &'a Layer2<'l>,
+    seen: HashSet<Frame>,
+    todo: Vec<Frame>,
+    reached: Vec<InterfaceRef>,
+}
+
+impl<'l> Layer2<'l> {
+    /// Looks through a lab once.
+    pub fn new(lab: &'l Lab) -> Self {
+        let mut layer2 = Self { lab, uppers: HashMap::new(), holders: HashMap::new() };
+        for (ns, namespace) in &lab.namespaces {
+            for (name, interface) in &namespace.interfaces {
+                if let Some(lower) = interface.device().and_then(VirtualInterface::lower) {
+                    let own = InterfaceRef { ns: ns.clone(), name: name.clone() };
+                    layer2.uppers.entry(lower).or_default().push(own);
+                }
+                for own in &interface.addresses {
+                    layer2.holders.entry(own.addr()).or_default().push(ns);
+                }
+            }
+        }
+        layer2
+    }
+
+    /// The interfaces that a broadcast frame from an interface reaches, nearest first.
+    pub fn neighbours(&self, from: &InterfaceRef) -> Vec<InterfaceRef> {
+        let mut flood = Flood { layer2: self, seen: HashSet::new(), todo: Vec::new(), reached: Vec::new() };
+        flood.go(Frame { at: from.clone(), tag: None, leaves: true });
+        let mut at = 0;
+        while let Some(frame) = flood.todo.get(at).cloned() {
+            at += 1;
+            match frame.leaves {
+                true => flood.leave(&frame),
+                false => flood.arrive(&frame),
+            }
+        }
+        flood.reached.retain(|reached| reached != from);
+        flood.reached
+    }
+
+    /// The interface through which the owner of an address gets what is sent to it from an interface. A permanent
+    /// neighbour entry decides, where there is one; else a namespace answers for all its addresses (`arp_ignore` 0),
+    /// and an interface that has the address itself comes first.
+    pub fn owner(&self, from: &InterfaceRef, address: IpAddr) -> Option<InterfaceRef> {
+        let own = self.lab.namespaces.get(&from.ns)?;
+        let entry = own.neighbours.iter().find(|entry| entry.dev == from.name && entry.address == address);
+        let neighbours = self.neighbours(from);
+        let find = |fits: &dyn Fn(&Interface, &InterfaceRef) -> bool| {
+            let mut fitting = neighbours.iter().filter(|at| self.interface(at).is_some_and(|one| fits(one, at)));
+            fitting.next().cloned()
+        };
+        if let Some(entry) = entry {
+            return find(&|one, _| one.mac == Some(entry.mac));
+        }
+        let holders = self.holders.get(&address).map_or(&[][..], Vec::as_slice);
+        find(&|one, _| one.addresses.iter().any(|own| own.addr() == address))
+            .or_else(|| find(&|_, at| at.ns != from.ns && holders.contains(&&at.ns)))
+            .or_else(|| self.other_end(from, &neighbours))
+            .or_else(|| find(&|_, at| address.is_ipv4() && self.answers_for_others(at)))
+    }
+
+    /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.
+    fn other_end(&self, from: &InterfaceRef, neighbours: &[InterfaceRef]) -> Option<InterfaceRef> {
+        let is_tunnel = matches!(self.interface(from)?.device()?, VirtualInterface::Ipip { .. });
+        neighbours.first().filter(|_| is_tunnel).cloned()
+    }
+
+    /// Whether an interface answers ARP for every address that its namespace has a route to (`proxy_arp`).
+    fn answers_for_others(&self, at: &InterfaceRef) -> bool {
+        let Some(namespace) = self.namespace(at) else { return false };
+        [at.name.as_str(), "all"].iter().any(|name| {
+            let key = format!("net.ipv4.conf.{name}.proxy_arp");
+            namespace.sysctls.iter().any(|(set, value)| set.as_str() == key && value.as_str() == "1")
+        })
+    }
+
+    fn namespace(&self, of: &InterfaceRef) -> Option<&'l Namespace> {
+        self.lab.namespaces.get(&of.ns)
+    }
+
+    fn interface(&self, of: &InterfaceRef) -> Option<&'l Interface> {
+        self.namespace(of)?.interfaces.get(&of.name)
+    }
+
+    /// The bridge that an interface is a port of.
+    fn bridge_of(&self, port: &InterfaceRef) -> Option<InterfaceRef> {
+        let name = self.interface(port)?.master.clone()?;
+        let bridge = InterfaceRef { ns: port.ns.clone(), name };
+        matches!(self.interface(&bridge)?.kind, InterfaceKind::Bridge(_)).then_some(bridge)
+    }
+
+    /// The tunnel interfaces at an address that satisfy a condition.
+    fn tunnels(&self, address: IpAddr, fits: impl Fn(&VirtualInterface) -> bool) -> Vec<InterfaceRef> {
+        let mut tunnels = Vec::new();
+        for ns in self.holders.get(&address).into_iter().flatten() {
+            let interfaces = self.lab.namespaces.get(*ns).into_iter().flat_map(|one| &one.interfaces);
+            let fitting = interfaces.filter(|(_, interface)| interface.device().is_some_and(&fits));
+            tunnels.extend(fitting.map(|(name, _)| InterfaceRef { ns: (*ns).clone(), name: name.clone() }));
+        }
+        tunnels
+    }
+}
+
+impl Flood<'_, '_> {
+    fn go(&mut self, frame: Frame) {
+        if self.seen.insert(frame.clone()) {
+            self.todo.push(frame);
+        }
+    }
+
+    fn comes_in(&mut self, at: InterfaceRef, tag: Option<u16>) {
+        self.go(Frame { at, tag, leaves: false });
+    }
+
+    /// A frame leaves the namespace through an interface.
+    fn leave(&mut self, frame: &Frame) {
+        let Some(interface) = self.layer2.interface(&frame.at) else { return };
+        match &interface.kind {
+            InterfaceKind::Veth { peer } => peer.iter().for_each(|peer| self.comes_in(peer.clone(), frame.tag)),
+            InterfaceKind::Bridge(_) => self.through_bridge(&frame.at, &frame.at, frame.tag),
+            InterfaceKind::Virtual(device) => self.leave_virtual(frame, device),
+            InterfaceKind::Loopback | InterfaceKind::Other(_) => {}
+        }
+    }
+
+    fn leave_virtual(&mut self, frame: &Frame, device: &VirtualInterface) {
+        match device {
+            VirtualInterface::Vxlan(vxlan) => self.through_vxlan(frame, vxlan),
+            VirtualInterface::Macvlan { parent: Some(parent), mode } => {
+                self.past_parent(frame, parent, *mode == MacvlanMode::Bridge);
+            }
+            VirtualInterface::Ipvlan { parent: Some(parent), .. } => {
+                self.past_parent(frame, parent, true);
+            }
+            VirtualInterface::Vlan { parent: Some(parent), id } => {
+                self.go(Frame { at: parent.clone(), tag: Some(*id), leaves: true });
+            }
+            VirtualInterface::Ipip { local, remote: Some(remote) } => self.through_ipip(frame, *local, *remote),
+            VirtualInterface::Ipip { local, remote: None } => self.through_every_tunnel(frame, *local),
+            VirtualInterface::Macvlan { parent: None, .. }
+            | VirtualInterface::Ipvlan { parent: None, .. }
+            | VirtualInterface::Vlan { parent: None, .. }
+            | VirtualInterface::Dummy
+            | VirtualInterface::Vrf { .. } => {}
+        }
+    }
+
+    /// To the tunnels at an address that take packets from another one.
+    fn through_ipip(&mut self, frame: &Frame, from: Option<Ipv4Addr>, to: Ipv4Addr) {
+        let answers = |other: &VirtualInterface| {
+            let VirtualInterface::Ipip { local, remote } = other else { return false };
+            *local == Some(to) && (remote.is_none() || *remote == from)
+        };
+        for other in self.layer2.tunnels(to.into(), answers) {
+            self.comes_in(other, frame.tag);
+        }
+    }
+
+    /// The gateway of a route chooses the other end of such a tunnel: it may be any.
+    fn through_every_tunnel(&mut self, frame: &Frame, local: Option<Ipv4Addr>) {
+        let ends = self.layer2.holders.keys().filter_map(|address| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        });
+        let ends: BTreeSet<Ipv4Addr> = ends.collect();
+        for end in ends {
+            self.through_ipip(frame, local, end);
+        }
+    }
+
+    /// From a macvlan or ipvlan: out through the parent, and to the others on it, if they may speak to each other.
+    fn past_parent(&mut self, frame: &Frame, parent: &InterfaceRef, to_others: bool) {
+        self.go(Frame { at: parent.clone(), tag: frame.tag, leaves: true });
+        let others = self.layer2.uppers.get(parent).map_or(&[][..], Vec::as_slice).to_vec();
+        let kind = |of: &InterfaceRef| self.layer2.interface(of)?.device().map(VirtualInterface::kind);
+        let own = kind(&frame.at);
+        for other in others.into_iter().filter(|other| to_others && kind(other) == own).collect::<Vec<_>>() {
+            self.comes_in(other, frame.tag);
+        }
+    }
+
+    /// To every end that the forwarding entries name.
+    fn through_vxlan(&mut self, frame: &Frame, own: &Vxlan) {
+        let Some(namespace) = self.layer2.namespace(&frame.at) else { return };
+        let entries = namespace.fdb.iter().filter(|entry| entry.dev == frame.at.name).map(|entry| entry.to);
+        let ends: BTreeSet<IpAddr> = entries.collect();
+        for end in ends {
+            let answers = |other: &VirtualInterface| {
+                let VirtualInterface::Vxlan(other) = other else { return false };
+                (other.id, other.port) == (own.id, own.port) && other.local.is_none_or(|local| local == end)
+            };
+            for other in self.layer2.tunnels(end, answers) {
+                self.comes_in(other, frame.tag);
+            }
+        }
+    }
+
+    /// A frame comes into a namespace through an interface.
+    fn arrive(&mut self, frame: &Frame) {
+        if let Some(bridge) = self.layer2.bridge_of(&frame.at) {
+            return self.through_bridge(&bridge, &frame.at, frame.tag);
+        }
+        self.deliver(&frame.at, frame.tag);
+    }
+
+    /// A frame is for the namespace itself, or for what is stacked on the interface.
+    fn deliver(&mut self, at: &InterfaceRef, tag: Option<u16>) {
+        if tag.is_none() && !self.reached.contains(at) {
+            self.reached.push(at.clone());
+        }
+        for upper in self.layer2.uppers.get(at).map_or(&[][..], Vec::as_slice).to_vec() {
+            let device = self.layer2.interface(&upper).and_then(Interface::device);
+            match device {
+                Some(VirtualInterface::Vlan { id, .. }) if tag == Some(*id) => self.comes_in(upper, None),
+                Some(VirtualInterface::Macvlan { .. } | VirtualInterface::Ipvlan { .. }) => self.comes_in(upper, tag),
+                Some(
+                    VirtualInterface::Vlan { .. }
+                    | VirtualInterface::Vxlan(_)
+                    | VirtualInterface::Ipip { .. }
+                    | VirtualInterface::Dummy
+                    | VirtualInterface::Vrf { .. },
+                )
+                | None => {}
+            }
+        }
+    }
+
+    /// A frame from a port of a bridge, or from the bridge itself, to all others in its VLAN.
+    fn through_bridge(&mut self, bridge: &InterfaceRef, from: &InterfaceRef, tag: Option<u16>) {
+        let (Some(namespace), Some(interface)) = (self.layer2.namespace(bridge), self.layer2.interface(bridge)) else {
+            return;
+        };
+        let InterfaceKind::Bridge(options) = &interface.kind else { return };
+        let filtering = options.vlan_filtering;
+        let vlan = match (filtering, self.layer2.interface(from)) {
+            (false, _) => tag,
+            (true, Some(from)) => match incoming(from.vlans.as_ref(), tag) {
+                Some(vlan) => Some(vlan),
+                None => return,
+            },
+            (true, None) => return,
+        };
+        let is_port = |(name, port): &(&IfName, &Interface)| {
+            port.master.as_ref() == Some(&bridge.name) && **name != from.name && port.up
+        };
+        let ports = namespace.interfaces.iter().filter(is_port);
+        for (name, port) in ports {
+            let at = InterfaceRef { ns: bridge.ns.clone(), name: name.clone() };
+            match (filtering, vlan) {
+                (true, Some(vlan)) => {
+                    if let Some(tag) = outgoing(port.vlans.as_ref(), vlan) {
+                        self.go(Frame { at, tag, leaves: true });
+                    }
+                }
+                (_, tag) => self.go(Frame { at, tag, leaves: true }),
+            }
+        }
+        if bridge != from {
+            match (filtering, vlan) {
+                (true, Some(vlan)) => {
+                    if let Some(tag) = outgoing(interface.vlans.as_ref(), vlan) {
+                        self.deliver(bridge, tag);
+                    }
+                }
+                (_, tag) => self.deliver(bridge, tag),
+            }
+        }
+    }
+}
+
+/// How a port is in a VLAN.
+fn tagging(vlans: Option<&Vlans>, vlan: u16) -> Option<Tagging> {
+    let default = Vlans::default();
+    let ranges = vlans.unwrap_or(&default).ranges();
+    ranges.iter().find(|range| (range.first..=range.last).contains(&vlan)).map(|range| range.tagging)
+}
+
+/// The VLAN of a frame that comes in through a port; none: the port drops it.
+fn incoming(vlans: Option<&Vlans>, tag: Option<u16>) -> Option<u16> {
+    match tag {
+        Some(tag) => tagging(vlans, tag).map(|_| tag),
+        None => {
+            let default = Vlans::default();
+            vlans.unwrap_or(&default).ranges().iter().find(|range| range.tagging.pvid).map(|range| range.first)
+        }
+    }
+}
+
+/// The tag with which a frame of a VLAN goes out through a port; the outer none: it does not.
+fn outgoing(vlans: Option<&Vlans>, vlan: u16) -> Option<Option<u16>> {
+    tagging(vlans, vlan).map(|tagging| (!tagging.untagged).then_some(vlan))
+}

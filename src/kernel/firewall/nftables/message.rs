@@ -1,0 +1,177 @@
+//! Messages of nf_tables: a family, and attributes by their number. Facts from linux/netfilter/nfnetlink.h,
+//! nf_tables.h, nf_tables_compat.h and nf_tables_api.c.
+
+use std::collections::BTreeSet;
+
+use netlink_packet_core::{DecodeError, DefaultNla, Emitable, NlasIterator, parse_string, parse_u32_be};
+
+use crate::kernel::netlink::{self, attributes};
+use crate::lab::{CHAIN_PREFIX, Family, Table};
+use crate::preflight::DroppingChain;
+
+pub(super) const NFNL_MSG_BATCH_BEGIN: u16 = 16;
+pub(super) const NFNL_MSG_BATCH_END: u16 = 17;
+pub(super) const NFT_MSG_NEWTABLE: u16 = nft(0);
+pub(super) const NFT_MSG_GETTABLE: u16 = nft(1);
+pub(super) const NFT_MSG_DELTABLE: u16 = nft(2);
+pub(super) const NFT_MSG_GETCHAIN: u16 = nft(4);
+pub(super) const NFT_MSG_DELCHAIN: u16 = nft(5);
+pub(super) const NFT_MSG_DELRULE: u16 = nft(8);
+pub(super) const NFT_MSG_GETGEN: u16 = nft(16);
+/// NFNL_MSG_COMPAT_GET of NFNL_SUBSYS_NFT_COMPAT.
+pub(super) const COMPAT_GET: u16 = 11 << 8;
+pub(super) const NFTA_COMPAT_NAME: u16 = 1;
+pub(super) const NFTA_COMPAT_REV: u16 = 2;
+pub(super) const NFTA_COMPAT_TYPE: u16 = 3;
+pub(super) const NFTA_TABLE_NAME: u16 = 1;
+pub(super) const NFTA_TABLE_USERDATA: u16 = 6;
+pub(super) const NFTA_RULE_TABLE: u16 = 1;
+pub(super) const NFTA_GEN_ID: u16 = 1;
+/// Of the beginning of a batch: the changes hold only if the rules are still those of this generation.
+pub(super) const NFNL_BATCH_GENID: u16 = 1;
+pub(super) const NFTA_CHAIN_TABLE: u16 = 1;
+pub(super) const NFTA_CHAIN_NAME: u16 = 3;
+const NFTA_CHAIN_HOOK: u16 = 4;
+const NFTA_CHAIN_POLICY: u16 = 5;
+const NFTA_HOOK_HOOKNUM: u16 = 1;
+const NFNL_SUBSYS_NFTABLES: u16 = 10;
+const NF_INET_FORWARD: u32 = 2;
+const NF_DROP: u32 = 0;
+const NF_ACCEPT: u32 = 1;
+const AF_UNSPEC: u8 = 0;
+const NFPROTO_INET: u8 = 1;
+/// The comment `nslab` as `nft` writes one: type 0 (NFTNL_UDATA_TABLE_COMMENT), length, text with its zero.
+pub(super) const OUR_COMMENT: &[u8] = b"\x00\x06nslab\x00";
+/// Length of `struct nfgenmsg`: family, version (0), resource.
+const NFGENMSG: usize = 4;
+
+const fn nft(kind: u16) -> u16 {
+    (NFNL_SUBSYS_NFTABLES << 8) | kind
+}
+
+/// What follows the netlink header of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Message {
+    family: u8,
+    resource: u16,
+    attributes: Vec<(u16, Vec<u8>)>,
+}
+
+/// A table that exists.
+pub(in crate::kernel::firewall) struct FoundTable {
+    pub(in crate::kernel::firewall) family: Family,
+    pub(in crate::kernel::firewall) table: Table,
+    /// It carries our comment.
+    pub(in crate::kernel::firewall) ours: bool,
+}
+
+impl Message {
+    /// A request about one family, or about all.
+    pub(super) fn new(family: Option<Family>, attributes: Vec<(u16, Vec<u8>)>) -> Self {
+        Self { family: family.map_or(AF_UNSPEC, address_family), resource: 0, attributes }
+    }
+
+    /// The beginning or the end of a transaction.
+    pub(super) fn batch(attributes: Vec<(u16, Vec<u8>)>) -> Self {
+        Self { family: AF_UNSPEC, resource: NFNL_SUBSYS_NFTABLES, attributes }
+    }
+
+    /// Reads what follows the netlink header of an answer.
+    pub(super) fn parse(payload: &[u8]) -> Result<Self, DecodeError> {
+        let Some(([family, _, high, low], rest)) = payload.split_first_chunk::<NFGENMSG>() else {
+            return Err("a message of nfnetlink without its header".into());
+        };
+        let attributes = attributes(rest).map(|attribute| attribute.map(|(kind, value)| (kind, value.to_vec())));
+        Ok(Self {
+            family: *family,
+            resource: u16::from_be_bytes([*high, *low]),
+            attributes: attributes.collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(super) fn payload(&self) -> Vec<u8> {
+        let attributes: Vec<DefaultNla> =
+            self.attributes.iter().map(|(kind, value)| DefaultNla::new(*kind, value.clone())).collect();
+        let [high, low] = self.resource.to_be_bytes();
+        let mut payload = vec![self.family, 0, high, low];
+        payload.resize(NFGENMSG + attributes.as_slice().buffer_len(), 0);
+        attributes.as_slice().emit(payload.get_mut(NFGENMSG..).unwrap_or_default());
+        payload
+    }
+
+    /// It as a part of a transaction.
+    pub(super) fn as_change(&self, kind: u16, flags: u16) -> netlink::Message {
+        netlink::Message { kind, flags, payload: self.payload() }
+    }
+
+    /// The family, if it is one that iptables serves.
+    pub(super) fn family(&self) -> Option<Family> {
+        [Family::Ipv4, Family::Ipv6].into_iter().find(|&family| address_family(family) == self.family)
+    }
+
+    pub(super) fn value(&self, kind: u16) -> Option<&[u8]> {
+        self.attributes.iter().find(|(found, _)| *found == kind).map(|(_, value)| value.as_slice())
+    }
+
+    pub(super) fn text(&self, kind: u16) -> Option<String> {
+        parse_string(self.value(kind)?).ok()
+    }
+
+    pub(super) fn is_in(&self, family: Family, table: Table) -> bool {
+        self.family() == Some(family) && self.text(NFTA_CHAIN_TABLE).as_deref() == Some(table.name())
+    }
+
+    /// The table, if it is one that iptables would use.
+    pub(super) fn as_table(&self) -> Option<FoundTable> {
+        let name = self.text(NFTA_TABLE_NAME)?;
+        let ours = self.value(NFTA_TABLE_USERDATA) == Some(OUR_COMMENT);
+        Some(FoundTable { family: self.family()?, table: Table::from_name(&name)?, ours })
+    }
+
+    pub(super) fn is_of_a_lab(&self) -> bool {
+        self.text(NFTA_CHAIN_NAME).is_some_and(|name| name.starts_with(CHAIN_PREFIX))
+    }
+
+    /// Whether it is a base chain whose policy is to accept. (Whether a rule is in it, the kernel knows.)
+    pub(super) fn accepts_everything(&self) -> bool {
+        self.value(NFTA_CHAIN_HOOK).is_some() && self.policy() == Some(NF_ACCEPT)
+    }
+
+    /// What becomes of a packet at the end of a base chain.
+    fn policy(&self) -> Option<u32> {
+        self.value(NFTA_CHAIN_POLICY).and_then(|value| parse_u32_be(value).ok())
+    }
+
+    fn is_for_forwarding(&self) -> bool {
+        let hook = NlasIterator::new(self.value(NFTA_CHAIN_HOOK).unwrap_or_default())
+            .filter_map(Result::ok)
+            .find(|attribute| attribute.kind() == NFTA_HOOK_HOOKNUM);
+        hook.and_then(|attribute| parse_u32_be(attribute.value()).ok()) == Some(NF_INET_FORWARD)
+    }
+
+    /// The chain by its full name, if it drops forwarded packets; none where its family forwards no IP packets.
+    pub(super) fn as_dropping_chain(&self) -> Option<DroppingChain> {
+        if self.policy() != Some(NF_DROP) || !self.is_for_forwarding() {
+            return None;
+        }
+        let (word, families) = match (self.family, self.family()) {
+            (NFPROTO_INET, _) => ("inet", BTreeSet::from([Family::Ipv4, Family::Ipv6])),
+            (_, Some(family @ Family::Ipv4)) => ("ip", BTreeSet::from([family])),
+            (_, Some(family @ Family::Ipv6)) => ("ip6", BTreeSet::from([family])),
+            (_, None) => return None,
+        };
+        let (chain, table) = (self.text(NFTA_CHAIN_NAME)?, self.text(NFTA_CHAIN_TABLE)?);
+        Some(DroppingChain { name: format!("chain {chain} of table {word} {table}"), families })
+    }
+}
+
+fn address_family(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => 2,
+        Family::Ipv6 => 10,
+    }
+}
+
+pub(super) fn c_string(text: &str) -> Vec<u8> {
+    text.bytes().chain([0]).collect()
+}

@@ -1,0 +1,119 @@
+//! The folder of a lab, `/run/nslab/LAB`: its lock, its journal, and its topology as applied.
+
+use std::collections::BTreeSet;
+
+use nix::errno::Errno;
+
+use super::deviceless_routes::{self, Identity};
+use super::folder::{Folder, refused};
+use super::journal::Journal;
+use super::lock::Lock;
+use crate::kernel::KernelError;
+use crate::lab::LabName;
+
+const JOURNAL: &str = "journal.json";
+const TOPOLOGY: &str = "topology.yaml";
+
+/// A lab's folder, locked by this process.
+#[derive(Debug)]
+pub(crate) struct LabFolder {
+    root: Folder,
+    folder: Folder,
+    lab: LabName,
+    // Held until the folder is dropped.
+    _lock: Lock,
+}
+
+impl LabFolder {
+    /// Makes a lab's folder if need be, and takes its lock; none where another process holds it, or removes the folder at
+    /// this moment.
+    ///
+    /// # Errors
+    /// The folder or its lock cannot be made.
+    pub(crate) fn try_lock(lab: &LabName) -> Result<Option<Self>, KernelError> {
+        let make = || {
+            let root = Folder::open()?;
+            let folder = root.make(lab.as_str())?;
+            let lock = folder.try_lock()?;
+            Ok(lock.map(|lock| Self { root, folder, lab: lab.clone(), _lock: lock }))
+        };
+        match make() {
+            Err(error) if KernelError::errno(&error) == Some(Errno::ENOENT) => Ok(None),
+            Err(error) => {
+                // What was made for nothing is removed; the error to report is the first one.
+                let _ = Folder::find().and_then(|root| root.map_or(Ok(()), |root| root.remove_folder(lab.as_str())));
+                let _ = Folder::remove_root_if_empty();
+                Err(error)
+            }
+            locked => locked,
+        }
+    }
+
+    /// Writes the journal; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn write_journal(&self, journal: &Journal<'_>) -> Result<(), KernelError> {
+        let text = serde_json::to_string_pretty(journal);
+        let text = text.map_err(|error| refused("write", "the journal").said(error.to_string()))?;
+        self.folder.write(JOURNAL, &text)
+    }
+
+    /// Keeps the topology as applied.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn write_topology(&self, text: &str) -> Result<(), KernelError> {
+        self.folder.write(TOPOLOGY, text)
+    }
+
+    /// Lists the routes and policy rules of the lab in `host` that no interface belongs to.
+    ///
+    /// # Errors
+    /// The list cannot be written.
+    pub(crate) fn list_deviceless_routes(&self, identities: &BTreeSet<Identity>) -> Result<(), KernelError> {
+        deviceless_routes::write(&self.folder, identities)
+    }
+
+    /// Removes the lab's folder, as the last trace of the lab.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) fn remove(&self) -> Result<(), KernelError> {
+        self.root.remove_with_files(self.lab.as_str())?;
+        Folder::remove_root_if_empty()
+    }
+
+    /// Whether there is no journal: the lab is new, or its state is lost.
+    ///
+    /// # Errors
+    /// The folder cannot be looked into.
+    pub(crate) fn is_new(&self) -> Result<bool, KernelError> {
+        Ok(!self.folder.holds(JOURNAL)?)
+    }
+
+    /// Whether the lab has been applied before.
+    ///
+    /// # Errors
+    /// The folder cannot be looked into.
+    pub(crate) fn is_applied(&self) -> Result<bool, KernelError> {
+        self.folder.holds(TOPOLOGY)
+    }
+
+    /// Removes the lab's folder if the lab was never applied.
+    ///
+    /// # Errors
+    /// It cannot be looked into or removed.
+    pub(crate) fn remove_if_unused(&self) -> Result<(), KernelError> {
+        if self.is_applied()? { Ok(()) } else { self.remove() }
+    }
+}
+
+/// The topology of a lab as it was applied, if it is kept.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub(crate) fn topology(lab: &LabName) -> Result<Option<String>, KernelError> {
+    let Some(root) = Folder::find()? else { return Ok(None) };
+    root.get(lab.as_str())?.map_or(Ok(None), |folder| folder.read(TOPOLOGY))
+}

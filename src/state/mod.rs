@@ -1,0 +1,20 @@
+//! The files of `/run/nslab`: each lab's lock, journal, applied topology and list of routes, and what host settings were
+//! before the first lab that needs them.
+//!
+//! It knows the model, and of the kernel no more than how it reports an error. What the files are for, and what a
+//! setting is now, `engine` knows. All of them are gone after a reboot, as the namespaces are, and none of them is needed
+//! to remove a lab: the marks in the kernel say which lab an object belongs to.
+
+mod deviceless_routes;
+mod folder;
+mod host_settings;
+mod journal;
+mod lab_folder;
+mod labs;
+mod lock;
+
+pub(crate) use deviceless_routes::{Identity, listed_by, listed_by_others};
+pub(crate) use host_settings::{HostSettings, Setting, claims, former_values};
+pub(crate) use journal::{Activity, Journal};
+pub(crate) use lab_folder::{LabFolder, topology};
+pub(crate) use labs::labs;

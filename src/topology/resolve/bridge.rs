@@ -1,0 +1,33 @@
+//! Bridges as the kernel is to have them.
+
+use super::address::nets;
+use super::bridge_port::Masters;
+use super::mtu::plausible_mtu;
+use super::net::ResolvedInterface;
+use super::vlans;
+use crate::lab::{BridgeOptions, IfName, Interface, InterfaceKind};
+use crate::topology::diagnostics::Collector;
+use crate::topology::schema::{Bridge, Spanned};
+
+/// The bridge; its ports are elsewhere.
+pub fn bridge(
+    name: &Spanned<IfName>,
+    written: &Bridge,
+    masters: &Masters,
+    found: &mut Collector<'_>,
+) -> ResolvedInterface {
+    let on = |flag: &Option<Spanned<bool>>, otherwise| flag.as_ref().map_or(otherwise, |flag| flag.value);
+    let vlan_filtering = vlans::filtering(written, found);
+    let options = BridgeOptions { stp: on(&written.stp, false), vlan_filtering };
+    let addresses = nets(&written.addresses);
+    let interface = Interface {
+        up: on(&written.up, true),
+        mac: written.mac.as_ref().map(|mac| mac.value),
+        mtu: plausible_mtu(written.mtu.as_ref(), &written.addresses, found),
+        master: masters.get(&name.value).map(|attachment| attachment.master.clone()),
+        vlans: vlans::of(written.vlan.as_ref(), written.vlans.as_ref(), found),
+        addresses: addresses.iter().map(|address| address.value).collect(),
+        ..Interface::new(InterfaceKind::Bridge(options))
+    };
+    ResolvedInterface { name: name.value.clone(), span: name.span, link: interface, addresses, broadcast_domain: 0 }
+}

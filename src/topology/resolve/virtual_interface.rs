@@ -1,0 +1,132 @@
+//! Virtual interfaces: what the parent of each is, and whether all of them can be together.
+
+use std::collections::HashMap;
+
+use super::address::nets;
+use super::lower_interfaces;
+use super::mtu::{self, plausible_mtu};
+use super::net::{Names, ResolvedInterface, Space};
+use super::place::{Place, Placed};
+use super::vxlan::{self, Holders};
+use crate::lab::{
+    IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MAX_STACKING, MacvlanMode, NsName, VirtualInterface,
+};
+use crate::topology::code::Code;
+use crate::topology::diagnostics::{Collector, Diagnostic};
+use crate::topology::schema::{self, Spanned};
+
+/// The device as it is written; its MTU is known once all interfaces are.
+pub fn interface(
+    ns: &NsName,
+    name: &Spanned<IfName>,
+    written: schema::VirtualInterface<'_>,
+    found: &mut Collector<'_>,
+) -> ResolvedInterface {
+    use schema::VirtualInterface as Written;
+    let end = |parent: &Spanned<schema::Parent>| {
+        let schema::Parent { ns: other, name } = &parent.value;
+        Some(InterfaceRef { ns: other.as_ref().unwrap_or(ns).clone(), name: name.clone() })
+    };
+    let device = match written {
+        Written::Vxlan(vxlan) => VirtualInterface::Vxlan(vxlan::vxlan(vxlan)),
+        Written::Macvlan(schema::Macvlan { parent, mode, .. }) => {
+            let mode = mode.as_ref().map_or(MacvlanMode::Bridge, |mode| mode.value);
+            VirtualInterface::Macvlan { parent: end(parent), mode }
+        }
+        Written::Ipvlan(schema::Ipvlan { parent, mode, .. }) => {
+            let mode = mode.as_ref().map_or(IpvlanMode::L2, |mode| mode.value);
+            VirtualInterface::Ipvlan { parent: end(parent), mode }
+        }
+        Written::Vlan(schema::Vlan { parent, id, .. }) => {
+            VirtualInterface::Vlan { parent: end(parent), id: id.value.0 }
+        }
+        Written::Ipip(schema::Ipip { local, remote, .. }) => {
+            VirtualInterface::Ipip { local: Some(local.value), remote: remote.as_ref().map(|remote| remote.value) }
+        }
+        Written::Dummy(_) => VirtualInterface::Dummy,
+        Written::Vrf(schema::Vrf { table, .. }) => VirtualInterface::Vrf { table: table.value.0 },
+    };
+    let common = written.common();
+    let addresses = nets(&common.addresses);
+    let link = Interface {
+        up: common.up.as_ref().is_none_or(|up| up.value),
+        mac: common.mac.as_ref().map(|mac| mac.value),
+        mtu: plausible_mtu(common.mtu.as_ref(), &common.addresses, found),
+        addresses: addresses.iter().map(|address| address.value).collect(),
+        ..Interface::new(InterfaceKind::Virtual(device))
+    };
+    ResolvedInterface { name: name.value.clone(), span: name.span, link, addresses, broadcast_domain: 0 }
+}
+
+/// Checks all devices against the other interfaces, and gives each its MTU.
+pub fn finish<'f>(spaces: &mut [Space<'f>], names: &Names<'_>, found: &mut Collector<'_>) -> Vec<Placed<'f>> {
+    let mut all = Vec::new();
+    for (at, space) in spaces.iter().enumerate() {
+        let holders = vxlan::holders(space);
+        for (name, written) in space.written.virtual_interfaces() {
+            let is_taken = || space.interface(&name.value).is_none_or(|interface| interface.span != name.span);
+            let Some(&place) = space.by_name.get(&name.value).filter(|_| !is_taken()) else { continue };
+            let under = under(spaces, names, (at, &holders), written, found);
+            all.push(Placed { at: (at, place), under, name, written });
+        }
+    }
+    for space in spaces.iter() {
+        vxlan::check(space, found);
+    }
+    lower_interfaces::check(&all, found);
+    let below: HashMap<Place, Place> = all.iter().filter_map(|placed| Some((placed.at, placed.under?))).collect();
+    let depth = |placed: &Placed<'_>| {
+        std::iter::successors(placed.under, |at| below.get(at).copied()).take(MAX_STACKING).count()
+    };
+    all.sort_by_cached_key(depth);
+    for placed in &all {
+        if depth(placed) == MAX_STACKING {
+            let help = "the lowest of them needs a parent of another kind".to_owned();
+            let message = format!("`{}` is stacked on itself, or more than 8 deep", placed.name.value);
+            found.add(Diagnostic::new(Code::StackedOnItself, placed.name.span, message).help(help));
+        } else {
+            mtu::room(spaces, placed, found);
+        }
+    }
+    all
+}
+
+/// The interface through which a device's packets leave.
+fn under(
+    spaces: &[Space<'_>],
+    names: &Names<'_>,
+    (own, holders): (usize, &Holders<'_>),
+    written: schema::VirtualInterface<'_>,
+    found: &mut Collector<'_>,
+) -> Option<Place> {
+    let space = spaces.get(own)?;
+    match written {
+        schema::VirtualInterface::Vxlan(vxlan) => {
+            let holder = vxlan::holder(space, holders, &vxlan.local, found);
+            let name = match &vxlan.dev {
+                Some(dev) => space.find(dev, false, found)?,
+                None => holder?,
+            };
+            Some((own, *space.by_name.get(&name)?))
+        }
+        schema::VirtualInterface::Ipip(ipip) => {
+            let local = Spanned { value: ipip.local.value.into(), span: ipip.local.span };
+            Some((own, *space.by_name.get(&vxlan::holder(space, holders, &local, found)?)?))
+        }
+        _ => {
+            let Spanned { value: schema::Parent { ns, name }, span } = written.parent()?;
+            let other = match ns {
+                Some(ns) => names.find(ns, *span, found)?,
+                None => own,
+            };
+            let holder = spaces.get(other)?;
+            let name = holder.find(&Spanned { value: name.clone(), span: *span }, false, found)?;
+            let place = *holder.by_name.get(&name)?;
+            let reason = lower_interfaces::unfit(holder, holder.interfaces.get(place)?, written);
+            if let Some(reason) = reason {
+                found.add(Diagnostic::new(Code::BadParent, *span, reason));
+            }
+            Some((other, place))
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Routes as a file has them.
+
+use std::net::IpAddr;
+
+use schemars::{JsonSchema, Schema};
+
+use super::read::{Fields, Read, Spanned};
+use super::scalar::{Scalar, Wrong, word, words};
+use super::scalar_net::{Destination, TableId};
+use crate::lab::{IfName, RouteKind, RouteScope};
+use crate::topology::diagnostics::Collector;
+use crate::topology::yaml::Node;
+
+/// A route.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Route {
+    /// Where it leads: a subnet, an address, or `default`.
+    pub to: Spanned<Destination>,
+    /// The next router's address.
+    pub via: Option<Spanned<IpAddr>>,
+    /// The interface; found from `via` by default.
+    pub dev: Option<Spanned<IfName>>,
+    /// Its metric: the lower wins. 0 (IPv4) or 1024 (IPv6) by default.
+    pub metric: Option<Spanned<u32>>,
+    /// The source address that packets from here get.
+    pub source: Option<Spanned<IpAddr>>,
+    /// The routing table; `main` by default.
+    pub table: Option<Spanned<TableId>>,
+    /// What happens to packets; `unicast` by default.
+    #[schemars(rename = "type")]
+    pub kind: Option<Spanned<RouteType>>,
+    /// How far the destination is (IPv4).
+    pub scope: Option<Spanned<Scope>>,
+    /// Whether the next router is taken to be on the link even if no subnet says so; false by default.
+    pub onlink: Option<Spanned<bool>>,
+}
+
+/// What a route does.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteType(pub RouteKind);
+
+/// How far a destination is.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope(pub RouteScope);
+
+const ROUTE_TYPES: [(&str, RouteType); 4] = [
+    ("unicast", RouteType(RouteKind::Unicast)),
+    ("blackhole", RouteType(RouteKind::Blackhole)),
+    ("unreachable", RouteType(RouteKind::Unreachable)),
+    ("prohibit", RouteType(RouteKind::Prohibit)),
+];
+const SCOPES: [(&str, Scope); 4] = [
+    ("global", Scope(RouteScope::Global)),
+    ("site", Scope(RouteScope::Site)),
+    ("link", Scope(RouteScope::Link)),
+    ("host", Scope(RouteScope::Host)),
+];
+
+impl Scalar for RouteType {
+    const WHAT: &'static str = "a route's type: unicast, blackhole, unreachable or prohibit";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        word(text, &ROUTE_TYPES)
+    }
+
+    fn schema() -> Schema {
+        words(&ROUTE_TYPES)
+    }
+}
+
+impl Scalar for Scope {
+    const WHAT: &'static str = "a scope: global, site, link or host";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        word(text, &SCOPES)
+    }
+
+    fn schema() -> Schema {
+        words(&SCOPES)
+    }
+}
+
+impl Read for Route {
+    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "a route", found)?;
+        let to = fields.required("to");
+        let via = fields.optional("via");
+        let dev = fields.optional("dev");
+        let metric = fields.optional("metric");
+        let source = fields.optional("source");
+        let table = fields.optional("table");
+        let kind = fields.optional("type");
+        let scope = fields.optional("scope");
+        let onlink = fields.optional("onlink");
+        fields.end();
+        Some(Self { to: to?, via, dev, metric, source, table, kind, scope, onlink })
+    }
+}
