@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     match nslab::cli::run(args) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            failure.tell();
+            failure.print();
             ExitCode::from(failure.exit_code())
         }
     }

@@ -2,7 +2,14 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
+use nslab::check::CheckCode;
+use nslab::engine::EngineCode;
+use nslab::kernel::KernelCode;
 use nslab::lab::code::table_of;
+use nslab::plan::ConflictCode;
+use nslab::preflight::MachineCode;
 use nslab::topology;
 use support::golden;
 
@@ -11,9 +18,20 @@ fn document() -> String {
     let mut text = "# Codes\n\nMessages may change from release to release; codes stay. In text they stand in brackets at the end \
                     of a message,\nin JSON they are the field `code`.\n"
         .to_owned();
-    for (title, table) in [("Mistakes in a topology file", table_of::<topology::Code>())] {
+    let tables = [
+        ("Mistakes in a topology file", table_of::<topology::Code>()),
+        ("Conflicts with what is there already", table_of::<ConflictCode>()),
+        ("What a machine lacks", table_of::<MachineCode>()),
+        ("What the kernel refuses", table_of::<KernelCode>()),
+        ("Checks that cannot be run", table_of::<CheckCode>()),
+        ("Commands that cannot do their work", table_of::<EngineCode>()),
+    ];
+    let mut known = BTreeSet::new();
+    for (title, table) in tables {
+        assert!(!table.is_empty(), "{title}");
         text += &format!("\n## {title}\n\n| code | meaning |\n|---|---|\n");
         for (code, meaning) in table {
+            assert!(known.insert(code.clone()), "{code} has two meanings");
             assert!(!meaning.is_empty(), "{code} has no explanation");
             assert!(!meaning.contains('\n'), "the explanation of {code} is longer than a line");
             text += &format!("| `{code}` | {meaning} |\n");

@@ -432,7 +432,7 @@ fn a_file_whose_name_was_changed_leads_to_the_lab_it_made() {
     on(&with_host(""), &["apply"], 0);
     let renamed = with_host("").replace("name: own", "name: other");
     let said = on(&renamed, &["destroy"], 0);
-    assert!(said.contains("nothing of it to remove") && said.contains("nslab destroy own"), "{said}");
+    assert!(said.contains("nothing to remove") && said.contains("nslab destroy own"), "{said}");
     on(&with_host(""), &["destroy"], 0);
     assert!(!on(&renamed, &["destroy"], 0).contains("nslab destroy own"));
 }
@@ -443,7 +443,7 @@ fn what_another_lab_has_is_refused_also_where_it_is_as_wanted() {
     let file = with_host("");
     on(&file, &["apply"], 0);
     let copy = file.replace("name: own", "name: copy");
-    assert!(on(&copy, &["plan"], 0).contains("Another lab's, so apply would refuse and touch nothing:"));
+    assert!(on(&copy, &["plan"], 0).contains("Owned by another lab; apply refuses:"));
     for args in [&["apply"][..], &["apply", "--adopt"]] {
         let said = on(&copy, args, 3);
         assert!(said.contains("namespace red exists and belongs to lab own") && !said.contains("--adopt"), "{said}");

@@ -74,7 +74,11 @@ fn vlan_filtering_works_or_is_refused_at_once() {
     } else {
         assert_eq!(applied.status.code(), Some(3), "{}", text(&applied));
         assert!(text(&applied).contains("this kernel has no VLAN filtering of bridges"), "{}", text(&applied));
-        assert!(text(&applied).contains("needed by red/br1\n      take `vlan_filtering`"), "{}", text(&applied));
+        assert!(
+            text(&applied).contains("needed by red/br1 [kernel-feature-missing]\n      take `vlan_filtering`"),
+            "{}",
+            text(&applied)
+        );
     }
     before.assert_same(&host_account(), "afterwards");
 }
@@ -104,13 +108,11 @@ fn plan_shows_what_stands_in_the_way() {
     assert!(text(&nslab(["plan", &file])).contains("nothing to do"));
     run("ip -n red addr del 192.168.1.3/24 dev eth0");
     let plan = text(&nslab(["plan", &file]));
-    assert!(
-        plan.contains("In the way, so apply would refuse and touch nothing:\n  the subnet 192.168.1.0/24"),
-        "{plan}"
-    );
+    assert!(plan.contains("apply refuses, because of this:\n  the subnet 192.168.1.0/24"), "{plan}");
     let json = nslab(["plan", "--format", "json", &file]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["findings"][0]["severity"], "error", "{json}");
+    assert_eq!(json["findings"][0]["code"], "subnet-of-host", "{json}");
 }
 
 fn healthy() -> Facts {
@@ -137,14 +139,14 @@ fn limits_and_kernels_that_are_not_this_one() {
 
     let without = Facts { ipv6: false, ..healthy() };
     assert_eq!(found(&four, &without), []);
-    assert_eq!(found(&six, &without)[0].what, "IPv6 is switched off on this machine; needed by red/a");
+    assert_eq!(found(&six, &without)[0].what, "IPv6 is disabled on this machine; needed by red/a");
 
     let small = Facts { neighbours: [(Family::Ipv4, 1)].into(), ..healthy() };
     let [warning] = found(&four, &small).try_into().unwrap();
     assert!(!warning.is_error());
     assert_eq!(
         warning.to_string(),
-        "the lab has 2 addresses; the machine remembers 1 neighbours at once (net.ipv4.neigh.default.gc_thresh3)\n\
+        "the lab has 2 addresses; the machine remembers 1 neighbours at once (net.ipv4.neigh.default.gc_thresh3) [neighbour-table-too-small]\n\
          packets get lost when the table overflows; make it larger: sysctl -w net.ipv4.neigh.default.gc_thresh3=8"
     );
 
@@ -155,8 +157,8 @@ fn limits_and_kernels_that_are_not_this_one() {
     assert!(!warning.is_error());
     assert_eq!(
         warning.to_string(),
-        "the lab takes about 3 MiB of memory in the kernel; 2 MiB are to be had\n\
-         free some first, or make the lab smaller: when memory runs out, the kernel ends processes"
+        "the lab takes about 3 MiB of memory in the kernel; 2 MiB are available [low-memory]\n\
+         free some first, or make the lab smaller: when memory runs out, the kernel kills processes"
     );
 
     let half = Facts { existing: 5, ..full };
@@ -166,7 +168,7 @@ fn limits_and_kernels_that_are_not_this_one() {
     let [error] = found(&four, &old).try_into().unwrap();
     assert_eq!(
         error.to_string(),
-        "this kernel has no veth pairs (Unknown device type); needed by red/a\nload its module: modprobe veth"
+        "this kernel has no veth pairs (Unknown device type); needed by red/a [kernel-feature-missing]\nload its module: modprobe veth"
     );
 }
 
@@ -186,7 +188,7 @@ fn a_kind_that_the_kernel_lacks_is_told_where_the_file_asks_for_it() {
             format!(
                 "this kernel has no interfaces of the kind {routing} (Unknown device type); needed by `routing: \
                  {routing}`, \
-                 line 5, column 12 of the file\nload its module: modprobe {routing}; or use a kernel that has it"
+                 line 5, column 12 of the file [kernel-feature-missing]\nload its module: modprobe {routing}; or use a kernel that has it"
             )
         );
     }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nslab::check::Report;
-use nslab::show::report::{Tested, junit, table, tap};
+use nslab::show::report::{NotRun, Tested, junit, table, tap};
 use support::golden;
 
 const WIDTH: usize = 80;
@@ -79,7 +79,8 @@ fn junit_is_well_formed_xml() {
 
 #[test]
 fn a_file_that_could_not_be_run_is_in_every_report() {
-    let failed = Tested { file: Some("labs/<b>.yaml"), outcome: Err("no \"privileges\"\nsee nslab doctor") };
+    let not_run = NotRun { message: "no \"privileges\"\nsee nslab doctor", code: Some("privileges-missing") };
+    let failed = Tested { file: Some("labs/<b>.yaml"), outcome: Err(not_run) };
     let xml = junit(&[failed]);
     assert!(xml.contains("<testsuites name=\"nslab\" tests=\"1\" failures=\"0\" errors=\"1\""), "{xml}");
     assert!(

@@ -46,6 +46,15 @@ pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
     routers.into_iter().filter_map(hint).collect()
 }
 
+/// That a lab is no longer as its file says, where it is this many steps away from that: a check may have failed because
+/// of it.
+pub fn drift_hint(steps: usize, file: &str) -> Option<String> {
+    let differences = if steps == 1 { "one step".to_owned() } else { format!("{steps} steps") };
+    (steps > 0).then(|| {
+        format!("the lab is {differences} away from what the file says: `nslab plan {file}` shows what has changed")
+    })
+}
+
 /// The namespaces that have to pass a packet on, as far as the file's routes lead.
 fn routers_between<'l>(lab: &'l Lab, layer2: &Layer2<'l>, from: &NsName, to: IpAddr) -> Vec<&'l NsName> {
     let hops = forwarding::path(lab, layer2, from, &Packet::to(to)).into_iter().skip(1);

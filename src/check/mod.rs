@@ -7,6 +7,7 @@
 
 mod attempt;
 mod batches;
+mod code;
 mod harness;
 mod hints;
 mod packet;
@@ -18,7 +19,9 @@ mod verdict;
 use std::rc::Rc;
 use std::time::Instant;
 
+pub use code::CheckCode;
 use harness::Harness;
+pub use hints::drift_hint;
 pub use report::{CheckResult, Outcome, PairResult, Report};
 use thiserror::Error;
 
@@ -58,6 +61,19 @@ pub enum CheckError {
     /// The sockets cannot be waited for.
     #[error("cannot wait for sockets: {0}")]
     Runtime(#[from] std::io::Error),
+}
+
+impl CheckError {
+    /// Its code.
+    pub fn code(&self) -> String {
+        match self {
+            Self::NotApplied { .. } => CheckCode::LabNotApplied.to_string(),
+            Self::Others { .. } => CheckCode::NamespaceOfAnotherLab.to_string(),
+            Self::SameNamespace { .. } => CheckCode::NamespaceTwice.to_string(),
+            Self::Kernel(error) => error.code().to_string(),
+            Self::Runtime(_) => CheckCode::CannotWait.to_string(),
+        }
+    }
 }
 
 /// Runs all checks of a lab at once and says what came of every pair.

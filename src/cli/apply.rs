@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{DONE, Failure, Format, NOT_SO, colour, print, print_json, say};
-use crate::check::Report;
+use super::{DONE, Failure, Format, OUT_OF_SYNC, colour, print, print_json, say};
 use crate::engine::{self, Event};
-use crate::lab::{Expect, Lab, LabName};
-use crate::{check, show, topology};
+use crate::lab::LabName;
+use crate::{show, topology};
 
 /// Options of `nslab apply`.
 #[derive(Debug, clap::Args)]
@@ -38,7 +37,11 @@ pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
         engine::apply(&file.lab, &file.text, options, &mut |event| tell(&file.lab.name, &mut progress, &event));
     progress.end();
     let applied = applied?;
-    let report = if args.check { Some(run_checks(&file.lab)?) } else { None };
+    let report = if args.check {
+        Some(engine::check(&file.lab, &mut |event| tell(&file.lab.name, &mut progress, &event))?)
+    } else {
+        None
+    };
     match args.format {
         Format::Json => {
             print_json(&show::AppliedView::new(&file.lab.name, &applied.steps, applied.elapsed, report.as_ref()))?;
@@ -50,54 +53,34 @@ pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
             }
         }
     }
-    Ok(if report.is_none_or(|report| report.passed()) { DONE } else { NOT_SO })
+    Ok(if report.is_none_or(|report| report.passed()) { DONE } else { OUT_OF_SYNC })
 }
 
-/// Runs the checks of a lab; where a spanning tree may have decided the outcome before it had formed, again afterwards. Pairs that
-/// reach each other already need no tree.
-pub(super) fn run_checks(lab: &Lab) -> Result<Report, Failure> {
-    if !engine::has_spanning_tree(lab) {
-        return Ok(check::run(lab)?);
-    }
-    if lab.checks.iter().all(|check| check.expect == Expect::Reachable) {
-        let report = check::run(lab)?;
-        if report.passed() {
-            return Ok(report);
-        }
-    }
-    let mut progress = show::Progress::new();
-    engine::wait_for_spanning_trees(lab, &mut |event| tell(&lab.name, &mut progress, &event))?;
-    Ok(check::run(lab)?)
-}
-
-/// Tells the person at the keyboard what the engine is about.
+/// Prints what the engine is doing.
 pub(super) fn tell(lab: &LabName, progress: &mut show::Progress, event: &Event<'_>) {
     match event {
-        Event::Waiting => say(&format!("nslab: another nslab is working on lab {lab}; waiting for it to finish")),
-        Event::Warning(finding) => say(&format!("nslab: warning: {}\n      {}", finding.what, finding.help)),
+        Event::Waiting => say(&format!("note: another nslab is working on lab {lab}; waiting for it to finish")),
+        Event::Warning(finding) => say(&show::warning(finding)),
         Event::NotOurs(things) => say(&format!(
-            "nslab: {things} of the lab's namespaces and interfaces were made by hand: `nslab destroy` will not remove them, \
-             unless `nslab apply --adopt` takes them over"
+            "note: {things} of the lab's namespaces and interfaces are not owned by it: `nslab destroy` will not remove them, \
+             unless `nslab apply --adopt` is run before"
         )),
         Event::Planned(steps) => progress.begin(*steps),
-        Event::WaitingForPorts(ports) => say(&format!("nslab: waiting for {ports} bridge ports to forward")),
+        Event::WaitingForPorts(ports) => say(&format!("note: waiting for {ports} bridge ports to forward")),
         Event::SpanningTree(ports) => say(&format!(
-            "nslab: {ports} bridge ports forward when the spanning tree has formed, in about 30 s; checks wait for it"
+            "note: {ports} bridge ports forward when the spanning tree has formed, in about 30 s; checks wait for it"
         )),
         Event::NotForwarding(ports, after) => {
             let names: Vec<String> = ports.iter().take(8).map(ToString::to_string).collect();
             let more = ports.len().saturating_sub(names.len());
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let after = after.as_secs();
-            say(&format!(
-                "nslab: warning: after {after} s, these bridge ports do not forward: {}{more}",
-                names.join(", ")
-            ));
+            say(&format!("warning: after {after} s, these bridge ports do not forward: {}{more}", names.join(", ")));
         }
         Event::Done(_) => progress.step(),
         Event::Undoing(steps) => {
             progress.end();
-            say(&format!("nslab: undoing the {steps} steps that were done"));
+            say(&format!("note: undoing the {steps} steps that were done"));
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::apply::tell;
 use super::report_args::{ReportArgs, ReportFormat};
-use super::{DONE, Failure, NOT_SO, colour, print};
+use super::{DONE, Failure, OUT_OF_SYNC, colour, print};
 use crate::check::Report;
-use crate::lab::Lab;
-use crate::show::report::Tested;
-use crate::{engine, plan, show, topology};
+use crate::show::report::{NotRun, Tested};
+use crate::{engine, show, topology};
 
 /// Options of `nslab check`.
 #[derive(Debug, clap::Args)]
@@ -20,10 +20,12 @@ pub struct CheckArgs {
 
 pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
     let name = args.file.display().to_string();
-    let report = match proven(&args.file) {
+    let report = match checked(&args.file) {
         Ok(report) => report,
         Err(failure) => {
-            let tested = Tested { file: Some(&name), outcome: Err(&failure.to_string()) };
+            let (message, code) = (failure.to_string(), failure.code());
+            let not_run = NotRun { message: &message, code: Some(&code) };
+            let tested = Tested { file: Some(&name), outcome: Err(not_run) };
             args.report.write_failure(&tested)?;
             return Err(failure);
         }
@@ -32,26 +34,13 @@ pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
         print(&show::report::table(&report, colour(), show::width()))?;
     }
     args.report.write(&[Tested { file: Some(&name), outcome: Ok(&report) }], &report)?;
-    Ok(if report.passed() { DONE } else { NOT_SO })
+    Ok(if report.passed() { DONE } else { OUT_OF_SYNC })
 }
 
 /// Runs the checks of a file.
-fn proven(path: &Path) -> Result<Report, Failure> {
-    let file = topology::load(path)?;
-    let mut report = super::apply::run_checks(&file.lab)?;
-    if !report.passed() {
-        report.hints.extend(drift(&file.lab, path));
-    }
-    Ok(report)
-}
-
-/// That a lab is no longer as its file says, if it is so and can be seen: a check may have failed because of that.
-fn drift(lab: &Lab, file: &Path) -> Option<String> {
-    let live = engine::observe(&lab.name, Some(lab)).ok()?;
-    let steps = plan::plan(lab, &live).steps.len() + plan::conflicts(lab, &live).len();
-    let differences = if steps == 1 { "one step".to_owned() } else { format!("{steps} steps") };
-    let file = file.display();
-    (steps > 0).then(|| {
-        format!("the lab is {differences} away from what the file says: `nslab plan {file}` shows what has changed")
-    })
+fn checked(path: &Path) -> Result<Report, Failure> {
+    let lab = topology::load(path)?.lab;
+    let mut progress = show::Progress::new();
+    let name = path.display().to_string();
+    Ok(engine::check_later(&lab, &name, &mut |event| tell(&lab.name, &mut progress, &event))?)
 }

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use super::apply::tell;
-use super::{DONE, Failure, Format, print, print_json, say};
+use super::{DONE, Failure, Format, REFUSED, print, print_json, say};
 use crate::engine::EngineError;
-use crate::kernel::Marked;
-use crate::lab::{Lab, LabName, NsName};
-use crate::{engine, show, state, topology};
+use crate::lab::{Lab, LabName};
+use crate::{engine, show, topology};
 
 /// Options of `nslab destroy`.
 #[derive(Debug, clap::Args)]
@@ -34,10 +33,10 @@ pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
     let labs = match (&file, &args.lab) {
         (Some(file), _) => vec![file.name.clone()],
         (None, Some(name)) => vec![named(name)?],
-        (None, None) => all()?,
+        (None, None) => engine::labs()?.names(),
     };
-    let (mut views, mut failed) = (Vec::new(), Vec::new());
-    // Whatever becomes of the output, every lab is removed.
+    let (mut views, mut has_failed) = (Vec::new(), false);
+    // Even if the output cannot be written, every lab is removed.
     let mut printed = Ok(());
     for lab in &labs {
         let mut progress = show::Progress::new();
@@ -46,21 +45,22 @@ pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
         let destroyed = match destroyed {
             Ok(destroyed) => destroyed,
             Err(error) if !args.all || matches!(error, EngineError::Interrupted { .. }) => return Err(error.into()),
-            // The other labs are not to suffer from it.
+            // The other labs are removed all the same.
             Err(error) => {
-                failed.push(format!("lab {lab}: {error}"));
+                say(&show::error(&format!("lab {lab}: {error}"), &error.code()));
+                has_failed = true;
                 continue;
             }
         };
         if destroyed.steps.is_empty()
-            && let Some(other) = file.as_ref().map(made_as).transpose()?.flatten()
+            && let Some(other) = file.as_ref().map(engine::built_as).transpose()?.flatten()
         {
-            say(&format!("nslab: what the file describes belongs to lab {other}: `nslab destroy {other}` removes it"));
+            say(&format!("note: what the file describes belongs to lab {other}: `nslab destroy {other}` removes it"));
         }
         match args.format {
             Format::Json => views.push(show::AppliedView::new(lab, &destroyed.steps, destroyed.elapsed, None)),
             Format::Text if destroyed.steps.is_empty() => {
-                printed = printed.and(print(&format!("{lab}: there is nothing of it to remove")));
+                printed = printed.and(print(&format!("{lab}: nothing to remove")));
             }
             Format::Text => {
                 printed = printed.and(print(&show::done(lab, &destroyed.steps, destroyed.elapsed, args.verbose)));
@@ -73,7 +73,7 @@ pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
         (Format::Text, None) if labs.is_empty() => print("there are no labs")?,
         (Format::Text, _) => printed?,
     }
-    if failed.is_empty() { Ok(DONE) } else { Err(Failure::System(failed.join("\nnslab: "))) }
+    Ok(if has_failed { REFUSED } else { DONE })
 }
 
 /// The lab of a topology file, if it is one that is named.
@@ -83,25 +83,5 @@ fn file(text: &str) -> Result<Option<Lab>, Failure> {
 }
 
 fn named(text: &str) -> Result<LabName, Failure> {
-    text.parse()
-        .map_err(|error| Failure::Usage(format!("no lab can have this name: `{}` {error}", text.escape_debug())))
-}
-
-/// Another lab that has namespaces, or interfaces of the host, of a file's: it was made from the file under another name.
-fn made_as(lab: &Lab) -> Result<Option<LabName>, Failure> {
-    let host = lab.namespaces.get(&NsName::host());
-    let has = |marked: &Marked| {
-        marked.namespaces.iter().any(|ns| lab.namespaces.contains_key(ns))
-            || marked.interfaces.iter().any(|name| host.is_some_and(|host| host.interfaces.contains_key(name)))
-    };
-    let mut others = engine::Machine::open()?.marks()?.into_iter().filter(|(other, _)| *other != lab.name);
-    Ok(others.find(|(_, marked)| has(marked)).map(|(other, _)| other))
-}
-
-/// Every lab that has left a mark in the kernel or a folder of state.
-fn all() -> Result<Vec<LabName>, Failure> {
-    let mut labs: Vec<LabName> = engine::Machine::open()?.marks()?.into_keys().chain(state::labs()?).collect();
-    labs.sort();
-    labs.dedup();
-    Ok(labs)
+    text.parse().map_err(|error| Failure::Usage(format!("not a name for a lab: `{}` {error}", text.escape_debug())))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{DONE, Failure, Format, NOT_SO, colour, print, print_json};
+use super::{DONE, Failure, Format, OUT_OF_SYNC, colour, print, print_json};
 use crate::{engine, show, topology};
 
 /// Options of `nslab doctor`.
@@ -24,5 +24,5 @@ pub(super) fn run(args: &DoctorArgs) -> Result<u8, Failure> {
         Format::Json => print_json(&view)?,
         Format::Text => print(&show::doctor(&examined, colour()))?,
     }
-    Ok(if view.is_fine() { DONE } else { NOT_SO })
+    Ok(if view.is_fine() { DONE } else { OUT_OF_SYNC })
 }

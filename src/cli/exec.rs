@@ -3,8 +3,7 @@
 use std::ffi::OsString;
 
 use super::Failure;
-use crate::engine::Machine;
-use crate::kernel::process;
+use crate::engine;
 use crate::lab::{LabName, NsName};
 
 /// Options of `nslab exec`.
@@ -48,16 +47,6 @@ pub(super) fn split(command: &[OsString]) -> Result<(&OsString, &[OsString]), Fa
 
 /// Becomes the command, inside the namespace.
 fn enter(lab: &LabName, ns: &NsName, command: &[OsString]) -> Result<u8, Failure> {
-    let marks = Machine::open()?.marks()?;
-    let marked = marks.get(lab);
-    if marked.is_none() {
-        return Err(Failure::System(format!("there is no lab {lab}; `nslab list` shows those that there are")));
-    }
-    if !ns.is_host() && !marked.is_some_and(|marked| marked.namespaces.contains(ns)) {
-        return Err(Failure::System(format!(
-            "lab {lab} has no namespace {ns}; `nslab status {lab}` shows what it has"
-        )));
-    }
     let (program, args) = split(command)?;
-    match process::exec_in(lab, ns, program, args)? {}
+    match engine::exec(lab, ns, program, args)? {}
 }

@@ -5,10 +5,8 @@ use std::io::IsTerminal;
 use thiserror::Error;
 
 use super::{REFUSED, WRONG_INPUT, say};
-use crate::check::CheckError;
-use crate::engine::EngineError;
-use crate::kernel::KernelError;
-use crate::kernel::process::ExecError;
+use crate::engine::{EngineCode, EngineError};
+use crate::show;
 use crate::topology::LoadError;
 
 /// A command that could not do its work.
@@ -20,44 +18,46 @@ pub enum Failure {
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
-    /// Applying or removing failed.
+    /// The command could not do its work.
     #[error("{0}")]
     Engine(#[from] EngineError),
-    /// The system said no.
+    /// A result cannot be written.
     #[error("{0}")]
-    Kernel(#[from] KernelError),
-    /// The checks could not be run.
-    #[error("{0}")]
-    Check(#[from] CheckError),
-    /// The command of `exec` could not be started.
-    #[error("{0}")]
-    Exec(#[from] ExecError),
-    /// Another refusal of the system, told already or here.
-    #[error("{0}")]
-    System(String),
+    Output(String),
 }
 
 impl Failure {
+    /// Its code, as listed in `docs/codes.md`.
+    pub fn code(&self) -> String {
+        match self {
+            Self::File(error) => error.code().to_string(),
+            Self::Usage(_) => EngineCode::BadArgument.to_string(),
+            Self::Engine(error) => error.code(),
+            Self::Output(_) => EngineCode::CannotWrite.to_string(),
+        }
+    }
+
     /// The exit code (see [`super`]).
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::File(_) | Self::Usage(_) => WRONG_INPUT,
             Self::Engine(error) => error.exit_code(),
-            Self::Exec(error) => error.shell_code(),
-            Self::Kernel(_) | Self::Check(_) | Self::System(_) => REFUSED,
+            Self::Output(_) => REFUSED,
         }
     }
 
-    /// Tells the person at the keyboard.
-    pub fn tell(&self) {
+    /// Prints it for people, with its code.
+    pub fn print(&self) {
         match self {
             // Diagnostics of a file are shown with the lines they are in.
-            Self::File(LoadError::Invalid(faults)) => {
+            Self::File(LoadError::Invalid(diagnostics)) => {
                 let colour =
                     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-                say(faults.render(colour).trim_end());
+                say(diagnostics.render(colour).trim_end());
             }
-            other => say(&format!("nslab: {other}")),
+            Self::File(LoadError::Read { .. }) | Self::Usage(_) | Self::Engine(_) | Self::Output(_) => {
+                say(&show::error(&self.to_string(), &self.code()));
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn run(args: &InitArgs) -> Result<u8, Failure> {
     let written = OpenOptions::new().write(true).create_new(true).open(&args.file);
     written.and_then(|mut file| file.write_all(STARTER.as_bytes())).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => Failure::Usage(format!("{path} exists; give another name: nslab init FILE")),
-        _ => Failure::System(format!("cannot write {path}: {error}")),
+        _ => Failure::Output(format!("cannot write {path}: {error}")),
     })?;
     print(&format!("wrote {path}; next: sudo nslab apply --check {path}, or without root: nslab test {path}"))?;
     Ok(DONE)

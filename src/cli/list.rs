@@ -1,7 +1,7 @@
 //! `nslab list`
 
 use super::{DONE, Failure, Format, print, print_json};
-use crate::{engine, show, state};
+use crate::{engine, show};
 
 /// Options of `nslab list`.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ impl ListArgs {
 }
 
 pub(super) fn run(args: &ListArgs) -> Result<u8, Failure> {
-    let labs = show::labs(&engine::Machine::open()?.marks()?, &state::labs()?);
+    let labs = show::labs(&engine::labs()?);
     match args.format {
         Format::Json => print_json(&labs)?,
         Format::Text => print(&show::list(&labs))?,

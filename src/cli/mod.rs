@@ -25,11 +25,11 @@ pub use failure::Failure;
 
 /// Done as asked.
 pub const DONE: u8 = 0;
-/// Not so: a check failed, or there is something to do.
-pub const NOT_SO: u8 = 1;
-/// The command line or the file is wrong; nothing was touched.
+/// A check failed, or a lab is not as its file says.
+pub const OUT_OF_SYNC: u8 = 1;
+/// The command line or the file is wrong; nothing was changed.
 pub const WRONG_INPUT: u8 = 2;
-/// The system refused; what had been done was undone.
+/// The system refused; what had been changed was undone.
 pub const REFUSED: u8 = 3;
 
 /// Networks on one Linux machine, from a topology file to a proven network and back to nothing.
@@ -41,8 +41,9 @@ pub struct Args {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 not so (a check failed, `plan --exit-code` found work); 2 the command line or the file is wrong, \
-nothing was touched; 3 the system refused, and what had been done was undone; 130/143 interrupted, likewise undone.";
+Exit codes: 0 done; 1 failed or out of sync (a check failed, `plan --exit-code` found steps); 2 the command line or the \
+file is wrong, nothing was changed; 3 the system refused, what had been changed was undone; 130/143 interrupted, undone \
+as well.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -123,7 +124,7 @@ fn print(text: &str) -> Result<(), Failure> {
     let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::System(format!("cannot write the result: {error}")))
+            Err(Failure::Output(format!("cannot write the result: {error}")))
         }
         _ => Ok(()),
     }
@@ -132,7 +133,7 @@ fn print(text: &str) -> Result<(), Failure> {
 /// Prints a result as JSON.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value);
-    print(&text.map_err(|error| Failure::System(format!("cannot write the result: {error}")))?)
+    print(&text.map_err(|error| Failure::Output(format!("cannot write the result: {error}")))?)
 }
 
 /// Says something on the side.

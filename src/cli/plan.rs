@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{DONE, Failure, Format, NOT_SO, colour, print, print_json};
+use super::{DONE, Failure, Format, OUT_OF_SYNC, colour, print, print_json};
 use crate::{engine, show, topology};
 
 /// Options of `nslab plan`.
@@ -35,5 +35,5 @@ pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
             print(&(show::plan(&planned.plan, &planned.conflicts, colour()) + &show::findings(&planned.findings)))?;
         }
     }
-    Ok(if args.exit_code && !planned.plan.is_empty() { NOT_SO } else { DONE })
+    Ok(if args.exit_code && !planned.plan.is_empty() { OUT_OF_SYNC } else { DONE })
 }

@@ -63,14 +63,17 @@ impl ReportArgs {
     /// # Errors
     /// As with [`Self::write`].
     pub(super) fn write_failure(&self, tested: &Tested<'_>) -> Result<(), Failure> {
-        let error = tested.outcome.err().unwrap_or_default();
-        self.write(&[*tested], &serde_json::json!({ "file": tested.file, "error": error }))
+        let json = match tested.outcome.err() {
+            None => serde_json::json!({ "file": tested.file }),
+            Some(error) => serde_json::json!({ "file": tested.file, "error": error.message, "code": error.code }),
+        };
+        self.write(&[*tested], &json)
     }
 }
 
 fn write_to(file: Option<&Path>, text: impl FnOnce() -> serde_json::Result<String>) -> Result<(), Failure> {
     let Some(file) = file else { return Ok(()) };
-    let cannot = |error: String| Failure::System(format!("cannot write {}: {error}", file.display()));
+    let cannot = |error: String| Failure::Output(format!("cannot write {}: {error}", file.display()));
     let text = text().map_err(|error| cannot(error.to_string()))?;
     std::fs::write(file, text).map_err(|error| cannot(error.to_string()))
 }

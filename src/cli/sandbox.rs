@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::Failure;
 use super::exec::{split, user_shell};
-use crate::kernel::{process, sandbox};
+use crate::engine;
 
 /// Options of `nslab sandbox`.
 #[derive(Debug, clap::Args)]
@@ -15,8 +15,7 @@ pub struct SandboxArgs {
 }
 
 pub(super) fn run(args: &SandboxArgs) -> Result<u8, Failure> {
-    sandbox::enter()?;
     let command = if args.command.is_empty() { vec![user_shell()] } else { args.command.clone() };
     let (program, args) = split(&command)?;
-    match process::exec(program, args)? {}
+    match engine::exec_in_sandbox(program, args)? {}
 }

@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::report_args::{ReportArgs, ReportFormat};
-use super::{DONE, Failure, NOT_SO, REFUSED, WRONG_INPUT, colour, print, print_json, say};
-use crate::check::Report;
-use crate::kernel::Scope;
-use crate::lab::{Lab, NsName, ObservedNamespace};
+use super::{DONE, Failure, OUT_OF_SYNC, REFUSED, WRONG_INPUT, colour, print, print_json, say};
+use crate::engine::EngineCode;
 use crate::show::TestView;
 use crate::show::report::Tested;
-use crate::{engine, kernel, show, topology};
+use crate::topology::LoadError;
+use crate::{engine, show, topology};
 
 /// Options of `nslab test`.
 #[derive(Debug, clap::Args)]
@@ -48,7 +47,7 @@ pub(super) fn run(args: &TestArgs) -> Result<u8, Failure> {
     let tested: Vec<Tested<'_>> = views.iter().map(TestView::tested).collect();
     args.report.write(&tested, &views)?;
     // The gravest first: a file that is wrong, a system that refuses, a check that fails.
-    let codes = [WRONG_INPUT, REFUSED, NOT_SO];
+    let codes = [WRONG_INPUT, REFUSED, OUT_OF_SYNC];
     Ok(codes.into_iter().find(|code| views.iter().any(|view| view.exit_code == *code)).unwrap_or(DONE))
 }
 
@@ -81,7 +80,8 @@ fn test_in_child(file: &Path) -> TestView {
         command.args(["test", "--in-this-process", "--"]).arg(file).stdin(Stdio::inherit());
         command.output()
     });
-    let failed = |error: String| TestView::failed(file.display().to_string(), REFUSED, error);
+    let code = EngineCode::ChildFailed.to_string();
+    let failed = |error: String| TestView::failed(file.display().to_string(), REFUSED, error, Some(code));
     match started {
         Err(error) => failed(format!("cannot start nslab once more: {error}")),
         Ok(Output { stdout, stderr, status }) => serde_json::from_slice(&stdout).unwrap_or_else(|_| {
@@ -96,32 +96,18 @@ fn test_here(path: &Path) -> TestView {
     let start = Instant::now();
     let topology = match topology::load(path) {
         Ok(topology) => topology,
-        Err(error) => return TestView::failed(file, WRONG_INPUT, error.to_string()),
+        Err(error) => return TestView::failed(file, WRONG_INPUT, error.to_string(), code_of(&error)),
     };
-    match prove(&topology.lab, &topology.text) {
+    match engine::test(&topology.lab, &topology.text) {
         Ok(report) => TestView::done(file, report, start.elapsed()),
-        Err(failure) => TestView::failed(file, failure.exit_code(), failure.to_string()),
+        Err(error) => TestView::failed(file, error.exit_code(), error.to_string(), Some(error.code())),
     }
 }
 
-fn prove(lab: &Lab, text: &str) -> Result<Report, Failure> {
-    kernel::sandbox::enter()?;
-    let before = host(lab)?;
-    engine::apply(lab, text, engine::Options::default(), &mut |_| {})?;
-    let rest = engine::plan(lab)?.plan;
-    if let Some(planned) = rest.steps.first() {
-        return Err(Failure::System(format!("after apply there is still something to do: {}", planned.step.text())));
+/// The code of a file that cannot be read; diagnostics have their codes in the text.
+fn code_of(error: &LoadError) -> Option<String> {
+    match error {
+        LoadError::Read { .. } => Some(error.code().to_string()),
+        LoadError::Invalid(_) => None,
     }
-    let report = super::apply::run_checks(lab)?;
-    engine::destroy(&lab.name, true, &mut |_| {})?;
-    if host(lab)? != before {
-        return Err(Failure::System("after destroy the host is not what it was before".to_owned()));
-    }
-    Ok(report)
-}
-
-/// What the kernel shows of the host.
-fn host(lab: &Lab) -> Result<ObservedNamespace, Failure> {
-    let mut live = engine::Machine::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
-    Ok(live.namespaces.remove(&NsName::host()).unwrap_or_default())
 }

@@ -31,9 +31,9 @@ pub(super) fn run(args: &ValidateArgs) -> Result<u8, Failure> {
             Err(error) => {
                 views.push(ValidView::faulty(file, &error));
                 if args.format == Format::Text {
-                    Failure::from(error).tell();
+                    Failure::from(error).print();
                 } else if let LoadError::Read { .. } = error {
-                    Failure::from(error).tell();
+                    Failure::from(error).print();
                 }
             }
         }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::lock::lock;
+use super::plan::{Planned, all_of, compare};
 use super::{
     EngineError, Event, Interrupts, Listener, Machine, UndoError, deviceless_routes, host_settings, original_sysctls,
     preconditions, ready,
 };
-use crate::kernel::Scope;
-use crate::lab::{Lab, LabName, NsName, Observed};
-use crate::plan::{self, Conflict, Plan, PlannedStep};
+use crate::lab::{Lab, NsName, Observed};
+use crate::plan::{self, PlannedStep};
 use crate::preflight::Finding;
 use crate::state::{self, Activity, Journal, LabFolder};
 use crate::steps::{Step, SysctlStep};
@@ -19,17 +19,6 @@ use crate::steps::{Step, SysctlStep};
 /// that the plan did not foresee, and somebody may change things meanwhile (see [`look_again`] for where that is looked
 /// for).
 const ROUNDS: usize = 3;
-
-/// A plan, and what stands in its way.
-#[derive(Debug)]
-pub struct Planned {
-    /// What is to be done.
-    pub plan: Plan,
-    /// What is not the lab's own and would have to be touched.
-    pub conflicts: Vec<Conflict>,
-    /// What else stands in the way, or will; asked only where there is something to do.
-    pub findings: Vec<Finding>,
-}
 
 /// What an apply did.
 #[derive(Debug)]
@@ -47,21 +36,6 @@ pub struct Options {
     pub no_wait: bool,
     /// Take over what exists under a wanted name and is nobody's.
     pub adopt: bool,
-}
-
-/// Compares a lab with the kernel; changes nothing.
-pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
-    preconditions::demand_privileges(lab)?;
-    let mut planned = planned(lab, &observe(&lab.name, Some(lab))?);
-    if !planned.plan.is_empty() {
-        planned.findings = preconditions::find(lab)?;
-    }
-    Ok(planned)
-}
-
-/// What the kernel shows of a lab, with `desired` also of what that wants.
-pub fn observe(lab: &LabName, desired: Option<&Lab>) -> Result<Observed, EngineError> {
-    Ok(Machine::open()?.observe(&Scope { lab, desired, inside: true })?)
 }
 
 /// So many namespaces are made before signals are heard again.
@@ -88,15 +62,6 @@ fn look_again<'a>(
     });
     let Some(touched) = touched else { return Ok(machine.observe(&scope)?) };
     Ok(machine.observe_again(&scope, &touched, before)?)
-}
-
-/// Everything that a comparison with a lab needs.
-pub(super) fn all_of(lab: &Lab) -> Scope<'_> {
-    Scope { lab: &lab.name, desired: Some(lab), inside: true }
-}
-
-fn planned(lab: &Lab, live: &Observed) -> Planned {
-    Planned { plan: plan::plan(lab, live), conflicts: plan::conflicts(lab, live), findings: Vec::new() }
 }
 
 /// Makes the kernel look like the lab; `text` is the topology file, kept with the lab's state.
@@ -153,7 +118,7 @@ impl Run<'_> {
         }
         self.before = self.machine.observe(&all_of(self.lab))?;
         let mut live = None;
-        let mut planned = planned(self.lab, &self.before);
+        let mut planned = compare(self.lab, &self.before);
         for round in 0..ROUNDS {
             let contrary = planned.conflicts.iter().any(|conflict| conflict.owner.is_some());
             if planned.plan.is_empty() && !contrary && (planned.conflicts.is_empty() || !self.options.adopt) {
@@ -177,7 +142,7 @@ impl Run<'_> {
             let steps = adoption.iter().chain(&planned.plan.steps);
             let before = live.as_ref().unwrap_or(&self.before);
             let now = look_again(&mut self.machine, self.lab, steps, before)?;
-            planned = self::planned(self.lab, &now);
+            planned = compare(self.lab, &now);
             live = Some(now);
         }
         match planned.plan.is_empty() {
@@ -227,7 +192,7 @@ impl Run<'_> {
         let (errors, warnings): (Vec<Finding>, Vec<Finding>) =
             conflicts.into_iter().chain(others).partition(Finding::is_error);
         if !errors.is_empty() {
-            return Err(EngineError::Obstacles(errors));
+            return Err(EngineError::Preconditions(errors));
         }
         warnings.iter().for_each(|warning| (self.tell)(Event::Warning(warning)));
         Ok(adoption.unwrap_or_default())

@@ -1,43 +1,42 @@
-//! What can go wrong while a plan is run, in the words that the person at the keyboard reads.
+//! What can go wrong while a command does its work, in the words that people read.
 
 use std::fmt;
-use std::io;
 
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
+use super::EngineCode;
+use crate::check::CheckError;
 use crate::kernel::KernelError;
-use crate::lab::LabName;
+use crate::kernel::process::ExecError;
+use crate::lab::{LabName, NsName};
 use crate::plan::PlannedStep;
 use crate::preflight::Finding;
 
-/// Why a lab could not be applied or removed.
+/// Why a command could not do its work.
 #[derive(Debug, Error)]
 pub enum EngineError {
-    /// Something stands in the way; nothing was touched.
-    #[error("{}", listed("nothing was touched, because this stands in the way:", .0))]
-    Obstacles(Vec<Finding>),
-    /// Another nslab works on this lab, and we were told not to wait.
-    #[error("another nslab is working on lab {0} just now; nothing was touched")]
+    /// The lab cannot be applied to this machine; nothing was changed.
+    #[error("{}", listed("nothing was changed, because of this:", .0))]
+    Preconditions(Vec<Finding>),
+    /// Another nslab is working on this lab, and we are not to wait.
+    #[error("another nslab is working on lab {0}; nothing was changed")]
     Busy(LabName),
-    /// The system could not be looked at, or lacks something; nothing was touched.
+    /// The kernel refused something before the first change.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// The journal could not be written; nothing was touched.
-    #[error("cannot write the journal: {0}")]
-    Journal(#[from] io::Error),
     /// A step failed.
     #[error("{0}{1}")]
     Step(Box<KernelError>, UndoError),
-    /// Everything was done, but the kernel does not show it.
-    #[error("the kernel does not keep what was set; still to do: {}{undo}", .rest.iter().map(|s| s.step.text()).collect::<Vec<_>>().join("; "))]
+    /// Every step was done, but the kernel does not show it.
+    #[error("the kernel did not keep the change; still to do: {}{undo}", .rest.iter().map(|s| s.step.text()).collect::<Vec<_>>().join("; "))]
     NotKept {
         /// The steps that a new plan still has.
         rest: Vec<PlannedStep>,
         /// How the undoing went.
         undo: UndoError,
     },
-    /// Somebody interrupted.
+    /// A signal ended it.
     #[error("interrupted by {signal}{undo}")]
     Interrupted {
         /// The signal.
@@ -46,8 +45,31 @@ pub enum EngineError {
         undo: UndoError,
     },
     /// Some steps of a removal failed; all others were done.
-    #[error("{}", listed("not everything could be removed:", .0))]
+    #[error("{}", listed("some of it could not be removed:", .0))]
     Leftovers(Vec<String>),
+    /// The checks could not be run.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// A command could not be started.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// There is no such lab.
+    #[error("there is no lab {0}; `nslab list` shows the labs on this machine")]
+    NoSuchLab(LabName),
+    /// A lab has no such namespace.
+    #[error("lab {lab} has no namespace {ns}; `nslab status {lab}` shows its namespaces")]
+    NoSuchNamespace {
+        /// The lab.
+        lab: LabName,
+        /// The namespace.
+        ns: NsName,
+    },
+    /// Directly after an apply, a plan is not empty: it has this step.
+    #[error("after apply there is still something to do: {0}")]
+    NotSettled(String),
+    /// After a lab was destroyed, the host is not what it was before the lab.
+    #[error("after destroy the host is not what it was before")]
+    HostChanged,
 }
 
 /// How undoing went: how many steps were undone, and what could not be.
@@ -65,7 +87,7 @@ impl fmt::Display for UndoError {
             (0, true) => f.write_str("\nnothing had been changed"),
             (n, true) => write!(f, "\nthe {n} steps done before it were undone"),
             (n, false) => {
-                write!(f, "\nof the steps done before it, {n} were undone; these could not be:")?;
+                write!(f, "\nof the steps done before it, {n} were undone, and these could not be:")?;
                 self.failed.iter().try_for_each(|failed| write!(f, "\n  {failed}"))
             }
         }
@@ -78,17 +100,47 @@ impl EngineError {
         match &mut self {
             Self::Step(_, undo) | Self::NotKept { undo, .. } | Self::Interrupted { undo, .. } => *undo = outcome,
             _ if outcome.failed.is_empty() => {}
-            // Before the first step there is little to undo; what could not be is told first.
+            // Before the first step there is little to undo; what could not be undone comes first.
             _ => return Self::Leftovers([outcome.failed, vec![self.to_string()]].concat()),
         }
         self
     }
 
-    /// The exit code that says it: 3, or 128 and the signal's number.
+    /// Its code: that of what the kernel refused, if it did.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Preconditions(_) => EngineCode::PreconditionsNotMet.to_string(),
+            Self::Busy(_) => EngineCode::LabBusy.to_string(),
+            Self::Kernel(error) => error.code().to_string(),
+            Self::Step(error, _) => error.code().to_string(),
+            Self::NotKept { .. } => EngineCode::ChangeNotKept.to_string(),
+            Self::Interrupted { .. } => EngineCode::Interrupted.to_string(),
+            Self::Leftovers(_) => EngineCode::NotRemoved.to_string(),
+            Self::Check(error) => error.code(),
+            Self::Exec(error) => error.code().to_string(),
+            Self::NoSuchLab(_) => EngineCode::NoSuchLab.to_string(),
+            Self::NoSuchNamespace { .. } => EngineCode::NoSuchNamespace.to_string(),
+            Self::NotSettled(_) => EngineCode::NotSettled.to_string(),
+            Self::HostChanged => EngineCode::HostChanged.to_string(),
+        }
+    }
+
+    /// The exit code that says it: 3; 128 and the signal's number; or what a shell has for a command that cannot be started.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted { signal, .. } => 128_u8.wrapping_add(*signal as u8),
-            _ => 3,
+            Self::Exec(error) => error.shell_code(),
+            Self::Preconditions(_)
+            | Self::Busy(_)
+            | Self::Kernel(_)
+            | Self::Step(..)
+            | Self::NotKept { .. }
+            | Self::Leftovers(_)
+            | Self::Check(_)
+            | Self::NoSuchLab(_)
+            | Self::NoSuchNamespace { .. }
+            | Self::NotSettled(_)
+            | Self::HostChanged => 3,
         }
     }
 }

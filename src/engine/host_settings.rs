@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::kernel::{Kernel, KernelError, Marked};
+use crate::kernel::{Kernel, KernelCode, KernelError, Marked};
 use crate::lab::{LabName, NsName, SysctlKey, SysctlValue};
 use crate::state::{self, HostSettings, Setting};
 
@@ -37,7 +37,8 @@ pub fn claim(kernel: &mut Kernel, key: &SysctlKey, value: &SysctlValue, lab: &La
         labs.iter().find(|(other, needs)| *other != lab && needs.as_ref().is_some_and(|needs| needs != value));
     if let Some((other, Some(needs))) = contrary {
         let tried = format!("let lab {lab} need {key}={value} in {}", NsName::host());
-        return Err(KernelError::new(tried).said(format!("lab {other} needs {key}={needs}")));
+        let error = KernelError::new(tried).said(format!("lab {other} needs {key}={needs}"));
+        return Err(error.with_code(KernelCode::SettingContested));
     }
     claim_in(&settings, kernel, key, value, lab)?;
     Ok(!labs.contains_key(lab))

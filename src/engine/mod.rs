@@ -4,26 +4,37 @@
 //! It knows nothing of files' syntax or of how results are shown.
 
 mod apply;
+mod check;
+mod code;
 mod destroy;
 mod deviceless_routes;
 mod error;
+mod exec;
 pub mod host_settings;
 mod interrupt;
+mod labs;
 mod lock;
 mod machine;
 mod marks;
 mod original_sysctls;
+mod plan;
 mod preconditions;
 mod ready;
+mod test;
 mod undo;
 
-pub use apply::{Applied, Options, Planned, apply, observe, plan};
+pub use apply::{Applied, Options, apply};
+pub use check::{check, check_later};
+pub use code::EngineCode;
 pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
+pub use exec::{exec, exec_in_sandbox};
 pub use interrupt::Interrupts;
+pub use labs::{Labs, Status, built_as, labs, status};
 pub use machine::Machine;
+pub use plan::{Planned, plan};
 pub use preconditions::examine;
-pub use ready::{has_spanning_tree, wait_for_spanning_trees};
+pub use test::test;
 
 /// What the engine tells while it works; for progress and messages.
 #[derive(Debug)]

@@ -1,8 +1,7 @@
 //! What stands in a lab's way, asked of the system and judged before the first change.
 
-use super::EngineError;
-use super::apply::observe;
-use crate::kernel::facts;
+use super::{EngineError, Machine};
+use crate::kernel::{Scope, facts};
 use crate::lab::Lab;
 use crate::plan;
 use crate::preflight::{self, Examined, Finding, Needs};
@@ -20,7 +19,7 @@ pub fn examine(lab: Option<&Lab>) -> Result<Vec<Examined>, EngineError> {
     if let Some(lab) = lab
         && preflight::has_privileges(facts.capabilities)
     {
-        let live = observe(&lab.name, Some(lab))?;
+        let live = Machine::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
         let findings = plan::conflicts(lab, &live).iter().map(Finding::from).collect();
         examined.push(Examined { subject: "names", findings });
     }
@@ -38,6 +37,6 @@ pub(super) fn find(lab: &Lab) -> Result<Vec<Finding>, EngineError> {
 pub(super) fn demand_privileges(lab: &Lab) -> Result<(), EngineError> {
     match preflight::has_privileges(facts::capabilities()) {
         true => Ok(()),
-        false => Err(EngineError::Obstacles(find(lab)?)),
+        false => Err(EngineError::Preconditions(find(lab)?)),
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn wait(
 }
 
 /// Whether a lab has bridge ports that wait for a spanning tree when they come up.
-pub fn has_spanning_tree(lab: &Lab) -> bool {
+pub(super) fn has_spanning_tree(lab: &Lab) -> bool {
     !ports(lab).in_tree.is_empty()
 }
 
@@ -50,7 +50,7 @@ pub fn has_spanning_tree(lab: &Lab) -> bool {
 ///
 /// # Errors
 /// The kernel refuses to show a port.
-pub fn wait_for_spanning_trees(lab: &Lab, mut report: Listener<'_>) -> Result<(), EngineError> {
+pub(super) fn wait_for_spanning_trees(lab: &Lab, mut report: Listener<'_>) -> Result<(), EngineError> {
     let in_tree = ports(lab).in_tree;
     let mut kernel = Kernel::open()?;
     // What is not there, the checks report in their own way.

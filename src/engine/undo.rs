@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 use std::slice::from_ref;
 
-use super::apply::{Run, all_of};
+use super::apply::Run;
+use super::plan::all_of;
 use super::{EngineError, Event, UndoError, host_settings};
 use crate::kernel::KernelError;
 use crate::lab::{InterfaceRef, NsName, SysctlKey, SysctlValue};

@@ -6,6 +6,8 @@ use std::io;
 
 use nix::errno::Errno;
 
+use super::KernelCode;
+
 /// Something that the kernel, or a program that speaks to it, refused.
 ///
 /// It prints as `cannot add route 10.0.0.0/8 via 1.2.3.4 in red: Network is unreachable (ENETUNREACH): Nexthop has
@@ -16,12 +18,13 @@ pub struct KernelError {
     errno: Option<Errno>,
     said: Option<String>,
     hint: Option<String>,
+    code: Option<KernelCode>,
 }
 
 impl KernelError {
     /// What was tried, on which object: it completes "cannot …", as [`crate::steps::Step::text`] does.
     pub fn new(tried: impl Into<String>) -> Self {
-        Self { tried: tried.into(), errno: None, said: None, hint: None }
+        Self { tried: tried.into(), errno: None, said: None, hint: None, code: None }
     }
 
     /// The error number, which also brings the usual hint for it unless there is one already.
@@ -46,6 +49,18 @@ impl KernelError {
     pub fn said(mut self, said: impl Into<String>) -> Self {
         self.said = Some(said.into());
         self
+    }
+
+    /// A code that says more than the error number.
+    #[must_use]
+    pub fn with_code(mut self, code: KernelCode) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// Its code: why it was refused.
+    pub fn code(&self) -> KernelCode {
+        self.code.or(self.errno.map(KernelCode::of)).unwrap_or(KernelCode::OperationFailed)
     }
 
     /// What to do about it.

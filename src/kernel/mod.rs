@@ -1,6 +1,7 @@
 //! The kernel: the only room with system calls on the network. It says what is, and carries out steps; what should be,
 //! and in which order, is decided elsewhere, and nothing is remembered here between two commands.
 
+mod code;
 mod error;
 pub mod facts;
 pub mod firewall;
@@ -21,6 +22,7 @@ mod threads;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
 
+pub use code::KernelCode;
 pub use error::KernelError;
 #[cfg(any(test, fuzzing))]
 pub(crate) use firewall::fuzzing::{restored_rules, tables_and_chains};

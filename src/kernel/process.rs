@@ -16,7 +16,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use serde::Serialize;
 
-use super::{KernelError, netns, open_files};
+use super::{KernelCode, KernelError, netns, open_files};
 use crate::lab::{LabName, NsName};
 
 /// Why a command could not be started.
@@ -34,6 +34,15 @@ pub enum ExecError {
 }
 
 impl ExecError {
+    /// Its code.
+    pub fn code(&self) -> KernelCode {
+        match self {
+            Self::NotFound(_) => KernelCode::CommandNotFound,
+            Self::NotExecutable(..) => KernelCode::CommandNotExecutable,
+            Self::Namespace(error) => error.code(),
+        }
+    }
+
     /// The exit code that a shell has for it.
     pub fn shell_code(&self) -> u8 {
         match self {

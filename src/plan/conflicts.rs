@@ -1,6 +1,9 @@
 //! Names that the lab wants and somebody else has, and host settings that another lab needs otherwise: nothing of
 //! theirs may be touched.
 
+use std::fmt;
+
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::planned::PlannedStep;
@@ -10,10 +13,34 @@ use crate::lab::{
 };
 use crate::steps::{MarkStep, Presence, Step, Tier};
 
+/// What kind of conflict it is. Its name is the variant's in kebab case; its comment is its line in `docs/codes.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConflictCode {
+    /// An interface of `host` has a name that the lab needs, and does not belong to it.
+    InterfaceExists,
+    /// A namespace has a name that the lab needs, and does not belong to it.
+    NamespaceExists,
+    /// A route of `host` has the place (table, destination, metric) of one that the lab needs, and does not belong to it.
+    RouteExists,
+    /// Two labs need different values of a host setting.
+    SettingConflict,
+    /// A VXLAN interface of `host` has the id and port of one that the lab needs, and does not belong to it.
+    VxlanExists,
+}
+
+impl fmt::Display for ConflictCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// Something that exists under a wanted name and does not carry the lab's mark, or a host setting that two labs need to
 /// differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
+    /// What kind of conflict it is.
+    pub code: ConflictCode,
     /// What it is and its name: "namespace red", "bridge v-net-0 of the host". Of a setting, which lab needs which
     /// value.
     pub what: String,
@@ -23,15 +50,12 @@ pub struct Conflict {
     /// one.
     #[serde(skip)]
     pub marked: Option<InterfaceRef>,
-    /// Whether it is a host setting: nothing to take over.
-    #[serde(skip)]
-    pub is_setting: bool,
 }
 
-impl std::fmt::Display for Conflict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.owner {
-            _ if self.is_setting => f.write_str(&self.what),
+            Some(_) if self.code == ConflictCode::SettingConflict => f.write_str(&self.what),
             Some(owner) => write!(f, "{} exists and belongs to lab {owner}", self.what),
             None => write!(f, "{} exists and was not made by nslab", self.what),
         }
@@ -51,12 +75,8 @@ pub fn conflicts(lab: &Lab, live: &Observed) -> Vec<Conflict> {
                     .interfaces
                     .contains_key(&IfName::lo())
                     .then(|| InterfaceRef { ns: ns.clone(), name: IfName::lo() });
-                found.push(Conflict {
-                    what: format!("namespace {ns}"),
-                    owner: is.owner.clone(),
-                    marked,
-                    is_setting: false,
-                });
+                let (code, what) = (ConflictCode::NamespaceExists, format!("namespace {ns}"));
+                found.push(Conflict { code, what, owner: is.owner.clone(), marked });
             }
             continue;
         }
@@ -66,7 +86,8 @@ pub fn conflicts(lab: &Lab, live: &Observed) -> Vec<Conflict> {
             {
                 let what = format!("{} {name} of {}", link.kind_name(), NsName::host());
                 let marked = Some(InterfaceRef { ns: ns.clone(), name: name.clone() });
-                found.push(Conflict { what, owner: link.owner.clone(), marked, is_setting: false });
+                let code = ConflictCode::InterfaceExists;
+                found.push(Conflict { code, what, owner: link.owner.clone(), marked });
             }
         }
         found.extend(vxlans(&lab.name, wanted, observed));
@@ -85,7 +106,8 @@ fn vxlans(lab: &LabName, wanted: &Namespace, observed: &ObservedNamespace) -> Ve
         let Some(slot) = observed.vxlan_slot(name).filter(|_| there.owner.as_ref() != Some(lab)) else { continue };
         if wanted.iter().any(|(own, wanted)| *own != name && *wanted == slot) {
             let what = format!("vxlan {name} of {} with the id {} on port {}", NsName::host(), slot.id, slot.port);
-            found.push(Conflict { what, owner: there.owner.clone(), marked: None, is_setting: false });
+            let code = ConflictCode::VxlanExists;
+            found.push(Conflict { code, what, owner: there.owner.clone(), marked: None });
         }
     }
     found
@@ -105,7 +127,8 @@ fn settings(lab: &LabName, wanted: &Namespace, is: &ObservedNamespace) -> Vec<Co
                     "lab {lab} needs {key}={value} in {}, and lab {other} needs {key}={others}",
                     NsName::host()
                 );
-                found.push(Conflict { what, owner: Some(other.clone()), marked: None, is_setting: true });
+                let code = ConflictCode::SettingConflict;
+                found.push(Conflict { code, what, owner: Some(other.clone()), marked: None });
             }
         }
     }
@@ -125,8 +148,13 @@ fn routes(lab: &Lab, wanted: &Namespace, observed: &ObservedNamespace) -> Vec<Co
     let known = known.filter(|there| is_in_the_way(there.slot())).map(Route::to_string);
     let foreign = foreign.routes.iter().filter(|there| !there.is_ours && there.slot.is_some_and(is_in_the_way));
     let texts = known.chain(foreign.map(|there| there.object.text.clone()));
-    let what = |text: String| format!("route {text} of {}", NsName::host());
-    texts.map(|text| Conflict { what: what(text), owner: None, marked: None, is_setting: false }).collect()
+    let conflict = |text: String| Conflict {
+        code: ConflictCode::RouteExists,
+        what: format!("route {text} of {}", NsName::host()),
+        owner: None,
+        marked: None,
+    };
+    texts.map(conflict).collect()
 }
 
 /// Plans to take ownership of what has no owner; none, if something belongs to another lab or cannot be marked.

@@ -27,7 +27,7 @@ mod vlans;
 mod way_back;
 
 pub use compare::plan;
-pub use conflicts::{Conflict, adoption, conflicts};
+pub use conflicts::{Conflict, ConflictCode, adoption, conflicts};
 pub use planned::{Plan, PlannedStep};
 pub use teardown::{as_built, teardown};
 pub use way_back::way_back;

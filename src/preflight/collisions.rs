@@ -5,7 +5,7 @@
 
 use ipnet::IpNet;
 
-use super::{Facts, Finding, Needs, Taken};
+use super::{Facts, Finding, MachineCode, Needs, Taken};
 
 /// Every subnet and every route of the lab that collides, each with the first thing that it collides with.
 pub(super) fn find(needs: &Needs, facts: &Facts) -> Vec<Finding> {
@@ -43,10 +43,12 @@ fn overlaps(mine: &str, taken: &Taken) -> Finding {
     let text = &taken.text;
     match &taken.owner {
         Some(lab) => Finding::error(
+            MachineCode::SubnetOfAnotherLab,
             format!("{mine} overlaps the {text} of lab {lab}"),
             format!("give one of the two labs another prefix, or remove the other one first: nslab destroy {lab}"),
         ),
         None => Finding::error(
+            MachineCode::SubnetOfHost,
             format!("{mine} overlaps the host's own {text}"),
             "packets to one of them would go to the other: give the lab another prefix, or let a namespace be its \
              router instead of host",

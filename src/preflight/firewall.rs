@@ -1,11 +1,12 @@
 //! iptables: is it there, does it see the host's rules, and does the host let the lab's packets through.
 
-use super::{Facts, Finding, Iptables, Needs};
+use super::{Facts, Finding, Iptables, MachineCode, Needs};
 use crate::lab::Family;
 
 pub(super) fn programs(needs: &Needs, facts: &Facts) -> Vec<Finding> {
     let program = |(family, place): (&Family, &String)| match facts.iptables.get(family)? {
         Iptables::Missing(why) => Some(needs.lack(
+            MachineCode::NoIptables,
             format!("there is no usable {} ({why}); needed by {place}", family.program()),
             "install your distribution's package `iptables`",
         )),
@@ -20,6 +21,7 @@ fn mixed(family: Family, legacy: bool) -> Finding {
     let variant = if legacy { "nft" } else { "legacy" };
     let own = if legacy { "legacy tables" } else { "nf_tables" };
     Finding::warning(
+        MachineCode::MixedIptables,
         format!("the host has {beside} tables of {program} beside those that the installed {program} ({own}) shows"),
         format!(
             "both are asked for every packet, and either can drop it: look at the others with `{program}-{variant}-save`, \
@@ -38,6 +40,7 @@ pub(super) fn forwarding(needs: &Needs, facts: &Facts) -> Vec<Finding> {
             (false, false) => return None,
         };
         Some(Finding::warning(
+            MachineCode::ForwardingDropped,
             format!("the host drops {what}: {} has the policy DROP", chain.name),
             "Docker sets it, firewalls do; packets that cross host get lost unless a rule accepts them: accept them \
              there (for Docker in its chain DOCKER-USER), or let a namespace be the router and switch instead of host",

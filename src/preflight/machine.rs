@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Extension, Facts, Feature, Finding, Needs};
+use super::{Extension, Facts, Feature, Finding, MachineCode, Needs};
 use crate::lab::Family;
 
 /// The capabilities that every lab takes, by their bit (linux/capability.h).
@@ -22,6 +22,7 @@ pub(super) fn privileges(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     vec![Finding::error(
+        MachineCode::PrivilegesMissing,
         format!("this process lacks {}", missing.join(" and ")),
         "run it as root (sudo), or in a private host of its own: `nslab test FILE` or `nslab sandbox`, which need no \
          root; a container needs --privileged",
@@ -32,6 +33,7 @@ pub(super) fn directory(facts: &Facts) -> Vec<Finding> {
     let why = facts.no_netns_directory.iter();
     why.map(|why| {
         Finding::error(
+            MachineCode::NetnsDirectoryUnusable,
             format!("namespaces cannot get their names: {why}"),
             "mount a writable /run (in a container: --tmpfs /run), or use `nslab test`, which brings its own",
         )
@@ -46,8 +48,12 @@ pub(super) fn features(needs: &Needs, facts: &Facts) -> Vec<Finding> {
         .map(|(feature, said, place)| {
             let what = format!("this kernel has no {} ({said}); needed by {place}", name(*feature));
             match feature {
-                Feature::Veth | Feature::Bridge => Finding::error(what, module(*feature)),
-                _ => needs.lack(what, module(*feature)),
+                Feature::Veth | Feature::Bridge => {
+                    Finding::error(MachineCode::KernelFeatureMissing, what, module(*feature))
+                }
+                Feature::VlanFiltering | Feature::Virtual(_) | Feature::PolicyRouting(_) | Feature::Extension(..) => {
+                    needs.lack(MachineCode::KernelFeatureMissing, what, module(*feature))
+                }
             }
         })
         .collect()
@@ -99,7 +105,8 @@ fn module(feature: Feature) -> String {
 pub(super) fn ipv6(needs: &Needs, facts: &Facts, place: &str) -> Vec<Finding> {
     let finding = || {
         needs.lack(
-            format!("IPv6 is switched off on this machine; needed by {place}"),
+            MachineCode::Ipv6Disabled,
+            format!("IPv6 is disabled on this machine; needed by {place}"),
             "boot without ipv6.disable=1 on the kernel's command line, or load its module: modprobe ipv6",
         )
     };
@@ -109,6 +116,7 @@ pub(super) fn ipv6(needs: &Needs, facts: &Facts, place: &str) -> Vec<Finding> {
 pub(super) fn sysctls(needs: &Needs, facts: &Facts, place: &str) -> Vec<Finding> {
     let finding = || {
         needs.lack(
+            MachineCode::SysctlsReadOnly,
             format!("/proc/sys/net is read-only here; needed by {place}"),
             "a container must be started with --privileged, or with /proc/sys writable; `nslab test` brings its own",
         )
@@ -121,6 +129,7 @@ pub(super) fn limits(needs: &Needs, facts: &Facts) -> Vec<Finding> {
     let files = needs.namespaces.len() as u64 * 2 + OTHER_FILES;
     let files = (files > facts.open_files).then(|| {
         Finding::error(
+            MachineCode::OpenFilesLimit,
             format!(
                 "the lab takes about {files} open files, two for each namespace; this process may have {}",
                 facts.open_files
@@ -137,8 +146,9 @@ fn memory(needs: &Needs, facts: &Facts) -> Option<Finding> {
     let (wanted, available) = (missing * 3 / 10, facts.memory?);
     (wanted > available).then(|| {
         Finding::warning(
-            format!("the lab takes about {wanted} MiB of memory in the kernel; {available} MiB are to be had"),
-            "free some first, or make the lab smaller: when memory runs out, the kernel ends processes",
+            MachineCode::LowMemory,
+            format!("the lab takes about {wanted} MiB of memory in the kernel; {available} MiB are available"),
+            "free some first, or make the lab smaller: when memory runs out, the kernel kills processes",
         )
     })
 }
@@ -154,6 +164,7 @@ fn neighbours(addresses: &BTreeMap<Family, u64>, facts: &Facts) -> Vec<Finding> 
         let enough = count.saturating_mul(4).checked_next_power_of_two().unwrap_or(u64::MAX);
         (count > limit).then(|| {
             Finding::warning(
+                MachineCode::NeighbourTableTooSmall,
                 format!("the lab has {count} addresses; the machine remembers {limit} neighbours at once ({sysctl})"),
                 format!("packets get lost when the table overflows; make it larger: sysctl -w {sysctl}={enough}"),
             )

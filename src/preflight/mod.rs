@@ -4,21 +4,25 @@
 //! Pure judgement: [`Needs`] says what a lab asks for, [`Facts`] what the system has; nothing here asks the system, or
 //! knows what is done about a finding.
 
+mod code;
 mod collisions;
 mod facts;
 mod firewall;
 mod machine;
 mod needs;
 
+pub use code::{FindingCode, MachineCode};
 pub use facts::{DroppingChain, Extension, Facts, Feature, Iptables, Questions, Taken};
 pub use needs::Needs;
 use serde::Serialize;
 
-use crate::plan::Conflict;
+use crate::plan::{Conflict, ConflictCode};
 
 /// Something that stands in the way, or will.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Finding {
+    /// What kind of finding it is, as listed in `docs/codes.md`.
+    pub code: FindingCode,
     /// Whether it can be done all the same.
     pub severity: Severity,
     /// What is found, on which object.
@@ -48,13 +52,13 @@ pub struct Examined {
 
 impl Finding {
     /// Something that cannot be done.
-    pub fn error(what: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, what: what.into(), help: help.into() }
+    pub fn error(code: impl Into<FindingCode>, what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { code: code.into(), severity: Severity::Error, what: what.into(), help: help.into() }
     }
 
     /// Something that may not work as it should.
-    pub fn warning(what: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, what: what.into(), help: help.into() }
+    pub fn warning(code: impl Into<FindingCode>, what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { code: code.into(), severity: Severity::Warning, what: what.into(), help: help.into() }
     }
 
     /// Whether it makes the lab impossible.
@@ -63,31 +67,30 @@ impl Finding {
     }
 }
 
-/// Names that are somebody else's stand in the way as well.
+/// What is in a lab's place is an error as well.
 impl From<&Conflict> for Finding {
     fn from(conflict: &Conflict) -> Self {
-        let another = match conflict.what.split(' ').next() {
-            Some("route") => "give the lab's route another metric in the file",
-            Some("vxlan") => "give the lab's vxlan another name, id or port in the file",
-            _ => "give the lab's another name in the file",
+        let another = match conflict.code {
+            ConflictCode::RouteExists => "give the lab's route another metric in the file",
+            ConflictCode::VxlanExists => "give the lab's vxlan another name, id or port in the file",
+            ConflictCode::InterfaceExists => "give the lab's interface another name in the file",
+            ConflictCode::NamespaceExists => "give the lab's namespace another name in the file",
+            ConflictCode::SettingConflict => "leave the setting to that lab",
         };
         let help = match &conflict.owner {
-            Some(lab) if conflict.is_setting => {
-                format!("leave the setting to that lab, or remove that lab first: nslab destroy {lab}")
-            }
             Some(lab) => format!("{another}, or remove that lab first: nslab destroy {lab}"),
             None => {
-                format!("{another}; or, if nobody needs it, remove it or take it over with `nslab apply --adopt`")
+                format!("{another}; or, if it is no longer needed, remove it, or adopt it with `nslab apply --adopt`")
             }
         };
-        Self::error(conflict.to_string(), help)
+        Self::error(conflict.code, conflict.to_string(), help)
     }
 }
 
-/// What was found, and below it what to do.
+/// What was found with its code, and below it what to do.
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}\n{}", self.what, self.help)
+        write!(f, "{} [{}]\n{}", self.what, self.code, self.help)
     }
 }
 
@@ -121,10 +124,10 @@ pub fn has_privileges(capabilities: u64) -> bool {
 
 impl Needs {
     /// What a lack means: for one lab an error; for labs in general a warning, as most do without.
-    fn lack(&self, what: impl Into<String>, help: impl Into<String>) -> Finding {
+    fn lack(&self, code: MachineCode, what: impl Into<String>, help: impl Into<String>) -> Finding {
         match self.lab {
-            Some(_) => Finding::error(what, help),
-            None => Finding::warning(what, help),
+            Some(_) => Finding::error(code, what, help),
+            None => Finding::warning(code, what, help),
         }
     }
 }

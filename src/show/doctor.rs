@@ -1,4 +1,4 @@
-//! What stands in the way: findings beside a plan, and the report of `nslab doctor`.
+//! What a machine lacks: findings below a plan, and the report of `nslab doctor`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,23 +12,23 @@ use crate::preflight::{Examined, Finding, Severity};
 pub struct DoctorView {
     /// The lab; null where the machine was examined for labs in general.
     lab: Option<String>,
-    /// Whether nothing stands in the way; there may be warnings.
+    /// Whether there is no error; there may be warnings.
     fine: bool,
-    /// Every subject that was looked into.
+    /// Every subject that was examined.
     subjects: Vec<SubjectView>,
 }
 
 /// A subject for programs.
 #[derive(Debug, Serialize, JsonSchema)]
 struct SubjectView {
-    /// What was looked into.
+    /// What was examined.
     subject: String,
     /// What was found; empty where it is fine.
     findings: Vec<Finding>,
 }
 
 impl DoctorView {
-    /// From what was looked into.
+    /// From what was examined.
     pub fn new(lab: Option<&LabName>, examined: &[Examined]) -> Self {
         let subject = |examined: &Examined| SubjectView {
             subject: examined.subject.to_owned(),
@@ -41,7 +41,7 @@ impl DoctorView {
         }
     }
 
-    /// Whether nothing stands in the way.
+    /// Whether there is no error.
     pub fn is_fine(&self) -> bool {
         self.fine
     }
@@ -63,27 +63,23 @@ pub fn doctor(examined: &[Examined], colour: bool) -> String {
         examined.iter().flat_map(|examined| &examined.findings).partition(|finding| finding.is_error());
     let sum = match (errors.len(), warnings.len()) {
         (0, 0) => "all fine".to_owned(),
-        (0, warnings) => format!("nothing stands in the way; {}", counted(warnings, "warning")),
-        (errors, 0) => format!("{} in the way", stands(errors)),
-        (errors, warnings) => format!("{} in the way; {}", stands(errors), counted(warnings, "warning")),
+        (0, warnings) => format!("no errors, {}", counted(warnings, "warning")),
+        (errors, 0) => counted(errors, "error"),
+        (errors, warnings) => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
     };
     text + &sum + "\n"
 }
 
-fn stands(errors: usize) -> String {
-    if errors == 1 { "1 thing stands".to_owned() } else { format!("{errors} things stand") }
-}
-
-/// What `apply` would find before its first change, below a plan; nothing where there is nothing.
+/// What `apply` would find before its first change, for people; empty where there is nothing.
 pub fn findings(findings: &[Finding]) -> String {
     let (errors, warnings): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.is_error());
     let part = |head: &str, part: Vec<&Finding>| match part.as_slice() {
         [] => String::new(),
         part => format!("\n{head}\n{}", part.iter().map(|found| finding(found)).collect::<String>()),
     };
-    part("In the way, so apply would refuse and touch nothing:", errors) + &part("Warnings:", warnings)
+    part("apply refuses, because of this:", errors) + &part("Warnings:", warnings)
 }
 
 fn finding(finding: &Finding) -> String {
-    format!("  {}\n      {}\n", finding.what, finding.help)
+    format!("  {} [{}]\n      {}\n", finding.what, finding.code, finding.help)
 }

@@ -1,12 +1,10 @@
 //! The labs on this machine.
 
-use std::collections::BTreeMap;
-
 use comfy_table::{Table, presets};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::kernel::Marked;
+use crate::engine::Labs;
 use crate::lab::LabName;
 
 /// A lab for programs.
@@ -23,20 +21,17 @@ pub struct LabView {
 }
 
 /// Every lab that has a mark in the kernel, or state.
-pub fn labs(marks: &BTreeMap<LabName, Marked>, saved: &[LabName]) -> Vec<LabView> {
-    let mut names: Vec<&LabName> = marks.keys().chain(saved).collect();
-    names.sort();
-    names.dedup();
-    let view = |lab: &LabName| {
-        let marked = marks.get(lab);
+pub fn labs(labs: &Labs) -> Vec<LabView> {
+    let view = |lab: LabName| {
+        let marked = labs.marks.get(&lab);
         LabView {
             lab: lab.to_string(),
             namespaces: marked.iter().flat_map(|m| m.namespaces.iter().map(ToString::to_string)).collect(),
             host_interfaces: marked.iter().flat_map(|m| m.interfaces.iter().map(ToString::to_string)).collect(),
-            state_kept: saved.contains(lab),
+            state_kept: labs.saved.contains(&lab),
         }
     };
-    names.into_iter().map(view).collect()
+    labs.names().into_iter().map(view).collect()
 }
 
 /// The labs for people.

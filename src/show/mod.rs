@@ -1,4 +1,4 @@
-//! Everything that people look at, and its twin for programs: plans, scripts, labs, results of checks.
+//! Everything that people read, and the same as JSON for programs: plans, scripts, labs, results of checks.
 //!
 //! Functions from values to text; nothing here asks the kernel, reads a file or prints.
 
@@ -22,6 +22,24 @@ pub use script::{script, undo_script};
 pub use status::{StatusView, status};
 pub use tested::{TestView, tested, tested_summary};
 pub use valid::ValidView;
+
+/// An error for people: its code is at the end of its first line.
+pub fn error(message: &str, code: &str) -> String {
+    with_code("error", message, code)
+}
+
+/// A warning for people, with what to do about it.
+pub fn warning(finding: &crate::preflight::Finding) -> String {
+    let message = format!("{}\n      {}", finding.what, finding.help);
+    with_code("warning", &message, &finding.code.to_string())
+}
+
+fn with_code(level: &str, message: &str, code: &str) -> String {
+    match message.split_once('\n') {
+        Some((first, rest)) => format!("{level}: {first} [{code}]\n{rest}"),
+        None => format!("{level}: {message} [{code}]"),
+    }
+}
 
 /// The JSON Schema of a result.
 pub fn schema_of<T: schemars::JsonSchema>() -> serde_json::Value {

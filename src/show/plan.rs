@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{counted, styled};
-use crate::plan::{Conflict, Plan, PlannedStep};
+use crate::plan::{Conflict, ConflictCode, Plan, PlannedStep};
 use crate::preflight::Finding;
 
 /// A plan for programs.
@@ -16,10 +16,29 @@ pub struct PlanView {
     in_sync: bool,
     /// What is to be done, in order.
     steps: Vec<StepView>,
-    /// What exists under a wanted name and is not the lab's own; `apply` refuses while there is any.
-    conflicts: Vec<String>,
-    /// What else stands in the way, or will; `apply` refuses while there is an error among it.
+    /// What exists under a wanted name and does not belong to the lab; `apply` refuses while there is any.
+    conflicts: Vec<ConflictView>,
+    /// What the machine lacks; `apply` refuses while there is an error among it.
     findings: Vec<Finding>,
+}
+
+/// A conflict for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ConflictView {
+    /// What kind of conflict it is, as listed in `docs/codes.md`.
+    code: ConflictCode,
+    /// What exists, and whose it is.
+    what: String,
+    /// The lab that it belongs to; none where no lab is known to own it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lab: Option<String>,
+}
+
+impl ConflictView {
+    fn new(conflict: &Conflict) -> Self {
+        let lab = conflict.owner.as_ref().map(ToString::to_string);
+        Self { code: conflict.code, what: conflict.to_string(), lab }
+    }
 }
 
 /// A step for programs.
@@ -36,13 +55,13 @@ pub struct StepView {
 }
 
 impl PlanView {
-    /// A plan and what stands in its way.
+    /// A plan, its conflicts, and what the machine lacks.
     pub fn new(plan: &Plan, conflicts: &[Conflict], findings: &[Finding]) -> Self {
         Self {
             lab: plan.lab.to_string(),
             in_sync: plan.is_empty(),
             steps: plan.steps.iter().map(StepView::new).collect(),
-            conflicts: conflicts.iter().map(ToString::to_string).collect(),
+            conflicts: conflicts.iter().map(ConflictView::new).collect(),
             findings: findings.to_vec(),
         }
     }
@@ -79,11 +98,11 @@ pub fn plan(plan: &Plan, conflicts: &[Conflict], colour: bool) -> String {
     if !conflicts.is_empty() {
         let of_other_labs = conflicts.iter().any(|conflict| conflict.owner.is_some());
         text += match (of_other_labs, plan.is_empty()) {
-            (true, _) => "\nAnother lab's, so apply would refuse and touch nothing:\n",
-            (false, true) => "\nIt is not nslab's own: nslab leaves it alone, and `apply --adopt` takes it over:\n",
-            (false, false) => "\nNot the lab's own, so apply would refuse and touch nothing, unless told to --adopt:\n",
+            (true, _) => "\nOwned by another lab; apply refuses:\n",
+            (false, true) => "\nNot owned by this lab; nslab leaves it alone, `apply --adopt` makes it the lab's:\n",
+            (false, false) => "\nNot owned by this lab; apply refuses without --adopt:\n",
         };
-        text.extend(conflicts.iter().map(|conflict| format!("  {conflict}\n")));
+        text.extend(conflicts.iter().map(|conflict| format!("  {conflict} [{}]\n", conflict.code)));
     }
     text
 }

@@ -1,16 +1,14 @@
 //! One lab: what is there, what runs in it, and what has drifted from its file.
 
-use std::collections::BTreeMap;
-
 use comfy_table::{Table, presets};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::counted;
 use super::plan::StepView;
+use crate::engine::Status;
 use crate::kernel::process::Process;
-use crate::lab::{Interface, LabName, Namespace, NsName, Observed};
-use crate::plan::Plan;
+use crate::lab::{Interface, LabName, Namespace, NsName};
 
 /// A lab's state for programs.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -67,13 +65,8 @@ struct ProcessView {
 }
 
 impl StatusView {
-    /// From the kernel's account, a plan against the file as applied, and the processes.
-    pub fn new(
-        lab: &LabName,
-        live: &Observed,
-        drift: Option<&Plan>,
-        processes: &BTreeMap<NsName, Vec<Process>>,
-    ) -> Self {
+    /// From the state of a lab.
+    pub fn new(lab: &LabName, Status { live, drift, processes }: &Status) -> Self {
         let mine = |(name, ns): &(&NsName, &Namespace)| name.is_host() || ns.owner.as_ref() == Some(lab);
         let view = |(name, ns): (&NsName, &Namespace)| {
             let shown = |link: &&Interface| !name.is_host() || link.owner.as_ref() == Some(lab);
@@ -92,7 +85,7 @@ impl StatusView {
         Self {
             lab: lab.to_string(),
             namespaces: namespaces.filter(|ns| ns.name != "host" || !ns.interfaces.is_empty()).collect(),
-            drift: drift.map(|plan| plan.steps.iter().map(StepView::new).collect()),
+            drift: drift.as_ref().map(|plan| plan.steps.iter().map(StepView::new).collect()),
         }
     }
 }
@@ -168,6 +161,8 @@ pub fn status(view: &StatusView) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::{plan, topology};
 
@@ -181,7 +176,8 @@ namespaces:
     vrfs: { v0: { table: 100, ports: [d1, br0] } }
 ";
         let lab = topology::parse("a.yaml", yaml).unwrap().lab;
-        let view = StatusView::new(&lab.name, &plan::as_built(&lab), None, &BTreeMap::new());
+        let status = Status { live: plan::as_built(&lab), drift: None, processes: BTreeMap::new() };
+        let view = StatusView::new(&lab.name, &status);
         let json = serde_json::to_value(&view).unwrap();
         let interfaces = json["namespaces"][0]["interfaces"].as_array().unwrap().clone();
         let master = |name: &str| {
@@ -191,6 +187,6 @@ namespaces:
         assert_eq!(master("d0"), (Some("br0".to_owned()), None));
         assert_eq!(master("d1"), (None, Some("v0".to_owned())));
         assert_eq!(master("br0"), (None, Some("v0".to_owned())));
-        assert!(status(&view).contains("port of v0"));
+        assert!(super::status(&view).contains("port of v0"));
     }
 }

@@ -1,25 +1,31 @@
-//! What `nslab test` found out about a file.
+//! The result of `nslab test` for a file.
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::report::{NotRun, Tested};
 use super::{counted, styled};
 use crate::check::Report;
+
+const NO_RESULT: &str = "there is no result";
 
 /// The test of one file, for programs.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TestView {
     /// The file.
     pub file: String,
-    /// Whether the lab could be built, held every promise and left nothing behind.
+    /// Whether the lab could be applied, passed every check and left nothing behind.
     pub passed: bool,
     /// The exit code that the test of this file alone has.
     pub exit_code: u8,
     /// Why the checks could not be run, or what was left behind.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
+    /// The code of that, as listed in `docs/codes.md`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub code: Option<String>,
     /// The results of the checks.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub report: Option<Report>,
@@ -36,20 +42,22 @@ impl TestView {
             passed,
             exit_code: u8::from(!passed),
             error: None,
+            code: None,
             report: Some(report),
             seconds: elapsed.as_secs_f64(),
         }
     }
 
-    /// What came of it, for reports.
-    pub fn tested(&self) -> super::report::Tested<'_> {
-        let error = self.error.as_deref().unwrap_or("no result");
-        super::report::Tested { file: Some(&self.file), outcome: self.report.as_ref().ok_or(error) }
+    /// The result, for reports.
+    pub fn tested(&self) -> Tested<'_> {
+        let message = self.error.as_deref().unwrap_or(NO_RESULT);
+        let not_run = NotRun { message, code: self.code.as_deref() };
+        Tested { file: Some(&self.file), outcome: self.report.as_ref().ok_or(not_run) }
     }
 
     /// A file whose lab could not be tested.
-    pub fn failed(file: String, exit_code: u8, error: String) -> Self {
-        Self { file, passed: false, exit_code, error: Some(error), report: None, seconds: 0.0 }
+    pub fn failed(file: String, exit_code: u8, error: String, code: Option<String>) -> Self {
+        Self { file, passed: false, exit_code, error: Some(error), code, report: None, seconds: 0.0 }
     }
 }
 
@@ -58,7 +66,11 @@ pub fn tested(view: &TestView, colour: bool) -> String {
     let head = styled(&view.file, "1", colour);
     match (&view.report, &view.error) {
         (Some(report), _) => format!("{head}\n{}\n", super::report::table(report, colour, super::width())),
-        (None, error) => format!("{head}\n{}\n", error.as_deref().unwrap_or("no result")),
+        (None, error) => {
+            let error = error.as_deref().unwrap_or(NO_RESULT);
+            let error = view.code.as_deref().map_or_else(|| error.to_owned(), |code| super::error(error, code));
+            format!("{head}\n{error}\n")
+        }
     }
 }
 

@@ -23,9 +23,8 @@ struct FaultView {
     line: usize,
     /// Counted from 1, in characters.
     column: usize,
-    /// The kind of mistake, as listed in `docs/codes.md`; none where the file could not be read at all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<Code>,
+    /// The kind of mistake, as listed in `docs/codes.md`.
+    code: Code,
     message: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,7 +41,9 @@ impl ValidView {
     pub fn faulty(file: String, error: &LoadError) -> Self {
         let faults = match error {
             LoadError::Invalid(faults) => faults.list().iter().map(FaultView::new).collect(),
-            other => vec![FaultView { line: 0, column: 0, code: None, message: other.to_string(), help: None }],
+            other @ LoadError::Read { .. } => {
+                vec![FaultView { line: 0, column: 0, code: other.code(), message: other.to_string(), help: None }]
+            }
         };
         Self { file, valid: false, faults }
     }
@@ -58,7 +59,7 @@ impl FaultView {
         Self {
             line: fault.line,
             column: fault.column,
-            code: Some(fault.code),
+            code: fault.code,
             message: fault.message.clone(),
             help: fault.help.clone(),
         }

@@ -14,7 +14,7 @@ use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
 
 use crate::failpoint;
-use crate::kernel::KernelError;
+use crate::kernel::{KernelCode, KernelError};
 
 /// A folder at or below `/run/nslab`.
 #[derive(Debug)]
@@ -66,6 +66,7 @@ impl Folder {
         if stat.st_uid != geteuid().as_raw() {
             return Err(refused("trust", &self.path)
                 .said(format!("it belongs to user {}", stat.st_uid))
+                .with_code(KernelCode::UntrustedState)
                 .hint("nslab keeps its state there and must be its owner; remove it"));
         }
         if stat.st_mode & 0o077 != 0 {

@@ -154,6 +154,8 @@ pub enum Code {
     UnknownName,
     /// There is no such namespace.
     UnknownNamespace,
+    /// The file cannot be read.
+    UnreadableFile,
     /// A VLAN is given both tagged and untagged.
     VlanTwice,
     /// A VRF in `host` would leave a policy rule behind.

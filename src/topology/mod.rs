@@ -56,6 +56,16 @@ pub enum LoadError {
     Invalid(Diagnostics),
 }
 
+impl LoadError {
+    /// Its code: that of the first diagnostic.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Read { .. } => Code::UnreadableFile,
+            Self::Invalid(diagnostics) => diagnostics.list().first().map_or(Code::EmptyFile, |first| first.code),
+        }
+    }
+}
+
 /// The greatest size of a file in bytes.
 const MAX_SIZE: u64 = 16 * 1024 * 1024;
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Tested, title};
+use super::{NotRun, Tested, title};
 use crate::check::{CheckResult, PairResult, Report};
 
 /// The reports of any number of labs as one XML document.
@@ -48,12 +48,13 @@ fn suite(tested: &Tested<'_>) -> String {
 }
 
 /// A file whose checks could not be run.
-fn not_run(name: &str, file: &str, error: &str) -> String {
-    let (name, error) = (escaped(name), escaped(error));
+fn not_run(name: &str, file: &str, error: NotRun<'_>) -> String {
+    let kind = error.code.map(|code| format!(" type=\"{}\"", escaped(code))).unwrap_or_default();
+    let (name, error) = (escaped(name), escaped(error.message));
     format!(
         "  <testsuite name=\"{name}\" tests=\"1\" failures=\"0\" errors=\"1\" time=\"0.000000\"{file}>\n    \
          <testcase classname=\"{name}\" name=\"the checks can be run\" time=\"0.000000\"{file}>\n      \
-         <error message=\"{error}\">{error}</error>\n    </testcase>\n  </testsuite>\n"
+         <error message=\"{error}\"{kind}>{error}</error>\n    </testcase>\n  </testsuite>\n"
     )
 }
 

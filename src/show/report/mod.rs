@@ -14,13 +14,22 @@ pub use tap::tap;
 
 use crate::check::{CheckResult, PairResult, Report};
 
-/// What came of one file: the results of its checks, or why they could not be run.
+/// Why the checks of a file could not be run.
+#[derive(Debug, Clone, Copy)]
+pub struct NotRun<'a> {
+    /// What went wrong.
+    pub message: &'a str,
+    /// Its code; none where a message of several diagnostics has one for each.
+    pub code: Option<&'a str>,
+}
+
+/// The result of one file: the results of its checks, or why they could not be run.
 #[derive(Debug, Clone, Copy)]
 pub struct Tested<'a> {
     /// The topology file, where there is one.
     pub file: Option<&'a str>,
     /// The report, or what went wrong.
-    pub outcome: Result<&'a Report, &'a str>,
+    pub outcome: Result<&'a Report, NotRun<'a>>,
 }
 
 /// One pair in words: `red → blue`.

@@ -22,7 +22,9 @@ fn lines(tested: &Tested<'_>) -> Vec<(bool, String, String)> {
         Ok(report) => report,
         Err(error) => {
             let title = format!("{}: the checks can be run", tested.file.unwrap_or("nslab"));
-            return vec![(false, title, format!("  ---\n  message: {}\n{file}  ...\n", quoted(error)))];
+            let code = error.code.map(|code| format!("  code: {}\n", quoted(code))).unwrap_or_default();
+            let details = format!("  ---\n  message: {}\n{code}{file}  ...\n", quoted(error.message));
+            return vec![(false, title, details)];
         }
     };
     let pairs = report.checks.iter().flat_map(|check| check.pairs.iter().map(move |pair| (check, pair)));

@@ -1,0 +1,46 @@
+//! Runs the checks of a lab, and says where it is no longer as its file says.
+
+use super::{EngineError, Listener, Machine, ready};
+use crate::check::{self, Report};
+use crate::kernel::Scope;
+use crate::lab::{Expect, Lab};
+use crate::plan;
+
+/// Runs the checks of a lab; where a spanning tree may have decided the result before it had formed, again afterwards.
+/// Pairs that reach each other already need no tree. A promise that is not kept is no error: see [`Report::passed`].
+///
+/// # Errors
+/// Nothing could be checked: a namespace is missing, or the kernel refuses sockets.
+pub fn check(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
+    if !ready::has_spanning_tree(lab) {
+        return Ok(check::run(lab)?);
+    }
+    if lab.checks.iter().all(|check| check.expect == Expect::Reachable) {
+        let results = check::run(lab)?;
+        if results.passed() {
+            return Ok(results);
+        }
+    }
+    ready::wait_for_spanning_trees(lab, report)?;
+    Ok(check::run(lab)?)
+}
+
+/// The same for a lab that was applied some time ago: where a promise is not kept, a hint says that the lab is no longer as
+/// `file` says, if so.
+///
+/// # Errors
+/// As with [`check`].
+pub fn check_later(lab: &Lab, file: &str, report: Listener<'_>) -> Result<Report, EngineError> {
+    let mut results = check(lab, report)?;
+    if !results.passed() {
+        results.hints.extend(drift(lab).and_then(|steps| check::drift_hint(steps, file)));
+    }
+    Ok(results)
+}
+
+/// How many steps and conflicts are between a lab and its file, if that can be seen.
+fn drift(lab: &Lab) -> Option<usize> {
+    let scope = Scope { lab: &lab.name, desired: Some(lab), inside: true };
+    let live = Machine::open().ok()?.observe(&scope).ok()?;
+    Some(plan::plan(lab, &live).steps.len() + plan::conflicts(lab, &live).len())
+}

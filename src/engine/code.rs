@@ -1,0 +1,43 @@
+//! The codes of a command that could not do its work, where the cause is not the kernel's.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Why a command could not do its work. Its name is the variant's in kebab case; its comment is its line in
+/// `docs/codes.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineCode {
+    /// The command line has an argument that makes no sense.
+    BadArgument,
+    /// The result cannot be written.
+    CannotWrite,
+    /// The kernel did not keep a change; everything was undone.
+    ChangeNotKept,
+    /// The process that `nslab test` started for a file ended without a result.
+    ChildFailed,
+    /// After `nslab test` destroyed a lab, the host was not what it was before.
+    HostChanged,
+    /// A signal ended the command; everything was undone.
+    Interrupted,
+    /// Another nslab is working on this lab, and `--no-wait` was given.
+    LabBusy,
+    /// There is no lab of this name on this machine.
+    NoSuchLab,
+    /// The lab has no namespace of this name.
+    NoSuchNamespace,
+    /// Some objects of a lab could not be removed.
+    NotRemoved,
+    /// Directly after an apply, `nslab test` found that a plan was not empty.
+    NotSettled,
+    /// The machine lacks something that the lab needs, or something else is in its place; nothing was changed.
+    PreconditionsNotMet,
+}
+
+impl fmt::Display for EngineCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}

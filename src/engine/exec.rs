@@ -1,0 +1,30 @@
+//! Becomes a command, in a namespace of a lab or in a sandbox.
+
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+
+use super::{EngineError, Machine};
+use crate::kernel::{process, sandbox};
+use crate::lab::{LabName, NsName};
+
+/// Replaces this process by a command inside a namespace of a lab.
+///
+/// # Errors
+/// There is no such lab or namespace, or the command cannot be started.
+pub fn exec(lab: &LabName, ns: &NsName, program: &OsStr, args: &[OsString]) -> Result<Infallible, EngineError> {
+    let marks = Machine::open()?.marks()?;
+    let Some(marked) = marks.get(lab) else { return Err(EngineError::NoSuchLab(lab.clone())) };
+    if !ns.is_host() && !marked.namespaces.contains(ns) {
+        return Err(EngineError::NoSuchNamespace { lab: lab.clone(), ns: ns.clone() });
+    }
+    Ok(process::exec_in(lab, ns, program, args)?)
+}
+
+/// Replaces this process, which must have a single thread, by a command in a private host of its own.
+///
+/// # Errors
+/// There can be no sandbox, or the command cannot be started.
+pub fn exec_in_sandbox(program: &OsStr, args: &[OsString]) -> Result<Infallible, EngineError> {
+    sandbox::enter()?;
+    Ok(process::exec(program, args)?)
+}

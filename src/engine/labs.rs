@@ -1,0 +1,82 @@
+//! The labs on this machine, and the state of one of them.
+
+use std::collections::BTreeMap;
+
+use super::{EngineError, Machine};
+use crate::kernel::process::{self, Process};
+use crate::kernel::{Marked, Scope};
+use crate::lab::{Lab, LabName, NsName, Observed};
+use crate::plan::{self, Plan};
+use crate::{state, topology};
+
+/// The labs on this machine.
+#[derive(Debug)]
+pub struct Labs {
+    /// What carries a mark in the kernel, by lab.
+    pub marks: BTreeMap<LabName, Marked>,
+    /// The labs that have a folder in `/run/nslab`.
+    pub saved: Vec<LabName>,
+}
+
+/// Every lab that has a mark in the kernel or a folder.
+///
+/// # Errors
+/// The kernel refuses to list something, or `/run/nslab` cannot be read.
+pub fn labs() -> Result<Labs, EngineError> {
+    Ok(Labs { marks: Machine::open()?.marks()?, saved: state::labs()? })
+}
+
+impl Labs {
+    /// Their names, in order.
+    pub fn names(&self) -> Vec<LabName> {
+        let mut names: Vec<LabName> = self.marks.keys().chain(&self.saved).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// Another lab that has namespaces, or interfaces of the host, of a file's: it was made from the file under another name.
+///
+/// # Errors
+/// The kernel refuses to list something.
+pub fn built_as(lab: &Lab) -> Result<Option<LabName>, EngineError> {
+    let host = lab.namespaces.get(&NsName::host());
+    let has = |marked: &Marked| {
+        marked.namespaces.iter().any(|ns| lab.namespaces.contains_key(ns))
+            || marked.interfaces.iter().any(|name| host.is_some_and(|host| host.interfaces.contains_key(name)))
+    };
+    let mut others = Machine::open()?.marks()?.into_iter().filter(|(other, _)| *other != lab.name);
+    Ok(others.find(|(_, marked)| has(marked)).map(|(other, _)| other))
+}
+
+/// One lab: what there is of it, what runs in it, and what differs from its file.
+#[derive(Debug)]
+pub struct Status {
+    /// What the kernel shows.
+    pub live: Observed,
+    /// What differs from the topology as applied; none where that is not kept.
+    pub drift: Option<Plan>,
+    /// The processes in each of its namespaces.
+    pub processes: BTreeMap<NsName, Vec<Process>>,
+}
+
+/// The state of one lab.
+///
+/// # Errors
+/// There is no such lab, or the kernel refuses to show something.
+pub fn status(lab: &LabName) -> Result<Status, EngineError> {
+    // The topology as applied says what is wanted; without it, what is there can still be shown.
+    let saved = state::topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok());
+    let desired = saved.as_ref().map(|topology| &topology.lab);
+    let live = Machine::open()?.observe(&Scope { lab, desired, inside: true })?;
+    let namespaces = live.namespaces.iter();
+    let own: Vec<&NsName> =
+        namespaces.filter(|(_, ns)| ns.is.owner.as_ref() == Some(lab)).map(|(name, _)| name).collect();
+    if own.is_empty() && saved.is_none() {
+        return Err(EngineError::NoSuchLab(lab.clone()));
+    }
+    let drift = desired.map(|desired| plan::plan(desired, &live));
+    let processes = process::in_namespaces(own)?;
+    Ok(Status { live, drift, processes })
+}

@@ -1,0 +1,33 @@
+//! Builds a lab in a sandbox, checks it and removes it again.
+
+use super::{EngineError, Machine, Options, apply, check, destroy, plan};
+use crate::check::Report;
+use crate::kernel::{Scope, sandbox};
+use crate::lab::{Lab, NsName, ObservedNamespace};
+
+/// Applies, checks and destroys a lab in a sandbox that this process, which must have a single thread, moves into;
+/// `text` is the topology file. A promise that is not kept is no error: see [`Report::passed`].
+///
+/// # Errors
+/// There can be no sandbox, the lab cannot be applied, checked or destroyed, or something of it is left.
+pub fn test(lab: &Lab, text: &str) -> Result<Report, EngineError> {
+    sandbox::enter()?;
+    let before = host(lab)?;
+    apply::apply(lab, text, Options::default(), &mut |_| {})?;
+    if let Some(planned) = plan::plan(lab)?.plan.steps.first() {
+        return Err(EngineError::NotSettled(planned.step.text()));
+    }
+    let report = check::check(lab, &mut |_| {})?;
+    destroy::destroy(&lab.name, true, &mut |_| {})?;
+    if host(lab)? != before {
+        return Err(EngineError::HostChanged);
+    }
+    Ok(report)
+}
+
+/// What there is in the host.
+fn host(lab: &Lab) -> Result<ObservedNamespace, EngineError> {
+    let scope = Scope { lab: &lab.name, desired: Some(lab), inside: true };
+    let mut live = Machine::open()?.observe(&scope)?;
+    Ok(live.namespaces.remove(&NsName::host()).unwrap_or_default())
+}
