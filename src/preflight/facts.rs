@@ -25,12 +25,14 @@ pub struct Questions {
 /// Something that a kernel can be built without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Feature {
-    /// Virtual cables (CONFIG_VETH).
+    /// Veth pairs (CONFIG_VETH).
     Veth,
-    /// Virtual switches (CONFIG_BRIDGE).
+    /// Bridges (CONFIG_BRIDGE).
     Bridge,
-    /// Switches that keep VLANs apart (CONFIG_BRIDGE_VLAN_FILTERING).
+    /// Bridges that keep VLANs apart (CONFIG_BRIDGE_VLAN_FILTERING).
     VlanFiltering,
+    /// Bridges whose packets pass iptables (CONFIG_BRIDGE_NETFILTER, and its module loaded).
+    BridgeNetfilter,
     /// Interfaces of a kind.
     Virtual(VirtualKind),
     /// Policy routing (CONFIG_IP_MULTIPLE_TABLES, CONFIG_IPV6_MULTIPLE_TABLES).

@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nslab::kernel::{Kernel, netns};
-use nslab::lab::{BridgeOptions, FdbEntry, InterfaceRef, Mac, MacvlanMode, Neighbour, NsName, VirtualInterface, Vxlan};
+use nslab::lab::{
+    BridgeOptions, FdbEntry, InterfaceRef, Mac, MacvlanMode, Neighbour, NsName, PortOptions, VirtualInterface, Vxlan,
+};
 use nslab::steps::{
     AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, InterfaceStep, MarkStep, NamespaceStep,
     NeighbourStep, NewInterface, Presence, Step, Tier, Update, VethStep, VirtualInterfaceStep,
@@ -89,7 +91,7 @@ fn neighbour(address: &str, last: u8) -> Neighbour {
 
 fn objects() -> Vec<Case> {
     let bridge = |at: &str, options, mtu| Step::Bridge(BridgeStep::Add { new: new(at, 9, mtu), options, lab: lab() });
-    let stp = BridgeOptions { stp: true, vlan_filtering: false };
+    let stp = BridgeOptions { stp: true, ..BridgeOptions::default() };
     let plain = BridgeOptions::default();
     let veth = |main, peer| Step::Veth(VethStep { main, master: None, up: false, peer, lab: lab() });
     let port = |main, master: &str, peer| {
@@ -231,7 +233,7 @@ fn settings() -> Vec<Case> {
         let change = Change { from: from.map(name), to: to.map(name) };
         Step::BridgePort(BridgePortStep::Master { interface: end("host/veth-red-br"), tier: Tier::Base, change })
     };
-    let (off, on) = (BridgeOptions::default(), BridgeOptions { stp: true, vlan_filtering: false });
+    let (off, on) = (BridgeOptions::default(), BridgeOptions { stp: true, ..BridgeOptions::default() });
     let up = |at: &str, up| Step::Interface(InterfaceStep::Up { interface: end(at), tier: Tier::Base, up });
     let (interface, tier) = (end("red/up"), Tier::Bridge);
     vec![
@@ -267,8 +269,35 @@ fn settings() -> Vec<Case> {
             "ip -d link",
             "stp_state 1",
         ),
+        case("options of a port", port_options(), "ip -d link show veth-red-br", "hairpin on guard off root_block off"),
+        case("every bridge option", bridge_options(off, other_options()), "ip -d link show v-net-1", OTHER_OPTIONS),
     ]
 }
+
+fn bridge_options(from: BridgeOptions, to: BridgeOptions) -> Step {
+    Step::Bridge(BridgeStep::Options { interface: end("host/v-net-1"), change: Change { from, to } })
+}
+
+fn port_options() -> Step {
+    let to = PortOptions { hairpin: true, isolated: true, learning: false, flood: false };
+    let change = Change { from: PortOptions::default(), to };
+    Step::BridgePort(BridgePortStep::Options { interface: end("host/veth-red-br"), change })
+}
+
+/// All that a kernel without VLAN filtering takes.
+fn other_options() -> BridgeOptions {
+    BridgeOptions {
+        stp: true,
+        vlan_filtering: false,
+        forward_delay: 400,
+        ageing_time: 6000,
+        mcast_snooping: false,
+        group_fwd_mask: 0x4000,
+        nf_call_iptables: true,
+    }
+}
+
+const OTHER_OPTIONS: &str = "mcast_snooping 0";
 
 fn addresses() -> Vec<Case> {
     let step = |at: &str, change| Step::Address(AddressStep { interface: end(at), change });

@@ -112,7 +112,7 @@ fn an_error_says_what_where_and_why() {
 #[test]
 fn a_bridge_keeps_vlans_apart_or_the_kernels_lack_is_told() {
     support::sandbox();
-    let options = BridgeOptions { stp: false, vlan_filtering: true };
+    let options = BridgeOptions { vlan_filtering: true, ..BridgeOptions::default() };
     let step = Step::Bridge(BridgeStep::Add { new: new("host/br"), options, lab: lab() });
     match Kernel::open().unwrap().run(&[step]) {
         Ok(()) => assert!(support::run("ip -d link show br").contains("vlan_filtering 1")),
