@@ -11,7 +11,7 @@ mod nftables;
 mod program;
 mod restore;
 mod running;
-mod save;
+mod saved;
 mod table_removal;
 
 use std::collections::BTreeSet;
@@ -22,6 +22,7 @@ use nftables::Nftables;
 pub use program::{Program, Variant, program};
 
 use running::Running;
+use saved::listed;
 
 use super::KernelError;
 use super::netns::run_in;

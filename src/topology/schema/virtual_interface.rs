@@ -131,16 +131,6 @@ impl<'f> VirtualInterface<'f> {
     pub fn can_be_port(self) -> bool {
         matches!(self, Self::Vxlan(_) | Self::Vlan(_) | Self::Dummy(_))
     }
-
-    /// Its parent.
-    pub fn parent(self) -> Option<&'f Spanned<Parent>> {
-        match self {
-            Self::Macvlan(device) => Some(&device.parent),
-            Self::Ipvlan(device) => Some(&device.parent),
-            Self::Vlan(device) => Some(&device.parent),
-            Self::Vxlan(_) | Self::Ipip(_) | Self::Dummy(_) | Self::Vrf(_) => None,
-        }
-    }
 }
 
 const MACVLAN_MODES: [(&str, MacvlanMode); 4] = [
