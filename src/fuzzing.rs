@@ -71,7 +71,7 @@ pub fn netlink(bytes: &[u8]) {
 
 /// What `iptables-save` prints.
 pub fn iptables_save(text: &str) {
-    let firewall = kernel::saved_rules(Family::Ipv4, text);
+    let firewall = iptables::read_saved(Family::Ipv4, text);
     for rule in firewall.chains.values().flatten() {
         let line = iptables::restore_line(rule);
         assert_eq!(iptables::read(Family::Ipv4, &line), *rule, "{line}");

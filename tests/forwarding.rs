@@ -1,14 +1,15 @@
 //! Where packets go by the model: a case is a topology file with questions in its comments, and what is answered.
 //!
-//! `#? from red to 10.0.0.1 mark 7 oif eth0` asks for the way of a packet (`mark` and `oif` are optional), and
+//! `#? from red to 10.0.0.1 mark 7 oif eth0` asks for the way of a packet (`mark` and `oif` are optional),
+//! `#? trace red tcp 10.0.0.1 80` for the way of the first packet of a connection, with NAT and filters, and
 //! `#? beside red/eth0` for the interfaces that a broadcast reaches from one.
 
 mod support;
 
 use std::fmt::Write;
 
-use nslab::forwarding::{Layer2, Outcome, Packet, path};
-use nslab::lab::{InterfaceRef, Lab};
+use nslab::forwarding::{Decision, Flow, Layer2, Outcome, Packet, RuleAt, TracedHop, Translated, Verdict, path, trace};
+use nslab::lab::{InterfaceRef, IpProtocol, Lab};
 use nslab::topology;
 use support::golden;
 
@@ -34,31 +35,59 @@ fn answer(lab: &Lab, layer2: &Layer2<'_>, question: &str) -> String {
         let end = InterfaceRef { ns: ns.parse().expect("a namespace"), name: name.parse().expect("an interface") };
         return layer2.neighbours(&end).iter().fold(String::new(), |text, one| text + &format!("  {one}\n"));
     }
+    if let ["trace", from, protocol, to, port] = words.as_slice() {
+        let protocol = if *protocol == "udp" { IpProtocol::Udp } else { IpProtocol::Tcp };
+        let flow = Flow::to(protocol, to.parse().expect("an address"), Some(port.parse().expect("a port")));
+        let hops = trace(lab, layer2, &from.parse().expect("a namespace"), &flow);
+        return hops.iter().fold(String::new(), |text, hop| text + &traced(hop));
+    }
     let word = |key| words.chunks(2).find(|pair| pair[0] == key).map(|pair| pair[1]);
     let mut packet = Packet::to(word("to").expect("`to`").parse().expect("an address"));
     packet.mark = word("mark").map_or(0, |mark| mark.parse().expect("a mark"));
     packet.oif = word("oif").map(|oif| oif.parse().expect("an interface"));
     let mut text = String::new();
     for hop in path(lab, layer2, &word("from").expect("`from`").parse().expect("a namespace"), &packet) {
-        let rule = hop.decision.rule.as_ref().map_or("no rule".to_owned(), |rule| format!("rule {}", rule.priority));
-        let outcome = match &hop.decision.outcome {
-            Outcome::Local { dev } => format!("local, {dev}"),
-            Outcome::Leaves { next_hop, source, route, .. } => {
-                let source = source.map_or("?".to_owned(), |source| source.to_string());
-                format!("`{route}` table {}, from {source}, next hop {next_hop}", route.table)
-            }
-            Outcome::Dropped(route) => format!("dropped by `{route}`"),
-            Outcome::DroppedByRule => "dropped by the rule".to_owned(),
-            Outcome::NoRoute => "no route".to_owned(),
-        };
-        let next = match (&hop.decision.outcome, &hop.next) {
-            (Outcome::Leaves { .. }, Some(next)) => format!(", arrives at {next}"),
-            (Outcome::Leaves { .. }, None) => ", nobody answers".to_owned(),
-            (Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute, _) => {
-                String::new()
-            }
-        };
-        writeln!(text, "  {}: {rule}: {outcome}{next}", hop.ns).expect("a string");
+        writeln!(text, "  {}: {}", hop.ns, routed(&hop.decision, hop.next.as_ref())).expect("a string");
     }
     text
+}
+
+fn routed(decision: &Decision, next: Option<&InterfaceRef>) -> String {
+    let rule = decision.rule.as_ref().map_or("no rule".to_owned(), |rule| format!("rule {}", rule.priority));
+    let outcome = match &decision.outcome {
+        Outcome::Local { dev } => format!("local, {dev}"),
+        Outcome::Leaves { next_hop, source, route, .. } => {
+            let source = source.map_or("?".to_owned(), |source| source.to_string());
+            let next = next.map_or("nobody answers".to_owned(), |next| format!("arrives at {next}"));
+            format!("`{route}` table {}, from {source}, next hop {next_hop}, {next}", route.table)
+        }
+        Outcome::Dropped(route) => format!("dropped by `{route}`"),
+        Outcome::DroppedByRule => "dropped by the rule".to_owned(),
+        Outcome::NoRoute => "no route".to_owned(),
+    };
+    format!("{rule}: {outcome}")
+}
+
+/// A line for each thing that happens to the packet in a namespace.
+fn traced(hop: &TracedHop) -> String {
+    let mut lines = vec![format!("  {}:", hop.ns)];
+    let by = |at: &RuleAt| format!("{} rule {}", at.chain.chain, at.position);
+    let translated = |translated: &Translated| translated.by.as_ref().map(by);
+    let port = |port: Option<u16>| port.map_or("?".to_owned(), |port| port.to_string());
+    lines.extend(translated(&hop.destination).map(|by| {
+        let flow = &hop.destination.flow;
+        format!("    {by}: to {} port {}", flow.destination, port(flow.destination_port))
+    }));
+    lines.push(format!("    {}", routed(&hop.decision, hop.next.as_ref())));
+    lines.extend(hop.verdict.as_ref().and_then(|verdict| match verdict {
+        Verdict::Accepted(None) => None,
+        Verdict::Accepted(Some(at)) => Some(format!("    {}: accepted", by(at))),
+        Verdict::Dropped(at) => Some(format!("    {}: dropped", by(at))),
+        Verdict::Rejected(at, with) => Some(format!("    {}: rejected, {with:?}", by(at))),
+    }));
+    lines.extend(hop.source.as_ref().and_then(|left| {
+        let source = left.flow.source.map_or("?".to_owned(), |source| source.to_string());
+        translated(left).map(|by| format!("    {by}: from {source}"))
+    }));
+    lines.join("\n") + "\n"
 }

@@ -6,15 +6,39 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use support::{host_account, nslab, project, run, sandbox, sh, text};
+use support::{host_account, lacking, nslab, project, run, sandbox, sh, text};
 
-/// Every shipped topology.
+/// What not every kernel has, and which topology needs it (see `support::lacking`).
+const NEEDS: [(&str, &str); 2] = [("15-vlans.yaml", "filtering"), ("16-vrf.yaml", "vrf")];
+
+/// Every shipped topology that this kernel can have.
 fn topologies() -> Vec<PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir(project("topologies")).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     assert!(files.len() >= 6, "the topologies are gone");
+    files.retain(|path| lacking_for(path).is_none());
     files
+}
+
+/// What this kernel lacks for a topology, as nslab says it.
+fn lacking_for(file: &Path) -> Option<String> {
+    let (_, kind) = NEEDS.iter().find(|(name, _)| file.ends_with(name))?;
+    let asked = std::thread::spawn(|| {
+        sandbox();
+        lacking(kind)
+    });
+    asked.join().unwrap()
+}
+
+#[test]
+fn a_topology_for_which_the_kernel_lacks_something_is_refused() {
+    for (name, _) in NEEDS {
+        let file = topology(name);
+        let Some(what) = lacking_for(Path::new(&file)) else { continue };
+        let refused = text(&expect(3, &["test", &file]));
+        assert!(refused.contains(&what), "{refused}");
+    }
 }
 
 fn topology(name: &str) -> String {

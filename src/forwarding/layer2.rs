@@ -273,10 +273,12 @@ impl Flood<'_, '_> {
             (true, None) => return,
         };
         let is_port = |(name, port): &(&IfName, &Interface)| {
-            port.master.as_ref() == Some(&bridge.name) && **name != from.name && port.up
+            let is_back = **name == from.name;
+            port.master.as_ref() == Some(&bridge.name) && port.up && (!is_back || port.port.hairpin)
         };
+        let isolated = self.layer2.interface(from).is_some_and(|from| from.port.isolated);
         let ports = namespace.interfaces.iter().filter(is_port);
-        for (name, port) in ports {
+        for (name, port) in ports.filter(|(_, port)| !(isolated && port.port.isolated)) {
             let at = InterfaceRef { ns: bridge.ns.clone(), name: name.clone() };
             match (filtering, vlan) {
                 (true, Some(vlan)) => {

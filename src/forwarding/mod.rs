@@ -1,5 +1,5 @@
-//! Where a packet goes, by the model alone: the route look-up of the kernel, what the firewall of a namespace makes of a
-//! packet, and who is at the other side of an interface.
+//! Where a packet goes, by the model alone: the route look-up of the kernel, what the firewall of a namespace makes of
+//! a packet, and who is at the other side of an interface.
 //!
 //! Pure functions on a [`Lab`](crate::lab::Lab): nothing here knows files, asks the kernel, or knows what is done with
 //! the answer. What only runs at run time (learnt neighbours, ICMP redirects, router advertisements) is not modelled.
@@ -12,6 +12,7 @@ mod nat;
 mod packet;
 mod path;
 mod table;
+mod trace;
 
 pub use filter::{Verdict, filter};
 pub use firewall::{Flow, RuleAt};
@@ -20,3 +21,4 @@ pub use lookup::{Decision, Outcome, lookup};
 pub use nat::{Translated, translate};
 pub use packet::Packet;
 pub use path::{Hop, path};
+pub use trace::{TracedHop, trace};

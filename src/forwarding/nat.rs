@@ -88,16 +88,8 @@ mod tests {
         for (table, hook, rule) in rules {
             firewall.chains.entry(ChainId::own(Family::Ipv4, table, &lab, hook)).or_default().push(rule);
         }
-        let interface = Interface {
-            owner: None,
-            kind: InterfaceKind::Loopback,
-            up: true,
-            mac: None,
-            mtu: None,
-            master: None,
-            vlans: None,
-            addresses: ["192.168.15.1/24", "10.0.0.1/8"].map(|own| own.parse().unwrap()).into(),
-        };
+        let addresses = ["192.168.15.1/24", "10.0.0.1/8"].map(|own| own.parse().unwrap()).into();
+        let interface = Interface { addresses, ..Interface::new(InterfaceKind::Loopback) };
         let interfaces = [("eth0".parse().unwrap(), interface)].into();
         Namespace { firewall, interfaces, ..Namespace::default() }
     }

@@ -6,7 +6,7 @@ use super::{Decision, Layer2, Outcome, Packet, lookup};
 use crate::lab::{InterfaceRef, Lab, NsName};
 
 /// More hops than this on one way are a loop: packets start with a TTL of 64.
-const MAX_HOPS: usize = 64;
+pub(super) const MAX_HOPS: usize = 64;
 
 /// One namespace on the way of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]

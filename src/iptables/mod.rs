@@ -8,9 +8,11 @@ mod names;
 mod read;
 #[cfg(test)]
 mod round_trip;
+mod save;
 mod words;
 mod write;
 
 pub use read::read;
+pub use save::read_saved;
 pub use words::{restore_word, shell_word};
 pub use write::{restore_line, shell_line};

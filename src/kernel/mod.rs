@@ -25,7 +25,7 @@ use std::os::fd::BorrowedFd;
 pub use code::KernelCode;
 pub use error::KernelError;
 #[cfg(any(test, fuzzing))]
-pub(crate) use firewall::fuzzing::{restored_rules, saved_rules, tables_and_chains};
+pub(crate) use firewall::fuzzing::{restored_rules, tables_and_chains};
 #[cfg(any(test, fuzzing))]
 pub(crate) use observe::fuzzing::namespace_in;
 pub use port_state::PortState;

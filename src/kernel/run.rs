@@ -3,8 +3,8 @@
 use super::netlink::NetlinkError;
 use super::netns::{NetnsHandle, NetnsHandles};
 use super::objects::{
-    accept_gone, address, bridge, fdb_entry, foreign, interface, mark, namespace, neighbour, policy_rule, route,
-    sysctl as namespace_sysctl, veth, virtual_interface, vlans,
+    accept_gone, address, bridge, bridge_port, fdb_entry, foreign, interface, mark, namespace, neighbour, policy_rule,
+    route, sysctl as namespace_sysctl, veth, virtual_interface, vlans,
 };
 use super::{KernelError, firewall, netns, sysctl};
 use crate::steps::{
@@ -28,6 +28,9 @@ pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), Ke
         Step::Bridge(step) => run_bridge(handles, first, step),
         Step::BridgePort(BridgePortStep::Master { interface, change, .. }) => {
             inside(handles, first, |netns| interface::set_master(netns, &interface.name, change.to.as_ref()))
+        }
+        Step::BridgePort(BridgePortStep::Options { interface, change }) => {
+            inside(handles, first, |netns| bridge_port::set(netns, &interface.name, change.from, change.to))
         }
         Step::Vlans(VlansStep { interface, is_bridge, change }) => {
             inside(handles, first, |netns| vlans::set(netns, &interface.name, *is_bridge, &change.from, &change.to))

@@ -4,7 +4,7 @@ use indexmap::IndexSet;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{BridgeOptions, IfName, InterfaceRef, LabName, Mac, VirtualInterface, Vlans};
+use super::{BridgeOptions, IfName, InterfaceRef, LabName, Mac, PortOptions, VirtualInterface, Vlans};
 
 /// MTU of an Ethernet interface that was not changed, in bytes (ETH_DATA_LEN).
 pub const ETHERNET_MTU: u32 = 1500;
@@ -28,6 +28,9 @@ pub struct Interface {
     /// Live `None`: not asked for, since no bridge of the namespace keeps VLANs apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vlans: Option<Vlans>,
+    /// Of a port of a bridge: its options. Of any other interface: those of a new port.
+    #[serde(skip_serializing_if = "PortOptions::is_default")]
+    pub port: PortOptions,
     /// Its addresses with their prefix lengths. Live: without the link-local addresses that the kernel makes. In the
     /// order of the file, or of the kernel; the first IPv4 address of a subnet is the one that packets leave with.
     pub addresses: IndexSet<IpNet>,
@@ -79,7 +82,8 @@ impl Interface {
     /// An interface that is up, with nothing on it.
     pub fn new(kind: InterfaceKind) -> Self {
         let addresses = IndexSet::new();
-        Self { owner: None, kind, up: true, mac: None, mtu: None, master: None, vlans: None, addresses }
+        let port = PortOptions::default();
+        Self { owner: None, kind, up: true, mac: None, mtu: None, master: None, vlans: None, port, addresses }
     }
 
     /// The peer, where this is a veth whose peer is known.

@@ -109,7 +109,7 @@ name_type!(
     check_sysctl_value
 );
 name_type!(
-    /// An iptables chain, ours or another's: 1 to 28 printable bytes without white space.
+    /// An iptables chain, ours or another's: 1 to 28 bytes of printable text without white space.
     ChainName,
     check_chain
 );
@@ -293,8 +293,8 @@ fn check_sysctl_value(text: &str) -> Result<(), NameError> {
 
 fn check_chain(text: &str) -> Result<(), NameError> {
     check_length(text, "an iptables chain's name", 28)?;
-    match text.chars().find(|c| !c.is_ascii_graphic()) {
-        Some(c) => Err(NameError::Character(c, "printable ASCII is")),
+    match text.chars().find(|c| c.is_control() || c.is_whitespace()) {
+        Some(c) => Err(NameError::Character(c, "printable text without white space is")),
         None => Ok(()),
     }
 }

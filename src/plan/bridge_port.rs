@@ -1,8 +1,8 @@
-//! Ports: which bridge or VRF an interface is attached to.
+//! Ports: which bridge or VRF an interface is attached to, and the options of a bridge's port.
 
 use super::compared::Compared;
 use super::draft::Draft;
-use crate::lab::{ETHERNET_MTU, IfName, Interface, InterfaceRef};
+use crate::lab::{ETHERNET_MTU, IfName, Interface, InterfaceRef, PortOptions};
 use crate::steps::{BridgePortStep, Change, Step, Tier};
 
 /// Plans which bridge or VRF an interface that stays is a port of.
@@ -33,6 +33,22 @@ pub(super) fn attach(compared: &Compared<'_>, interface: &InterfaceRef, want: &I
     let change = Change { from: None, to: Some(master.clone()) };
     let tier = tier(compared, interface, want);
     draft.add(Step::BridgePort(BridgePortStep::Master { interface: interface.clone(), tier, change }), why);
+}
+
+/// Plans the options of all ports of bridges. After everything that attaches a port, since the kernel gives a new port
+/// options of its own.
+pub(super) fn options(compared: &Compared<'_>, draft: &mut Draft) {
+    for (interface, want) in compared.interfaces() {
+        let live = compared.find(&interface).filter(|_| !draft.fresh.contains(&interface));
+        let stays = live.filter(|live| master(&interface, live, draft) == want.master.as_ref());
+        let from = stays.map_or_else(PortOptions::default, |live| live.port);
+        // Where it is no port of a bridge, there is nothing to compare: both are those of a new port.
+        if from != want.port {
+            let why = if stays.is_some() { "its options differ" } else { "a new port has others" };
+            let change = Change { from, to: want.port };
+            draft.add(Step::BridgePort(BridgePortStep::Options { interface, change }), why);
+        }
+    }
 }
 
 /// When an interface is attached: a VRF is a virtual interface and made later than bridges.

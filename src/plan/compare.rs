@@ -51,6 +51,7 @@ fn interfaces(compared: &Compared<'_>, draft: &mut Draft) {
     for (interface, want) in compared.interfaces().filter(|(_, want)| want.device().is_none()) {
         settings(compared, &interface, want, draft);
     }
+    bridge_port::options(compared, draft);
     vlans::compare(compared, draft);
 }
 

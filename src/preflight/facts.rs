@@ -31,6 +31,8 @@ pub enum Feature {
     Bridge,
     /// Bridges that keep VLANs apart (CONFIG_BRIDGE_VLAN_FILTERING).
     VlanFiltering,
+    /// Bridges whose packets pass iptables (CONFIG_BRIDGE_NETFILTER, and its module loaded).
+    BridgeNetfilter,
     /// Interfaces of a kind.
     Virtual(VirtualKind),
     /// Policy routing (CONFIG_IP_MULTIPLE_TABLES, CONFIG_IPV6_MULTIPLE_TABLES).

@@ -55,9 +55,11 @@ pub(super) fn features(needs: &Needs, facts: &Facts) -> Vec<Finding> {
                 Feature::Veth | Feature::Bridge => {
                     Finding::error(MachineCode::KernelFeatureMissing, what, module(*feature))
                 }
-                Feature::VlanFiltering | Feature::Virtual(_) | Feature::PolicyRouting(_) | Feature::Extension(..) => {
-                    needs.lack(MachineCode::KernelFeatureMissing, what, module(*feature))
-                }
+                Feature::VlanFiltering
+                | Feature::BridgeNetfilter
+                | Feature::Virtual(_)
+                | Feature::PolicyRouting(_)
+                | Feature::Extension(..) => needs.lack(MachineCode::KernelFeatureMissing, what, module(*feature)),
             }
         })
         .collect()
@@ -69,6 +71,7 @@ fn name(feature: Feature) -> String {
         Feature::Veth => "veth pairs".to_owned(),
         Feature::Bridge => "bridges".to_owned(),
         Feature::VlanFiltering => "VLAN filtering of bridges".to_owned(),
+        Feature::BridgeNetfilter => "iptables for packets that cross bridges".to_owned(),
         Feature::Virtual(kind) => format!("interfaces of the kind {}", kind.name()),
         Feature::PolicyRouting(of) => format!("policy routing of {}", family(of)),
         Feature::Extension(of, extension) => {
@@ -83,6 +86,7 @@ fn module(feature: Feature) -> String {
     match feature {
         Feature::Veth => "load its module: modprobe veth".to_owned(),
         Feature::Bridge => "load its module: modprobe bridge".to_owned(),
+        Feature::BridgeNetfilter => "load its module: modprobe br_netfilter".to_owned(),
         Feature::VlanFiltering => {
             "take `vlan_filtering` and the VLANs of bridges out of the file, or use a kernel with CONFIG_BRIDGE_VLAN_FILTERING".to_owned()
         }

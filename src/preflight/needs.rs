@@ -60,7 +60,7 @@ impl Needs {
     /// What labs in general need.
     pub fn in_general() -> Self {
         let mut needs = Self::default();
-        let mut features = vec![Feature::Veth, Feature::Bridge, Feature::VlanFiltering];
+        let mut features = vec![Feature::Veth, Feature::Bridge, Feature::VlanFiltering, Feature::BridgeNetfilter];
         features.extend(VirtualKind::ALL.map(Feature::Virtual));
         for family in [Family::Ipv4, Family::Ipv6] {
             features.push(Feature::PolicyRouting(family));
@@ -96,6 +96,9 @@ impl Needs {
                     self.feature(Feature::Bridge, place);
                     if options.vlan_filtering {
                         self.feature(Feature::VlanFiltering, place);
+                    }
+                    if options.nf_call_iptables {
+                        self.feature(Feature::BridgeNetfilter, place);
                     }
                 }
                 InterfaceKind::Virtual(of) => {

@@ -99,8 +99,29 @@ impl Operation for BridgeStep {
 
 /// The options that change, as `ip link` spells them.
 fn options(Change { from, to }: Change<BridgeOptions>) -> String {
-    let option = |name: &str, from: bool, to: bool| {
-        if to == from { String::new() } else { format!(" {name} {}", u8::from(to)) }
-    };
-    option("stp_state", from.stp, to.stp) + &option("vlan_filtering", from.vlan_filtering, to.vlan_filtering)
+    let pairs = words(from).into_iter().zip(words(to));
+    pairs.filter(|(from, to)| from != to).map(|(_, (name, value))| format!(" {name} {value}")).collect()
+}
+
+fn words(of: BridgeOptions) -> [(&'static str, String); 7] {
+    let flag = |on: bool| u8::from(on).to_string();
+    // No `..`: an option without its word does not compile.
+    let BridgeOptions {
+        stp,
+        vlan_filtering,
+        forward_delay,
+        ageing_time,
+        mcast_snooping,
+        group_fwd_mask,
+        nf_call_iptables,
+    } = of;
+    [
+        ("stp_state", flag(stp)),
+        ("vlan_filtering", flag(vlan_filtering)),
+        ("forward_delay", forward_delay.to_string()),
+        ("ageing_time", ageing_time.to_string()),
+        ("mcast_snooping", flag(mcast_snooping)),
+        ("group_fwd_mask", group_fwd_mask.to_string()),
+        ("nf_call_iptables", flag(nf_call_iptables)),
+    ]
 }

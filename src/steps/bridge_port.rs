@@ -1,9 +1,9 @@
-//! Ports: which bridge or VRF an interface is attached to.
+//! Ports: which bridge or VRF an interface is attached to, and the options of a bridge's port.
 
 use super::command::ip_link_set;
 use super::operation::{Operation, Reach};
 use super::{Change, Phase, Step, Tier};
-use crate::lab::{IfName, InterfaceRef, NsName};
+use crate::lab::{IfName, InterfaceRef, NsName, PortOptions};
 
 /// A step on a port of a bridge or a VRF.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,47 +17,82 @@ pub enum BridgePortStep {
         /// The bridge or the VRF that it is a port of.
         change: Change<Option<IfName>>,
     },
+    /// Change the options of a port of a bridge.
+    Options {
+        /// Which interface.
+        interface: InterfaceRef,
+        /// The options.
+        change: Change<PortOptions>,
+    },
 }
 
 impl Operation for BridgePortStep {
     fn text(&self) -> String {
-        let Self::Master { interface, change, .. } = self;
-        match (&change.from, &change.to) {
-            (Some(from), None) => format!("detach {interface} from {from}"),
-            (None, None) => format!("detach {interface}"),
-            (None, Some(to)) => format!("attach {interface} to {to}"),
-            (Some(from), Some(to)) => format!("move {interface} from {from} to {to}"),
+        match self {
+            Self::Master { interface, change, .. } => match (&change.from, &change.to) {
+                (Some(from), None) => format!("detach {interface} from {from}"),
+                (None, None) => format!("detach {interface}"),
+                (None, Some(to)) => format!("attach {interface} to {to}"),
+                (Some(from), Some(to)) => format!("move {interface} from {from} to {to}"),
+            },
+            Self::Options { interface, change } => format!("set{} on port {interface}", options(*change)),
         }
     }
 
     fn command(&self) -> String {
-        let Self::Master { interface, change, .. } = self;
-        let master = change.to.as_ref().map_or_else(|| "nomaster".to_owned(), |to| format!("master {to}"));
-        format!("{} {master}", ip_link_set(interface))
+        match self {
+            Self::Master { interface, change, .. } => {
+                let master = change.to.as_ref().map_or_else(|| "nomaster".to_owned(), |to| format!("master {to}"));
+                format!("{} {master}", ip_link_set(interface))
+            }
+            Self::Options { interface, change } => {
+                format!("{} type bridge_slave{}", ip_link_set(interface), options(*change))
+            }
+        }
     }
 
     fn inverse(&self) -> Option<Step> {
-        let Self::Master { interface, tier, change } = self;
-        let change = change.inverse();
-        Some(Step::BridgePort(Self::Master { interface: interface.clone(), tier: *tier, change }))
+        Some(Step::BridgePort(match self {
+            Self::Master { interface, tier, change } => {
+                Self::Master { interface: interface.clone(), tier: *tier, change: change.inverse() }
+            }
+            Self::Options { interface, change } => {
+                Self::Options { interface: interface.clone(), change: change.inverse() }
+            }
+        }))
     }
 
     fn phase(&self) -> Phase {
-        let Self::Master { tier, .. } = self;
-        tier.settings()
+        match self {
+            Self::Master { tier, .. } => tier.settings(),
+            Self::Options { .. } => Phase::SetVlans,
+        }
     }
 
     fn kind(&self) -> &'static str {
-        let Self::Master { .. } = self;
-        "change an interface"
+        match self {
+            Self::Master { .. } | Self::Options { .. } => "change an interface",
+        }
     }
 
     fn namespace(&self) -> NsName {
-        let Self::Master { interface, .. } = self;
-        interface.ns.clone()
+        match self {
+            Self::Master { interface, .. } | Self::Options { interface, .. } => interface.ns.clone(),
+        }
     }
 
     fn reach(&self) -> Reach {
         Reach::Beyond
     }
+}
+
+/// The options that change, as `ip link` spells them.
+fn options(Change { from, to }: Change<PortOptions>) -> String {
+    let pairs = words(from).into_iter().zip(words(to));
+    let differing = pairs.filter(|(from, to)| from != to);
+    differing.map(|(_, (name, on))| format!(" {name} {}", if on { "on" } else { "off" })).collect()
+}
+
+fn words(PortOptions { hairpin, isolated, learning, flood }: PortOptions) -> [(&'static str, bool); 4] {
+    [("hairpin", hairpin), ("isolated", isolated), ("learning", learning), ("flood", flood)]
 }

@@ -3,7 +3,7 @@
 use super::command::inside;
 use super::operation::{Batch, Operation, Reach};
 use super::{Change, Phase, Presence, Step};
-use crate::iptables::{shell_line, shell_word};
+use crate::iptables::{restore_line, restore_word, shell_line, shell_word};
 use crate::lab::{ChainId, Family, NsName, ObservedRule, Policy};
 
 /// A step on a chain.
@@ -47,6 +47,29 @@ impl FirewallStep {
             | FirewallChange::Rule { change: Presence::Add(_), .. } => false,
         }
     }
+
+    /// The line that does it between the lines of its table, for `iptables-restore`.
+    pub fn restore_line(&self) -> String {
+        self.arguments(restore_word, restore_line)
+    }
+
+    /// What is done, as arguments of iptables behind the table.
+    fn arguments(&self, word: fn(&str) -> String, line: fn(&ObservedRule) -> String) -> String {
+        // A name that is not ours may hold what is special to a shell.
+        let chain = word(self.chain.chain.as_str());
+        match &self.change {
+            FirewallChange::AddChain => format!("-N {chain}"),
+            FirewallChange::RemoveChain => format!("-X {chain}"),
+            FirewallChange::Policy(Change { to, .. }) => format!("-P {chain} {}", to.name()),
+            FirewallChange::Rule { change: Presence::Add(rule), position: Some(position), .. } => {
+                format!("-I {chain} {position} {}", line(rule))
+            }
+            FirewallChange::Rule { change: Presence::Add(rule), position: None, .. } => {
+                format!("-A {chain} {}", line(rule))
+            }
+            FirewallChange::Rule { change: Presence::Remove(rule), .. } => format!("-D {chain} {}", line(rule)),
+        }
+    }
 }
 
 impl Operation for FirewallStep {
@@ -70,21 +93,8 @@ impl Operation for FirewallStep {
     }
 
     fn command(&self) -> String {
-        // A name that is not ours may hold what is special to a shell.
-        let chain = shell_word(self.chain.chain.as_str());
-        let command = match &self.change {
-            FirewallChange::AddChain => format!("-N {chain}"),
-            FirewallChange::RemoveChain => format!("-X {chain}"),
-            FirewallChange::Policy(Change { to, .. }) => format!("-P {chain} {}", to.name()),
-            FirewallChange::Rule { change: Presence::Add(rule), position: Some(position), .. } => {
-                format!("-I {chain} {position} {}", shell_line(rule))
-            }
-            FirewallChange::Rule { change: Presence::Add(rule), position: None, .. } => {
-                format!("-A {chain} {}", shell_line(rule))
-            }
-            FirewallChange::Rule { change: Presence::Remove(rule), .. } => format!("-D {chain} {}", shell_line(rule)),
-        };
         let ChainId { family, table, .. } = &self.chain;
+        let command = self.arguments(shell_word, shell_line);
         format!("{}{} -w -t {} {command}", inside(&self.ns), family.program(), table.name())
     }
 

@@ -3,7 +3,7 @@
 use super::command::{ip, ip_link_set};
 use super::operation::{Operation, Reach};
 use super::{Change, NewInterface, Phase, Step, Tier};
-use crate::lab::{InterfaceRef, LabName, NsName, VirtualInterface};
+use crate::lab::{IfName, InterfaceRef, LabName, NsName, VirtualInterface};
 
 /// A step on a virtual interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,25 +41,31 @@ impl Operation for VirtualInterfaceStep {
 
     fn command(&self) -> String {
         match self {
-            Self::Add { new, kind, lab } => {
-                let InterfaceRef { ns, name } = &new.interface;
-                let from = kind.lower().map_or(ns, |parent| &parent.ns);
-                let link = kind.lower().map(|parent| format!(" link {}{}", parent.name, netns(from, ns)));
-                let (link, settings) = (link.unwrap_or_default(), new.settings(lab));
-                format!("{} link add name {name}{link}{settings} type {kind}", ip(from))
-            }
+            Self::Add { new, kind, lab } => add(new, kind, lab, &new.interface.name),
             Self::Options { interface, change: Change { from, to } } => {
                 format!("{} type {}{}", ip_link_set(interface), to.kind().name(), to.changes_from(from))
             }
         }
     }
 
+    /// Kernels before 6.14 look for the name of a new interface in the namespace of its parent. So what is called as its
+    /// parent in another namespace gets its name afterwards.
     fn script(&self) -> Vec<String> {
-        let alias = match self {
-            Self::Add { new, lab, .. } => new.alias(lab),
-            Self::Options { .. } => None,
-        };
-        [self.command()].into_iter().chain(alias).collect()
+        match self {
+            Self::Add { new, kind, lab } => {
+                let InterfaceRef { ns, name } = &new.interface;
+                let mut lines = if kind.lower().is_some_and(|parent| parent.ns != *ns && parent.name == *name) {
+                    let temporary = new.interface.temporary_name();
+                    let rename = format!("{} link set dev {temporary} name {name}", ip(ns));
+                    vec![add(new, kind, lab, &temporary), rename]
+                } else {
+                    vec![self.command()]
+                };
+                lines.extend(new.alias(lab));
+                lines
+            }
+            Self::Options { .. } => vec![self.command()],
+        }
     }
 
     fn inverse(&self) -> Option<Step> {
@@ -102,6 +108,15 @@ impl Operation for VirtualInterfaceStep {
             Self::Options { .. } => false,
         }
     }
+}
+
+/// The command that makes an interface, under this name.
+fn add(new: &NewInterface, kind: &VirtualInterface, lab: &LabName, name: &IfName) -> String {
+    let ns = &new.interface.ns;
+    let from = kind.lower().map_or(ns, |parent| &parent.ns);
+    let link = kind.lower().map(|parent| format!(" link {}{}", parent.name, netns(from, ns)));
+    let (link, settings) = (link.unwrap_or_default(), new.settings(lab));
+    format!("{} link add name {name}{link}{settings} type {kind}", ip(from))
 }
 
 /// The word that puts what is made in one namespace into another: the host's is that of the shell.

@@ -112,7 +112,7 @@ fn an_error_says_what_where_and_why() {
 #[test]
 fn a_bridge_keeps_vlans_apart_or_the_kernels_lack_is_told() {
     support::sandbox();
-    let options = BridgeOptions { stp: false, vlan_filtering: true };
+    let options = BridgeOptions { vlan_filtering: true, ..BridgeOptions::default() };
     let step = Step::Bridge(BridgeStep::Add { new: new("host/br"), options, lab: lab() });
     match Kernel::open().unwrap().run(&[step]) {
         Ok(()) => assert!(support::run("ip -d link show br").contains("vlan_filtering 1")),
@@ -204,7 +204,8 @@ fn what_the_vocabulary_cannot_express_can_be_removed() {
     support::sandbox();
     support::run(
         "ip netns add red; ip -n red link add name a type veth peer name b
-         ip -n red link set dev a addrgenmode none up; ip -n red link set dev b addrgenmode none up
+         ip -n red link set dev a addrgenmode none; ip -n red link set dev b addrgenmode none
+         ip -n red link set dev a up; ip -n red link set dev b up
          ip -n red addr add 10.0.0.1/24 dev a; ip -n red addr add 2001:db8::1/64 dev a nodad",
     );
     let mut kernel = Kernel::open().unwrap();

@@ -6,7 +6,7 @@ ip link add name x address 02:00:00:00:00:01 netns one type veth peer name x add
 ip link add name x address 02:00:00:00:00:01 netns two type veth peer name x address 02:00:00:00:00:01 netns five
 ip link add name y address 02:00:00:00:00:03 netns three type veth peer name z address 02:00:00:00:00:04 netns six
 ip -n one link add inside address 02:00:00:00:00:05 type veth peer name beside address 02:00:00:00:00:06
-unshare --net sleep 5 > /dev/null 2>&1 & holder=$!
+unshare --net sleep 60 > /dev/null 2>&1 & holder=$!
 while [ "$(readlink /proc/$holder/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
 ip -n one link add far address 02:00:00:00:00:07 type veth peer name away address 02:00:00:00:00:08 netns $holder
 ip -n one link add plain address 02:00:00:00:00:09 type bridge

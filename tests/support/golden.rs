@@ -37,6 +37,12 @@ pub fn files(of: &str, extension: &str) -> Vec<Case> {
     cases
 }
 
+/// Every other case, where two machines share them out: `NSLAB_PART=odd` on one, and `even` on the other.
+pub fn part<T>(cases: Vec<Case<T>>) -> Vec<Case<T>> {
+    let Ok(part) = std::env::var("NSLAB_PART") else { return cases };
+    cases.into_iter().skip(usize::from(part == "even")).step_by(2).collect()
+}
+
 /// [`files`] of a folder in which every other file belongs to one of them: an expectation that lost its case is found.
 pub fn files_with_expectations(of: &str, extension: &str) -> Vec<Case> {
     let cases = files(of, extension);

@@ -38,6 +38,19 @@ pub fn sh(script: &str) -> Output {
     Command::new("sh").args(["-ec", script]).output().expect("sh")
 }
 
+/// What nslab says of a kind of interface that the kernel lacks, asked in a sandbox; none where it has it. `filtering`
+/// are bridges that keep VLANs apart.
+pub fn lacking(kind: &str) -> Option<String> {
+    // Whatever a kind misses to be made, only a kernel without it says that it does not know it.
+    let (options, refusal, said) = match kind {
+        "filtering" => ("bridge vlan_filtering 1", "not supported", "VLAN filtering of bridges".to_owned()),
+        _ => (kind, "Unknown device type", format!("interfaces of the kind {kind}")),
+    };
+    let tried = text(&sh(&format!("ip link add name try0 type {options}")));
+    sh("ip link del try0");
+    tried.contains(refusal).then(|| format!("this kernel has no {said}"))
+}
+
 /// The nslab that is being tested.
 pub fn nslab<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
     Command::new(env!("CARGO_BIN_EXE_nslab")).args(args).env("NO_COLOR", "1").output().expect("nslab")

@@ -1,5 +1,5 @@
 //! What this kernel can do, tried out: the sound way to learn it is to do it, in a namespace that has no name and is gone
-//! when the trial is over. Such a namespace costs a millisecond, so it is made only for what no cheaper sign shows.
+//! when the test is over. Such a namespace costs a millisecond, so it is made only for what no cheaper sign shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +14,9 @@ use crate::kernel::netns::run_in_new;
 use crate::kernel::{KernelError, firewall};
 use crate::lab::{Family, VirtualKind};
 use crate::preflight::{Feature, Iptables};
+
+/// The settings of br_netfilter, which are there once it is loaded.
+const BRIDGE_NETFILTER: &str = "/proc/sys/net/bridge";
 
 /// Those features that the kernel lacks, with what it said. A match or target of iptables is only looked for where
 /// there is an iptables to use it.
@@ -39,23 +42,25 @@ pub(super) fn lacking(
     run_in_new(|| in_doubt.into_iter().filter_map(|feature| Some((feature, attempt(feature)?))).collect())
 }
 
-/// Tries a feature in this thread's namespace; what was said where it was refused.
+/// Tries a feature in this thread's namespace; what the kernel said where it refused.
 fn attempt(feature: Feature) -> Option<String> {
     let request = match feature {
         Feature::Extension(family, extension) => return firewall::facts::try_extension(family, extension).err(),
         Feature::Veth => link(InfoKind::Veth, None),
         Feature::Virtual(kind) => return unknown_kind(kind),
+        // A bridge takes the option without the module as well, and does nothing with it.
+        Feature::BridgeNetfilter => return std::fs::metadata(BRIDGE_NETFILTER).err().map(|error| error.to_string()),
         Feature::Bridge => link(InfoKind::Bridge, None),
         Feature::VlanFiltering => link(InfoKind::Bridge, Some(InfoData::Bridge(vec![InfoBridge::VlanFiltering(true)]))),
         Feature::PolicyRouting(family) => rule(family),
     };
-    error(request).map(told)
+    error(request).map(text)
 }
 
 /// What the kernel said where it does not know a kind of interface. Any other error comes from the kind itself, which
-/// misses what it is to be upon.
+/// misses its parent.
 fn unknown_kind(kind: VirtualKind) -> Option<String> {
-    error(link(InfoKind::from(kind.name()), None)).filter(|error| error.errno == Errno::EOPNOTSUPP).map(told)
+    error(link(InfoKind::from(kind.name()), None)).filter(|error| error.errno == Errno::EOPNOTSUPP).map(text)
 }
 
 fn error(request: RouteNetlinkMessage) -> Option<NetlinkError> {
@@ -63,7 +68,7 @@ fn error(request: RouteNetlinkMessage) -> Option<NetlinkError> {
     outcome.and_then(|mut socket| socket.change(request, NLM_F_CREATE | NLM_F_EXCL)).err()
 }
 
-fn told(error: NetlinkError) -> String {
+fn text(error: NetlinkError) -> String {
     let kernels = format!("{} ({:?})", error.errno.desc(), error.errno);
     error.ext_ack_message.map_or(kernels.clone(), |message| format!("{kernels}: {message}"))
 }

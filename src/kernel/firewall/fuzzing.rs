@@ -1,17 +1,11 @@
 //! Firewalls out of arbitrary bytes and text, for [`crate::fuzzing`].
 
-use super::{nftables, restore, save};
-use crate::lab::{Family, ObservedFirewall};
+use super::{nftables, restore};
 use crate::steps::Step;
 
 /// Reads bytes as what nf_tables lists.
 pub(crate) fn tables_and_chains(bytes: &[u8], sequence: u32) {
     nftables::read_any(bytes, sequence);
-}
-
-/// Reads a text as what `iptables-save` prints.
-pub(crate) fn saved_rules(family: Family, text: &str) -> ObservedFirewall {
-    save::parse(family, text)
 }
 
 /// The input of `iptables-restore` for some steps.

@@ -11,7 +11,6 @@ mod nftables;
 mod program;
 mod restore;
 mod running;
-mod save;
 mod table_removal;
 
 use std::collections::BTreeSet;
@@ -25,6 +24,7 @@ use running::Running;
 
 use super::KernelError;
 use super::netns::run_in;
+use crate::iptables;
 use crate::lab::{Family, Firewall, NsName, ObservedFirewall};
 use crate::steps::{FirewallStep, Step};
 
@@ -99,7 +99,7 @@ fn saved(program: &Program, family: Family, ns: &NsName) -> Result<ObservedFirew
 fn listed(listing: Running, family: Family, ns: &NsName) -> Result<ObservedFirewall, KernelError> {
     let output = listing.output()?;
     if output.status.success() {
-        return Ok(save::parse(family, &String::from_utf8_lossy(&output.stdout)));
+        return Ok(iptables::read_saved(family, &String::from_utf8_lossy(&output.stdout)));
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(KernelError::new(format!("list the {} rules of {ns}", family.program())).said(said.trim()))

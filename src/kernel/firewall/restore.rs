@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::iptables::{restore_line, restore_word};
 use crate::kernel::KernelError;
-use crate::lab::{ChainId, Family, NsName, Table};
-use crate::steps::{Change, FirewallChange, FirewallStep, Presence, Step};
+use crate::lab::{Family, NsName, Table};
+use crate::steps::Step;
 
 /// The input of one `iptables-restore --noflush`, with what stands on each line.
 pub(super) struct Script<'a> {
@@ -52,23 +51,10 @@ pub(super) fn tables(steps: &[Step]) -> impl Iterator<Item = Table> {
     tables.into_iter()
 }
 
-/// The table that a step changes, and the command for it.
+/// The table that a step changes, and the line that does it.
 fn line(step: &Step) -> Option<(Table, String)> {
-    let FirewallStep { chain: ChainId { table, chain, .. }, change, .. } = step.firewall()?;
-    let chain = restore_word(chain.as_str());
-    let line = match change {
-        FirewallChange::AddChain => format!("-N {chain}"),
-        FirewallChange::RemoveChain => format!("-X {chain}"),
-        FirewallChange::Rule { change: Presence::Add(rule), position: None, .. } => {
-            format!("-A {chain} {}", restore_line(rule))
-        }
-        FirewallChange::Rule { change: Presence::Add(rule), position: Some(position), .. } => {
-            format!("-I {chain} {position} {}", restore_line(rule))
-        }
-        FirewallChange::Rule { change: Presence::Remove(rule), .. } => format!("-D {chain} {}", restore_line(rule)),
-        FirewallChange::Policy(Change { to, .. }) => format!("-P {chain} {}", to.name()),
-    };
-    Some((*table, line))
+    let step = step.firewall()?;
+    Some((step.chain.table, step.restore_line()))
 }
 
 impl<'a> Script<'a> {

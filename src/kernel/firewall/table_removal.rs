@@ -75,15 +75,15 @@ fn is_everything(firewall: &ObservedFirewall, steps: &[Step], family: Family, ta
 
 #[cfg(test)]
 mod tests {
-    use super::super::save;
     use super::*;
+    use crate::iptables::read_saved;
     use crate::lab::{Hook, LabName};
 
     #[test]
     fn everything_is_every_rule_and_every_chain() {
         let saved = "*nat\n:POSTROUTING ACCEPT [0:0]\n:NSLAB-a-POST - [0:0]\n-A POSTROUTING -j NSLAB-a-POST\n\
                      -A NSLAB-a-POST -s 10.0.0.0/8 -j ACCEPT\n-A NSLAB-a-POST -s 10.0.0.0/8 -j ACCEPT\nCOMMIT\n";
-        let firewall = save::parse(Family::Ipv4, saved);
+        let firewall = read_saved(Family::Ipv4, saved);
         let step = |chain, change| Step::Firewall(FirewallStep { ns: NsName::host(), chain, change });
         let lab: LabName = "a".parse().unwrap();
         let own = ChainId::own(Family::Ipv4, Table::Nat, &lab, Hook::Postrouting);
@@ -104,7 +104,7 @@ mod tests {
         }
         let twice: Vec<Step> = steps.iter().chain(steps.first()).cloned().collect();
         assert!(!all_of(&twice), "a rule that is not there");
-        let drops = save::parse(Family::Ipv4, &saved.replace("POSTROUTING ACCEPT", "POSTROUTING DROP"));
+        let drops = read_saved(Family::Ipv4, &saved.replace("POSTROUTING ACCEPT", "POSTROUTING DROP"));
         assert!(!is_everything(&drops, &steps, Family::Ipv4, &[Table::Nat].into()), "a policy");
     }
 }

@@ -1,6 +1,6 @@
 //! Bridges and their options.
 
-use netlink_packet_core::{DecodeError, parse_u8, parse_u32};
+use netlink_packet_core::{DecodeError, parse_u8, parse_u16, parse_u32};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{BridgeStpState, InfoBridge, InfoData, InfoKind, LinkAttribute, LinkInfo};
 
@@ -13,8 +13,13 @@ use crate::lab::{BridgeOptions, IfName, InterfaceRef, Mac, Mark};
 pub(in crate::kernel) const KIND: &str = "bridge";
 
 /// Options of a bridge (linux/if_link.h).
+const IFLA_BR_FORWARD_DELAY: u16 = 1;
+const IFLA_BR_AGEING_TIME: u16 = 4;
 const IFLA_BR_STP_STATE: u16 = 5;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
+const IFLA_BR_GROUP_FWD_MASK: u16 = 9;
+const IFLA_BR_MCAST_SNOOPING: u16 = 23;
+const IFLA_BR_NF_CALL_IPTABLES: u16 = 36;
 
 /// Makes a bridge; it is down.
 pub(in crate::kernel) fn add(
@@ -39,6 +44,12 @@ pub(in crate::kernel) fn set(
     from: BridgeOptions,
     to: BridgeOptions,
 ) -> Result<(), NetlinkError> {
+    let without_stp = BridgeOptions { stp: to.stp, ..from };
+    if from.stp && !to.stp && without_stp != to {
+        // With STP on, the kernel takes no other forward delay than the standard allows.
+        set(netns, name, from, without_stp)?;
+        return set(netns, name, without_stp, to);
+    }
     let mut message = interface::existing_message(netns, name)?;
     message.attributes.push(encode_options(to, from));
     // RTM_SETLINK leaves the options of a kind alone.
@@ -54,9 +65,13 @@ fn encode_options(to: BridgeOptions, from: BridgeOptions) -> LinkAttribute {
             false => BridgeStpState::Disabled,
         }));
     }
-    if to.vlan_filtering != from.vlan_filtering {
-        options.push(InfoBridge::VlanFiltering(to.vlan_filtering));
-    }
+    let mut add = |differs: bool, option: InfoBridge| options.extend(differs.then_some(option));
+    add(to.vlan_filtering != from.vlan_filtering, InfoBridge::VlanFiltering(to.vlan_filtering));
+    add(to.forward_delay != from.forward_delay, InfoBridge::ForwardDelay(to.forward_delay));
+    add(to.ageing_time != from.ageing_time, InfoBridge::AgeingTime(to.ageing_time));
+    add(to.mcast_snooping != from.mcast_snooping, InfoBridge::MulticastSnooping(to.mcast_snooping));
+    add(to.group_fwd_mask != from.group_fwd_mask, InfoBridge::GroupFwdMask(to.group_fwd_mask));
+    add(to.nf_call_iptables != from.nf_call_iptables, InfoBridge::NfCallIpTables(to.nf_call_iptables));
     LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge), LinkInfo::Data(InfoData::Bridge(options))])
 }
 
@@ -67,6 +82,11 @@ pub(in crate::kernel) fn decode_options(data: &[u8]) -> Result<BridgeOptions, De
         match attribute? {
             (IFLA_BR_STP_STATE, value) => options.stp = parse_u32(value)? != 0,
             (IFLA_BR_VLAN_FILTERING, value) => options.vlan_filtering = parse_u8(value)? != 0,
+            (IFLA_BR_FORWARD_DELAY, value) => options.forward_delay = parse_u32(value)?,
+            (IFLA_BR_AGEING_TIME, value) => options.ageing_time = parse_u32(value)?,
+            (IFLA_BR_MCAST_SNOOPING, value) => options.mcast_snooping = parse_u8(value)? != 0,
+            (IFLA_BR_GROUP_FWD_MASK, value) => options.group_fwd_mask = parse_u16(value)?,
+            (IFLA_BR_NF_CALL_IPTABLES, value) => options.nf_call_iptables = parse_u8(value)? != 0,
             _ => {}
         }
     }
@@ -83,8 +103,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(stp in any::<bool>(), vlan_filtering in any::<bool>()) {
-            let options = BridgeOptions { stp, vlan_filtering };
+        fn what_is_encoded_is_decoded(flags in any::<[bool; 4]>(), times in any::<[u32; 2]>(), mask in any::<u16>()) {
+            let [stp, vlan_filtering, mcast_snooping, nf_call_iptables] = flags;
+            let [forward_delay, ageing_time] = times;
+            let options = BridgeOptions {
+                stp,
+                vlan_filtering,
+                forward_delay,
+                ageing_time,
+                mcast_snooping,
+                group_fwd_mask: mask,
+                nf_call_iptables,
+            };
             let mut message = LinkMessage::default();
             message.attributes.push(encode_options(options, BridgeOptions::default()));
             let bytes = bytes(&message);
@@ -104,8 +134,8 @@ mod tests {
         };
         let data =
             [attribute(IFLA_BR_STP_STATE, &0_u32.to_ne_bytes()), attribute(IFLA_BR_VLAN_FILTERING, &[1])].concat();
-        assert_eq!(decode_options(&data).unwrap(), BridgeOptions { stp: false, vlan_filtering: true });
+        assert_eq!(decode_options(&data).unwrap(), BridgeOptions { vlan_filtering: true, ..BridgeOptions::default() });
         let data = attribute(IFLA_BR_STP_STATE, &1_u32.to_ne_bytes());
-        assert_eq!(decode_options(&data).unwrap(), BridgeOptions { stp: true, vlan_filtering: false });
+        assert_eq!(decode_options(&data).unwrap(), BridgeOptions { stp: true, ..BridgeOptions::default() });
     }
 }

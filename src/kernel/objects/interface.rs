@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use libc::{
-    ARPHRD_ETHER, IFLA_ADDRESS, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK,
-    IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+    ARPHRD_ETHER, IFLA_ADDRESS, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
+    IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
 };
 use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, parse_i32, parse_mac, parse_u32};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkLayerType, LinkMessage};
 
-use super::accept_gone;
+use super::{accept_gone, bridge};
 use crate::kernel::netlink::{Dump, NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, InterfaceRef, LabName, Mac};
@@ -37,6 +37,8 @@ pub(in crate::kernel) struct RawInterface<'a> {
     pub kind: Option<&'a str>,
     /// The options of its kind (IFLA_INFO_DATA).
     pub data: &'a [u8],
+    /// The options of a bridge's port (IFLA_INFO_SLAVE_DATA); nothing, where it is none.
+    pub port: &'a [u8],
 }
 
 impl RawInterface<'_> {
@@ -75,6 +77,7 @@ pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeE
         link_netns: None,
         kind: None,
         data: &[],
+        port: &[],
     };
     for attribute in attributes(after_header) {
         match attribute? {
@@ -86,24 +89,38 @@ pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeE
             (IFLA_MASTER, value) => raw.master = Some(parse_u32(value)?),
             (IFLA_LINK, value) => raw.link = Some(parse_u32(value)?),
             (IFLA_LINK_NETNSID, value) => raw.link_netns = Some(parse_i32(value)?),
-            (IFLA_LINKINFO, value) if !raw.is_loopback() => (raw.kind, raw.data) = decode_kind(value)?,
+            (IFLA_LINKINFO, value) if !raw.is_loopback() => {
+                let info = decode_info(value)?;
+                (raw.kind, raw.data) = (info.kind, info.data);
+                raw.port = if info.port_kind == Some(bridge::KIND) { info.port_data } else { &[] };
+            }
             _ => {}
         }
     }
     Ok(raw)
 }
 
-/// The kernel's word for the kind and the options of that kind, from IFLA_LINKINFO.
-fn decode_kind(info: &[u8]) -> Result<(Option<&str>, &[u8]), DecodeError> {
-    let (mut word, mut data) = (None, &[][..]);
-    for attribute in attributes(info) {
+/// What IFLA_LINKINFO says: the kernel's word for the kind and its options, and the same of what it is a port of.
+#[derive(Default)]
+struct Info<'a> {
+    kind: Option<&'a str>,
+    data: &'a [u8],
+    port_kind: Option<&'a str>,
+    port_data: &'a [u8],
+}
+
+fn decode_info(bytes: &[u8]) -> Result<Info<'_>, DecodeError> {
+    let mut info = Info::default();
+    for attribute in attributes(bytes) {
         match attribute? {
-            (IFLA_INFO_KIND, value) => word = name_text(value),
-            (IFLA_INFO_DATA, value) => data = value,
+            (IFLA_INFO_KIND, value) => info.kind = name_text(value),
+            (IFLA_INFO_DATA, value) => info.data = value,
+            (IFLA_INFO_SLAVE_KIND, value) => info.port_kind = name_text(value),
+            (IFLA_INFO_SLAVE_DATA, value) => info.port_data = value,
             _ => {}
         }
     }
-    Ok((word, data))
+    Ok(info)
 }
 
 /// The value of one option among those of a kind.

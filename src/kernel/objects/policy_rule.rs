@@ -32,6 +32,8 @@ const FRA_PROTOCOL: u16 = 21;
 const FRA_IP_PROTO: u16 = 22;
 const FRA_SPORT_RANGE: u16 = 23;
 const FRA_DPORT_RANGE: u16 = 24;
+const FRA_SPORT_MASK: u16 = 28;
+const FRA_DPORT_MASK: u16 = 29;
 
 /// The rules that every namespace begins with: look `local`, `main` and (IPv4) `default` up.
 const BUILT_IN: [(u32, u32); 3] = [(0, 255), (32766, 254), (32767, 253)];
@@ -208,6 +210,8 @@ fn decode(header: &RuleHeader, item: &[u8]) -> Result<Decoded<(PolicyRule, bool)
             FRA_GOTO => target = parse_u32(value)?,
             // The kernel always sends it; all ones: it suppresses nothing.
             FRA_SUPPRESS_PREFIXLEN if parse_u32(value)? == u32::MAX => {}
+            // Newer kernels send it beside a range; all ones: nothing is masked.
+            FRA_SPORT_MASK | FRA_DPORT_MASK if parse_u16(value)? == u16::MAX => {}
             other => further.attribute(other, value)?,
         }
     }

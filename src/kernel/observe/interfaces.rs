@@ -10,7 +10,7 @@ use netlink_packet_route::address::{AddressHeader, AddressScope};
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::NetnsHandle;
 use crate::kernel::objects::interface::{self, RawInterface};
-use crate::kernel::objects::{Decoded, address, bridge, sysctl, veth, virtual_interface, vlans};
+use crate::kernel::objects::{Decoded, address, bridge, bridge_port, sysctl, veth, virtual_interface, vlans};
 use crate::lab::{
     ForeignInterface, IfName, Interface, InterfaceKind, LabName, Mark, Namespace, SysctlKey, SysctlValue, VirtualKind,
     Vlans,
@@ -115,6 +115,7 @@ impl Interfaces {
             mtu: raw.mtu,
             master: raw.master.and_then(|master| self.names.get(&master).cloned()),
             vlans: None,
+            port: bridge_port::decode(raw.port)?,
             addresses: Default::default(),
         };
         self.by_name.insert(name.clone(), interface);

@@ -220,7 +220,7 @@ fn fdb_entries(
     netns: &mut NetnsHandle,
     interfaces: &Interfaces,
 ) -> Result<(BTreeSet<FdbEntry>, Vec<ForeignFdbEntry>), NetlinkError> {
-    let (mut known, mut foreign) = (BTreeSet::new(), Vec::new());
+    let (mut known, mut foreign) = (BTreeSet::new(), Vec::<ForeignFdbEntry>::new());
     for (index, name) in interfaces.vxlans() {
         for item in fdb_entry::list(netns, index)?.items() {
             match fdb_entry::decode(item, name, &interfaces.names)? {
@@ -230,6 +230,8 @@ fn fdb_entries(
             }
         }
     }
+    // The kernel lists them in any order; a plan is always the same.
+    foreign.sort_by(|a, b| (&a.dev, &a.object.text).cmp(&(&b.dev, &b.object.text)));
     Ok((known, foreign))
 }
 

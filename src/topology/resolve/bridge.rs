@@ -17,8 +17,16 @@ pub fn bridge(
     found: &mut Collector<'_>,
 ) -> ResolvedInterface {
     let on = |flag: &Option<Spanned<bool>>, otherwise| flag.as_ref().map_or(otherwise, |flag| flag.value);
-    let vlan_filtering = vlans::filtering(written, found);
-    let options = BridgeOptions { stp: on(&written.stp, false), vlan_filtering };
+    let default = BridgeOptions::default();
+    let options = BridgeOptions {
+        stp: on(&written.stp, default.stp),
+        vlan_filtering: vlans::filtering(written, found),
+        forward_delay: written.forward_delay.as_ref().map_or(default.forward_delay, |delay| delay.value.0),
+        ageing_time: written.ageing_time.as_ref().map_or(default.ageing_time, |time| time.value.0),
+        mcast_snooping: on(&written.mcast_snooping, default.mcast_snooping),
+        group_fwd_mask: written.group_fwd_mask.as_ref().map_or(default.group_fwd_mask, |mask| mask.value.0),
+        nf_call_iptables: on(&written.nf_call_iptables, default.nf_call_iptables),
+    };
     let addresses = nets(&written.addresses);
     let interface = Interface {
         up: on(&written.up, true),

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::veth::Veths;
 use super::{vlans, vrf};
-use crate::lab::{IfName, Interface, NsName, Vlans};
+use crate::lab::{IfName, Interface, NsName, PortOptions, Vlans};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{Bridge, Namespace, Spanned, VirtualInterface};
+use crate::topology::schema::{Bridge, Namespace, Port, Spanned, VirtualInterface};
 
 /// A bridge has port numbers of ten bits, of which 0 is none (BR_MAX_PORTS in the kernel's br_private.h).
 const MAX_PORTS: usize = 1023;
@@ -22,6 +22,7 @@ pub struct Attachment {
     /// Where it is attached.
     span: Span,
     vlans: Option<Vlans>,
+    options: PortOptions,
 }
 
 impl Attachment {
@@ -29,6 +30,7 @@ impl Attachment {
     pub fn apply(&self, interface: &mut Interface) {
         interface.master = Some(self.master.clone());
         interface.vlans.clone_from(&self.vlans);
+        interface.port = self.options;
     }
 }
 
@@ -42,7 +44,8 @@ pub fn masters(ns: &NsName, written: &Namespace, veths: &Veths<'_>, found: &mut 
         for (port, has) in &bridge.ports.0 {
             let vlans = vlans::of(has.vlan.as_ref(), has.vlans.as_ref(), found);
             if can_be_port(ns, port, veths, &others, found) {
-                let attachment = Attachment { master: name.value.clone(), span: port.span, is_bridge: true, vlans };
+                let (master, span, options) = (name.value.clone(), port.span, options(has));
+                let attachment = Attachment { master, span, is_bridge: true, vlans, options };
                 once(port, attachment, &mut masters, found);
             }
         }
@@ -52,12 +55,24 @@ pub fn masters(ns: &NsName, written: &Namespace, veths: &Veths<'_>, found: &mut 
         for port in &own.ports {
             if vrf::can_be_port(port, written, veths.by_name.contains_key(&port.value), found) {
                 let master = name.value.clone();
-                let attachment = Attachment { master, span: port.span, is_bridge: false, vlans: None };
+                let options = PortOptions::default();
+                let attachment = Attachment { master, span: port.span, is_bridge: false, vlans: None, options };
                 once(port, attachment, &mut masters, found);
             }
         }
     }
     masters
+}
+
+fn options(written: &Port) -> PortOptions {
+    let on = |flag: &Option<Spanned<bool>>, otherwise| flag.as_ref().map_or(otherwise, |flag| flag.value);
+    let new = PortOptions::default();
+    PortOptions {
+        hairpin: on(&written.hairpin, new.hairpin),
+        isolated: on(&written.isolated, new.isolated),
+        learning: on(&written.learning, new.learning),
+        flood: on(&written.flood, new.flood),
+    }
 }
 
 fn too_many(name: &Spanned<IfName>, bridge: &Bridge, found: &mut Collector<'_>) {

@@ -21,6 +21,14 @@ pub struct Port {
     /// The VLANs that go through with their tags.
     #[schemars(with = "Vec<Spanned<VlanIds>>", default)]
     pub vlans: Option<Vec<Spanned<VlanIds>>>,
+    /// Whether a frame may leave through the port that it came in through; false by default.
+    pub hairpin: Option<Spanned<bool>>,
+    /// Whether it gets nothing from other isolated ports, and they nothing from it; false by default.
+    pub isolated: Option<Spanned<bool>>,
+    /// Whether the bridge learns which MAC addresses are behind it; true by default.
+    pub learning: Option<Spanned<bool>>,
+    /// Whether frames for MAC addresses that the bridge does not know leave through it; true by default.
+    pub flood: Option<Spanned<bool>>,
 }
 
 impl Read for BridgePorts {
@@ -49,7 +57,14 @@ impl Read for BridgePorts {
 impl Read for Port {
     fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
         let mut fields = Fields::begin(node, "a port", found)?;
-        let port = Self { vlan: fields.optional("vlan"), vlans: fields.optional("vlans") };
+        let port = Self {
+            vlan: fields.optional("vlan"),
+            vlans: fields.optional("vlans"),
+            hairpin: fields.optional("hairpin"),
+            isolated: fields.optional("isolated"),
+            learning: fields.optional("learning"),
+            flood: fields.optional("flood"),
+        };
         fields.end();
         Some(port)
     }

@@ -25,6 +25,7 @@ mod vlans;
 mod vxlan;
 
 pub use bridge::Bridge;
+pub use bridge_port::Port;
 pub use check::{Check, Protocol as Probing, SeenBy, Selector};
 pub use cluster::{Cluster, Egress, Node as ClusterNode, Pods, Routing};
 pub use fdb_entry::FdbEntry;

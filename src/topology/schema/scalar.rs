@@ -127,29 +127,38 @@ impl Scalar for u32 {
     }
 }
 
+/// A time in seconds: `1s`, `500ms`, `5m`, or a number of seconds.
+pub(super) fn seconds(text: &str) -> Option<f64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text.get(digits.len()..)? {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" => 60.0,
+        _ => return None,
+    };
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    digits.parse::<f64>().ok().filter(|_| plain).map(|number| number * unit)
+}
+
+/// The schema of a time.
+pub(super) fn time_schema<T: Scalar>() -> Schema {
+    json_schema!({
+        "description": T::WHAT,
+        "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string", "pattern": "^[0-9.]+(ms|s|m)?$" }],
+    })
+}
+
 impl Scalar for std::time::Duration {
     const WHAT: &'static str = "a time from 1ms to 5m, such as 1s, 500ms or 0.5 (seconds)";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
-        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let unit = match text.get(digits.len()..) {
-            Some("" | "s") => 1.0,
-            Some("ms") => 0.001,
-            Some("m") => 60.0,
-            _ => return Err(not::<Self>(text)),
-        };
-        let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let seconds = digits.parse::<f64>().ok().filter(|_| plain).map(|number| number * unit);
-        match seconds {
+        match seconds(text) {
             Some(seconds) if (0.001..=300.0).contains(&seconds) => Ok(Self::from_secs_f64(seconds)),
             _ => Err(not::<Self>(text)),
         }
     }
 
     fn schema() -> Schema {
-        json_schema!({
-            "description": Self::WHAT,
-            "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "type": "string", "pattern": "^[0-9.]+(ms|s|m)?$" }],
-        })
+        time_schema::<Self>()
     }
 }

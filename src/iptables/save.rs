@@ -1,13 +1,13 @@
-//! What `iptables-save` says, as the lab's vocabulary.
+//! All that `iptables-save` prints, as a firewall.
 
-use crate::iptables;
+use super::read;
 use crate::lab::{ChainId, Family, ObservedFirewall, Policy, Table};
 
-/// Parses the output of `iptables-save` or `ip6tables-save`; tables that nslab does not use are passed over.
+/// The firewall that `iptables-save` or `ip6tables-save` prints; tables that nslab does not use are passed over.
 ///
 /// The format (iptables-save(8)): `*TABLE`, then `:CHAIN POLICY [PACKETS:BYTES]` for each chain, then
 /// `-A CHAIN RULE` for each rule, then `COMMIT`; lines that begin with `#` are comments.
-pub(super) fn parse(family: Family, saved: &str) -> ObservedFirewall {
+pub fn read_saved(family: Family, saved: &str) -> ObservedFirewall {
     let mut firewall = ObservedFirewall::default();
     let mut table = None;
     let id = |table: Option<Table>, name: &str| Some(ChainId { family, table: table?, chain: name.parse().ok()? });
@@ -29,7 +29,7 @@ pub(super) fn parse(family: Family, saved: &str) -> ObservedFirewall {
         } else if let Some(rule) = line.strip_prefix("-A ") {
             let (name, rule) = rule.split_once(' ').unwrap_or((rule, ""));
             if let Some(id) = id(table, name) {
-                firewall.chains.entry(id).or_default().push(iptables::read(family, rule));
+                firewall.chains.entry(id).or_default().push(read(family, rule));
             }
         }
     }
