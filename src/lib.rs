@@ -1,9 +1,9 @@
 //! nslab: networks on one Linux machine, from a topology file to a proven network and back to nothing.
 //!
 //! Data flows one way: [`topology`] reads the file into a [`lab::Lab`] (what is wanted), [`kernel`] observes a
-//! [`lab::Observed`] (what is), [`plan`] turns the difference into ordered [`steps`], [`preflight`] looks before the leap,
-//! [`engine`] runs them, [`check`] proves what the file promises, and [`show`] is everything that people look at. See
-//! `docs/architecture.md`.
+//! [`lab::Observed`] (what is), [`plan`] turns the difference into ordered [`steps`], [`preflight`] looks before the
+//! leap, [`engine`] runs them, [`check`] proves what the file promises, and [`show`] is everything that people look at.
+//! See `docs/architecture.md`.
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

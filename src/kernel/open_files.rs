@@ -1,4 +1,5 @@
-//! The limit on open files (RLIMIT_NOFILE, getrlimit(2)): raised for nslab itself, and put back for commands that it becomes.
+//! The limit on open files (RLIMIT_NOFILE, getrlimit(2)): raised for nslab itself, and put back for commands that it
+//! becomes.
 //!
 //! Programs that use select(2) break with descriptors above 1,023, and some close every descriptor up to the limit: a
 //! command of somebody else's gets the limit that nslab was started with.

@@ -1,8 +1,8 @@
 //! Whether a port of a bridge forwards yet. Knows nothing of how long it is worth waiting.
 //!
-//! The kernel handles the events of interfaces that come up in lots of a hundred, and leaves the rest for up to a second
-//! (net/core/link_watch.c); meanwhile a port is `disabled`. Since 6.10 or so, to be asked for a single interface makes it handle
-//! that one's event at once.
+//! The kernel handles the events of interfaces that come up in lots of a hundred, and leaves the rest for up to a
+//! second (net/core/link_watch.c); meanwhile a port is `disabled`. Since 6.10 or so, to be asked for a single interface
+//! makes it handle that one's event at once.
 
 use libc::{IFLA_CARRIER, IFLA_INFO_SLAVE_DATA, IFLA_LINKINFO};
 use netlink_packet_core::{DecodeError, Emitable, parse_u8};
@@ -13,7 +13,8 @@ use super::netlink::{NetlinkError, attributes};
 use super::netns::NetnsHandle;
 use crate::lab::IfName;
 
-/// The state of a port (linux/if_link.h), and the two of its states in which it stays (BR_STATE_… in linux/if_bridge.h).
+/// The state of a port (linux/if_link.h), and the two of its states in which it stays (BR_STATE_… in
+/// linux/if_bridge.h).
 const IFLA_BRPORT_STATE: u16 = 1;
 const BR_STATE_FORWARDING: u8 = 3;
 const BR_STATE_BLOCKING: u8 = 4;

@@ -55,8 +55,8 @@ impl ExecError {
 /// Replaces this process by a command inside a namespace, as `ip netns exec` does: with that namespace's `/sys`, and
 /// the files of `/etc/netns/NAME` in the place of those in `/etc`. For `host` only the command changes.
 ///
-/// The command finds the lab and the namespace in `NSLAB_LAB` and `NSLAB_NS`. Returns only on an error; the calling thread is
-/// then wherever it got to, so the process should end.
+/// The command finds the lab and the namespace in `NSLAB_LAB` and `NSLAB_NS`. Returns only on an error; the calling
+/// thread is then wherever it got to, so the process should end.
 pub fn exec_in(lab: &LabName, ns: &NsName, command: &OsStr, args: &[OsString]) -> Result<Infallible, ExecError> {
     if !ns.is_host() {
         enter(ns)?;
@@ -139,8 +139,8 @@ pub struct Process {
     pub command: String,
 }
 
-/// The processes of every given namespace, by one pass over `/proc`; `host` is this process's own. Without root, other people's
-/// processes cannot be told and are left out.
+/// The processes of every given namespace, by one pass over `/proc`; `host` is this process's own. Without root, other
+/// people's processes cannot be told and are left out.
 pub fn in_namespaces<'a>(
     namespaces: impl IntoIterator<Item = &'a NsName>,
 ) -> Result<BTreeMap<NsName, Vec<Process>>, KernelError> {

@@ -18,8 +18,8 @@ use super::netlink::Socket;
 use super::{KernelError, process};
 
 /// Moves this process, which must have a single thread, into a private host of its own: a network namespace with its
-/// loopback up, and a mount namespace with an empty `/run` that holds `netns` and `nslab`. Without the privilege to do so,
-/// it becomes root of a user namespace first; nothing outside can be changed from there.
+/// loopback up, and a mount namespace with an empty `/run` that holds `netns` and `nslab`. Without the privilege to do
+/// so, it becomes root of a user namespace first; nothing outside can be changed from there.
 ///
 /// The error says what forbids user namespaces where they are forbidden.
 pub fn enter() -> Result<(), KernelError> {

@@ -1,8 +1,8 @@
 //! Sockets of other namespaces: opened inside them, used from wherever one is.
 //!
-//! A socket stays in the namespace that it was opened in (network_namespaces(7)). Opening therefore needs a thread inside;
-//! binding, connecting, sending and receiving do not. All sockets here are non-blocking and close on exec.
-//! What is sent over them, and what it proves, is not known here.
+//! A socket stays in the namespace that it was opened in (network_namespaces(7)). Opening therefore needs a thread
+//! inside; binding, connecting, sending and receiving do not. All sockets here are non-blocking and close on exec. What
+//! is sent over them, and what it proves, is not known here.
 
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut};
@@ -53,7 +53,8 @@ impl fmt::Display for Protocol {
 /// taken only as packets wait.
 const RAW_BUFFER: usize = 4 << 20;
 
-/// Opens sockets inside a namespace, all of them in one visit: as many of each kind as asked for, in the order asked for.
+/// Opens sockets inside a namespace, all of them in one visit: as many of each kind as asked for, in the order asked
+/// for.
 ///
 /// # Errors
 /// The namespace cannot be entered, raw sockets are not permitted (CAP_NET_RAW), or there are no more descriptors.
@@ -107,8 +108,8 @@ fn open(protocol: Protocol, family: Family) -> nix::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Lets a raw TCP socket see only segments with SYN and without ACK: those that open a connection. A filter of the classic
-/// kind (SO_ATTACH_FILTER in socket(7)); an IPv4 socket sees the IP header, an IPv6 socket does not.
+/// Lets a raw TCP socket see only segments with SYN and without ACK: those that open a connection. A filter of the
+/// classic kind (SO_ATTACH_FILTER in socket(7)); an IPv4 socket sees the IP header, an IPv6 socket does not.
 fn only_openings(fd: &OwnedFd, family: Family) -> nix::Result<()> {
     const FLAGS: u32 = 13;
     const SYN_AND_ACK: u32 = 0x12;
@@ -226,8 +227,8 @@ pub fn own_address(fd: &OwnedFd) -> nix::Result<SocketAddr> {
     internet_address(&address).ok_or(Errno::EAFNOSUPPORT)
 }
 
-/// Sends one packet: to an address, or to where the socket is connected; from a chosen address of the namespace, or from
-/// the one that the kernel takes.
+/// Sends one packet: to an address, or to where the socket is connected; from a chosen address of the namespace, or
+/// from the one that the kernel takes.
 pub fn send(fd: &OwnedFd, bytes: &[u8], to: Option<SocketAddr>, from: Option<IpAddr>) -> nix::Result<()> {
     let to = to.map(SockaddrStorage::from);
     let parts = [IoSlice::new(bytes)];

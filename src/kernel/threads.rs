@@ -1,4 +1,5 @@
-//! Work on many namespaces at once, by a few threads: a system call on one mostly does not keep those on others waiting.
+//! Work on many namespaces at once, by a few threads: a system call on one mostly does not keep those on others
+//! waiting.
 
 use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};

@@ -18,8 +18,8 @@ use crate::lab::{IfName, Interface, Route};
 pub(super) struct Lost {
     /// Interfaces that are removed or new: nothing is on them.
     pub(super) interfaces: BTreeSet<IfName>,
-    /// Interfaces that the kernel brings down and up again: they lose what hangs on them but their IPv4 addresses, with which
-    /// the routes to their own subnets come back.
+    /// Interfaces that the kernel brings down and up again: they lose what hangs on them but their IPv4 addresses, with
+    /// which the routes to their own subnets come back.
     pub(super) brought_down: BTreeSet<IfName>,
     /// Interfaces that lose their last IPv4 address, and with it their IPv4 routes.
     pub(super) without_ipv4: BTreeSet<IfName>,
@@ -59,8 +59,8 @@ impl Lost {
     }
 }
 
-/// Whether an interface becomes or ceases to be a port of a VRF; the kernel brings one that is up down and up again for it
-/// (cycle_netdev in its drivers/net/vrf.c).
+/// Whether an interface becomes or ceases to be a port of a VRF; the kernel brings one that is up down and up again for
+/// it (cycle_netdev in its drivers/net/vrf.c).
 fn changes_vrf(sides: &Sides<'_>, name: &IfName, want: &Interface, live: &Interface, draft: &Draft) -> bool {
     let changes = master(&sides.interface(name), live, draft) != want.master.as_ref();
     live.up && changes && (sides.is.vrf_of(live).is_some() || sides.want.vrf_of(want).is_some())

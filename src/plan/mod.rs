@@ -1,6 +1,7 @@
 //! Wanted − observed = ordered steps. Pure: nothing here asks the kernel or knows what a topology file looks like.
 //!
-//! Each object has a file under its own name, which plans the steps on it; [`Phase`](crate::steps::Phase) puts them in order.
+//! Each object has a file under its own name, which plans the steps on it; [`Phase`](crate::steps::Phase) puts them in
+//! order.
 
 mod address;
 mod bridge;

@@ -1,5 +1,5 @@
-//! VLANs: which ports of bridges, and which bridges, are in others than they should be. Planned after everything that makes
-//! an interface or attaches it, since the kernel then puts it where it puts every new port.
+//! VLANs: which ports of bridges, and which bridges, are in others than they should be. Planned after everything that
+//! makes an interface or attaches it, since the kernel then puts it where it puts every new port.
 
 use super::bridge_port::master;
 use super::compared::Compared;

@@ -1,12 +1,13 @@
-//! What is found, and what to do about it.
+//! What keeps a lab from being applied to a machine, or from working as it should, and what to do about it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::code::FindingCode;
 use crate::plan::{Conflict, ConflictCode};
 
-/// Something that stands in the way, or will.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+/// What keeps a lab from being applied, or from working as it should.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// What kind of finding it is, as listed in `docs/codes.md`.
     pub code: FindingCode,
@@ -19,7 +20,7 @@ pub struct Finding {
 }
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The lab cannot be applied.
@@ -28,12 +29,12 @@ pub enum Severity {
     Warning,
 }
 
-/// One subject that was looked into.
+/// One subject that was examined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Examined {
     /// The subject: "privileges".
     pub subject: &'static str,
-    /// What was found; nothing: it is fine.
+    /// What was found; empty where it is fine.
     pub findings: Vec<Finding>,
 }
 

@@ -1,7 +1,7 @@
-//! Looking before leaping: what stands in a lab's way is found before the first change and told in one go, each with what to do
-//! about it.
+//! What a lab needs of a machine, and what the machine lacks: found before the first change, all of it at once, each
+//! with what to do about it.
 //!
-//! Pure judgement: [`Needs`] says what a lab asks for, [`Facts`] what the system has; nothing here asks the system, or
+//! Pure judgement: [`Needs`] says what a lab needs, [`Facts`] what the machine has; nothing here asks the machine, or
 //! knows what is done about a finding.
 
 mod code;
@@ -17,7 +17,7 @@ pub use facts::{DroppingChain, Extension, Facts, Feature, Iptables, Questions, T
 pub use finding::{Examined, Finding, Severity};
 pub use needs::Needs;
 
-/// Looks into every subject that concerns the needs.
+/// Examines every subject that concerns the needs.
 pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
     let subjects: [(&'static str, Option<Vec<Finding>>); 9] = [
         ("privileges", Some(machine::privileges(facts))),
@@ -33,7 +33,7 @@ pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
         ("iptables", (!needs.firewall.is_empty()).then(|| firewall::programs(needs, facts))),
         (
             "forwarding",
-            (!needs.host_forwards.is_empty() || needs.host_switches).then(|| firewall::forwarding(needs, facts)),
+            (!needs.host_forwards.is_empty() || needs.host_bridges).then(|| firewall::forwarding(needs, facts)),
         ),
     ];
     let examined = |(subject, findings): (_, Option<_>)| Some(Examined { subject, findings: findings? });

@@ -8,7 +8,8 @@ use crate::lab::InterfaceKind;
 pub enum Phase {
     /// Before what the rules guard changes.
     RemoveFirewall,
-    /// Routes, policy rules, neighbour and forwarding entries: before the addresses and interfaces that take them along.
+    /// Routes, policy rules, neighbour and forwarding entries: before the addresses and interfaces that take them
+    /// along.
     RemoveRoutes,
     /// Before the interfaces that have them.
     RemoveAddresses,
@@ -52,7 +53,8 @@ pub enum Phase {
     AddGatewayRoutes,
     /// The temporary policy rules go.
     CloseGatewayLookup,
-    /// After the routes: the kernel looks gateways up by the policy rules, and one that drops everything would refuse them.
+    /// After the routes: the kernel looks gateways up by the policy rules, and one that drops everything would refuse
+    /// them.
     AddPolicyRules,
     /// After all that the rules guard.
     SetFirewall,

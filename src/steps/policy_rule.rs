@@ -10,7 +10,8 @@ use crate::lab::{NsName, PolicyRule, ROUTE_PROTOCOL};
 pub struct PolicyRuleStep {
     /// The namespace.
     pub ns: NsName,
-    /// Whether the rule is there for a moment only, so that the kernel finds the gateways of the routes that come meanwhile.
+    /// Whether the rule is there for a moment only, so that the kernel finds the gateways of the routes that come
+    /// meanwhile.
     pub is_temporary: bool,
     /// The rule.
     pub change: Presence<PolicyRule>,

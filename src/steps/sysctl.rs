@@ -102,8 +102,8 @@ impl Operation for SysctlStep {
     }
 }
 
-/// Keeps a host setting's value as it was before the first lab changed it, and this lab with the value that it needs. What the
-/// kernel changes along with forwarding is kept by nslab alone (see `kernel/sysctl/forwarding.rs`).
+/// Keeps a host setting's value as it was before the first lab changed it, and this lab with the value that it needs.
+/// What the kernel changes along with forwarding is kept by nslab alone (see `kernel/sysctl/forwarding.rs`).
 fn note(key: &SysctlKey, to: &SysctlValue, lab: &LabName) -> String {
     let folder = format!("{HOST_SETTINGS}/{}", setting_folder(key));
     let to = shell_word(to.as_str());

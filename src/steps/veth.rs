@@ -6,12 +6,13 @@ use super::operation::{Operation, Reach};
 use super::{NewInterface, Phase, Tier};
 use crate::lab::{IfName, LabName, NsName};
 
-/// Make a veth pair, both interfaces in place at once, with one queue for each direction whatever the number of processors:
-/// a veth passes packets on in the sender's own time, so more would not make it faster, only slower to make.
+/// Make a veth pair, both interfaces in place at once, with one queue for each direction whatever the number of
+/// processors: a veth passes packets on in the sender's own time, so more would not make it faster, only slower to
+/// make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VethStep {
-    /// The interface that can be up and attached from the start. It is the one in `host` if there is one: `ip` has no word
-    /// for the host's namespace after `netns`.
+    /// The interface that can be up and attached from the start. It is the one in `host` if there is one: `ip` has no
+    /// word for the host's namespace after `netns`.
     pub main: NewInterface,
     /// The bridge that the main interface is a port of.
     pub master: Option<IfName>,

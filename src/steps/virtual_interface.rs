@@ -61,8 +61,8 @@ impl Operation for VirtualInterfaceStep {
         }
     }
 
-    /// Kernels before 6.14 look for the name of a new interface in the namespace of its parent. So what is called as its
-    /// parent in another namespace gets its name afterwards.
+    /// Kernels before 6.14 look for the name of a new interface in the namespace of its parent. So what is called as
+    /// its parent in another namespace gets its name afterwards.
     fn script(&self) -> Vec<String> {
         match self {
             Self::Add { new, kind, lab } => {

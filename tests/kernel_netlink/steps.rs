@@ -336,7 +336,8 @@ fn change_neighbour(change: Update<Neighbour>) -> Step {
 }
 
 /// Whether the examples of a step belong here: sysctls leave files behind and firewalls are asked elsewhere, both in
-/// `kernel_system`; foreign objects have their rows in the drift table. A step on a new object does not compile here before it is decided.
+/// `kernel_system`; foreign objects have their rows in the drift table. A step on a new object does not compile here
+/// before it is decided.
 fn object(step: &Step) -> Option<&'static str> {
     match step {
         Step::Namespace(_) => Some("namespace"),

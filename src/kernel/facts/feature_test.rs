@@ -1,5 +1,5 @@
-//! What this kernel can do, tried out: the sound way to learn it is to do it, in a namespace that has no name and is gone
-//! when the test is over. Such a namespace costs a millisecond, so it is made only for what no cheaper sign shows.
+//! What this kernel can do, tried out: the sound way to learn it is to do it, in a namespace that has no name and is
+//! gone when the test is over. Such a namespace costs a millisecond, so it is made only for what no cheaper sign shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -17,8 +17,8 @@ use super::{KernelError, firewall, netns};
 use crate::lab::Family;
 use crate::preflight::{Facts, Questions, has_privileges};
 
-/// Finds out what is asked, of the calling thread's network namespace and the machine. Without the privileges that it takes,
-/// features and firewall tables are left out.
+/// Finds out what is asked, of the calling thread's network namespace and the machine. Without the privileges that it
+/// takes, features and firewall tables are left out.
 ///
 /// # Errors
 /// Where the host's addresses, routes or firewall tables, or the names of namespaces, cannot be listed.

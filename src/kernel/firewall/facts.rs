@@ -1,5 +1,5 @@
-//! What there is of firewalls before the first change: programs, extensions, tables of the other variant, chains that drop
-//! what is forwarded. For [`crate::kernel::facts`].
+//! What there is of firewalls before the first change: programs, extensions, tables of the other variant, chains that
+//! drop what is forwarded. For [`crate::kernel::facts`].
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -16,8 +16,8 @@ use crate::lab::{
 };
 use crate::preflight::{DroppingChain, Extension, Feature, Iptables};
 
-/// The iptables of a family, and whether there are tables in this thread's namespace that it does not see. The latter takes
-/// privileges where iptables is the legacy one.
+/// The iptables of a family, and whether there are tables in this thread's namespace that it does not see. The latter
+/// takes privileges where iptables is the legacy one.
 pub(in crate::kernel) fn program_state(family: Family, privileged: bool) -> Result<Iptables, KernelError> {
     let program = match program(family) {
         Ok(program) => program,
@@ -35,8 +35,8 @@ pub(in crate::kernel) fn program_state(family: Family, privileged: bool) -> Resu
     Ok(Iptables::Found { legacy, unseen_tables })
 }
 
-/// Those extensions of which nf_tables says that the kernel has them: iptables-nft reaches them that way. The others are in
-/// doubt, as iptables says some of them in other words.
+/// Those extensions of which nf_tables says that the kernel has them: iptables-nft reaches them that way. The others
+/// are in doubt, as iptables says some of them in other words.
 pub(in crate::kernel) fn known_extensions(features: &BTreeSet<Feature>) -> Result<BTreeSet<Feature>, KernelError> {
     if !features.iter().any(|feature| matches!(feature, Feature::Extension(..))) {
         return Ok(BTreeSet::new());
@@ -94,8 +94,8 @@ fn sample(family: Family, extension: Extension) -> (Table, Hook, FirewallRule) {
     }
 }
 
-/// The chains in this thread's namespace that drop forwarded packets unless a rule accepts them: those of nf_tables, whoever
-/// made them, and those of legacy tables where iptables is the legacy one.
+/// The chains in this thread's namespace that drop forwarded packets unless a rule accepts them: those of nf_tables,
+/// whoever made them, and those of legacy tables where iptables is the legacy one.
 pub(in crate::kernel) fn forward_drops() -> Result<Vec<DroppingChain>, KernelError> {
     let mut chains = match Nftables::open()? {
         Some(mut nft) => nft.forward_drops()?,

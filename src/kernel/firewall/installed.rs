@@ -27,8 +27,8 @@ impl Installed {
     }
 }
 
-/// The families of which the kernel has legacy iptables: in every namespace a file with the names of the tables there, or
-/// in none.
+/// The families of which the kernel has legacy iptables: in every namespace a file with the names of the tables there,
+/// or in none.
 pub(super) struct Legacy(Vec<Family>);
 
 impl Legacy {

@@ -1,7 +1,7 @@
 //! The packet filter of a namespace: what is in it, and steps that change it, by way of iptables.
 //!
-//! Looking is free where there is nothing: the kernel is asked for its tables first, and `iptables-save` runs only where
-//! there are any. Changing is one `iptables-restore --noflush` for all steps of a namespace and family.
+//! Looking is free where there is nothing: the kernel is asked for its tables first, and `iptables-save` runs only
+//! where there are any. Changing is one `iptables-restore --noflush` for all steps of a namespace and family.
 
 pub(super) mod facts;
 #[cfg(any(test, fuzzing))]
@@ -102,8 +102,8 @@ fn has_ours(nft: Option<&mut Nftables>, family: Family) -> Result<bool, KernelEr
 /// Carries out firewall steps (chains and rules added and removed) of one namespace and one family, by one
 /// `iptables-restore`: all of them or none.
 ///
-/// In `host`, two nslabs at once could remove each other's table between making it and filling it: the caller makes sure
-/// that there is only one.
+/// In `host`, two nslabs at once could remove each other's table between making it and filling it: the caller makes
+/// sure that there is only one.
 ///
 /// # Errors
 /// The step that was refused, as far as `iptables-restore` names it.
@@ -159,8 +159,8 @@ fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), 
     Ok(())
 }
 
-/// Runs `iptables-restore` in this thread's namespace. It commits one table after the other: where a later one is refused,
-/// the earlier ones are put back.
+/// Runs `iptables-restore` in this thread's namespace. It commits one table after the other: where a later one is
+/// refused, the earlier ones are put back.
 fn restored(program: &Program, ns: &NsName, steps: &[Step]) -> Result<(), KernelError> {
     let script = restore::script(steps);
     let mut command = program.restore();

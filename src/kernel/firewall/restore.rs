@@ -75,7 +75,8 @@ impl<'a> Script<'a> {
         KernelError::new(what).said(words(complaint))
     }
 
-    /// The steps that undo what was done before the line that `iptables-restore` complains of: tables whose end came earlier.
+    /// The steps that undo what was done before the line that `iptables-restore` complains of: tables whose end came
+    /// earlier.
     pub(super) fn undo(&self, complaint: &str) -> Vec<Step> {
         let number = line_number(complaint).unwrap_or_default();
         let done = self.lines.get(..number.saturating_sub(1)).unwrap_or_default();

@@ -53,7 +53,7 @@ fn end_with_this_thread(command: &mut Command) {
         // Killed before that call.
         if getppid() == nslab { Ok(()) } else { Err(Errno::ESRCH.into()) }
     };
-    // SAFETY: between fork and exec, only calls that are safe in a signal handler are allowed: prctl(2) and getppid(2) are
-    // bare system calls, and making an error of a number allocates nothing.
+    // SAFETY: between fork and exec, only calls that are safe in a signal handler are allowed: prctl(2) and getppid(2)
+    // are bare system calls, and making an error of a number allocates nothing.
     unsafe { command.pre_exec(prepare) };
 }

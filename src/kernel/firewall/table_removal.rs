@@ -1,6 +1,7 @@
 //! Tables of ours that steps would leave empty: they can go whole, with all that is in them.
 //!
-//! The kernel takes tens of milliseconds to get rid of rules. Removing first the rules and then the table costs that twice.
+//! The kernel takes tens of milliseconds to get rid of rules. Removing first the rules and then the table costs that
+//! twice.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -12,9 +13,9 @@ use crate::kernel::KernelError;
 use crate::lab::{ChainId, Family, NsName, ObservedFirewall, ObservedRule, Policy, Table};
 use crate::steps::{FirewallChange, FirewallStep, Presence, Step};
 
-/// Removes the tables in this thread's namespace that the steps concern, if the steps leave nothing in any of them and all are
-/// ours; whether it was done. Nobody can add anything unseen: the kernel refuses if the rules are not those that were
-/// looked at.
+/// Removes the tables in this thread's namespace that the steps concern, if the steps leave nothing in any of them and
+/// all are ours; whether it was done. Nobody can add anything unseen: the kernel refuses if the rules are not those
+/// that were looked at.
 pub(super) fn remove(
     nft: &mut Nftables,
     program: &Program,

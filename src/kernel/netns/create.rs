@@ -24,7 +24,8 @@ use crate::lab::{LabName, Mark, NsName};
 /// The index of the loopback in every namespace (`LOOPBACK_IFINDEX`).
 pub(in crate::kernel) const LOOPBACK: u32 = 1;
 
-/// Makes a namespace with its loopback up and marked; the namespace, and a netlink socket in it. The visit is there afterwards.
+/// Makes a namespace with its loopback up and marked; the namespace, and a netlink socket in it. The visit is there
+/// afterwards.
 ///
 /// # Errors
 /// `EEXIST` where the name is taken, unless by what a kill has left of this lab. Whatever fails, nothing is left.

@@ -1,7 +1,7 @@
 //! Going into a namespace for a moment, and coming back.
 //!
-//! The namespace belongs to a thread, and the calling thread goes itself: starting a thread for every visit costs several
-//! times as much as what is done there.
+//! The namespace belongs to a thread, and the calling thread goes itself: starting a thread for every visit costs
+//! several times as much as what is done there.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -46,7 +46,8 @@ impl NetnsGuard {
     pub fn begin() -> Result<Self, KernelError> {
         let failed = || KernelError::new("note which namespace to come back to");
         let home = own().map_err(|error| failed().with_io(&error))?;
-        // Who may not come back must not leave: a namespace of another user's cannot be entered, not even by its processes.
+        // Who may not come back must not leave: a namespace of another user's cannot be entered, not even by its
+        // processes.
         to(home.as_fd()).map_err(|errno| failed().with_errno(errno))?;
         Ok(Self { home })
     }
@@ -69,7 +70,8 @@ fn to(ns: BorrowedFd<'_>) -> Result<(), Errno> {
 impl Drop for NetnsGuard {
     fn drop(&mut self) {
         if to(self.home.as_fd()).is_err() {
-            // It could be entered a moment ago. Whatever this process did from here on would be done to the wrong network.
+            // It could be entered a moment ago. Whatever this process did from here on would be done to the wrong
+            // network.
             std::process::abort();
         }
     }

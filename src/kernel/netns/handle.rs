@@ -122,14 +122,14 @@ impl NetnsHandles {
         self.removed.extend(self.open.remove(ns));
     }
 
-    /// Lets the kernel free what has been removed. All at once: while it frees some, the removal of further ones is several
-    /// times as slow.
+    /// Lets the kernel free what has been removed. All at once: while it frees some, the removal of further ones is
+    /// several times as slow.
     pub fn let_go(&mut self) {
         self.removed.clear();
     }
 
-    /// Opens namespaces, and closes all but those and `host`. What is open under a name stays open only if it still is that
-    /// namespace. Which could not be entered, and why (those of another user, for one).
+    /// Opens namespaces, and closes all but those and `host`. What is open under a name stays open only if it still is
+    /// that namespace. Which could not be entered, and why (those of another user, for one).
     pub fn open_exactly(&mut self, found: Vec<(NsName, OwnedFd)>) -> Result<Vec<(NsName, KernelError)>, KernelError> {
         let names: HashSet<&NsName> = found.iter().map(|(ns, _)| ns).collect();
         self.open.retain(|ns, _| ns.is_host() || names.contains(ns));

@@ -18,8 +18,8 @@ use crate::lab::{IfName, Tagging, VlanRange, Vlans};
 /// A VLAN of a port, or the first or last of a range of them (linux/if_bridge.h).
 const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
 
-/// Puts a port, or the bridge itself, into other VLANs; what is new comes first, so that there is a VLAN for frames without
-/// a tag at any moment.
+/// Puts a port, or the bridge itself, into other VLANs; what is new comes first, so that there is a VLAN for frames
+/// without a tag at any moment.
 pub(in crate::kernel) fn set(
     netns: &mut NetnsHandle,
     name: &IfName,

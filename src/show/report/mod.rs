@@ -1,7 +1,8 @@
 //! How the results of checks are shown: to a person ([`table`]), and to programs ([`junit`], [`tap`]; JSON is the
 //! [`Report`](crate::check::Report) itself).
 //!
-//! All of them are pure functions of a report: what was seen has been put into words already.
+//! All of them are pure functions of a report: what was seen has been put into words already; nothing here asks the
+//! kernel or prints.
 
 mod junit;
 mod matrix;
@@ -32,6 +33,11 @@ pub struct Tested<'a> {
     pub outcome: Result<&'a Report, NotRun<'a>>,
 }
 
+/// The mark of a pair that passed, or did not.
+fn mark(passed: bool) -> char {
+    if passed { '✓' } else { '✗' }
+}
+
 /// One pair in words: `red → blue`.
 fn pair_name(pair: &PairResult) -> String {
     format!("{} → {}", pair.from, printable(&pair.to))
@@ -46,9 +52,4 @@ fn title(check: &CheckResult, pair: &PairResult) -> String {
 /// An author's text on one line of a terminal: control characters could move the cursor or change colours.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-/// The mark of a pair.
-fn mark(passed: bool) -> char {
-    if passed { '✓' } else { '✗' }
 }

@@ -1,4 +1,4 @@
-//! Check results for a person: a line for every pair where there are few, a matrix where there are many, then what is not
+//! Check results for people: a line for every pair where there are few, a matrix where there are many, then what is not
 //! as promised and why, then one line that sums up.
 
 use std::time::Duration;
@@ -121,7 +121,7 @@ fn failure(check: &CheckResult, fault: &str, pairs: &[&PairResult], width: usize
 fn summary(report: &Report) -> String {
     let (checks, pairs) = (report.checks.len(), report.pairs());
     if pairs == 0 {
-        return format!("lab {} promises nothing: there is nothing to check\n", report.lab);
+        return format!("lab {} has no checks\n", report.lab);
     }
     let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let took = in_words(report.elapsed);
