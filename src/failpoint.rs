@@ -1,8 +1,8 @@
 //! Failpoints: places just before something is changed, where a test can stop nslab. Every request for a change, every
 //! file that is written or removed, every mount, every program that is started passes one.
 //!
-//! What a test wants is in the variable `NSLAB_STOP_AT`; CONTRIBUTING.md says how it is used. Release builds have neither
-//! the variable nor the failpoints.
+//! What a test wants is in the variable `NSLAB_STOP_AT`; CONTRIBUTING.md says how it is used. Release builds have
+//! neither the variable nor the failpoints.
 
 #[cfg(debug_assertions)]
 pub(crate) use stop::pass;

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     match nslab::cli::run(args) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            failure.print();
+            nslab::cli::report(&failure);
             ExitCode::from(failure.exit_code())
         }
     }

@@ -134,7 +134,7 @@ fn neighbours_reach_each_other_untranslated_over_everything() {
         fails(expecting(echo.clone(), Expect::Unreachable), "answered by blue, though it should be unreachable");
         fails(expecting(echo, Expect::Refused), "answered by blue, though it should be refused");
         let other = SeenAs::Address(ip("10.9.9.9"));
-        fails(seen_as(check("red", "blue", address), other), "instead of 10.9.9.9: nothing translates it on the way");
+        fails(seen_as(check("red", "blue", address), other), "instead of 10.9.9.9: it is not translated on the way");
     }
 }
 
@@ -380,7 +380,7 @@ fn a_lab_that_is_not_there() {
     let error = check::run(&lab).expect_err("blue does not exist");
     assert_eq!(
         error.to_string(),
-        "lab lab is not there, or not whole: namespace blue does not exist\nmake it first: nslab apply FILE"
+        "lab lab is not applied, or not completely: namespace blue does not exist\napply it first: nslab apply FILE"
     );
 }
 

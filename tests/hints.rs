@@ -55,7 +55,7 @@ fn a_router_that_does_not_forward_is_named() {
     let said = check(1);
     let hint = |router: &str| {
         format!(
-            "hint: {router} is on the way to 10.0.4.9 and passes nothing on (net.ipv4.ip_forward is 0): write \
+            "hint: {router} is on the way to 10.0.4.9 and does not forward (net.ipv4.ip_forward is 0): write \
              `forwarding: true` there\n"
         )
     };
@@ -71,7 +71,7 @@ fn a_router_that_does_not_forward_is_named() {
         said.contains(&format!("hint: the lab is 2 steps away from what the file says: `nslab plan {FILE}`")),
         "{said}"
     );
-    assert!(said.contains("passes nothing on (net.ipv4.ip_forward is 0): the file has another value"), "{said}");
+    assert!(said.contains("does not forward (net.ipv4.ip_forward is 0): the file has another value"), "{said}");
     assert_eq!(nslab(["apply", FILE]).status.code(), Some(0));
     assert!(!check(0).contains("hint"), "nothing is wrong");
 }

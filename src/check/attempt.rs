@@ -1,4 +1,4 @@
-//! The near side: one try of one probe, from its first packet to an answer, an error, or silence.
+//! The sender's side: one try of one probe, from its first packet to an answer, an error, or silence.
 //!
 //! Says what was seen, and does not know what was promised.
 
@@ -14,64 +14,51 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::harness::{Harness, RawKey};
-use super::registry::{Arrival, Entry, Token};
+use super::observation::Observation;
+use super::registry::{Entry, Token};
 use super::report::Outcome;
 use super::respond::{look_at_raw, read_arrivals};
 use super::{packet, verdict};
 use crate::kernel::sockets;
 use crate::lab::{Check, Family, Probe, Protocol};
 
-/// What one try has shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
-    /// What the sender saw.
-    pub outcome: Outcome,
-    /// Where the probe arrived, as far as it was seen.
-    pub sight: Option<Arrival>,
-    /// The source address that it left with, where that is known.
-    pub left_as: Option<IpAddr>,
-    /// Whether a program of somebody else has a port that the probe counts on.
-    pub taken: bool,
-    /// From the first packet to the outcome.
-    pub took: Duration,
-}
-
-/// How long after an answer one waits for the report of the destination's own socket: the packet was there before the
+/// How long to wait, after an answer, for the report of the destination's own socket: the packet was there before the
 /// answer, but may be read after it.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// Whoever is so late after a deadline was not running when it passed.
+/// If the process is this late after a deadline, it was not running when it passed.
 const AWAY: Duration = Duration::from_millis(50);
 
-/// How often a deadline moves on because nslab was not running: somebody who stops it again and again has an answer some day.
+/// How often a deadline is extended because nslab was not running: even one that is stopped again and again comes to an
+/// end.
 const EXTENSIONS: usize = 3;
 
-/// So many ports are tried before the kernel may choose.
+/// How many ports are tried before the kernel may choose.
 const PORTS_TRIED: usize = 8;
 
 /// How long to wait when the kernel's buffers are full.
 const LATE_ANSWER_GRACE: Duration = Duration::from_millis(1);
 
 /// One try of a probe.
-pub(super) async fn attempt(stage: &Harness, check: &Check, probe: &Probe) -> Seen {
-    let (token, entry) = stage.ledger.open();
-    let (_, taken) = stage.listeners(check, probe);
+pub(super) async fn attempt(harness: &Harness, check: &Check, probe: &Probe) -> Observation {
+    let (token, entry) = harness.registry.open();
+    let (_, taken) = harness.listeners(check, probe);
     let started = Instant::now();
     let mut attempt =
-        Attempt { stage, check, probe, token, entry, left_as: None, started, deadline: started + check.timeout };
+        Attempt { harness, check, probe, token, entry, left_as: None, started, deadline: started + check.timeout };
     let outcome = match check.protocol {
         Protocol::Icmp => attempt.echo().await,
         Protocol::Tcp(port) => attempt.connection(port).await,
         Protocol::Udp(port) => attempt.datagram(port).await,
     };
-    if attempt.entry.sight().is_none() {
-        read_arrivals(stage, check, probe);
+    if attempt.entry.arrival().is_none() {
+        read_arrivals(harness, check, probe);
     }
-    stage.ledger.close(token);
-    Seen {
+    harness.registry.close(token);
+    Observation {
         // A packet that could not leave is an outcome like any other.
         outcome: outcome.unwrap_or_else(|not_sent| not_sent),
-        sight: attempt.entry.sight().cloned(),
+        arrival: attempt.entry.arrival().cloned(),
         left_as: attempt.left_as,
         taken: taken > 0,
         took: attempt.started.elapsed(),
@@ -79,7 +66,7 @@ pub(super) async fn attempt(stage: &Harness, check: &Check, probe: &Probe) -> Se
 }
 
 struct Attempt<'a> {
-    stage: &'a Harness,
+    harness: &'a Harness,
     check: &'a Check,
     probe: &'a Probe,
     token: Token,
@@ -98,7 +85,7 @@ impl Attempt<'_> {
             self.departing(sockets::Protocol::Udp, 1)?;
         }
         let key = RawKey { protocol: sockets::Protocol::Icmp, family, ns: self.probe.from.clone() };
-        let socket = self.stage.raw.get(&key);
+        let socket = self.harness.raw.get(&key);
         let socket = socket.ok_or_else(|| Outcome::NoProbe { what: "there is no raw socket".to_owned() })?;
         let request = packet::echo_request(family, self.token);
         self.send(socket.get_ref(), &request, Some(SocketAddr::new(target, 0)), self.probe.source).await?;
@@ -113,16 +100,17 @@ impl Attempt<'_> {
         };
         let reported = self.in_time(outcome).await;
         if reported.is_none() {
-            // What has come in time counts, even if nobody had the time to read it.
-            while look_at_raw(self.stage, socket.get_ref(), &key).is_ok() {}
+            // What has come in time counts, even if it has not been read yet.
+            while look_at_raw(self.harness, socket.get_ref(), &key).is_ok() {}
         }
         let outcome = reported.or_else(|| self.entry.outcome().cloned()).unwrap_or(Outcome::Silence);
-        self.arrival(&outcome).await;
+        self.await_arrival(&outcome).await;
         Ok(outcome)
     }
 
-    /// What a future comes to before the deadline. Time in which nslab itself did not run (stopped, or without a processor)
-    /// does not count: who comes back long after the deadline goes on waiting for as long as it was away.
+    /// What a future comes to before the deadline. Time in which nslab itself did not run (stopped, or without a
+    /// processor) does not count: a process that runs again long after the deadline goes on waiting for as long as it
+    /// was away.
     async fn in_time<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
         let mut future = std::pin::pin!(future);
         for _ in 0..=EXTENSIONS {
@@ -138,16 +126,17 @@ impl Attempt<'_> {
         None
     }
 
-    /// Waits until the arrival of what was answered is seen: the packet was there before the answer, but may be read after it.
-    async fn arrival(&self, outcome: &Outcome) {
+    /// Waits until the arrival of what was answered is seen: the packet was there before the answer, but may be read
+    /// after it.
+    async fn await_arrival(&self, outcome: &Outcome) {
         let probe = self.probe;
         let matters = probe.arrives_at.is_some() || self.check.seen_as.is_some() || self.check.answered_by.is_some();
-        if *outcome != Outcome::Answered || !matters || self.entry.sight().is_some() {
+        if *outcome != Outcome::Answered || !matters || self.entry.arrival().is_some() {
             return;
         }
-        read_arrivals(self.stage, self.check, probe);
+        read_arrivals(self.harness, self.check, probe);
         let arrival = async {
-            while self.entry.sight().is_none() {
+            while self.entry.arrival().is_none() {
                 self.entry.news().await;
             }
         };
@@ -156,18 +145,18 @@ impl Attempt<'_> {
 
     /// A TCP connection, and the exchange of the token where nslab is at the other end.
     async fn connection(&mut self, port: u16) -> Result<Outcome, Outcome> {
-        let _two = self.stage.descriptors.acquire_many(2).await;
+        let _two = self.harness.descriptors.acquire_many(2).await;
         self.start();
-        let (ours, _) = self.stage.listeners(self.check, self.probe);
+        let (ours, _) = self.harness.listeners(self.check, self.probe);
         let socket = self.departing(sockets::Protocol::Tcp, port)?;
         let from = sockets::own_address(&socket).ok();
-        from.into_iter().for_each(|from| self.stage.ledger.opens(self.token, from));
+        from.into_iter().for_each(|from| self.harness.registry.opens(self.token, from));
         let outcome = self.established(socket, ours > 0).await;
-        if self.entry.sight().is_none() {
-            read_arrivals(self.stage, self.check, self.probe);
+        if self.entry.arrival().is_none() {
+            read_arrivals(self.harness, self.check, self.probe);
         }
-        self.arrival(outcome.as_ref().unwrap_or(&Outcome::Silence)).await;
-        from.into_iter().for_each(|from| self.stage.ledger.opened(self.token, from.port()));
+        self.await_arrival(outcome.as_ref().unwrap_or(&Outcome::Silence)).await;
+        from.into_iter().for_each(|from| self.harness.registry.opened(self.token, from.port()));
         outcome
     }
 
@@ -181,7 +170,7 @@ impl Attempt<'_> {
             None => Ok(Outcome::Silence),
             Some(Err(error)) => Ok(self.reported(&error, None)),
             Some(Ok(())) => {
-                // Who connected is connected, whatever comes of the rest: it only shows who is there.
+                // It is connected, whatever happens to the rest: that only shows who is there.
                 if is_ours {
                     let _ = timeout_at(self.deadline, greet(stream, self.token)).await;
                 }
@@ -192,7 +181,7 @@ impl Attempt<'_> {
 
     /// A datagram, and its answer.
     async fn datagram(&mut self, port: u16) -> Result<Outcome, Outcome> {
-        let _one = self.stage.descriptors.acquire().await;
+        let _one = self.harness.descriptors.acquire().await;
         self.start();
         let socket = sockets::watched(self.departing(sockets::Protocol::Udp, port)?).map_err(no_probe)?;
         self.send(socket.get_ref(), &self.token.to_bytes(), None, None).await?;
@@ -203,7 +192,7 @@ impl Attempt<'_> {
             Some(Ok(_)) => Outcome::Answered,
             Some(Err(error)) => self.reported(&error, sockets::error_reporter(socket.get_ref())),
         };
-        self.arrival(&outcome).await;
+        self.await_arrival(&outcome).await;
         Ok(outcome)
     }
 
@@ -215,7 +204,7 @@ impl Attempt<'_> {
     /// A socket that is bound and connected as the probe wants it; for TCP, the connection is on its way.
     fn departing(&mut self, protocol: sockets::Protocol, port: u16) -> Result<OwnedFd, Outcome> {
         let probe = self.probe;
-        let socket = self.stage.take(&probe.from, protocol, self.family());
+        let socket = self.harness.take(&probe.from, protocol, self.family());
         let socket = socket.map_err(|e| Outcome::NoProbe { what: e.to_string() })?;
         self.bind(&socket, protocol)?;
         sockets::connect_to(&socket, SocketAddr::new(probe.to.address, port)).map_err(|e| self.not_sent(e))?;
@@ -223,14 +212,15 @@ impl Attempt<'_> {
         Ok(socket)
     }
 
-    /// Gives a socket the source that the file asks for; and a TCP socket a port by which its connection is known where it arrives.
+    /// Gives a socket the source that the file asks for; and a TCP socket a port by which its connection is known where
+    /// it arrives.
     fn bind(&self, socket: &OwnedFd, protocol: sockets::Protocol) -> Result<(), Outcome> {
         let source = self.probe.source;
         let any: IpAddr = match self.family() {
             Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
             Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let fresh = (0..PORTS_TRIED).filter(|_| protocol == sockets::Protocol::Tcp).map(|_| self.stage.fresh_port());
+        let fresh = (0..PORTS_TRIED).filter(|_| protocol == sockets::Protocol::Tcp).map(|_| self.harness.fresh_port());
         // Where all of them are taken, the kernel chooses one.
         for port in fresh.chain((source.is_some()).then_some(0)) {
             match sockets::bind_to(socket, SocketAddr::new(source.unwrap_or(any), port)) {
@@ -271,7 +261,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// What the network has said about this probe, as its socket tells it.
+    /// What the network has said about this probe, as its socket reports it.
     fn reported(&self, error: &io::Error, by: Option<IpAddr>) -> Outcome {
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
         verdict::network_refusal(errno).said_by(by)
@@ -282,7 +272,7 @@ impl Attempt<'_> {
     }
 }
 
-/// Says the token and waits until it comes back, which it does only if nslab is at the other end. The connection then
+/// Sends the token and waits until it comes back, which it does only if nslab is at the other end. The connection then
 /// ends with a reset, so that neither side has to remember it for a minute (TIME_WAIT).
 async fn greet(mut stream: TcpStream, token: Token) -> io::Result<()> {
     let mut bytes = token.to_bytes();

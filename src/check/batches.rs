@@ -8,24 +8,25 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attempt::attempt;
+use super::error::CheckError;
 use super::harness::Harness;
 use super::report::{CheckResult, Outcome, PairResult};
-use super::{CheckError, verdict};
+use super::verdict;
 use crate::lab::{Check, Lab, NsName, Probe};
 
-/// How many probes start at once. A probe needs up to two entries in the kernel's table of neighbours, which holds 1,024
-/// by default, for all namespaces of the machine together ([`crate::kernel::neighbours`]).
-const WAVE: usize = 256;
+/// How many probes start at once: a batch. A probe needs up to two entries in the kernel's table of neighbours, which
+/// holds 1,024 by default, for all namespaces of the machine together ([`crate::kernel::neighbours`]).
+const BATCH: usize = 256;
 
-/// How many namespaces are near each other in the order of the probes: a wave is about a block of them by another block,
-/// both ways.
+/// How many namespaces are near each other in the order of the probes: a batch is about a block of them by another
+/// block, both ways.
 const BLOCK: usize = 11;
 
-/// After how long without a result the next wave starts; what still has no answer goes on beside it.
+/// After how long without a result the next batch starts; what still has no answer goes on beside it.
 const QUIET_BEFORE_RETRY: Duration = Duration::from_millis(150);
 
-/// How many neighbours may be asked for without an answer when the next wave starts: half of the table.
-const MOST_ASKED: usize = 512;
+/// How many neighbours may be asked for without an answer when the next batch starts: half of the table.
+const MAX_UNANSWERED_NEIGHBOURS: usize = 512;
 
 /// A probe's place in the file.
 #[derive(Debug, Clone, Copy)]
@@ -39,35 +40,35 @@ pub(super) struct Place {
 /// # Errors
 /// The kernel does not let the namespaces forget their neighbours.
 pub(super) async fn run(
-    stage: &Rc<Harness>,
+    harness: &Rc<Harness>,
     lab: &Lab,
     takes: impl Fn(&Check) -> bool,
 ) -> Result<Vec<(Place, PairResult)>, CheckError> {
     let checks: Rc<[Check]> = lab.checks.clone().into();
     let mut queue = in_neighbourly_order(&checks);
     queue.retain(|place| checks.get(place.check).is_some_and(&takes));
-    let several = queue.len() > WAVE;
+    let several = queue.len() > BATCH;
     let mut used = BTreeSet::new();
     let mut running = JoinSet::new();
     let mut done: Vec<(Place, PairResult)> = Vec::with_capacity(queue.len());
-    for wave in queue.chunks(WAVE) {
-        for &place in wave {
-            let (stage, checks) = (stage.clone(), checks.clone());
-            running.spawn_local(async move { prove(&stage, &checks, place).await });
+    for batch in queue.chunks(BATCH) {
+        for &place in batch {
+            let (harness, checks) = (harness.clone(), checks.clone());
+            running.spawn_local(async move { run_probe(&harness, &checks, place).await });
         }
         while let Ok(Some(result)) = timeout(QUIET_BEFORE_RETRY, running.join_next()).await {
             done.extend(result.map_err(std::io::Error::from)?);
         }
-        stage.clear_spares();
+        harness.clear_spares();
         if several {
-            // On a busy machine a lull may be the machine's: who is still being asked for may yet answer.
-            used.extend(namespaces(&checks, wave).into_iter().chain(lab.routers()));
-            let asked = stage.forget_neighbours(used.iter().copied(), !running.is_empty())?;
-            if asked > MOST_ASKED {
+            // On a busy machine, a quiet moment may be the machine's: neighbours that were asked for may yet answer.
+            used.extend(namespaces(&checks, batch).into_iter().chain(lab.routers()));
+            let asked = harness.forget_neighbours(used.iter().copied(), !running.is_empty())?;
+            if asked > MAX_UNANSWERED_NEIGHBOURS {
                 while let Some(result) = running.join_next().await {
                     done.extend(result.map_err(std::io::Error::from)?);
                 }
-                stage.forget_neighbours(used.iter().copied(), false)?;
+                harness.forget_neighbours(used.iter().copied(), false)?;
             }
             if running.is_empty() {
                 used.clear();
@@ -81,28 +82,28 @@ pub(super) async fn run(
 }
 
 /// Tries one probe until it comes out as promised, or as often as its check allows.
-async fn prove(stage: &Harness, checks: &[Check], place: Place) -> Option<(Place, PairResult)> {
+async fn run_probe(harness: &Harness, checks: &[Check], place: Place) -> Option<(Place, PairResult)> {
     let check = checks.get(place.check)?;
     let probe = check.probes.get(place.probe)?;
     let mut tries = 1;
-    let mut telling = None;
+    let mut first_answer = None;
     loop {
         let started = Instant::now();
-        let seen = attempt(stage, check, probe).await;
+        let seen = attempt(harness, check, probe).await;
         let mut last = (verdict::judge(check, probe, &seen), seen);
         if last.0.is_err() {
             let is_silent = matches!(last.1.outcome, Outcome::Silence);
             if tries <= check.retries {
                 tries += 1;
-                // Routers send few errors in a second: what the first one said holds where the next is swallowed.
-                telling = telling.or((!is_silent).then_some(last));
+                // Routers send few errors in a second: the first one counts where the next ones are not sent.
+                first_answer = first_answer.or((!is_silent).then_some(last));
                 sleep_until(started + check.timeout).await;
                 continue;
             }
-            last = telling.take().filter(|_| is_silent).unwrap_or(last);
+            last = first_answer.take().filter(|_| is_silent).unwrap_or(last);
         }
         let (verdict, seen) = last;
-        let (seen_as, answered_by) = seen.sight.map(|sight| (sight.source, sight.ns)).unzip();
+        let (seen_as, answered_by) = seen.arrival.map(|arrival| (arrival.source, arrival.ns)).unzip();
         let result = PairResult {
             from: probe.from.clone(),
             to: probe.to.label.clone(),
@@ -120,8 +121,8 @@ async fn prove(stage: &Harness, checks: &[Check], place: Place) -> Option<(Place
     }
 }
 
-/// All probes, in an order that keeps the kernel's tables small: both directions of a pair side by side, since they share their
-/// entries in the table of neighbours, and pairs among the same few namespaces near each other.
+/// All probes, in an order that keeps the kernel's tables small: both directions of a pair side by side, since they
+/// share their entries in the table of neighbours, and pairs among the same few namespaces near each other.
 fn in_neighbourly_order(checks: &[Check]) -> Vec<Place> {
     let sides = |probe: &Probe| {
         (probe.from.to_string(), probe.to.ns.as_ref().map_or(probe.to.label.clone(), NsName::to_string))
@@ -142,9 +143,9 @@ fn in_neighbourly_order(checks: &[Check]) -> Vec<Place> {
     queue.into_iter().map(|(.., place)| place).collect()
 }
 
-/// The namespaces between which the probes of a wave go.
-fn namespaces<'a>(checks: &'a [Check], wave: &[Place]) -> BTreeSet<&'a NsName> {
-    let probes = wave.iter().filter_map(|place| checks.get(place.check)?.probes.get(place.probe));
+/// The namespaces between which the probes of a batch go.
+fn namespaces<'a>(checks: &'a [Check], batch: &[Place]) -> BTreeSet<&'a NsName> {
+    let probes = batch.iter().filter_map(|place| checks.get(place.check)?.probes.get(place.probe));
     probes.flat_map(|probe| std::iter::once(&probe.from).chain(&probe.to.ns)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! What stands ready in the namespaces before the first probe leaves: spare sockets, raw sockets, responders.
+//! What is prepared in the namespaces before the first probe leaves: spare sockets, raw sockets, responders.
 //!
 //! Knows how to get a socket into a namespace, not what is sent over it.
 
@@ -12,15 +12,15 @@ use nix::sys::stat::fstat;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
 
-use super::CheckError;
+use super::error::CheckError;
 use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;
 use crate::kernel::{Kernel, KernelError, netns, open_files};
 use crate::lab::{Check, Family, Lab, NsName, Probe, Protocol};
 
-/// How many sockets are fetched from a namespace in one visit.
-const VISIT: usize = 16;
+/// How many sockets are opened each time that a namespace is entered.
+const SOCKETS_AT_ONCE: usize = 16;
 
 /// A port in a namespace that must answer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,12 +50,12 @@ pub(super) struct Responder {
 #[derive(Debug)]
 pub(super) struct Harness {
     sites: BTreeMap<NsName, Site>,
-    /// The raw sockets that send echo requests, and see what arrives of all protocols, whoever answers it.
+    /// The raw sockets that send echo requests, and see what arrives of all protocols, whichever socket answers it.
     pub raw: BTreeMap<RawKey, AsyncFd<OwnedFd>>,
-    /// The ports that a program of somebody else has.
+    /// The ports that other programs use.
     taken: RefCell<BTreeSet<Port>>,
-    /// What has become of the probes.
-    pub ledger: Registry,
+    /// What is known of the probes.
+    pub registry: Registry,
     /// How many more descriptors may be in use at once.
     pub descriptors: Semaphore,
     /// The port that the next TCP connection comes from, counted from the first one that Linux would choose.
@@ -87,26 +87,26 @@ impl Harness {
     /// The lab is not there, or the kernel refuses sockets.
     pub(super) fn set(lab: &Lab) -> Result<Self, CheckError> {
         let limit = open_files::raise();
-        let mut stage = Self {
+        let mut harness = Self {
             sites: open_sites(lab)?,
             raw: BTreeMap::new(),
             taken: RefCell::default(),
-            ledger: Registry::new(),
+            registry: Registry::new(),
             descriptors: Semaphore::new(0),
             next_port: Cell::new(RandomState::new().hash_one("port") as u16 % PORTS),
         };
-        for key in raw_sockets(lab, stage.sites.keys()) {
-            let fd = stage.take(&key.ns, key.protocol, key.family)?;
-            stage.raw.insert(key, sockets::watched(fd)?);
+        for key in raw_sockets(lab, harness.sites.keys()) {
+            let fd = harness.take(&key.ns, key.protocol, key.family)?;
+            harness.raw.insert(key, sockets::watched(fd)?);
         }
-        stage.clear_spares();
-        let in_use = 3 * stage.sites.len() + stage.raw.len() + ports(lab).len();
+        harness.clear_spares();
+        let in_use = 3 * harness.sites.len() + harness.raw.len() + ports(lab).len();
         // Half of what is left stays free for spare sockets and for whatever else the process has open.
-        stage.descriptors.add_permits((limit.saturating_sub(in_use) / 2).clamp(16, 4096));
-        Ok(stage)
+        harness.descriptors.add_permits((limit.saturating_sub(in_use) / 2).clamp(16, 4096));
+        Ok(harness)
     }
 
-    /// The sockets that listen on the ports that the lab's checks need; what another program has is noted.
+    /// The sockets that listen on the ports that the lab's checks need; which of them another program uses is noted.
     ///
     /// # Errors
     /// The kernel refuses a socket.
@@ -146,15 +146,15 @@ impl Harness {
         if spare.is_empty() {
             let count = match protocol {
                 sockets::Protocol::Icmp | sockets::Protocol::RawTcp | sockets::Protocol::RawUdp => 1,
-                sockets::Protocol::Tcp | sockets::Protocol::Udp => VISIT,
+                sockets::Protocol::Tcp | sockets::Protocol::Udp => SOCKETS_AT_ONCE,
             };
             spare.extend(sockets::open_in(site.fd.as_fd(), &[(protocol, family, count)])?);
         }
         spare.pop().ok_or_else(nothing)
     }
 
-    /// A port to come from that no other connection of this run has used lately: it is what a connection is known by where it
-    /// arrives.
+    /// A port to come from that no other connection of this run has used lately: it is what a connection is known by
+    /// where it arrives.
     pub(super) fn fresh_port(&self) -> u16 {
         FIRST_PORT + self.next_port.replace((self.next_port.get() + 1) % PORTS)
     }
@@ -164,8 +164,8 @@ impl Harness {
         self.sites.values().for_each(|site| site.spare.borrow_mut().clear());
     }
 
-    /// Makes room in the kernel's table of neighbours: the lab's own namespaces (never the host) forget whom they have met,
-    /// except whom they are still asking for if `spare_asked`. How many these are.
+    /// Makes room in the kernel's table of neighbours: the lab's own namespaces (never the host) forget their
+    /// neighbours, except those that they are still asking for if `spare_asked`. How many these are.
     ///
     /// # Errors
     /// The kernel refuses to list them.
@@ -184,7 +184,7 @@ impl Harness {
         Ok(spared)
     }
 
-    /// How many of the ports that a probe counts on nslab answers on, and how many are somebody else's.
+    /// On how many of the ports that a probe counts on nslab answers, and how many other programs use.
     pub(super) fn listeners(&self, check: &Check, probe: &Probe) -> (usize, usize) {
         let taken = ports_of(check, probe).filter(|port| self.taken.borrow().contains(port)).count();
         (probe.listen.len() - taken, taken)
@@ -221,8 +221,8 @@ fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
             Err(error) => return Err(error.into()),
         }
     }
-    // The others take no part, but may answer in another's place, and have neighbours. Checks find out by themselves what one
-    // that is missing means.
+    // The others take no part, but may answer in another's place, and have neighbours. Whether one that is missing
+    // matters, the checks find out by themselves.
     for ns in lab.namespaces.keys() {
         if !sites.contains_key(ns)
             && let Ok(fd) = netns::open(ns)
@@ -237,8 +237,8 @@ fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
     Ok(sites)
 }
 
-/// Makes sure that the names lead to namespaces of the lab, each to one of its own. One without a mark was made by hand, and
-/// may be checked like any other.
+/// Makes sure that the names lead to namespaces of the lab, each to one of its own. One without a mark was made by
+/// hand, and may be checked like any other.
 fn are_its_own(lab: &Lab, sites: &BTreeMap<NsName, Site>) -> Result<(), CheckError> {
     let owners = Kernel::open()?.owners()?;
     let other =

@@ -1,5 +1,5 @@
-//! Why a promise may not be kept, where the file and one setting of the kernel show it: a router on the way that passes
-//! nothing on. Asked only when something has failed.
+//! Why a promise may not be kept, where the file and one setting of the kernel show it: a router on the way that does
+//! not forward. Asked only when something has failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,17 +10,17 @@ use crate::forwarding::{self, Layer2, Packet};
 use crate::kernel::{netns, sysctl};
 use crate::lab::{Family, Lab, NsName, SysctlKey};
 
-/// So many failures show which routers do not forward.
+/// How many failures are enough to find the routers that do not forward.
 const MAX_TRACED: usize = 1000;
 
 /// A line for every router on the way of a probe that got lost, if it does not forward.
 pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
     let lost = |outcome: &Outcome| matches!(outcome, Outcome::Silence | Outcome::Unreachable { .. });
     let failed = checks.iter().flat_map(|check| &check.pairs).filter(|pair| !pair.passed && lost(&pair.saw));
-    let ways: BTreeSet<(&NsName, IpAddr)> = failed.take(MAX_TRACED).map(|pair| (&pair.from, pair.address)).collect();
+    let pairs: BTreeSet<(&NsName, IpAddr)> = failed.take(MAX_TRACED).map(|pair| (&pair.from, pair.address)).collect();
     let layer2 = Layer2::new(lab);
     let mut routers: BTreeMap<(&NsName, Family), IpAddr> = BTreeMap::new();
-    for (from, to) in ways {
+    for (from, to) in pairs {
         for router in routers_between(lab, &layer2, from, to) {
             routers.entry((router, Family::of(to))).or_insert(to);
         }
@@ -41,13 +41,13 @@ pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
             _ => "write `forwarding: true` there",
         };
         (value.as_str() == "0")
-            .then(|| format!("{router} is on the way to {to} and passes nothing on ({key} is 0): {what_to_do}"))
+            .then(|| format!("{router} is on the way to {to} and does not forward ({key} is 0): {what_to_do}"))
     };
     routers.into_iter().filter_map(hint).collect()
 }
 
-/// That a lab is no longer as its file says, where it is this many steps away from that: a check may have failed because
-/// of it.
+/// That a lab is no longer as its file says, where it is this many steps away from that: a check may have failed
+/// because of it.
 pub fn drift_hint(steps: usize, file: &str) -> Option<String> {
     let differences = if steps == 1 { "one step".to_owned() } else { format!("{steps} steps") };
     (steps > 0).then(|| {

@@ -1,8 +1,8 @@
-//! What has become of every probe that is under way, whichever socket learned it.
+//! What is known of every probe that is under way, whichever socket learned it.
 //!
-//! A probe carries its [`Token`] wherever it goes. The socket that sees the token at the destination writes down
-//! the source address that it came under; the socket that sees the answer, or an error that quotes the probe, writes that down.
-//! The probe itself waits at its entry. Packets without a token of this run are somebody else's.
+//! A probe carries its [`Token`] wherever it goes. The socket that sees the token at the destination writes down the
+//! source address that it came under; the socket that sees the answer, or an error that quotes the probe, writes that
+//! down. The probe itself waits at its entry. Packets without a token of this run are not ours.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ impl Token {
     /// Its length in a packet, in bytes.
     pub(super) const LENGTH: usize = 16;
 
-    /// As it stands in a packet.
+    /// As it is in a packet.
     pub(super) fn to_bytes(self) -> [u8; Self::LENGTH] {
         ((u128::from(self.run) << 64) | u128::from(self.number)).to_be_bytes()
     }
@@ -56,18 +56,18 @@ pub(super) struct Arrival {
 /// What is known of one try.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
-    sight: OnceCell<Arrival>,
+    arrival: OnceCell<Arrival>,
     outcome: OnceCell<Outcome>,
     news: Notify,
 }
 
 impl Entry {
     /// Where it arrived, if it did.
-    pub(super) fn sight(&self) -> Option<&Arrival> {
-        self.sight.get()
+    pub(super) fn arrival(&self) -> Option<&Arrival> {
+        self.arrival.get()
     }
 
-    /// What the sender was told, if anything.
+    /// The answer or the error that the sender got, if any.
     pub(super) fn outcome(&self) -> Option<&Outcome> {
         self.outcome.get()
     }
@@ -129,8 +129,9 @@ impl Registry {
         self.openings.borrow_mut().entry(from.port()).or_default().push((token, from.ip()));
     }
 
-    /// Writes down that the opening of a TCP connection arrived. What translates addresses keeps the port where it can, so the
-    /// port says which one; where several come from one port, the address does. Where neither can, nothing is written down.
+    /// Writes down that the opening of a TCP connection arrived. What translates addresses keeps the port where it can,
+    /// so the port says which one; where several come from one port, the address does. Where neither can, nothing is
+    /// written down.
     pub(super) fn saw_opening(&self, port: u16, arrival: Arrival) {
         let token = match self.openings.borrow().get(&port).map(Vec::as_slice) {
             Some([(token, _)]) => Some(*token),
@@ -143,16 +144,16 @@ impl Registry {
     }
 
     /// Writes down that a probe arrived. Only the first arrival counts.
-    pub(super) fn saw(&self, token: Token, sight: Arrival) {
+    pub(super) fn saw(&self, token: Token, arrival: Arrival) {
         if let Some(entry) = self.find(token)
-            && entry.sight.set(sight).is_ok()
+            && entry.arrival.set(arrival).is_ok()
         {
             entry.news.notify_one();
         }
     }
 
-    /// Writes down what the sender was told. Only the first word counts.
-    pub(super) fn told(&self, token: Token, outcome: Outcome) {
+    /// Writes down the answer or the error that the sender got. Only the first one counts.
+    pub(super) fn answered(&self, token: Token, outcome: Outcome) {
         if let Some(entry) = self.find(token)
             && entry.outcome.set(outcome).is_ok()
         {

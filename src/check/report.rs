@@ -1,4 +1,4 @@
-//! What came of the checks: the value that is shown to people and handed to programs.
+//! The results of the checks: the value that is shown to people and given to programs.
 //!
 //! Its JSON form is a documented interface (`schemars`); it can be read back.
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::lab::{LabName, NsName};
 
-/// What came of all checks of a lab.
+/// The results of all checks of a lab.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// The lab's name.
@@ -29,7 +29,7 @@ pub struct Report {
     pub elapsed: Duration,
 }
 
-/// What came of one check.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckResult {
     /// The check's name.
@@ -42,7 +42,7 @@ pub struct CheckResult {
     pub pairs: Vec<PairResult>,
 }
 
-/// What came of one pair of a check.
+/// The result of one pair of a check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PairResult {
     /// The namespace that sent.
@@ -55,7 +55,7 @@ pub struct PairResult {
     pub address: IpAddr,
     /// What was sent: `icmp`, `tcp/80`, `udp/53`.
     pub protocol: String,
-    /// Whether it came out as promised.
+    /// Whether it is as promised.
     pub passed: bool,
     /// What is not as promised, in words; none where it passed.
     pub fault: Option<String>,
@@ -83,14 +83,14 @@ pub enum Outcome {
     Answered,
     /// A refusal: a TCP reset, or ICMP "port unreachable".
     Refused {
-        /// Who refused, where that is known.
+        /// The address that refused, where that is known.
         by: Option<IpAddr>,
     },
     /// An ICMP error other than a refusal.
     Unreachable {
         /// What it says: `host unreachable`.
         what: String,
-        /// Who said it, where that is known.
+        /// The address that sent it, where that is known.
         by: Option<IpAddr>,
     },
     /// The sender's own kernel did not let it out: no route, a route that drops, a firewall rule.

@@ -1,6 +1,6 @@
-//! The far side: the sockets that see probes arrive, write down under which source address, and answer.
+//! The destination's side: the sockets that see probes arrive, write down under which source address, and answer.
 //!
-//! Echo requests are answered by the kernel itself; here one only looks at them. Knows nothing of what is promised.
+//! Echo requests are answered by the kernel itself; here they are only looked at. Knows nothing of what is promised.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use super::CheckError;
+use super::error::CheckError;
 use super::harness::{Harness, RawKey, Responder, raw_protocol};
 use super::packet::{self, Message};
 use super::registry::{Arrival, Token};
@@ -22,17 +22,17 @@ use super::report::Outcome;
 use crate::kernel::sockets::{self, Protocol};
 use crate::lab::{Check, Family, Lab, NsName, Probe};
 
-/// How long a connection may keep silent before it is dropped: it is not one of ours.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a connection may be silent before it is dropped: it is not one of ours.
+const SILENT_CONNECTION_LIMIT: Duration = Duration::from_secs(2);
 
-/// How many packets are read from one socket before another one has its turn.
-const TURN: usize = 64;
+/// How many packets are read from one socket before the others are read.
+const PACKETS_AT_ONCE: usize = 64;
 
 /// Reads what the raw sockets see, until the runtime ends.
-pub(super) fn watch(stage: &Rc<Harness>) {
-    for key in stage.raw.keys().cloned() {
-        let stage = stage.clone();
-        spawn_local(async move { watch_raw(&stage, key).await });
+pub(super) fn watch(harness: &Rc<Harness>) {
+    for key in harness.raw.keys().cloned() {
+        let harness = harness.clone();
+        spawn_local(async move { watch_raw(&harness, key).await });
     }
 }
 
@@ -40,25 +40,25 @@ pub(super) fn watch(stage: &Rc<Harness>) {
 ///
 /// # Errors
 /// The kernel refuses a socket for another reason than that the port is taken.
-pub(super) fn listen(stage: &Rc<Harness>, lab: &Lab) -> Result<(), CheckError> {
-    for Responder { port, fd } in stage.listen(lab)? {
-        let stage = stage.clone();
+pub(super) fn listen(harness: &Rc<Harness>, lab: &Lab) -> Result<(), CheckError> {
+    for Responder { port, fd } in harness.listen(lab)? {
+        let harness = harness.clone();
         if port.protocol == Protocol::Tcp {
             let listener = TcpListener::from_std(fd.into())?;
-            spawn_local(async move { accept(&stage, port.ns, listener).await });
+            spawn_local(async move { accept(&harness, port.ns, listener).await });
         } else {
             let socket = sockets::watched(fd)?;
-            spawn_local(async move { return_datagrams(&stage, port.ns, socket).await });
+            spawn_local(async move { return_datagrams(&harness, port.ns, socket).await });
         }
     }
     Ok(())
 }
 
-async fn watch_raw(stage: &Harness, key: RawKey) {
-    let Some(socket) = stage.raw.get(&key) else { return };
+async fn watch_raw(harness: &Harness, key: RawKey) {
+    let Some(socket) = harness.raw.get(&key) else { return };
     while let Ok(mut ready) = socket.readable().await {
-        let mut turn = TURN;
-        while turn > 0 && look_at_raw(stage, socket.get_ref(), &key).is_ok() {
+        let mut turn = PACKETS_AT_ONCE;
+        while turn > 0 && look_at_raw(harness, socket.get_ref(), &key).is_ok() {
             turn -= 1;
         }
         if turn > 0 {
@@ -72,7 +72,7 @@ async fn watch_raw(stage: &Harness, key: RawKey) {
 ///
 /// # Errors
 /// EAGAIN: none is waiting.
-pub(super) fn look_at_raw(stage: &Harness, socket: &OwnedFd, key: &RawKey) -> nix::Result<()> {
+pub(super) fn look_at_raw(harness: &Harness, socket: &OwnedFd, key: &RawKey) -> nix::Result<()> {
     let mut buffer = [0; 1280];
     let received = sockets::receive(socket, &mut buffer)?;
     let source = received.from.ip();
@@ -81,60 +81,61 @@ pub(super) fn look_at_raw(stage: &Harness, socket: &OwnedFd, key: &RawKey) -> ni
     match key.protocol {
         Protocol::RawTcp => {
             let port = packet::segment(key.family, bytes).map(|segment| segment.source_port);
-            port.into_iter().for_each(|port| stage.ledger.saw_opening(port, arrival.clone()));
+            port.into_iter().for_each(|port| harness.registry.saw_opening(port, arrival.clone()));
         }
         Protocol::RawUdp => {
             let segment = packet::segment(key.family, bytes).filter(|segment| segment.rest.len() == Token::LENGTH);
             let token = segment.and_then(|segment| Token::from_bytes(segment.rest));
-            token.into_iter().for_each(|token| stage.ledger.saw(token, arrival.clone()));
+            token.into_iter().for_each(|token| harness.registry.saw(token, arrival.clone()));
         }
         Protocol::Icmp | Protocol::Tcp | Protocol::Udp => match packet::read(key.family, bytes) {
-            Some(Message::Request(token)) => stage.ledger.saw(token, arrival),
-            Some(Message::Reply(token)) => stage.ledger.told(token, Outcome::Answered),
-            Some(Message::Error(token, outcome)) => stage.ledger.told(token, outcome.said_by(Some(source))),
+            Some(Message::Request(token)) => harness.registry.saw(token, arrival),
+            Some(Message::Reply(token)) => harness.registry.answered(token, Outcome::Answered),
+            Some(Message::Error(token, outcome)) => harness.registry.answered(token, outcome.said_by(Some(source))),
             None => {}
         },
     }
     Ok(())
 }
 
-/// Reads what has arrived of a probe and was not read yet: where it must arrive, or, where an address is probed, anywhere.
-pub(super) fn read_arrivals(stage: &Harness, check: &Check, probe: &Probe) {
+/// Reads what has arrived of a probe and was not read yet: where it must arrive, or, where an address is probed,
+/// anywhere.
+pub(super) fn read_arrivals(harness: &Harness, check: &Check, probe: &Probe) {
     let (protocol, family) = (raw_protocol(check.protocol), Family::of(probe.to.address));
     let is_of_it = |key: &RawKey| {
         key.protocol == protocol && key.family == family && probe.arrives_at.as_ref().is_none_or(|ns| *ns == key.ns)
     };
-    for (key, socket) in stage.raw.iter().filter(|(key, _)| is_of_it(key)) {
-        while look_at_raw(stage, socket.get_ref(), key).is_ok() {}
+    for (key, socket) in harness.raw.iter().filter(|(key, _)| is_of_it(key)) {
+        while look_at_raw(harness, socket.get_ref(), key).is_ok() {}
     }
 }
 
-async fn accept(stage: &Rc<Harness>, ns: NsName, listener: TcpListener) {
+async fn accept(harness: &Rc<Harness>, ns: NsName, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (stage, ns) = (stage.clone(), ns.clone());
-                spawn_local(async move { timeout(PATIENCE, converse(&stage, ns, stream)).await });
+                let (harness, ns) = (harness.clone(), ns.clone());
+                spawn_local(async move { timeout(SILENT_CONNECTION_LIMIT, converse(&harness, ns, stream)).await });
             }
-            // No descriptor is free, or the connection was gone before it was taken: the next one may be better off.
+            // No descriptor is free, or the connection was gone before it was taken: the next one may succeed.
             Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
         }
     }
 }
 
-/// The client says its token first and has it back: then both know that they have met.
-async fn converse(stage: &Harness, ns: NsName, mut stream: TcpStream) -> io::Result<()> {
+/// The client sends its token first and gets it back: then both know that they have met.
+async fn converse(harness: &Harness, ns: NsName, mut stream: TcpStream) -> io::Result<()> {
     let mut bytes = [0; Token::LENGTH];
     stream.read_exact(&mut bytes).await?;
     if let Some(token) = Token::from_bytes(&bytes) {
-        stage.ledger.saw(token, Arrival { source: stream.peer_addr()?.ip().to_canonical(), ns });
+        harness.registry.saw(token, Arrival { source: stream.peer_addr()?.ip().to_canonical(), ns });
         stream.write_all(&bytes).await?;
     }
     // The client ends the connection, with a reset, so that no side has to remember it.
     stream.read_exact(&mut bytes).await.map(drop)
 }
 
-async fn return_datagrams(stage: &Harness, ns: NsName, socket: AsyncFd<OwnedFd>) {
+async fn return_datagrams(harness: &Harness, ns: NsName, socket: AsyncFd<OwnedFd>) {
     loop {
         let mut buffer = [0; Token::LENGTH + 1];
         // What the network says about an earlier answer of ours comes as an error; there is nothing to do about it.
@@ -142,8 +143,8 @@ async fn return_datagrams(stage: &Harness, ns: NsName, socket: AsyncFd<OwnedFd>)
             continue;
         };
         if let (Token::LENGTH, Some(token)) = (received.length, Token::from_bytes(&buffer)) {
-            stage.ledger.saw(token, Arrival { source: received.from.ip(), ns: ns.clone() });
-            // From the address that was asked: any other would not be taken for an answer.
+            harness.registry.saw(token, Arrival { source: received.from.ip(), ns: ns.clone() });
+            // From the address that was asked: from any other it would not count as an answer.
             let _ = answer(&socket, &token.to_bytes(), received).await;
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::attempt::Seen;
+use super::observation::Observation;
 use super::report::Outcome;
 use crate::lab::{Check, Expect, Probe, Protocol, SeenAs};
 
@@ -38,7 +38,10 @@ pub(super) fn protocol(protocol: Protocol) -> String {
 }
 
 /// Whether a try came out as promised; if not, what was seen instead.
-pub(super) fn judge(check: &Check, probe: &Probe, seen: &Seen) -> Result<(), String> {
+///
+/// # Errors
+/// What was seen instead, in words.
+pub(super) fn judge(check: &Check, probe: &Probe, seen: &Observation) -> Result<(), String> {
     let arrived = arrived(probe, seen);
     match (check.expect, &seen.outcome) {
         (_, Outcome::NoProbe { what }) => Err(what.clone()),
@@ -47,9 +50,9 @@ pub(super) fn judge(check: &Check, probe: &Probe, seen: &Seen) -> Result<(), Str
         (Expect::Unreachable, Outcome::Silence | Outcome::Unreachable { .. } | Outcome::NotSent { .. }) if !arrived => {
             Ok(())
         }
-        // No port is closed to a ping: "port unreachable" is how iptables says "no" unless it is told otherwise.
+        // No port is closed to a ping: "port unreachable" is what REJECT of iptables sends by default.
         (Expect::Unreachable, Outcome::Refused { .. }) if check.protocol == Protocol::Icmp && !arrived => Ok(()),
-        // Somebody else has answered under its address: the namespace itself was not reached.
+        // Another host has answered under its address: the namespace itself was not reached.
         (Expect::Unreachable, Outcome::Answered) if probe.arrives_at.is_some() && !arrived && !seen.taken => Ok(()),
         (Expect::Unanswered, Outcome::Silence | Outcome::Unreachable { .. }) if arrived => Ok(()),
         (expect, outcome) => Err(instead(check, probe, seen, expect, outcome)),
@@ -57,68 +60,68 @@ pub(super) fn judge(check: &Check, probe: &Probe, seen: &Seen) -> Result<(), Str
 }
 
 /// Whether the kernel of the namespace that is meant has seen the probe; where an address is meant, that of any.
-fn arrived(probe: &Probe, seen: &Seen) -> bool {
-    match (&probe.arrives_at, &seen.sight) {
-        (Some(wanted), Some(sight)) => sight.ns == *wanted,
-        (None, sight) => sight.is_some(),
+fn arrived(probe: &Probe, seen: &Observation) -> bool {
+    match (&probe.arrives_at, &seen.arrival) {
+        (Some(wanted), Some(arrival)) => arrival.ns == *wanted,
+        (None, arrival) => arrival.is_some(),
         (Some(_), None) => false,
     }
 }
 
 /// Whether the right namespace has answered: an answer is no proof that it was asked.
-fn answerer(check: &Check, probe: &Probe, seen: &Seen) -> Result<(), String> {
-    match (check.answered_by.as_ref().or(probe.arrives_at.as_ref()), &seen.sight) {
+fn answerer(check: &Check, probe: &Probe, seen: &Observation) -> Result<(), String> {
+    match (check.answered_by.as_ref().or(probe.arrives_at.as_ref()), &seen.arrival) {
         (None, _) => Ok(()),
-        (Some(wanted), Some(sight)) if sight.ns == *wanted => Ok(()),
-        (Some(wanted), Some(sight)) => Err(format!("answered by {}, not by {wanted}", sight.ns)),
+        (Some(wanted), Some(arrival)) if arrival.ns == *wanted => Ok(()),
+        (Some(wanted), Some(arrival)) => Err(format!("answered by {}, not by {wanted}", arrival.ns)),
         (Some(wanted), None) => Err(format!("answered, but {wanted} has not seen it arrive: {}", unseen(check, seen))),
     }
 }
 
 /// Whether the destination saw the right source address.
-fn translation(check: &Check, seen: &Seen) -> Result<(), String> {
+fn translation(check: &Check, seen: &Observation) -> Result<(), String> {
     let wanted = match (check.seen_as, seen.left_as) {
         (None, _) => return Ok(()),
         (Some(SeenAs::Address(address)), _) => address,
         (Some(SeenAs::Itself), Some(own)) => own,
         (Some(SeenAs::Itself), None) => return Err("the address that it left with is not known".to_owned()),
     };
-    let Some(sight) = &seen.sight else {
+    let Some(arrival) = &seen.arrival else {
         return Err(format!("answered, but which source address arrived is not known: {}", unseen(check, seen)));
     };
-    if sight.source == wanted {
+    if arrival.source == wanted {
         return Ok(());
     }
     let why = match check.seen_as {
-        Some(SeenAs::Itself) => "something translates it (masquerade?)",
-        _ if seen.left_as == Some(sight.source) => "nothing translates it on the way",
-        _ => "something translates it otherwise",
+        Some(SeenAs::Itself) => "it is translated on the way (masquerade?)",
+        _ if seen.left_as == Some(arrival.source) => "it is not translated on the way",
+        _ => "it is translated to another address",
     };
-    Err(format!("arrived, but {} saw {} instead of {wanted}: {why}", sight.ns, sight.source))
+    Err(format!("arrived, but {} saw {} instead of {wanted}: {why}", arrival.ns, arrival.source))
 }
 
 /// Why nslab did not see the probe arrive, although it was answered.
-fn unseen(check: &Check, seen: &Seen) -> String {
+fn unseen(check: &Check, seen: &Observation) -> String {
     if seen.taken {
-        format!("a program of its own has {} there, so nslab cannot look", protocol(check.protocol))
+        format!("another program uses {} there, so nslab cannot look", protocol(check.protocol))
     } else {
         "the answer came from another place that has its address".to_owned()
     }
 }
 
 /// What was seen instead of what was promised.
-fn instead(check: &Check, probe: &Probe, seen: &Seen, expect: Expect, outcome: &Outcome) -> String {
+fn instead(check: &Check, probe: &Probe, seen: &Observation, expect: Expect, outcome: &Outcome) -> String {
     let port = protocol(check.protocol);
     let what = match outcome {
-        Outcome::Answered => match &seen.sight {
-            Some(sight) => format!("answered by {}", sight.ns),
+        Outcome::Answered => match &seen.arrival {
+            Some(arrival) => format!("answered by {}", arrival.ns),
             None => "answered".to_owned(),
         },
         Outcome::Refused { by } if expect == Expect::Unreachable => format!("refused{}", says(by)),
         Outcome::Refused { by } => {
             format!("refused{}: nothing listens on {port} at {}, or a rule rejects it", says(by), probe.to.address)
         }
-        Outcome::Unreachable { what, by } if seen.sight.is_none() => {
+        Outcome::Unreachable { what, by } if seen.arrival.is_none() => {
             format!("answered with an error: {what}{}", says(by))
         }
         Outcome::Unreachable { what, by } => {
@@ -136,18 +139,18 @@ fn instead(check: &Check, probe: &Probe, seen: &Seen, expect: Expect, outcome: &
     }
 }
 
-fn silence(check: &Check, probe: &Probe, seen: &Seen) -> String {
+fn silence(check: &Check, probe: &Probe, seen: &Observation) -> String {
     let within = in_words(check.timeout);
-    match &seen.sight {
-        Some(sight) if check.expect == Expect::Unreachable => {
-            format!("it arrived at {}, from {}, and only the answer was lost", sight.ns, sight.source)
+    match &seen.arrival {
+        Some(arrival) if check.expect == Expect::Unreachable => {
+            format!("it arrived at {}, from {}, and only the answer was lost", arrival.ns, arrival.source)
         }
-        Some(sight) => format!(
-            "it arrived at {}, from {}, but no answer came back within {within} (has {} a way back?)",
-            sight.ns, sight.source, sight.ns
+        Some(arrival) => format!(
+            "it arrived at {}, from {}, but no answer came back within {within} (does {} have a route back?)",
+            arrival.ns, arrival.source, arrival.ns
         ),
         None if seen.taken => format!(
-            "no answer within {within}; a program of its own has {} at {}, and may not answer what it does not know",
+            "no answer within {within}; another program uses {} at {}, and may not answer what it does not know",
             protocol(check.protocol),
             probe.to.label
         ),
@@ -160,8 +163,10 @@ fn silence(check: &Check, probe: &Probe, seen: &Seen) -> String {
 }
 
 /// "it arrived at db".
-fn arrival(seen: &Seen) -> String {
-    seen.sight.as_ref().map_or_else(|| "it did not arrive".to_owned(), |sight| format!("it arrived at {}", sight.ns))
+fn arrival(seen: &Observation) -> String {
+    seen.arrival
+        .as_ref()
+        .map_or_else(|| "it did not arrive".to_owned(), |arrival| format!("it arrived at {}", arrival.ns))
 }
 
 fn says(by: &Option<IpAddr>) -> String {
@@ -185,7 +190,7 @@ pub(super) fn local_refusal(errno: Errno, probe: &Probe) -> Option<String> {
         Errno::EHOSTUNREACH => format!("its route to {} is of type unreachable", probe.to.address),
         Errno::EACCES => format!("its route to {} is of type prohibit", probe.to.address),
         Errno::EINVAL => format!("its route to {} is of type blackhole", probe.to.address),
-        Errno::EPERM => "a firewall rule for what it sends itself drops it (chain OUTPUT)".to_owned(),
+        Errno::EPERM => "a firewall rule for its own packets drops it (chain OUTPUT)".to_owned(),
         Errno::ENETDOWN => "the interface is down".to_owned(),
         Errno::EADDRNOTAVAIL if probe.source.is_none() => {
             format!("it has no address of its own to reach {} from", probe.to.address)

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{DONE, Failure, Format, OUT_OF_SYNC, colour, print, print_json, say};
+use super::exit_code::{DONE, OUT_OF_SYNC};
+use super::failure::Failure;
+use super::output::{Format, colour, print, print_json, say};
 use crate::engine::{self, Event};
 use crate::lab::LabName;
 use crate::{show, topology};
@@ -15,10 +17,10 @@ pub struct ApplyArgs {
     /// Run the file's checks afterwards
     #[arg(long)]
     check: bool,
-    /// Where another nslab works on the lab: say so instead of waiting
+    /// Do not wait for another nslab that is working on the lab: fail
     #[arg(long)]
     no_wait: bool,
-    /// Take over namespaces and interfaces that exist under the file's names and were made by hand
+    /// Make namespaces and interfaces that exist under the file's names, and belong to no lab, the lab's own
     #[arg(long)]
     adopt: bool,
     /// Show every step with its command, however many there are
@@ -29,16 +31,20 @@ pub struct ApplyArgs {
     format: Format,
 }
 
+/// Builds the lab of a file.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     let file = topology::load(&args.file)?;
     let mut progress = show::Progress::new();
     let options = engine::Options { no_wait: args.no_wait, adopt: args.adopt };
     let applied =
-        engine::apply(&file.lab, &file.text, options, &mut |event| tell(&file.lab.name, &mut progress, &event));
+        engine::apply(&file.lab, &file.text, options, &mut |event| print_event(&file.lab.name, &mut progress, &event));
     progress.end();
     let applied = applied?;
     let report = if args.check {
-        Some(engine::check(&file.lab, &mut |event| tell(&file.lab.name, &mut progress, &event))?)
+        Some(engine::check(&file.lab, &mut |event| print_event(&file.lab.name, &mut progress, &event))?)
     } else {
         None
     };
@@ -57,13 +63,13 @@ pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
 }
 
 /// Prints what the engine is doing.
-pub(super) fn tell(lab: &LabName, progress: &mut show::Progress, event: &Event<'_>) {
+pub(super) fn print_event(lab: &LabName, progress: &mut show::Progress, event: &Event<'_>) {
     match event {
         Event::Waiting => say(&format!("note: another nslab is working on lab {lab}; waiting for it to finish")),
         Event::Warning(finding) => say(&show::warning(finding)),
-        Event::NotOurs(things) => say(&format!(
-            "note: {things} of the lab's namespaces and interfaces are not owned by it: `nslab destroy` will not remove them, \
-             unless `nslab apply --adopt` is run before"
+        Event::NotOwned(things) => say(&format!(
+            "note: the lab does not own {things} of its namespaces and interfaces: `nslab destroy` will not remove them, \
+             unless `nslab apply --adopt` is run first"
         )),
         Event::Planned(steps) => progress.begin(*steps),
         Event::WaitingForPorts(ports) => say(&format!("note: waiting for {ports} bridge ports to forward")),

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::apply::tell;
+use super::apply::print_event;
+use super::exit_code::{DONE, OUT_OF_SYNC};
+use super::failure::Failure;
+use super::output::{colour, print};
 use super::report_args::{ReportArgs, ReportFormat};
-use super::{DONE, Failure, OUT_OF_SYNC, colour, print};
 use crate::check::Report;
 use crate::show::report::{NotRun, Tested};
 use crate::{engine, show, topology};
@@ -18,6 +20,10 @@ pub struct CheckArgs {
     report: ReportArgs,
 }
 
+/// Checks the lab of a file.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
     let name = args.file.display().to_string();
     let report = match checked(&args.file) {
@@ -42,5 +48,5 @@ fn checked(path: &Path) -> Result<Report, Failure> {
     let lab = topology::load(path)?.lab;
     let mut progress = show::Progress::new();
     let name = path.display().to_string();
-    Ok(engine::check_later(&lab, &name, &mut |event| tell(&lab.name, &mut progress, &event))?)
+    Ok(engine::check_later(&lab, &name, &mut |event| print_event(&lab.name, &mut progress, &event))?)
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{DONE, Failure, print};
+use super::exit_code::DONE;
+use super::failure::Failure;
+use super::output::print;
 use crate::{show, topology};
 
 /// Options of `nslab commands`.
@@ -15,6 +17,10 @@ pub struct CommandsArgs {
     undo: bool,
 }
 
+/// Prints the lab of a file as a shell script.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &CommandsArgs) -> Result<u8, Failure> {
     let lab = topology::load(&args.file)?.lab;
     print(&if args.undo { show::undo_script(&lab) } else { show::script(&lab) })?;

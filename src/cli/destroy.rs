@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::apply::tell;
-use super::{DONE, Failure, Format, REFUSED, print, print_json, say};
+use super::apply::print_event;
+use super::exit_code::{DONE, REFUSED};
+use super::failure::Failure;
+use super::output::{Format, print, print_json, say};
 use crate::engine::EngineError;
 use crate::lab::{Lab, LabName};
 use crate::{engine, show, topology};
@@ -17,7 +19,7 @@ pub struct DestroyArgs {
     /// Remove every lab on this machine
     #[arg(long)]
     all: bool,
-    /// Where another nslab works on the lab: say so instead of waiting
+    /// Do not wait for another nslab that is working on the lab: fail
     #[arg(long)]
     no_wait: bool,
     /// Show every step with its command, however many there are
@@ -28,6 +30,10 @@ pub struct DestroyArgs {
     format: Format,
 }
 
+/// Removes labs.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
     let file = args.lab.as_deref().map(file).transpose()?.flatten();
     let labs = match (&file, &args.lab) {
@@ -40,7 +46,7 @@ pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
     let mut printed = Ok(());
     for lab in &labs {
         let mut progress = show::Progress::new();
-        let destroyed = engine::destroy(lab, !args.no_wait, &mut |event| tell(lab, &mut progress, &event));
+        let destroyed = engine::destroy(lab, !args.no_wait, &mut |event| print_event(lab, &mut progress, &event));
         progress.end();
         let destroyed = match destroyed {
             Ok(destroyed) => destroyed,

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{DONE, Failure, Format, OUT_OF_SYNC, colour, print, print_json};
+use super::exit_code::{DONE, OUT_OF_SYNC};
+use super::failure::Failure;
+use super::output::{Format, colour, print, print_json};
 use crate::{engine, show, topology};
 
 /// Options of `nslab doctor`.
@@ -15,6 +17,10 @@ pub struct DoctorArgs {
     format: Format,
 }
 
+/// Examines the machine.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &DoctorArgs) -> Result<u8, Failure> {
     let file = args.file.as_deref().map(topology::load).transpose()?;
     let lab = file.as_ref().map(|file| &file.lab);

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::engine;
 use crate::lab::{LabName, NsName};
 
@@ -27,10 +27,18 @@ pub struct ShellArgs {
     namespace: NsName,
 }
 
+/// Becomes a command in a namespace.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &ExecArgs) -> Result<u8, Failure> {
     enter(&args.lab, &args.namespace, &args.command)
 }
 
+/// Becomes the user's shell in a namespace.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run_shell(args: &ShellArgs) -> Result<u8, Failure> {
     enter(&args.lab, &args.namespace, &[user_shell()])
 }
@@ -41,6 +49,9 @@ pub(super) fn user_shell() -> OsString {
 }
 
 /// A command line as a program and its arguments.
+///
+/// # Errors
+/// It is empty.
 pub(super) fn split(command: &[OsString]) -> Result<(&OsString, &[OsString]), Failure> {
     command.split_first().ok_or_else(|| Failure::Usage("there is no command to run".to_owned()))
 }

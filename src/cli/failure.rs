@@ -1,10 +1,8 @@
 //! Why a command could not do its work, and the exit code that says it.
 
-use std::io::IsTerminal;
-
 use thiserror::Error;
 
-use super::{REFUSED, WRONG_INPUT, say};
+use super::exit_code::{REFUSED, WRONG_INPUT};
 use crate::engine::{EngineCode, EngineError};
 use crate::show;
 use crate::topology::LoadError;
@@ -15,7 +13,7 @@ pub enum Failure {
     /// The topology file is wrong or cannot be read.
     #[error("{0}")]
     File(#[from] LoadError),
-    /// The command line makes no sense.
+    /// The command line is wrong.
     #[error("{0}")]
     Usage(String),
     /// The command could not do its work.
@@ -37,7 +35,7 @@ impl Failure {
         }
     }
 
-    /// The exit code (see [`super`]).
+    /// The exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::File(_) | Self::Usage(_) => WRONG_INPUT,
@@ -46,17 +44,12 @@ impl Failure {
         }
     }
 
-    /// Prints it for people, with its code.
-    pub fn print(&self) {
+    /// For people, with its code; diagnostics of a file are shown with the lines they are in.
+    pub fn text(&self, colour: bool) -> String {
         match self {
-            // Diagnostics of a file are shown with the lines they are in.
-            Self::File(LoadError::Invalid(diagnostics)) => {
-                let colour =
-                    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-                say(diagnostics.render(colour).trim_end());
-            }
+            Self::File(LoadError::Invalid(diagnostics)) => diagnostics.render(colour).trim_end().to_owned(),
             Self::File(LoadError::Read { .. }) | Self::Usage(_) | Self::Engine(_) | Self::Output(_) => {
-                say(&show::error(&self.to_string(), &self.code()));
+                show::error(&self.to_string(), &self.code())
             }
         }
     }

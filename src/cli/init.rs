@@ -4,7 +4,9 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
-use super::{DONE, Failure, print};
+use super::exit_code::DONE;
+use super::failure::Failure;
+use super::output::print;
 
 /// Options of `nslab init`.
 #[derive(Debug, clap::Args)]
@@ -16,13 +18,17 @@ pub struct InitArgs {
 
 const STARTER: &str = include_str!("starter.yaml");
 
+/// Writes a file to start from.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &InitArgs) -> Result<u8, Failure> {
     if args.file.as_os_str() == "-" {
         print(STARTER)?;
         return Ok(DONE);
     }
     let path = args.file.display();
-    // Somebody's file is never overwritten.
+    // A file that exists is never overwritten.
     let written = OpenOptions::new().write(true).create_new(true).open(&args.file);
     written.and_then(|mut file| file.write_all(STARTER.as_bytes())).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => Failure::Usage(format!("{path} exists; give another name: nslab init FILE")),

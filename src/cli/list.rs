@@ -1,6 +1,8 @@
 //! `nslab list`
 
-use super::{DONE, Failure, Format, print, print_json};
+use super::exit_code::DONE;
+use super::failure::Failure;
+use super::output::{Format, print, print_json};
 use crate::{engine, show};
 
 /// Options of `nslab list`.
@@ -18,6 +20,10 @@ impl ListArgs {
     }
 }
 
+/// Lists the labs.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &ListArgs) -> Result<u8, Failure> {
     let labs = show::labs(&engine::labs()?);
     match args.format {

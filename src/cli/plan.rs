@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{DONE, Failure, Format, OUT_OF_SYNC, colour, print, print_json};
+use super::exit_code::{DONE, OUT_OF_SYNC};
+use super::failure::Failure;
+use super::output::{Format, colour, print, print_json};
 use crate::{engine, show, topology};
 
 /// Options of `nslab plan`.
@@ -10,11 +12,11 @@ use crate::{engine, show, topology};
 pub struct PlanArgs {
     /// The topology file; `-` reads standard input
     file: PathBuf,
-    /// Exit with 1 where there is something to do
+    /// Exit with 1 if there is something to do
     #[arg(long)]
     exit_code: bool,
     /// Print the file without shorthand, as a topology file that describes the same lab, instead of a plan. Comments
-    /// go. Needs no privileges
+    /// are dropped. Needs no privileges
     #[arg(long, conflicts_with_all = ["exit_code", "format"])]
     expanded: bool,
     /// How to show it
@@ -22,6 +24,10 @@ pub struct PlanArgs {
     format: Format,
 }
 
+/// Shows the plan for a file.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
     let file = topology::load(&args.file)?;
     if args.expanded {

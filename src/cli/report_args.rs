@@ -1,23 +1,24 @@
-//! How results of checks are shown, and the files that they are written to besides.
+//! How results of checks are shown, and the files that they are also written to.
 
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::{Failure, print};
+use super::failure::Failure;
+use super::output::{print, print_json};
 use crate::show::report::{Tested, junit, tap};
 
 /// How results of checks are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ReportFormat {
-    /// For people: a line or a matrix a check, then what failed and why
+    /// For people: a line or a matrix for each check, then what failed and why
     #[default]
     Table,
     /// For programs; `nslab schema check` and `nslab schema test` describe it
     Json,
-    /// JUnit XML, one test case a pair
+    /// JUnit XML, one test case for each pair
     Junit,
-    /// Test Anything Protocol, one line a pair
+    /// Test Anything Protocol, one line for each pair
     Tap,
 }
 
@@ -27,13 +28,13 @@ pub struct ReportArgs {
     /// How to show the results
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,
-    /// Write the results to this file as JUnit XML besides
+    /// Also write the results to this file as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Write the results to this file as TAP besides
+    /// Also write the results to this file as TAP
     #[arg(long, value_name = "FILE")]
     tap: Option<PathBuf>,
-    /// Write the results to this file as JSON besides
+    /// Also write the results to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -42,11 +43,11 @@ impl ReportArgs {
     /// Shows results as JUnit or TAP where that was asked for, and writes the files.
     ///
     /// # Errors
-    /// Where the results cannot be written.
+    /// The results cannot be written.
     pub(super) fn write(&self, tested: &[Tested<'_>], json: &impl serde::Serialize) -> Result<(), Failure> {
         match self.format {
             ReportFormat::Table => {}
-            ReportFormat::Json => super::print_json(json)?,
+            ReportFormat::Json => print_json(json)?,
             ReportFormat::Junit => print(&junit(tested))?,
             ReportFormat::Tap => print(&tap(tested))?,
         }
@@ -57,8 +58,8 @@ impl ReportArgs {
 }
 
 impl ReportArgs {
-    /// The same where nothing could be checked: a report that is missing, or empty, could be taken for a green one. JSON has
-    /// the error alone.
+    /// The same where nothing could be checked: a report that is missing, or empty, could be taken for a green one.
+    /// JSON has the error alone.
     ///
     /// # Errors
     /// As with [`Self::write`].

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use super::Failure;
 use super::exec::{split, user_shell};
+use super::failure::Failure;
 use crate::engine;
 
 /// Options of `nslab sandbox`.
@@ -14,6 +14,10 @@ pub struct SandboxArgs {
     command: Vec<OsString>,
 }
 
+/// Becomes a command in a sandbox.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &SandboxArgs) -> Result<u8, Failure> {
     let command = if args.command.is_empty() { vec![user_shell()] } else { args.command.clone() };
     let (program, args) = split(&command)?;

@@ -1,15 +1,17 @@
 //! `nslab schema` and `nslab completions`
 
-use clap::{CommandFactory, ValueEnum};
+use clap::ValueEnum;
 use clap_complete::Shell;
 
-use super::{Args, DONE, Failure, print_json};
+use super::exit_code::DONE;
+use super::failure::Failure;
+use super::output::{print, print_json};
 use crate::{show, topology};
 
 /// Options of `nslab schema`.
 #[derive(Debug, clap::Args)]
 pub struct SchemaArgs {
-    /// Of what
+    /// The document that the schema describes
     #[arg(value_enum, default_value_t)]
     of: Document,
 }
@@ -45,6 +47,10 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
+/// Prints a JSON Schema.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &SchemaArgs) -> Result<u8, Failure> {
     print_json(&match args.of {
         Document::Topology => topology::schema(),
@@ -60,9 +66,13 @@ pub(super) fn run(args: &SchemaArgs) -> Result<u8, Failure> {
     Ok(DONE)
 }
 
-pub(super) fn run_completions(args: &CompletionsArgs) -> Result<u8, Failure> {
+/// Prints completions for a shell.
+///
+/// # Errors
+/// The result cannot be written.
+pub(super) fn run_completions(args: &CompletionsArgs, command: &mut clap::Command) -> Result<u8, Failure> {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Args::command(), "nslab", &mut text);
-    super::print(&String::from_utf8_lossy(&text))?;
+    clap_complete::generate(args.shell, command, "nslab", &mut text);
+    print(&String::from_utf8_lossy(&text))?;
     Ok(DONE)
 }

@@ -1,6 +1,9 @@
 //! `nslab status`
 
-use super::{DONE, Failure, Format, list, print, print_json};
+use super::exit_code::DONE;
+use super::failure::Failure;
+use super::list;
+use super::output::{Format, print, print_json};
 use crate::engine;
 use crate::lab::LabName;
 use crate::show::{self, StatusView};
@@ -15,6 +18,10 @@ pub struct StatusArgs {
     format: Format,
 }
 
+/// Shows the state of a lab.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
     let Some(lab) = &args.lab else { return list::run(&list::ListArgs::with(args.format)) };
     let view = StatusView::new(lab, &engine::status(lab)?);

@@ -1,4 +1,4 @@
-//! `nslab test`: every file in a process and a sandbox of its own, several at once.
+//! `nslab test`: each file in a process and a sandbox of its own, several at once.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -6,8 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use super::exit_code::{DONE, OUT_OF_SYNC, REFUSED, WRONG_INPUT};
+use super::failure::Failure;
+use super::output::{colour, print, print_json, say};
 use super::report_args::{ReportArgs, ReportFormat};
-use super::{DONE, Failure, OUT_OF_SYNC, REFUSED, WRONG_INPUT, colour, print, print_json, say};
 use crate::engine::EngineCode;
 use crate::show::TestView;
 use crate::show::report::Tested;
@@ -27,6 +29,10 @@ pub struct TestArgs {
     in_this_process: bool,
 }
 
+/// Tests files, each in a sandbox of its own.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &TestArgs) -> Result<u8, Failure> {
     if let (true, [file]) = (args.in_this_process, args.files.as_slice()) {
         let view = test_here(file);
@@ -46,7 +52,7 @@ pub(super) fn run(args: &TestArgs) -> Result<u8, Failure> {
     }
     let tested: Vec<Tested<'_>> = views.iter().map(TestView::tested).collect();
     args.report.write(&tested, &views)?;
-    // The gravest first: a file that is wrong, a system that refuses, a check that fails.
+    // The most serious first: a file that is wrong, a system that refuses, a check that fails.
     let codes = [WRONG_INPUT, REFUSED, OUT_OF_SYNC];
     Ok(codes.into_iter().find(|code| views.iter().any(|view| view.exit_code == *code)).unwrap_or(DONE))
 }
@@ -73,7 +79,7 @@ fn in_parallel(files: &[PathBuf]) -> Vec<TestView> {
     results.into_iter().map(|(_, view)| view).collect()
 }
 
-/// Starts ourselves once more for one file: a sandbox is a process's, and threads cannot make one.
+/// Starts nslab once more for one file: a sandbox belongs to a process, and threads cannot make one.
 fn test_in_child(file: &Path) -> TestView {
     let started = std::env::current_exe().and_then(|exe| {
         let mut command = Command::new(exe);

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{DONE, Failure, Format, WRONG_INPUT, print, print_json};
+use super::exit_code::{DONE, WRONG_INPUT};
+use super::failure::Failure;
+use super::output::{Format, print, print_json, report};
 use crate::show::ValidView;
 use crate::topology::{self, LoadError};
 
@@ -12,11 +14,15 @@ pub struct ValidateArgs {
     /// Topology files; `-` reads standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// How to show the faults
+    /// How to show the mistakes
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
+/// Checks files for mistakes.
+///
+/// # Errors
+/// The command could not do its work.
 pub(super) fn run(args: &ValidateArgs) -> Result<u8, Failure> {
     let mut views = Vec::new();
     for path in &args.files {
@@ -24,16 +30,16 @@ pub(super) fn run(args: &ValidateArgs) -> Result<u8, Failure> {
         match topology::load(path) {
             Ok(topology) => {
                 if args.format == Format::Text {
-                    print(&format!("{file}: lab {} has no faults", topology.lab.name))?;
+                    print(&format!("{file}: lab {} is valid", topology.lab.name))?;
                 }
                 views.push(ValidView::valid(file));
             }
             Err(error) => {
                 views.push(ValidView::faulty(file, &error));
                 if args.format == Format::Text {
-                    Failure::from(error).print();
+                    report(&Failure::from(error));
                 } else if let LoadError::Read { .. } = error {
-                    Failure::from(error).print();
+                    report(&Failure::from(error));
                 }
             }
         }

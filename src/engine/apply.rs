@@ -16,9 +16,9 @@ use crate::state::{self, Activity, Journal, LabFolder};
 use crate::steps::{Step, SysctlStep};
 
 /// How often a plan is made anew when the kernel shows something else than what was set: a step may have side effects
-/// that the plan did not foresee, and somebody may change things meanwhile (see [`look_again`] for where that is looked
-/// for).
-const ROUNDS: usize = 3;
+/// that the plan did not foresee, and other programs may change things meanwhile (see [`look_again`] for where that is
+/// looked for).
+const MAX_ROUNDS: usize = 3;
 
 /// What an apply did.
 #[derive(Debug)]
@@ -32,23 +32,23 @@ pub struct Applied {
 /// How to apply.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Where another nslab works on the lab: say so instead of waiting.
+    /// Do not wait for another nslab that is working on the lab.
     pub no_wait: bool,
-    /// Take over what exists under a wanted name and is nobody's.
+    /// Make what exists under a wanted name, and belongs to no lab, the lab's.
     pub adopt: bool,
 }
 
-/// So many namespaces are made before signals are heard again.
+/// How many namespaces are made before signals are handled again.
 const NAMESPACES_AT_ONCE: usize = 64;
 
-/// Steps that join, as they are run together.
+/// Steps that are run together, in the parts between which signals are handled.
 fn parts(group: &[PlannedStep]) -> std::slice::Chunks<'_, PlannedStep> {
     let makes_namespaces = group.iter().all(|planned| planned.step.makes_namespace());
     group.chunks(if makes_namespaces { NAMESPACES_AT_ONCE } else { group.len().max(1) })
 }
 
 /// Looks at what some steps may have changed since `before`: at everything, or only at the namespaces inside of which
-/// they stay. What somebody does meanwhile in others, the next plan sees.
+/// they stay. What other programs do meanwhile in others, the next plan sees.
 fn look_again<'a>(
     machine: &mut Machine,
     lab: &Lab,
@@ -65,11 +65,14 @@ fn look_again<'a>(
 }
 
 /// Makes the kernel look like the lab; `text` is the topology file, kept with the lab's state.
-pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Result<Applied, EngineError> {
+///
+/// # Errors
+/// The lab cannot be applied to this machine, the kernel refused a step, or a signal came; everything was undone.
+pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> Result<Applied, EngineError> {
     let mut stop = Interrupts::hold();
     let start = Instant::now();
     preconditions::demand_privileges(lab)?;
-    let folder = lock(&lab.name, !options.no_wait, &mut stop, tell)?;
+    let folder = lock(&lab.name, !options.no_wait, &mut stop, report)?;
     let (machine, before) = (Machine::open()?, Observed::default());
     let mut run = Run {
         lab,
@@ -77,15 +80,15 @@ pub fn apply(lab: &Lab, text: &str, options: Options, tell: Listener<'_>) -> Res
         folder,
         machine,
         stop,
-        tell,
+        report,
         before,
         has_claimed: false,
-        has_given_up: false,
-        is_foreign: false,
+        has_released: false,
+        is_not_owned: false,
         done: Vec::new(),
     };
     match run.converge().and_then(|()| run.finish(text)) {
-        // A signal that comes now comes too late; `Interrupts` takes it when it goes.
+        // A signal that comes now comes too late: dropping `Interrupts` discards it.
         Ok(()) => Ok(Applied { steps: run.done, elapsed: start.elapsed() }),
         Err(error) => Err(run.undo(error)),
     }
@@ -98,15 +101,15 @@ pub(super) struct Run<'a> {
     pub(super) folder: LabFolder,
     pub(super) machine: Machine,
     stop: Interrupts,
-    pub(super) tell: Listener<'a>,
+    pub(super) report: Listener<'a>,
     /// What there was at the beginning: where undoing leads back to.
     pub(super) before: Observed,
-    /// Whether the lab has claimed host settings just now.
+    /// Whether this run has claimed host settings.
     pub(super) has_claimed: bool,
-    /// Whether the lab has given up host settings just now.
-    pub(super) has_given_up: bool,
-    /// Whether the lab is as it should be, but not ours.
-    is_foreign: bool,
+    /// Whether this run has released host settings.
+    pub(super) has_released: bool,
+    /// Whether everything is as the file says, but the lab does not own all of it.
+    is_not_owned: bool,
     /// What has been done so far.
     pub(super) done: Vec<PlannedStep>,
 }
@@ -119,12 +122,12 @@ impl Run<'_> {
         self.before = self.machine.observe(&all_of(self.lab))?;
         let mut live = None;
         let mut planned = compare(self.lab, &self.before);
-        for round in 0..ROUNDS {
-            let contrary = planned.conflicts.iter().any(|conflict| conflict.owner.is_some());
-            if planned.plan.is_empty() && !contrary && (planned.conflicts.is_empty() || !self.options.adopt) {
-                self.is_foreign = !planned.conflicts.is_empty();
-                if self.is_foreign {
-                    (self.tell)(Event::NotOurs(planned.conflicts.len()));
+        for round in 0..MAX_ROUNDS {
+            let of_other_labs = planned.conflicts.iter().any(|conflict| conflict.owner.is_some());
+            if planned.plan.is_empty() && !of_other_labs && (planned.conflicts.is_empty() || !self.options.adopt) {
+                self.is_not_owned = !planned.conflicts.is_empty();
+                if self.is_not_owned {
+                    (self.report)(Event::NotOwned(planned.conflicts.len()));
                     return Ok(());
                 }
                 if round == 0 {
@@ -132,8 +135,8 @@ impl Run<'_> {
                 }
                 return self.settle(live.as_ref());
             }
-            // Somebody may have made something under a wanted name meanwhile.
-            let adoption = self.clear_the_way(&planned, round)?;
+            // Another program may have made something under a wanted name meanwhile.
+            let adoption = self.check_preconditions(&planned, round)?;
             if round == 0 {
                 self.before_the_first_change(&planned)?;
             }
@@ -151,26 +154,26 @@ impl Run<'_> {
         }
     }
 
-    /// Everything is as it should be: what remains is to note what is to go back to some day.
+    /// Everything is as the file says: what remains is to note the original values of settings.
     fn settle(&mut self, live: Option<&Observed>) -> Result<(), EngineError> {
         self.forget_neighbours()?;
-        if self.has_given_up {
+        if self.has_released {
             host_settings::note(&mut self.machine.kernel, &self.lab.name)?;
         }
         original_sysctls::settle(&mut self.machine.kernel, self.lab, live.unwrap_or(&self.before))?;
         if !self.done.is_empty() {
-            ready::wait(&mut self.machine.kernel, self.lab, &mut self.stop, &mut self.tell)?;
+            ready::wait(&mut self.machine.kernel, self.lab, &mut self.stop, &mut self.report)?;
         }
-        self.stop.heed()
+        self.stop.check()
     }
 
-    /// What the lab's namespaces have learned of hardware addresses holds no longer where interfaces were made anew.
+    /// The neighbours that the lab's namespaces have learned are no longer right where interfaces were made anew.
     fn forget_neighbours(&mut self) -> Result<(), EngineError> {
         if !self.done.iter().any(|planned| planned.step.brings_mac_address()) {
             return Ok(());
         }
         for (ns, wanted) in &self.lab.namespaces {
-            // One that had nothing but its loopback has learned nothing.
+            // One that had nothing but its loopback has learned none.
             if self.before.namespaces.get(ns).is_some_and(|before| before.is.interfaces.len() > 1) {
                 self.machine.kernel.forget_neighbours(ns, &wanted.interfaces.keys().collect::<Vec<_>>())?;
             }
@@ -178,8 +181,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Tells everything that stands in the way at once; what is to be taken over does not. The steps that take it over.
-    fn clear_the_way(&mut self, planned: &Planned, round: usize) -> Result<Vec<PlannedStep>, EngineError> {
+    /// Reports everything that keeps the lab from being applied, at once. The steps that adopt what is to be adopted.
+    fn check_preconditions(&mut self, planned: &Planned, round: usize) -> Result<Vec<PlannedStep>, EngineError> {
         let adoption = match self.options.adopt {
             true => plan::adoption(&self.lab.name, &planned.conflicts),
             false => None,
@@ -194,7 +197,7 @@ impl Run<'_> {
         if !errors.is_empty() {
             return Err(EngineError::Preconditions(errors));
         }
-        warnings.iter().for_each(|warning| (self.tell)(Event::Warning(warning)));
+        warnings.iter().for_each(|warning| (self.report)(Event::Warning(warning)));
         Ok(adoption.unwrap_or_default())
     }
 
@@ -207,7 +210,7 @@ impl Run<'_> {
         let texts = steps.iter().map(|planned| planned.step.text()).collect();
         self.folder.write_journal(&Journal::new(lab, Activity::Applying, texts))?;
         self.claim_settings()?;
-        (self.tell)(Event::Planned(steps.len()));
+        (self.report)(Event::Planned(steps.len()));
         Ok(())
     }
 
@@ -231,21 +234,21 @@ impl Run<'_> {
 
     fn run_steps(&mut self, steps: &[PlannedStep]) -> Result<(), EngineError> {
         for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)).flat_map(parts) {
-            self.stop.heed()?;
+            self.stop.check()?;
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
             self.machine.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;
             for planned in group {
-                self.has_given_up |= matches!(planned.step, Step::Sysctl(SysctlStep::RestoreHost { .. }));
-                (self.tell)(Event::Done(planned));
+                self.has_released |= matches!(planned.step, Step::Sysctl(SysctlStep::RestoreHost { .. }));
+                (self.report)(Event::Done(planned));
                 self.done.push(planned.clone());
             }
         }
         Ok(())
     }
 
-    /// Notes that the lab is applied; nothing is written where nothing has changed.
+    /// Writes that the lab is applied; nothing is written where nothing has changed.
     fn finish(&mut self, text: &str) -> Result<(), EngineError> {
-        if self.is_foreign {
+        if self.is_not_owned {
             return Ok(self.folder.remove_if_unused()?);
         }
         let lab = self.lab;
@@ -254,7 +257,7 @@ impl Run<'_> {
         }
         self.folder.write_journal(&Journal::new(&lab.name, Activity::Applied, Vec::new()))?;
         self.folder.list_deviceless_routes(&deviceless_routes::wanted(lab))?;
-        // Last, so that what is undone because of an error here leaves the topology of before.
+        // Last, so that undoing an error here leaves the former topology.
         Ok(self.folder.write_topology(text)?)
     }
 }

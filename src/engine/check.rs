@@ -25,8 +25,8 @@ pub fn check(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
     Ok(check::run(lab)?)
 }
 
-/// The same for a lab that was applied some time ago: where a promise is not kept, a hint says that the lab is no longer as
-/// `file` says, if so.
+/// The same for a lab that was applied some time ago: where a promise is not kept, a hint says that the lab is no
+/// longer as `file` says, if so.
 ///
 /// # Errors
 /// As with [`check`].

@@ -13,18 +13,21 @@ use crate::steps::Step;
 /// What a removal did.
 #[derive(Debug)]
 pub struct Destroyed {
-    /// The steps that were done; none where there was nothing of the lab.
+    /// The steps that were done; none where there was nothing to remove.
     pub steps: Vec<PlannedStep>,
     /// How long it took; the kernel goes on freeing memory afterwards.
     pub elapsed: Duration,
 }
 
-/// Removes a lab. What fails does not stop the rest; nothing to do is success.
-pub fn destroy(lab: &LabName, wait: bool, tell: Listener<'_>) -> Result<Destroyed, EngineError> {
-    // A lab half removed is of no use to anybody: once begun, the removal is finished before a signal is heard.
+/// Removes a lab. A step that fails does not stop the rest; having nothing to remove is no error.
+///
+/// # Errors
+/// Something could not be removed.
+pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destroyed, EngineError> {
+    // Half a lab is of no use: once begun, the removal is finished before a signal is handled.
     let mut stop = Interrupts::hold();
     let start = Instant::now();
-    let folder = lock(lab, wait, &mut stop, tell)?;
+    let folder = lock(lab, wait, &mut stop, report)?;
     let mut machine = Machine::open()?;
     if folder.is_new()? {
         host_settings::recall(&mut machine.kernel, lab)?;
@@ -35,12 +38,12 @@ pub fn destroy(lab: &LabName, wait: bool, tell: Listener<'_>) -> Result<Destroye
         let texts = steps.iter().map(|planned| planned.step.text()).collect();
         folder.write_journal(&Journal::new(lab, Activity::Destroying, texts))?;
     }
-    tell(Event::Planned(steps.len()));
+    report(Event::Planned(steps.len()));
     let mut failed = Vec::new();
     for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)) {
         let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
         match machine.run(&only) {
-            Ok(()) => group.iter().for_each(|planned| tell(Event::Done(planned))),
+            Ok(()) => group.iter().for_each(|planned| report(Event::Done(planned))),
             Err(error) => failed.push(error.to_string()),
         }
     }

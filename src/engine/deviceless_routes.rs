@@ -1,8 +1,8 @@
 //! Which lab the routes and rules of `host` belong to that no interface belongs to.
 //!
 //! The kernel keeps only one number with them, which says that nslab made them, but not for which lab. So each lab's
-//! folder lists those that it wanted. Where such a list is lost, what no other lab lists is this lab's, if every other lab
-//! has a list.
+//! folder lists those that it wanted. Where such a list is lost, what no other lab lists is this lab's, if every other
+//! lab has a list.
 
 use std::collections::BTreeSet;
 
@@ -20,6 +20,9 @@ pub(super) fn wanted(lab: &Lab) -> BTreeSet<Identity> {
 }
 
 /// Leaves in `live`, of the marked routes and rules, those that are this lab's.
+///
+/// # Errors
+/// A list cannot be read, or the kernel refuses to show which labs there are.
 pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) -> Result<(), KernelError> {
     let Some(host) = live.namespaces.get_mut(&NsName::host()) else { return Ok(()) };
     let has_foreign =

@@ -29,7 +29,7 @@ pub enum EngineError {
     #[error("{0}{1}")]
     Step(Box<KernelError>, UndoError),
     /// Every step was done, but the kernel does not show it.
-    #[error("the kernel did not keep the change; still to do: {}{undo}", .rest.iter().map(|s| s.step.text()).collect::<Vec<_>>().join("; "))]
+    #[error("the kernel did not keep the change; still to do: {}{undo}", texts(.rest))]
     NotKept {
         /// The steps that a new plan still has.
         rest: Vec<PlannedStep>,
@@ -125,7 +125,8 @@ impl EngineError {
         }
     }
 
-    /// The exit code that says it: 3; 128 and the signal's number; or what a shell has for a command that cannot be started.
+    /// The exit code that says it: 3; 128 and the signal's number; or what a shell has for a command that cannot be
+    /// started.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted { signal, .. } => 128_u8.wrapping_add(*signal as u8),
@@ -143,6 +144,10 @@ impl EngineError {
             | Self::HostChanged => 3,
         }
     }
+}
+
+fn texts(steps: &[PlannedStep]) -> String {
+    steps.iter().map(|planned| planned.step.text()).collect::<Vec<_>>().join("; ")
 }
 
 fn listed(head: &str, items: &[impl ToString]) -> String {

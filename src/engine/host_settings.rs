@@ -9,8 +9,8 @@ use crate::kernel::{Kernel, KernelCode, KernelError, Marked};
 use crate::lab::{LabName, NsName, SysctlKey, SysctlValue};
 use crate::state::{self, HostSettings, Setting};
 
-/// Sets a host setting for a lab: counts the lab among those that need it, keeps the value from before the first of them,
-/// then sets it.
+/// Sets a host setting for a lab: counts the lab among those that need it, keeps the value from before the first of
+/// them, then sets it.
 ///
 /// # Errors
 /// The kernel does not take the value, or the files cannot be written.
@@ -77,12 +77,18 @@ pub fn claimed_by(lab: &LabName) -> Result<Vec<SysctlKey>, KernelError> {
 }
 
 /// Reads what the host settings that a lab needs were, for the marks of what is made from now on.
+///
+/// # Errors
+/// A former value is kept and cannot be read.
 pub(super) fn learn(kernel: &mut Kernel, lab: &LabName) -> Result<(), KernelError> {
     kernel.set_former_settings(state::former_values(lab)?);
     Ok(())
 }
 
 /// Writes what host settings were into the marks of what there is of a lab already.
+///
+/// # Errors
+/// As with [`learn`]; or the kernel refuses to list or mark something.
 pub(super) fn note(kernel: &mut Kernel, lab: &LabName) -> Result<(), KernelError> {
     learn(kernel, lab)?;
     kernel.renew_marks(lab)
@@ -92,6 +98,9 @@ pub(super) fn note(kernel: &mut Kernel, lab: &LabName) -> Result<(), KernelError
 ///
 /// A lab that is just being made or removed has a folder, and one that has none cannot claim anything meanwhile: the
 /// lock is held from before the folders are listed until the claims are written.
+///
+/// # Errors
+/// The kernel refuses to list something, or the files cannot be written.
 pub(super) fn recall(kernel: &mut Kernel, lab: &LabName) -> Result<(), KernelError> {
     let lost = |marks: BTreeMap<LabName, Marked>, known: &[String]| -> Vec<(LabName, Marked)> {
         let is_lost = |(owner, marked): &(LabName, Marked)| {

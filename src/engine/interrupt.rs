@@ -1,13 +1,13 @@
 //! SIGINT and SIGTERM, taken between steps instead of in the middle of one.
 //!
-//! The two signals are blocked for the whole process and read from a descriptor (signalfd(2)) where it is safe to
-//! stop. Programs that we start inherit the block, so Ctrl-C does not kill an iptables-restore half-way either.
+//! The two signals are blocked for the whole process and read from a descriptor (signalfd(2)) where it is safe to stop.
+//! Programs that we start inherit the block, so Ctrl-C does not kill an iptables-restore half-way either.
 
 use super::{EngineError, UndoError};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// The signals that ask us to stop, held back until [`Interrupts::pending`] asks for them.
+/// The signals that end a command, held back until [`Interrupts::pending`] reads them.
 #[derive(Debug)]
 pub struct Interrupts {
     fd: Option<SignalFd>,
@@ -20,7 +20,7 @@ impl Interrupts {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGINT);
         mask.add(Signal::SIGTERM);
-        // Without a descriptor the signals stay deadly, and the journal is what is left: worse, but not wrong.
+        // Without a descriptor the signals still kill, and the journal is what is left: worse, but not wrong.
         let fd = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).ok();
         if fd.is_some() {
             let _ = mask.thread_block();
@@ -28,18 +28,18 @@ impl Interrupts {
         Self { fd, mask }
     }
 
-    /// Stops what is under way where a signal has come in.
+    /// Stops what is under way where a signal has come.
     ///
     /// # Errors
     /// `Interrupted`, where one has.
-    pub(super) fn heed(&mut self) -> Result<(), EngineError> {
+    pub(super) fn check(&mut self) -> Result<(), EngineError> {
         match self.pending() {
             Some(signal) => Err(EngineError::Interrupted { signal, undo: UndoError::default() }),
             None => Ok(()),
         }
     }
 
-    /// The signal that has come in since the last question, if one has.
+    /// The signal that has come since the last call, if one has.
     pub fn pending(&mut self) -> Option<Signal> {
         let info = self.fd.as_mut()?.read_signal().ok()??;
         Signal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()
@@ -48,7 +48,7 @@ impl Interrupts {
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        // What comes in after the last question came too late: the work is done, or undone, and its result is told.
+        // What comes after the last call is too late: the work is done, or undone.
         while self.pending().is_some() {}
         let _ = self.mask.thread_unblock();
     }

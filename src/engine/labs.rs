@@ -36,7 +36,8 @@ impl Labs {
     }
 }
 
-/// Another lab that has namespaces, or interfaces of the host, of a file's: it was made from the file under another name.
+/// Another lab that has namespaces, or interfaces of the host, of a file's: it was made from the file under another
+/// name.
 ///
 /// # Errors
 /// The kernel refuses to list something.

@@ -10,6 +10,9 @@ use crate::state::LabFolder;
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Takes a lab's lock, making its folder if need be. Where another nslab has it, waits, or without `wait` reports that.
+///
+/// # Errors
+/// The lock cannot be made, another nslab has it and `wait` is off, or a signal came.
 pub(super) fn lock(
     lab: &LabName,
     wait: bool,

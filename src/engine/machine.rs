@@ -35,6 +35,9 @@ impl Machine {
 
     /// The same, where nothing but what is in some namespaces can have changed since `before`, and not their
     /// interfaces: only those are looked at.
+    ///
+    /// # Errors
+    /// As with [`Self::observe`].
     pub(super) fn observe_again(
         &mut self,
         scope: &Scope<'_>,
@@ -62,8 +65,8 @@ impl Machine {
         marks::of_all(&mut self.kernel)
     }
 
-    /// Runs steps in their order, and stops at the first that fails; see [`Kernel::run`]. What a host setting was is kept
-    /// before it is changed, and firewall rules of the host are for one nslab at a time.
+    /// Runs steps in their order, and stops at the first that fails; see [`Kernel::run`]. What a host setting was is
+    /// kept before it is changed, and firewall rules of the host are for one nslab at a time.
     ///
     /// # Errors
     /// What the kernel refused, beginning with the step's own text.
@@ -113,6 +116,9 @@ impl Machine {
 
     /// Removes from the host what is no longer of use: empty firewall tables of ours that a run which was killed has
     /// left, and the folder of host settings where there are none.
+    ///
+    /// # Errors
+    /// The kernel refuses to list or remove tables, or a folder cannot be removed.
     pub(super) fn tidy(&mut self) -> Result<(), KernelError> {
         self.kernel.free_removed();
         if self.kernel.has_our_tables()? {

@@ -1,5 +1,6 @@
-//! Runs plans: one lab at a time under its lock, noted in its journal before the first change, undone when a step
-//! fails or somebody interrupts, and compared with the kernel again at the end.
+//! The use cases: apply, destroy, check, test, and what labs there are. A lab is changed under its lock, with a journal
+//! written before the first change; when a step fails or a signal comes, everything is undone; at the end, the lab is
+//! compared with the kernel again.
 //!
 //! It knows nothing of files' syntax or of how results are shown.
 
@@ -36,26 +37,26 @@ pub use plan::{Planned, plan};
 pub use preconditions::examine;
 pub use test::test;
 
-/// What the engine tells while it works; for progress and messages.
+/// What the engine reports while it works; for progress and messages.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// Another nslab works on this lab; we wait for it.
+    /// Another nslab is working on this lab; this one waits for it.
     Waiting,
     /// Something may not work as it should; the lab can be applied all the same.
     Warning(&'a crate::preflight::Finding),
-    /// Everything is as the file says, but this many things were not made by nslab, and stay so.
-    NotOurs(usize),
+    /// Everything is as the file says, but the lab does not own this many namespaces and interfaces.
+    NotOwned(usize),
     /// The plan is made; this many steps are to come.
     Planned(usize),
-    /// So many ports of bridges do not forward yet, and are waited for.
+    /// This many ports of bridges do not forward yet, and are waited for.
     WaitingForPorts(usize),
-    /// So many ports of bridges will not forward before a spanning tree has formed.
+    /// This many ports of bridges will not forward before a spanning tree has formed.
     SpanningTree(usize),
     /// These ports of bridges do not forward after so long.
     NotForwarding(&'a [crate::lab::InterfaceRef], std::time::Duration),
     /// A step is done.
     Done(&'a crate::plan::PlannedStep),
-    /// A step failed, or somebody interrupted: this many steps are being undone.
+    /// A step failed, or a signal came: this many steps are being undone.
     Undoing(usize),
 }
 

@@ -1,12 +1,15 @@
 //! What sysctls of a lab's namespaces were before the lab set them, as noted in the namespaces themselves.
 //!
-//! Whoever sets one notes it. What remains is the settings that were right from the start, so that they go back to that
-//! even if they drift meanwhile; and notes of what the file no longer sets, and is as it was.
+//! A step that sets one notes it. What remains are the settings that were right from the start, so that they are
+//! restored even if they drift meanwhile; and notes of what the file no longer sets, which is restored already.
 
 use crate::kernel::{Kernel, KernelError};
 use crate::lab::{Lab, Observed};
 
 /// Makes the notes in the lab's namespaces complete, once everything in them is as it should be.
+///
+/// # Errors
+/// The kernel refuses a note.
 pub(super) fn settle(kernel: &mut Kernel, lab: &Lab, live: &Observed) -> Result<(), KernelError> {
     for (ns, wanted) in lab.namespaces.iter().filter(|(ns, _)| !ns.is_host()) {
         let Some(is) = live.namespaces.get(ns) else { continue };

@@ -1,4 +1,4 @@
-//! What stands in a lab's way, asked of the system and judged before the first change.
+//! What a machine lacks for a lab, examined before the first change.
 
 use super::{EngineError, Machine};
 use crate::kernel::{Scope, facts};
@@ -6,11 +6,11 @@ use crate::lab::Lab;
 use crate::plan;
 use crate::preflight::{self, Examined, Finding, Needs};
 
-/// Looks thoroughly into everything that a lab needs, or labs in general; changes nothing,
+/// Examines thoroughly everything that a lab needs, or labs in general; changes nothing,
 /// except that the kernel may load the modules that it is asked for.
 ///
 /// # Errors
-/// Where the system cannot be looked at.
+/// The machine cannot be examined.
 pub fn examine(lab: Option<&Lab>) -> Result<Vec<Examined>, EngineError> {
     let needs = lab.map_or_else(Needs::in_general, Needs::of);
     let facts = facts::gather(&needs.questions(true))?;
@@ -26,14 +26,20 @@ pub fn examine(lab: Option<&Lab>) -> Result<Vec<Examined>, EngineError> {
     Ok(examined)
 }
 
-/// What stands in a lab's way, but for conflicts of names; quick enough for every apply.
+/// What the machine lacks for a lab, without conflicts; quick enough for every apply.
+///
+/// # Errors
+/// The machine cannot be examined.
 pub(super) fn find(lab: &Lab) -> Result<Vec<Finding>, EngineError> {
     let needs = Needs::of(lab);
     let facts = facts::gather(&needs.questions(false))?;
     Ok(preflight::examine(&needs, &facts).into_iter().flat_map(|examined| examined.findings).collect())
 }
 
-/// Where privileges are missing, nothing else can even be begun: then all that can be told is told at once.
+/// Where privileges are missing, nothing else can be done: then everything that can be found is reported at once.
+///
+/// # Errors
+/// Privileges are missing.
 pub(super) fn demand_privileges(lab: &Lab) -> Result<(), EngineError> {
     match preflight::has_privileges(facts::capabilities()) {
         true => Ok(()),

@@ -1,5 +1,5 @@
-//! Applied means ready: an apply that changed something returns when every port of its bridges forwards, but for those that wait
-//! for a spanning tree; for them, checks wait.
+//! An apply that changed something returns when every port of its bridges forwards, except those that wait for a
+//! spanning tree; checks wait for those.
 
 use std::time::{Duration, Instant};
 
@@ -7,25 +7,26 @@ use super::{EngineError, Event, Interrupts, Listener};
 use crate::kernel::{Kernel, PortState};
 use crate::lab::{InterfaceKind, InterfaceRef, Lab};
 
-/// How long a port without a spanning tree may take: kernels that are not hurried handle its event within a second.
+/// How long a port without a spanning tree may take: a kernel handles its event within a second.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// With a spanning tree, a port listens and learns for 15 seconds each before it forwards (IEEE 802.1D, table 8-3), and the tree
-/// may change meanwhile.
+/// With a spanning tree, a port listens and learns for 15 seconds each before it forwards (IEEE 802.1D, table 8-3), and
+/// the tree may change meanwhile.
 const SPANNING_TREE_LIMIT: Duration = Duration::from_secs(50);
 
-/// Longer waits are reported.
-const QUIET: Duration = Duration::from_secs(1);
+/// Waits that are longer than this are reported.
+const REPORT_AFTER: Duration = Duration::from_secs(1);
 
 /// How long to wait before the same ports are asked for again: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Waits for the ports of the lab's bridges that have no spanning tree; those that still do not forward when the time is over
-/// are reported. What has to wait for a spanning tree is only reported: that takes half a minute, and checks wait for it.
+/// Waits for the ports of the lab's bridges that have no spanning tree; those that still do not forward when the time
+/// is over are reported. What has to wait for a spanning tree is only reported: that takes half a minute, and checks
+/// wait for it.
 ///
 /// # Errors
-/// The kernel refuses to show a port, or somebody interrupts.
+/// The kernel refuses to show a port, or a signal came.
 pub(super) fn wait(
     kernel: &mut Kernel,
     lab: &Lab,
@@ -33,7 +34,7 @@ pub(super) fn wait(
     report: &mut Listener<'_>,
 ) -> Result<(), EngineError> {
     let Ports { plain, in_tree } = ports(lab);
-    wait_for(kernel, plain, LIMIT, &mut || stop.heed(), report)?;
+    wait_for(kernel, plain, LIMIT, &mut || stop.check(), report)?;
     let coming = not_yet(kernel, in_tree)?;
     if !coming.is_empty() {
         report(Event::SpanningTree(coming.len()));
@@ -63,7 +64,7 @@ fn wait_for(
     kernel: &mut Kernel,
     mut waiting: Vec<InterfaceRef>,
     limit: Duration,
-    heed: &mut dyn FnMut() -> Result<(), EngineError>,
+    check_signals: &mut dyn FnMut() -> Result<(), EngineError>,
     report: &mut Listener<'_>,
 ) -> Result<(), EngineError> {
     let start = Instant::now();
@@ -77,11 +78,11 @@ fn wait_for(
             report(Event::NotForwarding(&waiting, limit));
             return Ok(());
         }
-        if !is_reported && start.elapsed() >= QUIET {
+        if !is_reported && start.elapsed() >= REPORT_AFTER {
             is_reported = true;
             report(Event::WaitingForPorts(waiting.len()));
         }
-        heed()?;
+        check_signals()?;
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -91,7 +92,7 @@ fn wait_for(
 fn not_yet(kernel: &mut Kernel, ports: Vec<InterfaceRef>) -> Result<Vec<InterfaceRef>, EngineError> {
     let mut coming = Vec::new();
     for port in ports {
-        // The first question makes the kernel handle what it has put off, the second one hears of it.
+        // The first request makes the kernel handle what it has put off, the second one shows the result.
         let is_coming = |kernel: &mut Kernel| Ok::<_, EngineError>(kernel.port_state(&port)? == PortState::NotYet);
         if is_coming(kernel)? && is_coming(kernel)? {
             coming.push(port);

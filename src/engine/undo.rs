@@ -1,8 +1,7 @@
 //! Undoing: back to what there was when the run began.
 //!
-//! First the inverse of each step, last one first, so that the firewall goes before what it guards. Then the kernel is
-//! looked at again, and what differs from the beginning (what the kernel took along, what had no inverse) is planned like
-//! any other difference.
+//! First the inverse of each step, last one first. Then the kernel is observed again, and what differs from the
+//! beginning (what the kernel removed by itself, what has no inverse) is planned like any other difference.
 
 use std::collections::BTreeSet;
 use std::slice::from_ref;
@@ -16,12 +15,12 @@ use crate::plan::{self, PlannedStep};
 use crate::steps::{MarkStep, Presence, Step, SysctlStep};
 
 impl Run<'_> {
-    /// Undoes what was done, and puts how that went into the error.
+    /// Undoes what was done, and adds the result to the error.
     pub(super) fn undo(mut self, error: EngineError) -> EngineError {
         let done = std::mem::take(&mut self.done);
         let mut outcome = UndoError { undone: done.len(), failed: Vec::new() };
         if !done.is_empty() {
-            (self.tell)(Event::Undoing(done.len()));
+            (self.report)(Event::Undoing(done.len()));
             self.run_inverses(&done);
             self.return_to_the_beginning(&mut outcome);
         }
@@ -29,12 +28,12 @@ impl Run<'_> {
         error.with(outcome)
     }
 
-    /// Runs the inverses. What one of them cannot do, the second look will find.
+    /// Runs the inverses. What one of them cannot do, the second observation will find.
     fn run_inverses(&mut self, done: &[PlannedStep]) {
         let makes_namespace = |planned: &&PlannedStep| planned.step.makes_namespace();
         let made: BTreeSet<NsName> = done.iter().filter(makes_namespace).map(|made| made.step.namespace()).collect();
         let inverse = |planned: &PlannedStep| {
-            // What is in a namespace that this run made goes with it.
+            // What is in a namespace that this run made is removed with it.
             let goes_along = made.contains(&planned.step.namespace());
             self.inverse(&planned.step).filter(|inverse| !goes_along || inverse.removes_namespace())
         };
@@ -42,7 +41,8 @@ impl Run<'_> {
         let _ = self.run_all(&inverses);
     }
 
-    /// Runs steps and goes on where one is refused. Those that join are run together, and where that is refused, one by one.
+    /// Runs steps and goes on where one is refused. Steps that go together are run together, and where that is refused,
+    /// one by one.
     fn run_all(&mut self, steps: &[Step]) -> Vec<KernelError> {
         let mut failed = Vec::new();
         for group in steps.chunk_by(|a, b| b.batches_with(a)) {
@@ -55,8 +55,8 @@ impl Run<'_> {
         failed
     }
 
-    /// The inverse of a step. A host setting that the lab had claimed before the run stays claimed, and what was the
-    /// lab's own stays so.
+    /// The inverse of a step. A host setting that the lab had claimed before the run stays claimed, and what the
+    /// lab owned it still owns.
     fn inverse(&self, step: &Step) -> Option<Step> {
         if let Step::Sysctl(SysctlStep::Set { ns, key, from, to, lab }) = step
             && ns.is_host()
@@ -122,14 +122,14 @@ impl Run<'_> {
         }
     }
 
-    /// Gives back the host settings that the run has claimed, and removes what was noted of a lab that was not there before.
+    /// Releases the host settings that the run has claimed, and removes the state of a lab that was not there before.
     fn forget_the_attempt(&mut self, outcome: &mut UndoError) {
         outcome.failed.extend(self.try_to_forget().err().map(|error| error.to_string()));
     }
 
     fn try_to_forget(&mut self) -> Result<(), EngineError> {
         self.return_claims()?;
-        if (self.has_claimed || self.has_given_up) && self.folder.is_applied()? {
+        if (self.has_claimed || self.has_released) && self.folder.is_applied()? {
             host_settings::note(&mut self.machine.kernel, &self.lab.name)?;
         }
         self.machine.tidy()?;

@@ -6,8 +6,8 @@ use nix::errno::Errno;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Why the kernel, or a program that speaks to it, refused something. Its name is the variant's in kebab case; its comment
-/// is its line in `docs/codes.md`.
+/// Why the kernel, or a program that speaks to it, refused something. Its name is the variant's in kebab case; its
+/// comment is its line in `docs/codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelCode {

@@ -138,8 +138,8 @@ impl Kernel {
     /// steps that follow and join one another (see [`Step::batches_with`]). The kernel begins to free namespaces that
     /// were removed when the first step of another kind comes, or [`Self::observe`] or [`Self::free_removed`].
     ///
-    /// Host settings are set as they are, and not restored: what they were is no knowledge of the kernel's. Firewall steps in
-    /// `host` are for one nslab at a time: two at once could remove each other's tables.
+    /// Host settings are set as they are, and not restored: what they were is no knowledge of the kernel's. Firewall
+    /// steps in `host` are for one nslab at a time: two at once could remove each other's tables.
     ///
     /// # Errors
     /// What the kernel refused, beginning with the step's own text.

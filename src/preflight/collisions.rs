@@ -1,11 +1,14 @@
 //! Subnets and routes of a lab in `host` that the host uses already: its LAN, Docker's bridge, a VPN, another lab.
 //!
-//! A route in the very place of a lab's is a conflict of names, and told as such. Only what touches `host` can collide:
+//! A route in the very place of a lab's is a conflict, and reported as such. Only what touches `host` can collide:
 //! namespaces of the lab's own have routing tables of their own.
 
 use ipnet::IpNet;
 
-use super::{Facts, Finding, MachineCode, Needs, Taken};
+use super::code::MachineCode;
+use super::facts::{Facts, Taken};
+use super::finding::Finding;
+use super::needs::Needs;
 
 /// Every subnet and every route of the lab that collides, each with the first thing that it collides with.
 pub(super) fn find(needs: &Needs, facts: &Facts) -> Vec<Finding> {
@@ -20,7 +23,7 @@ pub(super) fn find(needs: &Needs, facts: &Facts) -> Vec<Finding> {
     subnets.chain(routes).collect()
 }
 
-/// What is not the lab's own: an interface of a name that the lab wants is a conflict of names, told as such.
+/// What is not the lab's own: an interface of a name that the lab wants is a conflict, and reported as such.
 fn foreign<'a>(needs: &'a Needs, facts: &'a Facts) -> impl Iterator<Item = &'a Taken> {
     facts.taken.iter().filter(|taken| {
         let same_name = needs.host_interfaces.iter().any(|name| name.as_str() == taken.dev);
@@ -30,7 +33,7 @@ fn foreign<'a>(needs: &'a Needs, facts: &'a Facts) -> impl Iterator<Item = &'a T
 }
 
 fn overlap(net: IpNet, taken: &Taken) -> bool {
-    // What everything overlaps says nothing: default routes, and the two halves of one that VPNs set instead.
+    // Overlaps with everything do not matter: default routes, and the two halves of one that VPNs set instead.
     let everything = |net: IpNet| net.prefix_len() <= 1;
     let link_local = matches!(taken.net, IpNet::V6(net) if net.addr().is_unicast_link_local());
     !everything(net)

@@ -1,4 +1,4 @@
-//! What is asked of the system before the first change, and what it answers. Plain data: `kernel::facts` fills it,
+//! What is asked of the machine before the first change, and what it answers. Plain data: `kernel::facts` fills it,
 //! [`super::examine`] judges it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::lab::{Family, LabName, NsName, VirtualKind};
 
-/// What to find out. What is not asked for is not looked at: some answers cost a namespace or a process.
+/// What to find out. What is not asked for is not examined: some answers cost a namespace or a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Questions {
     /// The host's own addresses and routes.
@@ -60,7 +60,7 @@ pub enum Extension {
     Snat,
 }
 
-/// The system as it is, as far as it was asked for.
+/// The machine as it is, as far as it was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The effective capabilities, a bit each (`CapEff` of proc(5)).
@@ -82,13 +82,13 @@ pub struct Facts {
     pub sysctls_writable: bool,
     /// Why no namespace can get a name in `/run/netns`.
     pub no_netns_directory: Option<String>,
-    /// How many neighbours the machine can hold at once (`gc_thresh3`); it is not told inside of a namespace.
+    /// How many neighbours the machine can hold at once (`gc_thresh3`); it is not shown inside of a namespace.
     pub neighbours: BTreeMap<Family, u64>,
     /// How many files a process may have open (the hard limit).
     pub open_files: u64,
     /// How many of the namespaces that were asked about exist.
     pub existing: usize,
-    /// How much memory can be had, in MiB (`MemAvailable` of proc_meminfo(5)), where that is told.
+    /// How much memory is available, in MiB (`MemAvailable` of proc_meminfo(5)), where that is shown.
     pub memory: Option<u64>,
 }
 
@@ -110,11 +110,11 @@ pub struct Taken {
 /// The iptables program of a family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Iptables {
-    /// There is none that could be used, and why.
+    /// There is none that can be used, and why.
     Missing(String),
     /// There is one.
     Found {
-        /// It drives the tables of old instead of nf_tables.
+        /// It uses the legacy tables instead of nf_tables.
         legacy: bool,
         /// There are tables on the host that it does not see: those of the other variant.
         unseen_tables: bool,

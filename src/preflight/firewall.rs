@@ -1,6 +1,9 @@
 //! iptables: is it there, does it see the host's rules, and does the host let the lab's packets through.
 
-use super::{Facts, Finding, Iptables, MachineCode, Needs};
+use super::code::MachineCode;
+use super::facts::{Facts, Iptables};
+use super::finding::Finding;
+use super::needs::Needs;
 use crate::lab::Family;
 
 pub(super) fn programs(needs: &Needs, facts: &Facts) -> Vec<Finding> {
@@ -33,7 +36,7 @@ fn mixed(family: Family, legacy: bool) -> Finding {
 pub(super) fn forwarding(needs: &Needs, facts: &Facts) -> Vec<Finding> {
     let dropping = facts.forward_drops.iter().filter_map(|chain| {
         let routed = !chain.families.is_disjoint(&needs.host_forwards);
-        let bridged = needs.host_switches && facts.bridges_filter && chain.families.contains(&Family::Ipv4);
+        let bridged = needs.host_bridges && facts.bridges_filter && chain.families.contains(&Family::Ipv4);
         let what = match (routed, bridged) {
             (true, _) => "what it forwards",
             (false, true) => "what crosses its bridges (net.bridge.bridge-nf-call-iptables is 1)",
@@ -43,7 +46,7 @@ pub(super) fn forwarding(needs: &Needs, facts: &Facts) -> Vec<Finding> {
             MachineCode::ForwardingDropped,
             format!("the host drops {what}: {} has the policy DROP", chain.name),
             "Docker sets it, firewalls do; packets that cross host get lost unless a rule accepts them: accept them \
-             there (for Docker in its chain DOCKER-USER), or let a namespace be the router and switch instead of host",
+             there (for Docker in its chain DOCKER-USER), or let a namespace be the router and the bridge instead of host",
         ))
     });
     dropping.collect()

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{Extension, Facts, Feature, Finding, MachineCode, Needs};
+use super::code::MachineCode;
+use super::facts::{Extension, Facts, Feature};
+use super::finding::Finding;
+use super::needs::Needs;
 use crate::lab::Family;
 
 /// The capabilities that every lab takes, by their bit (linux/capability.h).
 const NEEDED: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
 
-/// Files that nslab has open besides those of the namespaces, generously: most are pipes from programs that list firewalls.
+/// Files that nslab has open besides those of the namespaces, generously: most are pipes from programs that list
+/// firewalls.
 const OTHER_FILES: u64 = 160;
 
 /// The needed capabilities that are not among these.
@@ -24,8 +28,8 @@ pub(super) fn privileges(facts: &Facts) -> Vec<Finding> {
     vec![Finding::error(
         MachineCode::PrivilegesMissing,
         format!("this process lacks {}", missing.join(" and ")),
-        "run it as root (sudo), or in a private host of its own: `nslab test FILE` or `nslab sandbox`, which need no \
-         root; a container needs --privileged",
+        "run it as root (sudo), or in a private host: `nslab test FILE` and `nslab sandbox` need no root; a container \
+         needs --privileged",
     )]
 }
 

@@ -1,16 +1,18 @@
-//! What a lab asks of the system, read from the lab alone; or what labs in general ask.
+//! What a lab needs of a machine, read from the lab alone; or what labs in general need.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
+use super::code::MachineCode;
 use super::facts::{Extension, Feature, Questions};
+use super::finding::Finding;
 use crate::lab::{
     Family, FirewallRule, FirewallTarget, Hook, IfName, InterfaceKind, Lab, LabName, Namespace, NsName, Origin, Route,
     SysctlKey, VirtualKind,
 };
 
-/// What has to be there.
+/// What a lab needs.
 #[derive(Debug, Clone, Default)]
 pub struct Needs {
     /// The lab; none: labs in general, of which each needs only some of it.
@@ -26,7 +28,7 @@ pub struct Needs {
     /// The families that it forwards through `host` without a rule of its own that could accept them.
     pub(super) host_forwards: BTreeSet<Family>,
     /// Whether it has a bridge in `host`, and no rule as above.
-    pub(super) host_switches: bool,
+    pub(super) host_bridges: bool,
     /// What the kernel has to be able to do, and where it is used first.
     pub(super) features: BTreeMap<Feature, String>,
     /// The families that it has firewall rules of, and where it has the first.
@@ -45,7 +47,7 @@ impl Needs {
         let mut needs = Self { lab: Some(lab.name.clone()), ..Self::default() };
         needs.namespaces = lab.own_namespaces().cloned().collect();
         for (ns, namespace) in &lab.namespaces {
-            needs.add_links(lab, ns, namespace);
+            needs.add_interfaces(lab, ns, namespace);
             needs.add_routing(ns, namespace);
             needs.add_firewall(ns, namespace);
             if ns.is_host() {
@@ -72,23 +74,23 @@ impl Needs {
         needs
     }
 
-    /// What has to be found out to judge whether it is there. `thorough` asks also for what any kernel has: without it, the
-    /// step that fails says so.
+    /// What has to be found out to judge whether it is there. `thorough` asks also for what any kernel has: without it,
+    /// the step that fails says so.
     pub fn questions(&self, thorough: bool) -> Questions {
         let common = |feature: &Feature| matches!(feature, Feature::Veth | Feature::Bridge);
         Questions {
             host_network: !self.host_subnets.is_empty() || !self.host_routes.is_empty(),
             features: self.features.keys().filter(|feature| thorough || !common(feature)).copied().collect(),
             iptables: self.firewall.keys().copied().collect(),
-            forwarding: !self.host_forwards.is_empty() || self.host_switches,
+            forwarding: !self.host_forwards.is_empty() || self.host_bridges,
             namespaces: self.namespaces.clone(),
         }
     }
 
-    fn add_links(&mut self, lab: &Lab, ns: &NsName, namespace: &Namespace) {
-        for (name, link) in &namespace.interfaces {
+    fn add_interfaces(&mut self, lab: &Lab, ns: &NsName, namespace: &Namespace) {
+        for (name, interface) in &namespace.interfaces {
             let place = || format!("{ns}/{name}");
-            match &link.kind {
+            match &interface.kind {
                 InterfaceKind::Veth { .. } => self.feature(Feature::Veth, place),
                 InterfaceKind::Bridge(options) => {
                     self.feature(Feature::Bridge, place);
@@ -99,13 +101,13 @@ impl Needs {
                         self.feature(Feature::BridgeNetfilter, place);
                     }
                 }
-                InterfaceKind::Virtual(device) => {
-                    let origin = lab.origins.get(&device.kind());
-                    self.feature(Feature::Virtual(device.kind()), || origin.map_or_else(place, Origin::to_string));
+                InterfaceKind::Virtual(of) => {
+                    let origin = lab.origins.get(&of.kind());
+                    self.feature(Feature::Virtual(of.kind()), || origin.map_or_else(place, Origin::to_string));
                 }
                 InterfaceKind::Loopback | InterfaceKind::Other(_) => {}
             }
-            for address in &link.addresses {
+            for address in &interface.addresses {
                 *self.addresses.entry(Family::of(address.addr())).or_default() += 1;
                 if address.addr().is_ipv6() {
                     self.ipv6.get_or_insert_with(place);
@@ -140,8 +142,8 @@ impl Needs {
     fn add_host(&mut self, lab: &Lab, host: &Namespace) {
         self.host_interfaces = host.interfaces.keys().cloned().collect();
         self.host_routes = host.routes.clone();
-        for (name, link) in &host.interfaces {
-            self.host_subnets.extend(link.addresses.iter().map(|address| (name.clone(), address.trunc())));
+        for (name, interface) in &host.interfaces {
+            self.host_subnets.extend(interface.addresses.iter().map(|address| (name.clone(), address.trunc())));
         }
         let accepts = |family: Family| {
             host.firewall.chains.keys().any(|chain| {
@@ -155,8 +157,16 @@ impl Needs {
                 self.host_forwards.insert(family);
             }
         }
-        let has_bridge = host.interfaces.values().any(|link| matches!(link.kind, InterfaceKind::Bridge(_)));
-        self.host_switches = has_bridge && !accepts(Family::Ipv4);
+        let has_bridge = host.interfaces.values().any(|interface| matches!(interface.kind, InterfaceKind::Bridge(_)));
+        self.host_bridges = has_bridge && !accepts(Family::Ipv4);
+    }
+
+    /// What a lack means: for one lab an error; for labs in general a warning, as most do without.
+    pub(super) fn lack(&self, code: MachineCode, what: impl Into<String>, help: impl Into<String>) -> Finding {
+        match self.lab {
+            Some(_) => Finding::error(code, what, help),
+            None => Finding::warning(code, what, help),
+        }
     }
 
     fn feature(&mut self, feature: Feature, place: impl FnOnce() -> String) {

@@ -37,7 +37,7 @@ pub fn labs(labs: &Labs) -> Vec<LabView> {
 /// The labs for people.
 pub fn list(labs: &[LabView]) -> String {
     if labs.is_empty() {
-        return "there are no labs; `nslab apply FILE` makes one\n".to_owned();
+        return "there are no labs; `nslab apply FILE` builds one\n".to_owned();
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["LAB", "NAMESPACES", "INTERFACES OF HOST", "TOPOLOGY"]);

@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Work that is shorter than this shows nothing.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Work that is shorter than this shows nothing; also the time between two updates.
+const UPDATE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A line on stderr that says how far the work is; nothing where stderr is no terminal.
 #[derive(Debug)]
@@ -31,14 +31,14 @@ impl Progress {
     /// One more step is done.
     pub fn step(&mut self) {
         self.done += 1;
-        if self.terminal && self.last.elapsed() > PATIENCE {
+        if self.terminal && self.last.elapsed() > UPDATE_INTERVAL {
             self.last = Instant::now();
             self.shown = true;
             let _ = write!(std::io::stderr(), "\r{} of {} steps", self.done, self.steps);
         }
     }
 
-    /// The work is over: the line goes.
+    /// The work is over: the line is cleared.
     pub fn end(&mut self) {
         if std::mem::take(&mut self.shown) {
             let _ = write!(std::io::stderr(), "\r\x1b[K");

@@ -3,7 +3,7 @@
 use crate::lab::{Lab, NsName, Observed};
 use crate::plan::{self, PlannedStep};
 
-/// The script that builds the lab on a machine where nothing of it is there.
+/// The script that builds the lab on a machine that has nothing of it.
 pub fn script(lab: &Lab) -> String {
     let steps = plan::plan(lab, &Observed::default()).steps;
     render(&format!("Lab {}: builds it.", lab.name), lab.description.as_deref(), &steps)

@@ -17,7 +17,7 @@ pub struct StatusView {
     lab: String,
     /// Its namespaces, and `host` with the lab's interfaces there.
     namespaces: Vec<NamespaceView>,
-    /// What differs from the topology as applied; absent where that is not kept any more.
+    /// What differs from the topology as applied; absent where that is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<Vec<StepView>>,
 }
@@ -27,7 +27,7 @@ pub struct StatusView {
 struct NamespaceView {
     name: String,
     interfaces: Vec<InterfaceView>,
-    /// Routes that somebody put there, as `ip route` spells them.
+    /// Routes that the kernel did not add by itself, as `ip route` spells them.
     routes: Vec<String>,
     processes: Vec<ProcessView>,
 }
@@ -48,10 +48,10 @@ struct InterfaceView {
     /// The VRF that it is a port of.
     #[serde(skip_serializing_if = "Option::is_none")]
     vrf: Option<String>,
-    /// The interface that it is upon, as NAMESPACE/INTERFACE.
+    /// Its parent interface, as NAMESPACE/INTERFACE.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
-    /// The other end, as NAMESPACE/INTERFACE.
+    /// The other interface of the veth pair, as NAMESPACE/INTERFACE.
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
     addresses: Vec<String>,
@@ -108,11 +108,11 @@ impl InterfaceView {
         }
     }
 
-    /// "port of v-net-0, to red/veth-red", "upon host/eth-lan".
-    fn plugged(&self) -> String {
+    /// "port of v-net-0, to red/veth-red", "on host/eth-lan".
+    fn connections(&self) -> String {
         let master = self.bridge.iter().chain(&self.vrf).map(|master| format!("port of {master}"));
         let peer = self.peer.iter().map(|peer| format!("to {peer}"));
-        let parent = self.parent.iter().map(|parent| format!("upon {parent}"));
+        let parent = self.parent.iter().map(|parent| format!("on {parent}"));
         master.chain(parent).chain(peer).collect::<Vec<_>>().join(", ")
     }
 }
@@ -132,15 +132,15 @@ pub fn status(view: &StatusView) -> String {
         let mut name = ns.name.clone();
         let mut processes =
             ns.processes.iter().map(|p| format!("{} {}", p.pid, p.command)).collect::<Vec<_>>().join(", ");
-        for link in &ns.interfaces {
-            let state = if link.up { "up" } else { "down" };
+        for interface in &ns.interfaces {
+            let state = if interface.up { "up" } else { "down" };
             table.add_row([
                 std::mem::take(&mut name),
-                link.name.clone(),
-                link.kind.clone(),
+                interface.name.clone(),
+                interface.kind.clone(),
                 state.to_owned(),
-                link.addresses.join(" "),
-                link.plugged(),
+                interface.addresses.join(" "),
+                interface.connections(),
                 std::mem::take(&mut processes),
             ]);
         }
@@ -152,7 +152,7 @@ pub fn status(view: &StatusView) -> String {
         Some(steps) if steps.is_empty() => "Drift: none.\n".to_owned(),
         Some(steps) => {
             let lines = steps.iter().map(|step| format!("  {}\n", step.line()));
-            format!("Drift: {} would mend it:\n{}", counted(steps.len(), "step"), lines.collect::<String>())
+            format!("Drift: {} to fix:\n{}", counted(steps.len(), "step"), lines.collect::<String>())
         }
     };
     format!("{}: {}\n\n{table}\n\n{drift}", view.lab, counted(view.namespaces.len(), "namespace"))

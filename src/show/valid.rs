@@ -1,4 +1,4 @@
-//! The faults of a file, for programs.
+//! The mistakes in a file, for programs.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,15 +10,15 @@ use crate::topology::{Code, Diagnostic, LoadError};
 pub struct ValidView {
     /// The file.
     file: String,
-    /// Whether it has no faults.
+    /// Whether it has no mistakes.
     valid: bool,
-    /// Its faults, by line.
-    faults: Vec<FaultView>,
+    /// Its mistakes, by line.
+    faults: Vec<DiagnosticView>,
 }
 
-/// A fault for programs.
+/// A mistake for programs.
 #[derive(Debug, Serialize, JsonSchema)]
-struct FaultView {
+struct DiagnosticView {
     /// Counted from 1; 0 where the file could not be read at all.
     line: usize,
     /// Counted from 1, in characters.
@@ -32,7 +32,7 @@ struct FaultView {
 }
 
 impl ValidView {
-    /// A file without faults.
+    /// A file without mistakes.
     pub fn valid(file: String) -> Self {
         Self { file, valid: true, faults: Vec::new() }
     }
@@ -40,28 +40,28 @@ impl ValidView {
     /// A file that cannot be used.
     pub fn faulty(file: String, error: &LoadError) -> Self {
         let faults = match error {
-            LoadError::Invalid(faults) => faults.list().iter().map(FaultView::new).collect(),
+            LoadError::Invalid(diagnostics) => diagnostics.list().iter().map(DiagnosticView::new).collect(),
             other @ LoadError::Read { .. } => {
-                vec![FaultView { line: 0, column: 0, code: other.code(), message: other.to_string(), help: None }]
+                vec![DiagnosticView { line: 0, column: 0, code: other.code(), message: other.to_string(), help: None }]
             }
         };
         Self { file, valid: false, faults }
     }
 
-    /// Whether the file has no faults.
+    /// Whether the file has no mistakes.
     pub fn is_valid(&self) -> bool {
         self.valid
     }
 }
 
-impl FaultView {
-    fn new(fault: &Diagnostic) -> Self {
+impl DiagnosticView {
+    fn new(diagnostic: &Diagnostic) -> Self {
         Self {
-            line: fault.line,
-            column: fault.column,
-            code: fault.code,
-            message: fault.message.clone(),
-            help: fault.help.clone(),
+            line: diagnostic.line,
+            column: diagnostic.column,
+            code: diagnostic.code,
+            message: diagnostic.message.clone(),
+            help: diagnostic.help.clone(),
         }
     }
 }

@@ -52,6 +52,9 @@ impl Identity {
 }
 
 /// Writes a lab's list into its folder.
+///
+/// # Errors
+/// The list cannot be written.
 pub(super) fn write(folder: &Folder, identities: &BTreeSet<Identity>) -> Result<(), KernelError> {
     let text: String = identities.iter().map(|identity| format!("{}\n", identity.0)).collect();
     folder.write(FILE, &text)

@@ -175,8 +175,8 @@ impl Folder {
         fsync(&self.fd).map_err(|errno| refused().with_errno(errno))
     }
 
-    /// Writes a line to a file without a temporary one, where nothing else may be in the folder. What counts is that the
-    /// file exists: a crash may leave it empty.
+    /// Writes a line to a file without a temporary one, where nothing else may be in the folder. What counts is that
+    /// the file exists: a crash may leave it empty.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -214,8 +214,8 @@ impl Folder {
         }
     }
 
-    /// Removes a folder in this one with the files in it. Its lock, which the caller holds, goes last: another nslab that
-    /// takes the lock as soon as it is free keeps the folder.
+    /// Removes a folder in this one with the files in it. Its lock, which the caller holds, goes last: another nslab
+    /// that takes the lock as soon as it is free keeps the folder.
     ///
     /// # Errors
     /// Something in it cannot be removed.

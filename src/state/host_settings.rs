@@ -1,10 +1,10 @@
 //! Host settings: shared by all labs, and restored by the last one that needs them.
 //!
 //! A setting has a folder `/run/nslab/host/KEY` with a file `was`, its value before the first lab, and a folder `labs`
-//! with a file for each lab that needs it, in which is the value that the lab needs. The shell commands that `plan` prints
-//! read and write the same files, so a lab made by the printed script can be removed by nslab, and the other way round. A
-//! file `along`, which the shell commands neither write nor read, has what the kernel changes along with the setting, as
-//! it was before the first change.
+//! with a file for each lab that needs it, in which is the value that the lab needs. The shell commands that `plan`
+//! prints read and write the same files, so a lab made by the printed script can be removed by nslab, and the other way
+//! round. A file `along`, which the shell commands neither write nor read, has what the kernel changes along with the
+//! setting, as it was before the first change.
 
 use std::collections::BTreeMap;
 
@@ -201,7 +201,8 @@ pub(crate) fn claims() -> Result<Claims, KernelError> {
     Ok(claims)
 }
 
-/// What the host settings that a lab needs were before the first lab, each in one line; without those that do not exist.
+/// What the host settings that a lab needs were before the first lab, each in one line; without those that do not
+/// exist.
 ///
 /// # Errors
 /// A value is kept and cannot be read.

@@ -25,8 +25,8 @@ pub(crate) struct LabFolder {
 }
 
 impl LabFolder {
-    /// Makes a lab's folder if need be, and takes its lock; none where another process holds it, or removes the folder at
-    /// this moment.
+    /// Makes a lab's folder if need be, and takes its lock; none where another process holds it, or removes the folder
+    /// at this moment.
     ///
     /// # Errors
     /// The folder or its lock cannot be made.

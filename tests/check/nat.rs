@@ -16,11 +16,11 @@ fn masquerade_is_seen() {
         }
         passes(seen_as(out.clone(), SeenAs::Address(ip("192.168.1.2"))));
         let words =
-            "arrived, but outside saw 192.168.1.2 instead of 192.168.15.2: something translates it (masquerade?)";
+            "arrived, but outside saw 192.168.1.2 instead of 192.168.15.2: it is translated on the way (masquerade?)";
         fails(seen_as(out.clone(), SeenAs::Itself), words);
         fails(
             seen_as(out, SeenAs::Address(ip("192.168.1.9"))),
-            "instead of 192.168.1.9: something translates it otherwise",
+            "instead of 192.168.1.9: it is translated to another address",
         );
     }
 }

@@ -1,9 +1,9 @@
 //! What the kernel changes along with forwarding.
 //!
-//! Writing `net.ipv4.ip_forward` or `net.ipv6.conf.all.forwarding` sets `forwarding` of every interface and of `default`
-//! to the same value, and the first of them turns `net.ipv4.conf.all.accept_redirects` as well
-//! (Documentation/networking/ip-sysctl; `inet_forward_change` and `addrconf_fixup_forwarding` in the kernel). So these are
-//! kept before the first change.
+//! Writing `net.ipv4.ip_forward` or `net.ipv6.conf.all.forwarding` sets `forwarding` of every interface and of
+//! `default` to the same value, and the first of them turns `net.ipv4.conf.all.accept_redirects` as well
+//! (Documentation/networking/ip-sysctl; `inet_forward_change` and `addrconf_fixup_forwarding` in the kernel). So these
+//! are kept before the first change.
 
 use super::{read_here, write_here};
 use crate::kernel::KernelError;
@@ -20,8 +20,8 @@ fn companions(key: &SysctlKey) -> Option<(&'static str, &'static [&'static str])
     }
 }
 
-/// The present values of what the kernel changes along with a setting, a line `KEY VALUE` for each; none where it changes
-/// nothing else. In this thread's namespace.
+/// The present values of what the kernel changes along with a setting, a line `KEY VALUE` for each; none where it
+/// changes nothing else. In this thread's namespace.
 pub(super) fn along_with(key: &SysctlKey) -> Result<Option<String>, KernelError> {
     let Some((folder, others)) = companions(key) else { return Ok(None) };
     let mut keys: Vec<SysctlKey> = others.iter().filter_map(|key| key.parse().ok()).collect();
@@ -40,8 +40,8 @@ pub(super) fn along_with(key: &SysctlKey) -> Result<Option<String>, KernelError>
     Ok(Some(lines))
 }
 
-/// Writes back what [`along_with`] has found, where it differs. Interfaces that are gone are passed over, and those that came
-/// later are left alone. In this thread's namespace.
+/// Writes back what [`along_with`] has found, where it differs. Interfaces that are gone are passed over, and those
+/// that came later are left alone. In this thread's namespace.
 pub(super) fn put_back(lines: &str) -> Result<(), KernelError> {
     for (key, was) in lines.lines().filter_map(|line| line.split_once(' ')) {
         let Ok(key) = key.parse::<SysctlKey>() else { continue };

@@ -1,8 +1,8 @@
 //! Check results as JUnit XML, which CI systems read: a suite for every lab, a case for every pair.
 //!
-//! The format has no standard; this keeps to Jenkins' schema (junit-10.xsd), which GitLab, GitHub and Buildkite read as well. It
-//! takes fewer lines than a library would take to be called. A file whose checks could not be run is a suite with one error, so
-//! that no report is green because it is empty.
+//! The format has no standard; this keeps to Jenkins' schema (junit-10.xsd), which GitLab, GitHub and Buildkite read as
+//! well. This takes fewer lines than calling a library would. A file whose checks could not be run is a suite with one
+//! error, so that no report is green because it is empty.
 
 use std::time::Duration;
 
@@ -73,7 +73,8 @@ fn case(report: &Report, check: &CheckResult, pair: &PairResult, file: &str) -> 
     format!("{head}>\n      <failure message=\"{fault}\">line {}: {fault}</failure>\n    </testcase>\n", check.line)
 }
 
-/// Text for an attribute or between tags. What XML 1.0 cannot hold at all (section 2.2), not even escaped, becomes U+FFFD.
+/// Text for an attribute or between tags. What XML 1.0 cannot hold at all (section 2.2), not even escaped, becomes
+/// U+FFFD.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

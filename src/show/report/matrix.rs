@@ -2,14 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::printable;
-use super::table::mark;
+use super::{mark, printable};
 use crate::check::CheckResult;
 
 /// A check with more pairs than this is a matrix, unless one side has a single member.
 const FEW: usize = 8;
 
-/// More destinations than this are no longer read at a glance: rows are then counted.
+/// More destinations than this are hard to read: rows are then counted.
 const MANY: usize = 30;
 
 /// Between two columns.
@@ -23,7 +22,7 @@ pub(super) fn is_matrix(check: &CheckResult) -> bool {
     check.pairs.len() > FEW && (senders && destinations || check.pairs.len() > MANY)
 }
 
-/// The matrix, as wide as it is allowed to be: with the destinations' names, or else with numbers, or else as counts.
+/// The matrix, within the width: with the destinations' names, or else with numbers, or else as counts.
 pub(super) fn matrix(check: &CheckResult, width: usize) -> String {
     let cells = Cells::of(check);
     let fits = |labels: &[String], heads: &[String]| {
@@ -54,7 +53,7 @@ impl Cells {
         for pair in &check.pairs {
             rows.number(pair.from.to_string());
         }
-        // Who is on both sides stands in the same order across as down, so that oneself is on the diagonal.
+        // Names on both sides have the same order across as down, so that a pair with itself is on the diagonal.
         let mut columns = Numbered::default();
         let destinations: HashSet<&str> = check.pairs.iter().map(|pair| pair.to.as_str()).collect();
         for row in rows.names.iter().filter(|row| destinations.contains(row.as_str())) {

@@ -1,7 +1,8 @@
 //! How the results of checks are shown: to a person ([`table`]), and to programs ([`junit`], [`tap`]; JSON is the
 //! [`Report`](crate::check::Report) itself).
 //!
-//! All of them are pure functions of a report: what was seen has been put into words already.
+//! All of them are pure functions of a report: what was seen has been put into words already; nothing here asks the
+//! kernel or prints.
 
 mod junit;
 mod matrix;
@@ -30,6 +31,11 @@ pub struct Tested<'a> {
     pub file: Option<&'a str>,
     /// The report, or what went wrong.
     pub outcome: Result<&'a Report, NotRun<'a>>,
+}
+
+/// The mark of a pair that passed, or did not.
+fn mark(passed: bool) -> char {
+    if passed { '✓' } else { '✗' }
 }
 
 /// One pair in words: `red → blue`.

@@ -1,10 +1,10 @@
-//! Check results for a person: a line for every pair where there are few, a matrix where there are many, then what is not
+//! Check results for people: a line for every pair where there are few, a matrix where there are many, then what is not
 //! as promised and why, then one line that sums up.
 
 use std::time::Duration;
 
 use super::matrix::{is_matrix, listing, matrix};
-use super::{pair_name, printable, title};
+use super::{mark, pair_name, printable, title};
 use crate::check::{CheckResult, PairResult, Report};
 
 /// How many kinds of failure are explained; JSON has all of them.
@@ -121,7 +121,7 @@ fn failure(check: &CheckResult, fault: &str, pairs: &[&PairResult], width: usize
 fn summary(report: &Report) -> String {
     let (checks, pairs) = (report.checks.len(), report.pairs());
     if pairs == 0 {
-        return format!("lab {} promises nothing: there is nothing to check\n", report.lab);
+        return format!("lab {} has no checks\n", report.lab);
     }
     let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let took = in_words(report.elapsed);
@@ -130,11 +130,6 @@ fn summary(report: &Report) -> String {
         1 => format!("\n✗ 1 of {} is not as promised ({took})\n", counted(pairs, "pair")),
         failures => format!("\n✗ {failures} of {pairs} pairs are not as promised ({took})\n"),
     }
-}
-
-/// The mark of a pair.
-pub(super) fn mark(passed: bool) -> char {
-    if passed { '✓' } else { '✗' }
 }
 
 /// `0.21 ms`, `34 ms`, `1.2 s`

@@ -1,5 +1,5 @@
-//! Check results in the Test Anything Protocol, version 14 (testanything.org): one line for every pair, and one for every file
-//! whose checks could not be run.
+//! Check results in the Test Anything Protocol, version 14 (testanything.org): one line for every pair, and one for
+//! every file whose checks could not be run.
 
 use super::{Tested, printable, title};
 use crate::check::{CheckResult, PairResult};

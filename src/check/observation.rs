@@ -1,0 +1,22 @@
+//! What one try of a probe has shown.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::registry::Arrival;
+use super::report::Outcome;
+
+/// What one try has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Observation {
+    /// What the sender saw.
+    pub outcome: Outcome,
+    /// Where the probe arrived, as far as it was seen.
+    pub arrival: Option<Arrival>,
+    /// The source address that it left with, where that is known.
+    pub left_as: Option<IpAddr>,
+    /// Whether another program uses a port that the probe counts on.
+    pub taken: bool,
+    /// From the first packet to the outcome.
+    pub took: Duration,
+}

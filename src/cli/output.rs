@@ -1,0 +1,57 @@
+//! Prints results on stdout, and everything else on stderr.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use clap::ValueEnum;
+
+use super::failure::Failure;
+
+/// How a result is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs; `nslab schema COMMAND` describes it
+    Json,
+}
+
+/// Whether results are shown in colour: on a terminal, unless NO_COLOR (no-color.org) says otherwise.
+pub(super) fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Prints a result. A reader that has gone (`nslab … | head`) is no error; a full disk is one.
+///
+/// # Errors
+/// The result cannot be written.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Output(format!("cannot write the result: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints a result as JSON.
+///
+/// # Errors
+/// As with [`print`].
+pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value);
+    print(&text.map_err(|error| Failure::Output(format!("cannot write the result: {error}")))?)
+}
+
+/// Prints a message on stderr.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Prints why a command could not do its work, with its code.
+pub fn report(failure: &Failure) {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    say(&failure.text(colour));
+}
