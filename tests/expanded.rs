@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use nslab::lab::Lab;
 use nslab::topology;
 use proptest::prelude::*;
-use support::{golden, nslab, project, sandbox, text};
+use support::{golden, lacking_for, nslab, project, sandbox, text};
 
 /// The YAML files of a folder of the project, with their texts.
 fn files(folder: &str) -> Vec<(PathBuf, String)> {
@@ -71,11 +71,17 @@ fn what_is_printed_needs_nothing_where_the_file_was_applied() {
     let mut cases = golden::files("topologies", "yaml");
     cases.push(("scale".to_owned(), project("tests/expanded/scale.yaml")));
     golden::run("topologies", &cases, |_, file| {
+        let lacking = lacking_for(file);
         sandbox();
         let file = file.display().to_string();
         let printed = nslab(["plan", "--expanded", &file]);
         assert!(printed.status.success(), "{}", text(&printed));
         fs::write("/run/expanded.yaml", &printed.stdout).expect("a file");
+        if let Some(lacking) = lacking {
+            let refused = nslab(["apply", "/run/expanded.yaml"]);
+            let is_clear = refused.status.code() == Some(3) && text(&refused).contains(&lacking);
+            return if is_clear { Ok(()) } else { Err(text(&refused)) };
+        }
         for command in [&["apply", &file][..], &["plan", "--exit-code", "/run/expanded.yaml"]] {
             let output = nslab(command);
             assert!(output.status.success(), "{command:?}\n{}", text(&output));

@@ -6,10 +6,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use support::{host_account, lacking, nslab, project, run, sandbox, sh, text};
-
-/// What not every kernel has, and which topology needs it (see `support::lacking`).
-const NEEDS: [(&str, &str); 2] = [("15-vlans.yaml", "filtering"), ("16-vrf.yaml", "vrf")];
+use support::{NEEDS, host_account, lacking_for, nslab, project, run, sandbox, sh, text};
 
 /// Every shipped topology that this kernel can have.
 fn topologies() -> Vec<PathBuf> {
@@ -19,16 +16,6 @@ fn topologies() -> Vec<PathBuf> {
     assert!(files.len() >= 6, "the topologies are gone");
     files.retain(|path| lacking_for(path).is_none());
     files
-}
-
-/// What this kernel lacks for a topology, as nslab says it.
-fn lacking_for(file: &Path) -> Option<String> {
-    let (_, kind) = NEEDS.iter().find(|(name, _)| file.ends_with(name))?;
-    let asked = std::thread::spawn(|| {
-        sandbox();
-        lacking(kind)
-    });
-    asked.join().unwrap()
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub enum KernelCode {
     CommandNotExecutable,
     /// There is no such command to run.
     CommandNotFound,
+    /// `iptables-restore` refused a rule or a table.
+    FirewallRefused,
     /// The file system is full, or a limit of the kernel is reached (ENOSPC).
     LimitReached,
     /// No route leads there, or the next hop is in no connected subnet (ENETUNREACH, EHOSTUNREACH).
@@ -35,6 +37,8 @@ pub enum KernelCode {
     OutOfMemory,
     /// Another program uses this port (EADDRINUSE).
     PortInUse,
+    /// A program that nslab needs is not installed.
+    ProgramMissing,
     /// The file system is read-only (EROFS).
     ReadOnly,
     /// Another lab has claimed another value of a host setting meanwhile.

@@ -51,6 +51,19 @@ pub fn lacking(kind: &str) -> Option<String> {
     tried.contains(refusal).then(|| format!("this kernel has no {said}"))
 }
 
+/// What not every kernel has, and which topology needs it (see [`lacking`]).
+pub const NEEDS: [(&str, &str); 2] = [("15-vlans.yaml", "filtering"), ("16-vrf.yaml", "vrf")];
+
+/// What this kernel lacks for a shipped topology, as nslab says it.
+pub fn lacking_for(file: &Path) -> Option<String> {
+    let (_, kind) = NEEDS.iter().find(|(name, _)| file.ends_with(name))?;
+    let asked = std::thread::spawn(|| {
+        sandbox();
+        lacking(kind)
+    });
+    asked.join().expect("a sandbox")
+}
+
 /// The nslab that is being tested.
 pub fn nslab<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
     Command::new(env!("CARGO_BIN_EXE_nslab")).args(args).env("NO_COLOR", "1").output().expect("nslab")

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use nix::unistd::{AccessFlags, access};
 
-use crate::kernel::KernelError;
+use crate::kernel::{KernelCode, KernelError};
 use crate::lab::Family;
 
 /// The installed iptables of one address family.
@@ -37,6 +37,7 @@ pub fn program(family: Family) -> Result<Program, KernelError> {
     let Some(folder) = folder else {
         return Err(KernelError::new(format!("find the program {name}"))
             .said("it is not installed")
+            .with_code(KernelCode::ProgramMissing)
             .hint("NAT and filter rules need it: install your distribution's package `iptables`"));
     };
     let variant = match variant_of_link(&folder.join(name)) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::kernel::KernelError;
+use crate::kernel::{KernelCode, KernelError};
 use crate::lab::{Family, NsName, Table};
 use crate::steps::Step;
 
@@ -72,7 +72,7 @@ impl<'a> Script<'a> {
             Some(Line::Table(table)) => format!("change table {} of the firewall in {ns}", table.name()),
             None => format!("change the firewall in {ns}"),
         };
-        KernelError::new(what).said(words(complaint))
+        KernelError::new(what).said(words(complaint)).with_code(KernelCode::FirewallRefused)
     }
 
     /// The steps that undo what was done before the line that `iptables-restore` complains of: tables whose end came
