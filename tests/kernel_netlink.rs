@@ -13,6 +13,8 @@ mod routing;
 mod steps;
 #[path = "kernel_netlink/trouble.rs"]
 mod trouble;
+#[path = "kernel_netlink/virtual_interfaces.rs"]
+mod virtual_interfaces;
 #[path = "kernel_netlink/vlans.rs"]
 mod vlans;
 

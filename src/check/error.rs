@@ -10,7 +10,10 @@ use crate::lab::{LabName, NsName};
 #[derive(Debug, Error)]
 pub enum CheckError {
     /// Namespaces that the checks name do not exist.
-    #[error("lab {lab} is not applied, or not completely: {}\napply it first: nslab apply FILE", missing_namespaces(.missing))]
+    #[error(
+        "lab {lab} is not applied, or not completely: {}\napply it first: nslab apply FILE",
+        missing_namespaces(.missing)
+    )]
     NotApplied {
         /// The lab.
         lab: LabName,

@@ -1,5 +1,5 @@
-//! The kernel: the only room with system calls on the network. It says what is, and carries out steps; what should be,
-//! and in which order, is decided elsewhere, and nothing is remembered here between two commands.
+//! The kernel: the only room with system calls on the network. It says what is, and carries out steps. It knows nothing
+//! of what should be or of the order of steps, and remembers nothing between two commands.
 
 mod code;
 mod error;

@@ -88,7 +88,9 @@ fn module(feature: Feature) -> String {
         Feature::Bridge => "load its module: modprobe bridge".to_owned(),
         Feature::BridgeNetfilter => "load its module: modprobe br_netfilter".to_owned(),
         Feature::VlanFiltering => {
-            "take `vlan_filtering` and the VLANs of bridges out of the file, or use a kernel with CONFIG_BRIDGE_VLAN_FILTERING".to_owned()
+            "take `vlan_filtering` and the VLANs of bridges out of the file, or use a kernel with \
+             CONFIG_BRIDGE_VLAN_FILTERING"
+                .to_owned()
         }
         Feature::Virtual(kind) => {
             format!("load its module: modprobe {}; or use a kernel that has it", kind.module())

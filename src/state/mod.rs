@@ -1,9 +1,9 @@
 //! The files of `/run/nslab`: each lab's lock, journal, applied topology and list of routes, and what host settings
 //! were before the first lab that needs them.
 //!
-//! It knows the model, and of the kernel no more than how it reports an error. What the files are for, and what a
-//! setting is now, `engine` knows. All of them are gone after a reboot, as the namespaces are, and none of them is
-//! needed to remove a lab: the marks in the kernel say which lab an object belongs to.
+//! It knows the model, and of the kernel no more than how it reports an error. It does not know what the files are for,
+//! nor what a setting is now: `engine` does. All of them are gone after a reboot, as the namespaces are, and none of
+//! them is needed to remove a lab: the marks in the kernel say which lab an object belongs to.
 
 mod deviceless_routes;
 mod folder;

@@ -1,9 +1,9 @@
 //! The topology file: what may be written in it, how it is read, and every fault in it.
 //!
-//! `tree` makes a YAML tree in which everything knows its place (`syntax` says what is no YAML), `scale` writes out
-//! what is counted in it, `cluster` turns its shorthand into the plain language, `written` reads the language out of
-//! it, and `resolve` turns names into the [`Lab`]; `emit` makes a file of a tree again. Diagnostics are collected on
-//! the way ([`Diagnostics`]), so that one run lists them all. Nothing here knows the kernel, or whether the lab exists.
+//! `yaml` makes a tree in which everything has its place in the file, and a file of a tree again; `ranges` writes out
+//! what is counted in it, `cluster` turns its shorthand into the plain language, `schema` reads the language out of it,
+//! and `resolve` turns names into the [`Lab`]. Diagnostics are collected on the way ([`Diagnostics`]), so that one run
+//! lists them all. It knows nothing of the kernel, or of whether the lab exists.
 
 mod cluster;
 mod code;

@@ -6,15 +6,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nslab::kernel::{Kernel, netns};
-use nslab::lab::{
-    BridgeOptions, FdbEntry, InterfaceRef, Mac, MacvlanMode, Neighbour, NsName, PortOptions, VirtualInterface, Vxlan,
-};
+use nslab::lab::{BridgeOptions, InterfaceRef, Mac, Neighbour, NsName, PortOptions};
 use nslab::steps::{
-    AddressStep, BridgePortStep, BridgeStep, Change, FdbEntryStep, InterfaceStep, MarkStep, NamespaceStep,
-    NeighbourStep, NewInterface, Presence, Step, Tier, Update, VethStep, VirtualInterfaceStep,
+    AddressStep, BridgePortStep, BridgeStep, Change, InterfaceStep, MarkStep, NamespaceStep, NeighbourStep,
+    NewInterface, Presence, Step, Tier, Update, VethStep,
 };
 use serde_json::Value;
 
+use crate::virtual_interfaces::{fdb_entries, macvlans, virtual_interfaces};
 use crate::{end, lab, name, ns, observe, support, wanting};
 use crate::{routing, vlans};
 
@@ -32,7 +31,7 @@ pub fn case(name: &'static str, step: Step, command: &'static str, sees: &'stati
     Case { name, step, sees: (command, sees), reversible: true }
 }
 
-fn final_case(name: &'static str, step: Step, command: &'static str, sees: &'static str) -> Case {
+pub fn final_case(name: &'static str, step: Step, command: &'static str, sees: &'static str) -> Case {
     Case { reversible: false, ..case(name, step, command, sees) }
 }
 
@@ -73,15 +72,15 @@ neigh add 10.0.0.7 lladdr 02:00:00:00:00:77 dev veth-red nud permanent
 END
 ";
 
-fn mac(last: u8) -> Mac {
+pub fn mac(last: u8) -> Mac {
     Mac([2, 0, 0, 0, 0, last])
 }
 
-fn new(text: &str, last: u8, mtu: Option<u32>) -> NewInterface {
+pub fn new(text: &str, last: u8, mtu: Option<u32>) -> NewInterface {
     NewInterface { interface: end(text), mac: Some(mac(last)), mtu }
 }
 
-fn remove(at: &str) -> Step {
+pub fn remove(at: &str) -> Step {
     Step::Interface(InterfaceStep::Remove { interface: end(at), tier: Tier::Base })
 }
 
@@ -141,92 +140,6 @@ fn objects() -> Vec<Case> {
         final_case("delete bridge called up", remove("red/up"), "ip -n red -o link | wc -l", "4"),
     ]
 }
-
-fn vxlan(local: &str) -> Vxlan {
-    Vxlan { id: 42, local: Some(local.parse().unwrap()), port: 4789, dev: None, learning: true }
-}
-
-fn devices() -> Vec<Case> {
-    let add = |at: &str, kind: VirtualInterface, mtu| {
-        Step::VirtualInterface(VirtualInterfaceStep::Add { new: new(at, 9, mtu), kind, lab: lab() })
-    };
-    let options = |at: &str, from, to| {
-        Step::VirtualInterface(VirtualInterfaceStep::Options { interface: end(at), change: Change { from, to } })
-    };
-    let over_ipv6 = Vxlan { dev: Some(name("veth-red")), learning: false, ..vxlan("2001:db8::1") };
-    let changed = |change: fn(&mut Vxlan)| {
-        let from = Vxlan { id: 7, ..vxlan("10.0.0.1") };
-        let mut to = from.clone();
-        change(&mut to);
-        options("red/vx", VirtualInterface::Vxlan(from), VirtualInterface::Vxlan(to))
-    };
-    let macvlan = |parent: &str, mode| VirtualInterface::Macvlan { parent: Some(end(parent)), mode };
-    let entry = |mac, to: &str| FdbEntry { dev: name("vx"), mac, to: to.parse().unwrap() };
-    let step = |change| Step::FdbEntry(FdbEntryStep { ns: ns("red"), change });
-    let add_fdb = |mac, to: &str| step(Presence::Add(entry(mac, to)));
-    let delete_fdb = |to: &str| step(Presence::Remove(entry(Mac::ANY, to)));
-    vec![
-        case(
-            "add vxlan to host",
-            add("host/vx42", VirtualInterface::Vxlan(vxlan("192.168.15.5")), None),
-            "ip -d link show vx42",
-            "vxlan id 42 local 192.168.15.5 srcport 0 0 dstport 4789",
-        ),
-        case(
-            "add vxlan over IPv6 on an interface",
-            add("red/up2", VirtualInterface::Vxlan(over_ipv6), Some(1300)),
-            "ip -d -n red link show dev up2",
-            "vxlan id 42 local 2001:db8::1 dev veth-red srcport 0 0 dstport 4789",
-        ),
-        case(
-            "add vxlan at another port",
-            add("red/vx42", VirtualInterface::Vxlan(Vxlan { port: 8472, ..vxlan("10.0.0.1") }), None),
-            "ip -d -n red link show vx42",
-            "dstport 8472",
-        ),
-        case("vxlan learns no more", changed(|to| to.learning = false), "ip -d -n red link show vx", "nolearning"),
-        case(
-            "vxlan from another address",
-            changed(|to| to.local = Some("10.0.0.9".parse().unwrap())),
-            "ip -d -n red link show vx",
-            "local 10.0.0.9",
-        ),
-        case(
-            "add macvlan",
-            add("red/mv0", macvlan("red/veth-red", MacvlanMode::Private), Some(1400)),
-            "ip -n red -d link show mv0",
-            "macvlan mode private",
-        ),
-        case(
-            "add macvlan upon an interface of the host",
-            add("blue/mv0", macvlan("host/v-net-0", MacvlanMode::Bridge), None),
-            "ip -n blue -d link show mv0",
-            "macvlan mode bridge",
-        ),
-        case(
-            "add macvlan in the host",
-            add("host/mv0", macvlan("red/veth-red", MacvlanMode::Vepa), None),
-            "ip -d link show mv0",
-            "macvlan mode vepa",
-        ),
-        case(
-            "macvlan's mode",
-            options(
-                "red/mv1",
-                macvlan("red/veth-red", MacvlanMode::Bridge),
-                macvlan("red/veth-red", MacvlanMode::Private),
-            ),
-            "ip -n red -d link show mv1",
-            "macvlan mode private",
-        ),
-        final_case("delete vxlan", remove("red/vx"), "ip -n red -o link | wc -l", "4"),
-        case("forwarding entry", add_fdb(mac(1), "10.0.0.2"), BRIDGE_FDB, "02:00:00:00:00:01 dst 10.0.0.2 self"),
-        case("second end for everybody", add_fdb(Mac::ANY, "10.0.0.3"), BRIDGE_FDB, "dst 10.0.0.3 self permanent"),
-        case("take forwarding entry", delete_fdb("10.0.0.2"), "bridge -n red fdb show dev vx | wc -l", "2"),
-    ]
-}
-
-const BRIDGE_FDB: &str = "bridge -n red fdb show dev vx";
 
 fn settings() -> Vec<Case> {
     let master = |from: Option<&str>, to: Option<&str>| {
@@ -362,7 +275,16 @@ const OBJECTS: usize = 13;
 
 #[test]
 fn steps_on_every_object_have_an_example() {
-    let cases = [objects(), devices(), settings(), addresses(), routing::ipv4_routes(), routing::rules()];
+    let cases = [
+        objects(),
+        virtual_interfaces(),
+        macvlans(),
+        fdb_entries(),
+        settings(),
+        addresses(),
+        routing::ipv4_routes(),
+        routing::rules(),
+    ];
     let vlans = vlans::set("host/veth-red-br", "1 pvid untagged", "10");
     let steps = cases.iter().flatten().map(|case| &case.step).chain([&vlans]);
     let found: BTreeSet<&str> = steps.filter_map(object).collect();
@@ -375,8 +297,8 @@ fn objects_are_the_same_by_step_and_by_command() {
 }
 
 #[test]
-fn devices_are_the_same_by_step_and_by_command() {
-    devices().into_iter().for_each(check);
+fn virtual_interfaces_are_the_same_by_step_and_by_command() {
+    virtual_interfaces().into_iter().chain(macvlans()).chain(fdb_entries()).for_each(check);
 }
 
 #[test]

@@ -247,21 +247,26 @@ fn what_the_vocabulary_cannot_express_can_be_removed() {
         assert!(texts.contains(&text), "{text} is not among {texts:#?}");
     }
     assert_eq!(texts.len(), expected.len());
-    let account =
-        || support::run("ip -n red route show table all; ip -n red rule; ip -n red -6 rule").replace("\n\t", " ");
-    let all = account();
+    let all = routing();
     for object in &objects {
-        let step = Step::Foreign(ForeignStep { ns: ns("red"), change: Presence::Remove(object.clone()) });
+        let step = removal(object);
         kernel.run(std::slice::from_ref(&step)).unwrap();
-        assert_eq!(account().lines().count(), all.lines().count() - 1, "{} is removed alone", object.text);
+        assert_eq!(routing().lines().count(), all.lines().count() - 1, "{} is removed alone", object.text);
         kernel.run(&[step.inverse().unwrap()]).unwrap();
-        assert_eq!(sorted(&account()), sorted(&all), "{} was put back", object.text);
+        assert_eq!(sorted(&routing()), sorted(&all), "{} was put back", object.text);
     }
-    let change = |object: &ForeignObject| Presence::Remove(object.clone());
-    let steps: Vec<Step> =
-        objects.iter().map(|object| Step::Foreign(ForeignStep { ns: ns("red"), change: change(object) })).collect();
+    let steps: Vec<Step> = objects.iter().map(removal).collect();
     kernel.run(&steps).unwrap();
     assert_eq!(observed(&mut kernel, "red"), before);
+}
+
+/// All routes and policy rules of `red`, a line for each.
+fn routing() -> String {
+    support::run("ip -n red route show table all; ip -n red rule; ip -n red -6 rule").replace("\n\t", " ")
+}
+
+fn removal(object: &ForeignObject) -> Step {
+    Step::Foreign(ForeignStep { ns: ns("red"), change: Presence::Remove(object.clone()) })
 }
 
 #[test]

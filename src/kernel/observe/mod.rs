@@ -19,8 +19,8 @@ use super::objects::{Decoded, fdb_entry, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
-    Claims, FdbEntry, Firewall, Foreign, ForeignFdbEntry, IfName, LabName, Mark, Namespace, NsName, Observed,
-    ObservedFirewall, ObservedNamespace, Routing, RuleAction, VirtualInterface,
+    FdbEntry, Foreign, ForeignFdbEntry, IfName, LabName, Mark, Namespace, NsName, Observed, ObservedFirewall,
+    ObservedNamespace, Routing, RuleAction, VirtualInterface,
 };
 use interfaces::Interfaces;
 
@@ -248,11 +248,7 @@ fn namespace(
     let mut interfaces = interfaces::list(netns).map_err(cannot_list("interfaces", ns))?;
     interfaces::add_addresses(netns, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
     interfaces::add_vlans(netns, &mut interfaces, desired).map_err(cannot_list("VLANs", ns))?;
-    let mut half_marked = BTreeSet::new();
-    if ns.is_host() {
-        half_marked.extend(interfaces.own_by_group(scope.lab));
-        half_marked.extend(interfaces.outside_group(scope.lab));
-    }
+    let half_marked = if ns.is_host() { half_marked(&mut interfaces, scope.lab) } else { BTreeSet::new() };
     let routes = route::list(netns, &interfaces.names).map_err(cannot_list("routes", ns))?;
     let mut rules = policy_rule::list(netns).map_err(cannot_list("policy rules", ns))?;
     if !interfaces.by_name.values().any(|link| matches!(link.device(), Some(VirtualInterface::Vrf { .. }))) {
@@ -281,8 +277,7 @@ fn namespace(
         neighbours,
         fdb,
         sysctls,
-        firewall: Firewall::default(),
-        labels: BTreeMap::new(),
+        ..Namespace::default()
     };
     let foreign = Foreign {
         routes: routes.foreign,
@@ -292,16 +287,21 @@ fn namespace(
     };
     let namespace = ObservedNamespace {
         is,
-        firewall: ObservedFirewall::default(),
         connected: routes.connected,
         original_sysctls,
         our_routing,
-        claims: Claims::new(),
         half_marked,
         lost_rules: rules.lost,
         foreign,
+        ..ObservedNamespace::default()
     };
     Ok((namespace, interfaces, look))
+}
+
+/// The interfaces of a lab that lack one of its two marks.
+fn half_marked(interfaces: &mut Interfaces, lab: &LabName) -> BTreeSet<IfName> {
+    let by_group = interfaces.own_by_group(lab);
+    interfaces.outside_group(lab).chain(by_group).collect()
 }
 
 fn cannot_list(what: &str, ns: &NsName) -> impl FnOnce(NetlinkError) -> KernelError {
