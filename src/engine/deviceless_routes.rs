@@ -29,7 +29,7 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
         host.foreign.routes.iter().any(|route| route.is_ours) || host.foreign.rules.iter().any(|rule| rule.is_ours);
     if !has_foreign
         && host.our_routing.rules.is_empty()
-        && host.our_routing.routes.iter().all(|route| route.dev.is_some())
+        && host.our_routing.routes.iter().all(|route| !route.is_deviceless())
     {
         return Ok(());
     }
@@ -38,7 +38,7 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
     let listed: BTreeSet<&Identity> = others.values().flatten().collect();
     let all_others_are_listed = marks::of_all(kernel)?.keys().all(|other| other == lab || others.contains_key(other));
     let is_own = |object: &Identity| !listed.contains(object) && (own.contains(object) || all_others_are_listed);
-    host.our_routing.routes.retain(|route| route.dev.is_some() || is_own(&Identity::of_route(route)));
+    host.our_routing.routes.retain(|route| !route.is_deviceless() || is_own(&Identity::of_route(route)));
     host.our_routing.rules.retain(|rule| is_own(&Identity::of_rule(rule)));
     for route in &mut host.foreign.routes {
         route.is_ours &= is_own(&Identity::of_foreign(&route.object));

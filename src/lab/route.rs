@@ -76,6 +76,9 @@ pub enum RouteScope {
 /// The main routing table (`RT_TABLE_MAIN`).
 pub const MAIN_TABLE: u32 = 254;
 
+/// Metric of the routes to connected IPv6 subnets (`IP6_RT_PRIO_ADDRCONF`); IPv4 has 0.
+const CONNECTED_IPV6_METRIC: u32 = 256;
+
 impl Route {
     /// Its place.
     pub fn slot(&self) -> RouteSlot {
@@ -85,6 +88,44 @@ impl Route {
     /// Whether the kernel holds the two in the same place: adding one where the other is means replacing it.
     pub fn same_slot(&self, other: &Self) -> bool {
         self.slot() == other.slot()
+    }
+
+    /// The route to its own subnet that the kernel makes with an address of an interface: what metric and scope it
+    /// gives that is in fib_add_ifaddr and addrconf_prefix_route.
+    pub fn connected(table: u32, dev: &IfName, own: IpNet) -> Self {
+        let ipv6 = own.addr().is_ipv6();
+        Self {
+            table,
+            to: own.trunc(),
+            metric: if ipv6 { CONNECTED_IPV6_METRIC } else { 0 },
+            kind: RouteKind::Unicast,
+            via: None,
+            dev: Some(dev.clone()),
+            source: (!ipv6).then(|| own.addr()),
+            scope: if ipv6 { RouteScope::Global } else { RouteScope::Link },
+            onlink: false,
+        }
+    }
+
+    /// The ways out of the namespace: each a gateway, where there is one, and an interface. None for the kinds that
+    /// drop.
+    pub fn hops(&self) -> impl Iterator<Item = (Option<IpAddr>, &IfName)> {
+        self.dev.iter().map(|dev| (self.via, dev))
+    }
+
+    /// The interfaces that it leaves through.
+    pub fn devs(&self) -> impl Iterator<Item = &IfName> {
+        self.hops().map(|(_, dev)| dev)
+    }
+
+    /// Whether it goes with no interface: the kinds that drop.
+    pub fn is_deviceless(&self) -> bool {
+        self.devs().next().is_none()
+    }
+
+    /// The gateways that it leads to, each with the interface that it is behind.
+    pub fn gateways(&self) -> impl Iterator<Item = (IpAddr, &IfName)> {
+        self.hops().filter_map(|(via, dev)| Some((via?, dev)))
     }
 
     /// Whether the destination is an IPv6 one.

@@ -45,8 +45,8 @@ impl Operation for RouteStep {
     /// A route through a gateway needs the route that reaches the gateway.
     fn phase(&self) -> Phase {
         match self.change.wanted() {
-            Some(Route { via: Some(_), .. }) => Phase::AddGatewayRoutes,
-            Some(Route { via: None, .. }) => Phase::AddRoutes,
+            Some(route) if route.gateways().next().is_some() => Phase::AddGatewayRoutes,
+            Some(_) => Phase::AddRoutes,
             None => Phase::RemoveRoutes,
         }
     }
