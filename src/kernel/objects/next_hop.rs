@@ -5,9 +5,8 @@ use std::net::IpAddr;
 
 use libc::{RTA_GATEWAY, RTA_VIA};
 use netlink_packet_core::{DecodeError, parse_ip};
-use netlink_packet_route::route::{RouteAttribute, RouteNextHop};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteNextHop};
 
-use super::route::address;
 use super::{Decoded, foreign_route};
 use crate::kernel::netlink::attributes;
 use crate::lab::{IfName, NextHop};
@@ -26,6 +25,14 @@ pub(super) fn encode(hops: &BTreeSet<NextHop>, indexes: &[u32]) -> RouteAttribut
         message
     });
     RouteAttribute::MultiPath(hops.collect())
+}
+
+/// An address, as an attribute of a route has it.
+pub(super) fn address(address: IpAddr) -> RouteAddress {
+    match address {
+        IpAddr::V4(address) => RouteAddress::Inet(address),
+        IpAddr::V6(address) => RouteAddress::Inet6(address),
+    }
 }
 
 /// The next hops; where the model has no words for one of them, the text of all.

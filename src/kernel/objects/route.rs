@@ -7,11 +7,12 @@ use ipnet::IpNet;
 use libc::{RT_TABLE_LOCAL, RTA_DST, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE};
 use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, parse_ip, parse_u32};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope as Scope, RouteType,
+    RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope as Scope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::{Decoded, foreign_route, next_hop};
+use super::next_hop::{self, address};
+use super::{Decoded, foreign_route};
 use crate::kernel::netlink::{NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{ForeignRoute, IfName, ROUTE_PROTOCOL, Route, RouteKind, RouteScope};
@@ -75,13 +76,6 @@ fn encode(route: &Route, indexes: &[u32]) -> RouteMessage {
         false => attributes.push(next_hop::encode(&route.nexthops, indexes)),
     }
     message
-}
-
-pub(super) fn address(address: IpAddr) -> RouteAddress {
-    match address {
-        IpAddr::V4(address) => RouteAddress::Inet(address),
-        IpAddr::V6(address) => RouteAddress::Inet6(address),
-    }
 }
 
 fn encode_kind(kind: RouteKind) -> RouteType {
