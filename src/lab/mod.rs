@@ -100,10 +100,9 @@ pub struct Origin {
 pub struct Namespace {
     /// The lab whose mark it carries (an alias on its loopback); none for `host` and for a namespace of no lab.
     pub owner: Option<LabName>,
-    /// Interfaces by name: loopback, ends of veth pairs, bridges, devices. In the order of the file, or of the kernel.
+    /// Interfaces by name: loopback, veths, bridges, virtual interfaces. In the order of the file, or of the kernel.
     pub interfaces: IndexMap<IfName, Interface>,
-    /// Routes that were added: those that the kernel makes by itself (connected, local, link-local) are left
-    /// out.
+    /// Routes that were added: those that the kernel makes by itself (connected, local, link-local) are left out.
     pub routes: BTreeSet<Route>,
     /// Policy routing rules, without the kernel's own three (priorities 0, 32766 and 32767).
     pub rules: BTreeSet<PolicyRule>,

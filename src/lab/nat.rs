@@ -1,4 +1,4 @@
-//! Address translation: its rules.
+//! Published ports and masquerading: what they mean, and the rules that do it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

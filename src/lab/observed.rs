@@ -24,7 +24,8 @@ pub struct ObservedNamespace {
     /// What can be said in the model's words.
     #[serde(flatten)]
     pub is: Namespace,
-    /// Every chain of its firewall, with all rules, whether or not the model has words for them.
+    /// Every chain of its firewall, with all rules, whether or not the model has words for them. (`is.firewall` has
+    /// those that the model can express.)
     #[serde(skip)]
     pub firewall: ObservedFirewall,
     /// The routes to its own subnets, which the kernel makes with each address. In a lab, they are implied.
@@ -33,7 +34,8 @@ pub struct ObservedNamespace {
     /// In a lab's own namespace: what sysctls were before the lab set them.
     #[serde(skip)]
     pub original_sysctls: BTreeMap<SysctlKey, SysctlValue>,
-    /// In `host`: the routes and policy rules with nslab's protocol number.
+    /// In `host`: the routes and policy rules with nslab's protocol number; once the engine has looked at the lists of
+    /// all labs, those of this lab alone.
     #[serde(skip)]
     pub our_routing: Routing,
     /// In `host`: the settings that labs need.

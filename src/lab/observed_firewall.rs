@@ -30,7 +30,7 @@ pub enum ObservedRule {
 pub struct ForeignFirewallRule {
     /// Its arguments, as `iptables-restore` reads them.
     pub text: String,
-    /// What it means, if the model has words for it: its conditions are only in another order.
+    /// The rule of the model that does the same, where there is one: only the order of its conditions differs.
     pub means: Option<FirewallRule>,
     /// The chain of the same table that it leads to.
     pub leads_to: Option<ChainName>,

@@ -157,8 +157,8 @@ impl VirtualInterface {
         }
     }
 
-    /// The interface that has to be there for a device in the namespace `ns`: when that goes, the kernel takes this
-    /// one along.
+    /// The interface that has to be there for a virtual interface in the namespace `ns`: when that goes, the kernel
+    /// takes this one along.
     pub fn parent(&self, ns: &NsName) -> Option<InterfaceRef> {
         match self {
             Self::Vxlan(vxlan) => vxlan.dev.as_ref().map(|dev| InterfaceRef { ns: ns.clone(), name: dev.clone() }),

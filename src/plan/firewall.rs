@@ -119,7 +119,7 @@ fn chain(ns: &NsName, id: &ChainId, want: &[FirewallRule], is: Option<&Vec<Obser
     let mut wanted = HashSet::new();
     let there: HashSet<&FirewallRule> = is.iter().filter_map(ObservedRule::meaning).collect();
     let repeated = is.iter().collect::<HashSet<_>>().len() < is.len();
-    // A rule is removed by its text, which must not mean an earlier one.
+    // `iptables -D` removes the first rule with a text, so each wanted rule is there once.
     let want: Vec<&FirewallRule> = want.iter().filter(|rule| wanted.insert(*rule)).collect();
     let same = if repeated { 0 } else { is.iter().zip(&want).take_while(|(is, want)| is.means(want)).count() };
     for (n, rule) in is.iter().enumerate().skip(same).rev() {

@@ -1,10 +1,10 @@
 //! Routes through gateways, where policy rules are in force already.
 //!
 //! The kernel takes such a route only if it finds the gateway on a link, and looks it up as it looks up everything: by
-//! the policy rules (`fib_check_nh`, `ip6_route_check_nh`). In a new namespace the rules come after the routes. A lost
-//! route is added where they stand, and one that drops everything would have it refused. So a rule of the highest
-//! priority leads this one lookup, and packets to the gateway from sockets that are bound to the interface, to the main
-//! table while the route is added; the others stay.
+//! the policy rules (`fib_check_nh`, `ip6_route_check_nh`). In a new namespace the rules come after the routes. But a
+//! lost route is added while the rules are there, and a rule that drops everything would make the kernel refuse the
+//! route. So a rule of the highest priority leads this one lookup to the main table while the route is added (and
+//! packets to the gateway from sockets that are bound to the interface); all other rules stay.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::steps::{PolicyRuleStep, Presence, RouteStep, Step};
 /// The priority of the kernel's own rule that looks the main table up; what comes after it is not asked for a gateway.
 const MAIN_RULE: u32 = 32766;
 
-/// Plans what the routes through gateways, which are planned for this namespace since `begin`, need to be taken.
+/// Plans what the kernel needs to accept the routes through gateways that are planned for this namespace since `begin`.
 pub(super) fn compare(sides: &Sides<'_>, begin: usize, draft: &mut Draft) {
     let goes: BTreeSet<&PolicyRule> = draft.since(begin).filter_map(removed_rule).collect();
     let is = &sides.is.rules;
@@ -69,7 +69,7 @@ fn lookups(route: &Route) -> impl Iterator<Item = PolicyRule> {
     })
 }
 
-/// Whether a rule has a say in a lookup, which comes from no source, through no interface, and has no mark.
+/// Whether a rule matches a lookup, which has no source, no incoming interface and no mark.
 fn decides(rule: &PolicyRule, lookup: &PolicyRule) -> bool {
     lookup.to.is_some_and(|to| Packet { oif: lookup.oif.clone(), ..Packet::to(to.addr()) }.matches(rule))
 }

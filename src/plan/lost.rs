@@ -18,8 +18,8 @@ use crate::lab::{IfName, Interface, Route};
 pub(super) struct Lost {
     /// Interfaces that are removed or new: nothing is on them.
     pub(super) interfaces: BTreeSet<IfName>,
-    /// Interfaces that the kernel brings down and up again: they lose what hangs on them but their IPv4 addresses, with
-    /// which the routes to their own subnets come back.
+    /// Interfaces that the kernel brings down and up again: they lose everything except their IPv4
+    /// addresses, with which the routes to their own subnets come back.
     pub(super) brought_down: BTreeSet<IfName>,
     /// Interfaces that lose their last IPv4 address, and with it their IPv4 routes.
     pub(super) without_ipv4: BTreeSet<IfName>,

@@ -125,9 +125,9 @@ fn host_links(lab: &LabName, host: &Namespace, large: &BTreeSet<IfName>) -> Opti
     }
 }
 
-/// From how many ports on a bridge goes before what is plugged into it. The kernel takes its time to remove a bridge
-/// with ports, meanwhile it could be freeing namespaces; but a port that goes by itself costs the more, the more others
-/// there are.
+/// A bridge with this many ports is removed before its ports. The kernel takes its time to remove a bridge with ports,
+/// in which it could be freeing namespaces; but a port that is removed by itself costs the more, the more others there
+/// are.
 const MANY_PORTS: usize = 256;
 
 /// The lab's bridges in `host` with many ports.

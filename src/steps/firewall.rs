@@ -30,7 +30,8 @@ pub enum FirewallChange {
     Rule {
         /// The place of the rule, counted from 1; none: at the end.
         position: Option<usize>,
-        /// Whether the chain is written anew: a rule that goes then goes with the ones that take its place.
+        /// Whether the chain is written anew: its rules are then removed in the phase in which their successors are
+        /// added, not before.
         is_rewritten: bool,
         /// The rule.
         change: Presence<Box<ObservedRule>>,

@@ -189,7 +189,7 @@ fn decode(
         let dev = dev.filter(|_| kind == RouteKind::Unicast);
         return Ok(Decoded::Known(Route { table, to, metric, kind, scope, via, dev, source, onlink, nexthops }));
     }
-    // Its text says nothing of the scope.
+    // The scope is that which `ip route` leaves out, so that the text does not mention it.
     let (kind, scope) = (RouteKind::Unicast, RouteScope::Global);
     let shown = Route { table, to, metric, kind, scope, via, dev, source, onlink, nexthops };
     let shown = Route { scope: shown.default_scope(), ..shown };

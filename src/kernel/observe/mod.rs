@@ -33,13 +33,14 @@ pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Obse
     let Found { namespaces, leftovers, others } = netns::find()?;
     let names = open_all(handles, namespaces, wanted)?;
     let mut live = Observed::default();
-    // A name that leads to no namespace. The lab's own leftover makes way where a namespace of that name is made.
+    // Names that lead to no namespace. The lab's own are shown (as empty namespaces) where they are not wanted, since
+    // making the namespace replaces them; those of other labs are shown where the lab wants the name.
     let own = leftovers
         .into_iter()
         .filter(|(ns, owner)| (owner == scope.lab) != wanted(ns))
         .map(|(ns, owner)| (ns, Some(owner)));
-    let foreign = others.into_iter().filter(&wanted).map(|ns| (ns, None));
-    for (ns, owner) in own.chain(foreign) {
+    let unmarked = others.into_iter().filter(&wanted).map(|ns| (ns, None));
+    for (ns, owner) in own.chain(unmarked) {
         live.namespaces.insert(ns, unseen(owner));
     }
     let mut seen = BTreeMap::new();
@@ -112,7 +113,7 @@ fn observe_all(
             }
         }
     }
-    // What a thread has started ends with it.
+    // A program ends with the thread that started it, so this thread waits for its own.
     while !looks.is_empty() {
         finish_first(&mut looks, &mut all)?;
     }

@@ -1,8 +1,8 @@
-//! Upon which interface a device is: exactly, also where that is in another namespace.
+//! The parent of each virtual interface: exactly, also where it is in another namespace.
 //!
-//! A device tells its parent's index, and this namespace's own number for the namespace that the parent is in. The
-//! kernel is asked for the parent's name and hardware address, which only few interfaces of that index have; of those,
-//! the number says which it is.
+//! A virtual interface has its parent's index, and this namespace's own number for the namespace that the parent is in.
+//! The kernel is asked for the parent's name and hardware address, which only few interfaces of that index have; of
+//! those, the number says which it is.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub(super) fn connect(
     Ok(())
 }
 
-/// The namespace, known to `ns` by a number, that a device's parent is in.
+/// The namespace, known to `ns` by a number, that the parent of a virtual interface is in.
 fn elsewhere<'a>(
     handles: &mut NetnsHandles,
     numbers: &mut NsidCache<'a>,

@@ -143,7 +143,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         Some(ResolvedInterface { name: name.value.clone(), span: name.span, link, addresses, broadcast_domain: 0 })
     }
 
-    /// Whether nothing else of the namespace has the name of a bridge or a device; else that is a fault.
+    /// Whether nothing else of the namespace has the name of a bridge or a virtual interface; else that is a fault.
     fn is_free(&mut self, name: &Spanned<IfName>, what: &str) -> bool {
         if name.value.is_lo() {
             self.found.add(Diagnostic::new(

@@ -96,7 +96,7 @@ fn is_alone(written: Written<'_>) -> bool {
     }
 }
 
-/// What a device cannot have of its own.
+/// What a virtual interface cannot have of its own.
 fn taken_over(written: Written<'_>, found: &mut Collector<'_>) {
     let common = written.common();
     let has_no_mac = matches!(written, Written::Ipvlan(_) | Written::Ipip(_)) || is_alone(written);

@@ -14,7 +14,7 @@ const IPV6_MTU: u32 = 1280;
 /// The outer IPv4 header.
 const IPIP_OVERHEAD: u32 = 20;
 
-/// Gives a device the MTU that there is room for, or compares its own.
+/// Gives a virtual interface the MTU that there is room for, or compares its own.
 pub fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Collector<'_>) {
     let (overhead, is_bound) = match placed.written {
         schema::VirtualInterface::Vxlan(vxlan) => (vxlan::overhead(vxlan), vxlan.dev.is_some()),
@@ -51,7 +51,7 @@ pub fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Collector
     }
 }
 
-/// What asks for IPv6 on a device: an address of its own, or a neighbour or a gateway behind it.
+/// What asks for IPv6 on a virtual interface: an address of its own, or a neighbour or a gateway behind it.
 fn asks_for_ipv6(spaces: &[Space<'_>], placed: &Placed<'_>) -> Option<Span> {
     let written = spaces.get(placed.at.0)?.written;
     let behind = |dev: &Option<Spanned<IfName>>| dev.as_ref().is_some_and(|dev| dev.value == placed.name.value);

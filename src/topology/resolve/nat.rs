@@ -1,4 +1,4 @@
-//! Address translation: its rules.
+//! Address translation: from the entries of `nat` to typed rules.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -86,8 +86,9 @@ fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut NatChains<'_>, found: &mut
     }
 }
 
-/// From outside (PREROUTING), from here (OUTPUT), and from the target's own subnet: there the answer would go past
-/// us, so the question must seem to come from us (POSTROUTING).
+/// A published port: for packets from outside (PREROUTING), from this namespace (OUTPUT), and from the target's own
+/// subnet. There the answer would bypass this namespace, so the source becomes this namespace's (POSTROUTING): a
+/// hairpin.
 fn publish(space: &Space<'_>, entry: &Publish, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let (ports, to) = (entry.port.value, entry.to.value);
     let family = Family::of(to.address);

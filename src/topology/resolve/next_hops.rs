@@ -120,7 +120,7 @@ fn device(
         None => None,
     };
     let Some(via) = written.via else {
-        // A type that could not be read may have been the answer.
+        // Where the namespace could not be read whole, its `type` may be what is missing.
         if named.is_none() && space.written.whole {
             let help = written.help.to_owned();
             let message = format!("this {} has no next hop", written.what);

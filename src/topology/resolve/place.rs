@@ -7,7 +7,7 @@ use crate::topology::schema::{self, Spanned};
 /// Which interface: its namespace, and its place there.
 pub type Place = (usize, usize);
 
-/// A device and the interface through which its packets leave, as far as the file says so.
+/// A virtual interface and the interface through which its packets leave, as far as the file says so.
 pub struct Placed<'f> {
     pub at: Place,
     pub under: Option<Place>,

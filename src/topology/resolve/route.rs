@@ -16,7 +16,7 @@ const IPV6_METRIC: u32 = 1024;
 
 pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
     let mut routes = BTreeSet::new();
-    // A route without a gateway says that its destination is on the link, so gateways may be there.
+    // The destination of a route without a gateway is on the link, so a gateway of another route may be in it.
     let direct: HashMap<IpNet, IfName> = space
         .written
         .routes

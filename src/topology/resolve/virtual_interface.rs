@@ -15,7 +15,7 @@ use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, Spanned};
 
-/// The device as it is written; its MTU is known once all interfaces are.
+/// The virtual interface as it is written; its MTU is known once all interfaces are.
 pub fn interface(
     ns: &NsName,
     name: &Spanned<IfName>,
@@ -91,7 +91,7 @@ pub fn finish<'f>(spaces: &mut [Space<'f>], names: &Names<'_>, found: &mut Colle
     all
 }
 
-/// The interface through which a device's packets leave.
+/// The interface through which the packets of a virtual interface leave.
 fn under(
     spaces: &[Space<'_>],
     names: &Names<'_>,

@@ -9,7 +9,7 @@ use crate::lab::Mac;
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
 
-/// What any interface has: one end of a link, `lo`, or a device.
+/// What any interface has: one of a link, `lo`, or a virtual interface.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Interface {

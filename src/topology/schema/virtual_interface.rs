@@ -80,7 +80,7 @@ pub struct Vrf {
     pub common: Interface,
 }
 
-/// A device of any kind.
+/// A virtual interface of any kind.
 #[derive(Clone, Copy)]
 pub enum VirtualInterface<'f> {
     Vxlan(&'f Vxlan),
