@@ -52,7 +52,31 @@ fn a_route_of_somebody_elses_through_the_labs_bridge_is_left_alone() {
     assert!(run("ip route").contains("10.55.0.0/16"));
 }
 
-/// The others have learned a hardware address that nobody has any more, and believe it for up to a minute.
+/// What the model cannot express carries nslab's number and no lab's name; and what it can no longer recognise as the
+/// other lab's neither.
+#[test]
+fn what_another_lab_has_in_the_host_is_left_alone_when_it_was_altered() {
+    sandbox();
+    let one = "name: one\nnamespaces:\n  host:\n    routes: [{ to: 10.9.0.0/24, via: 10.1.0.2 }, { to: 10.67.0.0/16, \
+               type: blackhole }]\n    rules: [{ from: 10.77.0.0/16, table: 77, priority: 77 }]\n    \
+               interfaces: { v: { addresses: [10.1.0.1/24] } }\n  a: { interfaces: { e: { addresses: [10.1.0.2/24] } } \
+               }\nlinks: [[host/v, a/e]]\n";
+    on(one, &["apply"], 0);
+    run("ip route change 10.9.0.0/24 via 10.1.0.2 mtu 1400 proto 213; \
+         ip route replace unreachable 10.67.0.0/16 proto 213; ip rule del priority 77; \
+         ip rule add from 10.77.0.0/16 ipproto udp table 77 priority 77 protocol 213");
+    let other = "name: two\nnamespaces:\n  host: { rules: [{ from: 10.78.0.0/16, table: 78, priority: 78 }] }\n";
+    let plan = on(other, &["plan"], 0);
+    assert!(!plan.contains("remove"), "{plan}");
+    on(other, &["apply"], 0);
+    on(other, &["destroy"], 0);
+    let left = run("ip route; ip rule");
+    for text in ["10.9.0.0/24", "unreachable 10.67.0.0/16", "from 10.77.0.0/16 ipproto udp"] {
+        assert!(left.contains(text), "{text} is gone:\n{left}");
+    }
+}
+
+/// The others have learned a MAC address that no interface has any more, and believe it for up to a minute.
 #[test]
 fn whoever_is_made_anew_is_reached_at_once() {
     sandbox();

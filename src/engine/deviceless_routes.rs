@@ -2,7 +2,8 @@
 //!
 //! The kernel keeps only one number with them, which says that nslab made them, but not for which lab. So each lab's
 //! folder lists those that it wanted. Where such a list is lost, what no other lab lists is this lab's, if every other
-//! lab has a list.
+//! lab has a list. What the model cannot express is in no list: it is this lab's where there is no other lab, or where
+//! it goes through an interface of the lab.
 
 use std::collections::BTreeSet;
 
@@ -33,18 +34,29 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
     {
         return Ok(());
     }
-    let own = state::listed_by(lab)?.unwrap_or_default();
+    let own = state::listed_by(lab)?;
     let others = state::listed_by_others(lab)?;
     let listed: BTreeSet<&Identity> = others.values().flatten().collect();
-    let all_others_are_listed = marks::of_all(kernel)?.keys().all(|other| other == lab || others.contains_key(other));
-    let is_own = |object: &Identity| !listed.contains(object) && (own.contains(object) || all_others_are_listed);
+    let marked = marks::of_all(kernel)?;
+    let mut other_labs = marked.keys().filter(|other| *other != lab);
+    let is_alone = others.is_empty() && other_labs.clone().next().is_none();
+    let all_others_are_listed = other_labs.all(|other| others.contains_key(other));
+    let is_own = |object: &Identity| match &own {
+        _ if is_alone => true,
+        Some(own) => own.contains(object),
+        // A lab of which there is nothing else has nothing to lose its list of.
+        None => marked.contains_key(lab) && all_others_are_listed && !listed.contains(object),
+    };
     host.our_routing.routes.retain(|route| route.dev.is_some() || is_own(&Identity::of_route(route)));
     host.our_routing.rules.retain(|rule| is_own(&Identity::of_rule(rule)));
+    // No list has what the model cannot express. Another lab's route that was altered by hand is such a one.
+    let interfaces = &host.is.interfaces;
+    let is_of_lab = |dev| interfaces.get(dev).is_some_and(|there| there.owner.as_ref() == Some(lab));
     for route in &mut host.foreign.routes {
-        route.is_ours &= is_own(&Identity::of_foreign(&route.object));
+        route.is_ours &= is_alone || route.dev.as_ref().is_some_and(is_of_lab);
     }
     for rule in &mut host.foreign.rules {
-        rule.is_ours &= is_own(&Identity::of_foreign(&rule.object));
+        rule.is_ours &= is_alone;
     }
     Ok(())
 }

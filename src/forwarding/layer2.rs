@@ -4,6 +4,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
+use indexmap::IndexSet;
+
 use crate::lab::{
     IfName, Interface, InterfaceKind, InterfaceRef, Lab, MacvlanMode, Namespace, NsName, Tagging, VirtualInterface,
     Vlans, Vxlan,
@@ -33,7 +35,7 @@ struct Flood<'a, 'l> {
     layer2: &'a Layer2<'l>,
     seen: HashSet<Frame>,
     todo: Vec<Frame>,
-    reached: Vec<InterfaceRef>,
+    reached: IndexSet<InterfaceRef>,
 }
 
 impl<'l> Layer2<'l> {
@@ -56,7 +58,7 @@ impl<'l> Layer2<'l> {
 
     /// The interfaces that a broadcast frame from an interface reaches, nearest first.
     pub fn neighbours(&self, from: &InterfaceRef) -> Vec<InterfaceRef> {
-        let mut flood = Flood { layer2: self, seen: HashSet::new(), todo: Vec::new(), reached: Vec::new() };
+        let mut flood = Flood { layer2: self, seen: HashSet::new(), todo: Vec::new(), reached: IndexSet::new() };
         flood.go(Frame { at: from.clone(), tag: None, leaves: true });
         let mut at = 0;
         while let Some(frame) = flood.todo.get(at).cloned() {
@@ -66,8 +68,7 @@ impl<'l> Layer2<'l> {
                 false => flood.arrive(&frame),
             }
         }
-        flood.reached.retain(|reached| reached != from);
-        flood.reached
+        flood.reached.into_iter().filter(|reached| reached != from).collect()
     }
 
     /// The interface through which the owner of an address gets what is sent to it from an interface. A permanent
@@ -237,8 +238,8 @@ impl Flood<'_, '_> {
 
     /// A frame is for the namespace itself, or for what is stacked on the interface.
     fn deliver(&mut self, at: &InterfaceRef, tag: Option<u16>) {
-        if tag.is_none() && !self.reached.contains(at) {
-            self.reached.push(at.clone());
+        if tag.is_none() {
+            self.reached.insert(at.clone());
         }
         for upper in self.layer2.uppers.get(at).map_or(&[][..], Vec::as_slice).to_vec() {
             let device = self.layer2.interface(&upper).and_then(Interface::device);

@@ -10,12 +10,14 @@ pub struct BridgeOptions {
     pub stp: bool,
     /// Whether the bridge keeps VLANs apart (`vlan_filtering`).
     pub vlan_filtering: bool,
-    /// How long a port listens, and then learns, before it forwards (`forward_delay`), in hundredths of a second.
+    /// How long a port listens, and then learns, before it forwards (`forward_delay`), in hundredths of a second. Live
+    /// `None`: the kernel shows that of the root of the bridge's spanning tree, which is another bridge.
     #[serde(skip_serializing_if = "is_default_delay")]
-    pub forward_delay: u32,
-    /// How long the bridge knows behind which port a MAC address is (`ageing_time`), in hundredths of a second.
+    pub forward_delay: Option<u32>,
+    /// How long the bridge knows behind which port a MAC address is (`ageing_time`), in hundredths of a second. Live
+    /// `None`: its spanning tree changes, and the kernel shows a shorter time meanwhile.
     #[serde(skip_serializing_if = "is_default_age")]
-    pub ageing_time: u32,
+    pub ageing_time: Option<u32>,
     /// Whether it looks at IGMP and MLD to learn which ports want which multicast groups (`mcast_snooping`).
     #[serde(skip_serializing_if = "Clone::clone")]
     pub mcast_snooping: bool,
@@ -34,8 +36,8 @@ impl Default for BridgeOptions {
         Self {
             stp: false,
             vlan_filtering: false,
-            forward_delay: 1500,
-            ageing_time: 30000,
+            forward_delay: Some(1500),
+            ageing_time: Some(30000),
             mcast_snooping: true,
             group_fwd_mask: 0,
             nf_call_iptables: false,
@@ -43,11 +45,23 @@ impl Default for BridgeOptions {
     }
 }
 
-fn is_default_delay(value: &u32) -> bool {
+impl BridgeOptions {
+    /// These, with those of another where the kernel does not show them.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            forward_delay: self.forward_delay.or(other.forward_delay),
+            ageing_time: self.ageing_time.or(other.ageing_time),
+            ..self
+        }
+    }
+}
+
+fn is_default_delay(value: &Option<u32>) -> bool {
     *value == BridgeOptions::default().forward_delay
 }
 
-fn is_default_age(value: &u32) -> bool {
+fn is_default_age(value: &Option<u32>) -> bool {
     *value == BridgeOptions::default().ageing_time
 }
 

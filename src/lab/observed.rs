@@ -109,6 +109,8 @@ pub struct ForeignObject {
 pub struct ForeignRoute {
     /// The route.
     pub object: ForeignObject,
+    /// The interface that it leaves through; none, where there are several, or it is one that drops.
+    pub dev: Option<IfName>,
     /// The place that it takes from a route of the model; none where no such route can have its place.
     pub slot: Option<RouteSlot>,
     /// Whether it carries nslab's protocol number.

@@ -54,9 +54,10 @@ pub(super) fn complete(compared: &Compared<'_>, interface: &InterfaceRef, want: 
 /// Plans the options that differ on a bridge that stays.
 pub(super) fn compare(interface: &InterfaceRef, want: &Interface, is: &Interface, draft: &mut Draft) {
     if let (InterfaceKind::Bridge(from), InterfaceKind::Bridge(to)) = (&is.kind, &want.kind)
+        && let (from, to) = (from.or(*to), to.or(*from))
         && from != to
     {
-        let change = Change { from: *from, to: *to };
+        let change = Change { from, to };
         draft.add(Step::Bridge(BridgeStep::Options { interface: interface.clone(), change }), "its options differ");
     }
 }

@@ -21,8 +21,7 @@ pub enum ConflictCode {
     InterfaceExists,
     /// A namespace has a name that the lab needs, and does not belong to it.
     NamespaceExists,
-    /// A route of `host` has the place (table, destination, metric) of one that the lab needs, and does not belong to
-    /// it.
+    /// A route of `host`, not the lab's, has the place (table, destination, metric) of one that the lab needs.
     RouteExists,
     /// Two labs need different values of a host setting.
     SettingConflict,

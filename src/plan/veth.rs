@@ -24,8 +24,8 @@ pub(super) fn make(compared: &Compared<'_>, a: &InterfaceRef, b: &InterfaceRef, 
     let ((main, want_main), (peer, want_peer)) =
         if b_is_main { ((b, want_b), (a, want_a)) } else { ((a, want_a), (b, want_b)) };
     let master = want_main.master.clone().filter(|_| !is_in_vrf(compared, main, want_main));
-    // With VLANs of its own, it would be in another one at first.
-    let up = want_main.up && want_main.vlans.is_none();
+    // With VLANs or options of its own, it would be another port at first.
+    let up = want_main.up && want_main.vlans.is_none() && want_main.port.is_default();
     for (interface, want, is_attached, is_up) in
         [(main, want_main, master.is_some(), up), (peer, want_peer, false, false)]
     {

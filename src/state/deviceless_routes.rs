@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::folder::Folder;
 use super::labs::labs;
 use crate::kernel::KernelError;
-use crate::lab::{ForeignObject, LabName, PolicyRule, Route};
+use crate::lab::{LabName, PolicyRule, Route};
 
 const FILE: &str = "deviceless-routes";
 
@@ -24,8 +24,6 @@ pub(crate) struct Identity(String);
 enum Object<'a> {
     Route(&'a Route),
     Rule(&'a PolicyRule),
-    /// The body of the netlink message that names it, in hexadecimal digits.
-    Foreign(String),
 }
 
 impl Identity {
@@ -37,12 +35,6 @@ impl Identity {
     /// Of a policy rule.
     pub(crate) fn of_rule(rule: &PolicyRule) -> Self {
         Self::of(&Object::Rule(rule))
-    }
-
-    /// Of a route or policy rule that the model cannot express.
-    pub(crate) fn of_foreign(object: &ForeignObject) -> Self {
-        let digits = object.message.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self::of(&Object::Foreign(digits))
     }
 
     fn of(object: &Object<'_>) -> Self {
@@ -82,21 +74,4 @@ pub(crate) fn listed_by_others(lab: &LabName) -> Result<BTreeMap<LabName, BTreeS
         }
     }
     Ok(lists)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lab::ForeignKind;
-
-    #[test]
-    fn a_foreign_object_is_identified_by_its_bytes() {
-        let object = |text: &str| ForeignObject {
-            kind: ForeignKind::Route { ipv6: false },
-            text: text.to_owned(),
-            message: vec![2, 0x1f],
-        };
-        assert_eq!(Identity::of_foreign(&object("one")).0, r#"{"foreign":"021f"}"#);
-        assert_eq!(Identity::of_foreign(&object("one")), Identity::of_foreign(&object("other")));
-    }
 }

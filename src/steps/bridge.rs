@@ -103,12 +103,14 @@ impl Operation for BridgeStep {
 
 /// The options that change, as `ip link` spells them.
 fn options(Change { from, to }: Change<BridgeOptions>) -> String {
-    let pairs = words(from).into_iter().zip(words(to));
+    // What is not known stays as it is.
+    let pairs = words(from.or(to)).into_iter().zip(words(to.or(from)));
     pairs.filter(|(from, to)| from != to).map(|(_, (name, value))| format!(" {name} {value}")).collect()
 }
 
 fn words(of: BridgeOptions) -> [(&'static str, String); 7] {
     let flag = |on: bool| u8::from(on).to_string();
+    let time = |time: Option<u32>| time.map(|time| time.to_string()).unwrap_or_default();
     // No `..`: an option without its word does not compile.
     let BridgeOptions {
         stp,
@@ -122,8 +124,8 @@ fn words(of: BridgeOptions) -> [(&'static str, String); 7] {
     [
         ("stp_state", flag(stp)),
         ("vlan_filtering", flag(vlan_filtering)),
-        ("forward_delay", forward_delay.to_string()),
-        ("ageing_time", ageing_time.to_string()),
+        ("forward_delay", time(forward_delay)),
+        ("ageing_time", time(ageing_time)),
         ("mcast_snooping", flag(mcast_snooping)),
         ("group_fwd_mask", group_fwd_mask.to_string()),
         ("nf_call_iptables", flag(nf_call_iptables)),

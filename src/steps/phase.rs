@@ -29,7 +29,7 @@ pub enum Phase {
     AddVirtualInterfaces,
     /// The same settings, where a virtual interface has to be there.
     SetVirtualInterfaces,
-    /// Before the ports come up, so that no frame goes into the wrong VLAN.
+    /// VLANs and options of ports: before the ports come up, so that no frame goes where it should not.
     SetVlans,
     /// Interfaces that are neither bridges nor virtual ones.
     BringUpInterfaces,

@@ -202,8 +202,8 @@ fn other_options() -> BridgeOptions {
     BridgeOptions {
         stp: true,
         vlan_filtering: false,
-        forward_delay: 400,
-        ageing_time: 6000,
+        forward_delay: Some(400),
+        ageing_time: Some(6000),
         mcast_snooping: false,
         group_fwd_mask: 0x4000,
         nf_call_iptables: true,

@@ -1,5 +1,7 @@
 //! Bridges and their options.
 
+use std::ops::RangeInclusive;
+
 use netlink_packet_core::{DecodeError, parse_u8, parse_u16, parse_u32};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{BridgeStpState, InfoBridge, InfoData, InfoKind, LinkAttribute, LinkInfo};
@@ -18,8 +20,15 @@ const IFLA_BR_AGEING_TIME: u16 = 4;
 const IFLA_BR_STP_STATE: u16 = 5;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_GROUP_FWD_MASK: u16 = 9;
+const IFLA_BR_ROOT_ID: u16 = 10;
+const IFLA_BR_BRIDGE_ID: u16 = 11;
+const IFLA_BR_TOPOLOGY_CHANGE: u16 = 14;
 const IFLA_BR_MCAST_SNOOPING: u16 = 23;
 const IFLA_BR_NF_CALL_IPTABLES: u16 = 36;
+
+/// The forward delays that a bridge with STP takes, in hundredths of a second (BR_MIN_FORWARD_DELAY and
+/// BR_MAX_FORWARD_DELAY in the kernel's br_private.h).
+const STANDARD_DELAYS: RangeInclusive<u32> = 200..=3000;
 
 /// Makes a bridge; it is down.
 pub(in crate::kernel) fn add(
@@ -44,11 +53,12 @@ pub(in crate::kernel) fn set(
     from: BridgeOptions,
     to: BridgeOptions,
 ) -> Result<(), NetlinkError> {
+    // With STP on, the kernel takes no other forward delay than the standard allows; a way back may lead to one.
+    let is_odd = to.forward_delay.is_some_and(|delay| !STANDARD_DELAYS.contains(&delay));
     let without_stp = BridgeOptions { stp: to.stp, ..from };
-    if from.stp && !to.stp && without_stp != to {
-        // With STP on, the kernel takes no other forward delay than the standard allows.
+    if from.stp && !to.stp && is_odd && without_stp != to {
         set(netns, name, from, without_stp)?;
-        return set(netns, name, without_stp, to);
+        return set(netns, name, without_stp, to).inspect_err(|_| drop(set(netns, name, without_stp, from)));
     }
     let mut message = interface::existing_message(netns, name)?;
     message.attributes.push(encode_options(to, from));
@@ -67,29 +77,37 @@ fn encode_options(to: BridgeOptions, from: BridgeOptions) -> LinkAttribute {
     }
     let mut add = |differs: bool, option: InfoBridge| options.extend(differs.then_some(option));
     add(to.vlan_filtering != from.vlan_filtering, InfoBridge::VlanFiltering(to.vlan_filtering));
-    add(to.forward_delay != from.forward_delay, InfoBridge::ForwardDelay(to.forward_delay));
-    add(to.ageing_time != from.ageing_time, InfoBridge::AgeingTime(to.ageing_time));
     add(to.mcast_snooping != from.mcast_snooping, InfoBridge::MulticastSnooping(to.mcast_snooping));
     add(to.group_fwd_mask != from.group_fwd_mask, InfoBridge::GroupFwdMask(to.group_fwd_mask));
     add(to.nf_call_iptables != from.nf_call_iptables, InfoBridge::NfCallIpTables(to.nf_call_iptables));
+    let changed = |from: Option<u32>, to: Option<u32>| to.filter(|_| to != from);
+    options.extend(changed(from.forward_delay, to.forward_delay).map(InfoBridge::ForwardDelay));
+    options.extend(changed(from.ageing_time, to.ageing_time).map(InfoBridge::AgeingTime));
     LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge), LinkInfo::Data(InfoData::Bridge(options))])
 }
 
 /// The options of a bridge, from IFLA_INFO_DATA.
 pub(in crate::kernel) fn decode_options(data: &[u8]) -> Result<BridgeOptions, DecodeError> {
     let mut options = BridgeOptions::default();
+    let (mut root, mut own, mut changes) = (&[][..], &[][..], false);
     for attribute in attributes(data) {
         match attribute? {
             (IFLA_BR_STP_STATE, value) => options.stp = parse_u32(value)? != 0,
             (IFLA_BR_VLAN_FILTERING, value) => options.vlan_filtering = parse_u8(value)? != 0,
-            (IFLA_BR_FORWARD_DELAY, value) => options.forward_delay = parse_u32(value)?,
-            (IFLA_BR_AGEING_TIME, value) => options.ageing_time = parse_u32(value)?,
+            (IFLA_BR_FORWARD_DELAY, value) => options.forward_delay = Some(parse_u32(value)?),
+            (IFLA_BR_AGEING_TIME, value) => options.ageing_time = Some(parse_u32(value)?),
+            (IFLA_BR_ROOT_ID, value) => root = value,
+            (IFLA_BR_BRIDGE_ID, value) => own = value,
+            (IFLA_BR_TOPOLOGY_CHANGE, value) => changes = parse_u8(value)? != 0,
             (IFLA_BR_MCAST_SNOOPING, value) => options.mcast_snooping = parse_u8(value)? != 0,
             (IFLA_BR_GROUP_FWD_MASK, value) => options.group_fwd_mask = parse_u16(value)?,
             (IFLA_BR_NF_CALL_IPTABLES, value) => options.nf_call_iptables = parse_u8(value)? != 0,
             _ => {}
         }
     }
+    // In a spanning tree, the root says the delay; while the tree changes, entries age within two delays.
+    options.forward_delay = options.forward_delay.filter(|_| !options.stp || root == own);
+    options.ageing_time = options.ageing_time.filter(|_| !options.stp || !changes);
     Ok(options)
 }
 
@@ -109,8 +127,8 @@ mod tests {
             let options = BridgeOptions {
                 stp,
                 vlan_filtering,
-                forward_delay,
-                ageing_time,
+                forward_delay: Some(forward_delay),
+                ageing_time: Some(ageing_time),
                 mcast_snooping,
                 group_fwd_mask: mask,
                 nf_call_iptables,

@@ -113,6 +113,7 @@ pub(super) fn decode(
             text,
             message: message(header, item)?,
         },
+        dev: shown.dev.clone(),
         slot: has_slot.then(|| shown.slot()),
         is_ours: header.protocol == RouteProtocol::from(ROUTE_PROTOCOL),
     })

@@ -27,6 +27,17 @@ pub(in crate::kernel) fn set(
     from: &Vlans,
     to: &Vlans,
 ) -> Result<(), NetlinkError> {
+    // It takes two messages, and is done wholly or not at all.
+    change(netns, name, is_bridge, from, to).inspect_err(|_| drop(change(netns, name, is_bridge, to, from)))
+}
+
+fn change(
+    netns: &mut NetnsHandle,
+    name: &IfName,
+    is_bridge: bool,
+    from: &Vlans,
+    to: &Vlans,
+) -> Result<(), NetlinkError> {
     let (new, gone) = (to.unlike(from), from.absent_in(to));
     if !new.ranges().is_empty() {
         let message = message(netns, name, is_bridge, &new)?;

@@ -21,8 +21,8 @@ pub fn bridge(
     let options = BridgeOptions {
         stp: on(&written.stp, default.stp),
         vlan_filtering: vlans::filtering(written, found),
-        forward_delay: written.forward_delay.as_ref().map_or(default.forward_delay, |delay| delay.value.0),
-        ageing_time: written.ageing_time.as_ref().map_or(default.ageing_time, |time| time.value.0),
+        forward_delay: written.forward_delay.as_ref().map(|delay| delay.value.0).or(default.forward_delay),
+        ageing_time: written.ageing_time.as_ref().map(|time| time.value.0).or(default.ageing_time),
         mcast_snooping: on(&written.mcast_snooping, default.mcast_snooping),
         group_fwd_mask: written.group_fwd_mask.as_ref().map_or(default.group_fwd_mask, |mask| mask.value.0),
         nf_call_iptables: on(&written.nf_call_iptables, default.nf_call_iptables),

@@ -87,7 +87,7 @@ impl Scalar for ForwardDelay {
 }
 
 impl Scalar for AgeingTime {
-    const WHAT: &'static str = "a time from 0 to 4294967s, in tenths of a second at most, such as 300s";
+    const WHAT: &'static str = "a time from 0 to 429496s, in tenths of a second at most, such as 300s";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         hundredths(text).map(Self).ok_or_else(|| not::<Self>(text))
