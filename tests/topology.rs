@@ -112,6 +112,7 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Vlan", "namespaces: { red: { vlans: { eth0.10: { qqq: 1 } } } }"),
     ("Ipip", "namespaces: { red: { ipips: { tun0: { qqq: 1 } } } }"),
     ("Vrf", "namespaces: { red: { vrfs: { blue: { qqq: 1 } } } }"),
+    ("NextHop", "namespaces: { red: { routes: [{ nexthops: [{ qqq: 1 }] }] } }"),
     ("Route", "namespaces: { red: { routes: [{ qqq: 1 }] } }"),
     ("PolicyRule", "namespaces: { red: { rules: [{ qqq: 1 }] } }"),
     ("Neighbour", "namespaces: { red: { neighbours: [{ qqq: 1 }] } }"),

@@ -30,7 +30,7 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
         host.foreign.routes.iter().any(|route| route.is_ours) || host.foreign.rules.iter().any(|rule| rule.is_ours);
     if !has_foreign
         && host.our_routing.rules.is_empty()
-        && host.our_routing.routes.iter().all(|route| route.dev.is_some())
+        && host.our_routing.routes.iter().all(|route| !route.is_deviceless())
     {
         return Ok(());
     }
@@ -47,7 +47,7 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
         // A lab of which there is nothing else has nothing to lose its list of.
         None => marked.contains_key(lab) && all_others_are_listed && !listed.contains(object),
     };
-    host.our_routing.routes.retain(|route| route.dev.is_some() || is_own(&Identity::of_route(route)));
+    host.our_routing.routes.retain(|route| !route.is_deviceless() || is_own(&Identity::of_route(route)));
     host.our_routing.rules.retain(|rule| is_own(&Identity::of_rule(rule)));
     // No list has what the model cannot express. Another lab's route that was altered by hand is such a one.
     let interfaces = &host.is.interfaces;

@@ -142,8 +142,8 @@ fn in_table(namespace: &Namespace, table: u32, packet: &Packet) -> Option<Outcom
 }
 
 fn leaves(namespace: &Namespace, route: Route, packet: &Packet) -> Option<Outcome> {
-    let dev = route.dev.clone()?;
-    let next_hop = route.via.unwrap_or(packet.destination);
+    let (via, dev) = route.hops().next().map(|(via, dev)| (via, dev.clone()))?;
+    let next_hop = via.unwrap_or(packet.destination);
     let source = packet.source.or(route.source).or_else(|| source(namespace, &dev, next_hop));
     Some(Outcome::Leaves { dev, next_hop, source, route })
 }

@@ -3,13 +3,8 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
 use super::Packet;
-use crate::lab::{IfName, Interface, MAIN_TABLE, Namespace, Route, RouteKind, RouteScope};
-
-/// Metric of the routes to connected IPv6 subnets (`IP6_RT_PRIO_ADDRCONF`); IPv4 has 0.
-const CONNECTED_IPV6_METRIC: u32 = 256;
+use crate::lab::{IfName, Interface, MAIN_TABLE, Namespace, Route, RouteKind};
 
 /// The routing table of what goes in and out through an interface.
 pub(super) fn of_interface(namespace: &Namespace, interface: &Interface) -> u32 {
@@ -37,7 +32,9 @@ pub(super) fn find(namespace: &Namespace, table: u32, packet: &Packet) -> Option
     connected(namespace, table)
         .chain(own)
         .filter(|route| route.to.contains(&packet.destination))
-        .filter(|route| route.kind != RouteKind::Unicast || bound.is_none() || route.dev.as_ref() == bound)
+        .filter(|route| {
+            route.kind != RouteKind::Unicast || bound.is_none_or(|bound| route.devs().any(|dev| dev == bound))
+        })
         .min_by_key(|route| (Reverse(route.to.prefix_len()), route.metric))
 }
 
@@ -48,21 +45,6 @@ fn connected(namespace: &Namespace, table: u32) -> impl Iterator<Item = Route> {
         interfaces.filter(move |(name, own)| own.up && !name.is_lo() && of_interface(namespace, own) == table);
     interfaces.flat_map(move |(name, interface)| {
         let subnets = interface.addresses.iter().filter(|own| own.prefix_len() < own.max_prefix_len());
-        subnets.map(move |own| route_to(table, name, *own))
+        subnets.map(move |own| Route::connected(table, name, *own))
     })
-}
-
-fn route_to(table: u32, dev: &IfName, own: IpNet) -> Route {
-    let ipv6 = own.addr().is_ipv6();
-    Route {
-        table,
-        to: own.trunc(),
-        metric: if ipv6 { CONNECTED_IPV6_METRIC } else { 0 },
-        kind: RouteKind::Unicast,
-        via: None,
-        dev: Some(dev.clone()),
-        source: (!ipv6).then(|| own.addr()),
-        scope: if ipv6 { RouteScope::Global } else { RouteScope::Link },
-        onlink: false,
-    }
 }

@@ -183,7 +183,7 @@ impl ObservedNamespace {
 impl Namespace {
     /// Its routes and rules that no interface takes along when it goes: routes that drop, and all rules.
     pub fn unattached(&self) -> Routing {
-        let routes = self.routes.iter().filter(|route| route.dev.is_none()).cloned().collect();
+        let routes = self.routes.iter().filter(|route| route.is_deviceless()).cloned().collect();
         Routing { routes, rules: self.rules.clone() }
     }
 }

@@ -3,6 +3,7 @@
 //! Every default is already filled in (metric, table, scope, outgoing interface), so that two routes are the same
 //! exactly when they are equal.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -32,6 +33,20 @@ pub struct Route {
     pub scope: RouteScope,
     /// The next hop is taken to be on the interface's link even if no subnet says so.
     pub onlink: bool,
+    /// Two or more next hops, among which flows are spread; then there is no other `via` and `dev`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub nexthops: BTreeSet<NextHop>,
+}
+
+/// One of several next hops of a route (`nexthop` in `ip-route(8)`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct NextHop {
+    /// The gateway, of the same family as the destination.
+    pub via: Option<IpAddr>,
+    /// The outgoing interface.
+    pub dev: IfName,
+    /// How many flows go this way, compared with the others: from 1 to 256.
+    pub weight: u16,
 }
 
 /// Where the kernel holds a route: there is only one in a place.
@@ -76,6 +91,9 @@ pub enum RouteScope {
 /// The main routing table (`RT_TABLE_MAIN`).
 pub const MAIN_TABLE: u32 = 254;
 
+/// Metric of the routes to connected IPv6 subnets (`IP6_RT_PRIO_ADDRCONF`); IPv4 has 0.
+const CONNECTED_IPV6_METRIC: u32 = 256;
+
 impl Route {
     /// Its place.
     pub fn slot(&self) -> RouteSlot {
@@ -85,6 +103,46 @@ impl Route {
     /// Whether the kernel holds the two in the same place: adding one where the other is means replacing it.
     pub fn same_slot(&self, other: &Self) -> bool {
         self.slot() == other.slot()
+    }
+
+    /// The route to its own subnet that the kernel makes with an address of an interface: what metric and scope it
+    /// gives that is in fib_add_ifaddr and addrconf_prefix_route.
+    pub fn connected(table: u32, dev: &IfName, own: IpNet) -> Self {
+        let ipv6 = own.addr().is_ipv6();
+        Self {
+            table,
+            to: own.trunc(),
+            metric: if ipv6 { CONNECTED_IPV6_METRIC } else { 0 },
+            kind: RouteKind::Unicast,
+            via: None,
+            dev: Some(dev.clone()),
+            source: (!ipv6).then(|| own.addr()),
+            scope: if ipv6 { RouteScope::Global } else { RouteScope::Link },
+            onlink: false,
+            nexthops: BTreeSet::new(),
+        }
+    }
+
+    /// The ways out of the namespace: each a gateway, where there is one, and an interface. None for the kinds that
+    /// drop.
+    pub fn hops(&self) -> impl Iterator<Item = (Option<IpAddr>, &IfName)> {
+        let several = self.nexthops.iter().map(|hop| (hop.via, &hop.dev));
+        self.dev.iter().map(|dev| (self.via, dev)).chain(several)
+    }
+
+    /// The interfaces that it leaves through.
+    pub fn devs(&self) -> impl Iterator<Item = &IfName> {
+        self.hops().map(|(_, dev)| dev)
+    }
+
+    /// Whether it goes with no interface: the kinds that drop.
+    pub fn is_deviceless(&self) -> bool {
+        self.devs().next().is_none()
+    }
+
+    /// The gateways that it leads to, each with the interface that it is behind.
+    pub fn gateways(&self) -> impl Iterator<Item = (IpAddr, &IfName)> {
+        self.hops().filter_map(|(via, dev)| Some((via?, dev)))
     }
 
     /// Whether the destination is an IPv6 one.
@@ -113,6 +171,17 @@ impl fmt::Display for RouteScope {
             Self::Link => "link",
             Self::Host => "host",
         })
+    }
+}
+
+/// The next hop as `ip route` spells it.
+impl fmt::Display for NextHop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nexthop")?;
+        if let Some(via) = self.via {
+            write!(f, " via {via}")?;
+        }
+        write!(f, " dev {} weight {}", self.dev, self.weight)
     }
 }
 
@@ -146,16 +215,19 @@ impl fmt::Display for Route {
         if self.onlink {
             f.write_str(" onlink")?;
         }
-        Ok(())
+        self.nexthops.iter().try_for_each(|hop| write!(f, " {hop}"))
     }
 }
 
 impl Route {
     /// The scope that `ip route` gives a route that names none.
     pub fn default_scope(&self) -> RouteScope {
-        match (self.kind, self.via) {
-            (RouteKind::Unicast, None) if !self.is_ipv6() => RouteScope::Link,
-            _ => RouteScope::Global,
+        let is_on_link = self.via.is_none() && self.nexthops.is_empty();
+        match self.kind {
+            RouteKind::Unicast if is_on_link && !self.is_ipv6() => RouteScope::Link,
+            RouteKind::Unicast | RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => {
+                RouteScope::Global
+            }
         }
     }
 }

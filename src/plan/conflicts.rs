@@ -139,9 +139,9 @@ fn settings(lab: &LabName, wanted: &Namespace, is: &ObservedNamespace) -> Vec<Co
 fn routes(lab: &Lab, wanted: &Namespace, observed: &ObservedNamespace) -> Vec<Conflict> {
     let ObservedNamespace { is, our_routing, foreign, .. } = observed;
     let of_lab = |dev: &IfName| is.interfaces.get(dev).is_some_and(|there| there.owner.as_ref() == Some(&lab.name));
-    let theirs = |there: &&Route| match &there.dev {
-        Some(dev) => !of_lab(dev),
-        None => !our_routing.routes.contains(there),
+    let theirs = |there: &&Route| match there.is_deviceless() {
+        false => !there.devs().all(of_lab),
+        true => !our_routing.routes.contains(*there),
     };
     let is_in_the_way = |slot: RouteSlot| wanted.routes.iter().any(|route| route.slot() == slot);
     let known = is.routes.iter().filter(theirs).filter(|there| !wanted.routes.contains(there));

@@ -33,7 +33,7 @@ pub(super) fn compare(sides: &Sides<'_>, begin: usize, draft: &mut Draft) {
     let is_decided = |lookup: &PolicyRule| {
         rules.iter().any(|rule| decides(rule, lookup)) || foreign.iter().any(|rule| rule.ipv6 == lookup.ipv6)
     };
-    let lookups = draft.since(begin).filter_map(wanted_route).filter_map(lookup);
+    let lookups = draft.since(begin).filter_map(wanted_route).flat_map(lookups);
     let lookups = lookups.filter(|lookup| is_decided(lookup) && !is.contains(lookup));
     for rule in lookups.collect::<BTreeSet<PolicyRule>>() {
         let step = |change| Step::PolicyRule(PolicyRuleStep { ns: sides.ns.clone(), is_temporary: true, change });
@@ -52,18 +52,18 @@ fn wanted_route(step: &Step) -> Option<&Route> {
     change.wanted()
 }
 
-/// The rule that says how a route's gateway is looked up; none where the kernel asks no rule.
-fn lookup(route: &Route) -> Option<PolicyRule> {
-    let via = route.via?;
+/// The rules that say how a route's gateways are looked up; none where the kernel asks no rule.
+fn lookups(route: &Route) -> impl Iterator<Item = PolicyRule> {
     // IPv6 looks into the route's own table first, and asks no rule where the gateway is there.
     let asks_none = route.onlink || (route.is_ipv6() && route.table == MAIN_TABLE);
-    (!asks_none).then(|| PolicyRule {
+    let gateways = route.gateways().filter(move |_| !asks_none);
+    gateways.map(|(via, dev)| PolicyRule {
         priority: 0,
         ipv6: route.is_ipv6(),
         from: None,
         to: Some(IpNet::from(via)),
         iif: None,
-        oif: route.dev.clone(),
+        oif: Some(dev.clone()),
         fwmark: None,
         action: RuleAction::Table(MAIN_TABLE),
     })

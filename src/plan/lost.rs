@@ -52,8 +52,8 @@ impl Lost {
 
     /// Whether a route goes.
     pub(super) fn takes(&self, route: &Route) -> bool {
-        route.dev.as_ref().is_some_and(|dev| self.empties(dev))
-            || (!route.is_ipv6() && route.dev.as_ref().is_some_and(|dev| self.without_ipv4.contains(dev)))
+        route.devs().any(|dev| self.empties(dev))
+            || (!route.is_ipv6() && route.devs().any(|dev| self.without_ipv4.contains(dev)))
             // An IPv6 route stays and forgets its source (fib6_remove_prefsrc).
             || (!route.is_ipv6() && route.source.is_some_and(|source| self.addresses.contains(&source)))
     }

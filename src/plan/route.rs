@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::compared::Sides;
 use super::draft::{Draft, EXTRA, MISSING};
 use super::lost::Lost;
-use crate::lab::{IfName, Interface, InterfaceRef, MAIN_TABLE, Namespace, Route, RouteKind, RouteScope};
+use crate::lab::{IfName, Interface, InterfaceRef, MAIN_TABLE, Namespace, Route};
 use crate::steps::{ForeignStep, Presence, RouteStep, Step, Update};
 
 /// Plans the routes of a namespace.
@@ -41,8 +41,7 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     }
 }
 
-/// The routes to its own subnets that the kernel makes with an interface's addresses: what metric and scope it gives
-/// them is in fib_add_ifaddr and addrconf_prefix_route.
+/// The routes to its own subnets that the kernel makes with an interface's addresses.
 pub(super) fn implied<'a>(ns: &Namespace, name: &'a IfName, link: &'a Interface) -> impl Iterator<Item = Route> + 'a {
     let table = ns.vrf_of(link).unwrap_or(MAIN_TABLE);
     let subnets = link.addresses.iter().filter(|address| address.prefix_len() < address.max_prefix_len());
@@ -51,20 +50,8 @@ pub(super) fn implied<'a>(ns: &Namespace, name: &'a IfName, link: &'a Interface)
         let mut before = link.addresses.iter().take_while(|before| before != address);
         !before.any(|before| before.trunc() == address.trunc())
     };
-    subnets.filter(move |address| link.up && !name.is_lo() && first(address)).map(move |address| {
-        let ipv4 = address.addr().is_ipv4();
-        Route {
-            table,
-            to: address.trunc(),
-            metric: if ipv4 { 0 } else { 256 },
-            kind: RouteKind::Unicast,
-            via: None,
-            dev: Some(name.clone()),
-            source: ipv4.then(|| address.addr()),
-            scope: if ipv4 { RouteScope::Link } else { RouteScope::Global },
-            onlink: false,
-        }
-    })
+    let subnets = subnets.filter(move |address| link.up && !name.is_lo() && first(address));
+    subnets.map(move |address| Route::connected(table, name, *address))
 }
 
 /// Plans the routes to an interface's own subnets that were removed; with an address, they come by themselves.
@@ -92,12 +79,12 @@ fn is_connected(there: &Route, implied: &Route) -> bool {
 /// Whether a route that the file does not have is the lab's to remove: all are in its own namespaces; in `host`
 /// those that are marked, and go through an interface of the lab or through none.
 fn is_ours(sides: &Sides<'_>, route: &Route) -> bool {
-    let dev_is_no_others = route.dev.as_ref().is_none_or(|dev| sides.is_of_lab(dev));
+    let dev_is_no_others = route.devs().all(|dev| sides.is_of_lab(dev));
     !sides.ns.is_host() || (sides.observed.our_routing.routes.contains(route) && dev_is_no_others)
 }
 
 /// Whether a route in the place of a wanted one is the lab's to replace: also one that was altered by hand, as long as
 /// it goes through an interface of the lab.
 fn is_ours_in_place(sides: &Sides<'_>, route: &Route) -> bool {
-    route.dev.as_ref().is_some_and(|dev| sides.is_of_lab(dev)) || is_ours(sides, route)
+    (!route.is_deviceless() && route.devs().all(|dev| sides.is_of_lab(dev))) || is_ours(sides, route)
 }

@@ -74,7 +74,7 @@ pub fn as_built(lab: &Lab) -> Observed {
 /// The lab's routes and policy rules in `host` that do not go with an interface.
 fn host_routing(host: &ObservedNamespace) -> Vec<Step> {
     let ns = NsName::host;
-    let ours = host.our_routing.routes.iter().filter(|route| route.dev.is_none());
+    let ours = host.our_routing.routes.iter().filter(|route| route.is_deviceless());
     let routes = ours.map(|route| Step::Route(RouteStep { ns: ns(), change: Update::Remove(route.clone()) }));
     let foreign_routes = host.foreign.routes.iter().filter(|route| route.is_ours).map(|route| &route.object);
     let foreign_rules = host.foreign.rules.iter().filter(|rule| rule.is_ours).map(|rule| &rule.object);

@@ -64,9 +64,9 @@ fn restorable(lab: &LabName, name: &NsName, live: &ObservedNamespace) -> Namespa
     let own = |link: &Interface| !name.is_host() || link.owner.as_ref() == Some(lab);
     wanted.interfaces.retain(|_, link| own(link) && can_be_made(link));
     let on_own = |dev: &IfName| wanted.interfaces.contains_key(dev);
-    wanted.routes.retain(|route| match &route.dev {
-        Some(dev) => on_own(dev),
-        None => !name.is_host() || live.our_routing.routes.contains(route),
+    wanted.routes.retain(|route| match route.is_deviceless() {
+        false => route.devs().all(on_own),
+        true => !name.is_host() || live.our_routing.routes.contains(route),
     });
     wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
     wanted.fdb.retain(|entry| on_own(&entry.dev));

@@ -71,13 +71,13 @@ impl StatusView {
         let view = |(name, ns): (&NsName, &Namespace)| {
             let shown = |link: &&Interface| !name.is_host() || link.owner.as_ref() == Some(lab);
             let links = ns.interfaces.iter().filter(|(_, link)| shown(link));
-            let route_shown = |dev: Option<&crate::lab::IfName>| {
-                !name.is_host() || dev.is_some_and(|dev| ns.interfaces.get(dev).is_some_and(|link| shown(&link)))
-            };
+            let of_lab = |dev: &crate::lab::IfName| ns.interfaces.get(dev).is_some_and(|link| shown(&link));
+            let route_shown =
+                |route: &&crate::lab::Route| !name.is_host() || (!route.is_deviceless() && route.devs().all(of_lab));
             NamespaceView {
                 name: name.to_string(),
                 interfaces: links.map(|(own, link)| InterfaceView::new((name, ns), own.as_str(), link)).collect(),
-                routes: ns.routes.iter().filter(|r| route_shown(r.dev.as_ref())).map(ToString::to_string).collect(),
+                routes: ns.routes.iter().filter(route_shown).map(ToString::to_string).collect(),
                 processes: processes.get(name).into_iter().flatten().map(ProcessView::new).collect(),
             }
         };

@@ -1,5 +1,7 @@
 //! Routes, added, replaced and removed.
 
+use std::collections::BTreeSet;
+
 use super::command::ip_family;
 use super::operation::{Operation, Reach};
 use super::{Change, Phase, Update};
@@ -34,6 +36,15 @@ impl Operation for RouteStep {
     fn command(&self) -> String {
         let ip = |route: &Route| ip_family(&self.ns, route.is_ipv6());
         match &self.change {
+            // IPv6 has each next hop as a route of its own, and some of them may be there.
+            Update::Add(route) if route.is_ipv6() && !route.nexthops.is_empty() => {
+                format!("{} route replace {route} proto {ROUTE_PROTOCOL}", ip(route))
+            }
+            // The kernel compares next hops in their order, which is not known.
+            Update::Remove(route) if !route.nexthops.is_empty() => {
+                let all = Route { nexthops: BTreeSet::new(), ..route.clone() };
+                format!("{} route del {all}", ip(route))
+            }
             Update::Add(route) => format!("{} route add {route} proto {ROUTE_PROTOCOL}", ip(route)),
             Update::Remove(route) => format!("{} route del {route}", ip(route)),
             Update::Replace(Change { to, .. }) => {
@@ -45,8 +56,8 @@ impl Operation for RouteStep {
     /// A route through a gateway needs the route that reaches the gateway.
     fn phase(&self) -> Phase {
         match self.change.wanted() {
-            Some(Route { via: Some(_), .. }) => Phase::AddGatewayRoutes,
-            Some(Route { via: None, .. }) => Phase::AddRoutes,
+            Some(route) if route.gateways().next().is_some() => Phase::AddGatewayRoutes,
+            Some(_) => Phase::AddRoutes,
             None => Phase::RemoveRoutes,
         }
     }

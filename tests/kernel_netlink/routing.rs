@@ -1,6 +1,8 @@
 //! Steps and commands do the same (see `steps`): routes and policy rules.
 
-use nslab::lab::{PolicyRule, Route, RouteKind, RouteScope, RuleAction};
+use std::collections::BTreeSet;
+
+use nslab::lab::{NextHop, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
 use nslab::steps::{Change, PolicyRuleStep, Presence, RouteStep, Step, Update};
 
 use crate::steps::{Case, case, check};
@@ -20,11 +22,18 @@ fn route(to: &str) -> Route {
         source: None,
         scope: RouteScope::Global,
         onlink: false,
+        nexthops: BTreeSet::new(),
     }
 }
 
 fn via(to: &str, via: &str) -> Route {
     Route { via: Some(via.parse().unwrap()), dev: Some(name("veth-red")), ..route(to) }
+}
+
+/// A route over several next hops, each with its weight.
+fn over(to: &str, hops: [(&str, u16); 2]) -> Route {
+    let hop = |(via, weight): (&str, u16)| NextHop { via: via.parse().ok(), dev: name("veth-red"), weight };
+    Route { nexthops: hops.map(hop).into(), ..route(to) }
 }
 
 fn change_route(change: Update<Route>) -> Step {
@@ -96,6 +105,18 @@ pub fn ipv4_routes() -> Vec<Case> {
             SHOW,
             "blackhole",
         ),
+        case(
+            "several next hops",
+            add_route(over("10.5.0.0/16", [("10.0.0.2", 1), ("10.0.0.3", 256)])),
+            SHOW,
+            "nexthop via 10.0.0.3 dev veth-red weight 256",
+        ),
+        case(
+            "one next hop instead of several",
+            replace_route(there(), over("10.1.0.0/16", [("10.0.0.2", 1), ("10.0.0.3", 2)])),
+            SHOW,
+            "nexthop via 10.0.0.3 dev veth-red weight 2",
+        ),
         case("delete route", change_route(Update::Remove(there())), SHOW, "10.0.0.0/24"),
     ]
 }
@@ -117,6 +138,18 @@ fn ipv6_routes() -> Vec<Case> {
             add_route(Route { onlink: true, ..via("2001:db8:3::/48", "2001:db8:f::1") }),
             SHOW,
             "onlink",
+        ),
+        case(
+            "several IPv6 next hops",
+            add_route(over("2001:db8:5::/48", [("2001:db8::2", 1), ("2001:db8::3", 3)])),
+            SHOW,
+            "nexthop via 2001:db8::3 dev veth-red weight 3",
+        ),
+        case(
+            "one IPv6 next hop instead of several",
+            replace_route(there(), over("2001:db8:1::/48", [("2001:db8::2", 1), ("2001:db8::3", 2)])),
+            SHOW,
+            "nexthop via 2001:db8::3 dev veth-red weight 2",
         ),
         case("IPv6 blackhole", add_route(kind("2001:db8:4::/48", RouteKind::Blackhole)), SHOW, "blackhole 2001:db8:4"),
         case("IPv6 prohibit", add_route(kind("2001:db8:4::/48", RouteKind::Prohibit)), SHOW, "prohibit 2001:db8:4"),

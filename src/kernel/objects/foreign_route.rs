@@ -1,6 +1,5 @@
 //! Routes that the model cannot express: their words for people, and the bytes that name them.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use libc::{
@@ -11,7 +10,7 @@ use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u16, parse_u32}
 use netlink_packet_route::route::{RouteFlags, RouteHeader, RouteProtocol, RouteType};
 
 use crate::kernel::netlink::{attributes, with_attributes};
-use crate::lab::{ForeignKind, ForeignObject, ForeignRoute, IfName, ROUTE_PROTOCOL, Route};
+use crate::lab::{ForeignKind, ForeignObject, ForeignRoute, ROUTE_PROTOCOL, Route};
 
 /// The number of the nexthop object that a route uses (linux/rtnetlink.h).
 const RTA_NH_ID: u16 = 30;
@@ -35,10 +34,9 @@ const METRICS: [(u16, &str); 13] = [
 
 /// What an attribute says that the model has no words for, as `ip route` spells it; nothing where it says nothing about
 /// the route itself.
-pub(super) fn further(kind: u16, value: &[u8], names: &HashMap<u32, IfName>) -> Result<String, DecodeError> {
+pub(super) fn further(kind: u16, value: &[u8]) -> Result<String, DecodeError> {
     Ok(match kind {
         RTA_METRICS => metrics(value)?,
-        RTA_MULTIPATH => hops(value, names)?,
         RTA_NH_ID => format!(" nhid {}", parse_u32(value)?),
         RTA_VIA => via(value),
         RTA_SRC => format!(" from {}", parse_ip(value)?),
@@ -62,31 +60,8 @@ fn metrics(value: &[u8]) -> Result<String, DecodeError> {
     Ok(if text.is_empty() { " (no metrics)".to_owned() } else { text })
 }
 
-/// Several next hops (struct rtnexthop): of each its length, flags, weight less one, the index of its interface, and
-/// attributes.
-fn hops(mut rest: &[u8], names: &HashMap<u32, IfName>) -> Result<String, DecodeError> {
-    const HEADER: usize = 8;
-    let mut text = String::new();
-    while let Some((&[a, b, _, weight, c, d, e, f], _)) = rest.split_first_chunk::<HEADER>() {
-        let length = usize::from(u16::from_ne_bytes([a, b]));
-        text += " nexthop";
-        for attribute in attributes(rest.get(HEADER..length).unwrap_or_default()) {
-            match attribute? {
-                (RTA_GATEWAY, value) => text += &format!(" via {}", parse_ip(value)?),
-                (RTA_VIA, value) => text += &via(value),
-                _ => {}
-            }
-        }
-        let index = u32::from_ne_bytes([c, d, e, f]);
-        let dev = names.get(&index).map_or_else(|| format!("if{index}"), IfName::to_string);
-        text += &format!(" dev {dev} weight {}", u16::from(weight) + 1);
-        rest = rest.get(length.max(HEADER).next_multiple_of(4)..).unwrap_or_default();
-    }
-    Ok(text)
-}
-
 /// A next hop of another family (struct rtvia): the family, and an address.
-fn via(value: &[u8]) -> String {
+pub(super) fn via(value: &[u8]) -> String {
     let address = value.get(2..).and_then(|address| parse_ip(address).ok());
     match (address, value.get(..2).map(parse_u16)) {
         (Some(address @ IpAddr::V4(_)), _) => format!(" via inet {address}"),

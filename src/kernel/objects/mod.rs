@@ -12,6 +12,7 @@ pub(super) mod interface;
 pub(super) mod mark;
 pub(super) mod namespace;
 pub(super) mod neighbour;
+mod next_hop;
 pub(super) mod policy_rule;
 #[cfg(test)]
 mod round_trip;

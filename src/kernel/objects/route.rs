@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use libc::{RT_TABLE_LOCAL, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE};
+use libc::{RT_TABLE_LOCAL, RTA_DST, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE};
 use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, parse_ip, parse_u32};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope as Scope, RouteType,
+    RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope as Scope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use super::next_hop::{self, address};
 use super::{Decoded, foreign_route};
 use crate::kernel::netlink::{NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
@@ -18,6 +19,10 @@ use crate::lab::{ForeignRoute, IfName, ROUTE_PROTOCOL, Route, RouteKind, RouteSc
 
 /// Adds a route where there is none in its place.
 pub(in crate::kernel) fn add(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
+    if route.is_ipv6() && !route.nexthops.is_empty() {
+        // Each next hop is a route of its own, and some of them may be there.
+        return replace(netns, route);
+    }
     put(netns, route, NLM_F_CREATE | NLM_F_EXCL)
 }
 
@@ -28,13 +33,17 @@ pub(in crate::kernel) fn replace(netns: &mut NetnsHandle, route: &Route) -> Resu
 
 /// Removes a route, whoever made it.
 pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
-    let message = message(netns, route)?;
+    // The kernel compares next hops in their order, which is not known; without any, it removes them all.
+    let message = match route.nexthops.is_empty() {
+        true => message(netns, route)?,
+        false => message(netns, &Route { nexthops: BTreeSet::new(), ..route.clone() })?,
+    };
     netns.socket.change(RouteNetlinkMessage::DelRoute(message), 0)
 }
 
 fn message(netns: &mut NetnsHandle, route: &Route) -> Result<RouteMessage, NetlinkError> {
-    let dev = route.dev.as_ref().map(|dev| netns.index(dev)).transpose()?;
-    Ok(encode(route, dev))
+    let indexes = route.devs().map(|dev| netns.index(dev)).collect::<Result<Vec<u32>, _>>()?;
+    Ok(encode(route, &indexes))
 }
 
 fn put(netns: &mut NetnsHandle, route: &Route, flags: u16) -> Result<(), NetlinkError> {
@@ -43,8 +52,8 @@ fn put(netns: &mut NetnsHandle, route: &Route, flags: u16) -> Result<(), Netlink
     netns.socket.change(RouteNetlinkMessage::NewRoute(message), flags)
 }
 
-/// The message about a route, with the index of its interface.
-fn encode(route: &Route, dev: Option<u32>) -> RouteMessage {
+/// The message about a route, with the indexes of its interfaces (see [`Route::devs`]).
+fn encode(route: &Route, indexes: &[u32]) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header = RouteHeader {
         address_family: if route.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet },
@@ -62,15 +71,11 @@ fn encode(route: &Route, dev: Option<u32>) -> RouteMessage {
     attributes.push(RouteAttribute::Priority(route.metric));
     attributes.extend(route.via.map(|via| RouteAttribute::Gateway(address(via))));
     attributes.extend(route.source.map(|source| RouteAttribute::PrefSource(address(source))));
-    attributes.extend(dev.map(RouteAttribute::Oif));
-    message
-}
-
-fn address(address: IpAddr) -> RouteAddress {
-    match address {
-        IpAddr::V4(address) => RouteAddress::Inet(address),
-        IpAddr::V6(address) => RouteAddress::Inet6(address),
+    match route.nexthops.is_empty() {
+        true => attributes.extend(indexes.first().copied().map(RouteAttribute::Oif)),
+        false => attributes.push(next_hop::encode(&route.nexthops, indexes)),
     }
+    message
 }
 
 fn encode_kind(kind: RouteKind) -> RouteType {
@@ -158,6 +163,7 @@ fn decode(
     let (kind, scope) = (decode_kind(header.kind), decode_scope(header.scope));
     let (mut to, mut via, mut dev, mut source) = (None, None, None, None);
     let (mut table, mut metric, mut further) = (u32::from(header.table), 0, String::new());
+    let mut nexthops = BTreeSet::new();
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
         match attribute? {
             (RTA_DST, value) => to = Some(parse_ip(value)?),
@@ -166,7 +172,11 @@ fn decode(
             (RTA_PREFSRC, value) => source = Some(parse_ip(value)?),
             (RTA_TABLE, value) => table = parse_u32(value)?,
             (RTA_PRIORITY, value) => metric = parse_u32(value)?,
-            (kind, value) => further += &foreign_route::further(kind, value, names)?,
+            (RTA_MULTIPATH, value) => match next_hop::decode(value, names)? {
+                Decoded::Known(several) => nexthops = several,
+                Decoded::Foreign(text) => further += &text,
+            },
+            (kind, value) => further += &foreign_route::further(kind, value)?,
         }
     }
     let to = IpNet::new(to.unwrap_or(unspecified(header.address_family)), header.destination_prefix_length)
@@ -177,11 +187,11 @@ fn decode(
     if let (Some(kind), Some(scope), true) = (kind, scope, is_expressible) {
         // IPv6 has its dropping routes point to the loopback.
         let dev = dev.filter(|_| kind == RouteKind::Unicast);
-        return Ok(Decoded::Known(Route { table, to, metric, kind, scope, via, dev, source, onlink }));
+        return Ok(Decoded::Known(Route { table, to, metric, kind, scope, via, dev, source, onlink, nexthops }));
     }
     // Its text says nothing of the scope.
-    let shown =
-        Route { table, to, metric, kind: RouteKind::Unicast, scope: RouteScope::Global, via, dev, source, onlink };
+    let (kind, scope) = (RouteKind::Unicast, RouteScope::Global);
+    let shown = Route { table, to, metric, kind, scope, via, dev, source, onlink, nexthops };
     let shown = Route { scope: shown.default_scope(), ..shown };
     Ok(Decoded::Foreign(foreign_route::decode(header, item, &shown, &further)?))
 }
@@ -227,7 +237,7 @@ mod tests {
         (1..u32::MAX, ips, any::<u32>(), kind, scope, any::<bool>()).prop_map(
             |(table, (to, via, source), metric, kind, scope, onlink)| {
                 let dev = (kind == Unicast).then(dev);
-                Route { table, to, metric, kind, via, dev, source, scope, onlink }
+                Route { table, to, metric, kind, via, dev, source, scope, onlink, nexthops: BTreeSet::new() }
             },
         )
     }
@@ -235,7 +245,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded(route in any_route()) {
-            let bytes = bytes(&encode(&route, route.dev.as_ref().map(|_| INDEX)));
+            let indexes: Vec<u32> = route.devs().map(|_| INDEX).collect();
+            let bytes = bytes(&encode(&route, &indexes));
             let header = RouteHeader::parse(&bytes).unwrap();
             prop_assert_eq!(decode(&header, &bytes, &HashMap::from([(INDEX, dev())])).unwrap(), Decoded::Known(route));
         }

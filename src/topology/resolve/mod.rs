@@ -18,6 +18,7 @@ mod mtu;
 mod nat;
 mod neighbour;
 mod net;
+mod next_hops;
 mod place;
 mod policy_rule;
 mod probes;

@@ -1,15 +1,15 @@
 //! Routes, made as concrete as the kernel keeps them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::net::{Space, is_global, longest};
+use super::net::Space;
+use super::next_hops;
 use crate::lab::{Family, IfName, MAIN_TABLE, Route, RouteKind, RouteScope};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
-use crate::topology::schema::{self, Destination, Spanned};
+use crate::topology::schema::{self, Destination};
 
 /// IPv6 routes have this metric by default (`IP6_RT_PRIO_USER`), and 0 means the same.
 const IPV6_METRIC: u32 = 1024;
@@ -51,7 +51,8 @@ pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
 
 /// Where a route leads, with the family of its gateway or source if it is `default`.
 fn destination(route: &schema::Route) -> IpNet {
-    let like = route.via.as_ref().or(route.source.as_ref()).map(|address| address.value);
+    let hop = route.nexthops.iter().find_map(|hop| hop.via.as_ref());
+    let like = route.via.as_ref().or(route.source.as_ref()).or(hop).map(|address| address.value);
     match route.to.value {
         Destination::Subnet(net) => net,
         Destination::Default => everything(like.map_or(Family::Ipv4, Family::of)),
@@ -77,18 +78,11 @@ fn route(
     if !addresses_fit(space, written, to, found) {
         return None;
     }
-    let dev = match kind {
-        RouteKind::Unicast => Some(device(space, written, direct, found)?),
-        _ => {
-            let needless = written.via.as_ref().map(|via| via.span).or(written.dev.as_ref().map(|dev| dev.span));
-            if let Some(span) = needless {
-                found.add(Diagnostic::new(
-                    Code::KeyNotAllowed,
-                    span,
-                    "a route that drops packets has no `via` and no `dev`",
-                ));
-            }
-            None
+    let (via, dev, nexthops) = match kind {
+        RouteKind::Unicast => next_hops::of(space, written, direct, found)?,
+        RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => {
+            next_hops::needless(written, found);
+            (None, None, BTreeSet::new())
         }
     };
     let metric = match (written.metric.as_ref().map_or(0, |metric| metric.value), ipv6) {
@@ -100,11 +94,12 @@ fn route(
         to,
         metric,
         kind,
-        via: written.via.as_ref().map(|via| via.value),
+        via,
         dev,
         source: written.source.as_ref().map(|source| source.value),
         scope: RouteScope::Global,
         onlink: written.onlink.as_ref().is_some_and(|onlink| onlink.value),
+        nexthops,
     };
     let scope = match &written.scope {
         Some(scope) if ipv6 && scope.value.0 != RouteScope::Global => {
@@ -119,8 +114,9 @@ fn route(
 
 /// Whether gateway and source are of the destination's family; and that the source is the namespace's own.
 fn addresses_fit(space: &Space<'_>, written: &schema::Route, to: IpNet, found: &mut Collector<'_>) -> bool {
-    let addresses = [(&written.via, "gateway"), (&written.source, "source")];
-    for (address, what) in addresses.iter().filter_map(|(address, what)| Some((address.as_ref()?, what))) {
+    let hops = written.nexthops.iter().map(|hop| (&hop.via, "gateway"));
+    let addresses = [(&written.via, "gateway"), (&written.source, "source")].into_iter().chain(hops);
+    for (address, what) in addresses.filter_map(|(address, what)| Some((address.as_ref()?, what))) {
         if address.value.is_ipv6() != to.addr().is_ipv6() {
             let message = format!("the {what} {} and the destination {to} are of different families", address.value);
             found.add(Diagnostic::new(Code::FamilyMismatch, address.span, message));
@@ -134,82 +130,4 @@ fn addresses_fit(space: &Space<'_>, written: &schema::Route, to: IpNet, found: &
         found.add(Diagnostic::new(Code::NoSuchAddress, source.span, message));
     }
     true
-}
-
-/// The outgoing interface: the one that is named, or the one in whose subnet the gateway is.
-fn device(
-    space: &Space<'_>,
-    written: &schema::Route,
-    direct: &HashMap<IpNet, IfName>,
-    found: &mut Collector<'_>,
-) -> Option<IfName> {
-    let named = match &written.dev {
-        Some(dev) => Some(space.find(dev, false, found)?),
-        None => None,
-    };
-    let onlink = written.onlink.as_ref().is_some_and(|onlink| onlink.value);
-    let Some(via) = &written.via else {
-        // A type that could not be read may have been the answer.
-        if named.is_none() && space.written.whole {
-            let help = "add `via`, `dev`, or a `type` such as `blackhole`".to_owned();
-            found.add(Diagnostic::new(Code::NoNextHop, written.to.span, "this route has no next hop").help(help));
-        }
-        return named;
-    };
-    // The kernel looks in the VRF of the interface that is named, or else in that of the route's table.
-    let vrf = named.as_ref().and_then(|dev| space.interface(dev)).map(|dev| space.table_of(dev));
-    let table = vrf.unwrap_or_else(|| written.table.as_ref().map_or(MAIN_TABLE, |table| table.value.0));
-    let connected = space.connected_in(table, via.value).map(|(interface, _)| interface);
-    if connected.is_some_and(|interface| space.holds_in(space.table_of(interface), via.value)) {
-        let message = format!("the gateway {} is {} itself", via.value, space.name);
-        found.add(
-            Diagnostic::new(Code::GatewayIsSelf, via.span, message)
-                .help("write the address of the next router".to_owned()),
-        );
-        return None;
-    }
-    if onlink || (!is_global(via.value) && named.is_some()) {
-        if named.is_none() {
-            found.add(Diagnostic::new(
-                Code::NoDev,
-                via.span,
-                "an `onlink` gateway needs `dev`: no subnet says where it is",
-            ));
-        }
-        return named;
-    }
-    let connected = connected.map(|interface| interface.name.clone());
-    let connected = connected.or_else(|| longest(direct, via.value).map(|(_, dev)| dev.clone()));
-    match (named, connected) {
-        (None, Some(dev)) => Some(dev),
-        (Some(named), Some(dev)) if named == dev => Some(dev),
-        (Some(named), Some(dev)) => {
-            let message = format!("the gateway {} is reached through `{dev}`, not through `{named}`", via.value);
-            found.add(Diagnostic::new(Code::WrongDev, via.span, message));
-            None
-        }
-        (_, None) => {
-            no_subnet(space, via, found);
-            None
-        }
-    }
-}
-
-fn no_subnet(space: &Space<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>) {
-    if !space.written.whole {
-        return;
-    }
-    let family = Family::of(via.value);
-    let subnets: Vec<String> = space
-        .addresses()
-        .filter(|(interface, own)| !interface.name.is_lo() && Family::of(own.value.addr()) == family)
-        .map(|(_, own)| own.value.trunc().to_string())
-        .take(5)
-        .collect();
-    let help = match subnets.as_slice() {
-        [] => format!("{} has no address of this family", space.name),
-        subnets => format!("{} is connected to {}", space.name, subnets.join(", ")),
-    };
-    let message = format!("no connected subnet of {} contains the gateway {}", space.name, via.value);
-    found.add(Diagnostic::new(Code::GatewayUnreachable, via.span, message).help(help));
 }

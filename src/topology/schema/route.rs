@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use schemars::{JsonSchema, Schema};
 
 use super::read::{Fields, Read, Spanned};
-use super::scalar::{Scalar, Wrong, word, words};
+use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_net::{Destination, TableId};
 use crate::lab::{IfName, RouteKind, RouteScope};
-use crate::topology::diagnostics::Collector;
+use crate::topology::diagnostics::{Collector, Span};
 use crate::topology::yaml::Node;
 
 /// A route.
@@ -34,6 +34,55 @@ pub struct Route {
     pub scope: Option<Spanned<Scope>>,
     /// Whether the next router is taken to be on the link even if no subnet says so; false by default.
     pub onlink: Option<Spanned<bool>>,
+    /// Several next hops, among which flows are spread, instead of `via` and `dev`.
+    #[schemars(default)]
+    pub nexthops: Vec<NextHop>,
+}
+
+/// One of several next hops.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct NextHop {
+    /// The next router's address.
+    pub via: Option<Spanned<IpAddr>>,
+    /// The interface; found from `via` by default.
+    pub dev: Option<Spanned<IfName>>,
+    /// How many flows go this way, compared with the others: from 1 to 256; 1 by default.
+    pub weight: Option<Spanned<Weight>>,
+    /// Where it is in the file.
+    #[schemars(skip)]
+    pub span: Span,
+}
+
+/// The weight of a next hop.
+#[derive(Debug, Clone, Copy)]
+pub struct Weight(pub u16);
+
+impl Scalar for Weight {
+    const WHAT: &'static str = "a weight from 1 to 256";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let weight = u32::parse(text).ok().filter(|weight| (1..=256).contains(weight));
+        weight.and_then(|weight| u16::try_from(weight).ok()).map(Self).ok_or_else(|| not::<Self>(text))
+    }
+
+    fn schema() -> Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": 256 })
+    }
+}
+
+impl Read for NextHop {
+    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "a next hop", found)?;
+        let hop = Self {
+            via: fields.optional("via"),
+            dev: fields.optional("dev"),
+            weight: fields.optional("weight"),
+            span: fields.head(),
+        };
+        fields.end();
+        Some(hop)
+    }
 }
 
 /// What a route does.
@@ -93,7 +142,8 @@ impl Read for Route {
         let kind = fields.optional("type");
         let scope = fields.optional("scope");
         let onlink = fields.optional("onlink");
+        let nexthops = fields.or_empty("nexthops");
         fields.end();
-        Some(Self { to: to?, via, dev, metric, source, table, kind, scope, onlink })
+        Some(Self { to: to?, via, dev, metric, source, table, kind, scope, onlink, nexthops })
     }
 }

@@ -1,0 +1,187 @@
+//! Where a route leads next: its gateway and interface, or several of them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::net::{Space, is_global, longest};
+use crate::lab::{Family, IfName, MAIN_TABLE, NextHop};
+use crate::topology::code::Code;
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::schema::{self, Spanned};
+
+/// A next hop as it is written.
+struct Written<'f> {
+    via: Option<&'f Spanned<IpAddr>>,
+    dev: Option<&'f Spanned<IfName>>,
+    onlink: bool,
+    table: u32,
+    span: Span,
+    /// What it is written in: "route".
+    what: &'static str,
+    /// What to do where it says nothing.
+    help: &'static str,
+}
+
+/// The gateway, the interface, or several next hops, of which there are two at least.
+pub fn of(
+    space: &Space<'_>,
+    route: &schema::Route,
+    direct: &HashMap<IpNet, IfName>,
+    found: &mut Collector<'_>,
+) -> Option<(Option<IpAddr>, Option<IfName>, BTreeSet<NextHop>)> {
+    let table = route.table.as_ref().map_or(MAIN_TABLE, |table| table.value.0);
+    let onlink = route.onlink.as_ref().is_some_and(|onlink| onlink.value);
+    if route.nexthops.is_empty() {
+        let written = Written {
+            via: route.via.as_ref(),
+            dev: route.dev.as_ref(),
+            onlink,
+            table,
+            span: route.to.span,
+            what: "route",
+            help: "add `via`, `dev`, or a `type` such as `blackhole`",
+        };
+        let dev = device(space, &written, direct, found)?;
+        return Some((route.via.as_ref().map(|via| via.value), Some(dev), BTreeSet::new()));
+    }
+    either_or(route, found);
+    let hops = several(space, route, table, direct, found)?;
+    // One alone is a next hop like any other.
+    match hops.first().filter(|_| hops.len() == 1) {
+        Some(hop) => Some((hop.via, Some(hop.dev.clone()), BTreeSet::new())),
+        None => Some((None, None, hops)),
+    }
+}
+
+/// Reports a next hop of a route that drops.
+pub fn needless(route: &schema::Route, found: &mut Collector<'_>) {
+    let hop = route.nexthops.first().map(|hop| hop.span);
+    let span = route.via.as_ref().map(|via| via.span).or(route.dev.as_ref().map(|dev| dev.span)).or(hop);
+    if let Some(span) = span {
+        let message = "a route that drops packets has no `via`, no `dev` and no `nexthops`";
+        found.add(Diagnostic::new(Code::KeyNotAllowed, span, message));
+    }
+}
+
+/// Reports what a route with several next hops has besides.
+fn either_or(route: &schema::Route, found: &mut Collector<'_>) {
+    let (via, dev) = (route.via.as_ref().map(|via| via.span), route.dev.as_ref().map(|dev| dev.span));
+    let onlink = route.onlink.as_ref().filter(|onlink| onlink.value).map(|onlink| onlink.span);
+    if let Some(span) = via.or(dev).or(onlink) {
+        let message = "a route with `nexthops` has no `via`, `dev` or `onlink` of its own";
+        found.add(
+            Diagnostic::new(Code::ContradictoryKeys, span, message)
+                .help("put `via` and `dev` into an entry of `nexthops`".to_owned()),
+        );
+    }
+}
+
+fn several(
+    space: &Space<'_>,
+    route: &schema::Route,
+    table: u32,
+    direct: &HashMap<IpNet, IfName>,
+    found: &mut Collector<'_>,
+) -> Option<BTreeSet<NextHop>> {
+    let mut hops = BTreeSet::new();
+    let mut first: HashMap<(Option<IpAddr>, IfName), Span> = HashMap::new();
+    for hop in &route.nexthops {
+        let written = Written {
+            via: hop.via.as_ref(),
+            dev: hop.dev.as_ref(),
+            onlink: false,
+            table,
+            span: hop.span,
+            what: "entry",
+            help: "add `via` or `dev`",
+        };
+        let dev = device(space, &written, direct, found)?;
+        let via = hop.via.as_ref().map(|via| via.value);
+        if let Some(first) = first.insert((via, dev.clone()), hop.span) {
+            let fault = Diagnostic::new(Code::EntryTwice, hop.span, "this next hop is given twice");
+            found.add(fault.help("give it a larger `weight` instead".to_owned()).also(first, "here"));
+        }
+        hops.insert(NextHop { via, dev, weight: hop.weight.as_ref().map_or(1, |weight| weight.value.0) });
+    }
+    Some(hops)
+}
+
+/// The outgoing interface: the one that is named, or the one in whose subnet the gateway is.
+fn device(
+    space: &Space<'_>,
+    written: &Written<'_>,
+    direct: &HashMap<IpNet, IfName>,
+    found: &mut Collector<'_>,
+) -> Option<IfName> {
+    let named = match written.dev {
+        Some(dev) => Some(space.find(dev, false, found)?),
+        None => None,
+    };
+    let Some(via) = written.via else {
+        // A type that could not be read may have been the answer.
+        if named.is_none() && space.written.whole {
+            let help = written.help.to_owned();
+            let message = format!("this {} has no next hop", written.what);
+            found.add(Diagnostic::new(Code::NoNextHop, written.span, message).help(help));
+        }
+        return named;
+    };
+    // The kernel looks in the VRF of the interface that is named, or else in that of the route's table.
+    let vrf = named.as_ref().and_then(|dev| space.interface(dev)).map(|dev| space.table_of(dev));
+    let table = vrf.unwrap_or(written.table);
+    let connected = space.connected_in(table, via.value).map(|(interface, _)| interface);
+    if connected.is_some_and(|interface| space.holds_in(space.table_of(interface), via.value)) {
+        let message = format!("the gateway {} is {} itself", via.value, space.name);
+        found.add(
+            Diagnostic::new(Code::GatewayIsSelf, via.span, message)
+                .help("write the address of the next router".to_owned()),
+        );
+        return None;
+    }
+    if written.onlink || (!is_global(via.value) && named.is_some()) {
+        if named.is_none() {
+            found.add(Diagnostic::new(
+                Code::NoDev,
+                via.span,
+                "an `onlink` gateway needs `dev`: no subnet says where it is",
+            ));
+        }
+        return named;
+    }
+    let connected = connected.map(|interface| interface.name.clone());
+    let connected = connected.or_else(|| longest(direct, via.value).map(|(_, dev)| dev.clone()));
+    match (named, connected) {
+        (None, Some(dev)) => Some(dev),
+        (Some(named), Some(dev)) if named == dev => Some(dev),
+        (Some(named), Some(dev)) => {
+            let message = format!("the gateway {} is reached through `{dev}`, not through `{named}`", via.value);
+            found.add(Diagnostic::new(Code::WrongDev, via.span, message));
+            None
+        }
+        (_, None) => {
+            no_subnet(space, via, found);
+            None
+        }
+    }
+}
+
+fn no_subnet(space: &Space<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>) {
+    if !space.written.whole {
+        return;
+    }
+    let family = Family::of(via.value);
+    let subnets: Vec<String> = space
+        .addresses()
+        .filter(|(interface, own)| !interface.name.is_lo() && Family::of(own.value.addr()) == family)
+        .map(|(_, own)| own.value.trunc().to_string())
+        .take(5)
+        .collect();
+    let help = match subnets.as_slice() {
+        [] => format!("{} has no address of this family", space.name),
+        subnets => format!("{} is connected to {}", space.name, subnets.join(", ")),
+    };
+    let message = format!("no connected subnet of {} contains the gateway {}", space.name, via.value);
+    found.add(Diagnostic::new(Code::GatewayUnreachable, via.span, message).help(help));
+}
