@@ -51,14 +51,14 @@ fn what_a_spanning_tree_changes_by_itself_is_no_drift() {
     sandbox();
     let lab = "name: tree
 namespaces:
-  r1: { bridges: { br0: { stp: true, forward_delay: 2s, ports: [p] } } }
-  r2: { bridges: { br0: { stp: true, forward_delay: 20s, ports: [p], ageing_time: 60s } } }
+  r1: { bridges: { br0: { stp: true, forward_delay: 2s, mac: 02:00:00:00:00:01, ports: [p] } } }
+  r2: { bridges: { br0: { stp: true, forward_delay: 20s, mac: 02:00:00:00:00:02, ports: [p], ageing_time: 60s } } }
 links: [[r1/p, r2/p]]
 ";
     std::fs::write("/run/tree.yaml", lab).unwrap();
     let applied = nslab(["apply", "/run/tree.yaml"]);
     assert_eq!(applied.status.code(), Some(0), "{}", text(&applied));
-    // Until one of the bridges has the other's delay, and both shorten their ageing time.
+    // The lowest MAC address is the root. Until the other bridge has its delay, and both shorten their ageing time.
     let changed = "for i in $(seq 200); do for r in r1 r2; do ip -d -n $r link show br0; done | \
                    grep -c 'topology_change 1' | grep -q 2 && exit; sleep 0.1; done; exit 1";
     run(changed);

@@ -38,17 +38,16 @@ impl Operation for RouteStep {
         match &self.change {
             // IPv6 has each next hop as a route of its own, and some of them may be there.
             Update::Add(route) if route.is_ipv6() && !route.nexthops.is_empty() => {
-                format!("{} route replace {route} proto {ROUTE_PROTOCOL}", ip(route))
+                format!("{} route replace {}", ip(route), marked(route))
             }
             // The kernel compares next hops in their order, which is not known.
             Update::Remove(route) if !route.nexthops.is_empty() => {
-                let all = Route { nexthops: BTreeSet::new(), ..route.clone() };
-                format!("{} route del {all}", ip(route))
+                format!("{} route del {}", ip(route), without_nexthops(route))
             }
-            Update::Add(route) => format!("{} route add {route} proto {ROUTE_PROTOCOL}", ip(route)),
+            Update::Add(route) => format!("{} route add {}", ip(route), marked(route)),
             Update::Remove(route) => format!("{} route del {route}", ip(route)),
             Update::Replace(Change { to, .. }) => {
-                format!("{} route replace {to} proto {ROUTE_PROTOCOL}", ip(to))
+                format!("{} route replace {}", ip(to), marked(to))
             }
         }
     }
@@ -76,4 +75,14 @@ impl Operation for RouteStep {
     fn reach(&self) -> Reach {
         Reach::Inside
     }
+}
+
+/// The words of a route with nslab's protocol number; after `nexthop`, `ip` takes nothing else.
+fn marked(route: &Route) -> String {
+    let hops: String = route.nexthops.iter().map(|hop| format!(" {hop}")).collect();
+    format!("{} proto {ROUTE_PROTOCOL}{hops}", without_nexthops(route))
+}
+
+fn without_nexthops(route: &Route) -> Route {
+    Route { nexthops: BTreeSet::new(), ..route.clone() }
 }
