@@ -29,17 +29,7 @@ fn leads_to(family: Family, args: &[Arg]) -> Option<ChainName> {
     let last = args.last()?;
     match last.option.as_str() {
         "-g" => last.value()?.parse().ok(),
-        "-j" => match target(family, last.value()?, &[])? {
-            FirewallTarget::Jump(chain) => Some(chain),
-            FirewallTarget::Accept
-            | FirewallTarget::Drop
-            | FirewallTarget::Reject(_)
-            | FirewallTarget::Return
-            | FirewallTarget::Masquerade
-            | FirewallTarget::Snat(_)
-            | FirewallTarget::Dnat(_)
-            | FirewallTarget::Redirect(_) => None,
-        },
+        "-j" => target(family, last.value()?, &[])?.leads_to().cloned(),
         _ => None,
     }
 }

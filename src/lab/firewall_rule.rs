@@ -214,16 +214,23 @@ impl FirewallRule {
 
     /// The chain of the same table that it leads to.
     pub fn leads_to(&self) -> Option<&ChainName> {
-        match &self.target {
-            FirewallTarget::Jump(chain) => Some(chain),
-            FirewallTarget::Accept
-            | FirewallTarget::Drop
-            | FirewallTarget::Reject(_)
-            | FirewallTarget::Return
-            | FirewallTarget::Masquerade
-            | FirewallTarget::Snat(_)
-            | FirewallTarget::Dnat(_)
-            | FirewallTarget::Redirect(_) => None,
+        self.target.leads_to()
+    }
+}
+
+impl FirewallTarget {
+    /// The chain of the same table that it leads to.
+    pub fn leads_to(&self) -> Option<&ChainName> {
+        match self {
+            Self::Jump(chain) => Some(chain),
+            Self::Accept
+            | Self::Drop
+            | Self::Reject(_)
+            | Self::Return
+            | Self::Masquerade
+            | Self::Snat(_)
+            | Self::Dnat(_)
+            | Self::Redirect(_) => None,
         }
     }
 }

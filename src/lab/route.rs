@@ -91,6 +91,9 @@ pub enum RouteScope {
 /// The main routing table (`RT_TABLE_MAIN`).
 pub const MAIN_TABLE: u32 = 254;
 
+/// IPv6 routes have this metric by default (`IP6_RT_PRIO_USER`), and 0 means the same.
+pub const DEFAULT_IPV6_METRIC: u32 = 1024;
+
 /// Metric of the routes to connected IPv6 subnets (`IP6_RT_PRIO_ADDRCONF`); IPv4 has 0.
 const CONNECTED_IPV6_METRIC: u32 = 256;
 
@@ -98,6 +101,13 @@ impl Route {
     /// Its place.
     pub fn slot(&self) -> RouteSlot {
         RouteSlot { table: self.table, to: self.to, metric: self.metric }
+    }
+
+    /// The route without its several next hops: what names it to the kernel, which compares them in an order that is
+    /// not known.
+    #[must_use]
+    pub fn without_nexthops(&self) -> Self {
+        Self { nexthops: BTreeSet::new(), ..self.clone() }
     }
 
     /// Whether the kernel holds the two in the same place: adding one where the other is means replacing it.
@@ -202,7 +212,7 @@ impl fmt::Display for Route {
         if self.table != MAIN_TABLE {
             write!(f, " table {}", self.table)?;
         }
-        let default_metric = if self.is_ipv6() { 1024 } else { 0 };
+        let default_metric = if self.is_ipv6() { DEFAULT_IPV6_METRIC } else { 0 };
         if self.metric != default_metric {
             write!(f, " metric {}", self.metric)?;
         }

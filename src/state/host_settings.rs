@@ -101,7 +101,8 @@ impl HostSettings {
         for key in self.folder.names()?.iter().filter_map(|name| setting_of_folder(name)) {
             let Some(setting) = self.get(&key)? else { continue };
             if !setting.has_former()? && setting.labs()?.is_empty() {
-                setting.remove()?;
+                setting.remove_values()?;
+                setting.remove_folders()?;
             }
         }
         Folder::find()?.map_or(Ok(()), |root| root.remove_if_idle(FOLDER))
@@ -171,15 +172,17 @@ impl Setting<'_> {
     /// Something cannot be removed.
     pub(crate) fn release_last(&self, lab: &LabName) -> Result<(), KernelError> {
         // The claim goes after the value: a claim alone means that nothing was changed.
-        self.folder.remove_file(ALONG)?;
-        self.folder.remove_file(WAS)?;
+        self.remove_values()?;
         self.release(lab)?;
-        self.remove()
+        self.remove_folders()
     }
 
-    fn remove(&self) -> Result<(), KernelError> {
+    fn remove_values(&self) -> Result<(), KernelError> {
         self.folder.remove_file(ALONG)?;
-        self.folder.remove_file(WAS)?;
+        self.folder.remove_file(WAS)
+    }
+
+    fn remove_folders(&self) -> Result<(), KernelError> {
         self.folder.remove_folder(LABS)?;
         self.settings.folder.remove_folder(&setting_folder(&self.key))
     }

@@ -1,6 +1,6 @@
 //! Bridges, made and given other options.
 
-use super::command::{ip, ip_link_set};
+use super::command::{changed_options, ip, ip_link_set};
 use super::new_interface::Inverse;
 use super::operation::{Operation, Reach};
 use super::{Change, NewInterface, Phase, Tier};
@@ -104,8 +104,7 @@ impl Operation for BridgeStep {
 /// The options that change, as `ip link` spells them.
 fn options(Change { from, to }: Change<BridgeOptions>) -> String {
     // What is not known stays as it is.
-    let pairs = words(from.or(to)).into_iter().zip(words(to.or(from)));
-    pairs.filter(|(from, to)| from != to).map(|(_, (name, value))| format!(" {name} {value}")).collect()
+    changed_options(words(from.or(to)), words(to.or(from)))
 }
 
 fn words(of: BridgeOptions) -> [(&'static str, String); 7] {

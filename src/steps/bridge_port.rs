@@ -1,6 +1,6 @@
 //! Ports: which bridge or VRF an interface is attached to, and the options of a bridge's port.
 
-use super::command::ip_link_set;
+use super::command::{changed_options, ip_link_set};
 use super::operation::{Operation, Reach};
 use super::{Change, Phase, Tier};
 use crate::lab::{IfName, InterfaceRef, NsName, PortOptions};
@@ -91,11 +91,10 @@ impl Operation for BridgePortStep {
 
 /// The options that change, as `ip link` spells them.
 fn options(Change { from, to }: Change<PortOptions>) -> String {
-    let pairs = words(from).into_iter().zip(words(to));
-    let differing = pairs.filter(|(from, to)| from != to);
-    differing.map(|(_, (name, on))| format!(" {name} {}", if on { "on" } else { "off" })).collect()
+    changed_options(words(from), words(to))
 }
 
-fn words(PortOptions { hairpin, isolated, learning, flood }: PortOptions) -> [(&'static str, bool); 4] {
-    [("hairpin", hairpin), ("isolated", isolated), ("learning", learning), ("flood", flood)]
+fn words(PortOptions { hairpin, isolated, learning, flood }: PortOptions) -> [(&'static str, String); 4] {
+    let word = |on: bool| if on { "on" } else { "off" }.to_owned();
+    [("hairpin", word(hairpin)), ("isolated", word(isolated)), ("learning", word(learning)), ("flood", word(flood))]
 }

@@ -22,3 +22,9 @@ pub(super) fn ip_link_set(interface: &InterfaceRef) -> String {
 pub(super) fn inside(ns: &NsName) -> String {
     if ns.is_host() { String::new() } else { format!("ip netns exec {ns} ") }
 }
+
+/// The options that change, each with its new value, as `ip link` spells them.
+pub(super) fn changed_options<const N: usize>(from: [(&str, String); N], to: [(&str, String); N]) -> String {
+    let pairs = from.into_iter().zip(to);
+    pairs.filter(|(from, to)| from != to).map(|(_, (name, value))| format!(" {name} {value}")).collect()
+}

@@ -1,7 +1,5 @@
 //! Routes, added, replaced and removed.
 
-use std::collections::BTreeSet;
-
 use super::command::ip_family;
 use super::operation::{Operation, Reach};
 use super::{Change, Phase, Update};
@@ -42,7 +40,7 @@ impl Operation for RouteStep {
             }
             // The kernel compares next hops in their order, which is not known.
             Update::Remove(route) if !route.nexthops.is_empty() => {
-                format!("{} route del {}", ip(route), without_nexthops(route))
+                format!("{} route del {}", ip(route), route.without_nexthops())
             }
             Update::Add(route) => format!("{} route add {}", ip(route), marked(route)),
             Update::Remove(route) => format!("{} route del {route}", ip(route)),
@@ -80,9 +78,5 @@ impl Operation for RouteStep {
 /// The words of a route with nslab's protocol number; after `nexthop`, `ip` takes nothing else.
 fn marked(route: &Route) -> String {
     let hops: String = route.nexthops.iter().map(|hop| format!(" {hop}")).collect();
-    format!("{} proto {ROUTE_PROTOCOL}{hops}", without_nexthops(route))
-}
-
-fn without_nexthops(route: &Route) -> Route {
-    Route { nexthops: BTreeSet::new(), ..route.clone() }
+    format!("{} proto {ROUTE_PROTOCOL}{hops}", route.without_nexthops())
 }

@@ -34,10 +34,7 @@ pub(in crate::kernel) fn replace(netns: &mut NetnsHandle, route: &Route) -> Resu
 /// Removes a route, whoever made it.
 pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
     // The kernel compares next hops in their order, which is not known; without any, it removes them all.
-    let message = match route.nexthops.is_empty() {
-        true => message(netns, route)?,
-        false => message(netns, &Route { nexthops: BTreeSet::new(), ..route.clone() })?,
-    };
+    let message = message(netns, &route.without_nexthops())?;
     netns.socket.change(RouteNetlinkMessage::DelRoute(message), 0)
 }
 

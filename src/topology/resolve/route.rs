@@ -6,13 +6,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::net::Space;
 use super::next_hops;
-use crate::lab::{Family, IfName, MAIN_TABLE, Route, RouteKind, RouteScope};
+use crate::lab::{DEFAULT_IPV6_METRIC, Family, IfName, MAIN_TABLE, Route, RouteKind, RouteScope};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, Destination};
-
-/// IPv6 routes have this metric by default (`IP6_RT_PRIO_USER`), and 0 means the same.
-const IPV6_METRIC: u32 = 1024;
 
 pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
     let mut routes = BTreeSet::new();
@@ -86,7 +83,7 @@ fn route(
         }
     };
     let metric = match (written.metric.as_ref().map_or(0, |metric| metric.value), ipv6) {
-        (0, true) => IPV6_METRIC,
+        (0, true) => DEFAULT_IPV6_METRIC,
         (metric, _) => metric,
     };
     let route = Route {
