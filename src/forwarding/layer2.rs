@@ -49,7 +49,7 @@ impl<'l> Layer2<'l> {
                     layer2.uppers.entry(lower).or_default().push(own);
                 }
                 for own in &interface.addresses {
-                    layer2.holders.entry(own.addr()).or_default().push(ns);
+                    layer2.holders.entry(own.ip()).or_default().push(ns);
                 }
             }
         }
@@ -86,7 +86,7 @@ impl<'l> Layer2<'l> {
             return find(&|one, _| one.mac == Some(entry.mac));
         }
         let holders = self.holders.get(&address).map_or(&[][..], Vec::as_slice);
-        find(&|one, _| one.addresses.iter().any(|own| own.addr() == address))
+        find(&|one, _| one.addresses.iter().any(|own| own.ip() == address))
             .or_else(|| find(&|_, at| at.ns != from.ns && holders.contains(&&at.ns)))
             .or_else(|| self.other_end(from, &neighbours))
             .or_else(|| find(&|_, at| address.is_ipv4() && self.answers_for_others(at)))

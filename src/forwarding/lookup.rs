@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::{Packet, table};
 use crate::lab::{
-    IfName, Interface, MAIN_TABLE, Namespace, PolicyRule, Route, RouteKind, RuleAction, VirtualInterface,
+    Address, IfName, Interface, MAIN_TABLE, Namespace, PolicyRule, Route, RouteKind, RuleAction, VirtualInterface,
 };
 
 /// The kernel's own table of local addresses (`RT_TABLE_LOCAL`).
@@ -151,7 +151,7 @@ fn leaves(namespace: &Namespace, route: Route, packet: &Packet) -> Option<Outcom
 /// The address of an interface in the subnet of the next hop, or else its first one of the family.
 fn source(namespace: &Namespace, dev: &IfName, next_hop: IpAddr) -> Option<IpAddr> {
     let addresses = &namespace.interfaces.get(dev)?.addresses;
-    let near = addresses.iter().find(|own| own.contains(&next_hop));
-    let first = || addresses.iter().find(|own| own.addr().is_ipv4() == next_hop.is_ipv4());
-    near.or_else(first).map(|own| own.addr())
+    let near = addresses.iter().find(|own| own.reaches(next_hop));
+    let first = || addresses.iter().find(|own| own.is_ipv6() == next_hop.is_ipv6());
+    near.or_else(first).map(Address::ip)
 }

@@ -14,7 +14,7 @@ pub(super) fn of_interface(namespace: &Namespace, interface: &Interface) -> u32 
 /// Whether an address belongs to the namespace itself, as seen from a table: `main`, or that of a VRF.
 pub(super) fn local_dev(namespace: &Namespace, table: u32, address: IpAddr) -> Option<&IfName> {
     let has = |interface: &Interface| {
-        of_interface(namespace, interface) == table && interface.addresses.iter().any(|own| own.addr() == address)
+        of_interface(namespace, interface) == table && interface.addresses.iter().any(|own| own.ip() == address)
     };
     let named = namespace.interfaces.iter().find(|(_, interface)| has(interface));
     let lo = || namespace.interfaces.keys().find(|name| name.is_lo());
@@ -44,7 +44,6 @@ fn connected(namespace: &Namespace, table: u32) -> impl Iterator<Item = Route> {
     let interfaces =
         interfaces.filter(move |(name, own)| own.up && !name.is_lo() && of_interface(namespace, own) == table);
     interfaces.flat_map(move |(name, interface)| {
-        let subnets = interface.addresses.iter().filter(|own| own.prefix_len() < own.max_prefix_len());
-        subnets.map(move |own| Route::connected(table, name, *own))
+        interface.addresses.iter().flat_map(move |own| Route::connected(table, name, *own))
     })
 }

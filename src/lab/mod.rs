@@ -4,6 +4,7 @@
 //! kernel's own account (what is), and the plan room compares the two. Pure data: nothing here reads a file,
 //! asks the kernel or knows how a topology file is spelled.
 
+mod address;
 mod bridge;
 mod bridge_port;
 mod chain;
@@ -33,6 +34,7 @@ mod vxlan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub use address::Address;
 pub use bridge::BridgeOptions;
 pub use bridge_port::PortOptions;
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::IfName;
+use super::{Address, IfName};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -115,22 +115,22 @@ impl Route {
         self.slot() == other.slot()
     }
 
-    /// The route to its own subnet that the kernel makes with an address of an interface: what metric and scope it
-    /// gives that is in fib_add_ifaddr and addrconf_prefix_route.
-    pub fn connected(table: u32, dev: &IfName, own: IpNet) -> Self {
-        let ipv6 = own.addr().is_ipv6();
-        Self {
+    /// The routes to its own subnets that the kernel makes with an address of an interface: what metric and scope it
+    /// gives them is in fib_add_ifaddr and addrconf_prefix_route.
+    pub fn connected(table: u32, dev: &IfName, own: Address) -> impl Iterator<Item = Self> {
+        let ipv6 = own.is_ipv6();
+        own.connected().map(move |to| Self {
             table,
-            to: own.trunc(),
+            to,
             metric: if ipv6 { CONNECTED_IPV6_METRIC } else { 0 },
             kind: RouteKind::Unicast,
             via: None,
             dev: Some(dev.clone()),
-            source: (!ipv6).then(|| own.addr()),
+            source: (!ipv6).then(|| own.ip()),
             scope: if ipv6 { RouteScope::Global } else { RouteScope::Link },
             onlink: false,
             nexthops: BTreeSet::new(),
-        }
+        })
     }
 
     /// The ways out of the namespace: each a gateway, where there is one, and an interface. None for the kinds that

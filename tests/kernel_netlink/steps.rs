@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nslab::kernel::{Kernel, netns};
-use nslab::lab::{BridgeOptions, InterfaceRef, Mac, Neighbour, NsName, PortOptions};
+use nslab::lab::{Address, BridgeOptions, InterfaceRef, Mac, Neighbour, NsName, PortOptions};
 use nslab::steps::{
     AddressStep, BridgePortStep, BridgeStep, Change, InterfaceStep, MarkStep, NamespaceStep, NeighbourStep,
     NewInterface, Presence, Step, Tier, Update, VethStep,
@@ -212,10 +212,14 @@ fn other_options() -> BridgeOptions {
 
 const OTHER_OPTIONS: &str = "mcast_snooping 0";
 
+fn address(text: &str) -> Address {
+    text.parse::<ipnet::IpNet>().unwrap().into()
+}
+
 fn addresses() -> Vec<Case> {
     let step = |at: &str, change| Step::Address(AddressStep { interface: end(at), change });
-    let add = |at: &str, address: &str| step(at, Presence::Add(address.parse().unwrap()));
-    let delete = |at: &str, address: &str| step(at, Presence::Remove(address.parse().unwrap()));
+    let add = |at: &str, address: &str| step(at, Presence::Add(self::address(address)));
+    let delete = |at: &str, address: &str| step(at, Presence::Remove(self::address(address)));
     vec![
         case("IPv4 address", add("host/v-net-0", "192.168.15.5/24"), "ip -br addr show v-net-0", "192.168.15.5/24"),
         case("loopback address", add("blue/lo", "127.0.0.2/8"), "ip -n blue addr", "scope host lo"),

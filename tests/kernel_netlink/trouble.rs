@@ -40,7 +40,7 @@ fn delete_interface(at: &str) -> Step {
 }
 
 fn add_address(at: &str, address: &str) -> Step {
-    let change = Presence::Add(address.parse().unwrap());
+    let change = Presence::Add(address.parse::<ipnet::IpNet>().unwrap().into());
     Step::Address(AddressStep { interface: end(at), change })
 }
 

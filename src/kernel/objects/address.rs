@@ -10,22 +10,22 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::kernel::netlink::{Dump, NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
-use crate::lab::IfName;
+use crate::lab::{Address, IfName};
 
 /// Gives an interface an address; it may have it already.
-pub(in crate::kernel) fn add(netns: &mut NetnsHandle, name: &IfName, address: IpNet) -> Result<(), NetlinkError> {
+pub(in crate::kernel) fn add(netns: &mut NetnsHandle, name: &IfName, address: Address) -> Result<(), NetlinkError> {
     let mut message = encode(netns.index(name)?, address);
-    if address.addr().is_ipv6() {
+    if address.ip().is_ipv6() {
         // Without duplicate address detection, which would keep it unusable for a second.
         message.header.flags = AddressHeaderFlags::Nodad;
-    } else if address.addr().is_loopback() {
+    } else if address.ip().is_loopback() {
         message.header.scope = AddressScope::Host;
     }
     netns.socket.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
 }
 
 /// Takes an address from an interface.
-pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, name: &IfName, address: IpNet) -> Result<(), NetlinkError> {
+pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, name: &IfName, address: Address) -> Result<(), NetlinkError> {
     let message = encode(netns.index(name)?, address);
     netns.socket.change(RouteNetlinkMessage::DelAddress(message), 0)
 }
@@ -35,18 +35,18 @@ pub(in crate::kernel) fn list(netns: &mut NetnsHandle) -> Result<Dump, NetlinkEr
     netns.socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))
 }
 
-fn encode(index: u32, address: IpNet) -> AddressMessage {
+fn encode(index: u32, address: Address) -> AddressMessage {
     let mut message = AddressMessage::default();
-    message.header.family = if address.addr().is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    message.header.family = if address.ip().is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     message.header.prefix_len = address.prefix_len();
     message.header.index = index;
-    message.attributes.push(AddressAttribute::Local(address.addr()));
-    message.attributes.push(AddressAttribute::Address(address.addr()));
+    message.attributes.push(AddressAttribute::Local(address.ip()));
+    message.attributes.push(AddressAttribute::Address(address.ip()));
     message
 }
 
 /// An interface's address with its prefix length; of a point-to-point address, the local one.
-pub(in crate::kernel) fn decode(header: &AddressHeader, item: &[u8]) -> Result<Option<IpNet>, DecodeError> {
+pub(in crate::kernel) fn decode(header: &AddressHeader, item: &[u8]) -> Result<Option<Address>, DecodeError> {
     let (mut address, mut local) = (None, None);
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
         match attribute? {
@@ -56,7 +56,7 @@ pub(in crate::kernel) fn decode(header: &AddressHeader, item: &[u8]) -> Result<O
         }
     }
     let net = |address| IpNet::new(address, header.prefix_len).map_err(|error| DecodeError::from(error.to_string()));
-    local.or(address).map(net).transpose()
+    Ok(local.or(address).map(net).transpose()?.map(Address::from))
 }
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(address in any::<bool>().prop_flat_map(address)) {
+        fn what_is_encoded_is_decoded(address in any::<bool>().prop_flat_map(address).prop_map(Address::from)) {
             let bytes = bytes(&encode(INDEX, address));
             let header = AddressHeader::parse(&bytes).unwrap();
             prop_assert_eq!(header.index, INDEX);

@@ -9,15 +9,15 @@ use ipnet::IpNet;
 
 use super::net::{Net, ResolvedInterface, Space, is_global};
 use super::veth::VethPairs;
-use crate::lab::{Family, IfName, NsName};
+use crate::lab::{Address, Family, IfName, NsName};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{Address, Spanned};
+use crate::topology::schema::Spanned;
 
 pub fn check(net: &Net<'_>, veths: &VethPairs<'_>, found: &mut Collector<'_>) {
     for space in &net.spaces {
         for (interface, address) in space.addresses() {
-            possible(interface, address, found);
+            possible(interface, address.value.ip(), address.value.subnet(), address.span, found);
         }
         overlaps(space, found);
     }
@@ -34,14 +34,12 @@ pub fn check(net: &Net<'_>, veths: &VethPairs<'_>, found: &mut Collector<'_>) {
     }
 }
 
-/// Whether an interface can have this address at all.
-fn possible(interface: &ResolvedInterface, address: &Spanned<IpNet>, found: &mut Collector<'_>) {
-    let net = address.value;
-    let (alone, broadcast) = match net {
-        IpNet::V4(net) => (net.prefix_len() >= 31, net.addr().is_broadcast()),
-        IpNet::V6(net) => (net.prefix_len() >= 127, false),
+/// Whether an interface can have this address in a subnet at all.
+fn possible(interface: &ResolvedInterface, ip: IpAddr, subnet: IpNet, span: Span, found: &mut Collector<'_>) {
+    let (alone, broadcast) = match ip {
+        IpAddr::V4(ip) => (subnet.prefix_len() >= 31, ip.is_broadcast()),
+        IpAddr::V6(_) => (subnet.prefix_len() >= 127, false),
     };
-    let ip = net.addr();
     let wrong = if ip.is_unspecified() {
         "the unspecified address".to_owned()
     } else if ip.is_multicast() {
@@ -50,23 +48,20 @@ fn possible(interface: &ResolvedInterface, address: &Spanned<IpNet>, found: &mut
         "the broadcast address".to_owned()
     } else if ip.is_loopback() && !interface.name.is_lo() {
         "a loopback address".to_owned()
-    } else if !alone && ip == net.network() {
-        format!("the address of the subnet {} itself", net.trunc())
-    } else if !alone && ip.is_ipv4() && ip == net.broadcast() {
-        format!("the broadcast address of {}", net.trunc())
+    } else if !alone && ip == subnet.network() {
+        format!("the address of the subnet {subnet} itself")
+    } else if !alone && ip.is_ipv4() && ip == subnet.broadcast() {
+        format!("the broadcast address of {subnet}")
     } else {
         return;
     };
-    let help = net
-        .trunc()
-        .hosts()
-        .find(|host| *host != net.network())
-        .filter(|_| !alone)
-        .map(|first| format!("the first address that an interface can have there is {first}/{}", net.prefix_len()));
+    let help =
+        subnet.hosts().find(|host| *host != subnet.network()).filter(|_| !alone).map(|first| {
+            format!("the first address that an interface can have there is {first}/{}", subnet.prefix_len())
+        });
     let help = help.filter(|_| !(ip.is_unspecified() || ip.is_multicast() || ip.is_loopback()));
     found.add(
-        Diagnostic::new(Code::ReservedAddress, address.span, format!("{ip} is {wrong}; no interface can have it"))
-            .help(help),
+        Diagnostic::new(Code::ReservedAddress, span, format!("{ip} is {wrong}; no interface can have it")).help(help),
     );
 }
 
@@ -91,7 +86,7 @@ fn twice(net: &Net<'_>, found: &mut Collector<'_>) {
         // Each VRF has addresses for itself.
         let mut in_space: HashMap<(u32, IpAddr), Use<'_>> = HashMap::new();
         for (interface, address) in space.addresses() {
-            let ip = address.value.addr();
+            let ip = address.value.ip();
             let this = Use { ns: &space.name, interface: &interface.name, span: address.span };
             // A link-local address is its link's alone (RFC 4007): an interface of another link may have it, too.
             let here = in_space.insert((space.table_of(interface), ip), this).filter(|_| is_global(ip));
@@ -115,11 +110,9 @@ fn overlaps(space: &Space<'_>, found: &mut Collector<'_>) {
     let mut subnets: Vec<(u32, IpNet, &IfName, Span)> = space
         .addresses()
         .filter(|(interface, own)| {
-            !interface.name.is_lo()
-                && own.value.prefix_len() < own.value.max_prefix_len()
-                && is_global(own.value.addr())
+            !interface.name.is_lo() && own.value.connected().next().is_some() && is_global(own.value.ip())
         })
-        .map(|(interface, own)| (space.table_of(interface), own.value.trunc(), &interface.name, own.span))
+        .map(|(interface, own)| (space.table_of(interface), own.value.subnet(), &interface.name, own.span))
         .collect();
     // Larger subnets first, so that those around one are the ones still open.
     subnets.sort_by_key(|(table, net, _, span)| (*table, net.network(), net.prefix_len(), span.start));
@@ -146,16 +139,15 @@ fn overlaps(space: &Space<'_>, found: &mut Collector<'_>) {
 /// The two interfaces of a link must share a subnet in each family that both have.
 fn same_subnet(a: &ResolvedInterface, b: &ResolvedInterface, found: &mut Collector<'_>) {
     for family in [Family::Ipv4, Family::Ipv6] {
-        let of = |end: &ResolvedInterface| -> Vec<Spanned<IpNet>> {
-            let counts = |own: &&Spanned<IpNet>| Family::of(own.value.addr()) == family && is_global(own.value.addr());
+        let of = |end: &ResolvedInterface| -> Vec<Spanned<Address>> {
+            let counts = |own: &&Spanned<Address>| own.value.family() == family && is_global(own.value.ip());
             end.addresses.iter().filter(counts).cloned().collect()
         };
         let (ours, theirs) = (of(a), of(b));
         // Addresses without a subnet are routed to by hand, as Calico does.
-        let alone = ours.iter().chain(&theirs).any(|own| own.value.prefix_len() == own.value.max_prefix_len());
-        let shared = ours
-            .iter()
-            .any(|a| theirs.iter().any(|b| a.value.contains(&b.value.addr()) && b.value.contains(&a.value.addr())));
+        let alone = ours.iter().chain(&theirs).any(|own| own.value.connected().next().is_none());
+        let shared =
+            ours.iter().any(|a| theirs.iter().any(|b| a.value.reaches(b.value.ip()) && b.value.reaches(a.value.ip())));
         if let (Some(a), Some(b)) = (ours.first(), theirs.first())
             && !alone
             && !shared
@@ -164,8 +156,4 @@ fn same_subnet(a: &ResolvedInterface, b: &ResolvedInterface, found: &mut Collect
             found.add(Diagnostic::new(Code::DifferentSubnets, b.span, message).also(a.span, "the other interface"));
         }
     }
-}
-
-pub fn nets(addresses: &[Spanned<Address>]) -> Vec<Spanned<IpNet>> {
-    addresses.iter().map(Spanned::<Address>::net).collect()
 }

@@ -3,10 +3,10 @@
 use super::net::Space;
 use super::place::{Place, Placed, at};
 use super::vxlan;
-use crate::lab::{ETHERNET_MTU, IfName, InterfaceKind};
+use crate::lab::{Address, ETHERNET_MTU, IfName, InterfaceKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{self, Address, Spanned};
+use crate::topology::schema::{self, Spanned};
 
 /// The least MTU with which an interface has IPv6 (RFC 8200).
 const IPV6_MTU: u32 = 1280;
@@ -55,7 +55,7 @@ pub fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Collector
 fn asks_for_ipv6(spaces: &[Space<'_>], placed: &Placed<'_>) -> Option<Span> {
     let written = spaces.get(placed.at.0)?.written;
     let behind = |dev: &Option<Spanned<IfName>>| dev.as_ref().is_some_and(|dev| dev.value == placed.name.value);
-    let own = placed.written.common().addresses.iter().find(|address| address.value.0.addr().is_ipv6());
+    let own = placed.written.common().addresses.iter().find(|address| address.value.is_ipv6());
     let neighbours =
         written.neighbours.iter().filter(|neighbour| behind(&neighbour.dev)).map(|neighbour| &neighbour.to);
     let gateways = written.routes.iter().filter(|route| behind(&route.dev)).filter_map(|route| route.via.as_ref());
@@ -70,7 +70,7 @@ fn mtu_at(spaces: &[Space<'_>], place: Place) -> Option<Span> {
     Some(interface.mtu.as_ref()?.span)
 }
 
-/// The MTU of an interface: what the file says; a bridge's is that of its smallest port.
+/// The MTU of the interface at a place.
 fn mtu_of(spaces: &[Space<'_>], place: Option<Place>) -> u32 {
     let known = place.and_then(|place| Some((spaces.get(place.0)?, at(spaces, place)?)));
     let Some((space, interface)) = known else { return ETHERNET_MTU };
@@ -88,7 +88,7 @@ pub fn plausible_mtu(
     found: &mut Collector<'_>,
 ) -> Option<u32> {
     let mtu = mtu?;
-    let ipv6 = addresses.iter().any(|address| address.value.0.addr().is_ipv6());
+    let ipv6 = addresses.iter().any(|address| address.value.ip().is_ipv6());
     let least = if ipv6 { 1280 } else { 68 };
     if !(least..=65535).contains(&mtu.value) {
         let why = if ipv6 { " where there is an IPv6 address" } else { "" };

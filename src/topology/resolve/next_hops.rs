@@ -174,8 +174,9 @@ fn no_subnet(space: &Space<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>
     let family = Family::of(via.value);
     let subnets: Vec<String> = space
         .addresses()
-        .filter(|(interface, own)| !interface.name.is_lo() && Family::of(own.value.addr()) == family)
-        .map(|(_, own)| own.value.trunc().to_string())
+        .filter(|(interface, own)| !interface.name.is_lo() && own.value.family() == family)
+        .flat_map(|(_, own)| own.value.subnets())
+        .map(|subnet| subnet.to_string())
         .take(5)
         .collect();
     let help = match subnets.as_slice() {
