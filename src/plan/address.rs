@@ -1,32 +1,52 @@
 //! Addresses: which are missing, which go, and which have to be added again, in the order of the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use indexmap::{IndexMap, IndexSet};
 
 use super::compared::Sides;
 use super::draft::{Draft, EXTRA, MISSING};
 use super::lost::Lost;
-use crate::lab::{Address, Family, IfName, InterfaceRef};
+use crate::lab::{Address, Family, IfName, Interface, InterfaceRef};
 use crate::steps::{AddressStep, Presence, Step};
 
 /// Plans the addresses of all interfaces of a namespace, and notes what goes along with those that are removed.
 pub(super) fn compare(sides: &Sides<'_>, lost: &mut Lost, draft: &mut Draft) {
+    let mut gone = BTreeSet::new();
     for (name, want) in &sides.want.interfaces {
         let live = sides.is.interfaces.get(name).filter(|_| !lost.interfaces.contains(name));
         let kept = |address: &&Address| address.family() == Family::Ipv4 || !lost.brought_down.contains(name);
         let is = live.into_iter().flat_map(|live| &live.addresses).filter(kept).copied().collect();
-        of_interface(&sides.interface(name), &want.addresses, &is, lost, draft);
+        let dropped = of_interface(&sides.interface(name), &want.addresses, &is, lost, draft);
+        gone.extend(dropped.into_iter().map(|address| (name, address)));
     }
+    // What another interface of the same VRF has as well stays an address of the namespace (fib_del_ifaddr).
+    let stays = |dev: &IfName, ip: IpAddr| {
+        let table = |live: &Interface| sides.is.vrf_of(live);
+        let vrf = sides.is.interfaces.get(dev).map(table);
+        sides.is.interfaces.iter().filter(|(name, _)| !lost.interfaces.contains(*name)).any(|(name, live)| {
+            let has = |own: &Address| own.ip() == ip && !gone.contains(&(name, *own));
+            vrf == Some(table(live)) && live.addresses.iter().any(has)
+        })
+    };
+    let lost_ips: Vec<IpAddr> = gone
+        .iter()
+        .map(|(dev, address)| (*dev, address.ip()))
+        .filter(|(dev, ip)| !stays(dev, *ip))
+        .map(|(_, ip)| ip)
+        .collect();
+    lost.addresses.extend(lost_ips);
 }
 
+/// Plans the addresses of an interface; which are removed.
 fn of_interface(
     interface: &InterfaceRef,
     want: &IndexSet<Address>,
     is: &IndexSet<Address>,
     lost: &mut Lost,
     draft: &mut Draft,
-) {
+) -> Vec<Address> {
     let extra: Vec<Address> = is.difference(want).filter(|a| !is_kernels(&interface.name, a)).copied().collect();
     let misplaced = misplaced(want, is);
     let drops = extra.iter().map(|address| (address, EXTRA.to_owned()));
@@ -34,7 +54,6 @@ fn of_interface(
     for (&address, why) in drops {
         let change = Presence::Remove(address);
         draft.add(Step::Address(AddressStep { interface: interface.clone(), change }), why);
-        lost.addresses.insert(address.ip());
     }
     let ipv4 = |addresses: &mut dyn Iterator<Item = &Address>| addresses.filter(|a| a.family() == Family::Ipv4).count();
     let gone = ipv4(&mut extra.iter().chain(misplaced.keys()));
@@ -60,6 +79,7 @@ fn of_interface(
         draft.add(Step::Address(AddressStep { interface: interface.clone(), change }), why);
         lost.comes_with_address.extend(address.connected().map(|subnet| (interface.name.clone(), subnet)));
     }
+    extra.into_iter().chain(misplaced.into_keys()).collect()
 }
 
 /// Addresses that come before the one that the file has first in their subnet, which is the one that packets leave with
