@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use indexmap::IndexSet;
 
+use super::{Outcome, Packet, lookup};
 use crate::lab::{
     IfName, Interface, InterfaceKind, InterfaceRef, Lab, MacvlanMode, Namespace, NsName, Tagging, VirtualInterface,
     Vlans, Vxlan,
@@ -17,7 +18,7 @@ pub struct Layer2<'l> {
     lab: &'l Lab,
     /// What is stacked on an interface, in the same namespace or another one.
     uppers: HashMap<&'l InterfaceRef, Vec<InterfaceRef>>,
-    /// The namespaces that have an address.
+    /// The namespaces that have an address on an interface.
     holders: HashMap<IpAddr, Vec<&'l NsName>>,
 }
 
@@ -72,8 +73,8 @@ impl<'l> Layer2<'l> {
     }
 
     /// The interface through which the owner of an address gets what is sent to it from an interface. A permanent
-    /// neighbour entry decides, where there is one; else a namespace answers for all its addresses (`arp_ignore` 0),
-    /// and an interface that has the address itself comes first.
+    /// neighbour entry decides, where there is one; else a namespace answers for all that it delivers to itself
+    /// (`arp_ignore` 0), and an interface that has the address itself comes first.
     pub fn owner(&self, from: &InterfaceRef, address: IpAddr) -> Option<InterfaceRef> {
         let own = self.lab.namespaces.get(&from.ns)?;
         let entry = own.neighbours.iter().find(|entry| entry.dev == from.name && entry.address == address);
@@ -85,11 +86,18 @@ impl<'l> Layer2<'l> {
         if let Some(entry) = entry {
             return find(&|one, _| one.mac == Some(entry.mac));
         }
-        let holders = self.holders.get(&address).map_or(&[][..], Vec::as_slice);
         find(&|one, _| one.addresses.iter().any(|own| own.ip() == address))
-            .or_else(|| find(&|_, at| at.ns != from.ns && holders.contains(&&at.ns)))
+            .or_else(|| find(&|_, at| at.ns != from.ns && self.delivers(at, address)))
             .or_else(|| self.other_end(from, &neighbours))
             .or_else(|| find(&|_, at| address.is_ipv4() && self.answers_for_others(at)))
+    }
+
+    /// Whether a packet that comes in through an interface is for the namespace itself. The owner of an IPv6 address
+    /// answers only on the interface that has it (ndisc_recv_ns), which is not told apart here.
+    fn delivers(&self, at: &InterfaceRef, address: IpAddr) -> bool {
+        let packet = Packet { iif: Some(at.name.clone()), ..Packet::to(address) };
+        let outcome = self.namespace(at).map(|namespace| lookup(namespace, &packet).outcome);
+        matches!(outcome, Some(Outcome::Local { .. }))
     }
 
     /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.

@@ -5,11 +5,9 @@ use std::net::IpAddr;
 
 use super::{Packet, table};
 use crate::lab::{
-    Address, IfName, Interface, MAIN_TABLE, Namespace, PolicyRule, Route, RouteKind, RuleAction, VirtualInterface,
+    Address, IfName, Interface, LOCAL_TABLE, MAIN_TABLE, Namespace, PolicyRule, Route, RouteKind, RuleAction,
+    VirtualInterface,
 };
-
-/// The kernel's own table of local addresses (`RT_TABLE_LOCAL`).
-const LOCAL_TABLE: u32 = 255;
 
 /// The table behind `main`, which is usually empty (`RT_TABLE_DEFAULT`).
 const DEFAULT_TABLE: u32 = 253;

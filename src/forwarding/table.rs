@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use super::Packet;
-use crate::lab::{IfName, Interface, MAIN_TABLE, Namespace, Route, RouteKind};
+use crate::lab::{IfName, Interface, MAIN_TABLE, Namespace, Route};
 
 /// The routing table of what goes in and out through an interface.
 pub(super) fn of_interface(namespace: &Namespace, interface: &Interface) -> u32 {
@@ -32,9 +32,7 @@ pub(super) fn find(namespace: &Namespace, table: u32, packet: &Packet) -> Option
     connected(namespace, table)
         .chain(own)
         .filter(|route| route.to.contains(&packet.destination))
-        .filter(|route| {
-            route.kind != RouteKind::Unicast || bound.is_none_or(|bound| route.devs().any(|dev| dev == bound))
-        })
+        .filter(|route| route.is_deviceless() || bound.is_none_or(|bound| route.devs().any(|dev| dev == bound)))
         .min_by_key(|route| (Reverse(route.to.prefix_len()), route.metric))
 }
 

@@ -61,7 +61,7 @@ pub use observed::{
 pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
 pub use policy_rule::{PolicyRule, RuleAction};
-pub use route::{DEFAULT_IPV6_METRIC, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
+pub use route::{DEFAULT_IPV6_METRIC, LOCAL_TABLE, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;
 pub use virtual_interface::{IpvlanMode, MAX_STACKING, MacvlanMode, VirtualInterface, VirtualKind};
 pub use vlans::{Tagging, VlanRange, Vlans};

@@ -91,6 +91,9 @@ pub enum RouteScope {
 /// The main routing table (`RT_TABLE_MAIN`).
 pub const MAIN_TABLE: u32 = 254;
 
+/// The kernel's own table of local addresses (`RT_TABLE_LOCAL`).
+pub const LOCAL_TABLE: u32 = 255;
+
 /// IPv6 routes have this metric by default (`IP6_RT_PRIO_USER`), and 0 means the same.
 pub const DEFAULT_IPV6_METRIC: u32 = 1024;
 

@@ -1,6 +1,6 @@
 //! MTUs: what can be one, and what there is room for in a virtual interface.
 
-use super::net::Space;
+use super::net::{ResolvedInterface, Space};
 use super::place::{Place, Placed, at};
 use super::vxlan;
 use crate::lab::{Address, ETHERNET_MTU, IfName, InterfaceKind};
@@ -10,6 +10,9 @@ use crate::topology::schema::{self, Spanned};
 
 /// The least MTU with which an interface has IPv6 (RFC 8200).
 const IPV6_MTU: u32 = 1280;
+
+/// The least with IPv4 alone (RFC 791).
+const IPV4_MTU: u32 = 68;
 
 /// The outer IPv4 header.
 const IPIP_OVERHEAD: u32 = 20;
@@ -73,7 +76,11 @@ fn mtu_at(spaces: &[Space<'_>], place: Place) -> Option<Span> {
 /// The MTU of the interface at a place.
 fn mtu_of(spaces: &[Space<'_>], place: Option<Place>) -> u32 {
     let known = place.and_then(|place| Some((spaces.get(place.0)?, at(spaces, place)?)));
-    let Some((space, interface)) = known else { return ETHERNET_MTU };
+    known.map_or(ETHERNET_MTU, |(space, interface)| of_interface(space, interface))
+}
+
+/// The MTU of an interface of a namespace: what the file says; a bridge's is that of its smallest port.
+pub fn of_interface(space: &Space<'_>, interface: &ResolvedInterface) -> u32 {
     if let (None, InterfaceKind::Bridge(_)) = (interface.link.mtu, &interface.link.kind) {
         let ports = space.interfaces.iter().filter(|port| port.link.master.as_ref() == Some(&interface.name));
         return ports.map(|port| port.link.mtu.unwrap_or(ETHERNET_MTU)).min().unwrap_or(ETHERNET_MTU);
@@ -81,15 +88,20 @@ fn mtu_of(spaces: &[Space<'_>], place: Option<Place>) -> u32 {
     interface.link.mtu.unwrap_or(ETHERNET_MTU)
 }
 
-/// The MTU, if it is one that the kernel takes: 68 is IPv4's least (RFC 791), 1280 IPv6's (RFC 8200).
+/// The least MTU, with IPv6 or without.
+pub fn least(ipv6: bool) -> u32 {
+    if ipv6 { IPV6_MTU } else { IPV4_MTU }
+}
+
+/// The MTU, if it is one that the kernel takes.
 pub fn plausible_mtu(
     mtu: Option<&Spanned<u32>>,
     addresses: &[Spanned<Address>],
     found: &mut Collector<'_>,
 ) -> Option<u32> {
     let mtu = mtu?;
-    let ipv6 = addresses.iter().any(|address| address.value.ip().is_ipv6());
-    let least = if ipv6 { 1280 } else { 68 };
+    let ipv6 = addresses.iter().any(|address| address.value.is_ipv6());
+    let least = least(ipv6);
     if !(least..=65535).contains(&mtu.value) {
         let why = if ipv6 { " where there is an IPv6 address" } else { "" };
         let message = format!("an MTU of {} bytes; it has to be from {least} to 65535{why}", mtu.value);

@@ -78,7 +78,7 @@ fn route(
     let (via, dev, nexthops) = match kind {
         RouteKind::Unicast => next_hops::of(space, written, direct, found)?,
         RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => {
-            next_hops::needless(written, found);
+            next_hops::needless(written, kind, found);
             (None, None, BTreeSet::new())
         }
     };
