@@ -33,7 +33,7 @@ pub struct Decision {
 pub enum Outcome {
     /// It is for the namespace itself.
     Local {
-        /// The interface that has the address.
+        /// The interface that has the address, or that a local route names.
         dev: IfName,
     },
     /// It leaves through an interface.
@@ -119,22 +119,21 @@ fn vrf(namespace: &Namespace, packet: &Packet) -> Option<u32> {
 
 /// What a table says about a packet; none: nothing, so that the next rule is asked.
 fn in_table(namespace: &Namespace, table: u32, packet: &Packet) -> Option<Outcome> {
-    if table == LOCAL_TABLE {
+    let local = match table {
         // The local addresses of a VRF are in the VRF's table, and what is bound to it does not find others.
-        if packet.oif.is_some() && vrf(namespace, packet).is_some() {
-            return None;
-        }
-        let dev = table::local_dev(namespace, MAIN_TABLE, packet.destination)?;
-        return Some(Outcome::Local { dev: dev.clone() });
-    }
-    if table != MAIN_TABLE
-        && let Some(dev) = table::local_dev(namespace, table, packet.destination)
-    {
+        LOCAL_TABLE if packet.oif.is_some() && vrf(namespace, packet).is_some() => return None,
+        LOCAL_TABLE => table::local_dev(namespace, MAIN_TABLE, packet.destination),
+        MAIN_TABLE => None,
+        _ => table::local_dev(namespace, table, packet.destination),
+    };
+    if let Some(dev) = local {
         return Some(Outcome::Local { dev: dev.clone() });
     }
     let route = table::find(namespace, table, packet)?;
     match route.kind {
         RouteKind::Unicast => leaves(namespace, route, packet),
+        RouteKind::Local => route.dev.map(|dev| Outcome::Local { dev }),
+        RouteKind::Throw => None,
         RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => Some(Outcome::Dropped(route)),
     }
 }

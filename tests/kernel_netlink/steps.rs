@@ -213,7 +213,10 @@ fn other_options() -> BridgeOptions {
 const OTHER_OPTIONS: &str = "mcast_snooping 0";
 
 fn address(text: &str) -> Address {
-    text.parse::<ipnet::IpNet>().unwrap().into()
+    match text.split_once(" peer ") {
+        Some((ip, peer)) => Address::with_peer(ip.parse().unwrap(), peer.parse().unwrap()).unwrap(),
+        None => text.parse::<ipnet::IpNet>().unwrap().into(),
+    }
 }
 
 fn addresses() -> Vec<Case> {
@@ -227,6 +230,11 @@ fn addresses() -> Vec<Case> {
         case("IPv6 address", add("host/v-net-0", "2001:db8:9::1/64"), "ip addr show v-net-0", "nodad"),
         case("link-local address", add("red/veth-red", "fe80::5/64"), "ip -n red addr", "fe80::5/64"),
         case("take IPv4 address", delete("red/up", "10.5.0.1/24"), "ip -n red -br -4 addr | wc -l", "1"),
+        case("peer", add("red/up", "10.5.0.1 peer 10.6.0.1/32"), "ip -n red addr", "10.5.0.1 peer 10.6.0.1/32"),
+        case("peer's subnet", add("red/up", "10.5.0.1 peer 10.6.0.9/24"), "ip -n red addr", "peer 10.6.0.9/24"),
+        case("IPv6 peer", add("red/up", "fd05::1 peer fd06::9/64"), "ip -n red addr", "fd05::1 peer fd06::9/64"),
+        case("take peer", delete("red/up", "10.5.0.1 peer 10.6.0.1/32"), "ip -n red -br -4 addr | wc -l", "1"),
+        case("take IPv6 peer", delete("red/up", "fd05::1 peer fd06::9/128"), "ip -n red -br -6 addr | wc -l", "1"),
         case("neighbour", set(None, neighbour("10.0.0.8", 8)), "ip -n red neigh", "10.0.0.8"),
         case("IPv6 neighbour", set(None, neighbour("2001:db8::8", 8)), "ip -n red neigh", "2001:db8::8"),
         case(
@@ -370,7 +378,8 @@ fn in_sandbox<T: Send + 'static>(case: &Arc<Case>, f: impl FnOnce(&Case) -> T + 
         if let Step::Address(AddressStep { interface: InterfaceRef { ns, name }, change: Presence::Remove(address) }) =
             &case.step
         {
-            support::run(&format!("ip -n {ns} addr add {address} dev {name}"));
+            let nodad = if address.is_ipv6() { "nodad" } else { "" };
+            support::run(&format!("ip -n {ns} addr add {address} dev {name} {nodad}"));
         }
         f(&case)
     };

@@ -17,7 +17,13 @@ use crate::topology::schema::Spanned;
 pub fn check(net: &Net<'_>, veths: &VethPairs<'_>, found: &mut Collector<'_>) {
     for space in &net.spaces {
         for (interface, address) in space.addresses() {
-            possible(interface, address.value.ip(), address.value.subnet(), address.span, found);
+            let own = address.value;
+            // With a peer, the subnet is the peer's, and the address is alone.
+            let subnet = if own.peer().is_some() { IpNet::from(own.ip()) } else { own.subnet() };
+            possible(interface, own.ip(), subnet, address.span, found);
+            if let Some(peer) = own.peer() {
+                possible(interface, peer.addr(), peer.addr().into(), address.span, found);
+            }
         }
         overlaps(space, found);
     }
@@ -70,7 +76,15 @@ fn possible(interface: &ResolvedInterface, ip: IpAddr, subnet: IpNet, span: Span
 struct Use<'n> {
     ns: &'n NsName,
     interface: &'n IfName,
+    has_peer: bool,
     span: Span,
+}
+
+impl Use<'_> {
+    /// Whether the two are one address of a namespace, at several point-to-point links.
+    fn is_shared_with(&self, other: &Self) -> bool {
+        self.ns == other.ns && self.interface != other.interface && (self.has_peer || other.has_peer)
+    }
 }
 
 impl fmt::Display for Use<'_> {
@@ -87,13 +101,14 @@ fn twice(net: &Net<'_>, found: &mut Collector<'_>) {
         let mut in_space: HashMap<(u32, IpAddr), Use<'_>> = HashMap::new();
         for (interface, address) in space.addresses() {
             let ip = address.value.ip();
-            let this = Use { ns: &space.name, interface: &interface.name, span: address.span };
+            let has_peer = address.value.peer().is_some();
+            let this = Use { ns: &space.name, interface: &interface.name, has_peer, span: address.span };
             // A link-local address is its link's alone (RFC 4007): an interface of another link may have it, too.
             let here = in_space.insert((space.table_of(interface), ip), this).filter(|_| is_global(ip));
             // Anycast addresses are on several loopbacks; each loopback is a broadcast domain of its own.
             let first = here.or_else(|| in_segment.get(&(interface.broadcast_domain, ip)).copied());
             in_segment.insert((interface.broadcast_domain, ip), this);
-            if let Some(first) = first {
+            if let Some(first) = first.filter(|first| !this.is_shared_with(first)) {
                 let message = match (first.ns, first.interface) == (this.ns, this.interface) {
                     true => format!("the address {ip} is used twice by {this}"),
                     false => format!("the address {ip} is used twice, by {first} and {this}"),
@@ -109,17 +124,21 @@ fn twice(net: &Net<'_>, found: &mut Collector<'_>) {
 fn overlaps(space: &Space<'_>, found: &mut Collector<'_>) {
     let mut subnets: Vec<(u32, IpNet, &IfName, Span)> = space
         .addresses()
-        .filter(|(interface, own)| {
-            !interface.name.is_lo() && own.value.connected().next().is_some() && is_global(own.value.ip())
+        .filter(|(interface, own)| !interface.name.is_lo() && is_global(own.value.ip()))
+        .flat_map(|(interface, own)| {
+            let place = move |subnet| (space.table_of(interface), subnet, &interface.name, own.span);
+            own.value.connected().map(place)
         })
-        .map(|(interface, own)| (space.table_of(interface), own.value.subnet(), &interface.name, own.span))
         .collect();
     // Larger subnets first, so that those around one are the ones still open.
     subnets.sort_by_key(|(table, net, _, span)| (*table, net.network(), net.prefix_len(), span.start));
     let mut open: Vec<(u32, IpNet, &IfName, Span)> = Vec::new();
     for (table, net, name, span) in subnets {
         open.retain(|(of, around, ..)| *of == table && around.contains(&net));
-        if let Some((_, around, other, first)) = open.iter().find(|(_, _, other, _)| *other != name) {
+        // A peer may be in the subnet of another interface: it is one address, and so the closer match.
+        let collides = |around: IpNet| around == net || net.prefix_len() < net.max_prefix_len();
+        let collision = open.iter().find(|(_, around, other, _)| *other != name && collides(*around));
+        if let Some((_, around, other, first)) = collision {
             let message = match *around == net {
                 true => format!("`{name}` is in the subnet {net}, and `{other}` of the same namespace as well"),
                 false => format!("`{name}` is in {net}, which overlaps {around} of `{other}` in the same namespace"),

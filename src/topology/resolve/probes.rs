@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 
 use super::net::{Net, Space, is_global};
 use super::selectors::{Endpoint, SelectorList};
-use crate::forwarding::{Flow, translate};
-use crate::lab::{Expect, Family, Hook, IpProtocol, Namespace, NsName, Probe, Protocol, Target};
+use crate::forwarding::{Flow, Outcome, Packet, lookup, translate};
+use crate::lab::{Expect, Family, Hook, IpProtocol, Namespace, NsName, Probe, Protocol, RouteKind, Target};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 
@@ -27,6 +27,8 @@ pub struct Question {
 pub struct Maker<'n> {
     net: &'n Net<'n>,
     namespaces: &'n IndexMap<NsName, Namespace>,
+    /// The namespaces that have local routes, and so may take packets for more addresses than those on interfaces.
+    takers: Vec<usize>,
     /// Whether all addresses are known: if not, what seems to be missing may be there.
     whole: bool,
 }
@@ -34,7 +36,12 @@ pub struct Maker<'n> {
 impl<'n> Maker<'n> {
     pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>) -> Self {
         let whole = net.spaces.iter().all(|space| space.written.whole);
-        Self { net, namespaces, whole }
+        let takes = |space: &Space<'_>| {
+            let routes = namespaces.get(&space.name).map(|namespace| &namespace.routes);
+            routes.is_some_and(|routes| routes.iter().any(|route| route.kind == RouteKind::Local))
+        };
+        let takers = (0..).zip(&net.spaces).filter(|(_, space)| takes(space)).map(|(at, _)| at).collect();
+        Self { net, namespaces, takers, whole }
     }
 
     /// All pairs, in the order of the file. A namespace is paired with itself only if that is all the author wrote.
@@ -152,14 +159,25 @@ impl<'n> Maker<'n> {
             ));
         }
         let expected = question.expect != Expect::Unreachable && self.whole;
-        if expected && !self.net.has_address(address) && self.net.has_subnet_of(address) {
+        let holder = self.holder(address, from);
+        if expected && holder.is_none() && !self.net.has_address(address) && self.net.has_subnet_of(address) {
             return Err(Some(Diagnostic::new(
                 Code::NoSuchAddress,
                 to.span,
                 format!("no namespace has the address {address}"),
             )));
         }
-        Ok(self.net.holder(address, from))
+        Ok(holder)
+    }
+
+    /// The namespace that has an address, or else one with a local route to it.
+    fn holder(&self, address: IpAddr, from: &Space<'_>) -> Option<usize> {
+        let takes = |at: &&usize| {
+            let namespace = self.net.spaces.get(**at).and_then(|space| self.namespaces.get(&space.name));
+            let outcome = namespace.map(|namespace| lookup(namespace, &Packet::to(address)).outcome);
+            matches!(outcome, Some(Outcome::Local { .. }))
+        };
+        self.net.holder(address, from).or_else(|| self.takers.iter().find(takes).copied())
     }
 
     /// What is wrong with an address that no single interface can have (RFC 1122, section 3.2.1.3; RFC 4291, section
@@ -212,7 +230,7 @@ impl<'n> Maker<'n> {
         let sent = Flow::to(protocol, address, Some(port));
         let led = translate(self.namespaces.get(&publisher.name)?, hook, &sent).flow;
         let port = led.destination_port.filter(|_| led.states != sent.states)?;
-        Some((self.net.holder(led.destination, publisher), port))
+        Some((self.holder(led.destination, publisher), port))
     }
 }
 
