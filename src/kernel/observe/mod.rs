@@ -149,8 +149,8 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
     }
     let host = NsName::host();
     let mut interfaces = interfaces::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
-    for (name, link) in &interfaces.by_name {
-        if let Some(owner) = &link.owner {
+    for (name, interface) in &interfaces.by_name {
+        if let Some(owner) = &interface.owner {
             marks.entry(owner.clone()).or_default().interfaces.insert(name.clone());
         }
     }
@@ -252,7 +252,11 @@ fn namespace(
     let half_marked = if ns.is_host() { half_marked(&mut interfaces, scope.lab) } else { BTreeSet::new() };
     let routes = route::list(netns, &interfaces.names).map_err(cannot_list("routes", ns))?;
     let mut rules = policy_rule::list(netns).map_err(cannot_list("policy rules", ns))?;
-    if !interfaces.by_name.values().any(|link| matches!(link.device(), Some(VirtualInterface::Vrf { .. }))) {
+    if !interfaces
+        .by_name
+        .values()
+        .any(|interface| matches!(interface.virtual_interface(), Some(VirtualInterface::Vrf { .. })))
+    {
         rules.lost.retain(|rule| rule.action != RuleAction::Vrf);
     }
     let neighbours = neighbour::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
@@ -266,8 +270,8 @@ fn namespace(
     let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed)?;
     let by_name = std::mem::take(&mut interfaces.by_name);
     let owner = by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
-    let our_routing = match ns.is_host() {
-        true => Routing { routes: routes.ours, rules: rules.ours },
+    let nslab_routing = match ns.is_host() {
+        true => Routing { routes: routes.of_nslab, rules: rules.of_nslab },
         false => Routing::default(),
     };
     let is = Namespace {
@@ -290,7 +294,7 @@ fn namespace(
         is,
         connected: routes.connected,
         original_sysctls,
-        our_routing,
+        nslab_routing,
         half_marked,
         lost_rules: rules.lost,
         foreign,
