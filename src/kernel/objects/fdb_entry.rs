@@ -107,7 +107,9 @@ pub(in crate::kernel) fn decode(
                     kind: ForeignKind::FdbEntry,
                     text,
                     // Its age changes by itself.
-                    message: with_attributes(&header, rest, |kind| kind != NDA_CACHEINFO)?,
+                    message: with_attributes(&header, rest, |kind, value| {
+                        (kind != NDA_CACHEINFO).then(|| value.to_vec())
+                    })?,
                 },
                 dev,
             })
