@@ -44,7 +44,7 @@ impl<'l> Layer2<'l> {
         let mut layer2 = Self { lab, uppers: HashMap::new(), holders: HashMap::new() };
         for (ns, namespace) in &lab.namespaces {
             for (name, interface) in &namespace.interfaces {
-                if let Some(lower) = interface.device().and_then(VirtualInterface::lower) {
+                if let Some(lower) = interface.virtual_interface().and_then(VirtualInterface::lower) {
                     let own = InterfaceRef { ns: ns.clone(), name: name.clone() };
                     layer2.uppers.entry(lower).or_default().push(own);
                 }
@@ -94,7 +94,7 @@ impl<'l> Layer2<'l> {
 
     /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.
     fn other_end(&self, from: &InterfaceRef, neighbours: &[InterfaceRef]) -> Option<InterfaceRef> {
-        let is_tunnel = matches!(self.interface(from)?.device()?, VirtualInterface::Ipip { .. });
+        let is_tunnel = matches!(self.interface(from)?.virtual_interface()?, VirtualInterface::Ipip { .. });
         neighbours.first().filter(|_| is_tunnel).cloned()
     }
 
@@ -127,7 +127,7 @@ impl<'l> Layer2<'l> {
         let mut tunnels = Vec::new();
         for ns in self.holders.get(&address).into_iter().flatten() {
             let interfaces = self.lab.namespaces.get(*ns).into_iter().flat_map(|one| &one.interfaces);
-            let fitting = interfaces.filter(|(_, interface)| interface.device().is_some_and(&fits));
+            let fitting = interfaces.filter(|(_, interface)| interface.virtual_interface().is_some_and(&fits));
             tunnels.extend(fitting.map(|(name, _)| InterfaceRef { ns: (*ns).clone(), name: name.clone() }));
         }
         tunnels
@@ -151,13 +151,13 @@ impl Flood<'_, '_> {
         match &interface.kind {
             InterfaceKind::Veth { peer } => peer.iter().for_each(|peer| self.comes_in(peer.clone(), frame.tag)),
             InterfaceKind::Bridge(_) => self.through_bridge(&frame.at, &frame.at, frame.tag),
-            InterfaceKind::Virtual(device) => self.leave_virtual(frame, device),
+            InterfaceKind::Virtual(virtual_interface) => self.leave_virtual(frame, virtual_interface),
             InterfaceKind::Loopback | InterfaceKind::Other(_) => {}
         }
     }
 
-    fn leave_virtual(&mut self, frame: &Frame, device: &VirtualInterface) {
-        match device {
+    fn leave_virtual(&mut self, frame: &Frame, virtual_interface: &VirtualInterface) {
+        match virtual_interface {
             VirtualInterface::Vxlan(vxlan) => self.through_vxlan(frame, vxlan),
             VirtualInterface::Macvlan { parent: Some(parent), mode } => {
                 self.past_parent(frame, parent, *mode == MacvlanMode::Bridge);
@@ -205,7 +205,7 @@ impl Flood<'_, '_> {
     fn past_parent(&mut self, frame: &Frame, parent: &InterfaceRef, to_others: bool) {
         self.go(Frame { at: parent.clone(), tag: frame.tag, leaves: true });
         let others = self.layer2.uppers.get(parent).map_or(&[][..], Vec::as_slice).to_vec();
-        let kind = |of: &InterfaceRef| self.layer2.interface(of)?.device().map(VirtualInterface::kind);
+        let kind = |of: &InterfaceRef| self.layer2.interface(of)?.virtual_interface().map(VirtualInterface::kind);
         let own = kind(&frame.at);
         for other in others.into_iter().filter(|other| to_others && kind(other) == own).collect::<Vec<_>>() {
             self.comes_in(other, frame.tag);
@@ -242,7 +242,7 @@ impl Flood<'_, '_> {
             self.reached.insert(at.clone());
         }
         for upper in self.layer2.uppers.get(at).map_or(&[][..], Vec::as_slice).to_vec() {
-            let device = self.layer2.interface(&upper).and_then(Interface::device);
+            let device = self.layer2.interface(&upper).and_then(Interface::virtual_interface);
             match device {
                 Some(VirtualInterface::Vlan { id, .. }) if tag == Some(*id) => self.comes_in(upper, None),
                 Some(VirtualInterface::Macvlan { .. } | VirtualInterface::Ipvlan { .. }) => self.comes_in(upper, tag),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use indexmap::IndexMap;
 
-use super::net::{Net, Space, is_global};
+use super::net::{Net, ResolvedNamespace, is_global};
 use super::selectors::{Endpoint, SelectorList};
 use crate::forwarding::{Flow, translate};
 use crate::lab::{Expect, Family, Hook, IpProtocol, Namespace, NsName, Probe, Protocol, Target};
@@ -33,7 +33,7 @@ pub struct Maker<'n> {
 
 impl<'n> Maker<'n> {
     pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>) -> Self {
-        let whole = net.spaces.iter().all(|space| space.written.whole);
+        let whole = net.namespaces.iter().all(|namespace| namespace.written.whole);
         Self { net, namespaces, whole }
     }
 
@@ -47,10 +47,10 @@ impl<'n> Maker<'n> {
         let alone = from.len() == 1 && to.len() == 1;
         let mut probes = Vec::with_capacity(from.len() * to.len());
         // A destination that cannot be probed is one fault, however many ask for it.
-        let mut told: HashSet<SelectorList> = HashSet::new();
+        let mut reported: HashSet<SelectorList> = HashSet::new();
         for source in from {
-            let SelectorList::Space(here) = source.side else {
-                if told.insert(source.side) {
+            let SelectorList::Namespace(here) = source.side else {
+                if reported.insert(source.side) {
                     let help = "name the namespace, and its address with `source`".to_owned();
                     found.add(
                         Diagnostic::new(
@@ -64,11 +64,11 @@ impl<'n> Maker<'n> {
                 continue;
             };
             for member in to {
-                if (alone || member.side != source.side) && !told.contains(&member.side) {
+                if (alone || member.side != source.side) && !reported.contains(&member.side) {
                     match self.probe(question, here, member) {
                         Ok(probe) => probes.push(probe),
                         Err(fault) => {
-                            told.insert(member.side);
+                            reported.insert(member.side);
                             fault.into_iter().for_each(|fault| found.add(fault));
                         }
                     }
@@ -79,36 +79,38 @@ impl<'n> Maker<'n> {
     }
 
     fn probe(&self, question: &Question, here: usize, to: &Endpoint) -> Result<Probe, Option<Diagnostic>> {
-        let space = self.net.spaces.get(here).ok_or(None)?;
+        let namespace = self.net.namespaces.get(here).ok_or(None)?;
         let (label, address, there) = match to.side {
-            SelectorList::Space(there) => {
-                let target = self.net.spaces.get(there).ok_or(None)?;
-                (target.name.to_string(), self.address(question, space, target, to)?, Some(there))
+            SelectorList::Namespace(there) => {
+                let target = self.net.namespaces.get(there).ok_or(None)?;
+                (target.name.to_string(), self.address(question, namespace, target, to)?, Some(there))
             }
-            SelectorList::Address(address) => (address.to_string(), address, self.owner(question, space, address, to)?),
+            SelectorList::Address(address) => {
+                (address.to_string(), address, self.owner(question, namespace, address, to)?)
+            }
         };
         Ok(Probe {
-            from: space.name.clone(),
+            from: namespace.name.clone(),
             source: question.source,
             to: Target { label, address, ns: there.and_then(|there| self.name(there)) },
             arrives_at: match to.side {
-                SelectorList::Space(there) => self.arrives_at(question, here, address, there),
+                SelectorList::Namespace(there) => self.arrives_at(question, here, address, there),
                 SelectorList::Address(_) => None,
             },
             listen: self.listen(question, here, address, there),
         })
     }
 
-    fn name(&self, space: usize) -> Option<NsName> {
-        Some(self.net.spaces.get(space)?.name.clone())
+    fn name(&self, namespace: usize) -> Option<NsName> {
+        Some(self.net.namespaces.get(namespace)?.name.clone())
     }
 
     /// The address at which a namespace is probed: one in a subnet that both are in, else its first.
     fn address(
         &self,
         question: &Question,
-        from: &Space<'_>,
-        target: &Space<'_>,
+        from: &ResolvedNamespace<'_>,
+        target: &ResolvedNamespace<'_>,
         to: &Endpoint,
     ) -> Result<IpAddr, Option<Diagnostic>> {
         let otherwise = if target.first_address(Family::Ipv4).is_some() { Family::Ipv4 } else { Family::Ipv6 };
@@ -129,7 +131,7 @@ impl<'n> Maker<'n> {
     fn owner(
         &self,
         question: &Question,
-        from: &Space<'_>,
+        from: &ResolvedNamespace<'_>,
         address: IpAddr,
         to: &Endpoint,
     ) -> Result<Option<usize>, Option<Diagnostic>> {
@@ -179,23 +181,23 @@ impl<'n> Maker<'n> {
     }
 
     /// Who has to listen, and where: behind the published port, if it is one. Where a probe should not come
-    /// through, somebody listens all the same, so that one that does is seen.
+    /// through, a listener is there all the same, so that one that does is seen.
     fn listen(&self, question: &Question, here: usize, address: IpAddr, there: Option<usize>) -> Vec<(NsName, u16)> {
         let Some((_, port)) = transport(question.protocol).filter(|_| question.expect != Expect::Refused) else {
             return Vec::new();
         };
-        let (space, port) = self.led(question.protocol, here, address, there).unwrap_or((there, port));
-        let space = question.answered_by.or(space);
-        space.and_then(|space| self.name(space)).map(|name| (name, port)).into_iter().collect()
+        let (namespace, port) = self.led(question.protocol, here, address, there).unwrap_or((there, port));
+        let namespace = question.answered_by.or(namespace);
+        namespace.and_then(|namespace| self.name(namespace)).map(|name| (name, port)).into_iter().collect()
     }
 
     /// The namespace that must see what is sent to one that the file names: itself, or where its published port leads.
     fn arrives_at(&self, question: &Question, here: usize, address: IpAddr, there: usize) -> Option<NsName> {
-        let space = match self.led(question.protocol, here, address, Some(there)) {
-            Some((space, _)) => space,
+        let namespace = match self.led(question.protocol, here, address, Some(there)) {
+            Some((namespace, _)) => namespace,
             None => Some(there),
         };
-        question.answered_by.or(space).and_then(|space| self.name(space))
+        question.answered_by.or(namespace).and_then(|namespace| self.name(namespace))
     }
 
     /// Where a published port of the destination leads; none, where the port is its own.
@@ -207,7 +209,7 @@ impl<'n> Maker<'n> {
         there: Option<usize>,
     ) -> Option<(Option<usize>, u16)> {
         let (protocol, port) = transport(protocol)?;
-        let publisher = self.net.spaces.get(there?)?;
+        let publisher = self.net.namespaces.get(there?)?;
         let hook = if there == Some(here) { Hook::Output } else { Hook::Prerouting };
         let sent = Flow::to(protocol, address, Some(port));
         let led = translate(self.namespaces.get(&publisher.name)?, hook, &sent).flow;
