@@ -76,7 +76,7 @@ mod tests {
         let mut red = ObservedNamespace::default();
         red.is.owner = Some("lab".parse().expect("a name"));
         red.foreign.routes = routes.iter().map(route).collect();
-        Observed { namespaces: [("red".parse().expect("a name"), red)].into(), ..Observed::default() }
+        Observed { namespaces: [("red".parse().expect("a name"), red)].into() }
     }
 
     #[test]
