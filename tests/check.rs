@@ -87,7 +87,7 @@ fn passes(check: Check) -> PairResult {
 fn fails(check: Check, words: &str) -> PairResult {
     let result = result(check);
     assert!(!result.passed, "{result:#?}");
-    let fault = result.fault.clone().unwrap_or_default();
+    let fault = result.failure.clone().unwrap_or_default();
     assert!(fault.contains(words), "{fault:?} does not say {words:?}");
     result
 }

@@ -56,7 +56,7 @@ impl<'l> Layer2<'l> {
                 for address in &interface.addresses {
                     layer2.holders.entry(address.addr()).or_default().push(own.clone());
                 }
-                if let Some(lower) = interface.device().and_then(VirtualInterface::lower) {
+                if let Some(lower) = interface.virtual_interface().and_then(VirtualInterface::lower) {
                     layer2.uppers.entry(lower).or_default().push(own);
                 }
             }
@@ -124,7 +124,7 @@ impl<'l> Layer2<'l> {
 
     /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.
     fn other_end<'n>(&self, from: &InterfaceRef, neighbours: &'n IndexSet<InterfaceRef>) -> Option<&'n InterfaceRef> {
-        let is_tunnel = matches!(self.interface(from)?.device()?, VirtualInterface::Ipip { .. });
+        let is_tunnel = matches!(self.interface(from)?.virtual_interface()?, VirtualInterface::Ipip { .. });
         neighbours.first().filter(|_| is_tunnel)
     }
 
@@ -162,7 +162,7 @@ impl<'l> Layer2<'l> {
     fn tunnels(&self, address: IpAddr, fits: impl Fn(&VirtualInterface) -> bool) -> Vec<InterfaceRef> {
         let holders = self.holders.get(&address).into_iter().flatten();
         let all = holders.flat_map(|holder| self.interfaces(&holder.ns));
-        all.filter(|at| self.interface(at).and_then(Interface::device).is_some_and(&fits)).collect()
+        all.filter(|at| self.interface(at).and_then(Interface::virtual_interface).is_some_and(&fits)).collect()
     }
 }
 
@@ -183,13 +183,13 @@ impl Flood<'_, '_> {
         match &interface.kind {
             InterfaceKind::Veth { peer } => peer.iter().for_each(|peer| self.comes_in(peer.clone(), frame.tag)),
             InterfaceKind::Bridge(_) => self.through_bridge(&frame.at, &frame.at, frame.tag),
-            InterfaceKind::Virtual(device) => self.leave_virtual(frame, device),
+            InterfaceKind::Virtual(virtual_interface) => self.leave_virtual(frame, virtual_interface),
             InterfaceKind::Loopback | InterfaceKind::Other(_) => {}
         }
     }
 
-    fn leave_virtual(&mut self, frame: &Frame, device: &VirtualInterface) {
-        match device {
+    fn leave_virtual(&mut self, frame: &Frame, virtual_interface: &VirtualInterface) {
+        match virtual_interface {
             VirtualInterface::Vxlan(vxlan) => self.through_vxlan(frame, vxlan),
             VirtualInterface::Macvlan { parent: Some(parent), mode } => {
                 self.past_parent(frame, parent, *mode == MacvlanMode::Bridge);
@@ -237,7 +237,7 @@ impl Flood<'_, '_> {
     fn past_parent(&mut self, frame: &Frame, parent: &InterfaceRef, to_others: bool) {
         self.go(Frame { at: parent.clone(), tag: frame.tag, leaves: true });
         let others = self.layer2.uppers.get(parent).map_or(&[][..], Vec::as_slice).to_vec();
-        let kind = |of: &InterfaceRef| self.layer2.interface(of)?.device().map(VirtualInterface::kind);
+        let kind = |of: &InterfaceRef| self.layer2.interface(of)?.virtual_interface().map(VirtualInterface::kind);
         let own = kind(&frame.at);
         for other in others.into_iter().filter(|other| to_others && kind(other) == own).collect::<Vec<_>>() {
             self.comes_in(other, frame.tag);
@@ -274,7 +274,7 @@ impl Flood<'_, '_> {
             self.reached.insert(at.clone());
         }
         for upper in self.layer2.uppers.get(at).map_or(&[][..], Vec::as_slice).to_vec() {
-            let device = self.layer2.interface(&upper).and_then(Interface::device);
+            let device = self.layer2.interface(&upper).and_then(Interface::virtual_interface);
             match device {
                 Some(VirtualInterface::Vlan { id, .. }) if tag == Some(*id) => self.comes_in(upper, None),
                 Some(VirtualInterface::Macvlan { .. } | VirtualInterface::Ipvlan { .. }) => self.comes_in(upper, tag),

@@ -30,7 +30,7 @@ pub fn with_attributes(
     Ok(message)
 }
 
-/// A name as the kernel sends it: bytes up to the first zero. None if they are no UTF-8, which no name of ours is.
+/// A name as the kernel sends it: bytes up to the first zero. None if they are no UTF-8, which no name in a lab is.
 pub fn name_text(value: &[u8]) -> Option<&str> {
     let end = value.iter().position(|&byte| byte == 0).unwrap_or(value.len());
     std::str::from_utf8(value.get(..end)?).ok()

@@ -1,4 +1,4 @@
-//! Interfaces of any kind: what the kernel says about each, and what all of them can be told. What is special about a
+//! Interfaces of any kind: what the kernel says about each, and what can be set on all of them. What is special about a
 //! kind is in that kind's own file.
 
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ pub(in crate::kernel) struct RawInterface<'a> {
     /// The MAC address, where it is an Ethernet interface.
     pub mac: Option<Mac>,
     pub mtu: Option<u32>,
-    /// The interface group; 0 unless somebody put it into one.
+    /// The interface group; 0 unless it was put into one.
     pub group: u32,
     /// The index of the bridge or VRF that it is a port of.
     pub master: Option<u32>,
@@ -174,9 +174,9 @@ pub(in crate::kernel) fn delete_group(
     group: u32,
     names: &[IfName],
 ) -> Result<(), NetlinkError> {
-    let is_ours = |name: &String| names.iter().any(|ours| ours.as_str() == name);
+    let is_meant = |name: &String| names.iter().any(|meant| meant.as_str() == name);
     let (in_group, others) = members(netns, group)?;
-    if !in_group.iter().all(is_ours) {
+    if !in_group.iter().all(is_meant) {
         // A peer may have taken it along.
         return names.iter().try_for_each(|name| accept_gone(delete(netns, name)));
     }

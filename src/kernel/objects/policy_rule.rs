@@ -64,9 +64,9 @@ pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, rule: &PolicyRule, in_h
     Ok(())
 }
 
-/// The rules that are the same as this one, in the kernel's own words; with `ours`, only those with our protocol
+/// The rules that are the same as this one, in the kernel's own words; with `of_nslab`, only those with its protocol
 /// number.
-fn like(netns: &mut NetnsHandle, rule: &PolicyRule, ours: bool) -> Result<Vec<Vec<u8>>, NetlinkError> {
+fn like(netns: &mut NetnsHandle, rule: &PolicyRule, of_nslab: bool) -> Result<Vec<Vec<u8>>, NetlinkError> {
     let dump = netns.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
     let mut like = Vec::new();
     for item in dump.items() {
@@ -74,7 +74,7 @@ fn like(netns: &mut NetnsHandle, rule: &PolicyRule, ours: bool) -> Result<Vec<Ve
         if is_ip(&header)
             && let Decoded::Known((there, is_ours)) = decode(&header, item)?
             && there == *rule
-            && (is_ours || !ours)
+            && (is_ours || !of_nslab)
         {
             like.push(item.to_vec());
         }
@@ -127,8 +127,8 @@ fn encode(rule: &PolicyRule) -> RuleMessage {
 pub(in crate::kernel) struct Rules {
     /// All, without those that every namespace begins with.
     pub(in crate::kernel) all: BTreeSet<PolicyRule>,
-    /// Those that carry our protocol number.
-    pub(in crate::kernel) ours: BTreeSet<PolicyRule>,
+    /// Those that carry nslab's protocol number.
+    pub(in crate::kernel) of_nslab: BTreeSet<PolicyRule>,
     /// Those that the model cannot express.
     pub(in crate::kernel) foreign: Vec<ForeignRule>,
     /// Those of the kernel's that this namespace has not, or not any more.
@@ -161,7 +161,7 @@ pub(in crate::kernel) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Re
             continue;
         }
         if is_ours {
-            rules.ours.insert(rule.clone());
+            rules.of_nslab.insert(rule.clone());
         }
         rules.all.insert(rule);
     }
@@ -189,7 +189,7 @@ fn everything(priority: u32, ipv6: bool, action: RuleAction) -> PolicyRule {
     PolicyRule { priority, ipv6, from: None, to: None, iif: None, oif: None, fwmark: None, action }
 }
 
-/// The rule, and whether it carries our protocol number.
+/// The rule, and whether it carries nslab's protocol number.
 fn decode(header: &RuleHeader, item: &[u8]) -> Result<Decoded<(PolicyRule, bool), ForeignRule>, DecodeError> {
     let mut rule = everything(0, header.family == AddressFamily::Inet6, RuleAction::Table(u32::from(header.table)));
     let (mut mark, mut mask, mut target) = (None, None, 0);

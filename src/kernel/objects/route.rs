@@ -55,7 +55,7 @@ fn encode(route: &Route, indexes: &[u32]) -> RouteMessage {
     message.header = RouteHeader {
         address_family: if route.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet },
         destination_prefix_length: route.to.prefix_len(),
-        // Tables above 255 are told by their attribute alone.
+        // Tables above 255 are in their attribute alone.
         table: u8::try_from(route.table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC),
         kind: encode_kind(route.kind),
         scope: encode_scope(route.scope),
@@ -98,8 +98,8 @@ fn encode_scope(scope: RouteScope) -> Scope {
 pub(in crate::kernel) struct Routes {
     /// Those that a person or a program configured.
     pub(in crate::kernel) all: BTreeSet<Route>,
-    /// Of these, the ones that carry our protocol number.
-    pub(in crate::kernel) ours: BTreeSet<Route>,
+    /// Of these, the ones that carry nslab's protocol number.
+    pub(in crate::kernel) of_nslab: BTreeSet<Route>,
     /// Those that the model cannot express.
     pub(in crate::kernel) foreign: Vec<ForeignRoute>,
     /// Those to its own subnets, which the kernel makes with each address.
@@ -128,7 +128,7 @@ pub(in crate::kernel) fn listed<'a>(
             Decoded::Known(route) if is_connected => drop(routes.connected.insert(route)),
             Decoded::Known(route) => {
                 if header.protocol == RouteProtocol::from(ROUTE_PROTOCOL) {
-                    routes.ours.insert(route.clone());
+                    routes.of_nslab.insert(route.clone());
                 }
                 routes.all.insert(route);
             }

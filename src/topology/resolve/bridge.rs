@@ -37,5 +37,5 @@ pub fn bridge(
         addresses: addresses.iter().map(|address| address.value).collect(),
         ..Interface::new(InterfaceKind::Bridge(options))
     };
-    ResolvedInterface { name: name.value.clone(), span: name.span, link: interface, addresses, broadcast_domain: 0 }
+    ResolvedInterface { name: name.value.clone(), span: name.span, model: interface, addresses, broadcast_domain: 0 }
 }

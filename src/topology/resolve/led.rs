@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use indexmap::IndexMap;
 
-use super::net::{Net, Space};
+use super::net::{Net, ResolvedNamespace};
 use crate::forwarding::{Flow, Hop, Layer2, may_lead_elsewhere, trace, translate};
 use crate::lab::{ConnectionState, Hook, IpProtocol, Namespace, NsName};
 
@@ -28,7 +28,7 @@ type Sent = (IpProtocol, IpAddr, Option<u16>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Led {
     /// The namespace; none: nobody has the address that it ends up with.
-    pub space: Option<usize>,
+    pub namespace: Option<usize>,
     /// The port.
     pub port: u16,
     /// Whether the file means that: it names an address, whoever gets it; or the namespace that the probe comes to, or
@@ -44,11 +44,11 @@ impl<'n> Translations<'n> {
 
     /// Where the first packet of a connection comes to that somebody translates on its way, to a namespace that the
     /// file names or to any; none: nobody translates it.
-    pub fn follow(&self, from: &Space<'_>, flow: &Flow, named: Option<usize>) -> Option<Led> {
+    pub fn follow(&self, from: &ResolvedNamespace<'_>, flow: &Flow, named: Option<usize>) -> Option<Led> {
         if !self.may_be_translated(flow) {
             return None;
         }
-        let named = named.and_then(|at| self.net.spaces.get(at));
+        let named = named.and_then(|at| self.net.namespaces.get(at));
         let hops = trace(self.layer2.get_or_init(|| Layer2::new(self.namespaces)), &from.name, flow);
         let is_named = |hop: &Hop| named.is_some_and(|named| named.name == hop.ns);
         if !hops.iter().any(Hop::is_led) {
@@ -57,13 +57,13 @@ impl<'n> Translations<'n> {
         }
         let last = hops.last()?;
         let end = &last.destination.flow;
-        let space = match last.is_end() {
+        let namespace = match last.is_end() {
             true => self.net.names.get(last.ns.as_str()),
             // The routes do not lead there, as far as the file knows.
-            false => self.net.holder(end.destination, self.net.spaces.get(self.net.names.get(last.ns.as_str())?)?),
+            false => self.net.holder(end.destination, self.net.namespaces.get(self.net.names.get(last.ns.as_str())?)?),
         };
         let comes_to_it = (last.is_end() && is_named(last)) || hops.iter().any(|hop| is_named(hop) && hop.is_led());
-        Some(Led { space, port: end.destination_port?, as_meant: named.is_none() || comes_to_it })
+        Some(Led { namespace, port: end.destination_port?, as_meant: named.is_none() || comes_to_it })
     }
 
     fn may_be_translated(&self, flow: &Flow) -> bool {
@@ -74,9 +74,9 @@ impl<'n> Translations<'n> {
     }
 
     /// Where a namespace leads what comes to it in a way that the file does not know.
-    fn translated_by(&self, named: &Space<'_>, flow: &Flow) -> Option<Led> {
+    fn translated_by(&self, named: &ResolvedNamespace<'_>, flow: &Flow) -> Option<Led> {
         let led = translate(self.namespaces.get(&named.name)?, Hook::Prerouting, flow).flow;
         let port = led.destination_port.filter(|_| led.states.contains(&ConnectionState::Dnat))?;
-        Some(Led { space: self.net.holder(led.destination, named), port, as_meant: true })
+        Some(Led { namespace: self.net.holder(led.destination, named), port, as_meant: true })
     }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use indexmap::IndexMap;
 
 use super::led::{Led, Translations};
-use super::net::{Net, Space, is_global};
+use super::net::{Net, ResolvedNamespace, is_global};
 use super::selectors::{Endpoint, SelectorList};
 use crate::forwarding::Flow;
 use crate::lab::{Expect, Family, Namespace, NsName, Probe, Protocol, Target};
@@ -34,7 +34,7 @@ pub struct Maker<'n> {
 
 impl<'n> Maker<'n> {
     pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>) -> Self {
-        let whole = net.spaces.iter().all(|space| space.written.whole);
+        let whole = net.namespaces.iter().all(|namespace| namespace.written.whole);
         Self { net, translations: Translations::new(net, namespaces), whole }
     }
 
@@ -48,10 +48,10 @@ impl<'n> Maker<'n> {
         let alone = from.len() == 1 && to.len() == 1;
         let mut probes = Vec::with_capacity(from.len() * to.len());
         // A destination that cannot be probed is one fault, however many ask for it.
-        let mut told: HashSet<SelectorList> = HashSet::new();
+        let mut reported: HashSet<SelectorList> = HashSet::new();
         for source in from {
-            let SelectorList::Space(here) = source.side else {
-                if told.insert(source.side) {
+            let SelectorList::Namespace(here) = source.side else {
+                if reported.insert(source.side) {
                     let help = "name the namespace, and its address with `source`".to_owned();
                     found.add(
                         Diagnostic::new(
@@ -65,11 +65,11 @@ impl<'n> Maker<'n> {
                 continue;
             };
             for member in to {
-                if (alone || member.side != source.side) && !told.contains(&member.side) {
+                if (alone || member.side != source.side) && !reported.contains(&member.side) {
                     match self.probe(question, here, member) {
                         Ok(probe) => probes.push(probe),
                         Err(fault) => {
-                            told.insert(member.side);
+                            reported.insert(member.side);
                             fault.into_iter().for_each(|fault| found.add(fault));
                         }
                     }
@@ -80,11 +80,11 @@ impl<'n> Maker<'n> {
     }
 
     fn probe(&self, question: &Question, here: usize, to: &Endpoint) -> Result<Probe, Option<Diagnostic>> {
-        let space = self.net.spaces.get(here).ok_or(None)?;
+        let namespace = self.net.namespaces.get(here).ok_or(None)?;
         let (label, address, named) = match to.side {
-            SelectorList::Space(there) => {
-                let target = self.net.spaces.get(there).ok_or(None)?;
-                (target.name.to_string(), self.address(question, space, target, to)?, Some(there))
+            SelectorList::Namespace(there) => {
+                let target = self.net.namespaces.get(there).ok_or(None)?;
+                (target.name.to_string(), self.address(question, namespace, target, to)?, Some(there))
             }
             SelectorList::Address(address) => {
                 self.is_destination(question, address, to)?;
@@ -92,13 +92,13 @@ impl<'n> Maker<'n> {
             }
         };
         let sent = Flow { source: question.source, ..Flow::probing(question.protocol, address) };
-        let led = self.translations.follow(space, &sent, named);
+        let led = self.translations.follow(namespace, &sent, named);
         if named.is_none() && led.is_none() {
             self.is_somewhere(question, address, to)?;
         }
-        let there = named.or_else(|| self.net.holder(address, space));
+        let there = named.or_else(|| self.net.holder(address, namespace));
         Ok(Probe {
-            from: space.name.clone(),
+            from: namespace.name.clone(),
             source: question.source,
             to: Target { label, address, ns: there.and_then(|there| self.name(there)) },
             arrives_at: named.and_then(|named| self.arrives_at(question, named, led)),
@@ -106,16 +106,16 @@ impl<'n> Maker<'n> {
         })
     }
 
-    fn name(&self, space: usize) -> Option<NsName> {
-        Some(self.net.spaces.get(space)?.name.clone())
+    fn name(&self, namespace: usize) -> Option<NsName> {
+        Some(self.net.namespaces.get(namespace)?.name.clone())
     }
 
     /// The address at which a namespace is probed: one in a subnet that both are in, else its first.
     fn address(
         &self,
         question: &Question,
-        from: &Space<'_>,
-        target: &Space<'_>,
+        from: &ResolvedNamespace<'_>,
+        target: &ResolvedNamespace<'_>,
         to: &Endpoint,
     ) -> Result<IpAddr, Option<Diagnostic>> {
         let otherwise = if target.first_address(Family::Ipv4).is_some() { Family::Ipv4 } else { Family::Ipv6 };
@@ -185,7 +185,7 @@ impl<'n> Maker<'n> {
     }
 
     /// Who has to listen, and where: where translation leads, if there is any. Where a probe should not come through,
-    /// somebody listens all the same, so that one that does is seen; and where the file says who is to get it, so does
+    /// a listener is there all the same, so that one that does is seen; and where the file says who is to get it, so does
     /// whoever gets it instead.
     fn listen(&self, question: &Question, there: Option<usize>, led: Option<Led>) -> Vec<(NsName, u16)> {
         let port = match question.protocol {
@@ -194,23 +194,23 @@ impl<'n> Maker<'n> {
         };
         let answering = question.answered_by;
         let own = match led {
-            None => answering.or(there).map(|space| (space, port)),
+            None => answering.or(there).map(|namespace| (namespace, port)),
             Some(led) => match answering {
-                Some(space) => Some((space, led.port)),
-                None => there.filter(|_| !led.as_meant).map(|space| (space, port)),
+                Some(namespace) => Some((namespace, led.port)),
+                None => there.filter(|_| !led.as_meant).map(|namespace| (namespace, port)),
             },
         };
-        let other = led.and_then(|led| led.space.map(|space| (space, led.port)));
+        let other = led.and_then(|led| led.namespace.map(|namespace| (namespace, led.port)));
         let both = own.into_iter().chain(other.filter(|other| own != Some(*other)));
-        both.filter_map(|(space, port)| Some((self.name(space)?, port))).collect()
+        both.filter_map(|(namespace, port)| Some((self.name(namespace)?, port))).collect()
     }
 
     /// The namespace that must see what is sent to one that the file names: itself, or where it leads that.
     fn arrives_at(&self, question: &Question, named: usize, led: Option<Led>) -> Option<NsName> {
-        let space = match led.filter(|led| led.as_meant) {
-            Some(led) => led.space,
+        let namespace = match led.filter(|led| led.as_meant) {
+            Some(led) => led.namespace,
             None => Some(named),
         };
-        question.answered_by.or(space).and_then(|space| self.name(space))
+        question.answered_by.or(namespace).and_then(|namespace| self.name(namespace))
     }
 }

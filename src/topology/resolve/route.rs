@@ -4,17 +4,17 @@ use std::collections::{BTreeSet, HashMap};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::net::Space;
+use super::net::ResolvedNamespace;
 use super::next_hops;
 use crate::lab::{DEFAULT_IPV6_METRIC, Family, IfName, MAIN_TABLE, Route, RouteKind, RouteScope};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, Destination};
 
-pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
+pub fn routes(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
     let mut routes = BTreeSet::new();
     // The destination of a route without a gateway is on the link, so a gateway of another route may be in it.
-    let direct: HashMap<IpNet, IfName> = space
+    let direct: HashMap<IpNet, IfName> = namespace
         .written
         .routes
         .iter()
@@ -22,8 +22,8 @@ pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
         .filter_map(|route| Some((destination(route), route.dev.as_ref()?.value.clone())))
         .collect();
     let mut slots = HashMap::new();
-    for written in &space.written.routes {
-        let Some(route) = route(space, written, &direct, found) else { continue };
+    for written in &namespace.written.routes {
+        let Some(route) = route(namespace, written, &direct, found) else { continue };
         if let Some(first) = slots.insert((route.table, route.to, route.metric), written.to.span) {
             let help = "give one of them another metric or table".to_owned();
             let fault = Diagnostic::new(
@@ -33,7 +33,7 @@ pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
             );
             found.add(fault.help(help).also(first, "the other"));
         }
-        if let Some(interface) = space.makes_route(route.table, route.to).filter(|_| route.metric == 0) {
+        if let Some(interface) = namespace.makes_route(route.table, route.to).filter(|_| route.metric == 0) {
             let message =
                 format!("the kernel adds the route to {} itself, from the address of `{}`", route.to, interface.name);
             found.add(
@@ -64,7 +64,7 @@ fn everything(family: Family) -> IpNet {
 }
 
 fn route(
-    space: &Space<'_>,
+    namespace: &ResolvedNamespace<'_>,
     written: &schema::Route,
     direct: &HashMap<IpNet, IfName>,
     found: &mut Collector<'_>,
@@ -72,11 +72,11 @@ fn route(
     let to = destination(written);
     let ipv6 = to.addr().is_ipv6();
     let kind = written.kind.as_ref().map_or(RouteKind::Unicast, |kind| kind.value.0);
-    if !addresses_fit(space, written, to, found) {
+    if !addresses_fit(namespace, written, to, found) {
         return None;
     }
     let (via, dev, nexthops) = match kind {
-        RouteKind::Unicast => next_hops::of(space, written, direct, found)?,
+        RouteKind::Unicast => next_hops::of(namespace, written, direct, found)?,
         RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => {
             next_hops::needless(written, found);
             (None, None, BTreeSet::new())
@@ -110,7 +110,12 @@ fn route(
 }
 
 /// Whether gateway and source are of the destination's family; and that the source is the namespace's own.
-fn addresses_fit(space: &Space<'_>, written: &schema::Route, to: IpNet, found: &mut Collector<'_>) -> bool {
+fn addresses_fit(
+    namespace: &ResolvedNamespace<'_>,
+    written: &schema::Route,
+    to: IpNet,
+    found: &mut Collector<'_>,
+) -> bool {
     let hops = written.nexthops.iter().map(|hop| (&hop.via, "gateway"));
     let addresses = [(&written.via, "gateway"), (&written.source, "source")].into_iter().chain(hops);
     for (address, what) in addresses.filter_map(|(address, what)| Some((address.as_ref()?, what))) {
@@ -121,9 +126,9 @@ fn addresses_fit(space: &Space<'_>, written: &schema::Route, to: IpNet, found: &
         }
     }
     // The machine has addresses that the file does not know.
-    let all_known = space.written.whole && !space.name.is_host();
-    if let Some(source) = written.source.as_ref().filter(|source| all_known && !space.holds(source.value)) {
-        let message = format!("no interface of {} has the address {}", space.name, source.value);
+    let all_known = namespace.written.whole && !namespace.name.is_host();
+    if let Some(source) = written.source.as_ref().filter(|source| all_known && !namespace.holds(source.value)) {
+        let message = format!("no interface of {} has the address {}", namespace.name, source.value);
         found.add(Diagnostic::new(Code::NoSuchAddress, source.span, message));
     }
     true
