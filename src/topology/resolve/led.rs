@@ -42,18 +42,23 @@ impl<'n> Translations<'n> {
         Self { net, namespaces, translators, translated: RefCell::default(), layer2: OnceCell::new() }
     }
 
-    /// Where the first packet of a connection comes to that somebody translates on its way, to a namespace that the
-    /// file names or to any; none: nobody translates it.
-    pub fn follow(&self, from: &ResolvedNamespace<'_>, flow: &Flow, named: Option<usize>) -> Option<Led> {
+    /// Where the first packet of a connection comes to that somebody translates on its way; none: nobody does. The
+    /// namespace that has the address is asked where the file does not know the way; it may be `named` in the file.
+    pub fn follow(
+        &self,
+        from: &ResolvedNamespace<'_>,
+        flow: &Flow,
+        (holder, named): (Option<usize>, bool),
+    ) -> Option<Led> {
         if !self.may_be_translated(flow) {
             return None;
         }
-        let named = named.and_then(|at| self.net.namespaces.get(at));
+        let holder = holder.and_then(|at| self.net.namespaces.get(at));
         let hops = trace(self.layer2.get_or_init(|| Layer2::new(self.namespaces)), &from.name, flow);
-        let is_named = |hop: &Hop| named.is_some_and(|named| named.name == hop.ns);
+        let is_holder = |hop: &Hop| holder.is_some_and(|holder| holder.name == hop.ns);
         if !hops.iter().any(Hop::is_led) {
-            let arrived = hops.iter().any(is_named);
-            return named.filter(|_| !arrived).and_then(|named| self.translated_by(named, flow));
+            let arrived = hops.iter().any(is_holder);
+            return holder.filter(|_| !arrived).and_then(|holder| self.translated_by(holder, flow));
         }
         let last = hops.last()?;
         let end = &last.destination.flow;
@@ -62,8 +67,8 @@ impl<'n> Translations<'n> {
             // The routes do not lead there, as far as the file knows.
             false => self.net.holder(end.destination, self.net.namespaces.get(self.net.names.get(last.ns.as_str())?)?),
         };
-        let comes_to_it = (last.is_end() && is_named(last)) || hops.iter().any(|hop| is_named(hop) && hop.is_led());
-        Some(Led { namespace, port: end.destination_port?, as_meant: named.is_none() || comes_to_it })
+        let comes_to_it = (last.is_end() && is_holder(last)) || hops.iter().any(|hop| is_holder(hop) && hop.is_led());
+        Some(Led { namespace, port: end.destination_port?, as_meant: !named || comes_to_it })
     }
 
     fn may_be_translated(&self, flow: &Flow) -> bool {
@@ -74,9 +79,9 @@ impl<'n> Translations<'n> {
     }
 
     /// Where a namespace leads what comes to it in a way that the file does not know.
-    fn translated_by(&self, named: &ResolvedNamespace<'_>, flow: &Flow) -> Option<Led> {
-        let led = translate(self.namespaces.get(&named.name)?, Hook::Prerouting, flow).flow;
+    fn translated_by(&self, holder: &ResolvedNamespace<'_>, flow: &Flow) -> Option<Led> {
+        let led = translate(self.namespaces.get(&holder.name)?, Hook::Prerouting, flow).flow;
         let port = led.destination_port.filter(|_| led.states.contains(&ConnectionState::Dnat))?;
-        Some(Led { namespace: self.net.holder(led.destination, named), port, as_meant: true })
+        Some(Led { namespace: self.net.holder(led.destination, holder), port, as_meant: true })
     }
 }

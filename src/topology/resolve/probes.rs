@@ -92,11 +92,11 @@ impl<'n> Maker<'n> {
             }
         };
         let sent = Flow { source: question.source, ..Flow::probing(question.protocol, address) };
-        let led = self.translations.follow(namespace, &sent, named);
+        let there = named.or_else(|| self.net.holder(address, namespace));
+        let led = self.translations.follow(namespace, &sent, (there, named.is_some()));
         if named.is_none() && led.is_none() {
             self.is_somewhere(question, address, to)?;
         }
-        let there = named.or_else(|| self.net.holder(address, namespace));
         Ok(Probe {
             from: namespace.name.clone(),
             source: question.source,
@@ -185,8 +185,8 @@ impl<'n> Maker<'n> {
     }
 
     /// Who has to listen, and where: where translation leads, if there is any. Where a probe should not come through,
-    /// a listener is there all the same, so that one that does is seen; and where the file says who is to get it, so does
-    /// whoever gets it instead.
+    /// a listener is there all the same, so that one that does is seen; and where the file says who is to get it, there
+    /// is one where it goes instead, too.
     fn listen(&self, question: &Question, there: Option<usize>, led: Option<Led>) -> Vec<(NsName, u16)> {
         let port = match question.protocol {
             Protocol::Tcp(port) | Protocol::Udp(port) if question.expect != Expect::Refused => port,
