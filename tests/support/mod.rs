@@ -7,6 +7,7 @@
 #![allow(dead_code, missing_docs)]
 
 pub mod golden;
+pub mod growth;
 pub mod rest;
 
 use std::path::{Path, PathBuf};
