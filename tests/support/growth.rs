@@ -1,5 +1,5 @@
-//! How the time of some work grows with its size. A limit in seconds says little: it is too long for a fast machine, and
-//! a busy one does not keep it. So two sizes are compared, by the processor's time of the thread.
+//! How the time of some work grows with its size. A limit in seconds says little: it is too long for a fast machine,
+//! and a busy one does not keep it. So two sizes are compared, by the processor's time of the thread.
 
 use std::time::Duration;
 
