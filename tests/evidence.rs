@@ -53,7 +53,7 @@ fn judge(name: &str, case: &Case) {
     let pairs: Vec<_> = checks.iter().flat_map(|check| check["pairs"].as_array().unwrap()).collect();
     assert_eq!(pairs.len(), case.verdicts.len(), "{name}: as many verdicts as pairs: {report:#}");
     for (number, (pair, wanted)) in pairs.iter().zip(&case.verdicts).enumerate() {
-        let seen = match pair["fault"].as_str() {
+        let seen = match pair["failure"].as_str() {
             None => "passes",
             Some(words) => words,
         };

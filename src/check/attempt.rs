@@ -147,11 +147,11 @@ impl Attempt<'_> {
     async fn connection(&mut self, port: u16) -> Result<Outcome, Outcome> {
         let _two = self.harness.descriptors.acquire_many(2).await;
         self.start();
-        let (ours, _) = self.harness.listeners(self.check, self.probe);
+        let (listening, _) = self.harness.listeners(self.check, self.probe);
         let socket = self.departing(sockets::Protocol::Tcp, port)?;
         let from = sockets::own_address(&socket).ok();
         from.into_iter().for_each(|from| self.harness.registry.opens(self.token, from));
-        let outcome = self.established(socket, ours > 0).await;
+        let outcome = self.established(socket, listening > 0).await;
         if self.entry.arrival().is_none() {
             read_arrivals(self.harness, self.check, self.probe);
         }

@@ -110,7 +110,7 @@ async fn run_probe(harness: &Harness, checks: &[Check], place: Place) -> Option<
             address: probe.to.address,
             protocol: verdict::protocol(check.protocol),
             passed: verdict.is_ok(),
-            fault: verdict.err(),
+            failure: verdict.err(),
             saw: seen.outcome,
             seen_as,
             answered_by,

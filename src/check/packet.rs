@@ -13,7 +13,7 @@ pub(super) enum Message {
     Request(Token),
     /// An echo reply came back.
     Reply(Token),
-    /// A router or host could not deliver a request of ours and sent (a part of) it back. The outcome does not name it
+    /// A router or host could not deliver a request and sent (a part of) it back. The outcome does not name it
     /// yet.
     Error(Token, Outcome),
 }

@@ -2,7 +2,7 @@
 //!
 //! A probe carries its [`Token`] wherever it goes. The socket that sees the token at the destination writes down the
 //! source address that it came under; the socket that sees the answer, or an error that quotes the probe, writes that
-//! down. The probe itself waits at its entry. Packets without a token of this run are not ours.
+//! down. The probe itself waits at its entry. Packets without a token of this run belong to others.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;

@@ -58,7 +58,7 @@ pub struct PairResult {
     /// Whether it is as promised.
     pub passed: bool,
     /// What is not as promised, in words; none where it passed.
-    pub fault: Option<String>,
+    pub failure: Option<String>,
     /// What the sender saw, in the last try.
     pub saw: Outcome,
     /// The source address that the destination saw, where nslab has a socket there.

@@ -22,7 +22,7 @@ use super::report::Outcome;
 use crate::kernel::sockets::{self, Protocol};
 use crate::lab::{Check, Family, Lab, NsName, Probe};
 
-/// How long a connection may be silent before it is dropped: it is not one of ours.
+/// How long a connection may be silent before it is dropped: it is none of this run.
 const SILENT_CONNECTION_LIMIT: Duration = Duration::from_secs(2);
 
 /// How many packets are read from one socket before the others are read.
@@ -138,7 +138,7 @@ async fn converse(harness: &Harness, ns: NsName, mut stream: TcpStream) -> io::R
 async fn return_datagrams(harness: &Harness, ns: NsName, socket: AsyncFd<OwnedFd>) {
     loop {
         let mut buffer = [0; Token::LENGTH + 1];
-        // What the network says about an earlier answer of ours comes as an error; there is nothing to do about it.
+        // What the network says about an earlier answer comes as an error; there is nothing to do about it.
         let Ok(received) = socket.async_io(sockets::ANYTHING, |fd| Ok(sockets::receive(fd, &mut buffer)?)).await else {
             continue;
         };

@@ -29,8 +29,8 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
     let has_foreign =
         host.foreign.routes.iter().any(|route| route.is_ours) || host.foreign.rules.iter().any(|rule| rule.is_ours);
     if !has_foreign
-        && host.our_routing.rules.is_empty()
-        && host.our_routing.routes.iter().all(|route| !route.is_deviceless())
+        && host.nslab_routing.rules.is_empty()
+        && host.nslab_routing.routes.iter().all(|route| !route.is_deviceless())
     {
         return Ok(());
     }
@@ -47,8 +47,8 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
         // A lab of which there is nothing else has nothing to lose its list of.
         None => marked.contains_key(lab) && all_others_are_listed && !listed.contains(object),
     };
-    host.our_routing.routes.retain(|route| !route.is_deviceless() || is_own(&Identity::of_route(route)));
-    host.our_routing.rules.retain(|rule| is_own(&Identity::of_rule(rule)));
+    host.nslab_routing.routes.retain(|route| !route.is_deviceless() || is_own(&Identity::of_route(route)));
+    host.nslab_routing.rules.retain(|rule| is_own(&Identity::of_rule(rule)));
     // No list has what the model cannot express. Another lab's route that was altered by hand is such a one.
     let interfaces = &host.is.interfaces;
     let is_of_lab = |dev| interfaces.get(dev).is_some_and(|there| there.owner.as_ref() == Some(lab));

@@ -114,7 +114,7 @@ impl Machine {
         }
     }
 
-    /// Removes from the host what is no longer of use: empty firewall tables of ours that a run which was killed has
+    /// Removes from the host what is no longer of use: empty firewall tables of nslab that a run which was killed has
     /// left, and the folder of host settings where there are none.
     ///
     /// # Errors

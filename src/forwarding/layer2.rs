@@ -1,25 +1,32 @@
 //! Who is at the other side of an interface: veth pairs, bridges with their VLANs, VXLANs, and what is stacked on
 //! interfaces.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 use super::{Outcome, Packet, lookup};
 use crate::lab::{
-    IfName, Interface, InterfaceKind, InterfaceRef, Lab, MacvlanMode, Namespace, NsName, Tagging, VirtualInterface,
-    Vlans, Vxlan,
+    IfName, Interface, InterfaceKind, InterfaceRef, MacvlanMode, Namespace, NsName, Tagging, VirtualInterface, Vlans,
+    Vxlan,
 };
+
+/// What a broadcast reaches is kept for so many interfaces: probes come sender by sender, over the same few routers.
+const FLOODS_KEPT: usize = 64;
 
 /// The links of a lab, ready to be followed.
 #[derive(Debug)]
 pub struct Layer2<'l> {
-    lab: &'l Lab,
+    namespaces: &'l IndexMap<NsName, Namespace>,
     /// What is stacked on an interface, in the same namespace or another one.
     uppers: HashMap<&'l InterfaceRef, Vec<InterfaceRef>>,
-    /// The namespaces that have an address on an interface.
-    holders: HashMap<IpAddr, Vec<&'l NsName>>,
+    /// The interfaces that have an address.
+    holders: HashMap<IpAddr, Vec<InterfaceRef>>,
+    /// What a broadcast reaches, where that was asked for.
+    floods: RefCell<HashMap<InterfaceRef, Rc<IndexSet<InterfaceRef>>>>,
 }
 
 /// A frame at an interface, with its VLAN tag if it has one.
@@ -40,25 +47,44 @@ struct Flood<'a, 'l> {
 }
 
 impl<'l> Layer2<'l> {
-    /// Looks through a lab once.
-    pub fn new(lab: &'l Lab) -> Self {
-        let mut layer2 = Self { lab, uppers: HashMap::new(), holders: HashMap::new() };
-        for (ns, namespace) in &lab.namespaces {
+    /// Looks through the namespaces of a lab once.
+    pub fn new(namespaces: &'l IndexMap<NsName, Namespace>) -> Self {
+        let (uppers, holders, floods) = (HashMap::new(), HashMap::new(), RefCell::default());
+        let mut layer2 = Self { namespaces, uppers, holders, floods };
+        for (ns, namespace) in namespaces {
             for (name, interface) in &namespace.interfaces {
-                if let Some(lower) = interface.device().and_then(VirtualInterface::lower) {
-                    let own = InterfaceRef { ns: ns.clone(), name: name.clone() };
-                    layer2.uppers.entry(lower).or_default().push(own);
+                let own = InterfaceRef { ns: ns.clone(), name: name.clone() };
+                for address in &interface.addresses {
+                    layer2.holders.entry(address.ip()).or_default().push(own.clone());
                 }
-                for own in &interface.addresses {
-                    layer2.holders.entry(own.ip()).or_default().push(ns);
+                if let Some(lower) = interface.virtual_interface().and_then(VirtualInterface::lower) {
+                    layer2.uppers.entry(lower).or_default().push(own);
                 }
             }
         }
         layer2
     }
 
+    /// The namespaces that it looked through.
+    pub fn namespaces(&self) -> &'l IndexMap<NsName, Namespace> {
+        self.namespaces
+    }
+
     /// The interfaces that a broadcast frame from an interface reaches, nearest first.
-    pub fn neighbours(&self, from: &InterfaceRef) -> Vec<InterfaceRef> {
+    pub fn neighbours(&self, from: &InterfaceRef) -> Rc<IndexSet<InterfaceRef>> {
+        if let Some(reached) = self.floods.borrow().get(from) {
+            return reached.clone();
+        }
+        let reached = Rc::new(self.flood(from));
+        let mut floods = self.floods.borrow_mut();
+        if floods.len() == FLOODS_KEPT {
+            floods.clear();
+        }
+        floods.insert(from.clone(), reached.clone());
+        reached
+    }
+
+    fn flood(&self, from: &InterfaceRef) -> IndexSet<InterfaceRef> {
         let mut flood = Flood { layer2: self, seen: HashSet::new(), todo: Vec::new(), reached: IndexSet::new() };
         flood.go(Frame { at: from.clone(), tag: None, leaves: true });
         let mut at = 0;
@@ -69,27 +95,30 @@ impl<'l> Layer2<'l> {
                 false => flood.arrive(&frame),
             }
         }
-        flood.reached.into_iter().filter(|reached| reached != from).collect()
+        flood.reached.shift_remove(from);
+        flood.reached
     }
 
     /// The interface through which the owner of an address gets what is sent to it from an interface. A permanent
     /// neighbour entry decides, where there is one; else a namespace answers for all that it delivers to itself
     /// (`arp_ignore` 0), and an interface that has the address itself comes first.
     pub fn owner(&self, from: &InterfaceRef, address: IpAddr) -> Option<InterfaceRef> {
-        let own = self.lab.namespaces.get(&from.ns)?;
+        let own = self.namespaces.get(&from.ns)?;
         let entry = own.neighbours.iter().find(|entry| entry.dev == from.name && entry.address == address);
         let neighbours = self.neighbours(from);
-        let find = |fits: &dyn Fn(&Interface, &InterfaceRef) -> bool| {
-            let mut fitting = neighbours.iter().filter(|at| self.interface(at).is_some_and(|one| fits(one, at)));
-            fitting.next().cloned()
-        };
         if let Some(entry) = entry {
-            return find(&|one, _| one.mac == Some(entry.mac));
+            let is_it = |at: &&InterfaceRef| self.interface(at).is_some_and(|one| one.mac == Some(entry.mac));
+            return neighbours.iter().find(is_it).cloned();
         }
-        find(&|one, _| one.addresses.iter().any(|own| own.ip() == address))
-            .or_else(|| find(&|_, at| at.ns != from.ns && self.delivers(at, address)))
+        let holders = self.holders.get(&address).map_or(&[][..], Vec::as_slice);
+        let nearest = holders.iter().filter_map(|holder| neighbours.get_index_of(holder)).min();
+        let delivers = |at: &&InterfaceRef| at.ns != from.ns && self.delivers(at, address);
+        nearest
+            .and_then(|at| neighbours.get_index(at))
+            .or_else(|| neighbours.iter().find(delivers))
             .or_else(|| self.other_end(from, &neighbours))
-            .or_else(|| find(&|_, at| address.is_ipv4() && self.answers_for_others(at)))
+            .or_else(|| neighbours.iter().find(|at| address.is_ipv4() && self.answers_for_others(at)))
+            .cloned()
     }
 
     /// Whether a packet that comes in through an interface is for the namespace itself. The owner of an IPv6 address
@@ -101,9 +130,9 @@ impl<'l> Layer2<'l> {
     }
 
     /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.
-    fn other_end(&self, from: &InterfaceRef, neighbours: &[InterfaceRef]) -> Option<InterfaceRef> {
-        let is_tunnel = matches!(self.interface(from)?.device()?, VirtualInterface::Ipip { .. });
-        neighbours.first().filter(|_| is_tunnel).cloned()
+    fn other_end<'n>(&self, from: &InterfaceRef, neighbours: &'n IndexSet<InterfaceRef>) -> Option<&'n InterfaceRef> {
+        let is_tunnel = matches!(self.interface(from)?.virtual_interface()?, VirtualInterface::Ipip { .. });
+        neighbours.first().filter(|_| is_tunnel)
     }
 
     /// Whether an interface answers ARP for every address that its namespace has a route to (`proxy_arp`).
@@ -116,7 +145,13 @@ impl<'l> Layer2<'l> {
     }
 
     fn namespace(&self, of: &InterfaceRef) -> Option<&'l Namespace> {
-        self.lab.namespaces.get(&of.ns)
+        self.namespaces.get(&of.ns)
+    }
+
+    /// All interfaces of a namespace.
+    fn interfaces(&self, ns: &NsName) -> impl Iterator<Item = InterfaceRef> {
+        let names = self.namespaces.get(ns).into_iter().flat_map(|namespace| namespace.interfaces.keys());
+        names.map(|name| InterfaceRef { ns: ns.clone(), name: name.clone() })
     }
 
     fn interface(&self, of: &InterfaceRef) -> Option<&'l Interface> {
@@ -132,13 +167,9 @@ impl<'l> Layer2<'l> {
 
     /// The tunnel interfaces at an address that satisfy a condition.
     fn tunnels(&self, address: IpAddr, fits: impl Fn(&VirtualInterface) -> bool) -> Vec<InterfaceRef> {
-        let mut tunnels = Vec::new();
-        for ns in self.holders.get(&address).into_iter().flatten() {
-            let interfaces = self.lab.namespaces.get(*ns).into_iter().flat_map(|one| &one.interfaces);
-            let fitting = interfaces.filter(|(_, interface)| interface.device().is_some_and(&fits));
-            tunnels.extend(fitting.map(|(name, _)| InterfaceRef { ns: (*ns).clone(), name: name.clone() }));
-        }
-        tunnels
+        let holders = self.holders.get(&address).into_iter().flatten();
+        let all = holders.flat_map(|holder| self.interfaces(&holder.ns));
+        all.filter(|at| self.interface(at).and_then(Interface::virtual_interface).is_some_and(&fits)).collect()
     }
 }
 
@@ -159,13 +190,13 @@ impl Flood<'_, '_> {
         match &interface.kind {
             InterfaceKind::Veth { peer } => peer.iter().for_each(|peer| self.comes_in(peer.clone(), frame.tag)),
             InterfaceKind::Bridge(_) => self.through_bridge(&frame.at, &frame.at, frame.tag),
-            InterfaceKind::Virtual(device) => self.leave_virtual(frame, device),
+            InterfaceKind::Virtual(virtual_interface) => self.leave_virtual(frame, virtual_interface),
             InterfaceKind::Loopback | InterfaceKind::Other(_) => {}
         }
     }
 
-    fn leave_virtual(&mut self, frame: &Frame, device: &VirtualInterface) {
-        match device {
+    fn leave_virtual(&mut self, frame: &Frame, virtual_interface: &VirtualInterface) {
+        match virtual_interface {
             VirtualInterface::Vxlan(vxlan) => self.through_vxlan(frame, vxlan),
             VirtualInterface::Macvlan { parent: Some(parent), mode } => {
                 self.past_parent(frame, parent, *mode == MacvlanMode::Bridge);
@@ -213,7 +244,7 @@ impl Flood<'_, '_> {
     fn past_parent(&mut self, frame: &Frame, parent: &InterfaceRef, to_others: bool) {
         self.go(Frame { at: parent.clone(), tag: frame.tag, leaves: true });
         let others = self.layer2.uppers.get(parent).map_or(&[][..], Vec::as_slice).to_vec();
-        let kind = |of: &InterfaceRef| self.layer2.interface(of)?.device().map(VirtualInterface::kind);
+        let kind = |of: &InterfaceRef| self.layer2.interface(of)?.virtual_interface().map(VirtualInterface::kind);
         let own = kind(&frame.at);
         for other in others.into_iter().filter(|other| to_others && kind(other) == own).collect::<Vec<_>>() {
             self.comes_in(other, frame.tag);
@@ -250,7 +281,7 @@ impl Flood<'_, '_> {
             self.reached.insert(at.clone());
         }
         for upper in self.layer2.uppers.get(at).map_or(&[][..], Vec::as_slice).to_vec() {
-            let device = self.layer2.interface(&upper).and_then(Interface::device);
+            let device = self.layer2.interface(&upper).and_then(Interface::virtual_interface);
             match device {
                 Some(VirtualInterface::Vlan { id, .. }) if tag == Some(*id) => self.comes_in(upper, None),
                 Some(VirtualInterface::Macvlan { .. } | VirtualInterface::Ipvlan { .. }) => self.comes_in(upper, tag),

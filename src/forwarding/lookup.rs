@@ -67,7 +67,7 @@ pub fn lookup(namespace: &Namespace, packet: &Packet) -> Decision {
 }
 
 fn is_vrf(interface: &Interface) -> bool {
-    matches!(interface.device(), Some(VirtualInterface::Vrf { .. }))
+    matches!(interface.virtual_interface(), Some(VirtualInterface::Vrf { .. }))
 }
 
 fn look_up(namespace: &Namespace, packet: &Packet) -> Decision {

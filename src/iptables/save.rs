@@ -20,7 +20,7 @@ pub fn read_saved(family: Family, saved: &str) -> ObservedFirewall {
                 let policy = match words.next() {
                     Some("ACCEPT") => Some(Policy::Accept),
                     Some("DROP") => Some(Policy::Drop),
-                    // Chains that somebody made have none.
+                    // Chains made by a user have none.
                     _ => None,
                 };
                 firewall.policies.extend(policy.map(|policy| (id.clone(), policy)));

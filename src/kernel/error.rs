@@ -1,4 +1,4 @@
-//! What the kernel refused, told to the person at the keyboard: what was tried, on which object, the kernel's
+//! What the kernel refused, reported to the person at the keyboard: what was tried, on which object, the kernel's
 //! number and words, and what can be done about it.
 
 use std::fmt;

@@ -227,7 +227,7 @@ impl Kernel {
         self.handles.let_go();
     }
 
-    /// Whether a run that was killed may have left empty firewall tables of ours in `host`.
+    /// Whether a run that was killed may have left empty firewall tables of nslab in `host`.
     ///
     /// # Errors
     /// The kernel refuses to list tables.
@@ -235,7 +235,7 @@ impl Kernel {
         firewall::has_our_tables(self.host()?)
     }
 
-    /// Removes empty firewall tables of ours from `host`. Two nslabs at once must not do so; see [`Self::run`].
+    /// Removes empty firewall tables of nslab from `host`. Two nslabs at once must not do so; see [`Self::run`].
     ///
     /// # Errors
     /// The kernel refuses to list or remove tables.

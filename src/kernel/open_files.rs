@@ -2,7 +2,7 @@
 //! becomes.
 //!
 //! Programs that use select(2) break with descriptors above 1,023, and some close every descriptor up to the limit: a
-//! command of somebody else's gets the limit that nslab was started with.
+//! command of another program gets the limit that nslab was started with.
 
 use std::sync::OnceLock;
 

@@ -140,7 +140,7 @@ pub struct Process {
 }
 
 /// The processes of every given namespace, by one pass over `/proc`; `host` is this process's own. Without root, other
-/// people's processes cannot be told and are left out.
+/// people's processes cannot be read and are left out.
 pub fn in_namespaces<'a>(
     namespaces: impl IntoIterator<Item = &'a NsName>,
 ) -> Result<BTreeMap<NsName, Vec<Process>>, KernelError> {

@@ -177,7 +177,7 @@ pub fn watched(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
 /// Makes a TCP socket accept connections on a port of every address of its namespace, or a UDP socket receive there.
 ///
 /// # Errors
-/// EADDRINUSE: somebody else has the port.
+/// EADDRINUSE: another socket has the port.
 pub fn serve(fd: &OwnedFd, protocol: Protocol, family: Family, port: u16) -> nix::Result<()> {
     match family {
         Family::Ipv4 => setsockopt(fd, sockopt::Ipv4PacketInfo, &true)?,

@@ -129,7 +129,7 @@ impl Hook {
     }
 }
 
-/// What the names of our chains begin with.
+/// what the names of nslab's chains begin with.
 pub const CHAIN_PREFIX: &str = "NSLAB-";
 
 impl ChainId {
@@ -143,7 +143,7 @@ impl ChainId {
         Self { family, table, chain: ChainName::trusted(hook.name().to_owned()) }
     }
 
-    /// The lab and the hook, if this is one of our chains. The hook is read from the end, so lab `a` and lab `a-b`
+    /// The lab and the hook, if this is one of nslab's chains. The hook is read from the end, so lab `a` and lab `a-b`
     /// are never taken for each other.
     pub fn owner(&self) -> Option<(LabName, Hook)> {
         let (lab, short) = self.chain.as_str().strip_prefix(CHAIN_PREFIX)?.rsplit_once('-')?;

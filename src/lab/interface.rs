@@ -97,9 +97,9 @@ impl Interface {
     }
 
     /// Its kind and options, where it is a virtual interface.
-    pub fn device(&self) -> Option<&VirtualInterface> {
+    pub fn virtual_interface(&self) -> Option<&VirtualInterface> {
         match &self.kind {
-            InterfaceKind::Virtual(device) => Some(device),
+            InterfaceKind::Virtual(virtual_interface) => Some(virtual_interface),
             InterfaceKind::Loopback
             | InterfaceKind::Veth { .. }
             | InterfaceKind::Bridge(_)
@@ -113,7 +113,7 @@ impl Interface {
             InterfaceKind::Loopback => "loopback",
             InterfaceKind::Veth { .. } => "veth",
             InterfaceKind::Bridge(_) => "bridge",
-            InterfaceKind::Virtual(device) => device.kind().name(),
+            InterfaceKind::Virtual(own) => own.kind().name(),
             InterfaceKind::Other(name) => name,
         }
     }

@@ -9,7 +9,7 @@ use super::{LabName, SysctlKey};
 /// rtnetlink(7) leaves to users and that no routing daemon has taken.
 pub const ROUTE_PROTOCOL: u8 = 213;
 
-/// What every mark of ours begins with.
+/// What every mark of nslab begins with.
 const PREFIX: &str = "nslab:";
 const WAS: &str = " was ";
 const BETWEEN: &str = "; ";
@@ -28,7 +28,7 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// The mark that an alias is, if it is one of ours. What follows the lab's name and makes no sense is passed over.
+    /// The mark that an alias is, if it is one of nslab. What follows the lab's name and makes no sense is passed over.
     pub fn parse(alias: &str) -> Option<Self> {
         let text = alias.strip_prefix(PREFIX)?;
         let (lab, settings) = text.split_once(WAS).unwrap_or((text, ""));
@@ -73,7 +73,7 @@ impl LabName {
         format!("{PREFIX}{self}")
     }
 
-    /// The lab that an alias names, if it is a mark of ours.
+    /// The lab that an alias names, if it is a mark of nslab.
     pub fn from_mark(alias: &str) -> Option<Self> {
         Mark::parse(alias).map(|mark| mark.lab)
     }

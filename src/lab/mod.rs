@@ -129,9 +129,9 @@ impl fmt::Display for Origin {
 
 impl Namespace {
     /// The routing table of the VRF that an interface is, or is a port of.
-    pub fn vrf_of(&self, link: &Interface) -> Option<u32> {
-        let master = link.master.as_ref().and_then(|master| self.interfaces.get(master));
-        master.unwrap_or(link).device()?.table()
+    pub fn vrf_of(&self, interface: &Interface) -> Option<u32> {
+        let master = interface.master.as_ref().and_then(|master| self.interfaces.get(master));
+        master.unwrap_or(interface).virtual_interface()?.table()
     }
 }
 

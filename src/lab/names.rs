@@ -109,7 +109,7 @@ name_type!(
     check_sysctl_value
 );
 name_type!(
-    /// An iptables chain, ours or another's: 1 to 28 bytes of printable text without white space.
+    /// An iptables chain, of nslab or of another program: 1 to 28 bytes of printable text without white space.
     ChainName,
     check_chain
 );
@@ -200,7 +200,7 @@ pub(crate) fn setting_folder(key: &SysctlKey) -> String {
     key.as_str().replace('/', "%")
 }
 
-/// The key that a folder is named after; none where the name is not one of ours.
+/// The key that a folder is named after; none where the name is none that nslab writes.
 pub(crate) fn setting_of_folder(folder: &str) -> Option<SysctlKey> {
     folder.replace('%', "/").parse().ok()
 }

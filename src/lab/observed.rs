@@ -37,7 +37,7 @@ pub struct ObservedNamespace {
     /// In `host`: the routes and policy rules with nslab's protocol number; once the engine has looked at the lists of
     /// all labs, those of this lab alone.
     #[serde(skip)]
-    pub our_routing: Routing,
+    pub nslab_routing: Routing,
     /// In `host`: the settings that labs need.
     #[serde(skip)]
     pub claims: Claims,
@@ -151,6 +151,13 @@ pub struct ForeignInterface {
 }
 
 impl Foreign {
+    /// All objects that a step can remove and put back.
+    pub fn objects(&self) -> impl Iterator<Item = &ForeignObject> {
+        let routes = self.routes.iter().map(|route| &route.object);
+        let rules = self.rules.iter().map(|rule| &rule.object);
+        routes.chain(rules).chain(self.fdb.iter().map(|entry| &entry.object))
+    }
+
     /// Whether the model has words for everything.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty() && self.rules.is_empty() && self.fdb.is_empty() && self.interfaces.is_empty()
@@ -177,7 +184,8 @@ impl Serialize for Foreign {
 impl ObservedNamespace {
     /// What a VXLAN interface keeps others in its namespace from having; none for any other interface.
     pub fn vxlan_slot(&self, name: &IfName) -> Option<VxlanSlot> {
-        let known = self.is.interfaces.get(name).and_then(Interface::device).and_then(VirtualInterface::vxlan);
+        let known =
+            self.is.interfaces.get(name).and_then(Interface::virtual_interface).and_then(VirtualInterface::vxlan);
         known.map(Vxlan::slot).or_else(|| self.foreign.interfaces.get(name)?.vxlan)
     }
 }

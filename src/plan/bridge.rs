@@ -40,7 +40,7 @@ pub(super) fn complete(compared: &Compared<'_>, interface: &InterfaceRef, want: 
     if let (Some(to), Some(from)) = (want.mtu, smallest_mtu(&ports))
         && from != to
     {
-        let after_virtual_ports = ports.iter().any(|port| port.device().is_some());
+        let after_virtual_ports = ports.iter().any(|port| port.virtual_interface().is_some());
         let tier = if after_virtual_ports { Tier::Virtual } else { Tier::Bridge };
         let step = InterfaceStep::Mtu { interface: interface.clone(), tier, change: Change { from, to } };
         draft.add(Step::Interface(step), "it took on that of its ports");

@@ -48,7 +48,7 @@ fn interfaces(compared: &Compared<'_>, draft: &mut Draft) {
     for (interface, want) in virtual_interface::make(compared, draft) {
         settings(compared, &interface, want, draft);
     }
-    for (interface, want) in compared.interfaces().filter(|(_, want)| want.device().is_none()) {
+    for (interface, want) in compared.interfaces().filter(|(_, want)| want.virtual_interface().is_none()) {
         settings(compared, &interface, want, draft);
     }
     bridge_port::options(compared, draft);

@@ -1,5 +1,5 @@
-//! Names that the lab wants and somebody else has, and host settings that another lab needs otherwise: nothing of
-//! theirs may be touched.
+//! Names that the lab wants and that already belong to something else, and host settings that another lab needs
+//! otherwise: nothing of theirs may be touched.
 
 use std::fmt;
 
@@ -44,7 +44,7 @@ pub struct Conflict {
     /// What it is and its name: "namespace red", "bridge v-net-0 of the host". Of a setting, which lab needs which
     /// value.
     pub what: String,
-    /// The lab that it belongs to; none: it is nobody's that we know.
+    /// The lab that it belongs to; none: its owner is unknown.
     pub owner: Option<LabName>,
     /// The interface that carries the mark, or would: of a namespace, its loopback. None, where nothing could carry
     /// one.
@@ -81,13 +81,13 @@ pub fn conflicts(lab: &Lab, live: &Observed) -> Vec<Conflict> {
             continue;
         }
         for name in wanted.interfaces.keys() {
-            if let Some(link) = is.interfaces.get(name)
-                && link.owner.as_ref() != Some(&lab.name)
+            if let Some(interface) = is.interfaces.get(name)
+                && interface.owner.as_ref() != Some(&lab.name)
             {
-                let what = format!("{} {name} of {}", link.kind_name(), NsName::host());
+                let what = format!("{} {name} of {}", interface.kind_name(), NsName::host());
                 let marked = Some(InterfaceRef { ns: ns.clone(), name: name.clone() });
                 let code = ConflictCode::InterfaceExists;
-                found.push(Conflict { code, what, owner: link.owner.clone(), marked });
+                found.push(Conflict { code, what, owner: interface.owner.clone(), marked });
             }
         }
         found.extend(vxlans(&lab.name, wanted, observed));
@@ -114,7 +114,7 @@ fn vxlans(lab: &LabName, wanted: &Namespace, observed: &ObservedNamespace) -> Ve
 }
 
 fn wanted_vxlan<'a>((name, interface): (&'a IfName, &Interface)) -> Option<(&'a IfName, VxlanSlot)> {
-    interface.device().and_then(VirtualInterface::vxlan).map(|vxlan| (name, vxlan.slot()))
+    interface.virtual_interface().and_then(VirtualInterface::vxlan).map(|vxlan| (name, vxlan.slot()))
 }
 
 /// The settings that another lab needs to have another value.
@@ -137,11 +137,11 @@ fn settings(lab: &LabName, wanted: &Namespace, is: &ObservedNamespace) -> Vec<Co
 
 /// The machine's own routes in the place (table, destination, metric) of one that the lab wants.
 fn routes(lab: &Lab, wanted: &Namespace, observed: &ObservedNamespace) -> Vec<Conflict> {
-    let ObservedNamespace { is, our_routing, foreign, .. } = observed;
+    let ObservedNamespace { is, nslab_routing, foreign, .. } = observed;
     let of_lab = |dev: &IfName| is.interfaces.get(dev).is_some_and(|there| there.owner.as_ref() == Some(&lab.name));
     let theirs = |there: &&Route| match there.is_deviceless() {
         false => !there.devs().all(of_lab),
-        true => !our_routing.routes.contains(*there),
+        true => !nslab_routing.routes.contains(*there),
     };
     let is_in_the_way = |slot: RouteSlot| wanted.routes.iter().any(|route| route.slot() == slot);
     let known = is.routes.iter().filter(theirs).filter(|there| !wanted.routes.contains(there));

@@ -1,7 +1,7 @@
 //! Firewall chains: the lab's own ones are made to hold exactly the wanted rules, each called from its hook.
 //!
-//! In `host`, nothing is looked at but our own chains and the jumps to them. In a lab's own namespace every other rule
-//! is an extra, except a hand-written one that does in the built-in chain what the file wants.
+//! In `host`, nothing is looked at but nslab's own chains and the jumps to them. In a lab's own namespace every other
+//! rule is an extra, except a hand-written one that does in the built-in chain what the file wants.
 
 use std::collections::HashSet;
 
@@ -109,7 +109,7 @@ fn target(id: &ChainId, rule: &ObservedRule) -> Option<ChainId> {
 /// Why a rule that is wanted is written anew.
 const BEFORE: &str = "rules before it change";
 
-/// Plans one chain of ours: the rules up to the first difference stay, the others are written anew. All of a
+/// Plans one chain of nslab: the rules up to the first difference stay, the others are written anew. All of a
 /// namespace's firewall steps are loaded at once, so no packet sees a half-written chain.
 fn chain(ns: &NsName, id: &ChainId, want: &[FirewallRule], is: Option<&Vec<ObservedRule>>, draft: &mut Draft) {
     if is.is_none() {

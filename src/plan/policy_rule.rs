@@ -25,7 +25,7 @@ pub(super) fn compare(sides: &Sides<'_>, draft: &mut Draft) {
     }
     let mut extra: Vec<&PolicyRule> = is.rules.difference(&want.rules).collect();
     extra.sort_by_key(|rule| Reverse(rule.conditions()));
-    for rule in extra.into_iter().filter(|rule| !ns.is_host() || sides.observed.our_routing.rules.contains(rule)) {
+    for rule in extra.into_iter().filter(|rule| !ns.is_host() || sides.observed.nslab_routing.rules.contains(rule)) {
         draft.add(step(ns, Presence::Remove(rule.clone())), EXTRA);
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     let mut replaced = BTreeSet::new();
     let missing = want.routes.difference(&is.routes);
     for route in missing.chain(want.routes.intersection(&is.routes).filter(|route| lost.takes(route))) {
-        // What is not ours in `host` is not replaced, but in the way (see `conflicts`).
+        // What is not of nslab in `host` is not replaced, but in the way (see `conflicts`).
         let is_replaceable =
             |there: &Route| there.same_slot(route) && !want.routes.contains(there) && is_ours_in_place(sides, there);
         let from = remaining.iter().copied().find(|there| is_replaceable(there));
@@ -33,7 +33,9 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     }
     for &route in &remaining {
         let implied = || {
-            want.interfaces.iter().any(|(name, link)| implied(want, name, link).any(|own| is_connected(route, &own)))
+            want.interfaces
+                .iter()
+                .any(|(name, interface)| implied(want, name, interface).any(|own| is_connected(route, &own)))
         };
         if !want.routes.contains(route) && !replaced.contains(route) && is_ours(sides, route) && !implied() {
             draft.add(Step::Route(RouteStep { ns: ns.clone(), change: Update::Remove(route.clone()) }), EXTRA);
@@ -42,14 +44,18 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
 }
 
 /// The routes to its own subnets that the kernel makes with an interface's addresses.
-pub(super) fn implied<'a>(ns: &Namespace, name: &'a IfName, link: &'a Interface) -> impl Iterator<Item = Route> + 'a {
-    let table = ns.vrf_of(link).unwrap_or(MAIN_TABLE);
+pub(super) fn implied<'a>(
+    ns: &Namespace,
+    name: &'a IfName,
+    interface: &'a Interface,
+) -> impl Iterator<Item = Route> + 'a {
+    let table = ns.vrf_of(interface).unwrap_or(MAIN_TABLE);
     // Of several addresses in one subnet, the first brings the route.
     let first = |address: &&Address| {
-        let mut before = link.addresses.iter().take_while(|before| before != address);
+        let mut before = interface.addresses.iter().take_while(|before| before != address);
         !before.any(|before| before.subnet() == address.subnet())
     };
-    let addresses = link.addresses.iter().filter(move |address| link.up && !name.is_lo() && first(address));
+    let addresses = interface.addresses.iter().filter(move |address| interface.up && !name.is_lo() && first(address));
     addresses.flat_map(move |address| Route::connected(table, name, *address))
 }
 
@@ -79,7 +85,7 @@ fn is_connected(there: &Route, implied: &Route) -> bool {
 /// those that are marked, and go through an interface of the lab or through none.
 fn is_ours(sides: &Sides<'_>, route: &Route) -> bool {
     let dev_is_no_others = route.devs().all(|dev| sides.is_of_lab(dev));
-    !sides.ns.is_host() || (sides.observed.our_routing.routes.contains(route) && dev_is_no_others)
+    !sides.ns.is_host() || (sides.observed.nslab_routing.routes.contains(route) && dev_is_no_others)
 }
 
 /// Whether a route in the place of a wanted one is the lab's to replace: also one that was altered by hand, as long as

@@ -29,7 +29,7 @@ pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<P
         let interface = InterfaceRef { ns: NsName::host(), name: name.clone() };
         add(Step::Interface(InterfaceStep::Remove { interface, tier: Tier::Bridge }));
     }
-    // Namespaces before the firewall: nobody is left behind whom the firewall would guard, and the kernel, which
+    // Namespaces before the firewall: nothing that the firewall guards is left behind, and the kernel, which
     // removes them in the background, takes the host's ends of their links along while the rest is done.
     for (ns, is) in &live.namespaces {
         if is.is.owner.as_ref() == Some(lab) {
@@ -66,7 +66,7 @@ pub fn as_built(lab: &Lab) -> Observed {
             .insert(ns.clone(), ObservedNamespace { is, firewall, connected, ..ObservedNamespace::default() });
     }
     if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
-        host.our_routing = Routing { routes: host.is.routes.clone(), rules: host.is.rules.clone() };
+        host.nslab_routing = Routing { routes: host.is.routes.clone(), rules: host.is.rules.clone() };
     }
     live
 }
@@ -74,14 +74,14 @@ pub fn as_built(lab: &Lab) -> Observed {
 /// The lab's routes and policy rules in `host` that do not go with an interface.
 fn host_routing(host: &ObservedNamespace) -> Vec<Step> {
     let ns = NsName::host;
-    let ours = host.our_routing.routes.iter().filter(|route| route.is_deviceless());
-    let routes = ours.map(|route| Step::Route(RouteStep { ns: ns(), change: Update::Remove(route.clone()) }));
+    let of_nslab = host.nslab_routing.routes.iter().filter(|route| route.is_deviceless());
+    let routes = of_nslab.map(|route| Step::Route(RouteStep { ns: ns(), change: Update::Remove(route.clone()) }));
     let foreign_routes = host.foreign.routes.iter().filter(|route| route.is_ours).map(|route| &route.object);
     let foreign_rules = host.foreign.rules.iter().filter(|rule| rule.is_ours).map(|rule| &rule.object);
     let foreign = foreign_routes.chain(foreign_rules);
     let foreign =
         foreign.map(|object| Step::Foreign(ForeignStep { ns: ns(), change: Presence::Remove(object.clone()) }));
-    let mut rules: Vec<_> = host.our_routing.rules.iter().collect();
+    let mut rules: Vec<_> = host.nslab_routing.rules.iter().collect();
     rules.sort_by_key(|rule| Reverse(rule.conditions()));
     let rules = rules.into_iter().map(|rule| {
         let change = Presence::Remove(rule.clone());
@@ -96,7 +96,7 @@ fn host_firewall(lab: &LabName, firewall: &ObservedFirewall) -> Vec<Step> {
         rule.leads_to().is_some_and(|chain| is_own(&ChainId { chain: chain.clone(), ..id.clone() }))
     };
     let mut steps = Vec::new();
-    // First nothing leads to our chains any more, then they are emptied, then they go.
+    // First nothing leads to nslab's chains any more, then they are emptied, then they go.
     for jumps in [true, false] {
         for (id, rules) in &firewall.chains {
             for (n, rule) in rules.iter().enumerate().rev() {
@@ -117,7 +117,10 @@ fn host_firewall(lab: &LabName, firewall: &ObservedFirewall) -> Vec<Step> {
 
 /// The lab's interfaces in `host` but for some that go before, as the step that removes them.
 fn host_links(lab: &LabName, host: &Namespace, large: &BTreeSet<IfName>) -> Option<Step> {
-    let mine = host.interfaces.iter().filter(|(name, link)| link.owner.as_ref() == Some(lab) && !large.contains(*name));
+    let mine = host
+        .interfaces
+        .iter()
+        .filter(|(name, interface)| interface.owner.as_ref() == Some(lab) && !large.contains(*name));
     let links: Vec<IfName> = mine.map(|(name, _)| name.clone()).collect();
     match links.as_slice() {
         [] => None,
@@ -133,10 +136,11 @@ const MANY_PORTS: usize = 256;
 /// The lab's bridges in `host` with many ports.
 fn large_bridges(lab: &LabName, host: &Namespace) -> BTreeSet<IfName> {
     let mut ports: BTreeMap<&IfName, usize> = BTreeMap::new();
-    for master in host.interfaces.values().filter_map(|link| link.master.as_ref()) {
+    for master in host.interfaces.values().filter_map(|interface| interface.master.as_ref()) {
         *ports.entry(master).or_default() += 1;
     }
-    let is_ours = |name: &IfName| host.interfaces.get(name).is_some_and(|link| link.owner.as_ref() == Some(lab));
+    let is_ours =
+        |name: &IfName| host.interfaces.get(name).is_some_and(|interface| interface.owner.as_ref() == Some(lab));
     ports
         .into_iter()
         .filter(|(name, count)| *count >= MANY_PORTS && is_ours(name))

@@ -50,7 +50,7 @@ fn stays(
     if let Some(foreign) = compared.live(&interface.ns).foreign.interfaces.get(&interface.name) {
         return Err(format!("it is {}, which cannot be changed", foreign.text));
     }
-    let from = live.device().ok_or_else(|| format!("{interface} is a {}", live.kind_name()))?;
+    let from = live.virtual_interface().ok_or_else(|| format!("{interface} is a {}", live.kind_name()))?;
     if from != to && !from.can_become(to) {
         let parent = from.lower().map(|parent| format!(" on {parent}")).unwrap_or_default();
         return Err(format!("it is {from}{parent}, which cannot be changed"));
@@ -83,7 +83,8 @@ fn in_order<'a>(compared: &Compared<'a>) -> Vec<(InterfaceRef, &'a VirtualInterf
 
 /// How many virtual interfaces one is stacked on.
 fn depth(compared: &Compared<'_>, ns: &NsName, kind: &VirtualInterface) -> usize {
-    let next = |parent: &InterfaceRef| compared.wanted(parent).and_then(Interface::device)?.parent(&parent.ns);
+    let next =
+        |parent: &InterfaceRef| compared.wanted(parent).and_then(Interface::virtual_interface)?.parent(&parent.ns);
     // Errors in the file rule out that they go round in a circle.
     std::iter::successors(kind.parent(ns), next).take(MAX_STACKING).count()
 }

@@ -61,28 +61,28 @@ fn as_lab(lab: &LabName, live: &Observed) -> Lab {
 
 fn restorable(lab: &LabName, name: &NsName, live: &ObservedNamespace) -> Namespace {
     let mut wanted = live.is.clone();
-    let own = |link: &Interface| !name.is_host() || link.owner.as_ref() == Some(lab);
-    wanted.interfaces.retain(|_, link| own(link) && can_be_made(link));
+    let own = |interface: &Interface| !name.is_host() || interface.owner.as_ref() == Some(lab);
+    wanted.interfaces.retain(|_, interface| own(interface) && can_be_made(interface));
     let on_own = |dev: &IfName| wanted.interfaces.contains_key(dev);
     wanted.routes.retain(|route| match route.is_deviceless() {
         false => route.devs().all(on_own),
-        true => !name.is_host() || live.our_routing.routes.contains(route),
+        true => !name.is_host() || live.nslab_routing.routes.contains(route),
     });
     wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
     wanted.fdb.retain(|entry| on_own(&entry.dev));
     wanted.firewall.chains.retain(|chain, _| chain.owner().is_some_and(|(owner, _)| owner == *lab));
     if name.is_host() {
         // Host settings have a way back of their own.
-        wanted.rules = live.our_routing.rules.clone();
+        wanted.rules = live.nslab_routing.rules.clone();
         wanted.sysctls.clear();
     }
     wanted
 }
 
-fn can_be_made(link: &Interface) -> bool {
-    match &link.kind {
+fn can_be_made(interface: &Interface) -> bool {
+    match &interface.kind {
         InterfaceKind::Loopback | InterfaceKind::Bridge(_) => true,
-        InterfaceKind::Virtual(device) => device.is_complete(),
+        InterfaceKind::Virtual(own) => own.is_complete(),
         InterfaceKind::Veth { peer } => peer.is_some(),
         InterfaceKind::Other(_) => false,
     }

@@ -69,14 +69,16 @@ impl StatusView {
     pub fn new(lab: &LabName, Status { live, drift, processes }: &Status) -> Self {
         let mine = |(name, ns): &(&NsName, &Namespace)| name.is_host() || ns.owner.as_ref() == Some(lab);
         let view = |(name, ns): (&NsName, &Namespace)| {
-            let shown = |link: &&Interface| !name.is_host() || link.owner.as_ref() == Some(lab);
-            let links = ns.interfaces.iter().filter(|(_, link)| shown(link));
-            let of_lab = |dev: &crate::lab::IfName| ns.interfaces.get(dev).is_some_and(|link| shown(&link));
+            let shown = |interface: &&Interface| !name.is_host() || interface.owner.as_ref() == Some(lab);
+            let links = ns.interfaces.iter().filter(|(_, interface)| shown(interface));
+            let of_lab = |dev: &crate::lab::IfName| ns.interfaces.get(dev).is_some_and(|interface| shown(&interface));
             let route_shown =
                 |route: &&crate::lab::Route| !name.is_host() || (!route.is_deviceless() && route.devs().all(of_lab));
             NamespaceView {
                 name: name.to_string(),
-                interfaces: links.map(|(own, link)| InterfaceView::new((name, ns), own.as_str(), link)).collect(),
+                interfaces: links
+                    .map(|(own, interface)| InterfaceView::new((name, ns), own.as_str(), interface))
+                    .collect(),
                 routes: ns.routes.iter().filter(route_shown).map(ToString::to_string).collect(),
                 processes: processes.get(name).into_iter().flatten().map(ProcessView::new).collect(),
             }
@@ -91,20 +93,20 @@ impl StatusView {
 }
 
 impl InterfaceView {
-    fn new((ns, of): (&NsName, &Namespace), name: &str, link: &Interface) -> Self {
-        let master = link.master.as_ref().map(ToString::to_string);
-        let (vrf, bridge) = if of.vrf_of(link).is_some() { (master, None) } else { (None, master) };
+    fn new((ns, of): (&NsName, &Namespace), name: &str, interface: &Interface) -> Self {
+        let master = interface.master.as_ref().map(ToString::to_string);
+        let (vrf, bridge) = if of.vrf_of(interface).is_some() { (master, None) } else { (None, master) };
         Self {
             name: name.to_owned(),
-            kind: link.kind_name().to_owned(),
-            up: link.up,
-            mtu: link.mtu,
-            mac: link.mac.map(|mac| mac.to_string()),
+            kind: interface.kind_name().to_owned(),
+            up: interface.up,
+            mtu: interface.mtu,
+            mac: interface.mac.map(|mac| mac.to_string()),
             bridge,
             vrf,
-            parent: link.device().and_then(|device| device.parent(ns)).map(|parent| parent.to_string()),
-            peer: link.peer().map(ToString::to_string),
-            addresses: link.addresses.iter().map(ToString::to_string).collect(),
+            parent: interface.virtual_interface().and_then(|device| device.parent(ns)).map(|parent| parent.to_string()),
+            peer: interface.peer().map(ToString::to_string),
+            addresses: interface.addresses.iter().map(ToString::to_string).collect(),
         }
     }
 

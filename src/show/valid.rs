@@ -13,7 +13,7 @@ pub struct ValidView {
     /// Whether it has no mistakes.
     valid: bool,
     /// Its mistakes, by line.
-    faults: Vec<DiagnosticView>,
+    diagnostics: Vec<DiagnosticView>,
 }
 
 /// A mistake for programs.
@@ -34,18 +34,18 @@ struct DiagnosticView {
 impl ValidView {
     /// A file without mistakes.
     pub fn valid(file: String) -> Self {
-        Self { file, valid: true, faults: Vec::new() }
+        Self { file, valid: true, diagnostics: Vec::new() }
     }
 
     /// A file that cannot be used.
     pub fn faulty(file: String, error: &LoadError) -> Self {
-        let faults = match error {
-            LoadError::Invalid(diagnostics) => diagnostics.list().iter().map(DiagnosticView::new).collect(),
+        let diagnostics = match error {
+            LoadError::Invalid(all) => all.list().iter().map(DiagnosticView::new).collect(),
             other @ LoadError::Read { .. } => {
                 vec![DiagnosticView { line: 0, column: 0, code: other.code(), message: other.to_string(), help: None }]
             }
         };
-        Self { file, valid: false, faults }
+        Self { file, valid: false, diagnostics }
     }
 
     /// Whether the file has no mistakes.

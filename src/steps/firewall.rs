@@ -56,7 +56,7 @@ impl FirewallStep {
 
     /// What is done, as arguments of iptables behind the table.
     fn arguments(&self, word: fn(&str) -> String, line: fn(&ObservedRule) -> String) -> String {
-        // A name that is not ours may hold what is special to a shell.
+        // A name that nslab has not chosen may hold what is special to a shell.
         let chain = word(self.chain.chain.as_str());
         match &self.change {
             FirewallChange::AddChain => format!("-N {chain}"),

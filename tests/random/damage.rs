@@ -74,7 +74,7 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
                 }
             }
         }
-        match link.device() {
+        match link.virtual_interface() {
             Some(VirtualInterface::Vxlan(vxlan)) => {
                 set(if vxlan.learning { "type vxlan nolearning" } else { "type vxlan learning" });
                 set("type vxlan local 10.66.0.9");

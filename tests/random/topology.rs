@@ -45,7 +45,7 @@ pub struct VirtualInterface {
 
 #[derive(Debug, Clone)]
 pub enum Kind {
-    /// Its forwarding entries: the last byte of a hardware address, and to whom.
+    /// Its forwarding entries: the last byte of a MAC address, and to whom.
     Vxlan {
         bound: bool,
         learning: bool,

@@ -1,5 +1,5 @@
 //! The system as it is, for [`crate::preflight`]: what was asked for, and nothing else. Nothing here judges, and
-//! nothing is changed: what has to be tried is tried in a namespace that nobody sees.
+//! nothing is changed: what has to be tried is tried in a namespace without a name.
 
 mod feature_test;
 pub(super) mod host;
@@ -68,7 +68,7 @@ fn bridges_filter() -> bool {
     read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables").is_ok_and(|value| value.trim() == "1")
 }
 
-/// Why no namespace can get a name. That an ordinary user may not write there is told as a lack of privileges.
+/// Why no namespace can get a name. That an ordinary user may not write there is reported as a lack of privileges.
 fn no_directory() -> Option<String> {
     let (place, errno) = ["/run/netns", "/run"].iter().find_map(|place| match access(*place, AccessFlags::W_OK) {
         Err(Errno::ENOENT) => None,

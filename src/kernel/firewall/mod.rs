@@ -63,7 +63,7 @@ pub(super) fn look(ns: &NsName, wanted: Option<&Firewall>, installed: &Installed
         let program = match installed.program(family) {
             Ok(program) if program.variant == Variant::Nft && in_nft => program,
             Ok(program) if program.variant == Variant::Legacy && installed.legacy.has_tables(family) => program,
-            // Tables that the installed program does not show are not ours: we could not have made them.
+            // Tables that the installed program does not show are not of nslab, which could not have made them.
             Ok(_) => continue,
             Err(_) if !in_nft || (!has_ours(nft.as_mut(), family)? && !wants(wanted, family)) => continue,
             Err(error) => return Err(error),
@@ -125,7 +125,7 @@ pub fn run(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<(), KernelError> {
 /// The kernel refuses to list tables.
 pub fn has_our_tables(host: BorrowedFd<'_>) -> Result<bool, KernelError> {
     run_in(host, || match Nftables::open()? {
-        Some(mut nft) => Ok(nft.tables()?.iter().any(|found| found.ours)),
+        Some(mut nft) => Ok(nft.tables()?.iter().any(|found| found.of_nslab)),
         None => Ok(false),
     })?
 }

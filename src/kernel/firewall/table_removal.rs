@@ -1,4 +1,4 @@
-//! Tables of ours that steps would leave empty: they can go whole, with all that is in them.
+//! Tables of nslab that steps would leave empty: they can go whole, with all that is in them.
 //!
 //! The kernel takes tens of milliseconds to get rid of rules. Removing first the rules and then the table costs that
 //! twice.
@@ -14,7 +14,7 @@ use crate::lab::{ChainId, Family, NsName, ObservedFirewall, ObservedRule, Policy
 use crate::steps::{FirewallChange, FirewallStep, Presence, Step};
 
 /// Removes the tables in this thread's namespace that the steps concern, if the steps leave nothing in any of them and
-/// all are ours; whether it was done. Nobody can add anything unseen: the kernel refuses if the rules are not those
+/// all are nslab's; whether it was done. Nobody can add anything unseen: the kernel refuses if the rules are not those
 /// that were looked at.
 pub(super) fn remove(
     nft: &mut Nftables,
@@ -30,7 +30,7 @@ pub(super) fn remove(
     let generation = nft.generation()?;
     let found = nft.tables()?;
     let is_ours =
-        |table: &Table| found.iter().any(|found| found.ours && found.family == family && found.table == *table);
+        |table: &Table| found.iter().any(|found| found.of_nslab && found.family == family && found.table == *table);
     if !tables.iter().all(is_ours) {
         return Ok(false);
     }

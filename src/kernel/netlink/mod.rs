@@ -1,4 +1,4 @@
-//! Netlink with any part of the kernel: one request at a time over a socket of our own.
+//! Netlink with any part of the kernel: one request at a time over a socket of its own.
 //!
 //! Three things are done here that the common crates leave out and a reconciler cannot do without: a refused dump
 //! is an error rather than an empty answer, an interrupted dump is repeated, and the kernel's own words about a

@@ -47,7 +47,7 @@ const ROOM: usize = 32 * 1024;
 const DUMP_TRIES: usize = 20;
 
 /// How answers are received. Without waiting: the kernel answers within the call that asks, and goes on with a dump
-/// within the one that reads. The answer's whole length is told, also where it does not fit.
+/// within the one that reads. The kernel reports the whole length of the answer, also where it does not fit.
 const RECEIVE: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
 
 impl Socket {

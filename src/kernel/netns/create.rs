@@ -71,7 +71,7 @@ fn give_name(ns: &NsName, lab: &LabName) -> io::Result<()> {
     let mounted = failpoint::pass("mount a namespace")
         .and_then(|()| mount(Some("/proc/thread-self/ns/net"), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>));
     mounted.map_err(|errno| {
-        // The error that is told is the mount's.
+        // The error that is reported is the mount's.
         let _ = fs::remove_file(&path);
         errno.into()
     })

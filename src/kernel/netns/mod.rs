@@ -43,7 +43,7 @@ enum Named {
     Namespace(OwnedFd),
     /// A leftover of this lab.
     Leftover(LabName),
-    /// Nothing, or somebody else's leftover.
+    /// Nothing, or what another program left.
     Nothing,
 }
 
@@ -83,7 +83,7 @@ pub fn list() -> Result<Vec<NsName>, KernelError> {
     Ok(names)
 }
 
-/// Looks at everything in `/run/netns`. What somebody else left there is no error, and passed over.
+/// Looks at everything in `/run/netns`. What other programs left there is no error, and is passed over.
 pub(super) fn find() -> Result<Found, KernelError> {
     let mut found = Found::default();
     for ns in list()? {
@@ -98,7 +98,7 @@ pub(super) fn find() -> Result<Found, KernelError> {
 
 fn look(ns: &NsName) -> Result<Named, KernelError> {
     let failed = |errno| KernelError::new(format!("open namespace {ns}")).with_errno(errno);
-    // Not waiting for a writer, should somebody have put a FIFO there.
+    // Not waiting for a writer, should there be a FIFO.
     let opened = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path(ns));
     let mut file = match opened {
         Ok(file) => file,
@@ -124,7 +124,7 @@ fn look(ns: &NsName) -> Result<Named, KernelError> {
 pub(super) fn delete(ns: &NsName) -> Result<(), KernelError> {
     let path = path(ns);
     let failed = |errno| KernelError::new(format!("remove namespace {ns}")).with_errno(errno);
-    // More than one mount can lie upon the other (`ip netns attach`). EINVAL: no mount there, or no more.
+    // More than one mount can lie on the other (`ip netns attach`). EINVAL: no mount there, or no more.
     loop {
         let unmounted = failpoint::pass("unmount a namespace")
             .and_then(|()| umount2(&path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW));

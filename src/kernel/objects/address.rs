@@ -12,16 +12,27 @@ use netlink_packet_route::address::{
 use netlink_packet_route::route::{RouteHeader, RouteMessage, RouteProtocol, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use super::accept_gone;
 use crate::kernel::netlink::{Dump, NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{Address, IfName};
+use crate::steps::{AddressStep, Presence};
 
 /// How often the route to an IPv6 peer is looked for, and how long to wait in between: at most a second together.
 const PEER_PAUSES: u32 = 1000;
 const PEER_PAUSE: Duration = Duration::from_millis(1);
 
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &AddressStep) -> Result<(), NetlinkError> {
+    let AddressStep { interface, change } = step;
+    match change {
+        Presence::Add(address) => add(netns, &interface.name, *address),
+        Presence::Remove(address) => accept_gone(delete(netns, &interface.name, *address)),
+    }
+}
+
 /// Gives an interface an address; it may have it already.
-pub(in crate::kernel) fn add(netns: &mut NetnsHandle, name: &IfName, address: Address) -> Result<(), NetlinkError> {
+fn add(netns: &mut NetnsHandle, name: &IfName, address: Address) -> Result<(), NetlinkError> {
     let mut message = encode(netns.index(name)?, address);
     if address.ip().is_ipv6() {
         // Without duplicate address detection, which would keep it unusable for a second.
@@ -70,7 +81,7 @@ fn connected(item: &[u8], index: u32) -> Result<Option<IpNet>, DecodeError> {
 }
 
 /// Takes an address from an interface.
-pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, name: &IfName, address: Address) -> Result<(), NetlinkError> {
+fn delete(netns: &mut NetnsHandle, name: &IfName, address: Address) -> Result<(), NetlinkError> {
     let message = encode(netns.index(name)?, address);
     netns.socket.change(RouteNetlinkMessage::DelAddress(message), 0)
 }

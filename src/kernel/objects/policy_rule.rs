@@ -13,6 +13,7 @@ use super::{Decoded, accept_gone};
 use crate::kernel::netlink::{NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{ForeignKind, ForeignObject, ForeignRule, IfName, PolicyRule, ROUTE_PROTOCOL, RuleAction};
+use crate::steps::{PolicyRuleStep, Presence};
 
 /// Attributes of a rule (linux/fib_rules.h).
 const FRA_DST: u16 = 1;
@@ -42,9 +43,17 @@ const BUILT_IN: [(u32, u32); 3] = [(0, 255), (32766, 254), (32767, 253)];
 /// VRFs to come, so it stays when the last of them goes.
 const OF_VRFS: u32 = 1000;
 
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &PolicyRuleStep) -> Result<(), NetlinkError> {
+    match &step.change {
+        Presence::Add(rule) => add(netns, rule),
+        Presence::Remove(rule) => accept_gone(delete(netns, rule, step.ns.is_host())),
+    }
+}
+
 /// Adds a rule. For the kernel, one of the same priority that says more is in its way (`rule_exists` passes over
 /// prefixes that the request leaves open); only the very same is.
-pub(in crate::kernel) fn add(netns: &mut NetnsHandle, rule: &PolicyRule) -> Result<(), NetlinkError> {
+fn add(netns: &mut NetnsHandle, rule: &PolicyRule) -> Result<(), NetlinkError> {
     let mut message = encode(rule);
     message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(ROUTE_PROTOCOL)));
     match netns.socket.change(RouteNetlinkMessage::NewRule(message.clone()), NLM_F_CREATE | NLM_F_EXCL) {
@@ -57,16 +66,16 @@ pub(in crate::kernel) fn add(netns: &mut NetnsHandle, rule: &PolicyRule) -> Resu
 
 /// Removes a rule as the kernel itself lists it: the kernel takes the first rule that has what the request says, which
 /// may be another's. In a namespace of the lab, whoever made it; in `host`, only what carries nslab's protocol number.
-pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, rule: &PolicyRule, in_host: bool) -> Result<(), NetlinkError> {
+fn delete(netns: &mut NetnsHandle, rule: &PolicyRule, in_host: bool) -> Result<(), NetlinkError> {
     for item in like(netns, rule, in_host)? {
         accept_gone(netns.socket.change_listed(libc::RTM_DELRULE, &item, 0))?;
     }
     Ok(())
 }
 
-/// The rules that are the same as this one, in the kernel's own words; with `ours`, only those with our protocol
+/// The rules that are the same as this one, in the kernel's own words; with `of_nslab`, only those with its protocol
 /// number.
-fn like(netns: &mut NetnsHandle, rule: &PolicyRule, ours: bool) -> Result<Vec<Vec<u8>>, NetlinkError> {
+fn like(netns: &mut NetnsHandle, rule: &PolicyRule, of_nslab: bool) -> Result<Vec<Vec<u8>>, NetlinkError> {
     let dump = netns.socket.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default()))?;
     let mut like = Vec::new();
     for item in dump.items() {
@@ -74,7 +83,7 @@ fn like(netns: &mut NetnsHandle, rule: &PolicyRule, ours: bool) -> Result<Vec<Ve
         if is_ip(&header)
             && let Decoded::Known((there, is_ours)) = decode(&header, item)?
             && there == *rule
-            && (is_ours || !ours)
+            && (is_ours || !of_nslab)
         {
             like.push(item.to_vec());
         }
@@ -127,8 +136,8 @@ fn encode(rule: &PolicyRule) -> RuleMessage {
 pub(in crate::kernel) struct Rules {
     /// All, without those that every namespace begins with.
     pub(in crate::kernel) all: BTreeSet<PolicyRule>,
-    /// Those that carry our protocol number.
-    pub(in crate::kernel) ours: BTreeSet<PolicyRule>,
+    /// Those that carry nslab's protocol number.
+    pub(in crate::kernel) of_nslab: BTreeSet<PolicyRule>,
     /// Those that the model cannot express.
     pub(in crate::kernel) foreign: Vec<ForeignRule>,
     /// Those of the kernel's that this namespace has not, or not any more.
@@ -161,7 +170,7 @@ pub(in crate::kernel) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Re
             continue;
         }
         if is_ours {
-            rules.ours.insert(rule.clone());
+            rules.of_nslab.insert(rule.clone());
         }
         rules.all.insert(rule);
     }
@@ -189,7 +198,7 @@ fn everything(priority: u32, ipv6: bool, action: RuleAction) -> PolicyRule {
     PolicyRule { priority, ipv6, from: None, to: None, iif: None, oif: None, fwmark: None, action }
 }
 
-/// The rule, and whether it carries our protocol number.
+/// The rule, and whether it carries nslab's protocol number.
 fn decode(header: &RuleHeader, item: &[u8]) -> Result<Decoded<(PolicyRule, bool), ForeignRule>, DecodeError> {
     let mut rule = everything(0, header.family == AddressFamily::Inet6, RuleAction::Table(u32::from(header.table)));
     let (mut mark, mut mask, mut target) = (None, None, 0);

@@ -14,10 +14,11 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
 use super::next_hop::{self, address};
-use super::{Decoded, foreign_route};
+use super::{Decoded, accept_gone, foreign_route};
 use crate::kernel::netlink::{NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{ForeignRoute, IfName, ROUTE_PROTOCOL, Route, RouteKind, RouteScope};
+use crate::steps::{Change, RouteStep, Update};
 
 /// How often an IPv6 route to a gateway that is not yet reachable is tried again, and how long to wait in between.
 const PEER_PAUSES: u32 = 100;
@@ -26,8 +27,17 @@ const PEER_PAUSE: Duration = Duration::from_millis(1);
 /// The number of the MTU among a route's metrics (linux/rtnetlink.h).
 const RTAX_MTU: u16 = 2;
 
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &RouteStep) -> Result<(), NetlinkError> {
+    match &step.change {
+        Update::Add(route) => add(netns, route),
+        Update::Replace(Change { to, .. }) => replace(netns, to),
+        Update::Remove(route) => accept_gone(delete(netns, route)),
+    }
+}
+
 /// Adds a route where there is none in its place.
-pub(in crate::kernel) fn add(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
+fn add(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
     // Each IPv6 next hop is a route of its own, and some of them may be there. So may by now the route to a peer, which
     // the kernel adds a moment after the interface comes up (addrconf_dad_work).
     if route.is_ipv6() && (!route.nexthops.is_empty() || route.is_like_connected()) {
@@ -37,12 +47,12 @@ pub(in crate::kernel) fn add(netns: &mut NetnsHandle, route: &Route) -> Result<(
 }
 
 /// Puts a route in the place of the one that is there.
-pub(in crate::kernel) fn replace(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
+fn replace(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
     put(netns, route, NLM_F_CREATE | NLM_F_REPLACE)
 }
 
 /// Removes a route, whoever made it.
-pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
+fn delete(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
     // The kernel compares next hops in their order, which is not known; without any, it removes them all.
     let message = message(netns, &route.without_nexthops())?;
     netns.socket.change(RouteNetlinkMessage::DelRoute(message), 0)
@@ -72,7 +82,7 @@ fn encode(route: &Route, indexes: &[u32]) -> RouteMessage {
     message.header = RouteHeader {
         address_family: if route.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet },
         destination_prefix_length: route.to.prefix_len(),
-        // Tables above 255 are told by their attribute alone.
+        // Tables above 255 are in their attribute alone.
         table: u8::try_from(route.table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC),
         kind: encode_kind(route.kind),
         scope: encode_scope(route.scope),
@@ -118,8 +128,8 @@ fn encode_scope(scope: RouteScope) -> Scope {
 pub(in crate::kernel) struct Routes {
     /// Those that a person or a program configured.
     pub(in crate::kernel) all: BTreeSet<Route>,
-    /// Of these, the ones that carry our protocol number.
-    pub(in crate::kernel) ours: BTreeSet<Route>,
+    /// Of these, the ones that carry nslab's protocol number.
+    pub(in crate::kernel) of_nslab: BTreeSet<Route>,
     /// Those that the model cannot express.
     pub(in crate::kernel) foreign: Vec<ForeignRoute>,
     /// Those to its own subnets, which the kernel makes with each address.
@@ -148,7 +158,7 @@ pub(in crate::kernel) fn listed<'a>(
             Decoded::Known(route) if is_connected => drop(routes.connected.insert(route)),
             Decoded::Known(route) => {
                 if header.protocol == RouteProtocol::from(ROUTE_PROTOCOL) {
-                    routes.ours.insert(route.clone());
+                    routes.of_nslab.insert(route.clone());
                 }
                 routes.all.insert(route);
             }

@@ -1,4 +1,4 @@
-//! A namespace out of arbitrary bytes, for [`crate::fuzzing`]: what [`super::namespace`] does, with nobody to ask.
+//! A namespace out of arbitrary bytes, for [`crate::fuzzing`]: what [`super::namespace`] does, with no kernel to ask.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,8 +11,8 @@ use crate::kernel::netlink::{Answer, NetlinkError, Says, answers};
 use crate::kernel::objects::{fdb_entry, neighbour, policy_rule, route, vlans};
 use crate::lab::{Foreign, IfName, Mark, Namespace, ObservedNamespace, Routing};
 
-/// Reads bytes as all that the kernel says of one namespace: its listings one after the other, told apart by the type
-/// of their messages, all with one sequence number.
+/// Reads bytes as all that the kernel says of one namespace: its listings one after the other, distinguished by the
+/// type of their messages, all with one sequence number.
 pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> ObservedNamespace {
     let listings = listings(bytes, sequence);
     let listing = |kind: u16| listings.get(&kind).into_iter().flatten().copied();
@@ -49,14 +49,14 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> ObservedNamespace {
     ObservedNamespace {
         is,
         connected: routes.connected,
-        our_routing: Routing { routes: routes.ours, rules: rules.ours },
+        nslab_routing: Routing { routes: routes.of_nslab, rules: rules.of_nslab },
         lost_rules: rules.lost,
         foreign,
         ..ObservedNamespace::default()
     }
 }
 
-/// What is behind the netlink header of each message, by its type. Refusals are told on the way.
+/// What is behind the netlink header of each message, by its type. Refusals are reported on the way.
 fn listings(bytes: &[u8], sequence: u32) -> BTreeMap<u16, Vec<&[u8]>> {
     let mut listings: BTreeMap<u16, Vec<&[u8]>> = BTreeMap::new();
     for answer in answers(bytes, sequence) {

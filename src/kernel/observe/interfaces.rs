@@ -135,7 +135,7 @@ fn kind(
         other => other.unwrap_or("device").to_owned(),
     };
     Ok(match virtual_interface::decode(raw, |index| names.get(&index).cloned())? {
-        Some(Decoded::Known(device)) => (InterfaceKind::Virtual(device), None),
+        Some(Decoded::Known(known)) => (InterfaceKind::Virtual(known), None),
         Some(Decoded::Foreign(foreign)) => (InterfaceKind::Other(word), Some(foreign)),
         None => (InterfaceKind::Other(word), None),
     })

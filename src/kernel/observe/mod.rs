@@ -19,8 +19,8 @@ use super::objects::{Decoded, fdb_entry, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
-    FdbEntry, Foreign, ForeignFdbEntry, IfName, LabName, Mark, Namespace, NsName, Observed, ObservedFirewall,
-    ObservedNamespace, Routing, RuleAction, VirtualInterface,
+    FdbEntry, Foreign, ForeignFdbEntry, IfName, Interface, LabName, Mark, Namespace, NsName, Observed,
+    ObservedFirewall, ObservedNamespace, Routing, RuleAction, VirtualInterface,
 };
 use interfaces::Interfaces;
 
@@ -149,8 +149,8 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
     }
     let host = NsName::host();
     let mut interfaces = interfaces::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
-    for (name, link) in &interfaces.by_name {
-        if let Some(owner) = &link.owner {
+    for (name, interface) in &interfaces.by_name {
+        if let Some(owner) = &interface.owner {
             marks.entry(owner.clone()).or_default().interfaces.insert(name.clone());
         }
     }
@@ -251,10 +251,7 @@ fn namespace(
     interfaces::add_vlans(netns, &mut interfaces, desired).map_err(cannot_list("VLANs", ns))?;
     let half_marked = if ns.is_host() { half_marked(&mut interfaces, scope.lab) } else { BTreeSet::new() };
     let routes = route::list(netns, &interfaces.names).map_err(cannot_list("routes", ns))?;
-    let mut rules = policy_rule::list(netns).map_err(cannot_list("policy rules", ns))?;
-    if !interfaces.by_name.values().any(|link| matches!(link.device(), Some(VirtualInterface::Vrf { .. }))) {
-        rules.lost.retain(|rule| rule.action != RuleAction::Vrf);
-    }
+    let rules = policy_rules(netns, &interfaces).map_err(cannot_list("policy rules", ns))?;
     let neighbours = neighbour::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
     let (fdb, foreign_fdb) = fdb_entries(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
     let original = std::mem::take(&mut interfaces.original_sysctls);
@@ -266,8 +263,8 @@ fn namespace(
     let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed)?;
     let by_name = std::mem::take(&mut interfaces.by_name);
     let owner = by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
-    let our_routing = match ns.is_host() {
-        true => Routing { routes: routes.ours, rules: rules.ours },
+    let nslab_routing = match ns.is_host() {
+        true => Routing { routes: routes.of_nslab, rules: rules.of_nslab },
         false => Routing::default(),
     };
     let is = Namespace {
@@ -290,13 +287,23 @@ fn namespace(
         is,
         connected: routes.connected,
         original_sysctls,
-        our_routing,
+        nslab_routing,
         half_marked,
         lost_rules: rules.lost,
         foreign,
         ..ObservedNamespace::default()
     };
     Ok((namespace, interfaces, look))
+}
+
+/// The policy rules. The one that the kernel makes for VRFs is missing only where there is a VRF.
+fn policy_rules(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<policy_rule::Rules, NetlinkError> {
+    let mut rules = policy_rule::list(netns)?;
+    let is_vrf = |interface: &Interface| matches!(interface.virtual_interface(), Some(VirtualInterface::Vrf { .. }));
+    if !interfaces.by_name.values().any(is_vrf) {
+        rules.lost.retain(|rule| rule.action != RuleAction::Vrf);
+    }
+    Ok(rules)
 }
 
 /// The interfaces of a lab that lack one of its two marks.

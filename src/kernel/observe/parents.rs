@@ -1,7 +1,7 @@
 //! The parent of each virtual interface: exactly, also where it is in another namespace.
 //!
 //! A virtual interface has its parent's index, and this namespace's own number for the namespace that the parent is in.
-//! The kernel is asked for the parent's name and hardware address, which only few interfaces of that index have; of
+//! The kernel is asked for the parent's name and MAC address, which only few interfaces of that index have; of
 //! those, the number says which it is.
 
 use std::collections::BTreeMap;
@@ -52,10 +52,10 @@ fn elsewhere<'a>(
 }
 
 fn set(live: &mut Observed, ns: &NsName, name: &IfName, end: Option<InterfaceRef>) {
-    let link = live.namespaces.get_mut(ns).and_then(|namespace| namespace.is.interfaces.get_mut(name));
-    if let Some(InterfaceKind::Virtual(device)) = link.map(|link| &mut link.kind)
-        && let Some(upon) = device.lower_mut()
+    let interface = live.namespaces.get_mut(ns).and_then(|namespace| namespace.is.interfaces.get_mut(name));
+    if let Some(InterfaceKind::Virtual(virtual_interface)) = interface.map(|interface| &mut interface.kind)
+        && let Some(parent) = virtual_interface.lower_mut()
     {
-        *upon = end;
+        *parent = end;
     }
 }

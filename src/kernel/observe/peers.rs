@@ -3,7 +3,7 @@
 //! An end tells its peer's index, and this namespace's own number for the namespace that the peer is in. Two ends that
 //! name each other's index may be a pair; they are one if the number stands for the other's namespace, which
 //! the kernel says for a file descriptor of it (`RTM_GETNSID`). Where many ends may be the other one (every fresh
-//! namespace's first veth has the index 2), the kernel is asked for its name and hardware address first, so that the
+//! namespace's first veth has the index 2), the kernel is asked for its name and MAC address first, so that the
 //! number of questions grows with that of the links.
 
 use std::collections::{BTreeMap, HashMap};
@@ -76,7 +76,7 @@ pub(super) fn connect(
 /// How many candidates are tried without asking what the other interface looks like.
 const MAX_UNASKED: usize = 2;
 
-/// Name and hardware address of an interface: enough to tell nearly all from one another.
+/// Name and MAC address of an interface: enough to tell nearly all from one another.
 pub(super) type Identity = (IfName, Option<Mac>);
 
 /// Name and MAC address in a message about an interface.
@@ -132,8 +132,8 @@ fn take(free: &mut Free<'_>, indexes: (u32, u32), ns: &NsName) -> bool {
 fn join(live: &mut Observed, seen: &BTreeMap<NsName, Interfaces>, end: (&NsName, u32), other: (&NsName, u32)) {
     let name = |(ns, index): (&NsName, u32)| seen.get(ns)?.names.get(&index).cloned();
     let (Some(own), Some(others)) = (name(end), name(other)) else { return };
-    let link = live.namespaces.get_mut(end.0).and_then(|namespace| namespace.is.interfaces.get_mut(&own));
-    if let Some(InterfaceKind::Veth { peer }) = link.map(|link| &mut link.kind) {
+    let interface = live.namespaces.get_mut(end.0).and_then(|namespace| namespace.is.interfaces.get_mut(&own));
+    if let Some(InterfaceKind::Veth { peer }) = interface.map(|interface| &mut interface.kind) {
         *peer = Some(InterfaceRef { ns: other.0.clone(), name: others });
     }
 }

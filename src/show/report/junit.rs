@@ -69,8 +69,8 @@ fn case(report: &Report, check: &CheckResult, pair: &PairResult, file: &str) -> 
     if pair.passed {
         return head + "/>\n";
     }
-    let fault = escaped(pair.fault.as_deref().unwrap_or("not as promised"));
-    format!("{head}>\n      <failure message=\"{fault}\">line {}: {fault}</failure>\n    </testcase>\n", check.line)
+    let failure = escaped(pair.failure.as_deref().unwrap_or("not as promised"));
+    format!("{head}>\n      <failure message=\"{failure}\">line {}: {failure}</failure>\n    </testcase>\n", check.line)
 }
 
 /// Text for an attribute or between tags. What XML 1.0 cannot hold at all (section 2.2), not even escaped, becomes

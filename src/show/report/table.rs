@@ -87,33 +87,33 @@ fn failures(report: &Report, width: usize) -> String {
     for check in &report.checks {
         let of_this_check = groups.len();
         for pair in check.pairs.iter().filter(|pair| !pair.passed) {
-            let fault = pair.fault.as_deref().unwrap_or("not as promised");
-            match groups.iter_mut().skip(of_this_check).find(|(_, of_group, _)| *of_group == fault) {
+            let reason = pair.failure.as_deref().unwrap_or("not as promised");
+            match groups.iter_mut().skip(of_this_check).find(|(_, of_group, _)| *of_group == reason) {
                 Some((.., pairs)) => pairs.push(pair),
-                None => groups.push((check, fault, vec![pair])),
+                None => groups.push((check, reason, vec![pair])),
             }
         }
     }
     let mut text: String =
-        groups.iter().take(EXPLAINED).map(|(check, fault, pairs)| failure(check, fault, pairs, width)).collect();
+        groups.iter().take(EXPLAINED).map(|(check, reason, pairs)| failure(check, reason, pairs, width)).collect();
     if groups.len() > EXPLAINED {
         text += &format!("\n… and {} more; --format json has all of them\n", groups.len() - EXPLAINED);
     }
     text
 }
 
-fn failure(check: &CheckResult, fault: &str, pairs: &[&PairResult], width: usize) -> String {
+fn failure(check: &CheckResult, reason: &str, pairs: &[&PairResult], width: usize) -> String {
     let line = check.line;
-    let fault = printable(fault);
+    let reason = printable(reason);
     match pairs {
         [pair] => {
             let tries = if pair.tries > 1 { format!(", tried {} times", pair.tries) } else { String::new() };
-            format!("\n✗ {}, line {line}{tries}\n  {fault}\n", title(check, pair))
+            format!("\n✗ {}, line {line}{tries}\n  {reason}\n", title(check, pair))
         }
         pairs => {
             let names: Vec<String> = pairs.iter().map(|pair| pair_name(pair)).collect();
             let names = listing("  ", &names, width);
-            format!("\n✗ {}, line {line}: {} pairs\n  {fault}\n{names}\n", heading(check), pairs.len())
+            format!("\n✗ {}, line {line}: {} pairs\n  {reason}\n{names}\n", heading(check), pairs.len())
         }
     }
 }

@@ -43,7 +43,7 @@ fn quoted(text: &str) -> String {
 /// What is known of a failure, as a YAML block.
 fn diagnostics(check: &CheckResult, pair: &PairResult, hints: &[String], file: &str) -> String {
     let mut text = "  ---\n".to_owned();
-    text += &format!("  message: {}\n", quoted(pair.fault.as_deref().unwrap_or("not as promised")));
+    text += &format!("  message: {}\n", quoted(pair.failure.as_deref().unwrap_or("not as promised")));
     text += &format!("  check: {}\n{file}  line: {}\n", quoted(&check.name), check.line);
     text += &format!("  address: \"{}\"\n  tries: {}\n", pair.address, pair.tries);
     if let Some(address) = pair.seen_as {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::net::{Net, ResolvedInterface, Space, is_global};
+use super::net::{Net, ResolvedInterface, ResolvedNamespace, is_global};
 use super::veth::VethPairs;
 use crate::lab::{Address, Family, IfName, NsName};
 use crate::topology::code::Code;
@@ -15,8 +15,8 @@ use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::Spanned;
 
 pub fn check(net: &Net<'_>, veths: &VethPairs<'_>, found: &mut Collector<'_>) {
-    for space in &net.spaces {
-        for (interface, address) in space.addresses() {
+    for namespace in &net.namespaces {
+        for (interface, address) in namespace.addresses() {
             let own = address.value;
             // With a peer, the subnet is the peer's, and the address is alone.
             let subnet = if own.peer().is_some() { IpNet::from(own.ip()) } else { own.subnet() };
@@ -25,14 +25,14 @@ pub fn check(net: &Net<'_>, veths: &VethPairs<'_>, found: &mut Collector<'_>) {
                 possible(interface, peer.addr(), peer.addr().into(), address.span, found);
             }
         }
-        overlaps(space, found);
+        overlaps(namespace, found);
     }
     twice(net, found);
     for pair in &veths.list {
         let ends = pair.interfaces.each_ref().map(|end| {
-            let space = net.spaces.get(end.space)?;
+            let namespace = net.namespaces.get(end.namespace)?;
             // A bridge's port has no addresses of its own.
-            space.interface(&end.name).filter(|own| space.written.whole && space.bridge_of(own).is_none())
+            namespace.interface(&end.name).filter(|own| namespace.written.whole && namespace.bridge_of(own).is_none())
         });
         if let [Some(a), Some(b)] = ends {
             same_subnet(a, b, found);
@@ -96,15 +96,15 @@ impl fmt::Display for Use<'_> {
 /// An address may be used again in a part of the network that is not connected to this one, and not otherwise.
 fn twice(net: &Net<'_>, found: &mut Collector<'_>) {
     let mut in_segment: HashMap<(usize, IpAddr), Use<'_>> = HashMap::new();
-    for space in &net.spaces {
+    for namespace in &net.namespaces {
         // Each VRF has addresses for itself.
         let mut in_space: HashMap<(u32, IpAddr), Use<'_>> = HashMap::new();
-        for (interface, address) in space.addresses() {
+        for (interface, address) in namespace.addresses() {
             let ip = address.value.ip();
             let has_peer = address.value.peer().is_some();
-            let this = Use { ns: &space.name, interface: &interface.name, has_peer, span: address.span };
+            let this = Use { ns: &namespace.name, interface: &interface.name, has_peer, span: address.span };
             // A link-local address is its link's alone (RFC 4007): an interface of another link may have it, too.
-            let here = in_space.insert((space.table_of(interface), ip), this).filter(|_| is_global(ip));
+            let here = in_space.insert((namespace.table_of(interface), ip), this).filter(|_| is_global(ip));
             // Anycast addresses are on several loopbacks; each loopback is a broadcast domain of its own.
             let first = here.or_else(|| in_segment.get(&(interface.broadcast_domain, ip)).copied());
             in_segment.insert((interface.broadcast_domain, ip), this);
@@ -121,12 +121,12 @@ fn twice(net: &Net<'_>, found: &mut Collector<'_>) {
 
 /// Two interfaces of a namespace, or of a VRF, must not lead into the same subnet: the kernel would use one of them for
 /// both.
-fn overlaps(space: &Space<'_>, found: &mut Collector<'_>) {
-    let mut subnets: Vec<(u32, IpNet, &IfName, Span)> = space
+fn overlaps(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) {
+    let mut subnets: Vec<(u32, IpNet, &IfName, Span)> = namespace
         .addresses()
         .filter(|(interface, own)| !interface.name.is_lo() && is_global(own.value.ip()))
         .flat_map(|(interface, own)| {
-            let place = move |subnet| (space.table_of(interface), subnet, &interface.name, own.span);
+            let place = move |subnet| (namespace.table_of(interface), subnet, &interface.name, own.span);
             own.value.connected().map(place)
         })
         .collect();
@@ -162,12 +162,12 @@ fn same_subnet(a: &ResolvedInterface, b: &ResolvedInterface, found: &mut Collect
             let counts = |own: &&Spanned<Address>| own.value.family() == family && is_global(own.value.ip());
             end.addresses.iter().filter(counts).cloned().collect()
         };
-        let (ours, theirs) = (of(a), of(b));
+        let (own, other) = (of(a), of(b));
         // Addresses without a subnet are routed to by hand, as Calico does.
-        let alone = ours.iter().chain(&theirs).any(|own| own.value.connected().next().is_none());
+        let alone = own.iter().chain(&other).any(|own| own.value.connected().next().is_none());
         let shared =
-            ours.iter().any(|a| theirs.iter().any(|b| a.value.reaches(b.value.ip()) && b.value.reaches(a.value.ip())));
-        if let (Some(a), Some(b)) = (ours.first(), theirs.first())
+            own.iter().any(|a| other.iter().any(|b| a.value.reaches(b.value.ip()) && b.value.reaches(a.value.ip())));
+        if let (Some(a), Some(b)) = (own.first(), other.first())
             && !alone
             && !shared
         {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::disjoint_set::DisjointSet;
-use super::net::{ResolvedInterface, Space};
+use super::net::{ResolvedInterface, ResolvedNamespace};
 use super::place::{Place, Placed};
 use super::veth::{VethPairs, VethPlace};
 use super::vxlan::Ends;
@@ -27,14 +27,19 @@ enum Way {
 }
 
 /// Gives every interface the number of its broadcast domain.
-pub fn number(spaces: &mut [Space<'_>], veths: &VethPairs<'_>, devices: &[Placed<'_>], found: &mut Collector<'_>) {
-    let mut first = Vec::with_capacity(spaces.len());
+pub fn number(
+    namespaces: &mut [ResolvedNamespace<'_>],
+    veths: &VethPairs<'_>,
+    devices: &[Placed<'_>],
+    found: &mut Collector<'_>,
+) {
+    let mut first = Vec::with_capacity(namespaces.len());
     let mut count = 0;
-    for space in spaces.iter() {
+    for namespace in namespaces.iter() {
         first.push(count);
-        count += space.interfaces.len();
+        count += namespace.interfaces.len();
     }
-    let id = |end: &VethPlace| Some(first.get(end.space)? + spaces.get(end.space)?.by_name.get(&end.name)?);
+    let id = |end: &VethPlace| Some(first.get(end.namespace)? + namespaces.get(end.namespace)?.by_name.get(&end.name)?);
     let mut wires = DisjointSet::new(count);
     for pair in &veths.list {
         let [a, b] = &pair.interfaces;
@@ -42,11 +47,11 @@ pub fn number(spaces: &mut [Space<'_>], veths: &VethPairs<'_>, devices: &[Placed
             wires.join(a, b);
         }
     }
-    let number = |(space, at): Place| first.get(space).map_or(at, |first| first + at);
-    let ends = Ends::new(spaces, number);
-    for (space, first) in spaces.iter().zip(&first) {
-        for (at, interface) in space.interfaces.iter().enumerate() {
-            if let Some((bridge, None)) = attached(space, interface) {
+    let number = |(namespace, at): Place| first.get(namespace).map_or(at, |first| first + at);
+    let ends = Ends::new(namespaces, number);
+    for (namespace, first) in namespaces.iter().zip(&first) {
+        for (at, interface) in namespace.interfaces.iter().enumerate() {
+            if let Some((bridge, None)) = attached(namespace, interface) {
                 wires.join(first + at, first + bridge);
             }
         }
@@ -59,28 +64,28 @@ pub fn number(spaces: &mut [Space<'_>], veths: &VethPairs<'_>, devices: &[Placed
         }
     }
     join_devices(devices, number, &mut wires);
-    let of_vlans = with_vlans(spaces, devices, &first, &mut wires, found);
+    let of_vlans = with_vlans(namespaces, devices, &first, &mut wires, found);
     let is_too_much = of_vlans.is_none();
     let mut broadcast_domains = of_vlans.unwrap_or(wires);
-    for (space, first) in spaces.iter_mut().zip(&first) {
-        for (at, interface) in space.interfaces.iter_mut().enumerate() {
+    for (namespace, first) in namespaces.iter_mut().zip(&first) {
+        for (at, interface) in namespace.interfaces.iter_mut().enumerate() {
             interface.broadcast_domain = broadcast_domains.find(first + at);
         }
     }
     if !is_too_much {
-        loops(spaces, veths, &first, found);
+        loops(namespaces, veths, &first, found);
     }
 }
 
 /// The bridge that an interface is attached to, by its place in the namespace; with the interface's VLANs, where that
 /// keeps them apart. A bridge is attached to itself, even if it is a port of a VRF.
-fn attached(space: &Space<'_>, interface: &ResolvedInterface) -> Option<(usize, Option<Vlans>)> {
-    let is_bridge = matches!(interface.link.kind, InterfaceKind::Bridge(_));
-    let bridge = interface.link.master.as_ref().filter(|_| !is_bridge).unwrap_or(&interface.name);
-    let at = *space.by_name.get(bridge)?;
-    match space.interfaces.get(at)?.link.kind {
+fn attached(namespace: &ResolvedNamespace<'_>, interface: &ResolvedInterface) -> Option<(usize, Option<Vlans>)> {
+    let is_bridge = matches!(interface.model.kind, InterfaceKind::Bridge(_));
+    let bridge = interface.model.master.as_ref().filter(|_| !is_bridge).unwrap_or(&interface.name);
+    let at = *namespace.by_name.get(bridge)?;
+    match namespace.interfaces.get(at)?.model.kind {
         InterfaceKind::Bridge(options) => {
-            let vlans = options.vlan_filtering.then(|| interface.link.vlans.clone().unwrap_or_default());
+            let vlans = options.vlan_filtering.then(|| interface.model.vlans.clone().unwrap_or_default());
             Some((at, vlans))
         }
         _ => None,
@@ -90,16 +95,16 @@ fn attached(space: &Space<'_>, interface: &ResolvedInterface) -> Option<(usize, 
 /// The broadcast domains, from what is connected whatever the tag, and what bridges make of VLANs; none where these are
 /// too many.
 fn with_vlans(
-    spaces: &[Space<'_>],
+    namespaces: &[ResolvedNamespace<'_>],
     devices: &[Placed<'_>],
     first: &[usize],
     wires: &mut DisjointSet,
     found: &mut Collector<'_>,
 ) -> Option<DisjointSet> {
     let mut ways = Ways { sets: wires.clone(), numbers: HashMap::new() };
-    for (space, first) in spaces.iter().zip(first) {
-        for (at, interface) in space.interfaces.iter().enumerate() {
-            let Some((bridge, Some(vlans))) = attached(space, interface) else { continue };
+    for (namespace, first) in namespaces.iter().zip(first) {
+        for (at, interface) in namespace.interfaces.iter().enumerate() {
+            let Some((bridge, Some(vlans))) = attached(namespace, interface) else { continue };
             let wire = wires.find(first + at);
             for (vlan, tagging) in vlans.each() {
                 let inside = ways.number(Way::Bridge(first + bridge, vlan));
@@ -114,7 +119,7 @@ fn with_vlans(
         }
     }
     for Placed { at, under, written, .. } in devices {
-        let number = |(space, at): Place| first.get(space).map_or(at, |first| first + at);
+        let number = |(namespace, at): Place| first.get(namespace).map_or(at, |first| first + at);
         if let (VirtualInterface::Vlan(vlan), Some(under)) = (written, under) {
             let outside = ways.number(Way::Wire(wires.find(number(*under)), vlan.id.value.0));
             ways.sets.join(number(*at), outside);
@@ -159,10 +164,10 @@ fn join_devices(devices: &[Placed<'_>], number: impl Fn(Place) -> usize, broadca
 
 /// A loop of bridges sends every broadcast round for ever. One bridge with STP in it is enough to open it: the others
 /// pass its messages on, so it sees them come back.
-fn loops(spaces: &[Space<'_>], veths: &VethPairs<'_>, first: &[usize], found: &mut Collector<'_>) {
+fn loops(namespaces: &[ResolvedNamespace<'_>], veths: &VethPairs<'_>, first: &[usize], found: &mut Collector<'_>) {
     let mut connected = Ways { sets: DisjointSet::new(0), numbers: HashMap::new() };
     for pair in &veths.list {
-        let [a, b] = pair.interfaces.each_ref().map(|end| plain_bridge(spaces, first, end));
+        let [a, b] = pair.interfaces.each_ref().map(|end| plain_bridge(namespaces, first, end));
         let (Some(a), Some(b)) = (a, b) else { continue };
         let tags = a.1.iter().chain(&b.1).flat_map(Vlans::each).filter(|(_, tagging)| !tagging.untagged);
         let mut closes = false;
@@ -194,11 +199,15 @@ fn inside((bridge, vlans): &(usize, Option<Vlans>), tag: u16) -> Option<Way> {
 
 /// The number of the bridge without STP that an interface of a link is attached to; with the end's VLANs, where that
 /// keeps them apart.
-fn plain_bridge(spaces: &[Space<'_>], first: &[usize], end: &VethPlace) -> Option<(usize, Option<Vlans>)> {
-    let space = spaces.get(end.space)?;
-    let (at, vlans) = attached(space, space.interface(&end.name)?)?;
-    match &space.interfaces.get(at)?.link.kind {
-        InterfaceKind::Bridge(options) if !options.stp => Some((first.get(end.space)? + at, vlans)),
+fn plain_bridge(
+    namespaces: &[ResolvedNamespace<'_>],
+    first: &[usize],
+    end: &VethPlace,
+) -> Option<(usize, Option<Vlans>)> {
+    let namespace = namespaces.get(end.namespace)?;
+    let (at, vlans) = attached(namespace, namespace.interface(&end.name)?)?;
+    match &namespace.interfaces.get(at)?.model.kind {
+        InterfaceKind::Bridge(options) if !options.stp => Some((first.get(end.namespace)? + at, vlans)),
         _ => None,
     }
 }

@@ -19,7 +19,7 @@ const MAX_PROBES: usize = 1_000_000;
 /// How often a probe that should be answered is tried again: the first one may wait for address resolution.
 const RETRIES: u32 = 2;
 
-/// A router cannot ask for IPv6 neighbours until its link-local address has proven to be nobody else's, which takes up
+/// A router cannot ask for IPv6 neighbours until its link-local address has proven to be unique, which takes up
 /// to two seconds from when the interface comes up (RFC 4862, section 5.4); where it began to ask before, it gives up
 /// for another one.
 const IPV6_RETRIES: u32 = 5;
@@ -92,7 +92,7 @@ fn check(
         protocol,
         expect,
         seen_as: seen_as(written, net, expect, &probes, found),
-        answered_by: question.answered_by.and_then(|space| Some(net.spaces.get(space)?.name.clone())),
+        answered_by: question.answered_by.and_then(|namespace| Some(net.namespaces.get(namespace)?.name.clone())),
         retries: written.retries.as_ref().map_or(retries, |retries| retries.value),
         timeout: written.timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.value),
         probes,
@@ -161,17 +161,17 @@ fn answered_by(written: &schema::Check, net: &Net<'_>, expect: Expect, found: &m
 
 fn source_is_theirs(written: &schema::Check, net: &Net<'_>, from: &[Endpoint], found: &mut Collector<'_>) {
     let Some(source) = &written.source else { return };
-    let spaces = from.iter().filter_map(|member| match member.side {
-        SelectorList::Space(space) => net.spaces.get(space),
+    let namespaces = from.iter().filter_map(|member| match member.side {
+        SelectorList::Namespace(namespace) => net.namespaces.get(namespace),
         SelectorList::Address(_) => None,
     });
-    let mut strangers =
-        spaces.filter(|space| space.written.whole && !space.name.is_host() && !space.holds(source.value));
-    if let Some(space) = strangers.next() {
+    let mut strangers = namespaces
+        .filter(|namespace| namespace.written.whole && !namespace.name.is_host() && !namespace.holds(source.value));
+    if let Some(namespace) = strangers.next() {
         found.add(Diagnostic::new(
             Code::NoSuchAddress,
             source.span,
-            format!("no interface of {} has the address {}", space.name, source.value),
+            format!("no interface of {} has the address {}", namespace.name, source.value),
         ));
     }
 }
@@ -199,16 +199,16 @@ fn seen_as(
 
 /// The one address that a namespace shows to all destinations: its own in the subnet of each.
 fn translator(ns: &Spanned<NsName>, net: &Net<'_>, probes: &[Probe], found: &mut Collector<'_>) -> Option<IpAddr> {
-    let space = net.spaces.get(net.names.find(&ns.value, ns.span, found)?)?;
+    let namespace = net.namespaces.get(net.names.find(&ns.value, ns.span, found)?)?;
     let mut addresses: Vec<IpAddr> = probes
         .iter()
-        .filter_map(|probe| space.connected_from(probe.to.address).filter(|own| is_global(*own)))
+        .filter_map(|probe| namespace.connected_from(probe.to.address).filter(|own| is_global(*own)))
         .collect();
     addresses.sort_unstable();
     addresses.dedup();
     match addresses.as_slice() {
         [address] => Some(*address),
-        _ if probes.is_empty() || !space.written.whole => None,
+        _ if probes.is_empty() || !namespace.written.whole => None,
         several => {
             let why = if several.is_empty() {
                 "no subnet with the destination"

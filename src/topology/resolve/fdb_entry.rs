@@ -1,6 +1,6 @@
 //! Forwarding entries of VXLAN interfaces: where each sends frames.
 
-use super::net::Space;
+use super::net::ResolvedNamespace;
 use crate::lab::{FdbEntry, Mac};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -9,9 +9,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 /// The forwarding entries of all ends of a namespace.
-pub fn entries(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<FdbEntry> {
+pub fn entries(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> BTreeSet<FdbEntry> {
     let mut entries = BTreeSet::new();
-    for (name, written) in &space.written.vxlans.entries {
+    for (name, written) in &namespace.written.vxlans.entries {
         let mut seen: HashMap<(Mac, Option<IpAddr>), Span> = HashMap::new();
         for entry in &written.fdb {
             let mac = entry.mac.as_ref().map_or(Mac::ANY, |mac| mac.value.0);

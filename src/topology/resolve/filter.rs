@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::chains::Chains;
-use super::net::Space;
+use super::net::ResolvedNamespace;
 use crate::lab::{
     ChainId, Condition, ConnectionState, Family, FirewallRule, FirewallTarget, Hook, IfName, IpProtocol, LabName,
     Matches, RejectWith, Table,
@@ -14,10 +14,16 @@ use crate::topology::schema::{Action, Chain, Filter, FilterProtocol, Ports, Span
 
 /// Adds the rules, each for the families that it can match: one without an address is for IPv4, and for IPv6 where the
 /// namespace has that.
-pub fn rules(space: &Space<'_>, lab: &LabName, ipv6: bool, chains: &mut Chains, found: &mut Collector<'_>) {
-    for written in &space.written.filter {
-        let input = interface(space, written.input.as_ref(), (written.chain.value, Chain::Output, "in"), found);
-        let out = interface(space, written.out.as_ref(), (written.chain.value, Chain::Input, "out"), found);
+pub fn rules(
+    namespace: &ResolvedNamespace<'_>,
+    lab: &LabName,
+    ipv6: bool,
+    chains: &mut Chains,
+    found: &mut Collector<'_>,
+) {
+    for written in &namespace.written.filter {
+        let input = interface(namespace, written.input.as_ref(), (written.chain.value, Chain::Output, "in"), found);
+        let out = interface(namespace, written.out.as_ref(), (written.chain.value, Chain::Input, "out"), found);
         ports_need_a_protocol(written, found);
         let hook = match written.chain.value {
             Chain::Input => Hook::Input,
@@ -33,7 +39,7 @@ pub fn rules(space: &Space<'_>, lab: &LabName, ipv6: bool, chains: &mut Chains, 
 
 /// An interface of a condition, which has no meaning in one of the chains.
 fn interface(
-    space: &Space<'_>,
+    namespace: &ResolvedNamespace<'_>,
     name: Option<&Spanned<IfName>>,
     (chain, without, key): (Chain, Chain, &str),
     found: &mut Collector<'_>,
@@ -44,7 +50,7 @@ fn interface(
             format!("`{key}` means nothing here: such packets have not passed an interface in that direction");
         found.add(Diagnostic::new(Code::KeyNotAllowed, name.span, message));
     }
-    space.find(name, true, found)
+    namespace.find(name, true, found)
 }
 
 fn ports_need_a_protocol(written: &Filter, found: &mut Collector<'_>) {

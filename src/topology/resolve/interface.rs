@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::bridge_port::{self, Attachment, Masters};
 use super::mtu::plausible_mtu;
-use super::net::{ResolvedInterface, Space};
+use super::net::{ResolvedInterface, ResolvedNamespace};
 use super::veth::Veths;
 use super::{bridge, virtual_interface};
 use crate::lab::{Address, IfName, Interface, InterfaceKind, NsName};
@@ -13,7 +13,12 @@ use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Namespace, Spanned};
 
 /// A namespace with its interfaces.
-pub fn namespace<'f>(ns: &NsName, written: &'f Namespace, veths: Veths<'f>, found: &mut Collector<'_>) -> Space<'f> {
+pub fn namespace<'f>(
+    ns: &NsName,
+    written: &'f Namespace,
+    veths: Veths<'f>,
+    found: &mut Collector<'_>,
+) -> ResolvedNamespace<'f> {
     let masters = bridge_port::masters(ns, written, &veths, found);
     Maker::new(ns, written, veths, masters, found).namespace()
 }
@@ -53,7 +58,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         Self { ns, written, veths, masters, named, found }
     }
 
-    fn namespace(mut self) -> Space<'f> {
+    fn namespace(mut self) -> ResolvedNamespace<'f> {
         let mut interfaces: Vec<ResolvedInterface> = Vec::new();
         if !self.ns.is_host() && !self.written.interfaces.entries.iter().any(|(name, _)| name.value.is_lo()) {
             interfaces.extend(self.loopback(Span::default(), None));
@@ -73,30 +78,30 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         for (name, own) in self.written.virtual_interfaces() {
             if self.is_free(name, own.called()) {
                 let mut interface = virtual_interface::interface(self.ns, name, own, self.found);
-                self.attach(name, &own.common().addresses, &mut interface.link);
+                self.attach(name, &own.common().addresses, &mut interface.model);
                 interfaces.push(interface);
             }
         }
         interfaces.sort_by_key(|interface| interface.span.start);
         for (name, veth) in std::mem::take(&mut self.veths.by_name) {
-            let mut link = veth.interface();
+            let mut model = veth.interface();
             if let Some(attachment) = self.masters.get(&name) {
-                attachment.apply(&mut link);
+                attachment.apply(&mut model);
             }
-            link.mtu = plausible_mtu(veth.mtu, &[], self.found);
+            model.mtu = plausible_mtu(veth.mtu, &[], self.found);
             interfaces.push(ResolvedInterface {
                 name,
                 span: veth.span,
-                link,
+                model,
                 addresses: Vec::new(),
                 broadcast_domain: 0,
             });
         }
-        Space::new(self.ns.clone(), self.written, interfaces)
+        ResolvedNamespace::new(self.ns.clone(), self.written, interfaces)
     }
 
     fn loopback(&mut self, span: Span, written: Option<&schema::Interface>) -> Option<ResolvedInterface> {
-        let mut link = Interface::new(InterfaceKind::Loopback);
+        let mut model = Interface::new(InterfaceKind::Loopback);
         if self.ns.is_host() {
             self.found.add(Diagnostic::new(
                 Code::Loopback,
@@ -113,9 +118,9 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             self.found.add(Diagnostic::new(Code::Loopback, other, "`lo` may have further addresses and nothing else"));
         }
         let addresses = written.map(|lo| lo.addresses.clone()).unwrap_or_default();
-        link.addresses = addresses.iter().map(|address| address.value).collect();
+        model.addresses = addresses.iter().map(|address| address.value).collect();
         let name = IfName::lo();
-        Some(ResolvedInterface { name, span, link, addresses, broadcast_domain: 0 })
+        Some(ResolvedInterface { name, span, model, addresses, broadcast_domain: 0 })
     }
 
     /// An interface of a link that the namespace describes.
@@ -127,19 +132,19 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             }
             return None;
         };
-        let mut link = veth.interface();
-        self.attach(name, &written.addresses, &mut link);
+        let mut model = veth.interface();
+        self.attach(name, &written.addresses, &mut model);
         if let (Some(both), Some(own)) = (veth.mtu, &written.mtu) {
             let fault = Diagnostic::new(Code::KeyTwice, own.span, "the MTU is given here and in the link")
                 .also(both.span, "in the link");
             self.found.add(fault.help("keep one of them".to_owned()));
         }
         let addresses = written.addresses.clone();
-        link.mtu = plausible_mtu(written.mtu.as_ref().or(veth.mtu), &written.addresses, self.found);
-        link.mac = written.mac.as_ref().map(|mac| mac.value);
-        link.up = written.up.as_ref().is_none_or(|up| up.value);
-        link.addresses = addresses.iter().map(|address| address.value).collect();
-        Some(ResolvedInterface { name: name.value.clone(), span: name.span, link, addresses, broadcast_domain: 0 })
+        model.mtu = plausible_mtu(written.mtu.as_ref().or(veth.mtu), &written.addresses, self.found);
+        model.mac = written.mac.as_ref().map(|mac| mac.value);
+        model.up = written.up.as_ref().is_none_or(|up| up.value);
+        model.addresses = addresses.iter().map(|address| address.value).collect();
+        Some(ResolvedInterface { name: name.value.clone(), span: name.span, model, addresses, broadcast_domain: 0 })
     }
 
     /// Whether nothing else of the namespace has the name of a bridge or a virtual interface; else that is a fault.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use super::net::{ResolvedInterface, Space};
+use super::net::{ResolvedInterface, ResolvedNamespace};
 use super::place::{Place, Placed};
 use crate::lab::{MacvlanMode, VirtualInterface, VirtualKind};
 use crate::topology::code::Code;
@@ -22,9 +22,9 @@ enum Single {
 }
 
 /// Why an interface cannot be the parent.
-pub fn unfit(space: &Space<'_>, parent: &ResolvedInterface, written: Written<'_>) -> Option<String> {
+pub fn unfit(namespace: &ResolvedNamespace<'_>, parent: &ResolvedInterface, written: Written<'_>) -> Option<String> {
     let (name, called) = (&parent.name, written.called());
-    let kind = parent.link.device().map(VirtualInterface::kind);
+    let kind = parent.model.virtual_interface().map(VirtualInterface::kind);
     if name.is_lo() {
         return Some(format!("{called} cannot have the loopback as its parent"));
     }
@@ -38,11 +38,11 @@ pub fn unfit(space: &Space<'_>, parent: &ResolvedInterface, written: Written<'_>
         return None;
     }
     if matches!(kind, Some(VirtualKind::Macvlan | VirtualKind::Ipvlan)) {
-        let kind = parent.link.kind_name();
+        let kind = parent.model.kind_name();
         return Some(format!("{called} cannot have the {kind} `{name}` as its parent: name the parent of `{name}`"));
     }
     // A parent and a port each give away all frames that arrive there (netdev_rx_handler_register).
-    let bridge = space.bridge_of(parent)?;
+    let bridge = namespace.bridge_of(parent)?;
     Some(format!("{called} cannot have `{name}` as its parent, which is a port of bridge `{bridge}`: name the bridge"))
 }
 

@@ -13,6 +13,7 @@ mod disjoint_set;
 mod fdb_entry;
 mod filter;
 mod interface;
+mod led;
 mod lower_interfaces;
 mod mtu;
 mod nat;
@@ -34,7 +35,7 @@ mod vxlan;
 use indexmap::IndexMap;
 
 use self::chains::Chains;
-use self::net::{Names, Net, Space};
+use self::net::{Names, Net, ResolvedNamespace};
 use self::veth::VethPairs;
 use super::diagnostics::Collector;
 use super::schema::File;
@@ -47,7 +48,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
     address::check(&net, &veths, found);
     nat::check(&net, found);
     let mut namespaces: IndexMap<NsName, Namespace> =
-        net.spaces.iter().map(|space| (space.name.clone(), namespace(space, &file.name.value, found))).collect();
+        net.namespaces.iter().map(|own| (own.name.clone(), namespace(own, &file.name.value, found))).collect();
     let checks = checks::resolve(file, &net, &namespaces, found);
     let mentioned = checks
         .iter()
@@ -63,7 +64,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
 /// All namespaces with their interfaces.
 fn net<'f>(file: &'f File, veths: &VethPairs<'f>, found: &mut Collector<'_>) -> Net<'f> {
     let written = file.namespaces.entries.iter();
-    let mut namespaces: Vec<Space<'f>> = written
+    let mut namespaces: Vec<ResolvedNamespace<'f>> = written
         .zip(veths.by_namespace(file))
         .map(|((name, namespace), veths)| interface::namespace(&name.value, namespace, veths, found))
         .collect();
@@ -73,30 +74,30 @@ fn net<'f>(file: &'f File, veths: &VethPairs<'f>, found: &mut Collector<'_>) -> 
     Net::new(namespaces, names)
 }
 
-fn namespace(space: &net::Space<'_>, lab: &LabName, found: &mut Collector<'_>) -> Namespace {
-    let routes = route::routes(space, found);
-    let ipv6 = space.has(Family::Ipv6) || routes.iter().any(|route| route.is_ipv6());
+fn namespace(namespace: &net::ResolvedNamespace<'_>, lab: &LabName, found: &mut Collector<'_>) -> Namespace {
+    let routes = route::routes(namespace, found);
+    let ipv6 = namespace.has(Family::Ipv6) || routes.iter().any(|route| route.is_ipv6());
     let mut chains = Chains::default();
-    nat::rules(space, lab, &mut chains, found);
-    filter::rules(space, lab, ipv6, &mut chains, found);
+    nat::rules(namespace, lab, &mut chains, found);
+    filter::rules(namespace, lab, ipv6, &mut chains, found);
     let owned = |interface: &net::ResolvedInterface| {
-        let mut link = interface.link.clone();
-        link.owner = Some(lab.clone());
-        (interface.name.clone(), link)
+        let mut model = interface.model.clone();
+        model.owner = Some(lab.clone());
+        (interface.name.clone(), model)
     };
     let label =
         |(key, value): &(super::schema::Spanned<super::schema::Text>, super::schema::Spanned<super::schema::Text>)| {
             (key.value.0.clone(), value.value.0.clone())
         };
     Namespace {
-        owner: (!space.name.is_host()).then(|| lab.clone()),
-        interfaces: space.interfaces.iter().map(owned).collect(),
+        owner: (!namespace.name.is_host()).then(|| lab.clone()),
+        interfaces: namespace.interfaces.iter().map(owned).collect(),
         routes,
-        rules: policy_rule::rules(space, found),
-        neighbours: neighbour::neighbours(space, found),
-        fdb: fdb_entry::entries(space, found),
-        sysctls: sysctl::resolve(space, ipv6, found),
+        rules: policy_rule::rules(namespace, found),
+        neighbours: neighbour::neighbours(namespace, found),
+        fdb: fdb_entry::entries(namespace, found),
+        sysctls: sysctl::resolve(namespace, ipv6, found),
         firewall: chains.into_firewall(),
-        labels: space.written.labels.entries.iter().map(label).collect(),
+        labels: namespace.written.labels.entries.iter().map(label).collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! MTUs: what can be one, and what there is room for in a virtual interface.
 
-use super::net::{ResolvedInterface, Space};
+use super::net::{ResolvedInterface, ResolvedNamespace};
 use super::place::{Place, Placed, at};
 use super::vxlan;
 use crate::lab::{Address, ETHERNET_MTU, IfName, InterfaceKind};
@@ -18,7 +18,7 @@ const IPV4_MTU: u32 = 68;
 const IPIP_OVERHEAD: u32 = 20;
 
 /// Gives a virtual interface the MTU that there is room for, or compares its own.
-pub fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Collector<'_>) {
+pub fn room(namespaces: &mut [ResolvedNamespace<'_>], placed: &Placed<'_>, found: &mut Collector<'_>) {
     let (overhead, is_bound) = match placed.written {
         schema::VirtualInterface::Vxlan(vxlan) => (vxlan::overhead(vxlan), vxlan.dev.is_some()),
         schema::VirtualInterface::Ipip(_) => (IPIP_OVERHEAD, false),
@@ -29,10 +29,10 @@ pub fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Collector
         // No packets go through a VRF itself; the kernel gives it all the room there is.
         schema::VirtualInterface::Vrf(_) => return,
     };
-    let room = mtu_of(spaces, placed.under).saturating_sub(overhead);
+    let room = mtu_of(namespaces, placed.under).saturating_sub(overhead);
     if let (Some(mtu), true, Some(under)) = (&placed.written.common().mtu, is_bound, placed.under)
         && mtu.value > room
-        && let Some(under) = at(spaces, under)
+        && let Some(under) = at(namespaces, under)
     {
         let message = format!("`{}` has no room for packets of {} bytes here", under.name, mtu.value);
         let help = format!("write {room} at most, or give `{}` a larger MTU", under.name);
@@ -40,23 +40,23 @@ pub fn room(spaces: &mut [Space<'_>], placed: &Placed<'_>, found: &mut Collector
     }
     if room < IPV6_MTU
         && placed.written.common().mtu.is_none()
-        && let Some(ipv6) = asks_for_ipv6(spaces, placed)
+        && let Some(ipv6) = asks_for_ipv6(namespaces, placed)
     {
         let name = &placed.name.value;
         let message = format!("`{name}` has room for packets of {room} bytes, and IPv6 needs {IPV6_MTU}");
         let help = format!("the interface that its packets leave through needs an MTU of {}", IPV6_MTU + overhead);
-        let cause = placed.under.and_then(|under| mtu_at(spaces, under)).unwrap_or(ipv6);
+        let cause = placed.under.and_then(|under| mtu_at(namespaces, under)).unwrap_or(ipv6);
         found.add(Diagnostic::new(Code::BadMtu, cause, message).help(help).also(ipv6, "IPv6"));
     }
-    let (space, place) = placed.at;
-    if let Some(interface) = spaces.get_mut(space).and_then(|space| space.interfaces.get_mut(place)) {
-        interface.link.mtu.get_or_insert(room);
+    let (namespace, place) = placed.at;
+    if let Some(interface) = namespaces.get_mut(namespace).and_then(|namespace| namespace.interfaces.get_mut(place)) {
+        interface.model.mtu.get_or_insert(room);
     }
 }
 
 /// What asks for IPv6 on a virtual interface: an address of its own, or a neighbour or a gateway behind it.
-fn asks_for_ipv6(spaces: &[Space<'_>], placed: &Placed<'_>) -> Option<Span> {
-    let written = spaces.get(placed.at.0)?.written;
+fn asks_for_ipv6(namespaces: &[ResolvedNamespace<'_>], placed: &Placed<'_>) -> Option<Span> {
+    let written = namespaces.get(placed.at.0)?.written;
     let behind = |dev: &Option<Spanned<IfName>>| dev.as_ref().is_some_and(|dev| dev.value == placed.name.value);
     let own = placed.written.common().addresses.iter().find(|address| address.value.is_ipv6());
     let neighbours =
@@ -67,25 +67,25 @@ fn asks_for_ipv6(spaces: &[Space<'_>], placed: &Placed<'_>) -> Option<Span> {
 }
 
 /// Where the MTU of an interface is written, if it is written with it.
-fn mtu_at(spaces: &[Space<'_>], place: Place) -> Option<Span> {
-    let (written, name) = (spaces.get(place.0)?.written, &at(spaces, place)?.name);
+fn mtu_at(namespaces: &[ResolvedNamespace<'_>], place: Place) -> Option<Span> {
+    let (written, name) = (namespaces.get(place.0)?.written, &at(namespaces, place)?.name);
     let (_, interface) = written.interfaces.entries.iter().find(|(own, _)| own.value == *name)?;
     Some(interface.mtu.as_ref()?.span)
 }
 
 /// The MTU of the interface at a place.
-fn mtu_of(spaces: &[Space<'_>], place: Option<Place>) -> u32 {
-    let known = place.and_then(|place| Some((spaces.get(place.0)?, at(spaces, place)?)));
-    known.map_or(ETHERNET_MTU, |(space, interface)| of_interface(space, interface))
+fn mtu_of(namespaces: &[ResolvedNamespace<'_>], place: Option<Place>) -> u32 {
+    let known = place.and_then(|place| Some((namespaces.get(place.0)?, at(namespaces, place)?)));
+    known.map_or(ETHERNET_MTU, |(namespace, interface)| of_interface(namespace, interface))
 }
 
 /// The MTU of an interface of a namespace: what the file says; a bridge's is that of its smallest port.
-pub fn of_interface(space: &Space<'_>, interface: &ResolvedInterface) -> u32 {
-    if let (None, InterfaceKind::Bridge(_)) = (interface.link.mtu, &interface.link.kind) {
-        let ports = space.interfaces.iter().filter(|port| port.link.master.as_ref() == Some(&interface.name));
-        return ports.map(|port| port.link.mtu.unwrap_or(ETHERNET_MTU)).min().unwrap_or(ETHERNET_MTU);
+pub fn of_interface(namespace: &ResolvedNamespace<'_>, interface: &ResolvedInterface) -> u32 {
+    if let (None, InterfaceKind::Bridge(_)) = (interface.model.mtu, &interface.model.kind) {
+        let ports = namespace.interfaces.iter().filter(|port| port.model.master.as_ref() == Some(&interface.name));
+        return ports.map(|port| port.model.mtu.unwrap_or(ETHERNET_MTU)).min().unwrap_or(ETHERNET_MTU);
     }
-    interface.link.mtu.unwrap_or(ETHERNET_MTU)
+    interface.model.mtu.unwrap_or(ETHERNET_MTU)
 }
 
 /// The least MTU, with IPv6 or without.

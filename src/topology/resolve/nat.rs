@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::chains::Chains;
-use super::net::{Net, Space};
+use super::net::{Net, ResolvedNamespace};
 use crate::lab::{ChainId, DnatTarget, Family, FirewallRule, Hook, LabName, PortForward, Table, nat};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -25,22 +25,27 @@ impl NatChains<'_> {
     }
 }
 
-pub fn rules(space: &Space<'_>, lab: &LabName, chains: &mut Chains, found: &mut Collector<'_>) {
+pub fn rules(namespace: &ResolvedNamespace<'_>, lab: &LabName, chains: &mut Chains, found: &mut Collector<'_>) {
     let mut chains = NatChains { lab, chains };
-    for entry in &space.written.nat {
+    for entry in &namespace.written.nat {
         match entry {
-            Nat::Masquerade(entry) => masquerade(space, entry, &mut chains, found),
-            Nat::Snat(entry) => snat(space, entry, &mut chains, found),
-            Nat::Dnat(entry) => dnat(space, entry, &mut chains, found),
-            Nat::Publish(entry) => publish(space, entry, &mut chains, found),
+            Nat::Masquerade(entry) => masquerade(namespace, entry, &mut chains, found),
+            Nat::Snat(entry) => snat(namespace, entry, &mut chains, found),
+            Nat::Dnat(entry) => dnat(namespace, entry, &mut chains, found),
+            Nat::Publish(entry) => publish(namespace, entry, &mut chains, found),
         }
     }
 }
 
-fn masquerade(space: &Space<'_>, entry: &Masquerade, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
+fn masquerade(
+    namespace: &ResolvedNamespace<'_>,
+    entry: &Masquerade,
+    chains: &mut NatChains<'_>,
+    found: &mut Collector<'_>,
+) {
     let Some(source) = subnet(&entry.source, found) else { return };
     let family = Family::of(source.addr());
-    let out = entry.out.as_ref().and_then(|out| space.find(out, true, found));
+    let out = entry.out.as_ref().and_then(|out| namespace.find(out, true, found));
     for except in &entry.except {
         let Prefix(net) = except.value;
         if same_family(source.addr(), net.addr(), except.span, found) {
@@ -50,9 +55,9 @@ fn masquerade(space: &Space<'_>, entry: &Masquerade, chains: &mut NatChains<'_>,
     chains.add(family, Hook::Postrouting, nat::masquerade(source, out));
 }
 
-fn snat(space: &Space<'_>, entry: &Snat, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
+fn snat(namespace: &ResolvedNamespace<'_>, entry: &Snat, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let Some(source) = subnet(&entry.source, found) else { return };
-    let out = entry.out.as_ref().and_then(|out| space.find(out, true, found));
+    let out = entry.out.as_ref().and_then(|out| namespace.find(out, true, found));
     if same_family(source.addr(), entry.to.value, entry.to.span, found) {
         chains.add(Family::of(source.addr()), Hook::Postrouting, nat::snat(source, out, entry.to.value));
     }
@@ -70,10 +75,10 @@ fn subnet(source: &Spanned<Prefix>, found: &mut Collector<'_>) -> Option<IpNet> 
     Some(net)
 }
 
-fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
+fn dnat(namespace: &ResolvedNamespace<'_>, entry: &Dnat, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let to = entry.to.value;
     let family = Family::of(to.address);
-    let input = entry.input.as_ref().and_then(|input| space.find(input, true, found));
+    let input = entry.input.as_ref().and_then(|input| namespace.find(input, true, found));
     let destination = entry.destination.as_ref().map(|destination| destination.value.0);
     if let Some(written) = &entry.destination
         && !same_family(to.address, written.value.0.addr(), written.span, found)
@@ -89,15 +94,15 @@ fn dnat(space: &Space<'_>, entry: &Dnat, chains: &mut NatChains<'_>, found: &mut
 /// A published port: for packets from outside (PREROUTING), from this namespace (OUTPUT), and from the target's own
 /// subnet. There the answer would bypass this namespace, so the source becomes this namespace's (POSTROUTING): a
 /// hairpin.
-fn publish(space: &Space<'_>, entry: &Publish, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
+fn publish(namespace: &ResolvedNamespace<'_>, entry: &Publish, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let (ports, to) = (entry.port.value, entry.to.value);
     let family = Family::of(to.address);
     if let Some(address) = &entry.address {
         if !same_family(to.address, address.value, address.span, found) {
             return;
         }
-        if !space.name.is_host() && !space.holds(address.value) && space.written.whole {
-            let message = format!("no interface of {} has the address {}", space.name, address.value);
+        if !namespace.name.is_host() && !namespace.holds(address.value) && namespace.written.whole {
+            let message = format!("no interface of {} has the address {}", namespace.name, address.value);
             found.add(Diagnostic::new(Code::NoSuchAddress, address.span, message));
         }
     }
@@ -109,7 +114,7 @@ fn publish(space: &Space<'_>, entry: &Publish, chains: &mut NatChains<'_>, found
     for hook in [Hook::Prerouting, Hook::Output] {
         chains.add(family, hook, forward.rule());
     }
-    if let Some((_, subnet)) = space.connected(to.address) {
+    if let Some((_, subnet)) = namespace.connected(to.address) {
         chains.add(family, Hook::Postrouting, forward.hairpin(subnet));
     }
 }
@@ -144,23 +149,28 @@ fn ranges_fit(ports: &Spanned<Ports>, to: &Spanned<PublishTo>, found: &mut Colle
     fit
 }
 
-/// Ports that are published twice, and ones that lead to nobody.
+/// Ports that are published twice, and ones that lead to no namespace.
 pub fn check(net: &Net<'_>, found: &mut Collector<'_>) {
-    let all_known = net.spaces.iter().all(|space| space.written.whole);
-    for space in &net.spaces {
-        published_twice(space, found);
-        for entry in space.written.nat.iter().filter(|_| all_known) {
+    let all_known = net.namespaces.iter().all(|namespace| namespace.written.whole);
+    for namespace in &net.namespaces {
+        published_twice(namespace, found);
+        for entry in namespace.written.nat.iter().filter(|_| all_known) {
             if let Nat::Publish(Publish { to, .. }) | Nat::Dnat(Dnat { to, .. }) = entry {
-                leads_to_somebody(net, space, to, found);
+                leads_to_a_namespace(net, namespace, to, found);
             }
         }
     }
 }
 
 /// An address in a subnet of the lab that no namespace has is a mistake; elsewhere there may be anybody.
-fn leads_to_somebody(net: &Net<'_>, space: &Space<'_>, to: &Spanned<PublishTo>, found: &mut Collector<'_>) {
+fn leads_to_a_namespace(
+    net: &Net<'_>,
+    namespace: &ResolvedNamespace<'_>,
+    to: &Spanned<PublishTo>,
+    found: &mut Collector<'_>,
+) {
     let address = to.value.address;
-    if space.connected(address).is_none() || net.has_address(address) {
+    if namespace.connected(address).is_none() || net.has_address(address) {
         return;
     }
     let help = net.address_like(address, found);
@@ -171,10 +181,10 @@ fn leads_to_somebody(net: &Net<'_>, space: &Space<'_>, to: &Spanned<PublishTo>, 
 
 /// A port leads to one place only. Entries collide where protocol, address and ports do; one without an address
 /// has them all.
-fn published_twice(space: &Space<'_>, found: &mut Collector<'_>) {
+fn published_twice(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) {
     type Listed = Vec<(Ports, Span)>;
     let mut by_address: HashMap<(Transport, Family, Option<IpAddr>), Listed> = HashMap::new();
-    for entry in &space.written.nat {
+    for entry in &namespace.written.nat {
         if let Nat::Publish(entry) = entry {
             let address = entry.address.as_ref().map(|address| address.value);
             let key = (transport(entry.protocol.as_ref()), Family::of(entry.to.value.address), address);
@@ -186,7 +196,7 @@ fn published_twice(space: &Space<'_>, found: &mut Collector<'_>) {
         let mut last: Option<(Ports, Span)> = None;
         for &(ports, span) in listed.iter() {
             match last {
-                Some((before, first)) if ports.first <= before.last => twice(space, ports, span, first, found),
+                Some((before, first)) if ports.first <= before.last => twice(namespace, ports, span, first, found),
                 _ => last = Some((ports, span)),
             }
         }
@@ -199,14 +209,14 @@ fn published_twice(space: &Space<'_>, found: &mut Collector<'_>) {
             let before = everywhere.partition_point(|(other, _)| other.first <= ports.last);
             let other = everywhere.get(..before).and_then(<[_]>::last);
             if let Some((_, first)) = other.filter(|(other, _)| other.last >= ports.first) {
-                twice(space, *ports, *span, *first, found);
+                twice(namespace, *ports, *span, *first, found);
             }
         }
     }
 }
 
-fn twice(space: &Space<'_>, ports: Ports, span: Span, first: Span, found: &mut Collector<'_>) {
+fn twice(namespace: &ResolvedNamespace<'_>, ports: Ports, span: Span, first: Span, found: &mut Collector<'_>) {
     let (span, first) = if span.start < first.start { (first, span) } else { (span, first) };
-    let message = format!("port {} of {} is published twice", ports.range(), space.name);
+    let message = format!("port {} of {} is published twice", ports.range(), namespace.name);
     found.add(Diagnostic::new(Code::PublishedTwice, span, message).also(first, "first here"));
 }

@@ -1,22 +1,22 @@
 //! Neighbour entries, each with its interface.
 
-use super::net::Space;
+use super::net::ResolvedNamespace;
 use crate::lab::Neighbour;
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use std::collections::{BTreeSet, HashMap};
 
-pub fn neighbours(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Neighbour> {
+pub fn neighbours(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> BTreeSet<Neighbour> {
     let mut neighbours = BTreeSet::new();
     let mut seen = HashMap::new();
-    for written in &space.written.neighbours {
+    for written in &namespace.written.neighbours {
         let dev = match &written.dev {
-            Some(dev) => space.find(dev, false, found),
-            None => space.connected(written.to.value).map(|(interface, _)| interface.name.clone()),
+            Some(dev) => namespace.find(dev, false, found),
+            None => namespace.connected(written.to.value).map(|(interface, _)| interface.name.clone()),
         };
         let Some(dev) = dev else {
-            if written.dev.is_none() && space.written.whole {
-                let message = format!("no connected subnet of {} contains {}", space.name, written.to.value);
+            if written.dev.is_none() && namespace.written.whole {
+                let message = format!("no connected subnet of {} contains {}", namespace.name, written.to.value);
                 found.add(
                     Diagnostic::new(Code::NotConnected, written.to.span, message)
                         .help("name the interface with `dev`".to_owned()),

@@ -13,7 +13,7 @@ use crate::topology::schema::{File, Namespace, Spanned};
 
 /// All namespaces.
 pub struct Net<'f> {
-    pub spaces: Vec<Space<'f>>,
+    pub namespaces: Vec<ResolvedNamespace<'f>>,
     pub names: Names<'f>,
     /// Who has an address: one namespace, or several in parts of the network that are not connected.
     holders: HashMap<IpAddr, Holders>,
@@ -38,7 +38,7 @@ pub struct Names<'f> {
 }
 
 /// One namespace.
-pub struct Space<'f> {
+pub struct ResolvedNamespace<'f> {
     pub name: NsName,
     pub written: &'f Namespace,
     /// Its interfaces in the order of the file; those that only links name come last.
@@ -59,7 +59,7 @@ pub struct ResolvedInterface {
     pub name: IfName,
     /// Where it is named.
     pub span: Span,
-    pub link: Interface,
+    pub model: Interface,
     /// Its addresses in the order of the file.
     pub addresses: Vec<Spanned<Address>>,
     /// What a broadcast of its reaches: the same number for all interfaces that share links and bridges.
@@ -67,11 +67,11 @@ pub struct ResolvedInterface {
 }
 
 impl<'f> Net<'f> {
-    pub fn new(spaces: Vec<Space<'f>>, names: Names<'f>) -> Self {
+    pub fn new(namespaces: Vec<ResolvedNamespace<'f>>, names: Names<'f>) -> Self {
         let mut net =
-            Self { spaces, names, holders: HashMap::new(), in_segment: HashMap::new(), subnets: HashMap::new() };
-        for (at, space) in net.spaces.iter().enumerate() {
-            for (interface, own) in space.addresses() {
+            Self { namespaces, names, holders: HashMap::new(), in_segment: HashMap::new(), subnets: HashMap::new() };
+        for (at, namespace) in net.namespaces.iter().enumerate() {
+            for (interface, own) in namespace.addresses() {
                 let address = own.value.ip();
                 let other = |holders: &mut Holders| *holders = Holders::Several;
                 net.holders.entry(address).and_modify(other).or_insert(Holders::One(at));
@@ -83,9 +83,9 @@ impl<'f> Net<'f> {
     }
 
     /// The namespace that has an address; where several have it, the one that `from` reaches directly.
-    pub fn holder(&self, address: IpAddr, from: &Space<'_>) -> Option<usize> {
+    pub fn holder(&self, address: IpAddr, from: &ResolvedNamespace<'_>) -> Option<usize> {
         match self.holders.get(&address)? {
-            Holders::One(space) => Some(*space),
+            Holders::One(namespace) => Some(*namespace),
             Holders::Several => {
                 let (interface, _) = from.connected(address)?;
                 self.in_segment.get(&(address, interface.broadcast_domain)).copied()
@@ -159,7 +159,7 @@ impl<'f> Names<'f> {
     }
 }
 
-impl<'f> Space<'f> {
+impl<'f> ResolvedNamespace<'f> {
     pub fn new(name: NsName, written: &'f Namespace, interfaces: Vec<ResolvedInterface>) -> Self {
         let by_name: HashMap<IfName, usize> =
             interfaces.iter().enumerate().map(|(at, interface)| (interface.name.clone(), at)).collect();
@@ -169,36 +169,36 @@ impl<'f> Space<'f> {
         };
         let (first_ipv4, first_ipv6) = (first(Family::Ipv4), first(Family::Ipv6));
         let (subnets, tables, own) = (HashMap::new(), HashMap::new(), HashSet::new());
-        let mut space = Self { name, written, interfaces, by_name, subnets, tables, own, first_ipv4, first_ipv6 };
-        for (at, interface) in space.interfaces.iter().enumerate() {
-            let subnets = space.tables.entry(space.table_of(interface)).or_default();
+        let mut namespace = Self { name, written, interfaces, by_name, subnets, tables, own, first_ipv4, first_ipv6 };
+        for (at, interface) in namespace.interfaces.iter().enumerate() {
+            let subnets = namespace.tables.entry(namespace.table_of(interface)).or_default();
             for address in &interface.addresses {
                 for subnet in address.value.subnets() {
                     subnets.entry(subnet).or_insert(at);
-                    space.subnets.entry(subnet).or_insert(at);
+                    namespace.subnets.entry(subnet).or_insert(at);
                 }
-                space.own.insert(address.value.ip());
+                namespace.own.insert(address.value.ip());
             }
         }
-        space
+        namespace
     }
 
     /// The bridge or the VRF that an interface is a port of.
     fn master(&self, interface: &ResolvedInterface) -> Option<&ResolvedInterface> {
-        self.interface(interface.link.master.as_ref()?)
+        self.interface(interface.model.master.as_ref()?)
     }
 
     /// The bridge that an interface is a port of.
     pub fn bridge_of(&self, interface: &ResolvedInterface) -> Option<&IfName> {
-        self.master(interface).filter(|master| master.link.device().is_none()).map(|bridge| &bridge.name)
+        self.master(interface).filter(|master| master.model.virtual_interface().is_none()).map(|bridge| &bridge.name)
     }
 
     /// The routing table of what goes in and out through an interface: that of the VRF that it is, or is a port of.
     pub fn table_of(&self, interface: &ResolvedInterface) -> u32 {
         self.master(interface)
             .unwrap_or(interface)
-            .link
-            .device()
+            .model
+            .virtual_interface()
             .and_then(VirtualInterface::table)
             .unwrap_or(MAIN_TABLE)
     }
@@ -258,7 +258,7 @@ impl<'f> Space<'f> {
     pub fn shared_with(&self, other: &Self, usable: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
         let (few, many) = if self.subnets.len() < other.subnets.len() { (self, other) } else { (other, self) };
         let broadcast_domain =
-            |space: &Self, net| Some(space.interfaces.get(*space.subnets.get(net)?)?.broadcast_domain);
+            |namespace: &Self, net| Some(namespace.interfaces.get(*namespace.subnets.get(net)?)?.broadcast_domain);
         let shared = few.subnets.keys().filter(|net| broadcast_domain(few, net) == broadcast_domain(many, net));
         let own = shared.filter_map(|net| {
             let at = self.subnets.get(net)?;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::net::{Space, is_global, longest};
+use super::net::{ResolvedNamespace, is_global, longest};
 use crate::lab::{Family, IfName, MAIN_TABLE, NextHop, RouteKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -26,7 +26,7 @@ struct Written<'f> {
 
 /// The gateway, the interface, or several next hops, of which there are two at least.
 pub fn of(
-    space: &Space<'_>,
+    namespace: &ResolvedNamespace<'_>,
     route: &schema::Route,
     direct: &HashMap<IpNet, IfName>,
     found: &mut Collector<'_>,
@@ -43,11 +43,11 @@ pub fn of(
             what: "route",
             help: "add `via`, `dev`, or a `type` such as `blackhole`",
         };
-        let dev = device(space, &written, direct, found)?;
+        let dev = device(namespace, &written, direct, found)?;
         return Some((route.via.as_ref().map(|via| via.value), Some(dev), BTreeSet::new()));
     }
     either_or(route, found);
-    let hops = several(space, route, table, direct, found)?;
+    let hops = several(namespace, route, table, direct, found)?;
     // One alone is a next hop like any other.
     match hops.first().filter(|_| hops.len() == 1) {
         Some(hop) => Some((hop.via, Some(hop.dev.clone()), BTreeSet::new())),
@@ -79,7 +79,7 @@ fn either_or(route: &schema::Route, found: &mut Collector<'_>) {
 }
 
 fn several(
-    space: &Space<'_>,
+    namespace: &ResolvedNamespace<'_>,
     route: &schema::Route,
     table: u32,
     direct: &HashMap<IpNet, IfName>,
@@ -97,7 +97,7 @@ fn several(
             what: "entry",
             help: "add `via` or `dev`",
         };
-        let dev = device(space, &written, direct, found)?;
+        let dev = device(namespace, &written, direct, found)?;
         let via = hop.via.as_ref().map(|via| via.value);
         if let Some(first) = first.insert((via, dev.clone()), hop.span) {
             let fault = Diagnostic::new(Code::EntryTwice, hop.span, "this next hop is given twice");
@@ -110,18 +110,18 @@ fn several(
 
 /// The outgoing interface: the one that is named, or the one in whose subnet the gateway is.
 fn device(
-    space: &Space<'_>,
+    namespace: &ResolvedNamespace<'_>,
     written: &Written<'_>,
     direct: &HashMap<IpNet, IfName>,
     found: &mut Collector<'_>,
 ) -> Option<IfName> {
     let named = match written.dev {
-        Some(dev) => Some(space.find(dev, false, found)?),
+        Some(dev) => Some(namespace.find(dev, false, found)?),
         None => None,
     };
     let Some(via) = written.via else {
         // Where the namespace could not be read whole, its `type` may be what is missing.
-        if named.is_none() && space.written.whole {
+        if named.is_none() && namespace.written.whole {
             let help = written.help.to_owned();
             let message = format!("this {} has no next hop", written.what);
             found.add(Diagnostic::new(Code::NoNextHop, written.span, message).help(help));
@@ -129,11 +129,11 @@ fn device(
         return named;
     };
     // The kernel looks in the VRF of the interface that is named, or else in that of the route's table.
-    let vrf = named.as_ref().and_then(|dev| space.interface(dev)).map(|dev| space.table_of(dev));
+    let vrf = named.as_ref().and_then(|dev| namespace.interface(dev)).map(|dev| namespace.table_of(dev));
     let table = vrf.unwrap_or(written.table);
-    let connected = space.connected_in(table, via.value).map(|(interface, _)| interface);
-    if connected.is_some_and(|interface| space.holds_in(space.table_of(interface), via.value)) {
-        let message = format!("the gateway {} is {} itself", via.value, space.name);
+    let connected = namespace.connected_in(table, via.value).map(|(interface, _)| interface);
+    if connected.is_some_and(|interface| namespace.holds_in(namespace.table_of(interface), via.value)) {
+        let message = format!("the gateway {} is {} itself", via.value, namespace.name);
         found.add(
             Diagnostic::new(Code::GatewayIsSelf, via.span, message)
                 .help("write the address of the next router".to_owned()),
@@ -161,18 +161,18 @@ fn device(
             None
         }
         (_, None) => {
-            no_subnet(space, via, found);
+            no_subnet(namespace, via, found);
             None
         }
     }
 }
 
-fn no_subnet(space: &Space<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>) {
-    if !space.written.whole {
+fn no_subnet(namespace: &ResolvedNamespace<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>) {
+    if !namespace.written.whole {
         return;
     }
     let family = Family::of(via.value);
-    let subnets: Vec<String> = space
+    let subnets: Vec<String> = namespace
         .addresses()
         .filter(|(interface, own)| !interface.name.is_lo() && own.value.family() == family)
         .flat_map(|(_, own)| own.value.subnets())
@@ -180,9 +180,9 @@ fn no_subnet(space: &Space<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>
         .take(5)
         .collect();
     let help = match subnets.as_slice() {
-        [] => format!("{} has no address of this family", space.name),
-        subnets => format!("{} is connected to {}", space.name, subnets.join(", ")),
+        [] => format!("{} has no address of this family", namespace.name),
+        subnets => format!("{} is connected to {}", namespace.name, subnets.join(", ")),
     };
-    let message = format!("no connected subnet of {} contains the gateway {}", space.name, via.value);
+    let message = format!("no connected subnet of {} contains the gateway {}", namespace.name, via.value);
     found.add(Diagnostic::new(Code::GatewayUnreachable, via.span, message).help(help));
 }

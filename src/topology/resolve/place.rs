@@ -1,6 +1,6 @@
 //! Where an interface is among all those of a file.
 
-use super::net::{ResolvedInterface, Space};
+use super::net::{ResolvedInterface, ResolvedNamespace};
 use crate::lab::IfName;
 use crate::topology::schema::{self, Spanned};
 
@@ -16,6 +16,6 @@ pub struct Placed<'f> {
 }
 
 /// The interface at a place.
-pub fn at<'s>(spaces: &'s [Space<'_>], (space, place): Place) -> Option<&'s ResolvedInterface> {
-    spaces.get(space)?.interfaces.get(place)
+pub fn at<'s>(namespaces: &'s [ResolvedNamespace<'_>], (namespace, place): Place) -> Option<&'s ResolvedInterface> {
+    namespaces.get(namespace)?.interfaces.get(place)
 }

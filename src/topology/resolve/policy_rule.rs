@@ -1,6 +1,6 @@
 //! Policy rules, made as concrete as the kernel keeps them.
 
-use super::net::Space;
+use super::net::ResolvedNamespace;
 use crate::lab::{Family, IfName, PolicyRule, RuleAction};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
@@ -14,9 +14,9 @@ const FIRST_PRIORITY: u32 = 1000;
 /// The priorities of the kernel's own rules: local, main, default.
 const KERNELS_PRIORITIES: [u32; 3] = [0, 32766, 32767];
 
-pub fn rules(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<PolicyRule> {
+pub fn rules(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> BTreeSet<PolicyRule> {
     let mut rules = BTreeSet::new();
-    for (position, written) in (0_u32..).zip(&space.written.rules) {
+    for (position, written) in (0_u32..).zip(&namespace.written.rules) {
         let priority = written.priority.as_ref();
         if let Some(priority) = priority.filter(|priority| KERNELS_PRIORITIES.contains(&priority.value)) {
             let message = format!("priority {} belongs to one of the kernel's own rules", priority.value);
@@ -24,7 +24,7 @@ pub fn rules(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<PolicyRul
         }
         let Some(ipv6) = rule_family(written, found) else { continue };
         let interface = |name: &Option<Spanned<IfName>>, found: &mut Collector<'_>| {
-            name.as_ref().and_then(|name| space.find(name, true, found))
+            name.as_ref().and_then(|name| namespace.find(name, true, found))
         };
         let Some(action) = action(written, found) else { continue };
         let rule = PolicyRule {

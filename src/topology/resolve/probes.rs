@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use indexmap::IndexMap;
 
-use super::net::{Net, Space, is_global};
+use super::led::{Led, Translations};
+use super::net::{Net, ResolvedNamespace, is_global};
 use super::selectors::{Endpoint, SelectorList};
-use crate::forwarding::{Flow, Outcome, Packet, lookup, translate};
-use crate::lab::{Expect, Family, Hook, IpProtocol, Namespace, NsName, Probe, Protocol, RouteKind, Target};
+use crate::forwarding::{Flow, Outcome, Packet, lookup};
+use crate::lab::{Expect, Family, Namespace, NsName, Probe, Protocol, RouteKind, Target};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 
@@ -23,25 +24,26 @@ pub struct Question {
     pub answered_by: Option<usize>,
 }
 
-/// Makes probes; knows what every namespace publishes.
+/// Makes probes; knows where every namespace leads them.
 pub struct Maker<'n> {
     net: &'n Net<'n>,
     namespaces: &'n IndexMap<NsName, Namespace>,
     /// The namespaces that have local routes, and so may take packets for more addresses than those on interfaces.
     takers: Vec<usize>,
+    translations: Translations<'n>,
     /// Whether all addresses are known: if not, what seems to be missing may be there.
     whole: bool,
 }
 
 impl<'n> Maker<'n> {
     pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>) -> Self {
-        let whole = net.spaces.iter().all(|space| space.written.whole);
-        let takes = |space: &Space<'_>| {
-            let routes = namespaces.get(&space.name).map(|namespace| &namespace.routes);
+        let whole = net.namespaces.iter().all(|namespace| namespace.written.whole);
+        let takes = |of: &ResolvedNamespace<'_>| {
+            let routes = namespaces.get(&of.name).map(|namespace| &namespace.routes);
             routes.is_some_and(|routes| routes.iter().any(|route| route.kind == RouteKind::Local))
         };
-        let takers = (0..).zip(&net.spaces).filter(|(_, space)| takes(space)).map(|(at, _)| at).collect();
-        Self { net, namespaces, takers, whole }
+        let takers = (0..).zip(&net.namespaces).filter(|(_, of)| takes(of)).map(|(at, _)| at).collect();
+        Self { net, namespaces, takers, translations: Translations::new(net, namespaces), whole }
     }
 
     /// All pairs, in the order of the file. A namespace is paired with itself only if that is all the author wrote.
@@ -54,10 +56,10 @@ impl<'n> Maker<'n> {
         let alone = from.len() == 1 && to.len() == 1;
         let mut probes = Vec::with_capacity(from.len() * to.len());
         // A destination that cannot be probed is one fault, however many ask for it.
-        let mut told: HashSet<SelectorList> = HashSet::new();
+        let mut reported: HashSet<SelectorList> = HashSet::new();
         for source in from {
-            let SelectorList::Space(here) = source.side else {
-                if told.insert(source.side) {
+            let SelectorList::Namespace(here) = source.side else {
+                if reported.insert(source.side) {
                     let help = "name the namespace, and its address with `source`".to_owned();
                     found.add(
                         Diagnostic::new(
@@ -71,11 +73,11 @@ impl<'n> Maker<'n> {
                 continue;
             };
             for member in to {
-                if (alone || member.side != source.side) && !told.contains(&member.side) {
+                if (alone || member.side != source.side) && !reported.contains(&member.side) {
                     match self.probe(question, here, member) {
                         Ok(probe) => probes.push(probe),
                         Err(fault) => {
-                            told.insert(member.side);
+                            reported.insert(member.side);
                             fault.into_iter().for_each(|fault| found.add(fault));
                         }
                     }
@@ -86,36 +88,52 @@ impl<'n> Maker<'n> {
     }
 
     fn probe(&self, question: &Question, here: usize, to: &Endpoint) -> Result<Probe, Option<Diagnostic>> {
-        let space = self.net.spaces.get(here).ok_or(None)?;
-        let (label, address, there) = match to.side {
-            SelectorList::Space(there) => {
-                let target = self.net.spaces.get(there).ok_or(None)?;
-                (target.name.to_string(), self.address(question, space, target, to)?, Some(there))
+        let namespace = self.net.namespaces.get(here).ok_or(None)?;
+        let (label, address, named) = match to.side {
+            SelectorList::Namespace(there) => {
+                let target = self.net.namespaces.get(there).ok_or(None)?;
+                (target.name.to_string(), self.address(question, namespace, target, to)?, Some(there))
             }
-            SelectorList::Address(address) => (address.to_string(), address, self.owner(question, space, address, to)?),
+            SelectorList::Address(address) => {
+                self.is_destination(question, address, to)?;
+                (address.to_string(), address, None)
+            }
         };
+        let sent = Flow { source: question.source, ..Flow::probing(question.protocol, address) };
+        let there = named.or_else(|| self.holder(address, namespace));
+        let led = self.translations.follow(namespace, &sent, (there, named.is_some()));
+        if there.is_none() && led.is_none() {
+            self.is_somewhere(question, address, to)?;
+        }
         Ok(Probe {
-            from: space.name.clone(),
+            from: namespace.name.clone(),
             source: question.source,
             to: Target { label, address, ns: there.and_then(|there| self.name(there)) },
-            arrives_at: match to.side {
-                SelectorList::Space(there) => self.arrives_at(question, here, address, there),
-                SelectorList::Address(_) => None,
-            },
-            listen: self.listen(question, here, address, there),
+            arrives_at: named.and_then(|named| self.arrives_at(question, named, led)),
+            listen: self.listen(question, there, led),
         })
     }
 
-    fn name(&self, space: usize) -> Option<NsName> {
-        Some(self.net.spaces.get(space)?.name.clone())
+    /// The namespace that has an address, or else one with a local route to it.
+    fn holder(&self, address: IpAddr, from: &ResolvedNamespace<'_>) -> Option<usize> {
+        let takes = |at: &&usize| {
+            let namespace = self.net.namespaces.get(**at).and_then(|of| self.namespaces.get(&of.name));
+            let outcome = namespace.map(|namespace| lookup(namespace, &Packet::to(address)).outcome);
+            matches!(outcome, Some(Outcome::Local { .. }))
+        };
+        self.net.holder(address, from).or_else(|| self.takers.iter().find(takes).copied())
+    }
+
+    fn name(&self, namespace: usize) -> Option<NsName> {
+        Some(self.net.namespaces.get(namespace)?.name.clone())
     }
 
     /// The address at which a namespace is probed: one in a subnet that both are in, else its first.
     fn address(
         &self,
         question: &Question,
-        from: &Space<'_>,
-        target: &Space<'_>,
+        from: &ResolvedNamespace<'_>,
+        target: &ResolvedNamespace<'_>,
         to: &Endpoint,
     ) -> Result<IpAddr, Option<Diagnostic>> {
         let otherwise = if target.first_address(Family::Ipv4).is_some() { Family::Ipv4 } else { Family::Ipv6 };
@@ -132,14 +150,8 @@ impl<'n> Maker<'n> {
         })
     }
 
-    /// The namespace that has an address; where several have it, the one on a broadcast domain with the sender.
-    fn owner(
-        &self,
-        question: &Question,
-        from: &Space<'_>,
-        address: IpAddr,
-        to: &Endpoint,
-    ) -> Result<Option<usize>, Option<Diagnostic>> {
+    /// Whether a check can go to an address at all.
+    fn is_destination(&self, question: &Question, address: IpAddr, to: &Endpoint) -> Result<(), Option<Diagnostic>> {
         if question.family.is_some_and(|family| family != Family::of(address)) {
             return Err(Some(Diagnostic::new(
                 Code::FamilyMismatch,
@@ -158,26 +170,20 @@ impl<'n> Maker<'n> {
                     .help("write an address that others can reach".to_owned()),
             ));
         }
+        Ok(())
+    }
+
+    /// Whether somebody may have an address, as far as it is in a subnet of the lab.
+    fn is_somewhere(&self, question: &Question, address: IpAddr, to: &Endpoint) -> Result<(), Option<Diagnostic>> {
         let expected = question.expect != Expect::Unreachable && self.whole;
-        let holder = self.holder(address, from);
-        if expected && holder.is_none() && !self.net.has_address(address) && self.net.has_subnet_of(address) {
+        if expected && !self.net.has_address(address) && self.net.has_subnet_of(address) {
             return Err(Some(Diagnostic::new(
                 Code::NoSuchAddress,
                 to.span,
                 format!("no namespace has the address {address}"),
             )));
         }
-        Ok(holder)
-    }
-
-    /// The namespace that has an address, or else one with a local route to it.
-    fn holder(&self, address: IpAddr, from: &Space<'_>) -> Option<usize> {
-        let takes = |at: &&usize| {
-            let namespace = self.net.spaces.get(**at).and_then(|space| self.namespaces.get(&space.name));
-            let outcome = namespace.map(|namespace| lookup(namespace, &Packet::to(address)).outcome);
-            matches!(outcome, Some(Outcome::Local { .. }))
-        };
-        self.net.holder(address, from).or_else(|| self.takers.iter().find(takes).copied())
+        Ok(())
     }
 
     /// What is wrong with an address that no single interface can have (RFC 1122, section 3.2.1.3; RFC 4291, section
@@ -196,48 +202,33 @@ impl<'n> Maker<'n> {
         }
     }
 
-    /// Who has to listen, and where: behind the published port, if it is one. Where a probe should not come
-    /// through, somebody listens all the same, so that one that does is seen.
-    fn listen(&self, question: &Question, here: usize, address: IpAddr, there: Option<usize>) -> Vec<(NsName, u16)> {
-        let Some((_, port)) = transport(question.protocol).filter(|_| question.expect != Expect::Refused) else {
-            return Vec::new();
+    /// Who has to listen, and where: where translation leads, if there is any. Where a probe should not come through,
+    /// a listener is there all the same, so that one that does is seen; and where the file says who is to get it, there
+    /// is one where it goes instead, too.
+    fn listen(&self, question: &Question, there: Option<usize>, led: Option<Led>) -> Vec<(NsName, u16)> {
+        let port = match question.protocol {
+            Protocol::Tcp(port) | Protocol::Udp(port) if question.expect != Expect::Refused => port,
+            Protocol::Tcp(_) | Protocol::Udp(_) | Protocol::Icmp => return Vec::new(),
         };
-        let (space, port) = self.led(question.protocol, here, address, there).unwrap_or((there, port));
-        let space = question.answered_by.or(space);
-        space.and_then(|space| self.name(space)).map(|name| (name, port)).into_iter().collect()
-    }
-
-    /// The namespace that must see what is sent to one that the file names: itself, or where its published port leads.
-    fn arrives_at(&self, question: &Question, here: usize, address: IpAddr, there: usize) -> Option<NsName> {
-        let space = match self.led(question.protocol, here, address, Some(there)) {
-            Some((space, _)) => space,
-            None => Some(there),
+        let answering = question.answered_by;
+        let own = match led {
+            None => answering.or(there).map(|namespace| (namespace, port)),
+            Some(led) => match answering {
+                Some(namespace) => Some((namespace, led.port)),
+                None => there.filter(|_| !led.as_meant).map(|namespace| (namespace, port)),
+            },
         };
-        question.answered_by.or(space).and_then(|space| self.name(space))
+        let other = led.and_then(|led| led.namespace.map(|namespace| (namespace, led.port)));
+        let both = own.into_iter().chain(other.filter(|other| own != Some(*other)));
+        both.filter_map(|(namespace, port)| Some((self.name(namespace)?, port))).collect()
     }
 
-    /// Where a published port of the destination leads; none, where the port is its own.
-    fn led(
-        &self,
-        protocol: Protocol,
-        here: usize,
-        address: IpAddr,
-        there: Option<usize>,
-    ) -> Option<(Option<usize>, u16)> {
-        let (protocol, port) = transport(protocol)?;
-        let publisher = self.net.spaces.get(there?)?;
-        let hook = if there == Some(here) { Hook::Output } else { Hook::Prerouting };
-        let sent = Flow::to(protocol, address, Some(port));
-        let led = translate(self.namespaces.get(&publisher.name)?, hook, &sent).flow;
-        let port = led.destination_port.filter(|_| led.states != sent.states)?;
-        Some((self.holder(led.destination, publisher), port))
-    }
-}
-
-fn transport(protocol: Protocol) -> Option<(IpProtocol, u16)> {
-    match protocol {
-        Protocol::Tcp(port) => Some((IpProtocol::Tcp, port)),
-        Protocol::Udp(port) => Some((IpProtocol::Udp, port)),
-        Protocol::Icmp => None,
+    /// The namespace that must see what is sent to one that the file names: itself, or where it leads that.
+    fn arrives_at(&self, question: &Question, named: usize, led: Option<Led>) -> Option<NsName> {
+        let namespace = match led.filter(|led| led.as_meant) {
+            Some(led) => led.namespace,
+            None => Some(named),
+        };
+        question.answered_by.or(namespace).and_then(|namespace| self.name(namespace))
     }
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::net::Space;
+use super::net::ResolvedNamespace;
 use super::{mtu, next_hops};
 use crate::lab::{
     Address, DEFAULT_IPV6_METRIC, Family, IfName, LOCAL_TABLE, MAIN_TABLE, Route, RouteKind, RouteScope,
@@ -21,10 +21,10 @@ const MAX_MTU: u32 = 65535 - 15;
 /// The loopback's address, which every namespace has.
 const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
 
-pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
+pub fn routes(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
     let mut routes = BTreeSet::new();
     // The destination of a route without a gateway is on the link, so a gateway of another route may be in it.
-    let direct: HashMap<IpNet, IfName> = space
+    let direct: HashMap<IpNet, IfName> = namespace
         .written
         .routes
         .iter()
@@ -32,8 +32,8 @@ pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
         .filter_map(|route| Some((destination(route), route.dev.as_ref()?.value.clone())))
         .collect();
     let mut slots = HashMap::new();
-    for written in &space.written.routes {
-        let Some(route) = route(space, written, &direct, found) else { continue };
+    for written in &namespace.written.routes {
+        let Some(route) = route(namespace, written, &direct, found) else { continue };
         if let Some(first) = slots.insert((route.table, route.to, route.metric), written.to.span) {
             let help = "give one of them another metric or table".to_owned();
             let fault = Diagnostic::new(
@@ -43,7 +43,7 @@ pub fn routes(space: &Space<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
             );
             found.add(fault.help(help).also(first, "the other"));
         }
-        if let Some(name) = made_by(space, &route) {
+        if let Some(name) = made_by(namespace, &route) {
             let message = format!("the kernel adds the route to {} itself, from the address of `{name}`", route.to);
             found.add(
                 Diagnostic::new(Code::ConnectedRoute, written.to.span, message)
@@ -61,7 +61,7 @@ fn kind(route: &schema::Route) -> RouteKind {
 
 /// The interface with whose address the kernel adds a route in the very place of this one: to its subnet, or, in the
 /// table of local addresses, to the address itself, the broadcast address of its subnet, and all of loopback's.
-fn made_by(space: &Space<'_>, route: &Route) -> Option<IfName> {
+fn made_by(namespace: &ResolvedNamespace<'_>, route: &Route) -> Option<IfName> {
     if route.metric != 0 {
         return None;
     }
@@ -70,15 +70,15 @@ fn made_by(space: &Space<'_>, route: &Route) -> Option<IfName> {
         route.to == IpNet::from(own.ip()) || own.connected().any(is_broadcast)
     };
     let local_table = |table| if table == MAIN_TABLE { LOCAL_TABLE } else { table };
-    let mut addresses = space.addresses();
+    let mut addresses = namespace.addresses();
     let local = addresses.find(|(interface, own)| {
-        let is_here = local_table(space.table_of(interface)) == route.table;
+        let is_here = local_table(namespace.table_of(interface)) == route.table;
         let is_loopback = interface.name.is_lo() && own.value.connected().any(|subnet| subnet == route.to);
         is_here && (is_local(own.value) || is_loopback)
     });
     let of_lo = [LOOPBACK.trunc(), LOOPBACK.addr().into(), LOOPBACK.broadcast().into()];
     let is_lo = route.table == LOCAL_TABLE && of_lo.map(IpNet::V4).contains(&route.to);
-    let named = space.makes_route(route.table, route.to).or(local.map(|(interface, _)| interface));
+    let named = namespace.makes_route(route.table, route.to).or(local.map(|(interface, _)| interface));
     named.map(|interface| interface.name.clone()).or_else(|| is_lo.then(IfName::lo))
 }
 
@@ -100,7 +100,7 @@ fn everything(family: Family) -> IpNet {
 }
 
 fn route(
-    space: &Space<'_>,
+    namespace: &ResolvedNamespace<'_>,
     written: &schema::Route,
     direct: &HashMap<IpNet, IfName>,
     found: &mut Collector<'_>,
@@ -108,12 +108,12 @@ fn route(
     let to = destination(written);
     let ipv6 = to.addr().is_ipv6();
     let kind = kind(written);
-    if !addresses_fit(space, written, to, found) {
+    if !addresses_fit(namespace, written, to, found) {
         return None;
     }
     let (via, dev, nexthops) = match kind {
-        RouteKind::Unicast => next_hops::of(space, written, direct, found)?,
-        RouteKind::Local => (None, Some(local_dev(space, written, found)?), BTreeSet::new()),
+        RouteKind::Unicast => next_hops::of(namespace, written, direct, found)?,
+        RouteKind::Local => (None, Some(local_dev(namespace, written, found)?), BTreeSet::new()),
         RouteKind::Throw | RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => {
             next_hops::needless(written, kind, found);
             (None, None, BTreeSet::new())
@@ -136,7 +136,7 @@ fn route(
         mtu: None,
         nexthops,
     };
-    let route = Route { mtu: largest_packet(space, written, &route, found), ..route };
+    let route = Route { mtu: largest_packet(namespace, written, &route, found), ..route };
     let scope = match &written.scope {
         Some(scope) if ipv6 && scope.value.0 != RouteScope::Global => {
             found.add(Diagnostic::new(Code::KeyNotAllowed, scope.span, "IPv6 routes have no scope"));
@@ -153,7 +153,7 @@ fn route(
 }
 
 /// The interface of a local route: the loopback, unless another one is named.
-fn local_dev(space: &Space<'_>, written: &schema::Route, found: &mut Collector<'_>) -> Option<IfName> {
+fn local_dev(namespace: &ResolvedNamespace<'_>, written: &schema::Route, found: &mut Collector<'_>) -> Option<IfName> {
     let hop = written.nexthops.first().map(|hop| hop.span);
     let onlink = written.onlink.as_ref().filter(|onlink| onlink.value).map(|onlink| onlink.span);
     if let Some(span) = written.via.as_ref().map(|via| via.span).or(hop).or(onlink) {
@@ -161,8 +161,8 @@ fn local_dev(space: &Space<'_>, written: &schema::Route, found: &mut Collector<'
         found.add(Diagnostic::new(Code::KeyNotAllowed, span, message));
     }
     match &written.dev {
-        Some(dev) => space.find(dev, false, found),
-        None if space.name.is_host() => {
+        Some(dev) => namespace.find(dev, false, found),
+        None if namespace.name.is_host() => {
             let message = "a local route of `host` needs `dev`: `lo` of `host` belongs to the machine";
             found.add(Diagnostic::new(Code::NoDev, written.to.span, message));
             None
@@ -172,7 +172,12 @@ fn local_dev(space: &Space<'_>, written: &schema::Route, found: &mut Collector<'
 }
 
 /// The MTU of a route: one that its packets can have, and that its interfaces have room for.
-fn largest_packet(space: &Space<'_>, written: &schema::Route, route: &Route, found: &mut Collector<'_>) -> Option<u32> {
+fn largest_packet(
+    namespace: &ResolvedNamespace<'_>,
+    written: &schema::Route,
+    route: &Route,
+    found: &mut Collector<'_>,
+) -> Option<u32> {
     let mtu = written.mtu.as_ref()?;
     if route.kind != RouteKind::Unicast {
         let message = format!("a route of type `{}` has no `mtu`", route.kind.word().trim_end());
@@ -186,10 +191,11 @@ fn largest_packet(space: &Space<'_>, written: &schema::Route, route: &Route, fou
         return None;
     }
     let room = |dev: &IfName| {
-        let interface = space.interface(dev)?;
+        let interface = namespace.interface(dev)?;
         // Their packets go on to another route, or come back.
-        let is_virtual = dev.is_lo() || matches!(interface.link.device(), Some(VirtualInterface::Vrf { .. }));
-        (!is_virtual).then(|| (mtu::of_interface(space, interface), &interface.name))
+        let is_virtual =
+            dev.is_lo() || matches!(interface.model.virtual_interface(), Some(VirtualInterface::Vrf { .. }));
+        (!is_virtual).then(|| (mtu::of_interface(namespace, interface), &interface.name))
     };
     if let Some((room, name)) = route.devs().filter_map(room).min().filter(|(room, _)| mtu.value > *room) {
         let message = format!("`{name}` has no room for packets of {} bytes", mtu.value);
@@ -200,7 +206,12 @@ fn largest_packet(space: &Space<'_>, written: &schema::Route, route: &Route, fou
 }
 
 /// Whether gateway and source are of the destination's family; and that the source is the namespace's own.
-fn addresses_fit(space: &Space<'_>, written: &schema::Route, to: IpNet, found: &mut Collector<'_>) -> bool {
+fn addresses_fit(
+    namespace: &ResolvedNamespace<'_>,
+    written: &schema::Route,
+    to: IpNet,
+    found: &mut Collector<'_>,
+) -> bool {
     let hops = written.nexthops.iter().map(|hop| (&hop.via, "gateway"));
     let addresses = [(&written.via, "gateway"), (&written.source, "source")].into_iter().chain(hops);
     for (address, what) in addresses.filter_map(|(address, what)| Some((address.as_ref()?, what))) {
@@ -211,9 +222,9 @@ fn addresses_fit(space: &Space<'_>, written: &schema::Route, to: IpNet, found: &
         }
     }
     // The machine has addresses that the file does not know.
-    let all_known = space.written.whole && !space.name.is_host();
-    if let Some(source) = written.source.as_ref().filter(|source| all_known && !space.holds(source.value)) {
-        let message = format!("no interface of {} has the address {}", space.name, source.value);
+    let all_known = namespace.written.whole && !namespace.name.is_host();
+    if let Some(source) = written.source.as_ref().filter(|source| all_known && !namespace.holds(source.value)) {
+        let message = format!("no interface of {} has the address {}", namespace.name, source.value);
         found.add(Diagnostic::new(Code::NoSuchAddress, source.span, message));
     }
     true

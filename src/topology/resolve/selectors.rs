@@ -19,7 +19,7 @@ pub struct Selectors<'f> {
 /// One end of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SelectorList {
-    Space(usize),
+    Namespace(usize),
     Address(IpAddr),
 }
 
@@ -49,8 +49,8 @@ impl<'f> Selectors<'f> {
             groups.insert(text, members.iter().filter_map(find).collect());
         }
         let mut labels: HashMap<_, Vec<usize>> = HashMap::new();
-        for (at, space) in net.spaces.iter().enumerate() {
-            for (key, value) in &space.written.labels.entries {
+        for (at, namespace) in net.namespaces.iter().enumerate() {
+            for (key, value) in &namespace.written.labels.entries {
                 labels.entry((key.value.0.as_str(), value.value.0.as_str())).or_default().push(at);
             }
         }
@@ -75,30 +75,30 @@ impl<'f> Selectors<'f> {
         match &party.value {
             Selector::Address(address) => vec![SelectorList::Address(*address)],
             Selector::All => {
-                let own = net.spaces.iter().enumerate().filter(|(_, space)| !space.name.is_host());
-                own.map(|(at, _)| SelectorList::Space(at)).collect()
+                let own = net.namespaces.iter().enumerate().filter(|(_, namespace)| !namespace.name.is_host());
+                own.map(|(at, _)| SelectorList::Namespace(at)).collect()
             }
             Selector::Label(key, value) => {
                 let labelled = self.labels.get(&(key.as_str(), value.as_str())).map_or(&[][..], Vec::as_slice);
-                if labelled.is_empty() && net.spaces.iter().all(|space| space.written.whole) {
+                if labelled.is_empty() && net.namespaces.iter().all(|namespace| namespace.written.whole) {
                     found.add(Diagnostic::new(
                         Code::UnknownLabel,
                         party.span,
                         format!("no namespace has the label {key}={value}"),
                     ));
                 }
-                labelled.iter().map(|space| SelectorList::Space(*space)).collect()
+                labelled.iter().map(|namespace| SelectorList::Namespace(*namespace)).collect()
             }
             Selector::Name(name) => self.named(net, name, party.span, found),
         }
     }
 
     fn named(&self, net: &Net<'_>, name: &str, span: Span, found: &mut Collector<'_>) -> Vec<SelectorList> {
-        if let Some(space) = net.names.get(name) {
-            return vec![SelectorList::Space(space)];
+        if let Some(namespace) = net.names.get(name) {
+            return vec![SelectorList::Namespace(namespace)];
         }
         if let Some(group) = self.groups.get(name) {
-            return group.iter().map(|space| SelectorList::Space(*space)).collect();
+            return group.iter().map(|namespace| SelectorList::Namespace(*namespace)).collect();
         }
         if !net.names.is_lost(name) && !self.lost.contains(name) {
             let names = net.names.iter().chain(self.groups.keys().copied());

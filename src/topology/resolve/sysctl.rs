@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::net::Space;
+use super::net::ResolvedNamespace;
 use crate::lab::{SysctlKey, SysctlValue};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 
-pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Collector<'_>) -> BTreeMap<SysctlKey, SysctlValue> {
-    let written = &space.written.sysctls.entries;
+pub fn resolve(
+    namespace: &ResolvedNamespace<'_>,
+    ipv6: bool,
+    found: &mut Collector<'_>,
+) -> BTreeMap<SysctlKey, SysctlValue> {
+    let written = &namespace.written.sysctls.entries;
     let mut sysctls: BTreeMap<SysctlKey, SysctlValue> =
         written.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
     let mut first = HashMap::new();
@@ -20,7 +24,7 @@ pub fn resolve(space: &Space<'_>, ipv6: bool, found: &mut Collector<'_>) -> BTre
             found.add(fault.help("the kernel has two names for this setting; keep one of them".to_owned()));
         }
     }
-    let Some(forwarding) = &space.written.forwarding else { return sysctls };
+    let Some(forwarding) = &namespace.written.forwarding else { return sysctls };
     let Ok(value) = SysctlValue::normalised(if forwarding.value { "1" } else { "0" }) else { return sysctls };
     // The namespace takes the machine's setting over when it is made, so `false` has to be said as well.
     let keys = [Some(SysctlKey::ipv4_forwarding()), ipv6.then(SysctlKey::ipv6_forwarding)];

@@ -24,7 +24,7 @@ pub struct VethPair<'f> {
 /// Where an interface of a link is.
 pub struct VethPlace {
     /// Which namespace.
-    pub space: usize,
+    pub namespace: usize,
     pub name: IfName,
     pub span: Span,
 }
@@ -51,13 +51,13 @@ fn place(
     found: &mut Collector<'_>,
 ) -> Option<VethPlace> {
     let InterfaceRef { ns, name } = &written.value;
-    let space = names.find(ns, written.span, found)?;
+    let namespace = names.find(ns, written.span, found)?;
     if name.is_lo() {
         let help = "`lo` is the loopback that every namespace has; choose another name, such as eth0";
         found.add(Diagnostic::new(Code::Loopback, written.span, "`lo` cannot be in a link").help(help.to_owned()));
         return None;
     }
-    if let Some(first) = used.insert((space, name.clone()), written.span) {
+    if let Some(first) = used.insert((namespace, name.clone()), written.span) {
         let help = "an interface is in one link; to connect several, attach each to a bridge".to_owned();
         let fault =
             Diagnostic::new(Code::InterfaceTwice, written.span, format!("`{}` is already in a link", written.value))
@@ -65,7 +65,7 @@ fn place(
         found.add(fault.also(first, "its first link"));
         return None;
     }
-    Some(VethPlace { space, name: name.clone(), span: written.span })
+    Some(VethPlace { namespace, name: name.clone(), span: written.span })
 }
 
 /// The interfaces of one namespace that are in links.
@@ -97,7 +97,7 @@ impl<'f> VethPairs<'f> {
         let mut all: Vec<Veths<'f>> = namespaces.iter().map(|_| empty()).collect();
         for VethPair { interfaces: [a, b], mtu } in &self.list {
             for (this, other) in [(a, b), (b, a)] {
-                if let (Some(veths), Some((ns, _))) = (all.get_mut(this.space), namespaces.get(other.space)) {
+                if let (Some(veths), Some((ns, _))) = (all.get_mut(this.namespace), namespaces.get(other.namespace)) {
                     let peer = InterfaceRef { ns: ns.value.clone(), name: other.name.clone() };
                     veths.by_name.insert(this.name.clone(), Veth { peer, mtu: *mtu, span: this.span });
                 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::lower_interfaces;
 use super::mtu::{self, plausible_mtu};
-use super::net::{Names, ResolvedInterface, Space};
+use super::net::{Names, ResolvedInterface, ResolvedNamespace};
 use super::place::{Place, Placed};
 use super::vxlan::{self, Holders};
 use crate::lab::{
@@ -26,7 +26,7 @@ pub fn interface(
         let schema::Parent { ns: other, name } = &parent.value;
         Some(InterfaceRef { ns: other.as_ref().unwrap_or(ns).clone(), name: name.clone() })
     };
-    let device = match written {
+    let virtual_interface = match written {
         Written::Vxlan(vxlan) => VirtualInterface::Vxlan(vxlan::vxlan(vxlan)),
         Written::Macvlan(schema::Macvlan { parent, mode, .. }) => {
             let mode = mode.as_ref().map_or(MacvlanMode::Bridge, |mode| mode.value);
@@ -47,30 +47,34 @@ pub fn interface(
     };
     let common = written.common();
     let addresses = common.addresses.clone();
-    let link = Interface {
+    let model = Interface {
         up: common.up.as_ref().is_none_or(|up| up.value),
         mac: common.mac.as_ref().map(|mac| mac.value),
         mtu: plausible_mtu(common.mtu.as_ref(), &common.addresses, found),
         addresses: addresses.iter().map(|address| address.value).collect(),
-        ..Interface::new(InterfaceKind::Virtual(device))
+        ..Interface::new(InterfaceKind::Virtual(virtual_interface))
     };
-    ResolvedInterface { name: name.value.clone(), span: name.span, link, addresses, broadcast_domain: 0 }
+    ResolvedInterface { name: name.value.clone(), span: name.span, model, addresses, broadcast_domain: 0 }
 }
 
-/// Checks all devices against the other interfaces, and gives each its MTU.
-pub fn finish<'f>(spaces: &mut [Space<'f>], names: &Names<'_>, found: &mut Collector<'_>) -> Vec<Placed<'f>> {
+/// Checks all virtual interfaces against the other interfaces, and gives each its MTU.
+pub fn finish<'f>(
+    namespaces: &mut [ResolvedNamespace<'f>],
+    names: &Names<'_>,
+    found: &mut Collector<'_>,
+) -> Vec<Placed<'f>> {
     let mut all = Vec::new();
-    for (at, space) in spaces.iter().enumerate() {
-        let holders = vxlan::holders(space);
-        for (name, written) in space.written.virtual_interfaces() {
-            let is_taken = || space.interface(&name.value).is_none_or(|interface| interface.span != name.span);
-            let Some(&place) = space.by_name.get(&name.value).filter(|_| !is_taken()) else { continue };
-            let under = under(spaces, names, (at, &holders), written, found);
+    for (at, namespace) in namespaces.iter().enumerate() {
+        let holders = vxlan::holders(namespace);
+        for (name, written) in namespace.written.virtual_interfaces() {
+            let is_taken = || namespace.interface(&name.value).is_none_or(|interface| interface.span != name.span);
+            let Some(&place) = namespace.by_name.get(&name.value).filter(|_| !is_taken()) else { continue };
+            let under = under(namespaces, names, (at, &holders), written, found);
             all.push(Placed { at: (at, place), under, name, written });
         }
     }
-    for space in spaces.iter() {
-        vxlan::check(space, found);
+    for namespace in namespaces.iter() {
+        vxlan::check(namespace, found);
     }
     lower_interfaces::check(&all, found);
     let below: HashMap<Place, Place> = all.iter().filter_map(|placed| Some((placed.at, placed.under?))).collect();
@@ -84,7 +88,7 @@ pub fn finish<'f>(spaces: &mut [Space<'f>], names: &Names<'_>, found: &mut Colle
             let message = format!("`{}` is stacked on itself, or more than 8 deep", placed.name.value);
             found.add(Diagnostic::new(Code::StackedOnItself, placed.name.span, message).help(help));
         } else {
-            mtu::room(spaces, placed, found);
+            mtu::room(namespaces, placed, found);
         }
     }
     all
@@ -92,30 +96,30 @@ pub fn finish<'f>(spaces: &mut [Space<'f>], names: &Names<'_>, found: &mut Colle
 
 /// The interface through which the packets of a virtual interface leave.
 fn under(
-    spaces: &[Space<'_>],
+    namespaces: &[ResolvedNamespace<'_>],
     names: &Names<'_>,
     (own, holders): (usize, &Holders<'_>),
     written: schema::VirtualInterface<'_>,
     found: &mut Collector<'_>,
 ) -> Option<Place> {
-    let space = spaces.get(own)?;
+    let namespace = namespaces.get(own)?;
     match written {
         schema::VirtualInterface::Vxlan(vxlan) => {
-            let holder = vxlan::holder(space, holders, &vxlan.local, found);
+            let holder = vxlan::holder(namespace, holders, &vxlan.local, found);
             let name = match &vxlan.dev {
-                Some(dev) => space.find(dev, false, found)?,
+                Some(dev) => namespace.find(dev, false, found)?,
                 None => holder?,
             };
-            Some((own, *space.by_name.get(&name)?))
+            Some((own, *namespace.by_name.get(&name)?))
         }
         schema::VirtualInterface::Ipip(ipip) => {
             let local = Spanned { value: ipip.local.value.into(), span: ipip.local.span };
-            Some((own, *space.by_name.get(&vxlan::holder(space, holders, &local, found)?)?))
+            Some((own, *namespace.by_name.get(&vxlan::holder(namespace, holders, &local, found)?)?))
         }
         schema::VirtualInterface::Macvlan(schema::Macvlan { parent, .. })
         | schema::VirtualInterface::Ipvlan(schema::Ipvlan { parent, .. })
         | schema::VirtualInterface::Vlan(schema::Vlan { parent, .. }) => {
-            self::parent(spaces, names, own, (parent, written), found)
+            self::parent(namespaces, names, own, (parent, written), found)
         }
         schema::VirtualInterface::Dummy(_) | schema::VirtualInterface::Vrf(_) => None,
     }
@@ -123,7 +127,7 @@ fn under(
 
 /// The parent of an interface.
 fn parent(
-    spaces: &[Space<'_>],
+    namespaces: &[ResolvedNamespace<'_>],
     names: &Names<'_>,
     own: usize,
     (parent, written): (&Spanned<schema::Parent>, schema::VirtualInterface<'_>),
@@ -134,7 +138,7 @@ fn parent(
         Some(ns) => names.find(ns, *span, found)?,
         None => own,
     };
-    let holder = spaces.get(other)?;
+    let holder = namespaces.get(other)?;
     let name = holder.find(&Spanned { value: name.clone(), span: *span }, false, found)?;
     let place = *holder.by_name.get(&name)?;
     if let Some(reason) = lower_interfaces::unfit(holder, holder.interfaces.get(place)?, written) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::net::{ResolvedInterface, Space};
+use super::net::{ResolvedInterface, ResolvedNamespace};
 use super::place::Place;
 use crate::lab::{IfName, VXLAN_PORT, Vxlan};
 use crate::topology::code::Code;
@@ -27,16 +27,16 @@ pub fn vxlan(written: &schema::Vxlan) -> Vxlan {
 }
 
 /// Checks the ends of a namespace against each other.
-pub fn check(space: &Space<'_>, found: &mut Collector<'_>) {
+pub fn check(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) {
     // By their numbers: each is compared with few others.
     let mut ends: HashMap<u32, Vec<(Vxlan, Span)>> = HashMap::new();
-    for (_, written) in &space.written.vxlans.entries {
+    for (_, written) in &namespace.written.vxlans.entries {
         let vxlan = vxlan(written);
         let of_number = ends.entry(vxlan.id).or_default();
         let first = of_number.iter().find(|(other, _)| other.slot() == vxlan.slot());
         if let Some((_, first)) = first {
             let message =
-                format!("{} already has an interface of VXLAN {} on port {}", space.name, vxlan.id, vxlan.port);
+                format!("{} already has an interface of VXLAN {} on port {}", namespace.name, vxlan.id, vxlan.port);
             let help = "packets for both would arrive at the same port with the same number: change `id` or `port`";
             found.add(
                 Diagnostic::new(Code::IdentityTwice, written.id.span, message)
@@ -45,7 +45,7 @@ pub fn check(space: &Space<'_>, found: &mut Collector<'_>) {
             );
         }
         if let Some(dev) = &written.dev
-            && space.interface(&dev.value).is_some_and(|dev| end(dev).is_some())
+            && namespace.interface(&dev.value).is_some_and(|dev| end(dev).is_some())
         {
             let help = "name the interface that leads to the other VTEPs".to_owned();
             found.add(
@@ -61,9 +61,9 @@ pub fn check(space: &Space<'_>, found: &mut Collector<'_>) {
 /// The first interface with each address of a namespace.
 pub type Holders<'s> = HashMap<IpAddr, &'s IfName>;
 
-pub fn holders<'s>(space: &'s Space<'_>) -> Holders<'s> {
+pub fn holders<'s>(namespace: &'s ResolvedNamespace<'_>) -> Holders<'s> {
     let mut holders = HashMap::new();
-    for (interface, own) in space.addresses() {
+    for (interface, own) in namespace.addresses() {
         holders.entry(own.value.ip()).or_insert(&interface.name);
     }
     holders
@@ -71,25 +71,25 @@ pub fn holders<'s>(space: &'s Space<'_>) -> Holders<'s> {
 
 /// The interface that has a tunnel's local address; none where that is the loopback, or the machine's own.
 pub fn holder(
-    space: &Space<'_>,
+    namespace: &ResolvedNamespace<'_>,
     holders: &Holders<'_>,
     local: &Spanned<IpAddr>,
     found: &mut Collector<'_>,
 ) -> Option<IfName> {
     let holder = holders.get(&local.value).map(|&name| name.clone());
     // The machine may have addresses that the file does not speak of.
-    if holder.is_none() && space.written.whole && !space.name.is_host() {
-        let own = space.addresses().map(|(_, own)| own.value.ip().to_string());
+    if holder.is_none() && namespace.written.whole && !namespace.name.is_host() {
+        let own = namespace.addresses().map(|(_, own)| own.value.ip().to_string());
         let help = found.did_you_mean(&local.value.to_string(), own);
         let help = help.unwrap_or_else(|| "add it to the interface that leads to the other VTEPs".to_owned());
-        let message = format!("{} is not an address of {}", local.value, space.name);
+        let message = format!("{} is not an address of {}", local.value, namespace.name);
         found.add(Diagnostic::new(Code::NoSuchAddress, local.span, message).help(help));
     }
     holder.filter(|name| !name.is_lo())
 }
 
 fn end(interface: &ResolvedInterface) -> Option<&Vxlan> {
-    interface.link.device()?.vxlan()
+    interface.model.virtual_interface()?.vxlan()
 }
 
 /// Ends that an end sends to: of the same number and port, with the address. None where several have it.
@@ -97,10 +97,10 @@ pub struct Ends(HashMap<(u32, u16, IpAddr), Option<usize>>);
 
 impl Ends {
     /// All ends of a lab; `number` gives every interface its own, by its namespace and its place there.
-    pub fn new(spaces: &[Space<'_>], number: impl Fn(Place) -> usize) -> Self {
+    pub fn new(namespaces: &[ResolvedNamespace<'_>], number: impl Fn(Place) -> usize) -> Self {
         let mut ends = HashMap::new();
-        for (at, space) in spaces.iter().enumerate() {
-            for (place, interface) in space.interfaces.iter().enumerate() {
+        for (at, namespace) in namespaces.iter().enumerate() {
+            for (place, interface) in namespace.interfaces.iter().enumerate() {
                 if let Some(Vxlan { id, port, local: Some(local), .. }) = end(interface) {
                     let one = Some(number((at, place)));
                     ends.entry((*id, *port, *local)).and_modify(|one| *one = None).or_insert(one);

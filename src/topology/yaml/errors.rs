@@ -42,7 +42,7 @@ pub(super) fn fault(text: &str, error: &Error) -> Diagnostic {
     }
 }
 
-/// What the YAML reader says in its own words, without the place at its end: ours is printed anyway.
+/// What the YAML reader says in its own words, without the place at its end: nslab prints its own.
 fn other(span: Span, message: &str) -> Diagnostic {
     let message = message.strip_prefix("error: ").unwrap_or(message);
     let message = message.split(" at line ").next().unwrap_or(message).trim();

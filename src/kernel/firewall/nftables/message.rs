@@ -61,8 +61,8 @@ pub(super) struct Message {
 pub(in crate::kernel::firewall) struct FoundTable {
     pub(in crate::kernel::firewall) family: Family,
     pub(in crate::kernel::firewall) table: Table,
-    /// It carries our comment.
-    pub(in crate::kernel::firewall) ours: bool,
+    /// It carries nslab's comment.
+    pub(in crate::kernel::firewall) of_nslab: bool,
 }
 
 impl Message {
@@ -124,8 +124,8 @@ impl Message {
     /// The table, if it is one that iptables would use.
     pub(super) fn as_table(&self) -> Option<FoundTable> {
         let name = self.text(NFTA_TABLE_NAME)?;
-        let ours = self.value(NFTA_TABLE_USERDATA) == Some(OUR_COMMENT);
-        Some(FoundTable { family: self.family()?, table: Table::from_name(&name)?, ours })
+        let of_nslab = self.value(NFTA_TABLE_USERDATA) == Some(OUR_COMMENT);
+        Some(FoundTable { family: self.family()?, table: Table::from_name(&name)?, of_nslab })
     }
 
     pub(super) fn is_of_a_lab(&self) -> bool {

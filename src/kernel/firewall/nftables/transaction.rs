@@ -1,4 +1,4 @@
-//! Changes to nf_tables: tables of ours made, and removed.
+//! Changes to nf_tables: tables of nslab made, and removed.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::kernel::netlink::{self, NetlinkError};
 use crate::lab::{Family, Table};
 
 impl Nftables {
-    /// Makes a table with our comment, unless there is one.
+    /// Makes a table with nslab's comment, unless there is one.
     pub(in crate::kernel::firewall) fn make_ours(&mut self, family: Family, table: Table) -> Result<(), KernelError> {
         let attributes = vec![(NFTA_TABLE_NAME, c_string(table.name())), (NFTA_TABLE_USERDATA, OUR_COMMENT.to_vec())];
         let make = Message::new(Some(family), attributes).as_change(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
@@ -60,13 +60,13 @@ impl Nftables {
 
     /// Removes the tables that we made, where nothing is left in them but base chains that accept everything.
     pub(in crate::kernel::firewall) fn remove_ours(&mut self) -> Result<(), KernelError> {
-        let ours: Vec<FoundTable> = self.tables()?.into_iter().filter(|found| found.ours).collect();
-        if ours.is_empty() {
+        let of_nslab: Vec<FoundTable> = self.tables()?.into_iter().filter(|found| found.of_nslab).collect();
+        if of_nslab.is_empty() {
             return Ok(());
         }
         let what = "remove an empty table of nf_tables";
         let chains = self.list(NFT_MSG_GETCHAIN).map_err(|error| refused(what, error))?;
-        for found in ours {
+        for found in of_nslab {
             let inside: Vec<&Message> = chains.iter().filter(|chain| chain.is_in(found.family, found.table)).collect();
             if inside.iter().all(|chain| chain.accepts_everything()) {
                 match self.transaction(removal(found.family, found.table, inside.into_iter()), None) {
