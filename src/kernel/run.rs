@@ -131,6 +131,9 @@ fn run_fdb_entry(handles: &mut NetnsHandles, step: &Step, FdbEntryStep { change,
 
 fn run_foreign(handles: &mut NetnsHandles, step: &Step, ForeignStep { change, .. }: &ForeignStep) -> Outcome {
     match change {
+        Presence::Add(object) | Presence::Remove(object) if object.is_table() => {
+            firewall::foreign_tables::run(handles.get(&step.namespace())?.fd(), change)
+        }
         Presence::Add(object) => inside(handles, step, |netns| foreign::add(netns, object)),
         Presence::Remove(object) => removal(handles, step, |netns| foreign::delete(netns, object)),
     }

@@ -2,6 +2,8 @@
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 
+use nix::errno::Errno;
+
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{ForeignKind, ForeignObject};
@@ -12,6 +14,7 @@ pub(in crate::kernel) fn add(netns: &mut NetnsHandle, object: &ForeignObject) ->
         ForeignKind::Route { .. } => libc::RTM_NEWROUTE,
         ForeignKind::PolicyRule { .. } => libc::RTM_NEWRULE,
         ForeignKind::FdbEntry => libc::RTM_NEWNEIGH,
+        ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => return Err(Errno::EOPNOTSUPP.into()),
     };
     netns.socket.change_listed(kind, &object.message, NLM_F_CREATE | NLM_F_APPEND)
 }
@@ -22,6 +25,7 @@ pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, object: &ForeignObject)
         ForeignKind::Route { .. } => libc::RTM_DELROUTE,
         ForeignKind::PolicyRule { .. } => libc::RTM_DELRULE,
         ForeignKind::FdbEntry => libc::RTM_DELNEIGH,
+        ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => return Err(Errno::EOPNOTSUPP.into()),
     };
     netns.socket.change_listed(kind, &object.message, 0)
 }

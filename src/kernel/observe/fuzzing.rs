@@ -44,8 +44,13 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> ObservedNamespace {
         neighbours,
         ..Namespace::default()
     };
-    let foreign =
-        Foreign { routes: routes.foreign, rules: rules.foreign, fdb: Vec::new(), interfaces: interfaces.foreign };
+    let foreign = Foreign {
+        routes: routes.foreign,
+        rules: rules.foreign,
+        fdb: Vec::new(),
+        interfaces: interfaces.foreign,
+        others: Vec::new(),
+    };
     ObservedNamespace {
         is,
         connected: routes.connected,

@@ -19,7 +19,7 @@ use super::objects::{Decoded, fdb_entry, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
-    FdbEntry, Foreign, ForeignFdbEntry, IfName, Interface, LabName, Mark, Namespace, NsName, Observed,
+    FdbEntry, Foreign, ForeignFdbEntry, ForeignOther, IfName, Interface, LabName, Mark, Namespace, NsName, Observed,
     ObservedFirewall, ObservedNamespace, Routing, RuleAction, VirtualInterface,
 };
 use interfaces::Interfaces;
@@ -106,7 +106,7 @@ fn observe_all(
             all.push((ns.clone(), unseen(owner), None));
         } else if is_wanted || is_own {
             let (namespace, interfaces, look) = namespace(netns, ns, scope, &guard, installed)?;
-            looks.extend(look.is_running().then_some((all.len(), look)));
+            looks.extend(look.has_begun().then_some((all.len(), look)));
             all.push((ns.clone(), namespace, Some(interfaces)));
             if looks.len() >= MAX_LISTINGS {
                 finish_first(&mut looks, &mut all)?;
@@ -125,8 +125,10 @@ fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen]) -> Result
     if let Some((at, look)) = looks.pop_front()
         && let Some((_, namespace, _)) = all.get_mut(at)
     {
-        namespace.firewall = look.finish()?;
-        namespace.is.firewall = namespace.firewall.known();
+        let (firewall, tables) = look.finish()?;
+        namespace.is.firewall = firewall.known();
+        namespace.firewall = firewall;
+        namespace.foreign.others.extend(tables.into_iter().map(|object| ForeignOther { object, dev: None }));
     }
     Ok(())
 }
@@ -282,6 +284,7 @@ fn namespace(
         rules: rules.foreign,
         fdb: foreign_fdb,
         interfaces: std::mem::take(&mut interfaces.foreign),
+        others: Vec::new(),
     };
     let namespace = ObservedNamespace {
         is,
