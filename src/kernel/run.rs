@@ -76,6 +76,9 @@ fn run_interface(handles: &mut NetnsHandles, step: &Step, of: &InterfaceStep) ->
         InterfaceStep::Mac { interface, change, .. } => {
             inside(handles, step, |netns| interface::set_mac(netns, &interface.name, change.to))
         }
+        InterfaceStep::Flags { interface, change, .. } => {
+            inside(handles, step, |netns| interface::set_flags(netns, &interface.name, change.from, change.to))
+        }
     }
 }
 

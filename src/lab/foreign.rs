@@ -39,6 +39,13 @@ pub enum ForeignKind {
     },
     /// A permanent forwarding entry.
     FdbEntry,
+    /// An entry that a person has put into the forwarding database of a bridge.
+    BridgeFdbEntry {
+        /// Whether it is about the bridge itself, and not one of its ports.
+        of_bridge: bool,
+        /// Whether its frames are for the namespace itself.
+        is_local: bool,
+    },
     /// A table of nf_tables that iptables does not show, with all that is in it.
     NftTable {
         /// The number by which the kernel knows it.
@@ -153,7 +160,7 @@ impl ForeignKind {
         match self {
             Self::Route { .. } => "route",
             Self::PolicyRule { .. } => "policy rule",
-            Self::FdbEntry => "forwarding entry",
+            Self::FdbEntry | Self::BridgeFdbEntry { .. } => "forwarding entry",
             Self::NftTable { .. } => "nftables table",
             Self::LegacyTable { family: Family::Ipv4 } => "legacy iptables table",
             Self::LegacyTable { family: Family::Ipv6 } => "legacy ip6tables table",
@@ -166,7 +173,10 @@ impl ForeignObject {
     pub fn is_table(&self) -> bool {
         match self.kind {
             ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => true,
-            ForeignKind::Route { .. } | ForeignKind::PolicyRule { .. } | ForeignKind::FdbEntry => false,
+            ForeignKind::Route { .. }
+            | ForeignKind::PolicyRule { .. }
+            | ForeignKind::FdbEntry
+            | ForeignKind::BridgeFdbEntry { .. } => false,
         }
     }
 }

@@ -16,6 +16,7 @@ mod firewall;
 mod firewall_rule;
 mod foreign;
 mod interface;
+mod interface_flags;
 mod interface_ref;
 mod mac;
 mod mark;
@@ -35,7 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 pub use bridge::BridgeOptions;
-pub use bridge_port::PortOptions;
+pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
 pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
 pub use dnat::{DnatPort, DnatTarget, PortRange};
@@ -48,6 +49,7 @@ pub use foreign::{
 };
 use indexmap::IndexMap;
 pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
+pub use interface_flags::InterfaceFlags;
 pub use interface_ref::InterfaceRef;
 pub use mac::Mac;
 pub(crate) use mark::fnv1a;

@@ -41,6 +41,15 @@ impl Operation for ForeignStep {
             ForeignKind::PolicyRule { ipv6 } => format!("{} rule {verb} {text}", ip_family(&self.ns, *ipv6)),
             ForeignKind::FdbEntry if adds => format!("{}bridge fdb append {text} self permanent", inside(&self.ns)),
             ForeignKind::FdbEntry => format!("{}bridge fdb del {text} self", inside(&self.ns)),
+            ForeignKind::BridgeFdbEntry { of_bridge, is_local } => {
+                let place = if *of_bridge { "self" } else { "master" };
+                let state = match (adds, is_local) {
+                    (true, true) => " permanent",
+                    (true, false) => " static",
+                    (false, _) => "",
+                };
+                format!("{}bridge fdb {verb} {text} {place}{state}", inside(&self.ns))
+            }
             ForeignKind::NftTable { handle } => nft_table(&self.ns, text, *handle, adds),
             ForeignKind::LegacyTable { family } => legacy_table(&self.ns, object, *family, adds),
         }
@@ -48,9 +57,10 @@ impl Operation for ForeignStep {
 
     fn phase(&self) -> Phase {
         let (adds, removes) = match self.change.object().kind {
-            ForeignKind::Route { .. } | ForeignKind::PolicyRule { .. } | ForeignKind::FdbEntry => {
-                (Phase::AddRoutes, Phase::RemoveRoutes)
-            }
+            ForeignKind::Route { .. }
+            | ForeignKind::PolicyRule { .. }
+            | ForeignKind::FdbEntry
+            | ForeignKind::BridgeFdbEntry { .. } => (Phase::AddRoutes, Phase::RemoveRoutes),
             ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => {
                 (Phase::SetFirewall, Phase::RemoveFirewall)
             }
@@ -65,7 +75,7 @@ impl Operation for ForeignStep {
         match self.change.object().kind {
             ForeignKind::Route { .. } => "remove a route",
             ForeignKind::PolicyRule { .. } => "change a policy rule",
-            ForeignKind::FdbEntry => "change a forwarding entry",
+            ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => "change a forwarding entry",
             ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => "remove a table of another program",
         }
     }

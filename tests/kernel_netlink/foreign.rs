@@ -20,7 +20,9 @@ struct Case {
 /// What every case starts from.
 const SETUP: &str = "ip netns add red; ip -n red link add name a type veth peer name b
 ip -n red link set dev a addrgenmode none; ip -n red link set dev b addrgenmode none
-ip -n red link set dev a up; ip -n red link set dev b up; ip -n red addr add 10.0.0.1/24 dev a";
+ip -n red link set dev a up; ip -n red link set dev b up; ip -n red addr add 10.0.0.1/24 dev a
+ip -n red link add name br type bridge; ip -n red link set dev br addrgenmode none; ip -n red link set dev br up
+ip -n red link add name c type veth peer name d; ip -n red link set dev a master br";
 
 const NFT: &str = "ip netns exec red nft -s list ruleset";
 
@@ -79,6 +81,24 @@ END",
         account: "ip netns exec red iptables-legacy -t raw -S",
     },
 ];
+
+/// Beside the namespace's own: it has a bridge.
+const BRIDGES: [Case; 1] = [Case {
+    make: "bridge -n red fdb add 02:00:00:00:66:01 dev a master static
+           bridge -n red fdb add 02:00:00:00:66:02 dev br self permanent
+           bridge -n red fdb add 02:00:00:00:66:03 dev a master permanent",
+    texts: &[
+        "forwarding entry 02:00:00:00:66:01 dev a",
+        "forwarding entry 02:00:00:00:66:02 dev br",
+        "forwarding entry 02:00:00:00:66:03 dev a",
+    ],
+    account: "bridge -n red fdb show | grep -v '33:33\\|01:00'",
+}];
+
+#[test]
+fn entries_of_bridges_go_and_come_back() {
+    BRIDGES.iter().for_each(check);
+}
 
 #[test]
 fn tables_of_other_programs_go_and_come_back() {

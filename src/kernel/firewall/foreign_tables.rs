@@ -1,5 +1,5 @@
-//! Tables of other programs in a lab's own namespace: those of nf_tables that iptables does not show, and those of legacy
-//! iptables that nslab does not use.
+//! Tables of other programs in a lab's own namespace: those of nf_tables that iptables does not show, and those of
+//! legacy iptables that nslab does not use.
 
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -95,7 +95,10 @@ pub(in crate::kernel) fn run(ns: BorrowedFd<'_>, change: &Presence<ForeignObject
             let Some(mut nft) = Nftables::open()? else { return Ok(()) };
             if adds { nft.make_whole(object) } else { nft.remove_by_handle(object, handle) }
         })?,
-        ForeignKind::Route { .. } | ForeignKind::PolicyRule { .. } | ForeignKind::FdbEntry => {
+        ForeignKind::Route { .. }
+        | ForeignKind::PolicyRule { .. }
+        | ForeignKind::FdbEntry
+        | ForeignKind::BridgeFdbEntry { .. } => {
             Err(KernelError::new(format!("change {object}")).said("it is no table"))
         }
     }

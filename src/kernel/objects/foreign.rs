@@ -13,7 +13,7 @@ pub(in crate::kernel) fn add(netns: &mut NetnsHandle, object: &ForeignObject) ->
     let kind = match object.kind {
         ForeignKind::Route { .. } => libc::RTM_NEWROUTE,
         ForeignKind::PolicyRule { .. } => libc::RTM_NEWRULE,
-        ForeignKind::FdbEntry => libc::RTM_NEWNEIGH,
+        ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => libc::RTM_NEWNEIGH,
         ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => return Err(Errno::EOPNOTSUPP.into()),
     };
     netns.socket.change_listed(kind, &object.message, NLM_F_CREATE | NLM_F_APPEND)
@@ -24,7 +24,7 @@ pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, object: &ForeignObject)
     let kind = match object.kind {
         ForeignKind::Route { .. } => libc::RTM_DELROUTE,
         ForeignKind::PolicyRule { .. } => libc::RTM_DELRULE,
-        ForeignKind::FdbEntry => libc::RTM_DELNEIGH,
+        ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => libc::RTM_DELNEIGH,
         ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => return Err(Errno::EOPNOTSUPP.into()),
     };
     netns.socket.change_listed(kind, &object.message, 0)

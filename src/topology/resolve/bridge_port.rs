@@ -72,6 +72,7 @@ fn options(written: &Port) -> PortOptions {
         isolated: on(&written.isolated, new.isolated),
         learning: on(&written.learning, new.learning),
         flood: on(&written.flood, new.flood),
+        ..new
     }
 }
 
