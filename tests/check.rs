@@ -9,6 +9,7 @@ mod nat;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nslab::check::{self, Outcome, PairResult, Report};
@@ -32,6 +33,9 @@ fn check(from: &str, to: &str, address: &str) -> Check {
         probes: vec![probe],
     }
 }
+
+/// A timeout that an answer keeps on a busy machine, too.
+const LONG: Duration = Duration::from_secs(10);
 
 fn listening(mut check: Check, protocol: Protocol, at: &str, port: u16) -> Check {
     check.protocol = protocol;
@@ -75,8 +79,12 @@ fn result(check: Check) -> PairResult {
     report.checks.remove(0).pairs.remove(0)
 }
 
+/// The check must pass. Where it expects an answer, the machine may be busy.
 #[track_caller]
-fn passes(check: Check) -> PairResult {
+fn passes(mut check: Check) -> PairResult {
+    if matches!(check.expect, Expect::Reachable | Expect::Refused) {
+        check.timeout = LONG;
+    }
     let result = result(check);
     assert!(result.passed, "{result:#?}");
     result
@@ -176,8 +184,9 @@ fn what_the_sender_itself_does_not_let_out() {
             }
             let mut probe = check("red", "outside", "192.168.1.3");
             probe.protocol = protocol;
+            probe.timeout = LONG;
             let seen = fails(probe.clone(), words);
-            assert!(matches!(seen.saw, Outcome::NotSent { .. }) && seen.took < Duration::from_millis(300), "{seen:?}");
+            assert!(matches!(seen.saw, Outcome::NotSent { .. }) && seen.took < LONG / 2, "{seen:?}");
             passes(expecting(probe.clone(), Expect::Unreachable));
             fails(expecting(probe, Expect::Refused), "though it should be refused");
         }
@@ -188,8 +197,9 @@ fn what_the_sender_itself_does_not_let_out() {
 fn silence() {
     routed_lab();
     // The request arrives, but outside knows no way back: the lesson of the notes' third stage.
-    let lost = check("blue", "outside", "192.168.1.3");
-    let seen = fails(lost.clone(), "it arrived at outside, from 192.168.15.2, but no answer came back within 500 ms");
+    let mut lost = check("blue", "outside", "192.168.1.3");
+    lost.timeout = Duration::from_secs(2);
+    let seen = fails(lost.clone(), "it arrived at outside, from 192.168.15.2, but no answer came back within 2 s");
     assert_eq!(seen.saw, Outcome::Silence);
     fails(
         expecting(lost.clone(), Expect::Unreachable),
@@ -266,10 +276,10 @@ fn errors_of_routers() {
         passes(expecting(probe.clone(), Expect::Unreachable));
         for protocol in [Protocol::Tcp(80), Protocol::Udp(53)] {
             let mut probe = expecting(probe.clone(), Expect::Unreachable);
-            probe.protocol = protocol;
+            (probe.protocol, probe.timeout) = (protocol, LONG);
             let seen = passes(probe);
             assert!(matches!(seen.saw, Outcome::Unreachable { .. }), "an error, not silence: {seen:?}");
-            assert!(seen.took < Duration::from_millis(300), "an error is known at once: {seen:?}");
+            assert!(seen.took < LONG / 2, "an error is known at once: {seen:?}");
         }
     }
     run("ip -n router -6 route add prohibit fd99::/64");
@@ -335,13 +345,13 @@ fn a_probe_is_tried_again_as_often_as_its_check_allows() {
     routed_lab();
     run("ip -n blue addr del 192.168.15.2/24 dev eth-blue");
     let mut late = check("red", "blue", "192.168.15.2");
-    (late.timeout, late.retries) = (Duration::from_millis(200), 10);
+    (late.timeout, late.retries) = (Duration::from_millis(200), 50);
     let mut in_a_while = std::process::Command::new("sh")
         .args(["-c", "sleep 0.3; ip -n blue addr add 192.168.15.2/24 dev eth-blue"])
         .spawn()
         .expect("sh");
-    let seen = passes(late.clone());
-    assert!((2..=11).contains(&seen.tries), "{seen:?}");
+    let seen = result(late.clone());
+    assert!(seen.passed && (2..=51).contains(&seen.tries), "{seen:?}");
     in_a_while.wait().expect("it ends");
 
     run("ip -n blue addr del 192.168.15.2/24 dev eth-blue");
@@ -384,8 +394,15 @@ fn a_lab_that_is_not_there() {
     );
 }
 
+/// Those that fill the table of neighbours, which is one for the whole machine, run one after the other.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn a_full_mesh_of_a_hundred_hosts_on_one_bridge() {
+    let _alone = alone();
     sandbox();
     run("ip link add v-net type bridge; ip link set v-net up");
     for i in 1..=100 {
@@ -423,6 +440,7 @@ fn a_full_mesh_of_a_hundred_hosts_on_one_bridge() {
 /// forgotten meanwhile, since the first packet waits for their answer.
 #[test]
 fn slow_neighbours_are_waited_for() {
+    let _alone = alone();
     sandbox();
     run("ip link add v-net type bridge; ip link set v-net up; ip link add slow type bridge
          for i in $(seq 20); do

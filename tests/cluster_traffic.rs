@@ -18,6 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use nslab::topology;
 use serde_json::Value;
+use support::rest::at_rest;
 use support::{host_account, nslab, project, run, sandbox, text};
 
 /// The file of every way, by the way's name.
@@ -212,8 +213,9 @@ fn within<T: Send + 'static>(ns: &str, work: impl FnOnce() -> T + Send + 'static
 static RUNNING: AtomicBool = AtomicBool::new(true);
 static RECEIVED: AtomicU64 = AtomicU64::new(0);
 
-/// What every namespace of a list has: interfaces with their numbers, addresses, routes.
+/// What every namespace of a list has, once it is at rest: interfaces with their numbers, addresses, routes.
 fn account(namespaces: &[String]) -> Vec<String> {
+    at_rest();
     let one = |ns: &String| {
         // A bridge without IP addresses has its MAC address from a port, and nothing speaks to it.
         let links = r#"ip -n NS -d -j link | jq -c '.[]

@@ -6,6 +6,7 @@ use std::process::Output;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use support::rest::at_rest;
 use support::{host_account, nslab, run, sandbox, text};
 
 /// Five small labs that all use the host; `a` and `a-b` have names of which one is the other's beginning.
@@ -141,11 +142,12 @@ fn a_lab_never_touches_one_whose_name_begins_alike() {
         succeeds(&["apply", &a]);
         succeeds(&["apply", &ab]);
         run(forget);
-        let announced =
+        let shown =
             "ip netns exec x1 ip -4 addr; ip addr show dev br1; ip link show dev p1x; iptables-save | grep -e '-a-b-'";
-        let before = run(announced);
+        at_rest();
+        let before = run(shown);
         succeeds(&["destroy", "a"]);
-        assert_eq!(run(announced), before);
+        assert_eq!(run(shown), before);
         assert_eq!(run("sysctl -n net.ipv4.ip_forward").trim(), "1", "a-b needs it");
         // Without its list, a route of no interface is left to the last lab.
         if forget == "true" {

@@ -131,8 +131,17 @@ fn fix(rows: &[Row], file: &str) -> Result<(), String> {
     let before = host_account();
     ends(&["apply", file], 0)?;
     ends(&["plan", "--exit-code", file], 0)?;
+    let mut wrong = Vec::new();
     for row in rows {
-        damage_and_fix(row, file).map_err(|why| format!("{}: {}\n{why}", row.name(), row.damage))?;
+        if let Err(why) = damage_and_fix(row, file) {
+            wrong.push(format!("{}: {}\n{why}", row.name(), row.damage));
+            // What the next row finds is what it would have found.
+            ends(&["destroy", "drift"], 0)?;
+            ends(&["apply", file], 0)?;
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong.join("\n"));
     }
     ends(&["check", file], 0)?;
     ends(&["destroy", "drift"], 0)?;

@@ -20,14 +20,13 @@ mod vlans;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use nslab::lab::Lab;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
-use support::{host_account, nslab, sandbox, sh, text};
+use support::{host_account, nslab, rest, sandbox, sh, text};
 
 /// How many cases a run has where nothing else is asked for.
 const CASES: u32 = 200;
@@ -37,10 +36,6 @@ const THREADS: u32 = 4;
 
 /// How long a case that fails is made smaller, in milliseconds.
 const SHRINKING: u32 = 60_000;
-
-/// How long the kernel may take to tell of a cable's other end (linkwatch, one second) before accounts are compared
-/// anew.
-const LINKWATCH: Duration = Duration::from_millis(1500);
 
 /// Whether this kernel's bridges keep VLANs apart.
 static KEEPS_VLANS_APART: LazyLock<bool> = LazyLock::new(|| {
@@ -190,22 +185,24 @@ fn nslab_ok(args: &[&str]) -> Result<String, String> {
 
 /// Whether the lab in this sandbox is like one that is made anew in another.
 fn as_fresh(file: &str, lab: &Lab) -> Result<(), String> {
-    let fresh = |patience: Duration| {
+    let fresh = |look: fn(&Lab) -> account::Account| {
         let (file, lab) = (file.to_owned(), lab.clone());
         let made = std::thread::spawn(move || {
             sandbox();
             apply(&file)?;
-            std::thread::sleep(patience);
-            Ok(account::of(&lab))
+            Ok(look(&lab))
         });
         made.join().unwrap_or_else(|panic| Err(said(&*panic)))
     };
-    if account::difference(&account::of(lab), &fresh(Duration::ZERO)?).is_none() {
+    if account::difference(&account::of(lab), &fresh(account::of)?).is_none() {
         return Ok(());
     }
-    // By the time the other lab is ready, the kernel has told this one everything as well.
-    let other = fresh(LINKWATCH)?;
-    match account::difference(&account::of(lab), &other) {
+    // Perhaps the kernel has only not told everything yet.
+    let at_rest = |lab: &Lab| {
+        rest::at_rest();
+        account::of(lab)
+    };
+    match account::difference(&at_rest(lab), &fresh(at_rest)?) {
         None => Ok(()),
         Some(difference) => Err(format!("it is not as a fresh one:\n{difference}")),
     }

@@ -38,11 +38,10 @@ fn a_port_without_a_carrier_is_not_waited_for() {
                red: { interfaces: { e: { up: false } } }\n\
                links: [[red/e, lan/p]]\n";
     std::fs::write("/run/dark.yaml", lab).unwrap();
-    let start = std::time::Instant::now();
     let applied = nslab(["apply", "/run/dark.yaml"]);
     assert_eq!(applied.status.code(), Some(0), "{}", text(&applied));
+    // Whoever waits says so after a second.
     assert!(!text(&applied).contains("forward"), "{}", text(&applied));
-    assert!(start.elapsed().as_secs() < 3, "it waited");
 }
 
 /// In a tree, the kernel shows the root's delay, and ages entries faster while the tree changes.

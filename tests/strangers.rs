@@ -2,6 +2,7 @@
 
 mod support;
 
+use support::rest::at_rest;
 use support::{host_account, nslab, project, run, sandbox, text};
 
 /// A namespace, interfaces, addresses, rules, routes (one with nslab's own protocol number, by mistake) and a bridge
@@ -28,8 +29,7 @@ const LAB: &str = "tests/sweep/lab.yaml";
 fn strangers_survive_every_command() {
     sandbox();
     run(STRANGERS);
-    // Addresses of IPv6 settle a moment later.
-    run("for n in $(seq 50); do [ -z \"$(ip addr show tentative)\" ] && break; sleep 0.1; done");
+    at_rest();
     let strangers = host_account();
     let inside = || run("ip -n my-vpn -4 addr; ip -n my-vpn route; ip -n my-vpn -br link");
     let vpn = inside();
@@ -82,8 +82,7 @@ fn a_strangers_vxlan_of_the_same_number_is_a_conflict() {
     sandbox();
     run("ip link add up0 type veth peer name up1; ip addr add 10.70.0.1/24 dev up0; ip link set up0 up; ip link set \
     up1 up
-         ip link add tun9 type vxlan id 42 local 10.70.0.1 dstport 4789; ip link set tun9 up
-         for n in $(seq 50); do [ -z \"$(ip addr show tentative)\" ] && break; sleep 0.1; done");
+         ip link add tun9 type vxlan id 42 local 10.70.0.1 dstport 4789; ip link set tun9 up");
     let before = host_account();
     let lab = |id: u32, port: u16| {
         let text = format!(

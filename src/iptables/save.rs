@@ -52,7 +52,8 @@ pub fn unshown_tables(saved: &str) -> BTreeSet<Table> {
 
 /// What `iptables-save` says of each table that does anything, by the table's name; what is empty accepts everything.
 pub fn tables_in_use(saved: &str) -> Vec<(String, String)> {
-    let (mut tables, mut table): (Vec<(String, String)>, Option<(String, String)>) = (Vec::new(), None);
+    let mut tables = Vec::new();
+    let mut table: Option<(String, String)> = None;
     for line in saved.lines() {
         if let Some(name) = line.strip_prefix('*') {
             table = Some((name.to_owned(), String::new()));

@@ -123,6 +123,14 @@ pub struct ForeignInterface {
 }
 
 impl Foreign {
+    /// All objects that a step can remove and put back.
+    pub fn objects(&self) -> impl Iterator<Item = &ForeignObject> {
+        let routes = self.routes.iter().map(|route| &route.object);
+        let rules = self.rules.iter().map(|rule| &rule.object);
+        let fdb = self.fdb.iter().map(|entry| &entry.object);
+        routes.chain(rules).chain(fdb).chain(self.others.iter().map(|other| &other.object))
+    }
+
     /// Whether the model has words for everything.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()

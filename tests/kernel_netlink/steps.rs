@@ -182,7 +182,7 @@ fn settings() -> Vec<Case> {
             "ip -d link",
             "stp_state 1",
         ),
-        case("flags of an interface", flags(), "ip link show veth-red-br", "<BROADCAST,NOARP,PROMISC,ALLMULTI"),
+        case("flags of an interface", flags(), "ip link show veth-red-br", "<BROADCAST,NOARP,ALLMULTI,PROMISC"),
         case("options of a port", port_options(), "ip -d link show veth-red-br", "hairpin on guard on root_block off"),
         case("every bridge option", bridge_options(off, other_options()), "ip -d link show v-net-1", OTHER_OPTIONS),
     ]

@@ -7,6 +7,8 @@
 #![allow(dead_code, missing_docs)]
 
 pub mod golden;
+pub mod growth;
+pub mod rest;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -87,8 +89,11 @@ pub struct Account(String);
 const OWN_LIFE: &str =
     "nf_conntrack_(count|max|buckets|expect)|neigh.*gc_|stable_secret|inet_peer|_mem =|random|fib_sync_mem";
 
-/// The kernel's own account of this host, without what changes by itself (timers, counters, lifetimes).
+/// The kernel's own account of this host, once it is at rest, without what changes by itself (timers, counters,
+/// lifetimes).
+#[track_caller]
 pub fn host_account() -> Account {
+    rest::host_at_rest();
     let timers = concat!(
         r#"s/"(valid_life_time|preferred_life_time|[a-z_]*_timer)":[0-9.]+,?//g; "#,
         r#"s/"(tentative|temporary)":true,?//g; s/[{]/\n{/g"#

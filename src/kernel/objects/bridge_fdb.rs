@@ -53,7 +53,9 @@ pub(in crate::kernel) fn listed<'a>(
         let vlan = vlan.map(|vlan| format!(" vlan {vlan}")).unwrap_or_default();
         let flags = if of_bridge { NeighbourFlags::Own } else { NeighbourFlags::Controller };
         let header = NeighbourHeader { flags, state: NeighbourState::Other(state), ..header };
-        let message = with_attributes(&header, rest, |kind| kind != NDA_CACHEINFO && kind != NDA_MASTER)?;
+        let message = with_attributes(&header, rest, |kind, value| {
+            (kind != NDA_CACHEINFO && kind != NDA_MASTER).then(|| value.to_vec())
+        })?;
         let kind = ForeignKind::BridgeFdbEntry { of_bridge, is_local };
         let text = format!("{address} dev {dev}{vlan}");
         entries.push(ForeignOther { object: ForeignObject { kind, text, message }, dev: Some(dev.clone()) });

@@ -16,6 +16,7 @@ use super::accept_gone;
 use crate::kernel::netlink::{Dump, NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, InterfaceFlags, InterfaceRef, LabName, Mac};
+use crate::steps::InterfaceStep;
 
 /// States of linux/if.h.
 const IF_OPER_UNKNOWN: u8 = 0;
@@ -180,6 +181,20 @@ pub(super) fn existing_message(netns: &mut NetnsHandle, name: &IfName) -> Result
     Ok(message)
 }
 
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &InterfaceStep) -> Result<(), NetlinkError> {
+    match step {
+        InterfaceStep::Remove { interface, .. } => accept_gone(delete(netns, &interface.name)),
+        InterfaceStep::RemoveFromHost { lab, interfaces } => accept_gone(delete_group(netns, lab.group(), interfaces)),
+        InterfaceStep::Up { interface, up, .. } => set_up(netns, &interface.name, *up),
+        InterfaceStep::Mtu { interface, change, .. } => set(netns, &interface.name, LinkAttribute::Mtu(change.to)),
+        InterfaceStep::Mac { interface, change, .. } => {
+            set(netns, &interface.name, LinkAttribute::Address(change.to.0.to_vec()))
+        }
+        InterfaceStep::Flags { interface, change, .. } => set_flags(netns, &interface.name, change.from, change.to),
+    }
+}
+
 /// Removes an interface.
 pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, name: &IfName) -> Result<(), NetlinkError> {
     let message = existing_message(netns, name)?;
@@ -189,11 +204,7 @@ pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, name: &IfName) -> Resul
 
 /// Removes a lab's interfaces: with one message those in its group, if the group holds nothing else; or else one by
 /// one.
-pub(in crate::kernel) fn delete_group(
-    netns: &mut NetnsHandle,
-    group: u32,
-    names: &[IfName],
-) -> Result<(), NetlinkError> {
+fn delete_group(netns: &mut NetnsHandle, group: u32, names: &[IfName]) -> Result<(), NetlinkError> {
     let is_meant = |name: &String| names.iter().any(|meant| meant.as_str() == name);
     let (in_group, others) = members(netns, group)?;
     if !in_group.iter().all(is_meant) {
@@ -225,7 +236,7 @@ fn members(netns: &mut NetnsHandle, group: u32) -> Result<(BTreeSet<String>, BTr
 }
 
 /// Brings an interface up or down.
-pub(in crate::kernel) fn set_up(netns: &mut NetnsHandle, name: &IfName, up: bool) -> Result<(), NetlinkError> {
+fn set_up(netns: &mut NetnsHandle, name: &IfName, up: bool) -> Result<(), NetlinkError> {
     let mut message = existing_message(netns, name)?;
     message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
     message.header.change_mask = LinkFlags::Up;
@@ -233,7 +244,7 @@ pub(in crate::kernel) fn set_up(netns: &mut NetnsHandle, name: &IfName, up: bool
 }
 
 /// Changes those flags of an interface that are not as they should be.
-pub(in crate::kernel) fn set_flags(
+fn set_flags(
     netns: &mut NetnsHandle,
     name: &IfName,
     from: InterfaceFlags,
@@ -255,32 +266,12 @@ fn encode_flags(InterfaceFlags { arp, multicast, promisc, allmulticast }: Interf
     all.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag).collect()
 }
 
-/// Changes an interface's MTU.
-pub(in crate::kernel) fn set_mtu(netns: &mut NetnsHandle, name: &IfName, mtu: u32) -> Result<(), NetlinkError> {
-    set(netns, name, LinkAttribute::Mtu(mtu))
-}
-
-/// Changes an interface's MAC address.
-pub(in crate::kernel) fn set_mac(netns: &mut NetnsHandle, name: &IfName, mac: Mac) -> Result<(), NetlinkError> {
-    set(netns, name, LinkAttribute::Address(mac.0.to_vec()))
-}
-
 /// Gives an interface that is down another name.
 pub(super) fn rename(netns: &mut NetnsHandle, from: &IfName, to: &IfName) -> Result<(), NetlinkError> {
     set(netns, from, LinkAttribute::IfName(to.to_string()))
 }
 
-/// Makes an interface a port of a bridge or a VRF, or of none.
-pub(in crate::kernel) fn set_master(
-    netns: &mut NetnsHandle,
-    name: &IfName,
-    master: Option<&IfName>,
-) -> Result<(), NetlinkError> {
-    let index = master.map_or(Ok(0), |master| netns.index(master))?;
-    set(netns, name, LinkAttribute::Controller(index))
-}
-
-fn set(netns: &mut NetnsHandle, name: &IfName, attribute: LinkAttribute) -> Result<(), NetlinkError> {
+pub(super) fn set(netns: &mut NetnsHandle, name: &IfName, attribute: LinkAttribute) -> Result<(), NetlinkError> {
     let mut message = existing_message(netns, name)?;
     message.attributes.push(attribute);
     netns.socket.change(RouteNetlinkMessage::SetLink(message), 0)
