@@ -8,8 +8,8 @@ mod support;
 
 use std::fmt::Write;
 
-use nslab::forwarding::{Decision, Flow, Layer2, Outcome, Packet, RuleAt, TracedHop, Translated, Verdict, path, trace};
-use nslab::lab::{InterfaceRef, IpProtocol, Lab};
+use nslab::forwarding::{Decision, Flow, Hop, Layer2, Outcome, RuleAt, Translated, Verdict, trace};
+use nslab::lab::{InterfaceRef, IpProtocol, Protocol};
 use nslab::topology;
 use support::golden;
 
@@ -19,16 +19,16 @@ fn packets_go_where_they_are_expected() {
     golden::run("tests/forwarding", &cases, |name, case| {
         let text = std::fs::read_to_string(case).map_err(|error| error.to_string())?;
         let lab = topology::parse(name, &text).map_err(|faults| faults.to_string())?.lab;
-        let layer2 = Layer2::new(&lab);
+        let layer2 = Layer2::new(&lab.namespaces);
         let mut answers = String::new();
         for question in text.lines().filter_map(|line| line.strip_prefix("#? ")) {
-            answers += &format!("{question}\n{}\n", answer(&lab, &layer2, question));
+            answers += &format!("{question}\n{}\n", answer(&layer2, question));
         }
         golden::expect(&case.with_extension("expected"), &answers)
     });
 }
 
-fn answer(lab: &Lab, layer2: &Layer2<'_>, question: &str) -> String {
+fn answer(layer2: &Layer2<'_>, question: &str) -> String {
     let words: Vec<&str> = question.split(' ').collect();
     if let ["beside", end] = words.as_slice() {
         let (ns, name) = end.split_once('/').expect("NAMESPACE/INTERFACE");
@@ -38,15 +38,17 @@ fn answer(lab: &Lab, layer2: &Layer2<'_>, question: &str) -> String {
     if let ["trace", from, protocol, to, port] = words.as_slice() {
         let protocol = if *protocol == "udp" { IpProtocol::Udp } else { IpProtocol::Tcp };
         let flow = Flow::to(protocol, to.parse().expect("an address"), Some(port.parse().expect("a port")));
-        let hops = trace(lab, layer2, &from.parse().expect("a namespace"), &flow);
-        return hops.iter().fold(String::new(), |text, hop| text + &traced(hop));
+        let hops = trace(layer2, &from.parse().expect("a namespace"), &flow);
+        let keeps = |hop: &Hop| hop.verdict.as_ref().is_some_and(|verdict| !verdict.is_accepted());
+        let end = hops.iter().position(keeps).map_or(hops.len(), |kept| kept + 1);
+        return hops[..end].iter().fold(String::new(), |text, hop| text + &traced(hop));
     }
     let word = |key| words.chunks(2).find(|pair| pair[0] == key).map(|pair| pair[1]);
-    let mut packet = Packet::to(word("to").expect("`to`").parse().expect("an address"));
-    packet.mark = word("mark").map_or(0, |mark| mark.parse().expect("a mark"));
-    packet.oif = word("oif").map(|oif| oif.parse().expect("an interface"));
+    let mut flow = Flow::probing(Protocol::Icmp, word("to").expect("`to`").parse().expect("an address"));
+    flow.mark = word("mark").map_or(0, |mark| mark.parse().expect("a mark"));
+    flow.out = word("oif").map(|oif| oif.parse().expect("an interface"));
     let mut text = String::new();
-    for hop in path(lab, layer2, &word("from").expect("`from`").parse().expect("a namespace"), &packet) {
+    for hop in trace(layer2, &word("from").expect("`from`").parse().expect("a namespace"), &flow) {
         writeln!(text, "  {}: {}", hop.ns, routed(&hop.decision, hop.next.as_ref())).expect("a string");
     }
     text
@@ -69,7 +71,7 @@ fn routed(decision: &Decision, next: Option<&InterfaceRef>) -> String {
 }
 
 /// A line for each thing that happens to the packet in a namespace.
-fn traced(hop: &TracedHop) -> String {
+fn traced(hop: &Hop) -> String {
     let mut lines = vec![format!("  {}:", hop.ns)];
     let by = |at: &RuleAt| format!("{} rule {}", at.chain.chain, at.position);
     let translated = |translated: &Translated| translated.by.as_ref().map(by);
@@ -85,7 +87,8 @@ fn traced(hop: &TracedHop) -> String {
         Verdict::Dropped(at) => Some(format!("    {}: dropped", by(at))),
         Verdict::Rejected(at, with) => Some(format!("    {}: rejected, {with:?}", by(at))),
     }));
-    lines.extend(hop.source.as_ref().and_then(|left| {
+    let goes_on = hop.verdict.as_ref().is_some_and(Verdict::is_accepted);
+    lines.extend(hop.source.as_ref().filter(|_| goes_on).and_then(|left| {
         let source = left.flow.source.map_or("?".to_owned(), |source| source.to_string());
         translated(left).map(|by| format!("    {by}: from {source}"))
     }));

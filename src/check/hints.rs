@@ -1,28 +1,30 @@
 //! Why a promise may not be kept, where the file and one setting of the kernel show it: a router on the way that does
 //! not forward. Asked only when something has failed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
-use super::report::{CheckResult, Outcome};
-use crate::forwarding::{self, Layer2, Packet};
+use super::report::{CheckResult, Outcome, PairResult};
+use crate::forwarding::{Flow, Layer2, trace};
 use crate::kernel::{netns, sysctl};
-use crate::lab::{Family, Lab, NsName, SysctlKey};
+use crate::lab::{Family, Lab, NsName, Probe, SysctlKey};
 
 /// How many failures are enough to find the routers that do not forward.
 const MAX_TRACED: usize = 1000;
 
 /// A line for every router on the way of a probe that got lost, if it does not forward.
 pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
-    let lost = |outcome: &Outcome| matches!(outcome, Outcome::Silence | Outcome::Unreachable { .. });
-    let failed = checks.iter().flat_map(|check| &check.pairs).filter(|pair| !pair.passed && lost(&pair.saw));
-    let pairs: BTreeSet<(&NsName, IpAddr)> = failed.take(MAX_TRACED).map(|pair| (&pair.from, pair.address)).collect();
-    let layer2 = Layer2::new(lab);
+    let lost = |pair: &PairResult| !pair.passed && matches!(pair.saw, Outcome::Silence | Outcome::Unreachable { .. });
+    let all = lab.checks.iter().zip(checks).flat_map(|(check, result)| {
+        let sent = |probe: &Probe| (Flow::probing(check.protocol, probe.to.address), probe.source);
+        check.probes.iter().map(sent).zip(&result.pairs)
+    });
+    let layer2 = Layer2::new(&lab.namespaces);
     let mut routers: BTreeMap<(&NsName, Family), IpAddr> = BTreeMap::new();
-    for (from, to) in pairs {
-        for router in routers_between(lab, &layer2, from, to) {
-            routers.entry((router, Family::of(to))).or_insert(to);
+    for ((flow, source), pair) in all.filter(|(_, pair)| lost(pair)).take(MAX_TRACED) {
+        for router in routers_between(lab, &layer2, &pair.from, &Flow { source, ..flow }) {
+            routers.entry((router, Family::of(pair.address))).or_insert(pair.address);
         }
     }
     let hint = |((router, family), to): ((&NsName, Family), IpAddr)| {
@@ -56,8 +58,7 @@ pub fn drift_hint(steps: usize, file: &str) -> Option<String> {
 }
 
 /// The namespaces that have to pass a packet on, as far as the file's routes lead.
-fn routers_between<'l>(lab: &'l Lab, layer2: &Layer2<'l>, from: &NsName, to: IpAddr) -> Vec<&'l NsName> {
-    let hops = forwarding::path(lab, layer2, from, &Packet::to(to)).into_iter().skip(1);
-    let routers = hops.filter(|hop| !matches!(hop.decision.outcome, forwarding::Outcome::Local { .. }));
+fn routers_between<'l>(lab: &'l Lab, layer2: &Layer2<'l>, from: &NsName, flow: &Flow) -> Vec<&'l NsName> {
+    let routers = trace(layer2, from, flow).into_iter().skip(1).filter(|hop| !hop.is_end());
     routers.filter_map(|hop| lab.namespaces.get_key_value(&hop.ns)).map(|(ns, _)| ns).collect()
 }

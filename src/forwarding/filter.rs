@@ -15,6 +15,16 @@ pub enum Verdict {
     Rejected(RuleAt, RejectWith),
 }
 
+impl Verdict {
+    /// Whether the packet goes on.
+    pub fn is_accepted(&self) -> bool {
+        match self {
+            Self::Accepted(_) => true,
+            Self::Dropped(_) | Self::Rejected(..) => false,
+        }
+    }
+}
+
 /// What the filter of a namespace does with the first packet of a connection at a hook.
 pub fn filter(namespace: &Namespace, hook: Hook, flow: &Flow) -> Verdict {
     let Some((at, target)) = decide(namespace, (Table::Filter, hook), flow) else { return Verdict::Accepted(None) };

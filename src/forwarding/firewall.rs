@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::lab::{
     ChainId, Condition, ConnectionState, Family, FirewallRule, FirewallTarget, Hook, IfName, IpProtocol, Matches,
-    Namespace, PortRange, Table,
+    Namespace, PortRange, Protocol, Table,
 };
 
 /// The first packet of a connection, as the firewall of a namespace sees it. What is not known of it meets every
@@ -24,8 +24,10 @@ pub struct Flow {
     pub destination_port: Option<u16>,
     /// The interface on which it arrived.
     pub input: Option<IfName>,
-    /// The interface through which it leaves.
+    /// The interface through which it leaves; before it is routed, the one that the sending socket is bound to.
     pub out: Option<IfName>,
+    /// Its firewall mark.
+    pub mark: u32,
     /// The states of its connection: new, and what was translated of it.
     pub states: BTreeSet<ConnectionState>,
 }
@@ -61,19 +63,28 @@ impl Flow {
             destination_port: port,
             input: None,
             out: None,
+            mark: 0,
             states: [ConnectionState::New].into(),
         }
     }
 
-    fn family(&self) -> Family {
+    /// What a check sends to an address.
+    pub fn probing(protocol: Protocol, destination: IpAddr) -> Self {
+        match (protocol, destination) {
+            (Protocol::Tcp(port), _) => Self::to(IpProtocol::Tcp, destination, Some(port)),
+            (Protocol::Udp(port), _) => Self::to(IpProtocol::Udp, destination, Some(port)),
+            (Protocol::Icmp, IpAddr::V4(_)) => Self::to(IpProtocol::Icmp, destination, None),
+            (Protocol::Icmp, IpAddr::V6(_)) => Self::to(IpProtocol::Icmpv6, destination, None),
+        }
+    }
+
+    pub(super) fn family(&self) -> Family {
         Family::of(self.destination)
     }
 
-    fn meets(&self, namespace: &Namespace, matches: &Matches) -> bool {
-        let is_local = matches.destination_is_local.is_none_or(|local| local == is_own(namespace, self.destination));
+    pub(super) fn meets(&self, namespace: &Namespace, matches: &Matches) -> bool {
         let states = matches.states.as_ref();
-        is_local
-            && states.is_none_or(|states| states.holds(|states| !states.is_disjoint(&self.states)))
+        states.is_none_or(|states| states.holds(|states| !states.is_disjoint(&self.states)))
             && meets(matches.source.as_ref(), self.source, |net, address| net.contains(&address))
             && meets(matches.destination.as_ref(), Some(self.destination), |net, address| net.contains(&address))
             && meets(matches.input.as_ref(), self.input.as_ref(), |name, input| name == input)
@@ -81,6 +92,7 @@ impl Flow {
             && meets(matches.protocol.as_ref(), Some(self.protocol), |protocol, own| *protocol == own)
             && meets(matches.source_port.as_ref(), self.source_port, PortRange::contains)
             && meets(matches.destination_port.as_ref(), self.destination_port, PortRange::contains)
+            && matches.destination_is_local.is_none_or(|local| local == is_own(namespace, self.destination))
     }
 }
 

@@ -1,24 +1,31 @@
 //! Who is at the other side of an interface: veth pairs, bridges with their VLANs, VXLANs, and what is stacked on
 //! interfaces.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::lab::{
-    IfName, Interface, InterfaceKind, InterfaceRef, Lab, MacvlanMode, Namespace, NsName, Tagging, VirtualInterface,
-    Vlans, Vxlan,
+    IfName, Interface, InterfaceKind, InterfaceRef, MacvlanMode, Namespace, NsName, Tagging, VirtualInterface, Vlans,
+    Vxlan,
 };
+
+/// What a broadcast reaches is kept for so many interfaces: probes come sender by sender, over the same few routers.
+const FLOODS_KEPT: usize = 64;
 
 /// The links of a lab, ready to be followed.
 #[derive(Debug)]
 pub struct Layer2<'l> {
-    lab: &'l Lab,
+    namespaces: &'l IndexMap<NsName, Namespace>,
     /// What is stacked on an interface, in the same namespace or another one.
     uppers: HashMap<&'l InterfaceRef, Vec<InterfaceRef>>,
-    /// The namespaces that have an address.
-    holders: HashMap<IpAddr, Vec<&'l NsName>>,
+    /// The interfaces that have an address.
+    holders: HashMap<IpAddr, Vec<InterfaceRef>>,
+    /// What a broadcast reaches, where that was asked for.
+    floods: RefCell<HashMap<InterfaceRef, Rc<IndexSet<InterfaceRef>>>>,
 }
 
 /// A frame at an interface, with its VLAN tag if it has one.
@@ -39,25 +46,44 @@ struct Flood<'a, 'l> {
 }
 
 impl<'l> Layer2<'l> {
-    /// Looks through a lab once.
-    pub fn new(lab: &'l Lab) -> Self {
-        let mut layer2 = Self { lab, uppers: HashMap::new(), holders: HashMap::new() };
-        for (ns, namespace) in &lab.namespaces {
+    /// Looks through the namespaces of a lab once.
+    pub fn new(namespaces: &'l IndexMap<NsName, Namespace>) -> Self {
+        let (uppers, holders, floods) = (HashMap::new(), HashMap::new(), RefCell::default());
+        let mut layer2 = Self { namespaces, uppers, holders, floods };
+        for (ns, namespace) in namespaces {
             for (name, interface) in &namespace.interfaces {
-                if let Some(lower) = interface.virtual_interface().and_then(VirtualInterface::lower) {
-                    let own = InterfaceRef { ns: ns.clone(), name: name.clone() };
-                    layer2.uppers.entry(lower).or_default().push(own);
+                let own = InterfaceRef { ns: ns.clone(), name: name.clone() };
+                for address in &interface.addresses {
+                    layer2.holders.entry(address.addr()).or_default().push(own.clone());
                 }
-                for own in &interface.addresses {
-                    layer2.holders.entry(own.addr()).or_default().push(ns);
+                if let Some(lower) = interface.virtual_interface().and_then(VirtualInterface::lower) {
+                    layer2.uppers.entry(lower).or_default().push(own);
                 }
             }
         }
         layer2
     }
 
+    /// The namespaces that it looked through.
+    pub fn namespaces(&self) -> &'l IndexMap<NsName, Namespace> {
+        self.namespaces
+    }
+
     /// The interfaces that a broadcast frame from an interface reaches, nearest first.
-    pub fn neighbours(&self, from: &InterfaceRef) -> Vec<InterfaceRef> {
+    pub fn neighbours(&self, from: &InterfaceRef) -> Rc<IndexSet<InterfaceRef>> {
+        if let Some(reached) = self.floods.borrow().get(from) {
+            return reached.clone();
+        }
+        let reached = Rc::new(self.flood(from));
+        let mut floods = self.floods.borrow_mut();
+        if floods.len() == FLOODS_KEPT {
+            floods.clear();
+        }
+        floods.insert(from.clone(), reached.clone());
+        reached
+    }
+
+    fn flood(&self, from: &InterfaceRef) -> IndexSet<InterfaceRef> {
         let mut flood = Flood { layer2: self, seen: HashSet::new(), todo: Vec::new(), reached: IndexSet::new() };
         flood.go(Frame { at: from.clone(), tag: None, leaves: true });
         let mut at = 0;
@@ -68,34 +94,38 @@ impl<'l> Layer2<'l> {
                 false => flood.arrive(&frame),
             }
         }
-        flood.reached.into_iter().filter(|reached| reached != from).collect()
+        flood.reached.shift_remove(from);
+        flood.reached
     }
 
     /// The interface through which the owner of an address gets what is sent to it from an interface. A permanent
     /// neighbour entry decides, where there is one; else a namespace answers for all its addresses (`arp_ignore` 0),
     /// and an interface that has the address itself comes first.
     pub fn owner(&self, from: &InterfaceRef, address: IpAddr) -> Option<InterfaceRef> {
-        let own = self.lab.namespaces.get(&from.ns)?;
+        let own = self.namespaces.get(&from.ns)?;
         let entry = own.neighbours.iter().find(|entry| entry.dev == from.name && entry.address == address);
         let neighbours = self.neighbours(from);
-        let find = |fits: &dyn Fn(&Interface, &InterfaceRef) -> bool| {
-            let mut fitting = neighbours.iter().filter(|at| self.interface(at).is_some_and(|one| fits(one, at)));
-            fitting.next().cloned()
-        };
         if let Some(entry) = entry {
-            return find(&|one, _| one.mac == Some(entry.mac));
+            let is_it = |at: &&InterfaceRef| self.interface(at).is_some_and(|one| one.mac == Some(entry.mac));
+            return neighbours.iter().find(is_it).cloned();
         }
         let holders = self.holders.get(&address).map_or(&[][..], Vec::as_slice);
-        find(&|one, _| one.addresses.iter().any(|own| own.addr() == address))
-            .or_else(|| find(&|_, at| at.ns != from.ns && holders.contains(&&at.ns)))
+        let nearest = holders.iter().filter_map(|holder| neighbours.get_index_of(holder)).min();
+        let nearest = nearest.or_else(|| {
+            let others = holders.iter().filter(|holder| holder.ns != from.ns);
+            others.flat_map(|holder| self.interfaces(&holder.ns)).filter_map(|at| neighbours.get_index_of(&at)).min()
+        });
+        nearest
+            .and_then(|at| neighbours.get_index(at))
             .or_else(|| self.other_end(from, &neighbours))
-            .or_else(|| find(&|_, at| address.is_ipv4() && self.answers_for_others(at)))
+            .or_else(|| neighbours.iter().find(|at| address.is_ipv4() && self.answers_for_others(at)))
+            .cloned()
     }
 
     /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.
-    fn other_end(&self, from: &InterfaceRef, neighbours: &[InterfaceRef]) -> Option<InterfaceRef> {
+    fn other_end<'n>(&self, from: &InterfaceRef, neighbours: &'n IndexSet<InterfaceRef>) -> Option<&'n InterfaceRef> {
         let is_tunnel = matches!(self.interface(from)?.virtual_interface()?, VirtualInterface::Ipip { .. });
-        neighbours.first().filter(|_| is_tunnel).cloned()
+        neighbours.first().filter(|_| is_tunnel)
     }
 
     /// Whether an interface answers ARP for every address that its namespace has a route to (`proxy_arp`).
@@ -108,7 +138,13 @@ impl<'l> Layer2<'l> {
     }
 
     fn namespace(&self, of: &InterfaceRef) -> Option<&'l Namespace> {
-        self.lab.namespaces.get(&of.ns)
+        self.namespaces.get(&of.ns)
+    }
+
+    /// All interfaces of a namespace.
+    fn interfaces(&self, ns: &NsName) -> impl Iterator<Item = InterfaceRef> {
+        let names = self.namespaces.get(ns).into_iter().flat_map(|namespace| namespace.interfaces.keys());
+        names.map(|name| InterfaceRef { ns: ns.clone(), name: name.clone() })
     }
 
     fn interface(&self, of: &InterfaceRef) -> Option<&'l Interface> {
@@ -124,13 +160,9 @@ impl<'l> Layer2<'l> {
 
     /// The tunnel interfaces at an address that satisfy a condition.
     fn tunnels(&self, address: IpAddr, fits: impl Fn(&VirtualInterface) -> bool) -> Vec<InterfaceRef> {
-        let mut tunnels = Vec::new();
-        for ns in self.holders.get(&address).into_iter().flatten() {
-            let interfaces = self.lab.namespaces.get(*ns).into_iter().flat_map(|one| &one.interfaces);
-            let fitting = interfaces.filter(|(_, interface)| interface.virtual_interface().is_some_and(&fits));
-            tunnels.extend(fitting.map(|(name, _)| InterfaceRef { ns: (*ns).clone(), name: name.clone() }));
-        }
-        tunnels
+        let holders = self.holders.get(&address).into_iter().flatten();
+        let all = holders.flat_map(|holder| self.interfaces(&holder.ns));
+        all.filter(|at| self.interface(at).and_then(Interface::virtual_interface).is_some_and(&fits)).collect()
     }
 }
 

@@ -10,7 +10,6 @@ mod layer2;
 mod lookup;
 mod nat;
 mod packet;
-mod path;
 mod table;
 mod trace;
 
@@ -18,7 +17,6 @@ pub use filter::{Verdict, filter};
 pub use firewall::{Flow, RuleAt};
 pub use layer2::Layer2;
 pub use lookup::{Decision, Outcome, lookup};
-pub use nat::{Translated, translate};
+pub use nat::{Translated, may_lead_elsewhere, translate};
 pub use packet::Packet;
-pub use path::{Hop, path};
-pub use trace::{TracedHop, trace};
+pub use trace::{Hop, trace};

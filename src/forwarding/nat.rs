@@ -38,6 +38,17 @@ pub fn translate(namespace: &Namespace, hook: Hook, flow: &Flow) -> Translated {
     Translated { flow, by: Some(at) }
 }
 
+/// Whether a rule of a namespace may translate the destination of a connection, wherever that comes from: a question
+/// that costs little, before its way is followed. Without a flow: of any connection.
+pub fn may_lead_elsewhere(namespace: &Namespace, flow: Option<&Flow>) -> bool {
+    let nat = namespace.firewall.chains.iter().filter(|(chain, _)| chain.table == Table::Nat);
+    let nat = nat.filter(|(chain, _)| flow.is_none_or(|flow| flow.family() == chain.family));
+    nat.flat_map(|(_, rules)| rules).any(|rule| {
+        let leads = matches!(rule.target, FirewallTarget::Dnat(_) | FirewallTarget::Redirect(_));
+        leads && flow.is_none_or(|flow| flow.meets(namespace, &rule.matches))
+    })
+}
+
 fn lead_to(flow: &mut Flow, to: DnatTarget) {
     flow.destination = to.address;
     flow.destination_port = flow.destination_port.map(|port| to.port.translated(port));

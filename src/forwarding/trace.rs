@@ -1,14 +1,16 @@
 //! The way of the first packet of a connection through the lab: at each namespace, what address translation makes of
 //! it, where it is routed, and what the packet filter does with it. So it says where a published port leads, from
-//! anywhere.
+//! anywhere, and which routers are on the way.
 
-use super::path::MAX_HOPS;
 use super::{Decision, Flow, Layer2, Outcome, Packet, Translated, Verdict, filter, lookup, translate};
-use crate::lab::{ConnectionState, Hook, IfName, InterfaceRef, Lab, Namespace, NsName};
+use crate::lab::{ConnectionState, Hook, IfName, InterfaceRef, IpProtocol, Namespace, NsName};
+
+/// More hops than this on one way are a loop: packets start with a TTL of 64.
+const MAX_HOPS: usize = 64;
 
 /// One namespace on the way of the first packet of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TracedHop {
+pub struct Hop {
     /// The namespace.
     pub ns: NsName,
     /// The packet behind the translation of its destination: at prerouting, and of what the namespace sends itself, at
@@ -25,65 +27,84 @@ pub struct TracedHop {
     pub next: Option<InterfaceRef>,
 }
 
+impl Hop {
+    /// Whether its destination is translated here.
+    pub fn is_led(&self) -> bool {
+        self.destination.flow.states.contains(&ConnectionState::Dnat)
+    }
+
+    /// Whether it is for this namespace itself.
+    pub fn is_end(&self) -> bool {
+        matches!(self.decision.outcome, Outcome::Local { .. })
+    }
+}
+
 /// The way of the first packet of a connection that a namespace opens, as far as the lab knows: every namespace up to
-/// the last one that it reaches. Nothing of whether a router forwards.
-pub fn trace(lab: &Lab, layer2: &Layer2<'_>, from: &NsName, flow: &Flow) -> Vec<TracedHop> {
+/// the last one that routes lead to. It goes on past a filter that keeps the packet, as it would without the rule; and
+/// nothing is known of whether a router forwards.
+pub fn trace(layer2: &Layer2<'_>, from: &NsName, flow: &Flow) -> Vec<Hop> {
     let mut hops = Vec::new();
     let mut ns = from.clone();
-    let mut flow = Flow { input: None, out: None, ..flow.clone() };
+    let mut flow = Flow { input: None, ..flow.clone() };
     while hops.len() < MAX_HOPS {
-        let Some(namespace) = lab.namespaces.get(&ns) else { break };
+        let Some(namespace) = layer2.namespaces().get(&ns) else { break };
         let hop = hop(namespace, layer2, ns, &flow);
         let onward = hop.next.clone().zip(hop.source.as_ref().map(|left| left.flow.clone()));
         hops.push(hop);
         let Some((next, left)) = onward else { break };
-        // Each namespace has connections of its own.
-        flow = Flow { input: Some(next.name), out: None, states: [ConnectionState::New].into(), ..left };
+        // Each namespace has connections and marks of its own.
+        flow = Flow { input: Some(next.name), out: None, mark: 0, states: [ConnectionState::New].into(), ..left };
         ns = next.ns;
     }
     hops
 }
 
-fn hop(namespace: &Namespace, layer2: &Layer2<'_>, ns: NsName, flow: &Flow) -> TracedHop {
-    let destination = match flow.input {
-        Some(_) => translate(namespace, Hook::Prerouting, flow),
+fn hop(namespace: &Namespace, layer2: &Layer2<'_>, ns: NsName, flow: &Flow) -> Hop {
+    let (destination, decision) = match flow.input {
+        Some(_) => came_in(namespace, flow),
         None => sent(namespace, flow),
     };
-    let decision = lookup(namespace, &packet(&destination.flow));
-    let mut hop = TracedHop { ns, destination, decision, verdict: None, source: None, next: None };
+    let mut hop = Hop { ns, destination, decision, verdict: None, source: None, next: None };
     match &hop.decision.outcome {
         Outcome::Local { .. } => hop.verdict = Some(stays(namespace, &hop.destination.flow)),
         Outcome::Leaves { dev, next_hop, .. } => {
             let leaving = Flow { out: Some(dev.clone()), ..hop.destination.flow.clone() };
             let hook = if leaving.input.is_some() { Hook::Forward } else { Hook::Output };
-            let verdict = filter(namespace, hook, &leaving);
+            hop.verdict = Some(filter(namespace, hook, &leaving));
+            hop.source = Some(translate(namespace, Hook::Postrouting, &leaving));
             hop.next = layer2.owner(&InterfaceRef { ns: hop.ns.clone(), name: dev.clone() }, *next_hop);
-            if is_accepted(&verdict) {
-                hop.source = Some(translate(namespace, Hook::Postrouting, &leaving));
-            }
-            hop.verdict = Some(verdict);
         }
         Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => {}
     }
     hop
 }
 
+fn came_in(namespace: &Namespace, flow: &Flow) -> (Translated, Decision) {
+    let translated = translate(namespace, Hook::Prerouting, flow);
+    let decision = lookup(namespace, &packet(&translated.flow));
+    (translated, decision)
+}
+
 /// What the namespace sends itself. It is routed before its destination is translated, and gets its source address
-/// there.
-fn sent(namespace: &Namespace, flow: &Flow) -> Translated {
-    let mut flow = flow.clone();
-    match lookup(namespace, &packet(&flow)).outcome {
-        Outcome::Leaves { dev, source, .. } => {
-            flow.source = flow.source.or(source);
-            flow.out = Some(dev);
+/// there; where the destination changes, it is routed again.
+fn sent(namespace: &Namespace, flow: &Flow) -> (Translated, Decision) {
+    let mut decision = lookup(namespace, &packet(flow));
+    let (source, out) = match &decision.outcome {
+        Outcome::Leaves { dev, source, .. } => (*source, dev.clone()),
+        Outcome::Local { .. } => (Some(flow.destination), IfName::lo()),
+        Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => {
+            return (Translated { flow: flow.clone(), by: None }, decision);
         }
-        Outcome::Local { .. } => {
-            flow.source = flow.source.or(Some(flow.destination));
-            flow.out = Some(IfName::lo());
-        }
-        Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => return Translated { flow, by: None },
+    };
+    let leaving = Flow { source: flow.source.or(source), out: Some(out), ..flow.clone() };
+    let translated = translate(namespace, Hook::Output, &leaving);
+    let translated = Translated { flow: Flow { out: flow.out.clone(), ..translated.flow }, ..translated };
+    // `connect` looks the route of IPv4 up once more, for the source that it has found (`ip_route_connect`).
+    let connects = flow.destination.is_ipv4() && matches!(flow.protocol, IpProtocol::Tcp | IpProtocol::Udp);
+    if connects || translated.flow.destination != flow.destination {
+        decision = lookup(namespace, &packet(&translated.flow));
     }
-    translate(namespace, Hook::Output, &flow)
+    (translated, decision)
 }
 
 /// What the filter does with a packet for the namespace itself; what it sent itself goes over loopback.
@@ -92,19 +113,18 @@ fn stays(namespace: &Namespace, flow: &Flow) -> Verdict {
         return filter(namespace, Hook::Input, flow);
     }
     let sent = filter(namespace, Hook::Output, &Flow { out: Some(IfName::lo()), ..flow.clone() });
-    if !is_accepted(&sent) {
+    if !sent.is_accepted() {
         return sent;
     }
     filter(namespace, Hook::Input, &Flow { input: Some(IfName::lo()), out: None, ..flow.clone() })
 }
 
-fn is_accepted(verdict: &Verdict) -> bool {
-    match verdict {
-        Verdict::Accepted(_) => true,
-        Verdict::Dropped(_) | Verdict::Rejected(..) => false,
-    }
-}
-
 fn packet(flow: &Flow) -> Packet {
-    Packet { source: flow.source, iif: flow.input.clone(), ..Packet::to(flow.destination) }
+    Packet {
+        source: flow.source,
+        mark: flow.mark,
+        iif: flow.input.clone(),
+        oif: flow.out.clone(),
+        ..Packet::to(flow.destination)
+    }
 }

@@ -13,6 +13,7 @@ mod disjoint_set;
 mod fdb_entry;
 mod filter;
 mod interface;
+mod led;
 mod lower_interfaces;
 mod mtu;
 mod nat;

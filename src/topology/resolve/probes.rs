@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use indexmap::IndexMap;
 
+use super::led::{Led, Translations};
 use super::net::{Net, ResolvedNamespace, is_global};
 use super::selectors::{Endpoint, SelectorList};
-use crate::forwarding::{Flow, translate};
-use crate::lab::{Expect, Family, Hook, IpProtocol, Namespace, NsName, Probe, Protocol, Target};
+use crate::forwarding::Flow;
+use crate::lab::{Expect, Family, Namespace, NsName, Probe, Protocol, Target};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 
@@ -23,10 +24,10 @@ pub struct Question {
     pub answered_by: Option<usize>,
 }
 
-/// Makes probes; knows what every namespace publishes.
+/// Makes probes; knows where every namespace leads them.
 pub struct Maker<'n> {
     net: &'n Net<'n>,
-    namespaces: &'n IndexMap<NsName, Namespace>,
+    translations: Translations<'n>,
     /// Whether all addresses are known: if not, what seems to be missing may be there.
     whole: bool,
 }
@@ -34,7 +35,7 @@ pub struct Maker<'n> {
 impl<'n> Maker<'n> {
     pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>) -> Self {
         let whole = net.namespaces.iter().all(|namespace| namespace.written.whole);
-        Self { net, namespaces, whole }
+        Self { net, translations: Translations::new(net, namespaces), whole }
     }
 
     /// All pairs, in the order of the file. A namespace is paired with itself only if that is all the author wrote.
@@ -80,24 +81,28 @@ impl<'n> Maker<'n> {
 
     fn probe(&self, question: &Question, here: usize, to: &Endpoint) -> Result<Probe, Option<Diagnostic>> {
         let namespace = self.net.namespaces.get(here).ok_or(None)?;
-        let (label, address, there) = match to.side {
+        let (label, address, named) = match to.side {
             SelectorList::Namespace(there) => {
                 let target = self.net.namespaces.get(there).ok_or(None)?;
                 (target.name.to_string(), self.address(question, namespace, target, to)?, Some(there))
             }
             SelectorList::Address(address) => {
-                (address.to_string(), address, self.owner(question, namespace, address, to)?)
+                self.is_destination(question, address, to)?;
+                (address.to_string(), address, None)
             }
         };
+        let sent = Flow { source: question.source, ..Flow::probing(question.protocol, address) };
+        let there = named.or_else(|| self.net.holder(address, namespace));
+        let led = self.translations.follow(namespace, &sent, (there, named.is_some()));
+        if named.is_none() && led.is_none() {
+            self.is_somewhere(question, address, to)?;
+        }
         Ok(Probe {
             from: namespace.name.clone(),
             source: question.source,
             to: Target { label, address, ns: there.and_then(|there| self.name(there)) },
-            arrives_at: match to.side {
-                SelectorList::Namespace(there) => self.arrives_at(question, here, address, there),
-                SelectorList::Address(_) => None,
-            },
-            listen: self.listen(question, here, address, there),
+            arrives_at: named.and_then(|named| self.arrives_at(question, named, led)),
+            listen: self.listen(question, there, led),
         })
     }
 
@@ -127,14 +132,8 @@ impl<'n> Maker<'n> {
         })
     }
 
-    /// The namespace that has an address; where several have it, the one on a broadcast domain with the sender.
-    fn owner(
-        &self,
-        question: &Question,
-        from: &ResolvedNamespace<'_>,
-        address: IpAddr,
-        to: &Endpoint,
-    ) -> Result<Option<usize>, Option<Diagnostic>> {
+    /// Whether a check can go to an address at all.
+    fn is_destination(&self, question: &Question, address: IpAddr, to: &Endpoint) -> Result<(), Option<Diagnostic>> {
         if question.family.is_some_and(|family| family != Family::of(address)) {
             return Err(Some(Diagnostic::new(
                 Code::FamilyMismatch,
@@ -153,6 +152,11 @@ impl<'n> Maker<'n> {
                     .help("write an address that others can reach".to_owned()),
             ));
         }
+        Ok(())
+    }
+
+    /// Whether somebody may have an address, as far as it is in a subnet of the lab.
+    fn is_somewhere(&self, question: &Question, address: IpAddr, to: &Endpoint) -> Result<(), Option<Diagnostic>> {
         let expected = question.expect != Expect::Unreachable && self.whole;
         if expected && !self.net.has_address(address) && self.net.has_subnet_of(address) {
             return Err(Some(Diagnostic::new(
@@ -161,7 +165,7 @@ impl<'n> Maker<'n> {
                 format!("no namespace has the address {address}"),
             )));
         }
-        Ok(self.net.holder(address, from))
+        Ok(())
     }
 
     /// What is wrong with an address that no single interface can have (RFC 1122, section 3.2.1.3; RFC 4291, section
@@ -180,48 +184,33 @@ impl<'n> Maker<'n> {
         }
     }
 
-    /// Who has to listen, and where: behind the published port, if it is one. Where a probe should not come
-    /// through, a listener is there all the same, so that one that does is seen.
-    fn listen(&self, question: &Question, here: usize, address: IpAddr, there: Option<usize>) -> Vec<(NsName, u16)> {
-        let Some((_, port)) = transport(question.protocol).filter(|_| question.expect != Expect::Refused) else {
-            return Vec::new();
+    /// Who has to listen, and where: where translation leads, if there is any. Where a probe should not come through,
+    /// a listener is there all the same, so that one that does is seen; and where the file says who is to get it, there
+    /// is one where it goes instead, too.
+    fn listen(&self, question: &Question, there: Option<usize>, led: Option<Led>) -> Vec<(NsName, u16)> {
+        let port = match question.protocol {
+            Protocol::Tcp(port) | Protocol::Udp(port) if question.expect != Expect::Refused => port,
+            Protocol::Tcp(_) | Protocol::Udp(_) | Protocol::Icmp => return Vec::new(),
         };
-        let (namespace, port) = self.led(question.protocol, here, address, there).unwrap_or((there, port));
-        let namespace = question.answered_by.or(namespace);
-        namespace.and_then(|namespace| self.name(namespace)).map(|name| (name, port)).into_iter().collect()
+        let answering = question.answered_by;
+        let own = match led {
+            None => answering.or(there).map(|namespace| (namespace, port)),
+            Some(led) => match answering {
+                Some(namespace) => Some((namespace, led.port)),
+                None => there.filter(|_| !led.as_meant).map(|namespace| (namespace, port)),
+            },
+        };
+        let other = led.and_then(|led| led.namespace.map(|namespace| (namespace, led.port)));
+        let both = own.into_iter().chain(other.filter(|other| own != Some(*other)));
+        both.filter_map(|(namespace, port)| Some((self.name(namespace)?, port))).collect()
     }
 
-    /// The namespace that must see what is sent to one that the file names: itself, or where its published port leads.
-    fn arrives_at(&self, question: &Question, here: usize, address: IpAddr, there: usize) -> Option<NsName> {
-        let namespace = match self.led(question.protocol, here, address, Some(there)) {
-            Some((namespace, _)) => namespace,
-            None => Some(there),
+    /// The namespace that must see what is sent to one that the file names: itself, or where it leads that.
+    fn arrives_at(&self, question: &Question, named: usize, led: Option<Led>) -> Option<NsName> {
+        let namespace = match led.filter(|led| led.as_meant) {
+            Some(led) => led.namespace,
+            None => Some(named),
         };
         question.answered_by.or(namespace).and_then(|namespace| self.name(namespace))
-    }
-
-    /// Where a published port of the destination leads; none, where the port is its own.
-    fn led(
-        &self,
-        protocol: Protocol,
-        here: usize,
-        address: IpAddr,
-        there: Option<usize>,
-    ) -> Option<(Option<usize>, u16)> {
-        let (protocol, port) = transport(protocol)?;
-        let publisher = self.net.namespaces.get(there?)?;
-        let hook = if there == Some(here) { Hook::Output } else { Hook::Prerouting };
-        let sent = Flow::to(protocol, address, Some(port));
-        let led = translate(self.namespaces.get(&publisher.name)?, hook, &sent).flow;
-        let port = led.destination_port.filter(|_| led.states != sent.states)?;
-        Some((self.net.holder(led.destination, publisher), port))
-    }
-}
-
-fn transport(protocol: Protocol) -> Option<(IpProtocol, u16)> {
-    match protocol {
-        Protocol::Tcp(port) => Some((IpProtocol::Tcp, port)),
-        Protocol::Udp(port) => Some((IpProtocol::Udp, port)),
-        Protocol::Icmp => None,
     }
 }
