@@ -68,6 +68,29 @@ fn a_refused_step_undoes_the_others() {
     assert_eq!(run("ls /run/nslab 2>/dev/null || true"), "");
 }
 
+/// What nslab cannot make again is named after an undo, and what it can put back is there.
+#[test]
+fn what_an_undo_cannot_put_back_is_named() {
+    sandbox();
+    let file = "/run/lost.yaml";
+    let lab = "name: lost\nnamespaces: { red: { interfaces: { eth0: { addresses: [10.9.0.2/24] } } }, blue: {} }\nlinks: \
+               [[red/eth0, blue/eth0]]\n";
+    std::fs::write(file, lab).unwrap();
+    assert_eq!(nslab(["apply", file]).status.code(), Some(0));
+    run("ip -n red tuntap add tun7 mode tun
+        ip -n red route add 10.77.0.0/16 dev eth0 tos 0x10
+        ip netns exec red iptables -A INPUT -m length --length 100 -j ACCEPT");
+    let refused = lab.replace("blue: {}", "blue: { sysctls: { net.ipv4.no_such_thing: 1 } }");
+    std::fs::write(file, refused).unwrap();
+    let output = nslab(["apply", file]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("these could not be:\n  make tun tun7 in red again"), "{}", text(&output));
+    assert!(run("ip -n red route").contains("10.77.0.0/16 tos 0x10 dev eth0"));
+    assert!(run("ip netns exec red iptables-save").contains("--length 100"));
+    assert_eq!(nslab(["destroy", "lost"]).status.code(), Some(0));
+    run(&format!("rm {file}"));
+}
+
 /// The rules of the host are taken back as they were given: all with one program, or two.
 #[test]
 fn undoing_many_rules_takes_few_programs() {

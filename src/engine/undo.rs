@@ -110,16 +110,21 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Plans and runs what still differs from the beginning.
+    /// Plans and runs what still differs from the beginning, and says what is not as it was all the same.
     fn return_to_the_beginning(&mut self, outcome: &mut UndoError) {
-        match self.machine.observe(&all_of(self.lab)) {
-            Err(error) => outcome.failed.push(error.to_string()),
-            Ok(now) => {
-                let way_back = plan::way_back(&self.lab.name, &self.before, &now);
-                let steps: Vec<Step> = way_back.steps.into_iter().map(|planned| planned.step).collect();
-                outcome.failed.extend(self.run_all(&steps).iter().map(KernelError::to_string));
-            }
-        }
+        let result = self.try_to_return(outcome);
+        outcome.failed.extend(result.err().map(|error| error.to_string()));
+    }
+
+    fn try_to_return(&mut self, outcome: &mut UndoError) -> Result<(), KernelError> {
+        let now = self.machine.observe(&all_of(self.lab))?;
+        let way_back = plan::way_back(&self.lab.name, &self.before, &now);
+        let steps: Vec<Step> = way_back.steps.into_iter().map(|planned| planned.step).collect();
+        let failed = self.run_all(&steps);
+        let now = if steps.is_empty() { now } else { self.machine.observe(&all_of(self.lab))? };
+        let unrestored = plan::unrestored(&self.lab.name, &self.before, &now);
+        outcome.failed.extend(failed.iter().map(KernelError::to_string).chain(unrestored));
+        Ok(())
     }
 
     /// Releases the host settings that the run has claimed, and removes the state of a lab that was not there before.

@@ -151,6 +151,13 @@ pub struct ForeignInterface {
 }
 
 impl Foreign {
+    /// All objects that a step can remove and put back.
+    pub fn objects(&self) -> impl Iterator<Item = &ForeignObject> {
+        let routes = self.routes.iter().map(|route| &route.object);
+        let rules = self.rules.iter().map(|rule| &rule.object);
+        routes.chain(rules).chain(self.fdb.iter().map(|entry| &entry.object))
+    }
+
     /// Whether the model has words for everything.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty() && self.rules.is_empty() && self.fdb.is_empty() && self.interfaces.is_empty()

@@ -14,15 +14,15 @@ pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<(u16, &[u8]), Dec
     })
 }
 
-/// A message with this header and those of the attributes in `bytes` that are kept.
+/// A message with this header and what `kept` makes of each of the attributes in `bytes`; none: it is left out.
 pub fn with_attributes(
     header: &impl Emitable,
     bytes: &[u8],
-    is_kept: impl Fn(u16) -> bool,
+    kept: impl Fn(u16, &[u8]) -> Option<Vec<u8>>,
 ) -> Result<Vec<u8>, DecodeError> {
     let all: Vec<(u16, &[u8])> = attributes(bytes).collect::<Result<_, _>>()?;
-    let kept = all.into_iter().filter(|(kind, _)| is_kept(*kind));
-    let kept: Vec<DefaultNla> = kept.map(|(kind, value)| DefaultNla::new(kind, value.to_vec())).collect();
+    let kept = all.into_iter().filter_map(|(kind, value)| Some(DefaultNla::new(kind, kept(kind, value)?)));
+    let kept: Vec<DefaultNla> = kept.collect();
     let mut message = vec![0; header.buffer_len() + kept.as_slice().buffer_len()];
     let (head, tail) = message.split_at_mut(header.buffer_len());
     header.emit(head);

@@ -8,12 +8,23 @@ use netlink_packet_route::address::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use super::accept_gone;
 use crate::kernel::netlink::{Dump, NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::IfName;
+use crate::steps::{AddressStep, Presence};
+
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &AddressStep) -> Result<(), NetlinkError> {
+    let AddressStep { interface, change } = step;
+    match change {
+        Presence::Add(address) => add(netns, &interface.name, *address),
+        Presence::Remove(address) => accept_gone(delete(netns, &interface.name, *address)),
+    }
+}
 
 /// Gives an interface an address; it may have it already.
-pub(in crate::kernel) fn add(netns: &mut NetnsHandle, name: &IfName, address: IpNet) -> Result<(), NetlinkError> {
+fn add(netns: &mut NetnsHandle, name: &IfName, address: IpNet) -> Result<(), NetlinkError> {
     let mut message = encode(netns.index(name)?, address);
     if address.addr().is_ipv6() {
         // Without duplicate address detection, which would keep it unusable for a second.
@@ -25,7 +36,7 @@ pub(in crate::kernel) fn add(netns: &mut NetnsHandle, name: &IfName, address: Ip
 }
 
 /// Takes an address from an interface.
-pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, name: &IfName, address: IpNet) -> Result<(), NetlinkError> {
+fn delete(netns: &mut NetnsHandle, name: &IfName, address: IpNet) -> Result<(), NetlinkError> {
     let message = encode(netns.index(name)?, address);
     netns.socket.change(RouteNetlinkMessage::DelAddress(message), 0)
 }

@@ -9,6 +9,7 @@ use super::interface::{self, RawInterface};
 use crate::kernel::netlink::{NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, PortOptions};
+use crate::steps::BridgePortStep;
 
 /// Options of a port (linux/if_link.h).
 const IFLA_BRPORT_MODE: u16 = 4;
@@ -16,13 +17,22 @@ const IFLA_BRPORT_LEARNING: u16 = 8;
 const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &BridgePortStep) -> Result<(), NetlinkError> {
+    match step {
+        BridgePortStep::Master { interface, change, .. } => set_master(netns, &interface.name, change.to.as_ref()),
+        BridgePortStep::Options { interface, change } => set(netns, &interface.name, change.from, change.to),
+    }
+}
+
+/// Makes an interface a port of a bridge or a VRF, or of none.
+fn set_master(netns: &mut NetnsHandle, name: &IfName, master: Option<&IfName>) -> Result<(), NetlinkError> {
+    let index = master.map_or(Ok(0), |master| netns.index(master))?;
+    interface::set(netns, name, LinkAttribute::Controller(index))
+}
+
 /// Changes those options of a port that are not as they should be.
-pub(in crate::kernel) fn set(
-    netns: &mut NetnsHandle,
-    name: &IfName,
-    from: PortOptions,
-    to: PortOptions,
-) -> Result<(), NetlinkError> {
+fn set(netns: &mut NetnsHandle, name: &IfName, from: PortOptions, to: PortOptions) -> Result<(), NetlinkError> {
     let mut message = interface::existing_message(netns, name)?;
     message.attributes.push(encode(to, from));
     // RTM_SETLINK leaves the options of a port alone.

@@ -12,22 +12,31 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::Decoded;
+use super::{Decoded, accept_gone};
 use crate::kernel::netlink::{Dump, NetlinkError, attributes, with_attributes};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{FdbEntry, ForeignFdbEntry, ForeignKind, ForeignObject, IfName, Mac};
+use crate::steps::{FdbEntryStep, Presence};
 
 /// An entry that leads to a nexthop object (linux/neighbour.h).
 const NDA_NH_ID: u16 = 13;
 
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &FdbEntryStep) -> Result<(), NetlinkError> {
+    match &step.change {
+        Presence::Add(entry) => add(netns, entry),
+        Presence::Remove(entry) => accept_gone(delete(netns, entry)),
+    }
+}
+
 /// Adds a forwarding entry beside those that there are for the same MAC address.
-pub(in crate::kernel) fn add(netns: &mut NetnsHandle, entry: &FdbEntry) -> Result<(), NetlinkError> {
+fn add(netns: &mut NetnsHandle, entry: &FdbEntry) -> Result<(), NetlinkError> {
     let message = encode(entry, netns.index(&entry.dev)?);
     netns.socket.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_APPEND)
 }
 
 /// Removes a forwarding entry.
-pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, entry: &FdbEntry) -> Result<(), NetlinkError> {
+fn delete(netns: &mut NetnsHandle, entry: &FdbEntry) -> Result<(), NetlinkError> {
     let message = encode_key(entry, netns.index(&entry.dev)?);
     netns.socket.change(RouteNetlinkMessage::DelNeighbour(message), 0)
 }
@@ -98,7 +107,9 @@ pub(in crate::kernel) fn decode(
                     kind: ForeignKind::FdbEntry,
                     text,
                     // Its age changes by itself.
-                    message: with_attributes(&header, rest, |kind| kind != NDA_CACHEINFO)?,
+                    message: with_attributes(&header, rest, |kind, value| {
+                        (kind != NDA_CACHEINFO).then(|| value.to_vec())
+                    })?,
                 },
                 dev,
             })

@@ -2,12 +2,22 @@
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 
+use super::accept_gone;
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{ForeignKind, ForeignObject};
+use crate::steps::{ForeignStep, Presence};
+
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &ForeignStep) -> Result<(), NetlinkError> {
+    match &step.change {
+        Presence::Add(object) => add(netns, object),
+        Presence::Remove(object) => accept_gone(delete(netns, object)),
+    }
+}
 
 /// Puts an object back, as it was when it was observed.
-pub(in crate::kernel) fn add(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
+fn add(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
     let kind = match object.kind {
         ForeignKind::Route { .. } => libc::RTM_NEWROUTE,
         ForeignKind::PolicyRule { .. } => libc::RTM_NEWRULE,
@@ -17,7 +27,7 @@ pub(in crate::kernel) fn add(netns: &mut NetnsHandle, object: &ForeignObject) ->
 }
 
 /// Removes an object that was observed.
-pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
+fn delete(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
     let kind = match object.kind {
         ForeignKind::Route { .. } => libc::RTM_DELROUTE,
         ForeignKind::PolicyRule { .. } => libc::RTM_DELRULE,

@@ -9,6 +9,7 @@ use libc::{
 use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u16, parse_u32};
 use netlink_packet_route::route::{RouteFlags, RouteHeader, RouteProtocol, RouteType};
 
+use super::rtnexthop::without_state;
 use crate::kernel::netlink::{attributes, with_attributes};
 use crate::lab::{ForeignKind, ForeignObject, ForeignRoute, ROUTE_PROTOCOL, Route};
 
@@ -114,5 +115,10 @@ fn message(header: &RouteHeader, item: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let by_number = attributes(rest).any(|attribute| matches!(attribute, Ok((RTA_NH_ID, _))));
     let is_hop = |kind| [RTA_ENCAP, RTA_ENCAP_TYPE, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_VIA].contains(&kind);
     let header = RouteHeader { flags: header.flags & RouteFlags::Onlink, ..header.clone() };
-    with_attributes(&header, rest, |kind| kind != RTA_CACHEINFO && !(by_number && is_hop(kind)))
+    with_attributes(&header, rest, |kind, value| match kind {
+        RTA_CACHEINFO => None,
+        kind if by_number && is_hop(kind) => None,
+        RTA_MULTIPATH => Some(without_state(value)),
+        _ => Some(value.to_vec()),
+    })
 }

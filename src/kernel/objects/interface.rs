@@ -15,6 +15,7 @@ use super::accept_gone;
 use crate::kernel::netlink::{Dump, NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, InterfaceRef, LabName, Mac};
+use crate::steps::InterfaceStep;
 
 /// One interface as the kernel describes it: names and indexes not looked up yet.
 pub(in crate::kernel) struct RawInterface<'a> {
@@ -160,6 +161,19 @@ pub(super) fn existing_message(netns: &mut NetnsHandle, name: &IfName) -> Result
     Ok(message)
 }
 
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &InterfaceStep) -> Result<(), NetlinkError> {
+    match step {
+        InterfaceStep::Remove { interface, .. } => accept_gone(delete(netns, &interface.name)),
+        InterfaceStep::RemoveFromHost { lab, interfaces } => accept_gone(delete_group(netns, lab.group(), interfaces)),
+        InterfaceStep::Up { interface, up, .. } => set_up(netns, &interface.name, *up),
+        InterfaceStep::Mtu { interface, change, .. } => set(netns, &interface.name, LinkAttribute::Mtu(change.to)),
+        InterfaceStep::Mac { interface, change, .. } => {
+            set(netns, &interface.name, LinkAttribute::Address(change.to.0.to_vec()))
+        }
+    }
+}
+
 /// Removes an interface.
 pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, name: &IfName) -> Result<(), NetlinkError> {
     let message = existing_message(netns, name)?;
@@ -169,11 +183,7 @@ pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, name: &IfName) -> Resul
 
 /// Removes a lab's interfaces: with one message those in its group, if the group holds nothing else; or else one by
 /// one.
-pub(in crate::kernel) fn delete_group(
-    netns: &mut NetnsHandle,
-    group: u32,
-    names: &[IfName],
-) -> Result<(), NetlinkError> {
+fn delete_group(netns: &mut NetnsHandle, group: u32, names: &[IfName]) -> Result<(), NetlinkError> {
     let is_meant = |name: &String| names.iter().any(|meant| meant.as_str() == name);
     let (in_group, others) = members(netns, group)?;
     if !in_group.iter().all(is_meant) {
@@ -205,21 +215,11 @@ fn members(netns: &mut NetnsHandle, group: u32) -> Result<(BTreeSet<String>, BTr
 }
 
 /// Brings an interface up or down.
-pub(in crate::kernel) fn set_up(netns: &mut NetnsHandle, name: &IfName, up: bool) -> Result<(), NetlinkError> {
+fn set_up(netns: &mut NetnsHandle, name: &IfName, up: bool) -> Result<(), NetlinkError> {
     let mut message = existing_message(netns, name)?;
     message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
     message.header.change_mask = LinkFlags::Up;
     netns.socket.change(RouteNetlinkMessage::SetLink(message), 0)
-}
-
-/// Changes an interface's MTU.
-pub(in crate::kernel) fn set_mtu(netns: &mut NetnsHandle, name: &IfName, mtu: u32) -> Result<(), NetlinkError> {
-    set(netns, name, LinkAttribute::Mtu(mtu))
-}
-
-/// Changes an interface's MAC address.
-pub(in crate::kernel) fn set_mac(netns: &mut NetnsHandle, name: &IfName, mac: Mac) -> Result<(), NetlinkError> {
-    set(netns, name, LinkAttribute::Address(mac.0.to_vec()))
 }
 
 /// Gives an interface that is down another name.
@@ -227,17 +227,7 @@ pub(super) fn rename(netns: &mut NetnsHandle, from: &IfName, to: &IfName) -> Res
     set(netns, from, LinkAttribute::IfName(to.to_string()))
 }
 
-/// Makes an interface a port of a bridge or a VRF, or of none.
-pub(in crate::kernel) fn set_master(
-    netns: &mut NetnsHandle,
-    name: &IfName,
-    master: Option<&IfName>,
-) -> Result<(), NetlinkError> {
-    let index = master.map_or(Ok(0), |master| netns.index(master))?;
-    set(netns, name, LinkAttribute::Controller(index))
-}
-
-fn set(netns: &mut NetnsHandle, name: &IfName, attribute: LinkAttribute) -> Result<(), NetlinkError> {
+pub(super) fn set(netns: &mut NetnsHandle, name: &IfName, attribute: LinkAttribute) -> Result<(), NetlinkError> {
     let mut message = existing_message(netns, name)?;
     message.attributes.push(attribute);
     netns.socket.change(RouteNetlinkMessage::SetLink(message), 0)

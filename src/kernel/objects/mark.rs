@@ -8,6 +8,7 @@ use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::NetnsHandle;
 use crate::kernel::netns::create::LOOPBACK;
 use crate::lab::{InterfaceRef, Mark};
+use crate::steps::{MarkStep, Presence};
 
 /// The mark that a namespace carries: the alias of its loopback.
 pub(in crate::kernel) fn of_namespace(netns: &mut NetnsHandle) -> Result<Option<Mark>, NetlinkError> {
@@ -15,6 +16,14 @@ pub(in crate::kernel) fn of_namespace(netns: &mut NetnsHandle) -> Result<Option<
     message.header.index = LOOPBACK;
     let answer = netns.socket.get(RouteNetlinkMessage::GetLink(message))?;
     Ok(interface::decode(&answer)?.alias.and_then(Mark::parse))
+}
+
+/// Runs a step. `mark` is the lab's.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &MarkStep, mark: &Mark) -> Result<(), NetlinkError> {
+    match step.change {
+        Presence::Add(_) => set(netns, &step.interface, &mark.to_string(), mark.lab.group()),
+        Presence::Remove(_) => set(netns, &step.interface, "", 0),
+    }
 }
 
 /// Sets the alias of an interface, and in `host` its group.

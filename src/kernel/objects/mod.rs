@@ -17,6 +17,7 @@ pub(super) mod policy_rule;
 #[cfg(test)]
 mod round_trip;
 pub(super) mod route;
+mod rtnexthop;
 pub(super) mod sysctl;
 pub(super) mod veth;
 pub(super) mod virtual_interface;

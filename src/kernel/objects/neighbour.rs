@@ -7,18 +7,28 @@ use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_REPLACE, pa
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourHeader, NeighbourMessage, NeighbourState};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use super::accept_gone;
 use crate::kernel::netlink::{NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, Mac, Neighbour};
+use crate::steps::{Change, NeighbourStep, Update};
+
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &NeighbourStep) -> Result<(), NetlinkError> {
+    match &step.change {
+        Update::Add(to) | Update::Replace(Change { to, .. }) => set(netns, to),
+        Update::Remove(entry) => accept_gone(delete(netns, entry)),
+    }
+}
 
 /// Adds an entry, or puts it in the place of the one for the same address.
-pub(in crate::kernel) fn set(netns: &mut NetnsHandle, neighbour: &Neighbour) -> Result<(), NetlinkError> {
+fn set(netns: &mut NetnsHandle, neighbour: &Neighbour) -> Result<(), NetlinkError> {
     let message = encode(neighbour, netns.index(&neighbour.dev)?);
     netns.socket.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
 }
 
 /// Removes an entry.
-pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, neighbour: &Neighbour) -> Result<(), NetlinkError> {
+fn delete(netns: &mut NetnsHandle, neighbour: &Neighbour) -> Result<(), NetlinkError> {
     let message = encode_key(neighbour, netns.index(&neighbour.dev)?);
     netns.socket.change(RouteNetlinkMessage::DelNeighbour(message), 0)
 }

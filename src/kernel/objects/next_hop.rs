@@ -7,12 +7,10 @@ use libc::{RTA_GATEWAY, RTA_VIA};
 use netlink_packet_core::{DecodeError, parse_ip};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteNextHop};
 
+use super::rtnexthop::{HEADER, ONLINK};
 use super::{Decoded, foreign_route};
 use crate::kernel::netlink::attributes;
 use crate::lab::{IfName, NextHop};
-
-/// A next hop is taken to be on the link (RTNH_F_ONLINK).
-const ONLINK: u8 = 4;
 
 /// The next hops, with the index of the interface of each.
 pub(super) fn encode(hops: &BTreeSet<NextHop>, indexes: &[u32]) -> RouteAttribute {
@@ -40,7 +38,6 @@ pub(super) fn decode(
     mut rest: &[u8],
     names: &HashMap<u32, IfName>,
 ) -> Result<Decoded<BTreeSet<NextHop>, String>, DecodeError> {
-    const HEADER: usize = 8;
     let (mut hops, mut count, mut text, mut is_foreign) = (BTreeSet::new(), 0, String::new(), false);
     while let Some((&[a, b, flags, weight, c, d, e, f], _)) = rest.split_first_chunk::<HEADER>() {
         let length = usize::from(u16::from_ne_bytes([a, b]));
@@ -82,6 +79,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::round_trip::{INDEX, dev, ip, option_of};
+    use super::super::rtnexthop::without_state;
     use super::*;
 
     proptest! {
@@ -95,7 +93,12 @@ mod tests {
             let mut bytes = vec![0; attribute.buffer_len()];
             attribute.emit(&mut bytes);
             let names = HashMap::from([(INDEX, dev())]);
-            prop_assert_eq!(decode(&bytes[NLA_HEADER_SIZE..], &names).unwrap(), Decoded::Known(hops));
+            let value = &mut bytes[NLA_HEADER_SIZE..];
+            prop_assert_eq!(decode(value, &names).unwrap(), Decoded::Known(hops));
+            // The third byte has the flags: dead, and link down.
+            let before = value.to_vec();
+            value[2] |= 1 | 16;
+            prop_assert_eq!(without_state(value), before);
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{Decoded, accept_gone};
 use crate::kernel::netlink::{NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{ForeignKind, ForeignObject, ForeignRule, IfName, PolicyRule, ROUTE_PROTOCOL, RuleAction};
+use crate::steps::{PolicyRuleStep, Presence};
 
 /// Attributes of a rule (linux/fib_rules.h).
 const FRA_DST: u16 = 1;
@@ -42,9 +43,17 @@ const BUILT_IN: [(u32, u32); 3] = [(0, 255), (32766, 254), (32767, 253)];
 /// VRFs to come, so it stays when the last of them goes.
 const OF_VRFS: u32 = 1000;
 
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &PolicyRuleStep) -> Result<(), NetlinkError> {
+    match &step.change {
+        Presence::Add(rule) => add(netns, rule),
+        Presence::Remove(rule) => accept_gone(delete(netns, rule, step.ns.is_host())),
+    }
+}
+
 /// Adds a rule. For the kernel, one of the same priority that says more is in its way (`rule_exists` passes over
 /// prefixes that the request leaves open); only the very same is.
-pub(in crate::kernel) fn add(netns: &mut NetnsHandle, rule: &PolicyRule) -> Result<(), NetlinkError> {
+fn add(netns: &mut NetnsHandle, rule: &PolicyRule) -> Result<(), NetlinkError> {
     let mut message = encode(rule);
     message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(ROUTE_PROTOCOL)));
     match netns.socket.change(RouteNetlinkMessage::NewRule(message.clone()), NLM_F_CREATE | NLM_F_EXCL) {
@@ -57,7 +66,7 @@ pub(in crate::kernel) fn add(netns: &mut NetnsHandle, rule: &PolicyRule) -> Resu
 
 /// Removes a rule as the kernel itself lists it: the kernel takes the first rule that has what the request says, which
 /// may be another's. In a namespace of the lab, whoever made it; in `host`, only what carries nslab's protocol number.
-pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, rule: &PolicyRule, in_host: bool) -> Result<(), NetlinkError> {
+fn delete(netns: &mut NetnsHandle, rule: &PolicyRule, in_host: bool) -> Result<(), NetlinkError> {
     for item in like(netns, rule, in_host)? {
         accept_gone(netns.socket.change_listed(libc::RTM_DELRULE, &item, 0))?;
     }

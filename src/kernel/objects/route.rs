@@ -12,13 +12,23 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::next_hop::{self, address};
-use super::{Decoded, foreign_route};
+use super::{Decoded, accept_gone, foreign_route};
 use crate::kernel::netlink::{NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{ForeignRoute, IfName, ROUTE_PROTOCOL, Route, RouteKind, RouteScope};
+use crate::steps::{Change, RouteStep, Update};
+
+/// Runs a step.
+pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &RouteStep) -> Result<(), NetlinkError> {
+    match &step.change {
+        Update::Add(route) => add(netns, route),
+        Update::Replace(Change { to, .. }) => replace(netns, to),
+        Update::Remove(route) => accept_gone(delete(netns, route)),
+    }
+}
 
 /// Adds a route where there is none in its place.
-pub(in crate::kernel) fn add(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
+fn add(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
     if route.is_ipv6() && !route.nexthops.is_empty() {
         // Each next hop is a route of its own, and some of them may be there.
         return replace(netns, route);
@@ -27,12 +37,12 @@ pub(in crate::kernel) fn add(netns: &mut NetnsHandle, route: &Route) -> Result<(
 }
 
 /// Puts a route in the place of the one that is there.
-pub(in crate::kernel) fn replace(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
+fn replace(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
     put(netns, route, NLM_F_CREATE | NLM_F_REPLACE)
 }
 
 /// Removes a route, whoever made it.
-pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
+fn delete(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
     // The kernel compares next hops in their order, which is not known; without any, it removes them all.
     let message = message(netns, &route.without_nexthops())?;
     netns.socket.change(RouteNetlinkMessage::DelRoute(message), 0)

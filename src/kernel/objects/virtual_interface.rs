@@ -34,7 +34,7 @@ const IFLA_VRF_TABLE: u16 = 1;
 pub(in crate::kernel) fn add(
     handles: &mut NetnsHandles,
     new: &InterfaceRef,
-    device: &VirtualInterface,
+    virtual_interface: &VirtualInterface,
     settings: (Option<Mac>, Option<u32>),
     lab: &LabName,
     tried: &str,
@@ -42,16 +42,16 @@ pub(in crate::kernel) fn add(
     let about = |error: NetlinkError| error.about(tried);
     let mark = handles.mark(lab);
     let mut message = interface::new_message(new, settings.0, settings.1, lab);
-    let from = device.parent(&new.ns).map_or_else(|| new.ns.clone(), |parent| parent.ns);
+    let from = virtual_interface.parent(&new.ns).map_or_else(|| new.ns.clone(), |parent| parent.ns);
     if from != new.ns {
         message.attributes.push(LinkAttribute::NetNsFd(handles.get(&new.ns)?.fd().as_raw_fd()));
     }
     let netns = handles.get(&from)?;
-    if let Some(parent) = device.lower() {
+    if let Some(parent) = virtual_interface.lower() {
         message.attributes.push(LinkAttribute::Link(netns.index(&parent.name).map_err(about)?));
     }
-    let bound_to = bound_to(device).map(|dev| netns.index(dev)).transpose().map_err(about)?;
-    message.attributes.push(encode(device, bound_to));
+    let bound_to = bound_to(virtual_interface).map(|dev| netns.index(dev)).transpose().map_err(about)?;
+    message.attributes.push(encode(virtual_interface, bound_to));
     match interface::create(netns, message.clone()) {
         Err(error) if error.errno == Errno::EEXIST && from != new.ns => {
             create_by_another_name(handles, new, &from, message, tried)?;
@@ -110,17 +110,17 @@ pub(in crate::kernel) fn set(
 }
 
 /// The interface that the packets of a tunnel are bound to.
-fn bound_to(device: &VirtualInterface) -> Option<&IfName> {
+fn bound_to(virtual_interface: &VirtualInterface) -> Option<&IfName> {
     use VirtualInterface::{Dummy, Ipip, Ipvlan, Macvlan, Vlan, Vrf, Vxlan};
-    match device {
+    match virtual_interface {
         Vxlan(vxlan) => vxlan.dev.as_ref(),
         Macvlan { .. } | Ipvlan { .. } | Vlan { .. } | Ipip { .. } | Dummy | Vrf { .. } => None,
     }
 }
 
 /// The kind with its options; `bound_to` is the index of the interface that the packets of a tunnel are bound to.
-fn encode(device: &VirtualInterface, bound_to: Option<u32>) -> LinkAttribute {
-    let (kind, data) = match device {
+fn encode(virtual_interface: &VirtualInterface, bound_to: Option<u32>) -> LinkAttribute {
+    let (kind, data) = match virtual_interface {
         VirtualInterface::Vxlan(vxlan) => (InfoKind::Vxlan, Some(InfoData::Vxlan(vxlan::encode(vxlan, bound_to)))),
         VirtualInterface::Macvlan { mode, .. } => {
             (InfoKind::MacVlan, Some(InfoData::MacVlan(vec![encode_macvlan_mode(*mode)])))
@@ -254,14 +254,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(device in any_device()) {
+        fn what_is_encoded_is_decoded(virtual_interface in any_device()) {
             let mut message = LinkMessage::default();
-            message.attributes.push(encode(&device, bound_to(&device).map(|_| INDEX)));
+            message.attributes.push(encode(&virtual_interface, bound_to(&virtual_interface).map(|_| INDEX)));
             let bytes = bytes(&message);
             let raw = interface::decode(&bytes).unwrap();
             let names = HashMap::from([(INDEX, dev())]);
             let decoded = decode(&raw, |index| names.get(&index).cloned()).unwrap();
-            prop_assert_eq!(decoded, Some(Decoded::Known(device)));
+            prop_assert_eq!(decoded, Some(Decoded::Known(virtual_interface)));
         }
     }
 }

@@ -16,20 +16,19 @@ pub fn bridge(
     masters: &Masters,
     found: &mut Collector<'_>,
 ) -> ResolvedInterface {
-    let on = |flag: &Option<Spanned<bool>>, otherwise| flag.as_ref().map_or(otherwise, |flag| flag.value);
     let default = BridgeOptions::default();
     let options = BridgeOptions {
-        stp: on(&written.stp, default.stp),
+        stp: Spanned::is_on(written.stp.as_ref(), default.stp),
         vlan_filtering: vlans::filtering(written, found),
         forward_delay: written.forward_delay.as_ref().map(|delay| delay.value.0).or(default.forward_delay),
         ageing_time: written.ageing_time.as_ref().map(|time| time.value.0).or(default.ageing_time),
-        mcast_snooping: on(&written.mcast_snooping, default.mcast_snooping),
+        mcast_snooping: Spanned::is_on(written.mcast_snooping.as_ref(), default.mcast_snooping),
         group_fwd_mask: written.group_fwd_mask.as_ref().map_or(default.group_fwd_mask, |mask| mask.value.0),
-        nf_call_iptables: on(&written.nf_call_iptables, default.nf_call_iptables),
+        nf_call_iptables: Spanned::is_on(written.nf_call_iptables.as_ref(), default.nf_call_iptables),
     };
     let addresses = nets(&written.addresses);
     let interface = Interface {
-        up: on(&written.up, true),
+        up: Spanned::is_on(written.up.as_ref(), true),
         mac: written.mac.as_ref().map(|mac| mac.value),
         mtu: plausible_mtu(written.mtu.as_ref(), &written.addresses, found),
         master: masters.get(&name.value).map(|attachment| attachment.master.clone()),

@@ -65,13 +65,12 @@ pub fn masters(ns: &NsName, written: &Namespace, veths: &Veths<'_>, found: &mut 
 }
 
 fn options(written: &Port) -> PortOptions {
-    let on = |flag: &Option<Spanned<bool>>, otherwise| flag.as_ref().map_or(otherwise, |flag| flag.value);
     let new = PortOptions::default();
     PortOptions {
-        hairpin: on(&written.hairpin, new.hairpin),
-        isolated: on(&written.isolated, new.isolated),
-        learning: on(&written.learning, new.learning),
-        flood: on(&written.flood, new.flood),
+        hairpin: Spanned::is_on(written.hairpin.as_ref(), new.hairpin),
+        isolated: Spanned::is_on(written.isolated.as_ref(), new.isolated),
+        learning: Spanned::is_on(written.learning.as_ref(), new.learning),
+        flood: Spanned::is_on(written.flood.as_ref(), new.flood),
     }
 }
 

@@ -32,6 +32,13 @@ pub struct Spanned<T> {
     pub span: Span,
 }
 
+impl Spanned<bool> {
+    /// Whether an option is on, where the author may leave it out.
+    pub fn is_on(written: Option<&Self>, by_default: bool) -> bool {
+        written.map_or(by_default, |flag| flag.value)
+    }
+}
+
 /// A map from names to things, in the order of the file.
 #[derive(Debug)]
 pub struct Named<K, V> {

@@ -1,0 +1,91 @@
+//! What an undo could not put back: objects that the model has no words for, and interfaces that nslab cannot make.
+//!
+//! [`way_back`](super::way_back) plans what the model can express. What is here has the inverse of its step as its only
+//! way back, or none at all.
+
+use crate::lab::{
+    ForeignObject, IfName, Interface, LabName, NsName, Observed, ObservedFirewall, ObservedNamespace, ObservedRule,
+};
+use crate::steps::{ForeignStep, Presence, Step};
+
+/// What was there before, in what is the lab's, and is not there now: a line each for the person at the keyboard.
+pub fn unrestored(lab: &LabName, before: &Observed, now: &Observed) -> Vec<String> {
+    let nothing = ObservedNamespace::default();
+    let of_lab = before.namespaces.iter().filter(|(name, was)| name.is_host() || was.is.owner.as_ref() == Some(lab));
+    let mut lines = Vec::new();
+    for (name, was) in of_lab {
+        let is = now.namespaces.get(name).unwrap_or(&nothing);
+        lines.extend(interfaces(lab, name, was, is));
+        lines.extend(options(name, was, is));
+        // In `host`, others come and go meanwhile.
+        if !name.is_host() {
+            lines.extend(objects(name, was, is));
+            lines.extend(rules(name, &was.firewall, &is.firewall));
+        }
+    }
+    lines
+}
+
+fn interfaces(lab: &LabName, ns: &NsName, was: &ObservedNamespace, is: &ObservedNamespace) -> Vec<String> {
+    let own = |(_, interface): &(&IfName, &Interface)| !ns.is_host() || interface.owner.as_ref() == Some(lab);
+    let lost = was.is.interfaces.iter().filter(own).filter(|(name, _)| !is.is.interfaces.contains_key(*name));
+    lost.map(|(name, was)| format!("make {} {name} in {ns} again", was.kind_name())).collect()
+}
+
+fn options(ns: &NsName, was: &ObservedNamespace, is: &ObservedNamespace) -> Vec<String> {
+    let there = |name: &IfName| is.is.interfaces.contains_key(name);
+    let lost = was.foreign.interfaces.iter().filter(|(name, _)| there(name));
+    let lost = lost.filter(|(name, was)| is.foreign.interfaces.get(*name) != Some(was));
+    lost.map(|(name, was)| format!("give {name} in {ns} its options again: {}", was.text)).collect()
+}
+
+fn objects(ns: &NsName, was: &ObservedNamespace, is: &ObservedNamespace) -> Vec<String> {
+    let is_there = |object: &ForeignObject| is.foreign.objects().any(|now| now.text == object.text);
+    let lost = was.foreign.objects().filter(|object| !is_there(object));
+    let step = |object: &ForeignObject| ForeignStep { ns: ns.clone(), change: Presence::Add(object.clone()) };
+    lost.map(|object| Step::Foreign(step(object)).text()).collect()
+}
+
+fn rules(ns: &NsName, was: &ObservedFirewall, is: &ObservedFirewall) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (chain, rules) in &was.chains {
+        let mut now: Vec<&ObservedRule> = is.chains.get(chain).into_iter().flatten().collect();
+        for rule in rules {
+            let at = now.iter().position(|now| *now == rule);
+            if at.map(|at| now.remove(at)).is_none() {
+                lines.push(format!("put a rule back into chain {} of {ns}", chain.chain));
+            }
+        }
+    }
+    lines.dedup();
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::{ForeignKind, ForeignRoute};
+
+    fn observed(routes: &[&str]) -> Observed {
+        let object = |text: &&str| ForeignObject {
+            kind: ForeignKind::Route { ipv6: false },
+            text: (*text).to_owned(),
+            message: Vec::new(),
+        };
+        let route = |text| ForeignRoute { object: object(text), dev: None, slot: None, is_ours: false };
+        let mut red = ObservedNamespace::default();
+        red.is.owner = Some("lab".parse().expect("a name"));
+        red.foreign.routes = routes.iter().map(route).collect();
+        Observed { namespaces: [("red".parse().expect("a name"), red)].into() }
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_nothing_else() {
+        let lab = "lab".parse().expect("a name");
+        let (before, now) =
+            (observed(&["10.0.0.0/8 tos 0x10", "10.1.0.0/16 tos 0x10"]), observed(&["10.1.0.0/16 tos 0x10"]));
+        assert_eq!(unrestored(&lab, &before, &now), ["put route 10.0.0.0/8 tos 0x10 back in red"]);
+        assert!(unrestored(&lab, &now, &before).is_empty());
+        assert_eq!(unrestored(&"other".parse().expect("a name"), &before, &now), Vec::<String>::new());
+    }
+}
