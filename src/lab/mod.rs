@@ -15,7 +15,9 @@ mod fdb_entry;
 mod filter;
 mod firewall;
 mod firewall_rule;
+mod foreign;
 mod interface;
+mod interface_flags;
 mod interface_ref;
 mod mac;
 mod mark;
@@ -36,16 +38,20 @@ use std::fmt;
 
 pub use address::Address;
 pub use bridge::BridgeOptions;
-pub use bridge_port::PortOptions;
+pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
-pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
+pub use check::{Check, Expect, PacketSize, Probe, Protocol, SeenAs, Target};
 pub use dnat::{DnatPort, DnatTarget, PortRange};
 pub use fdb_entry::FdbEntry;
 pub use filter::RejectWith;
 pub use firewall::Firewall;
 pub use firewall_rule::{Condition, ConnectionState, FirewallRule, FirewallTarget, IpProtocol, Matches};
+pub use foreign::{
+    Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignOther, ForeignRoute, ForeignRule,
+};
 use indexmap::IndexMap;
 pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
+pub use interface_flags::InterfaceFlags;
 pub use interface_ref::InterfaceRef;
 pub use mac::Mac;
 pub(crate) use mark::fnv1a;
@@ -54,10 +60,7 @@ pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, Sysctl
 pub(crate) use names::{setting_folder, setting_of_folder};
 pub use nat::PortForward;
 pub use neighbour::Neighbour;
-pub use observed::{
-    Claims, Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignRoute, ForeignRule,
-    Observed, ObservedNamespace, Routing,
-};
+pub use observed::{Claims, Observed, ObservedNamespace, Routing};
 pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
 pub use policy_rule::{PolicyRule, RuleAction};

@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nslab::kernel::{Kernel, netns};
-use nslab::lab::{Address, BridgeOptions, InterfaceRef, Mac, Neighbour, NsName, PortOptions};
+use nslab::lab::{
+    Address, BridgeOptions, InterfaceFlags, InterfaceRef, Mac, Neighbour, NsName, PortOptions, PortSwitch,
+};
 use nslab::steps::{
     AddressStep, BridgePortStep, BridgeStep, Change, InterfaceStep, MarkStep, NamespaceStep, NeighbourStep,
     NewInterface, Presence, Step, Tier, Update, VethStep,
@@ -182,7 +184,8 @@ fn settings() -> Vec<Case> {
             "ip -d link",
             "stp_state 1",
         ),
-        case("options of a port", port_options(), "ip -d link show veth-red-br", "hairpin on guard off root_block off"),
+        case("flags of an interface", flags(), "ip link show veth-red-br", "<BROADCAST,NOARP,ALLMULTI,PROMISC"),
+        case("options of a port", port_options(), "ip -d link show veth-red-br", "hairpin on guard on root_block off"),
         case("every bridge option", bridge_options(off, other_options()), "ip -d link show v-net-1", OTHER_OPTIONS),
     ]
 }
@@ -191,8 +194,15 @@ fn bridge_options(from: BridgeOptions, to: BridgeOptions) -> Step {
     Step::Bridge(BridgeStep::Options { interface: end("host/v-net-1"), change: Change { from, to } })
 }
 
+fn flags() -> Step {
+    let to = InterfaceFlags { arp: false, multicast: false, promisc: true, allmulticast: true };
+    let (interface, change) = (end("host/veth-red-br"), Change { from: InterfaceFlags::ETHERNET, to });
+    Step::Interface(InterfaceStep::Flags { interface, tier: Tier::Base, change })
+}
+
 fn port_options() -> Step {
-    let to = PortOptions { hairpin: true, isolated: true, learning: false, flood: false };
+    let mut to = PortOptions { hairpin: true, isolated: true, learning: false, flood: false, ..PortOptions::default() };
+    [PortSwitch::BcastFlood, PortSwitch::Guard].into_iter().for_each(|switch| to.altered.insert(switch));
     let change = Change { from: PortOptions::default(), to };
     Step::BridgePort(BridgePortStep::Options { interface: end("host/veth-red-br"), change })
 }
@@ -442,13 +452,16 @@ fn steady(thing: &mut Value) {
         Value::Object(fields) => {
             fields.retain(|key, _| !FLEETING.contains(&key.as_str()) && !key.ends_with("_timer"));
             if let Some(Value::Array(flags)) = fields.get_mut("flags") {
-                flags.retain(|flag| flag == "UP" || flag == "onlink");
+                flags.retain(|flag| flag.as_str().is_some_and(|flag| LASTING.contains(&flag)));
             }
             fields.values_mut().for_each(steady);
         }
         _ => {}
     }
 }
+
+/// Flags of interfaces and routes that do not change by themselves.
+const LASTING: [&str; 6] = ["UP", "NOARP", "MULTICAST", "PROMISC", "ALLMULTI", "onlink"];
 
 /// Fields of the account that change by themselves.
 /// The limits of a bridge are those of its ports, once it has had any.

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::net::ResolvedNamespace;
-use super::{mtu, next_hops};
+use super::{contradictions, mtu, next_hops};
 use crate::lab::{
     Address, DEFAULT_IPV6_METRIC, Family, IfName, LOCAL_TABLE, MAIN_TABLE, Route, RouteKind, RouteScope,
     VirtualInterface,
@@ -50,6 +50,7 @@ pub fn routes(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> B
                     .help("remove it, or give it a metric".to_owned()),
             );
         }
+        contradictions::route_through_down(namespace, &route, written.to.span, found);
         routes.insert(route);
     }
     routes
