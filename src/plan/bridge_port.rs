@@ -2,7 +2,7 @@
 
 use super::compared::Compared;
 use super::draft::Draft;
-use crate::lab::{ETHERNET_MTU, IfName, Interface, InterfaceRef, PortOptions};
+use crate::lab::{ETHERNET_MTU, IfName, Interface, InterfaceKind, InterfaceRef, PortOptions};
 use crate::steps::{BridgePortStep, Change, Step, Tier};
 
 /// Plans which bridge or VRF an interface that stays is a port of.
@@ -41,7 +41,10 @@ pub(super) fn options(compared: &Compared<'_>, draft: &mut Draft) {
     for (interface, want) in compared.interfaces() {
         let live = compared.find(&interface).filter(|_| !draft.fresh.contains(&interface));
         let stays = live.filter(|live| master(&interface, live, draft) == want.master.as_ref());
-        let from = stays.map_or_else(PortOptions::default, |live| live.port);
+        let mut from = stays.map_or_else(PortOptions::default, |live| live.port);
+        if speaks_stp(compared, &interface, want) {
+            from.forwarding = want.port.forwarding;
+        }
         // Where it is no port of a bridge, there is nothing to compare: both are those of a new port.
         if from != want.port {
             let why = if stays.is_some() { "its options differ" } else { "a new port has others" };
@@ -49,6 +52,13 @@ pub(super) fn options(compared: &Compared<'_>, draft: &mut Draft) {
             draft.add(Step::BridgePort(BridgePortStep::Options { interface, change }), why);
         }
     }
+}
+
+/// Whether the bridge is to speak STP: then STP decides what its ports do with frames, from its first step on.
+fn speaks_stp(compared: &Compared<'_>, port: &InterfaceRef, want: &Interface) -> bool {
+    let bridge = want.master.clone().map(|name| InterfaceRef { ns: port.ns.clone(), name });
+    let kind = bridge.and_then(|bridge| compared.wanted(&bridge)).map(|bridge| &bridge.kind);
+    matches!(kind, Some(InterfaceKind::Bridge(options)) if options.stp)
 }
 
 /// When an interface is attached: a VRF is a virtual interface and made later than bridges.
