@@ -34,7 +34,7 @@ impl Neighbours {
         Ok(Self { socket: RefCell::new(socket) })
     }
 
-    /// Forgets every neighbour that was learned. Entries made by hand (permanent, NOARP, extern_learn) stays, and so
+    /// Forgets every neighbour that was learned. Entries made by hand (permanent, NOARP, extern_learn) stay, and so
     /// do neighbours that are still being asked for, if `spare_asked`: the packets that wait for their answer would be
     /// lost with them. How many of these there are.
     ///

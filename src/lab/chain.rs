@@ -129,7 +129,7 @@ impl Hook {
     }
 }
 
-/// what the names of nslab's chains begin with.
+/// What the names of nslab's chains begin with.
 pub const CHAIN_PREFIX: &str = "NSLAB-";
 
 impl ChainId {

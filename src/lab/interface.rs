@@ -4,7 +4,7 @@ use indexmap::IndexSet;
 use serde::Serialize;
 
 use super::{
-    Address, BridgeOptions, IfName, InterfaceFlags, InterfaceRef, IpvlanMode, LabName, Mac, PortOptions,
+    Address, BridgeOptions, IfName, InterfaceFlags, InterfaceRef, IpvlanMode, LabName, Mac, NsName, PortOptions,
     VirtualInterface, Vlans,
 };
 
@@ -121,6 +121,12 @@ impl Interface {
             port,
             addresses,
         }
+    }
+
+    /// Whether it is a lab's, in a namespace in which the lab has something: in its own, everything is; in `host`, what
+    /// carries its mark.
+    pub fn is_of(&self, lab: &LabName, ns: &NsName) -> bool {
+        !ns.is_host() || self.owner.as_ref() == Some(lab)
     }
 
     /// The peer, where this is a veth whose peer is known.

@@ -28,7 +28,7 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// The mark that an alias is, if it is one of nslab. What follows the lab's name and makes no sense is passed over.
+    /// The mark that an alias is, if it is one of nslab's. What follows the lab's name without sense is passed over.
     pub fn parse(alias: &str) -> Option<Self> {
         let text = alias.strip_prefix(PREFIX)?;
         let (lab, settings) = text.split_once(WAS).unwrap_or((text, ""));
@@ -73,7 +73,7 @@ impl LabName {
         format!("{PREFIX}{self}")
     }
 
-    /// The lab that an alias names, if it is a mark of nslab.
+    /// The lab that an alias names, if it is one of nslab's.
     pub fn from_mark(alias: &str) -> Option<Self> {
         Mark::parse(alias).map(|mark| mark.lab)
     }

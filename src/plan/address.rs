@@ -30,12 +30,8 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &mut Lost, draft: &mut Draft) {
             vrf == Some(table(live)) && live.addresses.iter().any(has)
         })
     };
-    let lost_ips: Vec<IpAddr> = gone
-        .iter()
-        .map(|(dev, address)| (*dev, address.ip()))
-        .filter(|(dev, ip)| !stays(dev, *ip))
-        .map(|(_, ip)| ip)
-        .collect();
+    let lost_ips: Vec<IpAddr> =
+        gone.iter().filter(|(dev, address)| !stays(dev, address.ip())).map(|(_, address)| address.ip()).collect();
     lost.addresses.extend(lost_ips);
 }
 

@@ -60,4 +60,9 @@ impl Sides<'_> {
     pub(super) fn is_of_lab(&self, dev: &IfName) -> bool {
         self.is.interfaces.get(dev).is_some_and(|there| there.owner.as_ref() == Some(&self.compared.lab.name))
     }
+
+    /// Whether what is on an interface is the lab's to remove: in `host`, only what is on its own.
+    pub(super) fn may_clear(&self, dev: &IfName) -> bool {
+        !self.ns.is_host() || self.is_of_lab(dev)
+    }
 }

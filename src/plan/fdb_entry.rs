@@ -18,12 +18,12 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
         draft.add(Step::FdbEntry(FdbEntryStep { ns: ns.clone(), change }), MISSING);
     }
     let foreign = sides.observed.foreign.fdb.iter().filter(|entry| !lost.interfaces.contains(&entry.dev));
-    for entry in foreign.filter(|entry| !ns.is_host() || sides.is_of_lab(&entry.dev)) {
+    for entry in foreign.filter(|entry| sides.may_clear(&entry.dev)) {
         let change = Presence::Remove(entry.object.clone());
         draft.add(Step::Foreign(ForeignStep { ns: ns.clone(), change }), EXTRA);
     }
     for entry in there {
-        if !want.fdb.contains(entry) && (!ns.is_host() || sides.is_of_lab(&entry.dev)) {
+        if !want.fdb.contains(entry) && sides.may_clear(&entry.dev) {
             let change = Presence::Remove(entry.clone());
             draft.add(Step::FdbEntry(FdbEntryStep { ns: ns.clone(), change }), EXTRA);
         }

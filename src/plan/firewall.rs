@@ -109,7 +109,7 @@ fn target(id: &ChainId, rule: &ObservedRule) -> Option<ChainId> {
 /// Why a rule that is wanted is written anew.
 const BEFORE: &str = "rules before it change";
 
-/// Plans one chain of nslab: the rules up to the first difference stay, the others are written anew. All of a
+/// Plans one of nslab's chains: the rules up to the first difference stay, the others are written anew. All of a
 /// namespace's firewall steps are loaded at once, so no packet sees a half-written chain.
 fn chain(ns: &NsName, id: &ChainId, want: &[FirewallRule], is: Option<&Vec<ObservedRule>>, draft: &mut Draft) {
     if is.is_none() {

@@ -10,8 +10,10 @@ use crate::steps::{ForeignStep, Presence, Step};
 /// forwarding entries are planned with those that the model can express.
 pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     let goes_along = |other: &ForeignOther| other.dev.as_ref().is_some_and(|dev| lost.interfaces.contains(dev));
-    let is_ours =
-        |other: &ForeignOther| !sides.ns.is_host() || other.dev.as_ref().is_some_and(|dev| sides.is_of_lab(dev));
+    let is_ours = |other: &ForeignOther| match &other.dev {
+        Some(dev) => sides.may_clear(dev),
+        None => !sides.ns.is_host(),
+    };
     for other in sides.observed.foreign.others.iter().filter(|other| is_ours(other) && !goes_along(other)) {
         let change = Presence::Remove(other.object.clone());
         draft.add(Step::Foreign(ForeignStep { ns: sides.ns.clone(), change }), EXTRA);

@@ -94,12 +94,11 @@ pub(super) fn compare(
 
 /// Plans the flags that differ on an interface that stays; in `host`, on those of the lab.
 fn flags(compared: &Compared<'_>, interface: InterfaceRef, want: &Interface, is: &Interface, draft: &mut Draft) {
-    let is_ours = !interface.ns.is_host() || is.owner.as_ref() == Some(&compared.lab.name);
     // The kernel changes them along with the mode of an ipvlan.
     let stays = want.kind == is.kind || want.virtual_interface().is_none();
     if let (Some(from), Some(to)) = (is.flags, expected_flags(compared, want))
         && from != to
-        && is_ours
+        && is.is_of(&compared.lab.name, &interface.ns)
         && stays
     {
         let tier = Tier::of(&want.kind);

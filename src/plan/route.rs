@@ -18,7 +18,7 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     let mut replaced = BTreeSet::new();
     let missing = want.routes.difference(&is.routes);
     for route in missing.chain(want.routes.intersection(&is.routes).filter(|route| lost.takes(route))) {
-        // What is not of nslab in `host` is not replaced, but in the way (see `conflicts`).
+        // What is not nslab's in `host` is not replaced, but in the way (see `conflicts`).
         let is_replaceable =
             |there: &Route| there.same_slot(route) && !want.routes.contains(there) && is_ours_in_place(sides, there);
         let from = remaining.iter().copied().find(|there| is_replaceable(there));

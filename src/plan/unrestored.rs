@@ -3,6 +3,8 @@
 //! [`way_back`](super::way_back) plans what the model can express. What is here has the inverse of its step as its only
 //! way back, or none at all.
 
+use std::collections::HashSet;
+
 use crate::lab::{
     ForeignObject, IfName, Interface, LabName, NsName, Observed, ObservedFirewall, ObservedNamespace, ObservedRule,
 };
@@ -27,7 +29,7 @@ pub fn unrestored(lab: &LabName, before: &Observed, now: &Observed) -> Vec<Strin
 }
 
 fn interfaces(lab: &LabName, ns: &NsName, was: &ObservedNamespace, is: &ObservedNamespace) -> Vec<String> {
-    let own = |(_, interface): &(&IfName, &Interface)| !ns.is_host() || interface.owner.as_ref() == Some(lab);
+    let own = |(_, interface): &(&IfName, &Interface)| interface.is_of(lab, ns);
     let lost = was.is.interfaces.iter().filter(own).filter(|(name, _)| !is.is.interfaces.contains_key(*name));
     lost.map(|(name, was)| format!("make {} {name} in {ns} again", was.kind_name())).collect()
 }
@@ -40,8 +42,8 @@ fn options(ns: &NsName, was: &ObservedNamespace, is: &ObservedNamespace) -> Vec<
 }
 
 fn objects(ns: &NsName, was: &ObservedNamespace, is: &ObservedNamespace) -> Vec<String> {
-    let is_there = |object: &ForeignObject| is.foreign.objects().any(|now| now.text == object.text);
-    let lost = was.foreign.objects().filter(|object| !is_there(object));
+    let now: HashSet<String> = is.foreign.objects().map(ForeignObject::to_string).collect();
+    let lost = was.foreign.objects().filter(|object| !now.contains(&object.to_string()));
     let step = |object: &ForeignObject| ForeignStep { ns: ns.clone(), change: Presence::Add(object.clone()) };
     lost.map(|object| Step::Foreign(step(object)).text()).collect()
 }

@@ -61,8 +61,7 @@ fn as_lab(lab: &LabName, live: &Observed) -> Lab {
 
 fn restorable(lab: &LabName, name: &NsName, live: &ObservedNamespace) -> Namespace {
     let mut wanted = live.is.clone();
-    let own = |interface: &Interface| !name.is_host() || interface.owner.as_ref() == Some(lab);
-    wanted.interfaces.retain(|_, interface| own(interface) && can_be_made(interface));
+    wanted.interfaces.retain(|_, interface| interface.is_of(lab, name) && can_be_made(interface));
     let on_own = |dev: &IfName| wanted.interfaces.contains_key(dev);
     wanted.routes.retain(|route| match route.is_deviceless() {
         false => route.devs().all(on_own),

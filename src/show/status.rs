@@ -69,7 +69,7 @@ impl StatusView {
     pub fn new(lab: &LabName, Status { live, drift, processes }: &Status) -> Self {
         let mine = |(name, ns): &(&NsName, &Namespace)| name.is_host() || ns.owner.as_ref() == Some(lab);
         let view = |(name, ns): (&NsName, &Namespace)| {
-            let shown = |interface: &&Interface| !name.is_host() || interface.owner.as_ref() == Some(lab);
+            let shown = |interface: &&Interface| interface.is_of(lab, name);
             let links = ns.interfaces.iter().filter(|(_, interface)| shown(interface));
             let of_lab = |dev: &crate::lab::IfName| ns.interfaces.get(dev).is_some_and(|interface| shown(&interface));
             let route_shown =

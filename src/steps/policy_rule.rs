@@ -37,7 +37,7 @@ impl Operation for PolicyRuleStep {
         match &self.change {
             Presence::Add(rule) => format!("{ip} rule add {rule} protocol {ROUTE_PROTOCOL}"),
             Presence::Remove(rule) => {
-                // In `host`, it is of nslab, and others may be like it.
+                // In `host`, it is nslab's, and others may be like it.
                 let marked = if self.ns.is_host() { format!(" protocol {ROUTE_PROTOCOL}") } else { String::new() };
                 format!("{ip} rule del {rule}{marked}")
             }

@@ -34,7 +34,7 @@ pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &AddressStep) -> Res
 /// Gives an interface an address; it may have it already.
 fn add(netns: &mut NetnsHandle, name: &IfName, address: Address) -> Result<(), NetlinkError> {
     let mut message = encode(netns.index(name)?, address);
-    if address.ip().is_ipv6() {
+    if address.is_ipv6() {
         // Without duplicate address detection, which would keep it unusable for a second.
         message.header.flags = AddressHeaderFlags::Nodad;
     } else if address.ip().is_loopback() {
@@ -93,7 +93,7 @@ pub(in crate::kernel) fn list(netns: &mut NetnsHandle) -> Result<Dump, NetlinkEr
 
 fn encode(index: u32, address: Address) -> AddressMessage {
     let mut message = AddressMessage::default();
-    message.header.family = if address.ip().is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    message.header.family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     message.header.prefix_len = address.prefix_len();
     message.header.index = index;
     message.attributes.push(AddressAttribute::Local(address.ip()));

@@ -5,19 +5,10 @@ use std::collections::HashMap;
 
 use libc::{NDA_CACHEINFO, NDA_LLADDR, NDA_MASTER, NDA_VLAN};
 use netlink_packet_core::{DecodeError, Emitable, parse_mac, parse_u16, parse_u32};
-use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourHeader, NeighbourState};
 
-use crate::kernel::netlink::{Dump, NetlinkError, attributes, with_attributes};
-use crate::kernel::netns::NetnsHandle;
+use crate::kernel::netlink::{attributes, with_attributes};
 use crate::lab::{ForeignKind, ForeignObject, ForeignOther, IfName, Mac};
-
-/// Lists the forwarding databases of all interfaces of a namespace.
-pub(in crate::kernel) fn list(netns: &mut NetnsHandle) -> Result<Dump, NetlinkError> {
-    let mut request = NeighbourMessage::default();
-    request.header.family = AddressFamily::Bridge;
-    netns.socket.dump(&RouteNetlinkMessage::GetNeighbour(request))
-}
 
 /// The entries of bridges in a listing; `names` are those of the namespace's interfaces, `mac` is the MAC address of
 /// one.

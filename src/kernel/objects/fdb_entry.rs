@@ -41,11 +41,10 @@ fn delete(netns: &mut NetnsHandle, entry: &FdbEntry) -> Result<(), NetlinkError>
     netns.socket.change(RouteNetlinkMessage::DelNeighbour(message), 0)
 }
 
-/// Lists the forwarding database of one interface, and that of the bridge which it is a port of.
-pub(in crate::kernel) fn list(netns: &mut NetnsHandle, index: u32) -> Result<Dump, NetlinkError> {
+/// Lists the forwarding databases of all interfaces of a namespace, those of bridges included.
+pub(in crate::kernel) fn list(netns: &mut NetnsHandle) -> Result<Dump, NetlinkError> {
     let mut request = NeighbourMessage::default();
     request.header.family = AddressFamily::Bridge;
-    request.header.ifindex = index;
     netns.socket.dump(&RouteNetlinkMessage::GetNeighbour(request))
 }
 
@@ -67,13 +66,15 @@ fn encode_key(entry: &FdbEntry, index: u32) -> NeighbourMessage {
     message
 }
 
-/// The entry, if it is a permanent one of the VXLAN interface itself; `names` are those of the namespace's interfaces.
+/// The entry, if it is a permanent one of a VXLAN interface itself; `dev` says which interfaces are such, `names` are
+/// those of the namespace's interfaces.
 pub(in crate::kernel) fn decode(
     item: &[u8],
-    dev: &IfName,
+    dev: impl Fn(u32) -> Option<IfName>,
     names: &HashMap<u32, IfName>,
 ) -> Result<Option<Decoded<FdbEntry, ForeignFdbEntry>>, DecodeError> {
     let header = NeighbourHeader::parse(item)?;
+    let Some(dev) = dev(header.ifindex) else { return Ok(None) };
     // `bridge` sets NUD_NOARP beside it.
     if u16::from(header.state) & libc::NUD_PERMANENT == 0 || !header.flags.contains(NeighbourFlags::Own) {
         return Ok(None);
@@ -96,7 +97,7 @@ pub(in crate::kernel) fn decode(
             _ => {}
         }
     }
-    let (Some(mac), dev) = (mac, dev.clone()) else { return Ok(None) };
+    let Some(mac) = mac else { return Ok(None) };
     Ok(Some(match to {
         Some(to) if further.is_empty() => Decoded::Known(FdbEntry { dev, mac, to }),
         _ => {
@@ -129,7 +130,7 @@ mod tests {
         fn what_is_encoded_is_decoded(to in any::<bool>().prop_flat_map(ip), mac in mac()) {
             let entry = FdbEntry { dev: dev(), mac, to };
             let bytes = bytes(&encode(&entry, INDEX));
-            prop_assert_eq!(decode(&bytes, &dev(), &HashMap::new()).unwrap(), Some(Decoded::Known(entry)));
+            prop_assert_eq!(decode(&bytes, |_| Some(dev()), &HashMap::new()).unwrap(), Some(Decoded::Known(entry)));
         }
     }
 }

@@ -19,22 +19,23 @@ pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &ForeignStep) -> Res
 
 /// Puts an object back, as it was when it was observed.
 fn add(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
-    let kind = match object.kind {
-        ForeignKind::Route { .. } => libc::RTM_NEWROUTE,
-        ForeignKind::PolicyRule { .. } => libc::RTM_NEWRULE,
-        ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => libc::RTM_NEWNEIGH,
-        ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => return Err(Errno::EOPNOTSUPP.into()),
-    };
-    netns.socket.change_listed(kind, &object.message, NLM_F_CREATE | NLM_F_APPEND)
+    let (add, _) = messages(object.kind)?;
+    netns.socket.change_listed(add, &object.message, NLM_F_CREATE | NLM_F_APPEND)
 }
 
 /// Removes an object that was observed.
 fn delete(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
-    let kind = match object.kind {
-        ForeignKind::Route { .. } => libc::RTM_DELROUTE,
-        ForeignKind::PolicyRule { .. } => libc::RTM_DELRULE,
-        ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => libc::RTM_DELNEIGH,
-        ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => return Err(Errno::EOPNOTSUPP.into()),
-    };
-    netns.socket.change_listed(kind, &object.message, 0)
+    let (_, delete) = messages(object.kind)?;
+    netns.socket.change_listed(delete, &object.message, 0)
+}
+
+/// The types of the messages that add and remove an object.
+fn messages(kind: ForeignKind) -> Result<(u16, u16), NetlinkError> {
+    match kind {
+        ForeignKind::Route { .. } => Ok((libc::RTM_NEWROUTE, libc::RTM_DELROUTE)),
+        ForeignKind::PolicyRule { .. } => Ok((libc::RTM_NEWRULE, libc::RTM_DELRULE)),
+        ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => Ok((libc::RTM_NEWNEIGH, libc::RTM_DELNEIGH)),
+        // These are no matter of rtnetlink: see `firewall::foreign_tables`.
+        ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => Err(Errno::EOPNOTSUPP.into()),
+    }
 }

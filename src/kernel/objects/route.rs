@@ -200,7 +200,10 @@ fn decode(
                 Decoded::Known(several) => nexthops = several,
                 Decoded::Foreign(text) => further += &text,
             },
-            (RTA_METRICS, value) if only_mtu(value)?.is_some() => mtu = only_mtu(value)?,
+            (RTA_METRICS, value) => match only_mtu(value)? {
+                Some(only) => mtu = Some(only),
+                None => further += &foreign_route::further(RTA_METRICS, value)?,
+            },
             (kind, value) => further += &foreign_route::further(kind, value)?,
         }
     }

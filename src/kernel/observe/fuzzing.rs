@@ -20,7 +20,7 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> ObservedNamespace {
         let _ = peers::decode_identity(item);
     }
     for item in listing(RTM_NEWNEIGH) {
-        let _ = fdb_entry::decode(item, &IfName::lo(), &HashMap::new());
+        let _ = fdb_entry::decode(item, |_| Some(IfName::lo()), &HashMap::new());
     }
     let _ = bridge_fdb::listed(listing(RTM_NEWNEIGH), &HashMap::new(), |_| None);
     for item in listing(RTM_NEWNSID) {

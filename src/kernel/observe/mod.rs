@@ -218,34 +218,38 @@ fn mark(netns: &mut NetnsHandle, ns: &NsName) -> Result<Option<Mark>, KernelErro
     mark::of_namespace(netns).map_err(|error| error.about(format!("read the mark of {ns}")))
 }
 
-/// The permanent entries of all VXLAN interfaces of a namespace: those that the model can express, and the others.
-fn fdb_entries(
-    netns: &mut NetnsHandle,
-    interfaces: &Interfaces,
-) -> Result<(BTreeSet<FdbEntry>, Vec<ForeignFdbEntry>), NetlinkError> {
-    let (mut known, mut foreign) = (BTreeSet::new(), Vec::<ForeignFdbEntry>::new());
-    for (index, name) in interfaces.vxlans() {
-        for item in fdb_entry::list(netns, index)?.items() {
-            match fdb_entry::decode(item, name, &interfaces.names)? {
-                Some(Decoded::Known(entry)) => drop(known.insert(entry)),
-                Some(Decoded::Foreign(entry)) => foreign.push(entry),
-                None => {}
-            }
+/// What is in the forwarding databases of a namespace and does not come and go by itself.
+#[derive(Default)]
+struct Fdb {
+    /// Of VXLAN interfaces: what the model can express.
+    known: BTreeSet<FdbEntry>,
+    /// Of VXLAN interfaces: the rest.
+    foreign: Vec<ForeignFdbEntry>,
+    /// Of bridges.
+    of_bridges: Vec<ForeignOther>,
+}
+
+/// Lists the forwarding databases of a namespace, if it has interfaces with one.
+fn fdb(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Fdb, NetlinkError> {
+    let vxlans: BTreeMap<u32, &IfName> = interfaces.vxlans().collect();
+    let is_bridge = |interface: &Interface| matches!(interface.kind, InterfaceKind::Bridge(_));
+    let mut fdb = Fdb::default();
+    if vxlans.is_empty() && !interfaces.by_name.values().any(is_bridge) {
+        return Ok(fdb);
+    }
+    let dump = fdb_entry::list(netns)?;
+    for item in dump.items() {
+        match fdb_entry::decode(item, |index| vxlans.get(&index).copied().cloned(), &interfaces.names)? {
+            Some(Decoded::Known(entry)) => drop(fdb.known.insert(entry)),
+            Some(Decoded::Foreign(entry)) => fdb.foreign.push(entry),
+            None => {}
         }
     }
     // The kernel lists them in any order; a plan is always the same.
-    foreign.sort_by(|a, b| (&a.dev, &a.object.text).cmp(&(&b.dev, &b.object.text)));
-    Ok((known, foreign))
-}
-
-/// What a person has put into the forwarding databases of a namespace's bridges.
-fn bridge_fdb(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Vec<ForeignOther>, NetlinkError> {
-    let is_bridge = |interface: &Interface| matches!(interface.kind, InterfaceKind::Bridge(_));
-    if !interfaces.by_name.values().any(is_bridge) {
-        return Ok(Vec::new());
-    }
+    fdb.foreign.sort_by(|a, b| (&a.dev, &a.object.text).cmp(&(&b.dev, &b.object.text)));
     let mac = |name: &IfName| interfaces.by_name.get(name)?.mac;
-    Ok(bridge_fdb::listed(bridge_fdb::list(netns)?.items(), &interfaces.names, mac)?)
+    fdb.of_bridges = bridge_fdb::listed(dump.items(), &interfaces.names, mac)?;
+    Ok(fdb)
 }
 
 /// Everything in one namespace; what it takes to find the other ends of its veth pairs; and the look at its firewall,
@@ -265,8 +269,7 @@ fn namespace(
     let routes = route::list(netns, &interfaces.names).map_err(cannot_list("routes", ns))?;
     let rules = policy_rules(netns, &interfaces).map_err(cannot_list("policy rules", ns))?;
     let neighbours = neighbour::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
-    let (fdb, foreign_fdb) = fdb_entries(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
-    let others = bridge_fdb(netns, &interfaces).map_err(cannot_list("forwarding databases", ns))?;
+    let fdb = fdb(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
     let original = std::mem::take(&mut interfaces.original_sysctls);
     let original_sysctls = if ns.is_host() { BTreeMap::new() } else { original };
     // These are not to be had through a socket of the namespace, only inside.
@@ -286,16 +289,16 @@ fn namespace(
         routes: routes.all,
         rules: rules.all,
         neighbours,
-        fdb,
+        fdb: fdb.known,
         sysctls,
         ..Namespace::default()
     };
     let foreign = Foreign {
         routes: routes.foreign,
         rules: rules.foreign,
-        fdb: foreign_fdb,
+        fdb: fdb.foreign,
         interfaces: std::mem::take(&mut interfaces.foreign),
-        others,
+        others: fdb.of_bridges,
     };
     let namespace = ObservedNamespace {
         is,

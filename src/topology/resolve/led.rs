@@ -72,8 +72,10 @@ impl<'n> Translations<'n> {
     }
 
     fn may_be_translated(&self, flow: &Flow) -> bool {
-        let anyones = Flow { source: None, ..flow.clone() };
-        let asks = || self.translators.iter().any(|namespace| may_lead_elsewhere(namespace, Some(&anyones)));
+        let asks = || {
+            let anyones = Flow { source: None, ..flow.clone() };
+            self.translators.iter().any(|namespace| may_lead_elsewhere(namespace, Some(&anyones)))
+        };
         let key = (flow.protocol, flow.destination, flow.destination_port);
         !self.translators.is_empty() && *self.translated.borrow_mut().entry(key).or_insert_with(asks)
     }

@@ -66,6 +66,13 @@ fn made_by(namespace: &ResolvedNamespace<'_>, route: &Route) -> Option<IfName> {
     if route.metric != 0 {
         return None;
     }
+    if let Some(interface) = namespace.makes_route(route.table, route.to) {
+        return Some(interface.name.clone());
+    }
+    if route.table == MAIN_TABLE {
+        // It has no local addresses, of which there may be as many as routes.
+        return None;
+    }
     let is_local = |own: Address| {
         let is_broadcast = |subnet: IpNet| subnet.prefix_len() <= 30 && IpNet::from(subnet.broadcast()) == route.to;
         route.to == IpNet::from(own.ip()) || own.connected().any(is_broadcast)
@@ -79,8 +86,7 @@ fn made_by(namespace: &ResolvedNamespace<'_>, route: &Route) -> Option<IfName> {
     });
     let of_lo = [LOOPBACK.trunc(), LOOPBACK.addr().into(), LOOPBACK.broadcast().into()];
     let is_lo = route.table == LOCAL_TABLE && of_lo.map(IpNet::V4).contains(&route.to);
-    let named = namespace.makes_route(route.table, route.to).or(local.map(|(interface, _)| interface));
-    named.map(|interface| interface.name.clone()).or_else(|| is_lo.then(IfName::lo))
+    local.map(|(interface, _)| interface.name.clone()).or_else(|| is_lo.then(IfName::lo))
 }
 
 /// Where a route leads, with the family of its gateway or source if it is `default`.
