@@ -25,9 +25,13 @@ use crate::lab::{
 const IFLA_MACVLAN_MODE: u16 = 1;
 const IFLA_IPVLAN_MODE: u16 = 1;
 const IFLA_VLAN_ID: u16 = 1;
+const IFLA_VLAN_PROTOCOL: u16 = 5;
 const IFLA_IPTUN_LOCAL: u16 = 2;
 const IFLA_IPTUN_REMOTE: u16 = 3;
 const IFLA_VRF_TABLE: u16 = 1;
+
+/// The protocol of VLANs in a lab, IEEE 802.1Q, in network byte order (linux/if_ether.h).
+const ETH_P_8021Q: [u8; 2] = [0x81, 0x00];
 
 /// Makes a virtual interface; it is down. The message is sent in its parent's namespace, where the kernel looks the
 /// parent up. `tried` is what an error says was tried.
@@ -165,6 +169,9 @@ pub(in crate::kernel) fn decode(
             let mode = option(data, IFLA_IPVLAN_MODE)?.map(parse_u16).transpose()?;
             let Some(mode) = decode_ipvlan_mode(mode) else { return foreign("in another mode") };
             VirtualInterface::Ipvlan { parent, mode }
+        }
+        VirtualKind::Vlan if option(data, IFLA_VLAN_PROTOCOL)?.is_some_and(|protocol| protocol != ETH_P_8021Q) => {
+            return foreign("of another protocol");
         }
         VirtualKind::Vlan => {
             VirtualInterface::Vlan { parent, id: option(data, IFLA_VLAN_ID)?.map_or(Ok(0), parse_u16)? }
