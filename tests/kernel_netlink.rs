@@ -5,6 +5,8 @@
 
 mod support;
 
+#[path = "kernel_netlink/foreign.rs"]
+mod foreign;
 #[path = "kernel_netlink/observe.rs"]
 mod observed;
 #[path = "kernel_netlink/routing.rs"]

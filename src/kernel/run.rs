@@ -47,6 +47,9 @@ pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), Ke
         Step::PolicyRule(step) => inside(handles, first, |netns| policy_rule::run(netns, step)),
         Step::Neighbour(step) => inside(handles, first, |netns| neighbour::run(netns, step)),
         Step::FdbEntry(step) => inside(handles, first, |netns| fdb_entry::run(netns, step)),
+        Step::Foreign(step) if step.change.object().is_table() => {
+            firewall::foreign_tables::run(handles.get(&step.ns)?.fd(), &step.change)
+        }
         Step::Foreign(step) => inside(handles, first, |netns| foreign::run(netns, step)),
         Step::Sysctl(step) => run_sysctl(handles, first, step),
     }

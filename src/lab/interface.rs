@@ -1,10 +1,12 @@
 //! Interfaces: what kind they are, what they carry, which bridge they are attached to.
 
 use indexmap::IndexSet;
-use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{BridgeOptions, IfName, InterfaceRef, LabName, Mac, PortOptions, VirtualInterface, Vlans};
+use super::{
+    Address, BridgeOptions, IfName, InterfaceFlags, InterfaceRef, IpvlanMode, LabName, Mac, PortOptions,
+    VirtualInterface, Vlans,
+};
 
 /// MTU of an Ethernet interface that was not changed, in bytes (ETH_DATA_LEN).
 pub const ETHERNET_MTU: u32 = 1500;
@@ -22,6 +24,9 @@ pub struct Interface {
     pub mac: Option<Mac>,
     /// Its MTU in bytes; wanted `None`: the kernel's default.
     pub mtu: Option<u32>,
+    /// Its flags; wanted `None`: those of its kind.
+    #[serde(skip)]
+    pub flags: Option<InterfaceFlags>,
     /// The bridge, or the VRF, that it is a port of, in the same namespace.
     pub master: Option<IfName>,
     /// Of a port of a bridge and of a bridge's own interface: its VLANs. Wanted `None`: those of [`Vlans::default`].
@@ -33,7 +38,7 @@ pub struct Interface {
     pub port: PortOptions,
     /// Its addresses with their prefix lengths. Live: without the link-local addresses that the kernel makes. In the
     /// order of the file, or of the kernel; the first IPv4 address of a subnet is the one that packets leave with.
-    pub addresses: IndexSet<IpNet>,
+    pub addresses: IndexSet<Address>,
 }
 
 /// What an interface is.
@@ -57,6 +62,27 @@ pub enum InterfaceKind {
 }
 
 impl InterfaceKind {
+    /// The flags that the kernel makes an interface of this kind with; none where they are those of its parent, or
+    /// where the kind is not known.
+    pub fn flags(&self) -> Option<InterfaceFlags> {
+        let ethernet = InterfaceFlags::ETHERNET;
+        let without = |arp, multicast| Some(InterfaceFlags { arp, multicast, ..ethernet });
+        match self {
+            Self::Loopback => without(true, false),
+            Self::Veth { .. } | Self::Bridge(_) => Some(ethernet),
+            Self::Virtual(kind) => match kind {
+                VirtualInterface::Vxlan(_) | VirtualInterface::Macvlan { .. } => Some(ethernet),
+                VirtualInterface::Ipvlan { mode: IpvlanMode::L2, .. } => Some(ethernet),
+                VirtualInterface::Ipvlan { mode: IpvlanMode::L3 | IpvlanMode::L3s, .. } => without(false, true),
+                VirtualInterface::Vlan { .. } => None,
+                VirtualInterface::Ipip { .. } | VirtualInterface::Dummy | VirtualInterface::Vrf { .. } => {
+                    without(false, false)
+                }
+            },
+            Self::Other(_) => None,
+        }
+    }
+
     /// Gets the peer, or the parent, of one of the same kind.
     pub fn connect_like(&mut self, other: &Self) {
         match self {
@@ -83,7 +109,18 @@ impl Interface {
     pub fn new(kind: InterfaceKind) -> Self {
         let addresses = IndexSet::new();
         let port = PortOptions::default();
-        Self { owner: None, kind, up: true, mac: None, mtu: None, master: None, vlans: None, port, addresses }
+        Self {
+            owner: None,
+            kind,
+            up: true,
+            mac: None,
+            mtu: None,
+            flags: None,
+            master: None,
+            vlans: None,
+            port,
+            addresses,
+        }
     }
 
     /// The peer, where this is a veth whose peer is known.

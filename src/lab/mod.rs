@@ -4,6 +4,7 @@
 //! kernel's own account (what is), and the plan room compares the two. Pure data: nothing here reads a file,
 //! asks the kernel or knows how a topology file is spelled.
 
+mod address;
 mod bridge;
 mod bridge_port;
 mod chain;
@@ -14,7 +15,9 @@ mod fdb_entry;
 mod filter;
 mod firewall;
 mod firewall_rule;
+mod foreign;
 mod interface;
+mod interface_flags;
 mod interface_ref;
 mod mac;
 mod mark;
@@ -33,8 +36,9 @@ mod vxlan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub use address::Address;
 pub use bridge::BridgeOptions;
-pub use bridge_port::PortOptions;
+pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
 pub use check::{Check, Expect, PacketSize, Probe, Protocol, SeenAs, Target};
 pub use dnat::{DnatPort, DnatTarget, PortRange};
@@ -42,8 +46,12 @@ pub use fdb_entry::FdbEntry;
 pub use filter::RejectWith;
 pub use firewall::Firewall;
 pub use firewall_rule::{Condition, ConnectionState, FirewallRule, FirewallTarget, IpProtocol, Matches};
+pub use foreign::{
+    Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignOther, ForeignRoute, ForeignRule,
+};
 use indexmap::IndexMap;
 pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
+pub use interface_flags::InterfaceFlags;
 pub use interface_ref::InterfaceRef;
 pub use mac::Mac;
 pub(crate) use mark::fnv1a;
@@ -52,14 +60,11 @@ pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, Sysctl
 pub(crate) use names::{setting_folder, setting_of_folder};
 pub use nat::PortForward;
 pub use neighbour::Neighbour;
-pub use observed::{
-    Claims, Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignRoute, ForeignRule,
-    Observed, ObservedNamespace, Routing,
-};
+pub use observed::{Claims, Observed, ObservedNamespace, Routing};
 pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
 pub use policy_rule::{PolicyRule, RuleAction};
-pub use route::{DEFAULT_IPV6_METRIC, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
+pub use route::{DEFAULT_IPV6_METRIC, LOCAL_TABLE, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;
 pub use virtual_interface::{IpvlanMode, MAX_STACKING, MacvlanMode, VirtualInterface, VirtualKind};
 pub use vlans::{Tagging, VlanRange, Vlans};

@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{
-    IfName, Interface, LabName, Namespace, NsName, ObservedFirewall, PolicyRule, Route, RouteSlot, SysctlKey,
+    Foreign, IfName, Interface, LabName, Namespace, NsName, ObservedFirewall, PolicyRule, Route, SysctlKey,
     SysctlValue, VirtualInterface, Vxlan, VxlanSlot,
 };
 
@@ -62,123 +61,6 @@ pub struct Routing {
     pub routes: BTreeSet<Route>,
     /// Policy rules.
     pub rules: BTreeSet<PolicyRule>,
-}
-
-/// The objects of a namespace that the model has no words for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Foreign {
-    /// Routes with a type of service, metrics, several next hops, an encapsulation …
-    pub routes: Vec<ForeignRoute>,
-    /// Policy rules with further conditions or actions.
-    pub rules: Vec<ForeignRule>,
-    /// Forwarding entries of VXLAN interfaces that lead to another port, through another interface …
-    pub fdb: Vec<ForeignFdbEntry>,
-    /// Virtual interfaces of a kind that the model has, with options that it has not. They are among the interfaces as
-    /// well.
-    pub interfaces: BTreeMap<IfName, ForeignInterface>,
-}
-
-/// What a foreign object is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ForeignKind {
-    /// A route.
-    Route {
-        /// Whether its destination is an IPv6 one.
-        ipv6: bool,
-    },
-    /// A policy rule.
-    PolicyRule {
-        /// Whether it is a rule for IPv6.
-        ipv6: bool,
-    },
-    /// A permanent forwarding entry.
-    FdbEntry,
-}
-
-/// An object in the kernel's own words: enough to remove it, and to put it back, without listing it again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForeignObject {
-    /// What it is.
-    pub kind: ForeignKind,
-    /// Its words for people, as `ip` or `bridge` spells it, as well as we can.
-    pub text: String,
-    /// The body of the netlink message that names it.
-    pub message: Vec<u8>,
-}
-
-/// A route that the model cannot express.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForeignRoute {
-    /// The route.
-    pub object: ForeignObject,
-    /// The interface that it leaves through; none, where there are several, or it is one that drops.
-    pub dev: Option<IfName>,
-    /// The place that it takes from a route of the model; none where no such route can have its place.
-    pub slot: Option<RouteSlot>,
-    /// Whether it carries nslab's protocol number.
-    pub is_ours: bool,
-}
-
-/// A policy rule that the model cannot express.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForeignRule {
-    /// The rule.
-    pub object: ForeignObject,
-    /// Its priority.
-    pub priority: u32,
-    /// Whether it is a rule for IPv6.
-    pub ipv6: bool,
-    /// Whether it carries nslab's protocol number.
-    pub is_ours: bool,
-}
-
-/// A permanent forwarding entry that the model cannot express.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForeignFdbEntry {
-    /// The entry.
-    pub object: ForeignObject,
-    /// The VXLAN interface.
-    pub dev: IfName,
-}
-
-/// A virtual interface with options that the model cannot express.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForeignInterface {
-    /// Its kind and options, as after `type` in `ip link`.
-    pub text: String,
-    /// Of a VXLAN interface: what no other one in the namespace can have.
-    pub vxlan: Option<VxlanSlot>,
-}
-
-impl Foreign {
-    /// All objects that a step can remove and put back.
-    pub fn objects(&self) -> impl Iterator<Item = &ForeignObject> {
-        let routes = self.routes.iter().map(|route| &route.object);
-        let rules = self.rules.iter().map(|rule| &rule.object);
-        routes.chain(rules).chain(self.fdb.iter().map(|entry| &entry.object))
-    }
-
-    /// Whether the model has words for everything.
-    pub fn is_empty(&self) -> bool {
-        self.routes.is_empty() && self.rules.is_empty() && self.fdb.is_empty() && self.interfaces.is_empty()
-    }
-}
-
-/// The words for people.
-impl Serialize for Foreign {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let routes: Vec<&str> = self.routes.iter().map(|route| route.object.text.as_str()).collect();
-        let rules: Vec<&str> = self.rules.iter().map(|rule| rule.object.text.as_str()).collect();
-        let fdb: Vec<&str> = self.fdb.iter().map(|entry| entry.object.text.as_str()).collect();
-        let interfaces: BTreeMap<&IfName, &str> =
-            self.interfaces.iter().map(|(name, interface)| (name, interface.text.as_str())).collect();
-        let mut out = s.serialize_struct("Foreign", 4)?;
-        out.serialize_field("routes", &routes)?;
-        out.serialize_field("rules", &rules)?;
-        out.serialize_field("fdb", &fdb)?;
-        out.serialize_field("interfaces", &interfaces)?;
-        out.end()
-    }
 }
 
 impl ObservedNamespace {

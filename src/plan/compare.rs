@@ -5,8 +5,8 @@ use super::draft::Draft;
 use super::lost::Lost;
 use super::planned::Plan;
 use super::{
-    address, bridge, bridge_port, fdb_entry, firewall, gateways, interface, namespace, neighbour, policy_rule, route,
-    sysctl, veth, virtual_interface, vlans,
+    address, bridge, bridge_port, fdb_entry, firewall, foreign, gateways, interface, namespace, neighbour, policy_rule,
+    route, sysctl, veth, virtual_interface, vlans,
 };
 use crate::lab::{Interface, InterfaceKind, InterfaceRef, Lab, NsName, Observed};
 
@@ -80,6 +80,7 @@ fn inside(sides: &Sides<'_>, draft: &mut Draft) {
     gateways::compare(sides, begin, draft);
     neighbour::compare(sides, &lost, draft);
     fdb_entry::compare(sides, &lost, draft);
+    foreign::compare(sides, &lost, draft);
     sysctl::compare(sides, &lost, draft);
     firewall::compare(&sides.compared.lab.name, sides.ns, &sides.want.firewall, &sides.observed.firewall, draft);
 }

@@ -3,7 +3,7 @@
 use super::bridge_port::{ports, smallest_mtu};
 use super::compared::Compared;
 use super::draft::{Draft, EXTRA};
-use crate::lab::{ETHERNET_MTU, IfName, Interface, InterfaceKind, InterfaceRef};
+use crate::lab::{ETHERNET_MTU, IfName, Interface, InterfaceFlags, InterfaceKind, InterfaceRef};
 use crate::steps::{Change, InterfaceStep, MarkStep, Presence, Step, Tier};
 
 /// The reason for making what is not there.
@@ -89,6 +89,32 @@ pub(super) fn compare(
         draft
             .add(Step::Interface(InterfaceStep::Mac { interface: interface(), tier, change }), format!("it is {from}"));
     }
+    flags(compared, interface(), want, is, draft);
+}
+
+/// Plans the flags that differ on an interface that stays; in `host`, on those of the lab.
+fn flags(compared: &Compared<'_>, interface: InterfaceRef, want: &Interface, is: &Interface, draft: &mut Draft) {
+    let is_ours = !interface.ns.is_host() || is.owner.as_ref() == Some(&compared.lab.name);
+    // The kernel changes them along with the mode of an ipvlan.
+    let stays = want.kind == is.kind || want.virtual_interface().is_none();
+    if let (Some(from), Some(to)) = (is.flags, expected_flags(compared, want))
+        && from != to
+        && is_ours
+        && stays
+    {
+        let tier = Tier::of(&want.kind);
+        let step = InterfaceStep::Flags { interface, tier, change: Change { from, to } };
+        draft.add(Step::Interface(step), "its flags differ");
+    }
+}
+
+/// The flags that an unchanged interface has: those of its kind, or those of its parent.
+fn expected_flags(compared: &Compared<'_>, want: &Interface) -> Option<InterfaceFlags> {
+    let parent = || {
+        let parent = compared.wanted(want.virtual_interface()?.lower()?)?;
+        parent.kind.flags()
+    };
+    want.flags.or_else(|| want.kind.flags()).or_else(parent)
 }
 
 /// The MTU that an unchanged interface has: what the file says, or the kernel's default. A bridge takes the smallest of

@@ -12,6 +12,7 @@ mod conflicts;
 mod draft;
 mod fdb_entry;
 mod firewall;
+mod foreign;
 mod gateways;
 mod interface;
 mod lost;

@@ -1,6 +1,6 @@
 //! Ports: which bridge or VRF an interface is attached to, and the options of a bridge's port.
 
-use super::command::{changed_options, ip_link_set};
+use super::command::{changed_options, ip_link_set, on_or_off};
 use super::operation::{Operation, Reach};
 use super::{Change, Phase, Tier};
 use crate::lab::{IfName, InterfaceRef, NsName, PortOptions};
@@ -91,10 +91,21 @@ impl Operation for BridgePortStep {
 
 /// The options that change, as `ip link` spells them.
 fn options(Change { from, to }: Change<PortOptions>) -> String {
-    changed_options(words(from), words(to))
+    let mut text = changed_options(words(from), words(to));
+    for (switch, on) in from.altered.changes(to.altered) {
+        text += &format!(" {} {}", switch.word(), on_or_off(on));
+    }
+    text
 }
 
-fn words(PortOptions { hairpin, isolated, learning, flood }: PortOptions) -> [(&'static str, String); 4] {
-    let word = |on: bool| if on { "on" } else { "off" }.to_owned();
-    [("hairpin", word(hairpin)), ("isolated", word(isolated)), ("learning", word(learning)), ("flood", word(flood))]
+fn words(options: PortOptions) -> [(&'static str, String); 5] {
+    let PortOptions { hairpin, isolated, learning, flood, forwarding, .. } = options;
+    let word = |on: bool| on_or_off(on).to_owned();
+    [
+        ("hairpin", word(hairpin)),
+        ("isolated", word(isolated)),
+        ("learning", word(learning)),
+        ("flood", word(flood)),
+        ("state", forwarding.number().to_string()),
+    ]
 }

@@ -23,6 +23,11 @@ pub(super) fn inside(ns: &NsName) -> String {
     if ns.is_host() { String::new() } else { format!("ip netns exec {ns} ") }
 }
 
+/// The word for a switch.
+pub(super) fn on_or_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
 /// The options that change, each with its new value, as `ip link` spells them.
 pub(super) fn changed_options<const N: usize>(from: [(&str, String); N], to: [(&str, String); N]) -> String {
     let pairs = from.into_iter().zip(to);

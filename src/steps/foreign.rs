@@ -3,9 +3,10 @@
 use super::command::{inside, ip_family};
 use super::operation::{Operation, Reach};
 use super::{Phase, Presence};
-use crate::lab::{ForeignKind, ForeignObject, NsName};
+use crate::iptables::{emptied_table, shell_word};
+use crate::lab::{Family, ForeignKind, ForeignObject, NsName};
 
-/// A step on a route, a policy rule or a forwarding entry that the model cannot express.
+/// A step on an object that the model cannot express.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignStep {
     /// The namespace.
@@ -23,15 +24,16 @@ impl ForeignStep {
 
 impl Operation for ForeignStep {
     fn text(&self) -> String {
-        let ForeignObject { kind, text, .. } = self.change.object();
-        match self.change {
-            Presence::Add(_) => format!("put {} {text} back in {}", word(*kind), self.ns),
-            Presence::Remove(_) => format!("remove {} {text} from {}", word(*kind), self.ns),
+        let object = self.change.object();
+        match (&self.change, object.kind) {
+            (Presence::Add(_), _) => format!("put {object} back in {}", self.ns),
+            (Presence::Remove(_), ForeignKind::LegacyTable { .. }) => format!("empty {object} in {}", self.ns),
+            (Presence::Remove(_), _) => format!("remove {object} from {}", self.ns),
         }
     }
 
     fn command(&self) -> String {
-        let ForeignObject { kind, text, .. } = self.change.object();
+        let object @ ForeignObject { kind, text, .. } = self.change.object();
         let adds = matches!(self.change, Presence::Add(_));
         let verb = if adds { "add" } else { "del" };
         match kind {
@@ -39,13 +41,33 @@ impl Operation for ForeignStep {
             ForeignKind::PolicyRule { ipv6 } => format!("{} rule {verb} {text}", ip_family(&self.ns, *ipv6)),
             ForeignKind::FdbEntry if adds => format!("{}bridge fdb append {text} self permanent", inside(&self.ns)),
             ForeignKind::FdbEntry => format!("{}bridge fdb del {text} self", inside(&self.ns)),
+            ForeignKind::BridgeFdbEntry { of_bridge, is_local } => {
+                let place = if *of_bridge { "self" } else { "master" };
+                let state = match (adds, is_local) {
+                    (true, true) => " permanent",
+                    (true, false) => " static",
+                    (false, _) => "",
+                };
+                format!("{}bridge fdb {verb} {text} {place}{state}", inside(&self.ns))
+            }
+            ForeignKind::NftTable { handle } => nft_table(&self.ns, text, *handle, adds),
+            ForeignKind::LegacyTable { family } => legacy_table(&self.ns, object, *family, adds),
         }
     }
 
     fn phase(&self) -> Phase {
+        let (adds, removes) = match self.change.object().kind {
+            ForeignKind::Route { .. }
+            | ForeignKind::PolicyRule { .. }
+            | ForeignKind::FdbEntry
+            | ForeignKind::BridgeFdbEntry { .. } => (Phase::AddRoutes, Phase::RemoveRoutes),
+            ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => {
+                (Phase::SetFirewall, Phase::RemoveFirewall)
+            }
+        };
         match self.change {
-            Presence::Add(_) => Phase::AddRoutes,
-            Presence::Remove(_) => Phase::RemoveRoutes,
+            Presence::Add(_) => adds,
+            Presence::Remove(_) => removes,
         }
     }
 
@@ -53,7 +75,8 @@ impl Operation for ForeignStep {
         match self.change.object().kind {
             ForeignKind::Route { .. } => "remove a route",
             ForeignKind::PolicyRule { .. } => "change a policy rule",
-            ForeignKind::FdbEntry => "change a forwarding entry",
+            ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => "change a forwarding entry",
+            ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => "remove a table of another program",
         }
     }
 
@@ -66,10 +89,23 @@ impl Operation for ForeignStep {
     }
 }
 
-fn word(kind: ForeignKind) -> &'static str {
-    match kind {
-        ForeignKind::Route { .. } => "route",
-        ForeignKind::PolicyRule { .. } => "policy rule",
-        ForeignKind::FdbEntry => "forwarding entry",
+/// `nft` takes names that are words; others only by their number.
+fn nft_table(ns: &NsName, text: &str, handle: u64, adds: bool) -> String {
+    let nft = format!("{}nft", inside(ns));
+    let (family, name) = text.split_once(' ').unwrap_or((text, ""));
+    let is_word = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_.-".contains(&b));
+    match (adds, is_word) {
+        // What was in it is more than a command can say.
+        (true, _) => format!("{nft} add table {family} {name}"),
+        (false, true) => format!("{nft} delete table {family} {name}"),
+        (false, false) => format!("{nft} delete table {family} handle {handle}"),
     }
+}
+
+/// A legacy table is loaded whole: with what was in it, or with nothing but its built-in chains.
+fn legacy_table(ns: &NsName, object: &ForeignObject, family: Family, adds: bool) -> String {
+    let saved = String::from_utf8_lossy(&object.message);
+    let content = if adds { saved.into_owned() } else { emptied_table(&saved) };
+    format!("printf %s {} | {}{}-legacy-restore", shell_word(&content), inside(ns), family.program())
 }

@@ -1,9 +1,9 @@
 //! What can be done to an interface of any kind.
 
-use super::command::{ip, ip_link_set};
+use super::command::{changed_options, ip, ip_link_set, on_or_off};
 use super::operation::{Operation, Reach};
 use super::{Change, Phase, Tier};
-use crate::lab::{IfName, InterfaceRef, LabName, Mac, NsName};
+use crate::lab::{IfName, InterfaceFlags, InterfaceRef, LabName, Mac, NsName};
 
 /// A step on an interface, whatever it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,15 @@ pub enum InterfaceStep {
         /// The addresses.
         change: Change<Mac>,
     },
+    /// Change its flags.
+    Flags {
+        /// Which.
+        interface: InterfaceRef,
+        /// When they change.
+        tier: Tier,
+        /// The flags.
+        change: Change<InterfaceFlags>,
+    },
 }
 
 impl InterfaceStep {
@@ -62,6 +71,9 @@ impl InterfaceStep {
             }
             Self::Mac { interface, tier, change } => {
                 Self::Mac { interface: interface.clone(), tier: *tier, change: change.inverse() }
+            }
+            Self::Flags { interface, tier, change } => {
+                Self::Flags { interface: interface.clone(), tier: *tier, change: change.inverse() }
             }
         })
     }
@@ -79,6 +91,7 @@ impl Operation for InterfaceStep {
             Self::Mac { interface, change: Change { from, to }, .. } => {
                 format!("change the MAC address of {interface} from {from} to {to}")
             }
+            Self::Flags { interface, change, .. } => format!("set{} on {interface}", flags(*change)),
         }
     }
 
@@ -89,6 +102,7 @@ impl Operation for InterfaceStep {
             Self::Up { interface, up, .. } => format!("{} {}", ip_link_set(interface), up_or_down(*up)),
             Self::Mtu { interface, change, .. } => format!("{} mtu {}", ip_link_set(interface), change.to),
             Self::Mac { interface, change, .. } => format!("{} address {}", ip_link_set(interface), change.to),
+            Self::Flags { interface, change, .. } => format!("{}{}", ip_link_set(interface), flags(*change)),
         }
     }
 
@@ -99,7 +113,9 @@ impl Operation for InterfaceStep {
             Self::RemoveFromHost { lab, .. } => {
                 vec![format!("{command} || [ -z \"$(ip -o link show group {})\" ]", lab.group())]
             }
-            Self::Remove { .. } | Self::Up { .. } | Self::Mtu { .. } | Self::Mac { .. } => vec![command],
+            Self::Remove { .. } | Self::Up { .. } | Self::Mtu { .. } | Self::Mac { .. } | Self::Flags { .. } => {
+                vec![command]
+            }
         }
     }
 
@@ -108,7 +124,7 @@ impl Operation for InterfaceStep {
             Self::Remove { tier, .. } => tier.removal(),
             Self::RemoveFromHost { .. } => Phase::RemoveInterfaces,
             Self::Up { tier, .. } => tier.up(),
-            Self::Mtu { tier, .. } | Self::Mac { tier, .. } => tier.settings(),
+            Self::Mtu { tier, .. } | Self::Mac { tier, .. } | Self::Flags { tier, .. } => tier.settings(),
         }
     }
 
@@ -116,7 +132,7 @@ impl Operation for InterfaceStep {
         match self {
             Self::Remove { .. } | Self::RemoveFromHost { .. } => "remove interfaces",
             Self::Up { .. } => "bring an interface up or down",
-            Self::Mtu { .. } | Self::Mac { .. } => "change an interface",
+            Self::Mtu { .. } | Self::Mac { .. } | Self::Flags { .. } => "change an interface",
         }
     }
 
@@ -125,7 +141,8 @@ impl Operation for InterfaceStep {
             Self::Remove { interface, .. }
             | Self::Up { interface, .. }
             | Self::Mtu { interface, .. }
-            | Self::Mac { interface, .. } => interface.ns.clone(),
+            | Self::Mac { interface, .. }
+            | Self::Flags { interface, .. } => interface.ns.clone(),
             Self::RemoveFromHost { .. } => NsName::host(),
         }
     }
@@ -137,13 +154,26 @@ impl Operation for InterfaceStep {
     fn brings_mac_address(&self) -> bool {
         match self {
             Self::Mac { .. } => true,
-            Self::Remove { .. } | Self::RemoveFromHost { .. } | Self::Up { .. } | Self::Mtu { .. } => false,
+            Self::Remove { .. }
+            | Self::RemoveFromHost { .. }
+            | Self::Up { .. }
+            | Self::Mtu { .. }
+            | Self::Flags { .. } => false,
         }
     }
 }
 
 fn up_or_down(up: bool) -> &'static str {
     if up { "up" } else { "down" }
+}
+
+/// The flags that change, as `ip link` spells them.
+fn flags(Change { from, to }: Change<InterfaceFlags>) -> String {
+    let words = |InterfaceFlags { arp, multicast, promisc, allmulticast }| {
+        [("arp", arp), ("multicast", multicast), ("promisc", promisc), ("allmulticast", allmulticast)]
+            .map(|(word, on)| (word, on_or_off(on).to_owned()))
+    };
+    changed_options(words(from), words(to))
 }
 
 /// "a, b, c and 4 more".

@@ -42,8 +42,16 @@ impl Legacy {
 
     /// Whether this thread's namespace has legacy tables: they exist from their first use on.
     pub(super) fn has_tables(&self, family: Family) -> bool {
-        let names = || std::fs::read_to_string(file(family)).unwrap_or_default();
-        self.exists(family) && names().lines().any(|name| Table::from_name(name).is_some())
+        self.tables(family).iter().any(|name| Table::from_name(name).is_some())
+    }
+
+    /// The names of the legacy tables of this thread's namespace.
+    pub(super) fn tables(&self, family: Family) -> Vec<String> {
+        if !self.exists(family) {
+            return Vec::new();
+        }
+        let names = std::fs::read_to_string(file(family)).unwrap_or_default();
+        names.lines().map(str::to_owned).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //! where there are any. Changing is one `iptables-restore --noflush` for all steps of a namespace and family.
 
 pub(super) mod facts;
+pub(super) mod foreign_tables;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod installed;
@@ -17,8 +18,9 @@ mod table_removal;
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 
+use foreign_tables::Search;
 pub(super) use installed::Installed;
-use nftables::Nftables;
+use nftables::{Message, Nftables};
 pub use program::{Program, Variant, program};
 
 use running::Running;
@@ -26,34 +28,34 @@ use saved::listed;
 
 use super::KernelError;
 use super::netns::run_in;
-use crate::lab::{Family, Firewall, NsName, ObservedFirewall};
+use crate::lab::{ChainId, Family, Firewall, ForeignObject, NsName, ObservedFirewall, Table};
 use crate::steps::{FirewallStep, Step};
 
 /// The rules of a namespace, in the tables `nat` and `filter` of both families. `ns_name` is for the error
 /// alone. Where `iptables` is not installed, that is an error only if rules are `wanted` or a lab's chains are there.
 ///
-/// What other programs keep in tables of their own (`nft`, firewalld) is not in it.
+/// What other programs keep in tables of their own (`nft`, firewalld) is not in it; see [`foreign_tables`].
 pub fn observe(
     ns: BorrowedFd<'_>,
     ns_name: &NsName,
     wanted: Option<&Firewall>,
 ) -> Result<ObservedFirewall, KernelError> {
-    run_in(ns, || look(ns_name, wanted, &Installed::find()))??.finish()
+    Ok(run_in(ns, || look(ns_name, wanted, &Installed::find()))??.finish()?.0)
 }
 
 /// A look at the firewall that has begun: the programs that list it are running.
 pub(super) struct Look {
     ns: NsName,
-    listings: Vec<(Family, Running)>,
+    listings: Vec<(Variant, Family, Running)>,
+    foreign: Search,
 }
 
 /// Begins to look at the firewall of this thread's namespace; see [`observe`].
 pub(super) fn look(ns: &NsName, wanted: Option<&Firewall>, installed: &Installed) -> Result<Look, KernelError> {
     let mut nft = Nftables::open()?;
-    let nft_families: BTreeSet<Family> = match &mut nft {
-        Some(nft) => nft.tables()?.iter().map(|found| found.family).collect(),
-        None => BTreeSet::new(),
-    };
+    let tables = nft.as_mut().map_or(Ok(Vec::new()), Nftables::all_tables)?;
+    let nft_families: BTreeSet<Family> =
+        tables.iter().filter_map(Message::as_table).map(|found| found.family).collect();
     let mut listings = Vec::new();
     for family in [Family::Ipv4, Family::Ipv6] {
         let in_nft = nft_families.contains(&family);
@@ -68,26 +70,36 @@ pub(super) fn look(ns: &NsName, wanted: Option<&Firewall>, installed: &Installed
             Err(_) if !in_nft || (!has_ours(nft.as_mut(), family)? && !wants(wanted, family)) => continue,
             Err(error) => return Err(error),
         };
-        listings.push((family, Running::start(&mut program.save(), "")?));
+        listings.push((program.variant, family, Running::start(&mut program.save(), "")?));
     }
-    Ok(Look { ns: ns.clone(), listings })
+    // Those of `host` are no concern of any lab's.
+    let foreign = if ns.is_host() { Search::default() } else { Search::begin(nft, tables, installed)? };
+    Ok(Look { ns: ns.clone(), listings, foreign })
 }
 
 impl Look {
-    /// Whether programs are running for it.
-    pub(super) fn is_running(&self) -> bool {
-        !self.listings.is_empty()
+    /// Whether there is anything to finish.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.listings.is_empty() || self.foreign.has_begun()
     }
 
-    /// Waits for the programs, and takes over what they say.
-    pub(super) fn finish(self) -> Result<ObservedFirewall, KernelError> {
-        let mut firewall = ObservedFirewall::default();
-        for (family, listing) in self.listings {
-            let of_family = listed(listing, family, &self.ns)?;
-            firewall.chains.extend(of_family.chains);
-            firewall.policies.extend(of_family.policies);
+    /// Waits for the programs, and takes over what they say; and the tables of other programs.
+    pub(super) fn finish(mut self) -> Result<(ObservedFirewall, Vec<ForeignObject>), KernelError> {
+        let (mut firewall, mut shown) = (ObservedFirewall::default(), BTreeSet::new());
+        let misread = self.foreign.misread_tables()?;
+        for (variant, family, listing) in self.listings {
+            let (of_family, unshown) = listed(listing, family, &self.ns)?;
+            let is_shown = |table: Table| {
+                variant == Variant::Legacy || !(unshown.contains(&table) || misread.contains(&(family, table)))
+            };
+            let tables: Vec<Table> = [Table::Nat, Table::Filter].into_iter().filter(|table| is_shown(*table)).collect();
+            // What is shown in part is removed as a whole, and made again.
+            let is_read = |chain: &ChainId| self.ns.is_host() || tables.contains(&chain.table);
+            firewall.chains.extend(of_family.chains.into_iter().filter(|(chain, _)| is_read(chain)));
+            firewall.policies.extend(of_family.policies.into_iter().filter(|(chain, _)| is_read(chain)));
+            shown.extend(tables.into_iter().map(|table| (variant, family, table)));
         }
-        Ok(firewall)
+        Ok((firewall, self.foreign.finish(&shown)?))
     }
 }
 

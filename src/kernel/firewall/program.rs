@@ -18,7 +18,7 @@ pub struct Program {
 }
 
 /// iptables comes in two variants, whose rules do not see each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variant {
     /// It writes nf_tables (`iptables-nft`): the default of all distributions of today.
     Nft,
@@ -30,11 +30,7 @@ pub enum Variant {
 /// not on everybody's PATH.
 pub fn program(family: Family) -> Result<Program, KernelError> {
     let name = family.program();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folder = std::env::split_paths(&path)
-        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
-        .find(|folder| access(&folder.join(name), AccessFlags::X_OK).is_ok());
-    let Some(folder) = folder else {
+    let Some(folder) = folder_of(name) else {
         return Err(KernelError::new(format!("find the program {name}"))
             .said("it is not installed")
             .with_code(KernelCode::ProgramMissing)
@@ -45,6 +41,17 @@ pub fn program(family: Family) -> Result<Program, KernelError> {
         None => variant_of_words(&version(&folder.join(name))?),
     };
     Ok(Program { folder, family, variant })
+}
+
+/// A program, by its name.
+pub(super) fn find(name: &str) -> Option<PathBuf> {
+    folder_of(name).map(|folder| folder.join(name))
+}
+
+fn folder_of(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    folders.find(|folder| access(&folder.join(name), AccessFlags::X_OK).is_ok())
 }
 
 impl Program {

@@ -30,6 +30,22 @@ pub fn with_attributes(
     Ok(message)
 }
 
+/// A name as the kernel sends it, whatever its bytes: what cannot be printed is escaped as C does it.
+pub fn printable(value: &[u8]) -> String {
+    let end = value.iter().position(|&byte| byte == 0).unwrap_or(value.len());
+    let mut text = String::new();
+    for chunk in value.get(..end).unwrap_or_default().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let is_plain = c != '\\' && !c.is_control();
+            if is_plain { text.push(c) } else { text.extend(c.escape_default()) }
+        }
+        for byte in chunk.invalid() {
+            text += &format!("\\x{byte:02x}");
+        }
+    }
+    text
+}
+
 /// A name as the kernel sends it: bytes up to the first zero. None if they are no UTF-8, which no name in a lab is.
 pub fn name_text(value: &[u8]) -> Option<&str> {
     let end = value.iter().position(|&byte| byte == 0).unwrap_or(value.len());

@@ -1,6 +1,7 @@
 //! Objects that the model cannot express, removed and put back by the kernel's own bytes.
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
+use nix::errno::Errno;
 
 use super::accept_gone;
 use crate::kernel::netlink::NetlinkError;
@@ -21,7 +22,8 @@ fn add(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkErr
     let kind = match object.kind {
         ForeignKind::Route { .. } => libc::RTM_NEWROUTE,
         ForeignKind::PolicyRule { .. } => libc::RTM_NEWRULE,
-        ForeignKind::FdbEntry => libc::RTM_NEWNEIGH,
+        ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => libc::RTM_NEWNEIGH,
+        ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => return Err(Errno::EOPNOTSUPP.into()),
     };
     netns.socket.change_listed(kind, &object.message, NLM_F_CREATE | NLM_F_APPEND)
 }
@@ -31,7 +33,8 @@ fn delete(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), Netlink
     let kind = match object.kind {
         ForeignKind::Route { .. } => libc::RTM_DELROUTE,
         ForeignKind::PolicyRule { .. } => libc::RTM_DELRULE,
-        ForeignKind::FdbEntry => libc::RTM_DELNEIGH,
+        ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => libc::RTM_DELNEIGH,
+        ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => return Err(Errno::EOPNOTSUPP.into()),
     };
     netns.socket.change_listed(kind, &object.message, 0)
 }

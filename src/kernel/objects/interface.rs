@@ -6,16 +6,21 @@ use std::collections::BTreeSet;
 use libc::{
     ARPHRD_ETHER, IFLA_ADDRESS, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
     IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+    IFLA_OPERSTATE,
 };
-use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, parse_i32, parse_mac, parse_u32};
+use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, parse_i32, parse_mac, parse_u8, parse_u32};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkLayerType, LinkMessage};
 
 use super::accept_gone;
 use crate::kernel::netlink::{Dump, NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
-use crate::lab::{IfName, InterfaceRef, LabName, Mac};
+use crate::lab::{IfName, InterfaceFlags, InterfaceRef, LabName, Mac};
 use crate::steps::InterfaceStep;
+
+/// States of linux/if.h.
+const IF_OPER_UNKNOWN: u8 = 0;
+const IF_OPER_UP: u8 = 6;
 
 /// One interface as the kernel describes it: names and indexes not looked up yet.
 pub(in crate::kernel) struct RawInterface<'a> {
@@ -27,6 +32,8 @@ pub(in crate::kernel) struct RawInterface<'a> {
     pub mtu: Option<u32>,
     /// The interface group; 0 unless it was put into one.
     pub group: u32,
+    /// Whether the kernel has made of its carrier what it should (RFC 2863): it is up, or of a kind that cannot say.
+    pub is_operational: bool,
     /// The index of the bridge or VRF that it is a port of.
     pub master: Option<u32>,
     /// The index of a veth's peer, or of the parent of a virtual interface, in its own namespace.
@@ -54,6 +61,17 @@ impl RawInterface<'_> {
     pub fn is_up(&self) -> bool {
         self.header.flags.contains(LinkFlags::Up)
     }
+
+    /// The flags that a person can set.
+    pub fn flags(&self) -> InterfaceFlags {
+        let has = |flag| self.header.flags.contains(flag);
+        InterfaceFlags {
+            arp: !has(LinkFlags::Noarp),
+            multicast: has(LinkFlags::Multicast),
+            promisc: has(LinkFlags::Promisc),
+            allmulticast: has(LinkFlags::Allmulti),
+        }
+    }
 }
 
 /// Lists the interfaces of a namespace.
@@ -75,6 +93,7 @@ pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeE
         mac: None,
         mtu: None,
         group: 0,
+        is_operational: true,
         master: None,
         link: None,
         link_netns: None,
@@ -90,6 +109,7 @@ pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeE
             (IFLA_ADDRESS, value) if is_ethernet => raw.mac = parse_mac(value).ok().map(Mac),
             (IFLA_MTU, value) => raw.mtu = Some(parse_u32(value)?),
             (IFLA_GROUP, value) => raw.group = parse_u32(value)?,
+            (IFLA_OPERSTATE, value) => raw.is_operational = [IF_OPER_UNKNOWN, IF_OPER_UP].contains(&parse_u8(value)?),
             (IFLA_MASTER, value) => raw.master = Some(parse_u32(value)?),
             (IFLA_LINK, value) => raw.link = Some(parse_u32(value)?),
             (IFLA_LINK_NETNSID, value) => raw.link_netns = Some(parse_i32(value)?),
@@ -171,6 +191,7 @@ pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &InterfaceStep) -> R
         InterfaceStep::Mac { interface, change, .. } => {
             set(netns, &interface.name, LinkAttribute::Address(change.to.0.to_vec()))
         }
+        InterfaceStep::Flags { interface, change, .. } => set_flags(netns, &interface.name, change.from, change.to),
     }
 }
 
@@ -220,6 +241,29 @@ fn set_up(netns: &mut NetnsHandle, name: &IfName, up: bool) -> Result<(), Netlin
     message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
     message.header.change_mask = LinkFlags::Up;
     netns.socket.change(RouteNetlinkMessage::SetLink(message), 0)
+}
+
+/// Changes those flags of an interface that are not as they should be.
+fn set_flags(
+    netns: &mut NetnsHandle,
+    name: &IfName,
+    from: InterfaceFlags,
+    to: InterfaceFlags,
+) -> Result<(), NetlinkError> {
+    let mut message = existing_message(netns, name)?;
+    message.header.flags = encode_flags(to);
+    message.header.change_mask = encode_flags(from) ^ encode_flags(to);
+    netns.socket.change(RouteNetlinkMessage::SetLink(message), 0)
+}
+
+fn encode_flags(InterfaceFlags { arp, multicast, promisc, allmulticast }: InterfaceFlags) -> LinkFlags {
+    let all = [
+        (LinkFlags::Noarp, !arp),
+        (LinkFlags::Multicast, multicast),
+        (LinkFlags::Promisc, promisc),
+        (LinkFlags::Allmulti, allmulticast),
+    ];
+    all.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag).collect()
 }
 
 /// Gives an interface that is down another name.

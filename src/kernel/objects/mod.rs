@@ -4,6 +4,7 @@
 
 pub(super) mod address;
 pub(super) mod bridge;
+pub(super) mod bridge_fdb;
 pub(super) mod bridge_port;
 pub(super) mod fdb_entry;
 pub(super) mod foreign;

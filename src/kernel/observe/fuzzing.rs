@@ -8,7 +8,7 @@ use netlink_packet_core::NLMSG_ERROR;
 use super::{interfaces, peers};
 use crate::kernel::facts::host;
 use crate::kernel::netlink::{Answer, NetlinkError, Says, answers};
-use crate::kernel::objects::{fdb_entry, neighbour, policy_rule, route, vlans};
+use crate::kernel::objects::{bridge_fdb, fdb_entry, neighbour, policy_rule, route, vlans};
 use crate::lab::{Foreign, IfName, Mark, Namespace, ObservedNamespace, Routing};
 
 /// Reads bytes as all that the kernel says of one namespace: its listings one after the other, distinguished by the
@@ -22,6 +22,7 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> ObservedNamespace {
     for item in listing(RTM_NEWNEIGH) {
         let _ = fdb_entry::decode(item, &IfName::lo(), &HashMap::new());
     }
+    let _ = bridge_fdb::listed(listing(RTM_NEWNEIGH), &HashMap::new(), |_| None);
     for item in listing(RTM_NEWNSID) {
         let _ = peers::read_number(item);
     }
@@ -44,8 +45,13 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> ObservedNamespace {
         neighbours,
         ..Namespace::default()
     };
-    let foreign =
-        Foreign { routes: routes.foreign, rules: rules.foreign, fdb: Vec::new(), interfaces: interfaces.foreign };
+    let foreign = Foreign {
+        routes: routes.foreign,
+        rules: rules.foreign,
+        fdb: Vec::new(),
+        interfaces: interfaces.foreign,
+        others: Vec::new(),
+    };
     ObservedNamespace {
         is,
         connected: routes.connected,

@@ -1,6 +1,6 @@
 //! The interfaces of one namespace, put together from its listings: interfaces, addresses, VLANs of ports.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
@@ -12,8 +12,8 @@ use crate::kernel::netns::NetnsHandle;
 use crate::kernel::objects::interface::{self, RawInterface};
 use crate::kernel::objects::{Decoded, address, bridge, bridge_port, sysctl, veth, virtual_interface, vlans};
 use crate::lab::{
-    ForeignInterface, IfName, Interface, InterfaceKind, LabName, Mark, Namespace, SysctlKey, SysctlValue, VirtualKind,
-    Vlans,
+    ForeignInterface, IfName, Interface, InterfaceKind, LabName, Mark, Namespace, PortForwarding, PortOptions,
+    SysctlKey, SysctlValue, VirtualKind, Vlans,
 };
 
 /// The interfaces of one namespace.
@@ -33,6 +33,8 @@ pub(super) struct Interfaces {
     pub original_sysctls: BTreeMap<SysctlKey, SysctlValue>,
     /// Virtual interfaces with options that the model cannot express.
     pub foreign: BTreeMap<IfName, ForeignInterface>,
+    /// The indexes of bridges that are up and speak no STP.
+    quiet_bridges: HashSet<u32>,
     /// Interfaces without an alias that are in a group.
     groups: Vec<(IfName, u32)>,
     /// Interfaces with the alias of a lab that are not in its group.
@@ -113,13 +115,23 @@ impl Interfaces {
             up: raw.is_up(),
             mac: raw.mac,
             mtu: raw.mtu,
+            flags: Some(raw.flags()),
             master: raw.master.and_then(|master| self.names.get(&master).cloned()),
             vlans: None,
-            port: bridge_port::decode(raw)?,
+            port: self.port_options(raw)?,
             addresses: Default::default(),
         };
         self.by_name.insert(name.clone(), interface);
         Ok(())
+    }
+
+    /// The options of a port; with its state only where that is set by hand.
+    fn port_options(&self, raw: &RawInterface<'_>) -> Result<PortOptions, DecodeError> {
+        let mut options = bridge_port::decode(raw)?;
+        if !bridge_port::state_is_set_by_hand(raw, |bridge| self.quiet_bridges.contains(&bridge)) {
+            options.forwarding = PortForwarding::Forwarding;
+        }
+        Ok(options)
     }
 }
 
@@ -160,6 +172,9 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
             interfaces.original_sysctls = sysctl::decode_notes(item)?;
         }
         interfaces.names.insert(raw.header.index, name.clone());
+        if raw.kind == Some(bridge::KIND) && raw.is_up() && !bridge::decode_options(raw.data)?.stp {
+            interfaces.quiet_bridges.insert(raw.header.index);
+        }
         all.push((name, raw));
     }
     for (name, raw) in &all {
@@ -169,7 +184,7 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
 }
 
 /// Adds the addresses to the interfaces. Interface-local IPv6 addresses are the kernel's own doing, and left out unless
-/// they are wanted just there. Of a point-to-point address, only the local one is known.
+/// they are wanted just there.
 pub(super) fn add_addresses(
     netns: &mut NetnsHandle,
     interfaces: &mut Interfaces,
@@ -189,7 +204,7 @@ pub(super) fn add_listed_addresses<'a>(
         let Some(name) = interfaces.names.get(&header.index) else { continue };
         let Some(address) = address::decode(&header, item)? else { continue };
         let is_link_local = header.scope == AddressScope::Link
-            && matches!(address.addr(), IpAddr::V6(address) if address.is_unicast_link_local());
+            && matches!(address.ip(), IpAddr::V6(address) if address.is_unicast_link_local());
         let is_wanted = || {
             let interface = desired.and_then(|desired| desired.interfaces.get(name));
             interface.is_some_and(|interface| interface.addresses.contains(&address))

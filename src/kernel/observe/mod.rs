@@ -15,12 +15,12 @@ use nix::errno::Errno;
 use super::firewall::{self, Installed, Look};
 use super::netlink::NetlinkError;
 use super::netns::{self, Found, NetnsGuard, NetnsHandle, NetnsHandles};
-use super::objects::{Decoded, fdb_entry, mark, neighbour, policy_rule, route};
+use super::objects::{Decoded, bridge_fdb, fdb_entry, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
-    FdbEntry, Foreign, ForeignFdbEntry, IfName, Interface, LabName, Mark, Namespace, NsName, Observed,
-    ObservedFirewall, ObservedNamespace, Routing, RuleAction, VirtualInterface,
+    FdbEntry, Foreign, ForeignFdbEntry, ForeignOther, IfName, Interface, InterfaceKind, LabName, Mark, Namespace,
+    NsName, Observed, ObservedFirewall, ObservedNamespace, Routing, RuleAction, VirtualInterface,
 };
 use interfaces::Interfaces;
 
@@ -106,7 +106,7 @@ fn observe_all(
             all.push((ns.clone(), unseen(owner), None));
         } else if is_wanted || is_own {
             let (namespace, interfaces, look) = namespace(netns, ns, scope, &guard, installed)?;
-            looks.extend(look.is_running().then_some((all.len(), look)));
+            looks.extend(look.has_begun().then_some((all.len(), look)));
             all.push((ns.clone(), namespace, Some(interfaces)));
             if looks.len() >= MAX_LISTINGS {
                 finish_first(&mut looks, &mut all)?;
@@ -125,8 +125,10 @@ fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen]) -> Result
     if let Some((at, look)) = looks.pop_front()
         && let Some((_, namespace, _)) = all.get_mut(at)
     {
-        namespace.firewall = look.finish()?;
-        namespace.is.firewall = namespace.firewall.known();
+        let (firewall, tables) = look.finish()?;
+        namespace.is.firewall = firewall.known();
+        namespace.firewall = firewall;
+        namespace.foreign.others.extend(tables.into_iter().map(|object| ForeignOther { object, dev: None }));
     }
     Ok(())
 }
@@ -236,6 +238,16 @@ fn fdb_entries(
     Ok((known, foreign))
 }
 
+/// What a person has put into the forwarding databases of a namespace's bridges.
+fn bridge_fdb(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Vec<ForeignOther>, NetlinkError> {
+    let is_bridge = |interface: &Interface| matches!(interface.kind, InterfaceKind::Bridge(_));
+    if !interfaces.by_name.values().any(is_bridge) {
+        return Ok(Vec::new());
+    }
+    let mac = |name: &IfName| interfaces.by_name.get(name)?.mac;
+    Ok(bridge_fdb::listed(bridge_fdb::list(netns)?.items(), &interfaces.names, mac)?)
+}
+
 /// Everything in one namespace; what it takes to find the other ends of its veth pairs; and the look at its firewall,
 /// which has only begun, since it takes other programs.
 fn namespace(
@@ -254,6 +266,7 @@ fn namespace(
     let rules = policy_rules(netns, &interfaces).map_err(cannot_list("policy rules", ns))?;
     let neighbours = neighbour::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
     let (fdb, foreign_fdb) = fdb_entries(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
+    let others = bridge_fdb(netns, &interfaces).map_err(cannot_list("forwarding databases", ns))?;
     let original = std::mem::take(&mut interfaces.original_sysctls);
     let original_sysctls = if ns.is_host() { BTreeMap::new() } else { original };
     // These are not to be had through a socket of the namespace, only inside.
@@ -282,6 +295,7 @@ fn namespace(
         rules: rules.foreign,
         fdb: foreign_fdb,
         interfaces: std::mem::take(&mut interfaces.foreign),
+        others,
     };
     let namespace = ObservedNamespace {
         is,

@@ -71,6 +71,7 @@ fn options(written: &Port) -> PortOptions {
         isolated: Spanned::is_on(written.isolated.as_ref(), new.isolated),
         learning: Spanned::is_on(written.learning.as_ref(), new.learning),
         flood: Spanned::is_on(written.flood.as_ref(), new.flood),
+        ..new
     }
 }
 

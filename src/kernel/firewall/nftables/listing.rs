@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use nix::errno::Errno;
 
 use super::message::{
-    COMPAT_GET, FoundTable, Message, NFT_MSG_GETCHAIN, NFT_MSG_GETGEN, NFT_MSG_GETTABLE, NFTA_COMPAT_NAME,
-    NFTA_COMPAT_REV, NFTA_COMPAT_TYPE, NFTA_GEN_ID, c_string,
+    COMPAT_GET, FoundTable, Message, NFT_MSG_GETCHAIN, NFT_MSG_GETGEN, NFT_MSG_GETRULE, NFT_MSG_GETTABLE,
+    NFTA_COMPAT_NAME, NFTA_COMPAT_REV, NFTA_COMPAT_TYPE, NFTA_GEN_ID, c_string,
 };
 use super::{Nftables, refused};
 use crate::kernel::KernelError;
 use crate::kernel::netlink::NetlinkError;
-use crate::lab::Family;
+use crate::lab::{Family, Table};
 use crate::preflight::DroppingChain;
 
 const LIST_CHAINS: &str = "list the chains of nf_tables";
@@ -19,16 +19,20 @@ const LIST_CHAINS: &str = "list the chains of nf_tables";
 impl Nftables {
     /// The tables that iptables would use. None where this kernel has no nf_tables.
     pub(in crate::kernel::firewall) fn tables(&mut self) -> Result<Vec<FoundTable>, KernelError> {
-        let answers = match self.list(NFT_MSG_GETTABLE) {
-            Ok(answers) => answers,
-            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        Ok(self.all_tables()?.iter().filter_map(Message::as_table).collect())
+    }
+
+    /// The tables of all families and programs. None where this kernel has no nf_tables.
+    pub(in crate::kernel::firewall) fn all_tables(&mut self) -> Result<Vec<Message>, KernelError> {
+        match self.list(NFT_MSG_GETTABLE) {
+            Ok(answers) => Ok(answers),
+            Err(error) if is_absent(&error) => Ok(Vec::new()),
             Err(error) => {
                 let is_forbidden = matches!(error.errno, Errno::EPERM | Errno::EACCES);
                 let refused = refused("list the tables of nf_tables", error);
-                return Err(if is_forbidden { refused.hint("it takes root") } else { refused });
+                Err(if is_forbidden { refused.hint("it takes root") } else { refused })
             }
-        };
-        Ok(answers.iter().filter_map(Message::as_table).collect())
+        }
     }
 
     /// The base chains that drop forwarded packets unless a rule accepts them. None where this kernel has no nf_tables.
@@ -39,6 +43,13 @@ impl Nftables {
             Err(error) => return Err(refused(LIST_CHAINS, error)),
         };
         Ok(chains.iter().filter_map(Message::as_dropping_chain).collect())
+    }
+
+    /// The tables that iptables would use in which a rule uses a set, as none of iptables does.
+    pub(in crate::kernel::firewall) fn tables_with_sets(&mut self) -> Result<BTreeSet<(Family, Table)>, KernelError> {
+        let rules = self.list(NFT_MSG_GETRULE).map_err(|error| refused("list the rules of nf_tables", error))?;
+        let tables = rules.iter().filter(|rule| rule.uses_a_set()).filter_map(Message::as_table);
+        Ok(tables.map(|found| (found.family, found.table)).collect())
     }
 
     /// The families in which there is a chain of a lab.
@@ -80,6 +91,6 @@ impl Nftables {
 }
 
 /// Whether it is the error of a kernel without nf_tables.
-fn is_absent(error: &NetlinkError) -> bool {
+pub(super) fn is_absent(error: &NetlinkError) -> bool {
     matches!(error.errno, Errno::EINVAL | Errno::EOPNOTSUPP)
 }

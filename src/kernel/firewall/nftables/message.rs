@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 
 use netlink_packet_core::{DecodeError, DefaultNla, Emitable, NlasIterator, parse_string, parse_u32_be};
 
-use crate::kernel::netlink::{self, attributes};
+use crate::kernel::netlink::{self, attributes, printable};
 use crate::lab::{CHAIN_PREFIX, Family, Table};
 use crate::preflight::DroppingChain;
 
+/// The word of each family for `nft`, by its number (NFPROTO_… in linux/netfilter.h).
+const FAMILIES: [(u8, &str); 6] =
+    [(NFPROTO_INET, "inet"), (2, "ip"), (3, "arp"), (5, "netdev"), (7, "bridge"), (10, "ip6")];
 pub(super) const NFNL_MSG_BATCH_BEGIN: u16 = 16;
 pub(super) const NFNL_MSG_BATCH_END: u16 = 17;
 pub(super) const NFT_MSG_NEWTABLE: u16 = nft(0);
@@ -17,6 +20,17 @@ pub(super) const NFT_MSG_DELTABLE: u16 = nft(2);
 pub(super) const NFT_MSG_GETCHAIN: u16 = nft(4);
 pub(super) const NFT_MSG_DELCHAIN: u16 = nft(5);
 pub(super) const NFT_MSG_DELRULE: u16 = nft(8);
+pub(super) const NFT_MSG_NEWCHAIN: u16 = nft(3);
+pub(super) const NFT_MSG_NEWRULE: u16 = nft(6);
+pub(super) const NFT_MSG_GETRULE: u16 = nft(7);
+pub(super) const NFT_MSG_NEWSET: u16 = nft(9);
+pub(super) const NFT_MSG_GETSET: u16 = nft(10);
+pub(super) const NFT_MSG_NEWSETELEM: u16 = nft(12);
+pub(super) const NFT_MSG_GETSETELEM: u16 = nft(13);
+pub(super) const NFT_MSG_NEWOBJ: u16 = nft(18);
+pub(super) const NFT_MSG_GETOBJ: u16 = nft(19);
+pub(super) const NFT_MSG_NEWFLOWTABLE: u16 = nft(22);
+pub(super) const NFT_MSG_GETFLOWTABLE: u16 = nft(23);
 pub(super) const NFT_MSG_GETGEN: u16 = nft(16);
 /// NFNL_MSG_COMPAT_GET of NFNL_SUBSYS_NFT_COMPAT.
 pub(super) const COMPAT_GET: u16 = 11 << 8;
@@ -31,6 +45,8 @@ pub(super) const NFTA_GEN_ID: u16 = 1;
 pub(super) const NFNL_BATCH_GENID: u16 = 1;
 pub(super) const NFTA_CHAIN_TABLE: u16 = 1;
 pub(super) const NFTA_CHAIN_NAME: u16 = 3;
+const NFTA_RULE_EXPRESSIONS: u16 = 4;
+const NFTA_EXPR_NAME: u16 = 1;
 const NFTA_CHAIN_HOOK: u16 = 4;
 const NFTA_CHAIN_POLICY: u16 = 5;
 const NFTA_HOOK_HOOKNUM: u16 = 1;
@@ -51,7 +67,7 @@ const fn nft(kind: u16) -> u16 {
 
 /// What follows the netlink header of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Message {
+pub(in crate::kernel::firewall) struct Message {
     family: u8,
     resource: u16,
     attributes: Vec<(u16, Vec<u8>)>,
@@ -99,6 +115,32 @@ impl Message {
         payload
     }
 
+    /// A message of the same family with other attributes.
+    pub(super) fn of_same_family(&self, attributes: Vec<(u16, Vec<u8>)>) -> Self {
+        Self { family: self.family, resource: 0, attributes }
+    }
+
+    /// The message with those of its attributes that are kept, and others.
+    pub(super) fn keeping(&self, is_kept: impl Fn(u16) -> bool, others: Vec<(u16, Vec<u8>)>) -> Self {
+        let kept = self.attributes.iter().filter(|(kind, _)| is_kept(*kind)).cloned();
+        self.of_same_family(kept.chain(others).collect())
+    }
+
+    /// Whether two are of one family and have one value of an attribute.
+    pub(super) fn shares(&self, other: &Self, kind: u16) -> bool {
+        self.family == other.family && self.value(kind) == other.value(kind)
+    }
+
+    /// Of a table: its family and its name, as `nft` spells them; what cannot be printed is escaped.
+    pub(super) fn table_name(&self) -> String {
+        let word = FAMILIES.iter().find(|(number, _)| *number == self.family).map(|(_, word)| *word);
+        let name = printable(self.value(NFTA_TABLE_NAME).unwrap_or_default());
+        match word {
+            Some(word) => format!("{word} {name}"),
+            None => format!("(family {}) {name}", self.family),
+        }
+    }
+
     /// It as a part of a transaction.
     pub(super) fn as_change(&self, kind: u16, flags: u16) -> netlink::Message {
         netlink::Message { kind, flags, payload: self.payload() }
@@ -121,8 +163,8 @@ impl Message {
         self.family() == Some(family) && self.text(NFTA_CHAIN_TABLE).as_deref() == Some(table.name())
     }
 
-    /// The table, if it is one that iptables would use.
-    pub(super) fn as_table(&self) -> Option<FoundTable> {
+    /// The table, or that of a chain or a rule, if it is one that iptables would use.
+    pub(in crate::kernel::firewall) fn as_table(&self) -> Option<FoundTable> {
         let name = self.text(NFTA_TABLE_NAME)?;
         let of_nslab = self.value(NFTA_TABLE_USERDATA) == Some(OUR_COMMENT);
         Some(FoundTable { family: self.family()?, table: Table::from_name(&name)?, of_nslab })
@@ -130,6 +172,15 @@ impl Message {
 
     pub(super) fn is_of_a_lab(&self) -> bool {
         self.text(NFTA_CHAIN_NAME).is_some_and(|name| name.starts_with(CHAIN_PREFIX))
+    }
+
+    /// Of a rule: whether one of its expressions is about a set or a named object.
+    pub(super) fn uses_a_set(&self) -> bool {
+        let names = attributes(self.value(NFTA_RULE_EXPRESSIONS).unwrap_or_default()).filter_map(|expression| {
+            let (_, expression) = expression.ok()?;
+            attributes(expression).find_map(|part| part.ok().filter(|(kind, _)| *kind == NFTA_EXPR_NAME))
+        });
+        names.into_iter().any(|(_, name)| [&b"lookup\0"[..], b"dynset\0", b"objref\0"].contains(&name))
     }
 
     /// Whether it is a base chain whose policy is to accept. (Whether a rule is in it, the kernel knows.)

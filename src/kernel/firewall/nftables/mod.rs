@@ -4,10 +4,12 @@
 //! as it was, a table is made here first, with a comment that says whose it is, and removed by that comment once
 //! nothing is in it. This room knows nothing of rules.
 
+mod contents;
 mod listing;
 mod message;
 mod transaction;
 
+pub(super) use message::Message;
 use nix::errno::Errno;
 
 use crate::kernel::KernelError;
@@ -44,8 +46,9 @@ pub(super) fn read_any(bytes: &[u8], sequence: u32) {
 
     for answer in answers(bytes, sequence).filter_map(Result::ok) {
         if let Says::Item(_, payload) = answer.says
-            && let Ok(message) = message::Message::parse(payload)
+            && let Ok(message) = Message::parse(payload)
         {
+            let _ = (message.table_name(), message.uses_a_set(), contents::from_bytes(payload));
             let _ = (message.as_table(), message.as_dropping_chain());
             let _ = (message.is_of_a_lab(), message.accepts_everything());
         }

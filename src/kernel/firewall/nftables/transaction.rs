@@ -81,7 +81,11 @@ impl Nftables {
     }
 
     /// Changes that happen all together or not at all.
-    fn transaction(&mut self, changes: Vec<netlink::Message>, generation: Option<Vec<u8>>) -> Result<(), NetlinkError> {
+    pub(super) fn transaction(
+        &mut self,
+        changes: Vec<netlink::Message>,
+        generation: Option<Vec<u8>>,
+    ) -> Result<(), NetlinkError> {
         failpoint::pass("nf_tables transaction")?;
         let only_in = generation.map(|generation| (NFNL_BATCH_GENID, generation));
         let mut batch = vec![Message::batch(only_in.into_iter().collect()).as_change(NFNL_MSG_BATCH_BEGIN, 0)];

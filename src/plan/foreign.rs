@@ -1,0 +1,19 @@
+//! What else decides about packets and the model has no words for: all of it goes.
+
+use super::compared::Sides;
+use super::draft::{Draft, EXTRA};
+use super::lost::Lost;
+use crate::lab::ForeignOther;
+use crate::steps::{ForeignStep, Presence, Step};
+
+/// Plans the removal of all that is foreign; in `host`, of what is on an interface of the lab. Routes, policy rules and
+/// forwarding entries are planned with those that the model can express.
+pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
+    let goes_along = |other: &ForeignOther| other.dev.as_ref().is_some_and(|dev| lost.interfaces.contains(dev));
+    let is_ours =
+        |other: &ForeignOther| !sides.ns.is_host() || other.dev.as_ref().is_some_and(|dev| sides.is_of_lab(dev));
+    for other in sides.observed.foreign.others.iter().filter(|other| is_ours(other) && !goes_along(other)) {
+        let change = Presence::Remove(other.object.clone());
+        draft.add(Step::Foreign(ForeignStep { ns: sides.ns.clone(), change }), EXTRA);
+    }
+}
