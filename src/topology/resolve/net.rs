@@ -289,7 +289,7 @@ impl<'f> ResolvedNamespace<'f> {
             let beside = self.interfaces.iter().filter(|own| own.broadcast_domain == link.broadcast_domain);
             let mut addresses = beside.filter(|own| !own.name.is_lo()).flat_map(|own| &own.addresses);
             let is_it = |own: IpAddr| Family::of(own) == family && is_link_local(own);
-            addresses.find(|own| is_it(own.value.addr())).map(|own| (own.value.addr(), &link.name))
+            addresses.find(|own| is_it(own.value.ip())).map(|own| (own.value.ip(), &link.name))
         })
     }
 
