@@ -18,8 +18,12 @@ use support::{run, sandbox};
 
 /// A check of one sender and one address, reachable by ping until told otherwise.
 fn check(from: &str, to: &str, address: &str) -> Check {
-    let target =
-        Target { label: to.to_owned(), address: ip(address), ns: to.parse().ok().filter(|_| !to.contains('.')) };
+    let target = Target {
+        label: to.to_owned(),
+        address: ip(address),
+        scope: None,
+        ns: to.parse().ok().filter(|_| !to.contains('.')),
+    };
     let probe = Probe { from: ns(from), source: None, arrives_at: target.ns.clone(), to: target, listen: vec![] };
     Check {
         name: format!("{from} → {to}"),

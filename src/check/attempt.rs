@@ -3,7 +3,7 @@
 //! Says what was seen, and does not know what was promised.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     /// An echo request. `Err` holds the outcome of one that could not be sent, here and below.
     async fn echo(&mut self) -> Result<Outcome, Outcome> {
-        let (target, family) = (self.probe.to.address, self.family());
+        let (target, family) = (self.destination(0)?, self.family());
         if self.probe.source.is_some() || self.check.seen_as.is_some() {
             // A raw socket cannot say which source address the kernel takes; a connected one can, and sends nothing.
             self.departing(sockets::Protocol::Udp, 1)?;
@@ -91,7 +91,7 @@ impl Attempt<'_> {
         let socket = self.harness.raw.get(&key);
         let socket = socket.ok_or_else(|| Outcome::NoProbe { what: "there is no raw socket".to_owned() })?;
         let request = packet::echo_request(family, self.token, self.check.size);
-        self.send(socket.get_ref(), &request, Some(SocketAddr::new(target, 0)), self.probe.source).await?;
+        self.send(socket.get_ref(), &request, Some(target), self.probe.source).await?;
         let entry = self.entry.clone();
         let outcome = async {
             loop {
@@ -243,7 +243,7 @@ impl Attempt<'_> {
                 set_fragments(&socket, self.family(), Fragments::Allowed).map_err(|e| no_probe(e.into()))?;
             }
         }
-        sockets::connect_to(&socket, SocketAddr::new(probe.to.address, port)).map_err(|e| self.not_sent(e))?;
+        sockets::connect_to(&socket, self.destination(port)?).map_err(|e| self.not_sent(e))?;
         self.left_as = sockets::own_address(&socket).ok().map(|address| address.ip());
         Ok(socket)
     }
@@ -322,6 +322,19 @@ impl Attempt<'_> {
             errno => verdict::network_refusal(errno),
         }
         .said_by(by)
+    }
+
+    /// The address that is probed; a link-local one with its link.
+    fn destination(&self, port: u16) -> Result<SocketAddr, Outcome> {
+        let to = &self.probe.to;
+        match (to.address, &to.scope) {
+            (IpAddr::V6(address), Some(dev)) => {
+                let index = self.harness.index(&self.probe.from, dev);
+                let index = index.map_err(|e| Outcome::NoProbe { what: e.to_string() })?;
+                Ok(SocketAddrV6::new(address, port, 0, index).into())
+            }
+            (address, _) => Ok(SocketAddr::new(address, port)),
+        }
     }
 
     fn family(&self) -> Family {

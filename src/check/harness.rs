@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
 use nix::sys::stat::fstat;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
@@ -17,7 +18,7 @@ use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;
 use crate::kernel::{Kernel, KernelError, netns, open_files};
-use crate::lab::{Check, Family, Lab, NsName, Probe, Protocol};
+use crate::lab::{Check, Family, IfName, Lab, NsName, Probe, Protocol};
 
 /// How many sockets are opened each time that a namespace is entered.
 const SOCKETS_AT_ONCE: usize = 16;
@@ -151,6 +152,16 @@ impl Harness {
             spare.extend(sockets::open_in(site.fd.as_fd(), &[(protocol, family, count)])?);
         }
         spare.pop().ok_or_else(nothing)
+    }
+
+    /// The number of an interface of a namespace.
+    ///
+    /// # Errors
+    /// There is no such interface.
+    pub(super) fn index(&self, ns: &NsName, dev: &IfName) -> Result<u32, KernelError> {
+        let nothing = || KernelError::new(format!("find interface {dev} in namespace {ns}"));
+        let site = self.sites.get(ns).ok_or_else(nothing)?;
+        netns::run_in(site.fd.as_fd(), || if_nametoindex(dev.as_str()))?.map_err(|e| nothing().with_errno(e))
     }
 
     /// A port to come from that no other connection of this run has used lately: it is what a connection is known by

@@ -299,5 +299,6 @@ pub fn error_report(fd: &OwnedFd) -> Option<(IpAddr, u32)> {
 
 fn internet_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = address.as_sockaddr_in().map(|a| SocketAddr::new(a.ip().into(), a.port()));
-    v4.or_else(|| address.as_sockaddr_in6().map(|a| SocketAddr::new(a.ip().into(), a.port())))
+    // With its scope: an answer to a link-local address needs it.
+    v4.or_else(|| address.as_sockaddr_in6().map(|a| SocketAddr::V6((*a).into())))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Family, NsName};
+use super::{Family, IfName, NsName};
 
 /// One check of the file: a promise that holds for every pair of its two sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,6 +58,9 @@ pub struct Target {
     pub label: String,
     /// The address that is probed.
     pub address: IpAddr,
+    /// The sender's interface on whose link a link-local IPv6 address is meant (its scope).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<IfName>,
     /// The namespace that has the address, if one of the lab has.
     pub ns: Option<NsName>,
 }

@@ -8,9 +8,9 @@ use indexmap::IndexMap;
 use super::net::{Net, is_global};
 use super::probes::{self, Question};
 use super::selectors::{Endpoint, SelectorList, Selectors};
-use crate::lab::{Check, Expect, Family, Namespace, NsName, PacketSize, Probe, Protocol, SeenAs};
+use crate::lab::{Check, Expect, Family, IfName, Namespace, NsName, PacketSize, Probe, Protocol, SeenAs};
 use crate::topology::code::Code;
-use crate::topology::diagnostics::{Collector, Diagnostic};
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, File, Probing, SeenBy, Selector, Spanned};
 
 /// A file may ask for so many pairs; a full mesh of a thousand namespaces has slightly fewer.
@@ -74,8 +74,9 @@ fn check(
     let family = family(written, found);
     let protocol = protocol?;
     let size = size(written, protocol, expect, found);
-    let question =
-        Question { protocol, expect, family, source: written.source.as_ref().map(|source| source.value), answered_by };
+    let links = links(written, found);
+    let source = written.source.as_ref().map(|source| source.value);
+    let question = Question { protocol, expect, family, source, answered_by, links };
     source_is_theirs(written, net, from, found);
     let probes = maker.probes(&question, (from, to), found);
     if probes.is_empty() && found.count() == before && net.names.are_whole() {
@@ -99,6 +100,18 @@ fn check(
         timeout: written.timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.value),
         probes,
     })
+}
+
+/// The destinations that are meant on a link, each by its place in the file, with the sender's interface.
+fn links<'f>(written: &'f schema::Check, found: &mut Collector<'_>) -> Vec<(Span, &'f IfName)> {
+    let on_link = |party: &'f Spanned<Selector>| match &party.value {
+        Selector::OnLink(_, dev) => Some((party.span, dev)),
+        Selector::All | Selector::Name(_) | Selector::Label(..) | Selector::Address(_) => None,
+    };
+    for (span, _) in written.from.0.iter().filter_map(on_link) {
+        found.add(Diagnostic::new(Code::BadValue, span, "a check starts in a namespace; `%` is for its destination"));
+    }
+    written.to.0.iter().filter_map(on_link).collect()
 }
 
 fn size(written: &schema::Check, protocol: Protocol, expect: Expect, found: &mut Collector<'_>) -> Option<PacketSize> {

@@ -93,6 +93,11 @@ impl<'f> Net<'f> {
         }
     }
 
+    /// The namespace that has an address in a broadcast domain.
+    pub fn holder_in(&self, address: IpAddr, broadcast_domain: usize) -> Option<usize> {
+        self.in_segment.get(&(address, broadcast_domain)).copied()
+    }
+
     /// Whether any namespace has an address.
     pub fn has_address(&self, address: IpAddr) -> bool {
         self.holders.contains_key(&address)
@@ -270,6 +275,24 @@ impl<'f> ResolvedNamespace<'f> {
         own.min().map(|(_, _, address)| address)
     }
 
+    /// Its first link-local address of a family on a link that it shares with another namespace, or with the interface
+    /// of that which the file names; with that interface.
+    pub fn link_local_from<'o>(
+        &self,
+        other: &'o Self,
+        family: Family,
+        named: Option<&IfName>,
+    ) -> Option<(IpAddr, &'o IfName)> {
+        let links = other.interfaces.iter().filter(|link| named.is_none_or(|named| *named == link.name));
+        let mut links = links.filter(|link| !link.name.is_lo() && other.bridge_of(link).is_none());
+        links.find_map(|link| {
+            let beside = self.interfaces.iter().filter(|own| own.broadcast_domain == link.broadcast_domain);
+            let mut addresses = beside.filter(|own| !own.name.is_lo()).flat_map(|own| &own.addresses);
+            let is_it = |own: IpAddr| Family::of(own) == family && is_link_local(own);
+            addresses.find(|own| is_it(own.value.ip())).map(|own| (own.value.ip(), &link.name))
+        })
+    }
+
     /// Its own address in the subnet that holds another one: the source of packets to there.
     pub fn connected_from(&self, address: IpAddr) -> Option<IpAddr> {
         let (interface, subnet) = self.connected(address)?;
@@ -309,6 +332,14 @@ pub fn longest<T>(subnets: &HashMap<IpNet, T>, address: IpAddr) -> Option<(IpNet
         let entry = subnets.get(&net)?;
         Some((net, entry))
     })
+}
+
+/// Whether an address is of use on one link only.
+pub fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
 }
 
 /// Whether an address is of use beyond one link.

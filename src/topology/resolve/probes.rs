@@ -6,15 +6,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use indexmap::IndexMap;
 
 use super::led::{Led, Translations};
-use super::net::{Net, ResolvedNamespace, is_global};
+use super::net::{Net, ResolvedNamespace, is_global, is_link_local};
 use super::selectors::{Endpoint, SelectorList};
 use crate::forwarding::{Flow, Outcome, Packet, lookup};
-use crate::lab::{Expect, Family, Namespace, NsName, Probe, Protocol, RouteKind, Target};
+use crate::lab::{Expect, Family, IfName, Namespace, NsName, Probe, Protocol, RouteKind, Target};
 use crate::topology::code::Code;
-use crate::topology::diagnostics::{Collector, Diagnostic};
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 
 /// What a check asks of every pair.
-pub struct Question {
+pub struct Question<'f> {
     pub protocol: Protocol,
     pub expect: Expect,
     /// The address family, if the author asks for one.
@@ -22,6 +22,14 @@ pub struct Question {
     pub source: Option<IpAddr>,
     /// Which namespace must answer.
     pub answered_by: Option<usize>,
+    /// The destinations that are meant on the link of an interface of the sender, by their places in the file.
+    pub links: Vec<(Span, &'f IfName)>,
+}
+
+impl Question<'_> {
+    fn link(&self, to: &Endpoint) -> Option<&IfName> {
+        self.links.iter().find(|(span, _)| *span == to.span).map(|(_, dev)| *dev)
+    }
 }
 
 /// Makes probes; knows where every namespace leads them.
@@ -89,26 +97,33 @@ impl<'n> Maker<'n> {
 
     fn probe(&self, question: &Question, here: usize, to: &Endpoint) -> Result<Probe, Option<Diagnostic>> {
         let namespace = self.net.namespaces.get(here).ok_or(None)?;
-        let (label, address, named) = match to.side {
+        let link = question.link(to);
+        has_link(namespace, link, to)?;
+        let ((label, (address, scope)), named) = match to.side {
             SelectorList::Namespace(there) => {
                 let target = self.net.namespaces.get(there).ok_or(None)?;
-                (target.name.to_string(), self.address(question, namespace, target, to)?, Some(there))
+                ((target.name.to_string(), self.address(question, namespace, target, to)?), Some(there))
             }
             SelectorList::Address(address) => {
                 self.is_destination(question, address, to)?;
-                (address.to_string(), address, None)
+                ((address.to_string(), (address, link.filter(|_| address.is_ipv6()).cloned())), None)
             }
         };
         let sent = Flow { source: question.source, ..Flow::probing(question.protocol, address) };
-        let there = named.or_else(|| self.holder(address, namespace));
+        let holder = || match scope.as_ref().and_then(|scope| namespace.interface(scope)) {
+            Some(link) => self.net.holder_in(address, link.broadcast_domain),
+            None => self.holder(address, namespace),
+        };
+        let there = named.or_else(holder);
+        let label = link.map_or(label.clone(), |link| format!("{label}%{link}"));
         let led = self.translations.follow(namespace, &sent, (there, named.is_some()));
-        if there.is_none() && led.is_none() {
+        if there.is_none() && led.is_none() && scope.is_none() {
             self.is_somewhere(question, address, to)?;
         }
         Ok(Probe {
             from: namespace.name.clone(),
             source: question.source,
-            to: Target { label, address, ns: there.and_then(|there| self.name(there)) },
+            to: Target { label, address, scope, ns: there.and_then(|there| self.name(there)) },
             arrives_at: named.and_then(|named| self.arrives_at(question, named, led)),
             listen: self.listen(question, there, led),
         })
@@ -128,18 +143,31 @@ impl<'n> Maker<'n> {
         Some(self.net.namespaces.get(namespace)?.name.clone())
     }
 
-    /// The address at which a namespace is probed: one in a subnet that both are in, else its first.
+    /// The address at which a namespace is probed: one in a subnet that both are in, else its first, else a link-local
+    /// one on a link that both are on, with the sender's interface.
     fn address(
         &self,
         question: &Question,
         from: &ResolvedNamespace<'_>,
         target: &ResolvedNamespace<'_>,
         to: &Endpoint,
-    ) -> Result<IpAddr, Option<Diagnostic>> {
+    ) -> Result<(IpAddr, Option<IfName>), Option<Diagnostic>> {
         let otherwise = if target.first_address(Family::Ipv4).is_some() { Family::Ipv4 } else { Family::Ipv6 };
         let family = question.family.unwrap_or(otherwise);
         let usable = |address: IpAddr| Family::of(address) == family && is_global(address);
-        target.shared_with(from, usable).or_else(|| target.first_address(family)).ok_or_else(|| {
+        let link = question.link(to);
+        let near = || target.shared_with(from, usable).or_else(|| target.first_address(family)).map(|own| (own, None));
+        let families = question.family.map_or(vec![Family::Ipv6, Family::Ipv4], |family| vec![family]);
+        let on_link = || {
+            let found = families.iter().find_map(|family| target.link_local_from(from, *family, link));
+            found.map(|(address, dev)| (address, address.is_ipv6().then(|| dev.clone())))
+        };
+        let found = if link.is_some() { on_link() } else { near().or_else(on_link) };
+        found.ok_or_else(|| {
+            if let Some(link) = link {
+                let message = format!("{} has no link-local address on the link of {}/{link}", target.name, from.name);
+                return self.whole.then(|| Diagnostic::new(Code::NoAddress, to.span, message));
+            }
             let kind = match question.family {
                 Some(Family::Ipv4) => "IPv4 address",
                 Some(Family::Ipv6) => "IPv6 address",
@@ -163,12 +191,16 @@ impl<'n> Maker<'n> {
             let help = "a check goes to one interface: write its own address".to_owned();
             return Err(Some(Diagnostic::new(Code::AmbiguousAddress, to.span, message).help(help)));
         }
-        if !is_global(address) {
+        if let (Some(link), false) = (question.link(to), is_link_local(address)) {
+            let message = format!("{address} is no link-local address, and needs no link");
+            let help = format!("leave out `%{link}`");
+            return Err(Some(Diagnostic::new(Code::BadValue, to.span, message).help(help)));
+        }
+        if !is_global(address) && question.link(to).is_none() {
             let message = "loopback and link-local addresses mean something else in every namespace";
-            return Err(Some(
-                Diagnostic::new(Code::LocalAddress, to.span, message)
-                    .help("write an address that others can reach".to_owned()),
-            ));
+            return Err(Some(Diagnostic::new(Code::LocalAddress, to.span, message).help(
+                "write an address that others can reach, or fe80::1%eth0 with the sender's interface".to_owned(),
+            )));
         }
         Ok(())
     }
@@ -231,4 +263,11 @@ impl<'n> Maker<'n> {
         };
         question.answered_by.or(namespace).and_then(|namespace| self.name(namespace))
     }
+}
+
+/// Whether a namespace has the interface on whose link a destination is meant.
+fn has_link(from: &ResolvedNamespace<'_>, link: Option<&IfName>, to: &Endpoint) -> Result<(), Option<Diagnostic>> {
+    let Some(missing) = link.filter(|link| from.interface(link).is_none()) else { return Ok(()) };
+    let message = format!("{} has no interface `{missing}`", from.name);
+    Err(from.written.whole.then(|| Diagnostic::new(Code::UnknownInterface, to.span, message)))
 }

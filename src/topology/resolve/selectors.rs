@@ -73,6 +73,9 @@ impl<'f> Selectors<'f> {
 
     fn sides(&self, net: &Net<'_>, party: &Spanned<Selector>, found: &mut Collector<'_>) -> Vec<SelectorList> {
         match &party.value {
+            Selector::OnLink(inner, _) => {
+                self.sides(net, &Spanned { value: (**inner).clone(), span: party.span }, found)
+            }
             Selector::Address(address) => vec![SelectorList::Address(*address)],
             Selector::All => {
                 let own = net.namespaces.iter().enumerate().filter(|(_, namespace)| !namespace.name.is_host());

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use super::read::{Fields, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
-use crate::lab::{Expect, Family, NsName, PacketSize};
+use crate::lab::{Expect, Family, IfName, NsName, PacketSize};
 use crate::topology::diagnostics::{Collector, Span};
 use crate::topology::yaml::Node;
 
@@ -21,7 +21,7 @@ pub struct Check {
     pub name: Option<Spanned<Text>>,
     /// Where the packet starts: a namespace, a group, `all`, a label such as `role=db`, or a list of these.
     pub from: OneOrMany<Spanned<Selector>>,
-    /// Where it goes: the same, or an IP address.
+    /// Where it goes: the same, or an IP address; with `%eth0`, by the link-local address on that link of the sender.
     pub to: OneOrMany<Spanned<Selector>>,
     /// `icmp`, `tcp` or `udp`; `tcp` where a port is given, else `icmp`.
     pub protocol: Option<Spanned<Protocol>>,
@@ -63,6 +63,8 @@ pub enum Selector {
     Label(String, String),
     /// An address, whoever has it.
     Address(IpAddr),
+    /// One of these by its link-local address, on the link of an interface of the sender.
+    OnLink(Box<Self>, IfName),
 }
 
 /// What a check sends.
@@ -105,6 +107,7 @@ impl fmt::Display for Selector {
             Self::Name(name) => f.write_str(name),
             Self::Label(key, value) => write!(f, "{key}={value}"),
             Self::Address(address) => write!(f, "{address}"),
+            Self::OnLink(party, dev) => write!(f, "{party}%{dev}"),
         }
     }
 }
@@ -118,6 +121,11 @@ impl Scalar for Selector {
         }
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
+        }
+        if let Some((party, dev)) = text.split_once('%') {
+            let help = "behind % is the sender's interface, as in fe80::1%eth0";
+            let dev = dev.parse().map_err(|_| not::<Self>(text).help(help))?;
+            return Ok(Self::OnLink(Box::new(Self::parse(party)?), dev));
         }
         if text.contains('/') {
             return Err(not::<Self>(text).help("a check goes to single addresses, or to namespaces by name"));
