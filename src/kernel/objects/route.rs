@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use libc::{RT_TABLE_LOCAL, RTA_DST, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE};
+use libc::{RTA_DST, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE};
 use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, parse_ip, parse_u32};
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope as Scope, RouteType,
@@ -153,11 +153,8 @@ pub(in crate::kernel) fn listed<'a>(
 /// advertisement or a redirect.
 fn is_configured(header: &RouteHeader) -> bool {
     use RouteProtocol::{IcmpRedirect, Kernel, Ra};
-    use RouteType::{Anycast, Broadcast, Local, Multicast};
     matches!(header.address_family, AddressFamily::Inet | AddressFamily::Inet6)
-        && header.table != RT_TABLE_LOCAL
         && !matches!(header.protocol, Kernel | Ra | IcmpRedirect)
-        && !matches!(header.kind, Local | Broadcast | Multicast | Anycast)
         && !header.flags.contains(RouteFlags::Cloned)
 }
 

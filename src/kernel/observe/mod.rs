@@ -15,7 +15,9 @@ use nix::errno::Errno;
 use super::firewall::{self, Installed, Look};
 use super::netlink::NetlinkError;
 use super::netns::{self, Found, NetnsGuard, NetnsHandle, NetnsHandles};
-use super::objects::{Decoded, bridge_fdb, fdb_entry, mark, neighbour, policy_rule, route};
+use super::objects::{
+    Decoded, bridge_fdb, fdb_entry, mark, neighbour, next_hop_object, policy_rule, qdisc, route, xfrm,
+};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
@@ -248,6 +250,16 @@ fn bridge_fdb(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Vec<Fo
     Ok(bridge_fdb::listed(bridge_fdb::list(netns)?.items(), &interfaces.names, mac)?)
 }
 
+/// The qdiscs and nexthop objects that somebody has added.
+fn queues_and_hops(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Vec<ForeignOther>, NetlinkError> {
+    // There is hardly ever a nexthop: its listing ends at once, so that the other can begin.
+    let requests = [(next_hop_object::GET, &next_hop_object::ALL[..]), (libc::RTM_GETQDISC, &qdisc::ALL[..])];
+    let [hops, qdiscs] = netns.socket.dumps(requests)?;
+    let mut others = next_hop_object::listed(hops.items(), &interfaces.names)?;
+    others.extend(qdisc::listed(qdiscs.items(), &interfaces.names)?);
+    Ok(others)
+}
+
 /// Everything in one namespace; what it takes to find the other ends of its veth pairs; and the look at its firewall,
 /// which has only begun, since it takes other programs.
 fn namespace(
@@ -266,13 +278,18 @@ fn namespace(
     let rules = policy_rules(netns, &interfaces).map_err(cannot_list("policy rules", ns))?;
     let neighbours = neighbour::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
     let (fdb, foreign_fdb) = fdb_entries(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
-    let others = bridge_fdb(netns, &interfaces).map_err(cannot_list("forwarding databases", ns))?;
+    let mut others = bridge_fdb(netns, &interfaces).map_err(cannot_list("forwarding databases", ns))?;
+    others.extend(queues_and_hops(netns, &interfaces).map_err(cannot_list("qdiscs and nexthops", ns))?);
+    others.append(&mut interfaces.unspeakable);
     let original = std::mem::take(&mut interfaces.original_sysctls);
     let original_sysctls = if ns.is_host() { BTreeMap::new() } else { original };
     // These are not to be had through a socket of the namespace, only inside.
     guard.enter(netns.fd())?;
     let keys = desired.map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()).collect::<BTreeSet<_>>());
     let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
+    if !ns.is_host() {
+        others.extend(xfrm::list().map_err(cannot_list("xfrm policies and states", ns))?);
+    }
     let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed)?;
     let by_name = std::mem::take(&mut interfaces.by_name);
     let owner = by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
