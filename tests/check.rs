@@ -25,6 +25,7 @@ fn check(from: &str, to: &str, address: &str) -> Check {
         name: format!("{from} → {to}"),
         line: 1,
         protocol: Protocol::Icmp,
+        size: None,
         expect: Expect::Reachable,
         seen_as: None,
         answered_by: None,

@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -18,7 +17,8 @@ use super::observation::Observation;
 use super::registry::{Entry, Token};
 use super::report::Outcome;
 use super::respond::{look_at_raw, read_arrivals};
-use super::{packet, verdict};
+use super::{exchange, packet, verdict};
+use crate::kernel::packet_size::{Fragments, limit_segments, set_fragments};
 use crate::kernel::sockets;
 use crate::lab::{Check, Family, Probe, Protocol};
 
@@ -35,6 +35,9 @@ const EXTENSIONS: usize = 3;
 
 /// How many ports are tried before the kernel may choose.
 const PORTS_TRIED: usize = 8;
+
+/// The TCP header without options, which count as a part of the segment.
+const TCP_HEADER: u16 = 20;
 
 /// How long to wait when the kernel's buffers are full.
 const LATE_ANSWER_GRACE: Duration = Duration::from_millis(1);
@@ -87,7 +90,7 @@ impl Attempt<'_> {
         let key = RawKey { protocol: sockets::Protocol::Icmp, family, ns: self.probe.from.clone() };
         let socket = self.harness.raw.get(&key);
         let socket = socket.ok_or_else(|| Outcome::NoProbe { what: "there is no raw socket".to_owned() })?;
-        let request = packet::echo_request(family, self.token);
+        let request = packet::echo_request(family, self.token, self.check.size);
         self.send(socket.get_ref(), &request, Some(SocketAddr::new(target, 0)), self.probe.source).await?;
         let entry = self.entry.clone();
         let outcome = async {
@@ -169,12 +172,37 @@ impl Attempt<'_> {
         match self.in_time(connected).await {
             None => Ok(Outcome::Silence),
             Some(Err(error)) => Ok(self.reported(&error, None)),
-            Some(Ok(())) => {
-                // It is connected, whatever happens to the rest: that only shows who is there.
-                if is_ours {
-                    let _ = timeout_at(self.deadline, greet(stream, self.token)).await;
-                }
-                Ok(Outcome::Answered)
+            Some(Ok(())) => Ok(self.conversed(stream, is_ours).await),
+        }
+    }
+
+    /// What comes of a connection that is there. It then ends with a reset, so that neither side has to remember it for
+    /// a minute (TIME_WAIT).
+    async fn conversed(&mut self, mut stream: TcpStream, is_ours: bool) -> Outcome {
+        let token = self.token;
+        match self.check.size {
+            // It is connected, whatever happens to the rest: that only shows who is there.
+            None if is_ours => {
+                let _ = timeout_at(self.deadline, exchange::greet(&mut stream, token)).await;
+                let _ = stream.set_zero_linger();
+                Outcome::Answered
+            }
+            None => Outcome::Answered,
+            Some(_) if !is_ours => {
+                Outcome::NoProbe { what: "another program listens there, and nslab cannot send it data".to_owned() }
+            }
+            Some(size) => {
+                let data = async {
+                    exchange::greet(&mut stream, token).await?;
+                    exchange::send_data(&mut stream, size).await
+                };
+                let outcome = match self.in_time(data).await {
+                    None => Outcome::Stalled,
+                    Some(Err(error)) => self.reported(&error, None),
+                    Some(Ok(())) => Outcome::Answered,
+                };
+                let _ = stream.set_zero_linger();
+                outcome
             }
         }
     }
@@ -184,13 +212,14 @@ impl Attempt<'_> {
         let _one = self.harness.descriptors.acquire().await;
         self.start();
         let socket = sockets::watched(self.departing(sockets::Protocol::Udp, port)?).map_err(no_probe)?;
-        self.send(socket.get_ref(), &self.token.to_bytes(), None, None).await?;
+        let datagram = packet::datagram(self.family(), self.token, self.check.size);
+        self.send(socket.get_ref(), &datagram, None, None).await?;
         let mut buffer = [0; Token::LENGTH];
         let answer = socket.async_io(sockets::ANYTHING, |fd| Ok(sockets::receive(fd, &mut buffer)?));
         let outcome = match self.in_time(answer).await {
             None => Outcome::Silence,
             Some(Ok(_)) => Outcome::Answered,
-            Some(Err(error)) => self.reported(&error, sockets::error_reporter(socket.get_ref())),
+            Some(Err(error)) => self.reported(&error, sockets::error_report(socket.get_ref())),
         };
         self.await_arrival(&outcome).await;
         Ok(outcome)
@@ -207,6 +236,13 @@ impl Attempt<'_> {
         let socket = self.harness.take(&probe.from, protocol, self.family());
         let socket = socket.map_err(|e| Outcome::NoProbe { what: e.to_string() })?;
         self.bind(&socket, protocol)?;
+        if let (sockets::Protocol::Tcp, Some(size)) = (protocol, self.check.size) {
+            let segment = size.payload(self.family(), TCP_HEADER) as u32;
+            limit_segments(&socket, segment).map_err(|e| no_probe(e.into()))?;
+            if !size.dont_fragment {
+                set_fragments(&socket, self.family(), Fragments::Allowed).map_err(|e| no_probe(e.into()))?;
+            }
+        }
         sockets::connect_to(&socket, SocketAddr::new(probe.to.address, port)).map_err(|e| self.not_sent(e))?;
         self.left_as = sockets::own_address(&socket).ok().map(|address| address.ip());
         Ok(socket)
@@ -246,12 +282,29 @@ impl Attempt<'_> {
         from: Option<IpAddr>,
     ) -> Result<(), Outcome> {
         loop {
-            match sockets::send(socket, bytes, to, from) {
+            match self.send_now(socket, bytes, to, from) {
                 Ok(()) => return Ok(()),
                 Err(Errno::EAGAIN | Errno::ENOBUFS) if Instant::now() < self.deadline => sleep(LATE_ANSWER_GRACE).await,
                 Err(errno) => return Err(self.not_sent(errno)),
             }
         }
+    }
+
+    /// Sends a packet that may be fragmented or not, as the check says. Others share the socket, so this holds for this
+    /// packet alone.
+    fn send_now(
+        &self,
+        socket: &OwnedFd,
+        bytes: &[u8],
+        to: Option<SocketAddr>,
+        from: Option<IpAddr>,
+    ) -> nix::Result<()> {
+        let Some(size) = self.check.size else { return sockets::send(socket, bytes, to, from) };
+        let fragments = if size.dont_fragment { Fragments::Never } else { Fragments::Allowed };
+        set_fragments(socket, self.family(), fragments)?;
+        let sent = sockets::send(socket, bytes, to, from);
+        set_fragments(socket, self.family(), Fragments::ByDefault)?;
+        sent
     }
 
     fn not_sent(&self, errno: Errno) -> Outcome {
@@ -262,23 +315,18 @@ impl Attempt<'_> {
     }
 
     /// What the network has said about this probe, as its socket reports it.
-    fn reported(&self, error: &io::Error, by: Option<IpAddr>) -> Outcome {
-        let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
-        verdict::network_refusal(errno).said_by(by)
+    fn reported(&self, error: &io::Error, report: Option<(IpAddr, u32)>) -> Outcome {
+        let (by, mtu) = report.unzip();
+        match Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
+            Errno::EMSGSIZE => packet::too_big(mtu.unwrap_or_default()),
+            errno => verdict::network_refusal(errno),
+        }
+        .said_by(by)
     }
 
     fn family(&self) -> Family {
         Family::of(self.probe.to.address)
     }
-}
-
-/// Sends the token and waits until it comes back, which it does only if nslab is at the other end. The connection then
-/// ends with a reset, so that neither side has to remember it for a minute (TIME_WAIT).
-async fn greet(mut stream: TcpStream, token: Token) -> io::Result<()> {
-    let mut bytes = token.to_bytes();
-    stream.write_all(&bytes).await?;
-    stream.read_exact(&mut bytes).await?;
-    stream.set_zero_linger()
 }
 
 fn no_probe(error: io::Error) -> Outcome {

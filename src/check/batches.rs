@@ -109,6 +109,7 @@ async fn run_probe(harness: &Harness, checks: &[Check], place: Place) -> Option<
             to: probe.to.label.clone(),
             address: probe.to.address,
             protocol: verdict::protocol(check.protocol),
+            size: check.size.map(|size| size.bytes),
             passed: verdict.is_ok(),
             failure: verdict.err(),
             saw: seen.outcome,

@@ -15,7 +15,9 @@ const MAX_TRACED: usize = 1000;
 
 /// A line for every router on the way of a probe that got lost, if it does not forward.
 pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
-    let lost = |pair: &PairResult| !pair.passed && matches!(pair.saw, Outcome::Silence | Outcome::Unreachable { .. });
+    let lost = |pair: &PairResult| {
+        !pair.passed && matches!(pair.saw, Outcome::Silence | Outcome::Stalled | Outcome::Unreachable { .. })
+    };
     let all = lab.checks.iter().zip(checks).flat_map(|(check, result)| {
         let sent = |probe: &Probe| (Flow::probing(check.protocol, probe.to.address), probe.source);
         check.probes.iter().map(sent).zip(&result.pairs)

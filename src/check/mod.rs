@@ -2,13 +2,15 @@
 //!
 //! Nothing has to be installed or to run in the namespaces. nslab opens the sockets of both sides itself, inside the
 //! namespaces, and drives all of them from one thread: `harness` opens them, `attempt` is the sender's side, `respond`
-//! the destination's, `registry` is where the two meet, `verdict` judges what `observation` holds, `batches` says which
-//! probes run when, and `hints` why a probe may have got lost. This room knows nothing of files, plans or terminals.
+//! the destination's, `exchange` what both say over TCP, `registry` is where the two meet, `verdict` judges what
+//! `observation` holds, `batches` says which probes run when, and `hints` why a probe may have got lost. This room
+//! knows nothing of files, plans or terminals.
 
 mod attempt;
 mod batches;
 mod code;
 mod error;
+mod exchange;
 mod harness;
 mod hints;
 mod observation;

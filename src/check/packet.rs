@@ -4,7 +4,7 @@
 
 use super::registry::Token;
 use super::report::Outcome;
-use crate::lab::Family;
+use crate::lab::{Family, PacketSize};
 
 /// What a raw socket received, as far as it concerns a probe.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,20 +40,37 @@ pub(super) fn segment(family: Family, bytes: &[u8]) -> Option<Segment<'_>> {
 
 const ECHO_HEADER: usize = 8;
 
-/// An echo request that carries a token.
-pub(super) fn echo_request(family: Family, token: Token) -> [u8; ECHO_HEADER + Token::LENGTH] {
+/// An echo request that carries a token; with a size, zeros follow.
+pub(super) fn echo_request(family: Family, token: Token, size: Option<PacketSize>) -> Vec<u8> {
     let kind = if family == Family::Ipv4 { 8 } else { 128 };
-    let mut packet = [0; ECHO_HEADER + Token::LENGTH];
     let [high, low] = token.identifier().to_be_bytes();
-    packet[..ECHO_HEADER].copy_from_slice(&[kind, 0, 0, 0, high, low, 0, 1]);
-    packet[ECHO_HEADER..].copy_from_slice(&token.to_bytes());
+    let mut packet = vec![kind, 0, 0, 0, high, low, 0, 1];
+    packet.extend(token.to_bytes());
+    packet.resize(size.map_or(0, |size| size.payload(family, 0)).max(packet.len()), 0);
     // The kernel fills in the checksum of ICMPv6, which covers addresses that it has yet to choose (RFC 3542).
     if family == Family::Ipv4 {
-        let [high, low] = checksum(&packet).to_be_bytes();
-        packet[2..4].copy_from_slice(&[high, low]);
+        let sum = checksum(&packet).to_be_bytes();
+        packet.splice(2..4, sum);
     }
     packet
 }
+
+/// What a datagram of a size carries behind the token: whether the answer must not be fragmented, then zeros.
+pub(super) fn datagram(family: Family, token: Token, size: Option<PacketSize>) -> Vec<u8> {
+    let mut payload = token.to_bytes().to_vec();
+    if let Some(size) = size {
+        payload.push(size.dont_fragment.into());
+        payload.resize(size.payload(family, UDP_HEADER), 0);
+    }
+    payload
+}
+
+/// Whether the answer to a datagram must not be fragmented; none: its size does not matter.
+pub(super) fn answers_whole(payload: &[u8]) -> Option<bool> {
+    payload.get(Token::LENGTH).map(|dont_fragment| *dont_fragment != 0)
+}
+
+const UDP_HEADER: u16 = 8;
 
 /// Reads what a raw socket received: with its IP header for IPv4, without for IPv6 (raw(7)).
 pub(super) fn read(family: Family, bytes: &[u8]) -> Option<Message> {
@@ -67,8 +84,9 @@ pub(super) fn read(family: Family, bytes: &[u8]) -> Option<Message> {
         (Family::Ipv4, 8) | (Family::Ipv6, 128) => Some(Message::Request(Token::from_bytes(body)?)),
         (Family::Ipv4, 0) | (Family::Ipv6, 129) => Some(Message::Reply(Token::from_bytes(body)?)),
         (Family::Ipv4, 3 | 11) | (Family::Ipv6, 1 | 3) => {
-            Some(Message::Error(quoted(family, body)?, error(family, kind, code)))
+            Some(Message::Error(quoted(family, body)?, error(family, kind, code, mtu(family, icmp))))
         }
+        (Family::Ipv6, PACKET_TOO_BIG) => Some(Message::Error(quoted(family, body)?, too_big(mtu(family, icmp)))),
         _ => None,
     }
 }
@@ -90,14 +108,31 @@ fn ipv4_header(bytes: &[u8]) -> Option<usize> {
     (bytes.get(9) == Some(&ICMP)).then_some(usize::from(bytes.first()? & 0x0f) * 4)
 }
 
+const PACKET_TOO_BIG: u8 = 2;
+
+/// The MTU of the next link that an error says (RFC 1191, section 4; RFC 4443, section 3.2). Zero: none.
+fn mtu(family: Family, icmp: &[u8]) -> u32 {
+    let word = icmp.get(4..8).and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    match family {
+        Family::Ipv4 => word & 0xffff,
+        Family::Ipv6 => word,
+    }
+}
+
+/// A packet that was too big for the next link, and must not be fragmented.
+pub(super) fn too_big(mtu: u32) -> Outcome {
+    let what = if mtu == 0 { "too big for the way".to_owned() } else { format!("too big for the way: MTU {mtu}") };
+    Outcome::Unreachable { what, by: None }
+}
+
 /// The names of the errors are those of the RFCs, as ping(8) prints them.
-fn error(family: Family, kind: u8, code: u8) -> Outcome {
+fn error(family: Family, kind: u8, code: u8, mtu: u32) -> Outcome {
     let what = match (family, kind, code) {
         (Family::Ipv4, 3, 3) | (Family::Ipv6, 1, 4) => return Outcome::Refused { by: None },
         (Family::Ipv4, 3, 0 | 6) => "network unreachable",
         (Family::Ipv4, 3, 1 | 7) => "host unreachable",
         (Family::Ipv4, 3, 2) => "protocol unreachable",
-        (Family::Ipv4, 3, 4) => "too big for the MTU on the way",
+        (Family::Ipv4, 3, 4) => return too_big(mtu),
         (Family::Ipv4, 3, 9 | 10 | 13) | (Family::Ipv6, 1, 1) => "administratively prohibited",
         (Family::Ipv6, 1, 0) => "no route to the destination",
         (Family::Ipv6, 1, 3) => "address unreachable",
@@ -139,11 +174,11 @@ mod tests {
     #[test]
     fn a_request_is_known_again_in_a_reply_and_in_a_quote() {
         let (token, _) = Registry::new().open();
-        let request = echo_request(Family::Ipv4, token);
+        let request = echo_request(Family::Ipv4, token, None);
         assert_eq!(checksum(&request), 0, "a packet with its checksum sums up to zero");
         assert_eq!(read(Family::Ipv4, &with_ipv4_header(1, &request)), Some(Message::Request(token)));
 
-        let mut reply = request;
+        let mut reply = request.clone();
         reply[0] = 0;
         assert_eq!(read(Family::Ipv4, &with_ipv4_header(1, &reply)), Some(Message::Reply(token)));
 
@@ -173,10 +208,10 @@ mod tests {
     fn packets_that_are_cut_off_anywhere_are_no_message() {
         let (token, _) = Registry::new().open();
         for family in [Family::Ipv4, Family::Ipv6] {
-            let request = echo_request(family, token);
+            let request = echo_request(family, token, None);
             let error =
                 [&[if family == Family::Ipv4 { 3 } else { 1 }, 0, 0, 0, 0, 0, 0, 0], &[0; 40][..], &request].concat();
-            let whole = if family == Family::Ipv4 { with_ipv4_header(1, &request) } else { request.to_vec() };
+            let whole = if family == Family::Ipv4 { with_ipv4_header(1, &request) } else { request.clone() };
             for packet in [whole, error] {
                 (0..packet.len()).for_each(|end| assert_eq!(read(family, &packet[..end]), None, "{family:?} {end}"));
             }

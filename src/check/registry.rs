@@ -161,6 +161,11 @@ impl Registry {
         }
     }
 
+    /// Whether it is that of a try that is under way.
+    pub(super) fn knows(&self, token: Token) -> bool {
+        self.find(token).is_some()
+    }
+
     fn find(&self, token: Token) -> Option<Rc<Entry>> {
         if token.run != self.run {
             return None;

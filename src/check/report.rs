@@ -55,6 +55,9 @@ pub struct PairResult {
     pub address: IpAddr,
     /// What was sent: `icmp`, `tcp/80`, `udp/53`.
     pub protocol: String,
+    /// The size of its packets in bytes, where the check says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u16>,
     /// Whether it is as promised.
     pub passed: bool,
     /// What is not as promised, in words; none where it passed.
@@ -98,6 +101,8 @@ pub enum Outcome {
         /// What the kernel said, and what that means.
         what: String,
     },
+    /// A connection that was opened, but did not carry the data of the check, or its answer.
+    Stalled,
     /// Nothing at all.
     Silence,
     /// The probe could not be made, so nothing is known: this is never as promised.

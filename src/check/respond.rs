@@ -15,12 +15,14 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::error::CheckError;
+use super::exchange;
 use super::harness::{Harness, RawKey, Responder, raw_protocol};
 use super::packet::{self, Message};
 use super::registry::{Arrival, Token};
 use super::report::Outcome;
+use crate::kernel::packet_size::{Fragments, set_fragments};
 use crate::kernel::sockets::{self, Protocol};
-use crate::lab::{Check, Family, Lab, NsName, Probe};
+use crate::lab::{Check, Family, Lab, NsName, PacketSize, Probe};
 
 /// How long a connection may be silent before it is dropped: it is none of this run.
 const SILENT_CONNECTION_LIMIT: Duration = Duration::from_secs(2);
@@ -84,8 +86,7 @@ pub(super) fn look_at_raw(harness: &Harness, socket: &OwnedFd, key: &RawKey) -> 
             port.into_iter().for_each(|port| harness.registry.saw_opening(port, arrival.clone()));
         }
         Protocol::RawUdp => {
-            let segment = packet::segment(key.family, bytes).filter(|segment| segment.rest.len() == Token::LENGTH);
-            let token = segment.and_then(|segment| Token::from_bytes(segment.rest));
+            let token = packet::segment(key.family, bytes).and_then(|segment| Token::from_bytes(segment.rest));
             token.into_iter().for_each(|token| harness.registry.saw(token, arrival.clone()));
         }
         Protocol::Icmp | Protocol::Tcp | Protocol::Udp => match packet::read(key.family, bytes) {
@@ -131,31 +132,43 @@ async fn converse(harness: &Harness, ns: NsName, mut stream: TcpStream) -> io::R
         harness.registry.saw(token, Arrival { source: stream.peer_addr()?.ip().to_canonical(), ns });
         stream.write_all(&bytes).await?;
     }
+    exchange::return_data(&mut stream).await?;
     // The client ends the connection, with a reset, so that no side has to remember it.
     stream.read_exact(&mut bytes).await.map(drop)
 }
 
 async fn return_datagrams(harness: &Harness, ns: NsName, socket: AsyncFd<OwnedFd>) {
+    let mut buffer = vec![0; usize::from(PacketSize::MOST)];
     loop {
-        let mut buffer = [0; Token::LENGTH + 1];
         // What the network says about an earlier answer comes as an error; there is nothing to do about it.
         let Ok(received) = socket.async_io(sockets::ANYTHING, |fd| Ok(sockets::receive(fd, &mut buffer)?)).await else {
             continue;
         };
-        if let (Token::LENGTH, Some(token)) = (received.length, Token::from_bytes(&buffer)) {
+        let datagram = buffer.get(..received.length).unwrap_or_default();
+        // Another run's probes are answered, too; but what is longer may be anybody's.
+        let is_probe = |token: &Token| datagram.len() == Token::LENGTH || harness.registry.knows(*token);
+        if let Some(token) = Token::from_bytes(datagram).filter(is_probe) {
             harness.registry.saw(token, Arrival { source: received.from.ip(), ns: ns.clone() });
             // From the address that was asked: from any other it would not count as an answer.
-            let _ = answer(&socket, &token.to_bytes(), received).await;
+            let _ = answer(&socket, datagram, received).await;
         }
     }
 }
 
 async fn answer(socket: &AsyncFd<OwnedFd>, bytes: &[u8], to: sockets::Received) -> nix::Result<()> {
-    match sockets::send(socket.get_ref(), bytes, Some(to.from), to.to) {
+    match answer_now(socket.get_ref(), bytes, to) {
         Err(Errno::EAGAIN | Errno::ENOBUFS) => {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            sockets::send(socket.get_ref(), bytes, Some(to.from), to.to)
+            answer_now(socket.get_ref(), bytes, to)
         }
         result => result,
     }
+}
+
+fn answer_now(socket: &OwnedFd, bytes: &[u8], to: sockets::Received) -> nix::Result<()> {
+    if let Some(whole) = packet::answers_whole(bytes) {
+        let fragments = if whole { Fragments::Never } else { Fragments::Allowed };
+        set_fragments(socket, Family::of(to.from.ip()), fragments)?;
+    }
+    sockets::send(socket, bytes, Some(to.from), to.to)
 }

@@ -17,6 +17,10 @@ pub(super) fn promise(check: &Check) -> String {
         Expect::Unanswered => "unanswered".to_owned(),
         Expect::Refused => "refused".to_owned(),
     };
+    if let Some(size) = check.size {
+        let how = if size.dont_fragment { "" } else { ", also in fragments" };
+        text += &format!(", {} bytes{how}", size.bytes);
+    }
     match check.seen_as {
         Some(SeenAs::Itself) => text += ", seen as itself",
         Some(SeenAs::Address(address)) => text += &format!(", seen as {address}"),
@@ -128,6 +132,11 @@ fn instead(check: &Check, probe: &Probe, seen: &Observation, expect: Expect, out
             format!("{}, and was answered with an error: {what}{}", arrival(seen), says(by))
         }
         Outcome::NotSent { what } => format!("{} cannot send it: {what}", probe.from),
+        Outcome::Stalled => {
+            let size = check.size.map_or(0, |size| size.bytes);
+            let within = in_words(check.timeout);
+            format!("connected, but packets of up to {size} bytes did not come through, there or back, within {within}")
+        }
         Outcome::Silence => silence(check, probe, seen),
         Outcome::NoProbe { what } => what.clone(),
     };
@@ -158,7 +167,13 @@ fn silence(check: &Check, probe: &Probe, seen: &Observation) -> String {
         None if check.expect == Expect::Refused => {
             format!("no answer within {within} (after six refusals a host sends another only one a second)")
         }
-        None => format!("no answer within {within}"),
+        None => match check.size {
+            Some(size) => format!(
+                "no answer to a packet of {} bytes within {within} (does a smaller one come through?)",
+                size.bytes
+            ),
+            None => format!("no answer within {within}"),
+        },
     }
 }
 
@@ -192,6 +207,7 @@ pub(super) fn local_refusal(errno: Errno, probe: &Probe) -> Option<String> {
         Errno::EINVAL => format!("its route to {} is of type blackhole", probe.to.address),
         Errno::EPERM => "a firewall rule for its own packets drops it (chain OUTPUT)".to_owned(),
         Errno::ENETDOWN => "the interface is down".to_owned(),
+        Errno::EMSGSIZE => "it is larger than the MTU of the interface".to_owned(),
         Errno::EADDRNOTAVAIL if probe.source.is_none() => {
             format!("it has no address of its own to reach {} from", probe.to.address)
         }
@@ -209,7 +225,6 @@ pub(super) fn network_refusal(errno: Errno) -> Outcome {
         Errno::ENETUNREACH => "network unreachable",
         Errno::EACCES | Errno::EPERM => "administratively prohibited",
         Errno::ENOPROTOOPT => "protocol unreachable",
-        Errno::EMSGSIZE => "too big for the MTU on the way",
         other => other.desc(),
     };
     Outcome::Unreachable { what: what.to_owned(), by: None }

@@ -11,6 +11,7 @@ pub mod netns;
 mod objects;
 mod observe;
 pub mod open_files;
+pub mod packet_size;
 mod port_state;
 pub mod process;
 mod run;

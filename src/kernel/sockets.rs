@@ -138,13 +138,14 @@ fn only_openings(fd: &OwnedFd, family: Family) -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
-/// Lets a raw socket see echo requests, echo replies, "destination unreachable" and "time exceeded" only: neighbour
-/// discovery and router advertisements would wake it for nothing. The filter has one bit a type, set for those
-/// that are to be dropped (`ICMP_FILTER` in raw(7), `ICMP6_FILTER` in RFC 3542, section 3.2).
+/// Lets a raw socket see echo requests, echo replies and the errors that concern them only ("destination unreachable",
+/// "packet too big", "time exceeded"): neighbour discovery and router advertisements would wake it for nothing. The
+/// filter has one bit a type, set for those that are to be dropped (`ICMP_FILTER` in raw(7), `ICMP6_FILTER` in RFC
+/// 3542, section 3.2).
 fn only_echo_and_errors(fd: &OwnedFd, family: Family) -> nix::Result<()> {
     let (level, option, types): (_, _, &[u32]) = match family {
         Family::Ipv4 => (libc::SOL_RAW, 1 /* ICMP_FILTER, linux/icmp.h */, &[0, 3, 8, 11]),
-        Family::Ipv6 => (libc::IPPROTO_ICMPV6, 1 /* ICMP6_FILTER, linux/icmpv6.h */, &[1, 3, 128, 129]),
+        Family::Ipv6 => (libc::IPPROTO_ICMPV6, 1 /* ICMP6_FILTER, linux/icmpv6.h */, &[1, 2, 3, 128, 129]),
     };
     let mut dropped = [u32::MAX; 8];
     for kind in types {
@@ -277,18 +278,21 @@ pub fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> nix::Result<Received> {
     Ok(Received { length: message.bytes, from, to })
 }
 
-/// Who reported the error that a UDP socket has just returned (the error queue of ip(7)), if the kernel kept it.
-pub fn error_reporter(fd: &OwnedFd) -> Option<IpAddr> {
+/// Who reported the error that a UDP socket has just returned, and for a packet that was too big the MTU of the next
+/// link, else zero (the error queue of ip(7)); if the kernel kept it.
+pub fn error_report(fd: &OwnedFd) -> Option<(IpAddr, u32)> {
     let mut control = cmsg_space!([u8; 128]);
     let mut byte = [0_u8; 64];
     let mut parts = [IoSliceMut::new(&mut byte)];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let message = recvmsg::<SockaddrStorage>(fd.as_raw_fd(), &mut parts, Some(&mut control), flags).ok()?;
     message.cmsgs().ok()?.find_map(|part| match part {
-        ControlMessageOwned::Ipv4RecvErr(_, reporter) => {
-            Some(IpAddr::V4(u32::from_be(reporter?.sin_addr.s_addr).into()))
+        ControlMessageOwned::Ipv4RecvErr(error, reporter) => {
+            Some((IpAddr::V4(u32::from_be(reporter?.sin_addr.s_addr).into()), error.ee_info))
         }
-        ControlMessageOwned::Ipv6RecvErr(_, reporter) => Some(IpAddr::V6(reporter?.sin6_addr.s6_addr.into())),
+        ControlMessageOwned::Ipv6RecvErr(error, reporter) => {
+            Some((IpAddr::V6(reporter?.sin6_addr.s6_addr.into()), error.ee_info))
+        }
         _ => None,
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::NsName;
+use super::{Family, NsName};
 
 /// One check of the file: a promise that holds for every pair of its two sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,6 +16,9 @@ pub struct Check {
     pub line: u64,
     /// What is sent.
     pub protocol: Protocol,
+    /// How large its packets are, and the answers; none: as small as can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<PacketSize>,
     /// What must happen.
     pub expect: Expect,
     /// The source address that the destination must see; none: it does not matter.
@@ -69,6 +72,31 @@ pub enum Protocol {
     Tcp(u16),
     /// A UDP datagram to a port.
     Udp(u16),
+}
+
+/// How large packets are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct PacketSize {
+    /// The size of the IP packet in bytes, with its headers.
+    pub bytes: u16,
+    /// Whether it must not be cut into fragments.
+    pub dont_fragment: bool,
+}
+
+impl PacketSize {
+    /// Room for the headers of IPv6 and TCP, and the smallest segments of Linux (`TCP_MIN_MSS`).
+    pub const LEAST: u16 = 148;
+    /// The largest segment that Linux sends over TCP (`MAX_TCP_WINDOW`).
+    pub const MOST: u16 = 32_767;
+
+    /// What remains of it behind the IP header, and so many bytes of other headers.
+    pub fn payload(self, family: Family, headers: u16) -> usize {
+        let ip = match family {
+            Family::Ipv4 => 20,
+            Family::Ipv6 => 40,
+        };
+        self.bytes.saturating_sub(ip + headers).into()
+    }
 }
 
 /// What must happen to a probe.

@@ -38,7 +38,7 @@ use std::fmt;
 pub use bridge::BridgeOptions;
 pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
-pub use check::{Check, Expect, Probe, Protocol, SeenAs, Target};
+pub use check::{Check, Expect, PacketSize, Probe, Protocol, SeenAs, Target};
 pub use dnat::{DnatPort, DnatTarget, PortRange};
 pub use fdb_entry::FdbEntry;
 pub use filter::RejectWith;

@@ -58,6 +58,8 @@ pub enum Code {
     GatewayUnreachable,
     /// Two virtual interfaces have the same id and parent, table or endpoints, of which the kernel allows one.
     IdentityTwice,
+    /// A route leaves through an interface that the file keeps down.
+    InterfaceDown,
     /// An interface is in two links.
     InterfaceTwice,
     /// Only IPv4 can be carried here.

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::net::{Net, is_global};
 use super::probes::{self, Question};
 use super::selectors::{Endpoint, SelectorList, Selectors};
-use crate::lab::{Check, Expect, Family, Namespace, NsName, Probe, Protocol, SeenAs};
+use crate::lab::{Check, Expect, Family, Namespace, NsName, PacketSize, Probe, Protocol, SeenAs};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, File, Probing, SeenBy, Selector, Spanned};
@@ -73,6 +73,7 @@ fn check(
     let answered_by = answered_by(written, net, expect, found);
     let family = family(written, found);
     let protocol = protocol?;
+    let size = size(written, protocol, expect, found);
     let question =
         Question { protocol, expect, family, source: written.source.as_ref().map(|source| source.value), answered_by };
     source_is_theirs(written, net, from, found);
@@ -87,9 +88,10 @@ fn check(
         _ => RETRIES,
     };
     Some(Check {
-        name: name(written, protocol),
+        name: name(written, protocol, size),
         line: found.line(written.span) as u64,
         protocol,
+        size,
         expect,
         seen_as: seen_as(written, net, expect, &probes, found),
         answered_by: question.answered_by.and_then(|namespace| Some(net.namespaces.get(namespace)?.name.clone())),
@@ -99,8 +101,25 @@ fn check(
     })
 }
 
-/// The author's name, or the two sides as the author wrote them, with the port if there is one.
-fn name(written: &schema::Check, protocol: Protocol) -> String {
+fn size(written: &schema::Check, protocol: Protocol, expect: Expect, found: &mut Collector<'_>) -> Option<PacketSize> {
+    let dont_fragment = written.df.as_ref().is_none_or(|df| df.value);
+    let Some(size) = &written.size else {
+        if let Some(df) = &written.df {
+            let fault = Diagnostic::new(Code::ContradictoryKeys, df.span, "`df` says how packets of a `size` are sent");
+            found.add(fault.help("write the `size` of the packets, in bytes".to_owned()));
+        }
+        return None;
+    };
+    if matches!(protocol, Protocol::Tcp(_)) && expect != Expect::Reachable {
+        let message = "over TCP, packets of a `size` are sent once the connection is there";
+        let help = "leave `expect` out, or probe with ICMP or UDP".to_owned();
+        found.add(Diagnostic::new(Code::ContradictoryKeys, size.span, message).help(help));
+    }
+    Some(PacketSize { bytes: size.value.0, dont_fragment })
+}
+
+/// The author's name, or the two sides as the author wrote them, with the port and the size if there are any.
+fn name(written: &schema::Check, protocol: Protocol, size: Option<PacketSize>) -> String {
     if let Some(name) = &written.name {
         return name.value.0.split_whitespace().collect::<Vec<_>>().join(" ");
     }
@@ -113,7 +132,8 @@ fn name(written: &schema::Check, protocol: Protocol) -> String {
         Protocol::Tcp(port) => format!(" tcp/{port}"),
         Protocol::Udp(port) => format!(" udp/{port}"),
     };
-    format!("{} → {}{port}", side(&written.from.0), side(&written.to.0))
+    let size = size.map_or(String::new(), |size| format!(" {} bytes", size.bytes));
+    format!("{} → {}{port}{size}", side(&written.from.0), side(&written.to.0))
 }
 
 fn protocol(written: &schema::Check, found: &mut Collector<'_>) -> Option<Protocol> {

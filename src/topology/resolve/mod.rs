@@ -9,6 +9,7 @@ mod bridge_port;
 mod broadcast_domains;
 mod chains;
 mod checks;
+mod contradictions;
 mod disjoint_set;
 mod fdb_entry;
 mod filter;

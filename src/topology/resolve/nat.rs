@@ -97,8 +97,16 @@ fn dnat(namespace: &ResolvedNamespace<'_>, entry: &Dnat, chains: &mut NatChains<
 fn publish(namespace: &ResolvedNamespace<'_>, entry: &Publish, chains: &mut NatChains<'_>, found: &mut Collector<'_>) {
     let (ports, to) = (entry.port.value, entry.to.value);
     let family = Family::of(to.address);
-    if let Some(address) = &entry.address {
+    let own = published_at(entry);
+    if let Some(address) = own {
         if !same_family(to.address, address.value, address.span, found) {
+            return;
+        }
+        if address.value.is_loopback() {
+            let message =
+                "a port cannot be published on a loopback address: what is sent from there to others is dropped";
+            let help = "leave `address` out: the port then leads there from every other address".to_owned();
+            found.add(Diagnostic::new(Code::LocalAddress, address.span, message).help(help));
             return;
         }
         if !namespace.name.is_host() && !namespace.holds(address.value) && namespace.written.whole {
@@ -109,7 +117,7 @@ fn publish(namespace: &ResolvedNamespace<'_>, entry: &Publish, chains: &mut NatC
     if !ranges_fit(&entry.port, &entry.to, found) {
         return;
     }
-    let destination = entry.address.as_ref().map(|address| IpNet::from(address.value));
+    let destination = own.map(|address| IpNet::from(address.value));
     let forward = PortForward { destination, ..forward(entry.protocol.as_ref(), ports, to) };
     for hook in [Hook::Prerouting, Hook::Output] {
         chains.add(family, hook, forward.rule());
@@ -117,6 +125,11 @@ fn publish(namespace: &ResolvedNamespace<'_>, entry: &Publish, chains: &mut NatC
     if let Some((_, subnet)) = namespace.connected(to.address) {
         chains.add(family, Hook::Postrouting, forward.hairpin(subnet));
     }
+}
+
+/// The one address that a port is published on; none: every one, as without an address or with 0.0.0.0.
+fn published_at(entry: &Publish) -> Option<&Spanned<IpAddr>> {
+    entry.address.as_ref().filter(|address| !address.value.is_unspecified())
 }
 
 /// Packets to ports of this namespace, whatever its addresses, that are sent on.
@@ -186,7 +199,7 @@ fn published_twice(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>)
     let mut by_address: HashMap<(Transport, Family, Option<IpAddr>), Listed> = HashMap::new();
     for entry in &namespace.written.nat {
         if let Nat::Publish(entry) = entry {
-            let address = entry.address.as_ref().map(|address| address.value);
+            let address = published_at(entry).map(|address| address.value);
             let key = (transport(entry.protocol.as_ref()), Family::of(entry.to.value.address), address);
             by_address.entry(key).or_default().push((entry.port.value, entry.port.span));
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::net::ResolvedNamespace;
-use super::next_hops;
+use super::{contradictions, next_hops};
 use crate::lab::{DEFAULT_IPV6_METRIC, Family, IfName, MAIN_TABLE, Route, RouteKind, RouteScope};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
@@ -41,6 +41,7 @@ pub fn routes(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> B
                     .help("remove it, or give it a metric".to_owned()),
             );
         }
+        contradictions::route_through_down(namespace, &route, written.to.span, found);
         routes.insert(route);
     }
     routes

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::contradictions;
 use super::net::ResolvedNamespace;
 use crate::lab::{SysctlKey, SysctlValue};
 use crate::topology::code::Code;
@@ -12,6 +13,7 @@ pub fn resolve(
     ipv6: bool,
     found: &mut Collector<'_>,
 ) -> BTreeMap<SysctlKey, SysctlValue> {
+    contradictions::sysctls(namespace, found);
     let written = &namespace.written.sysctls.entries;
     let mut sysctls: BTreeMap<SysctlKey, SysctlValue> =
         written.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use super::read::{Fields, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
-use crate::lab::{Expect, Family, NsName};
+use crate::lab::{Expect, Family, NsName, PacketSize};
 use crate::topology::diagnostics::{Collector, Span};
 use crate::topology::yaml::Node;
 
@@ -27,6 +27,11 @@ pub struct Check {
     pub protocol: Option<Spanned<Protocol>>,
     /// The destination port.
     pub port: Option<Spanned<u16>>,
+    /// The size of the IP packet in bytes, with its headers, and of the answer; over TCP, of the segments in both
+    /// directions. As small as can be by default.
+    pub size: Option<Spanned<Size>>,
+    /// Don't Fragment: whether packets of this `size` must not be cut into fragments; true by default.
+    pub df: Option<Spanned<bool>>,
     /// `reachable`; `unreachable`: it does not arrive; `unanswered`: it arrives, and no answer comes back; `refused`.
     /// `reachable` by default.
     pub expect: Option<Spanned<Expectation>>,
@@ -67,6 +72,10 @@ pub enum Protocol {
     Tcp,
     Udp,
 }
+
+/// The size of a packet in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Size(pub u16);
 
 /// What must happen.
 #[derive(Debug, Clone, Copy)]
@@ -136,6 +145,20 @@ impl Scalar for Protocol {
     }
 }
 
+impl Scalar for Size {
+    const WHAT: &'static str = "a size in bytes from 148 to 32767, such as 1500";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let sizes = u32::from(PacketSize::LEAST)..=u32::from(PacketSize::MOST);
+        let size = u32::parse(text).ok().filter(|size| sizes.contains(size));
+        size.and_then(|size| u16::try_from(size).ok()).map(Self).ok_or_else(|| not::<Self>(text))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "integer", "minimum": PacketSize::LEAST, "maximum": PacketSize::MOST })
+    }
+}
+
 impl Scalar for Expectation {
     const WHAT: &'static str = "an outcome: reachable, unreachable, unanswered or refused";
 
@@ -171,6 +194,8 @@ impl Read for Check {
         let to = fields.required("to");
         let protocol = fields.optional("protocol");
         let port = fields.optional("port");
+        let size = fields.optional("size");
+        let df = fields.optional("df");
         let expect = fields.optional("expect");
         let seen_as = fields.optional("seen_as");
         let answered_by = fields.optional("answered_by");
@@ -187,6 +212,8 @@ impl Read for Check {
             to,
             protocol,
             port,
+            size,
+            df,
             expect,
             seen_as,
             answered_by,

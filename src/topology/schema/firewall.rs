@@ -76,7 +76,8 @@ pub struct Publish {
     pub port: Spanned<Ports>,
     /// `tcp` or `udp`; `tcp` where nothing is said.
     pub protocol: Option<Spanned<Transport>>,
-    /// The address of this namespace on which it is published; every one (but loopback) where none is given.
+    /// The address of this namespace on which it is published; every one (but loopback) where none is given, or
+    /// 0.0.0.0 or `::` is.
     pub address: Option<Spanned<IpAddr>>,
     /// Where it leads: an address and a port, or an address alone for the same port.
     pub to: Spanned<PublishTo>,

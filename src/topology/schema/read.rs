@@ -11,9 +11,11 @@ use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::yaml::{Node, Value};
 
 /// Words for which a file of nslab has another key.
-const SYNONYMS: [(&str, &str); 9] = [
+const SYNONYMS: [(&str, &str); 11] = [
     ("about", "description"),
+    ("bytes", "size"),
     ("device", "dev"),
+    ("dont_fragment", "df"),
     ("gateway", "via"),
     ("gw", "via"),
     ("interface", "dev"),
