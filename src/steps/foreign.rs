@@ -51,7 +51,7 @@ impl Operation for ForeignStep {
                 };
                 format!("{}bridge fdb {verb} {text} {place}{state}", inside(&self.ns))
             }
-            ForeignKind::Qdisc => format!("{}tc qdisc {verb} {text}", inside(&self.ns)),
+            ForeignKind::Qdisc => format!("{}tc qdisc {verb} {}", inside(&self.ns), qdisc(text, adds)),
             ForeignKind::NextHop { .. } if adds => format!("{} nexthop add {text}", ip(&self.ns)),
             ForeignKind::NextHop { id } => format!("{} nexthop del id {id}", ip(&self.ns)),
             ForeignKind::XfrmPolicy => format!("{} xfrm policy {verb} {text}", ip(&self.ns)),
@@ -115,6 +115,14 @@ impl Operation for ForeignStep {
             | ForeignKind::NftTable { .. }
             | ForeignKind::LegacyTable { .. } => Reach::Inside,
         }
+    }
+}
+
+/// `tc` removes what is at the root without its kind, with which it would ask for its options.
+fn qdisc(text: &str, adds: bool) -> String {
+    match text.split_once(" root ") {
+        Some((dev, _)) if !adds => format!("{dev} root"),
+        _ => text.to_owned(),
     }
 }
 

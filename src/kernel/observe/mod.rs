@@ -250,6 +250,22 @@ fn bridge_fdb(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Vec<Fo
     Ok(bridge_fdb::listed(bridge_fdb::list(netns)?.items(), &interfaces.names, mac)?)
 }
 
+/// What else there is and the model has no words for, as far as it can be asked for from outside.
+fn others(netns: &mut NetnsHandle, ns: &NsName, interfaces: &mut Interfaces) -> Result<Vec<ForeignOther>, KernelError> {
+    let mut others = bridge_fdb(netns, interfaces).map_err(cannot_list("forwarding databases", ns))?;
+    others.extend(queues_and_hops(netns, interfaces).map_err(cannot_list("qdiscs and nexthops", ns))?);
+    others.append(&mut interfaces.unspeakable);
+    Ok(others)
+}
+
+/// The policies and states of IPsec in this thread's namespace; those of `host` are no concern of any lab's.
+fn transformations(ns: &NsName) -> Result<Vec<ForeignOther>, KernelError> {
+    if ns.is_host() {
+        return Ok(Vec::new());
+    }
+    xfrm::list().map_err(cannot_list("xfrm policies and states", ns))
+}
+
 /// The qdiscs and nexthop objects that somebody has added.
 fn queues_and_hops(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Vec<ForeignOther>, NetlinkError> {
     // There is hardly ever a nexthop: its listing ends at once, so that the other can begin.
@@ -278,18 +294,14 @@ fn namespace(
     let rules = policy_rules(netns, &interfaces).map_err(cannot_list("policy rules", ns))?;
     let neighbours = neighbour::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
     let (fdb, foreign_fdb) = fdb_entries(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
-    let mut others = bridge_fdb(netns, &interfaces).map_err(cannot_list("forwarding databases", ns))?;
-    others.extend(queues_and_hops(netns, &interfaces).map_err(cannot_list("qdiscs and nexthops", ns))?);
-    others.append(&mut interfaces.unspeakable);
+    let mut others = others(netns, ns, &mut interfaces)?;
     let original = std::mem::take(&mut interfaces.original_sysctls);
     let original_sysctls = if ns.is_host() { BTreeMap::new() } else { original };
     // These are not to be had through a socket of the namespace, only inside.
     guard.enter(netns.fd())?;
     let keys = desired.map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()).collect::<BTreeSet<_>>());
     let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
-    if !ns.is_host() {
-        others.extend(xfrm::list().map_err(cannot_list("xfrm policies and states", ns))?);
-    }
+    others.extend(transformations(ns)?);
     let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed)?;
     let by_name = std::mem::take(&mut interfaces.by_name);
     let owner = by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
