@@ -105,6 +105,7 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("File", "qqq: 1"),
     ("Namespace", "namespaces: { red: { qqq: 1 } }"),
     ("Interface", "namespaces: { red: { interfaces: { eth0: { qqq: 1 } } } }"),
+    ("WithPeer", "namespaces: { red: { interfaces: { eth0: { addresses: [{ address: 10.0.0.1, qqq: 1 }] } } } }"),
     ("Bridge", "namespaces: { red: { bridges: { br0: { qqq: 1 } } } }"),
     ("Port", "namespaces: { red: { bridges: { br0: { ports: { eth0: { qqq: 1 } } } } } }"),
     ("Vxlan", "namespaces: { red: { vxlans: { vx0: { qqq: 1 } } } }"),

@@ -106,7 +106,7 @@ fn meets<T, V>(condition: Option<&Condition<T>>, value: Option<V>, fits: impl Fn
 /// Whether an address is one of the namespace's own.
 fn is_own(namespace: &Namespace, address: IpAddr) -> bool {
     let mut own = namespace.interfaces.values().flat_map(|interface| &interface.addresses);
-    address.is_loopback() || own.any(|own| own.addr() == address)
+    address.is_loopback() || own.any(|own| own.ip() == address)
 }
 
 /// The rule that decides about a packet at a hook, with its target; none where the packet goes on as it is.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use indexmap::{IndexMap, IndexSet};
 
+use super::{Outcome, Packet, lookup};
 use crate::lab::{
     IfName, Interface, InterfaceKind, InterfaceRef, MacvlanMode, Namespace, NsName, Tagging, VirtualInterface, Vlans,
     Vxlan,
@@ -54,7 +55,7 @@ impl<'l> Layer2<'l> {
             for (name, interface) in &namespace.interfaces {
                 let own = InterfaceRef { ns: ns.clone(), name: name.clone() };
                 for address in &interface.addresses {
-                    layer2.holders.entry(address.addr()).or_default().push(own.clone());
+                    layer2.holders.entry(address.ip()).or_default().push(own.clone());
                 }
                 if let Some(lower) = interface.virtual_interface().and_then(VirtualInterface::lower) {
                     layer2.uppers.entry(lower).or_default().push(own);
@@ -99,8 +100,8 @@ impl<'l> Layer2<'l> {
     }
 
     /// The interface through which the owner of an address gets what is sent to it from an interface. A permanent
-    /// neighbour entry decides, where there is one; else a namespace answers for all its addresses (`arp_ignore` 0),
-    /// and an interface that has the address itself comes first.
+    /// neighbour entry decides, where there is one; else a namespace answers for all that it delivers to itself
+    /// (`arp_ignore` 0), and an interface that has the address itself comes first.
     pub fn owner(&self, from: &InterfaceRef, address: IpAddr) -> Option<InterfaceRef> {
         let own = self.namespaces.get(&from.ns)?;
         let entry = own.neighbours.iter().find(|entry| entry.dev == from.name && entry.address == address);
@@ -111,15 +112,21 @@ impl<'l> Layer2<'l> {
         }
         let holders = self.holders.get(&address).map_or(&[][..], Vec::as_slice);
         let nearest = holders.iter().filter_map(|holder| neighbours.get_index_of(holder)).min();
-        let nearest = nearest.or_else(|| {
-            let others = holders.iter().filter(|holder| holder.ns != from.ns);
-            others.flat_map(|holder| self.interfaces(&holder.ns)).filter_map(|at| neighbours.get_index_of(&at)).min()
-        });
+        let delivers = |at: &&InterfaceRef| at.ns != from.ns && self.delivers(at, address);
         nearest
             .and_then(|at| neighbours.get_index(at))
+            .or_else(|| neighbours.iter().find(delivers))
             .or_else(|| self.other_end(from, &neighbours))
             .or_else(|| neighbours.iter().find(|at| address.is_ipv4() && self.answers_for_others(at)))
             .cloned()
+    }
+
+    /// Whether a packet that comes in through an interface is for the namespace itself. The owner of an IPv6 address
+    /// answers only on the interface that has it (ndisc_recv_ns), which is not told apart here.
+    fn delivers(&self, at: &InterfaceRef, address: IpAddr) -> bool {
+        let packet = Packet { iif: Some(at.name.clone()), ..Packet::to(address) };
+        let outcome = self.namespace(at).map(|namespace| lookup(namespace, &packet).outcome);
+        matches!(outcome, Some(Outcome::Local { .. }))
     }
 
     /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.

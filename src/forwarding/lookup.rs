@@ -5,11 +5,9 @@ use std::net::IpAddr;
 
 use super::{Packet, table};
 use crate::lab::{
-    IfName, Interface, MAIN_TABLE, Namespace, PolicyRule, Route, RouteKind, RuleAction, VirtualInterface,
+    Address, IfName, Interface, LOCAL_TABLE, MAIN_TABLE, Namespace, PolicyRule, Route, RouteKind, RuleAction,
+    VirtualInterface,
 };
-
-/// The kernel's own table of local addresses (`RT_TABLE_LOCAL`).
-const LOCAL_TABLE: u32 = 255;
 
 /// The table behind `main`, which is usually empty (`RT_TABLE_DEFAULT`).
 const DEFAULT_TABLE: u32 = 253;
@@ -35,7 +33,7 @@ pub struct Decision {
 pub enum Outcome {
     /// It is for the namespace itself.
     Local {
-        /// The interface that has the address.
+        /// The interface that has the address, or that a local route names.
         dev: IfName,
     },
     /// It leaves through an interface.
@@ -121,22 +119,21 @@ fn vrf(namespace: &Namespace, packet: &Packet) -> Option<u32> {
 
 /// What a table says about a packet; none: nothing, so that the next rule is asked.
 fn in_table(namespace: &Namespace, table: u32, packet: &Packet) -> Option<Outcome> {
-    if table == LOCAL_TABLE {
+    let local = match table {
         // The local addresses of a VRF are in the VRF's table, and what is bound to it does not find others.
-        if packet.oif.is_some() && vrf(namespace, packet).is_some() {
-            return None;
-        }
-        let dev = table::local_dev(namespace, MAIN_TABLE, packet.destination)?;
-        return Some(Outcome::Local { dev: dev.clone() });
-    }
-    if table != MAIN_TABLE
-        && let Some(dev) = table::local_dev(namespace, table, packet.destination)
-    {
+        LOCAL_TABLE if packet.oif.is_some() && vrf(namespace, packet).is_some() => return None,
+        LOCAL_TABLE => table::local_dev(namespace, MAIN_TABLE, packet.destination),
+        MAIN_TABLE => None,
+        _ => table::local_dev(namespace, table, packet.destination),
+    };
+    if let Some(dev) = local {
         return Some(Outcome::Local { dev: dev.clone() });
     }
     let route = table::find(namespace, table, packet)?;
     match route.kind {
         RouteKind::Unicast => leaves(namespace, route, packet),
+        RouteKind::Local => route.dev.map(|dev| Outcome::Local { dev }),
+        RouteKind::Throw => None,
         RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => Some(Outcome::Dropped(route)),
     }
 }
@@ -151,7 +148,7 @@ fn leaves(namespace: &Namespace, route: Route, packet: &Packet) -> Option<Outcom
 /// The address of an interface in the subnet of the next hop, or else its first one of the family.
 fn source(namespace: &Namespace, dev: &IfName, next_hop: IpAddr) -> Option<IpAddr> {
     let addresses = &namespace.interfaces.get(dev)?.addresses;
-    let near = addresses.iter().find(|own| own.contains(&next_hop));
-    let first = || addresses.iter().find(|own| own.addr().is_ipv4() == next_hop.is_ipv4());
-    near.or_else(first).map(|own| own.addr())
+    let near = addresses.iter().find(|own| own.reaches(next_hop));
+    let first = || addresses.iter().find(|own| own.is_ipv6() == next_hop.is_ipv6());
+    near.or_else(first).map(Address::ip)
 }

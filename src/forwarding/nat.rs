@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::firewall::{Flow, RuleAt, decide};
-use crate::lab::{ConnectionState, DnatTarget, Family, FirewallTarget, Hook, IfName, Namespace, PortRange, Table};
+use crate::lab::{
+    Address, ConnectionState, DnatTarget, Family, FirewallTarget, Hook, IfName, Namespace, PortRange, Table,
+};
 
 /// A packet behind the translation at a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,13 +82,15 @@ fn redirect(namespace: &Namespace, hook: Hook, ports: Option<PortRange>, flow: &
 /// The address that an interface shows to another one: the one in the same subnet, else its first of the family.
 fn address_on(namespace: &Namespace, name: &IfName, to: IpAddr) -> Option<IpAddr> {
     let own = &namespace.interfaces.get(name)?.addresses;
-    let same_family = own.iter().find(|own| Family::of(own.addr()) == Family::of(to));
-    own.iter().find(|own| own.contains(&to)).or(same_family).map(|own| own.addr())
+    let same_family = own.iter().find(|own| own.family() == Family::of(to));
+    own.iter().find(|own| own.reaches(to)).or(same_family).map(Address::ip)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::filter::{Verdict, filter};
+    use ipnet::IpNet;
+
     use super::*;
     use crate::lab::{
         ChainId, Condition, Firewall, FirewallRule, Interface, InterfaceKind, IpProtocol, LabName, Matches,
@@ -99,7 +103,7 @@ mod tests {
         for (table, hook, rule) in rules {
             firewall.chains.entry(ChainId::own(Family::Ipv4, table, &lab, hook)).or_default().push(rule);
         }
-        let addresses = ["192.168.15.1/24", "10.0.0.1/8"].map(|own| own.parse().unwrap()).into();
+        let addresses = ["192.168.15.1/24", "10.0.0.1/8"].map(|own| own.parse::<IpNet>().unwrap().into()).into();
         let interface = Interface { addresses, ..Interface::new(InterfaceKind::Loopback) };
         let interfaces = [("eth0".parse().unwrap(), interface)].into();
         Namespace { firewall, interfaces, ..Namespace::default() }

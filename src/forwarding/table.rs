@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use super::Packet;
-use crate::lab::{IfName, Interface, MAIN_TABLE, Namespace, Route, RouteKind};
+use crate::lab::{IfName, Interface, MAIN_TABLE, Namespace, Route};
 
 /// The routing table of what goes in and out through an interface.
 pub(super) fn of_interface(namespace: &Namespace, interface: &Interface) -> u32 {
@@ -14,7 +14,7 @@ pub(super) fn of_interface(namespace: &Namespace, interface: &Interface) -> u32 
 /// Whether an address belongs to the namespace itself, as seen from a table: `main`, or that of a VRF.
 pub(super) fn local_dev(namespace: &Namespace, table: u32, address: IpAddr) -> Option<&IfName> {
     let has = |interface: &Interface| {
-        of_interface(namespace, interface) == table && interface.addresses.iter().any(|own| own.addr() == address)
+        of_interface(namespace, interface) == table && interface.addresses.iter().any(|own| own.ip() == address)
     };
     let named = namespace.interfaces.iter().find(|(_, interface)| has(interface));
     let lo = || namespace.interfaces.keys().find(|name| name.is_lo());
@@ -32,9 +32,7 @@ pub(super) fn find(namespace: &Namespace, table: u32, packet: &Packet) -> Option
     connected(namespace, table)
         .chain(own)
         .filter(|route| route.to.contains(&packet.destination))
-        .filter(|route| {
-            route.kind != RouteKind::Unicast || bound.is_none_or(|bound| route.devs().any(|dev| dev == bound))
-        })
+        .filter(|route| route.is_deviceless() || bound.is_none_or(|bound| route.devs().any(|dev| dev == bound)))
         .min_by_key(|route| (Reverse(route.to.prefix_len()), route.metric))
 }
 
@@ -44,7 +42,6 @@ fn connected(namespace: &Namespace, table: u32) -> impl Iterator<Item = Route> {
     let interfaces =
         interfaces.filter(move |(name, own)| own.up && !name.is_lo() && of_interface(namespace, own) == table);
     interfaces.flat_map(move |(name, interface)| {
-        let subnets = interface.addresses.iter().filter(|own| own.prefix_len() < own.max_prefix_len());
-        subnets.map(move |own| Route::connected(table, name, *own))
+        interface.addresses.iter().flat_map(move |own| Route::connected(table, name, *own))
     })
 }

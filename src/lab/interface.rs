@@ -1,11 +1,11 @@
 //! Interfaces: what kind they are, what they carry, which bridge they are attached to.
 
 use indexmap::IndexSet;
-use ipnet::IpNet;
 use serde::Serialize;
 
 use super::{
-    BridgeOptions, IfName, InterfaceFlags, InterfaceRef, IpvlanMode, LabName, Mac, PortOptions, VirtualInterface, Vlans,
+    Address, BridgeOptions, IfName, InterfaceFlags, InterfaceRef, IpvlanMode, LabName, Mac, PortOptions,
+    VirtualInterface, Vlans,
 };
 
 /// MTU of an Ethernet interface that was not changed, in bytes (ETH_DATA_LEN).
@@ -38,7 +38,7 @@ pub struct Interface {
     pub port: PortOptions,
     /// Its addresses with their prefix lengths. Live: without the link-local addresses that the kernel makes. In the
     /// order of the file, or of the kernel; the first IPv4 address of a subnet is the one that packets leave with.
-    pub addresses: IndexSet<IpNet>,
+    pub addresses: IndexSet<Address>,
 }
 
 /// What an interface is.

@@ -4,6 +4,7 @@
 //! kernel's own account (what is), and the plan room compares the two. Pure data: nothing here reads a file,
 //! asks the kernel or knows how a topology file is spelled.
 
+mod address;
 mod bridge;
 mod bridge_port;
 mod chain;
@@ -35,6 +36,7 @@ mod vxlan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub use address::Address;
 pub use bridge::BridgeOptions;
 pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
@@ -62,7 +64,7 @@ pub use observed::{Claims, Observed, ObservedNamespace, Routing};
 pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
 pub use policy_rule::{PolicyRule, RuleAction};
-pub use route::{DEFAULT_IPV6_METRIC, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
+pub use route::{DEFAULT_IPV6_METRIC, LOCAL_TABLE, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;
 pub use virtual_interface::{IpvlanMode, MAX_STACKING, MacvlanMode, VirtualInterface, VirtualKind};
 pub use vlans::{Tagging, VlanRange, Vlans};

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::IfName;
+use super::{Address, IfName};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,7 +25,7 @@ pub struct Route {
     pub kind: RouteKind,
     /// The next hop, of the same family as `to`.
     pub via: Option<IpAddr>,
-    /// The outgoing interface; none for the kinds that drop.
+    /// The outgoing interface, or of a local route the one that it belongs to; none for the other kinds.
     pub dev: Option<IfName>,
     /// The preferred source address.
     pub source: Option<IpAddr>,
@@ -33,6 +33,9 @@ pub struct Route {
     pub scope: RouteScope,
     /// The next hop is taken to be on the interface's link even if no subnet says so.
     pub onlink: bool,
+    /// Packets larger than this are not sent this way (`RTAX_MTU`); none: the interface's MTU counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
     /// Two or more next hops, among which flows are spread; then there is no other `via` and `dev`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub nexthops: BTreeSet<NextHop>,
@@ -66,6 +69,10 @@ pub struct RouteSlot {
 pub enum RouteKind {
     /// Forward it.
     Unicast,
+    /// It is for this namespace.
+    Local,
+    /// Look no further in this table, and ask the next policy rule.
+    Throw,
     /// Drop it silently.
     Blackhole,
     /// Drop it and answer "host unreachable".
@@ -91,6 +98,9 @@ pub enum RouteScope {
 /// The main routing table (`RT_TABLE_MAIN`).
 pub const MAIN_TABLE: u32 = 254;
 
+/// The kernel's own table of local addresses (`RT_TABLE_LOCAL`).
+pub const LOCAL_TABLE: u32 = 255;
+
 /// IPv6 routes have this metric by default (`IP6_RT_PRIO_USER`), and 0 means the same.
 pub const DEFAULT_IPV6_METRIC: u32 = 1024;
 
@@ -115,26 +125,33 @@ impl Route {
         self.slot() == other.slot()
     }
 
-    /// The route to its own subnet that the kernel makes with an address of an interface: what metric and scope it
-    /// gives that is in fib_add_ifaddr and addrconf_prefix_route.
-    pub fn connected(table: u32, dev: &IfName, own: IpNet) -> Self {
-        let ipv6 = own.addr().is_ipv6();
-        Self {
+    /// The routes to its own subnets that the kernel makes with an address of an interface: what metric and scope it
+    /// gives them is in fib_add_ifaddr and addrconf_prefix_route.
+    pub fn connected(table: u32, dev: &IfName, own: Address) -> impl Iterator<Item = Self> {
+        let ipv6 = own.is_ipv6();
+        own.connected().map(move |to| Self {
             table,
-            to: own.trunc(),
+            to,
             metric: if ipv6 { CONNECTED_IPV6_METRIC } else { 0 },
             kind: RouteKind::Unicast,
             via: None,
             dev: Some(dev.clone()),
-            source: (!ipv6).then(|| own.addr()),
+            source: (!ipv6).then(|| own.ip()),
             scope: if ipv6 { RouteScope::Global } else { RouteScope::Link },
             onlink: false,
+            mtu: None,
             nexthops: BTreeSet::new(),
-        }
+        })
     }
 
-    /// The ways out of the namespace: each a gateway, where there is one, and an interface. None for the kinds that
-    /// drop.
+    /// Whether the kernel may add the same route by itself, with an address.
+    pub fn is_like_connected(&self) -> bool {
+        let metric = if self.is_ipv6() { CONNECTED_IPV6_METRIC } else { 0 };
+        self.kind == RouteKind::Unicast && self.via.is_none() && self.nexthops.is_empty() && self.metric == metric
+    }
+
+    /// The ways that it leads: each a gateway, where there is one, and an interface. None for the kinds that lead
+    /// nowhere.
     pub fn hops(&self) -> impl Iterator<Item = (Option<IpAddr>, &IfName)> {
         let several = self.nexthops.iter().map(|hop| (hop.via, &hop.dev));
         self.dev.iter().map(|dev| (self.via, dev)).chain(several)
@@ -145,7 +162,7 @@ impl Route {
         self.hops().map(|(_, dev)| dev)
     }
 
-    /// Whether it goes with no interface: the kinds that drop.
+    /// Whether it goes with no interface: the kinds that lead nowhere.
     pub fn is_deviceless(&self) -> bool {
         self.devs().next().is_none()
     }
@@ -166,9 +183,19 @@ impl RouteKind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Unicast => "",
+            Self::Local => "local ",
+            Self::Throw => "throw ",
             Self::Blackhole => "blackhole ",
             Self::Unreachable => "unreachable ",
             Self::Prohibit => "prohibit ",
+        }
+    }
+
+    /// The table where `ip route` puts a route that names none.
+    pub fn default_table(self) -> u32 {
+        match self {
+            Self::Local => LOCAL_TABLE,
+            Self::Unicast | Self::Throw | Self::Blackhole | Self::Unreachable | Self::Prohibit => MAIN_TABLE,
         }
     }
 }
@@ -209,7 +236,7 @@ impl fmt::Display for Route {
         if let Some(dev) = &self.dev {
             write!(f, " dev {dev}")?;
         }
-        if self.table != MAIN_TABLE {
+        if self.table != self.kind.default_table() {
             write!(f, " table {}", self.table)?;
         }
         let default_metric = if self.is_ipv6() { DEFAULT_IPV6_METRIC } else { 0 };
@@ -225,6 +252,9 @@ impl fmt::Display for Route {
         if self.onlink {
             f.write_str(" onlink")?;
         }
+        if let Some(mtu) = self.mtu {
+            write!(f, " mtu {mtu}")?;
+        }
         self.nexthops.iter().try_for_each(|hop| write!(f, " {hop}"))
     }
 }
@@ -235,9 +265,13 @@ impl Route {
         let is_on_link = self.via.is_none() && self.nexthops.is_empty();
         match self.kind {
             RouteKind::Unicast if is_on_link && !self.is_ipv6() => RouteScope::Link,
-            RouteKind::Unicast | RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => {
-                RouteScope::Global
-            }
+            RouteKind::Local if !self.is_ipv6() => RouteScope::Host,
+            RouteKind::Unicast
+            | RouteKind::Local
+            | RouteKind::Throw
+            | RouteKind::Blackhole
+            | RouteKind::Unreachable
+            | RouteKind::Prohibit => RouteScope::Global,
         }
     }
 }

@@ -1,52 +1,71 @@
 //! Addresses: which are missing, which go, and which have to be added again, in the order of the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use indexmap::{IndexMap, IndexSet};
-use ipnet::IpNet;
 
 use super::compared::Sides;
 use super::draft::{Draft, EXTRA, MISSING};
 use super::lost::Lost;
-use crate::lab::{IfName, InterfaceRef};
+use crate::lab::{Address, Family, IfName, Interface, InterfaceRef};
 use crate::steps::{AddressStep, Presence, Step};
 
 /// Plans the addresses of all interfaces of a namespace, and notes what goes along with those that are removed.
 pub(super) fn compare(sides: &Sides<'_>, lost: &mut Lost, draft: &mut Draft) {
+    let mut gone = BTreeSet::new();
     for (name, want) in &sides.want.interfaces {
         let live = sides.is.interfaces.get(name).filter(|_| !lost.interfaces.contains(name));
-        let kept = |address: &&IpNet| address.addr().is_ipv4() || !lost.brought_down.contains(name);
+        let kept = |address: &&Address| address.family() == Family::Ipv4 || !lost.brought_down.contains(name);
         let is = live.into_iter().flat_map(|live| &live.addresses).filter(kept).copied().collect();
-        of_interface(&sides.interface(name), &want.addresses, &is, lost, draft);
+        let dropped = of_interface(&sides.interface(name), &want.addresses, &is, lost, draft);
+        gone.extend(dropped.into_iter().map(|address| (name, address)));
     }
+    // What another interface of the same VRF has as well stays an address of the namespace (fib_del_ifaddr).
+    let stays = |dev: &IfName, ip: IpAddr| {
+        let table = |live: &Interface| sides.is.vrf_of(live);
+        let vrf = sides.is.interfaces.get(dev).map(table);
+        sides.is.interfaces.iter().filter(|(name, _)| !lost.interfaces.contains(*name)).any(|(name, live)| {
+            let has = |own: &Address| own.ip() == ip && !gone.contains(&(name, *own));
+            vrf == Some(table(live)) && live.addresses.iter().any(has)
+        })
+    };
+    let lost_ips: Vec<IpAddr> = gone
+        .iter()
+        .map(|(dev, address)| (*dev, address.ip()))
+        .filter(|(dev, ip)| !stays(dev, *ip))
+        .map(|(_, ip)| ip)
+        .collect();
+    lost.addresses.extend(lost_ips);
 }
 
+/// Plans the addresses of an interface; which are removed.
 fn of_interface(
     interface: &InterfaceRef,
-    want: &IndexSet<IpNet>,
-    is: &IndexSet<IpNet>,
+    want: &IndexSet<Address>,
+    is: &IndexSet<Address>,
     lost: &mut Lost,
     draft: &mut Draft,
-) {
-    let extra: Vec<IpNet> = is.difference(want).filter(|a| !is_kernels(&interface.name, a)).copied().collect();
+) -> Vec<Address> {
+    let extra: Vec<Address> = is.difference(want).filter(|a| !is_kernels(&interface.name, a)).copied().collect();
     let misplaced = misplaced(want, is);
     let drops = extra.iter().map(|address| (address, EXTRA.to_owned()));
     let drops = drops.chain(misplaced.iter().map(|(address, first)| (address, format!("{first} comes before it"))));
     for (&address, why) in drops {
         let change = Presence::Remove(address);
         draft.add(Step::Address(AddressStep { interface: interface.clone(), change }), why);
-        lost.addresses.insert(address.addr());
     }
-    let ipv4 = |addresses: &mut dyn Iterator<Item = &IpNet>| addresses.filter(|a| a.addr().is_ipv4()).count();
+    let ipv4 = |addresses: &mut dyn Iterator<Item = &Address>| addresses.filter(|a| a.family() == Family::Ipv4).count();
     let gone = ipv4(&mut extra.iter().chain(misplaced.keys()));
     if gone > 0 && gone == ipv4(&mut is.iter()) {
         lost.without_ipv4.insert(interface.name.clone());
     }
     for &address in want {
         // With a subnet's first address, the kernel removes the others (promote_secondaries is off by default).
-        let place = |address: &IpNet| is.get_index_of(address);
-        let before_it = |gone: &&IpNet| gone.trunc() == address.trunc() && place(gone) < place(&address);
-        let endangered = || extra.iter().chain(misplaced.keys()).filter(|gone| gone.addr().is_ipv4()).find(before_it);
+        let place = |address: &Address| is.get_index_of(address);
+        let before_it = |gone: &&Address| gone.subnet() == address.subnet() && place(gone) < place(&address);
+        let endangered =
+            || extra.iter().chain(misplaced.keys()).filter(|gone| gone.family() == Family::Ipv4).find(before_it);
         let why = if !is.contains(&address) {
             MISSING.to_owned()
         } else if let Some(first) = misplaced.get(&address) {
@@ -58,27 +77,28 @@ fn of_interface(
         };
         let change = Presence::Add(address);
         draft.add(Step::Address(AddressStep { interface: interface.clone(), change }), why);
-        lost.comes_with_address.insert((interface.name.clone(), address.trunc()));
+        lost.comes_with_address.extend(address.connected().map(|subnet| (interface.name.clone(), subnet)));
     }
+    extra.into_iter().chain(misplaced.into_keys()).collect()
 }
 
 /// Addresses that come before the one that the file has first in their subnet, which is the one that packets leave with
 /// (`IFA_F_SECONDARY` is what the kernel says of the others); with that one. For IPv6, the order says nothing.
-fn misplaced(want: &IndexSet<IpNet>, is: &IndexSet<IpNet>) -> IndexMap<IpNet, IpNet> {
+fn misplaced(want: &IndexSet<Address>, is: &IndexSet<Address>) -> IndexMap<Address, Address> {
     let mut firsts = BTreeMap::new();
-    for address in want.iter().filter(|address| address.addr().is_ipv4()) {
-        firsts.entry(address.trunc()).or_insert(*address);
+    for address in want.iter().filter(|address| address.family() == Family::Ipv4) {
+        firsts.entry(address.subnet()).or_insert(*address);
     }
-    let comes_before = |address: &IpNet, first: &IpNet| match is.get_index_of(first) {
+    let comes_before = |address: &Address, first: &Address| match is.get_index_of(first) {
         Some(place) => is.get_index_of(address) < Some(place),
         None => true,
     };
     let wanted = is.iter().filter(|address| want.contains(*address));
-    let with_first = wanted.filter_map(|address| Some((*address, *firsts.get(&address.trunc())?)));
+    let with_first = wanted.filter_map(|address| Some((*address, *firsts.get(&address.subnet())?)));
     with_first.filter(|(address, first)| comes_before(address, first)).collect()
 }
 
 /// Whether it is an address that the kernel gives the loopback by itself.
-fn is_kernels(name: &IfName, address: &IpNet) -> bool {
-    name.is_lo() && address.addr().is_loopback()
+fn is_kernels(name: &IfName, address: &Address) -> bool {
+    name.is_lo() && address.ip().is_loopback()
 }

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use super::bridge_port::master;
 use super::compared::Sides;
 use super::draft::Draft;
-use crate::lab::{IfName, Interface, Route};
+use crate::lab::{IfName, Interface, Route, RouteScope};
 
 /// What goes along, in one namespace.
 #[derive(Default)]
@@ -52,8 +52,16 @@ impl Lost {
 
     /// Whether a route goes.
     pub(super) fn takes(&self, route: &Route) -> bool {
-        route.devs().any(|dev| self.empties(dev))
-            || (!route.is_ipv6() && route.devs().any(|dev| self.without_ipv4.contains(dev)))
+        // The kernel lets a route of host scope stay where its interface goes down, and a route over several next hops
+        // as long as one of them is left; it goes with each of its interfaces only where that is removed
+        // (fib_sync_down_dev).
+        let stays_when_down = !route.is_ipv6() && route.scope == RouteScope::Host;
+        let is_dead = |dev: &IfName| {
+            (!stays_when_down && self.brought_down.contains(dev))
+                || (!route.is_ipv6() && self.without_ipv4.contains(dev))
+        };
+        route.devs().any(|dev| self.interfaces.contains(dev))
+            || (!route.is_deviceless() && route.devs().all(is_dead))
             // An IPv6 route stays and forgets its source (fib6_remove_prefsrc).
             || (!route.is_ipv6() && route.source.is_some_and(|source| self.addresses.contains(&source)))
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::compared::Sides;
 use super::draft::{Draft, EXTRA, MISSING};
 use super::lost::Lost;
-use crate::lab::{IfName, Interface, InterfaceRef, MAIN_TABLE, Namespace, Route};
+use crate::lab::{Address, IfName, Interface, InterfaceRef, MAIN_TABLE, Namespace, Route};
 use crate::steps::{ForeignStep, Presence, RouteStep, Step, Update};
 
 /// Plans the routes of a namespace.
@@ -50,14 +50,13 @@ pub(super) fn implied<'a>(
     interface: &'a Interface,
 ) -> impl Iterator<Item = Route> + 'a {
     let table = ns.vrf_of(interface).unwrap_or(MAIN_TABLE);
-    let subnets = interface.addresses.iter().filter(|address| address.prefix_len() < address.max_prefix_len());
     // Of several addresses in one subnet, the first brings the route.
-    let first = |address: &&ipnet::IpNet| {
+    let first = |address: &&Address| {
         let mut before = interface.addresses.iter().take_while(|before| before != address);
-        !before.any(|before| before.trunc() == address.trunc())
+        !before.any(|before| before.subnet() == address.subnet())
     };
-    let subnets = subnets.filter(move |address| interface.up && !name.is_lo() && first(address));
-    subnets.map(move |address| Route::connected(table, name, *address))
+    let addresses = interface.addresses.iter().filter(move |address| interface.up && !name.is_lo() && first(address));
+    addresses.flat_map(move |address| Route::connected(table, name, *address))
 }
 
 /// Plans the routes to an interface's own subnets that were removed; with an address, they come by themselves.
@@ -68,7 +67,7 @@ fn connected(sides: &Sides<'_>, interface: &InterfaceRef, want: &Interface, lost
         return;
     };
     for route in implied(sides.want, name, want) {
-        let address_stays = live.addresses.iter().any(|address| address.trunc() == route.to)
+        let address_stays = live.addresses.iter().any(|address| address.connected().any(|subnet| subnet == route.to))
             && !lost.comes_with_address.contains(&(name.clone(), route.to));
         if address_stays && !sides.observed.connected.iter().chain(&is.routes).any(|there| is_connected(there, &route))
         {

@@ -8,8 +8,8 @@ use super::code::MachineCode;
 use super::facts::{Extension, Feature, Questions};
 use super::finding::Finding;
 use crate::lab::{
-    Family, FirewallRule, FirewallTarget, Hook, IfName, InterfaceKind, Lab, LabName, Namespace, NsName, Origin, Route,
-    SysctlKey, VirtualKind,
+    Address, Family, FirewallRule, FirewallTarget, Hook, IfName, InterfaceKind, Lab, LabName, Namespace, NsName,
+    Origin, Route, SysctlKey, VirtualKind,
 };
 
 /// What a lab needs.
@@ -108,8 +108,8 @@ impl Needs {
                 InterfaceKind::Loopback | InterfaceKind::Other(_) => {}
             }
             for address in &interface.addresses {
-                *self.addresses.entry(Family::of(address.addr())).or_default() += 1;
-                if address.addr().is_ipv6() {
+                *self.addresses.entry(address.family()).or_default() += 1;
+                if address.is_ipv6() {
                     self.ipv6.get_or_insert_with(place);
                 }
             }
@@ -143,7 +143,8 @@ impl Needs {
         self.host_interfaces = host.interfaces.keys().cloned().collect();
         self.host_routes = host.routes.clone();
         for (name, interface) in &host.interfaces {
-            self.host_subnets.extend(interface.addresses.iter().map(|address| (name.clone(), address.trunc())));
+            let subnets = interface.addresses.iter().flat_map(Address::subnets);
+            self.host_subnets.extend(subnets.map(|subnet| (name.clone(), subnet)));
         }
         let accepts = |family: Family| {
             host.firewall.chains.keys().any(|chain| {

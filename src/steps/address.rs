@@ -1,11 +1,9 @@
 //! Addresses of interfaces, added and removed.
 
-use ipnet::IpNet;
-
 use super::command::ip;
 use super::operation::{Operation, Reach};
 use super::{Phase, Presence};
-use crate::lab::{InterfaceRef, NsName};
+use crate::lab::{Address, InterfaceRef, NsName};
 
 /// A step on an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +11,7 @@ pub struct AddressStep {
     /// The interface that has it.
     pub interface: InterfaceRef,
     /// The address with its prefix length.
-    pub change: Presence<IpNet>,
+    pub change: Presence<Address>,
 }
 
 impl AddressStep {
@@ -36,7 +34,7 @@ impl Operation for AddressStep {
         match &self.change {
             Presence::Add(address) => {
                 // Without nodad, an IPv6 address is "tentative" for a second, and cannot be used.
-                let nodad = if address.addr().is_ipv6() { " nodad" } else { "" };
+                let nodad = if address.is_ipv6() { " nodad" } else { "" };
                 format!("{} addr add {address} dev {name}{nodad}", ip(ns))
             }
             Presence::Remove(address) => format!("{} addr del {address} dev {name}", ip(ns)),

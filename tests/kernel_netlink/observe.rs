@@ -66,7 +66,7 @@ fn link_local_addresses_are_seen_where_they_are_wanted() {
     let mut all = observe(&mut kernel, &desired);
     let mut link = all.namespaces.get_mut(&ns("red")).unwrap().is.interfaces.shift_remove(&name("a")).unwrap();
     assert_eq!(link.addresses, [].into());
-    link.addresses.insert("fe80::5/64".parse().unwrap());
+    link.addresses.insert("fe80::5/64".parse::<ipnet::IpNet>().unwrap().into());
     let expected = link.addresses.clone();
     desired.namespaces.get_mut(&ns("red")).unwrap().interfaces.insert("a".parse().unwrap(), link);
     let live = observe(&mut kernel, &desired);

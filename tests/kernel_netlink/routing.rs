@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nslab::lab::{NextHop, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
+use nslab::lab::{LOCAL_TABLE, MAIN_TABLE, NextHop, PolicyRule, Route, RouteKind, RouteScope, RuleAction};
 use nslab::steps::{Change, PolicyRuleStep, Presence, RouteStep, Step, Update};
 
 use crate::steps::{Case, case, check};
@@ -22,6 +22,7 @@ fn route(to: &str) -> Route {
         source: None,
         scope: RouteScope::Global,
         onlink: false,
+        mtu: None,
         nexthops: BTreeSet::new(),
     }
 }
@@ -67,6 +68,16 @@ fn change_rule(change: Presence<PolicyRule>) -> Step {
 
 fn add_rule(rule: PolicyRule) -> Step {
     change_rule(Presence::Add(rule))
+}
+
+/// A route of the namespace's own, where `ip` puts it.
+fn local(to: &str) -> Route {
+    let scope = if to.contains(':') { RouteScope::Global } else { RouteScope::Host };
+    Route { kind: RouteKind::Local, table: LOCAL_TABLE, ..dev(to, scope) }
+}
+
+fn with_mtu(mtu: u32, route: Route) -> Route {
+    Route { mtu: Some(mtu), ..route }
 }
 
 /// What shows the routes of both families.
@@ -118,6 +129,64 @@ pub fn ipv4_routes() -> Vec<Case> {
             "nexthop via 10.0.0.3 dev veth-red weight 2",
         ),
         case("delete route", change_route(Update::Remove(there())), SHOW, "10.0.0.0/24"),
+    ]
+}
+
+/// Routes that are for the namespace itself, or send the lookup on.
+fn route_types() -> Vec<Case> {
+    let there = || via("10.1.0.0/16", "10.0.0.2");
+    vec![
+        case("throw", add_route(kind("10.4.0.0/16", RouteKind::Throw)), SHOW, "throw 10.4"),
+        case("local route", add_route(local("10.4.0.0/16")), SHOW, "local 10.4.0.0/16 dev veth-red table local"),
+        case(
+            "local route of another table",
+            add_route(Route { table: 100, ..local("0.0.0.0/0") }),
+            SHOW,
+            "local default dev veth-red table 100",
+        ),
+        case(
+            "local route of the main table",
+            add_route(Route { table: MAIN_TABLE, ..local("10.4.0.0/16") }),
+            SHOW,
+            "local 10.4.0.0/16 dev veth-red proto 213 scope host",
+        ),
+        case(
+            "replace local route",
+            replace_route(there(), Route { table: MAIN_TABLE, ..local("10.1.0.0/16") }),
+            SHOW,
+            "local 10.1.0.0/16",
+        ),
+        case("replace by throw", replace_route(there(), kind("10.1.0.0/16", RouteKind::Throw)), SHOW, "throw 10.1"),
+        case("IPv6 throw", add_route(kind("2001:db8:4::/48", RouteKind::Throw)), SHOW, "throw 2001:db8:4::/48"),
+        case("IPv6 local route", add_route(local("2001:db8:4::/48")), SHOW, "local 2001:db8:4::/48 dev veth-red table"),
+    ]
+}
+
+fn route_mtus() -> Vec<Case> {
+    let there = || via("10.1.0.0/16", "10.0.0.2");
+    let ipv6 = || via("2001:db8:1::/48", "2001:db8::2");
+    vec![
+        case("MTU of a route", add_route(with_mtu(1400, via("10.4.0.0/16", "10.0.0.2"))), SHOW, "mtu 1400"),
+        case("MTU of a route that is there", replace_route(there(), with_mtu(65520, there())), SHOW, "mtu 65520"),
+        case(
+            "MTU of several next hops",
+            add_route(with_mtu(1400, over("10.5.0.0/16", [("10.0.0.2", 1), ("10.0.0.3", 2)]))),
+            SHOW,
+            "mtu 1400",
+        ),
+        case(
+            "MTU of an IPv6 route",
+            add_route(with_mtu(1400, via("2001:db8:4::/48", "2001:db8::2"))),
+            SHOW,
+            "metric 1024 mtu 1400",
+        ),
+        case("MTU of an IPv6 route that is there", replace_route(ipv6(), with_mtu(1400, ipv6())), SHOW, "mtu 1400"),
+        case(
+            "MTU of several IPv6 next hops",
+            add_route(with_mtu(1400, over("2001:db8:5::/48", [("2001:db8::2", 1), ("2001:db8::3", 3)]))),
+            SHOW,
+            "mtu 1400",
+        ),
     ]
 }
 
@@ -234,7 +303,7 @@ pub fn rules() -> Vec<Case> {
 
 #[test]
 fn routes_are_the_same_by_step_and_by_command() {
-    ipv4_routes().into_iter().chain(ipv6_routes()).for_each(check);
+    ipv4_routes().into_iter().chain(ipv6_routes()).chain(route_types()).chain(route_mtus()).for_each(check);
 }
 
 #[test]

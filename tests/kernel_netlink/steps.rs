@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nslab::kernel::{Kernel, netns};
-use nslab::lab::{BridgeOptions, InterfaceFlags, InterfaceRef, Mac, Neighbour, NsName, PortOptions, PortSwitch};
+use nslab::lab::{
+    Address, BridgeOptions, InterfaceFlags, InterfaceRef, Mac, Neighbour, NsName, PortOptions, PortSwitch,
+};
 use nslab::steps::{
     AddressStep, BridgePortStep, BridgeStep, Change, InterfaceStep, MarkStep, NamespaceStep, NeighbourStep,
     NewInterface, Presence, Step, Tier, Update, VethStep,
@@ -220,10 +222,17 @@ fn other_options() -> BridgeOptions {
 
 const OTHER_OPTIONS: &str = "mcast_snooping 0";
 
+fn address(text: &str) -> Address {
+    match text.split_once(" peer ") {
+        Some((ip, peer)) => Address::with_peer(ip.parse().unwrap(), peer.parse().unwrap()).unwrap(),
+        None => text.parse::<ipnet::IpNet>().unwrap().into(),
+    }
+}
+
 fn addresses() -> Vec<Case> {
     let step = |at: &str, change| Step::Address(AddressStep { interface: end(at), change });
-    let add = |at: &str, address: &str| step(at, Presence::Add(address.parse().unwrap()));
-    let delete = |at: &str, address: &str| step(at, Presence::Remove(address.parse().unwrap()));
+    let add = |at: &str, address: &str| step(at, Presence::Add(self::address(address)));
+    let delete = |at: &str, address: &str| step(at, Presence::Remove(self::address(address)));
     vec![
         case("IPv4 address", add("host/v-net-0", "192.168.15.5/24"), "ip -br addr show v-net-0", "192.168.15.5/24"),
         case("loopback address", add("blue/lo", "127.0.0.2/8"), "ip -n blue addr", "scope host lo"),
@@ -231,6 +240,11 @@ fn addresses() -> Vec<Case> {
         case("IPv6 address", add("host/v-net-0", "2001:db8:9::1/64"), "ip addr show v-net-0", "nodad"),
         case("link-local address", add("red/veth-red", "fe80::5/64"), "ip -n red addr", "fe80::5/64"),
         case("take IPv4 address", delete("red/up", "10.5.0.1/24"), "ip -n red -br -4 addr | wc -l", "1"),
+        case("peer", add("red/up", "10.5.0.1 peer 10.6.0.1/32"), "ip -n red addr", "10.5.0.1 peer 10.6.0.1/32"),
+        case("peer's subnet", add("red/up", "10.5.0.1 peer 10.6.0.9/24"), "ip -n red addr", "peer 10.6.0.9/24"),
+        case("IPv6 peer", add("red/up", "fd05::1 peer fd06::9/64"), "ip -n red addr", "fd05::1 peer fd06::9/64"),
+        case("take peer", delete("red/up", "10.5.0.1 peer 10.6.0.1/32"), "ip -n red -br -4 addr | wc -l", "1"),
+        case("take IPv6 peer", delete("red/up", "fd05::1 peer fd06::9/128"), "ip -n red -br -6 addr | wc -l", "1"),
         case("neighbour", set(None, neighbour("10.0.0.8", 8)), "ip -n red neigh", "10.0.0.8"),
         case("IPv6 neighbour", set(None, neighbour("2001:db8::8", 8)), "ip -n red neigh", "2001:db8::8"),
         case(
@@ -374,7 +388,8 @@ fn in_sandbox<T: Send + 'static>(case: &Arc<Case>, f: impl FnOnce(&Case) -> T + 
         if let Step::Address(AddressStep { interface: InterfaceRef { ns, name }, change: Presence::Remove(address) }) =
             &case.step
         {
-            support::run(&format!("ip -n {ns} addr add {address} dev {name}"));
+            let nodad = if address.is_ipv6() { "nodad" } else { "" };
+            support::run(&format!("ip -n {ns} addr add {address} dev {name} {nodad}"));
         }
         f(&case)
     };

@@ -40,7 +40,7 @@ fn delete_interface(at: &str) -> Step {
 }
 
 fn add_address(at: &str, address: &str) -> Step {
-    let change = Presence::Add(address.parse().unwrap());
+    let change = Presence::Add(address.parse::<ipnet::IpNet>().unwrap().into());
     Step::Address(AddressStep { interface: end(at), change })
 }
 
@@ -215,12 +215,12 @@ fn what_the_vocabulary_cannot_express_can_be_removed() {
     let before = observed(&mut kernel, "red");
     support::run(
         "ip -n red route add 10.1.0.0/16 nexthop via 10.0.0.2 nexthop via 172.16.0.1 dev a onlink
-         ip -n red route add 10.2.0.0/16 via 10.0.0.2 mtu 1300
+         ip -n red route add 10.2.0.0/16 via 10.0.0.2 advmss 1300
          ip -n red route add 10.2.0.0/16 dev a tos 0x10
          ip -n red route add 10.4.0.0/16 dev a tos 0x08
          ip -n red nexthop add id 7 via 10.0.0.2 dev a; ip -n red route add 10.5.0.0/16 nhid 7
-         ip -n red -6 route add 2001:db8:2::/48 via 2001:db8::2 mtu 1300
-         ip -n red route add throw 10.3.0.0/16 table 100
+         ip -n red -6 route add 2001:db8:2::/48 via 2001:db8::2 advmss 1300
+         ip -n red route add broadcast 10.3.0.9 dev a table local
          ip -n red -6 route add 2001:db8:1::/48 nexthop via 2001:db8::2 nexthop via 2001:db8:f::3 dev a onlink
          ip -n red rule add priority 106 not from 10.0.0.0/8 lookup 100
          ip -n red rule add priority 110 tos 0x10 lookup 100
@@ -233,12 +233,12 @@ fn what_the_vocabulary_cannot_express_can_be_removed() {
     let texts: Vec<&str> = objects.iter().map(|object| object.text.as_str()).collect();
     let expected = [
         "10.1.0.0/16 nexthop via 10.0.0.2 dev a weight 1 nexthop via 172.16.0.1 dev a weight 1 onlink",
-        "10.2.0.0/16 via 10.0.0.2 dev a mtu 1300",
+        "10.2.0.0/16 via 10.0.0.2 dev a advmss 1300",
         "10.2.0.0/16 dev a tos 0x10",
         "10.4.0.0/16 dev a tos 0x08",
         "10.5.0.0/16 via 10.0.0.2 dev a nhid 7",
-        "throw 10.3.0.0/16 table 100",
-        "2001:db8:2::/48 via 2001:db8::2 dev a mtu 1300",
+        "broadcast 10.3.0.9/32 dev a table 255",
+        "2001:db8:2::/48 via 2001:db8::2 dev a advmss 1300",
         "2001:db8:1::/48 nexthop via 2001:db8::2 dev a weight 1 nexthop via 2001:db8:f::3 dev a weight 1 onlink",
         "priority 106 not from 10.0.0.0/8 lookup 100",
         "priority 110 from all lookup 100 tos 0x10",
@@ -318,7 +318,7 @@ fn routes_over_several_hops_are_replaced_whole() {
         let (table, kind, scope) = (MAIN_TABLE, RouteKind::Unicast, RouteScope::Global);
         let (to, via, dev) = (to.parse().unwrap(), via.parse().ok(), "a".parse().ok());
         let (source, onlink, nexthops) = (None, false, BTreeSet::new());
-        let to = Route { table, to, metric, kind, via, dev, source, scope, onlink, nexthops };
+        let to = Route { table, to, metric, kind, via, dev, source, scope, onlink, mtu: None, nexthops };
         let from = to.clone();
         kernel.run(&[Step::Route(RouteStep { ns: ns("red"), change: Update::Replace(Change { from, to }) })]).unwrap();
     }

@@ -3,7 +3,9 @@
 
 use ipnet::IpNet;
 use nslab::iptables::shell_line;
-use nslab::lab::{Firewall, FirewallRule, Interface, InterfaceKind, Lab, Namespace, NsName, Route, VirtualInterface};
+use nslab::lab::{
+    Address, Firewall, FirewallRule, Interface, InterfaceKind, Lab, Namespace, NsName, Route, VirtualInterface,
+};
 
 use super::vlans;
 
@@ -99,17 +101,17 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
 }
 
 fn addresses(ip: &str, name: &str, link: &Interface, lines: &mut Vec<String>) {
-    let add = |address: &IpNet| {
+    let add = |address: &Address| {
         // As nslab gives it: a plan does not see the difference.
-        let nodad = if address.addr().is_ipv6() { " nodad" } else { "" };
+        let nodad = if address.is_ipv6() { " nodad" } else { "" };
         format!("; {ip} addr add {address} dev {name}{nodad}")
     };
     for address in &link.addresses {
-        lines.push(format!("{ip} route del {} dev {name}", address.trunc()));
-        let length = if address.addr().is_ipv6() { 80 } else { 20 };
+        lines.push(format!("{ip} route del {} dev {name}", address.subnet()));
+        let length = if address.is_ipv6() { 80 } else { 20 };
         let del = format!("{ip} addr del {address} dev {name}");
         lines.push(del.clone() + &add(address));
-        lines.extend(IpNet::new(address.addr(), length).map(|other| del.clone() + &add(&other)));
+        lines.extend(IpNet::new(address.ip(), length).map(|other| del.clone() + &add(&other.into())));
         lines.push(del);
     }
     // In the other order: another one is the first of its subnet.

@@ -123,18 +123,19 @@ fn route(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeEr
 }
 
 /// An address: that of an interface which is down has no route.
-fn address(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeError> {
+fn address(item: &[u8], interfaces: &Interfaces) -> Result<Vec<Taken>, DecodeError> {
     let header = AddressHeader::parse(item)?;
-    let (Some(net), Some(interface)) = (address::decode(&header, item)?, interfaces.get(&header.index)) else {
-        return Ok(None);
+    let (Some(address), Some(interface)) = (address::decode(&header, item)?, interfaces.get(&header.index)) else {
+        return Ok(Vec::new());
     };
-    Ok(Some(Taken {
-        net: net.trunc(),
+    let taken = |net| Taken {
+        net,
         dev: interface.name.clone(),
         owner: interface.owner.clone(),
         by_nslab: false,
-        text: format!("address {net} dev {}", interface.name),
-    }))
+        text: format!("address {address} dev {}", interface.name),
+    };
+    Ok(address.subnets().map(taken).collect())
 }
 
 fn net(address: IpAddr, length: u8) -> Result<IpNet, DecodeError> {

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use ipnet::IpNet;
-use libc::{RTA_DST, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE};
+use libc::{RTA_DST, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE};
 use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, parse_ip, parse_u32};
 use netlink_packet_route::route::{
-    RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope as Scope, RouteType,
+    RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope as Scope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
 
 use super::next_hop::{self, address};
 use super::{Decoded, accept_gone, foreign_route};
@@ -17,6 +19,13 @@ use crate::kernel::netlink::{NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{ForeignRoute, IfName, ROUTE_PROTOCOL, Route, RouteKind, RouteScope};
 use crate::steps::{Change, RouteStep, Update};
+
+/// How often an IPv6 route to a gateway that is not yet reachable is tried again, and how long to wait in between.
+const PEER_PAUSES: u32 = 100;
+const PEER_PAUSE: Duration = Duration::from_millis(1);
+
+/// The number of the MTU among a route's metrics (linux/rtnetlink.h).
+const RTAX_MTU: u16 = 2;
 
 /// Runs a step.
 pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &RouteStep) -> Result<(), NetlinkError> {
@@ -29,8 +38,9 @@ pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &RouteStep) -> Resul
 
 /// Adds a route where there is none in its place.
 fn add(netns: &mut NetnsHandle, route: &Route) -> Result<(), NetlinkError> {
-    if route.is_ipv6() && !route.nexthops.is_empty() {
-        // Each next hop is a route of its own, and some of them may be there.
+    // Each IPv6 next hop is a route of its own, and some of them may be there. So may by now the route to a peer, which
+    // the kernel adds a moment after the interface comes up (addrconf_dad_work).
+    if route.is_ipv6() && (!route.nexthops.is_empty() || route.is_like_connected()) {
         return replace(netns, route);
     }
     put(netns, route, NLM_F_CREATE | NLM_F_EXCL)
@@ -56,6 +66,13 @@ fn message(netns: &mut NetnsHandle, route: &Route) -> Result<RouteMessage, Netli
 fn put(netns: &mut NetnsHandle, route: &Route, flags: u16) -> Result<(), NetlinkError> {
     let mut message = message(netns, route)?;
     message.header.protocol = RouteProtocol::Other(ROUTE_PROTOCOL);
+    for _ in 0..PEER_PAUSES {
+        match netns.socket.change(RouteNetlinkMessage::NewRoute(message.clone()), flags) {
+            // The gateway may be a peer whose interface has just come up.
+            Err(error) if route.is_ipv6() && error.errno == Errno::EHOSTUNREACH => std::thread::sleep(PEER_PAUSE),
+            done => return done,
+        }
+    }
     netns.socket.change(RouteNetlinkMessage::NewRoute(message), flags)
 }
 
@@ -78,6 +95,7 @@ fn encode(route: &Route, indexes: &[u32]) -> RouteMessage {
     attributes.push(RouteAttribute::Priority(route.metric));
     attributes.extend(route.via.map(|via| RouteAttribute::Gateway(address(via))));
     attributes.extend(route.source.map(|source| RouteAttribute::PrefSource(address(source))));
+    attributes.extend(route.mtu.map(|mtu| RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)])));
     match route.nexthops.is_empty() {
         true => attributes.extend(indexes.first().copied().map(RouteAttribute::Oif)),
         false => attributes.push(next_hop::encode(&route.nexthops, indexes)),
@@ -88,6 +106,8 @@ fn encode(route: &Route, indexes: &[u32]) -> RouteMessage {
 fn encode_kind(kind: RouteKind) -> RouteType {
     match kind {
         RouteKind::Unicast => RouteType::Unicast,
+        RouteKind::Local => RouteType::Local,
+        RouteKind::Throw => RouteType::Throw,
         RouteKind::Blackhole => RouteType::BlackHole,
         RouteKind::Unreachable => RouteType::Unreachable,
         RouteKind::Prohibit => RouteType::Prohibit,
@@ -150,7 +170,7 @@ pub(in crate::kernel) fn listed<'a>(
 }
 
 /// Whether a person or a program configured the route, and not the kernel because of an address, a router's
-/// advertisement or a redirect.
+/// advertisement or a redirect. The kernel's own routes of the table `local` say that they are its own.
 fn is_configured(header: &RouteHeader) -> bool {
     use RouteProtocol::{IcmpRedirect, Kernel, Ra};
     matches!(header.address_family, AddressFamily::Inet | AddressFamily::Inet6)
@@ -167,7 +187,7 @@ fn decode(
     let (kind, scope) = (decode_kind(header.kind), decode_scope(header.scope));
     let (mut to, mut via, mut dev, mut source) = (None, None, None, None);
     let (mut table, mut metric, mut further) = (u32::from(header.table), 0, String::new());
-    let mut nexthops = BTreeSet::new();
+    let (mut mtu, mut nexthops) = (None, BTreeSet::new());
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
         match attribute? {
             (RTA_DST, value) => to = Some(parse_ip(value)?),
@@ -180,6 +200,7 @@ fn decode(
                 Decoded::Known(several) => nexthops = several,
                 Decoded::Foreign(text) => further += &text,
             },
+            (RTA_METRICS, value) if only_mtu(value)?.is_some() => mtu = only_mtu(value)?,
             (kind, value) => further += &foreign_route::further(kind, value)?,
         }
     }
@@ -189,20 +210,31 @@ fn decode(
     let is_expressible = header.tos == 0 && header.source_prefix_length == 0 && further.is_empty();
     let onlink = header.flags.contains(RouteFlags::Onlink);
     if let (Some(kind), Some(scope), true) = (kind, scope, is_expressible) {
-        // IPv6 has its dropping routes point to the loopback.
-        let dev = dev.filter(|_| kind == RouteKind::Unicast);
-        return Ok(Decoded::Known(Route { table, to, metric, kind, scope, via, dev, source, onlink, nexthops }));
+        // IPv6 has the routes that lead nowhere point to the loopback.
+        let dev = dev.filter(|_| matches!(kind, RouteKind::Unicast | RouteKind::Local));
+        return Ok(Decoded::Known(Route { table, to, metric, kind, scope, via, dev, source, onlink, mtu, nexthops }));
     }
     // The scope is that which `ip route` leaves out, so that the text does not mention it.
     let (kind, scope) = (RouteKind::Unicast, RouteScope::Global);
-    let shown = Route { table, to, metric, kind, scope, via, dev, source, onlink, nexthops };
+    let shown = Route { table, to, metric, kind, scope, via, dev, source, onlink, mtu, nexthops };
     let shown = Route { scope: shown.default_scope(), ..shown };
     Ok(Decoded::Foreign(foreign_route::decode(header, item, &shown, &further)?))
+}
+
+/// The MTU of a route, where it is all that its metrics say.
+fn only_mtu(metrics: &[u8]) -> Result<Option<u32>, DecodeError> {
+    let mut metrics = attributes(metrics);
+    match (metrics.next().transpose()?, metrics.next()) {
+        (Some((RTAX_MTU, value)), None) => parse_u32(value).map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn decode_kind(kind: RouteType) -> Option<RouteKind> {
     match kind {
         RouteType::Unicast => Some(RouteKind::Unicast),
+        RouteType::Local => Some(RouteKind::Local),
+        RouteType::Throw => Some(RouteKind::Throw),
         RouteType::BlackHole => Some(RouteKind::Blackhole),
         RouteType::Unreachable => Some(RouteKind::Unreachable),
         RouteType::Prohibit => Some(RouteKind::Prohibit),
@@ -233,15 +265,16 @@ mod tests {
     use super::*;
 
     fn any_route() -> impl Strategy<Value = Route> {
-        use RouteKind::{Blackhole, Prohibit, Unicast, Unreachable};
+        use RouteKind::{Blackhole, Local, Prohibit, Throw, Unicast, Unreachable};
         use RouteScope::{Global, Host, Link, Site};
         let kind = prop_oneof![Just(Unicast), Just(Blackhole), Just(Unreachable), Just(Prohibit)];
+        let kind = prop_oneof![kind, Just(Local), Just(Throw)];
         let scope = prop_oneof![Just(Global), Just(Site), Just(Link), Just(Host)];
         let ips = any::<bool>().prop_flat_map(|ipv6| (prefix(ipv6), option_of(ip(ipv6)), option_of(ip(ipv6))));
-        (1..u32::MAX, ips, any::<u32>(), kind, scope, any::<bool>()).prop_map(
-            |(table, (to, via, source), metric, kind, scope, onlink)| {
-                let dev = (kind == Unicast).then(dev);
-                Route { table, to, metric, kind, via, dev, source, scope, onlink, nexthops: BTreeSet::new() }
+        (1..u32::MAX, ips, any::<u32>(), kind, scope, any::<bool>(), option_of(any::<u32>())).prop_map(
+            |(table, (to, via, source), metric, kind, scope, onlink, mtu)| {
+                let dev = matches!(kind, Unicast | Local).then(dev);
+                Route { table, to, metric, kind, via, dev, source, scope, onlink, mtu, nexthops: BTreeSet::new() }
             },
         )
     }

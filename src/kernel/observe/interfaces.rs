@@ -202,7 +202,7 @@ fn unspeakable(raw: &RawInterface<'_>) -> ForeignOther {
 }
 
 /// Adds the addresses to the interfaces. Interface-local IPv6 addresses are the kernel's own doing, and left out unless
-/// they are wanted just there. Of a point-to-point address, only the local one is known.
+/// they are wanted just there.
 pub(super) fn add_addresses(
     netns: &mut NetnsHandle,
     interfaces: &mut Interfaces,
@@ -222,7 +222,7 @@ pub(super) fn add_listed_addresses<'a>(
         let Some(name) = interfaces.names.get(&header.index) else { continue };
         let Some(address) = address::decode(&header, item)? else { continue };
         let is_link_local = header.scope == AddressScope::Link
-            && matches!(address.addr(), IpAddr::V6(address) if address.is_unicast_link_local());
+            && matches!(address.ip(), IpAddr::V6(address) if address.is_unicast_link_local());
         let is_wanted = || {
             let interface = desired.and_then(|desired| desired.interfaces.get(name));
             interface.is_some_and(|interface| interface.addresses.contains(&address))

@@ -1,6 +1,5 @@
 //! Bridges as the kernel is to have them.
 
-use super::address::nets;
 use super::bridge_port::Masters;
 use super::mtu::plausible_mtu;
 use super::net::ResolvedInterface;
@@ -26,7 +25,7 @@ pub fn bridge(
         group_fwd_mask: written.group_fwd_mask.as_ref().map_or(default.group_fwd_mask, |mask| mask.value.0),
         nf_call_iptables: Spanned::is_on(written.nf_call_iptables.as_ref(), default.nf_call_iptables),
     };
-    let addresses = nets(&written.addresses);
+    let addresses = written.addresses.clone();
     let interface = Interface {
         up: Spanned::is_on(written.up.as_ref(), true),
         mac: written.mac.as_ref().map(|mac| mac.value),

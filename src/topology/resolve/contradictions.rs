@@ -43,7 +43,7 @@ fn without_ipv6(namespace: &ResolvedNamespace<'_>, key: &SysctlKey, span: Span, 
     let setting = key.as_str().strip_prefix("net.ipv6.conf.").and_then(|rest| rest.strip_suffix(".disable_ipv6"));
     let Some(setting) = setting else { return };
     let (of_all, of) = (setting == "all", key.interface());
-    let mut ipv6 = namespace.addresses().filter(|(_, own)| Family::of(own.value.addr()) == Family::Ipv6);
+    let mut ipv6 = namespace.addresses().filter(|(_, own)| own.value.family() == Family::Ipv6);
     if let Some((interface, own)) = ipv6.find(|(interface, _)| of_all || of.as_ref() == Some(&interface.name)) {
         let message = format!("this switches IPv6 off, and `{}` has the address {}", interface.name, own.value);
         let fault = Diagnostic::new(Code::ContradictoryKeys, span, message).also(own.span, "the address");

@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::address::nets;
 use super::bridge_port::{self, Attachment, Masters};
 use super::mtu::plausible_mtu;
 use super::net::{ResolvedInterface, ResolvedNamespace};
 use super::veth::Veths;
 use super::{bridge, virtual_interface};
-use crate::lab::{IfName, Interface, InterfaceKind, NsName};
+use crate::lab::{Address, IfName, Interface, InterfaceKind, NsName};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{self, Address, Namespace, Spanned};
+use crate::topology::schema::{self, Namespace, Spanned};
 
 /// A namespace with its interfaces.
 pub fn namespace<'f>(
@@ -118,7 +117,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         if let Some(other) = other {
             self.found.add(Diagnostic::new(Code::Loopback, other, "`lo` may have further addresses and nothing else"));
         }
-        let addresses = written.map(|lo| nets(&lo.addresses)).unwrap_or_default();
+        let addresses = written.map(|lo| lo.addresses.clone()).unwrap_or_default();
         model.addresses = addresses.iter().map(|address| address.value).collect();
         let name = IfName::lo();
         Some(ResolvedInterface { name, span, model, addresses, broadcast_domain: 0 })
@@ -140,7 +139,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
                 .also(both.span, "in the link");
             self.found.add(fault.help("keep one of them".to_owned()));
         }
-        let addresses = nets(&written.addresses);
+        let addresses = written.addresses.clone();
         model.mtu = plausible_mtu(written.mtu.as_ref().or(veth.mtu), &written.addresses, self.found);
         model.mac = written.mac.as_ref().map(|mac| mac.value);
         model.up = written.up.as_ref().is_none_or(|up| up.value);
@@ -179,7 +178,7 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
         if let (Attachment { master, is_bridge: true, .. }, Some(address)) = (attachment, addresses.first()) {
             let message =
                 format!("`{}` is a port of bridge `{master}`, and a port has no address of its own", name.value);
-            let help = format!("give {} to the bridge", address.value.0);
+            let help = format!("give {} to the bridge", address.value);
             self.found.add(Diagnostic::new(Code::AddressOnPort, address.span, message).help(help));
         }
     }

@@ -107,7 +107,7 @@ fn taken_over(written: Written<'_>, found: &mut Collector<'_>) {
         };
         found.add(Diagnostic::new(Code::KeyNotAllowed, mac.span, message));
     }
-    let ipv6 = common.addresses.iter().find(|address| address.value.0.addr().is_ipv6());
+    let ipv6 = common.addresses.iter().find(|address| address.value.is_ipv6());
     if let (Written::Ipip(_), Some(address)) = (written, ipv6) {
         found.add(Diagnostic::new(Code::Ipv4Only, address.span, "an ipip tunnel carries IPv4 only"));
     }

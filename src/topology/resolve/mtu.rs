@@ -1,15 +1,18 @@
 //! MTUs: what can be one, and what there is room for in a virtual interface.
 
-use super::net::ResolvedNamespace;
+use super::net::{ResolvedInterface, ResolvedNamespace};
 use super::place::{Place, Placed, at};
 use super::vxlan;
-use crate::lab::{ETHERNET_MTU, IfName, InterfaceKind};
+use crate::lab::{Address, ETHERNET_MTU, IfName, InterfaceKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{self, Address, Spanned};
+use crate::topology::schema::{self, Spanned};
 
 /// The least MTU with which an interface has IPv6 (RFC 8200).
 const IPV6_MTU: u32 = 1280;
+
+/// The least with IPv4 alone (RFC 791).
+const IPV4_MTU: u32 = 68;
 
 /// The outer IPv4 header.
 const IPIP_OVERHEAD: u32 = 20;
@@ -55,7 +58,7 @@ pub fn room(namespaces: &mut [ResolvedNamespace<'_>], placed: &Placed<'_>, found
 fn asks_for_ipv6(namespaces: &[ResolvedNamespace<'_>], placed: &Placed<'_>) -> Option<Span> {
     let written = namespaces.get(placed.at.0)?.written;
     let behind = |dev: &Option<Spanned<IfName>>| dev.as_ref().is_some_and(|dev| dev.value == placed.name.value);
-    let own = placed.written.common().addresses.iter().find(|address| address.value.0.addr().is_ipv6());
+    let own = placed.written.common().addresses.iter().find(|address| address.value.is_ipv6());
     let neighbours =
         written.neighbours.iter().filter(|neighbour| behind(&neighbour.dev)).map(|neighbour| &neighbour.to);
     let gateways = written.routes.iter().filter(|route| behind(&route.dev)).filter_map(|route| route.via.as_ref());
@@ -70,10 +73,14 @@ fn mtu_at(namespaces: &[ResolvedNamespace<'_>], place: Place) -> Option<Span> {
     Some(interface.mtu.as_ref()?.span)
 }
 
-/// The MTU of an interface: what the file says; a bridge's is that of its smallest port.
+/// The MTU of the interface at a place.
 fn mtu_of(namespaces: &[ResolvedNamespace<'_>], place: Option<Place>) -> u32 {
     let known = place.and_then(|place| Some((namespaces.get(place.0)?, at(namespaces, place)?)));
-    let Some((namespace, interface)) = known else { return ETHERNET_MTU };
+    known.map_or(ETHERNET_MTU, |(namespace, interface)| of_interface(namespace, interface))
+}
+
+/// The MTU of an interface of a namespace: what the file says; a bridge's is that of its smallest port.
+pub fn of_interface(namespace: &ResolvedNamespace<'_>, interface: &ResolvedInterface) -> u32 {
     if let (None, InterfaceKind::Bridge(_)) = (interface.model.mtu, &interface.model.kind) {
         let ports = namespace.interfaces.iter().filter(|port| port.model.master.as_ref() == Some(&interface.name));
         return ports.map(|port| port.model.mtu.unwrap_or(ETHERNET_MTU)).min().unwrap_or(ETHERNET_MTU);
@@ -81,15 +88,20 @@ fn mtu_of(namespaces: &[ResolvedNamespace<'_>], place: Option<Place>) -> u32 {
     interface.model.mtu.unwrap_or(ETHERNET_MTU)
 }
 
-/// The MTU, if it is one that the kernel takes: 68 is IPv4's least (RFC 791), 1280 IPv6's (RFC 8200).
+/// The least MTU, with IPv6 or without.
+pub fn least(ipv6: bool) -> u32 {
+    if ipv6 { IPV6_MTU } else { IPV4_MTU }
+}
+
+/// The MTU, if it is one that the kernel takes.
 pub fn plausible_mtu(
     mtu: Option<&Spanned<u32>>,
     addresses: &[Spanned<Address>],
     found: &mut Collector<'_>,
 ) -> Option<u32> {
     let mtu = mtu?;
-    let ipv6 = addresses.iter().any(|address| address.value.0.addr().is_ipv6());
-    let least = if ipv6 { 1280 } else { 68 };
+    let ipv6 = addresses.iter().any(|address| address.value.is_ipv6());
+    let least = least(ipv6);
     if !(least..=65535).contains(&mtu.value) {
         let why = if ipv6 { " where there is an IPv6 address" } else { "" };
         let message = format!("an MTU of {} bytes; it has to be from {least} to 65535{why}", mtu.value);

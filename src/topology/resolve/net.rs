@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::lab::{Family, IfName, Interface, MAIN_TABLE, NsName, VirtualInterface};
+use crate::lab::{Address, Family, IfName, Interface, MAIN_TABLE, NsName, VirtualInterface};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{File, Namespace, Spanned};
@@ -61,7 +61,7 @@ pub struct ResolvedInterface {
     pub span: Span,
     pub model: Interface,
     /// Its addresses in the order of the file.
-    pub addresses: Vec<Spanned<IpNet>>,
+    pub addresses: Vec<Spanned<Address>>,
     /// What a broadcast of its reaches: the same number for all interfaces that share links and bridges.
     pub broadcast_domain: usize,
 }
@@ -72,11 +72,11 @@ impl<'f> Net<'f> {
             Self { namespaces, names, holders: HashMap::new(), in_segment: HashMap::new(), subnets: HashMap::new() };
         for (at, namespace) in net.namespaces.iter().enumerate() {
             for (interface, own) in namespace.addresses() {
-                let address = own.value.addr();
+                let address = own.value.ip();
                 let other = |holders: &mut Holders| *holders = Holders::Several;
                 net.holders.entry(address).and_modify(other).or_insert(Holders::One(at));
                 net.in_segment.insert((address, interface.broadcast_domain), at);
-                net.subnets.insert(own.value.trunc(), ());
+                net.subnets.extend(own.value.subnets().map(|subnet| (subnet, ())));
             }
         }
         net
@@ -164,7 +164,7 @@ impl<'f> ResolvedNamespace<'f> {
         let by_name: HashMap<IfName, usize> =
             interfaces.iter().enumerate().map(|(at, interface)| (interface.name.clone(), at)).collect();
         let first = |family| {
-            let addresses = interfaces.iter().flat_map(|interface| &interface.addresses).map(|own| own.value.addr());
+            let addresses = interfaces.iter().flat_map(|interface| &interface.addresses).map(|own| own.value.ip());
             addresses.into_iter().find(|own| Family::of(*own) == family && is_global(*own))
         };
         let (first_ipv4, first_ipv6) = (first(Family::Ipv4), first(Family::Ipv6));
@@ -173,9 +173,11 @@ impl<'f> ResolvedNamespace<'f> {
         for (at, interface) in namespace.interfaces.iter().enumerate() {
             let subnets = namespace.tables.entry(namespace.table_of(interface)).or_default();
             for address in &interface.addresses {
-                subnets.entry(address.value.trunc()).or_insert(at);
-                namespace.subnets.entry(address.value.trunc()).or_insert(at);
-                namespace.own.insert(address.value.addr());
+                for subnet in address.value.subnets() {
+                    subnets.entry(subnet).or_insert(at);
+                    namespace.subnets.entry(subnet).or_insert(at);
+                }
+                namespace.own.insert(address.value.ip());
             }
         }
         namespace
@@ -230,7 +232,7 @@ impl<'f> ResolvedNamespace<'f> {
     }
 
     /// Every address with its interface, loopback included, in the order of the file.
-    pub fn addresses(&self) -> impl Iterator<Item = (&ResolvedInterface, &Spanned<IpNet>)> {
+    pub fn addresses(&self) -> impl Iterator<Item = (&ResolvedInterface, &Spanned<Address>)> {
         self.interfaces.iter().flat_map(|interface| interface.addresses.iter().map(move |address| (interface, address)))
     }
 
@@ -241,15 +243,15 @@ impl<'f> ResolvedNamespace<'f> {
 
     /// Whether any interface of a routing table has this address.
     pub fn holds_in(&self, table: u32, address: IpAddr) -> bool {
-        let is_it = |(of, own): (&ResolvedInterface, &Spanned<IpNet>)| {
-            own.value.addr() == address && self.table_of(of) == table
+        let is_it = |(of, own): (&ResolvedInterface, &Spanned<Address>)| {
+            own.value.ip() == address && self.table_of(of) == table
         };
         self.holds(address) && self.addresses().any(is_it)
     }
 
     /// Whether any interface but loopback has an address of a family.
     pub fn has(&self, family: Family) -> bool {
-        self.addresses().any(|(interface, own)| !interface.name.is_lo() && Family::of(own.value.addr()) == family)
+        self.addresses().any(|(interface, own)| !interface.name.is_lo() && own.value.family() == family)
     }
 
     /// Its first address in a subnet that it shares with another namespace, both being on one broadcast domain there.
@@ -261,8 +263,9 @@ impl<'f> ResolvedNamespace<'f> {
         let own = shared.filter_map(|net| {
             let at = self.subnets.get(net)?;
             let mut addresses = self.interfaces.get(*at)?.addresses.iter().enumerate();
-            let (place, own) = addresses.find(|(_, own)| own.value.trunc() == *net && usable(own.value.addr()))?;
-            Some((at, place, own.value.addr()))
+            let (place, own) = addresses
+                .find(|(_, own)| own.value.subnets().any(|subnet| subnet == *net) && usable(own.value.ip()))?;
+            Some((at, place, own.value.ip()))
         });
         own.min().map(|(_, _, address)| address)
     }
@@ -270,7 +273,7 @@ impl<'f> ResolvedNamespace<'f> {
     /// Its own address in the subnet that holds another one: the source of packets to there.
     pub fn connected_from(&self, address: IpAddr) -> Option<IpAddr> {
         let (interface, subnet) = self.connected(address)?;
-        interface.addresses.iter().find(|own| own.value.trunc() == subnet).map(|own| own.value.addr())
+        interface.addresses.iter().find(|own| own.value.subnets().any(|own| own == subnet)).map(|own| own.value.ip())
     }
 
     /// The interface and the subnet in which an address is directly reachable: the most specific one.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::net::{ResolvedNamespace, is_global, longest};
-use crate::lab::{Family, IfName, MAIN_TABLE, NextHop};
+use crate::lab::{Family, IfName, MAIN_TABLE, NextHop, RouteKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Spanned};
@@ -55,12 +55,12 @@ pub fn of(
     }
 }
 
-/// Reports a next hop of a route that drops.
-pub fn needless(route: &schema::Route, found: &mut Collector<'_>) {
+/// Reports a next hop of a route whose type needs none.
+pub fn needless(route: &schema::Route, kind: RouteKind, found: &mut Collector<'_>) {
     let hop = route.nexthops.first().map(|hop| hop.span);
     let span = route.via.as_ref().map(|via| via.span).or(route.dev.as_ref().map(|dev| dev.span)).or(hop);
     if let Some(span) = span {
-        let message = "a route that drops packets has no `via`, no `dev` and no `nexthops`";
+        let message = format!("a route of type `{}` has no `via`, no `dev` and no `nexthops`", kind.word().trim_end());
         found.add(Diagnostic::new(Code::KeyNotAllowed, span, message));
     }
 }
@@ -174,8 +174,9 @@ fn no_subnet(namespace: &ResolvedNamespace<'_>, via: &Spanned<IpAddr>, found: &m
     let family = Family::of(via.value);
     let subnets: Vec<String> = namespace
         .addresses()
-        .filter(|(interface, own)| !interface.name.is_lo() && Family::of(own.value.addr()) == family)
-        .map(|(_, own)| own.value.trunc().to_string())
+        .filter(|(interface, own)| !interface.name.is_lo() && own.value.family() == family)
+        .flat_map(|(_, own)| own.value.subnets())
+        .map(|subnet| subnet.to_string())
         .take(5)
         .collect();
     let help = match subnets.as_slice() {

@@ -8,8 +8,8 @@ use indexmap::IndexMap;
 use super::led::{Led, Translations};
 use super::net::{Net, ResolvedNamespace, is_global};
 use super::selectors::{Endpoint, SelectorList};
-use crate::forwarding::Flow;
-use crate::lab::{Expect, Family, Namespace, NsName, Probe, Protocol, Target};
+use crate::forwarding::{Flow, Outcome, Packet, lookup};
+use crate::lab::{Expect, Family, Namespace, NsName, Probe, Protocol, RouteKind, Target};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 
@@ -27,6 +27,9 @@ pub struct Question {
 /// Makes probes; knows where every namespace leads them.
 pub struct Maker<'n> {
     net: &'n Net<'n>,
+    namespaces: &'n IndexMap<NsName, Namespace>,
+    /// The namespaces that have local routes, and so may take packets for more addresses than those on interfaces.
+    takers: Vec<usize>,
     translations: Translations<'n>,
     /// Whether all addresses are known: if not, what seems to be missing may be there.
     whole: bool,
@@ -35,7 +38,12 @@ pub struct Maker<'n> {
 impl<'n> Maker<'n> {
     pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>) -> Self {
         let whole = net.namespaces.iter().all(|namespace| namespace.written.whole);
-        Self { net, translations: Translations::new(net, namespaces), whole }
+        let takes = |of: &ResolvedNamespace<'_>| {
+            let routes = namespaces.get(&of.name).map(|namespace| &namespace.routes);
+            routes.is_some_and(|routes| routes.iter().any(|route| route.kind == RouteKind::Local))
+        };
+        let takers = (0..).zip(&net.namespaces).filter(|(_, of)| takes(of)).map(|(at, _)| at).collect();
+        Self { net, namespaces, takers, translations: Translations::new(net, namespaces), whole }
     }
 
     /// All pairs, in the order of the file. A namespace is paired with itself only if that is all the author wrote.
@@ -92,9 +100,9 @@ impl<'n> Maker<'n> {
             }
         };
         let sent = Flow { source: question.source, ..Flow::probing(question.protocol, address) };
-        let there = named.or_else(|| self.net.holder(address, namespace));
+        let there = named.or_else(|| self.holder(address, namespace));
         let led = self.translations.follow(namespace, &sent, (there, named.is_some()));
-        if named.is_none() && led.is_none() {
+        if there.is_none() && led.is_none() {
             self.is_somewhere(question, address, to)?;
         }
         Ok(Probe {
@@ -104,6 +112,16 @@ impl<'n> Maker<'n> {
             arrives_at: named.and_then(|named| self.arrives_at(question, named, led)),
             listen: self.listen(question, there, led),
         })
+    }
+
+    /// The namespace that has an address, or else one with a local route to it.
+    fn holder(&self, address: IpAddr, from: &ResolvedNamespace<'_>) -> Option<usize> {
+        let takes = |at: &&usize| {
+            let namespace = self.net.namespaces.get(**at).and_then(|of| self.namespaces.get(&of.name));
+            let outcome = namespace.map(|namespace| lookup(namespace, &Packet::to(address)).outcome);
+            matches!(outcome, Some(Outcome::Local { .. }))
+        };
+        self.net.holder(address, from).or_else(|| self.takers.iter().find(takes).copied())
     }
 
     fn name(&self, namespace: usize) -> Option<NsName> {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::address::nets;
 use super::lower_interfaces;
 use super::mtu::{self, plausible_mtu};
 use super::net::{Names, ResolvedInterface, ResolvedNamespace};
@@ -47,7 +46,7 @@ pub fn interface(
         Written::Vrf(schema::Vrf { table, .. }) => VirtualInterface::Vrf { table: table.value.0 },
     };
     let common = written.common();
-    let addresses = nets(&common.addresses);
+    let addresses = common.addresses.clone();
     let model = Interface {
         up: common.up.as_ref().is_none_or(|up| up.value),
         mac: common.mac.as_ref().map(|mac| mac.value),

@@ -64,7 +64,7 @@ pub type Holders<'s> = HashMap<IpAddr, &'s IfName>;
 pub fn holders<'s>(namespace: &'s ResolvedNamespace<'_>) -> Holders<'s> {
     let mut holders = HashMap::new();
     for (interface, own) in namespace.addresses() {
-        holders.entry(own.value.addr()).or_insert(&interface.name);
+        holders.entry(own.value.ip()).or_insert(&interface.name);
     }
     holders
 }
@@ -79,7 +79,7 @@ pub fn holder(
     let holder = holders.get(&local.value).map(|&name| name.clone());
     // The machine may have addresses that the file does not speak of.
     if holder.is_none() && namespace.written.whole && !namespace.name.is_host() {
-        let own = namespace.addresses().map(|(_, own)| own.value.addr().to_string());
+        let own = namespace.addresses().map(|(_, own)| own.value.ip().to_string());
         let help = found.did_you_mean(&local.value.to_string(), own);
         let help = help.unwrap_or_else(|| "add it to the interface that leads to the other VTEPs".to_owned());
         let message = format!("{} is not an address of {}", local.value, namespace.name);

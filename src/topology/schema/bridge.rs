@@ -5,9 +5,8 @@ use schemars::{JsonSchema, Schema, json_schema};
 use super::bridge_port::BridgePorts;
 use super::read::{Fields, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, seconds, time_schema};
-use super::scalar_net::Address;
 use super::vlans::{VlanId, VlanIds};
-use crate::lab::Mac;
+use crate::lab::{Address, Mac};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
 

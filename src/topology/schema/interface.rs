@@ -1,11 +1,9 @@
 //! What any interface can have in a file.
 
-use ipnet::IpNet;
 use schemars::JsonSchema;
 
 use super::read::{Fields, Read, Spanned};
-use super::scalar_net::Address;
-use crate::lab::Mac;
+use crate::lab::{Address, Mac};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
 
@@ -33,13 +31,6 @@ impl Interface {
             mtu: fields.optional("mtu"),
             up: fields.optional("up"),
         }
-    }
-}
-
-impl Spanned<Address> {
-    /// The address alone.
-    pub fn net(&self) -> Spanned<IpNet> {
-        Spanned { value: self.value.0, span: self.span }
     }
 }
 

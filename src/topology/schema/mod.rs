@@ -3,6 +3,7 @@
 //! A field here is a key there, with its documentation, from which the JSON Schema is made. Values are checked as
 //! far as one value alone can be; what names mean and how things fit together is not known here.
 
+mod address;
 mod bridge;
 mod bridge_port;
 mod check;
@@ -37,7 +38,7 @@ pub use policy_rule::{PolicyRule, RuleType};
 pub use read::{Named, Read, Spanned};
 pub use route::Route;
 pub use scalar_lab::Text;
-pub use scalar_net::{Address, Destination, Ports, Prefix, PublishTo};
+pub use scalar_net::{Destination, Ports, Prefix, PublishTo};
 pub use virtual_interface::{Ipip, Ipvlan, Macvlan, Parent, VirtualInterface, Vlan, Vrf};
 pub use vlans::{VlanId, VlanIds};
 pub use vxlan::Vxlan;

@@ -19,13 +19,13 @@ pub struct Route {
     pub to: Spanned<Destination>,
     /// The next router's address.
     pub via: Option<Spanned<IpAddr>>,
-    /// The interface; found from `via` by default.
+    /// The interface; found from `via` by default, and of a local route `lo`.
     pub dev: Option<Spanned<IfName>>,
     /// Its metric: the lower wins. 0 (IPv4) or 1024 (IPv6) by default.
     pub metric: Option<Spanned<u32>>,
     /// The source address that packets from here get.
     pub source: Option<Spanned<IpAddr>>,
-    /// The routing table; `main` by default.
+    /// The routing table; `main` by default, of a local route `local`.
     pub table: Option<Spanned<TableId>>,
     /// What happens to packets; `unicast` by default.
     #[schemars(rename = "type")]
@@ -34,6 +34,8 @@ pub struct Route {
     pub scope: Option<Spanned<Scope>>,
     /// Whether the next router is taken to be on the link even if no subnet says so; false by default.
     pub onlink: Option<Spanned<bool>>,
+    /// The size in bytes of the largest packets that are sent this way; that of the interface by default.
+    pub mtu: Option<Spanned<u32>>,
     /// Several next hops, among which flows are spread, instead of `via` and `dev`.
     #[schemars(default)]
     pub nexthops: Vec<NextHop>,
@@ -93,8 +95,10 @@ pub struct RouteType(pub RouteKind);
 #[derive(Debug, Clone, Copy)]
 pub struct Scope(pub RouteScope);
 
-const ROUTE_TYPES: [(&str, RouteType); 4] = [
+const ROUTE_TYPES: [(&str, RouteType); 6] = [
     ("unicast", RouteType(RouteKind::Unicast)),
+    ("local", RouteType(RouteKind::Local)),
+    ("throw", RouteType(RouteKind::Throw)),
     ("blackhole", RouteType(RouteKind::Blackhole)),
     ("unreachable", RouteType(RouteKind::Unreachable)),
     ("prohibit", RouteType(RouteKind::Prohibit)),
@@ -107,7 +111,7 @@ const SCOPES: [(&str, Scope); 4] = [
 ];
 
 impl Scalar for RouteType {
-    const WHAT: &'static str = "a route's type: unicast, blackhole, unreachable or prohibit";
+    const WHAT: &'static str = "a route's type: unicast, local, throw, blackhole, unreachable or prohibit";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         word(text, &ROUTE_TYPES)
@@ -142,8 +146,9 @@ impl Read for Route {
         let kind = fields.optional("type");
         let scope = fields.optional("scope");
         let onlink = fields.optional("onlink");
+        let mtu = fields.optional("mtu");
         let nexthops = fields.or_empty("nexthops");
         fields.end();
-        Some(Self { to: to?, via, dev, metric, source, table, kind, scope, onlink, nexthops })
+        Some(Self { to: to?, via, dev, metric, source, table, kind, scope, onlink, mtu, nexthops })
     }
 }

@@ -8,10 +8,6 @@ use schemars::{Schema, json_schema};
 use super::scalar::{Scalar, Wrong, not, range, range_schema};
 use crate::lab::PortRange;
 
-/// An interface's address with the length of its subnet's prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Address(pub IpNet);
-
 /// A subnet; a single address is a subnet of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Prefix(pub IpNet);
@@ -65,24 +61,6 @@ impl Scalar for Ipv4Addr {
             Ok(IpAddr::V4(address)) => Ok(address),
             Ok(IpAddr::V6(_)) => Err(not::<Self>(text)),
             Err(wrong) => Err(wrong),
-        }
-    }
-}
-
-impl Scalar for Address {
-    const WHAT: &'static str = "an address with its prefix length, such as 192.168.15.1/24";
-
-    fn parse(text: &str) -> Result<Self, Wrong> {
-        match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
-            (Ok(net), _) => Ok(Self(net)),
-            (_, Ok(address)) => {
-                let length = if address.is_ipv4() { 24 } else { 64 };
-                Err(Wrong::new(format!("{address} has no prefix length")).help(format!(
-                    "write {address}/{length}: without one the kernel takes /{}, a subnet without neighbours",
-                    if address.is_ipv4() { 32 } else { 128 }
-                )))
-            }
-            _ => Err(not::<Self>(text)),
         }
     }
 }
