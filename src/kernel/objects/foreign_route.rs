@@ -107,10 +107,6 @@ fn word(kind: RouteType) -> String {
         RouteType::Anycast => "anycast ".to_owned(),
         RouteType::Multicast => "multicast ".to_owned(),
         RouteType::Throw => "throw ".to_owned(),
-        RouteType::Local => "local ".to_owned(),
-        RouteType::Broadcast => "broadcast ".to_owned(),
-        RouteType::Anycast => "anycast ".to_owned(),
-        RouteType::Multicast => "multicast ".to_owned(),
         RouteType::Nat => "nat ".to_owned(),
         other => format!("type {} ", u8::from(other)),
     }
