@@ -21,6 +21,8 @@ const NHA_GROUP: u16 = 2;
 const NHA_BLACKHOLE: u16 = 4;
 const NHA_OIF: u16 = 5;
 const NHA_GATEWAY: u16 = 6;
+/// The attributes of an object that the kernel takes back; others count what has passed.
+const TAKEN_BACK: [u16; 10] = [NHA_ID, NHA_GROUP, 3, NHA_BLACKHOLE, NHA_OIF, NHA_GATEWAY, 7, 8, 11, 12];
 /// The only flag that the kernel takes back (RTNH_F_ONLINK).
 const ONLINK: u32 = 4;
 
@@ -54,7 +56,9 @@ pub(in crate::kernel) fn listed<'a>(
                 NHA_GATEWAY => words += &format!(" via {}", parse_ip(value)?),
                 _ => {}
             }
-            append(&mut message, kind, value);
+            if TAKEN_BACK.contains(&kind) {
+                append(&mut message, kind, value);
+            }
         }
         let text = format!("id {id}{words}");
         let object = ForeignObject { kind: ForeignKind::NextHop { id }, text, message };
