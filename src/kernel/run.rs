@@ -4,7 +4,7 @@ use super::netlink::NetlinkError;
 use super::netns::{NetnsHandle, NetnsHandles};
 use super::objects::{
     address, bridge, bridge_port, fdb_entry, foreign, interface, mark, namespace, neighbour, policy_rule, route,
-    sysctl as namespace_sysctl, veth, virtual_interface, vlans,
+    sysctl as namespace_sysctl, veth, virtual_interface, vlans, xfrm,
 };
 use super::{KernelError, firewall, netns, sysctl};
 use crate::steps::{BridgeStep, NamespaceStep, Step, SysctlStep, VirtualInterfaceStep, VlansStep};
@@ -50,6 +50,7 @@ pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), Ke
         Step::Foreign(step) if step.change.object().is_table() => {
             firewall::foreign_tables::run(handles.get(&step.ns)?.fd(), &step.change)
         }
+        Step::Foreign(step) if step.change.object().is_transformation() => xfrm::run(handles.get(&step.ns)?.fd(), step),
         Step::Foreign(step) => inside(handles, first, |netns| foreign::run(netns, step)),
         Step::Sysctl(step) => run_sysctl(handles, first, step),
     }

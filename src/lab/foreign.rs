@@ -46,6 +46,22 @@ pub enum ForeignKind {
         /// Whether its frames are for the namespace itself.
         is_local: bool,
     },
+    /// A queueing discipline, with its classes and filters.
+    Qdisc,
+    /// A nexthop object.
+    NextHop {
+        /// Its number.
+        id: u32,
+    },
+    /// A policy of the transformation of packets (IPsec).
+    XfrmPolicy,
+    /// A state of the transformation of packets (IPsec).
+    XfrmState,
+    /// An interface whose name no file can say.
+    Interface {
+        /// Its index.
+        index: u32,
+    },
     /// A table of nf_tables that iptables does not show, with all that is in it.
     NftTable {
         /// The number by which the kernel knows it.
@@ -169,6 +185,11 @@ impl ForeignKind {
             Self::Route { .. } => "route",
             Self::PolicyRule { .. } => "policy rule",
             Self::FdbEntry | Self::BridgeFdbEntry { .. } => "forwarding entry",
+            Self::Qdisc => "qdisc",
+            Self::NextHop { .. } => "nexthop",
+            Self::XfrmPolicy => "xfrm policy",
+            Self::XfrmState => "xfrm state",
+            Self::Interface { .. } => "interface",
             Self::NftTable { .. } => "nftables table",
             Self::LegacyTable { family: Family::Ipv4 } => "legacy iptables table",
             Self::LegacyTable { family: Family::Ipv6 } => "legacy ip6tables table",
@@ -177,15 +198,14 @@ impl ForeignKind {
 }
 
 impl ForeignObject {
+    /// Whether it is part of IPsec.
+    pub fn is_transformation(&self) -> bool {
+        matches!(self.kind, ForeignKind::XfrmPolicy | ForeignKind::XfrmState)
+    }
+
     /// Whether it is a table of a firewall.
     pub fn is_table(&self) -> bool {
-        match self.kind {
-            ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => true,
-            ForeignKind::Route { .. }
-            | ForeignKind::PolicyRule { .. }
-            | ForeignKind::FdbEntry
-            | ForeignKind::BridgeFdbEntry { .. } => false,
-        }
+        matches!(self.kind, ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Objects that the model has no words for, removed, and put back as they were.
 
-use super::command::{inside, ip_family};
+use super::command::{inside, ip, ip_family};
 use super::operation::{Operation, Reach};
 use super::{Phase, Presence};
 use crate::iptables::{emptied_table, shell_word};
@@ -16,9 +16,10 @@ pub struct ForeignStep {
 }
 
 impl ForeignStep {
-    /// The way back.
-    pub(super) fn inverse(&self) -> Self {
-        Self { ns: self.ns.clone(), change: self.change.inverse() }
+    /// The way back; none where what was removed cannot be brought back as it was.
+    pub(super) fn inverse(&self) -> Option<Self> {
+        let comes_back = !matches!(self.change.object().kind, ForeignKind::Interface { .. });
+        comes_back.then(|| Self { ns: self.ns.clone(), change: self.change.inverse() })
     }
 }
 
@@ -50,6 +51,13 @@ impl Operation for ForeignStep {
                 };
                 format!("{}bridge fdb {verb} {text} {place}{state}", inside(&self.ns))
             }
+            ForeignKind::Qdisc => format!("{}tc qdisc {verb} {}", inside(&self.ns), qdisc(text, adds)),
+            ForeignKind::NextHop { .. } if adds => format!("{} nexthop add {text}", ip(&self.ns)),
+            ForeignKind::NextHop { id } => format!("{} nexthop del id {id}", ip(&self.ns)),
+            ForeignKind::XfrmPolicy => format!("{} xfrm policy {verb} {text}", ip(&self.ns)),
+            ForeignKind::XfrmState => format!("{} xfrm state {verb} {text}", ip(&self.ns)),
+            // So `ip` calls an interface by its number.
+            ForeignKind::Interface { index } => format!("{} link {verb} dev if{index}", ip(&self.ns)),
             ForeignKind::NftTable { handle } => nft_table(&self.ns, text, *handle, adds),
             ForeignKind::LegacyTable { family } => legacy_table(&self.ns, object, *family, adds),
         }
@@ -60,7 +68,12 @@ impl Operation for ForeignStep {
             ForeignKind::Route { .. }
             | ForeignKind::PolicyRule { .. }
             | ForeignKind::FdbEntry
-            | ForeignKind::BridgeFdbEntry { .. } => (Phase::AddRoutes, Phase::RemoveRoutes),
+            | ForeignKind::BridgeFdbEntry { .. }
+            | ForeignKind::NextHop { .. } => (Phase::AddRoutes, Phase::RemoveRoutes),
+            ForeignKind::Qdisc | ForeignKind::XfrmPolicy | ForeignKind::XfrmState => {
+                (Phase::SetFirewall, Phase::RemoveFirewall)
+            }
+            ForeignKind::Interface { .. } => (Phase::AddVeths, Phase::RemoveInterfaces),
             ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => {
                 (Phase::SetFirewall, Phase::RemoveFirewall)
             }
@@ -76,6 +89,10 @@ impl Operation for ForeignStep {
             ForeignKind::Route { .. } => "remove a route",
             ForeignKind::PolicyRule { .. } => "change a policy rule",
             ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => "change a forwarding entry",
+            ForeignKind::Qdisc => "remove a qdisc",
+            ForeignKind::NextHop { .. } => "remove a nexthop",
+            ForeignKind::XfrmPolicy | ForeignKind::XfrmState => "remove an xfrm policy or state",
+            ForeignKind::Interface { .. } => "remove interfaces",
             ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => "remove a table of another program",
         }
     }
@@ -85,7 +102,27 @@ impl Operation for ForeignStep {
     }
 
     fn reach(&self) -> Reach {
-        Reach::Inside
+        match self.change.object().kind {
+            ForeignKind::Interface { .. } => Reach::Beyond,
+            ForeignKind::Route { .. }
+            | ForeignKind::PolicyRule { .. }
+            | ForeignKind::FdbEntry
+            | ForeignKind::BridgeFdbEntry { .. }
+            | ForeignKind::Qdisc
+            | ForeignKind::NextHop { .. }
+            | ForeignKind::XfrmPolicy
+            | ForeignKind::XfrmState
+            | ForeignKind::NftTable { .. }
+            | ForeignKind::LegacyTable { .. } => Reach::Inside,
+        }
+    }
+}
+
+/// `tc` removes what is at the root without its kind, with which it would ask for its options.
+fn qdisc(text: &str, adds: bool) -> String {
+    match text.split_once(" root ") {
+        Some((dev, _)) if !adds => format!("{dev} root"),
+        _ => text.to_owned(),
     }
 }
 

@@ -148,7 +148,7 @@ impl Step {
             Self::PolicyRule(step) => Self::PolicyRule(step.inverse()),
             Self::Neighbour(step) => Self::Neighbour(step.inverse()),
             Self::FdbEntry(step) => Self::FdbEntry(step.inverse()),
-            Self::Foreign(step) => Self::Foreign(step.inverse()),
+            Self::Foreign(step) => Self::Foreign(step.inverse()?),
             Self::Sysctl(step) => Self::Sysctl(step.inverse()?),
             Self::Firewall(step) => Self::Firewall(step.inverse()),
         })

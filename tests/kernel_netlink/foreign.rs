@@ -95,6 +95,36 @@ const BRIDGES: [Case; 1] = [Case {
     account: "bridge -n red fdb show | grep -v '33:33\\|01:00'",
 }];
 
+const OTHERS: [Case; 3] = [
+    Case {
+        make: "tc -n red qdisc add dev a root handle 5: tbf rate 8mbit burst 10k latency 5ms
+               tc -n red qdisc add dev b ingress",
+        texts: &["qdisc dev b ingress", "qdisc dev a root tbf"],
+        account: "tc -n red qdisc",
+    },
+    Case {
+        make: "ip -n red link set dev lo up; ip -n red nexthop add id 7 via 10.0.0.2 dev a
+               ip -n red nexthop add id 8 blackhole
+               ip -n red nexthop add id 9 group 7",
+        texts: &["nexthop id 9 group 7", "nexthop id 7 dev a via 10.0.0.2", "nexthop id 8 blackhole"],
+        account: "ip -n red nexthop",
+    },
+    Case {
+        make: "ip -n red xfrm policy add src 10.0.0.0/8 dst 10.1.0.0/16 dir out mark 7 mask 0xff action block
+               ip -n red xfrm policy add src 2001:db8::/32 dst ::/0 dir in tmpl proto esp mode tunnel",
+        texts: &[
+            "xfrm policy src 2001:db8::/32 dst ::/0 dir in",
+            "xfrm policy src 10.0.0.0/8 dst 10.1.0.0/16 dir out mark 0x7 mask 0xff",
+        ],
+        account: "ip -n red xfrm policy",
+    },
+];
+
+#[test]
+fn queues_nexthops_and_transformations_go_and_come_back() {
+    OTHERS.iter().for_each(check);
+}
+
 #[test]
 fn entries_of_bridges_go_and_come_back() {
     BRIDGES.iter().for_each(check);
@@ -109,6 +139,7 @@ fn check(case: &'static Case) {
     let inside = || {
         support::sandbox();
         support::run(SETUP);
+        support::rest::at_rest();
         let account = || support::run(case.account);
         let without = account();
         support::run(case.make);

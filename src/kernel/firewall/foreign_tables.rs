@@ -95,12 +95,7 @@ pub(in crate::kernel) fn run(ns: BorrowedFd<'_>, change: &Presence<ForeignObject
             let Some(mut nft) = Nftables::open()? else { return Ok(()) };
             if adds { nft.make_whole(object) } else { nft.remove_by_handle(object, handle) }
         })?,
-        ForeignKind::Route { .. }
-        | ForeignKind::PolicyRule { .. }
-        | ForeignKind::FdbEntry
-        | ForeignKind::BridgeFdbEntry { .. } => {
-            Err(KernelError::new(format!("change {object}")).said("it is no table"))
-        }
+        _ => Err(KernelError::new(format!("change {object}")).said("it is no table")),
     }
 }
 

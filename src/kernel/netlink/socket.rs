@@ -4,7 +4,7 @@
 
 use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
 use nix::errno::Errno;
 
 use super::ack::{Answer, NetlinkError, Says, answers};
@@ -17,6 +17,8 @@ pub enum Protocol {
     Route,
     /// nf_tables.
     Netfilter,
+    /// The transformation of packets (IPsec).
+    Xfrm,
 }
 
 /// A netlink socket in one namespace.
@@ -61,6 +63,7 @@ impl Socket {
         let inner = netlink_sys::Socket::new(match protocol {
             Protocol::Route => NETLINK_ROUTE,
             Protocol::Netfilter => NETLINK_NETFILTER,
+            Protocol::Xfrm => NETLINK_XFRM,
         })?;
         inner.set_netlink_get_strict_chk(true)?;
         inner.set_ext_ack(true)?;
@@ -145,6 +148,45 @@ impl Socket {
             errno: Errno::EINTR,
             ext_ack_message: Some(format!("it changed while being read, {DUMP_TRIES} times")),
         })
+    }
+
+    /// Asks for all things of several kinds at once. The kernel answers what is empty at once; while it lists what is
+    /// not, it refuses to begin with the next (`EBUSY`), which is then asked for alone.
+    pub fn dumps<const N: usize>(&mut self, requests: [(u16, &[u8]); N]) -> Result<[Dump; N], NetlinkError> {
+        let mut bytes = Vec::new();
+        let mut asked = Vec::new();
+        for (kind, payload) in requests {
+            self.sequence = self.sequence.wrapping_add(1);
+            self.append(&mut bytes, kind, payload, NLM_F_REQUEST | NLM_F_DUMP)?;
+            asked.push(self.sequence);
+        }
+        self.inner.send(&bytes, 0)?;
+        let mut dumps: Vec<Option<Dump>> = Vec::new();
+        let mut answer = Vec::with_capacity(2 * ROOM);
+        let mut ends = vec![None; N];
+        while ends.iter().any(Option::is_none) {
+            let read = answer.len();
+            self.receive(&mut answer)?;
+            for (sequence, end) in asked.iter().zip(&mut ends) {
+                for said in answers(answer.get(read..).unwrap_or_default(), *sequence) {
+                    let Answer { interrupted, says } = said?;
+                    match says {
+                        Says::End(outcome) => *end = Some(outcome.is_ok() && !interrupted && *end != Some(false)),
+                        Says::Item(..) if interrupted => *end = Some(false),
+                        Says::Item(..) => {}
+                    }
+                }
+            }
+        }
+        for (sequence, end) in asked.into_iter().zip(ends) {
+            dumps.push((end == Some(true)).then(|| Dump { bytes: answer.clone(), sequence }));
+        }
+        let again = dumps.into_iter().zip(requests).map(|(dump, (kind, payload))| match dump {
+            Some(dump) => Ok(dump),
+            None => self.dump_bytes(kind, payload),
+        });
+        let all: Vec<Dump> = again.collect::<Result<_, _>>()?;
+        all.try_into().map_err(|_| Errno::EBADMSG.into())
     }
 
     /// One dump, read to its end; none if it is inconsistent or has gaps.

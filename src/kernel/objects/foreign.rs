@@ -3,7 +3,7 @@
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 use nix::errno::Errno;
 
-use super::accept_gone;
+use super::{accept_gone, next_hop_object};
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{ForeignKind, ForeignObject};
@@ -26,6 +26,10 @@ fn add(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkErr
 /// Removes an object that was observed.
 fn delete(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
     let (_, delete) = messages(object.kind)?;
+    if let ForeignKind::NextHop { id } = object.kind {
+        // The kernel takes nothing but the number.
+        return netns.socket.change_listed(delete, &next_hop_object::of_id(id), 0);
+    }
     netns.socket.change_listed(delete, &object.message, 0)
 }
 
@@ -35,7 +39,13 @@ fn messages(kind: ForeignKind) -> Result<(u16, u16), NetlinkError> {
         ForeignKind::Route { .. } => Ok((libc::RTM_NEWROUTE, libc::RTM_DELROUTE)),
         ForeignKind::PolicyRule { .. } => Ok((libc::RTM_NEWRULE, libc::RTM_DELRULE)),
         ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => Ok((libc::RTM_NEWNEIGH, libc::RTM_DELNEIGH)),
-        // These are no matter of rtnetlink: see `firewall::foreign_tables`.
-        ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => Err(Errno::EOPNOTSUPP.into()),
+        ForeignKind::Qdisc => Ok((libc::RTM_NEWQDISC, libc::RTM_DELQDISC)),
+        ForeignKind::NextHop { .. } => Ok((next_hop_object::NEW, next_hop_object::DELETE)),
+        ForeignKind::Interface { .. } => Ok((libc::RTM_NEWLINK, libc::RTM_DELLINK)),
+        // These are no matter of rtnetlink: see `xfrm` and `firewall::foreign_tables`.
+        ForeignKind::XfrmPolicy
+        | ForeignKind::XfrmState
+        | ForeignKind::NftTable { .. }
+        | ForeignKind::LegacyTable { .. } => Err(Errno::EOPNOTSUPP.into()),
     }
 }

@@ -102,11 +102,11 @@ fn word(kind: RouteType) -> String {
         RouteType::BlackHole => "blackhole ".to_owned(),
         RouteType::Unreachable => "unreachable ".to_owned(),
         RouteType::Prohibit => "prohibit ".to_owned(),
-        RouteType::Throw => "throw ".to_owned(),
         RouteType::Local => "local ".to_owned(),
         RouteType::Broadcast => "broadcast ".to_owned(),
         RouteType::Anycast => "anycast ".to_owned(),
         RouteType::Multicast => "multicast ".to_owned(),
+        RouteType::Throw => "throw ".to_owned(),
         RouteType::Nat => "nat ".to_owned(),
         other => format!("type {} ", u8::from(other)),
     }

@@ -26,6 +26,8 @@ const IF_OPER_UP: u8 = 6;
 pub(in crate::kernel) struct RawInterface<'a> {
     pub header: LinkHeader,
     pub name: Option<&'a str>,
+    /// The same as it is: it need not be UTF-8.
+    pub name_bytes: &'a [u8],
     pub alias: Option<&'a str>,
     /// The MAC address, where it is an Ethernet interface.
     pub mac: Option<Mac>,
@@ -89,6 +91,7 @@ pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeE
     let mut raw = RawInterface {
         header,
         name: None,
+        name_bytes: &[],
         alias: None,
         mac: None,
         mtu: None,
@@ -104,7 +107,7 @@ pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeE
     };
     for attribute in attributes(after_header) {
         match attribute? {
-            (IFLA_IFNAME, value) => raw.name = name_text(value),
+            (IFLA_IFNAME, value) => (raw.name, raw.name_bytes) = (name_text(value), value),
             (IFLA_IFALIAS, value) => raw.alias = name_text(value),
             (IFLA_ADDRESS, value) if is_ethernet => raw.mac = parse_mac(value).ok().map(Mac),
             (IFLA_MTU, value) => raw.mtu = Some(parse_u32(value)?),

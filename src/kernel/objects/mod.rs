@@ -14,7 +14,9 @@ pub(super) mod mark;
 pub(super) mod namespace;
 pub(super) mod neighbour;
 mod next_hop;
+pub(super) mod next_hop_object;
 pub(super) mod policy_rule;
+pub(super) mod qdisc;
 #[cfg(test)]
 mod round_trip;
 pub(super) mod route;
@@ -24,6 +26,7 @@ pub(super) mod veth;
 pub(super) mod virtual_interface;
 pub(super) mod vlans;
 pub(super) mod vxlan;
+pub(super) mod xfrm;
 
 use super::netlink::NetlinkError;
 

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWROUTE, RTM_NEWRULE};
+use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWQDISC, RTM_NEWROUTE, RTM_NEWRULE};
 use netlink_packet_core::NLMSG_ERROR;
 
 use super::{interfaces, peers};
 use crate::kernel::facts::host;
 use crate::kernel::netlink::{Answer, NetlinkError, Says, answers};
-use crate::kernel::objects::{bridge_fdb, fdb_entry, neighbour, policy_rule, route, vlans};
+use crate::kernel::objects::{
+    bridge_fdb, fdb_entry, neighbour, next_hop_object, policy_rule, qdisc, route, vlans, xfrm,
+};
 use crate::lab::{Foreign, IfName, Mark, Namespace, ObservedNamespace, Routing};
 
 /// Reads bytes as all that the kernel says of one namespace: its listings one after the other, distinguished by the
@@ -23,6 +25,11 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> ObservedNamespace {
         let _ = fdb_entry::decode(item, |_| Some(IfName::lo()), &HashMap::new());
     }
     let _ = bridge_fdb::listed(listing(RTM_NEWNEIGH), &HashMap::new(), |_| None);
+    let _ = qdisc::listed(listing(RTM_NEWQDISC), &HashMap::new());
+    let _ = next_hop_object::listed(listing(next_hop_object::NEW), &HashMap::new());
+    for item in listing(RTM_NEWLINK) {
+        let _ = (xfrm::policy(item), xfrm::state(item));
+    }
     for item in listing(RTM_NEWNSID) {
         let _ = peers::read_number(item);
     }

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
-use netlink_packet_core::DecodeError;
+use netlink_packet_core::{DecodeError, Emitable};
 use netlink_packet_route::address::{AddressHeader, AddressScope};
+use netlink_packet_route::link::LinkMessage;
 
-use crate::kernel::netlink::NetlinkError;
+use crate::kernel::netlink::{NetlinkError, printable};
 use crate::kernel::netns::NetnsHandle;
 use crate::kernel::objects::interface::{self, RawInterface};
 use crate::kernel::objects::{Decoded, address, bridge, bridge_port, sysctl, veth, virtual_interface, vlans};
 use crate::lab::{
-    ForeignInterface, IfName, Interface, InterfaceKind, LabName, Mark, Namespace, PortForwarding, PortOptions,
-    SysctlKey, SysctlValue, VirtualKind, Vlans,
+    ForeignInterface, ForeignKind, ForeignObject, ForeignOther, IfName, Interface, InterfaceKind, LabName, Mark,
+    Namespace, PortForwarding, PortOptions, SysctlKey, SysctlValue, VirtualKind, Vlans,
 };
 
 /// The interfaces of one namespace.
@@ -33,6 +34,8 @@ pub(super) struct Interfaces {
     pub original_sysctls: BTreeMap<SysctlKey, SysctlValue>,
     /// Virtual interfaces with options that the model cannot express.
     pub foreign: BTreeMap<IfName, ForeignInterface>,
+    /// Interfaces whose names no file can say.
+    pub unspeakable: Vec<ForeignOther>,
     /// The indexes of bridges that are up and speak no STP.
     quiet_bridges: HashSet<u32>,
     /// Interfaces without an alias that are in a group.
@@ -153,7 +156,7 @@ fn kind(
     })
 }
 
-/// Lists the interfaces of a namespace. Those with a name that the lab cannot say (see [`IfName`]) are left out.
+/// Lists the interfaces of a namespace. Those with a name that the lab cannot say (see [`IfName`]) are apart.
 pub(super) fn list(netns: &mut NetnsHandle) -> Result<Interfaces, NetlinkError> {
     let dump = interface::list(netns)?;
     let interfaces = listed(dump.items())?;
@@ -167,7 +170,10 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
     let mut all = Vec::new();
     for item in items {
         let raw = interface::decode(item)?;
-        let Some(name) = raw.name.and_then(|name| name.parse::<IfName>().ok()) else { continue };
+        let Some(name) = raw.name.and_then(|name| name.parse::<IfName>().ok()) else {
+            interfaces.unspeakable.push(unspeakable(&raw));
+            continue;
+        };
         if name.is_lo() {
             interfaces.original_sysctls = sysctl::decode_notes(item)?;
         }
@@ -181,6 +187,18 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
         interfaces.add(name, raw)?;
     }
     Ok(interfaces)
+}
+
+/// An interface whose name no file can say.
+fn unspeakable(raw: &RawInterface<'_>) -> ForeignOther {
+    let index = raw.header.index;
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    let mut bytes = vec![0; message.buffer_len()];
+    message.emit(&mut bytes);
+    let object =
+        ForeignObject { kind: ForeignKind::Interface { index }, text: printable(raw.name_bytes), message: bytes };
+    ForeignOther { object, dev: None }
 }
 
 /// Adds the addresses to the interfaces. Interface-local IPv6 addresses are the kernel's own doing, and left out unless
