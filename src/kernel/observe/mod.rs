@@ -4,6 +4,7 @@
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod interfaces;
+mod others;
 mod parents;
 mod peers;
 
@@ -15,9 +16,7 @@ use nix::errno::Errno;
 use super::firewall::{self, Installed, Look};
 use super::netlink::NetlinkError;
 use super::netns::{self, Found, NetnsGuard, NetnsHandle, NetnsHandles};
-use super::objects::{
-    Decoded, bridge_fdb, fdb_entry, mark, neighbour, next_hop_object, policy_rule, qdisc, route, xfrm,
-};
+use super::objects::{Decoded, bridge_fdb, fdb_entry, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
@@ -254,24 +253,6 @@ fn fdb(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Fdb, NetlinkE
     Ok(fdb)
 }
 
-/// The policies and states of IPsec in this thread's namespace; those of `host` are no concern of any lab's.
-fn transformations(ns: &NsName) -> Result<Vec<ForeignOther>, KernelError> {
-    if ns.is_host() {
-        return Ok(Vec::new());
-    }
-    xfrm::list().map_err(cannot_list("xfrm policies and states", ns))
-}
-
-/// The qdiscs and nexthop objects that somebody has added.
-fn queues_and_hops(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Vec<ForeignOther>, NetlinkError> {
-    // There is hardly ever a nexthop: its listing ends at once, so that the other can begin.
-    let requests = [(next_hop_object::GET, &next_hop_object::ALL[..]), (libc::RTM_GETQDISC, &qdisc::ALL[..])];
-    let [hops, qdiscs] = netns.socket.dumps(requests)?;
-    let mut others = next_hop_object::listed(hops.items(), &interfaces.names)?;
-    others.extend(qdisc::listed(qdiscs.items(), &interfaces.names)?);
-    Ok(others)
-}
-
 /// Everything in one namespace; what it takes to find the other ends of its veth pairs; and the look at its firewall,
 /// which has only begun, since it takes other programs.
 fn namespace(
@@ -291,7 +272,7 @@ fn namespace(
     let neighbours = neighbour::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
     let fdb = fdb(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
     let mut others = fdb.of_bridges;
-    others.extend(queues_and_hops(netns, &interfaces).map_err(cannot_list("qdiscs and nexthops", ns))?);
+    others.extend(others::from_outside(netns, &interfaces).map_err(cannot_list("qdiscs and nexthops", ns))?);
     others.append(&mut interfaces.unspeakable);
     let original = std::mem::take(&mut interfaces.original_sysctls);
     let original_sysctls = if ns.is_host() { BTreeMap::new() } else { original };
@@ -299,14 +280,11 @@ fn namespace(
     guard.enter(netns.fd())?;
     let keys = desired.map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()).collect::<BTreeSet<_>>());
     let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
-    others.extend(transformations(ns)?);
+    others.extend(others::from_inside(ns).map_err(cannot_list("xfrm policies and states", ns))?);
     let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed)?;
     let by_name = std::mem::take(&mut interfaces.by_name);
     let owner = by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
-    let nslab_routing = match ns.is_host() {
-        true => Routing { routes: routes.of_nslab, rules: rules.of_nslab },
-        false => Routing::default(),
-    };
+    let nslab_routing = Routing { routes: routes.of_nslab, rules: rules.of_nslab };
     let is = Namespace {
         owner,
         interfaces: by_name,
@@ -317,21 +295,21 @@ fn namespace(
         sysctls,
         ..Namespace::default()
     };
-    let foreign = Foreign {
-        routes: routes.foreign,
-        rules: rules.foreign,
-        fdb: fdb.foreign,
-        interfaces: std::mem::take(&mut interfaces.foreign),
-        others,
-    };
+    let foreign_interfaces = std::mem::take(&mut interfaces.foreign);
     let namespace = ObservedNamespace {
         is,
         connected: routes.connected,
         original_sysctls,
-        nslab_routing,
+        nslab_routing: if ns.is_host() { nslab_routing } else { Routing::default() },
         half_marked,
         lost_rules: rules.lost,
-        foreign,
+        foreign: Foreign {
+            routes: routes.foreign,
+            rules: rules.foreign,
+            fdb: fdb.foreign,
+            interfaces: foreign_interfaces,
+            others,
+        },
         ..ObservedNamespace::default()
     };
     Ok((namespace, interfaces, look))
