@@ -259,7 +259,7 @@ fn refusals() {
     }
     assert!(by_blue(&passes(expecting(check("red", "blue", "192.168.15.2"), Expect::Refused)).saw));
     passes(expecting(check("red", "blue", "192.168.15.2"), Expect::Unreachable));
-    fails(check("red", "blue", "192.168.15.2"), "refused (says 192.168.15.2)");
+    fails(check("red", "blue", "192.168.15.2"), "refused by 192.168.15.2: a rule rejects it");
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn errors_of_routers() {
         }
     }
     run("ip -n router -6 route add prohibit fd99::/64");
-    fails(check("red", "fd99::1", "fd99::1"), "administratively prohibited (says fd15::5)");
+    fails(check("red", "fd99::1", "fd99::1"), "fd15::5 answered with an error: administratively prohibited");
 }
 
 #[test]

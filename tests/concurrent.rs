@@ -70,7 +70,7 @@ fn is_announced(command: &[String], output: &Output) -> bool {
             said.contains("another nslab is working on lab")
         }
         // The lab is not there, not yet or not any more.
-        ("status", Some(3)) => said.contains("there is no lab"),
+        ("status", Some(2)) => said.contains("there is no lab"),
         ("check", Some(1 | 3)) => true,
         _ => false,
     }

@@ -2,7 +2,7 @@
 //! promises looks like it, or keeps the promise in an unusual way. `CASE=name` runs one alone.
 //!
 //! A case has the topology (`lab`), what is done to it by hand after `apply` (`then`), and for each pair of its checks,
-//! in order, `passes`, or words that the verdict must have.
+//! in order, `passes`, or words that the verdict must have; `results` are the words of their rows.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, missing_docs)]
 
@@ -18,6 +18,9 @@ struct Case {
     #[serde(default)]
     then: String,
     verdicts: Vec<String>,
+    /// What the pairs' rows say happened; none where the case is not about that.
+    #[serde(default)]
+    results: Vec<String>,
 }
 
 #[test]
@@ -59,6 +62,10 @@ fn judge(name: &str, case: &Case) {
         };
         let is_so = if wanted == "passes" { seen == "passes" } else { seen.contains(wanted) };
         assert!(is_so, "{name}, pair {}: {seen:?}, not {wanted:?}\n{pair:#}", number + 1);
+    }
+    if !case.results.is_empty() {
+        let results: Vec<&str> = pairs.iter().map(|pair| pair["result"].as_str().unwrap()).collect();
+        assert_eq!(results, case.results, "{name}");
     }
     let all_pass = case.verdicts.iter().all(|verdict| verdict == "passes");
     assert_eq!(output.status.code(), Some(if all_pass { 0 } else { 1 }), "{name}");

@@ -55,7 +55,7 @@ fn a_router_that_does_not_forward_is_named() {
     let said = check(1);
     let hint = |router: &str| {
         format!(
-            "hint: {router} is on the way to 10.0.4.9 and does not forward (net.ipv4.ip_forward is 0): write \
+            "hint: {router} is on the way to 10.0.4.9 (blue) and does not forward (net.ipv4.ip_forward is 0): write \
              `forwarding: true` there\n"
         )
     };

@@ -42,7 +42,7 @@ fn strangers_survive_every_command() {
         (&["destroy", "--all"], 0),
         (&["list"], 0),
         (&["status"], 0),
-        (&["status", "bridge"], 3),
+        (&["status", "bridge"], 2),
         (&["check", &greedy], 3),
         (&["commands", &greedy], 0),
         (&["validate", &greedy], 0),

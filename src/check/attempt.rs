@@ -263,8 +263,8 @@ impl Attempt<'_> {
                 Ok(()) => return Ok(()),
                 Err(Errno::EADDRINUSE) => {}
                 Err(Errno::EADDRNOTAVAIL) => {
-                    let what =
-                        format!("{} does not have the source address {}", self.probe.from, source.unwrap_or(any));
+                    let source = self.harness.owners.shown(source.unwrap_or(any));
+                    let what = format!("{} does not have the source address {source}", self.probe.from);
                     return Err(Outcome::NoProbe { what });
                 }
                 Err(errno) => return Err(no_probe(errno.into())),
@@ -308,10 +308,8 @@ impl Attempt<'_> {
     }
 
     fn not_sent(&self, errno: Errno) -> Outcome {
-        match verdict::local_refusal(errno, self.probe) {
-            Some(what) => Outcome::NotSent { what },
-            None => no_probe(errno.into()),
-        }
+        let refusal = verdict::local_refusal(errno, self.probe, &self.harness.owners);
+        refusal.unwrap_or_else(|| no_probe(errno.into()))
     }
 
     /// What the network has said about this probe, as its socket reports it.

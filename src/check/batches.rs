@@ -11,7 +11,7 @@ use super::attempt::attempt;
 use super::error::CheckError;
 use super::harness::Harness;
 use super::report::{CheckResult, Outcome, PairResult};
-use super::verdict;
+use super::verdict::{self, Try};
 use crate::lab::{Check, Lab, NsName, Probe};
 
 /// How many probes start at once: a batch. A probe needs up to two entries in the kernel's table of neighbours, which
@@ -90,7 +90,8 @@ async fn run_probe(harness: &Harness, checks: &[Check], place: Place) -> Option<
     loop {
         let started = Instant::now();
         let seen = attempt(harness, check, probe).await;
-        let mut last = (verdict::judge(check, probe, &seen), seen);
+        let owners = &harness.owners;
+        let mut last = (Try { check, probe, seen: &seen, owners }.judge(), seen);
         if last.0.is_err() {
             let is_silent = matches!(last.1.outcome, Outcome::Silence);
             if tries <= check.retries {
@@ -103,14 +104,17 @@ async fn run_probe(harness: &Harness, checks: &[Check], place: Place) -> Option<
             last = first_answer.take().filter(|_| is_silent).unwrap_or(last);
         }
         let (verdict, seen) = last;
+        let summary = Try { check, probe, seen: &seen, owners }.summary(verdict.is_ok());
         let (seen_as, answered_by) = seen.arrival.map(|arrival| (arrival.source, arrival.ns)).unzip();
         let result = PairResult {
             from: probe.from.clone(),
             to: probe.to.label.clone(),
+            to_namespace: probe.to.ns.clone(),
             address: probe.to.address,
             protocol: verdict::protocol(check.protocol),
             size: check.size.map(|size| size.bytes),
             passed: verdict.is_ok(),
+            result: summary,
             failure: verdict.err(),
             saw: seen.outcome,
             seen_as,

@@ -14,6 +14,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
 
 use super::error::CheckError;
+use super::owners::Owners;
 use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;
@@ -55,6 +56,8 @@ pub(super) struct Harness {
     pub raw: BTreeMap<RawKey, AsyncFd<OwnedFd>>,
     /// The ports that other programs use.
     taken: RefCell<BTreeSet<Port>>,
+    /// Who has which address.
+    pub owners: Owners,
     /// What is known of the probes.
     pub registry: Registry,
     /// How many more descriptors may be in use at once.
@@ -92,6 +95,7 @@ impl Harness {
             sites: open_sites(lab)?,
             raw: BTreeMap::new(),
             taken: RefCell::default(),
+            owners: Owners::of(lab),
             registry: Registry::new(),
             descriptors: Semaphore::new(0),
             next_port: Cell::new(RandomState::new().hash_one("port") as u16 % PORTS),

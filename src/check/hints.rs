@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
+use super::owners::Owners;
 use super::report::{CheckResult, Outcome, PairResult};
 use crate::forwarding::{Flow, Layer2, trace};
 use crate::kernel::{netns, sysctl};
@@ -29,6 +30,7 @@ pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
             routers.entry((router, Family::of(pair.address))).or_insert(pair.address);
         }
     }
+    let owners = Owners::of(lab);
     let hint = |((router, family), to): ((&NsName, Family), IpAddr)| {
         let key = match family {
             Family::Ipv4 => SysctlKey::ipv4_forwarding(),
@@ -44,8 +46,9 @@ pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
             Some(value) if value.as_str() != "0" => "the file has another value, which `nslab apply` sets again",
             _ => "write `forwarding: true` there",
         };
-        (value.as_str() == "0")
-            .then(|| format!("{router} is on the way to {to} and does not forward ({key} is 0): {what_to_do}"))
+        (value.as_str() == "0").then(|| {
+            format!("{router} is on the way to {} and does not forward ({key} is 0): {what_to_do}", owners.shown(to))
+        })
     };
     routers.into_iter().filter_map(hint).collect()
 }

@@ -3,8 +3,8 @@
 //! Nothing has to be installed or to run in the namespaces. nslab opens the sockets of both sides itself, inside the
 //! namespaces, and drives all of them from one thread: `harness` opens them, `attempt` is the sender's side, `respond`
 //! the destination's, `exchange` what both say over TCP, `registry` is where the two meet, `verdict` judges what
-//! `observation` holds, `batches` says which probes run when, and `hints` why a probe may have got lost. This room
-//! knows nothing of files, plans or terminals.
+//! `observation` holds, `summary` puts it into a few words, `batches` says which probes run when, and `hints` why a
+//! probe may have got lost. This room knows nothing of files, plans or terminals.
 
 mod attempt;
 mod batches;
@@ -14,10 +14,12 @@ mod exchange;
 mod harness;
 mod hints;
 mod observation;
+mod owners;
 mod packet;
 mod registry;
 mod report;
 mod respond;
+mod summary;
 mod verdict;
 
 use std::rc::Rc;
@@ -27,7 +29,7 @@ pub use code::CheckCode;
 pub use error::CheckError;
 use harness::Harness;
 pub use hints::drift_hint;
-pub use report::{CheckResult, Outcome, PairResult, Report};
+pub use report::{CheckResult, NotSentCause, Outcome, PairResult, Report};
 
 use crate::lab::{Expect, Lab};
 

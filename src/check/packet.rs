@@ -121,7 +121,7 @@ fn mtu(family: Family, icmp: &[u8]) -> u32 {
 
 /// A packet that was too big for the next link, and must not be fragmented.
 pub(super) fn too_big(mtu: u32) -> Outcome {
-    let what = if mtu == 0 { "too big for the way".to_owned() } else { format!("too big for the way: MTU {mtu}") };
+    let what = if mtu == 0 { "too big for the path".to_owned() } else { format!("too big for the path: MTU {mtu}") };
     Outcome::Unreachable { what, by: None }
 }
 

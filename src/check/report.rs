@@ -2,6 +2,7 @@
 //!
 //! Its JSON form is a documented interface (`schemars`); it can be read back.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
@@ -51,6 +52,10 @@ pub struct PairResult {
     pub from: NsName,
     /// What the file calls the destination: a namespace's name, or an address.
     pub to: String,
+    /// The namespace that has the address that was probed, if one of the lab has.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_name")]
+    #[schemars(with = "Option<String>")]
+    pub to_namespace: Option<NsName>,
     /// The address that was probed.
     pub address: IpAddr,
     /// What was sent: `icmp`, `tcp/80`, `udp/53`.
@@ -60,6 +65,9 @@ pub struct PairResult {
     pub size: Option<u16>,
     /// Whether it is as promised.
     pub passed: bool,
+    /// What happened, in a few words: `no answer`; for a pair that passed, what was promised, and how: `unreachable: no
+    /// route at the sender`.
+    pub result: String,
     /// What is not as promised, in words; none where it passed.
     pub failure: Option<String>,
     /// What the sender saw, in the last try.
@@ -98,6 +106,8 @@ pub enum Outcome {
     },
     /// The sender's own kernel did not let it out: no route, a route that drops, a firewall rule.
     NotSent {
+        /// Why.
+        cause: NotSentCause,
         /// What the kernel said, and what that means.
         what: String,
     },
@@ -110,6 +120,43 @@ pub enum Outcome {
         /// What went wrong.
         what: String,
     },
+}
+
+/// Why the sender's own kernel did not let a probe out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NotSentCause {
+    /// It has no route to the destination.
+    NoRoute,
+    /// Its route is of type `unreachable`.
+    UnreachableRoute,
+    /// Its route is of type `prohibit`.
+    ProhibitRoute,
+    /// Its route is of type `blackhole`.
+    BlackholeRoute,
+    /// A firewall rule for its own packets drops it.
+    OutputRule,
+    /// The interface is down.
+    InterfaceDown,
+    /// It is larger than the MTU of the interface.
+    TooLarge,
+    /// It has no address of its own to send from.
+    NoSource,
+}
+
+impl fmt::Display for NotSentCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoRoute => "no route at the sender",
+            Self::UnreachableRoute => "unreachable route at the sender",
+            Self::ProhibitRoute => "prohibit route at the sender",
+            Self::BlackholeRoute => "blackhole route at the sender",
+            Self::OutputRule => "dropped by a rule of the sender",
+            Self::InterfaceDown => "interface of the sender is down",
+            Self::TooLarge => "larger than the sender's MTU",
+            Self::NoSource => "no address at the sender",
+        })
+    }
 }
 
 impl Outcome {

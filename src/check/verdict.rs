@@ -6,7 +6,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::observation::Observation;
-use super::report::Outcome;
+use super::owners::Owners;
+use super::report::{NotSentCause, Outcome};
 use crate::lab::{Check, Expect, Probe, Protocol, SeenAs};
 
 /// What a check promises, in words: `reachable, seen as itself`.
@@ -41,151 +42,211 @@ pub(super) fn protocol(protocol: Protocol) -> String {
     }
 }
 
-/// Whether a try came out as promised; if not, what was seen instead.
-///
-/// # Errors
-/// What was seen instead, in words.
-pub(super) fn judge(check: &Check, probe: &Probe, seen: &Observation) -> Result<(), String> {
-    let arrived = arrived(probe, seen);
-    match (check.expect, &seen.outcome) {
-        (_, Outcome::NoProbe { what }) => Err(what.clone()),
-        (Expect::Reachable, Outcome::Answered) => answerer(check, probe, seen).and_then(|()| translation(check, seen)),
-        (Expect::Refused, Outcome::Refused { .. }) => Ok(()),
-        (Expect::Unreachable, Outcome::Silence | Outcome::Unreachable { .. } | Outcome::NotSent { .. }) if !arrived => {
-            Ok(())
-        }
-        // No port is closed to a ping: "port unreachable" is what REJECT of iptables sends by default.
-        (Expect::Unreachable, Outcome::Refused { .. }) if check.protocol == Protocol::Icmp && !arrived => Ok(()),
-        // Another host has answered under its address: the namespace itself was not reached.
-        (Expect::Unreachable, Outcome::Answered) if probe.arrives_at.is_some() && !arrived && !seen.taken => Ok(()),
-        (Expect::Unanswered, Outcome::Silence | Outcome::Unreachable { .. }) if arrived => Ok(()),
-        (expect, outcome) => Err(instead(check, probe, seen, expect, outcome)),
-    }
+/// One try of a probe, to be judged.
+#[derive(Clone, Copy)]
+pub(super) struct Try<'a> {
+    /// What was promised.
+    pub check: &'a Check,
+    /// The pair.
+    pub probe: &'a Probe,
+    /// What was seen.
+    pub seen: &'a Observation,
+    /// Who has which address.
+    pub owners: &'a Owners,
 }
 
-/// Whether the kernel of the namespace that is meant has seen the probe; where an address is meant, that of any.
-fn arrived(probe: &Probe, seen: &Observation) -> bool {
-    match (&probe.arrives_at, &seen.arrival) {
-        (Some(wanted), Some(arrival)) => arrival.ns == *wanted,
-        (None, arrival) => arrival.is_some(),
-        (Some(_), None) => false,
+impl Try<'_> {
+    /// Whether it came out as promised.
+    ///
+    /// # Errors
+    /// What was seen instead, in words.
+    pub(super) fn judge(&self) -> Result<(), String> {
+        let arrived = self.arrived();
+        match (self.check.expect, &self.seen.outcome) {
+            (_, Outcome::NoProbe { what }) => Err(what.clone()),
+            (Expect::Reachable, Outcome::Answered) => self.answerer().and_then(|()| self.translation()),
+            (Expect::Refused, Outcome::Refused { .. }) => Ok(()),
+            (Expect::Unreachable, Outcome::Silence | Outcome::Unreachable { .. } | Outcome::NotSent { .. })
+                if !arrived =>
+            {
+                Ok(())
+            }
+            // No port is closed to a ping: "port unreachable" is what REJECT of iptables sends by default.
+            (Expect::Unreachable, Outcome::Refused { .. }) if self.is_ping() && !arrived => Ok(()),
+            // Another host has answered under its address: the namespace itself was not reached.
+            (Expect::Unreachable, Outcome::Answered)
+                if self.probe.arrives_at.is_some() && !arrived && !self.seen.taken =>
+            {
+                Ok(())
+            }
+            (Expect::Unanswered, Outcome::Silence | Outcome::Unreachable { .. }) if arrived => Ok(()),
+            (_, outcome) => Err(self.instead(outcome)),
+        }
     }
-}
 
-/// Whether the right namespace has answered: an answer is no proof that it was asked.
-fn answerer(check: &Check, probe: &Probe, seen: &Observation) -> Result<(), String> {
-    match (check.answered_by.as_ref().or(probe.arrives_at.as_ref()), &seen.arrival) {
-        (None, _) => Ok(()),
-        (Some(wanted), Some(arrival)) if arrival.ns == *wanted => Ok(()),
-        (Some(wanted), Some(arrival)) => Err(format!("answered by {}, not by {wanted}", arrival.ns)),
-        (Some(wanted), None) => Err(format!("answered, but {wanted} has not seen it arrive: {}", unseen(check, seen))),
+    fn is_ping(&self) -> bool {
+        self.check.protocol == Protocol::Icmp
     }
-}
 
-/// Whether the destination saw the right source address.
-fn translation(check: &Check, seen: &Observation) -> Result<(), String> {
-    let wanted = match (check.seen_as, seen.left_as) {
-        (None, _) => return Ok(()),
-        (Some(SeenAs::Address(address)), _) => address,
-        (Some(SeenAs::Itself), Some(own)) => own,
-        (Some(SeenAs::Itself), None) => return Err("the address that it left with is not known".to_owned()),
-    };
-    let Some(arrival) = &seen.arrival else {
-        return Err(format!("answered, but which source address arrived is not known: {}", unseen(check, seen)));
-    };
-    if arrival.source == wanted {
-        return Ok(());
+    /// Whether the kernel of the namespace that is meant has seen the probe; where an address is meant, that of any.
+    fn arrived(&self) -> bool {
+        match (&self.probe.arrives_at, &self.seen.arrival) {
+            (Some(wanted), Some(arrival)) => arrival.ns == *wanted,
+            (None, arrival) => arrival.is_some(),
+            (Some(_), None) => false,
+        }
     }
-    let why = match check.seen_as {
-        Some(SeenAs::Itself) => "it is translated on the way (masquerade?)",
-        _ if seen.left_as == Some(arrival.source) => "it is not translated on the way",
-        _ => "it is translated to another address",
-    };
-    Err(format!("arrived, but {} saw {} instead of {wanted}: {why}", arrival.ns, arrival.source))
-}
 
-/// Why nslab did not see the probe arrive, although it was answered.
-fn unseen(check: &Check, seen: &Observation) -> String {
-    if seen.taken {
-        format!("another program uses {} there, so nslab cannot look", protocol(check.protocol))
-    } else {
-        "the answer came from another place that has its address".to_owned()
+    /// Whether the right namespace has answered: an answer is no proof that it was asked.
+    fn answerer(&self) -> Result<(), String> {
+        match (self.check.answered_by.as_ref().or(self.probe.arrives_at.as_ref()), &self.seen.arrival) {
+            (None, _) => Ok(()),
+            (Some(wanted), Some(arrival)) if arrival.ns == *wanted => Ok(()),
+            (Some(wanted), Some(arrival)) => Err(format!("answered by {}, not by {wanted}", arrival.ns)),
+            (Some(wanted), None) => {
+                Err(format!("answered, but {wanted} has not seen it arrive: {}", self.why_unseen()))
+            }
+        }
     }
-}
 
-/// What was seen instead of what was promised.
-fn instead(check: &Check, probe: &Probe, seen: &Observation, expect: Expect, outcome: &Outcome) -> String {
-    let port = protocol(check.protocol);
-    let what = match outcome {
-        Outcome::Answered => match &seen.arrival {
-            Some(arrival) => format!("answered by {}", arrival.ns),
-            None => "answered".to_owned(),
-        },
-        Outcome::Refused { by } if expect == Expect::Unreachable => format!("refused{}", says(by)),
-        Outcome::Refused { by } => {
-            format!("refused{}: nothing listens on {port} at {}, or a rule rejects it", says(by), probe.to.address)
+    /// Whether the destination saw the right source address.
+    fn translation(&self) -> Result<(), String> {
+        let wanted = match (self.check.seen_as, self.seen.left_as) {
+            (None, _) => return Ok(()),
+            (Some(SeenAs::Address(address)), _) => address,
+            (Some(SeenAs::Itself), Some(own)) => own,
+            (Some(SeenAs::Itself), None) => return Err("the address that it left with is not known".to_owned()),
+        };
+        let Some(arrival) = &self.seen.arrival else {
+            let why = self.why_unseen();
+            return Err(format!("answered, but which source address arrived is not known: {why}"));
+        };
+        if arrival.source == wanted {
+            return Ok(());
         }
-        Outcome::Unreachable { what, by } if seen.arrival.is_none() => {
-            format!("answered with an error: {what}{}", says(by))
-        }
-        Outcome::Unreachable { what, by } => {
-            format!("{}, and was answered with an error: {what}{}", arrival(seen), says(by))
-        }
-        Outcome::NotSent { what } => format!("{} cannot send it: {what}", probe.from),
-        Outcome::Stalled => {
-            let size = check.size.map_or(0, |size| size.bytes);
-            let within = in_words(check.timeout);
-            format!("connected, but packets of up to {size} bytes did not come through, there or back, within {within}")
-        }
-        Outcome::Silence => silence(check, probe, seen),
-        Outcome::NoProbe { what } => what.clone(),
-    };
-    match expect {
-        Expect::Reachable => what,
-        Expect::Unreachable => format!("{what}, though it should be unreachable"),
-        Expect::Unanswered => format!("{what}, though it should arrive and not be answered"),
-        Expect::Refused => format!("{what}, though it should be refused"),
+        let why = match self.check.seen_as {
+            Some(SeenAs::Itself) => "it is translated on the way (masquerade?)",
+            _ if self.seen.left_as == Some(arrival.source) => "it is not translated on the way",
+            _ => "it is translated to another address",
+        };
+        let (saw, wanted) = (self.owners.shown(arrival.source), self.owners.shown(wanted));
+        Err(format!("arrived, but {} saw {saw} instead of {wanted}: {why}", arrival.ns))
     }
-}
 
-fn silence(check: &Check, probe: &Probe, seen: &Observation) -> String {
-    let within = in_words(check.timeout);
-    match &seen.arrival {
-        Some(arrival) if check.expect == Expect::Unreachable => {
-            format!("it arrived at {}, from {}, and only the answer was lost", arrival.ns, arrival.source)
+    /// Why nslab did not see the probe arrive, although it was answered.
+    fn why_unseen(&self) -> String {
+        if self.seen.taken {
+            format!("another program uses {} there, so nslab cannot look", protocol(self.check.protocol))
+        } else {
+            "the answer came from another place that has its address".to_owned()
         }
-        Some(arrival) => format!(
-            "it arrived at {}, from {}, but no answer came back within {within} (does {} have a route back?)",
-            arrival.ns, arrival.source, arrival.ns
-        ),
-        None if seen.taken => format!(
-            "no answer within {within}; another program uses {} at {}, and may not answer what it does not know",
-            protocol(check.protocol),
-            probe.to.label
-        ),
-        // icmp_ratelimit in icmp(7).
-        None if check.expect == Expect::Refused => {
-            format!("no answer within {within} (after six refusals a host sends another only one a second)")
+    }
+
+    /// What was seen instead of what was promised.
+    fn instead(&self, outcome: &Outcome) -> String {
+        let what = match outcome {
+            Outcome::Answered => match &self.seen.arrival {
+                Some(arrival) => format!("answered by {}", arrival.ns),
+                None => "answered".to_owned(),
+            },
+            Outcome::Refused { by } => self.refused(*by),
+            Outcome::Unreachable { what, by } => self.error(what, *by),
+            Outcome::NotSent { what, .. } => format!("{} cannot send it: {what}", self.probe.from),
+            Outcome::Stalled => {
+                let size = self.check.size.map_or(0, |size| size.bytes);
+                let within = in_words(self.check.timeout);
+                format!(
+                    "connected, but packets of up to {size} bytes did not come through, there or back, within {within}"
+                )
+            }
+            Outcome::Silence => self.silence(),
+            Outcome::NoProbe { what } => what.clone(),
+        };
+        match self.check.expect {
+            Expect::Reachable => what,
+            Expect::Unreachable => format!("{what}, though it should be unreachable"),
+            Expect::Unanswered => format!("{what}, though it should arrive and not be answered"),
+            Expect::Refused => format!("{what}, though it should be refused"),
         }
-        None => match check.size {
-            Some(size) => format!(
-                "no answer to a packet of {} bytes within {within} (does a smaller one come through?)",
-                size.bytes
+    }
+
+    /// Who has refused it, as far as is known, and why.
+    fn refused(&self, by: Option<IpAddr>) -> String {
+        let destination = self.probe.to.address;
+        let who = match (by, &self.seen.arrival) {
+            (Some(by), _) => format!("refused by {}", self.who(by)),
+            (None, Some(arrival)) => format!("refused by {}", arrival.ns),
+            (None, None) => "refused".to_owned(),
+        };
+        let at = match by {
+            Some(by) if by == destination => "there".to_owned(),
+            None if self.seen.arrival.is_some() => "there".to_owned(),
+            Some(_) | None => format!("at {}", self.owners.shown(destination)),
+        };
+        match self.check.expect {
+            Expect::Unreachable => who,
+            _ if self.is_ping() => format!("{who}: a rule rejects it"),
+            Expect::Reachable | Expect::Unanswered | Expect::Refused => {
+                format!("{who}: nothing listens on {} {at}, or a rule rejects it", protocol(self.check.protocol))
+            }
+        }
+    }
+
+    /// An error that the network has reported, and who sent it.
+    fn error(&self, what: &str, by: Option<IpAddr>) -> String {
+        match (&self.seen.arrival, by) {
+            (None, None) => format!("answered with an error: {what}"),
+            (None, Some(by)) => format!("{} answered with an error: {what}", self.who(by)),
+            (Some(arrival), None) => format!("it arrived at {}, and was answered with an error: {what}", arrival.ns),
+            (Some(arrival), Some(by)) => {
+                format!("it arrived at {}, and {} answered with an error: {what}", arrival.ns, self.who(by))
+            }
+        }
+    }
+
+    /// The address that has reported something, with its namespace: where the address that was probed has, that in
+    /// which the probe arrived, whoever else has the address.
+    pub(super) fn who(&self, by: IpAddr) -> String {
+        match &self.seen.arrival {
+            Some(arrival) if by == self.probe.to.address => format!("{by} ({})", arrival.ns),
+            Some(_) | None => self.owners.shown(by),
+        }
+    }
+
+    fn silence(&self) -> String {
+        let within = in_words(self.check.timeout);
+        match &self.seen.arrival {
+            Some(arrival) => {
+                let source = self.owners.shown(arrival.source);
+                let ns = &arrival.ns;
+                match self.check.expect {
+                    Expect::Unreachable => {
+                        format!("it arrived at {ns}, from {source}, and only the answer was lost")
+                    }
+                    Expect::Reachable | Expect::Unanswered | Expect::Refused => format!(
+                        "it arrived at {ns}, from {source}, but no answer came back within {within} (does {ns} have a \
+                         route back?)"
+                    ),
+                }
+            }
+            None if self.seen.taken => format!(
+                "no answer within {within}; another program uses {} at {}, and may not answer what it does not know",
+                protocol(self.check.protocol),
+                self.probe.to.label
             ),
-            None => format!("no answer within {within}"),
-        },
+            // icmp_ratelimit in icmp(7).
+            None if self.check.expect == Expect::Refused => {
+                format!("no answer within {within} (after six refusals a host sends another only one a second)")
+            }
+            None => match self.check.size {
+                Some(size) => format!(
+                    "no answer to a packet of {} bytes within {within} (does a smaller one come through?)",
+                    size.bytes
+                ),
+                None => format!("no answer within {within}"),
+            },
+        }
     }
-}
-
-/// "it arrived at db".
-fn arrival(seen: &Observation) -> String {
-    seen.arrival
-        .as_ref()
-        .map_or_else(|| "it did not arrive".to_owned(), |arrival| format!("it arrived at {}", arrival.ns))
-}
-
-fn says(by: &Option<IpAddr>) -> String {
-    by.map(|by| format!(" (says {by})")).unwrap_or_default()
 }
 
 /// `1 s`, `250 ms`.
@@ -199,21 +260,26 @@ fn in_words(duration: Duration) -> String {
 
 /// Why the sender's own kernel did not let a packet out, if that is a matter of the network: a route, a rule
 /// (ip-route(8) names the error of each type of route).
-pub(super) fn local_refusal(errno: Errno, probe: &Probe) -> Option<String> {
-    let why = match errno {
-        Errno::ENETUNREACH => format!("it has no route to {}", probe.to.address),
-        Errno::EHOSTUNREACH => format!("its route to {} is of type unreachable", probe.to.address),
-        Errno::EACCES => format!("its route to {} is of type prohibit", probe.to.address),
-        Errno::EINVAL => format!("its route to {} is of type blackhole", probe.to.address),
-        Errno::EPERM => "a firewall rule for its own packets drops it (chain OUTPUT)".to_owned(),
-        Errno::ENETDOWN => "the interface is down".to_owned(),
-        Errno::EMSGSIZE => "it is larger than the MTU of the interface".to_owned(),
+pub(super) fn local_refusal(errno: Errno, probe: &Probe, owners: &Owners) -> Option<Outcome> {
+    let to = || owners.shown(probe.to.address);
+    let (cause, why) = match errno {
+        Errno::ENETUNREACH => (NotSentCause::NoRoute, format!("it has no route to {}", to())),
+        Errno::EHOSTUNREACH => {
+            (NotSentCause::UnreachableRoute, format!("its route to {} is of type unreachable", to()))
+        }
+        Errno::EACCES => (NotSentCause::ProhibitRoute, format!("its route to {} is of type prohibit", to())),
+        Errno::EINVAL => (NotSentCause::BlackholeRoute, format!("its route to {} is of type blackhole", to())),
+        Errno::EPERM => {
+            (NotSentCause::OutputRule, "a firewall rule for its own packets drops it (chain OUTPUT)".to_owned())
+        }
+        Errno::ENETDOWN => (NotSentCause::InterfaceDown, "the interface is down".to_owned()),
+        Errno::EMSGSIZE => (NotSentCause::TooLarge, "it is larger than the MTU of the interface".to_owned()),
         Errno::EADDRNOTAVAIL if probe.source.is_none() => {
-            format!("it has no address of its own to reach {} from", probe.to.address)
+            (NotSentCause::NoSource, format!("it has no address of its own to reach {} from", to()))
         }
         _ => return None,
     };
-    Some(format!("{why} ({})", errno.desc()))
+    Some(Outcome::NotSent { cause, what: format!("{why}: {}", errno.desc()) })
 }
 
 /// What an error on a connected socket means, that the network has reported (icmp(7), RFC 1122 section 4.2.3.9).

@@ -1,10 +1,11 @@
 //! `nslab destroy`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::apply::print_event;
 use super::exit_code::{DONE, REFUSED};
 use super::failure::Failure;
+use super::lab_arg::LabArg;
 use super::output::{Format, print, print_json, say};
 use crate::engine::EngineError;
 use crate::lab::{Lab, LabName};
@@ -14,8 +15,8 @@ use crate::{engine, show, topology};
 #[derive(Debug, clap::Args)]
 pub struct DestroyArgs {
     /// The lab's name, or its topology file
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    lab: Option<String>,
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "LAB|FILE")]
+    lab: Option<PathBuf>,
     /// Remove every lab on this machine
     #[arg(long)]
     all: bool,
@@ -35,11 +36,9 @@ pub struct DestroyArgs {
 /// # Errors
 /// The command could not do its work.
 pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
-    let file = args.lab.as_deref().map(file).transpose()?.flatten();
-    let labs = match (&file, &args.lab) {
-        (Some(file), _) => vec![file.name.clone()],
-        (None, Some(name)) => vec![named(name)?],
-        (None, None) => engine::labs()?.names(),
+    let (labs, file) = match &args.lab {
+        Some(text) => meant(text).map(|(lab, file)| (vec![lab], file))?,
+        None => (engine::labs()?.names(), None),
     };
     let (mut views, mut has_failed) = (Vec::new(), false);
     // Even if the output cannot be written, every lab is removed.
@@ -82,10 +81,23 @@ pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
     Ok(if has_failed { REFUSED } else { DONE })
 }
 
-/// The lab of a topology file, if it is one that is named.
-fn file(text: &str) -> Result<Option<Lab>, Failure> {
-    let is_file = text.contains('/') || text.ends_with(".yaml") || text.ends_with(".yml");
-    if is_file { Ok(Some(topology::load(Path::new(text))?.lab)) } else { Ok(None) }
+/// The lab that an argument means, and what its file describes if it is one. To remove what is not there is no mistake.
+fn meant(text: &Path) -> Result<(LabName, Option<Lab>), Failure> {
+    match LabArg::of(text) {
+        Ok(LabArg::Named(lab)) => Ok((lab, None)),
+        Ok(LabArg::File(file)) => {
+            let lab = topology::load(&file)?.lab;
+            Ok((lab.name.clone(), Some(lab)))
+        }
+        Err(Failure::UnknownLab(unknown)) => {
+            let lab = named(&text.to_string_lossy())?;
+            if unknown.has_suggestion() {
+                say(&format!("note: {unknown}"));
+            }
+            Ok((lab, None))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 fn named(text: &str) -> Result<LabName, Failure> {

@@ -1,16 +1,19 @@
 //! `nslab exec` and `nslab shell`
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
+use super::lab_arg::LabArg;
 use crate::engine;
-use crate::lab::{LabName, NsName};
+use crate::lab::NsName;
 
 /// Options of `nslab exec`.
 #[derive(Debug, clap::Args)]
 pub struct ExecArgs {
-    /// The lab
-    lab: LabName,
+    /// The lab's name, or its topology file
+    #[arg(value_name = "LAB|FILE")]
+    lab: PathBuf,
     /// The namespace
     namespace: NsName,
     /// The command and its arguments
@@ -21,8 +24,9 @@ pub struct ExecArgs {
 /// Options of `nslab shell`.
 #[derive(Debug, clap::Args)]
 pub struct ShellArgs {
-    /// The lab
-    lab: LabName,
+    /// The lab's name, or its topology file
+    #[arg(value_name = "LAB|FILE")]
+    lab: PathBuf,
     /// The namespace
     namespace: NsName,
 }
@@ -57,7 +61,7 @@ pub(super) fn split(command: &[OsString]) -> Result<(&OsString, &[OsString]), Fa
 }
 
 /// Becomes the command, inside the namespace.
-fn enter(lab: &LabName, ns: &NsName, command: &[OsString]) -> Result<u8, Failure> {
+fn enter(lab: &Path, ns: &NsName, command: &[OsString]) -> Result<u8, Failure> {
     let (program, args) = split(command)?;
-    match engine::exec(lab, ns, program, args)? {}
+    match engine::exec(&LabArg::of(lab)?.name()?, ns, program, args)? {}
 }

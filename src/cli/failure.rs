@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::exit_code::{REFUSED, WRONG_INPUT};
+use super::unknown_lab::UnknownLab;
 use crate::engine::{EngineCode, EngineError};
 use crate::show;
 use crate::topology::LoadError;
@@ -16,6 +17,9 @@ pub enum Failure {
     /// The command line is wrong.
     #[error("{0}")]
     Usage(String),
+    /// The command line names a lab that does not exist.
+    #[error("{0}")]
+    UnknownLab(UnknownLab),
     /// The command could not do its work.
     #[error("{0}")]
     Engine(#[from] EngineError),
@@ -30,6 +34,7 @@ impl Failure {
         match self {
             Self::File(error) => error.code().to_string(),
             Self::Usage(_) => EngineCode::BadArgument.to_string(),
+            Self::UnknownLab(_) => EngineCode::NoSuchLab.to_string(),
             Self::Engine(error) => error.code(),
             Self::Output(_) => EngineCode::CannotWrite.to_string(),
         }
@@ -38,7 +43,7 @@ impl Failure {
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::File(_) | Self::Usage(_) => WRONG_INPUT,
+            Self::File(_) | Self::Usage(_) | Self::UnknownLab(_) => WRONG_INPUT,
             Self::Engine(error) => error.exit_code(),
             Self::Output(_) => REFUSED,
         }
@@ -48,9 +53,11 @@ impl Failure {
     pub fn text(&self, colour: bool) -> String {
         match self {
             Self::File(LoadError::Invalid(diagnostics)) => diagnostics.render(colour).trim_end().to_owned(),
-            Self::File(LoadError::Read { .. }) | Self::Usage(_) | Self::Engine(_) | Self::Output(_) => {
-                show::error(&self.to_string(), &self.code())
-            }
+            Self::File(LoadError::Read { .. })
+            | Self::Usage(_)
+            | Self::UnknownLab(_)
+            | Self::Engine(_)
+            | Self::Output(_) => show::error(&self.to_string(), &self.code()),
         }
     }
 }

@@ -10,6 +10,7 @@ mod exec;
 mod exit_code;
 mod failure;
 mod init;
+mod lab_arg;
 mod list;
 mod output;
 mod plan;
@@ -18,6 +19,7 @@ mod sandbox;
 mod schema;
 mod status;
 mod test;
+mod unknown_lab;
 mod validate;
 
 use clap::{CommandFactory, Parser, Subcommand};

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use super::exit_code::{DONE, OUT_OF_SYNC};
 use super::failure::Failure;
+use super::lab_arg::LabArg;
 use super::output::{Format, colour, print, print_json};
-use crate::{engine, show, topology};
+use crate::{engine, show};
 
 /// Options of `nslab plan`.
 #[derive(Debug, clap::Args)]
 pub struct PlanArgs {
-    /// The topology file; `-` reads standard input
-    file: PathBuf,
+    /// The topology file, where `-` is standard input; or the name of a lab, to compare it with its topology as applied
+    #[arg(value_name = "LAB|FILE")]
+    lab: PathBuf,
     /// Exit with 1 if there is something to do
     #[arg(long)]
     exit_code: bool,
@@ -24,17 +26,17 @@ pub struct PlanArgs {
     format: Format,
 }
 
-/// Shows the plan for a file.
+/// Shows the plan for a lab.
 ///
 /// # Errors
 /// The command could not do its work.
 pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
-    let file = topology::load(&args.file)?;
+    let topology = LabArg::of(&args.lab)?.topology()?.topology;
     if args.expanded {
-        print(&file.expanded())?;
+        print(&topology.expanded())?;
         return Ok(DONE);
     }
-    let planned = engine::plan(&file.lab)?;
+    let planned = engine::plan(&topology.lab)?;
     match args.format {
         Format::Json => print_json(&show::PlanView::new(&planned.plan, &planned.conflicts, &planned.findings))?,
         Format::Text => {

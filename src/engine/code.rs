@@ -34,6 +34,8 @@ pub enum EngineCode {
     NotSettled,
     /// The machine lacks something that the lab needs, or something else is in its place; nothing was changed.
     PreconditionsNotMet,
+    /// The topology of a lab as it was applied is not kept, so the lab's name does not say what is wanted.
+    TopologyNotKept,
 }
 
 impl fmt::Display for EngineCode {

@@ -57,13 +57,18 @@ pub enum EngineError {
     #[error("there is no lab {0}; `nslab list` shows the labs on this machine")]
     NoSuchLab(LabName),
     /// A lab has no such namespace.
-    #[error("lab {lab} has no namespace {ns}; `nslab status {lab}` shows its namespaces")]
+    #[error("lab {lab} has no namespace {ns}; {}", did_you_mean(.lab, .meant))]
     NoSuchNamespace {
         /// The lab.
         lab: LabName,
         /// The namespace.
         ns: NsName,
+        /// The one of its namespaces that may have been meant.
+        meant: Option<String>,
     },
+    /// The topology of a lab as it was applied is not kept.
+    #[error("the topology of lab {0} as it was applied is not kept; name its file instead")]
+    TopologyNotKept(LabName),
     /// Directly after an apply, a plan is not empty: it has this step.
     #[error("after apply there is still something to do: {0}")]
     NotSettled(String),
@@ -120,17 +125,19 @@ impl EngineError {
             Self::Exec(error) => error.code().to_string(),
             Self::NoSuchLab(_) => EngineCode::NoSuchLab.to_string(),
             Self::NoSuchNamespace { .. } => EngineCode::NoSuchNamespace.to_string(),
+            Self::TopologyNotKept(_) => EngineCode::TopologyNotKept.to_string(),
             Self::NotSettled(_) => EngineCode::NotSettled.to_string(),
             Self::HostChanged => EngineCode::HostChanged.to_string(),
         }
     }
 
-    /// The exit code that says it: 3; 128 and the signal's number; or what a shell has for a command that cannot be
-    /// started.
+    /// The exit code that says it: 3; 2 for a name on the command line that nothing has; 128 and the signal's number;
+    /// or what a shell has for a command that cannot be started.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted { signal, .. } => 128_u8.wrapping_add(*signal as u8),
             Self::Exec(error) => error.shell_code(),
+            Self::NoSuchLab(_) | Self::NoSuchNamespace { .. } => 2,
             Self::Preconditions(_)
             | Self::Busy(_)
             | Self::Kernel(_)
@@ -138,11 +145,17 @@ impl EngineError {
             | Self::NotKept { .. }
             | Self::Leftovers(_)
             | Self::Check(_)
-            | Self::NoSuchLab(_)
-            | Self::NoSuchNamespace { .. }
+            | Self::TopologyNotKept(_)
             | Self::NotSettled(_)
             | Self::HostChanged => 3,
         }
+    }
+}
+
+fn did_you_mean(lab: &LabName, meant: &Option<String>) -> String {
+    match meant {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("`nslab status {lab}` shows its namespaces"),
     }
 }
 

@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use super::{EngineError, Machine};
 use crate::kernel::{process, sandbox};
 use crate::lab::{LabName, NsName};
+use crate::topology::nearest;
 
 /// Replaces this process by a command inside a namespace of a lab.
 ///
@@ -15,9 +16,15 @@ pub fn exec(lab: &LabName, ns: &NsName, program: &OsStr, args: &[OsString]) -> R
     let marks = Machine::open()?.marks()?;
     let Some(marked) = marks.get(lab) else { return Err(EngineError::NoSuchLab(lab.clone())) };
     if !ns.is_host() && !marked.namespaces.contains(ns) {
-        return Err(EngineError::NoSuchNamespace { lab: lab.clone(), ns: ns.clone() });
+        return Err(no_such_namespace(lab, ns, marked.namespaces.iter()));
     }
     Ok(process::exec_in(lab, ns, program, args)?)
+}
+
+/// That a lab has no such namespace, among those that it has.
+pub(super) fn no_such_namespace<'a>(lab: &LabName, ns: &NsName, own: impl Iterator<Item = &'a NsName>) -> EngineError {
+    let names = own.map(NsName::to_string).chain([NsName::host().to_string()]);
+    EngineError::NoSuchNamespace { lab: lab.clone(), ns: ns.clone(), meant: nearest(ns.as_str(), names) }
 }
 
 /// Replaces this process, which must have a single thread, by a command in a private host of its own.

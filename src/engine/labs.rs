@@ -36,6 +36,32 @@ impl Labs {
     }
 }
 
+/// Whether a lab has a folder: quicker to find out than whether it has marks.
+///
+/// # Errors
+/// `/run/nslab` cannot be read.
+pub fn is_kept(lab: &LabName) -> Result<bool, EngineError> {
+    Ok(state::labs()?.contains(lab))
+}
+
+/// The topology of a lab as it was applied.
+#[derive(Debug)]
+pub struct Kept {
+    /// The file that it is kept in.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// The topology of a lab as it was applied.
+///
+/// # Errors
+/// It is not kept, or cannot be read.
+pub fn as_applied(lab: &LabName) -> Result<Kept, EngineError> {
+    let text = state::topology(lab)?.ok_or_else(|| EngineError::TopologyNotKept(lab.clone()))?;
+    Ok(Kept { file: state::topology_file(lab), text })
+}
+
 /// Another lab that has namespaces, or interfaces of the host, of a file's: it was made from the file under another
 /// name.
 ///

@@ -31,7 +31,7 @@ pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
 pub use exec::{exec, exec_in_sandbox};
 pub use interrupt::Interrupts;
-pub use labs::{Labs, Status, built_as, labs, status};
+pub use labs::{Kept, Labs, Status, as_applied, built_as, is_kept, labs, status};
 pub use machine::Machine;
 pub use plan::{Planned, plan};
 pub use preconditions::examine;

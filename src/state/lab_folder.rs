@@ -109,6 +109,11 @@ impl LabFolder {
     }
 }
 
+/// The path of the topology of a lab as it was applied.
+pub(crate) fn topology_file(lab: &LabName) -> String {
+    format!("/run/nslab/{lab}/{TOPOLOGY}")
+}
+
 /// The topology of a lab as it was applied, if it is kept.
 ///
 /// # Errors

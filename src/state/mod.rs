@@ -16,5 +16,5 @@ mod lock;
 pub(crate) use deviceless_routes::{Identity, listed_by, listed_by_others};
 pub(crate) use host_settings::{HostSettings, Setting, claims, former_values};
 pub(crate) use journal::{Activity, Journal};
-pub(crate) use lab_folder::{LabFolder, topology};
+pub(crate) use lab_folder::{LabFolder, topology, topology_file};
 pub(crate) use labs::labs;

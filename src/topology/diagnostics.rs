@@ -227,7 +227,7 @@ fn without_counts(message: &str) -> String {
 }
 
 /// The name that is closest to a word, if it is close enough to be what was meant.
-pub(super) fn nearest<N: AsRef<str>>(word: &str, names: impl Iterator<Item = N>) -> Option<String> {
+pub fn nearest<N: AsRef<str>>(word: &str, names: impl Iterator<Item = N>) -> Option<String> {
     let within = (word.len() / 3).clamp(1, 4);
     names
         .filter(|name| name.as_ref().len().abs_diff(word.len()) <= within)

@@ -18,7 +18,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 pub use code::Code;
-pub use diagnostics::{Diagnostic, Diagnostics};
+pub use diagnostics::{Diagnostic, Diagnostics, nearest};
 use thiserror::Error;
 
 use crate::lab::{Lab, Origins};

@@ -13,6 +13,8 @@ pub use junit::junit;
 pub use table::table;
 pub use tap::tap;
 
+use std::net::IpAddr;
+
 use crate::check::{CheckResult, PairResult, Report};
 
 /// Why the checks of a file could not be run.
@@ -38,15 +40,22 @@ fn mark(passed: bool) -> char {
     if passed { '✓' } else { '✗' }
 }
 
-/// One pair in words: `red → blue`.
+/// One pair in words: `red → blue`; where the file has an address, `red → 10.0.0.2 (blue)`.
 fn pair_name(pair: &PairResult) -> String {
-    format!("{} → {}", pair.from, printable(&pair.to))
+    let is_address = pair.to.split('%').next().is_some_and(|to| to.parse::<IpAddr>().is_ok());
+    let owner = pair.to_namespace.as_ref().filter(|_| is_address).map(|ns| format!(" ({ns})"));
+    format!("{} → {}{}", pair.from, printable(&pair.to), owner.unwrap_or_default())
+}
+
+/// One pair with what was sent: `red → blue (tcp/80, IPv6)`.
+fn pair_in_full(pair: &PairResult) -> String {
+    let family = if pair.address.is_ipv6() { ", IPv6" } else { "" };
+    format!("{} ({}{family})", pair_name(pair), pair.protocol)
 }
 
 /// One pair of a check, as a title of its own: `red → blue (tcp/80): reachable`.
 fn title(check: &CheckResult, pair: &PairResult) -> String {
-    let family = if pair.address.is_ipv6() { ", IPv6" } else { "" };
-    format!("{} ({}{family}): {}", pair_name(pair), pair.protocol, check.expectation)
+    format!("{}: {}", pair_in_full(pair), check.expectation)
 }
 
 /// An author's text on one line of a terminal: control characters could move the cursor or change colours.

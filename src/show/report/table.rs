@@ -1,11 +1,16 @@
 //! Check results for people: a line for every pair where there are few, a matrix where there are many, then what is not
 //! as promised and why, then one line that sums up.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::matrix::{is_matrix, listing, matrix};
-use super::{mark, pair_name, printable, title};
+use super::{mark, pair_in_full, pair_name, printable};
 use crate::check::{CheckResult, PairResult, Report};
+use crate::show::counted;
+
+/// How many ways in which pairs of a matrix passed are told apart.
+const WAYS: usize = 5;
 
 /// How many kinds of failure are explained; JSON has all of them.
 const EXPLAINED: usize = 25;
@@ -22,7 +27,7 @@ pub fn table(report: &Report, colour: bool, width: usize) -> String {
         }
         before = Some(is_matrix);
         text += &match is_matrix {
-            true => format!("{}\n{}", heading(check), matrix(check, width)),
+            true => format!("{}\n{}{}", heading(check), matrix(check, width), ways(check)),
             false => list(check, &columns),
         };
     }
@@ -36,17 +41,17 @@ pub fn table(report: &Report, colour: bool, width: usize) -> String {
 struct Columns {
     pair: usize,
     protocol: usize,
-    expectation: usize,
+    result: usize,
 }
 
 impl Columns {
     fn fitting(report: &Report) -> Self {
-        let mut columns = Self { pair: 0, protocol: 0, expectation: 0 };
+        let mut columns = Self { pair: 0, protocol: 0, result: 0 };
         for check in report.checks.iter().filter(|check| !is_matrix(check)) {
             for pair in &check.pairs {
                 columns.pair = columns.pair.max(pair_name(pair).chars().count());
                 columns.protocol = columns.protocol.max(pair.protocol.len());
-                columns.expectation = columns.expectation.max(check.expectation.chars().count());
+                columns.result = columns.result.max(pair.result.chars().count());
             }
         }
         columns
@@ -61,24 +66,46 @@ fn list(check: &CheckResult, columns: &Columns) -> String {
     }
     for pair in &check.pairs {
         text += &format!(
-            "{} {:<pair_width$}  {:<protocol_width$}  {:<expectation_width$}  {:>8}\n",
+            "{} {:<pair_width$}  {:<protocol_width$}  {:<result_width$}  {:>8}\n",
             mark(pair.passed),
             pair_name(pair),
             pair.protocol,
-            check.expectation,
+            printable(&pair.result),
             in_words(pair.took),
             pair_width = columns.pair,
             protocol_width = columns.protocol,
-            expectation_width = columns.expectation,
+            result_width = columns.result,
         );
     }
     text
 }
 
+/// How the pairs of a matrix that passed came out, where more is known than what was promised: `54 pairs: unreachable:
+/// no answer`.
+fn ways(check: &CheckResult) -> String {
+    let mut ways: Vec<(&str, usize)> = Vec::new();
+    for pair in check.pairs.iter().filter(|pair| pair.passed && pair.result != check.expectation) {
+        match ways.iter_mut().find(|(way, _)| *way == pair.result) {
+            Some((_, count)) => *count += 1,
+            None => ways.push((&pair.result, 1)),
+        }
+    }
+    ways.sort_by_key(|(_, count)| Reverse(*count));
+    let line = |(way, count): &(&str, usize)| format!("✓ {}: {}\n", counted(*count, "pair"), printable(way));
+    let rest: usize = ways.iter().skip(WAYS).map(|(_, count)| count).sum();
+    let rest = if rest > 0 { format!("✓ {}: otherwise\n", counted(rest, "pair")) } else { String::new() };
+    ways.iter().take(WAYS).map(line).collect::<String>() + &rest
+}
+
 /// `pods → pods (icmp): reachable, seen as itself`
 fn heading(check: &CheckResult) -> String {
+    format!("{}: {}", name_in_full(check), check.expectation)
+}
+
+/// `pods → pods (icmp)`
+fn name_in_full(check: &CheckResult) -> String {
     let protocol = check.pairs.first().map_or("", |pair| pair.protocol.as_str());
-    format!("{} ({protocol}): {}", printable(&check.name), check.expectation)
+    format!("{} ({protocol})", printable(&check.name))
 }
 
 /// Everything that is not as promised, and why; pairs of a check that fail for the same reason together.
@@ -103,17 +130,18 @@ fn failures(report: &Report, width: usize) -> String {
 }
 
 fn failure(check: &CheckResult, reason: &str, pairs: &[&PairResult], width: usize) -> String {
-    let line = check.line;
+    let (line, expectation) = (check.line, &check.expectation);
     let reason = printable(reason);
     match pairs {
         [pair] => {
             let tries = if pair.tries > 1 { format!(", tried {} times", pair.tries) } else { String::new() };
-            format!("\n✗ {}, line {line}{tries}\n  {reason}\n", title(check, pair))
+            format!("\n✗ {}: expected {expectation}, line {line}{tries}\n  {reason}\n", pair_in_full(pair))
         }
         pairs => {
             let names: Vec<String> = pairs.iter().map(|pair| pair_name(pair)).collect();
             let names = listing("  ", &names, width);
-            format!("\n✗ {}, line {line}: {} pairs\n  {reason}\n{names}\n", heading(check), pairs.len())
+            let (check, count) = (name_in_full(check), pairs.len());
+            format!("\n✗ {check}: expected {expectation}, line {line}: {count} pairs\n  {reason}\n{names}\n")
         }
     }
 }
@@ -123,7 +151,6 @@ fn summary(report: &Report) -> String {
     if pairs == 0 {
         return format!("lab {} has no checks\n", report.lab);
     }
-    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let took = in_words(report.elapsed);
     match report.failures() {
         0 => format!("\n✓ {}, {}: all as promised ({took})\n", counted(checks, "check"), counted(pairs, "pair")),
