@@ -1,9 +1,11 @@
 //! The route look-up: policy rules in order of priority, the table each leads to, the most specific route there
 //! (`fib_rules_lookup` and `fib_table_lookup` of the kernel).
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
-use super::{Packet, table};
+use super::Packet;
+use super::table::{self, Tables};
 use crate::lab::{
     Address, IfName, Interface, LOCAL_TABLE, MAIN_TABLE, Namespace, PolicyRule, Route, RouteKind, RuleAction,
     VirtualInterface,
@@ -55,100 +57,132 @@ pub enum Outcome {
     NoRoute,
 }
 
-/// What becomes of a packet in a namespace. A route through a VRF leads to another look-up, in the VRF's table.
-pub fn lookup(namespace: &Namespace, packet: &Packet) -> Decision {
-    let decision = look_up(namespace, packet);
-    let Outcome::Leaves { dev, source, .. } = &decision.outcome else { return decision };
-    let into_vrf = namespace.interfaces.get(dev).is_some_and(is_vrf);
-    if !into_vrf || packet.oif.as_ref() == Some(dev) {
-        return decision;
+/// A namespace, ready to look up where packets go.
+#[derive(Debug)]
+pub struct Router<'n> {
+    namespace: &'n Namespace,
+    /// What a look-up goes through; made with the first one.
+    ready: OnceCell<Ready<'n>>,
+}
+
+/// What a look-up goes through.
+#[derive(Debug)]
+struct Ready<'n> {
+    /// The namespace's policy rules with the kernel's own, in the order in which they are asked.
+    rules: Vec<PolicyRule>,
+    tables: Tables<'n>,
+}
+
+impl<'n> Router<'n> {
+    /// Costs nothing until something is looked up.
+    pub fn new(namespace: &'n Namespace) -> Self {
+        Self { namespace, ready: OnceCell::new() }
     }
-    look_up(namespace, &Packet { source: *source, iif: None, oif: Some(dev.clone()), ..packet.clone() })
+
+    /// The namespace.
+    pub fn namespace(&self) -> &'n Namespace {
+        self.namespace
+    }
+
+    /// What becomes of a packet. A route through a VRF leads to another look-up, in the VRF's table.
+    pub fn lookup(&self, packet: &Packet) -> Decision {
+        let decision = self.look_up(packet);
+        let Outcome::Leaves { dev, source, .. } = &decision.outcome else { return decision };
+        let into_vrf = self.namespace.interfaces.get(dev).is_some_and(is_vrf);
+        if !into_vrf || packet.oif.as_ref() == Some(dev) {
+            return decision;
+        }
+        self.look_up(&Packet { source: *source, iif: None, oif: Some(dev.clone()), ..packet.clone() })
+    }
+
+    fn look_up(&self, packet: &Packet) -> Decision {
+        let ready =
+            self.ready.get_or_init(|| Ready { rules: rules(self.namespace), tables: table::all(self.namespace) });
+        for rule in ready.rules.iter().filter(|rule| packet.matches(rule)) {
+            let table = match rule.action {
+                RuleAction::Table(table) => Some(table),
+                RuleAction::Vrf => self.vrf(packet),
+                RuleAction::Blackhole | RuleAction::Unreachable | RuleAction::Prohibit => {
+                    return Decision { rule: Some(rule.clone()), outcome: Outcome::DroppedByRule };
+                }
+            };
+            if let Some(outcome) = table.and_then(|table| self.in_table(&ready.tables, table, packet)) {
+                return Decision { rule: Some(rule.clone()), outcome };
+            }
+        }
+        Decision { rule: None, outcome: Outcome::NoRoute }
+    }
+
+    /// The table of the VRF that a packet came in through, or is bound to.
+    fn vrf(&self, packet: &Packet) -> Option<u32> {
+        let through = packet.iif.as_ref().or(packet.oif.as_ref())?;
+        self.namespace.vrf_of(self.namespace.interfaces.get(through)?)
+    }
+
+    /// What a table says about a packet; none: nothing, so that the next rule is asked.
+    fn in_table(&self, tables: &Tables<'n>, number: u32, packet: &Packet) -> Option<Outcome> {
+        let local_dev = |number: u32| tables.get(&number)?.local_dev(packet.destination);
+        let lo = || self.namespace.interfaces.keys().find(|name| name.is_lo() && packet.destination.is_loopback());
+        let local = match number {
+            // The local addresses of a VRF are in the VRF's table, and what is bound to it does not find others.
+            LOCAL_TABLE if packet.oif.is_some() && self.vrf(packet).is_some() => return None,
+            LOCAL_TABLE => local_dev(MAIN_TABLE).or_else(lo),
+            MAIN_TABLE => None,
+            _ => local_dev(number),
+        };
+        if let Some(dev) = local {
+            return Some(Outcome::Local { dev: dev.clone() });
+        }
+        let route = tables.get(&number)?.find(self.namespace, packet)?;
+        match route.kind {
+            RouteKind::Unicast => self.leaves(route, packet),
+            RouteKind::Local => route.dev.clone().map(|dev| Outcome::Local { dev }),
+            RouteKind::Throw => None,
+            RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => {
+                Some(Outcome::Dropped(route.clone()))
+            }
+        }
+    }
+
+    fn leaves(&self, route: &Route, packet: &Packet) -> Option<Outcome> {
+        let (via, dev) = route.hops().next().map(|(via, dev)| (via, dev.clone()))?;
+        let next_hop = via.unwrap_or(packet.destination);
+        let source = packet.source.or(route.source).or_else(|| self.source(&dev, next_hop));
+        Some(Outcome::Leaves { dev, next_hop, source, route: route.clone() })
+    }
+
+    /// The address of an interface in the subnet of the next hop, or else its first one of the family.
+    fn source(&self, dev: &IfName, next_hop: IpAddr) -> Option<IpAddr> {
+        let addresses = &self.namespace.interfaces.get(dev)?.addresses;
+        let near = addresses.iter().find(|own| own.reaches(next_hop));
+        let first = || addresses.iter().find(|own| own.is_ipv6() == next_hop.is_ipv6());
+        near.or_else(first).map(Address::ip)
+    }
 }
 
 fn is_vrf(interface: &Interface) -> bool {
     matches!(interface.virtual_interface(), Some(VirtualInterface::Vrf { .. }))
 }
 
-fn look_up(namespace: &Namespace, packet: &Packet) -> Decision {
-    for rule in rules(namespace, packet.destination.is_ipv6()) {
-        if !packet.matches(&rule) {
-            continue;
-        }
-        let table = match rule.action {
-            RuleAction::Table(table) => Some(table),
-            RuleAction::Vrf => vrf(namespace, packet),
-            RuleAction::Blackhole | RuleAction::Unreachable | RuleAction::Prohibit => {
-                return Decision { rule: Some(rule), outcome: Outcome::DroppedByRule };
-            }
-        };
-        if let Some(outcome) = table.and_then(|table| in_table(namespace, table, packet)) {
-            return Decision { rule: Some(rule), outcome };
-        }
-    }
-    Decision { rule: None, outcome: Outcome::NoRoute }
-}
-
 /// The namespace's policy rules with the kernel's own, in the order in which they are asked.
-fn rules(namespace: &Namespace, ipv6: bool) -> Vec<PolicyRule> {
-    let own = |priority, action| PolicyRule {
-        priority,
-        ipv6,
-        from: None,
-        to: None,
-        iif: None,
-        oif: None,
-        fwmark: None,
-        action,
-    };
+fn rules(namespace: &Namespace) -> Vec<PolicyRule> {
     let has_vrf = namespace.interfaces.values().any(is_vrf);
-    let mut rules = vec![own(0, RuleAction::Table(LOCAL_TABLE))];
-    rules.extend(has_vrf.then(|| own(VRF_PRIORITY, RuleAction::Vrf)));
-    rules.extend(namespace.rules.iter().filter(|rule| rule.ipv6 == ipv6).cloned());
-    rules.push(own(MAIN_PRIORITY, RuleAction::Table(MAIN_TABLE)));
-    rules.push(own(DEFAULT_PRIORITY, RuleAction::Table(DEFAULT_TABLE)));
+    let kernels = |ipv6: bool| {
+        let own = move |priority, action| PolicyRule {
+            priority,
+            ipv6,
+            from: None,
+            to: None,
+            iif: None,
+            oif: None,
+            fwmark: None,
+            action,
+        };
+        let vrf = has_vrf.then(|| own(VRF_PRIORITY, RuleAction::Vrf));
+        let tables = [(0, LOCAL_TABLE), (MAIN_PRIORITY, MAIN_TABLE), (DEFAULT_PRIORITY, DEFAULT_TABLE)];
+        tables.map(|(priority, table)| own(priority, RuleAction::Table(table))).into_iter().chain(vrf)
+    };
+    let mut rules: Vec<_> = kernels(false).chain(kernels(true)).chain(namespace.rules.iter().cloned()).collect();
     rules.sort_by_key(|rule| rule.priority);
     rules
-}
-
-/// The table of the VRF that a packet came in through, or is bound to.
-fn vrf(namespace: &Namespace, packet: &Packet) -> Option<u32> {
-    let through = packet.iif.as_ref().or(packet.oif.as_ref())?;
-    namespace.vrf_of(namespace.interfaces.get(through)?)
-}
-
-/// What a table says about a packet; none: nothing, so that the next rule is asked.
-fn in_table(namespace: &Namespace, table: u32, packet: &Packet) -> Option<Outcome> {
-    let local = match table {
-        // The local addresses of a VRF are in the VRF's table, and what is bound to it does not find others.
-        LOCAL_TABLE if packet.oif.is_some() && vrf(namespace, packet).is_some() => return None,
-        LOCAL_TABLE => table::local_dev(namespace, MAIN_TABLE, packet.destination),
-        MAIN_TABLE => None,
-        _ => table::local_dev(namespace, table, packet.destination),
-    };
-    if let Some(dev) = local {
-        return Some(Outcome::Local { dev: dev.clone() });
-    }
-    let route = table::find(namespace, table, packet)?;
-    match route.kind {
-        RouteKind::Unicast => leaves(namespace, route, packet),
-        RouteKind::Local => route.dev.map(|dev| Outcome::Local { dev }),
-        RouteKind::Throw => None,
-        RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => Some(Outcome::Dropped(route)),
-    }
-}
-
-fn leaves(namespace: &Namespace, route: Route, packet: &Packet) -> Option<Outcome> {
-    let (via, dev) = route.hops().next().map(|(via, dev)| (via, dev.clone()))?;
-    let next_hop = via.unwrap_or(packet.destination);
-    let source = packet.source.or(route.source).or_else(|| source(namespace, &dev, next_hop));
-    Some(Outcome::Leaves { dev, next_hop, source, route })
-}
-
-/// The address of an interface in the subnet of the next hop, or else its first one of the family.
-fn source(namespace: &Namespace, dev: &IfName, next_hop: IpAddr) -> Option<IpAddr> {
-    let addresses = &namespace.interfaces.get(dev)?.addresses;
-    let near = addresses.iter().find(|own| own.reaches(next_hop));
-    let first = || addresses.iter().find(|own| own.is_ipv6() == next_hop.is_ipv6());
-    near.or_else(first).map(Address::ip)
 }

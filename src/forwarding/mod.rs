@@ -6,17 +6,21 @@
 
 mod filter;
 mod firewall;
+mod flood;
 mod layer2;
+mod links;
 mod lookup;
 mod nat;
 mod packet;
+mod prefixes;
 mod table;
 mod trace;
 
 pub use filter::{Verdict, filter};
 pub use firewall::{Flow, RuleAt};
 pub use layer2::Layer2;
-pub use lookup::{Decision, Outcome, lookup};
+pub use lookup::{Decision, Outcome, Router};
 pub use nat::{Translated, may_lead_elsewhere, translate};
 pub use packet::Packet;
+pub use prefixes::Prefixes;
 pub use trace::{Hop, trace};

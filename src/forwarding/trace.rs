@@ -2,7 +2,7 @@
 //! it, where it is routed, and what the packet filter does with it. So it says where a published port leads, from
 //! anywhere, and which routers are on the way.
 
-use super::{Decision, Flow, Layer2, Outcome, Packet, Translated, Verdict, filter, lookup, translate};
+use super::{Decision, Flow, Layer2, Outcome, Packet, Router, Translated, Verdict, filter, translate};
 use crate::lab::{ConnectionState, Hook, IfName, InterfaceRef, IpProtocol, Namespace, NsName};
 
 /// More hops than this on one way are a loop: packets start with a TTL of 64.
@@ -47,8 +47,8 @@ pub fn trace(layer2: &Layer2<'_>, from: &NsName, flow: &Flow) -> Vec<Hop> {
     let mut ns = from.clone();
     let mut flow = Flow { input: None, ..flow.clone() };
     while hops.len() < MAX_HOPS {
-        let Some(namespace) = layer2.namespaces().get(&ns) else { break };
-        let hop = hop(namespace, layer2, ns, &flow);
+        let Some(router) = layer2.router(&ns) else { break };
+        let hop = hop(router, layer2, ns, &flow);
         let onward = hop.next.clone().zip(hop.source.as_ref().map(|left| left.flow.clone()));
         hops.push(hop);
         let Some((next, left)) = onward else { break };
@@ -59,10 +59,11 @@ pub fn trace(layer2: &Layer2<'_>, from: &NsName, flow: &Flow) -> Vec<Hop> {
     hops
 }
 
-fn hop(namespace: &Namespace, layer2: &Layer2<'_>, ns: NsName, flow: &Flow) -> Hop {
+fn hop(router: &Router<'_>, layer2: &Layer2<'_>, ns: NsName, flow: &Flow) -> Hop {
+    let namespace = router.namespace();
     let (destination, decision) = match flow.input {
-        Some(_) => came_in(namespace, flow),
-        None => sent(namespace, flow),
+        Some(_) => came_in(router, flow),
+        None => sent(router, flow),
     };
     let mut hop = Hop { ns, destination, decision, verdict: None, source: None, next: None };
     match &hop.decision.outcome {
@@ -79,16 +80,16 @@ fn hop(namespace: &Namespace, layer2: &Layer2<'_>, ns: NsName, flow: &Flow) -> H
     hop
 }
 
-fn came_in(namespace: &Namespace, flow: &Flow) -> (Translated, Decision) {
-    let translated = translate(namespace, Hook::Prerouting, flow);
-    let decision = lookup(namespace, &packet(&translated.flow));
+fn came_in(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {
+    let translated = translate(router.namespace(), Hook::Prerouting, flow);
+    let decision = router.lookup(&packet(&translated.flow));
     (translated, decision)
 }
 
 /// What the namespace sends itself. It is routed before its destination is translated, and gets its source address
 /// there; where the destination changes, it is routed again.
-fn sent(namespace: &Namespace, flow: &Flow) -> (Translated, Decision) {
-    let mut decision = lookup(namespace, &packet(flow));
+fn sent(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {
+    let mut decision = router.lookup(&packet(flow));
     let (source, out) = match &decision.outcome {
         Outcome::Leaves { dev, source, .. } => (*source, dev.clone()),
         Outcome::Local { .. } => (Some(flow.destination), IfName::lo()),
@@ -97,12 +98,12 @@ fn sent(namespace: &Namespace, flow: &Flow) -> (Translated, Decision) {
         }
     };
     let leaving = Flow { source: flow.source.or(source), out: Some(out), ..flow.clone() };
-    let translated = translate(namespace, Hook::Output, &leaving);
+    let translated = translate(router.namespace(), Hook::Output, &leaving);
     let translated = Translated { flow: Flow { out: flow.out.clone(), ..translated.flow }, ..translated };
     // `connect` looks the route of IPv4 up once more, for the source that it has found (`ip_route_connect`).
     let connects = flow.destination.is_ipv4() && matches!(flow.protocol, IpProtocol::Tcp | IpProtocol::Udp);
     if connects || translated.flow.destination != flow.destination {
-        decision = lookup(namespace, &packet(&translated.flow));
+        decision = router.lookup(&packet(&translated.flow));
     }
     (translated, decision)
 }

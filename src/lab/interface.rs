@@ -140,6 +140,22 @@ impl Interface {
         }
     }
 
+    /// The routing table of the VRF that it is, or is a port of; the master is the interface that it is a port of.
+    pub fn vrf_table(&self, master: Option<&Self>) -> Option<u32> {
+        master.unwrap_or(self).virtual_interface()?.table()
+    }
+
+    /// Its options, where it is a bridge.
+    pub fn bridge_options(&self) -> Option<&BridgeOptions> {
+        match &self.kind {
+            InterfaceKind::Bridge(options) => Some(options),
+            InterfaceKind::Loopback
+            | InterfaceKind::Veth { .. }
+            | InterfaceKind::Virtual(_)
+            | InterfaceKind::Other(_) => None,
+        }
+    }
+
     /// Its kind and options, where it is a virtual interface.
     pub fn virtual_interface(&self) -> Option<&VirtualInterface> {
         match &self.kind {

@@ -135,8 +135,12 @@ impl fmt::Display for Origin {
 impl Namespace {
     /// The routing table of the VRF that an interface is, or is a port of.
     pub fn vrf_of(&self, interface: &Interface) -> Option<u32> {
-        let master = interface.master.as_ref().and_then(|master| self.interfaces.get(master));
-        master.unwrap_or(interface).virtual_interface()?.table()
+        interface.vrf_table(interface.master.as_ref().and_then(|master| self.interfaces.get(master)))
+    }
+
+    /// The routing table of what goes in and out through an interface.
+    pub fn table_of(&self, interface: &Interface) -> u32 {
+        self.vrf_of(interface).unwrap_or(MAIN_TABLE)
     }
 }
 

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::lab::{Address, Family, IfName, Interface, MAIN_TABLE, NsName, VirtualInterface};
+use crate::forwarding::Prefixes;
+use crate::lab::{Address, Family, IfName, Interface, MAIN_TABLE, NsName};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{File, Namespace, Spanned};
@@ -20,7 +21,7 @@ pub struct Net<'f> {
     /// Who has an address in a broadcast domain.
     in_segment: HashMap<(IpAddr, usize), usize>,
     /// All subnets.
-    subnets: HashMap<IpNet, ()>,
+    subnets: Prefixes<()>,
 }
 
 /// Who has an address.
@@ -46,9 +47,9 @@ pub struct ResolvedNamespace<'f> {
     /// Where each is in the list.
     pub by_name: HashMap<IfName, usize>,
     /// Which of them is in a subnet; where several are, each in a VRF of its own, the first.
-    subnets: HashMap<IpNet, usize>,
+    subnets: Prefixes<usize>,
     /// The same by the routing table: that of each VRF has its own subnets and those of its ports, `main` all others.
-    tables: HashMap<u32, HashMap<IpNet, usize>>,
+    tables: HashMap<u32, Prefixes<usize>>,
     own: HashSet<IpAddr>,
     first_ipv4: Option<IpAddr>,
     first_ipv6: Option<IpAddr>,
@@ -68,15 +69,22 @@ pub struct ResolvedInterface {
 
 impl<'f> Net<'f> {
     pub fn new(namespaces: Vec<ResolvedNamespace<'f>>, names: Names<'f>) -> Self {
-        let mut net =
-            Self { namespaces, names, holders: HashMap::new(), in_segment: HashMap::new(), subnets: HashMap::new() };
+        let mut net = Self {
+            namespaces,
+            names,
+            holders: HashMap::new(),
+            in_segment: HashMap::new(),
+            subnets: Prefixes::default(),
+        };
         for (at, namespace) in net.namespaces.iter().enumerate() {
             for (interface, own) in namespace.addresses() {
                 let address = own.value.ip();
                 let other = |holders: &mut Holders| *holders = Holders::Several;
                 net.holders.entry(address).and_modify(other).or_insert(Holders::One(at));
                 net.in_segment.insert((address, interface.broadcast_domain), at);
-                net.subnets.extend(own.value.subnets().map(|subnet| (subnet, ())));
+                for subnet in own.value.subnets() {
+                    net.subnets.get_or_insert(subnet, ());
+                }
             }
         }
         net
@@ -105,12 +113,12 @@ impl<'f> Net<'f> {
 
     /// Whether an address is in a subnet of the lab.
     pub fn has_subnet_of(&self, address: IpAddr) -> bool {
-        longest(&self.subnets, address).is_some()
+        self.subnets.longest(address).is_some()
     }
 
     /// The IPv4 subnet whose broadcast address this is; a /31 and a /32 have none (RFC 3021).
     pub fn broadcast_of(&self, address: IpAddr) -> Option<IpNet> {
-        let (subnet, _) = longest(&self.subnets, address)?;
+        let (subnet, ()) = self.subnets.longest(address)?;
         let has_one = subnet.addr().is_ipv4() && subnet.prefix_len() <= 30;
         (has_one && subnet.broadcast() == address && !self.has_address(address)).then_some(subnet)
     }
@@ -173,14 +181,14 @@ impl<'f> ResolvedNamespace<'f> {
             addresses.into_iter().find(|own| Family::of(*own) == family && is_global(*own))
         };
         let (first_ipv4, first_ipv6) = (first(Family::Ipv4), first(Family::Ipv6));
-        let (subnets, tables, own) = (HashMap::new(), HashMap::new(), HashSet::new());
+        let (subnets, tables, own) = (Prefixes::default(), HashMap::new(), HashSet::new());
         let mut namespace = Self { name, written, interfaces, by_name, subnets, tables, own, first_ipv4, first_ipv6 };
         for (at, interface) in namespace.interfaces.iter().enumerate() {
-            let subnets = namespace.tables.entry(namespace.table_of(interface)).or_default();
+            let subnets: &mut Prefixes<usize> = namespace.tables.entry(namespace.table_of(interface)).or_default();
             for address in &interface.addresses {
                 for subnet in address.value.subnets() {
-                    subnets.entry(subnet).or_insert(at);
-                    namespace.subnets.entry(subnet).or_insert(at);
+                    subnets.get_or_insert(subnet, at);
+                    namespace.subnets.get_or_insert(subnet, at);
                 }
                 namespace.own.insert(address.value.ip());
             }
@@ -200,12 +208,7 @@ impl<'f> ResolvedNamespace<'f> {
 
     /// The routing table of what goes in and out through an interface: that of the VRF that it is, or is a port of.
     pub fn table_of(&self, interface: &ResolvedInterface) -> u32 {
-        self.master(interface)
-            .unwrap_or(interface)
-            .model
-            .virtual_interface()
-            .and_then(VirtualInterface::table)
-            .unwrap_or(MAIN_TABLE)
+        interface.model.vrf_table(self.master(interface).map(|master| &master.model)).unwrap_or(MAIN_TABLE)
     }
 
     /// Its first address of a family that others can reach.
@@ -264,7 +267,7 @@ impl<'f> ResolvedNamespace<'f> {
         let (few, many) = if self.subnets.len() < other.subnets.len() { (self, other) } else { (other, self) };
         let broadcast_domain =
             |namespace: &Self, net| Some(namespace.interfaces.get(*namespace.subnets.get(net)?)?.broadcast_domain);
-        let shared = few.subnets.keys().filter(|net| broadcast_domain(few, net) == broadcast_domain(many, net));
+        let shared = few.subnets.prefixes().filter(|net| broadcast_domain(few, net) == broadcast_domain(many, net));
         let own = shared.filter_map(|net| {
             let at = self.subnets.get(net)?;
             let mut addresses = self.interfaces.get(*at)?.addresses.iter().enumerate();
@@ -309,12 +312,11 @@ impl<'f> ResolvedNamespace<'f> {
     pub fn connected_in(&self, table: u32, address: IpAddr) -> Option<(&ResolvedInterface, IpNet)> {
         let of_vrf = self.tables.get(&table).filter(|_| table != MAIN_TABLE);
         let (subnet, at) = match of_vrf {
-            Some(subnets) => longest(subnets, address),
-            None => self
-                .tables
-                .get(&MAIN_TABLE)
-                .and_then(|main| longest(main, address))
-                .or_else(|| longest(&self.subnets, address)),
+            Some(subnets) => subnets.longest(address),
+            None => {
+                let main = self.tables.get(&MAIN_TABLE).and_then(|main| main.longest(address));
+                main.or_else(|| self.subnets.longest(address))
+            }
         }?;
         Some((self.interfaces.get(*at)?, subnet))
     }
@@ -323,15 +325,6 @@ impl<'f> ResolvedNamespace<'f> {
     pub fn makes_route(&self, table: u32, subnet: IpNet) -> Option<&ResolvedInterface> {
         self.interfaces.get(*self.tables.get(&table)?.get(&subnet)?)
     }
-}
-
-/// The entry of the longest prefix that holds an address, as a routing table finds it.
-pub fn longest<T>(subnets: &HashMap<IpNet, T>, address: IpAddr) -> Option<(IpNet, &T)> {
-    let lengths = (0..=IpNet::from(address).max_prefix_len()).rev();
-    lengths.filter_map(|length| IpNet::new(address, length).ok()).map(|net| net.trunc()).find_map(|net| {
-        let entry = subnets.get(&net)?;
-        Some((net, entry))
-    })
 }
 
 /// Whether an address is of use on one link only.

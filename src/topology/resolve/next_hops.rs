@@ -3,9 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
-use super::net::{ResolvedNamespace, is_global, longest};
+use super::net::{ResolvedNamespace, is_global};
+use crate::forwarding::Prefixes;
 use crate::lab::{Family, IfName, MAIN_TABLE, NextHop, RouteKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -28,7 +27,7 @@ struct Written<'f> {
 pub fn of(
     namespace: &ResolvedNamespace<'_>,
     route: &schema::Route,
-    direct: &HashMap<IpNet, IfName>,
+    direct: &Prefixes<IfName>,
     found: &mut Collector<'_>,
 ) -> Option<(Option<IpAddr>, Option<IfName>, BTreeSet<NextHop>)> {
     let table = route.table.as_ref().map_or(MAIN_TABLE, |table| table.value.0);
@@ -82,7 +81,7 @@ fn several(
     namespace: &ResolvedNamespace<'_>,
     route: &schema::Route,
     table: u32,
-    direct: &HashMap<IpNet, IfName>,
+    direct: &Prefixes<IfName>,
     found: &mut Collector<'_>,
 ) -> Option<BTreeSet<NextHop>> {
     let mut hops = BTreeSet::new();
@@ -112,7 +111,7 @@ fn several(
 fn device(
     namespace: &ResolvedNamespace<'_>,
     written: &Written<'_>,
-    direct: &HashMap<IpNet, IfName>,
+    direct: &Prefixes<IfName>,
     found: &mut Collector<'_>,
 ) -> Option<IfName> {
     let named = match written.dev {
@@ -151,7 +150,7 @@ fn device(
         return named;
     }
     let connected = connected.map(|interface| interface.name.clone());
-    let connected = connected.or_else(|| longest(direct, via.value).map(|(_, dev)| dev.clone()));
+    let connected = connected.or_else(|| direct.longest(via.value).map(|(_, dev)| dev.clone()));
     match (named, connected) {
         (None, Some(dev)) => Some(dev),
         (Some(named), Some(dev)) if named == dev => Some(dev),

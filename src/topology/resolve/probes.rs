@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::led::{Led, Translations};
 use super::net::{Net, ResolvedNamespace, is_global, is_link_local};
 use super::selectors::{Endpoint, SelectorList};
-use crate::forwarding::{Flow, Outcome, Packet, lookup};
+use crate::forwarding::{Flow, Outcome, Packet, Router};
 use crate::lab::{Expect, Family, IfName, Namespace, NsName, Probe, Protocol, RouteKind, Target};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -35,9 +35,8 @@ impl Question<'_> {
 /// Makes probes; knows where every namespace leads them.
 pub struct Maker<'n> {
     net: &'n Net<'n>,
-    namespaces: &'n IndexMap<NsName, Namespace>,
     /// The namespaces that have local routes, and so may take packets for more addresses than those on interfaces.
-    takers: Vec<usize>,
+    takers: Vec<(usize, Router<'n>)>,
     translations: Translations<'n>,
     /// Whether all addresses are known: if not, what seems to be missing may be there.
     whole: bool,
@@ -46,12 +45,10 @@ pub struct Maker<'n> {
 impl<'n> Maker<'n> {
     pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>) -> Self {
         let whole = net.namespaces.iter().all(|namespace| namespace.written.whole);
-        let takes = |of: &ResolvedNamespace<'_>| {
-            let routes = namespaces.get(&of.name).map(|namespace| &namespace.routes);
-            routes.is_some_and(|routes| routes.iter().any(|route| route.kind == RouteKind::Local))
-        };
-        let takers = (0..).zip(&net.namespaces).filter(|(_, of)| takes(of)).map(|(at, _)| at).collect();
-        Self { net, namespaces, takers, translations: Translations::new(net, namespaces), whole }
+        let takes = |namespace: &&Namespace| namespace.routes.iter().any(|route| route.kind == RouteKind::Local);
+        let taker = |of: &ResolvedNamespace<'_>| namespaces.get(&of.name).filter(takes).map(Router::new);
+        let takers = (0..).zip(&net.namespaces).filter_map(|(at, of)| Some((at, taker(of)?))).collect();
+        Self { net, takers, translations: Translations::new(net, namespaces), whole }
     }
 
     /// All pairs, in the order of the file. A namespace is paired with itself only if that is all the author wrote.
@@ -131,12 +128,9 @@ impl<'n> Maker<'n> {
 
     /// The namespace that has an address, or else one with a local route to it.
     fn holder(&self, address: IpAddr, from: &ResolvedNamespace<'_>) -> Option<usize> {
-        let takes = |at: &&usize| {
-            let namespace = self.net.namespaces.get(**at).and_then(|of| self.namespaces.get(&of.name));
-            let outcome = namespace.map(|namespace| lookup(namespace, &Packet::to(address)).outcome);
-            matches!(outcome, Some(Outcome::Local { .. }))
-        };
-        self.net.holder(address, from).or_else(|| self.takers.iter().find(takes).copied())
+        let takes = |router: &Router<'_>| matches!(router.lookup(&Packet::to(address)).outcome, Outcome::Local { .. });
+        let taker = || self.takers.iter().find(|(_, router)| takes(router)).map(|(at, _)| *at);
+        self.net.holder(address, from).or_else(taker)
     }
 
     fn name(&self, namespace: usize) -> Option<NsName> {

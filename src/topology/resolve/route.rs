@@ -7,6 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::net::ResolvedNamespace;
 use super::{contradictions, mtu, next_hops};
+use crate::forwarding::Prefixes;
 use crate::lab::{
     Address, DEFAULT_IPV6_METRIC, Family, IfName, LOCAL_TABLE, MAIN_TABLE, Route, RouteKind, RouteScope,
     VirtualInterface,
@@ -24,13 +25,12 @@ const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
 pub fn routes(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
     let mut routes = BTreeSet::new();
     // The destination of a route without a gateway is on the link, so a gateway of another route may be in it.
-    let direct: HashMap<IpNet, IfName> = namespace
-        .written
-        .routes
-        .iter()
-        .filter(|route| route.via.is_none() && kind(route) == RouteKind::Unicast)
-        .filter_map(|route| Some((destination(route), route.dev.as_ref()?.value.clone())))
-        .collect();
+    let mut direct = Prefixes::default();
+    for route in &namespace.written.routes {
+        if let Some(dev) = route.dev.as_ref().filter(|_| route.via.is_none() && kind(route) == RouteKind::Unicast) {
+            direct.get_or_insert(destination(route), dev.value.clone());
+        }
+    }
     let mut slots = HashMap::new();
     for written in &namespace.written.routes {
         let Some(route) = route(namespace, written, &direct, found) else { continue };
@@ -109,7 +109,7 @@ fn everything(family: Family) -> IpNet {
 fn route(
     namespace: &ResolvedNamespace<'_>,
     written: &schema::Route,
-    direct: &HashMap<IpNet, IfName>,
+    direct: &Prefixes<IfName>,
     found: &mut Collector<'_>,
 ) -> Option<Route> {
     let to = destination(written);

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 
 use super::bridge::Bridge;
-use super::firewall::{Filter, Nat};
+use super::filter::Filter;
 use super::interface::Interface;
+use super::nat::Nat;
 use super::neighbour::Neighbour;
 use super::policy_rule::PolicyRule;
 use super::read::{Fields, Named, Read, Spanned};

@@ -1,0 +1,217 @@
+//! What a broadcast reaches: through veth pairs, bridges with their VLANs, VXLANs, and what is stacked on interfaces.
+
+use std::collections::{BTreeSet, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use indexmap::IndexSet;
+
+use super::links::{End, Links};
+use crate::lab::{Interface, InterfaceKind, MacvlanMode, Tagging, VirtualInterface, Vlans, Vxlan};
+
+/// A frame at an interface, with its VLAN tag if it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Frame {
+    at: usize,
+    tag: Option<u16>,
+    /// Whether it leaves the namespace through the interface, or comes in through it.
+    leaves: bool,
+}
+
+/// The interfaces that a broadcast reaches, while it is followed.
+pub(super) struct Flood<'a, 'l> {
+    links: &'a Links<'l>,
+    seen: HashSet<Frame>,
+    todo: Vec<Frame>,
+    reached: IndexSet<usize>,
+}
+
+impl<'l> Flood<'_, 'l> {
+    /// The interfaces that a broadcast from an interface reaches, nearest first.
+    pub(super) fn from(links: &Links<'l>, from: usize) -> IndexSet<usize> {
+        let mut flood = Flood { links, seen: HashSet::new(), todo: Vec::new(), reached: IndexSet::new() };
+        flood.go(from, None);
+        let mut at = 0;
+        while let Some(frame) = flood.todo.get(at).copied() {
+            at += 1;
+            match frame.leaves {
+                true => flood.leave(frame),
+                false => flood.arrive(frame),
+            }
+        }
+        flood.reached.shift_remove(&from);
+        flood.reached
+    }
+
+    /// Out of the namespace.
+    fn go(&mut self, at: usize, tag: Option<u16>) {
+        self.add(Frame { at, tag, leaves: true });
+    }
+
+    /// Into the namespace.
+    fn comes_in(&mut self, at: usize, tag: Option<u16>) {
+        self.add(Frame { at, tag, leaves: false });
+    }
+
+    fn add(&mut self, frame: Frame) {
+        if self.seen.insert(frame) {
+            self.todo.push(frame);
+        }
+    }
+
+    /// A frame leaves the namespace through an interface.
+    fn leave(&mut self, frame: Frame) {
+        let links = self.links;
+        let Some(end) = links.end(frame.at) else { return };
+        match &end.interface.kind {
+            InterfaceKind::Veth { .. } => end.peer.iter().for_each(|peer| self.comes_in(*peer, frame.tag)),
+            InterfaceKind::Bridge(_) => self.through_bridge(frame.at, frame.at, frame.tag),
+            InterfaceKind::Virtual(virtual_interface) => self.leave_virtual(frame, end, virtual_interface),
+            InterfaceKind::Loopback | InterfaceKind::Other(_) => {}
+        }
+    }
+
+    fn leave_virtual(&mut self, frame: Frame, end: &End<'l>, virtual_interface: &VirtualInterface) {
+        match virtual_interface {
+            VirtualInterface::Vxlan(vxlan) => self.through_vxlan(frame, end, vxlan),
+            VirtualInterface::Macvlan { mode, .. } => self.past_parent(frame, end, *mode == MacvlanMode::Bridge),
+            VirtualInterface::Ipvlan { .. } => self.past_parent(frame, end, true),
+            VirtualInterface::Vlan { id, .. } => end.lower.iter().for_each(|parent| self.go(*parent, Some(*id))),
+            VirtualInterface::Ipip { local, remote: Some(remote) } => self.through_ipip(frame, *local, *remote),
+            VirtualInterface::Ipip { local, remote: None } => self.through_every_tunnel(frame, *local),
+            VirtualInterface::Dummy | VirtualInterface::Vrf { .. } => {}
+        }
+    }
+
+    /// To the tunnels at an address that take packets from another one.
+    fn through_ipip(&mut self, frame: Frame, from: Option<Ipv4Addr>, to: Ipv4Addr) {
+        let answers = |other: &VirtualInterface| {
+            let VirtualInterface::Ipip { local, remote } = other else { return false };
+            *local == Some(to) && (remote.is_none() || *remote == from)
+        };
+        for other in self.links.tunnels(to.into(), answers) {
+            self.comes_in(other, frame.tag);
+        }
+    }
+
+    /// The gateway of a route chooses the other end of such a tunnel: it may be any.
+    fn through_every_tunnel(&mut self, frame: Frame, local: Option<Ipv4Addr>) {
+        let ends = self.links.addresses().filter_map(|address| match address {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        });
+        let ends: BTreeSet<Ipv4Addr> = ends.collect();
+        for end in ends {
+            self.through_ipip(frame, local, end);
+        }
+    }
+
+    /// From a macvlan or ipvlan: out through the parent, and to the others on it, if they may speak to each other.
+    fn past_parent(&mut self, frame: Frame, own: &End<'l>, to_others: bool) {
+        let links = self.links;
+        let Some((at, parent)) = own.lower.and_then(|at| Some((at, links.end(at)?))) else { return };
+        self.go(at, frame.tag);
+        let kind = |of: &End<'_>| of.interface.virtual_interface().map(VirtualInterface::kind);
+        for other in parent.uppers.iter().filter(|_| to_others) {
+            if links.end(*other).is_some_and(|other| kind(other) == kind(own)) {
+                self.comes_in(*other, frame.tag);
+            }
+        }
+    }
+
+    /// To every end that the forwarding entries name.
+    fn through_vxlan(&mut self, frame: Frame, end: &End<'l>, own: &Vxlan) {
+        let Some(router) = self.links.router(end.ns) else { return };
+        let entries = router.namespace().fdb.iter().filter(|entry| entry.dev == *end.name).map(|entry| entry.to);
+        let ends: BTreeSet<IpAddr> = entries.collect();
+        for end in ends {
+            let answers = |other: &VirtualInterface| {
+                let VirtualInterface::Vxlan(other) = other else { return false };
+                (other.id, other.port) == (own.id, own.port) && other.local.is_none_or(|local| local == end)
+            };
+            for other in self.links.tunnels(end, answers) {
+                self.comes_in(other, frame.tag);
+            }
+        }
+    }
+
+    /// A frame comes into a namespace through an interface.
+    fn arrive(&mut self, frame: Frame) {
+        match self.links.end(frame.at).and_then(|end| end.bridge) {
+            Some(bridge) => self.through_bridge(bridge, frame.at, frame.tag),
+            None => self.deliver(frame.at, frame.tag),
+        }
+    }
+
+    /// A frame is for the namespace itself, or for what is stacked on the interface.
+    fn deliver(&mut self, at: usize, tag: Option<u16>) {
+        let links = self.links;
+        if tag.is_none() {
+            self.reached.insert(at);
+        }
+        for upper in links.end(at).map_or(&[][..], |end| end.uppers.as_slice()) {
+            let stacked = links.end(*upper).and_then(|end| end.interface.virtual_interface());
+            match stacked {
+                Some(VirtualInterface::Vlan { id, .. }) if tag == Some(*id) => self.comes_in(*upper, None),
+                Some(VirtualInterface::Macvlan { .. } | VirtualInterface::Ipvlan { .. }) => self.comes_in(*upper, tag),
+                Some(
+                    VirtualInterface::Vlan { .. }
+                    | VirtualInterface::Vxlan(_)
+                    | VirtualInterface::Ipip { .. }
+                    | VirtualInterface::Dummy
+                    | VirtualInterface::Vrf { .. },
+                )
+                | None => {}
+            }
+        }
+    }
+
+    /// A frame from a port of a bridge, or from the bridge itself, to all others in its VLAN.
+    fn through_bridge(&mut self, bridge: usize, from: usize, tag: Option<u16>) {
+        let links = self.links;
+        let (Some(own), Some(sender)) = (links.end(bridge), links.end(from)) else { return };
+        let filtering = own.interface.bridge_options().is_some_and(|options| options.vlan_filtering);
+        let vlan = if filtering { incoming(sender.interface.vlans.as_ref(), tag) } else { tag };
+        if filtering && vlan.is_none() {
+            return;
+        }
+        // The tag with which it goes out; none: it does not.
+        let outgoing = |port: &Interface| match vlan.filter(|_| filtering) {
+            Some(vlan) => outgoing(port.vlans.as_ref(), vlan),
+            None => Some(tag),
+        };
+        for at in &own.ports {
+            let Some(port) = links.end(*at).map(|end| end.interface) else { continue };
+            let goes_back = *at == from && !port.port.hairpin;
+            let is_kept_apart = sender.interface.port.isolated && port.port.isolated;
+            if let Some(tag) = outgoing(port).filter(|_| port.up && !goes_back && !is_kept_apart) {
+                self.go(*at, tag);
+            }
+        }
+        if let Some(tag) = outgoing(own.interface).filter(|_| bridge != from) {
+            self.deliver(bridge, tag);
+        }
+    }
+}
+
+/// How a port is in a VLAN.
+fn tagging(vlans: Option<&Vlans>, vlan: u16) -> Option<Tagging> {
+    let default = Vlans::default();
+    let ranges = vlans.unwrap_or(&default).ranges();
+    ranges.iter().find(|range| (range.first..=range.last).contains(&vlan)).map(|range| range.tagging)
+}
+
+/// The VLAN of a frame that comes in through a port; none: the port drops it.
+fn incoming(vlans: Option<&Vlans>, tag: Option<u16>) -> Option<u16> {
+    match tag {
+        Some(tag) => tagging(vlans, tag).map(|_| tag),
+        None => {
+            let default = Vlans::default();
+            vlans.unwrap_or(&default).ranges().iter().find(|range| range.tagging.pvid).map(|range| range.first)
+        }
+    }
+}
+
+/// The tag with which a frame of a VLAN goes out through a port; the outer none: it does not.
+fn outgoing(vlans: Option<&Vlans>, vlan: u16) -> Option<Option<u16>> {
+    tagging(vlans, vlan).map(|tagging| (!tagging.untagged).then_some(vlan))
+}
