@@ -76,6 +76,10 @@ pub fn iptables_save(text: &str) {
         let line = iptables::restore_line(rule);
         assert_eq!(iptables::read(Family::Ipv4, &line), *rule, "{line}");
     }
+    let counted = iptables::read_counted(Family::Ipv4, text);
+    let read = firewall.chains.iter().map(|(chain, rules)| (chain, rules.len()));
+    let and_counted = counted.iter().map(|(chain, counted)| (chain, counted.rules.len()));
+    assert!(read.eq(and_counted), "counters change nothing");
     let owner = firewall.chains.keys().find_map(|chain| Some(chain.owner()?.0));
     let is = Namespace { firewall: firewall.known(), ..Namespace::default() };
     found(owner, &ObservedNamespace { is, firewall, ..ObservedNamespace::default() });

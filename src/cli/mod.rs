@@ -54,7 +54,7 @@ enum Command {
     Test(test::TestArgs),
     /// List the labs on this machine
     List(list::ListArgs),
-    /// Show a lab's namespaces, interfaces, addresses, processes and drift
+    /// Show a lab's namespaces, interfaces, addresses, processes and drift, or one namespace in full
     Status(status::StatusArgs),
     /// Run a command in a namespace of a lab, and exit with its exit code
     Exec(exec::ExecArgs),

@@ -32,8 +32,10 @@ pub enum Document {
     Test,
     /// The output of `list --format json`
     List,
-    /// The output of `status NAME --format json`
+    /// The output of `status LAB --format json`
     Status,
+    /// The output of `status LAB NAMESPACE --format json`
+    Namespace,
     /// The output of `validate --format json`
     Validate,
     /// The output of `doctor --format json`
@@ -60,6 +62,7 @@ pub(super) fn run(args: &SchemaArgs) -> Result<u8, Failure> {
         Document::Test => show::schema_of::<Vec<show::TestView>>(),
         Document::List => show::schema_of::<Vec<show::LabView>>(),
         Document::Status => show::schema_of::<show::StatusView>(),
+        Document::Namespace => show::schema_of::<show::NamespaceStatusView>(),
         Document::Doctor => show::schema_of::<show::DoctorView>(),
         Document::Validate => show::schema_of::<Vec<show::ValidView>>(),
     })?;

@@ -8,7 +8,11 @@ use super::lab_arg::LabArg;
 use super::list;
 use super::output::{Format, print, print_json};
 use crate::engine;
-use crate::show::{self, StatusView};
+use crate::lab::NsName;
+use crate::show::{self, NamespaceStatusView, StatusView};
+
+/// No more columns than every terminal has.
+const WIDTH: usize = 80;
 
 /// Options of `nslab status`.
 #[derive(Debug, clap::Args)]
@@ -16,18 +20,29 @@ pub struct StatusArgs {
     /// The lab's name, or its topology file; without it, all labs are listed
     #[arg(value_name = "LAB|FILE")]
     lab: Option<PathBuf>,
+    /// Show this namespace of it in full: MTUs, routes, policy rules, neighbours, NAT and filters with their counters
+    #[arg(value_name = "NAMESPACE")]
+    namespace: Option<NsName>,
     /// How to show it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-/// Shows the state of a lab.
+/// Shows the state of a lab, or of one of its namespaces.
 ///
 /// # Errors
 /// The command could not do its work.
 pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
     let Some(lab) = &args.lab else { return list::run(&list::ListArgs::with(args.format)) };
     let lab = LabArg::of(lab)?.name()?;
+    if let Some(ns) = &args.namespace {
+        let view = NamespaceStatusView::new(&lab, ns, &engine::namespace_status(&lab, ns)?);
+        match args.format {
+            Format::Json => print_json(&view)?,
+            Format::Text => print(&show::namespace(&view, show::width().min(WIDTH)))?,
+        }
+        return Ok(DONE);
+    }
     let view = StatusView::new(&lab, &engine::status(&lab)?);
     match args.format {
         Format::Json => print_json(&view)?,

@@ -7,6 +7,7 @@ use crate::kernel::process::{self, Process};
 use crate::kernel::{Marked, Scope};
 use crate::lab::{Lab, LabName, NsName, Observed};
 use crate::plan::{self, Plan};
+use crate::topology::Topology;
 use crate::{state, topology};
 
 /// The labs on this machine.
@@ -88,22 +89,43 @@ pub struct Status {
     pub processes: BTreeMap<NsName, Vec<Process>>,
 }
 
+/// What there is of a lab.
+pub(super) struct Look {
+    /// The kernel that was asked.
+    pub machine: Machine,
+    /// The topology as applied, if it is kept.
+    pub saved: Option<Topology>,
+    /// What the kernel shows.
+    pub live: Observed,
+    /// The lab's own namespaces.
+    pub own: Vec<NsName>,
+}
+
+/// Looks at a lab. The topology as applied says what is wanted; without it, what is there can still be shown.
+///
+/// # Errors
+/// There is no such lab, or the kernel refuses to show something.
+pub(super) fn look(lab: &LabName) -> Result<Look, EngineError> {
+    let saved = state::topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok());
+    let desired = saved.as_ref().map(|topology| &topology.lab);
+    let mut machine = Machine::open()?;
+    let live = machine.observe(&Scope { lab, desired, inside: true })?;
+    let namespaces = live.namespaces.iter();
+    let own: Vec<NsName> =
+        namespaces.filter(|(_, ns)| ns.is.owner.as_ref() == Some(lab)).map(|(name, _)| name.clone()).collect();
+    if own.is_empty() && saved.is_none() {
+        return Err(EngineError::NoSuchLab(lab.clone()));
+    }
+    Ok(Look { machine, saved, live, own })
+}
+
 /// The state of one lab.
 ///
 /// # Errors
 /// There is no such lab, or the kernel refuses to show something.
 pub fn status(lab: &LabName) -> Result<Status, EngineError> {
-    // The topology as applied says what is wanted; without it, what is there can still be shown.
-    let saved = state::topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok());
-    let desired = saved.as_ref().map(|topology| &topology.lab);
-    let live = Machine::open()?.observe(&Scope { lab, desired, inside: true })?;
-    let namespaces = live.namespaces.iter();
-    let own: Vec<&NsName> =
-        namespaces.filter(|(_, ns)| ns.is.owner.as_ref() == Some(lab)).map(|(name, _)| name).collect();
-    if own.is_empty() && saved.is_none() {
-        return Err(EngineError::NoSuchLab(lab.clone()));
-    }
-    let drift = desired.map(|desired| plan::plan(desired, &live));
-    let processes = process::in_namespaces(own)?;
+    let Look { saved, live, own, .. } = look(lab)?;
+    let drift = saved.map(|saved| plan::plan(&saved.lab, &live));
+    let processes = process::in_namespaces(&own)?;
     Ok(Status { live, drift, processes })
 }

@@ -2,40 +2,83 @@
 
 use std::collections::BTreeSet;
 
-use super::read;
-use crate::lab::{ChainId, Family, ObservedFirewall, Policy, Table};
+use super::{read, shell_line};
+use crate::lab::{ChainId, CountedFirewall, CountedRule, Counters, Family, ObservedFirewall, Policy, Table};
 
 /// The firewall that `iptables-save` or `ip6tables-save` prints; tables that nslab does not use are passed over.
-///
-/// The format (iptables-save(8)): `*TABLE`, then `:CHAIN POLICY [PACKETS:BYTES]` for each chain, then
-/// `-A CHAIN RULE` for each rule, then `COMMIT`; lines that begin with `#` are comments.
 pub fn read_saved(family: Family, saved: &str) -> ObservedFirewall {
     let mut firewall = ObservedFirewall::default();
-    let mut table = None;
-    let id = |table: Option<Table>, name: &str| Some(ChainId { family, table: table?, chain: name.parse().ok()? });
-    for line in saved.lines() {
-        if let Some(name) = line.strip_prefix('*') {
-            table = Table::from_name(name);
-        } else if let Some(chain) = line.strip_prefix(':') {
-            let mut words = chain.split_whitespace();
-            if let Some(id) = id(table, words.next().unwrap_or_default()) {
-                let policy = match words.next() {
-                    Some("ACCEPT") => Some(Policy::Accept),
-                    Some("DROP") => Some(Policy::Drop),
-                    // Chains made by a user have none.
-                    _ => None,
-                };
+    for line in lines(family, saved) {
+        match line {
+            Line::Chain { id, policy, .. } => {
                 firewall.policies.extend(policy.map(|policy| (id.clone(), policy)));
                 firewall.chains.entry(id).or_default();
             }
-        } else if let Some(rule) = line.strip_prefix("-A ") {
-            let (name, rule) = rule.split_once(' ').unwrap_or((rule, ""));
-            if let Some(id) = id(table, name) {
-                firewall.chains.entry(id).or_default().push(read(family, rule));
+            Line::Rule { id, rule, .. } => firewall.chains.entry(id).or_default().push(read(family, rule)),
+        }
+    }
+    firewall
+}
+
+/// The same with counters, which they print with `-c`.
+pub fn read_counted(family: Family, saved: &str) -> CountedFirewall {
+    let mut firewall = CountedFirewall::new();
+    for line in lines(family, saved) {
+        match line {
+            Line::Chain { id, policy, counters } => {
+                let chain = firewall.entry(id).or_default();
+                (chain.policy, chain.counters) = (policy, counters);
+            }
+            Line::Rule { id, rule, counters } => {
+                let text = shell_line(&read(family, rule));
+                firewall.entry(id).or_default().rules.push(CountedRule { text, counters });
             }
         }
     }
     firewall
+}
+
+/// A line about one of the tables that nslab uses.
+enum Line<'a> {
+    Chain { id: ChainId, policy: Option<Policy>, counters: Counters },
+    Rule { id: ChainId, rule: &'a str, counters: Counters },
+}
+
+/// The format (iptables-save(8)): `*TABLE`, then `:CHAIN POLICY [PACKETS:BYTES]` for each chain, then `-A CHAIN RULE`
+/// for each rule, with `-c` behind `[PACKETS:BYTES]`, then `COMMIT`; lines that begin with `#` are comments.
+fn lines(family: Family, saved: &str) -> impl Iterator<Item = Line<'_>> {
+    let mut table = None;
+    saved.lines().filter_map(move |line| {
+        if let Some(name) = line.strip_prefix('*') {
+            table = Table::from_name(name);
+            return None;
+        }
+        let id = |name: &str| Some(ChainId { family, table: table?, chain: name.parse().ok()? });
+        if let Some(chain) = line.strip_prefix(':') {
+            let mut words = chain.split_whitespace();
+            let id = id(words.next()?)?;
+            let policy = match words.next() {
+                Some("ACCEPT") => Some(Policy::Accept),
+                Some("DROP") => Some(Policy::Drop),
+                // Chains made by a user have none.
+                _ => None,
+            };
+            return Some(Line::Chain { id, policy, counters: words.next().and_then(counters).unwrap_or_default() });
+        }
+        let (counted, rule) = match line.split_once(' ') {
+            Some((first, rest)) if first.starts_with('[') => (counters(first), rest),
+            _ => (None, line),
+        };
+        let rule = rule.strip_prefix("-A ")?;
+        let (name, rule) = rule.split_once(' ').unwrap_or((rule, ""));
+        Some(Line::Rule { id: id(name)?, rule, counters: counted.unwrap_or_default() })
+    })
+}
+
+/// `[PACKETS:BYTES]`
+fn counters(text: &str) -> Option<Counters> {
+    let (packets, bytes) = text.strip_prefix('[')?.strip_suffix(']')?.split_once(':')?;
+    Some(Counters { packets: packets.parse().ok()?, bytes: bytes.parse().ok()? })
 }
 
 /// The tables of which `iptables-nft-save` says that it cannot show all of them, as something is in there that iptables
@@ -104,6 +147,25 @@ mod tests {
         let emptied = emptied_table(&tables[0].1);
         assert_eq!(emptied, "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n");
         assert_eq!(tables_in_use(&emptied), []);
+    }
+
+    #[test]
+    fn counters_are_read_with_their_rules() {
+        let saved = "*nat\n:POSTROUTING ACCEPT [3:252]\n:MINE - [0:0]\n[12:1008] -A POSTROUTING -s 10.0.0.0/24 -j \
+                     MASQUERADE\n[0:0] -A MINE -m comment --comment \"a b\" -j ACCEPT\nCOMMIT\n*raw\n:OUTPUT ACCEPT \
+                     [9:9]\nCOMMIT\n";
+        let firewall = read_counted(Family::Ipv4, saved);
+        let id = |chain: &str| ChainId { family: Family::Ipv4, table: Table::Nat, chain: chain.parse().expect("name") };
+        let (post, mine) = (&firewall[&id("POSTROUTING")], &firewall[&id("MINE")]);
+        assert_eq!(firewall.len(), 2);
+        assert_eq!((post.policy, post.counters), (Some(Policy::Accept), Counters { packets: 3, bytes: 252 }));
+        assert_eq!(post.rules[0].counters, Counters { packets: 12, bytes: 1008 });
+        assert_eq!(post.rules[0].text, "-s 10.0.0.0/24 -j MASQUERADE");
+        assert_eq!((mine.policy, mine.rules[0].text.as_str()), (None, "-m comment --comment 'a b' -j ACCEPT"));
+        assert_eq!(
+            read_saved(Family::Ipv4, saved).chains.keys().collect::<Vec<_>>(),
+            firewall.keys().collect::<Vec<_>>()
+        );
     }
 
     #[test]

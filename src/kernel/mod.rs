@@ -2,6 +2,7 @@
 //! of what should be or of the order of steps, and remembers nothing between two commands.
 
 mod code;
+mod details;
 mod error;
 pub mod facts;
 pub mod firewall;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
 
 pub use code::KernelCode;
+pub use details::Details;
 pub use error::KernelError;
 #[cfg(any(test, fuzzing))]
 pub(crate) use firewall::fuzzing::{restored_rules, tables_and_chains};
@@ -98,6 +100,15 @@ impl Kernel {
     pub fn port_state(&mut self, port: &InterfaceRef) -> Result<PortState, KernelError> {
         let refused = |error: NetlinkError| error.about(format!("ask for the state of {port}"));
         port_state::port_state(self.handles.get(&port.ns)?, &port.name).map_err(refused)
+    }
+
+    /// What is in a namespace that was observed, besides what is observed of all: with the states of some of its
+    /// interfaces.
+    ///
+    /// # Errors
+    /// The kernel refuses to list something.
+    pub fn details(&mut self, ns: &NsName, interfaces: &[IfName]) -> Result<Details, KernelError> {
+        details::details(self.handles.get(ns)?, ns, interfaces)
     }
 
     /// The lab of every namespace that carries a mark.

@@ -5,6 +5,7 @@
 mod doctor;
 mod done;
 mod labs;
+mod namespace;
 mod plan;
 mod progress;
 pub mod report;
@@ -16,6 +17,7 @@ mod valid;
 pub use doctor::{DoctorView, doctor, findings};
 pub use done::{AppliedView, done};
 pub use labs::{LabView, labs, list};
+pub use namespace::{NamespaceStatusView, namespace};
 pub use plan::{PlanView, plan};
 pub use progress::Progress;
 pub use script::{script, undo_script};

@@ -34,9 +34,9 @@ struct NamespaceView {
 
 /// An interface for programs.
 #[derive(Debug, Serialize, JsonSchema)]
-struct InterfaceView {
-    name: String,
-    kind: String,
+pub(super) struct InterfaceView {
+    pub(super) name: String,
+    pub(super) kind: String,
     up: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     mtu: Option<u32>,
@@ -54,14 +54,14 @@ struct InterfaceView {
     /// The other interface of the veth pair, as NAMESPACE/INTERFACE.
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
-    addresses: Vec<String>,
+    pub(super) addresses: Vec<String>,
 }
 
 /// A process for programs.
 #[derive(Debug, Serialize, JsonSchema)]
-struct ProcessView {
-    pid: u32,
-    command: String,
+pub(super) struct ProcessView {
+    pub(super) pid: u32,
+    pub(super) command: String,
 }
 
 impl StatusView {
@@ -93,7 +93,7 @@ impl StatusView {
 }
 
 impl InterfaceView {
-    fn new((ns, of): (&NsName, &Namespace), name: &str, interface: &Interface) -> Self {
+    pub(super) fn new((ns, of): (&NsName, &Namespace), name: &str, interface: &Interface) -> Self {
         let master = interface.master.as_ref().map(ToString::to_string);
         let (vrf, bridge) = if of.vrf_of(interface).is_some() { (master, None) } else { (None, master) };
         Self {
@@ -111,7 +111,7 @@ impl InterfaceView {
     }
 
     /// "port of v-net-0, to red/veth-red", "on host/eth-lan".
-    fn connections(&self) -> String {
+    pub(super) fn connections(&self) -> String {
         let master = self.bridge.iter().chain(&self.vrf).map(|master| format!("port of {master}"));
         let peer = self.peer.iter().map(|peer| format!("to {peer}"));
         let parent = self.parent.iter().map(|parent| format!("on {parent}"));
@@ -119,8 +119,15 @@ impl InterfaceView {
     }
 }
 
+impl InterfaceView {
+    /// "mtu 1500"
+    pub(super) fn mtu_in_words(&self) -> String {
+        self.mtu.map(|mtu| format!("mtu {mtu}")).unwrap_or_default()
+    }
+}
+
 impl ProcessView {
-    fn new(process: &Process) -> Self {
+    pub(super) fn new(process: &Process) -> Self {
         Self { pid: process.pid, command: process.command.clone() }
     }
 }

@@ -28,7 +28,7 @@ use saved::listed;
 
 use super::KernelError;
 use super::netns::run_in;
-use crate::lab::{ChainId, Family, Firewall, ForeignObject, NsName, ObservedFirewall, Table};
+use crate::lab::{ChainId, CountedFirewall, Family, Firewall, ForeignObject, NsName, ObservedFirewall, Table};
 use crate::steps::{FirewallStep, Step};
 
 /// The rules of a namespace, in the tables `nat` and `filter` of both families. `ns_name` is for the error
@@ -54,27 +54,58 @@ pub(super) struct Look {
 pub(super) fn look(ns: &NsName, wanted: Option<&Firewall>, installed: &Installed) -> Result<Look, KernelError> {
     let mut nft = Nftables::open()?;
     let tables = nft.as_mut().map_or(Ok(Vec::new()), Nftables::all_tables)?;
-    let nft_families: BTreeSet<Family> =
-        tables.iter().filter_map(Message::as_table).map(|found| found.family).collect();
     let mut listings = Vec::new();
-    for family in [Family::Ipv4, Family::Ipv6] {
-        let in_nft = nft_families.contains(&family);
-        if !in_nft && !installed.legacy.exists(family) {
-            continue;
-        }
-        let program = match installed.program(family) {
-            Ok(program) if program.variant == Variant::Nft && in_nft => program,
-            Ok(program) if program.variant == Variant::Legacy && installed.legacy.has_tables(family) => program,
-            // Tables that the installed program does not show are not of nslab, which could not have made them.
-            Ok(_) => continue,
-            Err(_) if !in_nft || (!has_ours(nft.as_mut(), family)? && !wants(wanted, family)) => continue,
-            Err(error) => return Err(error),
-        };
+    for (family, program) in listers(nft.as_mut(), &tables, wanted, installed)? {
         listings.push((program.variant, family, Running::start(&mut program.save(), "")?));
     }
     // Those of `host` are no concern of any lab's.
     let foreign = if ns.is_host() { Search::default() } else { Search::begin(nft, tables, installed)? };
     Ok(Look { ns: ns.clone(), listings, foreign })
+}
+
+/// The programs that show the tables of this thread's namespace, by family; none where there are no tables.
+fn listers(
+    mut nft: Option<&mut Nftables>,
+    tables: &[Message],
+    wanted: Option<&Firewall>,
+    installed: &Installed,
+) -> Result<Vec<(Family, Program)>, KernelError> {
+    let nft_families: BTreeSet<Family> =
+        tables.iter().filter_map(Message::as_table).map(|found| found.family).collect();
+    let mut programs = Vec::new();
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let in_nft = nft_families.contains(&family);
+        if !in_nft && !installed.legacy.exists(family) {
+            continue;
+        }
+        match installed.program(family) {
+            Ok(program) if program.variant == Variant::Nft && in_nft => programs.push((family, program)),
+            Ok(program) if program.variant == Variant::Legacy && installed.legacy.has_tables(family) => {
+                programs.push((family, program));
+            }
+            // Tables that the installed program does not show are not of nslab, which could not have made them.
+            Ok(_) => {}
+            Err(_) if !in_nft || (!has_ours(nft.as_deref_mut(), family)? && !wants(wanted, family)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(programs)
+}
+
+/// The rules of a namespace with their counters. `ns_name` is for the error alone.
+///
+/// # Errors
+/// As with [`observe`].
+pub(super) fn counted(ns: BorrowedFd<'_>, ns_name: &NsName) -> Result<CountedFirewall, KernelError> {
+    run_in(ns, || {
+        let mut nft = Nftables::open()?;
+        let tables = nft.as_mut().map_or(Ok(Vec::new()), Nftables::all_tables)?;
+        let mut firewall = CountedFirewall::new();
+        for (family, program) in listers(nft.as_mut(), &tables, None, &Installed::find())? {
+            firewall.extend(saved::counted(&program, family, ns_name)?);
+        }
+        Ok(firewall)
+    })?
 }
 
 impl Look {

@@ -6,11 +6,23 @@ use super::program::Program;
 use super::running::Running;
 use crate::iptables;
 use crate::kernel::KernelError;
-use crate::lab::{Family, NsName, ObservedFirewall, Table};
+use crate::lab::{CountedFirewall, Family, NsName, ObservedFirewall, Table};
 
 /// Lists the rules of this thread's namespace.
 pub(super) fn saved(program: &Program, family: Family, ns: &NsName) -> Result<ObservedFirewall, KernelError> {
     Ok(listed(Running::start(&mut program.save(), "")?, family, ns)?.0)
+}
+
+/// Lists the rules of this thread's namespace, with their counters.
+pub(super) fn counted(program: &Program, family: Family, ns: &NsName) -> Result<CountedFirewall, KernelError> {
+    let output = Running::start(program.save().arg("-c"), "")?.output()?;
+    if output.status.success() {
+        return Ok(iptables::read_counted(family, &String::from_utf8_lossy(&output.stdout)));
+    }
+    if is_of_others(ns, &output.stderr) {
+        return Ok(CountedFirewall::default());
+    }
+    Err(cannot_list(family, ns, &output.stderr))
 }
 
 /// What an `iptables-save` that is running says; and the tables of nf_tables that it cannot show, which are other
@@ -25,9 +37,18 @@ pub(super) fn listed(
         let saved = String::from_utf8_lossy(&output.stdout);
         return Ok((iptables::read_saved(family, &saved), iptables::unshown_tables(&saved)));
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    if said.contains("Parsing nftables rule failed") && !ns.is_host() {
+    if is_of_others(ns, &output.stderr) {
         return Ok((ObservedFirewall::default(), [Table::Nat, Table::Filter].into()));
     }
-    Err(KernelError::new(format!("list the {} rules of {ns}", family.program())).said(said.trim()))
+    Err(cannot_list(family, ns, &output.stderr))
+}
+
+/// Whether it gives up because of what another program has put into a lab's own namespace.
+fn is_of_others(ns: &NsName, said: &[u8]) -> bool {
+    String::from_utf8_lossy(said).contains("Parsing nftables rule failed") && !ns.is_host()
+}
+
+fn cannot_list(family: Family, ns: &NsName, said: &[u8]) -> KernelError {
+    let said = String::from_utf8_lossy(said);
+    KernelError::new(format!("list the {} rules of {ns}", family.program())).said(said.trim())
 }

@@ -1,16 +1,18 @@
-//! Permanent neighbour entries. What the kernel has learned by itself is not of interest.
+//! Neighbour entries. What the kernel has learned by itself is shown, and of no interest otherwise.
 
 use std::collections::{BTreeSet, HashMap};
 
 use libc::{NDA_DST, NDA_LLADDR};
 use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_REPLACE, parse_ip, parse_mac};
-use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourHeader, NeighbourMessage, NeighbourState};
+use netlink_packet_route::neighbour::{
+    NeighbourAttribute, NeighbourHeader, NeighbourMessage, NeighbourState as RawState,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::accept_gone;
 use crate::kernel::netlink::{NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
-use crate::lab::{IfName, Mac, Neighbour};
+use crate::lab::{IfName, Mac, Neighbour, NeighbourEntry, NeighbourState};
 use crate::steps::{Change, NeighbourStep, Update};
 
 /// Runs a step.
@@ -56,7 +58,7 @@ pub(in crate::kernel) fn listed<'a>(
 
 fn encode(neighbour: &Neighbour, index: u32) -> NeighbourMessage {
     let mut message = encode_key(neighbour, index);
-    message.header.state = NeighbourState::Permanent;
+    message.header.state = RawState::Permanent;
     message.attributes.push(NeighbourAttribute::LinkLayerAddress(neighbour.mac.0.to_vec()));
     message
 }
@@ -70,12 +72,34 @@ fn encode_key(neighbour: &Neighbour, index: u32) -> NeighbourMessage {
     message
 }
 
+/// Lists all entries of a namespace that `ip neigh` shows: not those for groups and the like, which nobody has to
+/// answer for (`NUD_NOARP`).
+pub(in crate::kernel) fn list_all(
+    netns: &mut NetnsHandle,
+    names: &HashMap<u32, IfName>,
+) -> Result<Vec<NeighbourEntry>, NetlinkError> {
+    let dump = netns.socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
+    let mut entries = Vec::new();
+    for item in dump.items() {
+        entries.extend(decode_any(item, names)?);
+    }
+    entries.sort_by(|a, b| (&a.dev, a.address).cmp(&(&b.dev, b.address)));
+    Ok(entries)
+}
+
 /// The entry, if it is a permanent one with an Ethernet address, on an interface that a lab can name.
 fn decode(item: &[u8], names: &HashMap<u32, IfName>) -> Result<Option<Neighbour>, DecodeError> {
+    let permanent = |entry: &NeighbourEntry| entry.state == NeighbourState::Permanent;
+    let entry = decode_any(item, names)?.filter(permanent);
+    Ok(entry.and_then(|NeighbourEntry { dev, address, mac, .. }| Some(Neighbour { dev, address, mac: mac? })))
+}
+
+/// The entry, if it is one for an IP address on an interface that a lab can name.
+fn decode_any(item: &[u8], names: &HashMap<u32, IfName>) -> Result<Option<NeighbourEntry>, DecodeError> {
     let header = NeighbourHeader::parse(item)?;
-    let is_permanent = header.state == NeighbourState::Permanent
-        && matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6);
-    let Some(dev) = names.get(&header.ifindex).filter(|_| is_permanent) else { return Ok(None) };
+    let is_ip = matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6);
+    let state = state(header.state).filter(|_| is_ip);
+    let Some((state, dev)) = state.zip(names.get(&header.ifindex)) else { return Ok(None) };
     let (mut address, mut mac) = (None, None);
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
         match attribute? {
@@ -84,7 +108,20 @@ fn decode(item: &[u8], names: &HashMap<u32, IfName>) -> Result<Option<Neighbour>
             _ => {}
         }
     }
-    Ok(address.zip(mac).map(|(address, mac)| Neighbour { dev: dev.clone(), address, mac }))
+    Ok(address.map(|address| NeighbourEntry { dev: dev.clone(), address, mac, state }))
+}
+
+fn state(state: RawState) -> Option<NeighbourState> {
+    match state {
+        RawState::Permanent => Some(NeighbourState::Permanent),
+        RawState::Reachable => Some(NeighbourState::Reachable),
+        RawState::Stale => Some(NeighbourState::Stale),
+        RawState::Delay => Some(NeighbourState::Delay),
+        RawState::Probe => Some(NeighbourState::Probe),
+        RawState::Incomplete => Some(NeighbourState::Incomplete),
+        RawState::Failed => Some(NeighbourState::Failed),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
