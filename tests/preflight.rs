@@ -148,6 +148,17 @@ fn limits_and_kernels_that_are_not_this_one() {
          packets get lost when the table overflows; make it larger: sysctl -w net.ipv4.neigh.default.gc_thresh3=8"
     );
 
+    let addresses: Vec<String> = (0..1100).map(|n| format!("10.1.{}.{}/16", n / 250, 1 + n % 250)).collect();
+    let many =
+        format!("name: x\nnamespaces:\n  red: {{ bridges: {{ br0: {{ addresses: [{}] }} }} }}\n", addresses.join(", "));
+    assert_eq!(found(&many, &Facts { neighbours: [(Family::Ipv4, 4096)].into(), ..healthy() }), []);
+    let [warning] = found(&many, &Facts { neighbours: [].into(), ..healthy() }).try_into().unwrap();
+    assert_eq!(
+        warning.what,
+        "the lab has 1100 addresses; the machine remembers 1024 neighbours at once (the default of \
+         net.ipv4.neigh.default.gc_thresh3, which cannot be seen from here)"
+    );
+
     let full = Facts { memory: Some(2), ..healthy() };
     assert_eq!(found(&four, &full), []);
     let ten: String = (1..=10).map(|n| format!("  h{n}: {{}}\n")).collect();

@@ -1,6 +1,6 @@
 //! Which probes run when: as many at once as the kernel can bear, each as often as its check allows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,11 +12,14 @@ use super::error::CheckError;
 use super::harness::Harness;
 use super::report::{CheckResult, Outcome, PairResult};
 use super::verdict::{self, Try};
+use crate::kernel::neighbours;
 use crate::lab::{Check, Lab, NsName, Probe};
 
 /// How many probes start at once: a batch. A probe needs up to two entries in the kernel's table of neighbours, which
-/// holds 1,024 by default, for all namespaces of the machine together ([`crate::kernel::neighbours`]).
-const BATCH: usize = 256;
+/// holds 1,024 by default, for all namespaces of the machine together ([`neighbours`]). Where it was full all the same,
+/// those that may have suffered from that are tried again, fewer at once.
+const BATCHES: [usize; 3] = [256, 64, LAST_BATCH];
+const LAST_BATCH: usize = 16;
 
 /// How many namespaces are near each other in the order of the probes: a batch is about a block of them by another
 /// block, both ways.
@@ -29,29 +32,64 @@ const QUIET_BEFORE_RETRY: Duration = Duration::from_millis(150);
 const MAX_UNANSWERED_NEIGHBOURS: usize = 512;
 
 /// A probe's place in the file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     check: usize,
     probe: usize,
 }
 
-/// Runs every probe of those checks that `takes` says; the results are in no order.
+/// What came of some probes, in no order.
+#[derive(Default)]
+pub(super) struct Done {
+    pub results: Vec<(Place, PairResult)>,
+    /// Whether the table of neighbours was full while the last of them were tried, so that silence proves nothing.
+    pub table_was_full: bool,
+}
+
+/// Runs every probe of those checks that `takes` says. Silence while the kernel's table of neighbours was full proves
+/// nothing, whoever filled it: such probes are tried again, fewer at once.
 ///
 /// # Errors
 /// The kernel does not let the namespaces forget their neighbours.
-pub(super) async fn run(
-    harness: &Rc<Harness>,
-    lab: &Lab,
-    takes: impl Fn(&Check) -> bool,
-) -> Result<Vec<(Place, PairResult)>, CheckError> {
+pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check) -> bool) -> Result<Done, CheckError> {
     let checks: Rc<[Check]> = lab.checks.clone().into();
     let mut queue = in_neighbourly_order(&checks);
     queue.retain(|place| checks.get(place.check).is_some_and(&takes));
-    let several = queue.len() > BATCH;
+    let mut done = Done::default();
+    for batch in BATCHES {
+        if done.table_was_full {
+            let used = namespaces(&checks, &queue).into_iter().chain(lab.routers());
+            harness.forget_neighbours(used, false)?;
+        }
+        let before = neighbours::overflows();
+        let results = round(harness, lab, &checks, &queue, batch).await?;
+        done.table_was_full = neighbours::overflows() > before;
+        let proves_nothing = |saw: &Outcome| done.table_was_full && matches!(saw, Outcome::Silence | Outcome::Stalled);
+        let (again, sure): (Vec<_>, Vec<_>) =
+            results.into_iter().partition(|(_, pair)| batch != LAST_BATCH && proves_nothing(&pair.saw));
+        done.results.extend(sure);
+        if again.is_empty() {
+            break;
+        }
+        let again: HashSet<Place> = again.into_iter().map(|(place, _)| place).collect();
+        queue.retain(|place| again.contains(place));
+    }
+    Ok(done)
+}
+
+/// Runs every probe of a queue once, with so many more at once.
+async fn round(
+    harness: &Rc<Harness>,
+    lab: &Lab,
+    checks: &Rc<[Check]>,
+    queue: &[Place],
+    batch: usize,
+) -> Result<Vec<(Place, PairResult)>, CheckError> {
+    let several = queue.len() > batch || batch == LAST_BATCH;
     let mut used = BTreeSet::new();
     let mut running = JoinSet::new();
     let mut done: Vec<(Place, PairResult)> = Vec::with_capacity(queue.len());
-    for batch in queue.chunks(BATCH) {
+    for batch in queue.chunks(batch) {
         for &place in batch {
             let (harness, checks) = (harness.clone(), checks.clone());
             running.spawn_local(async move { run_probe(&harness, &checks, place).await });
@@ -62,7 +100,7 @@ pub(super) async fn run(
         harness.clear_spares();
         if several {
             // On a busy machine, a quiet moment may be the machine's: neighbours that were asked for may yet answer.
-            used.extend(namespaces(&checks, batch).into_iter().chain(lab.routers()));
+            used.extend(namespaces(checks, batch).into_iter().chain(lab.routers()));
             let asked = harness.forget_neighbours(used.iter().copied(), !running.is_empty())?;
             if asked > MAX_UNANSWERED_NEIGHBOURS {
                 while let Some(result) = running.join_next().await {

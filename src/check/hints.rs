@@ -53,6 +53,14 @@ pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
     routers.into_iter().filter_map(hint).collect()
 }
 
+/// That packets were lost because the kernel had no room for more neighbours.
+pub(super) fn table_was_full() -> String {
+    "the kernel's table of neighbours, one for the whole machine, was full while the checks ran, and packets were lost: \
+     outside of all namespaces, `sysctl -w net.ipv4.neigh.default.gc_thresh3=8192 \
+     net.ipv6.neigh.default.gc_thresh3=8192` makes it larger"
+        .to_owned()
+}
+
 /// That a lab is no longer as its file says, where it is this many steps away from that: a check may have failed
 /// because of it.
 pub fn drift_hint(steps: usize, file: &str) -> Option<String> {

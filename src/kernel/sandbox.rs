@@ -14,6 +14,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 
+use super::facts::neighbour_limits;
 use super::netlink::Socket;
 use super::{KernelError, process};
 
@@ -24,6 +25,7 @@ use super::{KernelError, process};
 /// The error says what forbids user namespaces where they are forbidden.
 pub fn enter() -> Result<(), KernelError> {
     let resolver = std::fs::read_to_string(RESOLVER).ok();
+    neighbour_limits::keep();
     match unshare(OWN_HOST) {
         Ok(()) => furnish(resolver),
         // Not root, or root of a container without CAP_SYS_ADMIN.

@@ -82,7 +82,8 @@ pub struct Facts {
     pub sysctls_writable: bool,
     /// Why no namespace can get a name in `/run/netns`.
     pub no_netns_directory: Option<String>,
-    /// How many neighbours the machine can hold at once (`gc_thresh3`); it is not shown inside of a namespace.
+    /// How many neighbours the machine can hold at once (`gc_thresh3`), as far as that is known: only the machine's
+    /// first namespace shows it.
     pub neighbours: BTreeMap<Family, u64>,
     /// How many files a process may have open (the hard limit).
     pub open_files: u64,

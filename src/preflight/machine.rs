@@ -163,19 +163,27 @@ fn memory(needs: &Needs, facts: &Facts) -> Option<Finding> {
     })
 }
 
+/// What the kernel allows unless somebody has changed it (arp_tbl and nd_tbl of the kernel).
+const DEFAULT_NEIGHBOURS: u64 = 1024;
+
 /// The table of neighbours is the machine's: all namespaces share its limit.
 fn neighbours(addresses: &BTreeMap<Family, u64>, facts: &Facts) -> Vec<Finding> {
     let too_small = addresses.iter().filter_map(|(family, &count)| {
-        let limit = *facts.neighbours.get(family)?;
+        let shown = facts.neighbours.get(family).copied();
+        let limit = shown.unwrap_or(DEFAULT_NEIGHBOURS);
         let sysctl = match family {
             Family::Ipv4 => "net.ipv4.neigh.default.gc_thresh3",
             Family::Ipv6 => "net.ipv6.neigh.default.gc_thresh3",
+        };
+        let origin = match shown {
+            Some(_) => sysctl.to_owned(),
+            None => format!("the default of {sysctl}, which cannot be seen from here"),
         };
         let enough = count.saturating_mul(4).checked_next_power_of_two().unwrap_or(u64::MAX);
         (count > limit).then(|| {
             Finding::warning(
                 MachineCode::NeighbourTableTooSmall,
-                format!("the lab has {count} addresses; the machine remembers {limit} neighbours at once ({sysctl})"),
+                format!("the lab has {count} addresses; the machine remembers {limit} neighbours at once ({origin})"),
                 format!("packets get lost when the table overflows; make it larger: sysctl -w {sysctl}={enough}"),
             )
         })

@@ -3,8 +3,8 @@
 
 mod feature_test;
 pub(super) mod host;
+pub(super) mod neighbour_limits;
 
-use std::collections::BTreeMap;
 use std::fs::read_to_string;
 use std::path::Path;
 
@@ -14,7 +14,6 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access};
 
 use super::{KernelError, firewall, netns};
-use crate::lab::Family;
 use crate::preflight::{Facts, Questions, has_privileges};
 
 /// Finds out what is asked, of the calling thread's network namespace and the machine. Without the privileges that it
@@ -28,7 +27,7 @@ pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
         ipv6: Path::new("/proc/thread-self/net/if_inet6").exists(),
         sysctls_writable: is_writable_mount("/proc/sys/net"),
         no_netns_directory: no_directory(),
-        neighbours: neighbour_limits(),
+        neighbours: neighbour_limits::known(),
         open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, most)| most),
         existing: netns::list()?.iter().filter(|ns| questions.namespaces.contains(ns)).count(),
         memory: available_memory(),
@@ -85,13 +84,4 @@ fn available_memory() -> Option<u64> {
     let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = available.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kibibytes / 1024)
-}
-
-/// The limits of the tables of neighbours, which only the machine's first namespace shows.
-fn neighbour_limits() -> BTreeMap<Family, u64> {
-    let limit = |(family, folder): (Family, &str)| {
-        let text = read_to_string(format!("/proc/sys/net/{folder}/neigh/default/gc_thresh3")).ok()?;
-        Some((family, text.trim().parse().ok()?))
-    };
-    [(Family::Ipv4, "ipv4"), (Family::Ipv6, "ipv6")].into_iter().filter_map(limit).collect()
 }
