@@ -194,3 +194,23 @@ impl RuleView {
         row(&[family(self.ipv6), &self.rule], &[4])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn lines_fit_and_nothing_is_lost(words in prop::collection::vec("[a-zé:/]{1,120}", 1..12), hang in 0_usize..90) {
+            let text = words.join(" ");
+            let shown = fitted(&text, INDENT, hang, 80);
+            for line in shown.lines() {
+                prop_assert!(line.chars().count() <= 80, "{line}");
+            }
+            let without_spaces = |text: &str| text.split_whitespace().collect::<String>();
+            prop_assert_eq!(without_spaces(&shown), without_spaces(&text));
+        }
+    }
+}

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{NotRun, Tested, title};
+use super::{NotRun, Tested, title, way};
 use crate::check::{CheckResult, PairResult, Report};
 
 /// The reports of any number of labs as one XML document.
@@ -67,7 +67,10 @@ fn case(report: &Report, check: &CheckResult, pair: &PairResult, file: &str) -> 
         check.line,
     );
     if pair.passed {
-        return head + "/>\n";
+        return match way(check, pair) {
+            Some(way) => format!("{head}>\n      <system-out>{}</system-out>\n    </testcase>\n", escaped(way)),
+            None => head + "/>\n",
+        };
     }
     let failure = escaped(pair.failure.as_deref().unwrap_or("not as promised"));
     format!("{head}>\n      <failure message=\"{failure}\">line {}: {failure}</failure>\n    </testcase>\n", check.line)

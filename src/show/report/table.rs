@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::matrix::{is_matrix, listing, matrix};
-use super::{mark, pair_in_full, pair_name, printable};
+use super::{mark, pair_in_full, pair_name, printable, way};
 use crate::check::{CheckResult, PairResult, Report};
 use crate::show::counted;
 
@@ -84,10 +84,10 @@ fn list(check: &CheckResult, columns: &Columns) -> String {
 /// no answer`.
 fn ways(check: &CheckResult) -> String {
     let mut ways: Vec<(&str, usize)> = Vec::new();
-    for pair in check.pairs.iter().filter(|pair| pair.passed && pair.result != check.expectation) {
-        match ways.iter_mut().find(|(way, _)| *way == pair.result) {
+    for of_pair in check.pairs.iter().filter_map(|pair| way(check, pair)) {
+        match ways.iter_mut().find(|(way, _)| *way == of_pair) {
             Some((_, count)) => *count += 1,
-            None => ways.push((&pair.result, 1)),
+            None => ways.push((of_pair, 1)),
         }
     }
     ways.sort_by_key(|(_, count)| Reverse(*count));

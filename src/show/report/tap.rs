@@ -1,7 +1,7 @@
 //! Check results in the Test Anything Protocol, version 14 (testanything.org): one line for every pair, and one for
 //! every file whose checks could not be run.
 
-use super::{Tested, printable, title};
+use super::{Tested, printable, title, way};
 use crate::check::{CheckResult, PairResult};
 
 /// The reports of any number of labs as one TAP document.
@@ -29,7 +29,11 @@ fn lines(tested: &Tested<'_>) -> Vec<(bool, String, String)> {
     };
     let pairs = report.checks.iter().flat_map(|check| check.pairs.iter().map(move |pair| (check, pair)));
     let line = |(check, pair): (&CheckResult, &PairResult)| {
-        let details = if pair.passed { String::new() } else { diagnostics(check, pair, &report.hints, &file) };
+        let way = way(check, pair).map(|way| format!("  ---\n  result: {}\n  ...\n", quoted(way)));
+        let details = match pair.passed {
+            true => way.unwrap_or_default(),
+            false => diagnostics(check, pair, &report.hints, &file),
+        };
         (pair.passed, format!("{}: {}", report.lab, title(check, pair)), details)
     };
     pairs.map(line).collect()
@@ -44,6 +48,7 @@ fn quoted(text: &str) -> String {
 fn diagnostics(check: &CheckResult, pair: &PairResult, hints: &[String], file: &str) -> String {
     let mut text = "  ---\n".to_owned();
     text += &format!("  message: {}\n", quoted(pair.failure.as_deref().unwrap_or("not as promised")));
+    text += &format!("  result: {}\n", quoted(&pair.result));
     text += &format!("  check: {}\n{file}  line: {}\n", quoted(&check.name), check.line);
     text += &format!("  address: \"{}\"\n  tries: {}\n", pair.address, pair.tries);
     if let Some(address) = pair.seen_as {
