@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::lock::lock;
 use super::plan::{Planned, all_of, compare};
 use super::{
-    EngineError, Event, Interrupts, Listener, Machine, UndoError, deviceless_routes, host_settings, original_sysctls,
-    preconditions, ready,
+    EngineError, Event, Interrupts, Listener, Machine, UndoError, deviceless_routes, flows, host_settings,
+    original_sysctls, preconditions, ready,
 };
 use crate::lab::{Lab, NsName, Observed};
 use crate::plan::{self, PlannedStep};
@@ -157,6 +157,7 @@ impl Run<'_> {
     /// Everything is as the file says: what remains is to note the original values of settings.
     fn settle(&mut self, live: Option<&Observed>) -> Result<(), EngineError> {
         self.forget_neighbours()?;
+        flows::forget_stale(&mut self.machine.kernel, &self.lab.namespaces, &self.done)?;
         if self.has_released {
             host_settings::note(&mut self.machine.kernel, &self.lab.name)?;
         }

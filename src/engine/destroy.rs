@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use indexmap::IndexMap;
+
 use super::lock::lock;
-use super::{EngineError, Event, Interrupts, Listener, Machine, host_settings};
+use super::{EngineError, Event, Interrupts, Listener, Machine, flows, host_settings};
 use crate::kernel::Scope;
 use crate::lab::LabName;
 use crate::plan::{PlannedStep, teardown};
@@ -47,6 +49,10 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
             Err(error) => failed.push(error.to_string()),
         }
     }
+    // Nothing of the lab's rules is left.
+    failed.extend(
+        flows::forget_stale(&mut machine.kernel, &IndexMap::new(), &steps).err().map(|error| error.to_string()),
+    );
     // What a run that was killed may have left in the host.
     failed.extend(machine.tidy().err().map(|error| error.to_string()));
     if !failed.is_empty() {

@@ -11,6 +11,7 @@ mod destroy;
 mod deviceless_routes;
 mod error;
 mod exec;
+mod flows;
 pub mod host_settings;
 mod interrupt;
 mod labs;

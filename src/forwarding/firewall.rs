@@ -82,7 +82,8 @@ impl Flow {
         Family::of(self.destination)
     }
 
-    pub(super) fn meets(&self, namespace: &Namespace, matches: &Matches) -> bool {
+    /// Whether it meets all conditions of a rule of a namespace, as far as it is known.
+    pub fn meets(&self, namespace: &Namespace, matches: &Matches) -> bool {
         let states = matches.states.as_ref();
         states.is_none_or(|states| states.holds(|states| !states.is_disjoint(&self.states)))
             && meets(matches.source.as_ref(), self.source, |net, address| net.contains(&address))

@@ -2,6 +2,7 @@
 //! of what should be or of the order of steps, and remembers nothing between two commands.
 
 mod code;
+pub mod connections;
 mod details;
 mod error;
 pub mod facts;
@@ -232,6 +233,18 @@ impl Kernel {
     /// The kernel refuses to list or remove them.
     pub fn forget_neighbours(&mut self, ns: &NsName, interfaces: &[&IfName]) -> Result<(), KernelError> {
         neighbours::forget_through(self.handles.get(ns)?, interfaces)
+    }
+
+    /// Forgets the UDP flows of a namespace that are `stale`.
+    ///
+    /// # Errors
+    /// The kernel refuses to list or to forget them.
+    pub fn forget_udp_flows(
+        &mut self,
+        ns: &NsName,
+        stale: impl Fn(&connections::UdpFlow) -> bool + Sync,
+    ) -> Result<(), KernelError> {
+        connections::forget(self.handles.get(ns)?.fd(), stale)
     }
 
     /// Lets the kernel begin to free the namespaces that were removed.

@@ -30,6 +30,15 @@ pub fn with_attributes(
     Ok(message)
 }
 
+/// Appends an attribute to a message.
+pub fn append(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    let length = u16::try_from(value.len() + NLA_HEADER_SIZE).unwrap_or(u16::MAX);
+    message.extend(length.to_ne_bytes());
+    message.extend(kind.to_ne_bytes());
+    message.extend_from_slice(value);
+    message.resize(message.len().next_multiple_of(4), 0);
+}
+
 /// A name as the kernel sends it, whatever its bytes: what cannot be printed is escaped as C does it.
 pub fn printable(value: &[u8]) -> String {
     let mut text = String::new();

@@ -11,5 +11,5 @@ mod socket;
 pub use ack::NetlinkError;
 #[cfg(any(test, fuzzing))]
 pub use ack::{Answer, Says, answers};
-pub use attributes::{attributes, name_text, printable, with_attributes};
+pub use attributes::{append, attributes, name_text, printable, with_attributes};
 pub use socket::{Dump, Message, Protocol, Socket};

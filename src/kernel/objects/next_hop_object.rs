@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use netlink_packet_core::{DecodeError, parse_ip, parse_u32};
 
-use super::qdisc::append;
-use crate::kernel::netlink::attributes;
+use crate::kernel::netlink::{append, attributes};
 use crate::lab::{ForeignKind, ForeignObject, ForeignOther, IfName};
 
 /// RTM_NEWNEXTHOP, RTM_DELNEXTHOP and RTM_GETNEXTHOP.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use netlink_packet_core::DecodeError;
 
-use crate::kernel::netlink::{attributes, printable};
+use crate::kernel::netlink::{append, attributes, printable};
 use crate::lab::{ForeignKind, ForeignObject, ForeignOther, IfName};
 
 /// Length of `struct tcmsg` (linux/rtnetlink.h), and where its numbers are.
@@ -50,13 +50,4 @@ pub(in crate::kernel) fn listed<'a>(
         qdiscs.push(ForeignOther { object, dev: Some(dev.clone()) });
     }
     Ok(qdiscs)
-}
-
-/// Appends an attribute to a message.
-pub(super) fn append(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
-    message.extend(length.to_ne_bytes());
-    message.extend(kind.to_ne_bytes());
-    message.extend_from_slice(value);
-    message.resize(message.len().next_multiple_of(4), 0);
 }

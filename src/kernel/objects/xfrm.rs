@@ -7,9 +7,8 @@ use netlink_packet_core::{DecodeError, NLM_F_CREATE, parse_ip, parse_u32};
 use nix::errno::Errno;
 
 use super::accept_gone;
-use super::qdisc::append;
 use crate::kernel::KernelError;
-use crate::kernel::netlink::{NetlinkError, Protocol, Socket, attributes};
+use crate::kernel::netlink::{NetlinkError, Protocol, Socket, append, attributes};
 use crate::kernel::netns::run_in;
 use crate::lab::{ForeignKind, ForeignObject, ForeignOther};
 use crate::steps::{ForeignStep, Presence, Step};

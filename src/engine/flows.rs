@@ -1,0 +1,77 @@
+//! UDP flows that rules no longer say: whoever publishes a port to another target means the next packet.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use indexmap::IndexMap;
+
+use crate::forwarding::{Flow, translate};
+use crate::kernel::connections::UdpFlow;
+use crate::kernel::{Kernel, KernelError};
+use crate::lab::{FirewallRule, FirewallTarget, Hook, IpProtocol, Matches, Namespace, NsName, ObservedRule};
+use crate::plan::PlannedStep;
+use crate::steps::FirewallChange;
+
+/// Forgets the flows that a rule matches which was added or removed, where they lead elsewhere than the rules that
+/// there are now (those of `namespaces`). Flows over TCP end by themselves.
+///
+/// # Errors
+/// The kernel refuses to list or to forget them.
+pub(super) fn forget_stale(
+    kernel: &mut Kernel,
+    namespaces: &IndexMap<NsName, Namespace>,
+    done: &[PlannedStep],
+) -> Result<(), KernelError> {
+    let nothing = Namespace::default();
+    for (ns, rules) in changed(done) {
+        let namespace = namespaces.get(&ns).unwrap_or(&nothing);
+        kernel.forget_udp_flows(&ns, |flow| is_stale(namespace, &rules, flow))?;
+    }
+    Ok(())
+}
+
+/// What matches the rules that translate destinations of UDP and have changed. A namespace that is new has no flows.
+fn changed(done: &[PlannedStep]) -> BTreeMap<NsName, Vec<Matches>> {
+    let new: BTreeSet<NsName> =
+        done.iter().filter(|planned| planned.step.makes_namespace()).map(|planned| planned.step.namespace()).collect();
+    // Of a chain that is written anew, most rules are removed and added again.
+    let mut changes: HashMap<(&NsName, &FirewallRule), isize> = HashMap::new();
+    for step in done.iter().filter_map(|planned| planned.step.firewall()).filter(|step| !new.contains(&step.ns)) {
+        if let FirewallChange::Rule { change, .. } = &step.change
+            && let ObservedRule::Known(rule) = change.object().as_ref()
+            && translates_udp(rule)
+        {
+            let by = if step.removes() { -1 } else { 1 };
+            *changes.entry((&step.ns, rule)).or_default() += by;
+        }
+    }
+    let mut matches: BTreeMap<NsName, Vec<Matches>> = BTreeMap::new();
+    for ((ns, rule), _) in changes.into_iter().filter(|(_, count)| *count != 0) {
+        // The machine has addresses that the file does not know.
+        let destination_is_local = rule.matches.destination_is_local.filter(|_| !ns.is_host());
+        let rule = Matches { destination_is_local, ..rule.matches.clone() };
+        matches.entry(ns.clone()).or_default().push(rule);
+    }
+    matches
+}
+
+fn translates_udp(rule: &FirewallRule) -> bool {
+    let translates = matches!(rule.target, FirewallTarget::Dnat(_) | FirewallTarget::Redirect(_));
+    translates && rule.matches.protocol.as_ref().is_none_or(|protocol| protocol.holds(|of| *of == IpProtocol::Udp))
+}
+
+fn is_stale(namespace: &Namespace, changed: &[Matches], flow: &UdpFlow) -> bool {
+    let ((source, source_port), (destination, port)) = (flow.source, flow.destination);
+    let first = Flow {
+        source: Some(source),
+        source_port: Some(source_port),
+        ..Flow::to(IpProtocol::Udp, destination, Some(port))
+    };
+    let leads_there = |hook| {
+        let translated = translate(namespace, hook, &first).flow;
+        (translated.destination, translated.destination_port.unwrap_or(port)) == flow.answered_by
+    };
+    // What the namespace sends itself is translated on its way out.
+    changed.iter().any(|matches| first.meets(namespace, matches))
+        && !leads_there(Hook::Prerouting)
+        && !leads_there(Hook::Output)
+}

@@ -1,0 +1,125 @@
+//! The UDP flows that the kernel tracks in a namespace.
+//!
+//! Address translation is decided by the first packet of a flow, and kept for all later ones: where packets come all
+//! the time, a flow outlives the rule that translated it. Facts from linux/netfilter/nfnetlink_conntrack.h.
+
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+
+use netlink_packet_core::{DecodeError, parse_ip};
+use nix::errno::Errno;
+
+use super::KernelError;
+use super::netlink::{NetlinkError, Protocol, Socket, append, attributes};
+use super::netns::run_in;
+
+/// A UDP flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UdpFlow {
+    /// Who sent its first packet.
+    pub source: (IpAddr, u16),
+    /// Where that was sent to.
+    pub destination: (IpAddr, u16),
+    /// Who answers: where the first packet went, once it was translated.
+    pub answered_by: (IpAddr, u16),
+    /// What names it to the kernel.
+    name: Vec<u8>,
+}
+
+/// IPCTNL_MSG_CT_GET and IPCTNL_MSG_CT_DELETE of the subsystem NFNL_SUBSYS_CTNETLINK.
+const GET: u16 = (1 << 8) | 1;
+const DELETE: u16 = (1 << 8) | 2;
+/// Length of `struct nfgenmsg`: family, version, number of a resource.
+const HEADER: usize = 4;
+/// Attributes of a flow: CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ID, CTA_ZONE.
+const ORIGINAL: u16 = 1;
+const REPLY: u16 = 2;
+const ID: u16 = 12;
+const ZONE: u16 = 18;
+/// Attributes of a tuple: CTA_TUPLE_IP, CTA_TUPLE_PROTO.
+const ADDRESSES: u16 = 1;
+const PORTS: u16 = 2;
+const UDP: u8 = 17;
+/// An attribute that holds others (NLA_F_NESTED).
+const NESTED: u16 = 1 << 15;
+
+/// Forgets the flows of a namespace that are `stale`.
+///
+/// # Errors
+/// The kernel refuses to list or to forget them. A kernel that cannot list them at all forgets none.
+pub fn forget(ns: BorrowedFd<'_>, stale: impl Fn(&UdpFlow) -> bool + Sync) -> Result<(), KernelError> {
+    run_in(ns, || forget_here(&stale))?.map_err(|error| error.about("forget UDP flows whose translation has changed"))
+}
+
+fn forget_here(stale: impl Fn(&UdpFlow) -> bool) -> Result<(), NetlinkError> {
+    let mut socket = Socket::open_to(Protocol::Netfilter)?;
+    let dump = match socket.dump_bytes(GET, &[0; HEADER]) {
+        // Without nf_conntrack_netlink, the kernel does not know the request.
+        Err(error) if matches!(error.errno, Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(()),
+        listed => listed?,
+    };
+    for item in dump.items() {
+        let Some(flow) = decode(item)?.filter(|flow| stale(flow)) else { continue };
+        match socket.change_listed(DELETE, &flow.name, 0) {
+            Err(error) if error.errno != Errno::ENOENT => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A listed flow; none if it is not UDP.
+pub(super) fn decode(item: &[u8]) -> Result<Option<UdpFlow>, DecodeError> {
+    let (mut original, mut reply) = (None, None);
+    let mut name = item.get(..HEADER).unwrap_or_default().to_vec();
+    for attribute in attributes(item.get(HEADER..).unwrap_or_default()) {
+        let (kind, value) = attribute?;
+        match kind {
+            ORIGINAL => {
+                original = tuple(value)?;
+                append(&mut name, kind | NESTED, value);
+            }
+            REPLY => reply = tuple(value)?,
+            ID | ZONE => append(&mut name, kind, value),
+            _ => {}
+        }
+    }
+    let flow = original.zip(reply).map(|((source, destination), (answered_by, _))| UdpFlow {
+        source,
+        destination,
+        answered_by,
+        name,
+    });
+    Ok(flow)
+}
+
+/// A side with its port.
+type Side = (IpAddr, u16);
+
+/// The source and the destination of one direction; none if it is not UDP.
+fn tuple(bytes: &[u8]) -> Result<Option<(Side, Side)>, DecodeError> {
+    let (mut addresses, mut ports) = ([None, None], [None, None]);
+    let mut is_udp = false;
+    for attribute in attributes(bytes) {
+        let (kind, value) = attribute?;
+        for inner in attributes(value) {
+            let (number, value) = inner?;
+            match (kind, number) {
+                // CTA_IP_V4_SRC, CTA_IP_V4_DST, CTA_IP_V6_SRC, CTA_IP_V6_DST
+                (ADDRESSES, 1 | 3) => addresses[0] = Some(parse_ip(value)?),
+                (ADDRESSES, 2 | 4) => addresses[1] = Some(parse_ip(value)?),
+                // CTA_PROTO_NUM, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT
+                (PORTS, 1) => is_udp = value == [UDP],
+                (PORTS, 2) => ports[0] = port(value),
+                (PORTS, 3) => ports[1] = port(value),
+                _ => {}
+            }
+        }
+    }
+    let [source, destination] = [addresses[0].zip(ports[0]), addresses[1].zip(ports[1])];
+    Ok(source.zip(destination).filter(|_| is_udp))
+}
+
+fn port(value: &[u8]) -> Option<u16> {
+    Some(u16::from_be_bytes(value.try_into().ok()?))
+}
