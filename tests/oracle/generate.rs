@@ -387,7 +387,8 @@ impl Shape {
                 0 => json!({ "masquerade": { "source": source } }),
                 1 => json!({ "snat": { "source": source, "to": rng.pick(&self.own(node, ipv6)) } }),
                 2 => {
-                    json!({ "publish": { "port": port + 1000 * place as u16 * u16::from(rng.chance(50)), "protocol": protocol, "to": target } })
+                    let port = port + 1000 * place as u16 * u16::from(rng.chance(50));
+                    json!({ "publish": { "port": port, "protocol": protocol, "to": target } })
                 }
                 _ => json!({ "dnat": { "port": port, "protocol": protocol, "to": target } }),
             };
