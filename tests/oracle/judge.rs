@@ -41,18 +41,25 @@ fn predictions(lab: &Lab) -> Vec<Vec<Prediction>> {
         (told, learned)
     };
     let nothing = Neighbours::default();
-    let (cold, learned) = run(&nothing, false);
+    let (cold, mut learned) = run(&nothing, false);
     let mut all: Vec<Vec<Prediction>> = cold.into_iter().map(|one| vec![one]).collect();
-    if !learned.is_open() {
-        return all;
-    }
-    let known = Neighbours { known: learned.known, ..Neighbours::default() };
-    let missed = Neighbours { missed: learned.missed, ..Neighbours::default() };
-    for (neighbours, last) in [(&nothing, true), (&known, false), (&known, true), (&missed, false)] {
-        for (all, one) in all.iter_mut().zip(run(neighbours, last).0) {
+    let mut add = |told: Vec<Prediction>| {
+        for (all, one) in all.iter_mut().zip(told) {
             if !all.contains(&one) {
                 all.push(one);
             }
+        }
+    };
+    if learned.several {
+        let (cold, others) = run(&nothing, true);
+        learned.extend(others);
+        add(cold);
+    }
+    if learned.is_open() {
+        let known = Neighbours { known: learned.with_overheard(), ..Neighbours::default() };
+        let missed = Neighbours { missed: learned.missed, ..Neighbours::default() };
+        for (neighbours, last) in [(&known, false), (&known, true), (&missed, false)] {
+            add(run(neighbours, last).0);
         }
     }
     all
@@ -116,13 +123,14 @@ fn expect(word: &str) -> Expect {
 
 /// Whether a check is kept by what comes of its probe, as docs/topology.md has it.
 fn is_kept(check: &Check, probe: &Probe, told: &Prediction) -> bool {
-    // A name means that namespace, or where it leads what it gets.
+    // A name means that namespace, or where it leads what it gets, or the one that is to answer in its place.
     let named: Option<NsName> = match probe.to.label.parse::<IpAddr>() {
         Ok(_) => None,
         Err(_) => probe.to.ns.clone(),
     };
     let (ns, source) = told.arrival.as_ref().map(|(ns, source, _)| (ns, *source)).unzip();
     let arrived = match (&named, ns) {
+        (_, ns) if check.answered_by.is_some() => ns == check.answered_by.as_ref(),
         (_, None) => false,
         (None, Some(_)) => true,
         (Some(named), Some(ns)) => ns == named || told.led_by.contains(named),
@@ -132,7 +140,6 @@ fn is_kept(check: &Check, probe: &Probe, told: &Prediction) -> bool {
         Expect::Reachable => {
             told.saw == Saw::Answered
                 && arrived
-                && check.answered_by.as_ref().is_none_or(|by| ns == Some(by))
                 && match check.seen_as {
                     None => true,
                     Some(SeenAs::Itself) => told.left_as.is_some() && source == told.left_as,

@@ -8,11 +8,16 @@ use nslab::lab::{IfName, Interface, InterfaceKind, InterfaceRef, Lab, Namespace}
 use super::packet::Packet;
 use super::routing::{Incoming, incoming, is_own, select_ipv4};
 
+/// Neighbours: the interface, the neighbour's address there, and whose it is.
+pub type Known = BTreeSet<(InterfaceRef, IpAddr, InterfaceRef)>;
+
 /// The tables of neighbours.
 #[derive(Debug, Clone, Default)]
 pub struct Neighbours {
-    /// Whom a namespace knows without asking: the interface, the neighbour's address there, and whose it is.
-    pub known: BTreeSet<(InterfaceRef, IpAddr, InterfaceRef)>,
+    /// Whom a namespace knows without asking.
+    pub known: Known,
+    /// Who has asked for others, in everybody's hearing: who waits for an answer of theirs has it then (arp_process).
+    pub overheard: Known,
     /// Whom it has asked for in vain. It asks on as the address of the packet that waits first, so that others, which
     /// might get an answer, wait as well.
     pub missed: BTreeSet<(InterfaceRef, IpAddr)>,
@@ -24,16 +29,28 @@ impl Neighbours {
     /// Adds what others show.
     pub fn extend(&mut self, other: Self) {
         self.known.extend(other.known);
+        self.overheard.extend(other.overheard);
         self.missed.extend(other.missed);
         self.several |= other.several;
     }
 
-    /// Whether it matters who comes first: the one that asks in vain, or the one that is remembered.
+    /// What is known where somebody has missed a neighbour, or knows another one already.
+    pub fn with_overheard(&self) -> Known {
+        let missed = self.missed.iter().map(|(at, address)| (at, address));
+        let places: BTreeSet<_> = missed.chain(self.known.iter().map(|(at, address, _)| (at, address))).collect();
+        let overheard = self.overheard.iter().filter(|(at, address, _)| places.contains(&(at, address)));
+        self.known.iter().chain(overheard).cloned().collect()
+    }
+
+    /// Whether it matters who comes first: the one that asks in vain, the one that is remembered, or another one.
     pub fn is_open(&self) -> bool {
-        let is_missed = |(at, address, _): &(InterfaceRef, IpAddr, InterfaceRef)| {
+        let known = self.with_overheard();
+        let is_missed = |at: &InterfaceRef, address: &IpAddr| {
             self.missed.iter().any(|(other, missed)| other == at && missed == address)
         };
-        self.several || !self.missed.is_empty() && self.known.iter().any(is_missed)
+        let mut last = None;
+        let is_double = known.iter().any(|(at, address, _)| last.replace((at, address)) == Some((at, address)));
+        self.several || is_double || known.iter().any(|(at, address, _)| is_missed(at, address))
     }
 }
 
@@ -93,12 +110,16 @@ impl<'l> Links<'l> {
         }
         let own = self.namespace(from);
         let source = packet.tuple.source;
-        let asks_as = match (is_own(own, source), address) {
-            (true, _) => Some(source),
-            (false, IpAddr::V4(_)) => select_ipv4(own, &from.name, Some(address)),
-            (false, IpAddr::V6(_)) => None,
+        let asks_as = match address {
+            IpAddr::V4(_) if is_own(own, source) => Some(source),
+            IpAddr::V4(_) => select_ipv4(own, &from.name, Some(address)),
+            // From a link-local address otherwise.
+            IpAddr::V6(_) => Some(source).filter(|_| self.has(from, source)),
         };
         let mut owners = self.beside(from);
+        if address.is_ipv4() {
+            table.overheard.extend(owners.iter().filter_map(|at| Some((at.clone(), asks_as?, from.clone()))));
+        }
         owners.retain(|at| self.answers(at, address, asks_as));
         for owner in &owners {
             table.known.extend(asks_as.map(|asks_as| (owner.clone(), asks_as, from.clone())));
@@ -111,9 +132,13 @@ impl<'l> Links<'l> {
         owners
     }
 
+    fn has(&self, at: &InterfaceRef, address: IpAddr) -> bool {
+        self.interface(at).addresses.iter().any(|own| own.ip() == address)
+    }
+
     fn answers(&self, at: &InterfaceRef, address: IpAddr, asker: Option<IpAddr>) -> bool {
         match (address, asker) {
-            (IpAddr::V6(_), _) => self.interface(at).addresses.iter().any(|own| own.ip() == address),
+            (IpAddr::V6(_), _) => self.has(at, address),
             // Whoever has no address asks with 0.0.0.0, which nobody minds.
             (IpAddr::V4(_), None) => is_own(self.namespace(at), address),
             (IpAddr::V4(_), Some(asker)) => {

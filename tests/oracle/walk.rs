@@ -63,6 +63,8 @@ pub struct Walk<'w> {
     /// Where nslab listens for this probe.
     ours: BTreeSet<NsName>,
     sent: Packet,
+    /// The way that the sender's connection takes once it has been found.
+    way: Option<(IfName, Option<IpAddr>)>,
     heard: Option<Saw>,
     prediction: Prediction,
 }
@@ -101,6 +103,7 @@ pub fn follow(
         from: probe.from.clone(),
         ours: probe.listen.iter().map(|(ns, _)| ns.clone()).collect(),
         sent: Packet { protocol, kind: Kind::Request, tuple, ttl: Packet::TTL },
+        way: None,
         heard: None,
         prediction: Prediction {
             saw: Saw::Silence,
@@ -153,6 +156,7 @@ impl<'w> Walk<'w> {
         self.prediction.left_as = (packet.is_ipv6() || again.is_ok()).then_some(source);
         self.sent = packet.clone();
         let (dev, via) = leaving(&found);
+        self.way = Some((dev.clone(), via));
         let is_tcp = packet.protocol == IpProtocol::Tcp;
         let kept = self.output(&ns, packet, dev, via);
         if is_tcp { Ok(()) } else { kept }
@@ -324,6 +328,11 @@ impl<'w> Walk<'w> {
                     self.hears(if *error == Error::PortUnreachable { Saw::Refused } else { Saw::Unreachable });
                 }
             }
+            // An answer that nobody here waits for.
+            Kind::Reply | Kind::DataBack if packet.protocol == IpProtocol::Tcp => {
+                self.answer(ns, packet.answer(Kind::Reset));
+            }
+            Kind::Reply if packet.protocol == IpProtocol::Udp => self.tell(ns, packet, Error::PortUnreachable, true),
             Kind::Reply | Kind::DataBack | Kind::Reset | Kind::Error(..) => {}
         }
     }
@@ -331,7 +340,9 @@ impl<'w> Walk<'w> {
     /// A connection has come about: what is said over it has to come through where nslab is at the other end.
     fn connected(&mut self) {
         let (ns, packet) = (self.from.clone(), Packet { kind: Kind::Data, ..self.sent.clone() });
-        self.answer(&ns, packet);
+        if let Some((dev, via)) = self.way.clone() {
+            let _ = self.output(&ns, packet, dev, via);
+        }
         let ours = self.prediction.arrival.as_ref().is_some_and(|(ns, ..)| self.ours.contains(ns));
         self.hears(if ours { Saw::Stalled } else { Saw::Answered });
     }
