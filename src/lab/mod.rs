@@ -30,6 +30,7 @@ mod observed_firewall;
 mod original_sysctls;
 mod policy_rule;
 mod route;
+mod sysctl_meaning;
 mod virtual_interface;
 mod vlans;
 mod vxlan;
@@ -155,9 +156,7 @@ impl Lab {
         let forwarding = [SysctlKey::ipv4_forwarding(), SysctlKey::ipv6_forwarding()];
         self.own_namespaces().filter(move |ns| {
             let settings = self.namespaces.get(*ns).map(|namespace| &namespace.sysctls);
-            forwarding
-                .iter()
-                .any(|key| settings.and_then(|set| set.get(key)).is_some_and(|value| value.as_str() == "1"))
+            forwarding.iter().any(|key| settings.and_then(|set| set.get(key)).is_some_and(SysctlValue::is_on))
         })
     }
 }
