@@ -65,7 +65,7 @@ fn entry(word: &str) -> Entry<'_> {
     number(word).map_or(Entry::Word(word), |(is_negative, of)| Entry::Number { is_negative, of })
 }
 
-/// A number as the kernel reads it (`proc_get_long`): whether it is less than zero, and how much it is without the sign.
+/// A number as the kernel reads it (`proc_get_long`): whether it is negative, and how much it is without the sign.
 fn number(word: &str) -> Option<(bool, u64)> {
     let (is_negative, digits) = match word.strip_prefix('-') {
         Some(digits) => (true, digits),
