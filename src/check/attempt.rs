@@ -20,7 +20,7 @@ use super::respond::{look_at_raw, read_arrivals};
 use super::{exchange, packet, verdict};
 use crate::kernel::packet_size::{Fragments, limit_segments, set_fragments};
 use crate::kernel::sockets;
-use crate::lab::{Check, Family, Probe, Protocol};
+use crate::lab::{Check, Family, NsName, Probe, Protocol};
 
 /// How long to wait, after an answer, for the report of the destination's own socket: the packet was there before the
 /// answer, but may be read after it.
@@ -44,7 +44,7 @@ const LATE_ANSWER_GRACE: Duration = Duration::from_millis(1);
 
 /// One try of a probe.
 pub(super) async fn attempt(harness: &Harness, check: &Check, probe: &Probe) -> Observation {
-    let (token, entry) = harness.registry.open();
+    let (token, entry) = harness.registry.open(&probe.from);
     let (_, taken) = harness.listeners(check, probe);
     let started = Instant::now();
     let mut attempt =
@@ -83,9 +83,12 @@ impl Attempt<'_> {
     /// An echo request. `Err` holds the outcome of one that could not be sent, here and below.
     async fn echo(&mut self) -> Result<Outcome, Outcome> {
         let (target, family) = (self.destination(0)?, self.family());
-        if self.probe.source.is_some() || self.check.seen_as.is_some() {
-            // A raw socket cannot say which source address the kernel takes; a connected one can, and sends nothing.
-            self.departing(sockets::Protocol::Udp, 1)?;
+        // A raw socket cannot say which source address the kernel takes; a connected one can, and sends nothing.
+        match (self.probe.source, self.check.seen_as) {
+            (Some(_), _) => drop(self.departing(sockets::Protocol::Udp, 1)?),
+            // A rule for packets from that address may keep a connected socket, and not a raw one (ip_route_connect).
+            (None, Some(_)) => drop(self.departing(sockets::Protocol::Udp, 1)),
+            (None, None) => {}
         }
         let key = RawKey { protocol: sockets::Protocol::Icmp, family, ns: self.probe.from.clone() };
         let socket = self.harness.raw.get(&key);
@@ -181,11 +184,20 @@ impl Attempt<'_> {
     async fn conversed(&mut self, mut stream: TcpStream, is_ours: bool) -> Outcome {
         let token = self.token;
         match self.check.size {
-            // It is connected, whatever happens to the rest: that only shows who is there.
             None if is_ours => {
-                let _ = timeout_at(self.deadline, exchange::greet(&mut stream, token)).await;
+                self.deadline = Instant::now() + self.check.timeout;
+                let met = self.in_time(exchange::greet(&mut stream, token)).await;
+                // On a busy machine, the kernels have done it long before nslab does its part at the other end.
+                let is_there = sockets::is_all_acknowledged(&stream);
                 let _ = stream.set_zero_linger();
-                Outcome::Answered
+                match met {
+                    Some(Ok(())) => Outcome::Answered,
+                    // Somebody else is connected, who does not speak like nslab.
+                    _ if !self.has_come_to_nslab() => Outcome::Answered,
+                    None if is_there => Outcome::Answered,
+                    // Also if one end gives the connection up.
+                    Some(Err(_)) | None => Outcome::Stalled,
+                }
             }
             None => Outcome::Answered,
             Some(_) if !is_ours => {
@@ -205,6 +217,16 @@ impl Attempt<'_> {
                 outcome
             }
         }
+    }
+
+    /// Whether the probe arrived where nslab answers.
+    fn has_come_to_nslab(&self) -> bool {
+        if self.entry.arrival().is_none() {
+            read_arrivals(self.harness, self.check, self.probe);
+        }
+        let (_, taken) = self.harness.listeners(self.check, self.probe);
+        let answers = |ns: &NsName| self.probe.listen.iter().any(|(there, _)| there == ns);
+        taken == 0 && self.entry.arrival().is_some_and(|arrival| answers(&arrival.ns))
     }
 
     /// A datagram, and its answer.

@@ -162,6 +162,7 @@ fn checksum(bytes: &[u8]) -> u16 {
 mod tests {
     use super::super::registry::Registry;
     use super::*;
+    use crate::lab::NsName;
 
     fn with_ipv4_header(protocol: u8, body: &[u8]) -> Vec<u8> {
         let mut packet = vec![0x45; 1];
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_request_is_known_again_in_a_reply_and_in_a_quote() {
-        let (token, _) = Registry::new().open();
+        let (token, _) = Registry::new().open(&NsName::host());
         let request = echo_request(Family::Ipv4, token, None);
         assert_eq!(checksum(&request), 0, "a packet with its checksum sums up to zero");
         assert_eq!(read(Family::Ipv4, &with_ipv4_header(1, &request)), Some(Message::Request(token)));
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn packets_that_are_cut_off_anywhere_are_no_message() {
-        let (token, _) = Registry::new().open();
+        let (token, _) = Registry::new().open(&NsName::host());
         for family in [Family::Ipv4, Family::Ipv6] {
             let request = echo_request(family, token, None);
             let error =

@@ -54,8 +54,10 @@ pub(super) struct Arrival {
 }
 
 /// What is known of one try.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Entry {
+    /// The namespace that sends it.
+    from: NsName,
     arrival: OnceCell<Arrival>,
     outcome: OnceCell<Outcome>,
     news: Notify,
@@ -100,10 +102,11 @@ impl Registry {
         }
     }
 
-    /// Opens an entry for a try; it is closed by [`Registry::close`].
-    pub(super) fn open(&self) -> (Token, Rc<Entry>) {
+    /// Opens an entry for a try of a namespace; it is closed by [`Registry::close`].
+    pub(super) fn open(&self, from: &NsName) -> (Token, Rc<Entry>) {
         let number = self.next.replace(self.next.get().wrapping_add(1));
-        let entry = Rc::new(Entry::default());
+        let (arrival, outcome, news) = Default::default();
+        let entry = Rc::new(Entry { from: from.clone(), arrival, outcome, news });
         self.entries.borrow_mut().insert(number, entry.clone());
         (Token { run: self.run, number }, entry)
     }
@@ -152,9 +155,10 @@ impl Registry {
         }
     }
 
-    /// Writes down the answer or the error that the sender got. Only the first one counts.
-    pub(super) fn answered(&self, token: Token, outcome: Outcome) {
-        if let Some(entry) = self.find(token)
+    /// Writes down the answer or the error that a namespace got, if it is the sender: another one may have its address.
+    /// Only the first one counts.
+    pub(super) fn answered(&self, token: Token, at: &NsName, outcome: Outcome) {
+        if let Some(entry) = self.find(token).filter(|entry| entry.from == *at)
             && entry.outcome.set(outcome).is_ok()
         {
             entry.news.notify_one();

@@ -111,7 +111,7 @@ pub enum Outcome {
         /// What the kernel said, and what that means.
         what: String,
     },
-    /// A connection that was opened, but did not carry the data of the check, or its answer.
+    /// A connection that was opened, but did not carry what was sent then, or its answer.
     Stalled,
     /// Nothing at all.
     Silence,

@@ -91,8 +91,10 @@ pub(super) fn look_at_raw(harness: &Harness, socket: &OwnedFd, key: &RawKey) -> 
         }
         Protocol::Icmp | Protocol::Tcp | Protocol::Udp => match packet::read(key.family, bytes) {
             Some(Message::Request(token)) => harness.registry.saw(token, arrival),
-            Some(Message::Reply(token)) => harness.registry.answered(token, Outcome::Answered),
-            Some(Message::Error(token, outcome)) => harness.registry.answered(token, outcome.said_by(Some(source))),
+            Some(Message::Reply(token)) => harness.registry.answered(token, &key.ns, Outcome::Answered),
+            Some(Message::Error(token, outcome)) => {
+                harness.registry.answered(token, &key.ns, outcome.said_by(Some(source)));
+            }
             None => {}
         },
     }

@@ -74,7 +74,7 @@ impl Try<'_> {
             // No port is closed to a ping: "port unreachable" is what REJECT of iptables sends by default.
             (Expect::Unreachable, Outcome::Refused { .. }) if self.is_ping() && !arrived => Ok(()),
             // Another host has answered under its address: the namespace itself was not reached.
-            (Expect::Unreachable, Outcome::Answered)
+            (Expect::Unreachable, Outcome::Answered | Outcome::Stalled)
                 if self.probe.arrives_at.is_some() && !arrived && !self.seen.taken =>
             {
                 Ok(())
@@ -152,13 +152,7 @@ impl Try<'_> {
             Outcome::Refused { by } => self.refused(*by),
             Outcome::Unreachable { what, by } => self.error(what, *by),
             Outcome::NotSent { what, .. } => format!("{} cannot send it: {what}", self.probe.from),
-            Outcome::Stalled => {
-                let size = self.check.size.map_or(0, |size| size.bytes);
-                let within = in_words(self.check.timeout);
-                format!(
-                    "connected, but packets of up to {size} bytes did not come through, there or back, within {within}"
-                )
-            }
+            Outcome::Stalled => self.stalled(),
             Outcome::Silence => self.silence(),
             Outcome::NoProbe { what } => what.clone(),
         };
@@ -211,6 +205,14 @@ impl Try<'_> {
             Some(arrival) if by == self.probe.to.address => format!("{by} ({})", arrival.ns),
             Some(_) | None => self.owners.shown(by),
         }
+    }
+
+    fn stalled(&self) -> String {
+        let what = match self.check.size {
+            Some(size) => format!("packets of up to {} bytes did not come through", size.bytes),
+            None => "nothing that was sent then came through".to_owned(),
+        };
+        format!("connected, but {what}, there or back, within {}", in_words(self.check.timeout))
     }
 
     fn silence(&self) -> String {

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -184,6 +184,8 @@ pub fn serve(fd: &OwnedFd, protocol: Protocol, family: Family, port: u16) -> nix
         Family::Ipv4 => setsockopt(fd, sockopt::Ipv4PacketInfo, &true)?,
         Family::Ipv6 => {
             setsockopt(fd, sockopt::Ipv6V6Only, &true)?;
+            // Answers may come from an address that a local route has brought, and no interface has.
+            setsockopt(fd, sockopt::IpFreebind, &true)?;
             setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true)?;
         }
     }
@@ -295,6 +297,15 @@ pub fn error_report(fd: &OwnedFd) -> Option<(IpAddr, u32)> {
         }
         _ => None,
     })
+}
+
+/// Whether the other end of a TCP connection has confirmed all that was sent: that the data has come there, and the
+/// confirmation back (`SIOCOUTQ` in tcp(7)).
+pub fn is_all_acknowledged(fd: &impl AsFd) -> bool {
+    let mut waiting: libc::c_int = 0;
+    // SAFETY: the request writes an int, and `waiting` outlives the call.
+    let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut waiting) };
+    result == 0 && waiting == 0
 }
 
 fn internet_address(address: &SockaddrStorage) -> Option<SocketAddr> {
