@@ -38,7 +38,7 @@ mod vxlan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-pub use address::Address;
+pub use address::{Address, AlteredAddress};
 pub use bridge::BridgeOptions;
 pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
