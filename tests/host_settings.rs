@@ -43,6 +43,23 @@ fn a_lab_that_finds_everything_right_claims_it_all_the_same() {
 }
 
 #[test]
+fn labs_may_spell_one_value_in_several_ways() {
+    sandbox();
+    let before = host_account();
+    let port = |lab, value| topology(lab, &format!("sysctls: {{ net.ipv4.ip_local_reserved_ports: {value} }}"));
+    let files = [port("k1", "\"81-82,80\""), port("k2", "\"80,81,0x52\""), port("k3", "\"80-81\"")];
+    expect(0, &["apply", &files[0]]);
+    expect(0, &["apply", &files[1]]);
+    assert_eq!(run("sysctl -n net.ipv4.ip_local_reserved_ports").trim(), "80-82");
+    let refused = expect(3, &["apply", &files[2]]);
+    assert!(refused.contains("lab k1 needs net.ipv4.ip_local_reserved_ports=81-82,80"), "{refused}");
+    expect(0, &["destroy", "k1"]);
+    expect(0, &["destroy", "k2"]);
+    files.iter().for_each(|file| drop(run(&format!("rm {file}"))));
+    before.assert_same(&host_account(), "afterwards");
+}
+
+#[test]
 fn a_failed_edit_gives_back_what_it_claimed_and_no_more() {
     sandbox();
     let file = topology("k", "forwarding: true");

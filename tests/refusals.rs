@@ -68,6 +68,22 @@ fn a_refused_step_undoes_the_others() {
     assert_eq!(run("ls /run/nslab 2>/dev/null || true"), "");
 }
 
+/// Of a value, the kernel may keep something else without a word: that is an error, and no plan that never ends.
+#[test]
+fn a_sysctl_that_the_kernel_keeps_otherwise_is_told() {
+    sandbox();
+    let file = "/run/kept.yaml";
+    // Of two numbers, it takes one.
+    let lab = "name: kept\nnamespaces: { red: { sysctls: { net.ipv4.conf.all.arp_ignore: 0x2 3 } } }\n";
+    std::fs::write(file, lab).unwrap();
+    let output = nslab(["apply", file]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    let told = "still to do: set net.ipv4.conf.all.arp_ignore to 0x2 3 in red";
+    assert!(text(&output).contains(told), "{}", text(&output));
+    assert_eq!(run("ls /run/netns"), "");
+    run(&format!("rm {file}"));
+}
+
 /// What nslab cannot make again is named after an undo, and what it can put back is there.
 #[test]
 fn what_an_undo_cannot_put_back_is_named() {

@@ -43,7 +43,7 @@ pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
         }
         let value = sysctl::read(netns::open(router).ok()?.as_fd(), &[key.clone()].into()).ok()?.remove(&key)?;
         let what_to_do = match wanted.get(&key) {
-            Some(value) if value.as_str() != "0" => "the file has another value, which `nslab apply` sets again",
+            Some(value) if value.is_on() => "the file has another value, which `nslab apply` sets again",
             _ => "write `forwarding: true` there",
         };
         (value.as_str() == "0").then(|| {

@@ -33,8 +33,8 @@ pub fn set(kernel: &mut Kernel, key: &SysctlKey, value: &SysctlValue, lab: &LabN
 pub fn claim(kernel: &mut Kernel, key: &SysctlKey, value: &SysctlValue, lab: &LabName) -> Result<bool, KernelError> {
     let settings = HostSettings::lock()?;
     let labs = settings.claims_to(key)?;
-    let contrary =
-        labs.iter().find(|(other, needs)| *other != lab && needs.as_ref().is_some_and(|needs| needs != value));
+    let disagrees = |needs: &SysctlValue| !needs.agrees_with(key, value);
+    let contrary = labs.iter().find(|(other, needs)| *other != lab && needs.as_ref().is_some_and(disagrees));
     if let Some((other, Some(needs))) = contrary {
         let tried = format!("let lab {lab} need {key}={value} in {}", NsName::host());
         let error = KernelError::new(tried).said(format!("lab {other} needs {key}={needs}"));

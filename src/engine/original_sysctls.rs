@@ -14,7 +14,7 @@ pub(super) fn settle(kernel: &mut Kernel, lab: &Lab, live: &Observed) -> Result<
     for (ns, wanted) in lab.namespaces.iter().filter(|(ns, _)| !ns.is_host()) {
         let Some(is) = live.namespaces.get(ns) else { continue };
         for (key, value) in wanted.sysctls.iter().filter(|(key, _)| !is.original_sysctls.contains_key(*key)) {
-            kernel.note_former(ns, key, value)?;
+            kernel.note_former(ns, key, is.is.sysctls.get(key).unwrap_or(value))?;
         }
         for (key, was) in is.original_sysctls.iter().filter(|(key, _)| !wanted.sysctls.contains_key(*key)) {
             kernel.forget_former(ns, key, was)?;

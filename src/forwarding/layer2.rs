@@ -112,7 +112,7 @@ impl<'l> Layer2<'l> {
         };
         [end.name.as_str(), "all"].iter().any(|name| {
             let key = format!("net.ipv4.conf.{name}.proxy_arp");
-            router.namespace().sysctls.iter().any(|(set, value)| set.as_str() == key && value.as_str() == "1")
+            router.namespace().sysctls.iter().any(|(set, value)| set.as_str() == key && value.is_on())
         })
     }
 }

@@ -17,6 +17,15 @@ pub struct Address {
     remote: IpNet,
 }
 
+/// What somebody has made of an address that a file cannot ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlteredAddress {
+    /// How it differs from what nslab makes, in the words of `ip addr`.
+    pub words: Vec<String>,
+    /// Whether the kernel can change it back; else it has to go, and to be made again.
+    pub in_place: bool,
+}
+
 impl Address {
     /// An address with a peer, at the other side of a point-to-point link; none where they are of different families.
     pub fn with_peer(ip: IpAddr, peer: IpNet) -> Option<Self> {

@@ -30,6 +30,7 @@ mod observed_firewall;
 mod original_sysctls;
 mod policy_rule;
 mod route;
+mod sysctl_meaning;
 mod virtual_interface;
 mod vlans;
 mod vxlan;
@@ -37,7 +38,7 @@ mod vxlan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-pub use address::Address;
+pub use address::{Address, AlteredAddress};
 pub use bridge::BridgeOptions;
 pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
@@ -155,9 +156,7 @@ impl Lab {
         let forwarding = [SysctlKey::ipv4_forwarding(), SysctlKey::ipv6_forwarding()];
         self.own_namespaces().filter(move |ns| {
             let settings = self.namespaces.get(*ns).map(|namespace| &namespace.sysctls);
-            forwarding
-                .iter()
-                .any(|key| settings.and_then(|set| set.get(key)).is_some_and(|value| value.as_str() == "1"))
+            forwarding.iter().any(|key| settings.and_then(|set| set.get(key)).is_some_and(SysctlValue::is_on))
         })
     }
 }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{
-    Foreign, IfName, Interface, LabName, Namespace, NsName, ObservedFirewall, PolicyRule, Route, SysctlKey,
-    SysctlValue, VirtualInterface, Vxlan, VxlanSlot,
+    Address, AlteredAddress, Foreign, IfName, Interface, LabName, Namespace, NsName, ObservedFirewall, PolicyRule,
+    Route, SysctlKey, SysctlValue, VirtualInterface, Vxlan, VxlanSlot,
 };
 
 /// What the kernel says: the namespaces that exist and are of interest to one lab.
@@ -43,6 +43,9 @@ pub struct ObservedNamespace {
     /// In `host`: interfaces of the lab that lack one of its two marks, alias and group.
     #[serde(skip)]
     pub half_marked: BTreeSet<IfName>,
+    /// The addresses that differ from what nslab makes in more than the model can say.
+    #[serde(skip)]
+    pub altered_addresses: BTreeMap<(IfName, Address), AlteredAddress>,
     /// Which of the policy rules are missing that the kernel gives every namespace.
     #[serde(skip)]
     pub lost_rules: BTreeSet<PolicyRule>,

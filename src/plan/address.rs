@@ -8,7 +8,7 @@ use indexmap::{IndexMap, IndexSet};
 use super::compared::Sides;
 use super::draft::{Draft, EXTRA, MISSING};
 use super::lost::Lost;
-use crate::lab::{Address, Family, IfName, Interface, InterfaceRef};
+use crate::lab::{Address, AlteredAddress, Family, IfName, Interface};
 use crate::steps::{AddressStep, Presence, Step};
 
 /// Plans the addresses of all interfaces of a namespace, and notes what goes along with those that are removed.
@@ -18,7 +18,7 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &mut Lost, draft: &mut Draft) {
         let live = sides.is.interfaces.get(name).filter(|_| !lost.interfaces.contains(name));
         let kept = |address: &&Address| address.family() == Family::Ipv4 || !lost.brought_down.contains(name);
         let is = live.into_iter().flat_map(|live| &live.addresses).filter(kept).copied().collect();
-        let dropped = of_interface(&sides.interface(name), &want.addresses, &is, lost, draft);
+        let dropped = of_interface(sides, name, &want.addresses, &is, lost, draft);
         gone.extend(dropped.into_iter().map(|address| (name, address)));
     }
     // What another interface of the same VRF has as well stays an address of the namespace (fib_del_ifaddr).
@@ -37,37 +37,41 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &mut Lost, draft: &mut Draft) {
 
 /// Plans the addresses of an interface; which are removed.
 fn of_interface(
-    interface: &InterfaceRef,
+    sides: &Sides<'_>,
+    name: &IfName,
     want: &IndexSet<Address>,
     is: &IndexSet<Address>,
     lost: &mut Lost,
     draft: &mut Draft,
 ) -> Vec<Address> {
-    let extra: Vec<Address> = is.difference(want).filter(|a| !is_kernels(&interface.name, a)).copied().collect();
-    let misplaced = misplaced(want, is);
+    let interface = sides.interface(name);
+    let extra: Vec<Address> = is.difference(want).filter(|a| !is_kernels(name, a)).copied().collect();
+    let renewed = renewed(sides, name, want, is);
     let drops = extra.iter().map(|address| (address, EXTRA.to_owned()));
-    let drops = drops.chain(misplaced.iter().map(|(address, first)| (address, format!("{first} comes before it"))));
+    let drops = drops.chain(renewed.iter().map(|(address, (why, _))| (address, why.clone())));
     for (&address, why) in drops {
         let change = Presence::Remove(address);
         draft.add(Step::Address(AddressStep { interface: interface.clone(), change }), why);
     }
     let ipv4 = |addresses: &mut dyn Iterator<Item = &Address>| addresses.filter(|a| a.family() == Family::Ipv4).count();
-    let gone = ipv4(&mut extra.iter().chain(misplaced.keys()));
+    let gone = ipv4(&mut extra.iter().chain(renewed.keys()));
     if gone > 0 && gone == ipv4(&mut is.iter()) {
-        lost.without_ipv4.insert(interface.name.clone());
+        lost.without_ipv4.insert(name.clone());
     }
     for &address in want {
         // With a subnet's first address, the kernel removes the others (promote_secondaries is off by default).
         let place = |address: &Address| is.get_index_of(address);
         let before_it = |gone: &&Address| gone.subnet() == address.subnet() && place(gone) < place(&address);
         let endangered =
-            || extra.iter().chain(misplaced.keys()).filter(|gone| gone.family() == Family::Ipv4).find(before_it);
+            || extra.iter().chain(renewed.keys()).filter(|gone| gone.family() == Family::Ipv4).find(before_it);
         let why = if !is.contains(&address) {
             MISSING.to_owned()
-        } else if let Some(first) = misplaced.get(&address) {
-            format!("it comes after {first}")
+        } else if let Some((_, why)) = renewed.get(&address) {
+            why.clone()
         } else if let Some(gone) = endangered() {
             format!("the kernel removes it together with {gone}")
+        } else if let Some(altered) = altered(sides, name, &address) {
+            said(altered)
         } else {
             continue;
         };
@@ -75,7 +79,36 @@ fn of_interface(
         draft.add(Step::Address(AddressStep { interface: interface.clone(), change }), why);
         lost.comes_with_address.extend(address.connected().map(|subnet| (interface.name.clone(), subnet)));
     }
-    extra.into_iter().chain(misplaced.into_keys()).collect()
+    extra.into_iter().chain(renewed.into_keys()).collect()
+}
+
+/// Which addresses have to go and come again: why they go, and why they come.
+fn renewed(
+    sides: &Sides<'_>,
+    name: &IfName,
+    want: &IndexSet<Address>,
+    is: &IndexSet<Address>,
+) -> IndexMap<Address, (String, String)> {
+    let misplaced = misplaced(want, is).into_iter();
+    let mut renewed: IndexMap<Address, (String, String)> = misplaced
+        .map(|(address, first)| (address, (format!("{first} comes before it"), format!("it comes after {first}"))))
+        .collect();
+    for address in is.iter().filter(|address| want.contains(*address)) {
+        if let Some(altered) = altered(sides, name, address).filter(|altered| !altered.in_place) {
+            let again = || (said(altered), "without what somebody has changed".to_owned());
+            renewed.entry(*address).or_insert_with(again);
+        }
+    }
+    renewed
+}
+
+/// What somebody has made of an address; in `host`, on an interface of the lab.
+fn altered<'a>(sides: &Sides<'a>, name: &IfName, address: &Address) -> Option<&'a AlteredAddress> {
+    sides.observed.altered_addresses.get(&(name.clone(), *address)).filter(|_| sides.may_clear(name))
+}
+
+fn said(altered: &AlteredAddress) -> String {
+    format!("somebody has changed it: {}", altered.words.join(", "))
 }
 
 /// Addresses that come before the one that the file has first in their subnet, which is the one that packets leave with

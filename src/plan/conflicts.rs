@@ -122,7 +122,7 @@ fn settings(lab: &LabName, wanted: &Namespace, is: &ObservedNamespace) -> Vec<Co
     let mut found = Vec::new();
     for (key, value) in &wanted.sysctls {
         for (other, others) in is.claims.get(key).into_iter().flatten().filter(|(other, _)| *other != lab) {
-            if let Some(others) = others.as_ref().filter(|others| *others != value) {
+            if let Some(others) = others.as_ref().filter(|others| !others.agrees_with(key, value)) {
                 let what = format!(
                     "lab {lab} needs {key}={value} in {}, and lab {other} needs {key}={others}",
                     NsName::host()

@@ -17,13 +17,13 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     for (key, was) in sides.observed.original_sysctls.iter().filter(|(key, _)| !want.sysctls.contains_key(*key)) {
         let stays = |name: &IfName| want.interfaces.contains_key(name) && !lost.interfaces.contains(name);
         let goes = key.interface().is_some_and(|name| !name.is_lo() && !stays(&name));
-        if let Some(from) = is.sysctls.get(key).filter(|from| *from != was && !goes) {
+        if let Some(from) = is.sysctls.get(key).filter(|from| !was.is_kept_as(key, from) && !goes) {
             draft.add(set(key, Some(from), was), format!("it is {from}, and the file no longer sets it"));
         }
     }
     for (key, to) in &want.sysctls {
         let from = is.sysctls.get(key);
-        if from != Some(to) {
+        if !from.is_some_and(|from| to.is_kept_as(key, from)) {
             let why = from.map_or_else(|| "it is not known to be so".to_owned(), |from| format!("it is {from}"));
             draft.add(set(key, from, to), why);
         }

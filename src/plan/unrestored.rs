@@ -19,6 +19,7 @@ pub fn unrestored(lab: &LabName, before: &Observed, now: &Observed) -> Vec<Strin
         let is = now.namespaces.get(name).unwrap_or(&nothing);
         lines.extend(interfaces(lab, name, was, is));
         lines.extend(options(name, was, is));
+        lines.extend(addresses(lab, name, was, is));
         // In `host`, others come and go meanwhile.
         if !name.is_host() {
             lines.extend(objects(name, was, is));
@@ -39,6 +40,16 @@ fn options(ns: &NsName, was: &ObservedNamespace, is: &ObservedNamespace) -> Vec<
     let lost = was.foreign.interfaces.iter().filter(|(name, _)| there(name));
     let lost = lost.filter(|(name, was)| is.foreign.interfaces.get(*name) != Some(was));
     lost.map(|(name, was)| format!("give {name} in {ns} its options again: {}", was.text)).collect()
+}
+
+fn addresses(lab: &LabName, ns: &NsName, was: &ObservedNamespace, is: &ObservedNamespace) -> Vec<String> {
+    let own = |name: &IfName| was.is.interfaces.get(name).is_some_and(|interface| interface.is_of(lab, ns));
+    let lost = was.altered_addresses.iter().filter(|((name, _), _)| own(name));
+    let lost = lost.filter(|(address, was)| is.altered_addresses.get(*address) != Some(was));
+    lost.map(|((name, address), was)| {
+        format!("give the address {address} of {name} in {ns} its attributes again: {}", was.words.join(", "))
+    })
+    .collect()
 }
 
 fn objects(ns: &NsName, was: &ObservedNamespace, is: &ObservedNamespace) -> Vec<String> {

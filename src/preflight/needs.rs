@@ -9,7 +9,7 @@ use super::facts::{Extension, Feature, Questions};
 use super::finding::Finding;
 use crate::lab::{
     Address, Family, FirewallRule, FirewallTarget, Hook, IfName, InterfaceKind, Lab, LabName, Namespace, NsName,
-    Origin, Route, SysctlKey, VirtualKind,
+    Origin, Route, SysctlKey, SysctlValue, VirtualKind,
 };
 
 /// What a lab needs.
@@ -154,7 +154,7 @@ impl Needs {
         };
         let forwarding = [(Family::Ipv4, SysctlKey::ipv4_forwarding()), (Family::Ipv6, SysctlKey::ipv6_forwarding())];
         for (family, key) in forwarding {
-            if !accepts(family) && host.sysctls.get(&key).is_some_and(|value| value.as_str() == "1") {
+            if !accepts(family) && host.sysctls.get(&key).is_some_and(SysctlValue::is_on) {
                 self.host_forwards.insert(family);
             }
         }

@@ -3,6 +3,7 @@
 //! puts the objects of a namespace together.
 
 pub(super) mod address;
+pub(super) mod address_attributes;
 pub(super) mod bridge;
 pub(super) mod bridge_fdb;
 pub(super) mod bridge_port;

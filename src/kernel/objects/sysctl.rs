@@ -24,7 +24,7 @@ pub(in crate::kernel) fn set(
     match notes(netns).map_err(about)?.get(key) {
         Some(was) => {
             sysctl::write(netns.fd(), ns, key, to)?;
-            if was == to { forget(netns, key, was).map_err(about) } else { Ok(()) }
+            if to.is_kept_as(key, was) { forget(netns, key, was).map_err(about) } else { Ok(()) }
         }
         None => {
             let was = sysctl::read(netns.fd(), &[key.clone()].into())?.remove(key);

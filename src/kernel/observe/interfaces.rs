@@ -11,10 +11,12 @@ use netlink_packet_route::link::LinkMessage;
 use crate::kernel::netlink::{NetlinkError, printable};
 use crate::kernel::netns::NetnsHandle;
 use crate::kernel::objects::interface::{self, RawInterface};
-use crate::kernel::objects::{Decoded, address, bridge, bridge_port, sysctl, veth, virtual_interface, vlans};
+use crate::kernel::objects::{
+    Decoded, address, address_attributes, bridge, bridge_port, sysctl, veth, virtual_interface, vlans,
+};
 use crate::lab::{
-    ForeignInterface, ForeignKind, ForeignObject, ForeignOther, IfName, Interface, InterfaceKind, LabName, Mark,
-    Namespace, PortForwarding, PortOptions, SysctlKey, SysctlValue, VirtualKind, Vlans,
+    Address, AlteredAddress, ForeignInterface, ForeignKind, ForeignObject, ForeignOther, IfName, Interface,
+    InterfaceKind, LabName, Mark, Namespace, PortForwarding, PortOptions, SysctlKey, SysctlValue, VirtualKind, Vlans,
 };
 
 /// The interfaces of one namespace.
@@ -32,6 +34,8 @@ pub(super) struct Interfaces {
     pub marks: Vec<Mark>,
     /// What sysctls of the namespace were before a lab set them.
     pub original_sysctls: BTreeMap<SysctlKey, SysctlValue>,
+    /// Addresses with attributes that nslab does not give them.
+    pub altered_addresses: BTreeMap<(IfName, Address), AlteredAddress>,
     /// Virtual interfaces with options that the model cannot express.
     pub foreign: BTreeMap<IfName, ForeignInterface>,
     /// Interfaces whose names no file can say.
@@ -232,6 +236,8 @@ pub(super) fn add_listed_addresses<'a>(
         }
         if let Some(interface) = interfaces.by_name.get_mut(name) {
             interface.addresses.insert(address);
+            let altered = address_attributes::altered(&header, item, name, address)?;
+            interfaces.altered_addresses.extend(altered.map(|altered| ((name.clone(), address), altered)));
         }
     }
     Ok(())

@@ -302,6 +302,7 @@ fn namespace(
         original_sysctls,
         nslab_routing: if ns.is_host() { nslab_routing } else { Routing::default() },
         half_marked,
+        altered_addresses: std::mem::take(&mut interfaces.altered_addresses),
         lost_rules: rules.lost,
         foreign: Foreign {
             routes: routes.foreign,

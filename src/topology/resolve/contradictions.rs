@@ -19,7 +19,7 @@ pub fn route_through_down(namespace: &ResolvedNamespace<'_>, route: &Route, writ
 pub fn sysctls(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) {
     for (key, value) in &namespace.written.sysctls.entries {
         setting_of_nothing(namespace, &key.value, key.span, found);
-        if value.value.as_str() != "0" {
+        if value.value.is_on() {
             without_ipv6(namespace, &key.value, key.span, found);
         }
     }

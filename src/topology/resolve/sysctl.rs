@@ -31,7 +31,7 @@ pub fn resolve(
     // The namespace takes the machine's setting over when it is made, so `false` has to be said as well.
     let keys = [Some(SysctlKey::ipv4_forwarding()), ipv6.then(SysctlKey::ipv6_forwarding)];
     for key in keys.into_iter().flatten() {
-        let contrary = written.iter().find(|(other, set)| other.value == key && set.value != value);
+        let contrary = written.iter().find(|(other, set)| other.value == key && !set.value.is_kept_as(&key, &value));
         if let Some((other, set)) = contrary {
             let message = format!("`{}: {}` contradicts `forwarding: {}`", other.value, set.value, forwarding.value);
             found.add(
