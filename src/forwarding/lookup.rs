@@ -133,7 +133,14 @@ impl<'n> Router<'n> {
         if let Some(dev) = local {
             return Some(Outcome::Local { dev: dev.clone() });
         }
-        let route = tables.get(&number)?.find(self.namespace, packet)?;
+        let find = |number: u32| tables.get(&number)?.find(self.namespace, packet);
+        let route = find(number)?;
+        if number == LOCAL_TABLE && self.has_one_table(packet) {
+            let main = find(MAIN_TABLE).filter(|main| main.to.prefix_len() > route.to.prefix_len());
+            if main.is_some() {
+                return None;
+            }
+        }
         match route.kind {
             RouteKind::Unicast => self.leaves(route, packet),
             RouteKind::Local => route.dev.clone().map(|dev| Outcome::Local { dev }),
@@ -142,6 +149,15 @@ impl<'n> Router<'n> {
                 Some(Outcome::Dropped(route.clone()))
             }
         }
+    }
+
+    /// Whether the kernel keeps the tables `local` and `main` of the packet's family as one, in which the longest
+    /// prefix wins: it does for IPv4 until a rule is added, by an author or with a VRF (`fib_unmerge`).
+    fn has_one_table(&self, packet: &Packet) -> bool {
+        let is_ipv4 = |rule: &PolicyRule| !rule.ipv6;
+        packet.destination.is_ipv4()
+            && !self.namespace.rules.iter().any(is_ipv4)
+            && !self.namespace.interfaces.values().any(is_vrf)
     }
 
     fn leaves(&self, route: &Route, packet: &Packet) -> Option<Outcome> {
