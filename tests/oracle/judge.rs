@@ -121,20 +121,22 @@ fn expect(word: &str) -> Expect {
     }
 }
 
+/// Whether a probe arrives where it should: a name means that namespace, or where it leads what it gets, or the one
+/// that is to answer in its place.
+fn is_meant(check: &Check, probe: &Probe, told: &Prediction) -> bool {
+    let Some((ns, ..)) = &told.arrival else { return false };
+    let named = probe.to.ns.as_ref().filter(|_| probe.to.label.parse::<IpAddr>().is_err());
+    match (&check.answered_by, named) {
+        (Some(by), _) => ns == by,
+        (None, Some(named)) => ns == named || told.led_by.contains(named),
+        (None, None) => true,
+    }
+}
+
 /// Whether a check is kept by what comes of its probe, as docs/topology.md has it.
 fn is_kept(check: &Check, probe: &Probe, told: &Prediction) -> bool {
-    // A name means that namespace, or where it leads what it gets, or the one that is to answer in its place.
-    let named: Option<NsName> = match probe.to.label.parse::<IpAddr>() {
-        Ok(_) => None,
-        Err(_) => probe.to.ns.clone(),
-    };
-    let (ns, source) = told.arrival.as_ref().map(|(ns, source, _)| (ns, *source)).unzip();
-    let arrived = match (&named, ns) {
-        (_, ns) if check.answered_by.is_some() => ns == check.answered_by.as_ref(),
-        (_, None) => false,
-        (None, Some(_)) => true,
-        (Some(named), Some(ns)) => ns == named || told.led_by.contains(named),
-    };
+    let arrived = is_meant(check, probe, told);
+    let source = told.arrival.as_ref().map(|(_, source, _)| *source);
     let is_icmp = check.protocol == Protocol::Icmp;
     match check.expect {
         Expect::Reachable => {
@@ -150,6 +152,15 @@ fn is_kept(check: &Check, probe: &Probe, told: &Prediction) -> bool {
         Expect::Unanswered => arrived && matches!(told.saw, Saw::Silence | Saw::Unreachable),
         Expect::Refused => told.saw == Saw::Refused,
     }
+}
+
+/// Whether nslab does not listen where a probe arrives as it should, which would look like a refusal.
+fn is_unheard(check: &Check, probe: &Probe, told: &Prediction) -> bool {
+    let asks = check.protocol != Protocol::Icmp && check.expect != Expect::Refused;
+    let Some((ns, _, port)) = told.arrival.as_ref().filter(|_| asks && is_meant(check, probe, told)) else {
+        return false;
+    };
+    !probe.listen.iter().any(|(there, at)| there == ns && at == port)
 }
 
 /// Compares a report with what the oracle says.
@@ -172,6 +183,11 @@ pub fn compare(lab: &Lab, report: &Value) -> Compared {
         tally.pairs += 1;
         tally.open += u32::from(told.len() > 1);
         *tally.heard.entry(format!("{} {}", seen.saw, if seen.passed { "✓" } else { "✗" })).or_default() += 1;
+        if told.iter().all(|one| is_unheard(check, probe, one)) {
+            let (name, expect, listen) = (&check.name, check.expect, &probe.listen);
+            let number = number + 1;
+            compared.wrong.push(format!("check {number}: {name} expect {expect:?}: not heard at {listen:?}: {told:?}"));
+        }
         if !told.iter().any(fits) {
             let may: Vec<_> = told.iter().map(|one| format!("{:?}", Seen::predicted(check, probe, one))).collect();
             compared.wrong.push(format!(
