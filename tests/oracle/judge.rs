@@ -56,7 +56,8 @@ fn predictions(lab: &Lab) -> Vec<Vec<Prediction>> {
         add(cold);
     }
     if learned.is_open() {
-        let known = Neighbours { known: learned.with_overheard(), ..Neighbours::default() };
+        let (known, behind) = (learned.with_overheard(), learned.behind);
+        let known = Neighbours { known, behind, ..Neighbours::default() };
         let missed = Neighbours { missed: learned.missed, ..Neighbours::default() };
         for (neighbours, last) in [(&known, false), (&known, true), (&missed, false)] {
             add(run(neighbours, last).0);

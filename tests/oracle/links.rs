@@ -1,6 +1,6 @@
 //! Who is at the other side of an interface, and who answers there for an address (arp.c, ndisc.c).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use nslab::lab::{IfName, Interface, InterfaceKind, InterfaceRef, Lab, Namespace};
@@ -23,6 +23,8 @@ pub struct Neighbours {
     pub missed: BTreeSet<(InterfaceRef, IpAddr)>,
     /// Whether several have answered for one address.
     pub several: bool,
+    /// Behind which address a VXLAN interface has learned another one to be.
+    pub behind: BTreeMap<(InterfaceRef, InterfaceRef), IpAddr>,
 }
 
 impl Neighbours {
@@ -32,6 +34,7 @@ impl Neighbours {
         self.overheard.extend(other.overheard);
         self.missed.extend(other.missed);
         self.several |= other.several;
+        self.behind.extend(other.behind);
     }
 
     /// What is known where somebody has missed a neighbour, or knows another one already.
@@ -50,11 +53,15 @@ impl Neighbours {
         };
         let mut last = None;
         let is_double = known.iter().any(|(at, address, _)| last.replace((at, address)) == Some((at, address)));
-        self.several || is_double || known.iter().any(|(at, address, _)| is_missed(at, address))
+        self.several
+            || !self.behind.is_empty()
+            || is_double
+            || known.iter().any(|(at, address, _)| is_missed(at, address))
     }
 }
 
 /// The links of a lab.
+#[derive(Clone, Copy)]
 pub struct Links<'l> {
     lab: &'l Lab,
 }
@@ -103,40 +110,41 @@ impl<'l> Links<'l> {
         packet: &Packet,
         table: &mut Neighbours,
     ) -> Vec<InterfaceRef> {
-        let remembered = table.known.iter().filter(|(at, of, _)| at == from && *of == address);
-        let remembered: Vec<_> = remembered.map(|(.., owner)| owner.clone()).collect();
-        if !remembered.is_empty() || table.missed.contains(&(from.clone(), address)) {
+        if let Some(remembered) = table.remembered(from, address) {
             return remembered;
         }
-        let own = self.namespace(from);
-        let source = packet.tuple.source;
-        let asks_as = match address {
-            IpAddr::V4(_) if is_own(own, source) => Some(source),
-            IpAddr::V4(_) => select_ipv4(own, &from.name, Some(address)),
-            // From a link-local address otherwise.
-            IpAddr::V6(_) => Some(source).filter(|_| self.has(from, source)),
-        };
         let mut owners = self.beside(from);
+        let fixed = self.namespace(from).neighbours.iter().find(|own| own.dev == from.name && own.address == address);
+        if let Some(fixed) = fixed {
+            owners.retain(|at| self.interface(at).mac == Some(fixed.mac));
+            return owners;
+        }
+        let asks_as = self.asks_as(from, address, packet);
         if address.is_ipv4() {
             table.overheard.extend(owners.iter().filter_map(|at| Some((at.clone(), asks_as?, from.clone()))));
         }
         owners.retain(|at| self.answers(at, address, asks_as));
-        for owner in &owners {
-            table.known.extend(asks_as.map(|asks_as| (owner.clone(), asks_as, from.clone())));
-            table.known.insert((from.clone(), address, owner.clone()));
-        }
-        table.several |= owners.len() > 1;
-        if owners.is_empty() {
-            table.missed.insert((from.clone(), address));
-        }
+        table.learn(from, address, asks_as, &owners);
         owners
+    }
+
+    /// The address as which a namespace asks for a neighbour: that of the packet that waits, if it is its own.
+    pub fn asks_as(&self, from: &InterfaceRef, address: IpAddr, packet: &Packet) -> Option<IpAddr> {
+        let (own, source) = (self.namespace(from), packet.tuple.source);
+        match address {
+            IpAddr::V4(_) if is_own(own, source) => Some(source),
+            IpAddr::V4(_) => select_ipv4(own, &from.name, Some(address)),
+            // From a link-local address otherwise.
+            IpAddr::V6(_) => Some(source).filter(|_| self.has(from, source)),
+        }
     }
 
     fn has(&self, at: &InterfaceRef, address: IpAddr) -> bool {
         self.interface(at).addresses.iter().any(|own| own.ip() == address)
     }
 
-    fn answers(&self, at: &InterfaceRef, address: IpAddr, asker: Option<IpAddr>) -> bool {
+    /// Whether an interface answers for an address.
+    pub fn answers(&self, at: &InterfaceRef, address: IpAddr, asker: Option<IpAddr>) -> bool {
         match (address, asker) {
             (IpAddr::V6(_), _) => self.has(at, address),
             // Whoever has no address asks with 0.0.0.0, which nobody minds.

@@ -30,6 +30,14 @@ pub struct Prediction {
     pub limited: Option<(NsName, IpAddr)>,
 }
 
+impl Prediction {
+    /// That it does not arrive anywhere.
+    pub fn nothing() -> Self {
+        let (arrival, left_as, led_by, limited) = (None, None, BTreeSet::new(), None);
+        Self { saw: Saw::Silence, arrival, left_as, led_by, limited }
+    }
+}
+
 /// What a sender hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Saw {
@@ -53,20 +61,22 @@ pub struct Chance {
 
 /// One probe under way.
 pub struct Walk<'w> {
-    lab: &'w Lab,
-    links: Links<'w>,
-    listening: &'w Listening,
-    last: bool,
-    neighbours: Neighbours,
-    connections: BTreeMap<NsName, Vec<Connection>>,
-    from: NsName,
+    pub(super) lab: &'w Lab,
+    pub(super) links: Links<'w>,
+    pub(super) listening: &'w Listening,
+    pub(super) last: bool,
+    pub(super) neighbours: Neighbours,
+    /// How many tunnels this is in.
+    pub(super) depth: usize,
+    pub(super) connections: BTreeMap<NsName, Vec<Connection>>,
+    pub(super) from: NsName,
     /// Where nslab listens for this probe.
-    ours: BTreeSet<NsName>,
-    sent: Packet,
+    pub(super) ours: BTreeSet<NsName>,
+    pub(super) sent: Packet,
     /// The way that the sender's connection takes once it has been found.
-    way: Option<(IfName, Option<IpAddr>)>,
-    heard: Option<Saw>,
-    prediction: Prediction,
+    pub(super) way: Option<(IfName, Option<IpAddr>)>,
+    pub(super) heard: Option<Saw>,
+    pub(super) prediction: Prediction,
 }
 
 /// The packet was not let out.
@@ -99,19 +109,14 @@ pub fn follow(
         listening,
         last: chance.last,
         neighbours: chance.neighbours.clone(),
+        depth: 0,
         connections: BTreeMap::new(),
         from: probe.from.clone(),
         ours: probe.listen.iter().map(|(ns, _)| ns.clone()).collect(),
         sent: Packet { protocol, kind: Kind::Request, tuple, ttl: Packet::TTL },
         way: None,
         heard: None,
-        prediction: Prediction {
-            saw: Saw::Silence,
-            arrival: None,
-            left_as: None,
-            led_by: BTreeSet::new(),
-            limited: None,
-        },
+        prediction: Prediction::nothing(),
     };
     let kept = walk.begin(probe.source).is_err();
     // A connection is opened again and again, whatever the own firewall does.
@@ -163,7 +168,7 @@ impl<'w> Walk<'w> {
     }
 
     /// What the namespace itself sends, once it has a source.
-    fn answer(&mut self, ns: &NsName, packet: Packet) {
+    pub(super) fn answer(&mut self, ns: &NsName, packet: Packet) {
         let query =
             Query { source: Some(packet.tuple.source), destination: packet.tuple.destination, input: None, out: None };
         if let Ok(found) = look_up(self.namespace(ns), query) {
@@ -221,9 +226,9 @@ impl<'w> Walk<'w> {
             return self.input(ns, packet, tracked, &dev);
         }
         let from = InterfaceRef { ns: ns.clone(), name: dev };
-        let owners = self.links.owners(&from, next_hop, &packet, &mut self.neighbours);
+        let owners = self.owners(&from, next_hop, &packet);
         let owner = if self.last { owners.last() } else { owners.first() };
-        if let Some(owner) = owner {
+        if let Some(owner) = owner.filter(|owner| self.reaches(&from, owner)) {
             self.receive(owner, packet);
         }
     }
@@ -354,6 +359,9 @@ impl<'w> Walk<'w> {
     fn arrive(&mut self, ns: &NsName, packet: &Packet) {
         let Tuple { source, destination_port, .. } = packet.tuple;
         self.prediction.arrival.get_or_insert_with(|| (ns.clone(), source, destination_port));
+        if self.depth > 0 {
+            return;
+        }
         let key = (ns.clone(), packet.protocol, packet.family(), destination_port);
         match packet.protocol {
             IpProtocol::Icmp | IpProtocol::Icmpv6 => self.answer(ns, packet.answer(Kind::Reply)),
