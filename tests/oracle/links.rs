@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use nslab::lab::{IfName, Interface, InterfaceKind, InterfaceRef, Lab, Namespace};
+use nslab::lab::{IfName, Interface, InterfaceKind, InterfaceRef, Lab, Mac, Namespace};
 
 use super::packet::Packet;
 use super::routing::{Incoming, incoming, is_own, select_ipv4};
@@ -110,22 +110,32 @@ impl<'l> Links<'l> {
         packet: &Packet,
         table: &mut Neighbours,
     ) -> Vec<InterfaceRef> {
+        let mut owners = self.beside(from);
+        if let Some(mac) = self.fixed(from, address) {
+            owners.retain(|at| self.interface(at).mac == Some(mac));
+            return owners;
+        }
         if let Some(remembered) = table.remembered(from, address) {
             return remembered;
-        }
-        let mut owners = self.beside(from);
-        let fixed = self.namespace(from).neighbours.iter().find(|own| own.dev == from.name && own.address == address);
-        if let Some(fixed) = fixed {
-            owners.retain(|at| self.interface(at).mac == Some(fixed.mac));
-            return owners;
         }
         let asks_as = self.asks_as(from, address, packet);
         if address.is_ipv4() {
             table.overheard.extend(owners.iter().filter_map(|at| Some((at.clone(), asks_as?, from.clone()))));
         }
         owners.retain(|at| self.answers(at, address, asks_as));
+        if let (Some(asker), true) = (asks_as, address.is_ipv6()) {
+            // An advertisement goes the way of any packet to the one that has asked; an ARP reply does not.
+            let mac = self.interface(from).mac;
+            owners.retain(|at| self.fixed(at, asker).is_none_or(|fixed| mac == Some(fixed)));
+        }
         table.learn(from, address, asks_as, &owners);
         owners
+    }
+
+    /// The hardware address of a permanent entry.
+    fn fixed(&self, at: &InterfaceRef, address: IpAddr) -> Option<Mac> {
+        let entries = &self.namespace(at).neighbours;
+        entries.iter().find(|own| own.dev == at.name && own.address == address).map(|own| own.mac)
     }
 
     /// The address as which a namespace asks for a neighbour: that of the packet that waits, if it is its own.

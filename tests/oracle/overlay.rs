@@ -1,5 +1,5 @@
-//! What is laid over a random lab: VXLANs between some of its namespaces, right and wrong ones, and permanent entries in
-//! their tables of neighbours.
+//! What is laid over a random lab: VXLANs between some of its namespaces, right and wrong ones, and permanent entries
+//! in their tables of neighbours.
 
 use serde_json::{Value, json};
 
