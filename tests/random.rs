@@ -29,7 +29,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use support::{host_account, nslab, rest, sandbox, sh, text};
 
 /// How many cases a run has where nothing else is asked for.
-const CASES: u32 = 200;
+const CASES: u32 = 140;
 
 /// How many cases run at once.
 const THREADS: u32 = 4;
