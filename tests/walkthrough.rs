@@ -117,24 +117,35 @@ fn plain_tools_agree_with_the_bridge() {
     expect(0, &["destroy", "bridge"]);
 }
 
-/// Whether a line of a trace is a call that changes something. strace does not know every socket's protocol; of
-/// rtnetlink's message types, those that ask leave 2 when divided by 4, and of nf_tables' two lists are asked for.
+/// Whether a line of a trace is a call that changes something.
 fn changes(line: &str) -> bool {
     let call = ["mount(", "umount2(", "unlink", "rename"].iter().any(|call| line.contains(call));
     let started = line.contains("execve(") && line.contains("-restore");
-    let mut types = line.split("nlmsg_type=").skip(1).map(|rest| rest.split([' ', ',', '}']).next().unwrap());
-    let message =
-        types.any(|name| match name.strip_prefix("0x").map(|number| u16::from_str_radix(number, 16).unwrap()) {
-            Some(number) => !matches!((number < 0x100, number % 4, number), (true, 2, _) | (_, _, 0xa01 | 0xa04)),
-            None => !name.contains("_GET"),
-        });
-    call || started || message
+    call || started || line.split("nlmsg_type=").skip(1).any(|message| !asks(message))
+}
+
+/// Whether a message asks for something, from its type on. strace does not know every socket's protocol; of rtnetlink's
+/// message types, those that ask leave 2 when divided by 4, and of nf_tables' two lists are asked for. The policies of
+/// IPsec have the number of a removed address, but whoever removes something wants to hear that it is done.
+fn asks(message: &str) -> bool {
+    let name = message.split([' ', ',', '}']).next().unwrap();
+    let flags = message.split("nlmsg_flags=").nth(1).unwrap_or_default().split([',', '}']).next().unwrap();
+    match name.strip_prefix("0x").map(|number| u16::from_str_radix(number, 16).unwrap()) {
+        Some(0x15) => flags == "NLM_F_REQUEST|0x300",
+        Some(number) => matches!((number < 0x100, number % 4, number), (true, 2, _) | (_, _, 0xa01 | 0xa04)),
+        None => name.contains("_GET"),
+    }
 }
 
 #[test]
 fn traces_tell_questions_from_changes() {
     assert!(!changes("1 sendto(12, [{nlmsg_len=40, nlmsg_type=0x12 /* NLMSG_??? */, nlmsg_flags=NLM_F_REQUEST|0x300"));
     assert!(!changes("1 sendto(7, [{nlmsg_len=24, nlmsg_type=RTM_GETADDR, nlmsg_flags=0"));
+    let both = "{nlmsg_len=16, nlmsg_type=0x12 /* NLMSG_??? */, nlmsg_flags=NLM_F_REQUEST|0x300, nlmsg_seq=1, \
+                nlmsg_pid=0}, {nlmsg_len=16, nlmsg_type=0x15 /* NLMSG_??? */, nlmsg_flags=NLM_F_REQUEST|0x300";
+    assert!(!changes(&format!("1 sendto(15, [{both}, nlmsg_pid=0}}], 32, 0, NULL, 0) = 32")));
+    let deletes = "nlmsg_type=0x15 /* NLMSG_??? */, nlmsg_flags=NLM_F_REQUEST|NLM_F_ACK, nlmsg_seq=2";
+    assert!(changes(&format!("1 sendto(15, [{{nlmsg_len=16, {deletes}, nlmsg_pid=0}}], 32, 0, NULL, 0) = 32")));
     assert!(changes("1 sendto(12, [{nlmsg_len=40, nlmsg_type=0x10 /* NLMSG_??? */, nlmsg_flags=NLM_F_REQUEST"));
     assert!(changes("1 sendto(7, [{nlmsg_len=24, nlmsg_type=RTM_NEWADDR, nlmsg_flags=0"));
     assert!(changes("1 execve(\"/usr/sbin/iptables-restore\""));
