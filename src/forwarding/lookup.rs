@@ -61,6 +61,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Router<'n> {
     namespace: &'n Namespace,
+    has_local_routes: bool,
     /// What a look-up goes through; made with the first one.
     ready: OnceCell<Ready<'n>>,
 }
@@ -74,14 +75,20 @@ struct Ready<'n> {
 }
 
 impl<'n> Router<'n> {
-    /// Costs nothing until something is looked up.
+    /// Costs next to nothing until something is looked up.
     pub fn new(namespace: &'n Namespace) -> Self {
-        Self { namespace, ready: OnceCell::new() }
+        let has_local_routes = namespace.routes.iter().any(|route| route.kind == RouteKind::Local);
+        Self { namespace, has_local_routes, ready: OnceCell::new() }
     }
 
     /// The namespace.
     pub fn namespace(&self) -> &'n Namespace {
         self.namespace
+    }
+
+    /// Whether it may take packets for other addresses than those on its interfaces.
+    pub fn has_local_routes(&self) -> bool {
+        self.has_local_routes
     }
 
     /// What becomes of a packet. A route through a VRF leads to another look-up, in the VRF's table.

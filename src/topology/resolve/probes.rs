@@ -9,7 +9,7 @@ use super::led::{Led, Translations};
 use super::net::{Net, ResolvedNamespace, is_global, is_link_local};
 use super::selectors::{Endpoint, SelectorList};
 use crate::forwarding::{Flow, Outcome, Packet, Router};
-use crate::lab::{Expect, Family, IfName, Namespace, NsName, Probe, Protocol, RouteKind, Target};
+use crate::lab::{Expect, Family, IfName, Namespace, NsName, Probe, Protocol, Target};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 
@@ -45,8 +45,8 @@ pub struct Maker<'n> {
 impl<'n> Maker<'n> {
     pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>) -> Self {
         let whole = net.namespaces.iter().all(|namespace| namespace.written.whole);
-        let takes = |namespace: &&Namespace| namespace.routes.iter().any(|route| route.kind == RouteKind::Local);
-        let taker = |of: &ResolvedNamespace<'_>| namespaces.get(&of.name).filter(takes).map(Router::new);
+        let taker =
+            |of: &ResolvedNamespace<'_>| namespaces.get(&of.name).map(Router::new).filter(Router::has_local_routes);
         let takers = (0..).zip(&net.namespaces).filter_map(|(at, of)| Some((at, taker(of)?))).collect();
         Self { net, takers, translations: Translations::new(net, namespaces), whole }
     }
