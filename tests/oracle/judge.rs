@@ -59,7 +59,10 @@ fn predictions(lab: &Lab) -> Vec<Vec<Prediction>> {
         let (known, behind) = (learned.with_overheard(), learned.behind);
         let known = Neighbours { known, behind, ..Neighbours::default() };
         let missed = Neighbours { missed: learned.missed, ..Neighbours::default() };
-        for (neighbours, last) in [(&known, false), (&known, true), (&missed, false)] {
+        // Who asks in vain is heard: the one that does not answer then knows it without having asked.
+        let mut both = Neighbours { missed: missed.missed.clone(), ..known.clone() };
+        both.known.retain(|(at, address, _)| !missed.missed.iter().any(|(by, of)| (by, of) == (at, address)));
+        for (neighbours, last) in [(&known, false), (&known, true), (&missed, false), (&both, false)] {
             add(run(neighbours, last).0);
         }
     }
