@@ -303,6 +303,8 @@ fn namespace(
         nslab_routing: if ns.is_host() { nslab_routing } else { Routing::default() },
         half_marked,
         altered_addresses: std::mem::take(&mut interfaces.altered_addresses),
+        route_protocols: routes.protocols,
+        address_protocols: std::mem::take(&mut interfaces.address_protocols),
         lost_rules: rules.lost,
         foreign: Foreign {
             routes: routes.foreign,

@@ -14,6 +14,7 @@ mod disjoint_set;
 mod fdb_entry;
 mod filter;
 mod interface;
+mod keep;
 mod led;
 mod lower_interfaces;
 mod mtu;
@@ -99,6 +100,7 @@ fn namespace(namespace: &net::ResolvedNamespace<'_>, lab: &LabName, found: &mut 
         fdb: fdb_entry::entries(namespace, found),
         sysctls: sysctl::resolve(namespace, ipv6, found),
         firewall: chains.into_firewall(),
+        keep: keep::resolve(namespace),
         labels: namespace.written.labels.entries.iter().map(label).collect(),
     }
 }
