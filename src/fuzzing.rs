@@ -23,7 +23,9 @@ pub fn loader(text: &str) {
     match (read(), read()) {
         (Ok(topology), Ok(again)) => {
             assert_eq!(json(&topology.lab), json(&again.lab), "read twice, it means two things");
-            lab(&topology.lab);
+            lab(&topology.lab, &topology.warnings);
+            assert_eq!(topology.warnings.to_string(), again.warnings.to_string(), "read twice, it has other warnings");
+            assert!(topology.warnings.render(true).len() < LONGEST_REPORT, "warnings that nobody can read");
         }
         (Err(found), Err(again)) => {
             assert_eq!(found.to_string(), again.to_string(), "read twice, it has other faults");
@@ -43,12 +45,12 @@ fn faults(faults: &Diagnostics, text: &str) {
     }
 }
 
-fn lab(lab: &Lab) {
+fn lab(lab: &Lab, warnings: &Diagnostics) {
     let (nothing, built) = (Observed::default(), plan::as_built(lab));
     let plan = plan::plan(lab, &nothing);
     steps(&plan.steps);
     show::plan(&plan, &[], true);
-    json(&show::PlanView::new(&plan, &[], &[]));
+    json(&show::PlanView::new(&plan, &[], &[], warnings));
     let again = plan::plan(lab, &built);
     assert!(again.is_empty(), "what is built is not as the file says: {}", show::plan(&again, &[], false));
     assert_eq!(plan::conflicts(lab, &built), [], "a lab is in its own way");

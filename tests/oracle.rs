@@ -15,6 +15,8 @@ mod generate;
 mod judge;
 #[path = "oracle/links.rs"]
 mod links;
+#[path = "oracle/overlay.rs"]
+mod overlay;
 #[path = "oracle/packet.rs"]
 mod packet;
 #[path = "oracle/play.rs"]
@@ -25,6 +27,8 @@ mod rng;
 mod routing;
 #[path = "oracle/smaller.rs"]
 mod smaller;
+#[path = "oracle/tunnels.rs"]
+mod tunnels;
 #[path = "oracle/walk.rs"]
 mod walk;
 

@@ -1,5 +1,7 @@
 //! What a command leaves behind for others: its output, its words, the limits of what it starts.
 
+#![allow(clippy::expect_used)] // A test that cannot go on says so by panicking.
+
 mod support;
 
 use support::{run, sandbox, sh, text};
@@ -60,4 +62,30 @@ fn a_bare_chroot_is_told_as_such() {
     let output = sh("chroot /run/root /tmp/nslab sandbox -- true");
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     assert!(text(&output).contains("pivot_root"), "{}", text(&output));
+}
+
+#[test]
+fn warnings_about_a_file_keep_no_command_from_its_work() {
+    sandbox();
+    let file = "name: a\nnamespaces:\n  red: { interfaces: { eth0: { addresses: [10.0.0.1/24] } }, routes: [{ to: \
+                default, via: 10.0.0.254 }] }\n  blue: { interfaces: { eth0: { addresses: [10.0.0.2/24] } } }\nlinks: \
+                [[red/eth0, blue/eth0]]\nchecks: [{ from: red, to: blue }]\n";
+    std::fs::write("/run/lab.yaml", file).expect("a file");
+    for command in ["validate", "plan", "apply", "apply --check", "test"] {
+        let output = sh(&format!("{NSLAB} {command} /run/lab.yaml"));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {}", text(&output));
+        assert_eq!(stderr.matches("[gateway-nobody]").count(), 1, "{command}: {stderr}");
+        assert!(stderr.contains("/run/lab.yaml:3:91"), "{command}: {stderr}");
+        let json = sh(&format!("{NSLAB} {command} --format json /run/lab.yaml 2>/dev/null"));
+        let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect(command);
+        let warning = match command {
+            "validate" => &json[0]["diagnostics"][0],
+            "test" => &json[0]["warnings"][0],
+            _ => &json["warnings"][0],
+        };
+        assert_eq!(warning["severity"], "warning", "{command}: {json:#}");
+        assert_eq!((&warning["line"], &warning["column"]), (&3.into(), &91.into()), "{command}");
+        assert_eq!(warning["code"], "gateway-nobody", "{command}");
+    }
 }

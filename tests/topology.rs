@@ -1,7 +1,8 @@
 //! The topology file: what is accepted, what it means, and every fault that is found in it.
 //!
 //! Cases are files: `tests/faults/NAME.yaml` is a file with faults and `NAME.expected` what is said about it;
-//! `tests/resolved/NAME.yaml` is a file without any and `NAME.json` the lab that it describes.
+//! `tests/resolved/NAME.yaml` is a file without any and `NAME.json` the lab that it describes;
+//! `tests/warnings/NAME.yaml` is one that can be used, and `NAME.expected` what is surely a mistake in it.
 
 #![allow(clippy::expect_used, clippy::panic)] // A test that cannot go on says so by panicking.
 
@@ -47,6 +48,15 @@ fn every_fault_is_reported_as_expected() {
 }
 
 #[test]
+fn every_warning_is_given_as_expected() {
+    golden::run("tests/warnings", &golden::files_with_expectations("tests/warnings", "yaml"), |_, case| {
+        let text = fs::read_to_string(case).expect("the case");
+        let topology = topology::parse(&file_name(case), &text).map_err(|faults| faults.to_string())?;
+        golden::expect(&case.with_extension("expected"), &topology.warnings.render(false))
+    });
+}
+
+#[test]
 fn files_mean_what_is_expected() {
     golden::run("tests/resolved", &golden::files_with_expectations("tests/resolved", "yaml"), |_, case| {
         let text = fs::read_to_string(case).expect("the case");
@@ -59,7 +69,8 @@ fn files_mean_what_is_expected() {
 #[test]
 fn shipped_topologies_are_without_fault() {
     golden::run("topologies", &golden::files("topologies", "yaml"), |_, file| {
-        let lab = topology::load(file).map_err(|error| error.to_string())?.lab;
+        let topology::Topology { lab, warnings, .. } = topology::load(file).map_err(|error| error.to_string())?;
+        assert!(warnings.is_empty(), "{warnings}");
         assert!(!lab.checks.is_empty(), "it proves nothing");
         assert!(lab.description.is_some(), "it says nothing about itself");
         Ok(())
@@ -71,11 +82,11 @@ fn faults_are_data_for_programs() {
     let faults = topology::parse("lab.yaml", "name: a\nnamespaces: { réd: {} }\nlinsk: []\n").expect_err("two faults");
     let expected = serde_json::json!([
         {
-            "file": "lab.yaml", "line": 2, "column": 15, "code": "bad-value", "help": null,
+            "file": "lab.yaml", "line": 2, "column": 15, "severity": "error", "code": "bad-value", "help": null,
             "message": "`réd` may not contain 'é': letters, digits, '.', '-' and '_' are",
         },
         {
-            "file": "lab.yaml", "line": 3, "column": 1, "code": "unknown-key", "help": "did you mean `links`?",
+            "file": "lab.yaml", "line": 3, "column": 1, "severity": "error", "code": "unknown-key", "help": "did you mean `links`?",
             "message": "unknown key `linsk` in a topology file",
         },
     ]);

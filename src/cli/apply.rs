@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit_code::{DONE, OUT_OF_SYNC};
 use super::failure::Failure;
-use super::output::{Format, colour, print, print_json, say};
+use super::output::{Format, colour, print, print_json, say, warn};
 use crate::engine::{self, Event};
 use crate::lab::LabName;
 use crate::{show, topology};
@@ -37,6 +37,7 @@ pub struct ApplyArgs {
 /// The command could not do its work.
 pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     let file = topology::load(&args.file)?;
+    warn(&file.warnings);
     let mut progress = show::Progress::new();
     let options = engine::Options { no_wait: args.no_wait, adopt: args.adopt };
     let applied =
@@ -50,7 +51,8 @@ pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     };
     match args.format {
         Format::Json => {
-            print_json(&show::AppliedView::new(&file.lab.name, &applied.steps, applied.elapsed, report.as_ref()))?;
+            let view = show::AppliedView::new(&file.lab.name, &applied.steps, applied.elapsed, report.as_ref());
+            print_json(&view.warnings(&file.warnings))?;
         }
         Format::Text => {
             print(&show::done(&file.lab.name, &applied.steps, applied.elapsed, args.verbose))?;

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use clap::ValueEnum;
 
 use super::failure::Failure;
+use crate::topology::Diagnostics;
 
 /// How a result is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -18,7 +19,7 @@ pub enum Format {
 
 /// Whether results are shown in colour: on a terminal, unless NO_COLOR (no-color.org) says otherwise.
 pub(super) fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stdout().is_terminal() && wants_colour()
 }
 
 /// Prints a result. A reader that has gone (`nslab … | head`) is no error; a full disk is one.
@@ -50,8 +51,22 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// Prints the warnings about a file on stderr.
+pub(super) fn warn(warnings: &Diagnostics) {
+    if !warnings.is_empty() {
+        say(warnings.render(colour_of_messages()).trim_end());
+    }
+}
+
 /// Prints why a command could not do its work, with its code.
 pub fn report(failure: &Failure) {
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    say(&failure.text(colour));
+    say(&failure.text(colour_of_messages()));
+}
+
+fn colour_of_messages() -> bool {
+    std::io::stderr().is_terminal() && wants_colour()
+}
+
+fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

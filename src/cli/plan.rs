@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::exit_code::{DONE, OUT_OF_SYNC};
 use super::failure::Failure;
 use super::lab_arg::LabArg;
-use super::output::{Format, colour, print, print_json};
+use super::output::{Format, colour, print, print_json, warn};
 use crate::{engine, show};
 
 /// Options of `nslab plan`.
@@ -36,9 +36,13 @@ pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
         print(&topology.expanded())?;
         return Ok(DONE);
     }
+    warn(&topology.warnings);
     let planned = engine::plan(&topology.lab)?;
     match args.format {
-        Format::Json => print_json(&show::PlanView::new(&planned.plan, &planned.conflicts, &planned.findings))?,
+        Format::Json => {
+            let (plan, conflicts, findings) = (&planned.plan, &planned.conflicts, &planned.findings);
+            print_json(&show::PlanView::new(plan, conflicts, findings, &topology.warnings))?;
+        }
         Format::Text => {
             print(&(show::plan(&planned.plan, &planned.conflicts, colour()) + &show::findings(&planned.findings)))?;
         }

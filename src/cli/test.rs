@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::exit_code::{DONE, OUT_OF_SYNC, REFUSED, WRONG_INPUT};
 use super::failure::Failure;
-use super::output::{colour, print, print_json, say};
+use super::output::{colour, print, print_json, say, warn};
 use super::report_args::{ReportArgs, ReportFormat};
 use crate::engine::EngineCode;
 use crate::show::TestView;
@@ -39,14 +39,18 @@ pub(super) fn run(args: &TestArgs) -> Result<u8, Failure> {
         print_json(&view)?;
         return Ok(view.exit_code);
     }
-    let views = in_parallel(&args.files);
-    for view in &views {
+    let children = in_parallel(&args.files);
+    for Child { view, messages } in &children {
+        if !messages.is_empty() {
+            say(messages);
+        }
         if args.report.format == ReportFormat::Table {
             print(&show::tested(view, colour()))?;
         } else if let Some(error) = &view.error {
             say(&format!("{}: {error}", view.file));
         }
     }
+    let views: Vec<TestView> = children.into_iter().map(|child| child.view).collect();
     if args.report.format == ReportFormat::Table {
         print(&show::tested_summary(&views))?;
     }
@@ -58,7 +62,7 @@ pub(super) fn run(args: &TestArgs) -> Result<u8, Failure> {
 }
 
 /// Tests every file, as many at once as there are processors; the results in the order of the files.
-fn in_parallel(files: &[PathBuf]) -> Vec<TestView> {
+fn in_parallel(files: &[PathBuf]) -> Vec<Child> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
@@ -68,31 +72,44 @@ fn in_parallel(files: &[PathBuf]) -> Vec<TestView> {
                 while let Some((n, file)) =
                     Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, files.get(n)?)))
                 {
-                    let view = test_in_child(file);
-                    results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((n, view));
+                    let child = test_in_child(file);
+                    results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((n, child));
                 }
             });
         }
     });
     let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     results.sort_by_key(|(n, _)| *n);
-    results.into_iter().map(|(_, view)| view).collect()
+    results.into_iter().map(|(_, child)| child).collect()
+}
+
+/// What came of the test of a file.
+struct Child {
+    view: TestView,
+    /// What it said on stderr: the warnings about the file.
+    messages: String,
 }
 
 /// Starts nslab once more for one file: a sandbox belongs to a process, and threads cannot make one.
-fn test_in_child(file: &Path) -> TestView {
+fn test_in_child(file: &Path) -> Child {
     let started = std::env::current_exe().and_then(|exe| {
         let mut command = Command::new(exe);
         command.args(["test", "--in-this-process", "--"]).arg(file).stdin(Stdio::inherit());
         command.output()
     });
     let code = EngineCode::ChildFailed.to_string();
-    let failed = |error: String| TestView::failed(file.display().to_string(), REFUSED, error, Some(code));
-    match started {
-        Err(error) => failed(format!("cannot start nslab once more: {error}")),
-        Ok(Output { stdout, stderr, status }) => serde_json::from_slice(&stdout).unwrap_or_else(|_| {
-            failed(format!("the test ended with {status}: {}", String::from_utf8_lossy(&stderr).trim()))
-        }),
+    let failed = |error: String| Child {
+        view: TestView::failed(file.display().to_string(), REFUSED, error, Some(code)),
+        messages: String::new(),
+    };
+    let Output { stdout, stderr, status } = match started {
+        Err(error) => return failed(format!("cannot start nslab once more: {error}")),
+        Ok(output) => output,
+    };
+    let messages = String::from_utf8_lossy(&stderr).trim().to_owned();
+    match serde_json::from_slice(&stdout) {
+        Ok(view) => Child { view, messages },
+        Err(_) => failed(format!("the test ended with {status}: {messages}")),
     }
 }
 
@@ -104,10 +121,12 @@ fn test_here(path: &Path) -> TestView {
         Ok(topology) => topology,
         Err(error) => return TestView::failed(file, WRONG_INPUT, error.to_string(), code_of(&error)),
     };
-    match engine::test(&topology.lab, &topology.text) {
+    warn(&topology.warnings);
+    let view = match engine::test(&topology.lab, &topology.text) {
         Ok(report) => TestView::done(file, report, start.elapsed()),
         Err(error) => TestView::failed(file, error.exit_code(), error.to_string(), Some(error.code())),
-    }
+    };
+    view.warnings(&topology.warnings)
 }
 
 /// The code of a file that cannot be read; diagnostics have their codes in the text.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit_code::{DONE, WRONG_INPUT};
 use super::failure::Failure;
-use super::output::{Format, print, print_json, report};
+use super::output::{Format, print, print_json, report, warn};
 use crate::show::ValidView;
 use crate::topology::{self, LoadError};
 
@@ -30,9 +30,10 @@ pub(super) fn run(args: &ValidateArgs) -> Result<u8, Failure> {
         match topology::load(path) {
             Ok(topology) => {
                 if args.format == Format::Text {
+                    warn(&topology.warnings);
                     print(&format!("{file}: lab {} is valid", topology.lab.name))?;
                 }
-                views.push(ValidView::valid(file));
+                views.push(ValidView::valid(file, &topology.warnings));
             }
             Err(error) => {
                 views.push(ValidView::faulty(file, &error));

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::lab::{
     ChainId, Condition, ConnectionState, Family, FirewallRule, FirewallTarget, Hook, IfName, IpProtocol, Matches,
-    Namespace, PortRange, Protocol, Table,
+    Namespace, PortRange, Protocol, RouteKind, Table,
 };
 
 /// The first packet of a connection, as the firewall of a namespace sees it. What is not known of it meets every
@@ -104,10 +104,11 @@ fn meets<T, V>(condition: Option<&Condition<T>>, value: Option<V>, fits: impl Fn
     }
 }
 
-/// Whether an address is one of the namespace's own.
+/// Whether an address is one of the namespace's own, by an interface or a local route (`-m addrtype`).
 fn is_own(namespace: &Namespace, address: IpAddr) -> bool {
     let mut own = namespace.interfaces.values().flat_map(|interface| &interface.addresses);
-    address.is_loopback() || own.any(|own| own.ip() == address)
+    let mut routes = namespace.routes.iter().filter(|route| route.kind == RouteKind::Local);
+    address.is_loopback() || own.any(|own| own.ip() == address) || routes.any(|route| route.to.contains(&address))
 }
 
 /// The rule that decides about a packet at a hook, with its target; none where the packet goes on as it is.

@@ -10,7 +10,7 @@ use indexmap::{IndexMap, IndexSet};
 use super::flood::Flood;
 use super::links::Links;
 use super::{Outcome, Packet, Router};
-use crate::lab::{InterfaceRef, Namespace, NsName, RouteKind, VirtualKind};
+use crate::lab::{InterfaceRef, Namespace, NsName, VirtualKind};
 
 /// What a broadcast reaches is kept for so many interfaces: probes come sender by sender, over the same few routers.
 const FLOODS_KEPT: usize = 64;
@@ -81,10 +81,9 @@ impl<'l> Layer2<'l> {
         let ns = |at: usize| self.links.end(at).map(|end| end.ns);
         let holders = self.links.holders(address);
         let may_take = |at: usize| {
-            let has_local_routes =
-                |router: &Router<'_>| router.namespace().routes.iter().any(|route| route.kind == RouteKind::Local);
             let is_holder = holders.iter().any(|holder| ns(*holder) == ns(at));
-            is_holder || address.is_loopback() || ns(at).and_then(|ns| self.router(ns)).is_some_and(has_local_routes)
+            let router = ns(at).and_then(|ns| self.router(ns));
+            is_holder || address.is_loopback() || router.is_some_and(Router::has_local_routes)
         };
         let others = neighbours.iter().copied().filter(|at| ns(*at) != ns(from));
         others.filter(|at| may_take(*at)).find(|at| self.delivers(*at, address))

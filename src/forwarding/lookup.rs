@@ -61,6 +61,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Router<'n> {
     namespace: &'n Namespace,
+    has_local_routes: bool,
     /// What a look-up goes through; made with the first one.
     ready: OnceCell<Ready<'n>>,
 }
@@ -74,14 +75,20 @@ struct Ready<'n> {
 }
 
 impl<'n> Router<'n> {
-    /// Costs nothing until something is looked up.
+    /// Costs next to nothing until something is looked up.
     pub fn new(namespace: &'n Namespace) -> Self {
-        Self { namespace, ready: OnceCell::new() }
+        let has_local_routes = namespace.routes.iter().any(|route| route.kind == RouteKind::Local);
+        Self { namespace, has_local_routes, ready: OnceCell::new() }
     }
 
     /// The namespace.
     pub fn namespace(&self) -> &'n Namespace {
         self.namespace
+    }
+
+    /// Whether it may take packets for other addresses than those on its interfaces.
+    pub fn has_local_routes(&self) -> bool {
+        self.has_local_routes
     }
 
     /// What becomes of a packet. A route through a VRF leads to another look-up, in the VRF's table.
@@ -133,7 +140,14 @@ impl<'n> Router<'n> {
         if let Some(dev) = local {
             return Some(Outcome::Local { dev: dev.clone() });
         }
-        let route = tables.get(&number)?.find(self.namespace, packet)?;
+        let find = |number: u32| tables.get(&number)?.find(self.namespace, packet);
+        let route = find(number)?;
+        if number == LOCAL_TABLE && self.has_one_table(packet) {
+            let main = find(MAIN_TABLE).filter(|main| main.to.prefix_len() > route.to.prefix_len());
+            if main.is_some() {
+                return None;
+            }
+        }
         match route.kind {
             RouteKind::Unicast => self.leaves(route, packet),
             RouteKind::Local => route.dev.clone().map(|dev| Outcome::Local { dev }),
@@ -142,6 +156,15 @@ impl<'n> Router<'n> {
                 Some(Outcome::Dropped(route.clone()))
             }
         }
+    }
+
+    /// Whether the kernel keeps the tables `local` and `main` of the packet's family as one, in which the longest
+    /// prefix wins: it does for IPv4 until a rule is added, by an author or with a VRF (`fib_unmerge`).
+    fn has_one_table(&self, packet: &Packet) -> bool {
+        let is_ipv4 = |rule: &PolicyRule| !rule.ipv6;
+        packet.destination.is_ipv4()
+            && !self.namespace.rules.iter().any(is_ipv4)
+            && !self.namespace.interfaces.values().any(is_vrf)
     }
 
     fn leaves(&self, route: &Route, packet: &Packet) -> Option<Outcome> {

@@ -6,11 +6,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::counted;
 use super::plan::StepView;
+use super::{DiagnosticView, counted};
 use crate::check::Report;
 use crate::lab::LabName;
 use crate::plan::PlannedStep;
+use crate::topology::Diagnostics;
 
 /// Above this many steps, people see how many of each kind there were.
 const MANY: usize = 40;
@@ -26,6 +27,9 @@ pub struct AppliedView {
     steps: Vec<StepView>,
     /// How long it took, in seconds.
     seconds: f64,
+    /// What is legal in the file, and surely a mistake.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<DiagnosticView>,
     /// The results of the checks, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Report>,
@@ -39,8 +43,15 @@ impl AppliedView {
             changed: !steps.is_empty(),
             steps: steps.iter().map(StepView::new).collect(),
             seconds: elapsed.as_secs_f64(),
+            warnings: Vec::new(),
             checks: checks.cloned(),
         }
+    }
+
+    /// The same with the warnings about the file.
+    #[must_use]
+    pub fn warnings(self, warnings: &Diagnostics) -> Self {
+        Self { warnings: DiagnosticView::all(warnings), ..self }
     }
 }
 

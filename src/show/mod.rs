@@ -23,7 +23,7 @@ pub use progress::Progress;
 pub use script::{script, undo_script};
 pub use status::{StatusView, status};
 pub use tested::{TestView, tested, tested_summary};
-pub use valid::ValidView;
+pub use valid::{DiagnosticView, ValidView};
 
 /// An error for people: its code is at the end of its first line.
 pub fn error(message: &str, code: &str) -> String {

@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{counted, styled};
+use super::{DiagnosticView, counted, styled};
 use crate::plan::{Conflict, ConflictCode, Plan, PlannedStep};
 use crate::preflight::Finding;
+use crate::topology::Diagnostics;
 
 /// A plan for programs.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -20,6 +21,8 @@ pub struct PlanView {
     conflicts: Vec<ConflictView>,
     /// What the machine lacks; `apply` refuses while there is an error among it.
     findings: Vec<Finding>,
+    /// What is legal in the file, and surely a mistake.
+    warnings: Vec<DiagnosticView>,
 }
 
 /// A conflict for programs.
@@ -55,14 +58,15 @@ pub struct StepView {
 }
 
 impl PlanView {
-    /// A plan, its conflicts, and what the machine lacks.
-    pub fn new(plan: &Plan, conflicts: &[Conflict], findings: &[Finding]) -> Self {
+    /// A plan, its conflicts, what the machine lacks, and the warnings about the file.
+    pub fn new(plan: &Plan, conflicts: &[Conflict], findings: &[Finding], warnings: &Diagnostics) -> Self {
         Self {
             lab: plan.lab.to_string(),
             in_sync: plan.is_empty(),
             steps: plan.steps.iter().map(StepView::new).collect(),
             conflicts: conflicts.iter().map(ConflictView::new).collect(),
             findings: findings.to_vec(),
+            warnings: DiagnosticView::all(warnings),
         }
     }
 }

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::report::{NotRun, Tested};
-use super::{counted, styled};
+use super::{DiagnosticView, counted, styled};
 use crate::check::Report;
+use crate::topology::Diagnostics;
 
 const NO_RESULT: &str = "there is no result";
 
@@ -29,6 +30,9 @@ pub struct TestView {
     /// The results of the checks.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub report: Option<Report>,
+    /// What is legal in the file, and surely a mistake.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<DiagnosticView>,
     /// How long it took in all, in seconds.
     pub seconds: f64,
 }
@@ -44,8 +48,15 @@ impl TestView {
             error: None,
             code: None,
             report: Some(report),
+            warnings: Vec::new(),
             seconds: elapsed.as_secs_f64(),
         }
+    }
+
+    /// The same with the warnings about the file.
+    #[must_use]
+    pub fn warnings(self, warnings: &Diagnostics) -> Self {
+        Self { warnings: DiagnosticView::all(warnings), ..self }
     }
 
     /// The result, for reports.
@@ -57,7 +68,16 @@ impl TestView {
 
     /// A file whose lab could not be tested.
     pub fn failed(file: String, exit_code: u8, error: String, code: Option<String>) -> Self {
-        Self { file, passed: false, exit_code, error: Some(error), code, report: None, seconds: 0.0 }
+        Self {
+            file,
+            passed: false,
+            exit_code,
+            error: Some(error),
+            code,
+            report: None,
+            warnings: Vec::new(),
+            seconds: 0.0,
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What kind of mistake a diagnostic reports. Its name is the variant's in kebab case; its comment is its line in
 /// `docs/codes.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// A port of a bridge has an address; the address belongs to the bridge.
@@ -54,6 +54,8 @@ pub enum Code {
     FamilyMismatch,
     /// A route's gateway is an address of the namespace itself.
     GatewayIsSelf,
+    /// Warning: nothing on the segment has the address of a route's gateway.
+    GatewayNobody,
     /// A route's gateway is in no connected subnet.
     GatewayUnreachable,
     /// Two virtual interfaces have the same id and parent, table or endpoints, of which the kernel allows one.
@@ -112,6 +114,8 @@ pub enum Code {
     PortNotAllowed,
     /// An interface is a port of two bridges or VRFs.
     PortTwice,
+    /// Warning: two interfaces of one segment disagree on how large its subnet is.
+    PrefixLengths,
     /// A port is published twice.
     PublishedTwice,
     /// A range is used where only a single value is allowed.

@@ -7,8 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use schemars::JsonSchema;
 use serde::ser::SerializeSeq;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::code::Code;
 
@@ -19,9 +20,21 @@ pub(super) struct Span {
     pub end: usize,
 }
 
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// The file can be used, and surely does not do what was meant.
+    Warning,
+}
+
 /// One thing that is wrong with the file.
 #[derive(Debug, Clone)]
 pub struct Diagnostic {
+    /// Whether the file can be used all the same.
+    pub severity: Severity,
     /// The kind of mistake, to search for.
     pub code: Code,
     /// The line, counted from 1.
@@ -37,8 +50,9 @@ pub struct Diagnostic {
     pub(super) also: Option<Box<(Span, String)>>,
 }
 
-/// Everything that is wrong with one file, in the order of its lines. Displayed, it is [`Diagnostics::render`] without
-/// colour; serialised, a list of objects with `file`, `line`, `column`, `code`, `message` and `help`.
+/// What there is to say about one file, in the order of its lines: why it cannot be used, or warnings. Displayed, it is
+/// [`Diagnostics::render`] without colour; serialised, a list of objects with `file`, `line`, `column`, `severity`,
+/// `code`, `message` and `help`.
 #[derive(Debug, Clone)]
 pub struct Diagnostics {
     pub(super) file: String,
@@ -87,7 +101,13 @@ const COMPARED: usize = 10_000;
 
 impl Diagnostic {
     pub(super) fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
-        Self { code, line: 0, column: 0, message: shortened(message.into()), help: None, span, also: None }
+        let (severity, message) = (Severity::Error, shortened(message.into()));
+        Self { severity, code, line: 0, column: 0, message, help: None, span, also: None }
+    }
+
+    /// What is legal, and surely a mistake.
+    pub(super) fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::new(code, span, message) }
     }
 
     #[must_use]
@@ -188,15 +208,24 @@ impl<'a> Collector<'a> {
         (line, before.map_or(0, |before| before.chars().count()) + 1)
     }
 
-    /// What the file describes if it has no fault, else all of them.
-    pub(super) fn finish<T>(mut self, file: &str, described: Option<T>) -> Result<T, Diagnostics> {
+    /// Whether there is anything because of which the file cannot be used.
+    pub(super) fn has_faults(&self) -> bool {
+        self.list.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    /// What the file describes if it has no fault, with the warnings; else all of them.
+    pub(super) fn finish<T>(mut self, file: &str, described: Option<T>) -> Result<(T, Diagnostics), Diagnostics> {
         match described {
-            Some(described) if self.list.is_empty() => return Ok(described),
-            None if self.list.is_empty() => {
-                self.add(Diagnostic::new(Code::EmptyFile, Span::default(), "this file describes no lab"))
+            Some(described) if !self.has_faults() => return Ok((described, self.into_diagnostics(file))),
+            None if !self.has_faults() => {
+                self.add(Diagnostic::new(Code::EmptyFile, Span::default(), "this file describes no lab"));
             }
             _ => {}
         }
+        Err(self.into_diagnostics(file))
+    }
+
+    fn into_diagnostics(mut self, file: &str) -> Diagnostics {
         let mut list = std::mem::take(&mut self.list);
         for Kind { at, messages } in self.kinds.values().filter(|kind| kind.messages.len() > 1) {
             if let Some(fault) = list.get_mut(*at) {
@@ -207,7 +236,7 @@ impl<'a> Collector<'a> {
         for fault in &mut list {
             (fault.line, fault.column) = self.place(fault.span);
         }
-        Err(Diagnostics { file: file.to_owned(), text: self.text.to_owned(), lines: self.lines, list, more: self.more })
+        Diagnostics { file: file.to_owned(), text: self.text.to_owned(), lines: self.lines, list, more: self.more }
     }
 }
 
@@ -238,9 +267,14 @@ pub fn nearest<N: AsRef<str>>(word: &str, names: impl Iterator<Item = N>) -> Opt
 }
 
 impl Diagnostics {
-    /// The faults, in the order of the file's lines: the first thousand, if there are more.
+    /// All of them, in the order of the file's lines: the first thousand, if there are more.
     pub fn list(&self) -> &[Diagnostic] {
         &self.list
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 }
 
@@ -259,6 +293,7 @@ impl Serialize for Diagnostics {
             file: &'a str,
             line: usize,
             column: usize,
+            severity: Severity,
             code: Code,
             message: &'a str,
             help: Option<&'a str>,
@@ -269,6 +304,7 @@ impl Serialize for Diagnostics {
                 file: &self.file,
                 line: fault.line,
                 column: fault.column,
+                severity: fault.severity,
                 code: fault.code,
                 message: &fault.message,
                 help: fault.help.as_deref(),

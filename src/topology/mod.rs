@@ -18,7 +18,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 pub use code::Code;
-pub use diagnostics::{Diagnostic, Diagnostics, nearest};
+pub use diagnostics::{Diagnostic, Diagnostics, Severity, nearest};
 use thiserror::Error;
 
 use crate::lab::{Lab, Origins};
@@ -30,6 +30,8 @@ pub struct Topology {
     pub lab: Lab,
     /// The file's text, for keeping a copy.
     pub text: String,
+    /// What is legal in it, and surely a mistake.
+    pub warnings: Diagnostics,
     expanded: yaml::Node,
 }
 
@@ -103,8 +105,8 @@ pub fn parse(name: &str, text: &str) -> Result<Topology, Diagnostics> {
     let (tree, origins) = tree.unzip();
     let file = tree.as_ref().and_then(|tree| schema::File::read(tree, &mut found));
     let lab = file.map(|file| resolve::resolve(&file, origins.unwrap_or_default(), &mut found));
-    let (lab, expanded) = found.finish(name, lab.zip(tree))?;
-    Ok(Topology { lab, text: text.to_owned(), expanded })
+    let ((lab, expanded), warnings) = found.finish(name, lab.zip(tree))?;
+    Ok(Topology { lab, text: text.to_owned(), warnings, expanded })
 }
 
 /// The file in the plain language, without shorthand.

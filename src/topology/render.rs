@@ -3,13 +3,13 @@
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::diagnostics::{Diagnostic, Diagnostics, Span};
+use super::diagnostics::{Diagnostic, Diagnostics, Severity, Span};
 
 /// Lines longer than this are named, but not shown: underlining would be far off every screen.
 const LONGEST_LINE: usize = 1000;
 
 impl Diagnostics {
-    /// All faults, each with its lines underlined, ready for a terminal (`colour`) or a file.
+    /// All of them, each with its lines underlined, ready for a terminal (`colour`) or a file.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
         let mut text = String::new();
@@ -18,13 +18,19 @@ impl Diagnostics {
             text += "\n\n";
         }
         let total = self.list.len() + self.more;
-        let count = if total == 1 { "1 fault".to_owned() } else { format!("{total} faults") };
+        let is_error = self.list.iter().any(|found| found.severity == Severity::Error);
+        let what = if is_error { "fault" } else { "warning" };
+        let count = format!("{total} {what}{}", if total == 1 { "" } else { "s" });
         let unlisted = if self.more > 0 { format!(", of which {} are shown", self.list.len()) } else { String::new() };
         text + &format!("{}: {count}{unlisted}\n", self.file)
     }
 
     fn group<'a>(&'a self, fault: &'a Diagnostic) -> Group<'a> {
-        let mut group = Group::with_title(Level::ERROR.primary_title(format!("{} [{}]", fault.message, fault.code)));
+        let level = match fault.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(format!("{} [{}]", fault.message, fault.code)));
         group = match self.snippet(fault.span, |span| AnnotationKind::Primary.span(span)) {
             Some(snippet) => group.element(snippet),
             None => group.element(Origin::path(&self.file).line(fault.line).char_column(fault.column)),

@@ -221,7 +221,10 @@ impl Shape {
             let strict = if rng.chance(4) { 1 + rng.below(2) as u8 } else { 0 };
             set(format!("net.ipv4.conf.{}.rp_filter", own.name), strict);
             set(format!("net.ipv4.conf.{}.send_redirects", own.name), 0);
+            // On a busy machine, a neighbour that learned an address without being answered would ask, and forget it.
+            set(format!("net.ipv4.neigh.{}.delay_first_probe_time", own.name), 120);
             if self.ipv6 {
+                set(format!("net.ipv6.neigh.{}.delay_first_probe_time", own.name), 120);
                 set(format!("net.ipv6.conf.{}.accept_redirects", own.name), 0);
             }
         }

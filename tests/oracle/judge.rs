@@ -41,18 +41,29 @@ fn predictions(lab: &Lab) -> Vec<Vec<Prediction>> {
         (told, learned)
     };
     let nothing = Neighbours::default();
-    let (cold, learned) = run(&nothing, false);
+    let (cold, mut learned) = run(&nothing, false);
     let mut all: Vec<Vec<Prediction>> = cold.into_iter().map(|one| vec![one]).collect();
-    if !learned.is_open() {
-        return all;
-    }
-    let known = Neighbours { known: learned.known, ..Neighbours::default() };
-    let missed = Neighbours { missed: learned.missed, ..Neighbours::default() };
-    for (neighbours, last) in [(&nothing, true), (&known, false), (&known, true), (&missed, false)] {
-        for (all, one) in all.iter_mut().zip(run(neighbours, last).0) {
+    let mut add = |told: Vec<Prediction>| {
+        for (all, one) in all.iter_mut().zip(told) {
             if !all.contains(&one) {
                 all.push(one);
             }
+        }
+    };
+    if learned.several {
+        let (cold, others) = run(&nothing, true);
+        learned.extend(others);
+        add(cold);
+    }
+    if learned.is_open() {
+        let (known, behind) = (learned.with_overheard(), learned.behind);
+        let known = Neighbours { known, behind, ..Neighbours::default() };
+        let missed = Neighbours { missed: learned.missed, ..Neighbours::default() };
+        // Who asks in vain is heard: the one that does not answer then knows it without having asked.
+        let mut both = Neighbours { missed: missed.missed.clone(), ..known.clone() };
+        both.known.retain(|(at, address, _)| !missed.missed.iter().any(|(by, of)| (by, of) == (at, address)));
+        for (neighbours, last) in [(&known, false), (&known, true), (&missed, false), (&both, false)] {
+            add(run(neighbours, last).0);
         }
     }
     all
@@ -114,25 +125,27 @@ fn expect(word: &str) -> Expect {
     }
 }
 
+/// Whether a probe arrives where it should: a name means that namespace, or where it leads what it gets, or the one
+/// that is to answer in its place.
+fn is_meant(check: &Check, probe: &Probe, told: &Prediction) -> bool {
+    let Some((ns, ..)) = &told.arrival else { return false };
+    let named = probe.to.ns.as_ref().filter(|_| probe.to.label.parse::<IpAddr>().is_err());
+    match (&check.answered_by, named) {
+        (Some(by), _) => ns == by,
+        (None, Some(named)) => ns == named || told.led_by.contains(named),
+        (None, None) => true,
+    }
+}
+
 /// Whether a check is kept by what comes of its probe, as docs/topology.md has it.
 fn is_kept(check: &Check, probe: &Probe, told: &Prediction) -> bool {
-    // A name means that namespace, or where it leads what it gets.
-    let named: Option<NsName> = match probe.to.label.parse::<IpAddr>() {
-        Ok(_) => None,
-        Err(_) => probe.to.ns.clone(),
-    };
-    let (ns, source) = told.arrival.as_ref().map(|(ns, source, _)| (ns, *source)).unzip();
-    let arrived = match (&named, ns) {
-        (_, None) => false,
-        (None, Some(_)) => true,
-        (Some(named), Some(ns)) => ns == named || told.led_by.contains(named),
-    };
+    let arrived = is_meant(check, probe, told);
+    let source = told.arrival.as_ref().map(|(_, source, _)| *source);
     let is_icmp = check.protocol == Protocol::Icmp;
     match check.expect {
         Expect::Reachable => {
             told.saw == Saw::Answered
                 && arrived
-                && check.answered_by.as_ref().is_none_or(|by| ns == Some(by))
                 && match check.seen_as {
                     None => true,
                     Some(SeenAs::Itself) => told.left_as.is_some() && source == told.left_as,
@@ -143,6 +156,15 @@ fn is_kept(check: &Check, probe: &Probe, told: &Prediction) -> bool {
         Expect::Unanswered => arrived && matches!(told.saw, Saw::Silence | Saw::Unreachable),
         Expect::Refused => told.saw == Saw::Refused,
     }
+}
+
+/// Whether nslab does not listen where a probe arrives as it should, which would look like a refusal.
+fn is_unheard(check: &Check, probe: &Probe, told: &Prediction) -> bool {
+    let asks = check.protocol != Protocol::Icmp && check.expect != Expect::Refused;
+    let Some((ns, _, port)) = told.arrival.as_ref().filter(|_| asks && is_meant(check, probe, told)) else {
+        return false;
+    };
+    !probe.listen.iter().any(|(there, at)| there == ns && at == port)
 }
 
 /// Compares a report with what the oracle says.
@@ -165,6 +187,11 @@ pub fn compare(lab: &Lab, report: &Value) -> Compared {
         tally.pairs += 1;
         tally.open += u32::from(told.len() > 1);
         *tally.heard.entry(format!("{} {}", seen.saw, if seen.passed { "✓" } else { "✗" })).or_default() += 1;
+        if told.iter().all(|one| is_unheard(check, probe, one)) {
+            let (name, expect, listen) = (&check.name, check.expect, &probe.listen);
+            let number = number + 1;
+            compared.wrong.push(format!("check {number}: {name} expect {expect:?}: not heard at {listen:?}: {told:?}"));
+        }
         if !told.iter().any(fits) {
             let may: Vec<_> = told.iter().map(|one| format!("{:?}", Seen::predicted(check, probe, one))).collect();
             compared.wrong.push(format!(

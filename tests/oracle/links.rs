@@ -1,43 +1,67 @@
 //! Who is at the other side of an interface, and who answers there for an address (arp.c, ndisc.c).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use nslab::lab::{IfName, Interface, InterfaceKind, InterfaceRef, Lab, Namespace};
+use nslab::lab::{IfName, Interface, InterfaceKind, InterfaceRef, Lab, Mac, Namespace};
 
 use super::packet::Packet;
 use super::routing::{Incoming, incoming, is_own, select_ipv4};
 
+/// Neighbours: the interface, the neighbour's address there, and whose it is.
+pub type Known = BTreeSet<(InterfaceRef, IpAddr, InterfaceRef)>;
+
 /// The tables of neighbours.
 #[derive(Debug, Clone, Default)]
 pub struct Neighbours {
-    /// Whom a namespace knows without asking: the interface, the neighbour's address there, and whose it is.
-    pub known: BTreeSet<(InterfaceRef, IpAddr, InterfaceRef)>,
+    /// Whom a namespace knows without asking.
+    pub known: Known,
+    /// Who has asked for others, in everybody's hearing: who waits for an answer of theirs has it then (arp_process).
+    pub overheard: Known,
     /// Whom it has asked for in vain. It asks on as the address of the packet that waits first, so that others, which
     /// might get an answer, wait as well.
     pub missed: BTreeSet<(InterfaceRef, IpAddr)>,
     /// Whether several have answered for one address.
     pub several: bool,
+    /// Behind which address a VXLAN interface has learned another one to be.
+    pub behind: BTreeMap<(InterfaceRef, InterfaceRef), IpAddr>,
 }
 
 impl Neighbours {
     /// Adds what others show.
     pub fn extend(&mut self, other: Self) {
         self.known.extend(other.known);
+        self.overheard.extend(other.overheard);
         self.missed.extend(other.missed);
         self.several |= other.several;
+        self.behind.extend(other.behind);
     }
 
-    /// Whether it matters who comes first: the one that asks in vain, or the one that is remembered.
+    /// What is known where somebody has missed a neighbour, or knows another one already.
+    pub fn with_overheard(&self) -> Known {
+        let missed = self.missed.iter().map(|(at, address)| (at, address));
+        let places: BTreeSet<_> = missed.chain(self.known.iter().map(|(at, address, _)| (at, address))).collect();
+        let overheard = self.overheard.iter().filter(|(at, address, _)| places.contains(&(at, address)));
+        self.known.iter().chain(overheard).cloned().collect()
+    }
+
+    /// Whether it matters who comes first: the one that asks in vain, the one that is remembered, or another one.
     pub fn is_open(&self) -> bool {
-        let is_missed = |(at, address, _): &(InterfaceRef, IpAddr, InterfaceRef)| {
+        let known = self.with_overheard();
+        let is_missed = |at: &InterfaceRef, address: &IpAddr| {
             self.missed.iter().any(|(other, missed)| other == at && missed == address)
         };
-        self.several || !self.missed.is_empty() && self.known.iter().any(is_missed)
+        let mut last = None;
+        let is_double = known.iter().any(|(at, address, _)| last.replace((at, address)) == Some((at, address)));
+        self.several
+            || !self.behind.is_empty()
+            || is_double
+            || known.iter().any(|(at, address, _)| is_missed(at, address))
     }
 }
 
 /// The links of a lab.
+#[derive(Clone, Copy)]
 pub struct Links<'l> {
     lab: &'l Lab,
 }
@@ -86,34 +110,53 @@ impl<'l> Links<'l> {
         packet: &Packet,
         table: &mut Neighbours,
     ) -> Vec<InterfaceRef> {
-        let remembered = table.known.iter().filter(|(at, of, _)| at == from && *of == address);
-        let remembered: Vec<_> = remembered.map(|(.., owner)| owner.clone()).collect();
-        if !remembered.is_empty() || table.missed.contains(&(from.clone(), address)) {
+        let mut owners = self.beside(from);
+        if let Some(mac) = self.fixed(from, address) {
+            owners.retain(|at| self.interface(at).mac == Some(mac));
+            return owners;
+        }
+        if let Some(remembered) = table.remembered(from, address) {
             return remembered;
         }
-        let own = self.namespace(from);
-        let source = packet.tuple.source;
-        let asks_as = match (is_own(own, source), address) {
-            (true, _) => Some(source),
-            (false, IpAddr::V4(_)) => select_ipv4(own, &from.name, Some(address)),
-            (false, IpAddr::V6(_)) => None,
-        };
-        let mut owners = self.beside(from);
+        let asks_as = self.asks_as(from, address, packet);
+        if address.is_ipv4() {
+            table.overheard.extend(owners.iter().filter_map(|at| Some((at.clone(), asks_as?, from.clone()))));
+        }
         owners.retain(|at| self.answers(at, address, asks_as));
-        for owner in &owners {
-            table.known.extend(asks_as.map(|asks_as| (owner.clone(), asks_as, from.clone())));
-            table.known.insert((from.clone(), address, owner.clone()));
+        if let (Some(asker), true) = (asks_as, address.is_ipv6()) {
+            // An advertisement goes the way of any packet to the one that has asked; an ARP reply does not.
+            let mac = self.interface(from).mac;
+            owners.retain(|at| self.fixed(at, asker).is_none_or(|fixed| mac == Some(fixed)));
         }
-        table.several |= owners.len() > 1;
-        if owners.is_empty() {
-            table.missed.insert((from.clone(), address));
-        }
+        table.learn(from, address, asks_as, &owners);
         owners
     }
 
-    fn answers(&self, at: &InterfaceRef, address: IpAddr, asker: Option<IpAddr>) -> bool {
+    /// The hardware address of a permanent entry.
+    fn fixed(&self, at: &InterfaceRef, address: IpAddr) -> Option<Mac> {
+        let entries = &self.namespace(at).neighbours;
+        entries.iter().find(|own| own.dev == at.name && own.address == address).map(|own| own.mac)
+    }
+
+    /// The address as which a namespace asks for a neighbour: that of the packet that waits, if it is its own.
+    pub fn asks_as(&self, from: &InterfaceRef, address: IpAddr, packet: &Packet) -> Option<IpAddr> {
+        let (own, source) = (self.namespace(from), packet.tuple.source);
+        match address {
+            IpAddr::V4(_) if is_own(own, source) => Some(source),
+            IpAddr::V4(_) => select_ipv4(own, &from.name, Some(address)),
+            // From a link-local address otherwise.
+            IpAddr::V6(_) => Some(source).filter(|_| self.has(from, source)),
+        }
+    }
+
+    fn has(&self, at: &InterfaceRef, address: IpAddr) -> bool {
+        self.interface(at).addresses.iter().any(|own| own.ip() == address)
+    }
+
+    /// Whether an interface answers for an address.
+    pub fn answers(&self, at: &InterfaceRef, address: IpAddr, asker: Option<IpAddr>) -> bool {
         match (address, asker) {
-            (IpAddr::V6(_), _) => self.interface(at).addresses.iter().any(|own| own.ip() == address),
+            (IpAddr::V6(_), _) => self.has(at, address),
             // Whoever has no address asks with 0.0.0.0, which nobody minds.
             (IpAddr::V4(_), None) => is_own(self.namespace(at), address),
             (IpAddr::V4(_), Some(asker)) => {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::generate;
 use super::judge::{self, Compared};
+use super::overlay;
 use super::rng::Rng;
 use super::smaller;
 use super::support::{nslab, sandbox, text};
@@ -49,6 +50,7 @@ pub fn case(seed: u32, number: u32) -> Result<Tally, String> {
     let mut invalid = Vec::new();
     let (file, lab) = loop {
         let mut file = generate::lab(&mut rng);
+        overlay::add(&mut rng, &mut file);
         set_timeout(&mut file, TIMEOUT);
         let valid = load(&file).and_then(|lab| {
             judge::set_expectations(&mut file, &lab, &mut rng);

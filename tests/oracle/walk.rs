@@ -30,6 +30,14 @@ pub struct Prediction {
     pub limited: Option<(NsName, IpAddr)>,
 }
 
+impl Prediction {
+    /// That it does not arrive anywhere.
+    pub fn nothing() -> Self {
+        let (arrival, left_as, led_by, limited) = (None, None, BTreeSet::new(), None);
+        Self { saw: Saw::Silence, arrival, left_as, led_by, limited }
+    }
+}
+
 /// What a sender hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Saw {
@@ -53,18 +61,22 @@ pub struct Chance {
 
 /// One probe under way.
 pub struct Walk<'w> {
-    lab: &'w Lab,
-    links: Links<'w>,
-    listening: &'w Listening,
-    last: bool,
-    neighbours: Neighbours,
-    connections: BTreeMap<NsName, Vec<Connection>>,
-    from: NsName,
+    pub(super) lab: &'w Lab,
+    pub(super) links: Links<'w>,
+    pub(super) listening: &'w Listening,
+    pub(super) last: bool,
+    pub(super) neighbours: Neighbours,
+    /// How many tunnels this is in.
+    pub(super) depth: usize,
+    pub(super) connections: BTreeMap<NsName, Vec<Connection>>,
+    pub(super) from: NsName,
     /// Where nslab listens for this probe.
-    ours: BTreeSet<NsName>,
-    sent: Packet,
-    heard: Option<Saw>,
-    prediction: Prediction,
+    pub(super) ours: BTreeSet<NsName>,
+    pub(super) sent: Packet,
+    /// The way that the sender's connection takes once it has been found.
+    pub(super) way: Option<(IfName, Option<IpAddr>)>,
+    pub(super) heard: Option<Saw>,
+    pub(super) prediction: Prediction,
 }
 
 /// The packet was not let out.
@@ -97,18 +109,14 @@ pub fn follow(
         listening,
         last: chance.last,
         neighbours: chance.neighbours.clone(),
+        depth: 0,
         connections: BTreeMap::new(),
         from: probe.from.clone(),
         ours: probe.listen.iter().map(|(ns, _)| ns.clone()).collect(),
         sent: Packet { protocol, kind: Kind::Request, tuple, ttl: Packet::TTL },
+        way: None,
         heard: None,
-        prediction: Prediction {
-            saw: Saw::Silence,
-            arrival: None,
-            left_as: None,
-            led_by: BTreeSet::new(),
-            limited: None,
-        },
+        prediction: Prediction::nothing(),
     };
     let kept = walk.begin(probe.source).is_err();
     // A connection is opened again and again, whatever the own firewall does.
@@ -153,13 +161,14 @@ impl<'w> Walk<'w> {
         self.prediction.left_as = (packet.is_ipv6() || again.is_ok()).then_some(source);
         self.sent = packet.clone();
         let (dev, via) = leaving(&found);
+        self.way = Some((dev.clone(), via));
         let is_tcp = packet.protocol == IpProtocol::Tcp;
         let kept = self.output(&ns, packet, dev, via);
         if is_tcp { Ok(()) } else { kept }
     }
 
     /// What the namespace itself sends, once it has a source.
-    fn answer(&mut self, ns: &NsName, packet: Packet) {
+    pub(super) fn answer(&mut self, ns: &NsName, packet: Packet) {
         let query =
             Query { source: Some(packet.tuple.source), destination: packet.tuple.destination, input: None, out: None };
         if let Ok(found) = look_up(self.namespace(ns), query) {
@@ -217,9 +226,9 @@ impl<'w> Walk<'w> {
             return self.input(ns, packet, tracked, &dev);
         }
         let from = InterfaceRef { ns: ns.clone(), name: dev };
-        let owners = self.links.owners(&from, next_hop, &packet, &mut self.neighbours);
+        let owners = self.owners(&from, next_hop, &packet);
         let owner = if self.last { owners.last() } else { owners.first() };
-        if let Some(owner) = owner {
+        if let Some(owner) = owner.filter(|owner| self.reaches(&from, owner)) {
             self.receive(owner, packet);
         }
     }
@@ -324,6 +333,11 @@ impl<'w> Walk<'w> {
                     self.hears(if *error == Error::PortUnreachable { Saw::Refused } else { Saw::Unreachable });
                 }
             }
+            // An answer that nobody here waits for.
+            Kind::Reply | Kind::DataBack if packet.protocol == IpProtocol::Tcp => {
+                self.answer(ns, packet.answer(Kind::Reset));
+            }
+            Kind::Reply if packet.protocol == IpProtocol::Udp => self.tell(ns, packet, Error::PortUnreachable, true),
             Kind::Reply | Kind::DataBack | Kind::Reset | Kind::Error(..) => {}
         }
     }
@@ -331,7 +345,9 @@ impl<'w> Walk<'w> {
     /// A connection has come about: what is said over it has to come through where nslab is at the other end.
     fn connected(&mut self) {
         let (ns, packet) = (self.from.clone(), Packet { kind: Kind::Data, ..self.sent.clone() });
-        self.answer(&ns, packet);
+        if let Some((dev, via)) = self.way.clone() {
+            let _ = self.output(&ns, packet, dev, via);
+        }
         let ours = self.prediction.arrival.as_ref().is_some_and(|(ns, ..)| self.ours.contains(ns));
         self.hears(if ours { Saw::Stalled } else { Saw::Answered });
     }
@@ -343,6 +359,9 @@ impl<'w> Walk<'w> {
     fn arrive(&mut self, ns: &NsName, packet: &Packet) {
         let Tuple { source, destination_port, .. } = packet.tuple;
         self.prediction.arrival.get_or_insert_with(|| (ns.clone(), source, destination_port));
+        if self.depth > 0 {
+            return;
+        }
         let key = (ns.clone(), packet.protocol, packet.family(), destination_port);
         match packet.protocol {
             IpProtocol::Icmp | IpProtocol::Icmpv6 => self.answer(ns, packet.answer(Kind::Reply)),

@@ -3,7 +3,7 @@
 //! Observing decodes only the attributes that the lab speaks about, so an unknown kind of interface, or an attribute of
 //! a newer kernel, can neither slow it down nor make it fail.
 
-use netlink_packet_core::{DecodeError, DefaultNla, Emitable, NLA_HEADER_SIZE, NlasIterator};
+use netlink_packet_core::{DecodeError, Emitable, NLA_HEADER_SIZE, NlasIterator};
 
 /// Kind and value of every attribute in `bytes`, which begin behind the fixed header.
 pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<(u16, &[u8]), DecodeError>> {
@@ -20,13 +20,14 @@ pub fn with_attributes(
     bytes: &[u8],
     kept: impl Fn(u16, &[u8]) -> Option<Vec<u8>>,
 ) -> Result<Vec<u8>, DecodeError> {
-    let all: Vec<(u16, &[u8])> = attributes(bytes).collect::<Result<_, _>>()?;
-    let kept = all.into_iter().filter_map(|(kind, value)| Some(DefaultNla::new(kind, kept(kind, value)?)));
-    let kept: Vec<DefaultNla> = kept.collect();
-    let mut message = vec![0; header.buffer_len() + kept.as_slice().buffer_len()];
-    let (head, tail) = message.split_at_mut(header.buffer_len());
-    header.emit(head);
-    kept.as_slice().emit(tail);
+    let mut message = vec![0; header.buffer_len()];
+    header.emit(&mut message);
+    for attribute in attributes(bytes) {
+        let (kind, value) = attribute?;
+        if let Some(value) = kept(kind, value) {
+            append(&mut message, kind, &value);
+        }
+    }
     Ok(message)
 }
 

@@ -13,6 +13,7 @@ mod contradictions;
 mod disjoint_set;
 mod fdb_entry;
 mod filter;
+mod gateways;
 mod interface;
 mod keep;
 mod led;
@@ -24,6 +25,7 @@ mod net;
 mod next_hops;
 mod place;
 mod policy_rule;
+mod prefix_lengths;
 mod probes;
 mod route;
 mod selectors;
@@ -52,6 +54,11 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
     let mut namespaces: IndexMap<NsName, Namespace> =
         net.namespaces.iter().map(|own| (own.name.clone(), namespace(own, &file.name.value, found))).collect();
     let checks = checks::resolve(file, &net, &namespaces, found);
+    // Of a lab that is not whole, much could be wrong that is not.
+    if !found.has_faults() {
+        prefix_lengths::check(&net, found);
+        gateways::check(&net, &namespaces, found);
+    }
     let mentioned = checks
         .iter()
         .flat_map(|check| &check.probes)

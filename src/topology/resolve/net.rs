@@ -101,6 +101,14 @@ impl<'f> Net<'f> {
         }
     }
 
+    /// The namespaces that have an address, where several have it.
+    pub fn several_holders(&self, address: IpAddr) -> Vec<usize> {
+        if !matches!(self.holders.get(&address), Some(Holders::Several)) {
+            return Vec::new();
+        }
+        (0..).zip(&self.namespaces).filter(|(_, of)| of.holds(address)).map(|(at, _)| at).collect()
+    }
+
     /// The namespace that has an address in a broadcast domain.
     pub fn holder_in(&self, address: IpAddr, broadcast_domain: usize) -> Option<usize> {
         self.in_segment.get(&(address, broadcast_domain)).copied()

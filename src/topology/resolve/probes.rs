@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::led::{Led, Translations};
 use super::net::{Net, ResolvedNamespace, is_global, is_link_local};
 use super::selectors::{Endpoint, SelectorList};
 use crate::forwarding::{Flow, Outcome, Packet, Router};
-use crate::lab::{Expect, Family, IfName, Namespace, NsName, Probe, Protocol, RouteKind, Target};
+use crate::lab::{Expect, Family, IfName, Namespace, NsName, Probe, Protocol, Target};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 
@@ -45,8 +45,8 @@ pub struct Maker<'n> {
 impl<'n> Maker<'n> {
     pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>) -> Self {
         let whole = net.namespaces.iter().all(|namespace| namespace.written.whole);
-        let takes = |namespace: &&Namespace| namespace.routes.iter().any(|route| route.kind == RouteKind::Local);
-        let taker = |of: &ResolvedNamespace<'_>| namespaces.get(&of.name).filter(takes).map(Router::new);
+        let taker =
+            |of: &ResolvedNamespace<'_>| namespaces.get(&of.name).map(Router::new).filter(Router::has_local_routes);
         let takers = (0..).zip(&net.namespaces).filter_map(|(at, of)| Some((at, taker(of)?))).collect();
         Self { net, takers, translations: Translations::new(net, namespaces), whole }
     }
@@ -122,15 +122,20 @@ impl<'n> Maker<'n> {
             source: question.source,
             to: Target { label, address, scope, ns: there.and_then(|there| self.name(there)) },
             arrives_at: named.and_then(|named| self.arrives_at(question, named, led)),
-            listen: self.listen(question, there, led),
+            listen: self.listen(question, address, there, led),
         })
     }
 
     /// The namespace that has an address, or else one with a local route to it.
     fn holder(&self, address: IpAddr, from: &ResolvedNamespace<'_>) -> Option<usize> {
-        let takes = |router: &Router<'_>| matches!(router.lookup(&Packet::to(address)).outcome, Outcome::Local { .. });
-        let taker = || self.takers.iter().find(|(_, router)| takes(router)).map(|(at, _)| *at);
-        self.net.holder(address, from).or_else(taker)
+        self.net.holder(address, from).or_else(|| self.takers_of(address).next())
+    }
+
+    /// The namespaces with a local route to an address.
+    fn takers_of(&self, address: IpAddr) -> impl Iterator<Item = usize> {
+        let takes =
+            move |router: &Router<'_>| matches!(router.lookup(&Packet::to(address)).outcome, Outcome::Local { .. });
+        self.takers.iter().filter(move |(_, router)| takes(router)).map(|(at, _)| *at)
     }
 
     fn name(&self, namespace: usize) -> Option<NsName> {
@@ -228,25 +233,35 @@ impl<'n> Maker<'n> {
         }
     }
 
-    /// Who has to listen, and where: where translation leads, if there is any. Where a probe should not come through,
-    /// a listener is there all the same, so that one that does is seen; and where the file says who is to get it, there
-    /// is one where it goes instead, too.
-    fn listen(&self, question: &Question, there: Option<usize>, led: Option<Led>) -> Vec<(NsName, u16)> {
+    /// Who has to listen, and where: where translation leads, if there is any; else everybody who has the address,
+    /// since any of them may get it. Where a probe should not come through, a listener is there all the same, so that
+    /// one that does is seen; and where the file says who is to get it, there is one where it goes instead, too.
+    fn listen(
+        &self,
+        question: &Question,
+        address: IpAddr,
+        there: Option<usize>,
+        led: Option<Led>,
+    ) -> Vec<(NsName, u16)> {
         let port = match question.protocol {
             Protocol::Tcp(port) | Protocol::Udp(port) if question.expect != Expect::Refused => port,
             Protocol::Tcp(_) | Protocol::Udp(_) | Protocol::Icmp => return Vec::new(),
         };
         let answering = question.answered_by;
-        let own = match led {
-            None => answering.or(there).map(|namespace| (namespace, port)),
-            Some(led) => match answering {
-                Some(namespace) => Some((namespace, led.port)),
-                None => there.filter(|_| !led.as_meant).map(|namespace| (namespace, port)),
-            },
-        };
-        let other = led.and_then(|led| led.namespace.map(|namespace| (namespace, led.port)));
-        let both = own.into_iter().chain(other.filter(|other| own != Some(*other)));
-        both.filter_map(|(namespace, port)| Some((self.name(namespace)?, port))).collect()
+        let mut all: IndexSet<(usize, u16)> = IndexSet::new();
+        match led {
+            None => {
+                let named = answering.or(there);
+                let holders = self.net.several_holders(address).into_iter().chain(self.takers_of(address));
+                all.extend(named.into_iter().chain(holders).map(|namespace| (namespace, port)));
+            }
+            Some(led) => {
+                let not_as_meant = there.filter(|_| !led.as_meant).map(|namespace| (namespace, port));
+                all.extend(answering.map(|namespace| (namespace, led.port)).or(not_as_meant));
+                all.extend(led.namespace.map(|namespace| (namespace, led.port)));
+            }
+        }
+        all.into_iter().filter_map(|(namespace, port)| Some((self.name(namespace)?, port))).collect()
     }
 
     /// The namespace that must see what is sent to one that the file names: itself, or where it leads that.

@@ -1,0 +1,77 @@
+//! Warnings about interfaces of one segment that disagree on how large its subnet is: one of them sends packets for
+//! neighbours to a router, or asks for neighbours that are elsewhere.
+
+use std::collections::{HashMap, HashSet};
+
+use ipnet::IpNet;
+
+use super::net::{Net, ResolvedInterface, ResolvedNamespace, is_global};
+use crate::lab::{Address, IfName, NsName};
+use crate::topology::code::Code;
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+
+/// The first interface of a segment with a subnet.
+#[derive(Clone, Copy)]
+struct Use<'n> {
+    subnet: IpNet,
+    interface: (&'n NsName, &'n IfName),
+    address: Address,
+    span: Span,
+}
+
+pub fn check(net: &Net<'_>, found: &mut Collector<'_>) {
+    let mut segments: HashMap<usize, HashMap<IpNet, Use<'_>>> = HashMap::new();
+    // Where a router answers for all others, hosts need not know how a subnet is divided (RFC 1027).
+    let mut answered: HashSet<usize> = HashSet::new();
+    for namespace in &net.namespaces {
+        let answering = namespace.interfaces.iter().filter(|interface| answers_for_others(namespace, interface));
+        answered.extend(answering.map(|interface| interface.broadcast_domain));
+        for (interface, own) in namespace.addresses().filter(|(_, own)| is_global(own.value.ip())) {
+            // An address alone has no subnet, and that of a peer is a link of two.
+            for subnet in own.value.connected().filter(|_| own.value.peer().is_none()) {
+                let interface_name = (&namespace.name, &interface.name);
+                let this = Use { subnet, interface: interface_name, address: own.value, span: own.span };
+                segments.entry(interface.broadcast_domain).or_default().entry(subnet).or_insert(this);
+            }
+        }
+    }
+    for (_, subnets) in segments.into_iter().filter(|(segment, _)| !answered.contains(segment)) {
+        disagreements(subnets.into_values().collect(), found);
+    }
+}
+
+/// Reports each subnet that lies in a larger one of the segment.
+fn disagreements(mut subnets: Vec<Use<'_>>, found: &mut Collector<'_>) {
+    // Larger subnets first, so that those around one are the ones still open.
+    subnets.sort_by_key(|one| (one.subnet.network(), one.subnet.prefix_len()));
+    let mut open: Vec<Use<'_>> = Vec::new();
+    for this in subnets {
+        open.retain(|around| around.subnet.contains(&this.subnet));
+        if let Some(other) = open.iter().find(|around| around.interface != this.interface) {
+            // The one that comes later in the file is shown with what is before it.
+            let (first, second) = if other.span.start < this.span.start { (other, &this) } else { (&this, other) };
+            let name = |(ns, interface): (&NsName, &IfName)| format!("{ns}/{interface}");
+            let message = format!(
+                "{} is on one segment with {}, and they disagree on its subnet: {} and {}",
+                name(second.interface),
+                name(first.interface),
+                second.address,
+                first.address
+            );
+            let help = "give both the same prefix length, or different subnets".to_owned();
+            let warning = Diagnostic::warning(Code::PrefixLengths, second.span, message).help(help);
+            found.add(warning.also(first.span, "the other"));
+        }
+        open.push(this);
+    }
+}
+
+/// Whether an interface answers ARP for every address that its namespace has a route to (`proxy_arp`).
+fn answers_for_others(namespace: &ResolvedNamespace<'_>, interface: &ResolvedInterface) -> bool {
+    let mut on = namespace.written.sysctls.entries.iter().filter(|(_, value)| value.value.is_on());
+    on.any(|(key, _)| {
+        let key = &key.value;
+        let is_proxy = key.as_str().starts_with("net.ipv4.conf.") && key.as_str().ends_with(".proxy_arp");
+        is_proxy && key.interface().is_none_or(|name| name == interface.name)
+    })
+}
