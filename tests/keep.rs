@@ -177,7 +177,7 @@ fn what_is_kept_survives_an_undo() {
     ends(&["apply", "/run/t.yaml"], 0);
     run("ip -n red route add 10.20.0.0/16 via 10.0.0.2 proto zebra");
     add_address("red", "e", "10.0.0.100", 24, KEEPALIVED);
-    let account = || run("ip -n red -d route; ip -n red address");
+    let account = || run("ip -n red -d route; ip -n red -4 address");
     let was = account();
     let lab = std::fs::read_to_string("/run/t.yaml").unwrap();
     let routes = "routes: [{ to: 10.8.0.0/16, via: 10.0.0.2 }, { to: 10.7.0.0/16, via: 10.0.0.2 }, { to: 10.9";
