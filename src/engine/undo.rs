@@ -8,7 +8,7 @@ use std::slice::from_ref;
 
 use super::apply::Run;
 use super::plan::all_of;
-use super::{EngineError, Event, UndoError, host_settings};
+use super::{EngineError, Event, UndoError, flows, host_settings};
 use crate::kernel::KernelError;
 use crate::lab::{InterfaceRef, NsName, SysctlKey, SysctlValue};
 use crate::plan::{self, PlannedStep};
@@ -23,6 +23,7 @@ impl Run<'_> {
             (self.report)(Event::Undoing(done.len()));
             self.run_inverses(&done);
             self.return_to_the_beginning(&mut outcome);
+            self.forget_flows(&done, &mut outcome);
         }
         self.forget_the_attempt(&mut outcome);
         error.with(outcome)
@@ -125,6 +126,15 @@ impl Run<'_> {
         let unrestored = plan::unrestored(&self.lab.name, &self.before, &now);
         outcome.failed.extend(failed.iter().map(KernelError::to_string).chain(unrestored));
         Ok(())
+    }
+
+    /// Forgets the flows that rules have led which are no longer there.
+    fn forget_flows(&mut self, done: &[PlannedStep], outcome: &mut UndoError) {
+        // Of the steps that were under way, some may have been done.
+        let attempted: Vec<PlannedStep> = done.iter().chain(&self.under_way).cloned().collect();
+        let before = self.before.namespaces.iter().map(|(ns, before)| (ns.clone(), before.is.clone())).collect();
+        let result = flows::forget_stale(&mut self.machine.kernel, &before, &attempted);
+        outcome.failed.extend(result.err().map(|error| error.to_string()));
     }
 
     /// Releases the host settings that the run has claimed, and removes the state of a lab that was not there before.

@@ -1,5 +1,6 @@
 //! Addresses of interfaces, as `ip addr` adds and removes them.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -92,6 +93,16 @@ fn delete(netns: &mut NetnsHandle, name: &IfName, address: Address) -> Result<()
 /// Lists the addresses of all interfaces of a namespace.
 pub(in crate::kernel) fn list(netns: &mut NetnsHandle) -> Result<Dump, NetlinkError> {
     netns.socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))
+}
+
+/// The addresses of all interfaces of a namespace, whatever these are.
+pub(in crate::kernel) fn all(netns: &mut NetnsHandle) -> Result<BTreeSet<Address>, NetlinkError> {
+    let listed = list(netns)?;
+    let mut addresses = BTreeSet::new();
+    for item in listed.items() {
+        addresses.extend(decode(&AddressHeader::parse(item)?, item)?);
+    }
+    Ok(addresses)
 }
 
 fn encode(index: u32, address: Address) -> AddressMessage {
