@@ -119,7 +119,7 @@ impl Run<'_> {
 
     fn try_to_return(&mut self, outcome: &mut UndoError) -> Result<(), KernelError> {
         let now = self.machine.observe(&all_of(self.lab))?;
-        let way_back = plan::way_back(&self.lab.name, &self.before, &now);
+        let way_back = plan::way_back(self.lab, &self.before, &now);
         let steps: Vec<Step> = way_back.steps.into_iter().map(|planned| planned.step).collect();
         let failed = self.run_all(&steps);
         let now = if steps.is_empty() { now } else { self.machine.observe(&all_of(self.lab))? };

@@ -23,6 +23,9 @@ use crate::steps::{AddressStep, Presence};
 const PEER_PAUSES: u32 = 1000;
 const PEER_PAUSE: Duration = Duration::from_millis(1);
 
+/// Who has added an address (`IFA_PROTO` of linux/if_addr.h).
+const IFA_PROTO: u16 = 11;
+
 /// Runs a step.
 pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &AddressStep) -> Result<(), NetlinkError> {
     let AddressStep { interface, change } = step;
@@ -128,6 +131,16 @@ pub(in crate::kernel) fn decode(header: &AddressHeader, item: &[u8]) -> Result<O
     let remote = IpNet::new(remote, header.prefix_len).map_err(|error| DecodeError::from(error.to_string()))?;
     let address = Address::with_peer(ip, remote);
     address.map(Some).ok_or_else(|| DecodeError::from("an address and its peer are of different families".to_owned()))
+}
+
+/// The protocol number of who has added an address; none where nobody has said so, or the kernel does not keep it.
+pub(in crate::kernel) fn protocol(header: &AddressHeader, item: &[u8]) -> Result<Option<u8>, DecodeError> {
+    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+        if let (IFA_PROTO, [protocol]) = attribute? {
+            return Ok(Some(*protocol));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
