@@ -57,7 +57,7 @@ fn lab(lab: &Lab, warnings: &Diagnostics) {
     for script in [show::script(lab), show::undo_script(lab)] {
         assert!(!script.contains(is_control_but_newline), "{script:?}");
     }
-    steps(&plan::way_back(&lab.name, &nothing, &built).steps);
+    steps(&plan::way_back(lab, &nothing, &built).steps);
     let _ = format!("{:?}", Needs::of(lab));
 }
 
@@ -105,7 +105,7 @@ fn found(owner: Option<LabName>, found: &ObservedNamespace) {
     json(&live);
     let _ = plan::conflicts(&wanted, &live);
     steps(&plan::plan(&wanted, &live).steps);
-    steps(&plan::way_back(&lab, &live, &Observed::default()).steps);
+    steps(&plan::way_back(&wanted, &live, &Observed::default()).steps);
     steps(&plan::teardown(&lab, &live, &[]));
 }
 

@@ -90,3 +90,28 @@ fn a_lab_that_has_changed_is_said_to_have_when_a_check_fails() {
     let test = nslab(["apply", "--check", FILE]);
     assert_eq!(test.status.code(), Some(0), "{}", text(&test));
 }
+
+#[test]
+fn settings_that_somebody_has_changed_on_the_way_are_named() {
+    sandbox();
+    let on = "forwarding: true";
+    std::fs::write(FILE, row([on, on, on])).unwrap();
+    assert_eq!(nslab(["apply", FILE]).status.code(), Some(0));
+    run("ip netns exec blue sysctl -qw net.ipv4.icmp_echo_ignore_all=1
+         ip netns exec r2 sysctl -qw net.ipv4.conf.a.rp_filter=1 net.ipv4.conf.b.arp_ignore=8
+         ip netns exec r1 sh -c 'sysctl -qw net.ipv4.neigh.b.ucast_solicit=4 net.ipv6.conf.all.hop_limit=9 \
+             net.ipv4.tcp_syncookies=0 net.ipv4.ip_default_ttl=63 net.ipv4.tcp_sack=0 net.ipv4.tcp_rmem=\"4096 8192 9999\";
+             for n in 1 2 3; do sysctl -qw net.ipv4.tcp_retries$n=$((n + 20)) 2>/dev/null; done; true'");
+    let said = check(1);
+    assert!(!said.contains("away from what the file says"), "{said}");
+    let hint = |rest: &str| said.lines().find(|line| line.starts_with(&format!("hint: {rest}"))).unwrap_or("");
+    let has = "has settings that neither the file nor a new namespace has:";
+    let of = |ns: &str| hint(&format!("{ns} {has}"));
+    assert_eq!(of("blue"), format!("hint: blue {has} net.ipv4.icmp_echo_ignore_all is 1 (else 0)"), "{said}");
+    assert!(of("r2").contains("net.ipv4.conf.a.rp_filter is 1 (else "), "{said}");
+    assert!(of("r2").contains("net.ipv4.conf.b.arp_ignore is 8 (else 0)"), "{said}");
+    assert!(of("r1").contains("net.ipv4.ip_default_ttl is 63 (else 64)"), "{said}");
+    assert!(of("r1").contains("net.ipv4.neigh.b.ucast_solicit is 4 (else 3)"), "{said}");
+    assert!(of("r1").ends_with(" more"), "{said}");
+    assert_eq!((of("red"), of("r3")), ("", ""), "{said}");
+}

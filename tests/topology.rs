@@ -121,6 +121,7 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Port", "namespaces: { red: { bridges: { br0: { ports: { eth0: { qqq: 1 } } } } } }"),
     ("Vxlan", "namespaces: { red: { vxlans: { vx0: { qqq: 1 } } } }"),
     ("FdbEntry", "namespaces: { red: { vxlans: { vx0: { fdb: [{ qqq: 1 }] } } } }"),
+    ("Keep", "name: a\nnamespaces: { r: { keep: [{ qqq: 1 }] } }"),
     ("Macvlan", "namespaces: { red: { macvlans: { mv0: { qqq: 1 } } } }"),
     ("Ipvlan", "namespaces: { red: { ipvlans: { ipv0: { qqq: 1 } } } }"),
     ("Vlan", "namespaces: { red: { vlans: { eth0.10: { qqq: 1 } } } }"),

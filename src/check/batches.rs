@@ -17,9 +17,9 @@ use crate::lab::{Check, Lab, NsName, Probe};
 
 /// How many probes start at once: a batch. A probe needs up to two entries in the kernel's table of neighbours, which
 /// holds 1,024 by default, for all namespaces of the machine together ([`neighbours`]). Where it was full all the same,
-/// those that may have suffered from that are tried again, fewer at once.
-const BATCHES: [usize; 3] = [256, 64, LAST_BATCH];
-const LAST_BATCH: usize = 16;
+/// those that may have suffered from that are tried again, fewer at once, and more than once where others fill it.
+const BATCHES: [usize; 5] = [256, 64, SMALL_BATCH, SMALL_BATCH, SMALL_BATCH];
+const SMALL_BATCH: usize = 16;
 
 /// How many namespaces are near each other in the order of the probes: a batch is about a block of them by another
 /// block, both ways.
@@ -47,7 +47,7 @@ pub(super) struct Done {
 }
 
 /// Runs every probe of those checks that `takes` says. Silence while the kernel's table of neighbours was full proves
-/// nothing, whoever filled it: such probes are tried again, fewer at once.
+/// nothing, nor does an error for want of a neighbour, whoever filled it: such probes are tried again, fewer at once.
 ///
 /// # Errors
 /// The kernel does not let the namespaces forget their neighbours.
@@ -59,7 +59,7 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
     if queue.is_empty() {
         return Ok(done);
     }
-    for batch in BATCHES {
+    for (tried, batch) in (1..).zip(BATCHES) {
         if done.table_was_full {
             let used = namespaces(&checks, &queue).into_iter().chain(lab.routers());
             harness.forget_neighbours(used, false)?;
@@ -67,9 +67,9 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
         let before = neighbours::overflows();
         let results = round(harness, lab, &checks, &queue, batch).await?;
         done.table_was_full = neighbours::overflows() > before;
-        let proves_nothing = |saw: &Outcome| done.table_was_full && matches!(saw, Outcome::Silence | Outcome::Stalled);
+        let try_again = done.table_was_full && tried < BATCHES.len();
         let (again, sure): (Vec<_>, Vec<_>) =
-            results.into_iter().partition(|(_, pair)| batch != LAST_BATCH && proves_nothing(&pair.saw));
+            results.into_iter().partition(|(_, pair)| try_again && pair.saw.may_lack_neighbour());
         done.results.extend(sure);
         if again.is_empty() {
             break;
@@ -88,7 +88,7 @@ async fn round(
     queue: &[Place],
     batch: usize,
 ) -> Result<Vec<(Place, PairResult)>, CheckError> {
-    let several = queue.len() > batch || batch == LAST_BATCH;
+    let several = queue.len() > batch || batch == SMALL_BATCH;
     let mut used = BTreeSet::new();
     let mut running = JoinSet::new();
     let mut done: Vec<(Place, PairResult)> = Vec::with_capacity(queue.len());

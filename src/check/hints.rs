@@ -12,21 +12,16 @@ use crate::kernel::{netns, sysctl};
 use crate::lab::{Family, Lab, NsName, Probe, SysctlKey};
 
 /// How many failures are enough to find the routers that do not forward.
-const MAX_TRACED: usize = 1000;
+pub(super) const MAX_TRACED: usize = 1000;
 
 /// A line for every router on the way of a probe that got lost, if it does not forward.
 pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
-    let lost = |pair: &PairResult| {
-        !pair.passed && matches!(pair.saw, Outcome::Silence | Outcome::Stalled | Outcome::Unreachable { .. })
-    };
-    let all = lab.checks.iter().zip(checks).flat_map(|(check, result)| {
-        let sent = |probe: &Probe| (Flow::probing(check.protocol, probe.to.address), probe.source);
-        check.probes.iter().map(sent).zip(&result.pairs)
-    });
+    let lost =
+        |pair: &PairResult| matches!(pair.saw, Outcome::Silence | Outcome::Stalled | Outcome::Unreachable { .. });
     let layer2 = Layer2::new(&lab.namespaces);
     let mut routers: BTreeMap<(&NsName, Family), IpAddr> = BTreeMap::new();
-    for ((flow, source), pair) in all.filter(|(_, pair)| lost(pair)).take(MAX_TRACED) {
-        for router in routers_between(lab, &layer2, &pair.from, &Flow { source, ..flow }) {
+    for (flow, pair) in failures(lab, checks).filter(|(_, pair)| lost(pair)).take(MAX_TRACED) {
+        for router in routers_between(lab, &layer2, &pair.from, &flow) {
             routers.entry((router, Family::of(pair.address))).or_insert(pair.address);
         }
     }
@@ -51,6 +46,18 @@ pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
         })
     };
     routers.into_iter().filter_map(hint).collect()
+}
+
+/// Every probe that did not do as promised, with the packets that it sent.
+pub(super) fn failures<'a>(
+    lab: &'a Lab,
+    checks: &'a [CheckResult],
+) -> impl Iterator<Item = (Flow, &'a PairResult)> + 'a {
+    let all = lab.checks.iter().zip(checks).flat_map(|(check, result)| {
+        let flow = |probe: &Probe| Flow { source: probe.source, ..Flow::probing(check.protocol, probe.to.address) };
+        check.probes.iter().map(flow).zip(&result.pairs)
+    });
+    all.filter(|(_, pair)| !pair.passed)
 }
 
 /// That packets were lost because the kernel had no room for more neighbours.

@@ -3,8 +3,8 @@
 //! Nothing has to be installed or to run in the namespaces. nslab opens the sockets of both sides itself, inside the
 //! namespaces, and drives all of them from one thread: `harness` opens them, `attempt` is the sender's side, `respond`
 //! the destination's, `exchange` what both say over TCP, `registry` is where the two meet, `verdict` judges what
-//! `observation` holds, `summary` puts it into a few words, `batches` says which probes run when, and `hints` why a
-//! probe may have got lost. This room knows nothing of files, plans or terminals.
+//! `observation` holds, `summary` puts it into a few words, `batches` says which probes run when, `hints` why a probe
+//! may have got lost, and `settings` what is unusual on its way. This room knows nothing of files, plans or terminals.
 
 mod attempt;
 mod batches;
@@ -19,6 +19,7 @@ mod packet;
 mod registry;
 mod report;
 mod respond;
+mod settings;
 mod summary;
 mod verdict;
 
@@ -30,6 +31,7 @@ pub use error::CheckError;
 use harness::Harness;
 pub use hints::drift_hint;
 pub use report::{CheckResult, NotSentCause, Outcome, PairResult, Report};
+pub use settings::unusual_settings;
 
 use crate::lab::{Expect, Lab};
 

@@ -3,7 +3,7 @@
 //! Formats: RFC 792 (ICMP), RFC 4443 (ICMPv6), RFC 791 and RFC 8200 for the headers of a quoted packet.
 
 use super::registry::Token;
-use super::report::Outcome;
+use super::report::{ADDRESS_UNREACHABLE, HOST_UNREACHABLE, Outcome};
 use crate::lab::{Family, PacketSize};
 
 /// What a raw socket received, as far as it concerns a probe.
@@ -130,12 +130,12 @@ fn error(family: Family, kind: u8, code: u8, mtu: u32) -> Outcome {
     let what = match (family, kind, code) {
         (Family::Ipv4, 3, 3) | (Family::Ipv6, 1, 4) => return Outcome::Refused { by: None },
         (Family::Ipv4, 3, 0 | 6) => "network unreachable",
-        (Family::Ipv4, 3, 1 | 7) => "host unreachable",
+        (Family::Ipv4, 3, 1 | 7) => HOST_UNREACHABLE,
         (Family::Ipv4, 3, 2) => "protocol unreachable",
         (Family::Ipv4, 3, 4) => return too_big(mtu),
         (Family::Ipv4, 3, 9 | 10 | 13) | (Family::Ipv6, 1, 1) => "administratively prohibited",
         (Family::Ipv6, 1, 0) => "no route to the destination",
-        (Family::Ipv6, 1, 3) => "address unreachable",
+        (Family::Ipv6, 1, 3) => ADDRESS_UNREACHABLE,
         (Family::Ipv6, 1, 5) => "source address refused by policy",
         (Family::Ipv6, 1, 6) => "route rejected",
         (Family::Ipv4, 11, _) | (Family::Ipv6, 3, _) => "time to live exceeded (a routing loop?)",

@@ -86,6 +86,10 @@ pub struct PairResult {
     pub tries: u32,
 }
 
+/// What a namespace says that has asked for a neighbour in vain, over IPv4 and IPv6.
+pub(super) const HOST_UNREACHABLE: &str = "host unreachable";
+pub(super) const ADDRESS_UNREACHABLE: &str = "address unreachable";
+
 /// What a sender saw of one probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -167,6 +171,15 @@ impl Outcome {
             Self::Refused { .. } => Self::Refused { by: reporter },
             Self::Unreachable { what, .. } => Self::Unreachable { what, by: reporter },
             other => other,
+        }
+    }
+
+    /// Whether that may have come about because a neighbour was not found, or forgotten.
+    pub(super) fn may_lack_neighbour(&self) -> bool {
+        match self {
+            Self::Silence | Self::Stalled => true,
+            Self::Unreachable { what, .. } => [HOST_UNREACHABLE, ADDRESS_UNREACHABLE].contains(&what.as_str()),
+            Self::Answered | Self::Refused { .. } | Self::NotSent { .. } | Self::NoProbe { .. } => false,
         }
     }
 }

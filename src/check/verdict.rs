@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::observation::Observation;
 use super::owners::Owners;
-use super::report::{NotSentCause, Outcome};
+use super::report::{HOST_UNREACHABLE, NotSentCause, Outcome};
 use crate::lab::{Check, Expect, Probe, Protocol, SeenAs};
 
 /// What a check promises, in words: `reachable, seen as itself`.
@@ -289,7 +289,7 @@ pub(super) fn network_refusal(errno: Errno) -> Outcome {
     let what = match errno {
         Errno::ECONNREFUSED => return Outcome::Refused { by: None },
         Errno::ETIMEDOUT => return Outcome::Silence,
-        Errno::EHOSTUNREACH => "host unreachable",
+        Errno::EHOSTUNREACH => HOST_UNREACHABLE,
         Errno::ENETUNREACH => "network unreachable",
         Errno::EACCES | Errno::EPERM => "administratively prohibited",
         Errno::ENOPROTOOPT => "protocol unreachable",

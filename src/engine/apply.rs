@@ -86,6 +86,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
         has_released: false,
         is_not_owned: false,
         done: Vec::new(),
+        under_way: Vec::new(),
     };
     match run.converge().and_then(|()| run.finish(text)) {
         // A signal that comes now comes too late: dropping `Interrupts` discards it.
@@ -112,6 +113,8 @@ pub(super) struct Run<'a> {
     is_not_owned: bool,
     /// What has been done so far.
     pub(super) done: Vec<PlannedStep>,
+    /// The steps that go together with the one that is being done.
+    pub(super) under_way: Vec<PlannedStep>,
 }
 
 impl Run<'_> {
@@ -237,12 +240,13 @@ impl Run<'_> {
         for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)).flat_map(parts) {
             self.stop.check()?;
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
+            self.under_way = group.to_vec();
             self.machine.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;
             for planned in group {
                 self.has_released |= matches!(planned.step, Step::Sysctl(SysctlStep::RestoreHost { .. }));
                 (self.report)(Event::Done(planned));
-                self.done.push(planned.clone());
             }
+            self.done.append(&mut self.under_way);
         }
         Ok(())
     }

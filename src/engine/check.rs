@@ -12,6 +12,14 @@ use crate::plan;
 /// # Errors
 /// Nothing could be checked: a namespace is missing, or the kernel refuses sockets.
 pub fn check(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
+    let mut results = run(lab, report)?;
+    if !results.passed() {
+        results.hints.extend(check::unusual_settings(lab, &results.checks));
+    }
+    Ok(results)
+}
+
+fn run(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
     if !ready::has_spanning_tree(lab) {
         return Ok(check::run(lab)?);
     }
@@ -26,14 +34,17 @@ pub fn check(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
 }
 
 /// The same for a lab that was applied some time ago: where a promise is not kept, a hint says that the lab is no
-/// longer as `file` says, if so.
+/// longer as `file` says, if so; and else which settings, of which the file says nothing, are unusual.
 ///
 /// # Errors
 /// As with [`check`].
 pub fn check_later(lab: &Lab, file: &str, report: Listener<'_>) -> Result<Report, EngineError> {
-    let mut results = check(lab, report)?;
+    let mut results = run(lab, report)?;
     if !results.passed() {
-        results.hints.extend(drift(lab).and_then(|steps| check::drift_hint(steps, file)));
+        match drift(lab) {
+            Some(0) => results.hints.extend(check::unusual_settings(lab, &results.checks)),
+            steps => results.hints.extend(steps.and_then(|steps| check::drift_hint(steps, file))),
+        }
     }
     Ok(results)
 }

@@ -7,7 +7,10 @@ use indexmap::IndexMap;
 use crate::forwarding::{Flow, translate};
 use crate::kernel::connections::UdpFlow;
 use crate::kernel::{Kernel, KernelError};
-use crate::lab::{FirewallRule, FirewallTarget, Hook, IpProtocol, Matches, Namespace, NsName, ObservedRule};
+use crate::lab::{
+    FirewallRule, FirewallTarget, Hook, IfName, Interface, InterfaceKind, IpProtocol, Matches, Namespace, NsName,
+    ObservedRule,
+};
 use crate::plan::PlannedStep;
 use crate::steps::FirewallChange;
 
@@ -21,10 +24,15 @@ pub(super) fn forget_stale(
     namespaces: &IndexMap<NsName, Namespace>,
     done: &[PlannedStep],
 ) -> Result<(), KernelError> {
-    let nothing = Namespace::default();
     for (ns, rules) in changed(done) {
-        let namespace = namespaces.get(&ns).unwrap_or(&nothing);
-        kernel.forget_udp_flows(&ns, |flow| is_stale(namespace, &rules, flow))?;
+        let mut namespace = namespaces.get(&ns).cloned().unwrap_or_default();
+        if ns.is_host() {
+            // The machine has addresses that the file does not know.
+            let lo = Interface::new(InterfaceKind::Loopback);
+            let addresses = kernel.addresses_of_host()?;
+            namespace.interfaces.entry(IfName::lo()).or_insert(lo).addresses.extend(addresses);
+        }
+        kernel.forget_udp_flows(&ns, |flow| is_stale(&namespace, &rules, flow))?;
     }
     Ok(())
 }
@@ -46,7 +54,7 @@ fn changed(done: &[PlannedStep]) -> BTreeMap<NsName, Vec<Matches>> {
     }
     let mut matches: BTreeMap<NsName, Vec<Matches>> = BTreeMap::new();
     for ((ns, rule), _) in changes.into_iter().filter(|(_, count)| *count != 0) {
-        // The machine has addresses that the file does not know.
+        // Those of the machine may have gone with the rule.
         let destination_is_local = rule.matches.destination_is_local.filter(|_| !ns.is_host());
         let rule = Matches { destination_is_local, ..rule.matches.clone() };
         matches.entry(ns.clone()).or_default().push(rule);

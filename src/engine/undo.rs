@@ -8,7 +8,7 @@ use std::slice::from_ref;
 
 use super::apply::Run;
 use super::plan::all_of;
-use super::{EngineError, Event, UndoError, host_settings};
+use super::{EngineError, Event, UndoError, flows, host_settings};
 use crate::kernel::KernelError;
 use crate::lab::{InterfaceRef, NsName, SysctlKey, SysctlValue};
 use crate::plan::{self, PlannedStep};
@@ -23,6 +23,7 @@ impl Run<'_> {
             (self.report)(Event::Undoing(done.len()));
             self.run_inverses(&done);
             self.return_to_the_beginning(&mut outcome);
+            self.forget_flows(&done, &mut outcome);
         }
         self.forget_the_attempt(&mut outcome);
         error.with(outcome)
@@ -118,13 +119,22 @@ impl Run<'_> {
 
     fn try_to_return(&mut self, outcome: &mut UndoError) -> Result<(), KernelError> {
         let now = self.machine.observe(&all_of(self.lab))?;
-        let way_back = plan::way_back(&self.lab.name, &self.before, &now);
+        let way_back = plan::way_back(self.lab, &self.before, &now);
         let steps: Vec<Step> = way_back.steps.into_iter().map(|planned| planned.step).collect();
         let failed = self.run_all(&steps);
         let now = if steps.is_empty() { now } else { self.machine.observe(&all_of(self.lab))? };
         let unrestored = plan::unrestored(&self.lab.name, &self.before, &now);
         outcome.failed.extend(failed.iter().map(KernelError::to_string).chain(unrestored));
         Ok(())
+    }
+
+    /// Forgets the flows that rules have led which are no longer there.
+    fn forget_flows(&mut self, done: &[PlannedStep], outcome: &mut UndoError) {
+        // Of the steps that were under way, some may have been done.
+        let attempted: Vec<PlannedStep> = done.iter().chain(&self.under_way).cloned().collect();
+        let before = self.before.namespaces.iter().map(|(ns, before)| (ns.clone(), before.is.clone())).collect();
+        let result = flows::forget_stale(&mut self.machine.kernel, &before, &attempted);
+        outcome.failed.extend(result.err().map(|error| error.to_string()));
     }
 
     /// Releases the host settings that the run has claimed, and removes the state of a lab that was not there before.

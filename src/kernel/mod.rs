@@ -36,7 +36,7 @@ pub(crate) use observe::fuzzing::namespace_in;
 pub use port_state::PortState;
 pub use scope::{Marked, Scope};
 
-use crate::lab::{IfName, InterfaceRef, LabName, NsName, Observed, SysctlKey, SysctlValue};
+use crate::lab::{Address, IfName, InterfaceRef, LabName, NsName, Observed, SysctlKey, SysctlValue};
 use crate::steps::Step;
 use netlink::NetlinkError;
 use netns::NetnsHandles;
@@ -233,6 +233,15 @@ impl Kernel {
     /// The kernel refuses to list or remove them.
     pub fn forget_neighbours(&mut self, ns: &NsName, interfaces: &[&IfName]) -> Result<(), KernelError> {
         neighbours::forget_through(self.handles.get(ns)?, interfaces)
+    }
+
+    /// The addresses of the machine, also of interfaces that no file names.
+    ///
+    /// # Errors
+    /// The kernel refuses to list them.
+    pub fn addresses_of_host(&mut self) -> Result<BTreeSet<Address>, KernelError> {
+        let refused = |error: NetlinkError| error.about("list the addresses of host".to_owned());
+        objects::address::all(self.handles.get(&NsName::host())?).map_err(refused)
     }
 
     /// Forgets the UDP flows of a namespace that are `stale`.

@@ -52,6 +52,8 @@ pub enum ForeignKind {
     NextHop {
         /// Its number.
         id: u32,
+        /// The protocol number of who has added it.
+        protocol: u8,
     },
     /// A policy of the transformation of packets (IPsec).
     XfrmPolicy,
@@ -94,8 +96,10 @@ pub struct ForeignRoute {
     pub dev: Option<IfName>,
     /// The place that it takes from a route of the model; none where no such route can have its place.
     pub slot: Option<RouteSlot>,
-    /// Whether it carries nslab's protocol number.
+    /// Whether it carries nslab's protocol number, and is this lab's.
     pub is_ours: bool,
+    /// The protocol number of who has added it.
+    pub protocol: u8,
 }
 
 /// A policy rule that the model cannot express.

@@ -20,6 +20,7 @@ mod foreign;
 mod interface;
 mod interface_flags;
 mod interface_ref;
+mod keep;
 mod mac;
 mod mark;
 mod names;
@@ -56,6 +57,7 @@ use indexmap::IndexMap;
 pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
 pub use interface_flags::InterfaceFlags;
 pub use interface_ref::InterfaceRef;
+pub use keep::Keep;
 pub use mac::Mac;
 pub(crate) use mark::fnv1a;
 pub use mark::{Mark, ROUTE_PROTOCOL};
@@ -123,6 +125,9 @@ pub struct Namespace {
     pub sysctls: BTreeMap<SysctlKey, SysctlValue>,
     /// Packet filter and NAT rules.
     pub firewall: Firewall,
+    /// What programs add, and is left alone; live namespaces have nothing of the kind.
+    #[serde(skip_serializing_if = "Keep::is_empty")]
+    pub keep: Keep,
     /// The author's labels; live namespaces have none.
     pub labels: BTreeMap<String, String>,
 }

@@ -46,6 +46,12 @@ pub struct ObservedNamespace {
     /// The addresses that differ from what nslab makes in more than the model can say.
     #[serde(skip)]
     pub altered_addresses: BTreeMap<(IfName, Address), AlteredAddress>,
+    /// The protocol numbers of routes that have one of a program: not nslab's, nor one that people's routes have.
+    #[serde(skip)]
+    pub route_protocols: BTreeMap<Route, u8>,
+    /// The protocol numbers of addresses that have one (`IFA_PROTO`, since Linux 5.18).
+    #[serde(skip)]
+    pub address_protocols: BTreeMap<(IfName, Address), u8>,
     /// Which of the policy rules are missing that the kernel gives every namespace.
     #[serde(skip)]
     pub lost_rules: BTreeSet<PolicyRule>,

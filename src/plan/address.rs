@@ -45,9 +45,10 @@ fn of_interface(
     draft: &mut Draft,
 ) -> Vec<Address> {
     let interface = sides.interface(name);
-    let extra: Vec<Address> = is.difference(want).filter(|a| !is_kernels(name, a)).copied().collect();
+    let stays = |address: &Address| is_kernels(name, address) || is_kept(sides, name, *address);
+    let extra: Vec<Address> = is.difference(want).filter(|address| !stays(address)).copied().collect();
     let renewed = renewed(sides, name, want, is);
-    let drops = extra.iter().map(|address| (address, EXTRA.to_owned()));
+    let drops = extra.iter().map(|address| (address, why_extra(sides, name, *address)));
     let drops = drops.chain(renewed.iter().map(|(address, (why, _))| (address, why.clone())));
     for (&address, why) in drops {
         let change = Presence::Remove(address);
@@ -125,6 +126,24 @@ fn misplaced(want: &IndexSet<Address>, is: &IndexSet<Address>) -> IndexMap<Addre
     let wanted = is.iter().filter(|address| want.contains(*address));
     let with_first = wanted.filter_map(|address| Some((*address, *firsts.get(&address.subnet())?)));
     with_first.filter(|(address, first)| comes_before(address, first)).collect()
+}
+
+/// Whether the file leaves an address alone that a program has added.
+fn is_kept(sides: &Sides<'_>, name: &IfName, address: Address) -> bool {
+    sides.want.keep.has_address(address, protocol(sides, name, address))
+}
+
+fn protocol(sides: &Sides<'_>, name: &IfName, address: Address) -> Option<u8> {
+    sides.observed.address_protocols.get(&(name.clone(), address)).copied()
+}
+
+/// Why an address goes. Not every program marks its addresses, and not every kernel keeps the mark.
+fn why_extra(sides: &Sides<'_>, name: &IfName, address: Address) -> String {
+    let is_unmarked = || protocol(sides, name, address).is_none();
+    match !sides.want.keep.addresses_by.is_empty() && is_unmarked() {
+        true => format!("{EXTRA}, and no program has marked it as its own"),
+        false => EXTRA.to_owned(),
+    }
 }
 
 /// Whether it is an address that the kernel gives the loopback by itself.

@@ -3,18 +3,21 @@
 use super::compared::Sides;
 use super::draft::{Draft, EXTRA};
 use super::lost::Lost;
-use crate::lab::ForeignOther;
+use crate::lab::{ForeignKind, ForeignOther};
 use crate::steps::{ForeignStep, Presence, Step};
 
-/// Plans the removal of all that is foreign; in `host`, of what is on an interface of the lab. Routes, policy rules and
-/// forwarding entries are planned with those that the model can express.
+/// Plans the removal of all that is foreign and that the file does not keep; in `host`, of what is on an interface of
+/// the lab. Routes, policy rules and forwarding entries are planned with those that the model can express.
 pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     let goes_along = |other: &ForeignOther| other.dev.as_ref().is_some_and(|dev| lost.interfaces.contains(dev));
     let is_ours = |other: &ForeignOther| match &other.dev {
         Some(dev) => sides.may_clear(dev),
         None => !sides.ns.is_host(),
     };
-    for other in sides.observed.foreign.others.iter().filter(|other| is_ours(other) && !goes_along(other)) {
+    let keep = &sides.want.keep;
+    let is_kept = |other: &ForeignOther| matches!(other.object.kind, ForeignKind::NextHop { protocol, .. } if keep.has_next_hop(protocol));
+    let others = sides.observed.foreign.others.iter().filter(|other| is_ours(other) && !is_kept(other));
+    for other in others.filter(|other| !goes_along(other)) {
         let change = Presence::Remove(other.object.clone());
         draft.add(Step::Foreign(ForeignStep { ns: sides.ns.clone(), change }), EXTRA);
     }

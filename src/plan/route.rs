@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::compared::Sides;
 use super::draft::{Draft, EXTRA, MISSING};
 use super::lost::Lost;
-use crate::lab::{Address, IfName, Interface, InterfaceRef, MAIN_TABLE, Namespace, Route};
+use crate::lab::{Address, ForeignRoute, IfName, Interface, InterfaceRef, MAIN_TABLE, Namespace, Route, RouteSlot};
 use crate::steps::{ForeignStep, Presence, RouteStep, Step, Update};
 
 /// Plans the routes of a namespace.
@@ -27,7 +27,9 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
         let change = Update::to(from.cloned(), route.clone());
         draft.add(Step::Route(RouteStep { ns: ns.clone(), change }), why);
     }
-    for route in sides.observed.foreign.routes.iter().filter(|route| !ns.is_host() || route.is_ours) {
+    let stays = |there: &&ForeignRoute| is_kept(sides, there.protocol, there.slot);
+    let foreign = sides.observed.foreign.routes.iter().filter(|there| !stays(there));
+    for route in foreign.filter(|route| !ns.is_host() || route.is_ours) {
         let change = Presence::Remove(route.object.clone());
         draft.add(Step::Foreign(ForeignStep { ns: ns.clone(), change }), EXTRA);
     }
@@ -37,10 +39,22 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
                 .iter()
                 .any(|(name, interface)| implied(want, name, interface).any(|own| is_connected(route, &own)))
         };
-        if !want.routes.contains(route) && !replaced.contains(route) && is_ours(sides, route) && !implied() {
+        let is_extra = !want.routes.contains(route) && !replaced.contains(route) && !is_programs(sides, route);
+        if is_extra && is_ours(sides, route) && !implied() {
             draft.add(Step::Route(RouteStep { ns: ns.clone(), change: Update::Remove(route.clone()) }), EXTRA);
         }
     }
+}
+
+/// Whether the file leaves a route of a program alone: it may not have the place of one that the file has.
+fn is_kept(sides: &Sides<'_>, protocol: u8, slot: Option<RouteSlot>) -> bool {
+    let is_taken = |slot| sides.want.routes.iter().any(|want| want.slot() == slot);
+    sides.want.keep.has_route(protocol) && !slot.is_some_and(is_taken)
+}
+
+fn is_programs(sides: &Sides<'_>, route: &Route) -> bool {
+    let protocol = sides.observed.route_protocols.get(route);
+    protocol.is_some_and(|protocol| is_kept(sides, *protocol, Some(route.slot())))
 }
 
 /// The routes to its own subnets that the kernel makes with an interface's addresses.

@@ -85,7 +85,7 @@ mod tests {
             text: (*text).to_owned(),
             message: Vec::new(),
         };
-        let route = |text| ForeignRoute { object: object(text), dev: None, slot: None, is_ours: false };
+        let route = |text| ForeignRoute { object: object(text), dev: None, slot: None, is_ours: false, protocol: 3 };
         let mut red = ObservedNamespace::default();
         red.is.owner = Some("lab".parse().expect("a name"));
         red.foreign.routes = routes.iter().map(route).collect();

@@ -3,13 +3,13 @@
 use super::compare::plan;
 use super::planned::Plan;
 use crate::lab::{
-    IfName, Interface, InterfaceKind, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Origins,
+    IfName, Interface, InterfaceKind, Keep, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Origins,
 };
 use crate::steps::{FirewallChange, FirewallStep, Presence, Step, SysctlStep};
 
 /// Plans the way back to what was there before. Rules and settings that were added by hand have come back with the
 /// steps' own inverses, and are left alone.
-pub fn way_back(lab: &LabName, before: &Observed, now: &Observed) -> Plan {
+pub fn way_back(lab: &Lab, before: &Observed, now: &Observed) -> Plan {
     let mut plan = plan(&as_lab(lab, before), now);
     plan.steps.retain(|planned| is_kept(&planned.step));
     plan
@@ -44,12 +44,14 @@ fn is_kept(step: &Step) -> bool {
 
 /// What a lab had, as a lab to want. What nslab cannot make (a tunnel, say, that was made by hand) is left
 /// out.
-fn as_lab(lab: &LabName, live: &Observed) -> Lab {
+fn as_lab(wanted: &Lab, live: &Observed) -> Lab {
+    let lab = &wanted.name;
     let own = |(name, ns): &(&NsName, &ObservedNamespace)| {
         name.is_host() || (ns.is.owner.as_ref() == Some(lab) && ns.is.interfaces.contains_key(&IfName::lo()))
     };
     let namespaces = live.namespaces.iter().filter(own);
-    let restorable = namespaces.map(|(name, ns)| (name.clone(), restorable(lab, name, ns)));
+    let kept = |name: &NsName| wanted.namespaces.get(name).map(|namespace| namespace.keep.clone()).unwrap_or_default();
+    let restorable = namespaces.map(|(name, ns)| (name.clone(), restorable(lab, name, ns, kept(name))));
     Lab {
         name: lab.clone(),
         description: None,
@@ -59,8 +61,11 @@ fn as_lab(lab: &LabName, live: &Observed) -> Lab {
     }
 }
 
-fn restorable(lab: &LabName, name: &NsName, live: &ObservedNamespace) -> Namespace {
+fn restorable(lab: &LabName, name: &NsName, live: &ObservedNamespace, keep: Keep) -> Namespace {
     let mut wanted = live.is.clone();
+    // What a program has added, it adds again: nslab would put its own mark on it.
+    wanted.routes.retain(|route| !live.route_protocols.get(route).is_some_and(|by| keep.has_route(*by)));
+    wanted.keep = keep;
     wanted.interfaces.retain(|_, interface| interface.is_of(lab, name) && can_be_made(interface));
     let on_own = |dev: &IfName| wanted.interfaces.contains_key(dev);
     wanted.routes.retain(|route| match route.is_deviceless() {

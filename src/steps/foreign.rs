@@ -53,7 +53,7 @@ impl Operation for ForeignStep {
             }
             ForeignKind::Qdisc => format!("{}tc qdisc {verb} {}", inside(&self.ns), qdisc(text, adds)),
             ForeignKind::NextHop { .. } if adds => format!("{} nexthop add {text}", ip(&self.ns)),
-            ForeignKind::NextHop { id } => format!("{} nexthop del id {id}", ip(&self.ns)),
+            ForeignKind::NextHop { id, .. } => format!("{} nexthop del id {id}", ip(&self.ns)),
             ForeignKind::XfrmPolicy => format!("{} xfrm policy {verb} {text}", ip(&self.ns)),
             ForeignKind::XfrmState => format!("{} xfrm state {verb} {text}", ip(&self.ns)),
             // So `ip` calls an interface by its number.

@@ -1,5 +1,6 @@
 //! Addresses of interfaces, as `ip addr` adds and removes them.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ use crate::steps::{AddressStep, Presence};
 /// How often the route to an IPv6 peer is looked for, and how long to wait in between: at most a second together.
 const PEER_PAUSES: u32 = 1000;
 const PEER_PAUSE: Duration = Duration::from_millis(1);
+
+/// Who has added an address (`IFA_PROTO` of linux/if_addr.h).
+const IFA_PROTO: u16 = 11;
 
 /// Runs a step.
 pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &AddressStep) -> Result<(), NetlinkError> {
@@ -91,6 +95,16 @@ pub(in crate::kernel) fn list(netns: &mut NetnsHandle) -> Result<Dump, NetlinkEr
     netns.socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))
 }
 
+/// The addresses of all interfaces of a namespace, whatever these are.
+pub(in crate::kernel) fn all(netns: &mut NetnsHandle) -> Result<BTreeSet<Address>, NetlinkError> {
+    let listed = list(netns)?;
+    let mut addresses = BTreeSet::new();
+    for item in listed.items() {
+        addresses.extend(decode(&AddressHeader::parse(item)?, item)?);
+    }
+    Ok(addresses)
+}
+
 fn encode(index: u32, address: Address) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
@@ -117,6 +131,16 @@ pub(in crate::kernel) fn decode(header: &AddressHeader, item: &[u8]) -> Result<O
     let remote = IpNet::new(remote, header.prefix_len).map_err(|error| DecodeError::from(error.to_string()))?;
     let address = Address::with_peer(ip, remote);
     address.map(Some).ok_or_else(|| DecodeError::from("an address and its peer are of different families".to_owned()))
+}
+
+/// The protocol number of who has added an address; none where nobody has said so, or the kernel does not keep it.
+pub(in crate::kernel) fn protocol(header: &AddressHeader, item: &[u8]) -> Result<Option<u8>, DecodeError> {
+    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+        if let (IFA_PROTO, [protocol]) = attribute? {
+            return Ok(Some(*protocol));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ fn add(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkErr
 /// Removes an object that was observed.
 fn delete(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
     let (_, delete) = messages(object.kind)?;
-    if let ForeignKind::NextHop { id } = object.kind {
+    if let ForeignKind::NextHop { id, .. } = object.kind {
         // The kernel takes nothing but the number.
         return netns.socket.change_listed(delete, &next_hop_object::of_id(id), 0);
     }

@@ -92,6 +92,7 @@ pub(super) fn decode(
         dev: shown.dev.clone(),
         slot: has_slot.then(|| shown.slot()),
         is_ours: header.protocol == RouteProtocol::from(ROUTE_PROTOCOL),
+        protocol: header.protocol.into(),
     })
 }
 

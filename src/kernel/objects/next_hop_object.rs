@@ -60,7 +60,7 @@ pub(in crate::kernel) fn listed<'a>(
             }
         }
         let text = format!("id {id}{words}");
-        let object = ForeignObject { kind: ForeignKind::NextHop { id }, text, message };
+        let object = ForeignObject { kind: ForeignKind::NextHop { id, protocol }, text, message };
         let all = if is_group { &mut groups } else { &mut hops };
         all.push(ForeignOther { object, dev });
     }

@@ -1,6 +1,6 @@
 //! Routes: those that a person or a program put there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -130,6 +130,8 @@ pub(in crate::kernel) struct Routes {
     pub(in crate::kernel) all: BTreeSet<Route>,
     /// Of these, the ones that carry nslab's protocol number.
     pub(in crate::kernel) of_nslab: BTreeSet<Route>,
+    /// Of these, the ones of programs, by their protocol numbers.
+    pub(in crate::kernel) protocols: BTreeMap<Route, u8>,
     /// Those that the model cannot express.
     pub(in crate::kernel) foreign: Vec<ForeignRoute>,
     /// Those to its own subnets, which the kernel makes with each address.
@@ -157,8 +159,10 @@ pub(in crate::kernel) fn listed<'a>(
         match decode(&header, item, names)? {
             Decoded::Known(route) if is_connected => drop(routes.connected.insert(route)),
             Decoded::Known(route) => {
-                if header.protocol == RouteProtocol::from(ROUTE_PROTOCOL) {
-                    routes.of_nslab.insert(route.clone());
+                match header.protocol {
+                    RouteProtocol::Other(ROUTE_PROTOCOL) => drop(routes.of_nslab.insert(route.clone())),
+                    RouteProtocol::Unspec | RouteProtocol::Boot | RouteProtocol::Static => {}
+                    program => drop(routes.protocols.insert(route.clone(), program.into())),
                 }
                 routes.all.insert(route);
             }

@@ -36,6 +36,8 @@ pub(super) struct Interfaces {
     pub original_sysctls: BTreeMap<SysctlKey, SysctlValue>,
     /// Addresses with attributes that nslab does not give them.
     pub altered_addresses: BTreeMap<(IfName, Address), AlteredAddress>,
+    /// Who has added addresses, where they say so.
+    pub address_protocols: BTreeMap<(IfName, Address), u8>,
     /// Virtual interfaces with options that the model cannot express.
     pub foreign: BTreeMap<IfName, ForeignInterface>,
     /// Interfaces whose names no file can say.
@@ -237,6 +239,8 @@ pub(super) fn add_listed_addresses<'a>(
         if let Some(interface) = interfaces.by_name.get_mut(name) {
             interface.addresses.insert(address);
             let altered = address_attributes::altered(&header, item, name, address)?;
+            let protocol = address::protocol(&header, item)?;
+            interfaces.address_protocols.extend(protocol.map(|protocol| ((name.clone(), address), protocol)));
             interfaces.altered_addresses.extend(altered.map(|altered| ((name.clone(), address), altered)));
         }
     }

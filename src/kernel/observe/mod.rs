@@ -21,7 +21,8 @@ use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
     FdbEntry, Foreign, ForeignFdbEntry, ForeignOther, IfName, Interface, InterfaceKind, LabName, Mark, Namespace,
-    NsName, Observed, ObservedFirewall, ObservedNamespace, Routing, RuleAction, VirtualInterface,
+    NsName, Observed, ObservedFirewall, ObservedNamespace, Routing, RuleAction, SysctlKey, SysctlValue,
+    VirtualInterface,
 };
 use interfaces::Interfaces;
 
@@ -274,8 +275,7 @@ fn namespace(
     let mut others = fdb.of_bridges;
     others.extend(others::from_outside(netns, &interfaces).map_err(cannot_list("qdiscs and nexthops", ns))?);
     others.append(&mut interfaces.unspeakable);
-    let original = std::mem::take(&mut interfaces.original_sysctls);
-    let original_sysctls = if ns.is_host() { BTreeMap::new() } else { original };
+    let original_sysctls = original_sysctls(ns, &mut interfaces);
     // These are not to be had through a socket of the namespace, only inside.
     guard.enter(netns.fd())?;
     let keys = desired.map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()).collect::<BTreeSet<_>>());
@@ -295,7 +295,6 @@ fn namespace(
         sysctls,
         ..Namespace::default()
     };
-    let foreign_interfaces = std::mem::take(&mut interfaces.foreign);
     let namespace = ObservedNamespace {
         is,
         connected: routes.connected,
@@ -303,17 +302,24 @@ fn namespace(
         nslab_routing: if ns.is_host() { nslab_routing } else { Routing::default() },
         half_marked,
         altered_addresses: std::mem::take(&mut interfaces.altered_addresses),
+        route_protocols: routes.protocols,
+        address_protocols: std::mem::take(&mut interfaces.address_protocols),
         lost_rules: rules.lost,
         foreign: Foreign {
             routes: routes.foreign,
             rules: rules.foreign,
             fdb: fdb.foreign,
-            interfaces: foreign_interfaces,
+            interfaces: std::mem::take(&mut interfaces.foreign),
             others,
         },
         ..ObservedNamespace::default()
     };
     Ok((namespace, interfaces, look))
+}
+
+/// What sysctls were before the lab set them; those of `host` are kept elsewhere.
+fn original_sysctls(ns: &NsName, interfaces: &mut Interfaces) -> BTreeMap<SysctlKey, SysctlValue> {
+    if ns.is_host() { BTreeMap::new() } else { std::mem::take(&mut interfaces.original_sysctls) }
 }
 
 /// The policy rules. The one that the kernel makes for VRFs is missing only where there is a VRF.

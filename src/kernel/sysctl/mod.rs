@@ -2,6 +2,7 @@
 //!
 //! The kernel shows each thread the values of the namespace that it is in, so every access is made inside.
 
+mod all;
 mod forwarding;
 mod here;
 
@@ -11,7 +12,7 @@ use std::os::fd::BorrowedFd;
 use here::{read_here, write_here};
 
 use super::KernelError;
-use super::netns::run_in;
+use super::netns::{run_in, run_in_new};
 use crate::lab::{NsName, SysctlKey, SysctlValue};
 
 /// The present values of some sysctls in a namespace. A key that this kernel lacks is left out, and so is one that has
@@ -33,6 +34,22 @@ pub(super) fn values_here<'a>(
         values.extend(value.map(|value| (key.clone(), value)));
     }
     Ok(values)
+}
+
+/// Every value in a namespace that can be read, with runs of white space made one blank.
+///
+/// # Errors
+/// The namespace may not be entered.
+pub fn read_all(ns: BorrowedFd<'_>) -> Result<BTreeMap<SysctlKey, String>, KernelError> {
+    run_in(ns, all::values_here)
+}
+
+/// The same of a namespace that is made for this, and is gone afterwards.
+///
+/// # Errors
+/// No namespace can be made.
+pub fn read_all_of_new() -> Result<BTreeMap<SysctlKey, String>, KernelError> {
+    run_in_new(all::values_here)
 }
 
 /// Sets a sysctl in a namespace. `ns_name` is for the error alone.

@@ -20,6 +20,7 @@ pub struct Body {
     pub sysctls: Vec<Entry>,
     pub forwarding: bool,
     pub nat: Vec<Node>,
+    pub keep: Vec<Node>,
     pub labels: Vec<Entry>,
 }
 
@@ -36,6 +37,7 @@ impl Body {
             sysctls: Vec::new(),
             forwarding: false,
             nat: Vec::new(),
+            keep: Vec::new(),
             labels: Vec::new(),
         }
     }
@@ -55,6 +57,7 @@ impl Body {
             map("sysctls", self.sysctls),
             self.forwarding.then(|| place.field("forwarding", true)),
             list("nat", self.nat),
+            list("keep", self.keep),
             map("labels", self.labels),
         ];
         place.map(parts.into_iter().flatten())

@@ -14,6 +14,7 @@ use super::numbers;
 use super::pods::{self, Pod};
 use crate::lab::{Family, IfName, NsName};
 use crate::topology::code::Code;
+use crate::topology::yaml::Node as Tree;
 
 /// A cluster in which nothing is left open.
 pub struct Layout<'w> {
@@ -25,6 +26,8 @@ pub struct Layout<'w> {
     /// Where the routing is written, if it is.
     pub routing_at: Span,
     pub egress: Egress,
+    /// What the nodes keep.
+    pub keep: &'w [Tree],
     pub nodes: Vec<Node<'w>>,
 }
 
@@ -89,7 +92,8 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         addresses.finish(&cluster.node_network.0, cluster.nodes.entries.len(), routing, found);
     }
     let egress = cluster.egress.as_ref().map_or(Egress::None, |egress| egress.value);
-    Layout { node_networks, pod_networks, routing, routing_at, egress, nodes }
+    let keep = cluster.keep.as_ref().map_or(&[][..], |keep| &keep.0);
+    Layout { node_networks, pod_networks, routing, routing_at, egress, keep, nodes }
 }
 
 /// The bridge's interface of a node's link, which must not have the name of the bridge between the nodes.

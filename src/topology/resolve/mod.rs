@@ -15,6 +15,7 @@ mod fdb_entry;
 mod filter;
 mod gateways;
 mod interface;
+mod keep;
 mod led;
 mod lower_interfaces;
 mod mtu;
@@ -106,6 +107,7 @@ fn namespace(namespace: &net::ResolvedNamespace<'_>, lab: &LabName, found: &mut 
         fdb: fdb_entry::entries(namespace, found),
         sysctls: sysctl::resolve(namespace, ipv6, found),
         firewall: chains.into_firewall(),
+        keep: keep::resolve(namespace),
         labels: namespace.written.labels.entries.iter().map(label).collect(),
     }
 }

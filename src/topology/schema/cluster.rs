@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::keep::KeepEverywhere;
 use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
@@ -25,6 +26,8 @@ pub struct Cluster {
     pub routing: Option<Spanned<Routing>>,
     /// `masquerade`: pods reach whatever is no pod under their node's address. `none` by default.
     pub egress: Option<Spanned<Egress>>,
+    /// What programs add on the nodes, and the lab leaves alone: `[routes: zebra]`.
+    pub keep: Option<KeepEverywhere>,
     /// The nodes by name.
     pub nodes: Named<NsName, Node>,
 }
@@ -166,9 +169,10 @@ impl Read for Cluster {
         let pod_network = fields.required("pod_network");
         let routing = fields.optional("routing");
         let egress = fields.optional("egress");
+        let keep = fields.optional("keep");
         let nodes = fields.required("nodes");
         fields.end();
-        Some(Self { node_network: node_network?, pod_network: pod_network?, routing, egress, nodes: nodes? })
+        Some(Self { node_network: node_network?, pod_network: pod_network?, routing, egress, keep, nodes: nodes? })
     }
 }
 

@@ -5,10 +5,11 @@ use schemars::JsonSchema;
 use super::bridge::Bridge;
 use super::filter::Filter;
 use super::interface::Interface;
+use super::keep::Keep;
 use super::nat::Nat;
 use super::neighbour::Neighbour;
 use super::policy_rule::PolicyRule;
-use super::read::{Fields, Named, Read, Spanned};
+use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::route::Route;
 use super::scalar_lab::Text;
 use super::virtual_interface::{Ipip, Ipvlan, Macvlan, VirtualInterface, Vlan, Vrf};
@@ -68,6 +69,8 @@ pub struct Namespace {
     /// Packet filter rules, in the order in which they are asked.
     #[schemars(default)]
     pub filter: Vec<Filter>,
+    /// What programs add and the lab leaves alone: `[routes: zebra]`.
+    pub keep: Option<OneOrMany<Keep>>,
     /// Labels by which checks can select namespaces.
     #[schemars(default)]
     pub labels: Named<Text, Spanned<Text>>,
@@ -97,6 +100,7 @@ impl Read for Namespace {
             forwarding: fields.optional("forwarding"),
             nat: fields.or_empty("nat"),
             filter: fields.or_empty("filter"),
+            keep: fields.optional("keep"),
             labels: fields.or_empty("labels"),
             whole: false,
         };
