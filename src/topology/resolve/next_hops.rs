@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::net::{ResolvedNamespace, is_global};
-use crate::forwarding::Prefixes;
+use super::refused_hops::{self, Direct};
 use crate::lab::{Family, IfName, MAIN_TABLE, NextHop, RouteKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -27,7 +27,7 @@ struct Written<'f> {
 pub fn of(
     namespace: &ResolvedNamespace<'_>,
     route: &schema::Route,
-    direct: &Prefixes<IfName>,
+    direct: &Direct,
     found: &mut Collector<'_>,
 ) -> Option<(Option<IpAddr>, Option<IfName>, BTreeSet<NextHop>)> {
     let table = route.table.as_ref().map_or(MAIN_TABLE, |table| table.value.0);
@@ -81,7 +81,7 @@ fn several(
     namespace: &ResolvedNamespace<'_>,
     route: &schema::Route,
     table: u32,
-    direct: &Prefixes<IfName>,
+    direct: &Direct,
     found: &mut Collector<'_>,
 ) -> Option<BTreeSet<NextHop>> {
     let mut hops = BTreeSet::new();
@@ -111,7 +111,7 @@ fn several(
 fn device(
     namespace: &ResolvedNamespace<'_>,
     written: &Written<'_>,
-    direct: &Prefixes<IfName>,
+    direct: &Direct,
     found: &mut Collector<'_>,
 ) -> Option<IfName> {
     let named = match written.dev {
@@ -127,6 +127,9 @@ fn device(
         }
         return named;
     };
+    if refused_hops::unusable(namespace, via, named.as_ref(), written.onlink, direct, found) {
+        return None;
+    }
     // The kernel looks in the VRF of the interface that is named, or else in that of the route's table.
     let vrf = named.as_ref().and_then(|dev| namespace.interface(dev)).map(|dev| namespace.table_of(dev));
     let table = vrf.unwrap_or(written.table);
@@ -140,6 +143,12 @@ fn device(
         return None;
     }
     if written.onlink || (!is_global(via.value) && named.is_some()) {
+        // Unlike IPv4, IPv6 looks whether another interface leads to the gateway all the same.
+        let elsewhere = connected.map(|interface| &interface.name).filter(|dev| Some(*dev) != named.as_ref());
+        if let (Some(dev), Some(named)) = (elsewhere.filter(|_| is_global(via.value) && via.value.is_ipv6()), &named) {
+            wrong_dev(via, dev, named, found);
+            return None;
+        }
         if named.is_none() {
             found.add(Diagnostic::new(
                 Code::NoDev,
@@ -150,13 +159,12 @@ fn device(
         return named;
     }
     let connected = connected.map(|interface| interface.name.clone());
-    let connected = connected.or_else(|| direct.longest(via.value).map(|(_, dev)| dev.clone()));
+    let connected = connected.or_else(|| direct.dev([written.table, table], via.value));
     match (named, connected) {
         (None, Some(dev)) => Some(dev),
         (Some(named), Some(dev)) if named == dev => Some(dev),
         (Some(named), Some(dev)) => {
-            let message = format!("the gateway {} is reached through `{dev}`, not through `{named}`", via.value);
-            found.add(Diagnostic::new(Code::WrongDev, via.span, message));
+            wrong_dev(via, &dev, &named, found);
             None
         }
         (_, None) => {
@@ -164,6 +172,11 @@ fn device(
             None
         }
     }
+}
+
+fn wrong_dev(via: &Spanned<IpAddr>, dev: &IfName, named: &IfName, found: &mut Collector<'_>) {
+    let message = format!("the gateway {} is reached through `{dev}`, not through `{named}`", via.value);
+    found.add(Diagnostic::new(Code::WrongDev, via.span, message));
 }
 
 fn no_subnet(namespace: &ResolvedNamespace<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>) {
