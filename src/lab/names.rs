@@ -178,8 +178,8 @@ impl SysctlKey {
     }
 
     /// Of a setting that new interfaces begin with, `net.ipv4.conf.default.rp_filter`, the one of an interface. None of
-    /// any other setting, and of those two of which `default` does not mean that (`addrconf_add_dev` sets the `mtu` of
-    /// an interface from the interface, and `ipv6_generate_stable_address` itself looks at the default `stable_secret`).
+    /// any other setting, and of those two of which `default` does not mean that: `ipv6_add_dev` sets the `mtu` from
+    /// the interface, and `ipv6_generate_stable_address` looks at the default `stable_secret` itself.
     pub fn of_interface(&self, interface: &IfName) -> Option<Self> {
         let (before, setting) = self.0.split_once(".conf.default.")?;
         let is_copied = !matches!(setting, "mtu" | "stable_secret");

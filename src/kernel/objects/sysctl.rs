@@ -39,8 +39,8 @@ pub(in crate::kernel) fn set(
     }
 }
 
-/// What a sysctl is before it is set for the first time. An interface may have begun with a default that the lab has set:
-/// then it is what that was.
+/// What a sysctl is before it is set for the first time. An interface may have begun with a default that the lab has
+/// set: then it is what that was.
 fn original(
     netns: &NetnsHandle,
     key: &SysctlKey,

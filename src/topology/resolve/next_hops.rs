@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use super::net::{ResolvedNamespace, is_global};
+use super::net::{ResolvedInterface, ResolvedNamespace, is_global};
 use super::refused_hops::{self, Direct};
 use crate::lab::{Family, IfName, MAIN_TABLE, NextHop, RouteKind};
 use crate::topology::code::Code;
@@ -143,20 +143,7 @@ fn device(
         return None;
     }
     if written.onlink || (!is_global(via.value) && named.is_some()) {
-        // Unlike IPv4, IPv6 looks whether another interface leads to the gateway all the same.
-        let elsewhere = connected.map(|interface| &interface.name).filter(|dev| Some(*dev) != named.as_ref());
-        if let (Some(dev), Some(named)) = (elsewhere.filter(|_| is_global(via.value) && via.value.is_ipv6()), &named) {
-            wrong_dev(via, dev, named, found);
-            return None;
-        }
-        if named.is_none() {
-            found.add(Diagnostic::new(
-                Code::NoDev,
-                via.span,
-                "an `onlink` gateway needs `dev`: no subnet says where it is",
-            ));
-        }
-        return named;
+        return on_link(namespace, via, named, connected, found);
     }
     let connected = connected.map(|interface| interface.name.clone());
     let connected = connected.or_else(|| direct.dev([written.table, table], via.value));
@@ -172,6 +159,30 @@ fn device(
             None
         }
     }
+}
+
+/// The interface on whose link a gateway is taken to be. Unlike IPv4, IPv6 looks whether another interface of its VRF
+/// leads there all the same.
+fn on_link(
+    namespace: &ResolvedNamespace<'_>,
+    via: &Spanned<IpAddr>,
+    named: Option<IfName>,
+    connected: Option<&ResolvedInterface>,
+    found: &mut Collector<'_>,
+) -> Option<IfName> {
+    let Some(named) = named else {
+        let message = "an `onlink` gateway needs `dev`: no subnet says where it is";
+        found.add(Diagnostic::new(Code::NoDev, via.span, message));
+        return None;
+    };
+    let vrf = namespace.interface(&named).map(|dev| namespace.table_of(dev));
+    let is_elsewhere =
+        |dev: &&ResolvedInterface| dev.name != named && Some(namespace.table_of(dev)) == vrf && via.value.is_ipv6();
+    if let Some(dev) = connected.filter(|_| is_global(via.value)).filter(is_elsewhere) {
+        wrong_dev(via, &dev.name, &named, found);
+        return None;
+    }
+    Some(named)
 }
 
 fn wrong_dev(via: &Spanned<IpAddr>, dev: &IfName, named: &IfName, found: &mut Collector<'_>) {
