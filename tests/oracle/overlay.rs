@@ -75,6 +75,8 @@ fn vxlan(rng: &mut Rng, file: &mut Value) {
             "id": 7, "local": end.address, "learning": rng.chance(75), "mac": mac(place), "addresses": [address],
             "fdb": fdb,
         } });
+        // It would tell the others of its groups, at moments of its own, and teach them neighbours with that.
+        file["namespaces"][&end.ns]["sysctls"]["net.ipv6.conf.vx0.disable_ipv6"] = 1.into();
     }
     for _ in 0..4 {
         let mut check = json!({ "from": rng.pick(&ends).ns, "to": over(rng.below(ends.len())) });

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::net::{Net, is_global};
+use super::net::{Net, ResolvedNamespace, is_global};
 use super::probes::{self, Question};
 use super::selectors::{Endpoint, SelectorList, Selectors};
-use crate::lab::{Check, Expect, Family, IfName, Namespace, NsName, PacketSize, Probe, Protocol, SeenAs};
+use crate::lab::{
+    Check, Expect, Family, IfName, LOCAL_TABLE, Namespace, NsName, PacketSize, Probe, Protocol, RouteKind, SeenAs,
+};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{self, File, Probing, SeenBy, Selector, Spanned};
+use crate::topology::schema::{self, Destination, File, Probing, SeenBy, Selector, Spanned};
 
 /// A file may ask for so many pairs; a full mesh of a thousand namespaces has slightly fewer.
 const MAX_PROBES: usize = 1_000_000;
@@ -192,21 +194,48 @@ fn answered_by(written: &schema::Check, net: &Net<'_>, expect: Expect, found: &m
     net.names.find(&by.value, by.span, found)
 }
 
+/// The address to send from must be an address of each sender.
 fn source_is_theirs(written: &schema::Check, net: &Net<'_>, from: &[Endpoint], found: &mut Collector<'_>) {
     let Some(source) = &written.source else { return };
     let namespaces = from.iter().filter_map(|member| match member.side {
         SelectorList::Namespace(namespace) => net.namespaces.get(namespace),
         SelectorList::Address(_) => None,
     });
-    let mut strangers = namespaces
-        .filter(|namespace| namespace.written.whole && !namespace.name.is_host() && !namespace.holds(source.value));
+    // The machine has addresses that the file does not know.
+    let may_have_it = |namespace: &ResolvedNamespace<'_>| namespace.name.is_host() && is_anyones(source.value);
+    let mut strangers = namespaces.filter(|namespace| {
+        namespace.written.whole && !may_have_it(namespace) && !can_send_from(namespace, source.value)
+    });
     if let Some(namespace) = strangers.next() {
-        found.add(Diagnostic::new(
-            Code::NoSuchAddress,
-            source.span,
-            format!("no interface of {} has the address {}", namespace.name, source.value),
-        ));
+        let message = format!("no interface of {} has the address {}", namespace.name, source.value);
+        let own = namespace.addresses().map(|(_, own)| own.value.ip());
+        let own: Vec<String> =
+            own.filter(|own| own.is_ipv6() == source.value.is_ipv6()).take(LISTED).map(|own| own.to_string()).collect();
+        let help = match own.is_empty() {
+            false => Some(format!("{} has {}", namespace.name, own.join(", "))),
+            true if namespace.name.is_host() => None,
+            true => Some(format!("{} has no address of this family", namespace.name)),
+        };
+        found.add(Diagnostic::new(Code::NoSuchAddress, source.span, message).help(help));
     }
+}
+
+/// Whether any interface can have an address.
+fn is_anyones(address: IpAddr) -> bool {
+    let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    !address.is_unspecified() && !address.is_multicast() && !is_broadcast
+}
+
+/// Whether a socket of a namespace can have this address: one of its own, or, of IPv4, one that a local route brings.
+/// (Over IPv6, only an interface's will do; `inet6_bind`.)
+fn can_send_from(namespace: &ResolvedNamespace<'_>, source: IpAddr) -> bool {
+    let brings = |route: &schema::Route| {
+        let is_local = route.kind.as_ref().is_some_and(|kind| kind.value.0 == RouteKind::Local);
+        let is_looked_at = route.table.as_ref().is_none_or(|table| table.value.0 == LOCAL_TABLE);
+        let covers = matches!(route.to.value, Destination::Subnet(to) if to.contains(&source));
+        is_local && is_looked_at && covers
+    };
+    namespace.holds(source) || source.is_loopback() || (source.is_ipv4() && namespace.written.routes.iter().any(brings))
 }
 
 fn seen_as(
