@@ -45,7 +45,12 @@ fn json(ns: &str) -> Value {
 }
 
 fn shown(ns: &str) -> String {
-    let output = nslab(["status", "demo", ns]);
+    narrow(&["status", "demo", ns])
+}
+
+/// What a command prints, in lines that fit 80 columns.
+fn narrow(command: &[&str]) -> String {
+    let output = nslab(command);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let text = text(&output);
     let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
@@ -178,4 +183,20 @@ fn what_a_file_cannot_say_and_what_runs_is_shown() {
     assert!(support::text(&unknown).contains("did you mean `router`?"), "{}", support::text(&unknown));
     let file = nslab(["status", "/run/demo.yaml", "red"]);
     assert_eq!(file.status.code(), Some(0), "{}", support::text(&file));
+}
+
+#[test]
+fn labs_and_one_lab_fit_a_terminal() {
+    applied();
+    run("ip netns exec router sleep 5 > /dev/null 2>&1 & sleep 0.2
+         ip -n router addr add 2001:db8:1111:2222:3333:4444:5555:6666/64 dev br0
+         ip -n router route add 198.51.100.128/25 via 192.0.2.2 dev out metric 4711 table 4711");
+    let whole = |text: &str| text.split_whitespace().collect::<String>();
+    let status = narrow(&["status", "demo"]);
+    for words in ["outside", "10.0.0.254/24", "port of br0", "sleep 5", "Drift: 2 steps to fix:"] {
+        assert!(status.contains(words), "no {words:?}:\n{status}");
+    }
+    assert!(whole(&status).contains(&whole("198.51.100.128/25 via 192.0.2.2")), "{status}");
+    let list = narrow(&["list"]);
+    assert!(list.contains("demo") && list.contains("router") && list.contains("kept"), "{list}");
 }

@@ -28,7 +28,7 @@ pub(super) fn run(args: &ListArgs) -> Result<u8, Failure> {
     let labs = show::labs(&engine::labs()?);
     match args.format {
         Format::Json => print_json(&labs)?,
-        Format::Text => print(&show::list(&labs))?,
+        Format::Text => print(&show::list(&labs, show::narrow()))?,
     }
     Ok(DONE)
 }

@@ -11,9 +11,6 @@ use crate::engine;
 use crate::lab::NsName;
 use crate::show::{self, NamespaceStatusView, StatusView};
 
-/// No more columns than every terminal has.
-const WIDTH: usize = 80;
-
 /// Options of `nslab status`.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
@@ -39,14 +36,14 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
         let view = NamespaceStatusView::new(&lab, ns, &engine::namespace_status(&lab, ns)?);
         match args.format {
             Format::Json => print_json(&view)?,
-            Format::Text => print(&show::namespace(&view, show::width().min(WIDTH)))?,
+            Format::Text => print(&show::namespace(&view, show::narrow()))?,
         }
         return Ok(DONE);
     }
     let view = StatusView::new(&lab, &engine::status(&lab)?);
     match args.format {
         Format::Json => print_json(&view)?,
-        Format::Text => print(&show::status(&view))?,
+        Format::Text => print(&show::status(&view, show::narrow()))?,
     }
     Ok(DONE)
 }

@@ -177,6 +177,35 @@ impl SysctlKey {
         parts.next().filter(|_| of_interfaces).and_then(|name| name.replace('/', ".").parse().ok())
     }
 
+    /// Of a setting that new interfaces begin with, `net.ipv4.conf.default.rp_filter`, the one of an interface. None of
+    /// any other setting, and of those two of which `default` does not mean that: `ipv6_add_dev` sets the `mtu` from
+    /// the interface, and `ipv6_generate_stable_address` looks at the default `stable_secret` itself.
+    pub fn of_interface(&self, interface: &IfName) -> Option<Self> {
+        let (before, setting) = self.0.split_once(".conf.default.")?;
+        let is_copied = !matches!(setting, "mtu" | "stable_secret");
+        let name = interface.as_str().replace('.', "/");
+        is_copied.then(|| Self(format!("{before}.conf.{name}.{setting}").into()))
+    }
+
+    /// What new interfaces begin with, of an interface's setting (see [`Self::of_interface`]).
+    pub fn default_of(&self) -> Option<Self> {
+        let interface = self.interface()?;
+        let (before, after) = self.0.split_once(".conf.")?;
+        let (_, setting) = after.split_once('.')?;
+        let default = Self(format!("{before}.conf.default.{setting}").into());
+        (default.of_interface(&interface).as_ref() == Some(self)).then_some(default)
+    }
+
+    /// Whether it is what new interfaces begin with.
+    pub fn is_default(&self) -> bool {
+        self.0.contains(".conf.default.")
+    }
+
+    /// Whether it is one of IPv6.
+    pub fn is_ipv6(&self) -> bool {
+        self.0.starts_with("net.ipv6.")
+    }
+
     /// IPv4 forwarding in the whole namespace (`net.ipv4.ip_forward`).
     pub fn ipv4_forwarding() -> Self {
         Self("net.ipv4.ip_forward".into())

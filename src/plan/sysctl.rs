@@ -21,7 +21,15 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
             draft.add(set(key, Some(from), was), format!("it is {from}, and the file no longer sets it"));
         }
     }
-    for (key, to) in &want.sysctls {
+    // Forwarding of the whole namespace first, and what new interfaces begin with last: the kernel passes both on to
+    // interfaces, and what they were is noted before they are set.
+    let place = |key: &SysctlKey| {
+        let of_all = [SysctlKey::ipv4_forwarding(), SysctlKey::ipv6_forwarding()].contains(key);
+        if of_all { 0 } else { 1 + u8::from(key.is_default()) }
+    };
+    let mut wanted: Vec<_> = want.sysctls.iter().collect();
+    wanted.sort_by_key(|(key, _)| place(key));
+    for (key, to) in wanted {
         let from = is.sysctls.get(key);
         if !from.is_some_and(|from| to.is_kept_as(key, from)) {
             let why = from.map_or_else(|| "it is not known to be so".to_owned(), |from| format!("it is {from}"));

@@ -1,9 +1,9 @@
 //! The labs on this machine.
 
-use comfy_table::{Table, presets};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::lines::{fitted, table};
 use crate::engine::Labs;
 use crate::lab::LabName;
 
@@ -34,18 +34,28 @@ pub fn labs(labs: &Labs) -> Vec<LabView> {
     labs.names().into_iter().map(view).collect()
 }
 
-/// The labs for people.
-pub fn list(labs: &[LabView]) -> String {
+/// The labs for people, in lines of at most `width` columns.
+pub fn list(labs: &[LabView], width: usize) -> String {
     if labs.is_empty() {
         return "there are no labs; `nslab apply FILE` builds one\n".to_owned();
     }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["LAB", "NAMESPACES", "INTERFACES OF HOST", "TOPOLOGY"]);
-    for lab in labs {
-        let state = if lab.state_kept { "kept" } else { "not kept" };
-        table.add_row([lab.lab.clone(), counted(&lab.namespaces), counted(&lab.host_interfaces), state.to_owned()]);
+    let state = |lab: &LabView| if lab.state_kept { "kept" } else { "not kept" };
+    let row = |lab: &LabView| {
+        [lab.lab.clone(), counted(&lab.namespaces), counted(&lab.host_interfaces), state(lab).to_owned()]
+    };
+    let rows: Vec<[String; 4]> = labs.iter().map(row).collect();
+    let stacked = |[lab, namespaces, interfaces, topology]: &[String; 4]| {
+        let lines = [
+            format!("namespaces: {namespaces}"),
+            format!("interfaces of host: {interfaces}"),
+            format!("topology: {topology}"),
+        ];
+        format!("{lab}\n") + &lines.map(|line| fitted(&line, 2, 4, width)).concat()
+    };
+    match table(["LAB", "NAMESPACES", "INTERFACES OF HOST", "TOPOLOGY"], &rows, width) {
+        Some(table) => format!("{table}\n"),
+        None => rows.iter().map(stacked).collect(),
     }
-    format!("{table}\n")
 }
 
 /// How many, and the first few by name.

@@ -5,6 +5,7 @@
 mod doctor;
 mod done;
 mod labs;
+mod lines;
 mod namespace;
 mod plan;
 mod progress;
@@ -52,6 +53,11 @@ pub fn schema_of<T: schemars::JsonSchema>() -> serde_json::Value {
 pub fn width() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     columns.or_else(progress::terminal_width).unwrap_or(100)
+}
+
+/// The width of the terminal, or the 80 columns that every terminal has, if it is wider.
+pub fn narrow() -> usize {
+    width().min(lines::WIDTH)
 }
 
 /// A text in bold, dim, green or red (ECMA-48 "select graphic rendition"), where colour is wanted.

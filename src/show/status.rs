@@ -1,14 +1,17 @@
 //! One lab: what is there, what runs in it, and what has drifted from its file.
 
-use comfy_table::{Table, presets};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::counted;
+use super::lines::{fitted, printable, table};
 use super::plan::StepView;
 use crate::engine::Status;
 use crate::kernel::process::Process;
 use crate::lab::{Interface, LabName, Namespace, NsName};
+
+/// How far what belongs to a namespace is indented.
+const INDENT: usize = 2;
 
 /// A lab's state for programs.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -132,39 +135,85 @@ impl ProcessView {
     }
 }
 
-/// A lab's state for people.
-pub fn status(view: &StatusView) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(["NAMESPACE", "INTERFACE", "KIND", "STATE", "ADDRESSES", "CONNECTED", "PROCESSES"]);
-    for ns in &view.namespaces {
+/// A lab's state for people, in lines of at most `width` columns.
+pub fn status(view: &StatusView, width: usize) -> String {
+    let head = ["NAMESPACE", "INTERFACE", "KIND", "STATE", "ADDRESSES", "CONNECTED", "PROCESSES"];
+    let table = table(head, &rows(&view.namespaces), width).unwrap_or_else(|| stacked(&view.namespaces, width));
+    let drift = match &view.drift {
+        None => {
+            let what = "Drift: not known, since the topology as applied is not kept; compare with `nslab plan FILE`.";
+            fitted(what, 0, 2, width)
+        }
+        Some(steps) if steps.is_empty() => "Drift: none.\n".to_owned(),
+        Some(steps) => {
+            let lines = steps.iter().map(|step| fitted(&printable(&step.line()), 2, 4, width));
+            format!("Drift: {} to fix:\n{}", counted(steps.len(), "step"), lines.collect::<String>())
+        }
+    };
+    format!(
+        "{}: {}\n\n{}\n\n{drift}",
+        view.lab,
+        counted(view.namespaces.len(), "namespace"),
+        table.trim_end_matches('\n')
+    )
+}
+
+/// A row for every interface; the namespace, and what runs in it, is in the first.
+fn rows(namespaces: &[NamespaceView]) -> Vec<[String; 7]> {
+    let mut rows = Vec::new();
+    for ns in namespaces {
         let mut name = ns.name.clone();
-        let mut processes =
-            ns.processes.iter().map(|p| format!("{} {}", p.pid, p.command)).collect::<Vec<_>>().join(", ");
+        let mut processes = ns.processes_in_words();
         for interface in &ns.interfaces {
-            let state = if interface.up { "up" } else { "down" };
-            table.add_row([
+            rows.push([
                 std::mem::take(&mut name),
                 interface.name.clone(),
                 interface.kind.clone(),
-                state.to_owned(),
+                interface.state().to_owned(),
                 interface.addresses.join(" "),
                 interface.connections(),
                 std::mem::take(&mut processes),
             ]);
         }
     }
-    let drift = match &view.drift {
-        None => {
-            "Drift: not known, since the topology as applied is not kept; compare with `nslab plan FILE`.\n".to_owned()
+    rows
+}
+
+/// The same where lines would be too long: what is connected to an interface is below it.
+fn stacked(namespaces: &[NamespaceView], width: usize) -> String {
+    let all = || namespaces.iter().flat_map(|ns| &ns.interfaces);
+    let names = all().map(|own| own.name.chars().count()).max().unwrap_or_default();
+    let kinds = all().map(|own| own.kind.chars().count()).max().unwrap_or_default();
+    let mut text = String::new();
+    for ns in namespaces {
+        text += &fitted(&ns.name, 0, 0, width);
+        for own in &ns.interfaces {
+            let start = format!("{:names$}  {:kinds$}  {:4}  ", own.name, own.kind, own.state());
+            let hang = INDENT + start.chars().count();
+            let (addresses, connections) = (own.addresses.join(" "), own.connections());
+            let mut cells = [addresses, connections].into_iter().filter(|cell| !cell.is_empty());
+            text += &fitted(&format!("{start}{}", cells.next().unwrap_or_default()), INDENT, hang, width);
+            text.extend(cells.map(|cell| fitted(&cell, hang, hang, width)));
         }
-        Some(steps) if steps.is_empty() => "Drift: none.\n".to_owned(),
-        Some(steps) => {
-            let lines = steps.iter().map(|step| format!("  {}\n", step.line()));
-            format!("Drift: {} to fix:\n{}", counted(steps.len(), "step"), lines.collect::<String>())
+        if !ns.processes.is_empty() {
+            text += &fitted(&format!("runs {}", ns.processes_in_words()), INDENT, 2 * INDENT, width);
         }
-    };
-    format!("{}: {}\n\n{table}\n\n{drift}", view.lab, counted(view.namespaces.len(), "namespace"))
+    }
+    text
+}
+
+impl NamespaceView {
+    /// "4711 sleep 5, 4712 sh"
+    fn processes_in_words(&self) -> String {
+        let processes = self.processes.iter().map(|own| printable(&format!("{} {}", own.pid, own.command)));
+        processes.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl InterfaceView {
+    fn state(&self) -> &'static str {
+        if self.up { "up" } else { "down" }
+    }
 }
 
 #[cfg(test)]
@@ -196,6 +245,6 @@ namespaces:
         assert_eq!(master("d0"), (Some("br0".to_owned()), None));
         assert_eq!(master("d1"), (None, Some("v0".to_owned())));
         assert_eq!(master("br0"), (None, Some("v0".to_owned())));
-        assert!(super::status(&view).contains("port of v0"));
+        assert!(super::status(&view, 80).contains("port of v0"));
     }
 }

@@ -21,13 +21,14 @@ pub(in crate::kernel) fn set(
     to: &SysctlValue,
 ) -> Result<(), KernelError> {
     let about = |error: NetlinkError| error.about(format!("note what {key} was in {ns}"));
-    match notes(netns).map_err(about)?.get(key) {
+    let notes = notes(netns).map_err(about)?;
+    match notes.get(key) {
         Some(was) => {
             sysctl::write(netns.fd(), ns, key, to)?;
             if to.is_kept_as(key, was) { forget(netns, key, was).map_err(about) } else { Ok(()) }
         }
         None => {
-            let was = sysctl::read(netns.fd(), &[key.clone()].into())?.remove(key);
+            let was = original(netns, key, &notes)?;
             // The note is there before the change: whoever is killed in between has changed nothing.
             was.iter().try_for_each(|was| remember(netns, key, was)).map_err(about)?;
             sysctl::write(netns.fd(), ns, key, to).inspect_err(|_| {
@@ -36,6 +37,23 @@ pub(in crate::kernel) fn set(
             })
         }
     }
+}
+
+/// What a sysctl is before it is set for the first time. An interface may have begun with a default that the lab has
+/// set: then it is what that was.
+fn original(
+    netns: &NetnsHandle,
+    key: &SysctlKey,
+    notes: &BTreeMap<SysctlKey, SysctlValue>,
+) -> Result<Option<SysctlValue>, KernelError> {
+    let default = key.default_of().and_then(|default| Some((notes.get(&default)?, default)));
+    let keys = [key.clone()].into_iter().chain(default.as_ref().map(|(_, default)| default.clone()));
+    let mut now = sysctl::read(netns.fd(), &keys.collect())?;
+    let is = now.remove(key);
+    Ok(match default {
+        Some((was, default)) if is.is_some() && now.get(&default) == is.as_ref() => Some(was.clone()),
+        _ => is,
+    })
 }
 
 /// How many notes a namespace holds at most: the kernel takes 496 names of 128 bytes for one interface, and lists all

@@ -4,6 +4,7 @@ use super::view::{
     ChainView, ForwardingView, InterfaceDetailView, NamespaceStatusView, RouteView, RuleView, StateView,
 };
 use crate::lab::{LOCAL_TABLE, MAIN_TABLE};
+use crate::show::lines::{fitted, printable};
 
 /// How far the lines of a section are indented.
 const INDENT: usize = 2;
@@ -48,11 +49,6 @@ impl Line {
     }
 }
 
-/// What comes from a process or a comment cannot move the cursor.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 fn section(title: &str, lines: &[Line], width: usize) -> String {
     let mut text = format!("\n{title}\n");
     if lines.is_empty() {
@@ -62,27 +58,6 @@ fn section(title: &str, lines: &[Line], width: usize) -> String {
         text += &fitted(&line.text, INDENT, INDENT + line.hang, width);
     }
     text
-}
-
-/// A text in lines of at most `width` columns, broken between words where that is possible; the first line is indented
-/// by `first`, the others by `hang`. What it begins with is kept as it is, for columns.
-fn fitted(text: &str, first: usize, hang: usize, width: usize) -> String {
-    let mut rest: Vec<char> = text.trim_end().chars().collect();
-    let mut lines = String::new();
-    let mut indent = first;
-    loop {
-        let room = width.saturating_sub(indent).max(20);
-        if rest.len() <= room {
-            lines += &format!("{:indent$}{}\n", "", rest.iter().collect::<String>());
-            return lines;
-        }
-        let space = rest.iter().take(room + 1).rposition(|c| *c == ' ').filter(|at| *at > 0).unwrap_or(room);
-        let next = rest.split_off(space);
-        let line: String = rest.iter().collect();
-        lines += &format!("{:indent$}{}\n", "", line.trim_end());
-        rest = next.into_iter().skip_while(|c| *c == ' ').collect();
-        indent = hang.min(width / 2);
-    }
 }
 
 /// Cells side by side, in columns of given widths; the last has none.
@@ -192,25 +167,5 @@ impl RouteView {
 impl RuleView {
     fn line(&self) -> Line {
         row(&[family(self.ipv6), &self.rule], &[4])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn lines_fit_and_nothing_is_lost(words in prop::collection::vec("[a-zé:/]{1,120}", 1..12), hang in 0_usize..90) {
-            let text = words.join(" ");
-            let shown = fitted(&text, INDENT, hang, 80);
-            for line in shown.lines() {
-                prop_assert!(line.chars().count() <= 80, "{line}");
-            }
-            let without_spaces = |text: &str| text.split_whitespace().collect::<String>();
-            prop_assert_eq!(without_spaces(&shown), without_spaces(&text));
-        }
     }
 }

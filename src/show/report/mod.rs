@@ -15,6 +15,7 @@ pub use tap::tap;
 
 use std::net::IpAddr;
 
+use super::lines::printable;
 use crate::check::{CheckResult, PairResult, Report};
 
 /// Why the checks of a file could not be run.
@@ -61,9 +62,4 @@ fn title(check: &CheckResult, pair: &PairResult) -> String {
 /// How a pair that passed came out, where more is known than what was promised: `unreachable: no route at the sender`.
 fn way<'a>(check: &CheckResult, pair: &'a PairResult) -> Option<&'a str> {
     (pair.passed && pair.result != check.expectation).then_some(pair.result.as_str())
-}
-
-/// An author's text on one line of a terminal: control characters could move the cursor or change colours.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

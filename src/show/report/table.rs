@@ -8,6 +8,7 @@ use super::matrix::{is_matrix, listing, matrix};
 use super::{mark, pair_in_full, pair_name, printable, way};
 use crate::check::{CheckResult, PairResult, Report};
 use crate::show::counted;
+use crate::show::lines::fitted;
 
 /// How many ways in which pairs of a matrix passed are told apart.
 const WAYS: usize = 5;
@@ -15,9 +16,17 @@ const WAYS: usize = 5;
 /// How many kinds of failure are explained; JSON has all of them.
 const EXPLAINED: usize = 25;
 
+/// Columns of a list: the mark with its gap, the gap between others, the longest duration.
+const MARK: usize = 2;
+const GAP: usize = 2;
+const DURATION: usize = 8;
+
+/// A column of results is no narrower than this, however long the names are.
+const NARROW: usize = 20;
+
 /// The report for a terminal of `width` columns, with colour if asked for.
 pub fn table(report: &Report, colour: bool, width: usize) -> String {
-    let columns = Columns::fitting(report);
+    let columns = Columns::fitting(report, width);
     let mut text = String::new();
     let mut before = None;
     for check in &report.checks {
@@ -45,7 +54,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn fitting(report: &Report) -> Self {
+    fn fitting(report: &Report, width: usize) -> Self {
         let mut columns = Self { pair: 0, protocol: 0, result: 0 };
         for check in report.checks.iter().filter(|check| !is_matrix(check)) {
             for pair in &check.pairs {
@@ -54,7 +63,14 @@ impl Columns {
                 columns.result = columns.result.max(pair.result.chars().count());
             }
         }
+        let room = width.saturating_sub(columns.beside());
+        columns.result = columns.result.min(room.max(NARROW));
         columns
+    }
+
+    /// What stands left and right of a result, with the gaps.
+    fn beside(&self) -> usize {
+        MARK + self.pair + GAP + self.protocol + GAP + GAP + DURATION
     }
 }
 
@@ -65,17 +81,22 @@ fn list(check: &CheckResult, columns: &Columns) -> String {
         text += &format!("{}\n", printable(&check.name));
     }
     for pair in &check.pairs {
+        // What does not fit goes on below, in the same column.
+        let hang = MARK + columns.pair + GAP + columns.protocol + GAP;
+        let result = fitted(&printable(&pair.result), 0, 0, columns.result);
+        let (result, more) = result.split_once('\n').unwrap_or((&result, ""));
         text += &format!(
             "{} {:<pair_width$}  {:<protocol_width$}  {:<result_width$}  {:>8}\n",
             mark(pair.passed),
             pair_name(pair),
             pair.protocol,
-            printable(&pair.result),
+            result,
             in_words(pair.took),
             pair_width = columns.pair,
             protocol_width = columns.protocol,
             result_width = columns.result,
         );
+        text.extend(more.lines().map(|line| format!("{:hang$}{line}\n", "")));
     }
     text
 }

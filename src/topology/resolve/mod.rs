@@ -27,6 +27,7 @@ mod place;
 mod policy_rule;
 mod prefix_lengths;
 mod probes;
+mod refused_hops;
 mod route;
 mod selectors;
 mod sysctl;

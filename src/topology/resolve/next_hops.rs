@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use super::net::{ResolvedNamespace, is_global};
-use crate::forwarding::Prefixes;
+use super::net::{ResolvedInterface, ResolvedNamespace, is_global};
+use super::refused_hops::{self, Direct};
 use crate::lab::{Family, IfName, MAIN_TABLE, NextHop, RouteKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -27,7 +27,7 @@ struct Written<'f> {
 pub fn of(
     namespace: &ResolvedNamespace<'_>,
     route: &schema::Route,
-    direct: &Prefixes<IfName>,
+    direct: &Direct,
     found: &mut Collector<'_>,
 ) -> Option<(Option<IpAddr>, Option<IfName>, BTreeSet<NextHop>)> {
     let table = route.table.as_ref().map_or(MAIN_TABLE, |table| table.value.0);
@@ -81,7 +81,7 @@ fn several(
     namespace: &ResolvedNamespace<'_>,
     route: &schema::Route,
     table: u32,
-    direct: &Prefixes<IfName>,
+    direct: &Direct,
     found: &mut Collector<'_>,
 ) -> Option<BTreeSet<NextHop>> {
     let mut hops = BTreeSet::new();
@@ -111,7 +111,7 @@ fn several(
 fn device(
     namespace: &ResolvedNamespace<'_>,
     written: &Written<'_>,
-    direct: &Prefixes<IfName>,
+    direct: &Direct,
     found: &mut Collector<'_>,
 ) -> Option<IfName> {
     let named = match written.dev {
@@ -127,6 +127,9 @@ fn device(
         }
         return named;
     };
+    if refused_hops::unusable(namespace, via, named.as_ref(), written.onlink, direct, found) {
+        return None;
+    }
     // The kernel looks in the VRF of the interface that is named, or else in that of the route's table.
     let vrf = named.as_ref().and_then(|dev| namespace.interface(dev)).map(|dev| namespace.table_of(dev));
     let table = vrf.unwrap_or(written.table);
@@ -140,23 +143,15 @@ fn device(
         return None;
     }
     if written.onlink || (!is_global(via.value) && named.is_some()) {
-        if named.is_none() {
-            found.add(Diagnostic::new(
-                Code::NoDev,
-                via.span,
-                "an `onlink` gateway needs `dev`: no subnet says where it is",
-            ));
-        }
-        return named;
+        return on_link(namespace, via, named, connected, found);
     }
     let connected = connected.map(|interface| interface.name.clone());
-    let connected = connected.or_else(|| direct.longest(via.value).map(|(_, dev)| dev.clone()));
+    let connected = connected.or_else(|| direct.dev([written.table, table], via.value));
     match (named, connected) {
         (None, Some(dev)) => Some(dev),
         (Some(named), Some(dev)) if named == dev => Some(dev),
         (Some(named), Some(dev)) => {
-            let message = format!("the gateway {} is reached through `{dev}`, not through `{named}`", via.value);
-            found.add(Diagnostic::new(Code::WrongDev, via.span, message));
+            wrong_dev(via, &dev, &named, found);
             None
         }
         (_, None) => {
@@ -164,6 +159,35 @@ fn device(
             None
         }
     }
+}
+
+/// The interface on whose link a gateway is taken to be. Unlike IPv4, IPv6 looks whether another interface of its VRF
+/// leads there all the same.
+fn on_link(
+    namespace: &ResolvedNamespace<'_>,
+    via: &Spanned<IpAddr>,
+    named: Option<IfName>,
+    connected: Option<&ResolvedInterface>,
+    found: &mut Collector<'_>,
+) -> Option<IfName> {
+    let Some(named) = named else {
+        let message = "an `onlink` gateway needs `dev`: no subnet says where it is";
+        found.add(Diagnostic::new(Code::NoDev, via.span, message));
+        return None;
+    };
+    let vrf = namespace.interface(&named).map(|dev| namespace.table_of(dev));
+    let is_elsewhere =
+        |dev: &&ResolvedInterface| dev.name != named && Some(namespace.table_of(dev)) == vrf && via.value.is_ipv6();
+    if let Some(dev) = connected.filter(|_| is_global(via.value)).filter(is_elsewhere) {
+        wrong_dev(via, &dev.name, &named, found);
+        return None;
+    }
+    Some(named)
+}
+
+fn wrong_dev(via: &Spanned<IpAddr>, dev: &IfName, named: &IfName, found: &mut Collector<'_>) {
+    let message = format!("the gateway {} is reached through `{dev}`, not through `{named}`", via.value);
+    found.add(Diagnostic::new(Code::WrongDev, via.span, message));
 }
 
 fn no_subnet(namespace: &ResolvedNamespace<'_>, via: &Spanned<IpAddr>, found: &mut Collector<'_>) {

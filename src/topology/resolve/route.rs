@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::net::ResolvedNamespace;
+use super::refused_hops::{self, Direct};
 use super::{contradictions, mtu, next_hops};
-use crate::forwarding::Prefixes;
 use crate::lab::{
     Address, DEFAULT_IPV6_METRIC, Family, IfName, LOCAL_TABLE, MAIN_TABLE, Route, RouteKind, RouteScope,
     VirtualInterface,
@@ -25,11 +25,9 @@ const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
 pub fn routes(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> BTreeSet<Route> {
     let mut routes = BTreeSet::new();
     // The destination of a route without a gateway is on the link, so a gateway of another route may be in it.
-    let mut direct = Prefixes::default();
+    let mut direct = Direct::default();
     for route in &namespace.written.routes {
-        if let Some(dev) = route.dev.as_ref().filter(|_| route.via.is_none() && kind(route) == RouteKind::Unicast) {
-            direct.get_or_insert(destination(route), dev.value.clone());
-        }
+        direct.add(route, destination(route), kind(route));
     }
     let mut slots = HashMap::new();
     for written in &namespace.written.routes {
@@ -109,7 +107,7 @@ fn everything(family: Family) -> IpNet {
 fn route(
     namespace: &ResolvedNamespace<'_>,
     written: &schema::Route,
-    direct: &Prefixes<IfName>,
+    direct: &Direct,
     found: &mut Collector<'_>,
 ) -> Option<Route> {
     let to = destination(written);
@@ -119,7 +117,11 @@ fn route(
         return None;
     }
     let (via, dev, nexthops) = match kind {
-        RouteKind::Unicast => next_hops::of(namespace, written, direct, found)?,
+        RouteKind::Unicast => {
+            refused_hops::scope(written, found);
+            refused_hops::without_gateway(written, to, found);
+            next_hops::of(namespace, written, direct, found)?
+        }
         RouteKind::Local => (None, Some(local_dev(namespace, written, found)?), BTreeSet::new()),
         RouteKind::Throw | RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => {
             next_hops::needless(written, kind, found);

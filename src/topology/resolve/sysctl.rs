@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::contradictions;
-use super::net::ResolvedNamespace;
+use super::net::{ResolvedInterface, ResolvedNamespace};
+use super::{contradictions, mtu};
 use crate::lab::{SysctlKey, SysctlValue};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
@@ -26,6 +26,7 @@ pub fn resolve(
             found.add(fault.help("the kernel has two names for this setting; keep one of them".to_owned()));
         }
     }
+    of_interfaces(namespace, &mut sysctls);
     let Some(forwarding) = &namespace.written.forwarding else { return sysctls };
     let Ok(value) = SysctlValue::normalised(if forwarding.value { "1" } else { "0" }) else { return sysctls };
     // The namespace takes the machine's setting over when it is made, so `false` has to be said as well.
@@ -43,4 +44,26 @@ pub fn resolve(
         sysctls.insert(key, value.clone());
     }
     sysctls
+}
+
+/// What `conf.default` says goes for every interface of the namespace that has no such setting of its own. Left to
+/// the kernel, it would depend on what comes first: IPv4 passes a change on to interfaces that never had a value or an
+/// address of their own (`devinet_copy_dflt_conf`), IPv6 to none. `lo` is older than any default; and of `host`, it is
+/// the machine's setting.
+fn of_interfaces(namespace: &ResolvedNamespace<'_>, sysctls: &mut BTreeMap<SysctlKey, SysctlValue>) {
+    if namespace.name.is_host() {
+        return;
+    }
+    let defaults: Vec<_> =
+        sysctls.iter().filter(|(key, _)| key.is_default()).map(|(k, v)| (k.clone(), v.clone())).collect();
+    for (default, value) in defaults {
+        // An interface with less room has no IPv6 at all.
+        let has_settings = |interface: &&ResolvedInterface| {
+            !default.is_ipv6() || mtu::of_interface(namespace, interface) >= mtu::least(true)
+        };
+        let interfaces = namespace.interfaces.iter().filter(|interface| !interface.name.is_lo());
+        for key in interfaces.filter(has_settings).filter_map(|interface| default.of_interface(&interface.name)) {
+            sysctls.entry(key).or_insert_with(|| value.clone());
+        }
+    }
 }
