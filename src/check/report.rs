@@ -174,7 +174,7 @@ impl Outcome {
         }
     }
 
-    /// Whether that may have come about because packets were lost for want of room, those that ask for a neighbour, too.
+    /// Whether that may have come about because packets were lost for want of room, or what asked for a neighbour.
     pub(super) fn may_come_of_losses(&self) -> bool {
         match self {
             Self::Silence | Self::Stalled => true,
