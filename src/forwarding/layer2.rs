@@ -8,7 +8,7 @@ use std::rc::Rc;
 use indexmap::{IndexMap, IndexSet};
 
 use super::flood::Flood;
-use super::links::Links;
+use super::links::{End, Links};
 use super::{Outcome, Packet, Router};
 use crate::lab::{InterfaceRef, Namespace, NsName, VirtualKind};
 
@@ -106,12 +106,7 @@ impl<'l> Layer2<'l> {
 
     /// Whether an interface answers ARP for every address that its namespace has a route to (`proxy_arp`).
     fn answers_for_others(&self, at: usize) -> bool {
-        let Some((end, router)) = self.links.end(at).and_then(|end| Some((end, self.router(end.ns)?))) else {
-            return false;
-        };
-        [end.name.as_str(), "all"].iter().any(|name| {
-            let key = format!("net.ipv4.conf.{name}.proxy_arp");
-            router.namespace().sysctls.iter().any(|(set, value)| set.as_str() == key && value.is_on())
-        })
+        let answers = |of: &End<'_>| Some(self.router(of.ns)?.namespace().answers_for_others(of.name));
+        self.links.end(at).and_then(answers).unwrap_or_default()
     }
 }

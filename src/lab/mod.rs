@@ -148,6 +148,17 @@ impl Namespace {
     pub fn table_of(&self, interface: &Interface) -> u32 {
         self.vrf_of(interface).unwrap_or(MAIN_TABLE)
     }
+
+    /// Whether an interface answers ARP for every address that the namespace has a route to (`proxy_arp`): by its own
+    /// setting, or else by what new interfaces begin with, or by that of all.
+    pub fn answers_for_others(&self, interface: &IfName) -> bool {
+        let is_on = |of: &str| {
+            let key = format!("net.ipv4.conf.{of}.proxy_arp");
+            self.sysctls.iter().find(|(set, _)| set.as_str() == key).map(|(_, value)| value.is_on())
+        };
+        let own = is_on(&interface.as_str().replace('.', "/")).or_else(|| is_on("default"));
+        own == Some(true) || is_on("all") == Some(true)
+    }
 }
 
 impl Lab {

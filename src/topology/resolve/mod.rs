@@ -57,7 +57,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
     let checks = checks::resolve(file, &net, &namespaces, found);
     // Of a lab that is not whole, much could be wrong that is not.
     if !found.has_faults() {
-        prefix_lengths::check(&net, found);
+        prefix_lengths::check(&net, &namespaces, found);
         gateways::check(&net, &namespaces, found);
     }
     let mentioned = checks

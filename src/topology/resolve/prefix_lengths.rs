@@ -3,10 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use indexmap::IndexMap;
 use ipnet::IpNet;
 
-use super::net::{Net, ResolvedInterface, ResolvedNamespace, is_global};
-use crate::lab::{Address, IfName, NsName};
+use super::net::{Net, ResolvedInterface, is_global};
+use crate::lab::{Address, IfName, Namespace, NsName};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 
@@ -19,12 +20,14 @@ struct Use<'n> {
     span: Span,
 }
 
-pub fn check(net: &Net<'_>, found: &mut Collector<'_>) {
+pub fn check(net: &Net<'_>, namespaces: &IndexMap<NsName, Namespace>, found: &mut Collector<'_>) {
     let mut segments: HashMap<usize, HashMap<IpNet, Use<'_>>> = HashMap::new();
     // Where a router answers for all others, hosts need not know how a subnet is divided (RFC 1027).
     let mut answered: HashSet<usize> = HashSet::new();
     for namespace in &net.namespaces {
-        let answering = namespace.interfaces.iter().filter(|interface| answers_for_others(namespace, interface));
+        let model = namespaces.get(&namespace.name);
+        let answers = |own: &&ResolvedInterface| model.is_some_and(|model| model.answers_for_others(&own.name));
+        let answering = namespace.interfaces.iter().filter(answers);
         answered.extend(answering.map(|interface| interface.broadcast_domain));
         for (interface, own) in namespace.addresses().filter(|(_, own)| is_global(own.value.ip())) {
             // An address alone has no subnet, and that of a peer is a link of two.
@@ -64,14 +67,4 @@ fn disagreements(mut subnets: Vec<Use<'_>>, found: &mut Collector<'_>) {
         }
         open.push(this);
     }
-}
-
-/// Whether an interface answers ARP for every address that its namespace has a route to (`proxy_arp`).
-fn answers_for_others(namespace: &ResolvedNamespace<'_>, interface: &ResolvedInterface) -> bool {
-    let mut on = namespace.written.sysctls.entries.iter().filter(|(_, value)| value.value.is_on());
-    on.any(|(key, _)| {
-        let key = &key.value;
-        let is_proxy = key.as_str().starts_with("net.ipv4.conf.") && key.as_str().ends_with(".proxy_arp");
-        is_proxy && key.interface().is_none_or(|name| name == interface.name)
-    })
 }
