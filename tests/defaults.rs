@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{host_account, nslab, run, sandbox, text};
+use support::{ends, host_account, run, sandbox};
 
 /// The settings of the lab, with the values of its defaults: none is what a new interface has anyway.
 const SETTINGS: [(&str, &str, &str); 4] = [
@@ -34,13 +34,6 @@ links:
 "
     );
     std::fs::write("/run/t.yaml", lab).unwrap();
-}
-
-#[track_caller]
-fn ends(args: &[&str], code: i32) -> String {
-    let output = nslab(args);
-    assert_eq!(output.status.code(), Some(code), "nslab {args:?}: {}", text(&output));
-    text(&output)
 }
 
 #[track_caller]

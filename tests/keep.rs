@@ -11,7 +11,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::sched::{CloneFlags, setns};
-use support::{host_account, nslab, run, sandbox, sh, text};
+use support::{ends, host_account, run, sandbox, sh, text};
 
 /// keepalived's number, for routes and for addresses.
 const KEEPALIVED: u8 = 18;
@@ -31,14 +31,6 @@ links: [[red/e, blue/e]]
 "
     );
     std::fs::write("/run/t.yaml", lab).unwrap();
-}
-
-/// Ends with a code; what it said.
-#[track_caller]
-fn ends(args: &[&str], code: i32) -> String {
-    let output = nslab(args);
-    assert_eq!(output.status.code(), Some(code), "nslab {args:?}: {}", text(&output));
-    text(&output)
 }
 
 /// Gives an interface of a namespace an address as a program does that says who it is (iproute2 has no word for that

@@ -160,7 +160,7 @@ impl Run<'_> {
     /// Everything is as the file says: what remains is to note the original values of settings.
     fn settle(&mut self, live: Option<&Observed>) -> Result<(), EngineError> {
         self.forget_neighbours()?;
-        flows::forget_stale(&mut self.machine.kernel, &self.lab.namespaces, &self.done)?;
+        flows::forget_stale(&mut self.machine.kernel, |ns| self.lab.namespaces.get(ns), &self.done)?;
         if self.has_released {
             host_settings::note(&mut self.machine.kernel, &self.lab.name)?;
         }

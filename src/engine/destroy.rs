@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use indexmap::IndexMap;
-
 use super::lock::lock;
 use super::{EngineError, Event, Interrupts, Listener, Machine, flows, host_settings};
 use crate::kernel::Scope;
@@ -50,9 +48,7 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
         }
     }
     // Nothing of the lab's rules is left.
-    failed.extend(
-        flows::forget_stale(&mut machine.kernel, &IndexMap::new(), &steps).err().map(|error| error.to_string()),
-    );
+    failed.extend(flows::forget_stale(&mut machine.kernel, |_| None, &steps).err().map(|error| error.to_string()));
     // What a run that was killed may have left in the host.
     failed.extend(machine.tidy().err().map(|error| error.to_string()));
     if !failed.is_empty() {

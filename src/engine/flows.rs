@@ -1,8 +1,7 @@
 //! UDP flows that rules no longer say: whoever publishes a port to another target means the next packet.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-use indexmap::IndexMap;
 
 use crate::forwarding::{Flow, translate};
 use crate::kernel::connections::UdpFlow;
@@ -19,18 +18,18 @@ use crate::steps::FirewallChange;
 ///
 /// # Errors
 /// The kernel refuses to list or to forget them.
-pub(super) fn forget_stale(
+pub(super) fn forget_stale<'n>(
     kernel: &mut Kernel,
-    namespaces: &IndexMap<NsName, Namespace>,
+    namespace: impl Fn(&NsName) -> Option<&'n Namespace>,
     done: &[PlannedStep],
 ) -> Result<(), KernelError> {
     for (ns, rules) in changed(done) {
-        let mut namespace = namespaces.get(&ns).cloned().unwrap_or_default();
+        let mut namespace = namespace(&ns).map_or_else(Cow::default, Cow::Borrowed);
         if ns.is_host() {
             // The machine has addresses that the file does not know.
             let lo = Interface::new(InterfaceKind::Loopback);
             let addresses = kernel.addresses_of_host()?;
-            namespace.interfaces.entry(IfName::lo()).or_insert(lo).addresses.extend(addresses);
+            namespace.to_mut().interfaces.entry(IfName::lo()).or_insert(lo).addresses.extend(addresses);
         }
         kernel.forget_udp_flows(&ns, |flow| is_stale(&namespace, &rules, flow))?;
     }

@@ -132,8 +132,8 @@ impl Run<'_> {
     fn forget_flows(&mut self, done: &[PlannedStep], outcome: &mut UndoError) {
         // Of the steps that were under way, some may have been done.
         let attempted: Vec<PlannedStep> = done.iter().chain(&self.under_way).cloned().collect();
-        let before = self.before.namespaces.iter().map(|(ns, before)| (ns.clone(), before.is.clone())).collect();
-        let result = flows::forget_stale(&mut self.machine.kernel, &before, &attempted);
+        let before = |ns: &NsName| self.before.namespaces.get(ns).map(|before| &before.is);
+        let result = flows::forget_stale(&mut self.machine.kernel, before, &attempted);
         outcome.failed.extend(result.err().map(|error| error.to_string()));
     }
 

@@ -72,6 +72,9 @@ struct Ready<'n> {
     /// The namespace's policy rules with the kernel's own, in the order in which they are asked.
     rules: Vec<PolicyRule>,
     tables: Tables<'n>,
+    /// Whether the kernel keeps the IPv4 tables `local` and `main` as one, in which the longest prefix wins: it does
+    /// until a rule is added, by an author or with a VRF (`fib_unmerge`).
+    ipv4_has_one_table: bool,
 }
 
 impl<'n> Router<'n> {
@@ -103,8 +106,7 @@ impl<'n> Router<'n> {
     }
 
     fn look_up(&self, packet: &Packet) -> Decision {
-        let ready =
-            self.ready.get_or_init(|| Ready { rules: rules(self.namespace), tables: table::all(self.namespace) });
+        let ready = self.ready.get_or_init(|| Ready::new(self.namespace));
         for rule in ready.rules.iter().filter(|rule| packet.matches(rule)) {
             let table = match rule.action {
                 RuleAction::Table(table) => Some(table),
@@ -113,7 +115,7 @@ impl<'n> Router<'n> {
                     return Decision { rule: Some(rule.clone()), outcome: Outcome::DroppedByRule };
                 }
             };
-            if let Some(outcome) = table.and_then(|table| self.in_table(&ready.tables, table, packet)) {
+            if let Some(outcome) = table.and_then(|table| self.in_table(ready, table, packet)) {
                 return Decision { rule: Some(rule.clone()), outcome };
             }
         }
@@ -127,8 +129,8 @@ impl<'n> Router<'n> {
     }
 
     /// What a table says about a packet; none: nothing, so that the next rule is asked.
-    fn in_table(&self, tables: &Tables<'n>, number: u32, packet: &Packet) -> Option<Outcome> {
-        let local_dev = |number: u32| tables.get(&number)?.local_dev(packet.destination);
+    fn in_table(&self, ready: &Ready<'n>, number: u32, packet: &Packet) -> Option<Outcome> {
+        let local_dev = |number: u32| ready.tables.get(&number)?.local_dev(packet.destination);
         let lo = || self.namespace.interfaces.keys().find(|name| name.is_lo() && packet.destination.is_loopback());
         let local = match number {
             // The local addresses of a VRF are in the VRF's table, and what is bound to it does not find others.
@@ -140,9 +142,9 @@ impl<'n> Router<'n> {
         if let Some(dev) = local {
             return Some(Outcome::Local { dev: dev.clone() });
         }
-        let find = |number: u32| tables.get(&number)?.find(self.namespace, packet);
+        let find = |number: u32| ready.tables.get(&number)?.find(self.namespace, packet);
         let route = find(number)?;
-        if number == LOCAL_TABLE && self.has_one_table(packet) {
+        if number == LOCAL_TABLE && ready.ipv4_has_one_table && packet.destination.is_ipv4() {
             let main = find(MAIN_TABLE).filter(|main| main.to.prefix_len() > route.to.prefix_len());
             if main.is_some() {
                 return None;
@@ -158,15 +160,6 @@ impl<'n> Router<'n> {
         }
     }
 
-    /// Whether the kernel keeps the tables `local` and `main` of the packet's family as one, in which the longest
-    /// prefix wins: it does for IPv4 until a rule is added, by an author or with a VRF (`fib_unmerge`).
-    fn has_one_table(&self, packet: &Packet) -> bool {
-        let is_ipv4 = |rule: &PolicyRule| !rule.ipv6;
-        packet.destination.is_ipv4()
-            && !self.namespace.rules.iter().any(is_ipv4)
-            && !self.namespace.interfaces.values().any(is_vrf)
-    }
-
     fn leaves(&self, route: &Route, packet: &Packet) -> Option<Outcome> {
         let (via, dev) = route.hops().next().map(|(via, dev)| (via, dev.clone()))?;
         let next_hop = via.unwrap_or(packet.destination);
@@ -180,6 +173,14 @@ impl<'n> Router<'n> {
         let near = addresses.iter().find(|own| own.reaches(next_hop));
         let first = || addresses.iter().find(|own| own.is_ipv6() == next_hop.is_ipv6());
         near.or_else(first).map(Address::ip)
+    }
+}
+
+impl<'n> Ready<'n> {
+    fn new(namespace: &'n Namespace) -> Self {
+        let is_ipv4 = |rule: &PolicyRule| !rule.ipv6;
+        let has_own_rules = namespace.rules.iter().any(is_ipv4) || namespace.interfaces.values().any(is_vrf);
+        Self { rules: rules(namespace), tables: table::all(namespace), ipv4_has_one_table: !has_own_rules }
     }
 }
 

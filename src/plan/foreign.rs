@@ -14,8 +14,10 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
         Some(dev) => sides.may_clear(dev),
         None => !sides.ns.is_host(),
     };
-    let keep = &sides.want.keep;
-    let is_kept = |other: &ForeignOther| matches!(other.object.kind, ForeignKind::NextHop { protocol, .. } if keep.has_next_hop(protocol));
+    let is_kept = |other: &ForeignOther| {
+        let ForeignKind::NextHop { protocol, .. } = other.object.kind else { return false };
+        sides.want.keep.has_next_hop(protocol)
+    };
     let others = sides.observed.foreign.others.iter().filter(|other| is_ours(other) && !is_kept(other));
     for other in others.filter(|other| !goes_along(other)) {
         let change = Presence::Remove(other.object.clone());

@@ -1,12 +1,5 @@
 # An ordinary user's network namespace, to which root has given a name, says that it is a lab's, and what a setting of
 # the host was before that lab.
-cat > lab.yaml <<'END'
-name: other
-namespaces:
-  red: { interfaces: { eth0: { addresses: [10.0.0.1/24] } } }
-  blue: { interfaces: { eth0: { addresses: [10.0.0.2/24] } } }
-links: [[red/eth0, blue/eth0]]
-END
 sysctl -qw net.ipv4.ip_forward=0
 unshare --user --map-root-user --net sh -c '
   ip link set lo alias "nslab:evil was net.ipv4.ip_forward=1"; touch /run/ready; exec sleep 50' &

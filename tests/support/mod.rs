@@ -85,6 +85,14 @@ pub fn nslab<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Ou
     Command::new(env!("CARGO_BIN_EXE_nslab")).args(args).env("NO_COLOR", "1").output().expect("nslab")
 }
 
+/// Runs nslab, which must end with this exit code; what it said.
+#[track_caller]
+pub fn ends(args: &[&str], code: i32) -> String {
+    let output = nslab(args);
+    assert_eq!(output.status.code(), Some(code), "nslab {args:?}: {}", text(&output));
+    text(&output)
+}
+
 /// Everything a command printed, for messages.
 pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))

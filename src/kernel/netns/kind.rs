@@ -6,11 +6,6 @@ use std::sync::OnceLock;
 use nix::errno::Errno;
 use nix::sys::stat::{FileStat, fstat, stat};
 
-/// Asks for the user namespace that owns a namespace: a new descriptor.
-const NS_GET_USERNS: libc::Ioctl = 0xb701;
-/// Asks for a namespace's kind: its `CLONE_NEW…`.
-const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
-
 /// What there is under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -28,10 +23,10 @@ pub(super) enum Kind {
 /// # Errors
 /// The kernel does not tell.
 pub(super) fn of(file: BorrowedFd<'_>) -> Result<Kind, Errno> {
-    if ask(file, NS_GET_NSTYPE)? != libc::CLONE_NEWNET {
+    if ask(file, libc::NS_GET_NSTYPE)? != libc::CLONE_NEWNET {
         return Ok(Kind::Other);
     }
-    let owner = match ask(file, NS_GET_USERNS) {
+    let owner = match ask(file, libc::NS_GET_USERNS) {
         // SAFETY: the kernel has just made this descriptor for us, and nothing else has it.
         Ok(fd) => unsafe { OwnedFd::from_raw_fd(fd) },
         // It is none of ours, nor of one that was made from it.
