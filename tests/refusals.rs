@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{host_account, nslab, project, run, sandbox, text};
+use support::{host_account, nslab, project, replace_programs, run, sandbox, text};
 
 /// Every faulty file ends every command that reads one with exit 2, and the kernel hears nothing of it.
 #[test]
@@ -117,16 +117,11 @@ fn undoing_many_rules_takes_few_programs() {
     std::fs::write(file, format!("name: rules\nnamespaces:\n  host:\n    filter:\n{rules}")).unwrap();
     let before = host_account();
     // An iptables that counts how often it is asked.
-    run("mkdir /run/counting
-        for name in iptables iptables-save iptables-restore; do
-            printf '#!/bin/sh\\necho \"%s $*\" >> /run/started\\nexec %s \"$@\"\\n' $name $(command -v $name) > \
-            /run/counting/$name
-            chmod +x /run/counting/$name
-        done");
+    let programs = ["iptables", "iptables-save", "iptables-restore"];
+    replace_programs(&programs, "echo \"$0 $*\" >> /run/started; exec $real \"$@\"");
     let apply = |stop: &str| {
-        let path = format!("/run/counting:{}", std::env::var("PATH").unwrap());
         let mut nslab = std::process::Command::new(env!("CARGO_BIN_EXE_nslab"));
-        nslab.args(["apply", file]).env("PATH", path).env("NSLAB_STOP_AT", stop).output().unwrap()
+        nslab.args(["apply", file]).env("NSLAB_STOP_AT", stop).output().unwrap()
     };
     assert_eq!(apply("list:/run/points").status.code(), Some(0));
     assert_eq!(nslab(["destroy", "rules"]).status.code(), Some(0));
@@ -141,7 +136,7 @@ fn undoing_many_rules_takes_few_programs() {
     assert!(text(&failed).contains("undoing the 42 steps"), "{}", text(&failed));
     let both = std::fs::read_to_string("/run/started").unwrap();
     assert!(programs(&both) <= forward + 10, "{both}");
-    run("rm -r /run/counting /run/started /run/points /run/rules.yaml");
+    run("umount /usr/sbin /run/real; rm -r /run/sbin /run/real /run/started /run/points /run/rules.yaml");
     before.assert_same(&host_account(), "afterwards");
 }
 

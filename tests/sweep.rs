@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Output};
 use std::sync::Mutex;
 
-use support::{Account, host_account, nslab, project, run, sandbox, text};
+use support::{Account, host_account, nslab, project, replace_programs, run, sandbox, text};
 
 const LAB: &str = "sweep";
 
@@ -153,14 +153,10 @@ fn no_program_outlives_an_nslab_that_is_killed() {
     sandbox();
     let before = host_account();
     // An iptables that is slow to begin.
-    run("mkdir /run/slow
-        for name in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
-            printf '#!/bin/sh\\n[ $# = 2 ] && : > /run/started && sleep 1\\nexec %s \"$@\"\\n' $(command -v $name) > \
-            /run/slow/$name
-            chmod +x /run/slow/$name
-        done");
-    let path = format!("/run/slow:{}", std::env::var("PATH").unwrap());
-    let mut nslab_here = Command::new(env!("CARGO_BIN_EXE_nslab")).args(apply()).env("PATH", path).spawn().unwrap();
+    let programs =
+        ["iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"];
+    replace_programs(&programs, "[ $# = 2 ] && : > /run/started && sleep 1; exec $real \"$@\"");
+    let mut nslab_here = Command::new(env!("CARGO_BIN_EXE_nslab")).args(apply()).spawn().unwrap();
     while !std::path::Path::new("/run/started").exists() {
         assert!(nslab_here.try_wait().unwrap().is_none(), "no iptables-restore was started");
         std::thread::sleep(std::time::Duration::from_millis(5));

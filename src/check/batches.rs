@@ -1,6 +1,6 @@
 //! Which probes run when: as many at once as the kernel can bear, each as often as its check allows.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,13 +12,16 @@ use super::error::CheckError;
 use super::harness::Harness;
 use super::report::{CheckResult, Outcome, PairResult};
 use super::verdict::{self, Try};
-use crate::kernel::neighbours;
-use crate::lab::{Check, Lab, NsName, Probe};
+use crate::kernel::losses::Losses;
+use crate::lab::{Check, Expect, Lab, NsName, Probe};
 
 /// How many probes start at once: a batch. A probe needs up to two entries in the kernel's table of neighbours, which
-/// holds 1,024 by default, for all namespaces of the machine together ([`neighbours`]). Where it was full all the same,
-/// those that may have suffered from that are tried again, fewer at once, and more than once where others fill it.
-const BATCHES: [usize; 5] = [256, 64, SMALL_BATCH, SMALL_BATCH, SMALL_BATCH];
+/// holds 1,024 by default, for all namespaces of the machine together ([`neighbours`]), and a question for a neighbour
+/// takes a place in a processor's queue for each port of a bridge. Where packets were lost all the same ([`Losses`]),
+/// those probes that may have suffered from that are tried again, fewer at once.
+///
+/// [`neighbours`]: crate::kernel::neighbours
+const BATCHES: [usize; 5] = [256, 64, SMALL_BATCH, SMALL_BATCH, 4];
 const SMALL_BATCH: usize = 16;
 
 /// How many namespaces are near each other in the order of the probes: a batch is about a block of them by another
@@ -42,12 +45,12 @@ pub(super) struct Place {
 #[derive(Default)]
 pub(super) struct Done {
     pub results: Vec<(Place, PairResult)>,
-    /// Whether the table of neighbours was full while the last of them were tried, so that silence proves nothing.
-    pub table_was_full: bool,
+    /// What packets the machine lost while the last of them were tried, so that silence proves nothing.
+    pub losses: Losses,
 }
 
-/// Runs every probe of those checks that `takes` says. Silence while the kernel's table of neighbours was full proves
-/// nothing, nor does an error for want of a neighbour, whoever filled it: such probes are tried again, fewer at once.
+/// Runs every probe of those checks that `takes` says. Silence while the machine lost packets proves nothing, nor does
+/// an error for want of a neighbour, whoever it was that left no room: such probes are tried again, fewer at once.
 ///
 /// # Errors
 /// The kernel does not let the namespaces forget their neighbours.
@@ -59,25 +62,45 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
     if queue.is_empty() {
         return Ok(done);
     }
+    let mut earlier: HashMap<Place, PairResult> = HashMap::new();
     for (tried, batch) in (1..).zip(BATCHES) {
-        if done.table_was_full {
+        if done.losses.neighbours > 0 {
             let used = namespaces(&checks, &queue).into_iter().chain(lab.routers());
             harness.forget_neighbours(used, false)?;
         }
-        let before = neighbours::overflows();
+        let before = Losses::now();
         let results = round(harness, lab, &checks, &queue, batch).await?;
-        done.table_was_full = neighbours::overflows() > before;
-        let try_again = done.table_was_full && tried < BATCHES.len();
-        let (again, sure): (Vec<_>, Vec<_>) =
-            results.into_iter().partition(|(_, pair)| try_again && pair.saw.may_lack_neighbour());
+        done.losses = Losses::now().since(before);
+        let known = results.into_iter().map(|(place, pair)| (place, better_known(earlier.remove(&place), pair)));
+        let (again, sure): (Vec<_>, Vec<_>) = known.partition(|(place, pair)| {
+            let may_arrive = checks.get(place.check).is_none_or(|check| check.expect != Expect::Unreachable);
+            let proves_nothing = pair.saw.may_come_of_losses() && (may_arrive || pair.answered_by.is_none());
+            proves_nothing && tried < most_tries(pair.passed, done.losses)
+        });
         done.results.extend(sure);
         if again.is_empty() {
             break;
         }
-        let again: HashSet<Place> = again.into_iter().map(|(place, _)| place).collect();
-        queue.retain(|place| again.contains(place));
+        earlier = again.into_iter().collect();
+        queue.retain(|place| earlier.contains_key(place));
     }
     Ok(done)
+}
+
+/// What is known of a pair after one more try: that a probe arrived before is not forgotten.
+fn better_known(before: Option<PairResult>, now: PairResult) -> PairResult {
+    let has_arrived = |before: &PairResult| before.answered_by.is_some() && !now.passed && now.answered_by.is_none();
+    before.filter(has_arrived).unwrap_or(now)
+}
+
+/// How often a probe is tried that gets no answer. While a table is full, nothing new gets through; a full queue loses
+/// some packets, so that silence twice over is enough for a promise of silence.
+fn most_tries(passed: bool, losses: Losses) -> usize {
+    match losses {
+        Losses { neighbours: 0, queue: 0 } => 1,
+        Losses { neighbours: 0, .. } if passed => 2,
+        Losses { .. } => BATCHES.len(),
+    }
 }
 
 /// Runs every probe of a queue once, with so many more at once.
@@ -88,7 +111,7 @@ async fn round(
     queue: &[Place],
     batch: usize,
 ) -> Result<Vec<(Place, PairResult)>, CheckError> {
-    let several = queue.len() > batch || batch == SMALL_BATCH;
+    let several = queue.len() > batch || batch <= SMALL_BATCH;
     let mut used = BTreeSet::new();
     let mut running = JoinSet::new();
     let mut done: Vec<(Place, PairResult)> = Vec::with_capacity(queue.len());

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use super::owners::Owners;
 use super::report::{CheckResult, Outcome, PairResult};
 use crate::forwarding::{Flow, Layer2, trace};
+use crate::kernel::losses::Losses;
 use crate::kernel::{netns, sysctl};
 use crate::lab::{Family, Lab, NsName, Probe, SysctlKey};
 
@@ -60,12 +61,26 @@ pub(super) fn failures<'a>(
     all.filter(|(_, pair)| !pair.passed)
 }
 
-/// That packets were lost because the kernel had no room for more neighbours.
-pub(super) fn table_was_full() -> String {
-    "the kernel's table of neighbours, one for the whole machine, was full while the checks ran, and packets were lost: \
-     outside of all namespaces, `sysctl -w net.ipv4.neigh.default.gc_thresh3=8192 \
-     net.ipv6.neigh.default.gc_thresh3=8192` makes it larger"
-        .to_owned()
+/// That packets were lost because the kernel had no room for them.
+pub(super) fn losses(losses: &[Losses]) -> Vec<String> {
+    let mut hints = Vec::new();
+    if losses.iter().any(|losses| losses.neighbours > 0) {
+        hints.push(
+            "the kernel's table of neighbours, one for the whole machine, was full while the checks ran, and packets \
+             were lost: outside of all namespaces, `sysctl -w net.ipv4.neigh.default.gc_thresh3=8192 \
+             net.ipv6.neigh.default.gc_thresh3=8192` makes it larger"
+                .to_owned(),
+        );
+    }
+    if losses.iter().any(|losses| losses.queue > 0) {
+        hints.push(
+            "the machine's queues of received packets were full while the checks ran, and packets were lost: it is \
+             busy, or its bridges have many ports; outside of all namespaces, `sysctl -w \
+             net.core.netdev_max_backlog=10000` makes them longer"
+                .to_owned(),
+        );
+    }
+    hints
 }
 
 /// That a lab is no longer as its file says, where it is this many steps away from that: a check may have failed

@@ -46,7 +46,7 @@ use crate::lab::{Expect, Lab};
 pub fn run(lab: &Lab) -> Result<Report, CheckError> {
     let started = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (checks, table_was_full) = tokio::task::LocalSet::new().block_on(&runtime, async {
+    let (checks, losses) = tokio::task::LocalSet::new().block_on(&runtime, async {
         let harness = Rc::new(Harness::set(lab)?);
         respond::watch(&harness);
         // What is to be refused comes first, while nslab listens nowhere: a port that another check needs is still
@@ -54,14 +54,14 @@ pub fn run(lab: &Lab) -> Result<Report, CheckError> {
         let refused = batches::run(&harness, lab, |check| check.expect == Expect::Refused).await?;
         respond::listen(&harness, lab)?;
         let others = batches::run(&harness, lab, |check| check.expect != Expect::Refused).await?;
-        let table_was_full = refused.table_was_full || others.table_was_full;
+        let losses = [refused.losses, others.losses];
         let results = refused.results.into_iter().chain(others.results).collect();
-        Ok::<_, CheckError>((batches::results(&lab.checks, results), table_was_full))
+        Ok::<_, CheckError>((batches::results(&lab.checks, results), losses))
     })?;
     let mut report = Report { lab: lab.name.clone(), checks, hints: Vec::new(), elapsed: started.elapsed() };
     if !report.passed() {
         report.hints = hints::idle_routers(lab, &report.checks);
-        report.hints.extend(table_was_full.then(hints::table_was_full));
+        report.hints.extend(hints::losses(&losses));
     }
     Ok(report)
 }

@@ -174,8 +174,8 @@ impl Outcome {
         }
     }
 
-    /// Whether that may have come about because a neighbour was not found, or forgotten.
-    pub(super) fn may_lack_neighbour(&self) -> bool {
+    /// Whether that may have come about because packets were lost for want of room, or what asked for a neighbour.
+    pub(super) fn may_come_of_losses(&self) -> bool {
         match self {
             Self::Silence | Self::Stalled => true,
             Self::Unreachable { what, .. } => [HOST_UNREACHABLE, ADDRESS_UNREACHABLE].contains(&what.as_str()),

@@ -7,6 +7,7 @@ mod details;
 mod error;
 pub mod facts;
 pub mod firewall;
+pub mod losses;
 pub mod neighbours;
 mod netlink;
 pub mod netns;

@@ -45,25 +45,6 @@ impl Neighbours {
     }
 }
 
-/// How often one of the machine's tables of neighbours has been full so far, so that packets were dropped
-/// (`table_fulls`, which counts per processor); none where it is not shown: in a container, say.
-pub fn overflows() -> Option<u64> {
-    // Only the first namespace has the files, which is usually that of the first process.
-    let read = |table: &str| {
-        let files = [format!("/proc/net/stat/{table}"), format!("/proc/1/net/stat/{table}")];
-        files.iter().find_map(|file| table_fulls(&std::fs::read_to_string(file).ok()?))
-    };
-    read("arp_cache").map(|ipv4| ipv4 + read("ndisc_cache").unwrap_or_default())
-}
-
-/// The sum of a column of hexadecimal numbers (neigh_stat_seq_show of the kernel).
-fn table_fulls(text: &str) -> Option<u64> {
-    let mut lines = text.lines();
-    let column = lines.next()?.split_whitespace().position(|name| name == "table_fulls")?;
-    let count = |line: &str| u64::from_str_radix(line.split_whitespace().nth(column)?, 16).ok();
-    lines.map(count).sum()
-}
-
 /// Forgets every neighbour that was learned through one of these interfaces.
 pub(super) fn forget_through(netns: &mut NetnsHandle, interfaces: &[&IfName]) -> Result<(), KernelError> {
     let indexes: HashSet<u32> = interfaces.iter().filter_map(|name| netns.index(name).ok()).collect();
@@ -98,21 +79,4 @@ fn is_learned(header: &NeighbourHeader) -> bool {
     let put_there = matches!(header.state, NeighbourState::Permanent | NeighbourState::Noarp)
         || header.flags.contains(NeighbourFlags::ExtLearned);
     !put_there
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn full_tables_are_counted_on_all_processors() {
-        let shown = "entries  allocs   forced_gc_runs unresolved_discards table_fulls\n\
-                     00000018 00079f51 0001f2cd       00000000            0001f259\n\
-                     00000018 00095c0e 0001b3ab       00000000            00000001\n";
-        assert_eq!(table_fulls(shown), Some(0x1f25a));
-        let old = "entries  allocs\n00000018 00079f51\n";
-        assert_eq!(table_fulls(old), None, "Linux before 4.2 does not count them");
-        assert_eq!(table_fulls(""), None);
-        assert_eq!(table_fulls("table_fulls\nxyz\n"), None);
-    }
 }

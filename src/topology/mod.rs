@@ -15,6 +15,7 @@ mod schema;
 mod yaml;
 
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 pub use code::Code;
@@ -84,11 +85,12 @@ fn read(path: &Path) -> io::Result<String> {
     if path == Path::new("-") {
         io::stdin().lock().take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
     } else {
-        // A pipe without a writer would hold us up at opening it.
-        if !std::fs::metadata(path)?.is_file() {
+        // A pipe without a writer would hold us up at opening it, and a file of the kernel's at reading it.
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        if !file.metadata()?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file (for a pipe, use `-`)"));
         }
-        std::fs::File::open(path)?.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
+        file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
     }
     if bytes.len() as u64 > MAX_SIZE {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 16 MiB"));

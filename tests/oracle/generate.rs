@@ -221,13 +221,10 @@ impl Shape {
             let strict = if rng.chance(4) { 1 + rng.below(2) as u8 } else { 0 };
             set(format!("net.ipv4.conf.{}.rp_filter", own.name), strict);
             set(format!("net.ipv4.conf.{}.send_redirects", own.name), 0);
-            // On a busy machine, who has learned an address without being answered would ask, and forget it; and who
-            // asks in vain would give up, and say so.
-            for what in ["delay_first_probe_time", "mcast_solicit"] {
-                set(format!("net.ipv4.neigh.{}.{what}", own.name), 120);
-                if self.ipv6 {
-                    set(format!("net.ipv6.neigh.{}.{what}", own.name), 120);
-                }
+            // On a busy machine, who asks in vain would give up, and who was not asked would forget.
+            for family in if self.ipv6 { &["ipv4", "ipv6"][..] } else { &["ipv4"] } {
+                set(format!("net.{family}.neigh.{}.delay_first_probe_time", own.name), 120);
+                set(format!("net.{family}.neigh.{}.mcast_solicit", own.name), 120);
             }
             if self.ipv6 {
                 set(format!("net.ipv6.conf.{}.accept_redirects", own.name), 0);

@@ -40,6 +40,20 @@ pub fn sh(script: &str) -> Output {
     Command::new("sh").args(["-ec", script]).output().expect("sh")
 }
 
+/// Puts a script in the place of each of these programs, in this sandbox; `$real` is the program itself.
+pub fn replace_programs(names: &[&str], script: &str) {
+    run("mkdir /run/sbin /run/real
+        mount --bind /usr/sbin /run/real
+        ln -s /run/real/* /run/sbin/");
+    for name in names {
+        let program = Path::new("/run/sbin").join(name);
+        std::fs::remove_file(&program).expect("a program of /usr/sbin");
+        std::fs::write(&program, format!("#!/bin/sh\nreal=/run/real/{name}\n{script}\n")).expect("a script");
+    }
+    run("chmod +x /run/sbin/*tables*
+        mount --bind /run/sbin /usr/sbin");
+}
+
 /// What nslab says of a kind of interface that the kernel lacks, asked in a sandbox; none where it has it. `filtering`
 /// are bridges that keep VLANs apart.
 pub fn lacking(kind: &str) -> Option<String> {

@@ -26,8 +26,11 @@ pub enum Variant {
     Legacy,
 }
 
-/// The installed iptables of a family: the first on PATH, or in the folders of the administrator's programs, which are
-/// not on everybody's PATH.
+/// Where programs are looked for, in this order; never in PATH, in which anything could stand: what is found is run as
+/// root. The last one is NixOS's.
+const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin", "/run/current-system/sw/bin"];
+
+/// The installed iptables of a family.
 pub fn program(family: Family) -> Result<Program, KernelError> {
     let name = family.program();
     let Some(folder) = folder_of(name) else {
@@ -49,9 +52,7 @@ pub(super) fn find(name: &str) -> Option<PathBuf> {
 }
 
 fn folder_of(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    folders.find(|folder| access(&folder.join(name), AccessFlags::X_OK).is_ok())
+    FOLDERS.map(PathBuf::from).into_iter().find(|folder| access(&folder.join(name), AccessFlags::X_OK).is_ok())
 }
 
 impl Program {

@@ -4,10 +4,11 @@
 pub(super) mod create;
 mod guard;
 pub(super) mod handle;
+mod kind;
 
 use std::fs;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 pub use guard::run_in;
 pub(super) use guard::{NetnsGuard, run_in_new};
 pub(super) use handle::{NetnsHandle, NetnsHandles};
+use kind::Kind;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
@@ -33,7 +35,7 @@ pub(super) struct Found {
     pub namespaces: Vec<(NsName, OwnedFd)>,
     /// Files that were to become a namespace of a lab, or have been one: what a kill leaves.
     pub leftovers: Vec<(NsName, LabName)>,
-    /// Names that lead to nothing, and are no lab's.
+    /// Names that lead to nothing, or to a namespace of others, and are no lab's.
     pub others: Vec<NsName>,
 }
 
@@ -45,6 +47,8 @@ enum Named {
     Leftover(LabName),
     /// Nothing, or what another program left.
     Nothing,
+    /// A namespace that is none of nslab's, whatever it says of itself: why.
+    OfOthers(&'static str),
 }
 
 /// Opens a namespace by its name; `host` is the calling thread's own.
@@ -59,7 +63,8 @@ pub fn open(ns: &NsName) -> Result<OwnedFd, KernelError> {
     match look(ns)? {
         Named::Namespace(fd) => Ok(fd),
         Named::Nothing if !path(ns).exists() => Err(failed().with_errno(Errno::ENOENT)),
-        _ => Err(failed()
+        Named::OfOthers(why) => Err(failed().with_errno(Errno::EINVAL).said(why)),
+        Named::Leftover(_) | Named::Nothing => Err(failed()
             .with_errno(Errno::EINVAL)
             .said(format!("{} is a leftover file without a namespace behind it", path(ns).display()))),
     }
@@ -90,7 +95,7 @@ pub(super) fn find() -> Result<Found, KernelError> {
         match look(&ns)? {
             Named::Namespace(fd) => found.namespaces.push((ns, fd)),
             Named::Leftover(lab) => found.leftovers.push((ns, lab)),
-            Named::Nothing => found.others.push(ns),
+            Named::Nothing | Named::OfOthers(_) => found.others.push(ns),
         }
     }
     Ok(found)
@@ -108,7 +113,11 @@ fn look(ns: &NsName) -> Result<Named, KernelError> {
         },
     };
     if fstatfs(&file).map_err(failed)?.filesystem_type() == NSFS_MAGIC {
-        return Ok(Named::Namespace(file.into()));
+        return Ok(match kind::of(file.as_fd()).map_err(failed)? {
+            Kind::Network => Named::Namespace(file.into()),
+            Kind::OfOthers => Named::OfOthers("it belongs to a user namespace that is not ours"),
+            Kind::Other => Named::OfOthers("it is not a network namespace"),
+        });
     }
     let mut content = [0; 64];
     let length = file.read(&mut content).unwrap_or(0);
