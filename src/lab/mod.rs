@@ -32,6 +32,7 @@ mod original_sysctls;
 mod policy_rule;
 mod route;
 mod sysctl_meaning;
+mod sysctl_time;
 mod virtual_interface;
 mod vlans;
 mod vxlan;

@@ -1,11 +1,12 @@
 //! What a sysctl's value means to the kernel, which takes more spellings than the one that it prints.
 //!
 //! Numbers may be octal and hexadecimal (`proc_dointvec` and its kin), bitmaps are merged and sorted
-//! (`proc_do_large_bitmap`), addresses and keys are filled up with zeros. What none of this fits is a word.
+//! (`proc_do_large_bitmap`), addresses and keys are filled up with zeros, times are rounded to the ticks of the clock.
+//! What none of this fits is a word.
 
 use std::net::Ipv6Addr;
 
-use super::{SysctlKey, SysctlValue};
+use super::{SysctlKey, SysctlValue, sysctl_time};
 
 /// What a value stands for.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl SysctlValue {
     /// leaves those alone that a value does not come to.
     pub fn is_kept_as(&self, key: &SysctlKey, is: &Self) -> bool {
         match (meaning(key, self.as_str()), meaning(key, is.as_str())) {
-            (Meaning::List(asked), Meaning::List(is)) => is.starts_with(&asked),
+            (Meaning::List(asked), Meaning::List(is)) => is.starts_with(&asked) || is_rounded(key, &asked, &is),
             (asked, is) => asked == is,
         }
     }
@@ -59,6 +60,18 @@ fn meaning<'a>(key: &SysctlKey, value: &'a str) -> Meaning<'a> {
         _ => None,
     };
     special.unwrap_or_else(|| Meaning::List(value.split(' ').map(entry).collect()))
+}
+
+/// Whether the kernel keeps a time in ticks, and prints what is left of it.
+fn is_rounded(key: &SysctlKey, asked: &[Entry<'_>], is: &[Entry<'_>]) -> bool {
+    match (sysctl_time::unit(key), asked, is) {
+        (
+            Some(unit),
+            [Entry::Number { is_negative: false, of: asked }],
+            [Entry::Number { is_negative: false, of: is }],
+        ) => unit.is_rounded(*asked, *is),
+        _ => false,
+    }
 }
 
 fn entry(word: &str) -> Entry<'_> {
@@ -154,6 +167,16 @@ mod tests {
             ("ipv4.tcp_fastopen_key", "0x1-2-AB-4, 5-6-7-8", "00000001-00000002-000000ab-00000004,5-6-7-8"),
             ("ipv6.conf.eth0.stable_secret", "2001:DB8::1", "2001:0db8:0000:0000:0000:0000:0000:0001"),
             ("ipv4.tcp_congestion_control", "reno", "reno"),
+            // With 100, 250, 300 and 1000 ticks in a second.
+            ("ipv4.neigh.eth0.retrans_time_ms", "1001", "1010"),
+            ("ipv4.neigh.eth0.retrans_time_ms", "1001", "1004"),
+            ("ipv4.neigh.eth0.retrans_time_ms", "1002", "1004"),
+            ("ipv4.neigh.eth0.retrans_time_ms", "1001", "1001"),
+            ("ipv6.neigh.eth0.base_reachable_time_ms", "0x3", "4"),
+            ("ipv6.icmp.ratelimit", "1003", "1004"),
+            ("ipv6.conf.eth0.mldv2_unsolicited_report_interval", "3", "4"),
+            ("ipv4.neigh.eth0.locktime", "3", "2"),
+            ("ipv4.neigh.eth0.locktime", "1", "0"),
         ] {
             assert!(is_kept(key, asked, is), "{key}: {asked} and {is}");
         }
@@ -176,6 +199,14 @@ mod tests {
             ("ipv4.tcp_fastopen_key", "10-0-0-0", "00000016-00000000-00000000-00000000"),
             ("ipv6.conf.eth0.stable_secret", "2001:db8::1", "2001:0db8:0000:0000:0000:0000:0000:0002"),
             ("ipv4.tcp_congestion_control", "reno", "cubic"),
+            ("ipv4.neigh.eth0.retrans_time_ms", "1001", "1000"),
+            ("ipv4.neigh.eth0.retrans_time_ms", "1001", "1003"),
+            ("ipv4.neigh.eth0.retrans_time_ms", "1001", "1008"),
+            ("ipv4.neigh.eth0.retrans_time_ms", "-1", "4"),
+            ("ipv4.neigh.eth0.gc_stale_time", "3", "4"),
+            ("ipv4.neigh.eth0.locktime", "3", "4"),
+            ("ipv4.tcp_keepalive_time", "1001", "1004"),
+            ("ipv4.conf.eth0.igmpv2_unsolicited_report_interval", "1001", "1004"),
         ] {
             assert!(!is_kept(key, asked, is), "{key}: {asked} and {is}");
         }

@@ -3,8 +3,14 @@
 use super::bridge_port::{ports, smallest_mtu};
 use super::compared::Compared;
 use super::draft::{Draft, EXTRA};
-use crate::lab::{ETHERNET_MTU, IfName, Interface, InterfaceFlags, InterfaceKind, InterfaceRef};
+use crate::lab::{ETHERNET_MTU, IfName, Interface, InterfaceFlags, InterfaceKind, InterfaceRef, VirtualInterface};
 use crate::steps::{Change, InterfaceStep, MarkStep, Presence, Step, Tier};
+
+/// The MTU that every loopback begins with (`loopback_setup` in the kernel).
+const LOOPBACK_MTU: u32 = 65536;
+
+/// The MTU that every VRF begins with: the largest packet of IPv6 with its header (`vrf_setup` in the kernel).
+const VRF_MTU: u32 = 65575;
 
 /// The reason for making what is not there.
 pub(super) const ABSENT: &str = "it does not exist";
@@ -117,12 +123,15 @@ fn expected_flags(compared: &Compared<'_>, want: &Interface) -> Option<Interface
 }
 
 /// The MTU that an unchanged interface has: what the file says, or the kernel's default. A bridge takes the smallest of
-/// its ports (br_mtu_auto_adjust). The loopback's is left alone.
+/// its ports (br_mtu_auto_adjust). The loopback of `host` is left alone.
 fn expected_mtu(compared: &Compared<'_>, interface: &InterfaceRef, want: &Interface) -> Option<u32> {
     let of_kind = || match want.kind {
         InterfaceKind::Veth { .. } => Some(ETHERNET_MTU),
         InterfaceKind::Bridge(_) => Some(smallest_mtu(&ports(compared, interface)).unwrap_or(ETHERNET_MTU)),
-        InterfaceKind::Loopback | InterfaceKind::Other(_) | InterfaceKind::Virtual(_) => None,
+        InterfaceKind::Loopback => (!interface.ns.is_host()).then_some(LOOPBACK_MTU),
+        InterfaceKind::Virtual(VirtualInterface::Vrf { .. }) => Some(VRF_MTU),
+        // The file's lab says it.
+        InterfaceKind::Virtual(_) | InterfaceKind::Other(_) => None,
     };
     want.mtu.or_else(of_kind)
 }
