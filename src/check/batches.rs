@@ -21,7 +21,7 @@ use crate::lab::{Check, Expect, Lab, NsName, Probe};
 /// those probes that may have suffered from that are tried again, fewer at once.
 ///
 /// [`neighbours`]: crate::kernel::neighbours
-const BATCHES: [usize; 5] = [256, 64, SMALL_BATCH, SMALL_BATCH, 4];
+const BATCHES: [usize; 5] = [256, 64, SMALL_BATCH, 4, 4];
 const SMALL_BATCH: usize = 16;
 
 /// How many namespaces are near each other in the order of the probes: a batch is about a block of them by another
@@ -31,8 +31,9 @@ const BLOCK: usize = 11;
 /// After how long without a result the next batch starts; what still has no answer goes on beside it.
 const QUIET_BEFORE_RETRY: Duration = Duration::from_millis(150);
 
-/// How many neighbours may be asked for without an answer when the next batch starts: half of the table.
-const MAX_UNANSWERED_NEIGHBOURS: usize = 512;
+/// How many neighbours each probe of a batch may leave without an answer on average when the next batch starts: with the
+/// largest, that is half of the table.
+const MAX_UNANSWERED_NEIGHBOURS: usize = 2;
 
 /// A probe's place in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,13 +110,13 @@ async fn round(
     lab: &Lab,
     checks: &Rc<[Check]>,
     queue: &[Place],
-    batch: usize,
+    most: usize,
 ) -> Result<Vec<(Place, PairResult)>, CheckError> {
-    let several = queue.len() > batch || batch <= SMALL_BATCH;
+    let several = queue.len() > most || most <= SMALL_BATCH;
     let mut used = BTreeSet::new();
     let mut running = JoinSet::new();
     let mut done: Vec<(Place, PairResult)> = Vec::with_capacity(queue.len());
-    for batch in queue.chunks(batch) {
+    for batch in queue.chunks(most) {
         for &place in batch {
             let (harness, checks) = (harness.clone(), checks.clone());
             running.spawn_local(async move { run_probe(&harness, &checks, place).await });
@@ -128,7 +129,7 @@ async fn round(
             // On a busy machine, a quiet moment may be the machine's: neighbours that were asked for may yet answer.
             used.extend(namespaces(checks, batch).into_iter().chain(lab.routers()));
             let asked = harness.forget_neighbours(used.iter().copied(), !running.is_empty())?;
-            if asked > MAX_UNANSWERED_NEIGHBOURS {
+            if asked > MAX_UNANSWERED_NEIGHBOURS * most {
                 while let Some(result) = running.join_next().await {
                     done.extend(result.map_err(std::io::Error::from)?);
                 }

@@ -64,6 +64,8 @@ pub enum ForeignKind {
         /// Its index.
         index: u32,
     },
+    /// The name of the loopback, where it is not `lo`; only set back, never removed.
+    LoopbackName,
     /// A table of nf_tables that iptables does not show, with all that is in it.
     NftTable {
         /// The number by which the kernel knows it.
@@ -194,6 +196,7 @@ impl ForeignKind {
             Self::XfrmPolicy => "xfrm policy",
             Self::XfrmState => "xfrm state",
             Self::Interface { .. } => "interface",
+            Self::LoopbackName => "loopback name",
             Self::NftTable { .. } => "nftables table",
             Self::LegacyTable { family: Family::Ipv4 } => "legacy iptables table",
             Self::LegacyTable { family: Family::Ipv6 } => "legacy ip6tables table",

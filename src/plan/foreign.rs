@@ -6,6 +6,9 @@ use super::lost::Lost;
 use crate::lab::{ForeignKind, ForeignOther};
 use crate::steps::{ForeignStep, Presence, Step};
 
+/// The reason for renaming a loopback.
+const RENAMED: &str = "it is the loopback";
+
 /// Plans the removal of all that is foreign and that the file does not keep; in `host`, of what is on an interface of
 /// the lab. Routes, policy rules and forwarding entries are planned with those that the model can express.
 pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
@@ -21,6 +24,7 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     let others = sides.observed.foreign.others.iter().filter(|other| is_ours(other) && !is_kept(other));
     for other in others.filter(|other| !goes_along(other)) {
         let change = Presence::Remove(other.object.clone());
-        draft.add(Step::Foreign(ForeignStep { ns: sides.ns.clone(), change }), EXTRA);
+        let why = if other.object.kind == ForeignKind::LoopbackName { RENAMED } else { EXTRA };
+        draft.add(Step::Foreign(ForeignStep { ns: sides.ns.clone(), change }), why);
     }
 }

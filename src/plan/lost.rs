@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use super::bridge_port::master;
 use super::compared::Sides;
 use super::draft::Draft;
-use crate::lab::{IfName, Interface, Route, RouteScope};
+use crate::lab::{ForeignKind, ForeignOther, IfName, Interface, Route, RouteScope};
 
 /// What goes along, in one namespace.
 #[derive(Default)]
@@ -42,6 +42,10 @@ impl Lost {
             };
         }
         lost.interfaces.extend(draft.removed_in(sides.ns).cloned());
+        let is_renamed = |other: &ForeignOther| other.object.kind == ForeignKind::LoopbackName;
+        if sides.observed.foreign.others.iter().any(is_renamed) {
+            lost.brought_down.insert(IfName::lo());
+        }
         lost
     }
 

@@ -27,6 +27,8 @@ impl Operation for ForeignStep {
     fn text(&self) -> String {
         let object = self.change.object();
         match (&self.change, object.kind) {
+            (Presence::Add(_), ForeignKind::LoopbackName) => format!("rename {}/lo to {}", self.ns, object.text),
+            (Presence::Remove(_), ForeignKind::LoopbackName) => format!("rename {}/{} to lo", self.ns, object.text),
             (Presence::Add(_), _) => format!("put {object} back in {}", self.ns),
             (Presence::Remove(_), ForeignKind::LegacyTable { .. }) => format!("empty {object} in {}", self.ns),
             (Presence::Remove(_), _) => format!("remove {object} from {}", self.ns),
@@ -58,6 +60,8 @@ impl Operation for ForeignStep {
             ForeignKind::XfrmState => format!("{} xfrm state {verb} {text}", ip(&self.ns)),
             // So `ip` calls an interface by its number.
             ForeignKind::Interface { index } => format!("{} link {verb} dev if{index}", ip(&self.ns)),
+            ForeignKind::LoopbackName if adds => renamed(&self.ns, "lo", text),
+            ForeignKind::LoopbackName => renamed(&self.ns, text, "lo"),
             ForeignKind::NftTable { handle } => nft_table(&self.ns, text, *handle, adds),
             ForeignKind::LegacyTable { family } => legacy_table(&self.ns, object, *family, adds),
         }
@@ -73,7 +77,8 @@ impl Operation for ForeignStep {
             ForeignKind::Qdisc | ForeignKind::XfrmPolicy | ForeignKind::XfrmState => {
                 (Phase::SetFirewall, Phase::RemoveFirewall)
             }
-            ForeignKind::Interface { .. } => (Phase::AddVeths, Phase::RemoveInterfaces),
+            // After whatever else has the name `lo` is gone, and before anything is set on it.
+            ForeignKind::Interface { .. } | ForeignKind::LoopbackName => (Phase::AddVeths, Phase::RemoveInterfaces),
             ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => {
                 (Phase::SetFirewall, Phase::RemoveFirewall)
             }
@@ -93,6 +98,7 @@ impl Operation for ForeignStep {
             ForeignKind::NextHop { .. } => "remove a nexthop",
             ForeignKind::XfrmPolicy | ForeignKind::XfrmState => "remove an xfrm policy or state",
             ForeignKind::Interface { .. } => "remove interfaces",
+            ForeignKind::LoopbackName => "rename the loopback",
             ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => "remove a table of another program",
         }
     }
@@ -103,7 +109,7 @@ impl Operation for ForeignStep {
 
     fn reach(&self) -> Reach {
         match self.change.object().kind {
-            ForeignKind::Interface { .. } => Reach::Beyond,
+            ForeignKind::Interface { .. } | ForeignKind::LoopbackName => Reach::Beyond,
             ForeignKind::Route { .. }
             | ForeignKind::PolicyRule { .. }
             | ForeignKind::FdbEntry
@@ -116,6 +122,13 @@ impl Operation for ForeignStep {
             | ForeignKind::LegacyTable { .. } => Reach::Inside,
         }
     }
+}
+
+/// Before Linux 6.2, an interface that is up keeps its name.
+fn renamed(ns: &NsName, from: &str, to: &str) -> String {
+    let set = format!("{} link set dev", ip(ns));
+    let [from, to] = [from, to].map(shell_word);
+    format!("{set} {from} down && {set} {from} name {to} && {set} {to} up")
 }
 
 /// `tc` removes what is at the root without its kind, with which it would ask for its options.

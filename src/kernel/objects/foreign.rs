@@ -3,7 +3,7 @@
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 use nix::errno::Errno;
 
-use super::{accept_gone, next_hop_object};
+use super::{accept_gone, loopback, next_hop_object};
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{ForeignKind, ForeignObject};
@@ -19,12 +19,18 @@ pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &ForeignStep) -> Res
 
 /// Puts an object back, as it was when it was observed.
 fn add(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
+    if object.kind == ForeignKind::LoopbackName {
+        return loopback::rename(netns, &object.message);
+    }
     let (add, _) = messages(object.kind)?;
     netns.socket.change_listed(add, &object.message, NLM_F_CREATE | NLM_F_APPEND)
 }
 
 /// Removes an object that was observed.
 fn delete(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
+    if object.kind == ForeignKind::LoopbackName {
+        return loopback::rename(netns, &loopback::named(b"lo\0"));
+    }
     let (_, delete) = messages(object.kind)?;
     if let ForeignKind::NextHop { id, .. } = object.kind {
         // The kernel takes nothing but the number.
@@ -42,8 +48,10 @@ fn messages(kind: ForeignKind) -> Result<(u16, u16), NetlinkError> {
         ForeignKind::Qdisc => Ok((libc::RTM_NEWQDISC, libc::RTM_DELQDISC)),
         ForeignKind::NextHop { .. } => Ok((next_hop_object::NEW, next_hop_object::DELETE)),
         ForeignKind::Interface { .. } => Ok((libc::RTM_NEWLINK, libc::RTM_DELLINK)),
-        // These are no matter of rtnetlink: see `xfrm` and `firewall::foreign_tables`.
-        ForeignKind::XfrmPolicy
+        // These take more than one message, or are no matter of rtnetlink: see `loopback`, `xfrm` and
+        // `firewall::foreign_tables`.
+        ForeignKind::LoopbackName
+        | ForeignKind::XfrmPolicy
         | ForeignKind::XfrmState
         | ForeignKind::NftTable { .. }
         | ForeignKind::LegacyTable { .. } => Err(Errno::EOPNOTSUPP.into()),

@@ -3,18 +3,15 @@
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 
-use super::interface;
+use super::{interface, loopback};
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::NetnsHandle;
-use crate::kernel::netns::create::LOOPBACK;
 use crate::lab::{InterfaceRef, Mark};
 use crate::steps::{MarkStep, Presence};
 
 /// The mark that a namespace carries: the alias of its loopback.
 pub(in crate::kernel) fn of_namespace(netns: &mut NetnsHandle) -> Result<Option<Mark>, NetlinkError> {
-    let mut message = LinkMessage::default();
-    message.header.index = LOOPBACK;
-    let answer = netns.socket.get(RouteNetlinkMessage::GetLink(message))?;
+    let answer = netns.socket.get(RouteNetlinkMessage::GetLink(loopback::message()))?;
     Ok(interface::decode(&answer)?.alias.and_then(Mark::parse))
 }
 
@@ -33,8 +30,13 @@ pub(in crate::kernel) fn set(
     alias: &str,
     group: u32,
 ) -> Result<(), NetlinkError> {
-    let mut message = LinkMessage::default();
-    message.attributes.push(LinkAttribute::IfName(interface.name.to_string()));
+    let mut message = if interface.name.is_lo() {
+        loopback::message()
+    } else {
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::IfName(interface.name.to_string()));
+        message
+    };
     message.attributes.push(LinkAttribute::IfAlias(alias.to_owned()));
     message.attributes.extend(interface.ns.is_host().then_some(LinkAttribute::Group(group)));
     netns.socket.change(RouteNetlinkMessage::SetLink(message), 0)

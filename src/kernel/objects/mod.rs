@@ -11,6 +11,7 @@ pub(super) mod fdb_entry;
 pub(super) mod foreign;
 mod foreign_route;
 pub(super) mod interface;
+pub(super) mod loopback;
 pub(super) mod mark;
 pub(super) mod namespace;
 pub(super) mod neighbour;

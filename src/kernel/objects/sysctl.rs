@@ -7,9 +7,9 @@ use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkHeader, LinkMessage, Prop};
 
+use super::loopback;
 use crate::kernel::netlink::{NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
-use crate::kernel::netns::create::LOOPBACK;
 use crate::kernel::{KernelError, sysctl};
 use crate::lab::{NsName, SysctlKey, SysctlValue, note, noted};
 
@@ -84,20 +84,14 @@ pub(in crate::kernel) fn forget(
 }
 
 fn encode(key: &SysctlKey, was: &SysctlValue) -> Option<LinkMessage> {
-    let mut message = loopback();
+    let mut message = loopback::message();
     message.attributes.push(LinkAttribute::PropList(vec![Prop::AltIfName(note(key, was)?)]));
     Some(message)
 }
 
 fn notes(netns: &mut NetnsHandle) -> Result<BTreeMap<SysctlKey, SysctlValue>, NetlinkError> {
-    let answer = netns.socket.get(RouteNetlinkMessage::GetLink(loopback()))?;
+    let answer = netns.socket.get(RouteNetlinkMessage::GetLink(loopback::message()))?;
     Ok(decode_notes(&answer)?)
-}
-
-fn loopback() -> LinkMessage {
-    let mut message = LinkMessage::default();
-    message.header.index = LOOPBACK;
-    message
 }
 
 /// The notes of former values in a message about a loopback.

@@ -12,7 +12,7 @@ use crate::kernel::netlink::{NetlinkError, printable};
 use crate::kernel::netns::NetnsHandle;
 use crate::kernel::objects::interface::{self, RawInterface};
 use crate::kernel::objects::{
-    Decoded, address, address_attributes, bridge, bridge_port, sysctl, veth, virtual_interface, vlans,
+    Decoded, address, address_attributes, bridge, bridge_port, loopback, sysctl, veth, virtual_interface, vlans,
 };
 use crate::lab::{
     Address, AlteredAddress, ForeignInterface, ForeignKind, ForeignObject, ForeignOther, IfName, Interface,
@@ -40,7 +40,7 @@ pub(super) struct Interfaces {
     pub address_protocols: BTreeMap<(IfName, Address), u8>,
     /// Virtual interfaces with options that the model cannot express.
     pub foreign: BTreeMap<IfName, ForeignInterface>,
-    /// Interfaces whose names no file can say.
+    /// Interfaces whose names no file can say, and the loopback's name if it is not `lo`.
     pub unspeakable: Vec<ForeignOther>,
     /// The indexes of bridges that are up and speak no STP.
     quiet_bridges: HashSet<u32>,
@@ -174,15 +174,23 @@ pub(super) fn list(netns: &mut NetnsHandle) -> Result<Interfaces, NetlinkError> 
 pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interfaces, DecodeError> {
     let mut interfaces = Interfaces::default();
     let mut all = Vec::new();
+    let mut renamed = None;
     for item in items {
         let raw = interface::decode(item)?;
-        let Some(name) = raw.name.and_then(|name| name.parse::<IfName>().ok()) else {
-            interfaces.unspeakable.push(unspeakable(&raw));
-            continue;
+        let speakable = raw.name.and_then(|name| name.parse::<IfName>().ok());
+        let name = match speakable {
+            // Known by what it is: somebody may have renamed it, and given `lo` to another interface.
+            name if raw.is_loopback() => {
+                interfaces.original_sysctls = sysctl::decode_notes(item)?;
+                renamed = name.is_none_or(|name| !name.is_lo()).then(|| renamed_loopback(&raw));
+                IfName::lo()
+            }
+            Some(name) if !name.is_lo() => name,
+            Some(_) | None => {
+                interfaces.unspeakable.push(unspeakable(&raw));
+                continue;
+            }
         };
-        if name.is_lo() {
-            interfaces.original_sysctls = sysctl::decode_notes(item)?;
-        }
         interfaces.names.insert(raw.header.index, name.clone());
         if raw.kind == Some(bridge::KIND) && raw.is_up() && !bridge::decode_options(raw.data)?.stp {
             interfaces.quiet_bridges.insert(raw.header.index);
@@ -192,10 +200,18 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
     for (name, raw) in &all {
         interfaces.add(name, raw)?;
     }
+    // What has taken the name `lo` goes first.
+    interfaces.unspeakable.extend(renamed);
     Ok(interfaces)
 }
 
-/// An interface whose name no file can say.
+/// The name of a loopback that is not called `lo`.
+fn renamed_loopback(raw: &RawInterface<'_>) -> ForeignOther {
+    let (text, message) = (printable(raw.name_bytes), loopback::named(raw.name_bytes));
+    ForeignOther { object: ForeignObject { kind: ForeignKind::LoopbackName, text, message }, dev: None }
+}
+
+/// An interface whose name no file can say, or whose name is the loopback's.
 fn unspeakable(raw: &RawInterface<'_>) -> ForeignOther {
     let index = raw.header.index;
     let mut message = LinkMessage::default();
