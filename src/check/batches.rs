@@ -21,8 +21,10 @@ use crate::lab::{Check, Expect, Lab, NsName, Probe};
 /// those probes that may have suffered from that are tried again, fewer at once.
 ///
 /// [`neighbours`]: crate::kernel::neighbours
-const BATCHES: [usize; 5] = [256, 64, SMALL_BATCH, 4, 4];
-const SMALL_BATCH: usize = 16;
+const BATCHES: [usize; 5] = [256, 64, 16, SMALLEST_BATCH, SMALLEST_BATCH];
+
+/// So few that they find room wherever there is any: the next batch waits for their results.
+const SMALLEST_BATCH: usize = 4;
 
 /// How many namespaces are near each other in the order of the probes: a batch is about a block of them by another
 /// block, both ways.
@@ -112,7 +114,7 @@ async fn round(
     queue: &[Place],
     most: usize,
 ) -> Result<Vec<(Place, PairResult)>, CheckError> {
-    let several = queue.len() > most || most <= SMALL_BATCH;
+    let several = queue.len() > most || most < BATCHES[0];
     let mut used = BTreeSet::new();
     let mut running = JoinSet::new();
     let mut done: Vec<(Place, PairResult)> = Vec::with_capacity(queue.len());
@@ -129,7 +131,7 @@ async fn round(
             // On a busy machine, a quiet moment may be the machine's: neighbours that were asked for may yet answer.
             used.extend(namespaces(checks, batch).into_iter().chain(lab.routers()));
             let asked = harness.forget_neighbours(used.iter().copied(), !running.is_empty())?;
-            if asked > MAX_UNANSWERED_NEIGHBOURS * most {
+            if asked > MAX_UNANSWERED_NEIGHBOURS * most || (most == SMALLEST_BATCH && !running.is_empty()) {
                 while let Some(result) = running.join_next().await {
                     done.extend(result.map_err(std::io::Error::from)?);
                 }
