@@ -1,6 +1,7 @@
 //! Which probes run when: as many at once as the kernel can bear, each as often as its check allows.
 
 use std::collections::{BTreeSet, HashMap};
+use std::iter::repeat;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -66,7 +67,8 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
         return Ok(done);
     }
     let mut earlier: HashMap<Place, PairResult> = HashMap::new();
-    for (tried, batch) in (1..).zip(BATCHES) {
+    let mut queued_before = usize::MAX;
+    for (tried, batch) in (1..).zip(BATCHES.into_iter().chain(repeat(SMALLEST_BATCH))) {
         if done.losses.neighbours > 0 {
             let used = namespaces(&checks, &queue).into_iter().chain(lab.routers());
             harness.forget_neighbours(used, false)?;
@@ -78,8 +80,10 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
         let (again, sure): (Vec<_>, Vec<_>) = known.partition(|(place, pair)| {
             let may_arrive = checks.get(place.check).is_none_or(|check| check.expect != Expect::Unreachable);
             let proves_nothing = pair.saw.may_come_of_losses() && (may_arrive || pair.answered_by.is_none());
-            proves_nothing && tried < most_tries(pair.passed, done.losses)
+            let helps = !pair.passed && done.losses.neighbours > 0 && queue.len() < queued_before;
+            proves_nothing && (tried < most_tries(pair.passed, done.losses) || helps)
         });
+        queued_before = queue.len();
         done.results.extend(sure);
         if again.is_empty() {
             break;
@@ -96,8 +100,9 @@ fn better_known(before: Option<PairResult>, now: PairResult) -> PairResult {
     before.filter(has_arrived).unwrap_or(now)
 }
 
-/// How often a probe is tried that gets no answer. While a table is full, nothing new gets through; a full queue loses
-/// some packets, so that silence twice over is enough for a promise of silence.
+/// How often a probe is tried that gets no answer, and longer where each try brings some answers. While a table is full,
+/// nothing new gets through; a full queue loses some packets, so that silence twice over is enough for a promise of
+/// silence.
 fn most_tries(passed: bool, losses: Losses) -> usize {
     match losses {
         Losses { neighbours: 0, queue: 0 } => 1,

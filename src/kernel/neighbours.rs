@@ -14,6 +14,7 @@ use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourHeader, Neighbour
 
 use super::netlink::{NetlinkError, Socket};
 use super::netns::NetnsHandle;
+use super::netns::create::LOOPBACK;
 use super::{KernelError, netns};
 use crate::lab::IfName;
 
@@ -76,7 +77,9 @@ fn forget(socket: &mut Socket, spare_asked: bool, through: impl Fn(u32) -> bool)
 
 /// Whether the kernel found the neighbour by itself.
 fn is_learned(header: &NeighbourHeader) -> bool {
+    // Of the loopback, the kernel has one that no one has put there, and that takes a place like any other.
+    let is_loopbacks = header.ifindex == LOOPBACK && header.state == NeighbourState::Noarp;
     let put_there = matches!(header.state, NeighbourState::Permanent | NeighbourState::Noarp)
         || header.flags.contains(NeighbourFlags::ExtLearned);
-    !put_there
+    is_loopbacks || !put_there
 }
