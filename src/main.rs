@@ -4,10 +4,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let args = nslab::cli::Args::parse();
+    let args = match nslab::cli::parse() {
+        Ok(args) => args,
+        Err(code) => return ExitCode::from(code),
+    };
     match nslab::cli::run(args) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {

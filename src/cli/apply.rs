@@ -89,6 +89,8 @@ pub(super) fn print_event(lab: &LabName, progress: &mut show::Progress, event: &
         Event::Undoing(steps) => {
             progress.end();
             say(&format!("note: undoing the {steps} steps that were done"));
+            progress.begin(*steps);
         }
+        Event::Undone(steps) => (0..*steps).for_each(|_| progress.step()),
     }
 }

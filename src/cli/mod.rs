@@ -14,6 +14,7 @@ mod lab_arg;
 mod list;
 mod output;
 mod plan;
+mod printable;
 mod report_args;
 mod sandbox;
 mod schema;
@@ -25,7 +26,7 @@ mod validate;
 use clap::{CommandFactory, Parser, Subcommand};
 pub use exit_code::{DONE, OUT_OF_SYNC, REFUSED, WRONG_INPUT};
 pub use failure::Failure;
-pub use output::{Format, report};
+pub use output::{Format, parse, report};
 
 /// Networks on one Linux machine: built from a topology file, checked, and removed without a trace.
 #[derive(Debug, Parser)]

@@ -1,10 +1,12 @@
-//! Prints results on stdout, and everything else on stderr.
+//! Prints results on stdout, and everything else on stderr: the one place that writes to people.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
-use clap::ValueEnum;
+use clap::{Parser, ValueEnum};
 
 use super::failure::Failure;
+use super::printable::{Kind, printable};
+use super::{Args, WRONG_INPUT};
 use crate::topology::Diagnostics;
 
 /// How a result is shown.
@@ -27,6 +29,10 @@ pub(super) fn colour() -> bool {
 /// # Errors
 /// The result cannot be written.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    write_out(&printable(text, Kind::Text { coloured: colour() }))
+}
+
+fn write_out(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
@@ -43,11 +49,13 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 /// As with [`print`].
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value);
-    print(&text.map_err(|error| Failure::Output(format!("cannot write the result: {error}")))?)
+    let text = text.map_err(|error| Failure::Output(format!("cannot write the result: {error}")))?;
+    write_out(&printable(&text, Kind::Json))
 }
 
 /// Prints a message on stderr.
 pub(super) fn say(text: &str) {
+    let text = printable(text, Kind::Text { coloured: colour_of_messages() });
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
@@ -61,6 +69,24 @@ pub(super) fn warn(warnings: &Diagnostics) {
 /// Prints why a command could not do its work, with its code.
 pub fn report(failure: &Failure) {
     say(&failure.text(colour_of_messages()));
+}
+
+/// Reads the command line. What is wrong with it, or the help that it asks for, is printed.
+///
+/// # Errors
+/// The exit code, where there is nothing to run.
+pub fn parse() -> Result<Args, u8> {
+    Args::try_parse().map_err(|error| {
+        let is_on_terminal = if error.use_stderr() { colour_of_messages() } else { colour() };
+        let text = error.render();
+        let text = if is_on_terminal { text.ansi().to_string() } else { text.to_string() };
+        if error.use_stderr() {
+            say(text.trim_end());
+        } else {
+            let _ = print(&text);
+        }
+        u8::try_from(error.exit_code()).unwrap_or(WRONG_INPUT)
+    })
 }
 
 fn colour_of_messages() -> bool {

@@ -1,7 +1,8 @@
 //! `nslab test`: each file in a process and a sandbox of its own, several at once.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -90,13 +91,9 @@ struct Child {
     messages: String,
 }
 
-/// Starts nslab once more for one file: a sandbox belongs to a process, and threads cannot make one.
 fn test_in_child(file: &Path) -> Child {
-    let started = std::env::current_exe().and_then(|exe| {
-        let mut command = Command::new(exe);
-        command.args(["test", "--in-this-process", "--"]).arg(file).stdin(Stdio::inherit());
-        command.output()
-    });
+    let args = ["test", "--in-this-process", "--"].map(OsStr::new);
+    let started = engine::in_child(args.into_iter().chain([file.as_os_str()]));
     let code = EngineCode::ChildFailed.to_string();
     let failed = |error: String| Child {
         view: TestView::failed(file.display().to_string(), REFUSED, error, Some(code)),

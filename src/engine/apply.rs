@@ -91,7 +91,10 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
     match run.converge().and_then(|()| run.finish(text)) {
         // A signal that comes now comes too late: dropping `Interrupts` discards it.
         Ok(()) => Ok(Applied { steps: run.done, elapsed: start.elapsed() }),
-        Err(error) => Err(run.undo(error)),
+        Err(error) => {
+            let error = run.stop.behind(error);
+            Err(run.undo(error))
+        }
     }
 }
 

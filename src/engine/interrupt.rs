@@ -4,6 +4,7 @@
 //! Programs that we start inherit the block, so Ctrl-C does not kill an iptables-restore half-way either.
 
 use super::{EngineError, UndoError};
+use crate::kernel::{KernelCode, wait};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -37,6 +38,22 @@ impl Interrupts {
             Some(signal) => Err(EngineError::Interrupted { signal, undo: UndoError::default() }),
             None => Ok(()),
         }
+    }
+
+    /// What to report where a signal has ended a wait: the signal, and not that the wait has failed.
+    pub(super) fn behind(&mut self, error: EngineError) -> EngineError {
+        let refused = match &error {
+            EngineError::Kernel(refused) => Some(refused),
+            EngineError::Step(refused, _) => Some(refused.as_ref()),
+            _ => None,
+        };
+        let was_waiting = refused.is_some_and(|refused| refused.code() == KernelCode::Interrupted);
+        let signal = if was_waiting { self.pending() } else { None };
+        if signal.is_some() {
+            // What holds this run up would hold its undoing up as well.
+            wait::be_short();
+        }
+        signal.map_or(error, |signal| EngineError::Interrupted { signal, undo: UndoError::default() })
     }
 
     /// The signal that has come since the last call, if one has.

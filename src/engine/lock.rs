@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{EngineError, Event, Interrupts, Listener, UndoError};
+use crate::kernel::wait as wait_for;
 use crate::lab::LabName;
 use crate::state::LabFolder;
 
@@ -19,6 +20,9 @@ pub(super) fn lock(
     stop: &mut Interrupts,
     report: Listener<'_>,
 ) -> Result<LabFolder, EngineError> {
+    if !wait {
+        wait_for::be_short();
+    }
     let mut is_reported = false;
     loop {
         if let Some(folder) = LabFolder::try_lock(lab)? {

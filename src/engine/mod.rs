@@ -38,7 +38,7 @@ pub use machine::Machine;
 pub use namespace::{NamespaceStatus, namespace_status};
 pub use plan::{Planned, plan};
 pub use preconditions::examine;
-pub use test::test;
+pub use test::{in_child, test};
 
 /// What the engine reports while it works; for progress and messages.
 #[derive(Debug)]
@@ -61,6 +61,8 @@ pub enum Event<'a> {
     Done(&'a crate::plan::PlannedStep),
     /// A step failed, or a signal came: this many steps are being undone.
     Undoing(usize),
+    /// This many steps of the way back have been tried.
+    Undone(usize),
 }
 
 /// Where events go.

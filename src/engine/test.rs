@@ -1,17 +1,25 @@
 //! Builds a lab in a sandbox, checks it and removes it again.
 
+use std::ffi::OsStr;
+use std::io;
+use std::process::{Command, Output, Stdio};
+
+use nix::unistd::getppid;
+
 use super::{EngineError, Machine, Options, apply, check, destroy, plan};
 use crate::check::Report;
-use crate::kernel::{Scope, sandbox};
+use crate::kernel::{Scope, process, sandbox};
 use crate::lab::{Lab, NsName, ObservedNamespace};
 
-/// Applies, checks and destroys a lab in a sandbox that this process, which must have a single thread, moves into;
+/// Applies, checks and destroys a lab in a sandbox that this process, started by [`in_child`], moves into;
 /// `text` is the topology file. A promise that is not kept is no error: see [`Report::passed`].
 ///
 /// # Errors
 /// There can be no sandbox, the lab cannot be applied, checked or destroyed, or something of it is left.
 pub fn test(lab: &Lab, text: &str) -> Result<Report, EngineError> {
+    let parent = getppid();
     sandbox::enter()?;
+    process::end_with(parent)?;
     let before = host(lab)?;
     apply::apply(lab, text, Options::default(), &mut |_| {})?;
     if let Some(planned) = plan::plan(lab)?.plan.steps.first() {
@@ -23,6 +31,18 @@ pub fn test(lab: &Lab, text: &str) -> Result<Report, EngineError> {
         return Err(EngineError::HostChanged);
     }
     Ok(report)
+}
+
+/// Starts nslab once more, with these arguments, and waits for its end: a sandbox belongs to a process, and threads
+/// cannot make one. Where this thread is killed, so is that nslab.
+///
+/// # Errors
+/// It cannot be started.
+pub fn in_child(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> io::Result<Output> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(args).stdin(Stdio::inherit());
+    process::end_with_this_thread(&mut command);
+    command.output()
 }
 
 /// What there is in the host.

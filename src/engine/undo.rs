@@ -42,7 +42,7 @@ impl Run<'_> {
         let _ = self.run_all(&inverses);
     }
 
-    /// Runs steps and goes on where one is refused. Steps that go together are run together, and where that is refused,
+    /// Runs steps, says how far it is, and goes on where one is refused. Steps that go together are run together, and where that is refused,
     /// one by one.
     fn run_all(&mut self, steps: &[Step]) -> Vec<KernelError> {
         let mut failed = Vec::new();
@@ -52,6 +52,7 @@ impl Run<'_> {
                 Err(error) if group.len() == 1 => failed.push(error),
                 Err(_) => failed.extend(group.iter().filter_map(|step| self.machine.run(from_ref(step)).err())),
             }
+            (self.report)(Event::Undone(group.len()));
         }
         failed
     }

@@ -17,8 +17,12 @@ pub enum KernelCode {
     CommandNotFound,
     /// `iptables-restore` refused a rule or a table.
     FirewallRefused,
+    /// A signal ended a wait for another process.
+    Interrupted,
     /// The file system is full, or a limit of the kernel is reached (ENOSPC).
     LimitReached,
+    /// Another process holds a lock that is only meant to be held for moments.
+    LockHeld,
     /// No route leads there, or the next hop is in no connected subnet (ENETUNREACH, EHOSTUNREACH).
     NetworkUnreachable,
     /// This needs root, or a capability that the process lacks (EPERM, EACCES).
@@ -41,6 +45,8 @@ pub enum KernelCode {
     ProgramMissing,
     /// The file system is read-only (EROFS).
     ReadOnly,
+    /// A program that nslab has started does not end.
+    ProgramHangs,
     /// Another lab has claimed another value of a host setting meanwhile.
     SettingContested,
     /// Interfaces would be stacked in a loop, or too deep (ELOOP).

@@ -23,6 +23,7 @@ mod scope;
 pub mod sockets;
 pub mod sysctl;
 mod threads;
+pub(crate) mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;

@@ -1,4 +1,4 @@
-//! Processes in namespaces: becoming one, and finding those that are there.
+//! Processes: becoming one in a namespace, finding those that are there, and not leaving any behind.
 //!
 //! Facts from ip-netns(8), proc(5) and namespaces(7).
 
@@ -14,6 +14,9 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getpid, getppid};
 use serde::Serialize;
 
 use super::{KernelCode, KernelError, netns, open_files};
@@ -77,6 +80,31 @@ fn replace_by(command: &mut Command) -> Result<Infallible, ExecError> {
         ErrorKind::NotFound => ExecError::NotFound(program),
         _ => ExecError::NotExecutable(program, error),
     })
+}
+
+/// Has the kernel end a program together with the thread that starts it (PR_SET_PDEATHSIG): one that outlived an nslab
+/// that was killed would still be changing rules while the next one looks at them.
+pub fn end_with_this_thread(command: &mut Command) {
+    let nslab = getpid();
+    let prepare = move || {
+        set_pdeathsig(Signal::SIGKILL)?;
+        // Killed before that call.
+        if getppid() == nslab { Ok(()) } else { Err(Errno::ESRCH.into()) }
+    };
+    // SAFETY: between fork and exec, only calls that are safe in a signal handler are allowed: prctl(2) and getppid(2)
+    // are bare system calls, and making an error of a number allocates nothing.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// The same for this process and the one that has started it: what was asked for is forgotten where a process becomes
+/// root of a user namespace. `parent` is the number of that other process, from before.
+///
+/// # Errors
+/// It has ended meanwhile.
+pub(crate) fn end_with(parent: Pid) -> Result<(), KernelError> {
+    let failed = |errno| KernelError::new("end together with the process that has started this one").with_errno(errno);
+    set_pdeathsig(Signal::SIGKILL).map_err(failed)?;
+    if getppid() == parent { Ok(()) } else { Err(failed(Errno::ESRCH)) }
 }
 
 /// Moves this thread into a namespace, with mounts of its own that show it.

@@ -8,7 +8,7 @@ use nix::sys::stat::fstat;
 
 use super::folder::{Folder, LOCK, PRIVATE_FILE, refused};
 use crate::failpoint;
-use crate::kernel::KernelError;
+use crate::kernel::{KernelError, wait};
 
 /// Held while a folder is read and changed; released when dropped.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Folder {
     pub(super) fn locked_folder(name: &str) -> Result<(Self, Lock), KernelError> {
         loop {
             let folder = Self::open().and_then(|state| state.make(name));
-            let locked = folder.and_then(|folder| Ok((folder.locked(FlockArg::LockExclusive)?, folder)));
+            let locked = folder.and_then(|folder| Ok((folder.wait_for_lock()?, folder)));
             match locked {
                 Ok((Some(lock), folder)) => return Ok((folder, lock)),
                 Ok((None, _)) => {}
@@ -43,7 +43,7 @@ impl Folder {
     pub(super) fn locked_folder_if_any(name: &str) -> Result<Option<(Self, Lock)>, KernelError> {
         let folder = Self::find()?.map(|state| state.get(name)).transpose()?.flatten();
         let Some(folder) = folder else { return Ok(None) };
-        match folder.locked(FlockArg::LockExclusive) {
+        match folder.wait_for_lock() {
             Ok(lock) => Ok(lock.map(|lock| (folder, lock))),
             Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error),
@@ -55,20 +55,29 @@ impl Folder {
     /// # Errors
     /// The lock cannot be made or opened.
     pub(super) fn try_lock(&self) -> Result<Option<Lock>, KernelError> {
-        self.locked(FlockArg::LockExclusiveNonblock)
+        match Flock::lock(self.lock_file()?, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => self.still_there(file),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => Err(refused("lock", &self.path).with_errno(errno)),
+        }
     }
 
-    fn locked(&self, how: FlockArg) -> Result<Option<Lock>, KernelError> {
-        let refused = |errno| refused("lock", &self.path).with_errno(errno);
+    /// Waits for this folder's lock; none where its last holder has removed it.
+    fn wait_for_lock(&self) -> Result<Option<Lock>, KernelError> {
+        let file = wait::lock(self.lock_file()?, &format!("lock {}", self.path))?;
+        self.still_there(file)
+    }
+
+    fn lock_file(&self) -> Result<OwnedFd, KernelError> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = failpoint::pass("make a lock file")
+        failpoint::pass("make a lock file")
             .and_then(|()| openat(&self.fd, LOCK, flags, PRIVATE_FILE))
-            .map_err(refused)?;
-        match Flock::lock(fd, how) {
-            // A lock on a file that was removed meanwhile locks nothing.
-            Ok(file) => Ok((fstat(&*file).map_err(refused)?.st_nlink > 0).then_some(Lock { _file: file })),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(refused(errno)),
-        }
+            .map_err(|errno| refused("lock", &self.path).with_errno(errno))
+    }
+
+    /// A lock on a file that was removed meanwhile locks nothing.
+    fn still_there(&self, file: Flock<OwnedFd>) -> Result<Option<Lock>, KernelError> {
+        let stat = fstat(&*file).map_err(|errno| refused("lock", &self.path).with_errno(errno))?;
+        Ok((stat.st_nlink > 0).then_some(Lock { _file: file }))
     }
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use nix::unistd::{AccessFlags, access};
 
+use super::running::Running;
 use crate::kernel::{KernelCode, KernelError};
 use crate::lab::Family;
 
@@ -94,7 +95,7 @@ fn variant_of_words(version: &str) -> Variant {
 
 fn version(program: &Path) -> Result<String, KernelError> {
     let refused = || KernelError::new(format!("ask {} for its version", program.display()));
-    let output = Command::new(program).arg("--version").output().map_err(|error| refused().said(error.to_string()))?;
+    let output = Running::start(Command::new(program).arg("--version"), "")?.output()?;
     if !output.status.success() {
         return Err(refused().said(String::from_utf8_lossy(&output.stderr).trim()));
     }

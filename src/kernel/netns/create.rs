@@ -11,14 +11,14 @@ use std::path::Path;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg};
+use nix::fcntl::{AT_FDCWD, AtFlags, Flock};
 use nix::mount::{MsFlags, mount};
 use nix::unistd::linkat;
 
 use super::{DIRECTORY, Named, NetnsGuard, look, open, path};
 use crate::failpoint;
-use crate::kernel::KernelError;
 use crate::kernel::netlink::{NetlinkError, Socket};
+use crate::kernel::{KernelError, wait};
 use crate::lab::{LabName, Mark, NsName};
 
 /// The index of the loopback in every namespace (`LOOPBACK_IFINDEX`).
@@ -87,14 +87,19 @@ pub(in crate::kernel) fn prepare_directory() -> Result<(), KernelError> {
     let failed = |errno| KernelError::new(format!("prepare {DIRECTORY}")).with_errno(errno);
     let failed_io = |error: io::Error| KernelError::new(format!("prepare {DIRECTORY}")).with_io(&error);
     fs::DirBuilder::new().recursive(true).mode(0o755).create(DIRECTORY).map_err(failed_io)?;
-    let _lock = lock(Path::new(DIRECTORY)).map_err(failed_io)?;
-    let share = || mount(None::<&str>, DIRECTORY, None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>);
-    failpoint::pass("share the mounts of namespaces").map_err(failed)?;
+    let share = || {
+        failpoint::pass("share the mounts of namespaces")?;
+        mount(None::<&str>, DIRECTORY, None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>)
+    };
     match share() {
-        // Not a mount point yet.
+        // Not a mount point yet: only to make one takes the lock, which anybody who may read the directory can hold.
+        Err(Errno::EINVAL) => {}
+        outcome => return outcome.map_err(failed),
+    }
+    let _lock = lock(Path::new(DIRECTORY))?;
+    match share() {
         Err(Errno::EINVAL) => {
             mount(Some(DIRECTORY), DIRECTORY, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
-                .and_then(|()| failpoint::pass("share the mounts of namespaces"))
                 .and_then(|()| share())
                 .map_err(failed)
         }
@@ -103,8 +108,10 @@ pub(in crate::kernel) fn prepare_directory() -> Result<(), KernelError> {
 }
 
 /// The lock that iproute2 takes as well while it prepares the directory.
-fn lock(directory: &Path) -> io::Result<Flock<File>> {
-    Flock::lock(File::open(directory)?, FlockArg::LockExclusive).map_err(|(_, errno)| errno.into())
+fn lock(directory: &Path) -> Result<Flock<File>, KernelError> {
+    let what = format!("lock {}", directory.display());
+    let file = File::open(directory).map_err(|error| KernelError::new(&what).with_io(&error))?;
+    wait::lock(file, &what)
 }
 
 /// Makes a file that has its content from the very first moment it can be seen.
@@ -135,7 +142,7 @@ fn unnamed(directory: &Path) -> io::Result<File> {
 /// The same by way of another name, which begins with a dot and therefore is no namespace's. The lock makes sure that
 /// one which is there already is a leftover.
 fn publish_renamed(directory: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
-    let _lock = lock(directory)?;
+    let _lock = lock(directory).map_err(io::Error::other)?;
     let temporary = directory.join(format!(".nslab-{}", path.file_name().unwrap_or(OsStr::new("")).display()));
     let _ = fs::remove_file(&temporary);
     let written = fs::OpenOptions::new()
