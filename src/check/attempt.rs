@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::harness::{Harness, RawKey};
@@ -57,11 +58,14 @@ pub(super) async fn attempt(harness: &Harness, check: &Check, probe: &Probe) -> 
     if attempt.entry.arrival().is_none() {
         read_arrivals(harness, check, probe);
     }
+    // What the sockets of others have got by now is read before this one goes on.
+    yield_now().await;
     harness.registry.close(token);
     Observation {
         // A packet that could not leave is an outcome like any other.
         outcome: outcome.unwrap_or_else(|not_sent| not_sent),
         arrival: attempt.entry.arrival().cloned(),
+        also_at: attempt.entry.also_at().cloned(),
         left_as: attempt.left_as,
         taken: taken > 0,
         took: attempt.started.elapsed(),

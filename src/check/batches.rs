@@ -34,8 +34,8 @@ const BLOCK: usize = 11;
 /// After how long without a result the next batch starts; what still has no answer goes on beside it.
 const QUIET_BEFORE_RETRY: Duration = Duration::from_millis(150);
 
-/// How many neighbours each probe of a batch may leave without an answer on average when the next batch starts: with the
-/// largest, that is half of the table.
+/// How many neighbours each probe of a batch may leave without an answer on average when the next batch starts: with
+/// the largest, that is half of the table.
 const MAX_UNANSWERED_NEIGHBOURS: usize = 2;
 
 /// A probe's place in the file.
@@ -100,9 +100,9 @@ fn better_known(before: Option<PairResult>, now: PairResult) -> PairResult {
     before.filter(has_arrived).unwrap_or(now)
 }
 
-/// How often a probe is tried that gets no answer, and longer where each try brings some answers. While a table is full,
-/// nothing new gets through; a full queue loses some packets, so that silence twice over is enough for a promise of
-/// silence.
+/// How often a probe is tried that gets no answer, and longer where each try brings some answers. While a table is
+/// full, nothing new gets through; a full queue loses some packets, so that silence twice over is enough for a promise
+/// of silence.
 fn most_tries(passed: bool, losses: Losses) -> usize {
     match losses {
         Losses { neighbours: 0, queue: 0 } => 1,

@@ -13,6 +13,8 @@ pub(super) struct Observation {
     pub outcome: Outcome,
     /// Where the probe arrived, as far as it was seen.
     pub arrival: Option<Arrival>,
+    /// Where else it arrived: then nobody knows which of the two has answered.
+    pub also_at: Option<Arrival>,
     /// The source address that it left with, where that is known.
     pub left_as: Option<IpAddr>,
     /// Whether another program uses a port that the probe counts on.

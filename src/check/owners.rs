@@ -27,6 +27,11 @@ impl Owners {
         Self(owners)
     }
 
+    /// Whether a namespace has an address, and is the only one.
+    pub(super) fn has(&self, ns: &NsName, address: IpAddr) -> bool {
+        self.0.get(&address).is_some_and(|all| all.iter().eq([ns]))
+    }
+
     /// An address with the namespaces that have it: `10.0.0.2 (blue)`, `10.0.0.2 (blue or green)`.
     pub(super) fn shown(&self, address: IpAddr) -> String {
         let all = self.0.get(&address).map(Vec::as_slice).unwrap_or_default();

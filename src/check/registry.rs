@@ -59,6 +59,8 @@ pub(super) struct Entry {
     /// The namespace that sends it.
     from: NsName,
     arrival: OnceCell<Arrival>,
+    /// Its arrival at a second namespace, as where a bridge floods it to two that have one MAC address.
+    also_at: OnceCell<Arrival>,
     outcome: OnceCell<Outcome>,
     news: Notify,
 }
@@ -67,6 +69,11 @@ impl Entry {
     /// Where it arrived, if it did.
     pub(super) fn arrival(&self) -> Option<&Arrival> {
         self.arrival.get()
+    }
+
+    /// Where else it arrived.
+    pub(super) fn also_at(&self) -> Option<&Arrival> {
+        self.also_at.get()
     }
 
     /// The answer or the error that the sender got, if any.
@@ -105,8 +112,8 @@ impl Registry {
     /// Opens an entry for a try of a namespace; it is closed by [`Registry::close`].
     pub(super) fn open(&self, from: &NsName) -> (Token, Rc<Entry>) {
         let number = self.next.replace(self.next.get().wrapping_add(1));
-        let (arrival, outcome, news) = Default::default();
-        let entry = Rc::new(Entry { from: from.clone(), arrival, outcome, news });
+        let (arrival, also_at, outcome, news) = Default::default();
+        let entry = Rc::new(Entry { from: from.clone(), arrival, also_at, outcome, news });
         self.entries.borrow_mut().insert(number, entry.clone());
         (Token { run: self.run, number }, entry)
     }
@@ -146,13 +153,16 @@ impl Registry {
         }
     }
 
-    /// Writes down that a probe arrived. Only the first arrival counts.
+    /// Writes down that a probe arrived: the first arrival, and the first one elsewhere. What the sender sees after
+    /// that is the answer.
     pub(super) fn saw(&self, token: Token, arrival: Arrival) {
-        if let Some(entry) = self.find(token)
-            && entry.arrival.set(arrival).is_ok()
-        {
-            entry.news.notify_one();
+        let Some(entry) = self.find(token) else { return };
+        match entry.arrival() {
+            Some(first) if first.ns == arrival.ns || [&first.ns, &arrival.ns].contains(&&entry.from) => return,
+            Some(_) => drop(entry.also_at.set(arrival)),
+            None => drop(entry.arrival.set(arrival)),
         }
+        entry.news.notify_one();
     }
 
     /// Writes down the answer or the error that a namespace got, if it is the sender: another one may have its address.

@@ -26,7 +26,7 @@ mod validate;
 use clap::{CommandFactory, Parser, Subcommand};
 pub use exit_code::{DONE, OUT_OF_SYNC, REFUSED, WRONG_INPUT};
 pub use failure::Failure;
-pub use output::{Format, parse, report};
+pub use output::{Format, report};
 
 /// Networks on one Linux machine: built from a topology file, checked, and removed without a trace.
 #[derive(Debug, Parser)]
@@ -75,6 +75,24 @@ enum Command {
     Completions(schema::CompletionsArgs),
     /// Write a small topology file to start from
     Init(init::InitArgs),
+}
+
+/// Reads the command line. What is wrong with it, or the help that it asks for, is printed.
+///
+/// # Errors
+/// The exit code, where there is nothing to run.
+pub fn parse() -> Result<Args, u8> {
+    Args::try_parse().map_err(|error| {
+        let is_on_terminal = if error.use_stderr() { output::colour_of_messages() } else { output::colour() };
+        let text = error.render();
+        let text = if is_on_terminal { text.ansi().to_string() } else { text.to_string() };
+        if error.use_stderr() {
+            output::say(text.trim_end());
+        } else {
+            let _ = output::print(&text);
+        }
+        u8::try_from(error.exit_code()).unwrap_or(WRONG_INPUT)
+    })
 }
 
 /// Runs a command; its exit code.

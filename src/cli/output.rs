@@ -2,11 +2,10 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 
 use super::failure::Failure;
 use super::printable::{Kind, printable};
-use super::{Args, WRONG_INPUT};
 use crate::topology::Diagnostics;
 
 /// How a result is shown.
@@ -71,25 +70,8 @@ pub fn report(failure: &Failure) {
     say(&failure.text(colour_of_messages()));
 }
 
-/// Reads the command line. What is wrong with it, or the help that it asks for, is printed.
-///
-/// # Errors
-/// The exit code, where there is nothing to run.
-pub fn parse() -> Result<Args, u8> {
-    Args::try_parse().map_err(|error| {
-        let is_on_terminal = if error.use_stderr() { colour_of_messages() } else { colour() };
-        let text = error.render();
-        let text = if is_on_terminal { text.ansi().to_string() } else { text.to_string() };
-        if error.use_stderr() {
-            say(text.trim_end());
-        } else {
-            let _ = print(&text);
-        }
-        u8::try_from(error.exit_code()).unwrap_or(WRONG_INPUT)
-    })
-}
-
-fn colour_of_messages() -> bool {
+/// The same for messages.
+pub(super) fn colour_of_messages() -> bool {
     std::io::stderr().is_terminal() && wants_colour()
 }
 

@@ -162,7 +162,7 @@ impl Run<'_> {
 
     /// Everything is as the file says: what remains is to note the original values of settings.
     fn settle(&mut self, live: Option<&Observed>) -> Result<(), EngineError> {
-        self.forget_neighbours()?;
+        self.forget_what_was_learned()?;
         flows::forget_stale(&mut self.machine.kernel, |ns| self.lab.namespaces.get(ns), &self.done)?;
         if self.has_released {
             host_settings::note(&mut self.machine.kernel, &self.lab.name)?;
@@ -174,15 +174,20 @@ impl Run<'_> {
         self.stop.check()
     }
 
-    /// The neighbours that the lab's namespaces have learned are no longer right where interfaces were made anew.
-    fn forget_neighbours(&mut self) -> Result<(), EngineError> {
-        if !self.done.iter().any(|planned| planned.step.brings_mac_address()) {
-            return Ok(());
-        }
-        for (ns, wanted) in &self.lab.namespaces {
-            // One that had nothing but its loopback has learned none.
-            if self.before.namespaces.get(ns).is_some_and(|before| before.is.interfaces.len() > 1) {
+    /// What the lab's namespaces have learned is no longer right where things have changed: neighbours where interfaces
+    /// were made anew or addresses have moved, the sizes of packets and redirections of routes where ways have changed.
+    fn forget_what_was_learned(&mut self) -> Result<(), EngineError> {
+        let done = || self.done.iter().map(|planned| &planned.step);
+        let has_moved = done().any(|step| step.brings_mac_address() || matches!(step, Step::Address(_)));
+        let has_other_ways = has_moved || done().any(Step::changes_ways);
+        // One that had nothing but its loopback has learned nothing.
+        let had_more = |ns: &NsName| self.before.namespaces.get(ns).is_some_and(|was| was.is.interfaces.len() > 1);
+        for (ns, wanted) in self.lab.namespaces.iter().filter(|(ns, _)| had_more(ns)) {
+            if has_moved {
                 self.machine.kernel.forget_neighbours(ns, &wanted.interfaces.keys().collect::<Vec<_>>())?;
+            }
+            if has_other_ways && !ns.is_host() {
+                self.machine.kernel.forget_route_exceptions(ns)?;
             }
         }
         Ok(())

@@ -47,7 +47,7 @@ impl Interrupts {
             EngineError::Step(refused, _) => Some(refused.as_ref()),
             _ => None,
         };
-        let was_waiting = refused.is_some_and(|refused| refused.code() == KernelCode::Interrupted);
+        let was_waiting = refused.is_some_and(|refused| refused.code() == KernelCode::WaitInterrupted);
         let signal = if was_waiting { self.pending() } else { None };
         if signal.is_some() {
             // What holds this run up would hold its undoing up as well.

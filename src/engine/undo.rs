@@ -42,8 +42,8 @@ impl Run<'_> {
         let _ = self.run_all(&inverses);
     }
 
-    /// Runs steps, says how far it is, and goes on where one is refused. Steps that go together are run together, and where that is refused,
-    /// one by one.
+    /// Runs steps, says how far it is, and goes on where one is refused. Steps that go together are run together, and
+    /// where that is refused, one by one.
     fn run_all(&mut self, steps: &[Step]) -> Vec<KernelError> {
         let mut failed = Vec::new();
         for group in steps.chunk_by(|a, b| b.batches_with(a)) {

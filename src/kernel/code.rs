@@ -17,8 +17,6 @@ pub enum KernelCode {
     CommandNotFound,
     /// `iptables-restore` refused a rule or a table.
     FirewallRefused,
-    /// A signal ended a wait for another process.
-    Interrupted,
     /// The file system is full, or a limit of the kernel is reached (ENOSPC).
     LimitReached,
     /// Another process holds a lock that is only meant to be held for moments.
@@ -41,12 +39,12 @@ pub enum KernelCode {
     OutOfMemory,
     /// Another program uses this port (EADDRINUSE).
     PortInUse,
+    /// A program that nslab has started does not end.
+    ProgramHangs,
     /// A program that nslab needs is not installed.
     ProgramMissing,
     /// The file system is read-only (EROFS).
     ReadOnly,
-    /// A program that nslab has started does not end.
-    ProgramHangs,
     /// Another lab has claimed another value of a host setting meanwhile.
     SettingContested,
     /// Interfaces would be stacked in a loop, or too deep (ELOOP).
@@ -57,6 +55,8 @@ pub enum KernelCode {
     UntrustedState,
     /// The kernel does not accept this value, or this combination (EINVAL, ERANGE).
     ValueRefused,
+    /// A signal ended a wait for another process.
+    WaitInterrupted,
 }
 
 impl KernelCode {

@@ -237,6 +237,15 @@ impl Kernel {
         neighbours::forget_through(self.handles.get(ns)?, interfaces)
     }
 
+    /// Forgets what a namespace has learned about the ways of its packets: how large they may be, and redirections.
+    ///
+    /// # Errors
+    /// The kernel refuses to list or remove them.
+    pub fn forget_route_exceptions(&mut self, ns: &NsName) -> Result<(), KernelError> {
+        objects::route_exceptions::forget(self.handles.get(ns)?)
+            .map_err(|error| error.about(format!("forget what {ns} has learned about its routes")))
+    }
+
     /// The addresses of the machine, also of interfaces that no file names.
     ///
     /// # Errors

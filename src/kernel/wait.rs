@@ -35,8 +35,8 @@ pub(crate) fn be_short() {
 /// Whether SIGINT or SIGTERM has come, and has not been read yet.
 pub(super) fn is_interrupted() -> bool {
     let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigpending(2) writes a set of signals into the place that it is given, which is as large as one; the set is
-    // read only where it says that it has.
+    // SAFETY: sigpending(2) writes a set of signals into the place that it is given, which is as large as one; the set
+    // is read only where it says that it has.
     unsafe {
         libc::sigpending(pending.as_mut_ptr()) == 0
             && [libc::SIGINT, libc::SIGTERM].iter().any(|&signal| libc::sigismember(pending.as_ptr(), signal) == 1)
@@ -68,7 +68,7 @@ pub(crate) fn lock<F: Flockable + AsFd>(mut file: F, what: &str) -> Result<Flock
 
 /// That a signal has ended a wait.
 pub(super) fn interrupted(what: &str) -> KernelError {
-    KernelError::new(what).said("interrupted by a signal").with_code(KernelCode::Interrupted)
+    KernelError::new(what).said("interrupted by a signal").with_code(KernelCode::WaitInterrupted)
 }
 
 fn held(what: &str, file: &impl AsFd, limit: Duration) -> KernelError {

@@ -190,6 +190,25 @@ impl Step {
         self.operation().brings_mac_address()
     }
 
+    /// Whether packets may go another way because of it, or in other sizes.
+    pub fn changes_ways(&self) -> bool {
+        match self {
+            Self::Route(_) | Self::PolicyRule(_) | Self::VirtualInterface(_) | Self::Veth(_) => true,
+            Self::Interface(step) => matches!(step, InterfaceStep::Mtu { .. }),
+            Self::Namespace(_)
+            | Self::Mark(_)
+            | Self::Bridge(_)
+            | Self::BridgePort(_)
+            | Self::Vlans(_)
+            | Self::Address(_)
+            | Self::Neighbour(_)
+            | Self::FdbEntry(_)
+            | Self::Foreign(_)
+            | Self::Firewall(_)
+            | Self::Sysctl(_) => false,
+        }
+    }
+
     /// Whether it makes a namespace.
     pub fn makes_namespace(&self) -> bool {
         self.operation().batch() == Some(Batch::Namespaces)

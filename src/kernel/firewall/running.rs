@@ -1,6 +1,6 @@
 //! A program that is running: it is in the namespace of the thread that started it, does not outlive that thread, and
-//! has a limit of time. What it reads and writes is in memory of its own, so that nobody who keeps one of its pipes open
-//! can hold nslab up.
+//! has a limit of time. What it reads and writes is in memory of its own, so that nobody who keeps one of its pipes
+//! open can hold nslab up.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -22,6 +22,7 @@ pub(super) mod qdisc;
 #[cfg(test)]
 mod round_trip;
 pub(super) mod route;
+pub(super) mod route_exceptions;
 mod rtnexthop;
 pub(super) mod sysctl;
 pub(super) mod veth;
