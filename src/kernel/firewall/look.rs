@@ -36,6 +36,9 @@ struct Listing {
     running: Result<Running, KernelError>,
 }
 
+/// The iptables of a family, or why there is none.
+pub(super) type Lister = (Family, Result<Program, KernelError>);
+
 /// What a look has shown.
 #[derive(Default)]
 pub(in crate::kernel) struct Seen {
@@ -84,7 +87,7 @@ fn listings(
     wanted: Option<&Firewall>,
     installed: &Installed,
 ) -> Result<Vec<Listing>, KernelError> {
-    let listing = |(family, program): (Family, Result<Program, KernelError>)| {
+    let listing = |(family, program): Lister| {
         let variant = program.as_ref().map_or(Variant::Nft, |program| program.variant);
         let tables = if variant == Variant::Legacy { installed.legacy.tables(family) } else { Vec::new() };
         let running = program.and_then(|program| Running::start(&mut program.save(), ""));
@@ -100,7 +103,7 @@ pub(super) fn listers(
     tables: &[Message],
     wanted: Option<&Firewall>,
     installed: &Installed,
-) -> Result<Vec<(Family, Result<Program, KernelError>)>, KernelError> {
+) -> Result<Vec<Lister>, KernelError> {
     let nft_families: BTreeSet<Family> =
         tables.iter().filter_map(Message::as_table).map(|found| found.family).collect();
     let mut programs = Vec::new();
@@ -192,13 +195,16 @@ impl Look {
     /// What a listing says, if the kernel agrees.
     fn read(&mut self, listing: Listing) -> Result<(ObservedFirewall, BTreeSet<Table>), KernelError> {
         let Listing { variant, family, tables, running } = listing;
-        let (firewall, unshown) = listed(running?, family, &self.ns, &tables)?;
+        let (firewall, mut unshown) = listed(running?, family, &self.ns, &tables)?;
         if variant == Variant::Nft
             && let Some((nft, generation)) = &mut self.nft
         {
-            let account = nft.account()?;
+            let (account, told) = (nft.account()?, unshown.clone());
+            if self.ns.is_host() {
+                unshown.retain(|table| !account.agrees(&firewall, family, *table));
+            }
             // What has changed meanwhile can be different; it is looked at again after every change.
-            if let Some(chain) = account.contradiction(&firewall, family, &unshown)
+            if let Some(chain) = account.contradiction(&firewall, family, &told)
                 && nft.generation()? == *generation
             {
                 let program = family.program();

@@ -40,6 +40,8 @@ pub(super) struct Interfaces {
     pub address_protocols: BTreeMap<(IfName, Address), u8>,
     /// Virtual interfaces with options that the model cannot express.
     pub foreign: BTreeMap<IfName, ForeignInterface>,
+    /// The interfaces that have an alternative name which another one could want as its name.
+    pub alternative_names: BTreeMap<IfName, IfName>,
     /// Interfaces whose names no file can say, and the loopback's name if it is not `lo`.
     pub unspeakable: Vec<ForeignOther>,
     /// The indexes of bridges that are up and speak no STP.
@@ -192,6 +194,8 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
             }
         };
         interfaces.names.insert(raw.header.index, name.clone());
+        let others = sysctl::alternative_names(item)?.into_iter().filter_map(|other| other.parse().ok());
+        interfaces.alternative_names.extend(others.map(|other: IfName| (other, name.clone())));
         if raw.kind == Some(bridge::KIND) && raw.is_up() && !bridge::decode_options(raw.data)?.stp {
             interfaces.quiet_bridges.insert(raw.header.index);
         }

@@ -291,12 +291,11 @@ fn namespace(
     let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
     others.extend(others::from_inside(ns).map_err(cannot_list("xfrm policies and states", ns))?);
     let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed);
-    let by_name = std::mem::take(&mut interfaces.by_name);
-    let owner = by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
+    let owner = interfaces.by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let nslab_routing = Routing { routes: routes.of_nslab, rules: rules.of_nslab };
     let is = Namespace {
         owner,
-        interfaces: by_name,
+        interfaces: std::mem::take(&mut interfaces.by_name),
         routes: routes.all,
         rules: rules.all,
         neighbours,
@@ -310,6 +309,7 @@ fn namespace(
         original_sysctls,
         nslab_routing: if ns.is_host() { nslab_routing } else { Routing::default() },
         half_marked,
+        alternative_names: std::mem::take(&mut interfaces.alternative_names),
         altered_addresses: std::mem::take(&mut interfaces.altered_addresses),
         route_protocols: routes.protocols,
         address_protocols: std::mem::take(&mut interfaces.address_protocols),

@@ -39,6 +39,16 @@ impl Nftables {
 }
 
 impl Account {
+    /// Whether a text shows the chains of labs in a table, and those that lead to them, as the kernel has them, though
+    /// not all that is there.
+    pub(in crate::kernel::firewall) fn agrees(&self, text: &ObservedFirewall, family: Family, table: Table) -> bool {
+        let is_shown = |id: &ChainId| text.chains.contains_key(id) || id.hook().is_some();
+        let matters =
+            |id: &&ChainId| (id.family, id.table) == (family, table) && (is_shown(id) || id.owner().is_some());
+        let mut chains = self.0.iter().filter(|(id, _)| matters(id));
+        chains.all(|(id, count)| text.chains.get(id).is_some_and(|rules| rules.len() == *count))
+    }
+
     /// A chain of which a text that shows some tables of a family says something else than the kernel.
     pub(in crate::kernel::firewall) fn contradiction(
         &self,
