@@ -74,8 +74,12 @@ pub(super) struct StackedInterface {
 
 impl Interfaces {
     /// Gives the lab the interfaces that have its group and no alias yet: those that were just being made when
-    /// nslab was killed. Which they are.
+    /// nslab was killed. Which they are. None where another lab has the same group: they could be its.
     pub fn own_by_group(&mut self, lab: &LabName) -> Vec<IfName> {
+        let shares_group = |owner: &LabName| owner != lab && owner.group() == lab.group();
+        if self.by_name.values().filter_map(|interface| interface.owner.as_ref()).any(shares_group) {
+            return Vec::new();
+        }
         let of_lab = self.groups.iter().filter(|(_, group)| *group == lab.group());
         let names: Vec<IfName> = of_lab.map(|(name, _)| name.clone()).collect();
         for name in &names {

@@ -174,7 +174,9 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
     for Mark { lab, settings } in std::mem::take(&mut interfaces.marks) {
         marks.entry(lab).or_default().settings.extend(settings);
     }
-    for (lab, marked) in &mut marks {
+    let mut groups: BTreeMap<u32, usize> = BTreeMap::new();
+    marks.keys().for_each(|lab| *groups.entry(lab.group()).or_default() += 1);
+    for (lab, marked) in marks.iter_mut().filter(|(lab, _)| groups.get(&lab.group()) == Some(&1)) {
         marked.interfaces.extend(interfaces.own_by_group(lab));
     }
     Ok(marks)
