@@ -27,7 +27,7 @@ pub use program::{Program, Variant, program};
 
 use super::KernelError;
 use super::netns::run_in;
-use crate::lab::{ChainId, CountedFirewall, Family, Firewall, ForeignObject, LabName, NsName, ObservedFirewall};
+use crate::lab::{ChainId, CountedFirewall, Family, Firewall, ForeignObject, Hook, LabName, NsName, ObservedFirewall};
 use crate::steps::{FirewallStep, Step};
 use running::Running;
 
@@ -105,7 +105,7 @@ pub fn run(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<(), KernelError> {
 /// The kernel refuses to list tables.
 pub fn has_our_tables(host: BorrowedFd<'_>) -> Result<bool, KernelError> {
     run_in(host, || match Nftables::open()? {
-        Some(mut nft) => Ok(nft.tables()?.iter().any(|found| found.of_nslab)),
+        Some(mut nft) => nft.has_ours(),
         None => Ok(false),
     })?
 }
@@ -127,8 +127,17 @@ fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), 
     if table_removal::remove(&mut nft, program, family, steps)? {
         return Ok(());
     }
+    let before = nft.tables()?;
     for table in restore::tables(steps) {
-        nft.make_ours(family, table)?;
+        match before.iter().find(|found| (found.family, found.table) == (family, table)) {
+            None => nft.make_ours(family, table)?,
+            Some(found) if found.of_nslab => {}
+            Some(_) => {
+                let hooks = steps.iter().filter_map(Step::firewall).filter(|step| step.chain.table == table);
+                let hooks: BTreeSet<Hook> = hooks.filter_map(|step| step.chain.hook()).collect();
+                hooks.into_iter().try_for_each(|hook| nft.make_our_chain(family, table, hook))?;
+            }
+        }
     }
     let done = restored(program, &NsName::host(), steps);
     let removes = |step: &Step| step.firewall().is_some_and(FirewallStep::removes);

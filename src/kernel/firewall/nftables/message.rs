@@ -53,13 +53,16 @@ const NFTA_EXPR_DATA: u16 = 2;
 const NFTA_IMMEDIATE_DATA: u16 = 2;
 const NFTA_DATA_VERDICT: u16 = 2;
 const NFTA_VERDICT_CHAIN: u16 = 2;
-const NFTA_CHAIN_HOOK: u16 = 4;
-const NFTA_CHAIN_POLICY: u16 = 5;
-const NFTA_HOOK_HOOKNUM: u16 = 1;
+pub(super) const NFTA_CHAIN_HOOK: u16 = 4;
+pub(super) const NFTA_CHAIN_POLICY: u16 = 5;
+pub(super) const NFTA_CHAIN_TYPE: u16 = 7;
+pub(super) const NFTA_CHAIN_USERDATA: u16 = 12;
+pub(super) const NFTA_HOOK_HOOKNUM: u16 = 1;
+pub(super) const NFTA_HOOK_PRIORITY: u16 = 2;
 const NFNL_SUBSYS_NFTABLES: u16 = 10;
 const NF_INET_FORWARD: u32 = 2;
 const NF_DROP: u32 = 0;
-const NF_ACCEPT: u32 = 1;
+pub(super) const NF_ACCEPT: u32 = 1;
 const AF_UNSPEC: u8 = 0;
 const NFPROTO_INET: u8 = 1;
 /// The comment `nslab` as `nft` writes one: type 0 (NFTNL_UDATA_TABLE_COMMENT), length, text with its zero.
@@ -208,6 +211,11 @@ impl Message {
         let is_immediate = |expression| inner(expression, NFTA_EXPR_NAME) == Some(&b"immediate\0"[..]);
         let mut targets = expressions.map(|(_, it)| it).filter(|it| is_immediate(it)).filter_map(target);
         targets.any(|target| parse_string(target).is_ok_and(|target| target == chain))
+    }
+
+    /// Of a chain: whether it carries nslab's comment.
+    pub(super) fn is_chain_of_nslab(&self) -> bool {
+        self.value(NFTA_CHAIN_USERDATA) == Some(OUR_COMMENT)
     }
 
     /// Whether it is one of the base chains that iptables makes, and its policy is to accept. (Whether a rule is in it,
