@@ -97,8 +97,8 @@ impl Nftables {
         Ok(())
     }
 
-    /// Makes a base chain with nslab's comment in a table of others, as iptables would make it without one, unless there
-    /// is one. Its type, hooks and priorities are those of iptables' nft-chain.c.
+    /// Makes a base chain with nslab's comment in a table of others, as iptables would make it without one, unless
+    /// there is one. Its type, hooks and priorities are those of iptables' nft-chain.c.
     pub(in crate::kernel::firewall) fn make_our_chain(
         &mut self,
         family: Family,
