@@ -132,7 +132,9 @@ fn asks(message: &str) -> bool {
     let flags = message.split("nlmsg_flags=").nth(1).unwrap_or_default().split([',', '}']).next().unwrap();
     match name.strip_prefix("0x").map(|number| u16::from_str_radix(number, 16).unwrap()) {
         Some(0x15) => flags == "NLM_F_REQUEST|0x300",
-        Some(number) => matches!((number < 0x100, number % 4, number), (true, 2, _) | (_, _, 0xa01 | 0xa04)),
+        Some(number) => {
+            matches!((number < 0x100, number % 4, number), (true, 2, _) | (_, _, 0xa01 | 0xa04 | 0xa07 | 0xa10))
+        }
         None => name.contains("_GET"),
     }
 }

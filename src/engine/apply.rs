@@ -200,7 +200,10 @@ impl Run<'_> {
             false => None,
         };
         let conflicts: Vec<Finding> = match adoption {
-            Some(_) => Vec::new(),
+            Some(_) => {
+                let removed = plan::removed_by_adoption(&planned.conflicts, &planned.plan.steps);
+                removed.iter().map(Finding::from).collect()
+            }
             None => planned.conflicts.iter().map(Finding::from).collect(),
         };
         let others = if round == 0 { preconditions::find(self.lab)? } else { Vec::new() };

@@ -32,14 +32,14 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     if folder.is_new()? {
         host_settings::recall(&mut machine.kernel, lab)?;
     }
-    let live = machine.observe(&Scope { lab, desired: None, inside: false })?;
+    let (live, unread) = machine.observe_most(&Scope { lab, desired: None, inside: false })?;
     let steps = teardown(lab, &live, &host_settings::claimed_by(lab)?);
     if !steps.is_empty() {
         let texts = steps.iter().map(|planned| planned.step.text()).collect();
         folder.write_journal(&Journal::new(lab, Activity::Destroying, texts))?;
     }
     report(Event::Planned(steps.len()));
-    let mut failed = Vec::new();
+    let mut failed: Vec<String> = unread.into_iter().map(|(_, error)| error.to_string()).collect();
     for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)) {
         let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
         match machine.run(&only) {
@@ -49,6 +49,7 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     }
     // Nothing of the lab's rules is left.
     failed.extend(flows::forget_stale(&mut machine.kernel, |_| None, &steps).err().map(|error| error.to_string()));
+    failed.extend(left(&mut machine, lab));
     // What a run that was killed may have left in the host.
     failed.extend(machine.tidy().err().map(|error| error.to_string()));
     if !failed.is_empty() {
@@ -56,4 +57,12 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     }
     folder.remove()?;
     Ok(Destroyed { steps, elapsed: start.elapsed() })
+}
+
+/// The lab's chains that the kernel still has, where a program only said that it had removed them.
+fn left(machine: &mut Machine, lab: &LabName) -> Vec<String> {
+    match machine.kernel.chains_left(lab) {
+        Ok(chains) => chains.iter().map(|chain| format!("chain {chain} of host is still there")).collect(),
+        Err(error) => vec![error.to_string()],
+    }
 }

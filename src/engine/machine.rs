@@ -33,6 +33,19 @@ impl Machine {
         Ok(live)
     }
 
+    /// The same without the firewalls that cannot be read: of these, the namespace and the reason.
+    ///
+    /// # Errors
+    /// The kernel refuses to list anything else, or a file of the state cannot be read.
+    pub(super) fn observe_most(
+        &mut self,
+        scope: &Scope<'_>,
+    ) -> Result<(Observed, Vec<(NsName, KernelError)>), KernelError> {
+        let (mut live, unread) = self.kernel.observe_most(scope)?;
+        self.complete(scope.lab, &mut live)?;
+        Ok((live, unread))
+    }
+
     /// The same, where nothing but what is in some namespaces can have changed since `before`, and not their
     /// interfaces: only those are looked at.
     ///
@@ -91,7 +104,7 @@ impl Machine {
                 self.kernel.free_removed();
                 host_settings::restore(&mut self.kernel, key, lab)
             }
-            Step::Firewall(step) if step.ns.is_host() => {
+            Step::Firewall(_) | Step::Foreign(_) if first.changes_a_firewall() && first.namespace().is_host() => {
                 let _lock = HostSettings::lock()?;
                 self.kernel.run(group)
             }

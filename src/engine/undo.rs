@@ -94,6 +94,10 @@ impl Run<'_> {
 
     /// Makes the lab's claims to host settings what they were when the run began.
     fn return_claims(&mut self) -> Result<(), KernelError> {
+        // It ended before anything was seen, and so before anything was claimed.
+        if self.before.namespaces.is_empty() {
+            return Ok(());
+        }
         let lab = &self.lab.name;
         let now = host_settings::claimed_by(lab)?;
         for key in now.iter().filter(|key| self.claimed_before(key).is_none()).cloned().collect::<Vec<_>>() {

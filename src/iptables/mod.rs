@@ -13,6 +13,6 @@ mod words;
 mod write;
 
 pub use read::read;
-pub use save::{emptied_table, read_counted, read_saved, tables_in_use, unshown_tables};
+pub use save::{chain_removal, chains_of_labs, emptied_table, read_counted, read_saved, tables_in_use, unshown_tables};
 pub use words::{restore_word, shell_word};
 pub use write::{restore_line, shell_line};

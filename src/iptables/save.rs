@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{read, shell_line};
+use super::{read, restore_line, shell_line};
 use crate::lab::{ChainId, CountedFirewall, CountedRule, Counters, Family, ObservedFirewall, Policy, Table};
 
 /// The firewall that `iptables-save` or `ip6tables-save` prints; tables that nslab does not use are passed over.
@@ -131,6 +131,44 @@ pub fn emptied_table(section: &str) -> String {
         None => (line.starts_with('*') || line == "COMMIT").then(|| format!("{line}\n")),
     };
     section.lines().filter_map(line).collect()
+}
+
+/// The chains of labs that a text of `iptables-save` has: of each its name, and that from which `iptables-restore
+/// --noflush` makes it again, with the rules that lead to it.
+pub fn chains_of_labs(family: Family, saved: &str) -> Vec<(ChainId, String)> {
+    let firewall = read_saved(family, saved);
+    let own = firewall.chains.iter().filter(|(id, _)| id.owner().is_some());
+    own.map(|(id, _)| (id.clone(), put_back(&firewall, id))).collect()
+}
+
+fn put_back(firewall: &ObservedFirewall, id: &ChainId) -> String {
+    let mut text = format!("*{}\n:{} - [0:0]\n", id.table.name(), id.chain);
+    let of_table = firewall.chains.iter().filter(|(other, _)| (other.family, other.table) == (id.family, id.table));
+    for (chain, rules) in of_table {
+        for (position, rule) in (1..).zip(rules) {
+            let line = restore_line(rule);
+            if chain == id {
+                text.push_str(&format!("-A {} {line}\n", chain.chain));
+            } else if rule.leads_to() == Some(&id.chain) {
+                text.push_str(&format!("-I {} {position} {line}\n", chain.chain));
+            }
+        }
+    }
+    text + "COMMIT\n"
+}
+
+/// What removes again with `iptables-restore --noflush` what a text of [`chains_of_labs`] makes.
+pub fn chain_removal(put_back: &str) -> String {
+    let chain = put_back.lines().find_map(|line| line.strip_prefix(':')?.split(' ').next()).unwrap_or_default();
+    let table = put_back.lines().next().unwrap_or_default();
+    let mut text = format!("{table}\n");
+    for line in put_back.lines().filter_map(|line| line.strip_prefix("-I ")) {
+        let mut words = line.splitn(3, ' ');
+        if let (Some(from), Some(_), Some(rule)) = (words.next(), words.next(), words.next()) {
+            text.push_str(&format!("-D {from} {rule}\n"));
+        }
+    }
+    text + &format!("-F {chain}\n-X {chain}\nCOMMIT\n")
 }
 
 #[cfg(test)]

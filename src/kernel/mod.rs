@@ -38,7 +38,7 @@ pub(crate) use observe::fuzzing::namespace_in;
 pub use port_state::PortState;
 pub use scope::{Marked, Scope};
 
-use crate::lab::{Address, IfName, InterfaceRef, LabName, NsName, Observed, SysctlKey, SysctlValue};
+use crate::lab::{Address, ChainId, IfName, InterfaceRef, LabName, NsName, Observed, SysctlKey, SysctlValue};
 use crate::steps::Step;
 use netlink::NetlinkError;
 use netns::NetnsHandles;
@@ -67,8 +67,18 @@ impl Kernel {
     /// that namespace is wanted, nothing: making it puts it in the file's place.
     ///
     /// # Errors
-    /// Where the kernel refuses to list something. What other users left in `/run/netns` is no error.
+    /// Where the kernel refuses to list something, or a firewall that may matter cannot be read. What other users left
+    /// in `/run/netns` is no error.
     pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Observed, KernelError> {
+        let (live, unread) = self.observe_most(scope)?;
+        unread.into_iter().next().map_or(Ok(live), |(_, error)| Err(error))
+    }
+
+    /// The same without the firewalls that cannot be read: of these, the namespace and the reason.
+    ///
+    /// # Errors
+    /// Where the kernel refuses to list anything else.
+    pub fn observe_most(&mut self, scope: &Scope<'_>) -> Result<(Observed, Vec<(NsName, KernelError)>), KernelError> {
         self.handles.let_go();
         observe::live(&mut self.handles, scope)
     }
@@ -270,6 +280,14 @@ impl Kernel {
     /// Lets the kernel begin to free the namespaces that were removed.
     pub fn free_removed(&mut self) {
         self.handles.let_go();
+    }
+
+    /// What there still is of a lab's chains in the firewall of `host`, by the kernel's own account.
+    ///
+    /// # Errors
+    /// The kernel refuses to list chains.
+    pub fn chains_left(&mut self, lab: &LabName) -> Result<Vec<ChainId>, KernelError> {
+        firewall::chains_left(self.host()?, lab)
     }
 
     /// Whether a run that was killed may have left empty firewall tables of nslab in `host`.

@@ -47,7 +47,7 @@ pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), Ke
         Step::PolicyRule(step) => inside(handles, first, |netns| policy_rule::run(netns, step)),
         Step::Neighbour(step) => inside(handles, first, |netns| neighbour::run(netns, step)),
         Step::FdbEntry(step) => inside(handles, first, |netns| fdb_entry::run(netns, step)),
-        Step::Foreign(step) if step.change.object().is_table() => {
+        Step::Foreign(step) if step.change.object().is_of_a_firewall() => {
             firewall::foreign_tables::run(handles.get(&step.ns)?.fd(), &step.change)
         }
         Step::Foreign(step) if step.change.object().is_transformation() => xfrm::run(handles.get(&step.ns)?.fd(), step),

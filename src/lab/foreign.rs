@@ -6,7 +6,7 @@ use std::fmt;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::{Family, IfName, RouteSlot, VxlanSlot};
+use super::{ChainId, Family, IfName, RouteSlot, Table, VxlanSlot};
 
 /// The objects of a namespace that the model has no words for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,6 +75,16 @@ pub enum ForeignKind {
     LegacyTable {
         /// Which iptables.
         family: Family,
+    },
+    /// A chain of a lab in `host` that the installed iptables does not show, with its rules, and the rules that lead to
+    /// it.
+    LabChain {
+        /// The address family.
+        family: Family,
+        /// The table that it is in.
+        table: Table,
+        /// Whether that is a table of legacy iptables, or else of nf_tables.
+        is_legacy: bool,
     },
 }
 
@@ -200,6 +210,9 @@ impl ForeignKind {
             Self::NftTable { .. } => "nftables table",
             Self::LegacyTable { family: Family::Ipv4 } => "legacy iptables table",
             Self::LegacyTable { family: Family::Ipv6 } => "legacy ip6tables table",
+            Self::LabChain { is_legacy: false, .. } => "nftables chain",
+            Self::LabChain { family: Family::Ipv4, .. } => "legacy iptables chain",
+            Self::LabChain { family: Family::Ipv6, .. } => "legacy ip6tables chain",
         }
     }
 }
@@ -210,9 +223,16 @@ impl ForeignObject {
         matches!(self.kind, ForeignKind::XfrmPolicy | ForeignKind::XfrmState)
     }
 
-    /// Whether it is a table of a firewall.
-    pub fn is_table(&self) -> bool {
-        matches!(self.kind, ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. })
+    /// Whether it is a table of a firewall, or a chain in one.
+    pub fn is_of_a_firewall(&self) -> bool {
+        let is_table = matches!(self.kind, ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. });
+        is_table || self.lab_chain().is_some()
+    }
+
+    /// The chain, if it is a chain of a lab.
+    pub fn lab_chain(&self) -> Option<ChainId> {
+        let ForeignKind::LabChain { family, table, .. } = self.kind else { return None };
+        Some(ChainId { family, table, chain: self.text.split_whitespace().last()?.parse().ok()? })
     }
 }
 

@@ -43,6 +43,9 @@ pub struct ObservedNamespace {
     /// In `host`: interfaces of the lab that lack one of its two marks, alias and group.
     #[serde(skip)]
     pub half_marked: BTreeSet<IfName>,
+    /// The interfaces that have an alternative name, by that name: no other one can be called so.
+    #[serde(skip)]
+    pub alternative_names: BTreeMap<IfName, IfName>,
     /// The addresses that differ from what nslab makes in more than the model can say.
     #[serde(skip)]
     pub altered_addresses: BTreeMap<(IfName, Address), AlteredAddress>,

@@ -11,14 +11,18 @@ use crate::lab::{
     IfName, Interface, InterfaceRef, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Route, RouteSlot,
     VirtualInterface, VxlanSlot,
 };
-use crate::steps::{MarkStep, Presence, Step, Tier};
+use crate::steps::{ForeignStep, InterfaceStep, MarkStep, Presence, Step, Tier};
 
 /// What kind of conflict it is. Its name is the variant's in kebab case; its comment is its line in `docs/codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConflictCode {
+    /// What `apply --adopt` would take over would have to be removed, or something in it that nslab cannot make again.
+    AdoptionRemoves,
     /// An interface of `host` has a name that the lab needs, and does not belong to it.
     InterfaceExists,
+    /// An interface has an alternative name that the lab needs as the name of another one.
+    NameTaken,
     /// A namespace has a name that the lab needs, and does not belong to it.
     NamespaceExists,
     /// A route of `host`, not the lab's, has the place (table, destination, metric) of one that the lab needs.
@@ -55,6 +59,7 @@ pub struct Conflict {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.owner {
+            _ if self.code == ConflictCode::AdoptionRemoves => f.write_str(&self.what),
             Some(_) if self.code == ConflictCode::SettingConflict => f.write_str(&self.what),
             Some(owner) => write!(f, "{} exists and belongs to lab {owner}", self.what),
             None => write!(f, "{} exists and was not made by nslab", self.what),
@@ -69,6 +74,7 @@ pub fn conflicts(lab: &Lab, live: &Observed) -> Vec<Conflict> {
     for (ns, wanted) in &lab.namespaces {
         let Some(observed) = live.namespaces.get(ns) else { continue };
         let is = &observed.is;
+        found.extend(alternative_names(&lab.name, ns, wanted, observed));
         if !ns.is_host() {
             if is.owner.as_ref() != Some(&lab.name) {
                 let marked = is
@@ -95,6 +101,25 @@ pub fn conflicts(lab: &Lab, live: &Observed) -> Vec<Conflict> {
         found.extend(routes(lab, wanted, observed));
     }
     found
+}
+
+/// Alternative names of interfaces that stay: no other interface can be called so.
+fn alternative_names(lab: &LabName, ns: &NsName, wanted: &Namespace, observed: &ObservedNamespace) -> Vec<Conflict> {
+    let there = &observed.is.interfaces;
+    let stays = |holder: &IfName| {
+        let is_ours = |found: &Interface| found.is_of(lab, ns);
+        wanted.interfaces.contains_key(holder) || holder.is_lo() || !there.get(holder).is_some_and(is_ours)
+    };
+    let is_taken = |(name, holder): &(&IfName, &IfName)| {
+        wanted.interfaces.contains_key(*name) && !there.contains_key(*name) && stays(holder)
+    };
+    let conflict = |(name, holder): (&IfName, &IfName)| Conflict {
+        code: ConflictCode::NameTaken,
+        what: format!("alternative name {name} of {holder} in {ns}"),
+        owner: None,
+        marked: None,
+    };
+    observed.alternative_names.iter().filter(is_taken).map(conflict).collect()
 }
 
 /// VXLAN interfaces under other names, at whose port packets with the same number arrive: the kernel makes no second
@@ -155,6 +180,25 @@ fn routes(lab: &Lab, wanted: &Namespace, observed: &ObservedNamespace) -> Vec<Co
         marked: None,
     };
     texts.map(conflict).collect()
+}
+
+/// What keeps a lab from being adopted although nobody else owns it: adopting never deletes what nslab could not make
+/// again, be it what is adopted or something in it.
+pub fn removed_by_adoption(conflicts: &[Conflict], steps: &[PlannedStep]) -> Vec<Conflict> {
+    let is_about = |adopted: &InterfaceRef, step: &Step| {
+        if let Step::Interface(InterfaceStep::Remove { interface, .. }) = step {
+            return interface == adopted || (!adopted.ns.is_host() && interface.ns == adopted.ns);
+        }
+        let Step::Foreign(ForeignStep { ns, change: Presence::Remove(_) }) = step else { return false };
+        !ns.is_host() && *ns == adopted.ns
+    };
+    let removal = |conflict: &Conflict| {
+        let adopted = conflict.marked.as_ref()?;
+        let step = steps.iter().find(|planned| is_about(adopted, &planned.step))?;
+        let what = format!("to adopt {}, nslab would have to {} ({})", conflict.what, step.step.text(), step.why);
+        Some(Conflict { code: ConflictCode::AdoptionRemoves, what, ..conflict.clone() })
+    };
+    conflicts.iter().filter_map(removal).collect()
 }
 
 /// Plans to take ownership of what has no owner; none, if something belongs to another lab or cannot be marked.

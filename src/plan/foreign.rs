@@ -3,11 +3,13 @@
 use super::compared::Sides;
 use super::draft::{Draft, EXTRA};
 use super::lost::Lost;
-use crate::lab::{ForeignKind, ForeignOther};
+use crate::lab::{ChainId, ForeignKind, ForeignOther, LabName};
 use crate::steps::{ForeignStep, Presence, Step};
 
 /// The reason for renaming a loopback.
 const RENAMED: &str = "it is the loopback";
+/// The reason for removing a chain of the lab, which may be wanted.
+const UNSHOWN: &str = "the installed iptables does not show it";
 
 /// Plans the removal of all that is foreign and that the file does not keep; in `host`, of what is on an interface of
 /// the lab. Routes, policy rules and forwarding entries are planned with those that the model can express.
@@ -15,7 +17,10 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     let goes_along = |other: &ForeignOther| other.dev.as_ref().is_some_and(|dev| lost.interfaces.contains(dev));
     let is_ours = |other: &ForeignOther| match &other.dev {
         Some(dev) => sides.may_clear(dev),
-        None => !sides.ns.is_host(),
+        None if sides.ns.is_host() => {
+            other.object.lab_chain().is_some_and(|chain| is_of(&sides.compared.lab.name, &chain))
+        }
+        None => true,
     };
     let is_kept = |other: &ForeignOther| {
         let ForeignKind::NextHop { protocol, .. } = other.object.kind else { return false };
@@ -24,7 +29,16 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     let others = sides.observed.foreign.others.iter().filter(|other| is_ours(other) && !is_kept(other));
     for other in others.filter(|other| !goes_along(other)) {
         let change = Presence::Remove(other.object.clone());
-        let why = if other.object.kind == ForeignKind::LoopbackName { RENAMED } else { EXTRA };
+        let why = match other.object.kind {
+            ForeignKind::LoopbackName => RENAMED,
+            ForeignKind::LabChain { .. } => UNSHOWN,
+            _ => EXTRA,
+        };
         draft.add(Step::Foreign(ForeignStep { ns: sides.ns.clone(), change }), why);
     }
+}
+
+/// Whether a chain is a lab's.
+pub(super) fn is_of(lab: &LabName, chain: &ChainId) -> bool {
+    chain.owner().is_some_and(|(owner, _)| owner == *lab)
 }

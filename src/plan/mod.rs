@@ -30,7 +30,7 @@ mod vlans;
 mod way_back;
 
 pub use compare::plan;
-pub use conflicts::{Conflict, ConflictCode, adoption, conflicts};
+pub use conflicts::{Conflict, ConflictCode, adoption, conflicts, removed_by_adoption};
 pub use planned::{Plan, PlannedStep};
 pub use teardown::{as_built, teardown};
 pub use unrestored::unrestored;

@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::foreign::is_of;
 use super::planned::PlannedStep;
 use crate::lab::{
-    ChainId, FirewallRule, IfName, InterfaceRef, Lab, LabName, Namespace, NsName, Observed, ObservedFirewall,
-    ObservedNamespace, ObservedRule, Routing, SysctlKey,
+    ChainId, FirewallRule, ForeignObject, IfName, InterfaceRef, Lab, LabName, Namespace, NsName, Observed,
+    ObservedFirewall, ObservedNamespace, ObservedRule, Routing, SysctlKey,
 };
 use crate::steps::{
     FirewallChange, FirewallStep, ForeignStep, InterfaceStep, NamespaceStep, PolicyRuleStep, Presence, RouteStep, Step,
@@ -37,6 +38,9 @@ pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<P
         }
     }
     for step in observed_host.into_iter().flat_map(|host| host_firewall(lab, &host.firewall)) {
+        add(step);
+    }
+    for step in observed_host.into_iter().flat_map(|host| unshown_chains(lab, host)) {
         add(step);
     }
     for step in observed_host.into_iter().flat_map(host_routing) {
@@ -91,7 +95,7 @@ fn host_routing(host: &ObservedNamespace) -> Vec<Step> {
 }
 
 fn host_firewall(lab: &LabName, firewall: &ObservedFirewall) -> Vec<Step> {
-    let is_own = |id: &ChainId| id.owner().is_some_and(|(owner, _)| owner == *lab);
+    let is_own = |id: &ChainId| is_of(lab, id);
     let leads_to_own = |id: &ChainId, rule: &ObservedRule| {
         rule.leads_to().is_some_and(|chain| is_own(&ChainId { chain: chain.clone(), ..id.clone() }))
     };
@@ -113,6 +117,14 @@ fn host_firewall(lab: &LabName, firewall: &ObservedFirewall) -> Vec<Step> {
     // One family's rules are loaded with one program.
     steps.sort_by_key(|step| step.chain.family);
     steps.into_iter().map(Step::Firewall).collect()
+}
+
+/// The lab's chains in `host` that the installed iptables does not show.
+fn unshown_chains(lab: &LabName, host: &ObservedNamespace) -> Vec<Step> {
+    let objects = host.foreign.others.iter().map(|other| &other.object);
+    let own = objects.filter(|object| object.lab_chain().is_some_and(|chain| is_of(lab, &chain)));
+    let step = |object: &ForeignObject| ForeignStep { ns: NsName::host(), change: Presence::Remove(object.clone()) };
+    own.map(step).map(Step::Foreign).collect()
 }
 
 /// The lab's interfaces in `host` but for some that go before, as the step that removes them.

@@ -61,12 +61,19 @@ impl From<&Conflict> for Finding {
         let another = match conflict.code {
             ConflictCode::RouteExists => "give the lab's route another metric in the file",
             ConflictCode::VxlanExists => "give the lab's vxlan another name, id or port in the file",
-            ConflictCode::InterfaceExists => "give the lab's interface another name in the file",
+            ConflictCode::AdoptionRemoves => {
+                "remove it yourself, if it is no longer needed; or give the lab's another name"
+            }
+            ConflictCode::InterfaceExists | ConflictCode::NameTaken => {
+                "give the lab's interface another name in the file"
+            }
             ConflictCode::NamespaceExists => "give the lab's namespace another name in the file",
             ConflictCode::SettingConflict => "leave the setting to that lab",
         };
         let help = match &conflict.owner {
             Some(lab) => format!("{another}, or remove that lab first: nslab destroy {lab}"),
+            None if conflict.code == ConflictCode::AdoptionRemoves => another.to_owned(),
+            None if conflict.marked.is_none() => format!("{another}; or, if it is no longer needed, remove it"),
             None => {
                 format!("{another}; or, if it is no longer needed, remove it, or adopt it with `nslab apply --adopt`")
             }

@@ -23,6 +23,9 @@ pub struct StatusView {
     /// What differs from the topology as applied; absent where that is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<Vec<StepView>>,
+    /// Why the firewalls of some namespaces could not be read; what differs there is not in `drift`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<String>,
 }
 
 /// A namespace for programs.
@@ -69,7 +72,7 @@ pub(super) struct ProcessView {
 
 impl StatusView {
     /// From the state of a lab.
-    pub fn new(lab: &LabName, Status { live, drift, processes }: &Status) -> Self {
+    pub fn new(lab: &LabName, Status { live, drift, unread, processes }: &Status) -> Self {
         let mine = |(name, ns): &(&NsName, &Namespace)| name.is_host() || ns.owner.as_ref() == Some(lab);
         let view = |(name, ns): (&NsName, &Namespace)| {
             let shown = |interface: &&Interface| interface.is_of(lab, name);
@@ -91,6 +94,7 @@ impl StatusView {
             lab: lab.to_string(),
             namespaces: namespaces.filter(|ns| ns.name != "host" || !ns.interfaces.is_empty()).collect(),
             drift: drift.as_ref().map(|plan| plan.steps.iter().map(StepView::new).collect()),
+            unread: unread.clone(),
         }
     }
 }
@@ -150,8 +154,11 @@ pub fn status(view: &StatusView, width: usize) -> String {
             format!("Drift: {} to fix:\n{}", counted(steps.len(), "step"), lines.collect::<String>())
         }
     };
+    let unread = view.unread.iter().map(|why| fitted(&printable(&why.replace('\n', "; ")), 2, 4, width));
+    let unread: String = unread.collect();
+    let unread = if unread.is_empty() { unread } else { format!("Not known:\n{unread}") };
     format!(
-        "{}: {}\n\n{}\n\n{drift}",
+        "{}: {}\n\n{}\n\n{drift}{unread}",
         view.lab,
         counted(view.namespaces.len(), "namespace"),
         table.trim_end_matches('\n')
@@ -234,7 +241,7 @@ namespaces:
     vrfs: { v0: { table: 100, ports: [d1, br0] } }
 ";
         let lab = topology::parse("a.yaml", yaml).unwrap().lab;
-        let status = Status { live: plan::as_built(&lab), drift: None, processes: BTreeMap::new() };
+        let status = Status { live: plan::as_built(&lab), drift: None, unread: Vec::new(), processes: BTreeMap::new() };
         let view = StatusView::new(&lab.name, &status);
         let json = serde_json::to_value(&view).unwrap();
         let interfaces = json["namespaces"][0]["interfaces"].as_array().unwrap().clone();

@@ -3,7 +3,7 @@
 use super::command::{inside, ip, ip_family};
 use super::operation::{Operation, Reach};
 use super::{Phase, Presence};
-use crate::iptables::{emptied_table, shell_word};
+use crate::iptables::{chain_removal, emptied_table, shell_word};
 use crate::lab::{Family, ForeignKind, ForeignObject, NsName};
 
 /// A step on an object that the model cannot express.
@@ -64,6 +64,8 @@ impl Operation for ForeignStep {
             ForeignKind::LoopbackName => renamed(&self.ns, text, "lo"),
             ForeignKind::NftTable { handle } => nft_table(&self.ns, text, *handle, adds),
             ForeignKind::LegacyTable { family } => legacy_table(&self.ns, object, *family, adds),
+            ForeignKind::LabChain { family, is_legacy: true, .. } => legacy_chain(&self.ns, object, *family, adds),
+            ForeignKind::LabChain { .. } => nft_chain(&self.ns, text, adds),
         }
     }
 
@@ -79,7 +81,7 @@ impl Operation for ForeignStep {
             }
             // After whatever else has the name `lo` is gone, and before anything is set on it.
             ForeignKind::Interface { .. } | ForeignKind::LoopbackName => (Phase::AddVeths, Phase::RemoveInterfaces),
-            ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => {
+            ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } | ForeignKind::LabChain { .. } => {
                 (Phase::SetFirewall, Phase::RemoveFirewall)
             }
         };
@@ -100,6 +102,7 @@ impl Operation for ForeignStep {
             ForeignKind::Interface { .. } => "remove interfaces",
             ForeignKind::LoopbackName => "rename the loopback",
             ForeignKind::NftTable { .. } | ForeignKind::LegacyTable { .. } => "remove a table of another program",
+            ForeignKind::LabChain { .. } => "remove a chain that iptables does not show",
         }
     }
 
@@ -119,7 +122,8 @@ impl Operation for ForeignStep {
             | ForeignKind::XfrmPolicy
             | ForeignKind::XfrmState
             | ForeignKind::NftTable { .. }
-            | ForeignKind::LegacyTable { .. } => Reach::Inside,
+            | ForeignKind::LegacyTable { .. }
+            | ForeignKind::LabChain { .. } => Reach::Inside,
         }
     }
 }
@@ -158,4 +162,29 @@ fn legacy_table(ns: &NsName, object: &ForeignObject, family: Family, adds: bool)
     let saved = String::from_utf8_lossy(&object.message);
     let content = if adds { saved.into_owned() } else { emptied_table(&saved) };
     format!("printf %s {} | {}{}-legacy-restore", shell_word(&content), inside(ns), family.program())
+}
+
+/// A chain of legacy iptables: its own lines, and those that lead to it.
+fn legacy_chain(ns: &NsName, object: &ForeignObject, family: Family, adds: bool) -> String {
+    let saved = String::from_utf8_lossy(&object.message);
+    let content = if adds { saved.into_owned() } else { chain_removal(&saved) };
+    format!("printf %s {} | {}{}-legacy-restore --noflush", shell_word(&content), inside(ns), family.program())
+}
+
+/// `nft` removes a rule by a number that it shows itself.
+fn nft_chain(ns: &NsName, text: &str, adds: bool) -> String {
+    let nft = format!("{}nft", inside(ns));
+    let (table, chain) = text.rsplit_once(' ').unwrap_or(("", text));
+    if adds {
+        // What was in it is more than a command can say.
+        return format!("{nft} add chain {table} {chain}");
+    }
+    let leading = format!(
+        "$1 == \"chain\" {{ chain = $2 }} / (jump|goto) {chain} / {{ print \"delete rule {table}\", chain, \"handle\", $NF }}"
+    );
+    format!(
+        "{nft} -a list table {table} | awk {} | {nft} -f - && {nft} 'flush chain {table} {chain}; delete chain {table} \
+         {chain}'",
+        shell_word(&leading)
+    )
 }

@@ -219,6 +219,12 @@ impl Step {
         matches!(self, Self::Namespace(NamespaceStep::Remove { .. }))
     }
 
+    /// Whether it changes what is in the firewall of its namespace.
+    pub fn changes_a_firewall(&self) -> bool {
+        let of_others = matches!(self, Self::Foreign(step) if step.change.object().is_of_a_firewall());
+        of_others || self.firewall().is_some()
+    }
+
     /// The step on the firewall that it is.
     pub fn firewall(&self) -> Option<&FirewallStep> {
         match self {

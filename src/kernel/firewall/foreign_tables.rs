@@ -9,7 +9,7 @@ use super::installed::Installed;
 use super::nftables::{Message, Nftables};
 use super::program::Variant;
 use super::running::Running;
-use crate::iptables::{emptied_table, tables_in_use};
+use crate::iptables::{chain_removal, emptied_table, tables_in_use};
 use crate::kernel::KernelError;
 use crate::kernel::netns::run_in;
 use crate::lab::{Family, ForeignKind, ForeignObject, Table};
@@ -95,8 +95,27 @@ pub(in crate::kernel) fn run(ns: BorrowedFd<'_>, change: &Presence<ForeignObject
             let Some(mut nft) = Nftables::open()? else { return Ok(()) };
             if adds { nft.make_whole(object) } else { nft.remove_by_handle(object, handle) }
         })?,
+        ForeignKind::LabChain { .. } => run_in(ns, || change_lab_chain(object, adds))?,
         _ => Err(KernelError::new(format!("change {object}")).said("it is no table")),
     }
+}
+
+/// Removes a chain of a lab with the rules that lead to it, or puts it back.
+fn change_lab_chain(object: &ForeignObject, adds: bool) -> Result<(), KernelError> {
+    let (ForeignKind::LabChain { family, is_legacy, .. }, Some(id)) = (object.kind, object.lab_chain()) else {
+        return Err(KernelError::new(format!("change {object}")).said("it is no chain"));
+    };
+    if is_legacy {
+        let put_back = String::from_utf8_lossy(&object.message);
+        let content = if adds { put_back.into_owned() } else { chain_removal(&put_back) };
+        return run_legacy(family, &content, &["--noflush"], if adds { "put back" } else { "remove" }, object);
+    }
+    let Some(mut nft) = Nftables::open()? else { return Ok(()) };
+    if adds {
+        return nft.make_lab_chain(&id, object);
+    }
+    nft.remove_lab_chain(&id)?;
+    nft.remove_ours()
 }
 
 /// Loads a legacy table whole: with what was in it, or with nothing.
@@ -104,11 +123,22 @@ fn load_legacy(family: Family, object: &ForeignObject, adds: bool) -> Result<(),
     let saved = String::from_utf8_lossy(&object.message);
     let content = if adds { saved.into_owned() } else { emptied_table(&saved) };
     let verb = if adds { "fill" } else { "empty" };
+    run_legacy(family, &content, &[], verb, object)
+}
+
+/// Runs the `iptables-restore` of legacy iptables.
+fn run_legacy(
+    family: Family,
+    content: &str,
+    args: &[&str],
+    verb: &str,
+    object: &ForeignObject,
+) -> Result<(), KernelError> {
     let failed = || KernelError::new(format!("{verb} {object}"));
     let Some(mut restore) = legacy_program(family, "restore") else {
         return Err(failed().said("the legacy iptables is not installed"));
     };
-    let output = Running::start(restore.arg("--wait"), &content)?.output()?;
+    let output = Running::start(restore.args(args).arg("--wait"), content)?.output()?;
     match output.status.success() {
         true => Ok(()),
         false => Err(failed().said(String::from_utf8_lossy(&output.stderr).trim())),
@@ -116,6 +146,6 @@ fn load_legacy(family: Family, object: &ForeignObject, adds: bool) -> Result<(),
 }
 
 /// One of the programs of legacy iptables, if it is installed.
-fn legacy_program(family: Family, what: &str) -> Option<Command> {
+pub(super) fn legacy_program(family: Family, what: &str) -> Option<Command> {
     super::program::find(&format!("{}-legacy-{what}", family.program())).map(Command::new)
 }

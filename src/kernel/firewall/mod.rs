@@ -8,6 +8,7 @@ pub(super) mod foreign_tables;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod installed;
+mod look;
 mod nftables;
 mod program;
 mod restore;
@@ -18,18 +19,17 @@ mod table_removal;
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 
-use foreign_tables::Search;
 pub(super) use installed::Installed;
-use nftables::{Message, Nftables};
+use look::listers;
+pub(super) use look::{Look, look};
+use nftables::Nftables;
 pub use program::{Program, Variant, program};
-
-use running::Running;
-use saved::listed;
 
 use super::KernelError;
 use super::netns::run_in;
-use crate::lab::{ChainId, CountedFirewall, Family, Firewall, ForeignObject, NsName, ObservedFirewall, Table};
+use crate::lab::{ChainId, CountedFirewall, Family, Firewall, ForeignObject, Hook, LabName, NsName, ObservedFirewall};
 use crate::steps::{FirewallStep, Step};
+use running::Running;
 
 /// The rules of a namespace, in the tables `nat` and `filter` of both families. `ns_name` is for the error
 /// alone. Where `iptables` is not installed, that is an error only if rules are `wanted` or a lab's chains are there.
@@ -40,56 +40,8 @@ pub fn observe(
     ns_name: &NsName,
     wanted: Option<&Firewall>,
 ) -> Result<ObservedFirewall, KernelError> {
-    Ok(run_in(ns, || look(ns_name, wanted, &Installed::find()))??.finish()?.0)
-}
-
-/// A look at the firewall that has begun: the programs that list it are running.
-pub(super) struct Look {
-    ns: NsName,
-    listings: Vec<(Variant, Family, Running)>,
-    foreign: Search,
-}
-
-/// Begins to look at the firewall of this thread's namespace; see [`observe`].
-pub(super) fn look(ns: &NsName, wanted: Option<&Firewall>, installed: &Installed) -> Result<Look, KernelError> {
-    let mut nft = Nftables::open()?;
-    let tables = nft.as_mut().map_or(Ok(Vec::new()), Nftables::all_tables)?;
-    let mut listings = Vec::new();
-    for (family, program) in listers(nft.as_mut(), &tables, wanted, installed)? {
-        listings.push((program.variant, family, Running::start(&mut program.save(), "")?));
-    }
-    // Those of `host` are no concern of any lab's.
-    let foreign = if ns.is_host() { Search::default() } else { Search::begin(nft, tables, installed)? };
-    Ok(Look { ns: ns.clone(), listings, foreign })
-}
-
-/// The programs that show the tables of this thread's namespace, by family; none where there are no tables.
-fn listers(
-    mut nft: Option<&mut Nftables>,
-    tables: &[Message],
-    wanted: Option<&Firewall>,
-    installed: &Installed,
-) -> Result<Vec<(Family, Program)>, KernelError> {
-    let nft_families: BTreeSet<Family> =
-        tables.iter().filter_map(Message::as_table).map(|found| found.family).collect();
-    let mut programs = Vec::new();
-    for family in [Family::Ipv4, Family::Ipv6] {
-        let in_nft = nft_families.contains(&family);
-        if !in_nft && !installed.legacy.exists(family) {
-            continue;
-        }
-        match installed.program(family) {
-            Ok(program) if program.variant == Variant::Nft && in_nft => programs.push((family, program)),
-            Ok(program) if program.variant == Variant::Legacy && installed.legacy.has_tables(family) => {
-                programs.push((family, program));
-            }
-            // Tables that the installed program does not show are not of nslab, which could not have made them.
-            Ok(_) => {}
-            Err(_) if !in_nft || (!has_ours(nft.as_deref_mut(), family)? && !wants(wanted, family)) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(programs)
+    let seen = run_in(ns, || look(ns_name, wanted, &Installed::find()))??.finish()?;
+    seen.unread.map_or(Ok(seen.firewall), Err)
 }
 
 /// The rules of a namespace with their counters. `ns_name` is for the error alone.
@@ -102,44 +54,29 @@ pub(super) fn counted(ns: BorrowedFd<'_>, ns_name: &NsName) -> Result<CountedFir
         let tables = nft.as_mut().map_or(Ok(Vec::new()), Nftables::all_tables)?;
         let mut firewall = CountedFirewall::new();
         for (family, program) in listers(nft.as_mut(), &tables, None, &Installed::find())? {
-            firewall.extend(saved::counted(&program, family, ns_name)?);
+            firewall.extend(saved::counted(&program?, family, ns_name)?);
         }
         Ok(firewall)
     })?
 }
 
-impl Look {
-    /// Whether there is anything to finish.
-    pub(super) fn has_begun(&self) -> bool {
-        !self.listings.is_empty() || self.foreign.has_begun()
-    }
-
-    /// Waits for the programs, and takes over what they say; and the tables of other programs.
-    pub(super) fn finish(mut self) -> Result<(ObservedFirewall, Vec<ForeignObject>), KernelError> {
-        let (mut firewall, mut shown) = (ObservedFirewall::default(), BTreeSet::new());
-        let misread = self.foreign.misread_tables()?;
-        for (variant, family, listing) in self.listings {
-            let (of_family, unshown) = listed(listing, family, &self.ns)?;
-            let is_shown = |table: Table| {
-                variant == Variant::Legacy || !(unshown.contains(&table) || misread.contains(&(family, table)))
-            };
-            let tables: Vec<Table> = [Table::Nat, Table::Filter].into_iter().filter(|table| is_shown(*table)).collect();
-            // What is shown in part is removed as a whole, and made again.
-            let is_read = |chain: &ChainId| self.ns.is_host() || tables.contains(&chain.table);
-            firewall.chains.extend(of_family.chains.into_iter().filter(|(chain, _)| is_read(chain)));
-            firewall.policies.extend(of_family.policies.into_iter().filter(|(chain, _)| is_read(chain)));
-            shown.extend(tables.into_iter().map(|table| (variant, family, table)));
-        }
-        Ok((firewall, self.foreign.finish(&shown)?))
-    }
+/// The labs that have chains in this namespace, which is `host`.
+///
+/// # Errors
+/// The kernel refuses to list them.
+pub(super) fn labs(host: BorrowedFd<'_>) -> Result<BTreeSet<LabName>, KernelError> {
+    let seen = run_in(host, || look(&NsName::host(), None, &Installed::find()))??.finish()?;
+    let unshown = seen.others.iter().filter_map(ForeignObject::lab_chain);
+    Ok(seen.firewall.chains.keys().cloned().chain(unshown).filter_map(|chain| Some(chain.owner()?.0)).collect())
 }
 
-fn wants(wanted: Option<&Firewall>, family: Family) -> bool {
-    wanted.is_some_and(|wanted| wanted.chains.keys().any(|chain| chain.family == family))
-}
-
-fn has_ours(nft: Option<&mut Nftables>, family: Family) -> Result<bool, KernelError> {
-    nft.map_or(Ok(false), |nft| Ok(nft.families_of_labs()?.contains(&family)))
+/// What there still is of a lab's chains in nf_tables, whatever iptables says.
+///
+/// # Errors
+/// The kernel refuses to list them.
+pub fn chains_left(host: BorrowedFd<'_>, lab: &LabName) -> Result<Vec<ChainId>, KernelError> {
+    let chains = run_in(host, || Nftables::open()?.map_or(Ok(BTreeSet::new()), |mut nft| nft.chains_of_labs()))??;
+    Ok(chains.into_iter().filter(|chain| chain.owner().is_some_and(|(owner, _)| owner == *lab)).collect())
 }
 
 /// Carries out firewall steps (chains and rules added and removed) of one namespace and one family, by one
@@ -168,7 +105,7 @@ pub fn run(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<(), KernelError> {
 /// The kernel refuses to list tables.
 pub fn has_our_tables(host: BorrowedFd<'_>) -> Result<bool, KernelError> {
     run_in(host, || match Nftables::open()? {
-        Some(mut nft) => Ok(nft.tables()?.iter().any(|found| found.of_nslab)),
+        Some(mut nft) => nft.has_ours(),
         None => Ok(false),
     })?
 }
@@ -190,8 +127,17 @@ fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), 
     if table_removal::remove(&mut nft, program, family, steps)? {
         return Ok(());
     }
+    let before = nft.tables()?;
     for table in restore::tables(steps) {
-        nft.make_ours(family, table)?;
+        match before.iter().find(|found| (found.family, found.table) == (family, table)) {
+            None => nft.make_ours(family, table)?,
+            Some(found) if found.of_nslab => {}
+            Some(_) => {
+                let hooks = steps.iter().filter_map(Step::firewall).filter(|step| step.chain.table == table);
+                let hooks: BTreeSet<Hook> = hooks.filter_map(|step| step.chain.hook()).collect();
+                hooks.into_iter().try_for_each(|hook| nft.make_our_chain(family, table, hook))?;
+            }
+        }
     }
     let done = restored(program, &NsName::host(), steps);
     let removes = |step: &Step| step.firewall().is_some_and(FirewallStep::removes);

@@ -8,9 +8,13 @@ use crate::iptables;
 use crate::kernel::KernelError;
 use crate::lab::{CountedFirewall, Family, NsName, ObservedFirewall, Table};
 
-/// Lists the rules of this thread's namespace.
-pub(super) fn saved(program: &Program, family: Family, ns: &NsName) -> Result<ObservedFirewall, KernelError> {
-    Ok(listed(Running::start(&mut program.save(), "")?, family, ns)?.0)
+/// Lists the rules of this thread's namespace, as [`listed`] does.
+pub(super) fn saved(
+    program: &Program,
+    family: Family,
+    ns: &NsName,
+) -> Result<(ObservedFirewall, BTreeSet<Table>), KernelError> {
+    listed(Running::start(&mut program.save(), "")?, family, ns, &[])
 }
 
 /// Lists the rules of this thread's namespace, with their counters.
@@ -26,15 +30,22 @@ pub(super) fn counted(program: &Program, family: Family, ns: &NsName) -> Result<
 }
 
 /// What an `iptables-save` that is running says; and the tables of nf_tables that it cannot show, which are other
-/// programs' in a lab's namespace.
+/// programs' in a lab's namespace. The legacy one must show the `tables` that the kernel has.
 pub(super) fn listed(
     listing: Running,
     family: Family,
     ns: &NsName,
+    tables: &[String],
 ) -> Result<(ObservedFirewall, BTreeSet<Table>), KernelError> {
     let output = listing.output()?;
     if output.status.success() {
         let saved = String::from_utf8_lossy(&output.stdout);
+        if let Some(table) =
+            tables.iter().find(|table| !saved.lines().any(|line| line.strip_prefix('*') == Some(table)))
+        {
+            let missing = format!("table {table} is missing in what it says");
+            return Err(cannot_list(family, ns, missing.as_bytes()));
+        }
         return Ok((iptables::read_saved(family, &saved), iptables::unshown_tables(&saved)));
     }
     if is_of_others(ns, &output.stderr) {

@@ -34,8 +34,9 @@ pub(super) fn remove(
     if !tables.iter().all(is_ours) {
         return Ok(false);
     }
-    let firewall = saved(program, family, &NsName::host())?;
-    if !is_everything(&firewall, steps, family, &tables) {
+    let (firewall, unshown) = saved(program, family, &NsName::host())?;
+    let contradiction = nft.account()?.contradiction(&firewall, family, &BTreeSet::new());
+    if !unshown.is_empty() || contradiction.is_some() || !is_everything(&firewall, steps, family, &tables) {
         return Ok(false);
     }
     nft.remove_whole(family, &tables, generation)

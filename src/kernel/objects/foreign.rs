@@ -54,6 +54,7 @@ fn messages(kind: ForeignKind) -> Result<(u16, u16), NetlinkError> {
         | ForeignKind::XfrmPolicy
         | ForeignKind::XfrmState
         | ForeignKind::NftTable { .. }
-        | ForeignKind::LegacyTable { .. } => Err(Errno::EOPNOTSUPP.into()),
+        | ForeignKind::LegacyTable { .. }
+        | ForeignKind::LabChain { .. } => Err(Errno::EOPNOTSUPP.into()),
     }
 }

@@ -96,14 +96,19 @@ fn notes(netns: &mut NetnsHandle) -> Result<BTreeMap<SysctlKey, SysctlValue>, Ne
 
 /// The notes of former values in a message about a loopback.
 pub(in crate::kernel) fn decode_notes(item: &[u8]) -> Result<BTreeMap<SysctlKey, SysctlValue>, DecodeError> {
+    Ok(alternative_names(item)?.into_iter().filter_map(noted).collect())
+}
+
+/// The alternative names in a message about an interface, as far as they are text.
+pub(in crate::kernel) fn alternative_names(item: &[u8]) -> Result<Vec<&str>, DecodeError> {
     let after_header = item.get(LinkHeader::default().buffer_len()..).unwrap_or_default();
-    let mut former = BTreeMap::new();
+    let mut found = Vec::new();
     for attribute in attributes(after_header) {
         let (IFLA_PROP_LIST, names) = attribute? else { continue };
         for name in attributes(names) {
             let (IFLA_ALT_IFNAME, name) = name? else { continue };
-            former.extend(name_text(name).and_then(noted));
+            found.extend(name_text(name));
         }
     }
-    Ok(former)
+    Ok(found)
 }

@@ -40,6 +40,8 @@ pub(super) struct Interfaces {
     pub address_protocols: BTreeMap<(IfName, Address), u8>,
     /// Virtual interfaces with options that the model cannot express.
     pub foreign: BTreeMap<IfName, ForeignInterface>,
+    /// The interfaces that have an alternative name which another one could want as its name.
+    pub alternative_names: BTreeMap<IfName, IfName>,
     /// Interfaces whose names no file can say, and the loopback's name if it is not `lo`.
     pub unspeakable: Vec<ForeignOther>,
     /// The indexes of bridges that are up and speak no STP.
@@ -72,8 +74,12 @@ pub(super) struct StackedInterface {
 
 impl Interfaces {
     /// Gives the lab the interfaces that have its group and no alias yet: those that were just being made when
-    /// nslab was killed. Which they are.
+    /// nslab was killed. Which they are. None where another lab has the same group: they could be its.
     pub fn own_by_group(&mut self, lab: &LabName) -> Vec<IfName> {
+        let shares_group = |owner: &LabName| owner != lab && owner.group() == lab.group();
+        if self.by_name.values().filter_map(|interface| interface.owner.as_ref()).any(shares_group) {
+            return Vec::new();
+        }
         let of_lab = self.groups.iter().filter(|(_, group)| *group == lab.group());
         let names: Vec<IfName> = of_lab.map(|(name, _)| name.clone()).collect();
         for name in &names {
@@ -192,6 +198,8 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
             }
         };
         interfaces.names.insert(raw.header.index, name.clone());
+        let others = sysctl::alternative_names(item)?.into_iter().filter_map(|other| other.parse().ok());
+        interfaces.alternative_names.extend(others.map(|other: IfName| (other, name.clone())));
         if raw.kind == Some(bridge::KIND) && raw.is_up() && !bridge::decode_options(raw.data)?.stp {
             interfaces.quiet_bridges.insert(raw.header.index);
         }

@@ -21,8 +21,7 @@ use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
     FdbEntry, Foreign, ForeignFdbEntry, ForeignOther, IfName, Interface, InterfaceKind, LabName, Mark, Namespace,
-    NsName, Observed, ObservedFirewall, ObservedNamespace, Routing, RuleAction, SysctlKey, SysctlValue,
-    VirtualInterface,
+    NsName, Observed, ObservedNamespace, Routing, RuleAction, SysctlKey, SysctlValue, VirtualInterface,
 };
 use interfaces::Interfaces;
 
@@ -30,7 +29,7 @@ use interfaces::Interfaces;
 const MAX_LISTINGS: usize = 4;
 
 /// Observes everything in scope.
-pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Observed, KernelError> {
+pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<(Observed, Unread), KernelError> {
     let wanted = |ns: &NsName| scope.wants(ns);
     let Found { namespaces, leftovers, others } = netns::find()?;
     let names = open_all(handles, namespaces, wanted)?;
@@ -45,18 +44,20 @@ pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Obse
     for (ns, owner) in own.chain(unmarked) {
         live.namespaces.insert(ns, unseen(owner));
     }
-    let mut seen = BTreeMap::new();
+    let (mut seen, mut unread) = (BTreeMap::new(), Unread::new());
     let in_scope = handles.all().into_iter().filter(|(ns, _)| names.contains(ns)).collect();
     let installed = Installed::find();
     for observed in share(in_scope, |queue| observe_all(queue, scope, &installed)) {
-        for (ns, namespace, interfaces) in observed? {
+        let (observed, of_these) = observed?;
+        unread.extend(of_these);
+        for (ns, namespace, interfaces) in observed {
             live.namespaces.insert(ns.clone(), namespace);
             seen.extend(interfaces.map(|interfaces| (ns, interfaces)));
         }
     }
     peers::connect(handles, &seen, &mut live)?;
     parents::connect(handles, &seen, &mut live)?;
-    Ok(live)
+    Ok((live, unread))
 }
 
 /// Observes some namespaces, and takes over from `before` all others, and what the interfaces are connected with.
@@ -70,7 +71,11 @@ pub(super) fn again(
     let installed = Installed::find();
     let touched = handles.all().into_iter().filter(|(ns, _)| namespaces.contains(ns)).collect();
     for observed in share(touched, |queue| observe_all(queue, scope, &installed)) {
-        for (ns, mut now, _) in observed? {
+        let (observed, unread) = observed?;
+        if let Some((_, error)) = unread.into_iter().next() {
+            return Err(error);
+        }
+        for (ns, mut now, _) in observed {
             let was = before.namespaces.get(&ns);
             for (name, interface) in &mut now.is.interfaces {
                 if let Some(was) = was.and_then(|was| was.is.interfaces.get(name)) {
@@ -82,6 +87,9 @@ pub(super) fn again(
     }
     Ok(live)
 }
+
+/// Namespaces whose firewall could not be read, though it may matter, and why.
+pub(super) type Unread = Vec<(NsName, KernelError)>;
 
 /// A namespace that was looked at; with what it takes to find peers and parents, where it was looked into.
 type Seen = (NsName, ObservedNamespace, Option<Interfaces>);
@@ -96,9 +104,9 @@ fn observe_all(
     queue: &Queue<(&NsName, &mut NetnsHandle)>,
     scope: &Scope<'_>,
     installed: &Installed,
-) -> Result<Vec<Seen>, KernelError> {
+) -> Result<(Vec<Seen>, Unread), KernelError> {
     let guard = NetnsGuard::begin()?;
-    let mut all = Vec::new();
+    let (mut all, mut unread) = (Vec::new(), Unread::new());
     let mut looks = VecDeque::new();
     while let Some((ns, netns)) = queue.next() {
         let is_wanted = ns.is_host() || scope.wants(ns);
@@ -111,26 +119,28 @@ fn observe_all(
             looks.extend(look.has_begun().then_some((all.len(), look)));
             all.push((ns.clone(), namespace, Some(interfaces)));
             if looks.len() >= MAX_LISTINGS {
-                finish_first(&mut looks, &mut all)?;
+                finish_first(&mut looks, &mut all, &mut unread)?;
             }
         }
     }
     // A program ends with the thread that started it, so this thread waits for its own.
     while !looks.is_empty() {
-        finish_first(&mut looks, &mut all)?;
+        finish_first(&mut looks, &mut all, &mut unread)?;
     }
-    Ok(all)
+    Ok((all, unread))
 }
 
 /// Waits for the look at a firewall that began first.
-fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen]) -> Result<(), KernelError> {
+fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen], unread: &mut Unread) -> Result<(), KernelError> {
     if let Some((at, look)) = looks.pop_front()
-        && let Some((_, namespace, _)) = all.get_mut(at)
+        && let Some((ns, namespace, _)) = all.get_mut(at)
     {
-        let (firewall, tables) = look.finish()?;
+        let seen = look.finish()?;
+        unread.extend(seen.unread.map(|error| (ns.clone(), error)));
+        let firewall = seen.firewall;
         namespace.is.firewall = firewall.known();
         namespace.firewall = firewall;
-        namespace.foreign.others.extend(tables.into_iter().map(|object| ForeignOther { object, dev: None }));
+        namespace.foreign.others.extend(seen.others.into_iter().map(|object| ForeignOther { object, dev: None }));
     }
     Ok(())
 }
@@ -164,7 +174,9 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
     for Mark { lab, settings } in std::mem::take(&mut interfaces.marks) {
         marks.entry(lab).or_default().settings.extend(settings);
     }
-    for (lab, marked) in &mut marks {
+    let mut groups: BTreeMap<u32, usize> = BTreeMap::new();
+    marks.keys().for_each(|lab| *groups.entry(lab.group()).or_default() += 1);
+    for (lab, marked) in marks.iter_mut().filter(|(lab, _)| groups.get(&lab.group()) == Some(&1)) {
         marked.interfaces.extend(interfaces.own_by_group(lab));
     }
     Ok(marks)
@@ -189,12 +201,11 @@ fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>) -> Result<Vec<(NsNam
 
 /// The labs with firewall chains in `host`.
 fn owners_by_name(host: &NetnsHandle) -> Result<BTreeSet<LabName>, KernelError> {
-    let firewall = match firewall::observe(host.fd(), &NsName::host(), None) {
+    match firewall::labs(host.fd()) {
         // Whoever may not see the firewall may still ask which labs there are.
-        Err(error) if error.errno() == Some(Errno::EPERM) => ObservedFirewall::default(),
-        other => other?,
-    };
-    Ok(firewall.chains.keys().filter_map(|chain| Some(chain.owner()?.0)).collect())
+        Err(error) if error.errno() == Some(Errno::EPERM) => Ok(BTreeSet::new()),
+        labs => labs,
+    }
 }
 
 /// Opens the namespaces that were found; their names, and `host`. One that may not be entered is passed over, unless it
@@ -281,13 +292,12 @@ fn namespace(
     let keys = desired.map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()).collect::<BTreeSet<_>>());
     let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
     others.extend(others::from_inside(ns).map_err(cannot_list("xfrm policies and states", ns))?);
-    let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed)?;
-    let by_name = std::mem::take(&mut interfaces.by_name);
-    let owner = by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
+    let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed);
+    let owner = interfaces.by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let nslab_routing = Routing { routes: routes.of_nslab, rules: rules.of_nslab };
     let is = Namespace {
         owner,
-        interfaces: by_name,
+        interfaces: std::mem::take(&mut interfaces.by_name),
         routes: routes.all,
         rules: rules.all,
         neighbours,
@@ -301,6 +311,7 @@ fn namespace(
         original_sysctls,
         nslab_routing: if ns.is_host() { nslab_routing } else { Routing::default() },
         half_marked,
+        alternative_names: std::mem::take(&mut interfaces.alternative_names),
         altered_addresses: std::mem::take(&mut interfaces.altered_addresses),
         route_protocols: routes.protocols,
         address_protocols: std::mem::take(&mut interfaces.address_protocols),
@@ -314,7 +325,7 @@ fn namespace(
         },
         ..ObservedNamespace::default()
     };
-    Ok((namespace, interfaces, look))
+    Ok((namespace, interfaces, look.unwrap_or_else(|error| Look::failed(ns, error))))
 }
 
 /// What sysctls were before the lab set them; those of `host` are kept elsewhere.

@@ -127,12 +127,22 @@ impl Nftables {
     }
 }
 
+/// The message that makes a chain again.
+pub(super) fn chain_again(chain: &Message) -> netlink::Message {
+    made_again(chain, NFT_MSG_NEWCHAIN, &OF_CHAIN, Vec::new())
+}
+
+/// The message that makes a rule again, at the end of its chain or at its beginning.
+pub(super) fn rule_again(rule: &Message, flags: u16) -> netlink::Message {
+    rule.keeping(|attribute| OF_RULE.contains(&attribute), Vec::new()).as_change(NFT_MSG_NEWRULE, flags)
+}
+
 fn made_again(message: &Message, kind: u16, kept: &[u16], others: Vec<(u16, Vec<u8>)>) -> netlink::Message {
     message.keeping(|attribute| kept.contains(&attribute), others).as_change(kind, NLM_F_CREATE | NLM_F_APPEND)
 }
 
 /// The messages, one after the other: of each its type, its flags, the length of what follows, and that.
-fn to_bytes(messages: &[netlink::Message]) -> Vec<u8> {
+pub(super) fn to_bytes(messages: &[netlink::Message]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for message in messages {
         bytes.extend(message.kind.to_ne_bytes());

@@ -52,12 +52,6 @@ impl Nftables {
         Ok(tables.map(|found| (found.family, found.table)).collect())
     }
 
-    /// The families in which there is a chain of a lab.
-    pub(in crate::kernel::firewall) fn families_of_labs(&mut self) -> Result<BTreeSet<Family>, KernelError> {
-        let chains = self.list(NFT_MSG_GETCHAIN).map_err(|error| refused(LIST_CHAINS, error))?;
-        Ok(chains.iter().filter(|chain| chain.is_of_a_lab()).filter_map(Message::family).collect())
-    }
-
     /// Whether the kernel has a match or a target of iptables, loading its module if need be (nft_compat.c). What it
     /// does not know here, it may still know under another name.
     pub(in crate::kernel::firewall) fn knows(&mut self, family: Family, name: &str, is_target: bool) -> bool {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use netlink_packet_core::{DecodeError, DefaultNla, Emitable, NlasIterator, parse_string, parse_u32_be};
 
 use crate::kernel::netlink::{self, attributes, printable};
-use crate::lab::{CHAIN_PREFIX, Family, Table};
+use crate::lab::{ChainId, Family, Table};
 use crate::preflight::DroppingChain;
 
 /// The word of each family for `nft`, by its number (NFPROTO_… in linux/netfilter.h).
@@ -40,6 +40,8 @@ pub(super) const NFTA_COMPAT_TYPE: u16 = 3;
 pub(super) const NFTA_TABLE_NAME: u16 = 1;
 pub(super) const NFTA_TABLE_USERDATA: u16 = 6;
 pub(super) const NFTA_RULE_TABLE: u16 = 1;
+pub(super) const NFTA_RULE_CHAIN: u16 = 2;
+pub(super) const NFTA_RULE_HANDLE: u16 = 3;
 pub(super) const NFTA_GEN_ID: u16 = 1;
 /// Of the beginning of a batch: the changes hold only if the rules are still those of this generation.
 pub(super) const NFNL_BATCH_GENID: u16 = 1;
@@ -47,13 +49,20 @@ pub(super) const NFTA_CHAIN_TABLE: u16 = 1;
 pub(super) const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_RULE_EXPRESSIONS: u16 = 4;
 const NFTA_EXPR_NAME: u16 = 1;
-const NFTA_CHAIN_HOOK: u16 = 4;
-const NFTA_CHAIN_POLICY: u16 = 5;
-const NFTA_HOOK_HOOKNUM: u16 = 1;
+const NFTA_EXPR_DATA: u16 = 2;
+const NFTA_IMMEDIATE_DATA: u16 = 2;
+const NFTA_DATA_VERDICT: u16 = 2;
+const NFTA_VERDICT_CHAIN: u16 = 2;
+pub(super) const NFTA_CHAIN_HOOK: u16 = 4;
+pub(super) const NFTA_CHAIN_POLICY: u16 = 5;
+pub(super) const NFTA_CHAIN_TYPE: u16 = 7;
+pub(super) const NFTA_CHAIN_USERDATA: u16 = 12;
+pub(super) const NFTA_HOOK_HOOKNUM: u16 = 1;
+pub(super) const NFTA_HOOK_PRIORITY: u16 = 2;
 const NFNL_SUBSYS_NFTABLES: u16 = 10;
 const NF_INET_FORWARD: u32 = 2;
 const NF_DROP: u32 = 0;
-const NF_ACCEPT: u32 = 1;
+pub(super) const NF_ACCEPT: u32 = 1;
 const AF_UNSPEC: u8 = 0;
 const NFPROTO_INET: u8 = 1;
 /// The comment `nslab` as `nft` writes one: type 0 (NFTNL_UDATA_TABLE_COMMENT), length, text with its zero.
@@ -170,10 +179,6 @@ impl Message {
         Some(FoundTable { family: self.family()?, table: Table::from_name(&name)?, of_nslab })
     }
 
-    pub(super) fn is_of_a_lab(&self) -> bool {
-        self.text(NFTA_CHAIN_NAME).is_some_and(|name| name.starts_with(CHAIN_PREFIX))
-    }
-
     /// Of a rule: whether one of its expressions is about a set or a named object.
     pub(super) fn uses_a_set(&self) -> bool {
         let names = attributes(self.value(NFTA_RULE_EXPRESSIONS).unwrap_or_default()).filter_map(|expression| {
@@ -183,9 +188,41 @@ impl Message {
         names.into_iter().any(|(_, name)| [&b"lookup\0"[..], b"dynset\0", b"objref\0"].contains(&name))
     }
 
-    /// Whether it is a base chain whose policy is to accept. (Whether a rule is in it, the kernel knows.)
+    /// The chain itself, if it is in a table that iptables would use and has a name that iptables could have.
+    pub(super) fn as_chain(&self) -> Option<ChainId> {
+        self.chain_named(NFTA_CHAIN_NAME)
+    }
+
+    /// Of a rule: the chain that it is in, with the same conditions.
+    pub(super) fn as_rule(&self) -> Option<ChainId> {
+        self.chain_named(NFTA_RULE_CHAIN)
+    }
+
+    fn chain_named(&self, name: u16) -> Option<ChainId> {
+        let FoundTable { family, table, .. } = self.as_table()?;
+        Some(ChainId { family, table, chain: self.text(name)?.parse().ok()? })
+    }
+
+    /// Of a rule: whether it leads to a chain of its table.
+    pub(super) fn leads_to(&self, chain: &str) -> bool {
+        let expressions = attributes(self.value(NFTA_RULE_EXPRESSIONS).unwrap_or_default()).filter_map(Result::ok);
+        let path = [NFTA_EXPR_DATA, NFTA_IMMEDIATE_DATA, NFTA_DATA_VERDICT, NFTA_VERDICT_CHAIN];
+        let target = |expression| path.iter().try_fold(expression, |inside, &kind| inner(inside, kind));
+        let is_immediate = |expression| inner(expression, NFTA_EXPR_NAME) == Some(&b"immediate\0"[..]);
+        let mut targets = expressions.map(|(_, it)| it).filter(|it| is_immediate(it)).filter_map(target);
+        targets.any(|target| parse_string(target).is_ok_and(|target| target == chain))
+    }
+
+    /// Of a chain: whether it carries nslab's comment.
+    pub(super) fn is_chain_of_nslab(&self) -> bool {
+        self.value(NFTA_CHAIN_USERDATA) == Some(OUR_COMMENT)
+    }
+
+    /// Whether it is one of the base chains that iptables makes, and its policy is to accept. (Whether a rule is in it,
+    /// the kernel knows.)
     pub(super) fn accepts_everything(&self) -> bool {
-        self.value(NFTA_CHAIN_HOOK).is_some() && self.policy() == Some(NF_ACCEPT)
+        let is_builtin = self.as_chain().is_some_and(|chain| chain.hook().is_some());
+        is_builtin && self.value(NFTA_CHAIN_HOOK).is_some() && self.policy() == Some(NF_ACCEPT)
     }
 
     /// What becomes of a packet at the end of a base chain.
@@ -214,6 +251,10 @@ impl Message {
         let (chain, table) = (self.text(NFTA_CHAIN_NAME)?, self.text(NFTA_CHAIN_TABLE)?);
         Some(DroppingChain { name: format!("chain {chain} of table {word} {table}"), families })
     }
+}
+
+fn inner(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    attributes(bytes).find_map(|part| part.ok().filter(|(found, _)| *found == kind)).map(|(_, value)| value)
 }
 
 fn address_family(family: Family) -> u8 {

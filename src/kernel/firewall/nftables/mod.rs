@@ -4,7 +4,9 @@
 //! as it was, a table is made here first, with a comment that says whose it is, and removed by that comment once
 //! nothing is in it. This room knows nothing of rules.
 
+mod account;
 mod contents;
+mod lab_chain;
 mod listing;
 mod message;
 mod transaction;
@@ -50,7 +52,7 @@ pub(super) fn read_any(bytes: &[u8], sequence: u32) {
         {
             let _ = (message.table_name(), message.uses_a_set(), contents::from_bytes(payload));
             let _ = (message.as_table(), message.as_dropping_chain());
-            let _ = (message.is_of_a_lab(), message.accepts_everything());
+            let _ = (message.as_chain(), message.as_rule(), message.leads_to(""), message.accepts_everything());
         }
     }
 }
