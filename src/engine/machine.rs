@@ -3,15 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{deviceless_routes, host_settings, marks};
+use super::{Told, deviceless_routes, host_settings, marks};
 use crate::kernel::{Kernel, KernelError, Marked, Scope};
-use crate::lab::{LabName, NsName, Observed};
-use crate::state::{self, HostSettings};
+use crate::lab::{LabName, NsName, Observed, Remembered};
+use crate::state::{self, FirewallLock, HostSettings};
 use crate::steps::{Step, SysctlStep};
 
 /// The machine, seen from the network namespace in which it was opened, which is `host`.
 pub struct Machine {
     pub(super) kernel: Kernel,
+    /// What the marks of labs say besides whose they are, where that is needed to remove a lab.
+    pub(super) remembered: BTreeMap<LabName, Remembered>,
+    /// Routes and policy rules in `host` that have nslab's number and are in no list, where the lab has none.
+    pub(super) unproven: Vec<String>,
+    /// What is to be told.
+    pub(super) told: Vec<Told>,
 }
 
 impl Machine {
@@ -20,7 +26,7 @@ impl Machine {
     /// # Errors
     /// As with [`Kernel::open`].
     pub fn open() -> Result<Self, KernelError> {
-        Ok(Self { kernel: Kernel::open()? })
+        Ok(Self { kernel: Kernel::open()?, remembered: BTreeMap::new(), unproven: Vec::new(), told: Vec::new() })
     }
 
     /// What there is of a lab, and of what is wanted.
@@ -54,7 +60,8 @@ impl Machine {
         if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
             host.claims = state::claims()?;
         }
-        deviceless_routes::keep_own(&mut self.kernel, lab, live)
+        self.unproven = deviceless_routes::keep_own(&mut self.kernel, lab, live)?;
+        Ok(())
     }
 
     /// What carries a mark, by lab; a lab that has only a folder is not among them, one that needs host settings is.
@@ -89,10 +96,10 @@ impl Machine {
             }
             Step::Sysctl(SysctlStep::RestoreHost { key, lab }) => {
                 self.kernel.free_removed();
-                host_settings::restore(&mut self.kernel, key, lab)
+                host_settings::restore(self, key, lab)
             }
             Step::Firewall(step) if step.ns.is_host() => {
-                let _lock = HostSettings::lock()?;
+                let _lock = FirewallLock::lock()?;
                 self.kernel.run(group)
             }
             Step::Namespace(_)
@@ -122,9 +129,12 @@ impl Machine {
     pub(super) fn tidy(&mut self) -> Result<(), KernelError> {
         self.kernel.free_removed();
         if self.kernel.has_our_tables()? {
-            let _lock = HostSettings::lock()?;
+            let _lock = FirewallLock::lock()?;
             self.kernel.remove_empty_tables()?;
         }
-        HostSettings::lock_if_any()?.map_or(Ok(()), |settings| settings.remove_unclaimed())
+        match HostSettings::lock_if_any()? {
+            Some(settings) => settings.remove_unclaimed(),
+            None => HostSettings::clear_place(),
+        }
     }
 }

@@ -31,6 +31,8 @@ pub enum KernelCode {
     ObjectExists,
     /// There is no such object (ENOENT, ENODEV, ESRCH).
     ObjectMissing,
+    /// Something in `/run/nslab` is not what nslab keeps there.
+    OddState,
     /// The operation failed for a cause without a code of its own.
     OperationFailed,
     /// The kernel is out of memory (ENOMEM, ENOBUFS).

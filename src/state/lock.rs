@@ -4,16 +4,18 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, openat};
-use nix::sys::stat::fstat;
+use nix::sys::stat::{Mode, fstat};
 
-use super::folder::{Folder, LOCK, PRIVATE_FILE, refused};
+use super::folder::{FOLDER, Folder, LOCK, PRIVATE_FILE, refused};
 use crate::failpoint;
 use crate::kernel::KernelError;
 
 /// Held while a folder is read and changed; released when dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: Flock<OwnedFd>,
+    // The file is given back first: who waits for the folder finds it free.
+    _file: Option<Flock<OwnedFd>>,
+    _folder: Flock<OwnedFd>,
 }
 
 impl Folder {
@@ -41,7 +43,7 @@ impl Folder {
     /// # Errors
     /// The folder or its lock cannot be opened.
     pub(super) fn locked_folder_if_any(name: &str) -> Result<Option<(Self, Lock)>, KernelError> {
-        let folder = Self::find()?.map(|state| state.get(name)).transpose()?.flatten();
+        let folder = Self::find_sound()?.map(|state| state.get(name)).transpose()?.flatten();
         let Some(folder) = folder else { return Ok(None) };
         match folder.locked(FlockArg::LockExclusive) {
             Ok(lock) => Ok(lock.map(|lock| (folder, lock))),
@@ -58,17 +60,51 @@ impl Folder {
         self.locked(FlockArg::LockExclusiveNonblock)
     }
 
+    /// The same of the folder alone, without the file in it.
+    ///
+    /// # Errors
+    /// It cannot be locked.
+    pub(super) fn try_lock_itself(&self) -> Result<Option<Lock>, KernelError> {
+        let folder = self.flock(FlockArg::LockExclusiveNonblock)?;
+        Ok(folder.map(|folder| Lock { _file: None, _folder: folder }))
+    }
+
+    /// The same; waits for it.
+    ///
+    /// # Errors
+    /// It cannot be locked.
+    pub(super) fn lock_itself(&self) -> Result<Option<Lock>, KernelError> {
+        Ok(self.flock(FlockArg::LockExclusive)?.map(|folder| Lock { _file: None, _folder: folder }))
+    }
+
+    fn flock(&self, how: FlockArg) -> Result<Option<Flock<OwnedFd>>, KernelError> {
+        let again = openat(&self.fd, ".", FOLDER, Mode::empty());
+        again.and_then(|fd| flock(fd, how)).map_err(|errno| refused("lock", &self.path).with_errno(errno))
+    }
+
+    /// The folder itself is locked, which needs nothing to be written, and then the file in it, where there can be one.
     fn locked(&self, how: FlockArg) -> Result<Option<Lock>, KernelError> {
         let refused = |errno| refused("lock", &self.path).with_errno(errno);
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = failpoint::pass("make a lock file")
-            .and_then(|()| openat(&self.fd, LOCK, flags, PRIVATE_FILE))
-            .map_err(refused)?;
-        match Flock::lock(fd, how) {
-            // A lock on a file that was removed meanwhile locks nothing.
-            Ok(file) => Ok((fstat(&*file).map_err(refused)?.st_nlink > 0).then_some(Lock { _file: file })),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(refused(errno)),
-        }
+        let Some(folder) = self.flock(how)? else { return Ok(None) };
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let opened = failpoint::pass("make a lock file").and_then(|()| openat(&self.fd, LOCK, flags, PRIVATE_FILE));
+        let fd = match opened {
+            Ok(fd) => fd,
+            // No room, no leave to write, or something else in its place (a folder, a link, a socket).
+            Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EROFS | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO) => {
+                return Ok(Some(Lock { _folder: folder, _file: None }));
+            }
+            Err(errno) => return Err(refused(errno)),
+        };
+        Ok(flock(fd, how).map_err(refused)?.map(|file| Lock { _folder: folder, _file: Some(file) }))
+    }
+}
+
+/// Locks a file; none where another process holds it, or where it was removed meanwhile: that locks nothing.
+fn flock(fd: OwnedFd, how: FlockArg) -> Result<Option<Flock<OwnedFd>>, Errno> {
+    match Flock::lock(fd, how) {
+        Ok(file) => Ok((fstat(&*file)?.st_nlink > 0).then_some(file)),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(errno),
     }
 }

@@ -15,13 +15,13 @@ use nix::errno::Errno;
 
 use super::firewall::{self, Installed, Look};
 use super::netlink::NetlinkError;
-use super::netns::{self, Found, NetnsGuard, NetnsHandle, NetnsHandles};
+use super::netns::{self, Found, GivenNames, NetnsGuard, NetnsHandle, NetnsHandles};
 use super::objects::{Decoded, bridge_fdb, fdb_entry, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
     FdbEntry, Foreign, ForeignFdbEntry, ForeignOther, IfName, Interface, InterfaceKind, LabName, Mark, Namespace,
-    NsName, Observed, ObservedFirewall, ObservedNamespace, Routing, RuleAction, SysctlKey, SysctlValue,
+    NsName, Observed, ObservedFirewall, ObservedNamespace, Remembered, Routing, RuleAction, SysctlKey, SysctlValue,
     VirtualInterface,
 };
 use interfaces::Interfaces;
@@ -102,10 +102,11 @@ fn observe_all(
     let mut looks = VecDeque::new();
     while let Some((ns, netns)) = queue.next() {
         let is_wanted = ns.is_host() || scope.wants(ns);
-        let owner = if is_wanted { None } else { mark(netns, ns)?.map(|mark| mark.lab) };
-        let is_own = owner.as_ref() == Some(scope.lab);
+        let mark = if is_wanted { None } else { mark(netns, ns)? };
+        let is_own = mark.as_ref().is_some_and(|mark| mark.lab == *scope.lab);
         if is_own && !scope.inside {
-            all.push((ns.clone(), unseen(owner), None));
+            let says_more = mark.as_ref().is_some_and(Mark::says_more);
+            all.push((ns.clone(), ObservedNamespace { says_more, ..unseen(mark.map(|mark| mark.lab)) }, None));
         } else if is_wanted || is_own {
             let (namespace, interfaces, look) = namespace(netns, ns, scope, &guard, installed)?;
             looks.extend(look.has_begun().then_some((all.len(), look)));
@@ -145,10 +146,8 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
     }
     let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
     for found in share(open, marks_of_all) {
-        for (ns, Mark { lab, settings }) in found? {
-            let marked = marks.entry(lab).or_default();
-            marked.namespaces.insert(ns);
-            marked.settings.extend(settings);
+        for (ns, Mark { lab, .. }) in found? {
+            marks.entry(lab).or_default().namespaces.insert(ns);
         }
     }
     let host = NsName::host();
@@ -161,13 +160,31 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
     for lab in owners_by_name(handles.get(&host)?)? {
         marks.entry(lab).or_default();
     }
-    for Mark { lab, settings } in std::mem::take(&mut interfaces.marks) {
-        marks.entry(lab).or_default().settings.extend(settings);
-    }
     for (lab, marked) in &mut marks {
         marked.interfaces.extend(interfaces.own_by_group(lab));
     }
     Ok(marks)
+}
+
+/// What marks say that can be believed, by lab; nothing of labs whose marks say nothing besides whose they are.
+pub(super) fn remembered(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Remembered>, KernelError> {
+    let names = open_all(handles, netns::find()?.namespaces, |_| false)?;
+    let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
+    let mut inside = Vec::new();
+    for found in share(open, marks_of_all) {
+        inside.extend(found?.into_iter().filter(|(_, mark)| mark.says_more()));
+    }
+    if !inside.is_empty() {
+        let given = GivenNames::look();
+        inside.retain(|(ns, mark)| given.is_given_by(ns, &mark.lab));
+    }
+    let host = NsName::host();
+    let interfaces = interfaces::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
+    let mut remembered: BTreeMap<LabName, Remembered> = BTreeMap::new();
+    for mark in inside.into_iter().map(|(_, mark)| mark).chain(interfaces.marks) {
+        remembered.entry(mark.lab.clone()).or_default().add(mark);
+    }
+    Ok(remembered)
 }
 
 /// The lab of every namespace that carries a mark.
@@ -301,6 +318,7 @@ fn namespace(
         original_sysctls,
         nslab_routing: if ns.is_host() { nslab_routing } else { Routing::default() },
         half_marked,
+        says_more: interfaces.marks.iter().any(|mark| mark.lab == *scope.lab),
         altered_addresses: std::mem::take(&mut interfaces.altered_addresses),
         route_protocols: routes.protocols,
         address_protocols: std::mem::take(&mut interfaces.address_protocols),
