@@ -93,7 +93,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
     match run.converge().and_then(|()| run.finish(text)) {
         // A signal that comes now comes too late: dropping `Interrupts` discards it.
         Ok(()) => {
-            run.machine.told.iter().for_each(|told| (run.report)(Event::Told(told)));
+            run.machine.memory.told.iter().for_each(|told| (run.report)(Event::Told(told)));
             Ok(Applied { steps: run.done, elapsed: start.elapsed() })
         }
         Err(error) => Err(run.undo(error)),
@@ -127,8 +127,9 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     fn converge(&mut self) -> Result<(), EngineError> {
         self.before = self.machine.observe(&all_of(self.lab))?;
-        if self.may_lack_claims()? {
-            host_settings::recall(&mut self.machine, &self.lab.name)?;
+        if self.may_lack_claims()?
+            && host_settings::recall(&mut self.machine.kernel, &mut self.machine.memory, &self.lab.name)?
+        {
             self.before = self.machine.observe(&all_of(self.lab))?;
         }
         let mut live = None;
@@ -176,7 +177,7 @@ impl Run<'_> {
             return Ok(true);
         }
         let says_more = self.before.namespaces.values().any(|ns| ns.says_more);
-        Ok(says_more && host_settings::lacks(&mut self.machine, &self.lab.name)?)
+        Ok(says_more && host_settings::lacks(&mut self.machine.kernel, &self.lab.name)?)
     }
 
     /// Everything is as the file says: what remains is to note the original values of settings.

@@ -31,20 +31,20 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     let start = Instant::now();
     let folder = lock_for_removal(lab, wait, &mut stop, report)?;
     let mut machine = Machine::open()?;
-    machine.told.extend(folder.why_not().and_then(Told::unless_odd));
+    machine.memory.told.extend(folder.why_not().and_then(Told::unless_odd));
     let live = machine.observe(&Scope { lab, desired: None, inside: false })?;
     let unproven = machine.unproven.iter().map(|what| {
         let text =
             format!("{what} of the host may have been made by nslab, and no record says for which lab: it stays");
         Told::new(text, EngineCode::RecordLost)
     });
-    machine.told.extend(unproven);
+    machine.memory.told.extend(unproven);
     let settings = settings(&mut machine, lab, &live);
     let steps = teardown(lab, &live, &settings);
     if !steps.is_empty() {
         let texts = steps.iter().map(|planned| planned.step.text()).collect();
         let written = folder.write_journal(&Journal::new(lab, Activity::Destroying, texts));
-        machine.told.extend(written.err().as_ref().and_then(Told::unless_odd));
+        machine.memory.told.extend(written.err().as_ref().and_then(Told::unless_odd));
     }
     report(Event::Planned(steps.len()));
     let mut failed = Vec::new();
@@ -62,7 +62,7 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     if failed.is_empty() {
         failed.extend(folder.remove().err().map(|error| error.to_string()));
     }
-    machine.told.iter().for_each(|told| report(Event::Told(told)));
+    machine.memory.told.iter().for_each(|told| report(Event::Told(told)));
     if !failed.is_empty() {
         return Err(EngineError::Leftovers(failed));
     }
@@ -74,15 +74,16 @@ fn settings(machine: &mut Machine, lab: &LabName, live: &Observed) -> Vec<Sysctl
     let mut settings: BTreeSet<SysctlKey> = match host_settings::claimed_by(lab) {
         Ok(claimed) => claimed.into_iter().collect(),
         Err(error) => {
-            machine.told.push(Told::from(&error));
+            machine.memory.told.push(Told::from(&error));
             BTreeSet::new()
         }
     };
     // Whether another lab needs one is also in that lab's marks.
     if !settings.is_empty() || live.namespaces.values().any(|ns| ns.says_more) {
-        let recalled = host_settings::recall(machine, lab);
-        machine.told.extend(recalled.err().as_ref().and_then(Told::unless_odd));
-        settings.extend(machine.remembered.get(lab).into_iter().flat_map(|of_lab| of_lab.settings.keys().cloned()));
+        let recalled = host_settings::recall(&mut machine.kernel, &mut machine.memory, lab);
+        machine.memory.told.extend(recalled.err().as_ref().and_then(Told::unless_odd));
+        settings
+            .extend(machine.memory.remembered.get(lab).into_iter().flat_map(|of_lab| of_lab.settings.keys().cloned()));
     }
     settings.into_iter().collect()
 }

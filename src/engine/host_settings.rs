@@ -3,10 +3,21 @@
 //! The files are right even if nslab is killed in the middle: a claim and the former value are there before the first
 //! change, and they go after the last one. A claim without a former value means that nothing was changed yet.
 
-use super::{EngineCode, Machine, Told};
+use std::collections::BTreeMap;
+
+use super::{EngineCode, Told};
 use crate::kernel::{Kernel, KernelCode, KernelError};
-use crate::lab::{LabName, NsName, SysctlKey, SysctlValue};
+use crate::lab::{LabName, NsName, Remembered, SysctlKey, SysctlValue};
 use crate::state::{self, HostSettings, Identity, IdleLabs, Setting};
+
+/// What the kernel and the files together know of host settings, while a command works on a lab.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// What the marks of labs say besides whose they are: of this lab, and of others where the files do not have it.
+    pub(super) remembered: BTreeMap<LabName, Remembered>,
+    /// What is to be told.
+    pub(super) told: Vec<Told>,
+}
 
 /// Sets a host setting for a lab: counts the lab among those that need it, keeps the value from before the first of
 /// them, then sets it.
@@ -55,10 +66,15 @@ pub fn claim(kernel: &mut Kernel, key: &SysctlKey, value: &SysctlValue, lab: &La
 /// # Errors
 /// The kernel does not take the former value, or the files cannot be read or written; the setting is restored all the
 /// same where a mark says what it was.
-pub(super) fn restore(machine: &mut Machine, key: &SysctlKey, lab: &LabName) -> Result<(), KernelError> {
-    let marked = machine.remembered.get(lab).and_then(|of_lab| of_lab.settings.get(key)).cloned();
+pub(super) fn restore(
+    kernel: &mut Kernel,
+    memory: &mut Memory,
+    key: &SysctlKey,
+    lab: &LabName,
+) -> Result<(), KernelError> {
+    let marked = memory.remembered.get(lab).and_then(|of_lab| of_lab.settings.get(key)).cloned();
     let mut by_marks =
-        machine.remembered.iter().filter(|(other, of_other)| *other != lab && of_other.settings.contains_key(key));
+        memory.remembered.iter().filter(|(other, of_other)| *other != lab && of_other.settings.contains_key(key));
     let is_needed_by_marks = by_marks.next().is_some();
     let (settings, unlocked) = match HostSettings::lock_if_any() {
         Ok(settings) => (settings, Ok(())),
@@ -72,20 +88,21 @@ pub(super) fn restore(machine: &mut Machine, key: &SysctlKey, lab: &LabName) -> 
     if is_needed_by_marks || labs.iter().any(|other| other != lab) {
         return setting.map_or(unlocked, |setting| setting.release(lab));
     }
-    put_back(machine, key, lab, marked, setting.as_ref())?;
+    put_back(kernel, &mut memory.told, key, lab, marked, setting.as_ref())?;
     setting.map_or(unlocked, |setting| setting.release_last(lab))
 }
 
 /// Puts a setting back that no lab needs any more, unless somebody else has changed it since; that is told. What a
 /// lab's mark says that it was counts for more than the file, which more than one lab writes.
 fn put_back(
-    machine: &mut Machine,
+    kernel: &mut Kernel,
+    told: &mut Vec<Told>,
     key: &SysctlKey,
     lab: &LabName,
     marked: Option<String>,
     setting: Option<&Setting<'_>>,
 ) -> Result<(), KernelError> {
-    let Some(is) = machine.kernel.host_setting(key)?.map(|is| one_line(&is)) else { return Ok(()) };
+    let Some(is) = kernel.host_setting(key)?.map(|is| one_line(&is)) else { return Ok(()) };
     let mut ours = setting.map_or(Ok(Vec::new()), Setting::set_values)?;
     let was_set = !ours.is_empty();
     ours.extend(setting.map_or(Ok(None), |setting| setting.claim_of(lab))?);
@@ -93,7 +110,7 @@ fn put_back(
         // A claim alone means that nothing was changed.
         if was_set {
             let text = format!("what {key} of the host was before the labs is not known any more: it stays {is}");
-            machine.told.push(Told::new(text, EngineCode::HostSettingUnknown));
+            told.push(Told::new(text, EngineCode::HostSettingUnknown));
         }
         return Ok(());
     };
@@ -106,13 +123,13 @@ fn put_back(
                  not put back to {}",
                 one_line(&was)
             );
-            machine.told.push(Told::new(text, EngineCode::HostSettingChanged));
+            told.push(Told::new(text, EngineCode::HostSettingChanged));
             return Ok(());
         }
-        machine.kernel.restore_host_setting(key, was.trim_end())?;
+        kernel.restore_host_setting(key, was.trim_end())?;
     }
     match setting.map_or(Ok(None), Setting::along)? {
-        Some(along) => machine.kernel.restore_along(&along),
+        Some(along) => kernel.restore_along(&along),
         None => Ok(()),
     }
 }
@@ -154,14 +171,15 @@ pub(super) fn note(kernel: &mut Kernel, lab: &LabName) -> Result<(), KernelError
 ///
 /// # Errors
 /// The kernel refuses to list something, or the files cannot be read.
-pub(super) fn lacks(machine: &mut Machine, lab: &LabName) -> Result<bool, KernelError> {
+pub(super) fn lacks(kernel: &mut Kernel, lab: &LabName) -> Result<bool, KernelError> {
     let kept = state::former_values(lab)?;
-    let remembered = machine.kernel.remembered()?;
+    let remembered = kernel.remembered()?;
     Ok(remembered.get(lab).is_some_and(|of_lab| of_lab.settings.keys().any(|key| !kept.contains_key(key))))
 }
 
 /// Writes the claims, and the values from before the first of them, that marks in the kernel know and no file has any
 /// more: of this lab, and of all labs on which nobody is working. What they say is kept for the removal of the lab.
+/// Whether there are such marks at all.
 ///
 /// A lab that is just being made or removed is passed over: its marks may know what is no longer so. Nobody begins to
 /// work on another one meanwhile, and one that has no folder cannot claim anything, since the lock of the settings is
@@ -169,16 +187,16 @@ pub(super) fn lacks(machine: &mut Machine, lab: &LabName) -> Result<bool, Kernel
 ///
 /// # Errors
 /// The kernel refuses to list something, or the files cannot be written.
-pub(super) fn recall(machine: &mut Machine, lab: &LabName) -> Result<(), KernelError> {
-    machine.remembered = machine.kernel.remembered()?;
-    if machine.remembered.values().all(|of_lab| of_lab.settings.is_empty()) {
-        return Ok(());
+pub(super) fn recall(kernel: &mut Kernel, memory: &mut Memory, lab: &LabName) -> Result<bool, KernelError> {
+    memory.remembered = kernel.remembered()?;
+    if memory.remembered.values().all(|of_lab| of_lab.settings.is_empty()) {
+        return Ok(false);
     }
     let settings = HostSettings::lock()?;
     let idle = IdleLabs::lock_except(lab)?;
-    machine.remembered = machine.kernel.remembered()?;
-    machine.remembered.retain(|owner, _| !idle.busy.contains(owner));
-    for (owner, of_lab) in &machine.remembered {
+    memory.remembered = kernel.remembered()?;
+    memory.remembered.retain(|owner, _| !idle.busy.contains(owner));
+    for (owner, of_lab) in &memory.remembered {
         for (key, was) in &of_lab.settings {
             if !settings.claims_to(key)?.contains_key(owner) {
                 // Which value the lab needs is no longer known.
@@ -192,8 +210,8 @@ pub(super) fn recall(machine: &mut Machine, lab: &LabName) -> Result<(), KernelE
         }
     }
     // The files know of the others from now on.
-    machine.remembered.retain(|owner, _| owner == lab);
-    Ok(())
+    memory.remembered.retain(|owner, _| owner == lab);
+    Ok(true)
 }
 
 fn claim_in<'a>(

@@ -3,21 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Told, deviceless_routes, host_settings, marks};
+use super::host_settings::{self, Memory};
+use super::{deviceless_routes, marks};
 use crate::kernel::{Kernel, KernelError, Marked, Scope};
-use crate::lab::{LabName, NsName, Observed, Remembered};
+use crate::lab::{LabName, NsName, Observed};
 use crate::state::{self, FirewallLock, HostSettings};
 use crate::steps::{Step, SysctlStep};
 
 /// The machine, seen from the network namespace in which it was opened, which is `host`.
 pub struct Machine {
     pub(super) kernel: Kernel,
-    /// What the marks of labs say besides whose they are, where that is needed to remove a lab.
-    pub(super) remembered: BTreeMap<LabName, Remembered>,
+    /// What is known of host settings, and what is to be told.
+    pub(super) memory: Memory,
     /// Routes and policy rules in `host` that have nslab's number and are in no list, where the lab has none.
     pub(super) unproven: Vec<String>,
-    /// What is to be told.
-    pub(super) told: Vec<Told>,
 }
 
 impl Machine {
@@ -26,7 +25,7 @@ impl Machine {
     /// # Errors
     /// As with [`Kernel::open`].
     pub fn open() -> Result<Self, KernelError> {
-        Ok(Self { kernel: Kernel::open()?, remembered: BTreeMap::new(), unproven: Vec::new(), told: Vec::new() })
+        Ok(Self { kernel: Kernel::open()?, memory: Memory::default(), unproven: Vec::new() })
     }
 
     /// What there is of a lab, and of what is wanted.
@@ -96,7 +95,7 @@ impl Machine {
             }
             Step::Sysctl(SysctlStep::RestoreHost { key, lab }) => {
                 self.kernel.free_removed();
-                host_settings::restore(self, key, lab)
+                host_settings::restore(&mut self.kernel, &mut self.memory, key, lab)
             }
             Step::Firewall(step) if step.ns.is_host() => {
                 let _lock = FirewallLock::lock()?;

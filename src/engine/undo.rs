@@ -26,7 +26,7 @@ impl Run<'_> {
             self.forget_flows(&done, &mut outcome);
         }
         self.forget_the_attempt(&mut outcome);
-        self.machine.told.iter().for_each(|told| (self.report)(Event::Told(told)));
+        self.machine.memory.told.iter().for_each(|told| (self.report)(Event::Told(told)));
         error.with(outcome)
     }
 

@@ -19,8 +19,8 @@ const LISTS: &str = " lists ";
 const LONGEST: usize = 255;
 
 /// The alias of a lab's link in `host`, or of the loopback of one of its namespaces: `nslab:LAB`, and what host
-/// settings were before the lab: `nslab:LAB was net.ipv4.ip_forward=0; net.ipv6.conf.all.forwarding=0`. Before that, the
-/// routes and policy rules of `host` that no interface takes along, as hashes: `nslab:LAB lists 0a1b2c3d,11111111`.
+/// settings were before the lab: `nslab:LAB was net.ipv4.ip_forward=0; net.ipv6.conf.all.forwarding=0`. Before that,
+/// the routes and policy rules of `host` that no interface takes along, as hashes: `nslab:LAB lists 0a1b2c3d,11111111`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// The lab.

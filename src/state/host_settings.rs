@@ -3,9 +3,10 @@
 //! A setting has a folder `/run/nslab/host/KEY` with a file `was`, its value before the first lab, and a folder `labs`
 //! with a file for each lab that needs it, in which is the value that the lab needs. The shell commands that `plan`
 //! prints read and write the same files, so a lab made by the printed script can be removed by nslab, and the other way
-//! round. The shell commands neither write nor read two more: `along` has what the kernel changes along with the setting,
-//! as it was before the first change, and `set` the values that nslab has set, one a line, each written before it is
-//! set.
+//! round.
+//!
+//! The shell commands neither write nor read two more: `along` has what the kernel changes along with the setting, as
+//! it was before the first change, and `set` the values that nslab has set, one a line, each written before it is set.
 
 use std::collections::BTreeMap;
 

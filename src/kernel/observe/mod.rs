@@ -108,7 +108,8 @@ fn observe_all(
             let says_more = mark.as_ref().is_some_and(Mark::says_more);
             all.push((ns.clone(), ObservedNamespace { says_more, ..unseen(mark.map(|mark| mark.lab)) }, None));
         } else if is_wanted || is_own {
-            let (namespace, interfaces, look) = namespace(netns, ns, scope, &guard, installed)?;
+            let (mut namespace, interfaces, look) = namespace(netns, ns, scope, &guard, installed)?;
+            namespace.says_more = interfaces.marks.iter().any(|mark| mark.lab == *scope.lab);
             looks.extend(look.has_begun().then_some((all.len(), look)));
             all.push((ns.clone(), namespace, Some(interfaces)));
             if looks.len() >= MAX_LISTINGS {
@@ -295,8 +296,8 @@ fn namespace(
     let original_sysctls = original_sysctls(ns, &mut interfaces);
     // These are not to be had through a socket of the namespace, only inside.
     guard.enter(netns.fd())?;
-    let keys = desired.map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()).collect::<BTreeSet<_>>());
-    let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
+    let keys = desired.into_iter().flat_map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()));
+    let sysctls = sysctl::values_here(keys.collect::<BTreeSet<_>>().into_iter())?;
     others.extend(others::from_inside(ns).map_err(cannot_list("xfrm policies and states", ns))?);
     let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed)?;
     let by_name = std::mem::take(&mut interfaces.by_name);
@@ -318,7 +319,6 @@ fn namespace(
         original_sysctls,
         nslab_routing: if ns.is_host() { nslab_routing } else { Routing::default() },
         half_marked,
-        says_more: interfaces.marks.iter().any(|mark| mark.lab == *scope.lab),
         altered_addresses: std::mem::take(&mut interfaces.altered_addresses),
         route_protocols: routes.protocols,
         address_protocols: std::mem::take(&mut interfaces.address_protocols),
