@@ -56,6 +56,12 @@ pub enum KernelCode {
 }
 
 impl KernelCode {
+    /// Whether it may be the cause where a file in `/run/nslab` cannot be made: something else is there, or the file
+    /// system is full or read-only.
+    pub(crate) fn is_of_state(self) -> bool {
+        matches!(self, Self::OddState | Self::UntrustedState | Self::LimitReached | Self::ReadOnly)
+    }
+
     /// Of an error number.
     pub(super) fn of(errno: Errno) -> Self {
         match errno {

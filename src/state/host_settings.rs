@@ -132,8 +132,10 @@ impl FirewallLock {
     /// # Errors
     /// Not even `/run` can be locked.
     pub(crate) fn lock() -> Result<Self, KernelError> {
-        if let Ok(settings) = HostSettings::lock() {
-            return Ok(Self::Settings { _settings: settings });
+        match HostSettings::lock() {
+            Ok(settings) => return Ok(Self::Settings { _settings: settings }),
+            Err(error) if error.code().is_of_state() => {}
+            Err(error) => return Err(error),
         }
         // Without `/run/nslab`, whoever removes a lab has locked `/run` (see `LabFolder::try_lock_for_removal`).
         let lock = Folder::find_sound()?.map_or(Ok(None), |_| Folder::run()?.lock_itself())?;
