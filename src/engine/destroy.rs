@@ -58,6 +58,8 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     // Nothing of the lab's rules is left.
     failed.extend(flows::forget_stale(&mut machine.kernel, |_| None, &steps).err().map(|error| error.to_string()));
     // What a run that was killed may have left in the host.
+    let forgotten = host_settings::forget_unclaimed(&mut machine.kernel, &mut machine.memory, lab);
+    failed.extend(forgotten.err().map(|error| error.to_string()));
     failed.extend(machine.tidy().err().map(|error| error.to_string()));
     if failed.is_empty() {
         failed.extend(folder.remove().err().map(|error| error.to_string()));

@@ -134,6 +134,31 @@ fn put_back(
     }
 }
 
+/// Puts back, and forgets, the settings that no lab claims and no mark knows of: their claims were lost before a mark
+/// was made, or with the marks.
+///
+/// # Errors
+/// As with [`restore`].
+pub(super) fn forget_unclaimed(kernel: &mut Kernel, memory: &mut Memory, lab: &LabName) -> Result<(), KernelError> {
+    let Some(settings) = HostSettings::lock_if_any()? else { return Ok(()) };
+    let unclaimed = settings.unclaimed()?;
+    if unclaimed.is_empty() {
+        return Ok(());
+    }
+    let remembered = kernel.remembered()?;
+    for setting in unclaimed {
+        let key = setting.key();
+        if remembered.values().any(|of_lab| of_lab.settings.contains_key(key)) {
+            continue;
+        }
+        if !setting.set_values()?.is_empty() {
+            put_back(kernel, &mut memory.told, key, lab, None, Some(&setting))?;
+        }
+        setting.release_last(lab)?;
+    }
+    Ok(())
+}
+
 fn one_line(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -95,6 +95,23 @@ impl HostSettings {
         Ok(folder.map(|folder| Setting { settings: self, key: key.clone(), folder }))
     }
 
+    /// The settings of which a former value is kept and that no lab needs: their claims are lost.
+    ///
+    /// # Errors
+    /// Something cannot be read.
+    pub(crate) fn unclaimed(&self) -> Result<Vec<Setting<'_>>, KernelError> {
+        let mut unclaimed = Vec::new();
+        for key in self.folder.names()?.iter().filter_map(|name| setting_of_folder(name)) {
+            if let Some(setting) = self.get(&key)?
+                && setting.has_former()?
+                && setting.labs()?.is_empty()
+            {
+                unclaimed.push(setting);
+            }
+        }
+        Ok(unclaimed)
+    }
+
     /// Removes the folders of settings that no lab needs, which a kill may leave, and the folder of all if it is then
     /// empty.
     ///
@@ -144,6 +161,11 @@ impl FirewallLock {
 }
 
 impl Setting<'_> {
+    /// Which it is.
+    pub(crate) fn key(&self) -> &SysctlKey {
+        &self.key
+    }
+
     /// The labs that need it.
     ///
     /// # Errors
