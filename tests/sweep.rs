@@ -86,8 +86,8 @@ const LOSSES: [&str; 10] = [
 /// What nslab does when it is killed.
 const WORK: [&str; 4] = ["apply", "repair", "edit", "destroy"];
 
-/// In turn, the lab is destroyed at once, or made whole first. Of all kills and losses, these are every 113th (no multiple of the number of losses), unless
-/// `NSLAB_SWEEP_EVERY` says otherwise.
+/// In turn, the lab is destroyed at once, or made whole first. Of all kills and losses, these are every 113th (no
+/// multiple of the number of losses), unless `NSLAB_SWEEP_EVERY` says otherwise.
 #[test]
 fn whatever_is_lost_when_nslab_is_killed_nothing_stays() {
     let mut cases = Vec::new();
