@@ -69,6 +69,68 @@ fn a_destroy_that_is_killed_is_finished_by_the_next() {
     }
 }
 
+/// What may be lost of the state when nslab is killed.
+const LOSSES: [&str; 10] = [
+    "nothing",
+    "/run/nslab/sweep",
+    "/run/nslab/sweep/journal.json",
+    "/run/nslab/sweep/deviceless-routes",
+    "/run/nslab/sweep/topology.yaml",
+    "/run/nslab/host",
+    "/run/nslab/host/*/was",
+    "/run/nslab/host/*/labs/*",
+    "/run/nslab/host/*/set",
+    "/run/nslab",
+];
+
+/// What nslab does when it is killed.
+const WORK: [&str; 4] = ["apply", "repair", "edit", "destroy"];
+
+/// In turn, the lab is destroyed at once, or made whole first. Of all kills and losses, these are every 113th (no
+/// multiple of the number of losses), unless `NSLAB_SWEEP_EVERY` says otherwise.
+#[test]
+fn whatever_is_lost_when_nslab_is_killed_nothing_stays() {
+    let mut cases = Vec::new();
+    let mut names = Vec::new();
+    for work in WORK {
+        let points = on_a_host_of_its_own(|| begin(work).map(|command| list(&command))).unwrap();
+        for (point, what) in points.iter().enumerate() {
+            for (at, loss) in LOSSES.iter().enumerate() {
+                cases.push((work, point + 1, *loss, at));
+                names.push(format!("{work}, {what}, then loses {loss}"));
+            }
+        }
+    }
+    sweep_every(every().unwrap_or(113), &names, |n, before| {
+        let Some(&(work, point, loss, at)) = cases.get(n - 1) else { return Err("no such case".to_owned()) };
+        let command = begin(work)?;
+        killed(point, &command)?;
+        run(&format!("[ '{loss}' = nothing ] || rm -rf {loss}"));
+        if (point + at) % 2 == 1 && work != "destroy" {
+            ends(0, nslab(&command))?;
+            ends(0, nslab(["plan", "--exit-code", &command[1]]))?;
+        }
+        ends(0, nslab(destroy()))?;
+        clean(before)
+    });
+}
+
+/// Prepares for some work; the command that does it.
+fn begin(work: &str) -> Result<Vec<String>, String> {
+    if work != "apply" {
+        ends(0, nslab(apply()))?;
+    }
+    if work == "repair" {
+        run(DAMAGE);
+    }
+    let edited = || project("tests/sweep/edited.yaml").display().to_string();
+    Ok(match work {
+        "edit" => vec!["apply".to_owned(), edited()],
+        "destroy" => destroy(),
+        _ => apply(),
+    })
+}
+
 #[test]
 fn an_apply_of_which_anything_fails_is_undone() {
     sweep(&points(&[], &apply()), |point, before| {
@@ -122,7 +184,12 @@ fn inside() -> String {
 fn a_destroy_of_which_anything_fails_says_so_and_the_next_finishes_it() {
     sweep(&points(&[apply()], &destroy()), |point, before| {
         ends(0, nslab(apply()))?;
-        ends(3, stopped(&format!("fail:{point}"), &destroy()))?;
+        let output = stopped(&format!("fail:{point}"), &destroy());
+        // The files of the state are not needed to remove a lab: what cannot be written of them is told.
+        match output.status.code() {
+            Some(0) if text(&output).contains("warning: cannot") => {}
+            _ => drop(ends(3, output)?),
+        }
         ends(0, nslab(destroy()))?;
         clean(before)
     });
@@ -246,7 +313,14 @@ fn on_a_host_of_its_own<T: Send>(what: impl FnOnce() -> T + Send) -> T {
 /// Tries a case at every point, each on a host of its own, several at a time. `NSLAB_SWEEP_EVERY=20` leaves out all but
 /// every twentieth, for where the whole would take hours.
 fn sweep(points: &[String], case: impl Fn(usize, &Account) -> Result<(), String> + Sync) {
-    let every = std::env::var("NSLAB_SWEEP_EVERY").map_or(1, |every| every.parse().expect("NSLAB_SWEEP_EVERY"));
+    sweep_every(every().unwrap_or(1), points, case);
+}
+
+fn every() -> Option<usize> {
+    std::env::var("NSLAB_SWEEP_EVERY").ok().map(|every| every.parse().expect("NSLAB_SWEEP_EVERY"))
+}
+
+fn sweep_every(every: usize, points: &[String], case: impl Fn(usize, &Account) -> Result<(), String> + Sync) {
     let (todo, wrong) = (Mutex::new(points.iter().enumerate().step_by(every)), Mutex::new(Vec::new()));
     let next = || todo.lock().unwrap().next();
     let work = || {
@@ -258,7 +332,11 @@ fn sweep(points: &[String], case: impl Fn(usize, &Account) -> Result<(), String>
             }
         }
     };
-    std::thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(work))));
+    // The kernel makes them wait most of the time.
+    let threads = std::thread::available_parallelism().map_or(3, |cores| 3 * cores.get());
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     let wrong = wrong.into_inner().unwrap();
-    assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), points.len(), wrong.join("\n"));
+    let tried = points.len().div_ceil(every);
+    println!("{tried} of {} points tried, {} wrong", points.len(), wrong.len());
+    assert!(wrong.is_empty(), "{} of {tried} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit_code::{DONE, OUT_OF_SYNC};
 use super::failure::Failure;
-use super::output::{Format, colour, print, print_json, say, warn};
+use super::output::{Format, colour, print, print_json, say, tell_oddities, warn};
 use crate::engine::{self, Event};
 use crate::lab::LabName;
 use crate::{show, topology};
@@ -37,6 +37,7 @@ pub struct ApplyArgs {
 /// The command could not do its work.
 pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     let file = topology::load(&args.file)?;
+    tell_oddities();
     warn(&file.warnings);
     let mut progress = show::Progress::new();
     let options = engine::Options { no_wait: args.no_wait, adopt: args.adopt };
@@ -69,6 +70,7 @@ pub(super) fn print_event(lab: &LabName, progress: &mut show::Progress, event: &
     match event {
         Event::Waiting => say(&format!("note: another nslab is working on lab {lab}; waiting for it to finish")),
         Event::Warning(finding) => say(&show::warning(finding)),
+        Event::Told(told) => say(&show::told(told)),
         Event::NotOwned(things) => say(&format!(
             "note: the lab does not own {things} of its namespaces and interfaces: `nslab destroy` will not remove them, \
              unless `nslab apply --adopt` is run first"

@@ -6,7 +6,7 @@ use super::apply::print_event;
 use super::exit_code::{DONE, REFUSED};
 use super::failure::Failure;
 use super::lab_arg::LabArg;
-use super::output::{Format, print, print_json, say};
+use super::output::{Format, print, print_json, say, tell_oddities};
 use crate::engine::EngineError;
 use crate::lab::{Lab, LabName};
 use crate::{engine, show, topology};
@@ -36,6 +36,7 @@ pub struct DestroyArgs {
 /// # Errors
 /// The command could not do its work.
 pub(super) fn run(args: &DestroyArgs) -> Result<u8, Failure> {
+    tell_oddities();
     let (labs, file) = match &args.lab {
         Some(text) => meant(text).map(|(lab, file)| (vec![lab], file))?,
         None => (engine::labs()?.names(), None),

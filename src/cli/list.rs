@@ -2,7 +2,7 @@
 
 use super::exit_code::DONE;
 use super::failure::Failure;
-use super::output::{Format, print, print_json};
+use super::output::{Format, print, print_json, tell_oddities};
 use crate::{engine, show};
 
 /// Options of `nslab list`.
@@ -25,6 +25,7 @@ impl ListArgs {
 /// # Errors
 /// The command could not do its work.
 pub(super) fn run(args: &ListArgs) -> Result<u8, Failure> {
+    tell_oddities();
     let labs = show::labs(&engine::labs()?);
     match args.format {
         Format::Json => print_json(&labs)?,

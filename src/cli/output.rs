@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use super::failure::Failure;
 use super::printable::{Kind, printable};
 use crate::topology::Diagnostics;
+use crate::{engine, show};
 
 /// How a result is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -56,6 +57,11 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 pub(super) fn say(text: &str) {
     let text = printable(text, Kind::Text { coloured: colour_of_messages() });
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Prints on stderr what is in `/run/nslab` and is not what nslab keeps there.
+pub(super) fn tell_oddities() {
+    engine::oddities().iter().for_each(|told| say(&show::told(told)));
 }
 
 /// Prints the warnings about a file on stderr.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::exit_code::{DONE, OUT_OF_SYNC};
 use super::failure::Failure;
 use super::lab_arg::LabArg;
-use super::output::{Format, colour, print, print_json, warn};
+use super::output::{Format, colour, print, print_json, tell_oddities, warn};
 use crate::{engine, show};
 
 /// Options of `nslab plan`.
@@ -31,6 +31,7 @@ pub struct PlanArgs {
 /// # Errors
 /// The command could not do its work.
 pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
+    tell_oddities();
     let topology = LabArg::of(&args.lab)?.topology()?.topology;
     if args.expanded {
         print(&topology.expanded())?;

@@ -6,7 +6,7 @@ use super::exit_code::DONE;
 use super::failure::Failure;
 use super::lab_arg::LabArg;
 use super::list;
-use super::output::{Format, print, print_json};
+use super::output::{Format, print, print_json, tell_oddities};
 use crate::engine;
 use crate::lab::NsName;
 use crate::show::{self, NamespaceStatusView, StatusView};
@@ -31,6 +31,7 @@ pub struct StatusArgs {
 /// The command could not do its work.
 pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
     let Some(lab) = &args.lab else { return list::run(&list::ListArgs::with(args.format)) };
+    tell_oddities();
     let lab = LabArg::of(lab)?.name()?;
     if let Some(ns) = &args.namespace {
         let view = NamespaceStatusView::new(&lab, ns, &engine::namespace_status(&lab, ns)?);

@@ -9,7 +9,8 @@ use super::{
     EngineError, Event, Interrupts, Listener, Machine, UndoError, deviceless_routes, flows, host_settings,
     original_sysctls, preconditions, ready,
 };
-use crate::lab::{Lab, NsName, Observed};
+use crate::kernel::KernelError;
+use crate::lab::{Lab, LabName, NsName, Observed};
 use crate::plan::{self, PlannedStep};
 use crate::preflight::Finding;
 use crate::state::{self, Activity, Journal, LabFolder};
@@ -83,6 +84,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
         report,
         before,
         has_claimed: false,
+        has_listed: false,
         has_released: false,
         is_not_owned: false,
         done: Vec::new(),
@@ -90,7 +92,10 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
     };
     match run.converge().and_then(|()| run.finish(text)) {
         // A signal that comes now comes too late: dropping `Interrupts` discards it.
-        Ok(()) => Ok(Applied { steps: run.done, elapsed: start.elapsed() }),
+        Ok(()) => {
+            run.machine.memory.told.iter().for_each(|told| (run.report)(Event::Told(told)));
+            Ok(Applied { steps: run.done, elapsed: start.elapsed() })
+        }
         Err(error) => {
             let error = run.stop.behind(error);
             Err(run.undo(error))
@@ -110,6 +115,8 @@ pub(super) struct Run<'a> {
     pub(super) before: Observed,
     /// Whether this run has claimed host settings.
     pub(super) has_claimed: bool,
+    /// Whether this run has listed routes of a lab that was there before.
+    has_listed: bool,
     /// Whether this run has released host settings.
     pub(super) has_released: bool,
     /// Whether everything is as the file says, but the lab does not own all of it.
@@ -122,10 +129,12 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     fn converge(&mut self) -> Result<(), EngineError> {
-        if self.folder.is_new()? {
-            host_settings::recall(&mut self.machine.kernel, &self.lab.name)?;
-        }
         self.before = self.machine.observe(&all_of(self.lab))?;
+        if self.may_lack_claims()?
+            && host_settings::recall(&mut self.machine.kernel, &mut self.machine.memory, &self.lab.name)?
+        {
+            self.before = self.machine.observe(&all_of(self.lab))?;
+        }
         let mut live = None;
         let mut planned = compare(self.lab, &self.before);
         for round in 0..MAX_ROUNDS {
@@ -158,6 +167,20 @@ impl Run<'_> {
             true => self.settle(live.as_ref()),
             false => Err(EngineError::NotKept { rest: planned.plan.steps, undo: UndoError::default() }),
         }
+    }
+
+    /// Whether marks may know of host settings that the files know no more: where the lab's marks say more than the
+    /// files, or where the lab is about to need a setting, which other labs may need as well.
+    fn may_lack_claims(&mut self) -> Result<bool, KernelError> {
+        let host = NsName::host();
+        let claims = self.before.namespaces.get(&host).map(|host| &host.claims);
+        let has_claimed = |key| claims.and_then(|claims| claims.get(key)?.get(&self.lab.name)).is_some();
+        let mut wanted = self.lab.namespaces.get(&host).into_iter().flat_map(|host| host.sysctls.keys());
+        if wanted.any(|key| !has_claimed(key)) {
+            return Ok(true);
+        }
+        let says_more = self.before.namespaces.values().any(|ns| ns.says_more);
+        Ok(says_more && host_settings::lacks(&mut self.machine.kernel, &self.lab.name)?)
     }
 
     /// Everything is as the file says: what remains is to note the original values of settings.
@@ -220,13 +243,21 @@ impl Run<'_> {
     fn before_the_first_change(&mut self, planned: &Planned) -> Result<(), EngineError> {
         let (lab, steps) = (&self.lab.name, &planned.plan.steps);
         let before = state::listed_by(lab)?.unwrap_or_default();
-        let wanted = deviceless_routes::wanted(self.lab);
-        self.folder.list_deviceless_routes(&wanted.into_iter().chain(before).collect())?;
+        let listed = deviceless_routes::wanted(self.lab).into_iter().chain(before.clone()).collect();
+        self.folder.list_deviceless_routes(&listed)?;
+        self.has_listed = listed != before && self.exists();
         let texts = steps.iter().map(|planned| planned.step.text()).collect();
         self.folder.write_journal(&Journal::new(lab, Activity::Applying, texts))?;
         self.claim_settings()?;
         (self.report)(Event::Planned(steps.len()));
         Ok(())
+    }
+
+    /// Whether there was anything of the lab when the run began.
+    fn exists(&self) -> bool {
+        let is_own = |owner: &Option<LabName>| owner.as_ref() == Some(&self.lab.name);
+        let mut namespaces = self.before.namespaces.values();
+        namespaces.any(|ns| is_own(&ns.is.owner) || ns.is.interfaces.values().any(|there| is_own(&there.owner)))
     }
 
     /// Claims the host settings that the lab needs and had not claimed when the run began, also those that are right
@@ -240,7 +271,7 @@ impl Run<'_> {
                 self.has_claimed = true;
             }
         }
-        match self.has_claimed {
+        match self.has_claimed || self.has_listed {
             true => host_settings::note(&mut self.machine.kernel, lab)?,
             false => host_settings::learn(&mut self.machine.kernel, lab)?,
         }
@@ -272,7 +303,12 @@ impl Run<'_> {
             return Ok(());
         }
         self.folder.write_journal(&Journal::new(&lab.name, Activity::Applied, Vec::new()))?;
-        self.folder.list_deviceless_routes(&deviceless_routes::wanted(lab))?;
+        let wanted = deviceless_routes::wanted(lab);
+        let is_shorter = state::listed_by(&lab.name)?.is_some_and(|listed| listed != wanted);
+        self.folder.list_deviceless_routes(&wanted)?;
+        if is_shorter {
+            host_settings::note(&mut self.machine.kernel, &lab.name)?;
+        }
         // Last, so that undoing an error here leaves the former topology.
         Ok(self.folder.write_topology(text)?)
     }

@@ -20,6 +20,10 @@ pub enum EngineCode {
     ChildFailed,
     /// After `nslab test` destroyed a lab, the host was not what it was before.
     HostChanged,
+    /// Warning: a host setting is no longer what a lab has set, so it is left as it is.
+    HostSettingChanged,
+    /// Warning: what a host setting was before the labs is no longer known, so it is left as it is.
+    HostSettingUnknown,
     /// A signal ended the command; everything was undone.
     Interrupted,
     /// Another nslab is working on this lab, and `--no-wait` was given.
@@ -34,6 +38,8 @@ pub enum EngineCode {
     NotSettled,
     /// The machine lacks something that the lab needs, or something else is in its place; nothing was changed.
     PreconditionsNotMet,
+    /// Warning: no record says for which lab a route or policy rule of the host was made, so it is left as it is.
+    RecordLost,
     /// The topology of a lab as it was applied is not kept, so the lab's name does not say what is wanted.
     TopologyNotKept,
 }

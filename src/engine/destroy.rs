@@ -1,11 +1,12 @@
 //! Removes a lab: everything that carries its mark, and then its state.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::lock::lock;
-use super::{EngineError, Event, Interrupts, Listener, Machine, flows, host_settings};
+use super::lock::lock_for_removal;
+use super::{EngineCode, EngineError, Event, Interrupts, Listener, Machine, Told, flows, host_settings};
 use crate::kernel::Scope;
-use crate::lab::LabName;
+use crate::lab::{LabName, Observed, SysctlKey};
 use crate::plan::{PlannedStep, teardown};
 use crate::state::{Activity, Journal};
 use crate::steps::Step;
@@ -19,7 +20,8 @@ pub struct Destroyed {
     pub elapsed: Duration,
 }
 
-/// Removes a lab. A step that fails does not stop the rest; having nothing to remove is no error.
+/// Removes a lab. A step that fails does not stop the rest; having nothing to remove is no error. The marks in the
+/// kernel say what is to go: state that is lost, odd or cannot be written stops nothing, and is told.
 ///
 /// # Errors
 /// Something could not be removed.
@@ -27,16 +29,22 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     // Half a lab is of no use: once begun, the removal is finished before a signal is handled.
     let mut stop = Interrupts::hold();
     let start = Instant::now();
-    let folder = lock(lab, wait, &mut stop, report)?;
+    let folder = lock_for_removal(lab, wait, &mut stop, report)?;
     let mut machine = Machine::open()?;
-    if folder.is_new()? {
-        host_settings::recall(&mut machine.kernel, lab)?;
-    }
+    machine.memory.told.extend(folder.why_not().and_then(Told::unless_odd));
     let (live, unread) = machine.observe_most(&Scope { lab, desired: None, inside: false })?;
-    let steps = teardown(lab, &live, &host_settings::claimed_by(lab)?);
+    let unproven = machine.unproven.iter().map(|what| {
+        let text =
+            format!("{what} of the host may have been made by nslab, and no record says for which lab: it stays");
+        Told::new(text, EngineCode::RecordLost)
+    });
+    machine.memory.told.extend(unproven);
+    let settings = settings(&mut machine, lab, &live);
+    let steps = teardown(lab, &live, &settings);
     if !steps.is_empty() {
         let texts = steps.iter().map(|planned| planned.step.text()).collect();
-        folder.write_journal(&Journal::new(lab, Activity::Destroying, texts))?;
+        let written = folder.write_journal(&Journal::new(lab, Activity::Destroying, texts));
+        machine.memory.told.extend(written.err().as_ref().and_then(Told::unless_odd));
     }
     report(Event::Planned(steps.len()));
     let mut failed: Vec<String> = unread.into_iter().map(|(_, error)| error.to_string()).collect();
@@ -51,11 +59,16 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     failed.extend(flows::forget_stale(&mut machine.kernel, |_| None, &steps).err().map(|error| error.to_string()));
     failed.extend(left(&mut machine, lab));
     // What a run that was killed may have left in the host.
+    let forgotten = host_settings::forget_unclaimed(&mut machine.kernel, &mut machine.memory, lab);
+    failed.extend(forgotten.err().map(|error| error.to_string()));
     failed.extend(machine.tidy().err().map(|error| error.to_string()));
+    if failed.is_empty() {
+        failed.extend(folder.remove().err().map(|error| error.to_string()));
+    }
+    machine.memory.told.iter().for_each(|told| report(Event::Told(told)));
     if !failed.is_empty() {
         return Err(EngineError::Leftovers(failed));
     }
-    folder.remove()?;
     Ok(Destroyed { steps, elapsed: start.elapsed() })
 }
 
@@ -65,4 +78,23 @@ fn left(machine: &mut Machine, lab: &LabName) -> Vec<String> {
         Ok(chains) => chains.iter().map(|chain| format!("chain {chain} of host is still there")).collect(),
         Err(error) => vec![error.to_string()],
     }
+}
+
+/// The host settings that a lab needs, by their files and by its marks.
+fn settings(machine: &mut Machine, lab: &LabName, live: &Observed) -> Vec<SysctlKey> {
+    let mut settings: BTreeSet<SysctlKey> = match host_settings::claimed_by(lab) {
+        Ok(claimed) => claimed.into_iter().collect(),
+        Err(error) => {
+            machine.memory.told.push(Told::from(&error));
+            BTreeSet::new()
+        }
+    };
+    // Whether another lab needs one is also in that lab's marks.
+    if !settings.is_empty() || live.namespaces.values().any(|ns| ns.says_more) {
+        let recalled = host_settings::recall(&mut machine.kernel, &mut machine.memory, lab);
+        machine.memory.told.extend(recalled.err().as_ref().and_then(Told::unless_odd));
+        settings
+            .extend(machine.memory.remembered.get(lab).into_iter().flat_map(|of_lab| of_lab.settings.keys().cloned()));
+    }
+    settings.into_iter().collect()
 }

@@ -1,13 +1,11 @@
 //! Which lab the routes and rules of `host` belong to that no interface belongs to.
 //!
 //! The kernel keeps only one number with them, which says that nslab made them, but not for which lab. So each lab's
-//! folder lists those that it wanted. Where such a list is lost, what no other lab lists is this lab's, if every other
-//! lab has a list. What the model cannot express is in no list: it is this lab's where there is no other lab, or where
-//! it goes through an interface of the lab.
+//! folder lists those that it wanted, and the lab's marks have hashes of them. Nothing else says that one is a lab's:
+//! what no record of it has is left, and told when the lab is removed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::marks;
 use crate::kernel::{Kernel, KernelError};
 use crate::lab::{Lab, LabName, NsName, Observed};
 use crate::state::{self, Identity};
@@ -20,43 +18,44 @@ pub(super) fn wanted(lab: &Lab) -> BTreeSet<Identity> {
     routes.chain(wanted.rules.iter().map(Identity::of_rule)).collect()
 }
 
-/// Leaves in `live`, of the marked routes and rules, those that are this lab's.
+/// Leaves in `live`, of the marked routes and rules, those that are this lab's; which of the others no list has, in
+/// words, where the lab has no list.
 ///
 /// # Errors
-/// A list cannot be read, or the kernel refuses to show which labs there are.
-pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) -> Result<(), KernelError> {
-    let Some(host) = live.namespaces.get_mut(&NsName::host()) else { return Ok(()) };
-    let has_foreign =
-        host.foreign.routes.iter().any(|route| route.is_ours) || host.foreign.rules.iter().any(|rule| rule.is_ours);
-    if !has_foreign
-        && host.nslab_routing.rules.is_empty()
-        && host.nslab_routing.routes.iter().all(|route| !route.is_deviceless())
-    {
-        return Ok(());
-    }
-    let own = state::listed_by(lab)?;
-    let others = state::listed_by_others(lab)?;
-    let listed: BTreeSet<&Identity> = others.values().flatten().collect();
-    let marked = marks::of_all(kernel)?;
-    let mut other_labs = marked.keys().filter(|other| *other != lab);
-    let is_alone = others.is_empty() && other_labs.clone().next().is_none();
-    let all_others_are_listed = other_labs.all(|other| others.contains_key(other));
-    let is_own = |object: &Identity| match &own {
-        _ if is_alone => true,
-        Some(own) => own.contains(object),
-        // A lab of which there is nothing else has nothing to lose its list of.
-        None => marked.contains_key(lab) && all_others_are_listed && !listed.contains(object),
-    };
-    host.nslab_routing.routes.retain(|route| !route.is_deviceless() || is_own(&Identity::of_route(route)));
-    host.nslab_routing.rules.retain(|rule| is_own(&Identity::of_rule(rule)));
-    // No list has what the model cannot express. Another lab's route that was altered by hand is such a one.
+/// A list cannot be read, or the kernel refuses to show what the marks say.
+pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) -> Result<Vec<String>, KernelError> {
+    let says_more = live.namespaces.values().any(|ns| ns.says_more);
+    let Some(host) = live.namespaces.get_mut(&NsName::host()) else { return Ok(Vec::new()) };
+    // No record has what the model cannot express: what was altered by hand.
     let interfaces = &host.is.interfaces;
     let is_of_lab = |dev| interfaces.get(dev).is_some_and(|there| there.owner.as_ref() == Some(lab));
     for route in &mut host.foreign.routes {
-        route.is_ours &= is_alone || route.dev.as_ref().is_some_and(is_of_lab);
+        route.is_ours &= route.dev.as_ref().is_some_and(is_of_lab);
     }
     for rule in &mut host.foreign.rules {
-        rule.is_ours &= is_alone;
+        rule.is_ours = false;
     }
-    Ok(())
+    let routing = &mut host.nslab_routing;
+    let routes = routing.routes.iter().filter(|route| route.is_deviceless());
+    let texts = routes.map(|route| (Identity::of_route(route), format!("route {route}")));
+    let rules = routing.rules.iter().map(|rule| (Identity::of_rule(rule), format!("policy rule {rule}")));
+    let all: BTreeMap<Identity, String> = texts.chain(rules).collect();
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listed = state::listed_by(lab)?;
+    let mut own = listed.clone().unwrap_or_default();
+    if says_more && all.keys().any(|object| !own.contains(object)) {
+        let remembered = kernel.remembered()?;
+        let hashes = remembered.get(lab).map(|of_lab| &of_lab.routes);
+        own.extend(all.keys().filter(|object| hashes.is_some_and(|has| has.contains(&object.hash()))).cloned());
+    }
+    routing.routes.retain(|route| !route.is_deviceless() || own.contains(&Identity::of_route(route)));
+    routing.rules.retain(|rule| own.contains(&Identity::of_rule(rule)));
+    if listed.is_some() || all.keys().all(|object| own.contains(object)) {
+        return Ok(Vec::new());
+    }
+    let others = state::listed_by_others(lab)?;
+    let is_nobodys = |object: &Identity| !own.contains(object) && !others.values().any(|list| list.contains(object));
+    Ok(all.into_iter().filter(|(object, _)| is_nobodys(object)).map(|(_, text)| text).collect())
 }

@@ -3,15 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{deviceless_routes, host_settings, marks};
+use super::host_settings::{self, Memory};
+use super::{deviceless_routes, marks};
 use crate::kernel::{Kernel, KernelError, Marked, Scope};
 use crate::lab::{LabName, NsName, Observed};
-use crate::state::{self, HostSettings};
+use crate::state::{self, FirewallLock, HostSettings};
 use crate::steps::{Step, SysctlStep};
 
 /// The machine, seen from the network namespace in which it was opened, which is `host`.
 pub struct Machine {
     pub(super) kernel: Kernel,
+    /// What is known of host settings, and what is to be told.
+    pub(super) memory: Memory,
+    /// Routes and policy rules in `host` that have nslab's number and are in no list, where the lab has none.
+    pub(super) unproven: Vec<String>,
 }
 
 impl Machine {
@@ -20,7 +25,7 @@ impl Machine {
     /// # Errors
     /// As with [`Kernel::open`].
     pub fn open() -> Result<Self, KernelError> {
-        Ok(Self { kernel: Kernel::open()? })
+        Ok(Self { kernel: Kernel::open()?, memory: Memory::default(), unproven: Vec::new() })
     }
 
     /// What there is of a lab, and of what is wanted.
@@ -67,7 +72,8 @@ impl Machine {
         if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
             host.claims = state::claims()?;
         }
-        deviceless_routes::keep_own(&mut self.kernel, lab, live)
+        self.unproven = deviceless_routes::keep_own(&mut self.kernel, lab, live)?;
+        Ok(())
     }
 
     /// What carries a mark, by lab; a lab that has only a folder is not among them, one that needs host settings is.
@@ -102,10 +108,10 @@ impl Machine {
             }
             Step::Sysctl(SysctlStep::RestoreHost { key, lab }) => {
                 self.kernel.free_removed();
-                host_settings::restore(&mut self.kernel, key, lab)
+                host_settings::restore(&mut self.kernel, &mut self.memory, key, lab)
             }
             Step::Firewall(_) | Step::Foreign(_) if first.changes_a_firewall() && first.namespace().is_host() => {
-                let _lock = HostSettings::lock()?;
+                let _lock = FirewallLock::lock()?;
                 self.kernel.run(group)
             }
             Step::Namespace(_)
@@ -135,9 +141,12 @@ impl Machine {
     pub(super) fn tidy(&mut self) -> Result<(), KernelError> {
         self.kernel.free_removed();
         if self.kernel.has_our_tables()? {
-            let _lock = HostSettings::lock()?;
+            let _lock = FirewallLock::lock()?;
             self.kernel.remove_empty_tables()?;
         }
-        HostSettings::lock_if_any()?.map_or(Ok(()), |settings| settings.remove_unclaimed())
+        match HostSettings::lock_if_any()? {
+            Some(settings) => settings.remove_unclaimed(),
+            None => HostSettings::clear_place(),
+        }
     }
 }

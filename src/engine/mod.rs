@@ -19,6 +19,7 @@ mod lock;
 mod machine;
 mod marks;
 mod namespace;
+mod oddities;
 mod original_sysctls;
 mod plan;
 mod preconditions;
@@ -36,6 +37,7 @@ pub use interrupt::Interrupts;
 pub use labs::{Kept, Labs, Status, as_applied, built_as, is_kept, labs, status};
 pub use machine::Machine;
 pub use namespace::{NamespaceStatus, namespace_status};
+pub use oddities::{Told, oddities};
 pub use plan::{Planned, plan};
 pub use preconditions::examine;
 pub use test::{in_child, test};
@@ -47,6 +49,8 @@ pub enum Event<'a> {
     Waiting,
     /// Something may not work as it should; the lab can be applied all the same.
     Warning(&'a crate::preflight::Finding),
+    /// Something that whoever runs nslab has to know.
+    Told(&'a Told),
     /// Everything is as the file says, but the lab does not own this many namespaces and interfaces.
     NotOwned(usize),
     /// The plan is made; this many steps are to come.

@@ -26,6 +26,7 @@ impl Run<'_> {
             self.forget_flows(&done, &mut outcome);
         }
         self.forget_the_attempt(&mut outcome);
+        self.machine.memory.told.iter().for_each(|told| (self.report)(Event::Told(told)));
         error.with(outcome)
     }
 

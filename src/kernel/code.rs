@@ -33,6 +33,8 @@ pub enum KernelCode {
     ObjectExists,
     /// There is no such object (ENOENT, ENODEV, ESRCH).
     ObjectMissing,
+    /// Something in `/run/nslab` is not what nslab keeps there.
+    OddState,
     /// The operation failed for a cause without a code of its own.
     OperationFailed,
     /// The kernel is out of memory (ENOMEM, ENOBUFS).
@@ -60,6 +62,12 @@ pub enum KernelCode {
 }
 
 impl KernelCode {
+    /// Whether it may be the cause where a file in `/run/nslab` cannot be made: something else is there, or the file
+    /// system is full or read-only.
+    pub(crate) fn is_of_state(self) -> bool {
+        matches!(self, Self::OddState | Self::UntrustedState | Self::LimitReached | Self::ReadOnly)
+    }
+
     /// Of an error number.
     pub(super) fn of(errno: Errno) -> Self {
         match errno {

@@ -38,7 +38,9 @@ pub(crate) use observe::fuzzing::namespace_in;
 pub use port_state::PortState;
 pub use scope::{Marked, Scope};
 
-use crate::lab::{Address, ChainId, IfName, InterfaceRef, LabName, NsName, Observed, SysctlKey, SysctlValue};
+use crate::lab::{
+    Address, ChainId, IfName, InterfaceRef, LabName, NsName, Observed, Remembered, SysctlKey, SysctlValue,
+};
 use crate::steps::Step;
 use netlink::NetlinkError;
 use netns::NetnsHandles;
@@ -153,7 +155,22 @@ impl Kernel {
 
     /// What is written into the marks of a lab from now on: what host settings that it needs were before.
     pub fn set_former_settings(&mut self, settings: BTreeMap<SysctlKey, String>) {
-        self.handles.settings = settings;
+        self.handles.remembered.settings = settings;
+    }
+
+    /// What is written into the marks of a lab from now on: hashes of its routes and policy rules in `host` that no
+    /// interface belongs to.
+    pub fn set_listed_routes(&mut self, hashes: BTreeSet<u32>) {
+        self.handles.remembered.routes = hashes;
+    }
+
+    /// What the marks of labs say besides whose they are: those of links in `host`, which only root here can give, and
+    /// those in namespaces to which that lab has given their names.
+    ///
+    /// # Errors
+    /// As with [`Self::observe`].
+    pub fn remembered(&mut self) -> Result<BTreeMap<LabName, Remembered>, KernelError> {
+        observe::remembered(&mut self.handles)
     }
 
     /// Writes the marks of everything that there is of a lab anew.

@@ -1,8 +1,8 @@
 //! What is asked of the kernel, and what carries marks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::lab::{IfName, Lab, LabName, NsName, SysctlKey};
+use crate::lab::{IfName, Lab, LabName, NsName};
 
 /// What to observe.
 pub struct Scope<'a> {
@@ -29,6 +29,4 @@ pub struct Marked {
     pub namespaces: BTreeSet<NsName>,
     /// Interfaces in `host`.
     pub interfaces: BTreeSet<IfName>,
-    /// What host settings were before the lab.
-    pub settings: BTreeMap<SysctlKey, String>,
 }

@@ -1,6 +1,6 @@
 //! Marks: what the kernel keeps with an object of a lab, so that nothing else is needed to know whose it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{LabName, SysctlKey};
@@ -13,46 +13,83 @@ pub const ROUTE_PROTOCOL: u8 = 213;
 const PREFIX: &str = "nslab:";
 const WAS: &str = " was ";
 const BETWEEN: &str = "; ";
+const LISTS: &str = " lists ";
 
 /// The longest alias that the kernel takes, in bytes (IFALIASZ less the closing zero).
 const LONGEST: usize = 255;
 
 /// The alias of a lab's link in `host`, or of the loopback of one of its namespaces: `nslab:LAB`, and what host
-/// settings were before the lab: `nslab:LAB was net.ipv4.ip_forward=0; net.ipv6.conf.all.forwarding=0`.
+/// settings were before the lab: `nslab:LAB was net.ipv4.ip_forward=0; net.ipv6.conf.all.forwarding=0`. Before that,
+/// the routes and policy rules of `host` that no interface takes along, as hashes: `nslab:LAB lists 0a1b2c3d,11111111`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// The lab.
     pub lab: LabName,
     /// Host settings that the lab needs, with their former values.
     pub settings: BTreeMap<SysctlKey, String>,
+    /// Hashes of the lab's routes and policy rules in `host` that no interface belongs to.
+    pub routes: BTreeSet<u32>,
+}
+
+/// What the marks of one lab say besides whose they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Host settings that the lab needs, with their former values.
+    pub settings: BTreeMap<SysctlKey, String>,
+    /// Hashes of the lab's routes and policy rules in `host` that no interface belongs to.
+    pub routes: BTreeSet<u32>,
+}
+
+impl Remembered {
+    /// Adds what a mark says.
+    pub fn add(&mut self, mark: Mark) {
+        self.settings.extend(mark.settings);
+        self.routes.extend(mark.routes);
+    }
 }
 
 impl Mark {
+    /// Whether it says more than whose it is.
+    pub fn says_more(&self) -> bool {
+        !self.settings.is_empty() || !self.routes.is_empty()
+    }
+
     /// The mark that an alias is, if it is one of nslab's. What follows the lab's name without sense is passed over.
     pub fn parse(alias: &str) -> Option<Self> {
         let text = alias.strip_prefix(PREFIX)?;
-        let (lab, settings) = text.split_once(WAS).unwrap_or((text, ""));
+        let (text, settings) = text.split_once(WAS).unwrap_or((text, ""));
+        let (lab, routes) = text.split_once(LISTS).unwrap_or((text, ""));
         let setting = |text: &str| {
             let (key, was) = text.split_once('=')?;
             Some((key.parse().ok()?, was.to_owned()))
         };
-        Some(Self { lab: lab.parse().ok()?, settings: settings.split(BETWEEN).filter_map(setting).collect() })
+        let settings = settings.split(BETWEEN).filter_map(setting).collect();
+        let routes = routes.split(',').filter_map(|hash| u32::from_str_radix(hash, 16).ok()).collect();
+        Some(Self { lab: lab.parse().ok()?, settings, routes })
     }
 }
 
-/// The alias. A setting for which there is no more room, or whose value could not be read back, is left out.
+/// The alias. A setting or route for which there is no more room, or whose value could not be read back, is left out.
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.lab.mark();
+        let (mut text, mut settings) = (self.lab.mark(), String::new());
         let mut before = WAS;
         for (key, was) in &self.settings {
             let setting = format!("{before}{key}={was}");
-            if text.len() + setting.len() <= LONGEST && !was.contains([';', '\n']) {
-                text.push_str(&setting);
+            if text.len() + settings.len() + setting.len() <= LONGEST && !was.contains([';', '\n']) {
+                settings.push_str(&setting);
                 before = BETWEEN;
             }
         }
-        f.write_str(&text)
+        let mut before = LISTS;
+        for hash in &self.routes {
+            let route = format!("{before}{hash:08x}");
+            if text.len() + settings.len() + route.len() <= LONGEST {
+                text.push_str(&route);
+                before = ",";
+            }
+        }
+        write!(f, "{text}{settings}")
     }
 }
 
@@ -85,7 +122,18 @@ mod tests {
 
     fn mark(settings: &[(&str, &str)]) -> Mark {
         let settings = settings.iter().map(|(key, was)| (key.parse().unwrap(), (*was).to_owned())).collect();
-        Mark { lab: "a-b".parse().unwrap(), settings }
+        Mark { lab: "a-b".parse().unwrap(), settings, routes: BTreeSet::new() }
+    }
+
+    #[test]
+    fn routes_come_before_settings() {
+        let mut both = Mark { routes: BTreeSet::from([1, 0xfedc_ba98]), ..mark(&[("net.ipv4.ip_forward", "0")]) };
+        assert_eq!(both.to_string(), "nslab:a-b lists 00000001,fedcba98 was net.ipv4.ip_forward=0");
+        assert_eq!(Mark::parse(&both.to_string()), Some(both.clone()));
+        both.routes = (0..100).collect();
+        let text = both.to_string();
+        assert!(text.len() <= 255 && text.ends_with(" was net.ipv4.ip_forward=0"), "{text}");
+        assert!((20..25).contains(&Mark::parse(&text).unwrap().routes.len()), "{text}");
     }
 
     #[test]

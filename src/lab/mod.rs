@@ -61,7 +61,7 @@ pub use interface_ref::InterfaceRef;
 pub use keep::Keep;
 pub use mac::Mac;
 pub(crate) use mark::fnv1a;
-pub use mark::{Mark, ROUTE_PROTOCOL};
+pub use mark::{Mark, ROUTE_PROTOCOL, Remembered};
 pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
 pub use nat::PortForward;

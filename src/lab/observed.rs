@@ -40,6 +40,9 @@ pub struct ObservedNamespace {
     /// In `host`: the settings that labs need.
     #[serde(skip)]
     pub claims: Claims,
+    /// Whether a mark of the lab in it says more than whose it is.
+    #[serde(skip)]
+    pub says_more: bool,
     /// In `host`: interfaces of the lab that lack one of its two marks, alias and group.
     #[serde(skip)]
     pub half_marked: BTreeSet<IfName>,

@@ -25,6 +25,10 @@ pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<P
     for key in settings {
         add(Step::Sysctl(SysctlStep::RestoreHost { key: key.clone(), lab: lab.clone() }));
     }
+    // Which lab these belong to is in the marks as well.
+    for step in observed_host.into_iter().flat_map(host_routing) {
+        add(step);
+    }
     let large = host.map(|host| large_bridges(lab, host)).unwrap_or_default();
     for name in &large {
         let interface = InterfaceRef { ns: NsName::host(), name: name.clone() };
@@ -41,9 +45,6 @@ pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<P
         add(step);
     }
     for step in observed_host.into_iter().flat_map(|host| unshown_chains(lab, host)) {
-        add(step);
-    }
-    for step in observed_host.into_iter().flat_map(host_routing) {
         add(step);
     }
     if let Some(step) = host.and_then(|host| host_links(lab, host, &large)) {

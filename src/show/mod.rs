@@ -37,6 +37,11 @@ pub fn warning(finding: &crate::preflight::Finding) -> String {
     with_code("warning", &message, &finding.code.to_string())
 }
 
+/// Something that is told and stops nothing.
+pub fn told(told: &crate::engine::Told) -> String {
+    with_code("warning", &told.text, &told.code)
+}
+
 fn with_code(level: &str, message: &str, code: &str) -> String {
     match message.split_once('\n') {
         Some((first, rest)) => format!("{level}: {first} [{code}]\n{rest}"),

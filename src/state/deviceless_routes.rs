@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::folder::Folder;
 use super::labs::labs;
 use crate::kernel::KernelError;
-use crate::lab::{LabName, PolicyRule, Route};
+use crate::lab::{LabName, PolicyRule, Route, fnv1a};
 
-const FILE: &str = "deviceless-routes";
+pub(super) const FILE: &str = "deviceless-routes";
 
 /// What identifies a route or a policy rule: all of it, as JSON on one line.
 ///
@@ -37,6 +37,11 @@ impl Identity {
         Self::of(&Object::Rule(rule))
     }
 
+    /// What a mark, which has little room, has of it.
+    pub(crate) fn hash(&self) -> u32 {
+        fnv1a(&self.0)
+    }
+
     fn of(object: &Object<'_>) -> Self {
         // Their keys are strings, so this cannot fail.
         Self(serde_json::to_string(object).unwrap_or_default())
@@ -57,7 +62,7 @@ pub(super) fn write(folder: &Folder, identities: &BTreeSet<Identity>) -> Result<
 /// # Errors
 /// The list is there and cannot be read.
 pub(crate) fn listed_by(lab: &LabName) -> Result<Option<BTreeSet<Identity>>, KernelError> {
-    let Some(root) = Folder::find()? else { return Ok(None) };
+    let Some(root) = Folder::find_sound()? else { return Ok(None) };
     let text = root.get(lab.as_str())?.map_or(Ok(None), |folder| folder.read(FILE))?;
     Ok(text.map(|text| text.lines().map(|line| Identity(line.to_owned())).collect()))
 }

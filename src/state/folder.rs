@@ -2,6 +2,10 @@
 //!
 //! Every folder is held by its descriptor and entered without following links; `/run/nslab` itself belongs to the
 //! user that nslab runs as (root) with mode 0700. This file knows nothing of what is kept there.
+//!
+//! What somebody has put where a file or a folder of nslab's belongs (a link, a FIFO, a folder) is as good as nothing
+//! for who reads, and never opened for longer than it takes to see that; `oddities.rs` tells of it. Who writes is
+//! refused, in words.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,7 +14,7 @@ use std::os::fd::OwnedFd;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
-use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
 
 use crate::failpoint;
@@ -26,7 +30,9 @@ pub(super) struct Folder {
 const NAME: &str = "nslab";
 /// The name of the lock in each folder.
 pub(super) const LOCK: &str = "lock";
-const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+pub(super) const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+/// No file of nslab's is longer, in bytes.
+const LONGEST: u64 = 64 << 20;
 const PRIVATE_FOLDER: Mode = Mode::S_IRWXU;
 pub(super) const PRIVATE_FILE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
@@ -46,9 +52,25 @@ impl Folder {
     /// # Errors
     /// It cannot be opened, or belongs to another user.
     pub(super) fn find() -> Result<Option<Self>, KernelError> {
-        let state = Self::run()?.get(NAME)?;
-        state.as_ref().map_or(Ok(()), Self::keep_private)?;
+        let run = Self::run()?;
+        let state = run.get(NAME)?;
+        match &state {
+            Some(state) => state.keep_private()?,
+            None if run.holds(NAME)? => return Err(run.because("open", NAME, SFlag::S_IFDIR, Errno::ENOTDIR)),
+            None => {}
+        }
         Ok(state)
+    }
+
+    /// The same for who reads; none also where something else is in its place, or it belongs to another user.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(super) fn find_sound() -> Result<Option<Self>, KernelError> {
+        match Self::find() {
+            Err(error) if matches!(error.code(), KernelCode::OddState | KernelCode::UntrustedState) => Ok(None),
+            found => found,
+        }
     }
 
     /// `/run`.
@@ -85,18 +107,38 @@ impl Folder {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(refused("make", &self.below(name)).with_errno(errno)),
         }
-        self.get(name)?.ok_or_else(|| refused("open", &self.below(name)).with_errno(Errno::ENOENT))
+        self.get(name)?.ok_or_else(|| self.because("open", name, SFlag::S_IFDIR, Errno::ENOENT))
     }
 
-    /// A folder in this one; none where it is not there.
+    /// A folder in this one; none where it is not there, or something else is in its place.
     ///
     /// # Errors
     /// It is there and cannot be opened.
     pub(super) fn get(&self, name: &str) -> Result<Option<Self>, KernelError> {
         match openat(&self.fd, name, FOLDER, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { fd, path: self.below(name) })),
-            Err(Errno::ENOENT) => Ok(None),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
             Err(errno) => Err(refused("open", &self.below(name)).with_errno(errno)),
+        }
+    }
+
+    /// What there is in this folder under a name; none where there is nothing.
+    ///
+    /// # Errors
+    /// The folder cannot be looked into.
+    pub(super) fn kind(&self, name: &str) -> Result<Option<SFlag>, KernelError> {
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(refused("look at", &self.below(name)).with_errno(errno)),
+        }
+    }
+
+    /// Why something could not be done with what has a name here: what is in its place, or else the error number.
+    pub(super) fn because(&self, verb: &str, name: &str, belongs: SFlag, errno: Errno) -> KernelError {
+        match self.kind(name) {
+            Ok(Some(kind)) if kind != belongs => in_the_way(verb, &self.below(name), kind),
+            _ => refused(verb, &self.below(name)).with_errno(errno),
         }
     }
 
@@ -105,11 +147,7 @@ impl Folder {
     /// # Errors
     /// The folder cannot be looked into.
     pub(super) fn holds(&self, name: &str) -> Result<bool, KernelError> {
-        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(_) => Ok(true),
-            Err(Errno::ENOENT) => Ok(false),
-            Err(errno) => Err(refused("look at", &self.below(name)).with_errno(errno)),
-        }
+        Ok(self.kind(name)?.is_some())
     }
 
     /// The names of what is in this folder.
@@ -137,22 +175,43 @@ impl Folder {
         Ok(names)
     }
 
-    /// The text of a file in this folder; none where it is not there.
+    /// The text of a file in this folder; none where it is not there, or is no text, or something else is in its
+    /// place.
     ///
     /// # Errors
-    /// The file is there and cannot be read, or is not UTF-8.
+    /// The file is there and cannot be read.
     pub(super) fn read(&self, name: &str) -> Result<Option<String>, KernelError> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        Ok(self.look(name)?.and_then(Result::ok))
+    }
+
+    /// The text of a file in this folder, or why there is none although something has that name.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub(super) fn look(&self, name: &str) -> Result<Option<Result<String, KernelError>>, KernelError> {
+        let path = self.below(name);
+        // Not waiting for a writer, should there be a FIFO.
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let fd = match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::ENOENT) => return Ok(None),
-            Err(errno) => return Err(refused("read", &self.below(name)).with_errno(errno)),
+            Err(errno @ (Errno::ELOOP | Errno::ENXIO | Errno::ENODEV)) => {
+                return Ok(Some(Err(self.because("read", name, SFlag::S_IFREG, errno))));
+            }
+            Err(errno) => return Err(refused("read", &path).with_errno(errno)),
         };
-        let mut text = String::new();
-        match File::from(fd).read_to_string(&mut text) {
-            Ok(_) => Ok(Some(text)),
-            Err(error) => Err(refused("read", &self.below(name)).said(error.to_string())),
+        let stat = fstat(&fd).map_err(|errno| refused("look at", &path).with_errno(errno))?;
+        let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+        if kind != SFlag::S_IFREG {
+            return Ok(Some(Err(in_the_way("read", &path, kind))));
         }
+        let mut bytes = Vec::new();
+        let read = File::from(fd).take(LONGEST + 1).read_to_end(&mut bytes);
+        read.map_err(|error| refused("read", &path).with_io(&error))?;
+        if bytes.len() as u64 > LONGEST {
+            return Ok(Some(Err(odd("read", &path, "it is larger than anything that nslab writes"))));
+        }
+        Ok(Some(String::from_utf8(bytes).map_err(|_| odd("read", &path, "it is not text"))))
     }
 
     /// Writes a file as a whole: a reader sees all of it or nothing, even after a crash.
@@ -162,16 +221,22 @@ impl Folder {
     pub(super) fn write(&self, name: &str, text: &str) -> Result<(), KernelError> {
         let refused = || refused("write", &self.below(name));
         let temporary = temporary(name);
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let open = || match openat(&self.fd, temporary.as_str(), flags, PRIVATE_FILE) {
+            // What a kill has left, or somebody has put there.
+            Err(Errno::EEXIST) => unlinkat(&self.fd, temporary.as_str(), UnlinkatFlags::NoRemoveDir)
+                .and_then(|()| openat(&self.fd, temporary.as_str(), flags, PRIVATE_FILE)),
+            opened => opened,
+        };
         let fd = failpoint::pass("write a file of the state")
-            .and_then(|()| openat(&self.fd, temporary.as_str(), flags, PRIVATE_FILE))
+            .and_then(|()| open())
             .map_err(|errno| refused().with_errno(errno))?;
         let mut file = File::from(fd);
-        file.write_all(text.as_bytes()).map_err(|error| refused().said(error.to_string()))?;
+        file.write_all(text.as_bytes()).map_err(|error| refused().with_io(&error))?;
         fsync(&file).map_err(|errno| refused().with_errno(errno))?;
         failpoint::pass("put a file of the state in its place")
             .and_then(|()| renameat(&self.fd, temporary.as_str(), &self.fd, name))
-            .map_err(|errno| refused().with_errno(errno))?;
+            .map_err(|errno| self.because("write", name, SFlag::S_IFREG, errno))?;
         fsync(&self.fd).map_err(|errno| refused().with_errno(errno))
     }
 
@@ -181,13 +246,13 @@ impl Folder {
     /// # Errors
     /// The file cannot be written.
     pub(super) fn write_line(&self, name: &str, line: &str) -> Result<(), KernelError> {
-        let refused = || refused("write", &self.below(name));
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let wanted = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NONBLOCK;
+        let flags = wanted | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let opened =
             failpoint::pass("make a file of the state").and_then(|()| openat(&self.fd, name, flags, PRIVATE_FILE));
-        let fd = opened.map_err(|errno| refused().with_errno(errno))?;
+        let fd = opened.map_err(|errno| self.because("write", name, SFlag::S_IFREG, errno))?;
         let written = File::from(fd).write_all(format!("{line}\n").as_bytes());
-        written.map_err(|error| refused().said(error.to_string()))
+        written.map_err(|error| refused("write", &self.below(name)).with_io(&error))
     }
 
     /// Removes a file, and what a crash may have left of writing it; one that is not there is no error.
@@ -208,8 +273,17 @@ impl Folder {
     }
 
     fn remove(&self, name: &str, flag: UnlinkatFlags) -> Result<(), KernelError> {
-        match failpoint::pass("remove from the state").and_then(|()| unlinkat(&self.fd, name, flag)) {
+        let unlink = || match (unlinkat(&self.fd, name, flag), flag) {
+            // A folder where a file belongs goes if it is empty, and what is no folder where one belongs: the folders
+            // of nslab are private to root.
+            (Err(Errno::EISDIR), UnlinkatFlags::NoRemoveDir) => unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir),
+            (Err(Errno::ENOTDIR), UnlinkatFlags::RemoveDir) => unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir),
+            (unlinked, _) => unlinked,
+        };
+        match failpoint::pass("remove from the state").and_then(|()| unlink()) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            // A read-only file system says so of what is not there, too.
+            Err(Errno::EROFS) if !self.holds(name)? => Ok(()),
             Err(errno) => Err(refused("remove", &self.below(name)).with_errno(errno)),
         }
     }
@@ -220,10 +294,12 @@ impl Folder {
     /// # Errors
     /// Something in it cannot be removed.
     pub(super) fn remove_with_files(&self, name: &str) -> Result<(), KernelError> {
-        let Some(folder) = self.get(name)? else { return Ok(()) };
+        let Some(folder) = self.get(name)? else { return self.remove_folder(name) };
+        let mut removed = Ok(());
         for file in folder.names()?.iter().filter(|file| *file != LOCK) {
-            folder.remove(file, UnlinkatFlags::NoRemoveDir)?;
+            removed = removed.and(folder.remove(file, UnlinkatFlags::NoRemoveDir));
         }
+        removed?;
         folder.remove_file(LOCK)?;
         match self.remove_folder(name) {
             Err(error) if error.errno() == Some(Errno::ENOTEMPTY) => Ok(()),
@@ -238,7 +314,8 @@ impl Folder {
     pub(super) fn remove_if_idle(&self, name: &str) -> Result<(), KernelError> {
         match self.get(name)? {
             Some(folder) if folder.names()?.iter().all(|file| file == LOCK) => self.remove_with_files(name),
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None => self.remove_folder(name),
         }
     }
 
@@ -249,17 +326,38 @@ impl Folder {
     pub(super) fn remove_root_if_empty() -> Result<(), KernelError> {
         match Self::run()?.remove_folder(NAME) {
             Err(error) if matches!(error.errno(), Some(Errno::ENOTEMPTY | Errno::EBUSY)) => Ok(()),
+            // A read-only /run, or a mount point in one; what is in it has been removed.
+            Err(error) if error.errno() == Some(Errno::EROFS) => Ok(()),
             other => other,
         }
     }
 
-    fn below(&self, name: &str) -> String {
+    /// The path of something in this folder.
+    pub(super) fn below(&self, name: &str) -> String {
         format!("{}/{name}", self.path)
     }
 }
 
 fn temporary(name: &str) -> String {
     format!(".{name}.new")
+}
+
+/// What a thing in the place of another is, in words.
+fn in_the_way(verb: &str, path: &str, kind: SFlag) -> KernelError {
+    let what = match kind {
+        SFlag::S_IFDIR => "it is a folder",
+        SFlag::S_IFLNK => "it is a symbolic link",
+        SFlag::S_IFIFO => "it is a FIFO",
+        SFlag::S_IFSOCK => "it is a socket",
+        SFlag::S_IFREG => "it is a file",
+        _ => "it is a device",
+    };
+    odd(verb, path, what)
+}
+
+/// Something that is not what nslab keeps there.
+pub(super) fn odd(verb: &str, path: &str, why: &str) -> KernelError {
+    refused(verb, path).said(why).with_code(KernelCode::OddState)
 }
 
 pub(super) fn refused(verb: &str, path: &str) -> KernelError {

@@ -3,8 +3,10 @@
 //! A setting has a folder `/run/nslab/host/KEY` with a file `was`, its value before the first lab, and a folder `labs`
 //! with a file for each lab that needs it, in which is the value that the lab needs. The shell commands that `plan`
 //! prints read and write the same files, so a lab made by the printed script can be removed by nslab, and the other way
-//! round. A file `along`, which the shell commands neither write nor read, has what the kernel changes along with the
-//! setting, as it was before the first change.
+//! round.
+//!
+//! The shell commands neither write nor read two more: `along` has what the kernel changes along with the setting, as
+//! it was before the first change, and `set` the values that nslab has set, one a line, each written before it is set.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +15,11 @@ use super::lock::Lock;
 use crate::kernel::KernelError;
 use crate::lab::{Claims, LabName, SysctlKey, SysctlValue, setting_folder, setting_of_folder};
 
-const FOLDER: &str = "host";
-const WAS: &str = "was";
-const LABS: &str = "labs";
-const ALONG: &str = "along";
+pub(super) const FOLDER: &str = "host";
+pub(super) const WAS: &str = "was";
+pub(super) const LABS: &str = "labs";
+pub(super) const ALONG: &str = "along";
+pub(super) const SET: &str = "set";
 
 /// The folder of all host settings, locked by this process. The lock also keeps two labs from removing each other's
 /// firewall tables in `host`.
@@ -52,6 +55,14 @@ impl HostSettings {
         Ok(Folder::locked_folder_if_any(FOLDER)?.map(|(folder, lock)| Self { folder, _lock: lock }))
     }
 
+    /// Removes what is where the folder belongs and is none.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) fn clear_place() -> Result<(), KernelError> {
+        Folder::find_sound()?.map_or(Ok(()), |root| root.remove_if_idle(FOLDER))
+    }
+
     /// The labs that need a setting, and the value that each needs.
     ///
     /// # Errors
@@ -84,12 +95,21 @@ impl HostSettings {
         Ok(folder.map(|folder| Setting { settings: self, key: key.clone(), folder }))
     }
 
-    /// The names of all folders in `/run/nslab`, so of all labs that have state.
+    /// The settings of which a former value is kept and that no lab needs: their claims are lost.
     ///
     /// # Errors
-    /// `/run/nslab` cannot be listed.
-    pub(crate) fn names_of_labs(&self) -> Result<Vec<String>, KernelError> {
-        Folder::open()?.names()
+    /// Something cannot be read.
+    pub(crate) fn unclaimed(&self) -> Result<Vec<Setting<'_>>, KernelError> {
+        let mut unclaimed = Vec::new();
+        for key in self.folder.names()?.iter().filter_map(|name| setting_of_folder(name)) {
+            if let Some(setting) = self.get(&key)?
+                && setting.has_former()?
+                && setting.labs()?.is_empty()
+            {
+                unclaimed.push(setting);
+            }
+        }
+        Ok(unclaimed)
     }
 
     /// Removes the folders of settings that no lab needs, which a kill may leave, and the folder of all if it is then
@@ -99,23 +119,69 @@ impl HostSettings {
     /// Something cannot be read or removed.
     pub(crate) fn remove_unclaimed(&self) -> Result<(), KernelError> {
         for key in self.folder.names()?.iter().filter_map(|name| setting_of_folder(name)) {
-            let Some(setting) = self.get(&key)? else { continue };
+            let Some(setting) = self.get(&key)? else {
+                // Something else is in its place.
+                self.folder.remove_folder(&setting_folder(&key))?;
+                continue;
+            };
             if !setting.has_former()? && setting.labs()?.is_empty() {
                 setting.remove_values()?;
                 setting.remove_folders()?;
             }
         }
-        Folder::find()?.map_or(Ok(()), |root| root.remove_if_idle(FOLDER))
+        Folder::find_sound()?.map_or(Ok(()), |root| root.remove_if_idle(FOLDER))
+    }
+}
+
+/// Held by who changes firewall tables of `host`: the lock of all host settings or, where there cannot be one, that of
+/// `/run`.
+#[derive(Debug)]
+pub(crate) enum FirewallLock {
+    /// The usual one.
+    Settings { _settings: HostSettings },
+    /// What there is instead.
+    Instead { _lock: Option<Lock> },
+}
+
+impl FirewallLock {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// Not even `/run` can be locked.
+    pub(crate) fn lock() -> Result<Self, KernelError> {
+        match HostSettings::lock() {
+            Ok(settings) => return Ok(Self::Settings { _settings: settings }),
+            Err(error) if error.code().is_of_state() => {}
+            Err(error) => return Err(error),
+        }
+        // Without `/run/nslab`, whoever removes a lab has locked `/run` (see `LabFolder::try_lock_for_removal`).
+        let lock = Folder::find_sound()?.map_or(Ok(None), |_| Folder::run()?.lock_itself())?;
+        Ok(Self::Instead { _lock: lock })
     }
 }
 
 impl Setting<'_> {
-    /// The names of the labs that need it.
+    /// Which it is.
+    pub(crate) fn key(&self) -> &SysctlKey {
+        &self.key
+    }
+
+    /// The labs that need it.
     ///
     /// # Errors
     /// The claims cannot be listed.
-    pub(crate) fn labs(&self) -> Result<Vec<String>, KernelError> {
-        self.folder.get(LABS)?.map_or(Ok(Vec::new()), |labs| labs.names())
+    pub(crate) fn labs(&self) -> Result<Vec<LabName>, KernelError> {
+        let names = self.folder.get(LABS)?.map_or(Ok(Vec::new()), |labs| labs.names())?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The value that a lab needs, if that is known.
+    ///
+    /// # Errors
+    /// The claim cannot be read.
+    pub(crate) fn claim_of(&self, lab: &LabName) -> Result<Option<SysctlValue>, KernelError> {
+        let text = self.folder.get(LABS)?.map_or(Ok(None), |labs| labs.read(lab.as_str()))?;
+        Ok(text.and_then(|text| SysctlValue::normalised(&text).ok()))
     }
 
     /// Whether its value before the first lab is kept.
@@ -158,6 +224,28 @@ impl Setting<'_> {
         self.folder.write(ALONG, along)
     }
 
+    /// The values that nslab has set.
+    ///
+    /// # Errors
+    /// They are kept and cannot be read.
+    pub(crate) fn set_values(&self) -> Result<Vec<SysctlValue>, KernelError> {
+        let text = self.folder.read(SET)?.unwrap_or_default();
+        Ok(text.lines().filter_map(|line| SysctlValue::normalised(line).ok()).collect())
+    }
+
+    /// Keeps a value that nslab sets.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn keep_set(&self, value: &SysctlValue) -> Result<(), KernelError> {
+        let before = self.set_values()?;
+        if before.contains(value) {
+            return Ok(());
+        }
+        let lines: String = before.iter().chain([value]).map(|value| format!("{}\n", value.as_str())).collect();
+        self.folder.write(SET, &lines)
+    }
+
     /// A lab no longer needs it.
     ///
     /// # Errors
@@ -179,7 +267,8 @@ impl Setting<'_> {
 
     fn remove_values(&self) -> Result<(), KernelError> {
         self.folder.remove_file(ALONG)?;
-        self.folder.remove_file(WAS)
+        self.folder.remove_file(WAS)?;
+        self.folder.remove_file(SET)
     }
 
     fn remove_folders(&self) -> Result<(), KernelError> {
@@ -221,7 +310,7 @@ pub(crate) fn former_values(lab: &LabName) -> Result<BTreeMap<SysctlKey, String>
 
 /// The folder of all host settings, to be read without its lock.
 fn unlocked() -> Result<Option<Folder>, KernelError> {
-    Folder::find()?.map_or(Ok(None), |root| root.get(FOLDER))
+    Folder::find_sound()?.map_or(Ok(None), |root| root.get(FOLDER))
 }
 
 fn claims_to(settings: &Folder, key: &SysctlKey) -> Result<BTreeMap<LabName, Option<SysctlValue>>, KernelError> {
@@ -229,9 +318,9 @@ fn claims_to(settings: &Folder, key: &SysctlKey) -> Result<BTreeMap<LabName, Opt
     let labs = settings.get(&setting_folder(key))?.map(|setting| setting.get(LABS)).transpose()?.flatten();
     let Some(labs) = labs else { return Ok(needs) };
     for lab in labs.names()?.iter().filter_map(|name| name.parse::<LabName>().ok()) {
-        // Without the lock, a claim may be gone meanwhile.
-        let Some(text) = labs.read(lab.as_str())? else { continue };
-        needs.insert(lab, SysctlValue::normalised(&text).ok());
+        // Without the lock, a claim may be gone meanwhile. One that cannot be read is one all the same.
+        let Some(text) = labs.look(lab.as_str())? else { continue };
+        needs.insert(lab, text.ok().and_then(|text| SysctlValue::normalised(&text).ok()));
     }
     Ok(needs)
 }

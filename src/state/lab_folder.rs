@@ -11,8 +11,8 @@ use super::lock::Lock;
 use crate::kernel::KernelError;
 use crate::lab::LabName;
 
-const JOURNAL: &str = "journal.json";
-const TOPOLOGY: &str = "topology.yaml";
+pub(super) const JOURNAL: &str = "journal.json";
+pub(super) const TOPOLOGY: &str = "topology.yaml";
 
 /// A lab's folder, locked by this process.
 #[derive(Debug)]
@@ -47,6 +47,24 @@ impl LabFolder {
             }
             locked => locked,
         }
+    }
+
+    /// The same for who removes the lab, which needs no folder that can be made or entered: without one, `/run/nslab`
+    /// or `/run` is locked. None where another process holds the lock.
+    ///
+    /// # Errors
+    /// Not even `/run` can be locked.
+    pub(crate) fn try_lock_for_removal(lab: &LabName) -> Result<Option<ToRemove>, KernelError> {
+        let why = match Self::try_lock(lab) {
+            Ok(locked) => return Ok(locked.map(ToRemove::Folder)),
+            Err(why) => why,
+        };
+        let root = Folder::find_sound()?;
+        let lock = match &root {
+            Some(root) => root.try_lock_itself()?,
+            None => Folder::run()?.try_lock_itself()?,
+        };
+        Ok(lock.map(|lock| ToRemove::Nothing(NoFolder { root, lab: lab.clone(), why, _lock: lock })))
     }
 
     /// Writes the journal; it is on the disk when this returns.
@@ -84,14 +102,6 @@ impl LabFolder {
         Folder::remove_root_if_empty()
     }
 
-    /// Whether there is no journal: the lab is new, or its state is lost.
-    ///
-    /// # Errors
-    /// The folder cannot be looked into.
-    pub(crate) fn is_new(&self) -> Result<bool, KernelError> {
-        Ok(!self.folder.holds(JOURNAL)?)
-    }
-
     /// Whether the lab has been applied before.
     ///
     /// # Errors
@@ -109,6 +119,62 @@ impl LabFolder {
     }
 }
 
+/// What there is of a lab's state while the lab is removed.
+#[derive(Debug)]
+pub(crate) enum ToRemove {
+    /// Its folder.
+    Folder(LabFolder),
+    /// No folder that can be made or entered.
+    Nothing(NoFolder),
+}
+
+/// What there is instead of a lab's folder.
+#[derive(Debug)]
+pub(crate) struct NoFolder {
+    /// `/run/nslab`, if that is there.
+    root: Option<Folder>,
+    lab: LabName,
+    why: KernelError,
+    // Held until this is dropped.
+    _lock: Lock,
+}
+
+impl ToRemove {
+    /// Writes the journal, if there is a folder for it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn write_journal(&self, journal: &Journal<'_>) -> Result<(), KernelError> {
+        match self {
+            Self::Folder(folder) => folder.write_journal(journal),
+            Self::Nothing(_) => Ok(()),
+        }
+    }
+
+    /// Why there is no folder.
+    pub(crate) fn why_not(&self) -> Option<&KernelError> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Nothing(nothing) => Some(&nothing.why),
+        }
+    }
+
+    /// Removes the lab's folder, or what is in its place, as the last trace of the lab.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) fn remove(&self) -> Result<(), KernelError> {
+        match self {
+            Self::Folder(folder) => folder.remove(),
+            Self::Nothing(NoFolder { root: Some(root), lab, .. }) => {
+                root.remove_with_files(lab.as_str())?;
+                Folder::remove_root_if_empty()
+            }
+            Self::Nothing(NoFolder { root: None, .. }) => Ok(()),
+        }
+    }
+}
+
 /// The path of the topology of a lab as it was applied.
 pub(crate) fn topology_file(lab: &LabName) -> String {
     format!("/run/nslab/{lab}/{TOPOLOGY}")
@@ -119,6 +185,6 @@ pub(crate) fn topology_file(lab: &LabName) -> String {
 /// # Errors
 /// It is there and cannot be read.
 pub(crate) fn topology(lab: &LabName) -> Result<Option<String>, KernelError> {
-    let Some(root) = Folder::find()? else { return Ok(None) };
+    let Some(root) = Folder::find_sound()? else { return Ok(None) };
     root.get(lab.as_str())?.map_or(Ok(None), |folder| folder.read(TOPOLOGY))
 }

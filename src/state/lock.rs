@@ -4,16 +4,18 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, openat};
-use nix::sys::stat::fstat;
+use nix::sys::stat::{Mode, fstat};
 
-use super::folder::{Folder, LOCK, PRIVATE_FILE, refused};
+use super::folder::{FOLDER, Folder, LOCK, PRIVATE_FILE, refused};
 use crate::failpoint;
 use crate::kernel::{KernelError, wait};
 
 /// Held while a folder is read and changed; released when dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: Flock<OwnedFd>,
+    // The file is given back first: who waits for the folder finds it free.
+    _file: Option<Flock<OwnedFd>>,
+    _folder: Flock<OwnedFd>,
 }
 
 impl Folder {
@@ -24,7 +26,7 @@ impl Folder {
     pub(super) fn locked_folder(name: &str) -> Result<(Self, Lock), KernelError> {
         loop {
             let folder = Self::open().and_then(|state| state.make(name));
-            let locked = folder.and_then(|folder| Ok((folder.wait_for_lock()?, folder)));
+            let locked = folder.and_then(|folder| Ok((folder.locked(Waits::Yes)?, folder)));
             match locked {
                 Ok((Some(lock), folder)) => return Ok((folder, lock)),
                 Ok((None, _)) => {}
@@ -41,9 +43,9 @@ impl Folder {
     /// # Errors
     /// The folder or its lock cannot be opened.
     pub(super) fn locked_folder_if_any(name: &str) -> Result<Option<(Self, Lock)>, KernelError> {
-        let folder = Self::find()?.map(|state| state.get(name)).transpose()?.flatten();
+        let folder = Self::find_sound()?.map(|state| state.get(name)).transpose()?.flatten();
         let Some(folder) = folder else { return Ok(None) };
-        match folder.wait_for_lock() {
+        match folder.locked(Waits::Yes) {
             Ok(lock) => Ok(lock.map(|lock| (folder, lock))),
             Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error),
@@ -55,29 +57,67 @@ impl Folder {
     /// # Errors
     /// The lock cannot be made or opened.
     pub(super) fn try_lock(&self) -> Result<Option<Lock>, KernelError> {
-        match Flock::lock(self.lock_file()?, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => self.still_there(file),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(refused("lock", &self.path).with_errno(errno)),
-        }
+        self.locked(Waits::No)
     }
 
-    /// Waits for this folder's lock; none where its last holder has removed it.
-    fn wait_for_lock(&self) -> Result<Option<Lock>, KernelError> {
-        let file = wait::lock(self.lock_file()?, &format!("lock {}", self.path))?;
-        self.still_there(file)
+    /// The same of the folder alone, without the file in it.
+    ///
+    /// # Errors
+    /// It cannot be locked.
+    pub(super) fn try_lock_itself(&self) -> Result<Option<Lock>, KernelError> {
+        let folder = self.flock(Waits::No)?;
+        Ok(folder.map(|folder| Lock { _file: None, _folder: folder }))
     }
 
-    fn lock_file(&self) -> Result<OwnedFd, KernelError> {
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        failpoint::pass("make a lock file")
-            .and_then(|()| openat(&self.fd, LOCK, flags, PRIVATE_FILE))
-            .map_err(|errno| refused("lock", &self.path).with_errno(errno))
+    /// The same; waits for it.
+    ///
+    /// # Errors
+    /// It cannot be locked.
+    pub(super) fn lock_itself(&self) -> Result<Option<Lock>, KernelError> {
+        Ok(self.flock(Waits::Yes)?.map(|folder| Lock { _file: None, _folder: folder }))
     }
 
-    /// A lock on a file that was removed meanwhile locks nothing.
-    fn still_there(&self, file: Flock<OwnedFd>) -> Result<Option<Lock>, KernelError> {
-        let stat = fstat(&*file).map_err(|errno| refused("lock", &self.path).with_errno(errno))?;
-        Ok((stat.st_nlink > 0).then_some(Lock { _file: file }))
+    fn flock(&self, waits: Waits) -> Result<Option<Flock<OwnedFd>>, KernelError> {
+        let again = openat(&self.fd, ".", FOLDER, Mode::empty());
+        self.flock_of(again.map_err(|errno| refused("lock", &self.path).with_errno(errno))?, waits)
     }
+
+    /// The folder itself is locked, which needs nothing to be written, and then the file in it, where there can be one.
+    fn locked(&self, waits: Waits) -> Result<Option<Lock>, KernelError> {
+        let refused = |errno| refused("lock", &self.path).with_errno(errno);
+        let Some(folder) = self.flock(waits)? else { return Ok(None) };
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let opened = failpoint::pass("make a lock file").and_then(|()| openat(&self.fd, LOCK, flags, PRIVATE_FILE));
+        let fd = match opened {
+            Ok(fd) => fd,
+            // No room, no leave to write, or something else in its place (a folder, a link, a socket).
+            Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EROFS | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO) => {
+                return Ok(Some(Lock { _folder: folder, _file: None }));
+            }
+            Err(errno) => return Err(refused(errno)),
+        };
+        Ok(self.flock_of(fd, waits)?.map(|file| Lock { _folder: folder, _file: Some(file) }))
+    }
+
+    /// Locks a file; none where another process holds it and this one does not wait, or where it was removed meanwhile:
+    /// that locks nothing.
+    fn flock_of(&self, fd: OwnedFd, waits: Waits) -> Result<Option<Flock<OwnedFd>>, KernelError> {
+        let refused = |errno| refused("lock", &self.path).with_errno(errno);
+        let file = match waits {
+            Waits::Yes => wait::lock(fd, &format!("lock {}", self.path))?,
+            Waits::No => match Flock::lock(fd, FlockArg::LockExclusiveNonblock) {
+                Ok(file) => file,
+                Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+                Err((_, errno)) => return Err(refused(errno)),
+            },
+        };
+        Ok((fstat(&*file).map_err(refused)?.st_nlink > 0).then_some(file))
+    }
+}
+
+/// Whether one waits for who has a lock.
+#[derive(Debug, Clone, Copy)]
+enum Waits {
+    Yes,
+    No,
 }

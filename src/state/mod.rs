@@ -12,9 +12,11 @@ mod journal;
 mod lab_folder;
 mod labs;
 mod lock;
+mod oddities;
 
 pub(crate) use deviceless_routes::{Identity, listed_by, listed_by_others};
-pub(crate) use host_settings::{HostSettings, Setting, claims, former_values};
+pub(crate) use host_settings::{FirewallLock, HostSettings, Setting, claims, former_values};
 pub(crate) use journal::{Activity, Journal};
-pub(crate) use lab_folder::{LabFolder, topology, topology_file};
-pub(crate) use labs::labs;
+pub(crate) use lab_folder::{LabFolder, ToRemove, topology, topology_file};
+pub(crate) use labs::{IdleLabs, labs};
+pub(crate) use oddities::oddities;

@@ -106,7 +106,6 @@ fn marks_are_found_wherever_they_are() {
     ));
     let marks = Kernel::open().unwrap().marks().unwrap();
     let marked = |namespaces: &[&str], link: &str| Marked {
-        settings: Default::default(),
         namespaces: namespaces.iter().copied().map(ns).collect(),
         interfaces: [name(link)].into(),
     };

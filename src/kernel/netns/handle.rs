@@ -1,7 +1,7 @@
 //! The namespaces that are open: for each, its file descriptor, a netlink socket in it, and the indexes of its
 //! interfaces as far as they are known. What is open holds the namespace, so what is deleted is closed first.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use netlink_packet_route::RouteNetlinkMessage;
@@ -13,7 +13,7 @@ use super::NetnsGuard;
 use crate::kernel::netlink::{NetlinkError, Socket};
 use crate::kernel::threads::{Queue, share};
 use crate::kernel::{KernelError, netns};
-use crate::lab::{IfName, LabName, Mark, NsName, SysctlKey};
+use crate::lab::{IfName, LabName, Mark, NsName, Remembered};
 
 /// One open namespace.
 pub(in crate::kernel) struct NetnsHandle {
@@ -64,8 +64,8 @@ pub(in crate::kernel) struct NetnsHandles {
     open: HashMap<NsName, NetnsHandle>,
     /// What no longer has a name, but is still held.
     removed: Vec<NetnsHandle>,
-    /// What host settings were, for the marks of what is made.
-    pub settings: BTreeMap<SysctlKey, String>,
+    /// What the marks of what is made say besides whose it is.
+    pub remembered: Remembered,
     /// Whether `/run/netns` is as it takes to make namespaces.
     directory_is_ready: bool,
 }
@@ -79,7 +79,7 @@ impl NetnsHandles {
         Ok(Self {
             open: HashMap::from([(host, netns)]),
             removed: Vec::new(),
-            settings: BTreeMap::new(),
+            remembered: Remembered::default(),
             directory_is_ready: false,
         })
     }
@@ -110,7 +110,8 @@ impl NetnsHandles {
 
     /// The mark of a lab's objects.
     pub fn mark(&self, lab: &LabName) -> Mark {
-        Mark { lab: lab.clone(), settings: self.settings.clone() }
+        let Remembered { settings, routes } = self.remembered.clone();
+        Mark { lab: lab.clone(), settings, routes }
     }
 
     pub fn add(&mut self, ns: NsName, netns: NetnsHandle) {

@@ -2,6 +2,7 @@
 //! running something inside one. Making one is in [`create`]. Nothing here knows which of them are wanted.
 
 pub(super) mod create;
+mod given_names;
 mod guard;
 pub(super) mod handle;
 mod kind;
@@ -13,6 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub(super) use given_names::GivenNames;
 pub use guard::run_in;
 pub(super) use guard::{NetnsGuard, run_in_new};
 pub(super) use handle::{NetnsHandle, NetnsHandles};

@@ -30,7 +30,7 @@ pub(super) struct Interfaces {
     pub veths: Vec<Veth>,
     /// Virtual interfaces with a parent, which is not known yet.
     pub stacked: Vec<StackedInterface>,
-    /// Marks that say what host settings were.
+    /// Marks that say more than whose they are.
     pub marks: Vec<Mark>,
     /// What sysctls of the namespace were before a lab set them.
     pub original_sysctls: BTreeMap<SysctlKey, SysctlValue>,
@@ -123,7 +123,7 @@ impl Interfaces {
         let mark = raw.alias.and_then(Mark::parse);
         let outside = mark.iter().filter(|mark| mark.lab.group() != raw.group);
         self.ungrouped.extend(outside.map(|mark| (name.clone(), mark.lab.clone())));
-        self.marks.extend(mark.iter().filter(|mark| !mark.settings.is_empty()).cloned());
+        self.marks.extend(mark.iter().filter(|mark| mark.says_more()).cloned());
         let interface = Interface {
             owner: mark.map(|mark| mark.lab),
             kind,

@@ -15,13 +15,13 @@ use nix::errno::Errno;
 
 use super::firewall::{self, Installed, Look};
 use super::netlink::NetlinkError;
-use super::netns::{self, Found, NetnsGuard, NetnsHandle, NetnsHandles};
+use super::netns::{self, Found, GivenNames, NetnsGuard, NetnsHandle, NetnsHandles};
 use super::objects::{Decoded, bridge_fdb, fdb_entry, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
     FdbEntry, Foreign, ForeignFdbEntry, ForeignOther, IfName, Interface, InterfaceKind, LabName, Mark, Namespace,
-    NsName, Observed, ObservedNamespace, Routing, RuleAction, SysctlKey, SysctlValue, VirtualInterface,
+    NsName, Observed, ObservedNamespace, Remembered, Routing, RuleAction, SysctlKey, SysctlValue, VirtualInterface,
 };
 use interfaces::Interfaces;
 
@@ -110,12 +110,14 @@ fn observe_all(
     let mut looks = VecDeque::new();
     while let Some((ns, netns)) = queue.next() {
         let is_wanted = ns.is_host() || scope.wants(ns);
-        let owner = if is_wanted { None } else { mark(netns, ns)?.map(|mark| mark.lab) };
-        let is_own = owner.as_ref() == Some(scope.lab);
+        let mark = if is_wanted { None } else { mark(netns, ns)? };
+        let is_own = mark.as_ref().is_some_and(|mark| mark.lab == *scope.lab);
         if is_own && !scope.inside {
-            all.push((ns.clone(), unseen(owner), None));
+            let says_more = mark.as_ref().is_some_and(Mark::says_more);
+            all.push((ns.clone(), ObservedNamespace { says_more, ..unseen(mark.map(|mark| mark.lab)) }, None));
         } else if is_wanted || is_own {
-            let (namespace, interfaces, look) = namespace(netns, ns, scope, &guard, installed)?;
+            let (mut namespace, interfaces, look) = namespace(netns, ns, scope, &guard, installed)?;
+            namespace.says_more = interfaces.marks.iter().any(|mark| mark.lab == *scope.lab);
             looks.extend(look.has_begun().then_some((all.len(), look)));
             all.push((ns.clone(), namespace, Some(interfaces)));
             if looks.len() >= MAX_LISTINGS {
@@ -155,10 +157,8 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
     }
     let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
     for found in share(open, marks_of_all) {
-        for (ns, Mark { lab, settings }) in found? {
-            let marked = marks.entry(lab).or_default();
-            marked.namespaces.insert(ns);
-            marked.settings.extend(settings);
+        for (ns, Mark { lab, .. }) in found? {
+            marks.entry(lab).or_default().namespaces.insert(ns);
         }
     }
     let host = NsName::host();
@@ -171,15 +171,33 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
     for lab in owners_by_name(handles.get(&host)?)? {
         marks.entry(lab).or_default();
     }
-    for Mark { lab, settings } in std::mem::take(&mut interfaces.marks) {
-        marks.entry(lab).or_default().settings.extend(settings);
-    }
     let mut groups: BTreeMap<u32, usize> = BTreeMap::new();
     marks.keys().for_each(|lab| *groups.entry(lab.group()).or_default() += 1);
     for (lab, marked) in marks.iter_mut().filter(|(lab, _)| groups.get(&lab.group()) == Some(&1)) {
         marked.interfaces.extend(interfaces.own_by_group(lab));
     }
     Ok(marks)
+}
+
+/// What marks say that can be believed, by lab; nothing of labs whose marks say nothing besides whose they are.
+pub(super) fn remembered(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Remembered>, KernelError> {
+    let names = open_all(handles, netns::find()?.namespaces, |_| false)?;
+    let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
+    let mut inside = Vec::new();
+    for found in share(open, marks_of_all) {
+        inside.extend(found?.into_iter().filter(|(_, mark)| mark.says_more()));
+    }
+    if !inside.is_empty() {
+        let given = GivenNames::look();
+        inside.retain(|(ns, mark)| given.is_given_by(ns, &mark.lab));
+    }
+    let host = NsName::host();
+    let interfaces = interfaces::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
+    let mut remembered: BTreeMap<LabName, Remembered> = BTreeMap::new();
+    for mark in inside.into_iter().map(|(_, mark)| mark).chain(interfaces.marks) {
+        remembered.entry(mark.lab.clone()).or_default().add(mark);
+    }
+    Ok(remembered)
 }
 
 /// The lab of every namespace that carries a mark.
@@ -289,8 +307,8 @@ fn namespace(
     let original_sysctls = original_sysctls(ns, &mut interfaces);
     // These are not to be had through a socket of the namespace, only inside.
     guard.enter(netns.fd())?;
-    let keys = desired.map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()).collect::<BTreeSet<_>>());
-    let sysctls = sysctl::values_here(keys.into_iter().flatten())?;
+    let keys = desired.into_iter().flat_map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()));
+    let sysctls = sysctl::values_here(keys.collect::<BTreeSet<_>>().into_iter())?;
     others.extend(others::from_inside(ns).map_err(cannot_list("xfrm policies and states", ns))?);
     let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed);
     let owner = interfaces.by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
