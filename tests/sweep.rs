@@ -185,9 +185,10 @@ fn a_destroy_of_which_anything_fails_says_so_and_the_next_finishes_it() {
     sweep(&points(&[apply()], &destroy()), |point, before| {
         ends(0, nslab(apply()))?;
         let output = stopped(&format!("fail:{point}"), &destroy());
-        // The files of the state are not needed to remove a lab: what cannot be written of them is told.
+        // Neither the files of the state nor iptables are needed to remove a lab: what cannot be written or asked is
+        // told, or another way is found.
         match output.status.code() {
-            Some(0) if text(&output).contains("warning: cannot") => {}
+            Some(0) if text(&output).contains("warning: cannot") || clean(before).is_ok() => {}
             _ => drop(ends(3, output)?),
         }
         ends(0, nslab(destroy()))?;
