@@ -19,7 +19,7 @@ use crate::kernel::process::end_with_this_thread;
 use crate::kernel::{KernelCode, KernelError, wait};
 
 /// How long a program may take: no ruleset of a lab takes iptables a tenth of that.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// The same once a signal has come, or another program has taken too long.
 const SHORT_LIMIT: Duration = Duration::from_secs(2);
