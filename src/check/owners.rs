@@ -1,16 +1,20 @@
 //! Which namespaces have an address, according to the file: messages show both.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use crate::lab::{Lab, NsName};
+use crate::lab::{FirewallRule, FirewallTarget, Lab, Namespace, NsName};
 
 /// How many namespaces with one address are named.
 const NAMED: usize = 3;
 
 /// The namespaces that have each address.
 #[derive(Debug, Default)]
-pub(super) struct Owners(HashMap<IpAddr, Vec<NsName>>);
+pub(super) struct Owners {
+    of: HashMap<IpAddr, Vec<NsName>>,
+    /// Namespaces with several ways out, that translate no sources: their packets leave with one address or another.
+    several_ways: HashSet<NsName>,
+}
 
 impl Owners {
     /// Those of a lab.
@@ -24,17 +28,18 @@ impl Owners {
                 }
             }
         }
-        Self(owners)
+        let several_ways = lab.namespaces.iter().filter(|(_, namespace)| has_several_ways(namespace));
+        Self { of: owners, several_ways: several_ways.map(|(ns, _)| ns.clone()).collect() }
     }
 
-    /// Whether a namespace has an address, and is the only one.
-    pub(super) fn has(&self, ns: &NsName, address: IpAddr) -> bool {
-        self.0.get(&address).is_some_and(|all| all.iter().eq([ns]))
+    /// Whether a namespace may send from an address by one of several ways out, and is the only one that has it.
+    pub(super) fn may_leave_as(&self, ns: &NsName, address: IpAddr) -> bool {
+        self.several_ways.contains(ns) && self.of.get(&address).is_some_and(|all| all.iter().eq([ns]))
     }
 
     /// An address with the namespaces that have it: `10.0.0.2 (blue)`, `10.0.0.2 (blue or green)`.
     pub(super) fn shown(&self, address: IpAddr) -> String {
-        let all = self.0.get(&address).map(Vec::as_slice).unwrap_or_default();
+        let all = self.of.get(&address).map(Vec::as_slice).unwrap_or_default();
         let names: Vec<&str> = all.iter().take(NAMED).map(NsName::as_str).collect();
         match all.len().saturating_sub(NAMED) {
             _ if all.is_empty() => address.to_string(),
@@ -42,4 +47,10 @@ impl Owners {
             more => format!("{address} ({} or {more} more)", names.join(", ")),
         }
     }
+}
+
+fn has_several_ways(namespace: &Namespace) -> bool {
+    let translates = |rule: &FirewallRule| matches!(rule.target, FirewallTarget::Masquerade | FirewallTarget::Snat(_));
+    namespace.routes.iter().any(|route| !route.nexthops.is_empty())
+        && !namespace.firewall.chains.values().flatten().any(translates)
 }

@@ -131,9 +131,12 @@ impl Try<'_> {
             let why = self.why_unseen();
             return Err(format!("answered, but which source address arrived is not known: {why}"));
         };
-        // With several ways out, not every packet of a namespace leaves with the same address.
-        let is_own = || self.check.seen_as == Some(SeenAs::Itself) && self.owners.has(&self.probe.from, arrival.source);
-        if arrival.source == wanted || (self.is_ping() && is_own()) {
+        // What address a ping leaves with is asked of a socket that may take another one of several ways out.
+        let may_be_own = || {
+            let is_asked = self.is_ping() && self.check.seen_as == Some(SeenAs::Itself);
+            is_asked && self.owners.may_leave_as(&self.probe.from, arrival.source)
+        };
+        if arrival.source == wanted || may_be_own() {
             return Ok(());
         }
         let why = match self.check.seen_as {
