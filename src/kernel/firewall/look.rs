@@ -58,6 +58,10 @@ pub(in crate::kernel) fn look(
 ) -> Result<Look, KernelError> {
     let mut nft = Nftables::open()?;
     let tables = nft.as_mut().map_or(Ok(Vec::new()), Nftables::all_tables)?;
+    // Before the programs look: what changes while they do is no contradiction.
+    let is_of_iptables = tables.iter().any(|table| table.as_table().is_some());
+    let own = if is_of_iptables { Nftables::open()? } else { None };
+    let own = own.map(|mut own| own.generation().map(|generation| (own, generation))).transpose()?;
     let mut listings = listings(nft.as_mut(), &tables, wanted, installed)?;
     if ns.is_host() {
         // Without rules of a lab, wanted or there, nobody needs to read those of others.
@@ -67,9 +71,6 @@ pub(in crate::kernel) fn look(
             listing.variant == Variant::Legacy || wants(wanted, family) || of_labs.iter().any(|id| id.family == family)
         });
     }
-    let is_of_iptables = tables.iter().any(|table| table.as_table().is_some());
-    let own = if is_of_iptables { Nftables::open()? } else { None };
-    let own = own.map(|mut own| own.generation().map(|generation| (own, generation))).transpose()?;
     let (mut legacy, mut foreign) = (Vec::new(), Search::default());
     if ns.is_host() {
         legacy = legacy_listings(installed);
