@@ -1,6 +1,6 @@
 //! What people and programs that wish nslab ill have tried: each file in `tests/adversary` is one case, a script that
-//! runs in a sandbox of its own, with the nslab of this build in PATH and a copy of `lab.yaml` where it is, and fails
-//! where nslab was taken in. And what other programs keep in the host's firewall: each file in
+//! runs in a sandbox of its own, with the nslab of this build in PATH and copies of the labs beside it where it is, and
+//! fails where nslab was taken in. And what other programs keep in the host's firewall: each file in
 //! `tests/adversary/firewalls` makes a state of it, through which `steps` there takes a lab.
 
 mod support;
@@ -27,7 +27,9 @@ fn case(script: &Path, firewall: &Path) -> Result<(), String> {
     let folder = Path::new(env!("CARGO_BIN_EXE_nslab")).parent().ok_or("no folder")?;
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").map_err(|error| error.to_string())?);
     std::fs::create_dir("/run/here").map_err(|error| error.to_string())?;
-    std::fs::copy(project("tests/adversary/lab.yaml"), "/run/here/lab.yaml").map_err(|error| error.to_string())?;
+    for (name, file) in golden::files("tests/adversary", "yaml") {
+        std::fs::copy(file, format!("/run/here/{name}.yaml")).map_err(|error| error.to_string())?;
+    }
     let mut shell = Command::new("timeout");
     shell.args(["60", "sh", "-eux"]).arg(script).current_dir("/run/here");
     let output = shell.env("PATH", path).env("NO_COLOR", "1").env("FIREWALL", firewall).output();

@@ -7,8 +7,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkFlags, LinkMessage};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -16,6 +14,7 @@ use nix::unistd::{getegid, geteuid};
 
 use super::facts::neighbour_limits;
 use super::netlink::Socket;
+use super::objects::loopback;
 use super::{KernelError, process};
 
 /// Moves this process, which must have a single thread, into a private host of its own: a network namespace with its
@@ -101,14 +100,10 @@ fn keep_resolver(text: Option<String>) -> Result<(), KernelError> {
     keep().map_err(|error| refused("keep /etc/resolv.conf").with_errno(errno_of(error)))
 }
 
-/// A namespace's loopback is its interface 1, and down at first.
+/// A namespace's loopback is down at first.
 fn loopback_up() -> Result<(), KernelError> {
-    let mut link = LinkMessage::default();
-    link.header.index = 1;
-    link.header.flags = LinkFlags::Up;
-    link.header.change_mask = LinkFlags::Up;
     let mut socket = Socket::open().map_err(|error| refused("open a netlink socket").with_io(&error))?;
-    socket.change(RouteNetlinkMessage::SetLink(link), 0).map_err(|error| error.about("bring the loopback up"))
+    loopback::set_up(&mut socket, true).map_err(|error| error.about("bring the loopback up"))
 }
 
 /// Adds what this system's settings have to do with it.

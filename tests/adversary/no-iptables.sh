@@ -1,20 +1,6 @@
 # iptables is uninstalled while a lab has rules.
-cat > lab.yaml <<'END'
-name: fw
-namespaces:
-  red: { interfaces: { eth0: { addresses: [10.9.0.2/24] } } }
-  host:
-    interfaces: { v-red: { addresses: [10.9.0.1/24] } }
-    sysctls: { net.ipv4.ip_forward: 1 }
-    filter: [{ chain: forward, source: 10.9.0.0/24, destination: 192.0.2.0/24, action: drop }]
-    nat: [masquerade: { source: 10.9.0.0/24 }]
-links: [[red/eth0, host/v-red]]
-END
-cat > other.yaml <<'END'
-name: other
-namespaces: { green: { interfaces: { eth0: {} } }, blue: { interfaces: { eth0: {} } } }
-links: [[green/eth0, blue/eth0]]
-END
+cp firewall.yaml lab.yaml
+cp unrelated.yaml other.yaml
 cat > inner.yaml <<'END'
 name: inner
 namespaces:

@@ -1,15 +1,5 @@
 # Somebody's rules lead to a chain of a lab, and somebody's chains are in a table of nslab's.
-cat > lab.yaml <<'END'
-name: fw
-namespaces:
-  red: { interfaces: { eth0: { addresses: [10.9.0.2/24] } } }
-  host:
-    interfaces: { v-red: { addresses: [10.9.0.1/24] } }
-    sysctls: { net.ipv4.ip_forward: 1 }
-    filter: [{ chain: forward, source: 10.9.0.0/24, destination: 192.0.2.0/24, action: drop }]
-    nat: [masquerade: { source: 10.9.0.0/24 }]
-links: [[red/eth0, host/v-red]]
-END
+cp firewall.yaml lab.yaml
 nslab apply lab.yaml
 iptables -N THEIRS
 iptables -A THEIRS -s 198.51.100.1 -g NSLAB-fw-FWD

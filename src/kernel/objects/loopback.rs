@@ -6,7 +6,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkFlags, LinkMessage};
 
 use super::interface;
-use crate::kernel::netlink::{NetlinkError, append};
+use crate::kernel::netlink::{NetlinkError, Socket, append};
 use crate::kernel::netns::NetnsHandle;
 use crate::kernel::netns::create::LOOPBACK;
 
@@ -31,14 +31,15 @@ pub(in crate::kernel) fn named(name: &[u8]) -> Vec<u8> {
 pub(super) fn rename(netns: &mut NetnsHandle, named: &[u8]) -> Result<(), NetlinkError> {
     let answer = netns.socket.get(RouteNetlinkMessage::GetLink(message()))?;
     let was_up = interface::decode(&answer)?.is_up();
-    set_up(netns, false)?;
+    set_up(&mut netns.socket, false)?;
     let renamed = netns.socket.change_listed(libc::RTM_SETLINK, named, 0);
-    if was_up { renamed.and(set_up(netns, true)) } else { renamed }
+    if was_up { renamed.and(set_up(&mut netns.socket, true)) } else { renamed }
 }
 
-fn set_up(netns: &mut NetnsHandle, up: bool) -> Result<(), NetlinkError> {
+/// Brings the loopback up or down.
+pub(in crate::kernel) fn set_up(socket: &mut Socket, up: bool) -> Result<(), NetlinkError> {
     let mut message = message();
     message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
     message.header.change_mask = LinkFlags::Up;
-    netns.socket.change(RouteNetlinkMessage::SetLink(message), 0)
+    socket.change(RouteNetlinkMessage::SetLink(message), 0)
 }
