@@ -49,6 +49,8 @@ impl Token {
 pub(super) struct Arrival {
     /// The source address that it had there.
     pub source: IpAddr,
+    /// The destination address that it had there, where the kernel says so.
+    pub destination: Option<IpAddr>,
     /// The namespace.
     pub ns: NsName,
 }

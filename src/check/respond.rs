@@ -78,7 +78,7 @@ pub(super) fn look_at_raw(harness: &Harness, socket: &OwnedFd, key: &RawKey) -> 
     let mut buffer = [0; 1280];
     let received = sockets::receive(socket, &mut buffer)?;
     let source = received.from.ip();
-    let arrival = Arrival { source, ns: key.ns.clone() };
+    let arrival = Arrival { source, destination: received.to, ns: key.ns.clone() };
     let bytes = buffer.get(..received.length).unwrap_or_default();
     match key.protocol {
         Protocol::RawTcp => {
@@ -131,7 +131,9 @@ async fn converse(harness: &Harness, ns: NsName, mut stream: TcpStream) -> io::R
     let mut bytes = [0; Token::LENGTH];
     stream.read_exact(&mut bytes).await?;
     if let Some(token) = Token::from_bytes(&bytes) {
-        harness.registry.saw(token, Arrival { source: stream.peer_addr()?.ip().to_canonical(), ns });
+        let source = stream.peer_addr()?.ip().to_canonical();
+        let destination = Some(stream.local_addr()?.ip().to_canonical());
+        harness.registry.saw(token, Arrival { source, destination, ns });
         stream.write_all(&bytes).await?;
     }
     exchange::return_data(&mut stream).await?;
@@ -150,7 +152,8 @@ async fn return_datagrams(harness: &Harness, ns: NsName, socket: AsyncFd<OwnedFd
         // Another run's probes are answered, too; but what is longer may be anybody's.
         let is_probe = |token: &Token| datagram.len() == Token::LENGTH || harness.registry.knows(*token);
         if let Some(token) = Token::from_bytes(datagram).filter(is_probe) {
-            harness.registry.saw(token, Arrival { source: received.from.ip(), ns: ns.clone() });
+            let arrival = Arrival { source: received.from.ip(), destination: received.to, ns: ns.clone() };
+            harness.registry.saw(token, arrival);
             // From the address that was asked: from any other it would not count as an answer.
             let _ = answer(&socket, datagram, received).await;
         }

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use super::observation::Observation;
 use super::owners::Owners;
+use super::registry::Arrival;
 use super::report::{HOST_UNREACHABLE, NotSentCause, Outcome};
 use crate::lab::{Check, Expect, Probe, Protocol, SeenAs};
 
@@ -90,8 +91,24 @@ impl Try<'_> {
 
     /// Whether the kernel of the namespace that is meant has seen the probe; where an address is meant, that of any.
     fn arrived(&self) -> bool {
-        let mut arrivals = self.seen.arrival.iter().chain(&self.seen.also_at);
-        arrivals.any(|arrival| self.probe.arrives_at.as_ref().is_none_or(|wanted| arrival.ns == *wanted))
+        let is_meant = |arrival: &Arrival| {
+            self.probe.arrives_at.as_ref().is_none_or(|wanted| arrival.ns == *wanted && !self.is_past_its_port(arrival))
+        };
+        self.seen.arrival.iter().chain(&self.seen.also_at).any(is_meant)
+    }
+
+    /// Whether a probe of a published port came to the namespace behind it another way: as it was sent, to an address
+    /// that the namespace has as well.
+    fn is_past_its_port(&self, arrival: &Arrival) -> bool {
+        let Probe { to, arrives_at, listen, .. } = self.probe;
+        let is_published = arrives_at.is_some() && to.ns.is_some() && *arrives_at != to.ns;
+        let port = match self.check.protocol {
+            Protocol::Icmp => None,
+            Protocol::Tcp(port) | Protocol::Udp(port) => Some(port),
+        };
+        // Only the port may be another one behind it.
+        let there = listen.iter().filter(|(ns, _)| Some(ns) == arrives_at.as_ref());
+        is_published && arrival.destination == Some(to.address) && there.clone().all(|(_, own)| Some(*own) == port)
     }
 
     /// Whether it is known where the probe came to that was answered: nslab sees that everywhere, but may not recognise
@@ -111,6 +128,12 @@ impl Try<'_> {
         }
         match (wanted, &self.seen.arrival) {
             (None, _) => Ok(()),
+            (Some(wanted), Some(arrival))
+                if arrival.ns == *wanted && self.check.answered_by.is_none() && self.is_past_its_port(arrival) =>
+            {
+                let (named, address) = (&self.probe.to.label, self.probe.to.address);
+                Err(format!("answered by {wanted}, which has the address {address}, too, and not by way of {named}"))
+            }
             (Some(wanted), Some(arrival)) if arrival.ns == *wanted => Ok(()),
             (Some(wanted), Some(arrival)) => Err(format!("answered by {}, not by {wanted}", arrival.ns)),
             (Some(wanted), None) => {

@@ -7,6 +7,7 @@ use super::objects::{
     sysctl as namespace_sysctl, veth, virtual_interface, vlans, xfrm,
 };
 use super::{KernelError, firewall, netns, sysctl};
+use crate::lab::ForeignKind;
 use crate::steps::{BridgeStep, NamespaceStep, Step, SysctlStep, VirtualInterfaceStep, VlansStep};
 
 /// Runs steps that go together (see [`Step::batches_with`]): all of them or none.
@@ -51,6 +52,9 @@ pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), Ke
             firewall::foreign_tables::run(handles.get(&step.ns)?.fd(), &step.change)
         }
         Step::Foreign(step) if step.change.object().is_transformation() => xfrm::run(handles.get(&step.ns)?.fd(), step),
+        Step::Foreign(step) if step.change.object().kind == ForeignKind::Switch => {
+            namespace_sysctl::turn(handles.get(&step.ns)?, &step.ns, &step.change)
+        }
         Step::Foreign(step) => inside(handles, first, |netns| foreign::run(netns, step)),
         Step::Sysctl(step) => run_sysctl(handles, first, step),
     }

@@ -93,6 +93,7 @@ fn open(protocol: Protocol, family: Family) -> nix::Result<OwnedFd> {
         if setsockopt(&fd, sockopt::RcvBufForce, &RAW_BUFFER).is_err() {
             setsockopt(&fd, sockopt::RcvBuf, &RAW_BUFFER)?;
         }
+        tell_destinations(&fd, family)?;
     }
     match protocol {
         Protocol::Icmp => only_echo_and_errors(&fd, family)?,
@@ -180,14 +181,11 @@ pub fn watched(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
 /// # Errors
 /// EADDRINUSE: another socket has the port.
 pub fn serve(fd: &OwnedFd, protocol: Protocol, family: Family, port: u16) -> nix::Result<()> {
-    match family {
-        Family::Ipv4 => setsockopt(fd, sockopt::Ipv4PacketInfo, &true)?,
-        Family::Ipv6 => {
-            setsockopt(fd, sockopt::Ipv6V6Only, &true)?;
-            // Answers may come from an address that a local route has brought, and no interface has.
-            setsockopt(fd, sockopt::IpFreebind, &true)?;
-            setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true)?;
-        }
+    tell_destinations(fd, family)?;
+    if family == Family::Ipv6 {
+        setsockopt(fd, sockopt::Ipv6V6Only, &true)?;
+        // Answers may come from an address that a local route has brought, and no interface has.
+        setsockopt(fd, sockopt::IpFreebind, &true)?;
     }
     let any: IpAddr = match family {
         Family::Ipv4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
@@ -199,6 +197,14 @@ pub fn serve(fd: &OwnedFd, protocol: Protocol, family: Family, port: u16) -> nix
     }
     bind_to(fd, SocketAddr::new(any, port))?;
     if protocol == Protocol::Tcp { listen(fd, Backlog::MAXALLOWABLE) } else { Ok(()) }
+}
+
+/// Lets a socket say to which address a packet has come (IP_PKTINFO in ip(7), IPV6_RECVPKTINFO in ipv6(7)).
+fn tell_destinations(fd: &OwnedFd, family: Family) -> nix::Result<()> {
+    match family {
+        Family::Ipv4 => setsockopt(fd, sockopt::Ipv4PacketInfo, &true),
+        Family::Ipv6 => setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true),
+    }
 }
 
 /// Gives a socket its own address; port 0 lets the kernel choose.
@@ -259,7 +265,7 @@ pub struct Received {
     pub length: usize,
     /// Its source.
     pub from: SocketAddr,
-    /// Its destination, where the socket serves a port (see [`serve`]).
+    /// Its destination, where the socket is a raw one or serves a port (see [`serve`]).
     pub to: Option<IpAddr>,
 }
 

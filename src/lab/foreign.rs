@@ -6,7 +6,7 @@ use std::fmt;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::{ChainId, Family, IfName, RouteSlot, Table, VxlanSlot};
+use super::{ChainId, Family, IfName, LinkOption, RouteSlot, Table, VxlanSlot};
 
 /// The objects of a namespace that the model has no words for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,6 +46,13 @@ pub enum ForeignKind {
         /// Whether its frames are for the namespace itself.
         is_local: bool,
     },
+    /// A neighbour entry that stands for an address of somebody else, or that nobody is asked for.
+    Neighbour,
+    /// An option of an interface; only set back, never removed.
+    LinkOption(&'static LinkOption),
+    /// A sysctl of one interface that is against what the file says of the namespace; only set back. Its message is the
+    /// value that it is to have.
+    Switch,
     /// A queueing discipline, with its classes and filters.
     Qdisc,
     /// A nexthop object.
@@ -201,6 +208,9 @@ impl ForeignKind {
             Self::Route { .. } => "route",
             Self::PolicyRule { .. } => "policy rule",
             Self::FdbEntry | Self::BridgeFdbEntry { .. } => "forwarding entry",
+            Self::Neighbour => "neighbour entry",
+            Self::LinkOption(_) => "option",
+            Self::Switch => "sysctl",
             Self::Qdisc => "qdisc",
             Self::NextHop { .. } => "nexthop",
             Self::XfrmPolicy => "xfrm policy",
@@ -218,6 +228,18 @@ impl ForeignKind {
 }
 
 impl ForeignObject {
+    /// Of an option and of a switch: what it is set back to, as `ip` or `sysctl` has it.
+    pub fn set_back(&self) -> Option<String> {
+        match self.kind {
+            ForeignKind::LinkOption(option) => Some(option.words(option.default)),
+            ForeignKind::Switch => {
+                let (key, _) = self.text.split_once('=')?;
+                Some(format!("{key}={}", String::from_utf8_lossy(&self.message)))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it is part of IPsec.
     pub fn is_transformation(&self) -> bool {
         matches!(self.kind, ForeignKind::XfrmPolicy | ForeignKind::XfrmState)

@@ -211,6 +211,21 @@ impl SysctlKey {
         Self("net.ipv4.ip_forward".into())
     }
 
+    /// Whether IPv6 is switched off on an interface (`net.ipv6.conf.NAME.disable_ipv6`).
+    pub fn ipv6_off(interface: &IfName) -> Self {
+        Self::of_conf("ipv6", interface, "disable_ipv6")
+    }
+
+    /// IPv4 forwarding of what comes in through an interface (`net.ipv4.conf.NAME.forwarding`).
+    pub fn ipv4_forwarding_of(interface: &IfName) -> Self {
+        Self::of_conf("ipv4", interface, "forwarding")
+    }
+
+    fn of_conf(family: &str, interface: &IfName, setting: &str) -> Self {
+        let name = interface.as_str().replace('.', "/");
+        Self(format!("net.{family}.conf.{name}.{setting}").into())
+    }
+
     /// IPv6 forwarding in the whole namespace (`net.ipv6.conf.all.forwarding`).
     pub fn ipv6_forwarding() -> Self {
         Self("net.ipv6.conf.all.forwarding".into())

@@ -8,6 +8,8 @@ use crate::steps::{ForeignStep, Presence, Step};
 
 /// The reason for renaming a loopback.
 const RENAMED: &str = "it is the loopback";
+/// The reason for setting an option or a switch back.
+const CHANGED: &str = "somebody has changed it";
 /// The reason for removing a chain of the lab, which may be wanted.
 const UNSHOWN: &str = "the installed iptables does not show it";
 
@@ -32,6 +34,7 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
         let why = match other.object.kind {
             ForeignKind::LoopbackName => RENAMED,
             ForeignKind::LabChain { .. } => UNSHOWN,
+            ForeignKind::LinkOption(_) | ForeignKind::Switch => CHANGED,
             _ => EXTRA,
         };
         draft.add(Step::Foreign(ForeignStep { ns: sides.ns.clone(), change }), why);

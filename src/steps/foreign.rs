@@ -29,6 +29,12 @@ impl Operation for ForeignStep {
         match (&self.change, object.kind) {
             (Presence::Add(_), ForeignKind::LoopbackName) => format!("rename {}/lo to {}", self.ns, object.text),
             (Presence::Remove(_), ForeignKind::LoopbackName) => format!("rename {}/{} to lo", self.ns, object.text),
+            (Presence::Add(object), ForeignKind::LinkOption(_) | ForeignKind::Switch) => {
+                format!("set {} in {}", object.text, self.ns)
+            }
+            (Presence::Remove(object), ForeignKind::LinkOption(_) | ForeignKind::Switch) => {
+                format!("set {object} in {} back to {}", self.ns, object.set_back().unwrap_or_default())
+            }
             (Presence::Add(_), _) => format!("put {object} back in {}", self.ns),
             (Presence::Remove(_), ForeignKind::LegacyTable { .. }) => format!("empty {object} in {}", self.ns),
             (Presence::Remove(_), _) => format!("remove {object} from {}", self.ns),
@@ -53,6 +59,16 @@ impl Operation for ForeignStep {
                 };
                 format!("{}bridge fdb {verb} {text} {place}{state}", inside(&self.ns))
             }
+            ForeignKind::Neighbour => format!("{} neigh {verb} {text}", ip(&self.ns)),
+            ForeignKind::LinkOption(option) => {
+                let (dev, words) = text.split_once(' ').unwrap_or((text, ""));
+                let words = if adds { words.to_owned() } else { option.words(option.default) };
+                format!("{} link set dev {dev}{} {words}", ip(&self.ns), option.of.words())
+            }
+            ForeignKind::Switch => {
+                let set = if adds { text.clone() } else { object.set_back().unwrap_or_default() };
+                format!("{}sysctl -qw {set}", inside(&self.ns))
+            }
             ForeignKind::Qdisc => format!("{}tc qdisc {verb} {}", inside(&self.ns), qdisc(text, adds)),
             ForeignKind::NextHop { .. } if adds => format!("{} nexthop add {text}", ip(&self.ns)),
             ForeignKind::NextHop { id, .. } => format!("{} nexthop del id {id}", ip(&self.ns)),
@@ -75,6 +91,9 @@ impl Operation for ForeignStep {
             | ForeignKind::PolicyRule { .. }
             | ForeignKind::FdbEntry
             | ForeignKind::BridgeFdbEntry { .. }
+            | ForeignKind::Neighbour
+            | ForeignKind::LinkOption(_)
+            | ForeignKind::Switch
             | ForeignKind::NextHop { .. } => (Phase::AddRoutes, Phase::RemoveRoutes),
             ForeignKind::Qdisc | ForeignKind::XfrmPolicy | ForeignKind::XfrmState => {
                 (Phase::SetFirewall, Phase::RemoveFirewall)
@@ -96,6 +115,9 @@ impl Operation for ForeignStep {
             ForeignKind::Route { .. } => "remove a route",
             ForeignKind::PolicyRule { .. } => "change a policy rule",
             ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => "change a forwarding entry",
+            ForeignKind::Neighbour => "change a neighbour entry",
+            ForeignKind::LinkOption(_) => "change an interface",
+            ForeignKind::Switch => "set a sysctl",
             ForeignKind::Qdisc => "remove a qdisc",
             ForeignKind::NextHop { .. } => "remove a nexthop",
             ForeignKind::XfrmPolicy | ForeignKind::XfrmState => "remove an xfrm policy or state",
@@ -117,6 +139,9 @@ impl Operation for ForeignStep {
             | ForeignKind::PolicyRule { .. }
             | ForeignKind::FdbEntry
             | ForeignKind::BridgeFdbEntry { .. }
+            | ForeignKind::Neighbour
+            | ForeignKind::LinkOption(_)
+            | ForeignKind::Switch
             | ForeignKind::Qdisc
             | ForeignKind::NextHop { .. }
             | ForeignKind::XfrmPolicy

@@ -35,6 +35,10 @@ impl Walk<'_> {
         }
         let asks_as = self.links.asks_as(from, next_hop, packet);
         let mut owners = self.flood(from, None);
+        if next_hop.is_ipv4() {
+            let heard = owners.iter().filter_map(|at| Some((at.clone(), asks_as?, from.clone())));
+            self.neighbours.overheard.extend(heard);
+        }
         owners.retain(|at| self.links.answers(at, next_hop, asks_as));
         owners.retain(|at| self.reaches(at, from));
         self.neighbours.learn(from, next_hop, asks_as, &owners);

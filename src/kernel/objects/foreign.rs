@@ -3,7 +3,7 @@
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 use nix::errno::Errno;
 
-use super::{accept_gone, loopback, next_hop_object};
+use super::{accept_gone, link_option, loopback, next_hop_object};
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{ForeignKind, ForeignObject};
@@ -22,6 +22,9 @@ fn add(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkErr
     if object.kind == ForeignKind::LoopbackName {
         return loopback::rename(netns, &object.message);
     }
+    if let ForeignKind::LinkOption(_) = object.kind {
+        return netns.socket.change_listed(libc::RTM_NEWLINK, &object.message, 0);
+    }
     let (add, _) = messages(object.kind)?;
     netns.socket.change_listed(add, &object.message, NLM_F_CREATE | NLM_F_APPEND)
 }
@@ -30,6 +33,9 @@ fn add(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkErr
 fn delete(netns: &mut NetnsHandle, object: &ForeignObject) -> Result<(), NetlinkError> {
     if object.kind == ForeignKind::LoopbackName {
         return loopback::rename(netns, &loopback::named(b"lo\0"));
+    }
+    if let ForeignKind::LinkOption(option) = object.kind {
+        return netns.socket.change_listed(libc::RTM_NEWLINK, &link_option::back(option, &object.message)?, 0);
     }
     let (_, delete) = messages(object.kind)?;
     if let ForeignKind::NextHop { id, .. } = object.kind {
@@ -44,13 +50,17 @@ fn messages(kind: ForeignKind) -> Result<(u16, u16), NetlinkError> {
     match kind {
         ForeignKind::Route { .. } => Ok((libc::RTM_NEWROUTE, libc::RTM_DELROUTE)),
         ForeignKind::PolicyRule { .. } => Ok((libc::RTM_NEWRULE, libc::RTM_DELRULE)),
-        ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } => Ok((libc::RTM_NEWNEIGH, libc::RTM_DELNEIGH)),
+        ForeignKind::FdbEntry | ForeignKind::BridgeFdbEntry { .. } | ForeignKind::Neighbour => {
+            Ok((libc::RTM_NEWNEIGH, libc::RTM_DELNEIGH))
+        }
         ForeignKind::Qdisc => Ok((libc::RTM_NEWQDISC, libc::RTM_DELQDISC)),
         ForeignKind::NextHop { .. } => Ok((next_hop_object::NEW, next_hop_object::DELETE)),
         ForeignKind::Interface { .. } => Ok((libc::RTM_NEWLINK, libc::RTM_DELLINK)),
-        // These take more than one message, or are no matter of rtnetlink: see `loopback`, `xfrm` and
-        // `firewall::foreign_tables`.
+        // These take other messages, or are no matter of rtnetlink: see `loopback`, `link_option`, `sysctl`, `xfrm`
+        // and `firewall::foreign_tables`.
         ForeignKind::LoopbackName
+        | ForeignKind::LinkOption(_)
+        | ForeignKind::Switch
         | ForeignKind::XfrmPolicy
         | ForeignKind::XfrmState
         | ForeignKind::NftTable { .. }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use libc::{
-    ARPHRD_ETHER, IFLA_ADDRESS, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
+    ARPHRD_ETHER, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
     IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
     IFLA_OPERSTATE,
 };
@@ -18,6 +18,11 @@ use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, InterfaceFlags, InterfaceRef, LabName, Mac};
 use crate::steps::InterfaceStep;
 
+/// The settings of a family in IFLA_AF_SPEC (linux/if_link.h), and the place of one of them (linux/ipv6.h).
+const IFLA_INET_CONF: u16 = 1;
+const IFLA_INET6_CONF: u16 = 2;
+const DEVCONF_DISABLE_IPV6: usize = 26;
+
 /// States of linux/if.h.
 const IF_OPER_UNKNOWN: u8 = 0;
 const IF_OPER_UP: u8 = 6;
@@ -25,6 +30,12 @@ const IF_OPER_UP: u8 = 6;
 /// One interface as the kernel describes it: names and indexes not looked up yet.
 pub(in crate::kernel) struct RawInterface<'a> {
     pub header: LinkHeader,
+    /// All attributes.
+    pub attributes: &'a [u8],
+    /// Whether IPv4 packets that come in through it are forwarded; none where it has no IPv4.
+    pub ipv4_forwarding: Option<bool>,
+    /// Whether IPv6 is switched off on it.
+    pub ipv6_off: bool,
     pub name: Option<&'a str>,
     /// The same as it is: it need not be UTF-8.
     pub name_bytes: &'a [u8],
@@ -90,6 +101,9 @@ pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeE
     let is_ethernet = header.link_layer_type == LinkLayerType::from(ARPHRD_ETHER);
     let mut raw = RawInterface {
         header,
+        attributes: after_header,
+        ipv4_forwarding: None,
+        ipv6_off: false,
         name: None,
         name_bytes: &[],
         alias: None,
@@ -113,6 +127,7 @@ pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeE
             (IFLA_MTU, value) => raw.mtu = Some(parse_u32(value)?),
             (IFLA_GROUP, value) => raw.group = parse_u32(value)?,
             (IFLA_OPERSTATE, value) => raw.is_operational = [IF_OPER_UNKNOWN, IF_OPER_UP].contains(&parse_u8(value)?),
+            (IFLA_AF_SPEC, value) => (raw.ipv4_forwarding, raw.ipv6_off) = decode_switches(value)?,
             (IFLA_MASTER, value) => raw.master = Some(parse_u32(value)?),
             (IFLA_LINK, value) => raw.link = Some(parse_u32(value)?),
             (IFLA_LINK_NETNSID, value) => raw.link_netns = Some(parse_i32(value)?),
@@ -125,6 +140,22 @@ pub(in crate::kernel) fn decode(item: &[u8]) -> Result<RawInterface<'_>, DecodeE
         }
     }
     Ok(raw)
+}
+
+/// Whether IPv4 is forwarded, and whether IPv6 is switched off: the settings of each family are one after the other
+/// (`ipv4_devconf` from linux/ip.h, whose numbers begin with 1; `ipv6_devconf` from linux/ipv6.h).
+fn decode_switches(families: &[u8]) -> Result<(Option<bool>, bool), DecodeError> {
+    let is_on = |settings: Option<&[u8]>, at: usize| {
+        let setting = settings?.get(4 * at..4 * (at + 1))?;
+        Some(setting != [0; 4])
+    };
+    let of = |family: i32, settings: u16| {
+        let family = u16::try_from(family).ok().map(|family| option(families, family)).transpose()?.flatten();
+        family.map_or(Ok(None), |family| option(family, settings))
+    };
+    let forwarding = is_on(of(libc::AF_INET, IFLA_INET_CONF)?, 0);
+    let off = is_on(of(libc::AF_INET6, IFLA_INET6_CONF)?, DEVCONF_DISABLE_IPV6);
+    Ok((forwarding, off == Some(true)))
 }
 
 /// What IFLA_LINKINFO says: the kernel's word for the kind and its options, and the same of what it is a port of.

@@ -9,14 +9,17 @@ pub(super) mod bridge_fdb;
 pub(super) mod bridge_port;
 pub(super) mod fdb_entry;
 pub(super) mod foreign;
+pub(super) mod foreign_neighbour;
 mod foreign_route;
 pub(super) mod interface;
+pub(super) mod link_option;
 pub(super) mod loopback;
 pub(super) mod mark;
 pub(super) mod namespace;
 pub(super) mod neighbour;
 mod next_hop;
 pub(super) mod next_hop_object;
+mod odd_option;
 pub(super) mod policy_rule;
 pub(super) mod qdisc;
 #[cfg(test)]

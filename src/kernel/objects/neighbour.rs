@@ -10,7 +10,7 @@ use netlink_packet_route::neighbour::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::accept_gone;
-use crate::kernel::netlink::{NetlinkError, attributes};
+use crate::kernel::netlink::{Dump, NetlinkError, attributes};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, Mac, Neighbour, NeighbourEntry, NeighbourState};
 use crate::steps::{Change, NeighbourStep, Update};
@@ -35,13 +35,9 @@ fn delete(netns: &mut NetnsHandle, neighbour: &Neighbour) -> Result<(), NetlinkE
     netns.socket.change(RouteNetlinkMessage::DelNeighbour(message), 0)
 }
 
-/// Lists the permanent neighbour entries of a namespace.
-pub(in crate::kernel) fn list(
-    netns: &mut NetnsHandle,
-    names: &HashMap<u32, IfName>,
-) -> Result<BTreeSet<Neighbour>, NetlinkError> {
-    let dump = netns.socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
-    Ok(listed(dump.items(), names)?)
+/// Lists the neighbour entries of a namespace.
+pub(in crate::kernel) fn list(netns: &mut NetnsHandle) -> Result<Dump, NetlinkError> {
+    netns.socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))
 }
 
 /// The permanent neighbour entries of a listing.
@@ -78,7 +74,7 @@ pub(in crate::kernel) fn list_all(
     netns: &mut NetnsHandle,
     names: &HashMap<u32, IfName>,
 ) -> Result<Vec<NeighbourEntry>, NetlinkError> {
-    let dump = netns.socket.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
+    let dump = list(netns)?;
     let mut entries = Vec::new();
     for item in dump.items() {
         entries.extend(decode_any(item, names)?);

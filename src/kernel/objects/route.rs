@@ -1,11 +1,13 @@
 //! Routes: those that a person or a program put there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use libc::{RTA_DST, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE};
+use libc::{
+    RTA_CACHEINFO, RTA_DST, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE,
+};
 use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, parse_ip, parse_u32};
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope as Scope, RouteType,
@@ -136,28 +138,39 @@ pub(in crate::kernel) struct Routes {
     pub(in crate::kernel) foreign: Vec<ForeignRoute>,
     /// Those to its own subnets, which the kernel makes with each address.
     pub(in crate::kernel) connected: BTreeSet<Route>,
+    /// The addresses to which the kernel has a route of its own in a table `local`: what is sent there arrives.
+    pub(in crate::kernel) local: HashSet<IpAddr>,
 }
 
-/// Lists the routes of a namespace, without the others that the kernel makes by itself.
-pub(in crate::kernel) fn list(netns: &mut NetnsHandle, names: &HashMap<u32, IfName>) -> Result<Routes, NetlinkError> {
+/// Lists the routes of a namespace, without the others that the kernel makes by itself; `comes_with_address` says of a
+/// route whether the kernel makes it with an address that there is.
+pub(in crate::kernel) fn list(
+    netns: &mut NetnsHandle,
+    names: &HashMap<u32, IfName>,
+    comes_with_address: impl Fn(&Route) -> bool,
+) -> Result<Routes, NetlinkError> {
     let dump = netns.socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
-    Ok(listed(dump.items(), names)?)
+    Ok(listed(dump.items(), names, comes_with_address)?)
 }
 
 /// The routes of a listing.
 pub(in crate::kernel) fn listed<'a>(
     items: impl Iterator<Item = &'a [u8]>,
     names: &HashMap<u32, IfName>,
+    comes_with_address: impl Fn(&Route) -> bool,
 ) -> Result<Routes, DecodeError> {
     let mut routes = Routes::default();
     for item in items {
         let header = RouteHeader::parse(item)?;
-        let is_connected = header.protocol == RouteProtocol::Kernel && header.kind == RouteType::Unicast;
-        if !is_connected && !is_configured(&header) {
+        if !may_be_configured(&header, item)? {
             continue;
         }
+        let is_kernels = |route: &Route| header.protocol == RouteProtocol::Kernel && comes_with_address(route);
         match decode(&header, item, names)? {
-            Decoded::Known(route) if is_connected => drop(routes.connected.insert(route)),
+            Decoded::Known(route) if is_kernels(&route) => match route.kind {
+                RouteKind::Local => drop(routes.local.insert(route.to.addr())),
+                _ => drop(routes.connected.insert(route)),
+            },
             Decoded::Known(route) => {
                 match header.protocol {
                     RouteProtocol::Other(ROUTE_PROTOCOL) => drop(routes.of_nslab.insert(route.clone())),
@@ -166,20 +179,40 @@ pub(in crate::kernel) fn listed<'a>(
                 }
                 routes.all.insert(route);
             }
-            Decoded::Foreign(route) if !is_connected => routes.foreign.push(route),
-            Decoded::Foreign(_) => {}
+            Decoded::Foreign(_) if header.protocol == RouteProtocol::Kernel => {}
+            Decoded::Foreign(route) => routes.foreign.push(route),
         }
     }
     Ok(routes)
 }
 
-/// Whether a person or a program configured the route, and not the kernel because of an address, a router's
-/// advertisement or a redirect. The kernel's own routes of the table `local` say that they are its own.
-fn is_configured(header: &RouteHeader) -> bool {
-    use RouteProtocol::{IcmpRedirect, Kernel, Ra};
-    matches!(header.address_family, AddressFamily::Inet | AddressFamily::Inet6)
-        && !matches!(header.protocol, Kernel | Ra | IcmpRedirect)
-        && !header.flags.contains(RouteFlags::Cloned)
+/// Whether a person or a program may have configured the route. A route that says it is the kernel's own need not be
+/// (`ip route add … proto kernel`), but some kinds of routes the kernel alone has a use for, and what it has from a
+/// router's advertisement comes to an end (rt6_add_dflt_router); redirects it keeps elsewhere.
+fn may_be_configured(header: &RouteHeader, item: &[u8]) -> Result<bool, DecodeError> {
+    use RouteType::{Anycast, Broadcast, Multicast};
+    if header.flags.contains(RouteFlags::Cloned) {
+        return Ok(false);
+    }
+    Ok(match (header.address_family, header.protocol) {
+        (AddressFamily::Inet | AddressFamily::Inet6, RouteProtocol::Kernel) => {
+            !matches!(header.kind, Broadcast | Anycast | Multicast)
+        }
+        (AddressFamily::Inet6, RouteProtocol::Ra) => !expires(header, item)?,
+        (AddressFamily::Inet | AddressFamily::Inet6, _) => true,
+        _ => false,
+    })
+}
+
+/// Whether a route comes to an end by itself (`rta_expires` of `struct rta_cacheinfo`).
+fn expires(header: &RouteHeader, item: &[u8]) -> Result<bool, DecodeError> {
+    const EXPIRES: std::ops::Range<usize> = 8..12;
+    for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
+        if let (RTA_CACHEINFO, value) = attribute? {
+            return Ok(value.get(EXPIRES).is_some_and(|left| left != [0; 4]));
+        }
+    }
+    Ok(false)
 }
 
 /// The route.

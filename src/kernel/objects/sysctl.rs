@@ -11,7 +11,8 @@ use super::loopback;
 use crate::kernel::netlink::{NetlinkError, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
 use crate::kernel::{KernelError, sysctl};
-use crate::lab::{NsName, SysctlKey, SysctlValue, note, noted};
+use crate::lab::{ForeignObject, NsName, SysctlKey, SysctlValue, note, noted};
+use crate::steps::Presence;
 
 /// Sets a sysctl. What it was before the first time is noted; once it is that again, the note goes.
 pub(in crate::kernel) fn set(
@@ -37,6 +38,21 @@ pub(in crate::kernel) fn set(
             })
         }
     }
+}
+
+/// Sets a switch that somebody has turned back, or as it was.
+pub(in crate::kernel) fn turn(
+    netns: &NetnsHandle,
+    ns: &NsName,
+    change: &Presence<ForeignObject>,
+) -> Result<(), KernelError> {
+    let setting = match change {
+        Presence::Add(object) => object.text.clone(),
+        Presence::Remove(object) => object.set_back().unwrap_or_default(),
+    };
+    let parsed = setting.split_once('=').and_then(|(key, value)| Some((key.parse().ok()?, value.parse().ok()?)));
+    let (key, value) = parsed.ok_or_else(|| KernelError::new(format!("set {setting} in {ns}")))?;
+    sysctl::write(netns.fd(), ns, &key, &value)
 }
 
 /// What a sysctl is before it is set for the first time. An interface may have begun with a default that the lab has

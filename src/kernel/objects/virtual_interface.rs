@@ -12,6 +12,7 @@ use netlink_packet_route::link::{
 use nix::errno::Errno;
 
 use super::interface::{RawInterface, option};
+use super::odd_option::odd_option;
 use super::{Decoded, interface, mark, vxlan};
 use crate::kernel::KernelError;
 use crate::kernel::netlink::NetlinkError;
@@ -153,13 +154,21 @@ pub(in crate::kernel) fn decode(
     let Some(kind) = VirtualKind::ALL.into_iter().find(|kind| raw.kind == Some(kind.name())) else { return Ok(None) };
     let (parent, data) = (None, raw.data);
     let foreign = |what: &str| Ok(Some(foreign(format!("{} {what}", kind.name()))));
+    let odd = odd_option(kind, data)?;
     Ok(Some(Decoded::Known(match kind {
         // A tunnel whose packets are in another namespace than the tunnel, which no lab has.
         VirtualKind::Vxlan | VirtualKind::Ipip if raw.link_netns.is_some() => return foreign("of another namespace"),
         VirtualKind::Vxlan => match vxlan::decode(data, name_of)? {
-            Decoded::Known(vxlan) => VirtualInterface::Vxlan(vxlan),
+            Decoded::Known(vxlan) => match odd {
+                None => VirtualInterface::Vxlan(vxlan),
+                Some(word) => {
+                    let text = format!("vxlan{vxlan} {word}");
+                    return Ok(Some(Decoded::Foreign(ForeignInterface { text, vxlan: Some(vxlan.slot()) })));
+                }
+            },
             Decoded::Foreign(foreign) => return Ok(Some(Decoded::Foreign(foreign))),
         },
+        _ if odd.is_some() => return foreign(odd.unwrap_or_default()),
         VirtualKind::Macvlan => {
             let mode = option(data, IFLA_MACVLAN_MODE)?.map(parse_u32).transpose()?;
             let Some(mode) = decode_macvlan_mode(mode) else { return foreign("in another mode") };

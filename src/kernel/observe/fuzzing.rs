@@ -42,7 +42,8 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> ObservedNamespace {
     if let Ok(vlans) = vlans::listed(listing(RTM_NEWLINK)) {
         interfaces::add_listed_vlans(vlans, &mut interfaces);
     }
-    let routes = route::listed(listing(RTM_NEWROUTE), &interfaces.names).unwrap_or_default();
+    let routes = route::listed(listing(RTM_NEWROUTE), &interfaces.names, interfaces.makes_routes());
+    let routes = routes.unwrap_or_default();
     let rules = policy_rule::listed(listing(RTM_NEWRULE)).unwrap_or_default();
     let neighbours = neighbour::listed(listing(RTM_NEWNEIGH), &interfaces.names).unwrap_or_default();
     let is = Namespace {

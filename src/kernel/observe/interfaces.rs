@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
+use ipnet::IpNet;
 use netlink_packet_core::{DecodeError, Emitable};
 use netlink_packet_route::address::{AddressHeader, AddressScope};
 use netlink_packet_route::link::LinkMessage;
@@ -12,11 +13,13 @@ use crate::kernel::netlink::{NetlinkError, printable};
 use crate::kernel::netns::NetnsHandle;
 use crate::kernel::objects::interface::{self, RawInterface};
 use crate::kernel::objects::{
-    Decoded, address, address_attributes, bridge, bridge_port, loopback, sysctl, veth, virtual_interface, vlans,
+    Decoded, address, address_attributes, bridge, bridge_port, link_option, loopback, sysctl, veth, virtual_interface,
+    vlans,
 };
 use crate::lab::{
     Address, AlteredAddress, ForeignInterface, ForeignKind, ForeignObject, ForeignOther, IfName, Interface,
-    InterfaceKind, LabName, Mark, Namespace, PortForwarding, PortOptions, SysctlKey, SysctlValue, VirtualKind, Vlans,
+    InterfaceKind, LabName, Mark, Namespace, PortForwarding, PortOptions, Route, RouteKind, SysctlKey, SysctlValue,
+    VirtualKind, Vlans,
 };
 
 /// The interfaces of one namespace.
@@ -44,6 +47,12 @@ pub(super) struct Interfaces {
     pub alternative_names: BTreeMap<IfName, IfName>,
     /// Interfaces whose names no file can say, and the loopback's name if it is not `lo`.
     pub unspeakable: Vec<ForeignOther>,
+    /// What else somebody has added or changed and no file can ask for.
+    pub others: Vec<ForeignOther>,
+    /// The interfaces on which IPv6 is switched off.
+    pub without_ipv6: Vec<IfName>,
+    /// The interfaces from which no IPv4 packet is forwarded.
+    pub without_forwarding: Vec<IfName>,
     /// The indexes of bridges that are up and speak no STP.
     quiet_bridges: HashSet<u32>,
     /// Interfaces without an alias that are in a group.
@@ -104,6 +113,54 @@ impl Interfaces {
         self.names.iter().filter(move |(_, name)| is_vxlan(name)).map(|(&index, name)| (index, name))
     }
 
+    /// Whether the kernel asks nobody for an address on an interface (arp_constructor, ndisc_constructor).
+    pub fn needs_no_neighbour(&self, dev: &IfName, address: IpAddr) -> bool {
+        let Some(interface) = self.by_name.get(dev) else { return true };
+        let asks = interface.flags.is_some_and(|flags| flags.arp) && !dev.is_lo();
+        let is_broadcast = |own: &Address| own.subnet().broadcast() == address || own.subnet().network() == address;
+        let is_for_all = match address {
+            IpAddr::V4(address) => address.is_multicast() || address.is_broadcast() || address.is_unspecified(),
+            IpAddr::V6(address) => address.is_multicast() || address.is_unspecified(),
+        };
+        !asks || is_for_all || (address.is_ipv4() && interface.addresses.iter().any(is_broadcast))
+    }
+
+    /// Whether the kernel makes a route with one of the addresses (fib_add_ifaddr, addrconf_prefix_route).
+    pub fn makes_routes(&self) -> impl Fn(&Route) -> bool {
+        let mut made = HashSet::new();
+        for (name, interface) in &self.by_name {
+            for own in &interface.addresses {
+                made.insert((name, true, IpNet::from(own.ip())));
+                made.extend(own.subnets().map(|subnet| (name, false, subnet)));
+                // All of a loopback's subnets are the namespace's own.
+                made.extend(own.subnets().filter(|_| name.is_lo()).map(|subnet| (name, true, subnet)));
+            }
+        }
+        move |route| {
+            let is_local = route.kind == RouteKind::Local;
+            if !(is_local || route.kind == RouteKind::Unicast) || route.via.is_some() || !route.nexthops.is_empty() {
+                return false;
+            }
+            // Link-local addresses are not among those that are noted, nor interfaces that no file can name.
+            let is_unknown = matches!(route.to, IpNet::V6(to) if to.addr().is_unicast_link_local());
+            is_unknown || route.dev.as_ref().is_none_or(|dev| made.contains(&(dev, is_local, route.to)))
+        }
+    }
+
+    /// Notes of IPv4 addresses that packets for them do not arrive, since somebody has removed the kernel's route.
+    /// Those of IPv6 get theirs a moment after they are added.
+    pub fn note_lost_local(&mut self, local: &HashSet<IpAddr>) {
+        for (name, interface) in self.by_name.iter().filter(|(name, interface)| interface.up && !name.is_lo()) {
+            let of_ipv4 = interface.addresses.iter().filter(|address| !address.is_ipv6());
+            for address in of_ipv4.filter(|address| !local.contains(&address.ip())) {
+                let altered = self.altered_addresses.entry((name.clone(), *address));
+                let altered = altered.or_insert(AlteredAddress { words: Vec::new(), in_place: false });
+                altered.words.push("no route in the table local".to_owned());
+                altered.in_place = false;
+            }
+        }
+    }
+
     /// Notes what a message says about one interface.
     fn add(&mut self, name: &IfName, raw: &RawInterface<'_>) -> Result<(), DecodeError> {
         let (kind, foreign) = kind(raw, &self.names)?;
@@ -117,6 +174,9 @@ impl Interfaces {
             }
             _ => {}
         }
+        self.others.extend(link_option::changed(raw, name)?);
+        self.without_ipv6.extend(raw.ipv6_off.then(|| name.clone()));
+        self.without_forwarding.extend((raw.ipv4_forwarding == Some(false)).then(|| name.clone()));
         if let (None, 1..) = (raw.alias, raw.group) {
             self.groups.push((name.clone(), raw.group));
         }

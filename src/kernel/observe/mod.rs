@@ -7,8 +7,10 @@ mod interfaces;
 mod others;
 mod parents;
 mod peers;
+mod switches;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
@@ -16,12 +18,13 @@ use nix::errno::Errno;
 use super::firewall::{self, Installed, Look};
 use super::netlink::NetlinkError;
 use super::netns::{self, Found, GivenNames, NetnsGuard, NetnsHandle, NetnsHandles};
-use super::objects::{Decoded, bridge_fdb, fdb_entry, mark, neighbour, policy_rule, route};
+use super::objects::{Decoded, bridge_fdb, fdb_entry, foreign_neighbour, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
 use crate::lab::{
     FdbEntry, Foreign, ForeignFdbEntry, ForeignOther, IfName, Interface, InterfaceKind, LabName, Mark, Namespace,
-    NsName, Observed, ObservedNamespace, Remembered, Routing, RuleAction, SysctlKey, SysctlValue, VirtualInterface,
+    Neighbour, NsName, Observed, ObservedNamespace, Remembered, Routing, RuleAction, SysctlKey, SysctlValue,
+    VirtualInterface,
 };
 use interfaces::Interfaces;
 
@@ -256,12 +259,10 @@ struct Fdb {
     known: BTreeSet<FdbEntry>,
     /// Of VXLAN interfaces: the rest.
     foreign: Vec<ForeignFdbEntry>,
-    /// Of bridges.
-    of_bridges: Vec<ForeignOther>,
 }
 
-/// Lists the forwarding databases of a namespace, if it has interfaces with one.
-fn fdb(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Fdb, NetlinkError> {
+/// Lists the forwarding databases of a namespace, if it has interfaces with one; what is in those of bridges is noted.
+fn fdb(netns: &mut NetnsHandle, interfaces: &mut Interfaces) -> Result<Fdb, NetlinkError> {
     let vxlans: BTreeMap<u32, &IfName> = interfaces.vxlans().collect();
     let is_bridge = |interface: &Interface| matches!(interface.kind, InterfaceKind::Bridge(_));
     let mut fdb = Fdb::default();
@@ -279,8 +280,18 @@ fn fdb(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<Fdb, NetlinkE
     // The kernel lists them in any order; a plan is always the same.
     fdb.foreign.sort_by(|a, b| (&a.dev, &a.object.text).cmp(&(&b.dev, &b.object.text)));
     let mac = |name: &IfName| interfaces.by_name.get(name)?.mac;
-    fdb.of_bridges = bridge_fdb::listed(dump.items(), &interfaces.names, mac)?;
+    let of_bridges = bridge_fdb::listed(dump.items(), &interfaces.names, mac)?;
+    interfaces.others.extend(of_bridges);
     Ok(fdb)
+}
+
+/// The permanent neighbour entries of a namespace; those that no file can ask for are noted.
+fn neighbours(netns: &mut NetnsHandle, interfaces: &mut Interfaces) -> Result<BTreeSet<Neighbour>, NetlinkError> {
+    let dump = neighbour::list(netns)?;
+    let is_kernels = |dev: &IfName, address: IpAddr| interfaces.needs_no_neighbour(dev, address);
+    let others = foreign_neighbour::listed(dump.items(), &interfaces.names, is_kernels)?;
+    interfaces.others.extend(others);
+    Ok(neighbour::listed(dump.items(), &interfaces.names)?)
 }
 
 /// Everything in one namespace; what it takes to find the other ends of its veth pairs; and the look at its firewall,
@@ -297,13 +308,13 @@ fn namespace(
     interfaces::add_addresses(netns, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
     interfaces::add_vlans(netns, &mut interfaces, desired).map_err(cannot_list("VLANs", ns))?;
     let half_marked = if ns.is_host() { half_marked(&mut interfaces, scope.lab) } else { BTreeSet::new() };
-    let routes = route::list(netns, &interfaces.names).map_err(cannot_list("routes", ns))?;
+    let routes = route::list(netns, &interfaces.names, interfaces.makes_routes());
+    let routes = routes.map_err(cannot_list("routes", ns))?;
+    interfaces.note_lost_local(&routes.local);
     let rules = policy_rules(netns, &interfaces).map_err(cannot_list("policy rules", ns))?;
-    let neighbours = neighbour::list(netns, &interfaces.names).map_err(cannot_list("neighbours", ns))?;
-    let fdb = fdb(netns, &interfaces).map_err(cannot_list("forwarding entries", ns))?;
-    let mut others = fdb.of_bridges;
-    others.extend(others::from_outside(netns, &interfaces).map_err(cannot_list("qdiscs and nexthops", ns))?);
-    others.append(&mut interfaces.unspeakable);
+    let neighbours = neighbours(netns, &mut interfaces).map_err(cannot_list("neighbours", ns))?;
+    let fdb = fdb(netns, &mut interfaces).map_err(cannot_list("forwarding entries", ns))?;
+    let mut others = others::from_outside(netns, &mut interfaces, desired).map_err(cannot_list("qdiscs", ns))?;
     let original_sysctls = original_sysctls(ns, &mut interfaces);
     // These are not to be had through a socket of the namespace, only inside.
     guard.enter(netns.fd())?;

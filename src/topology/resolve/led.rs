@@ -57,8 +57,8 @@ impl<'n> Translations<'n> {
         let hops = trace(self.layer2.get_or_init(|| Layer2::new(self.namespaces)), &from.name, flow);
         let is_holder = |hop: &Hop| holder.is_some_and(|holder| holder.name == hop.ns);
         if !hops.iter().any(Hop::is_led) {
-            let arrived = hops.iter().any(is_holder);
-            return holder.filter(|_| !arrived).and_then(|holder| self.translated_by(holder, flow));
+            let is_known = hops.last().is_some_and(Hop::is_end) || hops.iter().any(is_holder);
+            return holder.filter(|_| !is_known).and_then(|holder| self.translated_by(holder, flow));
         }
         let last = hops.last()?;
         let end = &last.destination.flow;
