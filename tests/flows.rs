@@ -141,6 +141,32 @@ fn a_udp_flow_follows_a_dnat_that_has_changed() {
     assert_eq!(who_answers(&client), "b");
 }
 
+/// Says to every packet which address it seems to come from.
+fn tell_source(ns: &'static str, at: &str) {
+    let socket = socket(ns, at);
+    thread::spawn(move || {
+        while let Ok((_, from)) = socket.recv_from(&mut [0; 16]) {
+            socket.send_to(from.ip().to_string().as_bytes(), from).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_udp_flow_seems_to_come_from_where_the_rules_say_now() {
+    sandbox();
+    apply("[]");
+    tell_source("a", "0.0.0.0:5353");
+    let client = socket("client", "0.0.0.0:4000");
+    client.connect("10.0.2.2:5353").unwrap();
+    assert_eq!(who_answers(&client), "10.0.1.2");
+    apply("[{ masquerade: { source: 10.0.1.0/24, out: a } }]");
+    assert_eq!(who_answers(&client), "10.0.2.1", "masqueraded now");
+    apply("[{ snat: { source: 10.0.1.0/24, to: 10.0.3.1, out: a } }]");
+    assert_eq!(who_answers(&client), "10.0.3.1", "translated to another address now");
+    apply("[{ snat: { source: 10.0.1.0/24, to: 10.0.3.1, out: b } }]");
+    assert_eq!(who_answers(&client), "10.0.1.2", "translated elsewhere only");
+}
+
 /// A TCP connection from the client, to what answers every byte with the same one.
 fn connection(to: &'static str) -> TcpStream {
     let listener = inside("a", || TcpListener::bind("0.0.0.0:5353").unwrap());

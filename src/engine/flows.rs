@@ -1,9 +1,10 @@
-//! UDP flows that rules no longer say: whoever publishes a port to another target means the next packet.
+//! UDP flows that rules no longer say: whoever publishes a port to another target means the next packet, and whoever
+//! masquerades what he has not, too.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::forwarding::{Flow, translate};
+use crate::forwarding::{Flow, Outcome, Packet, Router, translate};
 use crate::kernel::connections::UdpFlow;
 use crate::kernel::{Kernel, KernelError};
 use crate::lab::{
@@ -13,8 +14,8 @@ use crate::lab::{
 use crate::plan::PlannedStep;
 use crate::steps::FirewallChange;
 
-/// Forgets the flows that a rule matches which was added or removed, where they lead elsewhere than the rules that
-/// there are now (those of `namespaces`). Flows over TCP end by themselves.
+/// Forgets the flows that a rule matches which was added or removed, where they lead elsewhere, or seem to come from
+/// elsewhere, than the rules that there are now say. Flows over TCP end by themselves.
 ///
 /// # Errors
 /// The kernel refuses to list or to forget them.
@@ -31,13 +32,17 @@ pub(super) fn forget_stale<'n>(
             let addresses = kernel.addresses_of_host()?;
             namespace.to_mut().interfaces.entry(IfName::lo()).or_insert(lo).addresses.extend(addresses);
         }
-        kernel.forget_udp_flows(&ns, |flow| is_stale(&namespace, &rules, flow))?;
+        let router = Router::new(&namespace);
+        kernel.forget_udp_flows(&ns, |flow| is_stale(&namespace, &router, &rules, flow))?;
     }
     Ok(())
 }
 
-/// What matches the rules that translate destinations of UDP and have changed. A namespace that is new has no flows.
-fn changed(done: &[PlannedStep]) -> BTreeMap<NsName, Vec<Matches>> {
+/// What a changed rule matches, and whether it translates sources, or else destinations.
+type Changed = (Matches, bool);
+
+/// The rules that translate UDP and have changed. A namespace that is new has no flows.
+fn changed(done: &[PlannedStep]) -> BTreeMap<NsName, Vec<Changed>> {
     let new: BTreeSet<NsName> =
         done.iter().filter(|planned| planned.step.makes_namespace()).map(|planned| planned.step.namespace()).collect();
     // Of a chain that is written anew, most rules are removed and added again.
@@ -51,22 +56,27 @@ fn changed(done: &[PlannedStep]) -> BTreeMap<NsName, Vec<Matches>> {
             *changes.entry((&step.ns, rule)).or_default() += by;
         }
     }
-    let mut matches: BTreeMap<NsName, Vec<Matches>> = BTreeMap::new();
+    let mut all: BTreeMap<NsName, Vec<Changed>> = BTreeMap::new();
     for ((ns, rule), _) in changes.into_iter().filter(|(_, count)| *count != 0) {
         // Those of the machine may have gone with the rule.
         let destination_is_local = rule.matches.destination_is_local.filter(|_| !ns.is_host());
-        let rule = Matches { destination_is_local, ..rule.matches.clone() };
-        matches.entry(ns.clone()).or_default().push(rule);
+        let matches = Matches { destination_is_local, ..rule.matches.clone() };
+        all.entry(ns.clone()).or_default().push((matches, translates_source(rule)));
     }
-    matches
+    all
 }
 
 fn translates_udp(rule: &FirewallRule) -> bool {
-    let translates = matches!(rule.target, FirewallTarget::Dnat(_) | FirewallTarget::Redirect(_));
-    translates && rule.matches.protocol.as_ref().is_none_or(|protocol| protocol.holds(|of| *of == IpProtocol::Udp))
+    let leads = matches!(rule.target, FirewallTarget::Dnat(_) | FirewallTarget::Redirect(_));
+    (leads || translates_source(rule))
+        && rule.matches.protocol.as_ref().is_none_or(|protocol| protocol.holds(|of| *of == IpProtocol::Udp))
 }
 
-fn is_stale(namespace: &Namespace, changed: &[Matches], flow: &UdpFlow) -> bool {
+fn translates_source(rule: &FirewallRule) -> bool {
+    matches!(rule.target, FirewallTarget::Snat(_) | FirewallTarget::Masquerade)
+}
+
+fn is_stale(namespace: &Namespace, router: &Router<'_>, changed: &[Changed], flow: &UdpFlow) -> bool {
     let ((source, source_port), (destination, port)) = (flow.source, flow.destination);
     let first = Flow {
         source: Some(source),
@@ -77,8 +87,21 @@ fn is_stale(namespace: &Namespace, changed: &[Matches], flow: &UdpFlow) -> bool 
         let translated = translate(namespace, hook, &first).flow;
         (translated.destination, translated.destination_port.unwrap_or(port)) == flow.answered_by
     };
-    // What the namespace sends itself is translated on its way out.
-    changed.iter().any(|matches| first.meets(namespace, matches))
-        && !leads_there(Hook::Prerouting)
-        && !leads_there(Hook::Output)
+    // As it leaves, it goes to the one that answers.
+    let (to, to_port) = flow.answered_by;
+    let out = match router.lookup(&Packet { source: Some(source), ..Packet::to(to) }).outcome {
+        Outcome::Leaves { dev, .. } => Some(dev),
+        Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => None,
+    };
+    let leaving = Flow { destination: to, destination_port: Some(to_port), out, ..first.clone() };
+    // What it would seem to come from is not known where the interface is not.
+    let seems_so = || {
+        let seems = translate(namespace, Hook::Postrouting, &leaving).flow.source;
+        leaving.out.is_none() || seems.is_none_or(|seems| seems == flow.answered_to)
+    };
+    changed.iter().any(|(matches, of_source)| match of_source {
+        true => leaving.meets(namespace, matches) && !seems_so(),
+        // What the namespace sends itself is translated on its way out.
+        false => first.meets(namespace, matches) && !leads_there(Hook::Prerouting) && !leads_there(Hook::Output),
+    })
 }

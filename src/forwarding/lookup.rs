@@ -1,7 +1,7 @@
 //! The route look-up: policy rules in order of priority, the table each leads to, the most specific route there
 //! (`fib_rules_lookup` and `fib_table_lookup` of the kernel).
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 use std::net::IpAddr;
 
 use super::Packet;
@@ -63,7 +63,7 @@ pub struct Router<'n> {
     namespace: &'n Namespace,
     has_local_routes: bool,
     /// What a look-up goes through; made with the first one.
-    ready: OnceCell<Ready<'n>>,
+    ready: OnceLock<Ready<'n>>,
 }
 
 /// What a look-up goes through.
@@ -81,7 +81,7 @@ impl<'n> Router<'n> {
     /// Costs next to nothing until something is looked up.
     pub fn new(namespace: &'n Namespace) -> Self {
         let has_local_routes = namespace.routes.iter().any(|route| route.kind == RouteKind::Local);
-        Self { namespace, has_local_routes, ready: OnceCell::new() }
+        Self { namespace, has_local_routes, ready: OnceLock::new() }
     }
 
     /// The namespace.

@@ -22,6 +22,8 @@ pub struct UdpFlow {
     pub destination: (IpAddr, u16),
     /// Who answers: where the first packet went, once it was translated.
     pub answered_by: (IpAddr, u16),
+    /// Whom it answers: where the first packet seemed to come from, once it was translated.
+    pub answered_to: IpAddr,
     /// What names it to the kernel.
     name: Vec<u8>,
 }
@@ -84,10 +86,11 @@ pub(super) fn decode(item: &[u8]) -> Result<Option<UdpFlow>, DecodeError> {
             _ => {}
         }
     }
-    let flow = original.zip(reply).map(|((source, destination), (answered_by, _))| UdpFlow {
+    let flow = original.zip(reply).map(|((source, destination), (answered_by, (answered_to, _)))| UdpFlow {
         source,
         destination,
         answered_by,
+        answered_to,
         name,
     });
     Ok(flow)
