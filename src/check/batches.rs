@@ -39,10 +39,17 @@ const QUIET_BEFORE_RETRY: Duration = Duration::from_millis(150);
 const MAX_UNANSWERED_NEIGHBOURS: usize = 2;
 
 /// A probe's place in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
     check: usize,
     probe: usize,
+}
+
+impl Place {
+    /// The check.
+    pub(super) fn check_in(self, checks: &[Check]) -> Option<&Check> {
+        checks.get(self.check)
+    }
 }
 
 /// What came of some probes, in no order.
@@ -61,7 +68,7 @@ pub(super) struct Done {
 pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check) -> bool) -> Result<Done, CheckError> {
     let checks: Rc<[Check]> = lab.checks.clone().into();
     let mut queue = in_neighbourly_order(&checks);
-    queue.retain(|place| checks.get(place.check).is_some_and(&takes));
+    queue.retain(|place| place.check_in(&checks).is_some_and(&takes));
     let mut done = Done::default();
     if queue.is_empty() {
         return Ok(done);
@@ -78,7 +85,7 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
         done.losses = Losses::now().since(before);
         let known = results.into_iter().map(|(place, pair)| (place, better_known(earlier.remove(&place), pair)));
         let (again, sure): (Vec<_>, Vec<_>) = known.partition(|(place, pair)| {
-            let may_arrive = checks.get(place.check).is_none_or(|check| check.expect != Expect::Unreachable);
+            let may_arrive = place.check_in(&checks).is_none_or(|check| check.expect != Expect::Unreachable);
             let proves_nothing = pair.saw.may_come_of_losses() && (may_arrive || pair.answered_by.is_none());
             let helps = !pair.passed && done.losses.neighbours > 0 && queue.len() < queued_before;
             proves_nothing && (tried < most_tries(pair.passed, done.losses) || helps)
@@ -154,8 +161,8 @@ async fn round(
 }
 
 /// Tries one probe until it comes out as promised, or as often as its check allows.
-async fn run_probe(harness: &Harness, checks: &[Check], place: Place) -> Option<(Place, PairResult)> {
-    let check = checks.get(place.check)?;
+pub(super) async fn run_probe(harness: &Harness, checks: &[Check], place: Place) -> Option<(Place, PairResult)> {
+    let check = place.check_in(checks)?;
     let probe = check.probes.get(place.probe)?;
     let mut tries = 1;
     let mut first_answer = None;
@@ -222,7 +229,7 @@ fn in_neighbourly_order(checks: &[Check]) -> Vec<Place> {
 
 /// The namespaces between which the probes of a batch go.
 fn namespaces<'a>(checks: &'a [Check], batch: &[Place]) -> BTreeSet<&'a NsName> {
-    let probes = batch.iter().filter_map(|place| checks.get(place.check)?.probes.get(place.probe));
+    let probes = batch.iter().filter_map(|place| place.check_in(checks)?.probes.get(place.probe));
     probes.flat_map(|probe| std::iter::once(&probe.from).chain(&probe.to.ns)).collect()
 }
 

@@ -16,6 +16,7 @@ mod hints;
 mod observation;
 mod owners;
 mod packet;
+mod refusals;
 mod registry;
 mod report;
 mod respond;
@@ -51,7 +52,8 @@ pub fn run(lab: &Lab) -> Result<Report, CheckError> {
         respond::watch(&harness);
         // What is to be refused comes first, while nslab listens nowhere: a port that another check needs is still
         // closed.
-        let refused = batches::run(&harness, lab, |check| check.expect == Expect::Refused).await?;
+        let mut refused = batches::run(&harness, lab, |check| check.expect == Expect::Refused).await?;
+        refusals::ask_again(&harness, &lab.checks, &mut refused.results).await?;
         respond::listen(&harness, lab)?;
         let others = batches::run(&harness, lab, |check| check.expect != Expect::Refused).await?;
         let losses = [refused.losses, others.losses];

@@ -1,8 +1,8 @@
 //! The route look-up: policy rules in order of priority, the table each leads to, the most specific route there
 //! (`fib_rules_lookup` and `fib_table_lookup` of the kernel).
 
-use std::sync::OnceLock;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use super::Packet;
 use super::table::{self, Tables};
