@@ -213,13 +213,26 @@ pub(super) fn lacks(kernel: &mut Kernel, lab: &LabName) -> Result<bool, KernelEr
 /// # Errors
 /// The kernel refuses to list something, or the files cannot be written.
 pub(super) fn recall(kernel: &mut Kernel, memory: &mut Memory, lab: &LabName) -> Result<bool, KernelError> {
+    let says_nothing =
+        |remembered: &BTreeMap<LabName, Remembered>| remembered.values().all(|of_lab| of_lab.settings.is_empty());
+    // Nothing is made for marks that say nothing; where there are files, the marks are read but once.
+    let settings = match HostSettings::lock_if_any() {
+        Ok(Some(settings)) => settings,
+        _ => {
+            memory.remembered = kernel.remembered()?;
+            if says_nothing(&memory.remembered) {
+                return Ok(false);
+            }
+            HostSettings::lock()?
+        }
+    };
+    let idle = IdleLabs::lock_except(lab);
+    // What they say is needed whatever became of the locks.
     memory.remembered = kernel.remembered()?;
-    if memory.remembered.values().all(|of_lab| of_lab.settings.is_empty()) {
+    if says_nothing(&memory.remembered) {
         return Ok(false);
     }
-    let settings = HostSettings::lock()?;
-    let idle = IdleLabs::lock_except(lab)?;
-    memory.remembered = kernel.remembered()?;
+    let idle = idle?;
     memory.remembered.retain(|owner, _| !idle.busy.contains(owner));
     for (owner, of_lab) in &memory.remembered {
         for (key, was) in &of_lab.settings {

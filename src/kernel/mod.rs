@@ -135,8 +135,9 @@ impl Kernel {
     }
 
     /// Runs steps in their order, and stops at the first that fails. A step is done wholly or not at all, and so are
-    /// steps that follow and join one another (see [`Step::batches_with`]). The kernel begins to free namespaces that
-    /// were removed when the first step of another kind comes, or [`Self::observe`] or [`Self::free_removed`].
+    /// steps that follow and join one another (see [`Step::batches_with`]); but of namespaces that are removed
+    /// together, one that cannot be keeps no other. The kernel begins to free namespaces that were removed when the
+    /// first step of another kind comes, or [`Self::observe`] or [`Self::free_removed`].
     ///
     /// Host settings are set as they are, and not restored: what they were is no knowledge of the kernel's. Firewall
     /// steps in `host` are for one nslab at a time: two at once could remove each other's tables.

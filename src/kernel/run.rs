@@ -6,19 +6,17 @@ use super::objects::{
     address, bridge, bridge_port, fdb_entry, foreign, interface, mark, namespace, neighbour, policy_rule, route,
     sysctl as namespace_sysctl, veth, virtual_interface, vlans, xfrm,
 };
-use super::{KernelError, firewall, netns, sysctl};
+use super::{KernelError, firewall, sysctl};
 use crate::lab::ForeignKind;
 use crate::steps::{BridgeStep, NamespaceStep, Step, SysctlStep, VirtualInterfaceStep, VlansStep};
 
-/// Runs steps that go together (see [`Step::batches_with`]): all of them or none.
+/// Runs steps that go together (see [`Step::batches_with`]): all of them or none; of removals of namespaces, as many as
+/// possible.
 pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), KernelError> {
     let Some(first) = steps.first() else { return Ok(()) };
     match first {
         Step::Namespace(NamespaceStep::Add { .. }) => namespace::add(handles, steps),
-        Step::Namespace(NamespaceStep::Remove { ns }) => {
-            handles.close(ns);
-            netns::delete(ns)
-        }
+        Step::Namespace(NamespaceStep::Remove { .. }) => namespace::remove(handles, steps),
         Step::Firewall(step) => firewall::run(handles.get(&step.ns)?.fd(), steps),
         Step::Mark(step) => {
             let mark = handles.mark(step.change.object());

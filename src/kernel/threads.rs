@@ -14,6 +14,9 @@ const MAX_THREADS: usize = 4;
 /// For how many items one more thread pays.
 const NAMESPACES_PER_THREAD: usize = 16;
 
+/// The same for work that waits: for how many items one more thread pays.
+const WAITS_PER_THREAD: usize = 4;
+
 /// What is still to be done; every thread takes the next.
 pub(super) struct Queue<I>(Mutex<std::vec::IntoIter<I>>);
 
@@ -29,6 +32,16 @@ impl<I> Queue<I> {
 pub(super) fn share<I: Send, R: Send>(items: Vec<I>, work: impl Fn(&Queue<I>) -> R + Sync) -> Vec<R> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let helpers = (items.len() / NAMESPACES_PER_THREAD).min(processors.min(MAX_THREADS) - 1);
+    share_among(helpers, items, work)
+}
+
+/// The same where the work is mostly to wait for the kernel, which takes no processor.
+pub(super) fn share_waits<I: Send, R: Send>(items: Vec<I>, work: impl Fn(&Queue<I>) -> R + Sync) -> Vec<R> {
+    let helpers = (items.len() / WAITS_PER_THREAD).min(MAX_THREADS - 1);
+    share_among(helpers, items, work)
+}
+
+fn share_among<I: Send, R: Send>(helpers: usize, items: Vec<I>, work: impl Fn(&Queue<I>) -> R + Sync) -> Vec<R> {
     let queue = Queue(Mutex::new(items.into_iter()));
     let here = sched_getcpu();
     let helper = || {
@@ -67,9 +80,12 @@ mod tests {
     fn every_item_is_worked_on_once() {
         for count in [0, 1, NAMESPACES_PER_THREAD, 10 * NAMESPACES_PER_THREAD] {
             let work = |queue: &Queue<usize>| std::iter::from_fn(|| queue.next()).collect::<Vec<_>>();
-            let mut done = share((0..count).collect(), work).concat();
-            done.sort_unstable();
-            assert_eq!(done, (0..count).collect::<Vec<_>>());
+            for mut done in
+                [share((0..count).collect(), work).concat(), share_waits((0..count).collect(), work).concat()]
+            {
+                done.sort_unstable();
+                assert_eq!(done, (0..count).collect::<Vec<_>>());
+            }
         }
     }
 }

@@ -81,7 +81,7 @@ impl Operation for NamespaceStep {
     fn batch(&self) -> Option<Batch> {
         match self {
             Self::Add { .. } => Some(Batch::Namespaces),
-            Self::Remove { .. } => None,
+            Self::Remove { .. } => Some(Batch::NamespaceRemovals),
         }
     }
 }

@@ -45,6 +45,8 @@ pub(super) enum Reach {
 pub(super) enum Batch {
     /// Namespaces that are made.
     Namespaces,
+    /// Namespaces that are removed.
+    NamespaceRemovals,
     /// The firewall of one namespace and family.
     Firewall(NsName, Family),
 }

@@ -11,11 +11,13 @@ use super::running::Running;
 use super::saved::listed;
 use crate::iptables::chains_of_labs;
 use crate::kernel::KernelError;
-use crate::lab::{ChainId, Family, Firewall, ForeignKind, ForeignObject, NsName, ObservedFirewall, Table};
+use crate::lab::{ChainId, Family, Firewall, ForeignKind, ForeignObject, LabName, NsName, ObservedFirewall, Table};
 
 /// A look that has begun: the programs that list the firewall are running.
 pub(in crate::kernel) struct Look {
     ns: NsName,
+    /// In `host`: the lab whose chains are looked for; all labs' where there is none.
+    lab: Option<LabName>,
     /// Whether the tables that nobody shows matter; in `host`, only those do of which the lab wants something.
     wanted: Option<BTreeSet<(Family, Table)>>,
     listings: Vec<Listing>,
@@ -36,6 +38,15 @@ struct Listing {
     running: Result<Running, KernelError>,
 }
 
+impl Listing {
+    fn start((family, program): Lister, installed: &Installed) -> Self {
+        let variant = program.as_ref().map_or(Variant::Nft, |program| program.variant);
+        let tables = if variant == Variant::Legacy { installed.legacy.tables(family) } else { Vec::new() };
+        let running = program.and_then(|program| Running::start(&mut program.save(), ""));
+        Self { variant, family, tables, running }
+    }
+}
+
 /// The iptables of a family, or why there is none.
 pub(super) type Lister = (Family, Result<Program, KernelError>);
 
@@ -50,9 +61,11 @@ pub(in crate::kernel) struct Seen {
     pub(in crate::kernel) unread: Option<KernelError>,
 }
 
-/// Begins to look at the firewall of this thread's namespace; see [`super::observe`].
+/// Begins to look at the firewall of this thread's namespace; see [`super::observe`]. In `host`, a `lab` has no use for
+/// the rules of others: where it has no chains and wants none, no program is started.
 pub(in crate::kernel) fn look(
     ns: &NsName,
+    lab: Option<&LabName>,
     wanted: Option<&Firewall>,
     installed: &Installed,
 ) -> Result<Look, KernelError> {
@@ -62,15 +75,16 @@ pub(in crate::kernel) fn look(
     let is_of_iptables = tables.iter().any(|table| table.as_table().is_some());
     let own = if is_of_iptables { Nftables::open()? } else { None };
     let own = own.map(|mut own| own.generation().map(|generation| (own, generation))).transpose()?;
-    let mut listings = listings(nft.as_mut(), &tables, wanted, installed)?;
+    let mut listers = listers(nft.as_mut(), &tables, wanted, installed)?;
     if ns.is_host() {
-        // Without rules of a lab, wanted or there, nobody needs to read those of others.
-        let of_labs = nft.as_mut().map_or(Ok(BTreeSet::new()), Nftables::chains_of_labs)?;
-        listings.retain(|listing| {
-            let family = listing.family;
-            listing.variant == Variant::Legacy || wants(wanted, family) || of_labs.iter().any(|id| id.family == family)
+        let chains = nft.as_mut().map_or(Ok(BTreeSet::new()), Nftables::chains_of_labs)?;
+        listers.retain(|(family, program)| {
+            let is_legacy = program.as_ref().is_ok_and(|program| program.variant == Variant::Legacy);
+            let has_chains = || chains.iter().any(|chain| chain.family == *family && is_of(lab, chain));
+            is_legacy || wants(wanted, *family) || has_chains()
         });
     }
+    let listings = listers.into_iter().map(|lister| Listing::start(lister, installed)).collect();
     let (mut legacy, mut foreign) = (Vec::new(), Search::default());
     if ns.is_host() {
         legacy = legacy_listings(installed);
@@ -78,23 +92,7 @@ pub(in crate::kernel) fn look(
         foreign = Search::begin(nft, tables, installed)?;
     }
     let wanted = wanted.map(|wanted| wanted.chains.keys().map(|id| (id.family, id.table)).collect());
-    Ok(Look { ns: ns.clone(), wanted, listings, legacy, nft: own, foreign, failed: None })
-}
-
-/// The programs that list the tables of this thread's namespace; none where there are no tables.
-fn listings(
-    nft: Option<&mut Nftables>,
-    tables: &[Message],
-    wanted: Option<&Firewall>,
-    installed: &Installed,
-) -> Result<Vec<Listing>, KernelError> {
-    let listing = |(family, program): Lister| {
-        let variant = program.as_ref().map_or(Variant::Nft, |program| program.variant);
-        let tables = if variant == Variant::Legacy { installed.legacy.tables(family) } else { Vec::new() };
-        let running = program.and_then(|program| Running::start(&mut program.save(), ""));
-        Listing { variant, family, tables, running }
-    };
-    Ok(listers(nft, tables, wanted, installed)?.into_iter().map(listing).collect())
+    Ok(Look { ns: ns.clone(), lab: lab.cloned(), wanted, listings, legacy, nft: own, foreign, failed: None })
 }
 
 /// The programs that show the tables of this thread's namespace, by family; none where there are no tables. Where the
@@ -138,6 +136,11 @@ fn legacy_listings(installed: &Installed) -> Vec<(Family, Result<Running, Kernel
     programs.map(|(family, mut save)| (family, Running::start(&mut save, ""))).collect()
 }
 
+/// Whether a chain is a lab's, or any lab's.
+fn is_of(lab: Option<&LabName>, chain: &ChainId) -> bool {
+    chain.owner().is_some_and(|(owner, _)| lab.is_none_or(|lab| owner == *lab))
+}
+
 fn wants(wanted: Option<&Firewall>, family: Family) -> bool {
     wanted.is_some_and(|wanted| wanted.chains.keys().any(|chain| chain.family == family))
 }
@@ -150,7 +153,7 @@ impl Look {
     /// A look that could not begin.
     pub(in crate::kernel) fn failed(ns: &NsName, error: KernelError) -> Self {
         let (listings, legacy, foreign) = (Vec::new(), Vec::new(), Search::default());
-        Self { ns: ns.clone(), wanted: None, listings, legacy, nft: None, foreign, failed: Some(error) }
+        Self { ns: ns.clone(), lab: None, wanted: None, listings, legacy, nft: None, foreign, failed: Some(error) }
     }
 
     /// Whether there is anything to finish.
@@ -241,7 +244,7 @@ impl Look {
         }
         if let Some((nft, _)) = &mut self.nft {
             for id in nft.chains_of_labs()? {
-                if !shown.contains(&(Variant::Nft, id.family, id.table)) {
+                if is_of(self.lab.as_ref(), &id) && !shown.contains(&(Variant::Nft, id.family, id.table)) {
                     seen.others.push(nft.lab_chain(&id)?);
                 }
             }

@@ -40,7 +40,7 @@ pub fn observe(
     ns_name: &NsName,
     wanted: Option<&Firewall>,
 ) -> Result<ObservedFirewall, KernelError> {
-    let seen = run_in(ns, || look(ns_name, wanted, &Installed::find()))??.finish()?;
+    let seen = run_in(ns, || look(ns_name, None, wanted, &Installed::find()))??.finish()?;
     seen.unread.map_or(Ok(seen.firewall), Err)
 }
 
@@ -65,7 +65,7 @@ pub(super) fn counted(ns: BorrowedFd<'_>, ns_name: &NsName) -> Result<CountedFir
 /// # Errors
 /// The kernel refuses to list them.
 pub(super) fn labs(host: BorrowedFd<'_>) -> Result<BTreeSet<LabName>, KernelError> {
-    let seen = run_in(host, || look(&NsName::host(), None, &Installed::find()))??.finish()?;
+    let seen = run_in(host, || look(&NsName::host(), None, None, &Installed::find()))??.finish()?;
     let unshown = seen.others.iter().filter_map(ForeignObject::lab_chain);
     Ok(seen.firewall.chains.keys().cloned().chain(unshown).filter_map(|chain| Some(chain.owner()?.0)).collect())
 }

@@ -135,17 +135,21 @@ fn look(ns: &NsName) -> Result<Named, KernelError> {
 pub(super) fn delete(ns: &NsName) -> Result<(), KernelError> {
     let path = path(ns);
     let failed = |errno| KernelError::new(format!("remove namespace {ns}")).with_errno(errno);
-    // More than one mount can lie on the other (`ip netns attach`). EINVAL: no mount there, or no more.
     loop {
         let unmounted = failpoint::pass("unmount a namespace")
             .and_then(|()| umount2(&path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW));
         match unmounted {
-            Ok(()) => {}
-            Err(Errno::EINVAL) => break,
+            // EINVAL: no mount there.
+            Ok(()) | Err(Errno::EINVAL) => {}
             Err(errno) => return Err(failed(errno)),
         }
+        let removed = failpoint::pass("remove a namespace's file").and_then(|()| nix::unistd::unlink(&path));
+        match removed {
+            // More than one mount can lie on the other (`ip netns attach`).
+            Err(Errno::EBUSY) if unmounted.is_ok() => {}
+            removed => return removed.map_err(failed),
+        }
     }
-    failpoint::pass("remove a namespace's file").and_then(|()| nix::unistd::unlink(&path)).map_err(failed)
 }
 
 /// Waits until the kernel has freed the namespaces that were removed; false if it has not within `timeout`.

@@ -1,9 +1,10 @@
-//! Namespaces: made by several threads, since the kernel takes longer for a namespace than for all that is in it.
+//! Namespaces: made by several threads, since the kernel takes longer for a namespace than for all that is in it; and
+//! removed by several.
 
 use crate::kernel::KernelError;
 use crate::kernel::netns::{self, NetnsGuard, create};
 use crate::kernel::netns::{NetnsHandle, NetnsHandles};
-use crate::kernel::threads::{Queue, share};
+use crate::kernel::threads::{Queue, share, share_waits};
 use crate::lab::{Mark, NsName};
 use crate::steps::{NamespaceStep, Step};
 
@@ -44,4 +45,23 @@ fn add_all(queue: &Queue<(&NsName, Mark)>) -> (Vec<(NsName, NetnsHandle)>, Resul
         while queue.next().is_some() {}
     }
     (made, outcome)
+}
+
+/// Removes the namespaces of some steps, as many as possible. Each unmounting waits until no processor can still be on
+/// its way through the mount (a grace period of RCU); those waits can be at the same time.
+pub(in crate::kernel) fn remove(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), KernelError> {
+    let names: Vec<NsName> = steps.iter().map(Step::namespace).collect();
+    names.iter().for_each(|ns| handles.close(ns));
+    let mut failed: Vec<(NsName, KernelError)> = share_waits(names, remove_all).concat();
+    failed.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut errors = failed.into_iter().map(|(_, error)| error);
+    let Some(first) = errors.next() else { return Ok(()) };
+    let others: Vec<String> = errors.map(|error| error.to_string()).collect();
+    Err(if others.is_empty() { first } else { first.hint(others.join("\n")) })
+}
+
+/// Removes namespaces in one of some threads; those that could not be removed.
+fn remove_all(queue: &Queue<NsName>) -> Vec<(NsName, KernelError)> {
+    let remove = |ns: NsName| netns::delete(&ns).err().map(|error| (ns, error));
+    std::iter::from_fn(|| queue.next()).filter_map(remove).collect()
 }

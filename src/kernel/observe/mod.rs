@@ -321,7 +321,7 @@ fn namespace(
     let keys = desired.into_iter().flat_map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()));
     let sysctls = sysctl::values_here(keys.collect::<BTreeSet<_>>().into_iter())?;
     others.extend(others::from_inside(ns).map_err(cannot_list("xfrm policies and states", ns))?);
-    let look = firewall::look(ns, desired.map(|desired| &desired.firewall), installed);
+    let look = firewall::look(ns, Some(scope.lab), desired.map(|desired| &desired.firewall), installed);
     let owner = interfaces.by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
     let nslab_routing = Routing { routes: routes.of_nslab, rules: rules.of_nslab };
     let is = Namespace {
