@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::forwarding::{Flow, translate};
+use crate::forwarding::{Flow, Translated, translations};
 use crate::kernel::connections::UdpFlow;
 use crate::kernel::{Kernel, KernelError};
 use crate::lab::{
@@ -74,8 +74,9 @@ fn is_stale(namespace: &Namespace, changed: &[Matches], flow: &UdpFlow) -> bool 
         ..Flow::to(IpProtocol::Udp, destination, Some(port))
     };
     let leads_there = |hook| {
-        let translated = translate(namespace, hook, &first).flow;
-        (translated.destination, translated.destination_port.unwrap_or(port)) == flow.answered_by
+        translations(namespace, hook, &first).any(|Translated { flow: led, .. }| {
+            (led.destination, led.destination_port.unwrap_or(port)) == flow.answered_by
+        })
     };
     // What the namespace sends itself is translated on its way out.
     changed.iter().any(|matches| first.meets(namespace, matches))

@@ -15,6 +15,7 @@ mod dnat;
 mod fdb_entry;
 mod filter;
 mod firewall;
+mod firewall_extensions;
 mod firewall_rule;
 mod foreign;
 mod interface;
@@ -50,6 +51,7 @@ pub use dnat::{DnatPort, DnatTarget, PortRange};
 pub use fdb_entry::FdbEntry;
 pub use filter::RejectWith;
 pub use firewall::Firewall;
+pub use firewall_extensions::{MarkBits, Probability, Recent};
 pub use firewall_rule::{Condition, ConnectionState, FirewallRule, FirewallTarget, IpProtocol, Matches};
 pub use foreign::{
     Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignOther, ForeignRoute, ForeignRule,

@@ -12,6 +12,7 @@ mod conflicts;
 mod draft;
 mod fdb_entry;
 mod firewall;
+mod firewall_chain;
 mod foreign;
 mod gateways;
 mod interface;
