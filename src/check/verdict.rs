@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use super::observation::Observation;
 use super::owners::Owners;
 use super::report::{HOST_UNREACHABLE, NotSentCause, Outcome};
-use crate::lab::{Check, Expect, Probe, Protocol, SeenAs};
+use crate::lab::{Check, Expect, NsName, Probe, Protocol, SeenAs};
 
 /// What a check promises, in words: `reachable, seen as itself`.
 pub(super) fn promise(check: &Check) -> String {
@@ -91,7 +91,7 @@ impl Try<'_> {
     /// Whether the kernel of the namespace that is meant has seen the probe; where an address is meant, that of any.
     fn arrived(&self) -> bool {
         let mut arrivals = self.seen.arrival.iter().chain(&self.seen.also_at);
-        arrivals.any(|arrival| self.probe.arrives_at.as_ref().is_none_or(|wanted| arrival.ns == *wanted))
+        arrivals.any(|arrival| self.probe.arrives(&arrival.ns))
     }
 
     /// Whether it is known where the probe came to that was answered: nslab sees that everywhere, but may not recognise
@@ -110,7 +110,16 @@ impl Try<'_> {
             ));
         }
         match (wanted, &self.seen.arrival) {
-            (None, _) => Ok(()),
+            (None, _) if self.probe.endpoints.is_empty() => Ok(()),
+            (None, Some(arrival)) if self.probe.arrives(&arrival.ns) => Ok(()),
+            (None, Some(arrival)) => {
+                Err(format!("answered by {}, which is none of {}", arrival.ns, endpoints(self.probe)))
+            }
+            (None, None) => Err(format!(
+                "answered, but none of {} has seen it arrive: {}",
+                endpoints(self.probe),
+                self.why_unseen()
+            )),
             (Some(wanted), Some(arrival)) if arrival.ns == *wanted => Ok(()),
             (Some(wanted), Some(arrival)) => Err(format!("answered by {}, not by {wanted}", arrival.ns)),
             (Some(wanted), None) => {
@@ -264,6 +273,13 @@ impl Try<'_> {
             },
         }
     }
+}
+
+/// The endpoints of a probe, a few of them by name.
+fn endpoints(probe: &Probe) -> String {
+    let named: Vec<&str> = probe.endpoints.iter().take(3).map(NsName::as_str).collect();
+    let more = if probe.endpoints.len() > named.len() { ", …" } else { "" };
+    format!("the endpoints {}{more}", named.join(", "))
 }
 
 /// `1 s`, `250 ms`.

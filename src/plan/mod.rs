@@ -22,6 +22,7 @@ mod neighbour;
 mod planned;
 mod policy_rule;
 mod route;
+mod services;
 mod sysctl;
 mod teardown;
 mod unrestored;

@@ -21,11 +21,11 @@ use crate::lab::Family;
 
 /// The chains of a node for all ports of all services, those of other families left out. The built-in chains have what
 /// leads to the others.
-pub fn chains(node: &Node, ports: &[ServicePort]) -> Chains {
+pub fn chains(node: &Node, ports: &[&ServicePort]) -> Chains {
     let mut rules = Rules { family: Family::of(node.cluster.addr()), chains: Chains::new() };
     fixed::begin(&mut rules);
     let mut ports: Vec<&ServicePort> =
-        ports.iter().filter(|port| Family::of(port.cluster_ip) == rules.family).collect();
+        ports.iter().copied().filter(|port| Family::of(port.cluster_ip) == rules.family).collect();
     ports.sort_by_key(|port| (port.full_name(), port.protocol));
     for port in ports {
         port::add(node, port, &mut rules);

@@ -33,8 +33,6 @@ pub struct ServicePort {
     pub internal_is_local: bool,
     /// For how many seconds a client comes to the same endpoint again.
     pub affinity: Option<u32>,
-    /// Where each node says whether it has endpoints of its own.
-    pub health_check_port: Option<u16>,
     /// The endpoints that are ready.
     pub endpoints: Vec<SocketAddr>,
 }

@@ -9,8 +9,8 @@ use super::model::{Node, ServicePort};
 use super::names::{Names, chain};
 use super::rules::Rules;
 use crate::lab::{
-    ChainName, Condition, DnatPort, DnatTarget, FirewallRule, FirewallTarget, IpProtocol, Matches, PortRange,
-    Probability, Recent, RejectWith, Table,
+    ChainName, Condition, DnatPort, DnatTarget, FirewallRule, FirewallTarget, Matches, PortRange, Probability, Recent,
+    RejectWith, Table,
 };
 
 /// More endpoints in a cluster than this, and rules do not say which endpoint they are for ("large cluster mode").
@@ -158,11 +158,6 @@ impl Here<'_> {
                 let matches = Matches { destination_is_local: Some(true), ..matches };
                 rules.add(Table::Filter, &chain("EXTERNAL-SERVICES"), self.without_endpoint(matches));
             }
-        }
-        if let Some(port) = self.port.health_check_port {
-            let matches = Matches { protocol: Some(Condition::Is(IpProtocol::Tcp)), ..self.to_port(port) };
-            let comment = format!("{} health check node port", self.full_name);
-            rules.add(Table::Filter, &chain("NODEPORTS"), matches.then(FirewallTarget::Accept).saying(comment));
         }
     }
 

@@ -22,7 +22,6 @@ fn port(service: &str, name: Option<&str>, cluster_ip: [u8; 4], port: u16, endpo
         external_is_local: false,
         internal_is_local: false,
         affinity: None,
-        health_check_port: None,
         endpoints: endpoints.iter().map(|endpoint| endpoint.parse().unwrap()).collect(),
     }
 }
@@ -73,14 +72,14 @@ fn compare(name: &str, chains: &Chains) {
 fn a_cluster_ip_and_a_node_port() {
     let api = port("default/api", None, [10, 96, 0, 30], 80, &["10.244.1.3:80", "10.244.2.3:80"]);
     let api = ServicePort { node_port: Some(30080), ..api };
-    compare("worked-example", &chains(&node(1), &[web(), api]));
+    compare("worked-example", &chains(&node(1), &[&web(), &api]));
 }
 
 #[test]
 fn affinity_and_three_endpoints() {
     let mut web = ServicePort { affinity: Some(10_800), ..web() };
     web.endpoints.push("10.244.3.2:8080".parse().unwrap());
-    compare("affinity", &chains(&node(1), &[web]));
+    compare("affinity", &chains(&node(1), &[&web]));
 }
 
 #[test]
@@ -91,11 +90,10 @@ fn a_load_balancer_for_some_with_local_endpoints() {
         load_balancer_ip: Some([192, 168, 1, 100].into()),
         source_ranges: vec!["192.168.1.0/24".parse().unwrap()],
         external_is_local: true,
-        health_check_port: Some(32_000),
         ..web()
     };
-    compare("local-here", &chains(&node(1), std::slice::from_ref(&lb)));
-    compare("local-elsewhere", &chains(&node(3), &[lb]));
+    compare("local-here", &chains(&node(1), &[&lb]));
+    compare("local-elsewhere", &chains(&node(3), &[&lb]));
 }
 
 #[test]
@@ -106,5 +104,5 @@ fn without_endpoints_and_with_none_on_the_node() {
         ..port("shop/down", None, [10, 96, 0, 40], 53, &[])
     };
     let inside = ServicePort { internal_is_local: true, ..web() };
-    compare("no-endpoints", &chains(&node(3), &[down, inside]));
+    compare("no-endpoints", &chains(&node(3), &[&down, &inside]));
 }
