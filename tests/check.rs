@@ -34,6 +34,7 @@ fn check(from: &str, to: &str, address: &str) -> Check {
         expect: Expect::Reachable,
         seen_as: None,
         answered_by: None,
+        spread: None,
         retries: 0,
         timeout: Duration::from_millis(500),
         probes: vec![probe],

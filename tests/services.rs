@@ -96,7 +96,9 @@ fn services_work_in_every_way_between_nodes() {
     - { name: none, selector: { app: nobody }, ports: [{ name: http, port: 80 }, { name: dns, port: 53, protocol: UDP }] }
     - { name: all, selector: { app: web }, publishNotReadyAddresses: true, ports: [{ port: 80 }] }";
         let checks = "  - { from: [a, b], to: [service/web, service/one, service/sticky, service/near, service/all], seen_as: itself }
-  - { from: [web-1, web-2], to: service/web }
+  - { from: [web-1, web-2], to: service/web, spread: 30 }
+  - { from: [a, node1], to: service/dns, spread: 50 }
+  - { from: b, to: node1, port: 30080, spread: 30 }
   - { from: web-1, to: service/one, answered_by: web-1, seen_as: 10.244.1.1 }
   - { from: a, to: service/near, answered_by: web-1 }
   - { from: b, to: service/near, answered_by: web-2 }
@@ -117,6 +119,33 @@ fn services_work_in_every_way_between_nodes() {
             ends(&["destroy", "svc"], 0);
         }
     }
+}
+
+/// A client that comes to the same pod again is not spread; and an address does not change when other services come.
+#[test]
+fn affinity_is_seen_and_addresses_stay() {
+    sandbox();
+    let pods = (pod("web-1", "10.244.1.2", "web", ""), pod("web-2", "10.244.2.2", "web", ""));
+    let service = |name: &str, affinity: &str| {
+        let ports = "ports: [{ port: 80 }]";
+        format!(
+            "    - {{ name: {name}, type: NodePort, selector: {{ app: web }}, sessionAffinity: {affinity}, {ports} }}"
+        )
+    };
+    let check = "  - { from: node1, to: service/web, spread: 30 }";
+    let addresses = || run("ip netns exec node1 iptables-save | grep -oE '.*default/web .*|.*default/web -m tcp.*'");
+    let all = |services: &[String]| write("routed", (&pods.0, &pods.1), &services.join("\n"), check);
+    all(&[service("web", "ClientIP")]);
+    ends(&["apply", "/run/svc.yaml"], 0);
+    let failed = ends(&["check", "/run/svc.yaml"], 1);
+    assert!(failed.contains("of 30 connections, each endpoint should get"), "{failed}");
+    let before = addresses();
+    all(&[service("about", "None"), service("web", "ClientIP"), service("zoo", "None")]);
+    ends(&["apply", "/run/svc.yaml"], 0);
+    assert_eq!(addresses(), before);
+    all(&[service("web", "None")]);
+    ends(&["apply", "--check", "/run/svc.yaml"], 0);
+    ends(&["destroy", "svc"], 0);
 }
 
 /// What is made inside a namespace.
@@ -167,8 +196,11 @@ fn asked_tcp(client: &mut TcpStream) -> String {
     String::from_utf8_lossy(&answer).trim().to_owned()
 }
 
+/// Clients, each with the endpoint that answers it.
+type Answered<T> = Vec<(T, String)>;
+
 /// One client for each endpoint of the service, by UDP and by TCP, with the endpoint that answers it.
-fn clients_of_each() -> (Vec<(UdpSocket, String)>, Vec<(TcpStream, String)>) {
+fn clients_of_each() -> (Answered<UdpSocket>, Answered<TcpStream>) {
     let udp = || {
         inside("client", || {
             let socket = UdpSocket::bind("0.0.0.0:0").unwrap();

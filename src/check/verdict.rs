@@ -27,6 +27,9 @@ pub(super) fn promise(check: &Check) -> String {
         Some(SeenAs::Address(address)) => text += &format!(", seen as {address}"),
         None => {}
     }
+    if let Some(connections) = check.spread {
+        text += &format!(", {connections} connections spread");
+    }
     if let Some(ns) = &check.answered_by {
         text += &format!(", answered by {ns}");
     }

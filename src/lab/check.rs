@@ -25,6 +25,9 @@ pub struct Check {
     pub seen_as: Option<SeenAs>,
     /// The namespace that must answer (behind a published port); none: it does not matter.
     pub answered_by: Option<NsName>,
+    /// Over how many connections the endpoints of a service must get even shares; none: it does not matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread: Option<u32>,
     /// How often a probe that did not come out as expected is tried again.
     pub retries: u32,
     /// How long one try waits for an answer.

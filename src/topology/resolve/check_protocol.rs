@@ -1,8 +1,8 @@
-//! What a check sends: the protocol and the port, which a service may know.
+//! What a check sends: the protocol and the port, which a service may know, and how many connections.
 
 use super::selectors::{Endpoint, SelectorList};
 use super::services::{Port, Resolved, Services};
-use crate::lab::{IpProtocol, Protocol};
+use crate::lab::{Expect, IpProtocol, Probe, Protocol, enough_connections};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, CheckPort, Probing, Spanned};
@@ -107,3 +107,29 @@ fn sent(protocol: IpProtocol, port: u16) -> Protocol {
         IpProtocol::Tcp | IpProtocol::Icmp | IpProtocol::Icmpv6 => Protocol::Tcp(port),
     }
 }
+
+/// Over how many connections endpoints must get even shares: enough that none of them is missed by chance.
+pub fn spread(written: &schema::Check, expect: Expect, probes: &[Probe], found: &mut Collector<'_>) -> Option<u32> {
+    let Spanned { value: connections, span } = written.spread.clone()?;
+    if expect != Expect::Reachable || written.answered_by.is_some() {
+        let message = "`spread` needs `expect: reachable`, and no `answered_by`";
+        found.add(Diagnostic::new(Code::ContradictoryKeys, span, message));
+    } else if probes.iter().any(|probe| probe.endpoints.is_empty()) {
+        let fault = Diagnostic::new(Code::KeyNotAllowed, span, "`spread` is for services that have endpoints");
+        found.add(fault.help("check `to: service/NAME`, or a `nodePort`".to_owned()));
+    } else if connections > MOST_CONNECTIONS {
+        let message = format!("{connections} connections; {MOST_CONNECTIONS} are the most");
+        found.add(Diagnostic::new(Code::NumberOutOfRange, span, message));
+    } else if let Some(most) = probes.iter().map(|probe| probe.endpoints.len()).max() {
+        let enough = enough_connections(most);
+        if connections < enough {
+            let message = format!("of {connections} connections, one of {most} endpoints may get none by chance");
+            let fault = Diagnostic::new(Code::NumberOutOfRange, span, message);
+            found.add(fault.help(format!("write {enough} or more")));
+        }
+    }
+    Some(connections)
+}
+
+/// More take too long for what they show.
+const MOST_CONNECTIONS: u32 = 10_000;

@@ -100,6 +100,7 @@ fn check(
         expect,
         seen_as: seen_as(written, net, expect, &probes, found),
         answered_by: question.answered_by.and_then(|namespace| Some(net.namespaces.get(namespace)?.name.clone())),
+        spread: check_protocol::spread(written, expect, &probes, found),
         retries: written.retries.as_ref().map_or(retries, |retries| retries.value),
         timeout: written.timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.value),
         probes,

@@ -41,6 +41,8 @@ pub struct Check {
     pub seen_as: Option<Spanned<SeenBy>>,
     /// The namespace that must answer, behind a published port.
     pub answered_by: Option<Spanned<NsName>>,
+    /// So many connections, of which each endpoint of a service must get its share.
+    pub spread: Option<Spanned<u32>>,
     /// The source address to send from; the kernel chooses by default.
     pub source: Option<Spanned<IpAddr>>,
     /// 4 or 6: which address of a namespace is the destination; 4 where it has one.
@@ -243,6 +245,7 @@ impl Read for Check {
         let expect = fields.optional("expect");
         let seen_as = fields.optional("seen_as");
         let answered_by = fields.optional("answered_by");
+        let spread = fields.optional("spread");
         let source = fields.optional("source");
         let family = fields.optional("family");
         let retries = fields.optional("retries");
@@ -261,6 +264,7 @@ impl Read for Check {
             expect,
             seen_as,
             answered_by,
+            spread,
             source,
             family,
             retries,
