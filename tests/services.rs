@@ -121,6 +121,12 @@ fn services_work_in_every_way_between_nodes() {
     }
 }
 
+#[test]
+fn who_comes_from_outside_gets_as_far_as_the_service_lets_them() {
+    sandbox();
+    ends(&["test", &project("tests/services/outside.yaml").display().to_string()], 0);
+}
+
 /// A client that comes to the same pod again is not spread; and an address does not change when other services come.
 #[test]
 fn affinity_is_seen_and_addresses_stay() {
@@ -290,6 +296,15 @@ fn what_could_not_be_finished_is_undone() {
     ends(&["apply", "/run/svc.yaml"], 0);
     assert_eq!(rules(&run("ip netns exec node1 iptables-save")), before);
     write("routed", (&pods.0, &pods.1), &service("ClientIP"), "  - { from: pods, to: service/web }");
+    for point in 1..=points {
+        run(&format!("NSLAB_STOP_AT=kill:{point} {nslab} apply /run/svc.yaml >/dev/null 2>&1 || true"));
+        ends(&["apply", "/run/svc.yaml"], 0);
+        ends(&["plan", "--exit-code", "/run/svc.yaml"], 0);
+        write("routed", (&pods.0, &pods.1), &service("None"), "  - { from: pods, to: service/web }");
+        ends(&["apply", "/run/svc.yaml"], 0);
+        assert_eq!(rules(&run("ip netns exec node1 iptables-save")), before, "after a kill at point {point}");
+        write("routed", (&pods.0, &pods.1), &service("ClientIP"), "  - { from: pods, to: service/web }");
+    }
     for point in 1..=points {
         run(&format!("NSLAB_STOP_AT=fail:{point} {nslab} apply /run/svc.yaml >/dev/null 2>&1 || true"));
         let now = rules(&run("ip netns exec node1 iptables-save"));
