@@ -98,7 +98,10 @@ impl Needs {
                         self.feature(Feature::VlanFiltering, place);
                     }
                     if options.nf_call_iptables {
-                        self.feature(Feature::BridgeNetfilter, place);
+                        let of_services = namespace.firewall.chains.keys().any(|id| id.chain.is_of_services());
+                        let why = ", for services (with `routing: routed`, pods are behind no bridge)";
+                        let why = if of_services { why } else { "" };
+                        self.feature(Feature::BridgeNetfilter, || format!("{ns}/{name}{why}"));
                     }
                 }
                 InterfaceKind::Virtual(of) => {

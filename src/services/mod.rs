@@ -26,7 +26,7 @@ pub fn chains(node: &Node, ports: &[&ServicePort]) -> Chains {
     fixed::begin(&mut rules);
     let mut ports: Vec<&ServicePort> =
         ports.iter().copied().filter(|port| Family::of(port.cluster_ip) == rules.family).collect();
-    ports.sort_by_key(|port| (port.full_name(), port.protocol));
+    ports.sort_by_cached_key(|port| (port.full_name(), port.protocol));
     for port in ports {
         port::add(node, port, &mut rules);
     }

@@ -20,9 +20,14 @@ const LONGEST_AFFINITY: u32 = 86_400;
 /// `--service-node-port-range`.
 const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_000..=32_767;
 
+/// How many rules of services are worth making, on all nodes together.
+const MAX_RULES: usize = 2_000_000;
+
 /// The services of a file.
 pub struct Services {
     pub all: Vec<Resolved>,
+    /// Which of all have a name, with or without its Kubernetes namespace.
+    by_name: HashMap<String, Vec<usize>>,
     /// Which port of all is at an address.
     by_address: HashMap<(IpAddr, IpProtocol, u16), (usize, usize)>,
     by_node_port: HashMap<(IpProtocol, u16), (usize, usize)>,
@@ -59,17 +64,18 @@ struct Pods<'n, 'f> {
     net: &'n Net<'f>,
     /// Those with an address in the network of pods, by the places of their namespaces.
     addresses: HashMap<usize, IpAddr>,
-    /// Of each label, the pods that have it.
-    by_label: HashMap<(&'f str, &'f str), Vec<usize>>,
+    /// Of each Kubernetes namespace and label there, the pods that have it.
+    by_label: HashMap<(&'f str, &'f str, &'f str), Vec<usize>>,
 }
 
 /// All services, and what is wrong with them.
 pub fn resolve<'f>(file: &'f File, net: &Net<'f>, found: &mut Collector<'_>) -> Services {
     let nodes = nodes(net, found);
     let pods = Pods::new(net, &nodes);
-    let (by_address, by_node_port) = (HashMap::new(), HashMap::new());
-    let mut services = Services { all: Vec::new(), by_address, by_node_port, nodes };
+    let (by_name, by_address, by_node_port) = Default::default();
+    let mut services = Services { all: Vec::new(), by_name, by_address, by_node_port, nodes };
     let mut names: HashMap<String, Span> = HashMap::new();
+    let mut room = MAX_RULES / services.nodes.len().max(1);
     for written in &file.services {
         let name = written.full_name();
         if let Some(first) = names.insert(name.clone(), written.name.span) {
@@ -78,9 +84,21 @@ pub fn resolve<'f>(file: &'f File, net: &Net<'f>, found: &mut Collector<'_>) -> 
             continue;
         }
         keys_fit(written, found);
+        let selected = pods.of(written, found);
+        let rules = written.ports.len().saturating_mul(8 + 4 * selected.len());
+        let Some(rest) = room.checked_sub(rules) else {
+            let message = format!("with this service, the nodes have more than {MAX_RULES} rules");
+            let fault = Diagnostic::new(Code::TooMany, written.name.span, message);
+            found.add(fault.help("take fewer nodes, services or pods".to_owned()));
+            break;
+        };
+        room = rest;
         let address = address(written, found);
-        let ports = ports(written, address, &pods, found);
+        let ports = ports(written, address, (&pods, &selected), found);
         services.take_ports(&ports, written, found);
+        for name in [name.as_str(), written.name.value.0.as_str()] {
+            services.by_name.entry(name.to_owned()).or_default().push(services.all.len());
+        }
         services.all.push(Resolved { name, address, ports });
     }
     services
@@ -202,11 +220,15 @@ fn address(written: &Service, found: &mut Collector<'_>) -> Option<IpAddr> {
 }
 
 /// The ports of a service that have rules; those of one without an address are only looked at.
-fn ports(written: &Service, address: Option<IpAddr>, pods: &Pods<'_, '_>, found: &mut Collector<'_>) -> Vec<Port> {
+fn ports(
+    written: &Service,
+    address: Option<IpAddr>,
+    (pods, selected): (&Pods<'_, '_>, &[usize]),
+    found: &mut Collector<'_>,
+) -> Vec<Port> {
     if written.ports.is_empty() && !written.is_name() {
         found.add(Diagnostic::new(Code::MissingKey, written.name.span, "a service needs `ports`"));
     }
-    let selected = pods.of(written, found);
     let mut names = HashSet::new();
     let mut numbers = HashMap::new();
     let mut ports = Vec::new();
@@ -226,7 +248,7 @@ fn ports(written: &Service, address: Option<IpAddr>, pods: &Pods<'_, '_>, found:
             let message = format!("the port {}/{} is taken", port.port.value, port.protocol());
             found.add(Diagnostic::new(Code::PublishedTwice, port.port.span, message).also(first, "the first"));
         }
-        let endpoints = pods.endpoints(port, &selected, found);
+        let endpoints = pods.endpoints(port, selected, found);
         if let Some(address) = address {
             let model = model(written, port, address, &endpoints);
             ports.push(Port { model, endpoints });
@@ -270,8 +292,11 @@ impl<'n, 'f> Pods<'n, 'f> {
             let mut own = namespace.addresses().map(|(_, own)| own.value.ip());
             let Some(address) = own.find(|own| clusters.iter().any(|net| net.contains(own))) else { continue };
             pods.addresses.insert(at, address);
-            for (key, value) in &namespace.written.labels.entries {
-                pods.by_label.entry((&key.value.0, &value.value.0)).or_default().push(at);
+            let labels = &namespace.written.labels.entries;
+            let here = labels.iter().find(|(key, _)| key.value.0 == "namespace");
+            let here = here.map_or(DEFAULT_NAMESPACE, |(_, value)| &value.value.0);
+            for (key, value) in labels {
+                pods.by_label.entry((here, &key.value.0, &value.value.0)).or_default().push(at);
             }
         }
         pods
@@ -313,16 +338,10 @@ impl<'n, 'f> Pods<'n, 'f> {
             namespace.is_some_and(|labels| labels.iter().any(same))
         };
         let Some((first, rest)) = written.selector.entries.split_first() else { return Vec::new() };
-        let all = self.by_label.get(&(first.0.value.0.as_str(), first.1.value.0.as_str()));
-        let all = all.map_or(&[][..], Vec::as_slice).iter().copied();
         let here = written.namespace.as_ref().map_or(DEFAULT_NAMESPACE, |own| &own.value.0);
-        all.filter(|at| self.kubernetes_namespace(*at) == here && rest.iter().all(|label| has(*at, label))).collect()
-    }
-
-    fn kubernetes_namespace(&self, at: usize) -> &str {
-        let labels = self.net.namespaces.get(at).map_or(&[][..], |own| &own.written.labels.entries);
-        let own = labels.iter().find(|(key, _)| key.value.0 == "namespace");
-        own.map_or(DEFAULT_NAMESPACE, |(_, value)| &value.value.0)
+        let all = self.by_label.get(&(here, first.0.value.0.as_str(), first.1.value.0.as_str()));
+        let all = all.map_or(&[][..], Vec::as_slice).iter().copied();
+        all.filter(|at| rest.iter().all(|label| has(*at, label))).collect()
     }
 
     /// Where a port leads: to its number at each pod, or to the port of that name there. Pods without it are none.
@@ -407,17 +426,14 @@ impl Services {
     /// The service of a name in a check: `web`, or `shop/web`; without its Kubernetes namespace, the only one of that
     /// name, or the one in `default`.
     pub fn find(&self, name: &str) -> Result<usize, Option<String>> {
-        let place = |full: &str| self.all.iter().position(|service| service.name == full);
-        if name.contains('/') {
-            return place(name).ok_or(None);
-        }
-        let ends = |service: &&Resolved| service.name.split_once('/').is_some_and(|(_, own)| own == name);
-        let all: Vec<&Resolved> = self.all.iter().filter(ends).collect();
-        match all.as_slice() {
-            [one] => place(&one.name).ok_or(None),
+        let of = |name: &str| self.by_name.get(name).map_or(&[][..], Vec::as_slice);
+        match of(name) {
             [] => Err(None),
-            [first, ..] => place(&format!("{DEFAULT_NAMESPACE}/{name}"))
-                .ok_or_else(|| Some(format!("write service/{}", first.name))),
+            [one] => Ok(*one),
+            [first, ..] => match of(&format!("{DEFAULT_NAMESPACE}/{name}")) {
+                [one] => Ok(*one),
+                _ => Err(self.all.get(*first).map(|first| format!("write service/{}", first.name))),
+            },
         }
     }
 
@@ -455,10 +471,10 @@ impl Services {
         (from, namespace): (usize, &ResolvedNamespace<'_>),
         node: Option<usize>,
     ) -> Vec<(usize, u16)> {
-        let own = self.node_of(from, namespace);
+        let own = || self.node_of(from, namespace);
         let only = match is_external {
-            false if port.model.internal_is_local => own,
-            true if port.model.external_is_local && own.is_none() => node.and_then(|node| self.nodes.get(&node)),
+            false if port.model.internal_is_local => own(),
+            true if port.model.external_is_local && own().is_none() => node.and_then(|node| self.nodes.get(&node)),
             _ => None,
         };
         let all = port.endpoints.iter().filter(|(_, to)| only.is_none_or(|node| node.pods.contains(&to.ip())));
