@@ -19,6 +19,7 @@ pub mod kernel;
 pub mod lab;
 pub mod plan;
 pub mod preflight;
+pub mod services;
 pub mod show;
 mod state;
 pub mod steps;

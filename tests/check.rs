@@ -24,7 +24,8 @@ fn check(from: &str, to: &str, address: &str) -> Check {
         scope: None,
         ns: to.parse().ok().filter(|_| !to.contains('.')),
     };
-    let probe = Probe { from: ns(from), source: None, arrives_at: target.ns.clone(), to: target, listen: vec![] };
+    let (from_ns, arrives_at) = (ns(from), target.ns.clone());
+    let probe = Probe { from: from_ns, source: None, arrives_at, to: target, endpoints: vec![], listen: vec![] };
     Check {
         name: format!("{from} → {to}"),
         line: 1,
@@ -33,6 +34,7 @@ fn check(from: &str, to: &str, address: &str) -> Check {
         expect: Expect::Reachable,
         seen_as: None,
         answered_by: None,
+        spread: None,
         retries: 0,
         timeout: Duration::from_millis(500),
         probes: vec![probe],

@@ -2,8 +2,8 @@
 //!
 //! The cases are the rows of `tests/drift/table.yaml`: a kind of thing, how it was damaged, the damage as a shell line,
 //! and what the plan must say. A row has the name `KIND-HOW` (`CASE=default-route-removed`). What not every kernel has
-//! is in labs and tables of its own: VLANs of ports, and some kinds of virtual interfaces. What other programs may have
-//! added, which a lab has no words for, is in a table of its own as well.
+//! is in labs and tables of its own: VLANs of ports, services, some kinds of interfaces. What other programs may
+//! have added, which a lab has no words for, is in a table of its own as well.
 
 mod support;
 
@@ -51,7 +51,7 @@ struct Table {
     every: usize,
 }
 
-const TABLES: [Table; 5] = [
+const TABLES: [Table; 6] = [
     Table { rows: "table.yaml", lab: "lab.yaml", try_it: "true", lacking: "", every: 80 },
     Table { rows: "foreign-table.yaml", lab: "lab.yaml", try_it: "true", lacking: "", every: 40 },
     Table { rows: "options-table.yaml", lab: "options-lab.yaml", try_it: "true", lacking: "", every: 80 },
@@ -60,6 +60,13 @@ const TABLES: [Table; 5] = [
         lab: "vlans-lab.yaml",
         try_it: "ip link add name try0 type bridge vlan_filtering 1",
         lacking: "VLAN filtering of bridges",
+        every: 4,
+    },
+    Table {
+        rows: "services-table.yaml",
+        lab: "services-lab.yaml",
+        try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
+        lacking: "iptables for packets that cross bridges",
         every: 4,
     },
     Table {

@@ -203,6 +203,26 @@ fn a_kind_that_the_kernel_lacks_is_told_where_the_file_asks_for_it() {
     }
 }
 
+/// Services of pods behind bridges need what not every kernel has, and then there is a way without bridges.
+#[test]
+fn services_without_br_netfilter_are_told_what_works() {
+    let lab = |routing: &str| {
+        format!(
+            "name: x\ncluster:\n  node_network: 192.168.1.0/24\n  pod_network: 10.244.0.0/16\n  routing: {routing}\n  \
+             nodes: {{ node1: {{ pods: 1 }} }}\n  services: [{{ name: web, ports: [{{ port: 80 }}] }}]\n"
+        )
+    };
+    let without = Facts { lacking: [(Feature::BridgeNetfilter, "No such file".to_owned())].into(), ..healthy() };
+    let [error] = found(&lab("routes"), &without).try_into().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "this kernel has no iptables for packets that cross bridges (No such file); needed by node1/v-net-0, for \
+         services (with `routing: routed`, pods are behind no bridge) [kernel-feature-missing]\nload its module: \
+         modprobe br_netfilter"
+    );
+    assert_eq!(found(&lab("routed"), &without), []);
+}
+
 /// A switch in the host suffers from a filter that forwards nothing only where bridged packets pass the filter.
 #[test]
 fn bridged_packets_are_forwarded_ones_with_br_netfilter() {

@@ -141,6 +141,11 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Cluster", "cluster: { qqq: 1 }"),
     ("Node", "cluster: { nodes: { node1: { qqq: 1 } } }"),
     ("Pod", "cluster: { nodes: { node1: { pods: [{ qqq: 1 }] } } }"),
+    ("KubeProxy", "namespaces: { red: { kube_proxy: { qqq: 1 } } }"),
+    ("Service", "services: [{ qqq: 1 }]"),
+    ("ServicePort", "services: [{ ports: [{ qqq: 1 }] }]"),
+    ("AffinityConfig", "services: [{ sessionAffinityConfig: { qqq: 1 } }]"),
+    ("ClientIpConfig", "services: [{ sessionAffinityConfig: { clientIP: { qqq: 1 } } }]"),
     ("Check", "checks: [{ qqq: 1 }]"),
 ];
 

@@ -140,7 +140,7 @@ impl Attempt<'_> {
     /// after it.
     async fn await_arrival(&self, outcome: &Outcome) {
         let probe = self.probe;
-        let matters = probe.arrives_at.is_some() || self.check.seen_as.is_some() || self.check.answered_by.is_some();
+        let matters = probe.has_place() || self.check.seen_as.is_some() || self.check.answered_by.is_some();
         if *outcome != Outcome::Answered || !matters || self.entry.arrival().is_some() {
             return;
         }

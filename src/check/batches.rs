@@ -12,6 +12,7 @@ use super::attempt::attempt;
 use super::error::CheckError;
 use super::harness::Harness;
 use super::report::{CheckResult, Outcome, PairResult};
+use super::spread;
 use super::verdict::{self, Try};
 use crate::kernel::losses::Losses;
 use crate::lab::{Check, Expect, Lab, NsName, Probe};
@@ -182,8 +183,17 @@ pub(super) async fn run_probe(harness: &Harness, checks: &[Check], place: Place)
             }
             last = first_answer.take().filter(|_| is_silent).unwrap_or(last);
         }
-        let (verdict, seen) = last;
-        let summary = Try { check, probe, seen: &seen, owners }.summary(verdict.is_ok());
+        let (mut verdict, seen) = last;
+        let mut summary = Try { check, probe, seen: &seen, owners }.summary(verdict.is_ok());
+        if let (Ok(()), Some(connections)) = (&verdict, check.spread) {
+            match spread::over_endpoints(harness, (check, probe), &seen, connections).await {
+                Ok(counts) => summary += &format!(": {counts}"),
+                Err(why) => {
+                    summary = "not spread evenly".to_owned();
+                    verdict = Err(why);
+                }
+            }
+        }
         let (seen_as, answered_by) = seen.arrival.map(|arrival| (arrival.source, arrival.ns)).unzip();
         let result = PairResult {
             from: probe.from.clone(),

@@ -4,7 +4,8 @@
 //! namespaces, and drives all of them from one thread: `harness` opens them, `attempt` is the sender's side, `respond`
 //! the destination's, `exchange` what both say over TCP, `registry` is where the two meet, `verdict` judges what
 //! `observation` holds, `summary` puts it into a few words, `batches` says which probes run when, `hints` why a probe
-//! may have got lost, and `settings` what is unusual on its way. This room knows nothing of files, plans or terminals.
+//! may have got lost, `spread` how many connections come to each endpoint of a
+//! service, and `settings` what is unusual on its way. This room knows nothing of files, plans or terminals.
 
 mod attempt;
 mod batches;
@@ -21,6 +22,7 @@ mod registry;
 mod report;
 mod respond;
 mod settings;
+mod spread;
 mod summary;
 mod verdict;
 

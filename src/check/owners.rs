@@ -50,7 +50,10 @@ impl Owners {
 }
 
 fn has_several_ways(namespace: &Namespace) -> bool {
-    let translates = |rule: &FirewallRule| matches!(rule.target, FirewallTarget::Masquerade | FirewallTarget::Snat(_));
+    let translates = |rule: &FirewallRule| {
+        use FirewallTarget::{Masquerade, MasqueradeRandomly, Snat};
+        matches!(rule.target, Masquerade | MasqueradeRandomly | Snat(_))
+    };
     namespace.routes.iter().any(|route| !route.nexthops.is_empty())
         && !namespace.firewall.chains.values().flatten().any(translates)
 }

@@ -105,9 +105,7 @@ pub(super) fn look_at_raw(harness: &Harness, socket: &OwnedFd, key: &RawKey) -> 
 /// anywhere.
 pub(super) fn read_arrivals(harness: &Harness, check: &Check, probe: &Probe) {
     let (protocol, family) = (raw_protocol(check.protocol), Family::of(probe.to.address));
-    let is_of_it = |key: &RawKey| {
-        key.protocol == protocol && key.family == family && probe.arrives_at.as_ref().is_none_or(|ns| *ns == key.ns)
-    };
+    let is_of_it = |key: &RawKey| key.protocol == protocol && key.family == family && probe.arrives(&key.ns);
     for (key, socket) in harness.raw.iter().filter(|(key, _)| is_of_it(key)) {
         while look_at_raw(harness, socket.get_ref(), key).is_ok() {}
     }

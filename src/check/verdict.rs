@@ -9,7 +9,7 @@ use super::observation::Observation;
 use super::owners::Owners;
 use super::registry::Arrival;
 use super::report::{HOST_UNREACHABLE, NotSentCause, Outcome};
-use crate::lab::{Check, Expect, Probe, Protocol, SeenAs};
+use crate::lab::{Check, Expect, NsName, Probe, Protocol, SeenAs};
 
 /// What a check promises, in words: `reachable, seen as itself`.
 pub(super) fn promise(check: &Check) -> String {
@@ -27,6 +27,9 @@ pub(super) fn promise(check: &Check) -> String {
         Some(SeenAs::Itself) => text += ", seen as itself",
         Some(SeenAs::Address(address)) => text += &format!(", seen as {address}"),
         None => {}
+    }
+    if let Some(connections) = check.spread {
+        text += &format!(", {connections} connections spread");
     }
     if let Some(ns) = &check.answered_by {
         text += &format!(", answered by {ns}");
@@ -91,9 +94,7 @@ impl Try<'_> {
 
     /// Whether the kernel of the namespace that is meant has seen the probe; where an address is meant, that of any.
     fn arrived(&self) -> bool {
-        let is_meant = |arrival: &Arrival| {
-            self.probe.arrives_at.as_ref().is_none_or(|wanted| arrival.ns == *wanted && !self.is_past_its_port(arrival))
-        };
+        let is_meant = |arrival: &Arrival| self.probe.arrives(&arrival.ns) && !self.is_past_its_port(arrival);
         self.seen.arrival.iter().chain(&self.seen.also_at).any(is_meant)
     }
 
@@ -127,7 +128,16 @@ impl Try<'_> {
             ));
         }
         match (wanted, &self.seen.arrival) {
-            (None, _) => Ok(()),
+            (None, _) if self.probe.endpoints.is_empty() => Ok(()),
+            (None, Some(arrival)) if self.probe.arrives(&arrival.ns) => Ok(()),
+            (None, Some(arrival)) => {
+                Err(format!("answered by {}, which is none of {}", arrival.ns, endpoints(self.probe)))
+            }
+            (None, None) => Err(format!(
+                "answered, but none of {} has seen it arrive: {}",
+                endpoints(self.probe),
+                self.why_unseen()
+            )),
             (Some(wanted), Some(arrival))
                 if arrival.ns == *wanted && self.check.answered_by.is_none() && self.is_past_its_port(arrival) =>
             {
@@ -287,6 +297,13 @@ impl Try<'_> {
             },
         }
     }
+}
+
+/// The endpoints of a probe, a few of them by name.
+fn endpoints(probe: &Probe) -> String {
+    let named: Vec<&str> = probe.endpoints.iter().take(3).map(NsName::as_str).collect();
+    let more = if probe.endpoints.len() > named.len() { ", …" } else { "" };
+    format!("the endpoints {}{more}", named.join(", "))
 }
 
 /// `1 s`, `250 ms`.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::forwarding::{Flow, Outcome, Packet, Router, translate};
+use crate::forwarding::{Flow, Outcome, Packet, Router, Translated, translate, translations};
 use crate::kernel::connections::UdpFlow;
 use crate::kernel::{Kernel, KernelError};
 use crate::lab::{
@@ -84,8 +84,9 @@ fn is_stale(namespace: &Namespace, router: &Router<'_>, changed: &[Changed], flo
         ..Flow::to(IpProtocol::Udp, destination, Some(port))
     };
     let leads_there = |hook| {
-        let translated = translate(namespace, hook, &first).flow;
-        (translated.destination, translated.destination_port.unwrap_or(port)) == flow.answered_by
+        translations(namespace, hook, &first).any(|Translated { flow: led, .. }| {
+            (led.destination, led.destination_port.unwrap_or(port)) == flow.answered_by
+        })
     };
     // As it leaves, it goes to the one that answers.
     let (to, to_port) = flow.answered_by;

@@ -27,7 +27,8 @@ impl Verdict {
 
 /// What the filter of a namespace does with the first packet of a connection at a hook.
 pub fn filter(namespace: &Namespace, hook: Hook, flow: &Flow) -> Verdict {
-    let Some((at, target)) = decide(namespace, (Table::Filter, hook), flow) else { return Verdict::Accepted(None) };
+    let decided = decide(namespace, (Table::Filter, hook), flow);
+    let Some((at, target)) = decided.by else { return Verdict::Accepted(None) };
     match target {
         FirewallTarget::Drop => Verdict::Dropped(at),
         FirewallTarget::Reject(with) => Verdict::Rejected(at, *with),
@@ -35,7 +36,10 @@ pub fn filter(namespace: &Namespace, hook: Hook, flow: &Flow) -> Verdict {
         FirewallTarget::Accept
         | FirewallTarget::Return
         | FirewallTarget::Jump(_)
+        | FirewallTarget::Continue
+        | FirewallTarget::Mark(_)
         | FirewallTarget::Masquerade
+        | FirewallTarget::MasqueradeRandomly
         | FirewallTarget::Snat(_)
         | FirewallTarget::Dnat(_)
         | FirewallTarget::Redirect(_) => Verdict::Accepted(Some(at)),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::lab::{
-    ChainId, Condition, ConnectionState, Family, FirewallRule, FirewallTarget, Hook, IfName, IpProtocol, Matches,
+    CHAIN_PREFIX, ChainId, Condition, ConnectionState, Family, FirewallTarget, Hook, IfName, IpProtocol, Matches,
     Namespace, PortRange, Protocol, RouteKind, Table,
 };
 
@@ -39,14 +39,6 @@ pub struct RuleAt {
     pub chain: ChainId,
     /// Its place in it, counted from 1.
     pub position: usize,
-}
-
-/// How a walk through a chain goes on.
-enum Walk<'n> {
-    /// The packet comes to the end of the chain.
-    End,
-    /// A rule decides.
-    Decided(RuleAt, &'n FirewallTarget),
 }
 
 /// How many chains may lead into each other; the kernel refuses circles.
@@ -93,6 +85,10 @@ impl Flow {
             && meets(matches.protocol.as_ref(), Some(self.protocol), |protocol, own| *protocol == own)
             && meets(matches.source_port.as_ref(), self.source_port, PortRange::contains)
             && meets(matches.destination_port.as_ref(), self.destination_port, PortRange::contains)
+            && meets(matches.mark.as_ref(), Some(self.mark), |bits, mark| bits.are_in(mark))
+            && self
+                .source
+                .is_none_or(|source| matches.source_is_local.is_none_or(|local| local == is_own(namespace, source)))
             && matches.destination_is_local.is_none_or(|local| local == is_own(namespace, self.destination))
     }
 }
@@ -111,47 +107,130 @@ fn is_own(namespace: &Namespace, address: IpAddr) -> bool {
     address.is_loopback() || own.any(|own| own.ip() == address) || routes.any(|route| route.to.contains(&address))
 }
 
-/// The rule that decides about a packet at a hook, with its target; none where the packet goes on as it is.
-pub(super) fn decide<'n>(
-    namespace: &'n Namespace,
-    (table, hook): (Table, Hook),
-    flow: &Flow,
-) -> Option<(RuleAt, &'n FirewallTarget)> {
-    let chains = &namespace.firewall.chains;
-    // In a lab, the chains of a hook are there without the built-in one, which does nothing but lead to them.
-    let is_here = |id: &&ChainId| {
-        (id.family, id.table) == (flow.family(), table) && id.owner().is_some_and(|(_, own)| own == hook)
-    };
-    chains.keys().filter(is_here).find_map(|id| match walk(namespace, id, flow, DEPTH) {
-        Walk::Decided(at, target) => Some((at, target)),
-        Walk::End => None,
-    })
+/// What becomes of a packet at a hook.
+pub(super) struct Decided<'n> {
+    /// The rule that decides about it, with its target; none: the packet goes on as it is.
+    pub by: Option<(RuleAt, &'n FirewallTarget)>,
+    /// Its firewall mark then.
+    pub mark: u32,
 }
 
-fn walk<'n>(namespace: &'n Namespace, id: &ChainId, flow: &Flow, depth: usize) -> Walk<'n> {
-    let rules = namespace.firewall.chains.get(id).map_or(&[][..], Vec::as_slice);
-    let matching = |(_, rule): &(usize, &FirewallRule)| flow.meets(namespace, &rule.matches);
-    for (at, rule) in rules.iter().enumerate().filter(matching) {
-        match &rule.target {
-            FirewallTarget::Return => return Walk::End,
-            FirewallTarget::Jump(chain) => {
-                let inner = ChainId { chain: chain.clone(), ..id.clone() };
-                if let Some(depth) = depth.checked_sub(1)
-                    && let decided @ Walk::Decided(..) = walk(namespace, &inner, flow, depth)
-                {
-                    return decided;
+/// What becomes of a packet at a hook; where that is a matter of chance, the first that may.
+pub(super) fn decide<'n>(namespace: &'n Namespace, at: (Table, Hook), flow: &Flow) -> Decided<'n> {
+    let end = Decided { by: None, mark: flow.mark };
+    possibilities(namespace, at, flow).into_iter().next().unwrap_or(end)
+}
+
+/// All that may become of a packet at a hook: more than one only where rules leave it to chance.
+pub(super) fn possibilities<'n>(namespace: &'n Namespace, at: (Table, Hook), flow: &Flow) -> Vec<Decided<'n>> {
+    let mut walk = Walk { namespace, flow: flow.clone(), possible: Vec::new() };
+    let goes_on = entrances(namespace, flow.family(), at).all(|id| walk.may_pass(&id, DEPTH));
+    if goes_on {
+        walk.possible.push(Decided { by: None, mark: walk.flow.mark });
+    }
+    walk.possible
+}
+
+/// The chains that are asked at a hook: that of a lab, and the built-in one, which in a lab is there only with rules
+/// other than that which leads to it.
+fn entrances(namespace: &Namespace, family: Family, (table, hook): (Table, Hook)) -> impl Iterator<Item = ChainId> {
+    let chains = &namespace.firewall.chains;
+    let from = ChainId::before_own(family, table);
+    let of_labs = chains
+        .range(from.clone()..)
+        .map(|(id, _)| id)
+        .take_while(move |id| (id.family, id.table) == (family, table) && id.chain.as_str().starts_with(CHAIN_PREFIX));
+    let own = of_labs.filter(move |id| id.owner().is_some_and(|(_, own)| own == hook)).cloned();
+    own.chain([ChainId::builtin(family, table, hook)])
+}
+
+/// Whether a packet at a hook may come to a rule that does this with it, if all that is not sure goes that way.
+pub(super) fn may_come_to(
+    namespace: &Namespace,
+    at: (Table, Hook),
+    flow: &Flow,
+    does: fn(&FirewallTarget) -> bool,
+) -> bool {
+    let mut walk = Search { namespace, flow, does };
+    entrances(namespace, flow.family(), at).any(|id| walk.finds(&id, DEPTH))
+}
+
+/// A search through chains.
+struct Search<'a> {
+    namespace: &'a Namespace,
+    flow: &'a Flow,
+    does: fn(&FirewallTarget) -> bool,
+}
+
+impl Search<'_> {
+    fn finds(&mut self, id: &ChainId, depth: usize) -> bool {
+        let rules = self.namespace.firewall.chains.get(id).map_or(&[][..], Vec::as_slice);
+        // A mark may be set on the way.
+        let unmarked = |matches: &Matches| Matches { mark: None, ..matches.clone() };
+        rules.iter().any(|rule| {
+            let leads = (self.does)(&rule.target) || rule.leads_to().is_some();
+            leads
+                && self.flow.meets(self.namespace, &unmarked(&rule.matches))
+                && match rule.leads_to() {
+                    None => true,
+                    Some(chain) => {
+                        let inner = ChainId { chain: chain.clone(), ..id.clone() };
+                        depth.checked_sub(1).is_some_and(|depth| self.finds(&inner, depth))
+                    }
+                }
+        })
+    }
+}
+
+/// A packet's way through chains.
+struct Walk<'n> {
+    namespace: &'n Namespace,
+    /// The packet, with the mark that it has by now.
+    flow: Flow,
+    possible: Vec<Decided<'n>>,
+}
+
+impl Walk<'_> {
+    /// Asks a chain; whether the packet may come to its end.
+    fn may_pass(&mut self, id: &ChainId, depth: usize) -> bool {
+        let rules = self.namespace.firewall.chains.get(id).map_or(&[][..], Vec::as_slice);
+        for (at, rule) in rules.iter().enumerate() {
+            if !self.flow.meets(self.namespace, &rule.matches) {
+                continue;
+            }
+            let is_sure = !rule.matches.is_chance();
+            match &rule.target {
+                FirewallTarget::Continue => {}
+                FirewallTarget::Mark(bits) => self.flow.mark = bits.applied_to(self.flow.mark),
+                FirewallTarget::Return if is_sure => return true,
+                FirewallTarget::Return => {}
+                FirewallTarget::Jump(chain) => {
+                    let inner = ChainId { chain: chain.clone(), ..id.clone() };
+                    let before = self.flow.mark;
+                    let passes = depth.checked_sub(1).is_none_or(|depth| self.may_pass(&inner, depth));
+                    if is_sure && !passes {
+                        return false;
+                    }
+                    if !is_sure {
+                        self.flow.mark = before;
+                    }
+                }
+                target @ (FirewallTarget::Accept
+                | FirewallTarget::Drop
+                | FirewallTarget::Reject(_)
+                | FirewallTarget::Masquerade
+                | FirewallTarget::MasqueradeRandomly
+                | FirewallTarget::Snat(_)
+                | FirewallTarget::Dnat(_)
+                | FirewallTarget::Redirect(_)) => {
+                    let at = RuleAt { chain: id.clone(), position: at + 1 };
+                    self.possible.push(Decided { by: Some((at, target)), mark: self.flow.mark });
+                    if is_sure {
+                        return false;
+                    }
                 }
             }
-            target @ (FirewallTarget::Accept
-            | FirewallTarget::Drop
-            | FirewallTarget::Reject(_)
-            | FirewallTarget::Masquerade
-            | FirewallTarget::Snat(_)
-            | FirewallTarget::Dnat(_)
-            | FirewallTarget::Redirect(_)) => {
-                return Walk::Decided(RuleAt { chain: id.clone(), position: at + 1 }, target);
-            }
         }
+        true
     }
-    Walk::End
 }

@@ -20,7 +20,7 @@ pub use filter::{Verdict, filter};
 pub use firewall::{Flow, RuleAt};
 pub use layer2::Layer2;
 pub use lookup::{Decision, Outcome, Router};
-pub use nat::{Translated, may_lead_elsewhere, translate};
+pub use nat::{Translated, may_lead_elsewhere, translate, translations};
 pub use packet::Packet;
 pub use prefixes::Prefixes;
 pub use trace::{Hop, trace};

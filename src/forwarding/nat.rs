@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::firewall::{Flow, RuleAt, decide};
+use super::firewall::{Decided, Flow, RuleAt, decide, may_come_to, possibilities};
 use crate::lab::{
     Address, ConnectionState, DnatTarget, Family, FirewallTarget, Hook, IfName, Namespace, PortRange, Table,
 };
@@ -16,18 +16,26 @@ pub struct Translated {
     pub by: Option<RuleAt>,
 }
 
-/// What becomes of the first packet of a connection at a hook of a namespace. All later packets of the connection, and
-/// the answers, are translated as this one was.
+/// What becomes of the first packet of a connection at a hook of a namespace; where that is a matter of chance, the
+/// first that may. All later packets of the connection, and the answers, are translated as this one was.
 pub fn translate(namespace: &Namespace, hook: Hook, flow: &Flow) -> Translated {
-    let mut flow = flow.clone();
-    let Some((at, target)) = decide(namespace, (Table::Nat, hook), &flow) else {
-        return Translated { flow, by: None };
-    };
+    translated(namespace, hook, flow, decide(namespace, (Table::Nat, hook), flow))
+}
+
+/// All that may become of the first packet of a connection at a hook of a namespace.
+pub fn translations(namespace: &Namespace, hook: Hook, flow: &Flow) -> impl Iterator<Item = Translated> {
+    let possible = possibilities(namespace, (Table::Nat, hook), flow);
+    possible.into_iter().map(move |decided| translated(namespace, hook, flow, decided))
+}
+
+fn translated(namespace: &Namespace, hook: Hook, flow: &Flow, decided: Decided<'_>) -> Translated {
+    let mut flow = Flow { mark: decided.mark, ..flow.clone() };
+    let Some((at, target)) = decided.by else { return Translated { flow, by: None } };
     match target {
         FirewallTarget::Dnat(to) => lead_to(&mut flow, *to),
         FirewallTarget::Redirect(ports) => redirect(namespace, hook, *ports, &mut flow),
         FirewallTarget::Snat(address) => seem_from(&mut flow, Some(*address)),
-        FirewallTarget::Masquerade => {
+        FirewallTarget::Masquerade | FirewallTarget::MasqueradeRandomly => {
             let address = flow.out.as_ref().and_then(|out| address_on(namespace, out, flow.destination));
             seem_from(&mut flow, address);
         }
@@ -35,6 +43,8 @@ pub fn translate(namespace: &Namespace, hook: Hook, flow: &Flow) -> Translated {
         | FirewallTarget::Drop
         | FirewallTarget::Reject(_)
         | FirewallTarget::Return
+        | FirewallTarget::Continue
+        | FirewallTarget::Mark(_)
         | FirewallTarget::Jump(_) => {}
     }
     Translated { flow, by: Some(at) }
@@ -43,12 +53,16 @@ pub fn translate(namespace: &Namespace, hook: Hook, flow: &Flow) -> Translated {
 /// Whether a rule of a namespace may translate the destination of a connection, wherever that comes from: a question
 /// that costs little, before its way is followed. Without a flow: of any connection.
 pub fn may_lead_elsewhere(namespace: &Namespace, flow: Option<&Flow>) -> bool {
-    let nat = namespace.firewall.chains.iter().filter(|(chain, _)| chain.table == Table::Nat);
-    let nat = nat.filter(|(chain, _)| flow.is_none_or(|flow| flow.family() == chain.family));
-    nat.flat_map(|(_, rules)| rules).any(|rule| {
-        let leads = matches!(rule.target, FirewallTarget::Dnat(_) | FirewallTarget::Redirect(_));
-        leads && flow.is_none_or(|flow| flow.meets(namespace, &rule.matches))
-    })
+    let leads = |target: &FirewallTarget| matches!(target, FirewallTarget::Dnat(_) | FirewallTarget::Redirect(_));
+    match flow {
+        Some(flow) => [Hook::Prerouting, Hook::Output]
+            .into_iter()
+            .any(|hook| may_come_to(namespace, (Table::Nat, hook), flow, leads)),
+        None => {
+            let nat = namespace.firewall.chains.iter().filter(|(chain, _)| chain.table == Table::Nat);
+            nat.flat_map(|(_, rules)| rules).any(|rule| leads(&rule.target))
+        }
+    }
 }
 
 fn lead_to(flow: &mut Flow, to: DnatTarget) {

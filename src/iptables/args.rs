@@ -19,6 +19,11 @@ impl Arg {
         Self { option: option.to_owned(), negated: false, values: vec![value.to_string()] }
     }
 
+    /// An option without a value.
+    pub(super) fn flag(option: &str) -> Self {
+        Self { option: option.to_owned(), negated: false, values: Vec::new() }
+    }
+
     /// Its value, if it has one and no more.
     pub(super) fn value(&self) -> Option<&str> {
         match self.values.as_slice() {

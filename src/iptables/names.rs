@@ -70,7 +70,10 @@ pub(super) fn module<'a>(arg: &'a Arg, protocol: Option<&'a str>) -> Option<&'a 
     match arg.option.as_str() {
         "-m" => arg.value(),
         "--comment" => Some("comment"),
-        "--dst-type" => Some("addrtype"),
+        "--src-type" | "--dst-type" => Some("addrtype"),
+        "--set" | "--rcheck" | "--seconds" | "--reap" | "--name" | "--mask" | "--rsource" => Some("recent"),
+        "--mode" | "--probability" => Some("statistic"),
+        "--mark" => Some("mark"),
         "--sport" | "--dport" => protocol,
         "--ctstate" => Some("conntrack"),
         _ => None,

@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::args::{self, Arg};
+use super::write::WHOLE_ADDRESS;
 use super::{names, write};
 use crate::lab::{
     ChainName, Condition, ConnectionState, DnatPort, DnatTarget, Family, FirewallRule, FirewallTarget,
-    ForeignFirewallRule, IpProtocol, Matches, ObservedRule, PortRange, RejectWith,
+    ForeignFirewallRule, IpProtocol, MarkBits, Matches, ObservedRule, PortRange, Probability, Recent, RejectWith,
 };
 
 /// The rule that follows the chain's name in a line of `iptables-save` or `ip6tables-save`.
@@ -36,7 +37,8 @@ fn leads_to(family: Family, args: &[Arg]) -> Option<ChainName> {
 
 /// What the arguments say, if the model has words for all of it.
 fn meaning(family: Family, args: &[Arg]) -> Option<FirewallRule> {
-    let mut read = Reading { family, matches: Matches::default(), comment: None, target: None, of_target: Vec::new() };
+    let (matches, list) = (Matches::default(), List::default());
+    let mut read = Reading { family, matches, list, comment: None, target: None, of_target: Vec::new() };
     for (at, arg) in args.iter().enumerate() {
         let same = |other: &Arg| other.option == arg.option && (arg.option != "-m" || other.values == arg.values);
         if args.iter().take(at).any(same) {
@@ -51,15 +53,65 @@ fn meaning(family: Family, args: &[Arg]) -> Option<FirewallRule> {
 struct Reading<'a> {
     family: Family,
     matches: Matches,
+    list: List,
     comment: Option<String>,
     target: Option<&'a str>,
     /// The arguments of the target: options and values.
     of_target: Vec<(&'a str, &'a str)>,
 }
 
+/// What is said of a list of sources.
+#[derive(Default)]
+struct List {
+    name: Option<ChainName>,
+    sets: bool,
+    checks: bool,
+    reaps: bool,
+    seconds: Option<u32>,
+}
+
+impl List {
+    /// Reads an argument about it; none if the model has no words for it.
+    fn argument(&mut self, option: &str, values: &[String]) -> Option<()> {
+        match (option, values) {
+            ("--set", []) => self.sets = true,
+            ("--rcheck", []) => self.checks = true,
+            ("--reap", []) => self.reaps = true,
+            ("--rsource", []) => {}
+            ("--mask", [mask]) => (mask == WHOLE_ADDRESS).then_some(())?,
+            ("--seconds", [seconds]) => self.seconds = Some(seconds.parse().ok()?),
+            ("--name", [name]) => self.name = Some(name.parse().ok()?),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// All of it; the outer none: the model has no words for it.
+    #[allow(clippy::option_option)]
+    fn finish(self) -> Option<Option<Recent>> {
+        match self {
+            Self { name: None, sets: false, checks: false, reaps: false, seconds: None } => Some(None),
+            Self { name: Some(list), sets: true, checks: false, reaps: false, seconds: None } => {
+                Some(Some(Recent::Set(list)))
+            }
+            Self { name: Some(list), sets: false, checks: true, reaps: true, seconds: Some(seconds) } => {
+                Some(Some(Recent::Within { list, seconds }))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl<'a> Reading<'a> {
     /// Reads an argument; none if the model has no words for it.
     fn argument(&mut self, arg: &'a Arg) -> Option<()> {
+        if names::module(arg, None) == Some("recent") && arg.option != "-m" {
+            return if arg.negated { None } else { self.list.argument(&arg.option, &arg.values) };
+        }
+        if arg.option == "--random-fully" && arg.values.is_empty() && !arg.negated {
+            self.of_target.push(("--random-fully", ""));
+            return Some(());
+        }
         let value = arg.value()?;
         let matches = &mut self.matches;
         match arg.option.as_str() {
@@ -70,13 +122,17 @@ impl<'a> Reading<'a> {
             "-p" => matches.protocol = Some(condition(arg, names::protocol(value)?)),
             "--sport" => matches.source_port = Some(condition(arg, ports(value, ':')?)),
             "--dport" => matches.destination_port = Some(condition(arg, ports(value, ':')?)),
+            "--mark" => matches.mark = Some(condition(arg, bits(value)?)),
+            "--src-type" if value == "LOCAL" => matches.source_is_local = Some(!arg.negated),
             "--dst-type" if value == "LOCAL" => matches.destination_is_local = Some(!arg.negated),
             "--ctstate" => matches.states = Some(condition(arg, states(value)?)),
             _ if arg.negated => return None,
-            "-m" => matches!(value, "comment" | "addrtype" | "tcp" | "udp" | "conntrack").then_some(())?,
+            "-m" => MODULES.contains(&value).then_some(())?,
+            "--mode" => (value == "random").then_some(())?,
+            "--probability" => matches.probability = Some(Probability::of(value.parse().ok()?)?),
             "--comment" => self.comment = Some(value.to_owned()),
             "-j" => self.target = Some(value),
-            option @ ("--reject-with" | "--to-source" | "--to-destination" | "--to-ports") => {
+            option @ ("--set-xmark" | "--reject-with" | "--to-source" | "--to-destination" | "--to-ports") => {
                 self.of_target.push((option, value));
             }
             _ => return None,
@@ -85,14 +141,29 @@ impl<'a> Reading<'a> {
     }
 
     fn finish(self) -> Option<FirewallRule> {
-        let Self { family, matches, comment, .. } = self;
+        let Self { family, comment, .. } = self;
+        let matches = Matches { recent: self.list.finish()?, ..self.matches };
         let has_ports = matches.source_port.is_some() || matches.destination_port.is_some();
         if has_ports && !matches!(matches.protocol, Some(Condition::Is(IpProtocol::Tcp | IpProtocol::Udp))) {
             return None;
         }
-        let target = target(family, self.target?, &self.of_target)?;
+        let target = match self.target {
+            Some(name) => target(family, name, &self.of_target)?,
+            // A rule without a target is one that counts, and has something to say.
+            None => comment.as_ref().map(|_| FirewallTarget::Continue).filter(|_| self.of_target.is_empty())?,
+        };
         Some(FirewallRule { matches, target, comment })
     }
+}
+
+/// The modules that the model's rules use.
+const MODULES: [&str; 8] = ["comment", "addrtype", "tcp", "udp", "conntrack", "recent", "statistic", "mark"];
+
+/// Bits of a mark, and which: `0x4000/0x4000`.
+fn bits(text: &str) -> Option<MarkBits> {
+    let (value, mask) = text.split_once('/')?;
+    let number = |text: &str| u32::from_str_radix(text.strip_prefix("0x")?, 16).ok();
+    Some(MarkBits { value: number(value)?, mask: number(mask)? })
 }
 
 fn condition<T>(arg: &Arg, value: T) -> Condition<T> {
@@ -125,13 +196,15 @@ fn target(family: Family, name: &str, options: &[(&str, &str)]) -> Option<Firewa
         ("DROP", []) => FirewallTarget::Drop,
         ("RETURN", []) => FirewallTarget::Return,
         ("MASQUERADE", []) => FirewallTarget::Masquerade,
+        ("MASQUERADE", [("--random-fully", "")]) => FirewallTarget::MasqueradeRandomly,
+        ("MARK", [("--set-xmark", to)]) => FirewallTarget::Mark(bits(to)?),
         ("REJECT", []) => FirewallTarget::Reject(RejectWith::port_unreachable(family)),
         ("REJECT", [("--reject-with", with)]) => FirewallTarget::Reject(names::reject(with)?),
         ("SNAT", [("--to-source", address)]) => FirewallTarget::Snat(address.parse().ok()?),
         ("DNAT", [("--to-destination", to)]) => FirewallTarget::Dnat(destination(to)?),
         ("REDIRECT", []) => FirewallTarget::Redirect(None),
         ("REDIRECT", [("--to-ports", range)]) => FirewallTarget::Redirect(Some(ports(range, '-')?)),
-        ("SNAT" | "DNAT", _) => return None,
+        ("SNAT" | "DNAT" | "MARK", _) => return None,
         (chain, []) => FirewallTarget::Jump(chain.parse().ok()?),
         _ => return None,
     };

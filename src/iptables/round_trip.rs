@@ -11,7 +11,7 @@ use proptest::sample::select;
 use super::{args, read, restore_line, shell_line};
 use crate::lab::{
     ChainName, Condition, ConnectionState, DnatPort, DnatTarget, Family, FirewallRule, FirewallTarget, IfName,
-    IpProtocol, Matches, ObservedRule, PortRange, RejectWith,
+    IpProtocol, MarkBits, Matches, ObservedRule, PortRange, Probability, Recent, RejectWith,
 };
 
 fn address(family: Family) -> BoxedStrategy<std::net::IpAddr> {
@@ -70,13 +70,27 @@ fn target(family: Family) -> impl Strategy<Value = FirewallTarget> {
             FirewallTarget::Drop,
             FirewallTarget::Return,
             FirewallTarget::Masquerade,
+            FirewallTarget::MasqueradeRandomly,
             FirewallTarget::Redirect(None),
         ]),
         select(RejectWith::ALL.to_vec()).prop_map(FirewallTarget::Reject),
         chain.prop_map(FirewallTarget::Jump),
+        bits().prop_map(FirewallTarget::Mark),
         address(family).prop_map(FirewallTarget::Snat),
         dnat.prop_map(FirewallTarget::Dnat),
         ports().prop_map(|ports| FirewallTarget::Redirect(Some(ports))),
+    ]
+}
+
+fn bits() -> impl Strategy<Value = MarkBits> {
+    (any::<u32>(), any::<u32>()).prop_map(|(value, mask)| MarkBits { value, mask })
+}
+
+fn recent() -> impl Strategy<Value = Recent> {
+    let list = || "KUBE-SEP-[A-Z2-7]{16}".prop_map(|name| name.parse::<ChainName>().unwrap());
+    prop_oneof![
+        list().prop_map(Recent::Set),
+        (list(), any::<u32>()).prop_map(|(list, seconds)| Recent::Within { list, seconds }),
     ]
 }
 
@@ -85,7 +99,10 @@ fn matches(family: Family) -> impl Strategy<Value = Matches> {
     let states = btree_set(select(ConnectionState::ALL.to_vec()), 1..4);
     let packet = (condition(net(family)), condition(net(family)), condition(interface()), condition(interface()));
     let of_modules = (option::of(any::<bool>()), condition(ports()), condition(ports()), condition(states));
-    (packet, condition(select(protocols)), of_modules).prop_map(|(packet, protocol, of_modules)| {
+    let chance = option::of((0..=2_147_483_648_u32).prop_map(Probability));
+    let extended = (option::of(recent()), chance, condition(bits()), option::of(any::<bool>()));
+    (packet, condition(select(protocols)), of_modules, extended).prop_map(|(packet, protocol, of_modules, extended)| {
+        let (recent, probability, mark, source_is_local) = extended;
         let (source, destination, input, out) = packet;
         let (destination_is_local, source_port, destination_port, states) = of_modules;
         let has_ports = matches!(protocol, Some(Condition::Is(protocol)) if protocol.has_ports());
@@ -95,6 +112,10 @@ fn matches(family: Family) -> impl Strategy<Value = Matches> {
             input,
             out,
             protocol,
+            recent,
+            probability,
+            mark,
+            source_is_local,
             destination_is_local,
             source_port: source_port.filter(|_| has_ports),
             destination_port: destination_port.filter(|_| has_ports),

@@ -7,9 +7,12 @@ use std::net::IpAddr;
 use super::args::{self, Arg};
 use super::names::{module, protocol_name, reject_name, state_name};
 use crate::lab::{
-    Condition, DnatPort, DnatTarget, FirewallRule, FirewallTarget, ForeignFirewallRule, Matches, ObservedRule,
-    PortRange,
+    Condition, DnatPort, DnatTarget, FirewallRule, FirewallTarget, ForeignFirewallRule, MarkBits, Matches,
+    ObservedRule, PortRange, Recent,
 };
+
+/// The mask of an IPv4 address by which a list of sources has each of them apart.
+pub(super) const WHOLE_ADDRESS: &str = "255.255.255.255";
 
 /// The arguments of a rule for a shell's command line.
 pub fn shell_line(rule: &ObservedRule) -> String {
@@ -30,10 +33,16 @@ fn arguments_of(rule: &ObservedRule) -> Vec<Arg> {
 
 fn arguments(rule: &FirewallRule) -> Vec<Arg> {
     let mut args = of_packets(&rule.matches);
+    let states = of_states(&rule.matches);
+    // kube-proxy's jumps from built-in chains have their states first.
+    let (before, behind) =
+        if matches!(rule.target, FirewallTarget::Jump(_)) { (states, Vec::new()) } else { (Vec::new(), states) };
+    args.extend(before);
     if let Some(comment) = &rule.comment {
         args.extend([Arg::new("-m", "comment"), Arg::new("--comment", comment)]);
     }
-    args.extend(of_modules(&rule.matches));
+    args.extend(of_modules(rule));
+    args.extend(behind);
     args.extend(of_target(&rule.target));
     args
 }
@@ -50,24 +59,56 @@ fn of_packets(matches: &Matches) -> Vec<Arg> {
     conditions.into_iter().flatten().collect()
 }
 
-fn of_modules(matches: &Matches) -> Vec<Arg> {
-    let mut args = Vec::new();
-    if let Some(local) = matches.destination_is_local {
+fn of_modules(rule: &FirewallRule) -> Vec<Arg> {
+    let matches = &rule.matches;
+    let mut args = matches.recent.as_ref().map(recent).unwrap_or_default();
+    if let Some(part) = matches.probability {
+        args.extend([Arg::new("-m", "statistic"), Arg::new("--mode", "random"), Arg::new("--probability", part)]);
+    }
+    if let Some(mark) = &matches.mark {
+        args.extend([Arg::new("-m", "mark"), condition("--mark", mark, bits)]);
+    }
+    let local = [("--src-type", matches.source_is_local), ("--dst-type", matches.destination_is_local)];
+    if local.iter().any(|(_, local)| local.is_some()) {
         args.push(Arg::new("-m", "addrtype"));
-        args.push(Arg { negated: !local, ..Arg::new("--dst-type", "LOCAL") });
+    }
+    for (option, local) in local {
+        args.extend(local.map(|local| Arg { negated: !local, ..Arg::new(option, "LOCAL") }));
     }
     let ports = [("--sport", &matches.source_port), ("--dport", &matches.destination_port)];
-    if ports.iter().any(|(_, ports)| ports.is_some()) {
+    // kube-proxy names the module where it translates destinations, too.
+    let translates = matches!(rule.target, FirewallTarget::Dnat(_))
+        && matches!(matches.protocol, Some(Condition::Is(protocol)) if protocol.has_ports());
+    if translates || ports.iter().any(|(_, ports)| ports.is_some()) {
         args.extend(matches.protocol.as_ref().map(|protocol| Arg::new("-m", protocol_name(*protocol.value()))));
     }
     for (option, ports) in ports {
         args.extend(ports.as_ref().map(|ports| condition(option, ports, PortRange::to_string)));
     }
-    if let Some(states) = &matches.states {
-        let list = |states: &BTreeSet<_>| states.iter().map(|state| state_name(*state)).collect::<Vec<_>>().join(",");
-        args.extend([Arg::new("-m", "conntrack"), condition("--ctstate", states, list)]);
-    }
     args
+}
+
+fn of_states(matches: &Matches) -> Vec<Arg> {
+    let Some(states) = &matches.states else { return Vec::new() };
+    let list = |states: &BTreeSet<_>| states.iter().map(|state| state_name(*state)).collect::<Vec<_>>().join(",");
+    vec![Arg::new("-m", "conntrack"), condition("--ctstate", states, list)]
+}
+
+/// With the defaults that `iptables-save` prints: the whole address, and that of the source.
+fn recent(recent: &Recent) -> Vec<Arg> {
+    let (what, list) = match recent {
+        Recent::Set(list) => (vec![Arg::flag("--set")], list),
+        Recent::Within { list, seconds } => {
+            (vec![Arg::flag("--rcheck"), Arg::new("--seconds", seconds), Arg::flag("--reap")], list)
+        }
+    };
+    let name = [Arg::new("--name", list), Arg::new("--mask", WHOLE_ADDRESS), Arg::flag("--rsource")];
+    [Arg::new("-m", "recent")].into_iter().chain(what).chain(name).collect()
+}
+
+/// Bits of a mark, and which, as `iptables-save` prints them.
+fn bits(bits: &MarkBits) -> String {
+    format!("{:#x}/{:#x}", bits.value, bits.mask)
 }
 
 fn condition<T>(option: &str, condition: &Condition<T>, word: impl FnOnce(&T) -> String) -> Arg {
@@ -86,7 +127,10 @@ fn of_target(target: &FirewallTarget) -> Vec<Arg> {
         FirewallTarget::Drop => vec![Arg::new("-j", "DROP")],
         FirewallTarget::Return => vec![Arg::new("-j", "RETURN")],
         FirewallTarget::Jump(chain) => vec![Arg::new("-j", chain)],
+        FirewallTarget::Continue => Vec::new(),
+        FirewallTarget::Mark(to) => target_and("MARK", "--set-xmark", &bits(to)),
         FirewallTarget::Masquerade => vec![Arg::new("-j", "MASQUERADE")],
+        FirewallTarget::MasqueradeRandomly => vec![Arg::new("-j", "MASQUERADE"), Arg::flag("--random-fully")],
         FirewallTarget::Reject(with) => target_and("REJECT", "--reject-with", &reject_name(*with)),
         FirewallTarget::Snat(address) => target_and("SNAT", "--to-source", address),
         FirewallTarget::Dnat(to) => target_and("DNAT", "--to-destination", &destination(to)),

@@ -138,6 +138,11 @@ impl ChainId {
         Self { family, table, chain: ChainName::trusted(format!("{CHAIN_PREFIX}{lab}-{}", hook.short())) }
     }
 
+    /// Below the chains of all labs in a table, in the order of chains.
+    pub fn before_own(family: Family, table: Table) -> Self {
+        Self { family, table, chain: ChainName::trusted(CHAIN_PREFIX.to_owned()) }
+    }
+
     /// The built-in chain of a hook.
     pub fn builtin(family: Family, table: Table, hook: Hook) -> Self {
         Self { family, table, chain: ChainName::trusted(hook.name().to_owned()) }

@@ -25,6 +25,9 @@ pub struct Check {
     pub seen_as: Option<SeenAs>,
     /// The namespace that must answer (behind a published port); none: it does not matter.
     pub answered_by: Option<NsName>,
+    /// Over how many connections the endpoints of a service must get even shares; none: it does not matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread: Option<u32>,
     /// How often a probe that did not come out as expected is tried again.
     pub retries: u32,
     /// How long one try waits for an answer.
@@ -46,9 +49,27 @@ pub struct Probe {
     /// The namespace whose kernel must see it for it to have arrived: the one that the file names, or the one behind
     /// the port that it publishes. None where the file names an address: then an arrival anywhere counts.
     pub arrives_at: Option<NsName>,
+    /// The namespaces of which one has to get it for it to have arrived: endpoints of a service.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<NsName>,
     /// The sockets that have to listen while this probe runs: a namespace, and the port there. More than one
     /// where several could be the ones to answer. Empty for ICMP, and where something is to be refused.
     pub listen: Vec<(NsName, u16)>,
+}
+
+impl Probe {
+    /// Whether it has arrived where it should if a namespace has seen it.
+    pub fn arrives(&self, ns: &NsName) -> bool {
+        match &self.arrives_at {
+            Some(wanted) => ns == wanted,
+            None => self.endpoints.is_empty() || self.endpoints.contains(ns),
+        }
+    }
+
+    /// Whether it matters where it arrives.
+    pub fn has_place(&self) -> bool {
+        self.arrives_at.is_some() || !self.endpoints.is_empty()
+    }
 }
 
 /// Where a probe goes.

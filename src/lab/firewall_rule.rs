@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::dnat::{DnatTarget, PortRange};
 use super::filter::RejectWith;
+use super::firewall_extensions::{MarkBits, Probability, Recent};
 use super::names::{ChainName, IfName, LabName};
 
 /// A rule of a chain.
@@ -43,6 +44,18 @@ pub struct Matches {
     /// The protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Condition<IpProtocol>>,
+    /// What its source has done lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recent: Option<Recent>,
+    /// Chance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probability: Option<Probability>,
+    /// Its firewall mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Condition<MarkBits>>,
+    /// Whether the source is an address of this namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_is_local: Option<bool>,
     /// Whether the destination is an address of this namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination_is_local: Option<bool>,
@@ -115,8 +128,14 @@ pub enum FirewallTarget {
     Return,
     /// The rules of another chain of the table are asked.
     Jump(ChainName),
+    /// Nothing: the next rule is asked.
+    Continue,
+    /// These bits of its mark are set; the next rule is asked.
+    Mark(MarkBits),
     /// Its source becomes the address of the interface through which it leaves.
     Masquerade,
+    /// The same, from a port that nobody can guess.
+    MasqueradeRandomly,
     /// Its source becomes an address.
     Snat(IpAddr),
     /// Its destination becomes another one.
@@ -188,6 +207,17 @@ impl Matches {
         Self { destination: Some(Condition::IsNot(net.trunc())), ..self }
     }
 
+    /// Packets with these bits in their mark, and no others of the mask.
+    #[must_use]
+    pub fn marked(self, bits: MarkBits) -> Self {
+        Self { mark: Some(Condition::Is(bits)), ..self }
+    }
+
+    /// Whether it is not known beforehand if a packet meets them.
+    pub fn is_chance(&self) -> bool {
+        self.probability.is_some() || matches!(self.recent, Some(Recent::Within { .. }))
+    }
+
     /// The rule that does something with the packets that these match.
     pub fn then(self, target: FirewallTarget) -> FirewallRule {
         FirewallRule { matches: self, target, comment: None }
@@ -204,6 +234,12 @@ impl FirewallRule {
     pub fn jump(lab: &LabName, chain: &ChainName) -> Self {
         let target = FirewallTarget::Jump(chain.clone());
         Self { matches: Matches::default(), target, comment: Some(lab.mark()) }
+    }
+
+    /// The rule with a comment.
+    #[must_use]
+    pub fn saying(self, comment: impl Into<String>) -> Self {
+        Self { comment: Some(comment.into()), ..self }
     }
 
     /// The rule without its comment: what it does, not whose it is.
@@ -227,7 +263,10 @@ impl FirewallTarget {
             | Self::Drop
             | Self::Reject(_)
             | Self::Return
+            | Self::Continue
+            | Self::Mark(_)
             | Self::Masquerade
+            | Self::MasqueradeRandomly
             | Self::Snat(_)
             | Self::Dnat(_)
             | Self::Redirect(_) => None,

@@ -144,7 +144,20 @@ impl IfName {
     }
 }
 
+/// What the names of kube-proxy's chains begin with.
+const SERVICES: &str = "KUBE-";
+
 impl ChainName {
+    /// One that kube-proxy gives: of its letters and digits, and 23 of them at most.
+    pub fn of_services(name: &str) -> Self {
+        Self::trusted(format!("{SERVICES}{name}"))
+    }
+
+    /// Whether it is one that kube-proxy gives.
+    pub fn is_of_services(&self) -> bool {
+        self.as_str().starts_with(SERVICES)
+    }
+
     /// A name put together from checked parts that is known to fit.
     pub(super) fn trusted(name: String) -> Self {
         debug_assert!(check_chain(&name).is_ok(), "{name}");

@@ -6,7 +6,7 @@ use super::lost::Lost;
 use super::planned::Plan;
 use super::{
     address, bridge, bridge_port, fdb_entry, firewall, foreign, gateways, interface, namespace, neighbour, policy_rule,
-    route, sysctl, veth, virtual_interface, vlans,
+    route, services, sysctl, veth, virtual_interface, vlans,
 };
 use crate::lab::{Interface, InterfaceKind, InterfaceRef, Lab, NsName, Observed};
 
@@ -27,7 +27,9 @@ pub fn plan(lab: &Lab, live: &Observed) -> Plan {
         inside(&Sides { compared: &compared, ns: &host, want, is: &observed.is, observed }, &mut draft);
     }
     namespace::remove(&compared, &mut draft);
-    Plan { lab: lab.name.clone(), steps: draft.in_order() }
+    let mut steps = draft.in_order();
+    services::explain(lab, &mut steps);
+    Plan { lab: lab.name.clone(), steps }
 }
 
 /// Plans everything about interfaces, and notes which are made.

@@ -6,21 +6,39 @@
 use std::collections::HashSet;
 
 use super::draft::{Draft, EXTRA, MISSING};
+use super::firewall_chain::{self, step};
 use super::interface::ABSENT;
 use crate::lab::{ChainId, Firewall, FirewallRule, LabName, NsName, ObservedFirewall, ObservedRule, Policy};
-use crate::steps::{Change, FirewallChange, FirewallStep, Presence, Step};
+use crate::steps::{Change, FirewallChange, Presence};
+
+/// Why a rule that is wanted is removed and added again.
+const AGAIN: &str = "the rules beside it are not as they should be";
 
 /// Plans the firewall of one namespace.
 pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &ObservedFirewall, draft: &mut Draft) {
     let mut by_hand: HashSet<(ChainId, FirewallRule)> = HashSet::new();
+    // Before the rules that lead to them.
+    for id in want.chains.keys().filter(|id| is_services(id) && !is.chains.contains_key(*id)) {
+        draft.add(step(ns, id, FirewallChange::AddChain), ABSENT);
+    }
     for (id, rules) in &want.chains {
-        let Some((_, hook)) = id.owner() else { continue };
+        let there = is.chains.get(id).map_or(&[][..], Vec::as_slice);
+        let Some((_, hook)) = id.owner() else {
+            match id.hook() {
+                Some(_) => entrance(ns, id, rules, there, draft),
+                None => firewall_chain::rules(ns, id, rules, there, draft),
+            }
+            continue;
+        };
         let builtin = ChainId::builtin(id.family, id.table, hook);
         if !is.chains.contains_key(id) && are_in(is, &builtin, rules) {
             by_hand.extend(rules.iter().map(|rule| (builtin.clone(), rule.without_comment())));
             continue;
         }
-        chain(ns, id, rules, is.chains.get(id), draft);
+        if !is.chains.contains_key(id) {
+            draft.add(step(ns, id, FirewallChange::AddChain), ABSENT);
+        }
+        firewall_chain::rules(ns, id, rules, there, draft);
         let jump = FirewallRule::jump(lab, &id.chain);
         if !is.chains.get(&builtin).is_some_and(|rules| rules.iter().any(|rule| rule.means(&jump))) {
             let change = FirewallChange::Rule {
@@ -37,24 +55,81 @@ pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &Observed
             draft.add(step(ns, chain, change), "the file has no policy of its own");
         }
     }
+    remove_extras(lab, ns, want, is, &by_hand, draft);
+}
+
+/// Plans that what the file does not have goes.
+fn remove_extras(
+    lab: &LabName,
+    ns: &NsName,
+    want: &Firewall,
+    is: &ObservedFirewall,
+    by_hand: &HashSet<(ChainId, FirewallRule)>,
+    draft: &mut Draft,
+) {
+    let later = led_to_by_kept(want, is);
     for (id, rules) in &is.chains {
         let owner = id.owner().map(|(owner, _)| owner);
         let wanted = want.chains.contains_key(id);
         if id.hook().is_some() {
-            remove_rules(ns, id, rules, draft, |n, rule| {
+            remove_rules(ns, id, rules, false, draft, |n, rule| {
                 is_stale_jump(lab, want, id, rule)
                     || is_second_jump(lab, id, rules, n)
-                    || (!ns.is_host() && !is_wanted(lab, want, id, rule, &by_hand))
+                    || (!ns.is_host() && !is_wanted(lab, want, id, rule, by_hand))
             });
         } else if !wanted && (owner.as_ref() == Some(lab) || !ns.is_host()) {
-            remove_rules(ns, id, rules, draft, |_, _| true);
+            remove_rules(ns, id, rules, later.contains(id), draft, |_, _| true);
         }
     }
     // Chains go when no rule is left that leads to them.
     for id in is.chains.keys().filter(|id| id.hook().is_none() && !want.chains.contains_key(id)) {
         if id.owner().is_some_and(|(owner, _)| owner == *lab) || !ns.is_host() {
-            draft.add(step(ns, id, FirewallChange::RemoveChain), "the file does not need it");
+            let change = FirewallChange::RemoveChain { is_rewritten: later.contains(id) };
+            draft.add(step(ns, id, change), "the file does not need it");
         }
+    }
+}
+
+/// Whether it is a chain of services, which other rules lead to than that of a lab.
+fn is_services(id: &ChainId) -> bool {
+    id.owner().is_none() && id.hook().is_none()
+}
+
+/// The chains that nobody wants, and that rules of wanted chains still lead to, if by way of others: they go in the
+/// phase in which those are written anew.
+fn led_to_by_kept(want: &Firewall, is: &ObservedFirewall) -> HashSet<ChainId> {
+    let mut todo: Vec<&ChainId> = want.chains.keys().filter(|id| is_services(id)).collect();
+    let mut led = HashSet::new();
+    while let Some(id) = todo.pop() {
+        for target in is.chains.get(id).into_iter().flatten().filter_map(|rule| target(id, rule)) {
+            if let Some((target, _)) = is.chains.get_key_value(&target)
+                && !want.chains.contains_key(target)
+                && led.insert(target.clone())
+            {
+                todo.push(target);
+            }
+        }
+    }
+    led
+}
+
+/// Plans what a built-in chain has of its own: it stands behind what leads to chains of labs. Rules that nobody wants
+/// are removed with all others.
+fn entrance(ns: &NsName, id: &ChainId, want: &[FirewallRule], is: &[ObservedRule], draft: &mut Draft) {
+    let own = is.iter().enumerate().filter(|(_, rule)| want.iter().any(|wanted| rule.means(wanted)));
+    let own: Vec<(usize, &ObservedRule)> = own.collect();
+    if own.iter().map(|(_, rule)| *rule).eq(want.iter().cloned().map(ObservedRule::Known).collect::<Vec<_>>().iter()) {
+        return;
+    }
+    for (n, rule) in own.iter().rev() {
+        let change = Presence::Remove(Box::new((*rule).clone()));
+        let change = FirewallChange::Rule { position: Some(n + 1), is_rewritten: true, change };
+        draft.add(step(ns, id, change), AGAIN);
+    }
+    for rule in want {
+        let change = Presence::Add(Box::new(rule.clone().into()));
+        let change = FirewallChange::Rule { position: None, is_rewritten: true, change };
+        draft.add(step(ns, id, change), if own.iter().any(|(_, is)| is.means(rule)) { AGAIN } else { MISSING });
     }
 }
 
@@ -82,7 +157,8 @@ fn is_wanted(
             && own.owner().map(|(_, hook)| hook) == id.hook()
             && rule.means(&FirewallRule::jump(lab, &own.chain))
     });
-    jump || rule.meaning().is_some_and(|rule| by_hand.contains(&(id.clone(), rule.without_comment())))
+    let of_services = want.chains.get(id).is_some_and(|own| own.iter().any(|own| rule.means(own)));
+    jump || of_services || rule.meaning().is_some_and(|rule| by_hand.contains(&(id.clone(), rule.without_comment())))
 }
 
 /// Whether a rule of a built-in chain leads to a chain of this lab that is not wanted (any more), or not from here.
@@ -106,53 +182,19 @@ fn target(id: &ChainId, rule: &ObservedRule) -> Option<ChainId> {
     Some(ChainId { chain: rule.leads_to()?.clone(), ..id.clone() })
 }
 
-/// Why a rule that is wanted is written anew.
-const BEFORE: &str = "rules before it change";
-
-/// Plans one of nslab's chains: the rules up to the first difference stay, the others are written anew. All of a
-/// namespace's firewall steps are loaded at once, so no packet sees a half-written chain.
-fn chain(ns: &NsName, id: &ChainId, want: &[FirewallRule], is: Option<&Vec<ObservedRule>>, draft: &mut Draft) {
-    if is.is_none() {
-        draft.add(step(ns, id, FirewallChange::AddChain), ABSENT);
-    }
-    let is = is.map_or(&[][..], Vec::as_slice);
-    let mut wanted = HashSet::new();
-    let there: HashSet<&FirewallRule> = is.iter().filter_map(ObservedRule::meaning).collect();
-    let repeated = is.iter().collect::<HashSet<_>>().len() < is.len();
-    // `iptables -D` removes the first rule with a text, so each wanted rule is there once.
-    let want: Vec<&FirewallRule> = want.iter().filter(|rule| wanted.insert(*rule)).collect();
-    let same = if repeated { 0 } else { is.iter().zip(&want).take_while(|(is, want)| is.means(want)).count() };
-    for (n, rule) in is.iter().enumerate().skip(same).rev() {
-        let change = Presence::Remove(Box::new(rule.clone()));
-        let change = FirewallChange::Rule { position: Some(n + 1), is_rewritten: true, change };
-        draft.add(
-            step(ns, id, change),
-            if rule.meaning().is_some_and(|rule| wanted.contains(rule)) { BEFORE } else { EXTRA },
-        );
-    }
-    for rule in want.into_iter().skip(same) {
-        let change = Presence::Add(Box::new(rule.clone().into()));
-        let change = FirewallChange::Rule { position: None, is_rewritten: true, change };
-        draft.add(step(ns, id, change), if there.contains(rule) { BEFORE } else { MISSING });
-    }
-}
-
 fn remove_rules(
     ns: &NsName,
     id: &ChainId,
     rules: &[ObservedRule],
+    is_rewritten: bool,
     draft: &mut Draft,
     which: impl Fn(usize, &ObservedRule) -> bool,
 ) {
     for (n, rule) in rules.iter().enumerate().rev() {
         if which(n, rule) {
             let change = Presence::Remove(Box::new(rule.clone()));
-            let change = FirewallChange::Rule { position: Some(n + 1), is_rewritten: false, change };
+            let change = FirewallChange::Rule { position: Some(n + 1), is_rewritten, change };
             draft.add(step(ns, id, change), EXTRA);
         }
     }
-}
-
-fn step(ns: &NsName, chain: &ChainId, change: FirewallChange) -> Step {
-    Step::Firewall(FirewallStep { ns: ns.clone(), chain: chain.clone(), change })
 }

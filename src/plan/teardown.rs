@@ -114,7 +114,11 @@ fn host_firewall(lab: &LabName, firewall: &ObservedFirewall) -> Vec<Step> {
         }
     }
     let own = firewall.chains.keys().filter(|id| is_own(id)).cloned();
-    steps.extend(own.map(|chain| FirewallStep { ns: NsName::host(), chain, change: FirewallChange::RemoveChain }));
+    steps.extend(own.map(|chain| FirewallStep {
+        ns: NsName::host(),
+        chain,
+        change: FirewallChange::RemoveChain { is_rewritten: false },
+    }));
     // One family's rules are loaded with one program.
     steps.sort_by_key(|step| step.chain.family);
     steps.into_iter().map(Step::Firewall).collect()

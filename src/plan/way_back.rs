@@ -3,7 +3,8 @@
 use super::compare::plan;
 use super::planned::Plan;
 use crate::lab::{
-    IfName, Interface, InterfaceKind, Keep, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Origins,
+    ChainName, IfName, Interface, InterfaceKind, Keep, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace,
+    Origins,
 };
 use crate::steps::{FirewallChange, FirewallStep, Presence, Step, SysctlStep};
 
@@ -18,7 +19,7 @@ pub fn way_back(lab: &Lab, before: &Observed, now: &Observed) -> Plan {
 fn is_kept(step: &Step) -> bool {
     match step {
         Step::Firewall(FirewallStep { change, .. }) => match change {
-            FirewallChange::RemoveChain
+            FirewallChange::RemoveChain { .. }
             | FirewallChange::Policy(_)
             | FirewallChange::Rule { change: Presence::Remove(_), .. } => false,
             FirewallChange::AddChain | FirewallChange::Rule { change: Presence::Add(_), .. } => true,
@@ -74,7 +75,13 @@ fn restorable(lab: &LabName, name: &NsName, live: &ObservedNamespace, keep: Keep
     });
     wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
     wanted.fdb.retain(|entry| on_own(&entry.dev));
-    wanted.firewall.chains.retain(|chain, _| chain.owner().is_some_and(|(owner, _)| owner == *lab));
+    wanted.firewall.chains.retain(|chain, rules| {
+        if chain.hook().is_some() {
+            rules.retain(|rule| rule.leads_to().is_some_and(ChainName::is_of_services));
+        }
+        let of_services = chain.chain.is_of_services() || (chain.hook().is_some() && !rules.is_empty());
+        chain.owner().is_some_and(|(owner, _)| owner == *lab) || (of_services && !name.is_host())
+    });
     if name.is_host() {
         // Host settings have a way back of their own.
         wanted.rules = live.nslab_routing.rules.clone();

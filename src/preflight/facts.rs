@@ -52,12 +52,20 @@ pub enum Extension {
     Conntrack,
     /// `-j DNAT`
     Dnat,
+    /// `-m mark`
+    Mark,
     /// `-j MASQUERADE`
     Masquerade,
+    /// `-m recent`
+    Recent,
     /// `-j REJECT`
     Reject,
+    /// `-j MARK`
+    SetMark,
     /// `-j SNAT`
     Snat,
+    /// `-m statistic`
+    Statistic,
 }
 
 /// The machine as it is, as far as it was asked for.
@@ -133,8 +141,19 @@ pub struct DroppingChain {
 
 impl Extension {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Addrtype, Self::Comment, Self::Conntrack, Self::Dnat, Self::Masquerade, Self::Reject, Self::Snat];
+    pub const ALL: [Self; 11] = [
+        Self::Addrtype,
+        Self::Comment,
+        Self::Conntrack,
+        Self::Dnat,
+        Self::Mark,
+        Self::Masquerade,
+        Self::Recent,
+        Self::Reject,
+        Self::SetMark,
+        Self::Snat,
+        Self::Statistic,
+    ];
 
     /// Its name behind `-m` or `-j`, which is also the kernel's name for it.
     pub fn name(self) -> &'static str {
@@ -143,14 +162,18 @@ impl Extension {
             Self::Comment => "comment",
             Self::Conntrack => "conntrack",
             Self::Dnat => "DNAT",
+            Self::Mark => "mark",
             Self::Masquerade => "MASQUERADE",
+            Self::Recent => "recent",
             Self::Reject => "REJECT",
+            Self::SetMark => "MARK",
             Self::Snat => "SNAT",
+            Self::Statistic => "statistic",
         }
     }
 
     /// Whether it is a target rather than a match.
     pub fn is_target(self) -> bool {
-        matches!(self, Self::Dnat | Self::Masquerade | Self::Reject | Self::Snat)
+        matches!(self, Self::Dnat | Self::Masquerade | Self::Reject | Self::SetMark | Self::Snat)
     }
 }

@@ -105,7 +105,10 @@ fn module(feature: Feature) -> String {
                 (Extension::Addrtype, _) => "xt_addrtype",
                 (Extension::Comment, _) => "xt_comment",
                 (Extension::Conntrack, _) => "xt_conntrack",
+                (Extension::Mark | Extension::SetMark, _) => "xt_mark",
                 (Extension::Masquerade, _) => "xt_MASQUERADE",
+                (Extension::Recent, _) => "xt_recent",
+                (Extension::Statistic, _) => "xt_statistic",
             };
             format!("load its module: modprobe {module}")
         }

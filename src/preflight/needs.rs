@@ -98,7 +98,10 @@ impl Needs {
                         self.feature(Feature::VlanFiltering, place);
                     }
                     if options.nf_call_iptables {
-                        self.feature(Feature::BridgeNetfilter, place);
+                        let of_services = namespace.firewall.chains.keys().any(|id| id.chain.is_of_services());
+                        let why = ", for services (with `routing: routed`, pods are behind no bridge)";
+                        let why = if of_services { why } else { "" };
+                        self.feature(Feature::BridgeNetfilter, || format!("{ns}/{name}{why}"));
                     }
                 }
                 InterfaceKind::Virtual(of) => {
@@ -178,7 +181,8 @@ impl Needs {
 /// The matches and targets that a rule uses, of those that a kernel can lack.
 fn extensions(rule: &FirewallRule) -> Vec<Extension> {
     let of_target = match &rule.target {
-        FirewallTarget::Masquerade => Some(Extension::Masquerade),
+        FirewallTarget::Masquerade | FirewallTarget::MasqueradeRandomly => Some(Extension::Masquerade),
+        FirewallTarget::Mark(_) => Some(Extension::SetMark),
         FirewallTarget::Reject(_) => Some(Extension::Reject),
         FirewallTarget::Snat(_) => Some(Extension::Snat),
         FirewallTarget::Dnat(_) => Some(Extension::Dnat),
@@ -187,10 +191,14 @@ fn extensions(rule: &FirewallRule) -> Vec<Extension> {
         | FirewallTarget::Accept
         | FirewallTarget::Drop
         | FirewallTarget::Return
+        | FirewallTarget::Continue
         | FirewallTarget::Jump(_) => None,
     };
     let of_matches = [
-        rule.matches.destination_is_local.map(|_| Extension::Addrtype),
+        rule.matches.destination_is_local.or(rule.matches.source_is_local).map(|_| Extension::Addrtype),
+        rule.matches.recent.as_ref().map(|_| Extension::Recent),
+        rule.matches.probability.map(|_| Extension::Statistic),
+        rule.matches.mark.map(|_| Extension::Mark),
         rule.comment.as_ref().map(|_| Extension::Comment),
         rule.matches.states.as_ref().map(|_| Extension::Conntrack),
     ];

@@ -22,8 +22,11 @@ pub struct FirewallStep {
 pub enum FirewallChange {
     /// It is made.
     AddChain,
-    /// It is removed; it is empty.
-    RemoveChain,
+    /// It is removed; it is empty by then.
+    RemoveChain {
+        /// Whether a chain that leads to it is written anew: it is then removed after that, not before.
+        is_rewritten: bool,
+    },
     /// Of a built-in chain: what happens at its end.
     Policy(Change<Policy>),
     /// A rule of it.
@@ -42,7 +45,7 @@ impl FirewallStep {
     /// Whether it removes a chain or a rule.
     pub fn removes(&self) -> bool {
         match &self.change {
-            FirewallChange::RemoveChain | FirewallChange::Rule { change: Presence::Remove(_), .. } => true,
+            FirewallChange::RemoveChain { .. } | FirewallChange::Rule { change: Presence::Remove(_), .. } => true,
             FirewallChange::AddChain
             | FirewallChange::Policy(_)
             | FirewallChange::Rule { change: Presence::Add(_), .. } => false,
@@ -60,7 +63,7 @@ impl FirewallStep {
         let chain = word(self.chain.chain.as_str());
         match &self.change {
             FirewallChange::AddChain => format!("-N {chain}"),
-            FirewallChange::RemoveChain => format!("-X {chain}"),
+            FirewallChange::RemoveChain { .. } => format!("-X {chain}"),
             FirewallChange::Policy(Change { to, .. }) => format!("-P {chain} {}", to.name()),
             FirewallChange::Rule { change: Presence::Add(rule), position: Some(position), .. } => {
                 format!("-I {chain} {position} {}", line(rule))
@@ -68,8 +71,21 @@ impl FirewallStep {
             FirewallChange::Rule { change: Presence::Add(rule), position: None, .. } => {
                 format!("-A {chain} {}", line(rule))
             }
+            FirewallChange::Rule { change: Presence::Remove(rule), position: Some(position), .. }
+                if !can_be_found(rule) =>
+            {
+                format!("-D {chain} {position}")
+            }
             FirewallChange::Rule { change: Presence::Remove(rule), .. } => format!("-D {chain} {}", line(rule)),
         }
+    }
+}
+
+/// Whether iptables finds a rule by its text: what the kernel notes in rules with `recent` (1.8.9) is not as it was.
+fn can_be_found(rule: &ObservedRule) -> bool {
+    match rule {
+        ObservedRule::Known(rule) => rule.matches.recent.is_none(),
+        ObservedRule::Foreign(rule) => !rule.text.contains("-m recent "),
     }
 }
 
@@ -77,8 +93,8 @@ impl FirewallStep {
     /// The way back.
     pub(super) fn inverse(&self) -> Self {
         let change = match &self.change {
-            FirewallChange::AddChain => FirewallChange::RemoveChain,
-            FirewallChange::RemoveChain => FirewallChange::AddChain,
+            FirewallChange::AddChain => FirewallChange::RemoveChain { is_rewritten: true },
+            FirewallChange::RemoveChain { .. } => FirewallChange::AddChain,
             FirewallChange::Policy(change) => FirewallChange::Policy(change.inverse()),
             FirewallChange::Rule { change, position, is_rewritten } => {
                 FirewallChange::Rule { change: change.inverse(), position: *position, is_rewritten: *is_rewritten }
@@ -95,7 +111,7 @@ impl Operation for FirewallStep {
         let chain = format!("{} ({family}{})", self.chain.chain, self.chain.table.name());
         match &self.change {
             FirewallChange::AddChain => format!("make chain {chain} in {ns}"),
-            FirewallChange::RemoveChain => format!("remove chain {chain} from {ns}"),
+            FirewallChange::RemoveChain { .. } => format!("remove chain {chain} from {ns}"),
             FirewallChange::Policy(Change { from, to }) => {
                 format!("change the policy of chain {chain} in {ns} from {} to {}", from.name(), to.name())
             }
@@ -116,9 +132,10 @@ impl Operation for FirewallStep {
 
     fn phase(&self) -> Phase {
         match &self.change {
-            FirewallChange::RemoveChain
+            FirewallChange::RemoveChain { is_rewritten: false }
             | FirewallChange::Rule { change: Presence::Remove(_), is_rewritten: false, .. } => Phase::RemoveFirewall,
             FirewallChange::AddChain
+            | FirewallChange::RemoveChain { is_rewritten: true }
             | FirewallChange::Policy(_)
             | FirewallChange::Rule { change: Presence::Add(_), .. }
             | FirewallChange::Rule { change: Presence::Remove(_), is_rewritten: true, .. } => Phase::SetFirewall,

@@ -100,6 +100,8 @@ pub enum Code {
     NoSuchAddress,
     /// No connected subnet contains this address.
     NotConnected,
+    /// None of a service's pods has a port of the name that the service leads to.
+    NoTargetPort,
     /// Something other than a namespace is given where a namespace is needed.
     NotNamespace,
     /// The file is not valid YAML.
@@ -162,6 +164,8 @@ pub enum Code {
     UnknownName,
     /// There is no such namespace.
     UnknownNamespace,
+    /// There is no such service, or it has no such port.
+    UnknownService,
     /// The file cannot be read.
     UnreadableFile,
     /// A VLAN is given both tagged and untagged.

@@ -171,6 +171,9 @@ impl Firewall<'_> {
             | FirewallTarget::Return
             | FirewallTarget::Jump(_)
             | FirewallTarget::Redirect(_) => {}
+            FirewallTarget::Continue | FirewallTarget::Mark(_) | FirewallTarget::MasqueradeRandomly => {
+                unreachable!("only services have such rules")
+            }
         }
         self.make_unique(at);
         Some(false)

@@ -11,8 +11,8 @@ use super::{Variant, program};
 use crate::iptables::restore_line;
 use crate::kernel::KernelError;
 use crate::lab::{
-    Condition, ConnectionState, DnatPort, DnatTarget, Family, FirewallRule, FirewallTarget, Hook, Matches, RejectWith,
-    Table,
+    Condition, ConnectionState, DnatPort, DnatTarget, Family, FirewallRule, FirewallTarget, Hook, MarkBits, Matches,
+    Probability, Recent, RejectWith, Table,
 };
 use crate::preflight::{DroppingChain, Extension, Feature, Iptables};
 
@@ -87,6 +87,16 @@ fn sample(family: Family, extension: Extension) -> (Table, Hook, FirewallRule) {
         Extension::Dnat => {
             let to = DnatTarget { address, port: DnatPort::Same };
             (Table::Nat, Hook::Prerouting, all().then(FirewallTarget::Dnat(to)))
+        }
+        Extension::Mark => filter(all().marked(MarkBits { value: 1, mask: 1 }).then(FirewallTarget::Accept)),
+        Extension::Recent => {
+            let recent = "nslab".parse().ok().map(Recent::Set);
+            filter(Matches { recent, ..all() }.then(FirewallTarget::Accept))
+        }
+        Extension::SetMark => filter(all().then(FirewallTarget::Mark(MarkBits { value: 1, mask: 1 }))),
+        Extension::Statistic => {
+            let probability = Probability::one_in(2);
+            filter(Matches { probability, ..all() }.then(FirewallTarget::Accept))
         }
         Extension::Masquerade => (Table::Nat, Hook::Postrouting, all().then(FirewallTarget::Masquerade)),
         Extension::Reject => filter(all().then(FirewallTarget::Reject(RejectWith::port_unreachable(family)))),

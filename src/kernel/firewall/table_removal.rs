@@ -53,7 +53,7 @@ fn is_everything(firewall: &ObservedFirewall, steps: &[Step], family: Family, ta
             FirewallChange::Rule { change: Presence::Remove(rule), .. } => {
                 *rules.entry((chain, &**rule)).or_default() += 1
             }
-            FirewallChange::RemoveChain => {
+            FirewallChange::RemoveChain { .. } => {
                 chains.insert(chain);
             }
             FirewallChange::AddChain
@@ -97,7 +97,7 @@ mod tests {
                 step(chain.clone(), FirewallChange::Rule { position: None, is_rewritten: false, change })
             })
             .collect();
-        steps.push(step(own, FirewallChange::RemoveChain));
+        steps.push(step(own, FirewallChange::RemoveChain { is_rewritten: false }));
         assert_eq!(steps.len(), 4);
         let all_of = |steps: &[Step]| is_everything(&firewall, steps, Family::Ipv4, &[Table::Nat].into());
         assert!(all_of(&steps));

@@ -9,7 +9,7 @@ use super::names::{GROUPS, LAN, LAN_BRIDGE, ROUTER};
 use super::numbers;
 use super::piece::{Entry, Place};
 use super::pods::Pod;
-use super::{routing, tunnels};
+use super::{routing, services, tunnels};
 use crate::topology::schema::{Egress, Routing, Spanned, Text};
 use crate::topology::yaml::Node;
 
@@ -19,7 +19,7 @@ const ROUTER_PORT: &str = "router-lan";
 const POD_BRIDGE: &str = "v-net-0";
 
 /// The parts of a file that the cluster means; `cluster` is the place of its key.
-pub fn entries(layout: &Layout<'_>, cluster: Place) -> [Entry; 3] {
+pub fn entries(layout: &Layout<'_>, cluster: Place) -> Vec<Entry> {
     let mut namespaces = vec![cluster.entry(LAN, lan(layout, cluster))];
     let mut links: Vec<Node> = layout.nodes.iter().map(node_link).collect();
     if layout.routing == Routing::Router {
@@ -39,11 +39,11 @@ pub fn entries(layout: &Layout<'_>, cluster: Place) -> [Entry; 3] {
         }
     }
     let groups = GROUPS.into_iter().zip([nodes, pods]);
-    [
-        cluster.entry("namespaces", cluster.map(namespaces)),
-        cluster.entry("links", cluster.list(links)),
-        cluster.entry("groups", cluster.map(groups.map(|(name, list)| cluster.entry(name, cluster.list(list))))),
-    ]
+    let groups = cluster.map(groups.map(|(name, list)| cluster.entry(name, cluster.list(list))));
+    let parts =
+        [("namespaces", cluster.map(namespaces)), ("links", cluster.list(links)), ("groups", groups)].into_iter();
+    let services = (!layout.services.is_empty()).then(|| ("services", cluster.list(layout.services.clone())));
+    parts.chain(services).map(|(key, part)| cluster.entry(key, part)).collect()
 }
 
 /// The bridge between the nodes: a namespace of its own, so that the host is left alone.
@@ -51,7 +51,7 @@ fn lan(layout: &Layout<'_>, cluster: Place) -> Node {
     let mut body = Body::new(cluster);
     let ports = layout.nodes.iter().map(|node| Place(node.name.span).scalar(&node.lan_port));
     let router = (layout.routing == Routing::Router).then(|| cluster.scalar(ROUTER_PORT));
-    body.bridge(LAN_BRIDGE, Vec::new(), ports.chain(router).collect());
+    body.bridge(LAN_BRIDGE, Vec::new(), ports.chain(router).collect(), None);
     body.node()
 }
 
@@ -73,10 +73,12 @@ fn member(layout: &Layout<'_>, node: &Endpoint<'_>) -> Node {
     body.keep = layout.keep.to_vec();
     if layout.routing.has_bridges() {
         let own = |subnet: &IpNet| Some(place.scalar(IpNet::new(numbers::nth(*subnet, 1)?, subnet.prefix_len()).ok()?));
-        let ports = node.pods.iter().map(|pod| Place(pod.name.span).scalar(&pod.node_end));
-        body.bridge(POD_BRIDGE, node.subnets.iter().filter_map(own).collect(), ports.collect());
+        let ports = node.pods.iter().map(|pod| services::port(layout, pod));
+        let option = services::bridge(layout, place);
+        body.bridge(POD_BRIDGE, node.subnets.iter().filter_map(own).collect(), ports.collect(), option);
     }
     routing::of_node(layout, node, &mut body);
+    services::of_node(layout, node, &mut body);
     if layout.egress == Egress::Masquerade {
         for (subnet, network) in node.subnets.iter().zip(&layout.pod_networks) {
             let except = place.entry("except", place.list([place.scalar(network)]));
@@ -100,6 +102,7 @@ fn pod_body(layout: &Layout<'_>, node: &Endpoint<'_>, pod: &Pod<'_>) -> Node {
     let namespace = pod.namespace.map(|name| Place(name.span).field("namespace", &name.value.0));
     let label = |(key, value): &&(Spanned<Text>, Spanned<Text>)| (text(key), text(value));
     body.labels = namespace.into_iter().chain(pod.labels.iter().map(label)).collect();
+    services::of_pod(pod, &mut body);
     body.node()
 }
 

@@ -22,6 +22,9 @@ pub struct Body {
     pub nat: Vec<Node>,
     pub keep: Vec<Node>,
     pub labels: Vec<Entry>,
+    pub ports: Vec<Entry>,
+    pub ready: Option<Entry>,
+    pub kube_proxy: Option<Entry>,
 }
 
 impl Body {
@@ -39,6 +42,9 @@ impl Body {
             nat: Vec::new(),
             keep: Vec::new(),
             labels: Vec::new(),
+            ports: Vec::new(),
+            ready: None,
+            kube_proxy: None,
         }
     }
 
@@ -59,6 +65,9 @@ impl Body {
             list("nat", self.nat),
             list("keep", self.keep),
             map("labels", self.labels),
+            map("ports", self.ports),
+            self.ready,
+            self.kube_proxy,
         ];
         place.map(parts.into_iter().flatten())
     }
@@ -71,9 +80,10 @@ impl Body {
     }
 
     /// A bridge of these ports.
-    pub fn bridge(&mut self, name: &str, addresses: Vec<Node>, ports: Vec<Node>) {
+    pub fn bridge(&mut self, name: &str, addresses: Vec<Node>, ports: Vec<Node>, option: Option<Entry>) {
         let parts = [("addresses", addresses), ("ports", ports)].into_iter().filter(|(_, items)| !items.is_empty());
-        let body = self.place.map(parts.map(|(key, items)| self.place.entry(key, self.place.list(items))));
+        let parts = parts.map(|(key, items)| self.place.entry(key, self.place.list(items))).chain(option);
+        let body = self.place.map(parts);
         self.bridges.push(self.place.entry(name, body));
     }
 }

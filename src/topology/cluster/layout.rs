@@ -12,6 +12,7 @@ use super::addresses::{self, Addresses};
 use super::names::{LAN_BRIDGE, Names, is_new};
 use super::numbers;
 use super::pods::{self, Pod};
+use super::service_addresses as services;
 use crate::lab::{Family, IfName, NsName};
 use crate::topology::code::Code;
 use crate::topology::yaml::Node as Tree;
@@ -28,6 +29,10 @@ pub struct Layout<'w> {
     pub egress: Egress,
     /// What the nodes keep.
     pub keep: &'w [Tree],
+    /// The network of services, where there are any.
+    pub service_network: Option<Spanned<IpNet>>,
+    /// The services with their addresses, as pieces of the tree.
+    pub services: Vec<Tree>,
     pub nodes: Vec<Node<'w>>,
 }
 
@@ -93,7 +98,10 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
     }
     let egress = cluster.egress.as_ref().map_or(Egress::None, |egress| egress.value);
     let keep = cluster.keep.as_ref().map_or(&[][..], |keep| &keep.0);
-    Layout { node_networks, pod_networks, routing, routing_at, egress, keep, nodes }
+    let service_network = services::network(cluster, &node_networks, &pod_networks, found);
+    let services = service_network.as_ref().map(|network| services::with_addresses(&cluster.services, network, found));
+    let services = services.unwrap_or_default();
+    Layout { node_networks, pod_networks, routing, routing_at, egress, keep, service_network, services, nodes }
 }
 
 /// The bridge's interface of a node's link, which must not have the name of the bridge between the nodes.

@@ -1,9 +1,10 @@
 //! The `cluster` shorthand: nodes and pods become namespaces, links and groups of the plain language.
 //!
-//! `layout` fills in every number and address (`addresses` those of nodes, `pods` those of pods), `bodies` says what is
-//! in each namespace, `routing` and `tunnels` how packets get from node to node, and `merge` puts it all into the
-//! file's own tree. Every new piece of the tree has the place of the shorthand that it is made from, so that a mistake
-//! which is found later is reported where its author can fix it.
+//! `layout` fills in every number and address (`addresses` those of nodes, `pods` those of pods, `service_addresses`
+//! those of services), `bodies` says what is in each namespace, `routing` and `tunnels` how packets get from node to
+//! node, `services` what services need of nodes, and `merge` puts it all into the file's own tree. Every new piece of
+//! the tree has the place of the shorthand that it is made from, so that a mistake which is found later is reported
+//! where its author can fix it.
 
 mod addresses;
 mod bodies;
@@ -15,6 +16,8 @@ mod numbers;
 mod piece;
 mod pods;
 mod routing;
+mod service_addresses;
+mod services;
 mod tunnels;
 
 use super::code::Code;

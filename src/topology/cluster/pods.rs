@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::diagnostics::{Collector, Diagnostic, Span};
-use super::super::schema::{Named, Pods, Spanned, Text};
+use super::super::schema::{DnsLabel, Named, PodPort, Pods, Spanned, Text};
 use super::addresses::within;
 use super::names::{Names, is_new};
 use super::numbers;
@@ -22,6 +22,8 @@ pub struct Pod<'w> {
     pub node_end: IfName,
     pub namespace: Option<&'w Spanned<Text>>,
     pub labels: Vec<&'w (Spanned<Text>, Spanned<Text>)>,
+    pub ports: &'w [(Spanned<DnsLabel>, Spanned<PodPort>)],
+    pub ready: Option<&'w Spanned<bool>>,
 }
 
 /// What the author says of a pod.
@@ -30,6 +32,8 @@ struct Wanted<'w> {
     address: &'w [Spanned<IpAddr>],
     namespace: Option<&'w Spanned<Text>>,
     labels: Option<&'w Named<Text, Spanned<Text>>>,
+    ports: &'w [(Spanned<DnsLabel>, Spanned<PodPort>)],
+    ready: Option<&'w Spanned<bool>>,
 }
 
 /// The pods of the node of a number.
@@ -56,7 +60,8 @@ pub fn of_node<'w>(
             let message = "`namespace` makes this label already";
             found.add(Diagnostic::new(Code::ReservedName, key.span, message).also(namespace.span, "here"));
         }
-        pods.push(Pod { name: wanted.name, addresses, node_end, namespace: wanted.namespace, labels });
+        let Wanted { name, namespace, ports, ready, .. } = wanted;
+        pods.push(Pod { name, addresses, node_end, namespace, labels, ports, ready });
     }
     taken.spoilt.iter().for_each(|span| found.spoil(*span));
     pods
@@ -73,7 +78,9 @@ fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Collector<'_>) -
         Some(Pods::Count(count)) => {
             let names = (1..=count.value.0).filter_map(|pod| numbers::pod_name(node, pod).parse().ok());
             let at = |value| Spanned { value, span: count.span };
-            names.map(|name| Wanted { name: at(name), address: &[], namespace: None, labels: None }).collect()
+            let plain =
+                |name| Wanted { name: at(name), address: &[], namespace: None, labels: None, ports: &[], ready: None };
+            names.map(plain).collect()
         }
         Some(Pods::List(list)) => list
             .iter()
@@ -82,6 +89,8 @@ fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Collector<'_>) -
                 address: entry.0.address.as_ref().map_or(&[], |given| &given.0),
                 namespace: entry.0.namespace.as_ref(),
                 labels: Some(&entry.0.labels),
+                ports: &entry.0.ports.entries,
+                ready: entry.0.ready.as_ref(),
             })
             .collect(),
     }

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::check_protocol;
 use super::net::{Net, ResolvedNamespace, is_global};
 use super::probes::{self, Question};
 use super::selectors::{Endpoint, SelectorList, Selectors};
+use super::services::Services;
 use crate::lab::{
     Check, Expect, Family, IfName, LOCAL_TABLE, Namespace, NsName, PacketSize, Probe, Protocol, RouteKind, SeenAs,
 };
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{self, Destination, File, Probing, SeenBy, Selector, Spanned};
+use crate::topology::schema::{self, Destination, File, SeenBy, Selector, Spanned};
 
 /// A file may ask for so many pairs; a full mesh of a thousand namespaces has slightly fewer.
 const MAX_PROBES: usize = 1_000_000;
@@ -35,11 +37,11 @@ const LISTED: usize = 8;
 pub fn resolve(
     file: &File,
     net: &Net<'_>,
-    namespaces: &IndexMap<NsName, Namespace>,
+    (namespaces, services): (&IndexMap<NsName, Namespace>, &Services),
     found: &mut Collector<'_>,
 ) -> Vec<Check> {
-    let parties = Selectors::new(file, net, found);
-    let maker = probes::Maker::new(net, namespaces);
+    let parties = Selectors::new(file, net, services, found);
+    let maker = probes::Maker::new(net, namespaces, services);
     let mut checks = Vec::with_capacity(file.checks.len());
     let mut room = MAX_PROBES;
     for written in &file.checks {
@@ -57,22 +59,22 @@ pub fn resolve(
             break;
         }
         room -= cost;
-        checks.extend(check(written, net, &maker, (&from, &to), before, found));
+        let protocol = check_protocol::resolve(written, &to, services, found);
+        checks.extend(check((written, protocol), net, &maker, (&from, &to), before, found));
     }
     checks
 }
 
 fn check(
-    written: &schema::Check,
+    (written, protocol): (&schema::Check, Option<Protocol>),
     net: &Net<'_>,
     maker: &probes::Maker<'_>,
     (from, to): (&[Endpoint], &[Endpoint]),
     before: usize,
     found: &mut Collector<'_>,
 ) -> Option<Check> {
-    let protocol = protocol(written, found);
     let expect = written.expect.as_ref().map_or(Expect::Reachable, |expect| expect.value.0);
-    let answered_by = answered_by(written, net, expect, found);
+    let answered_by = answered_by(written, protocol, net, expect, found);
     let family = family(written, found);
     let protocol = protocol?;
     let size = size(written, protocol, expect, found);
@@ -98,6 +100,7 @@ fn check(
         expect,
         seen_as: seen_as(written, net, expect, &probes, found),
         answered_by: question.answered_by.and_then(|namespace| Some(net.namespaces.get(namespace)?.name.clone())),
+        spread: check_protocol::spread(written, expect, &probes, found),
         retries: written.retries.as_ref().map_or(retries, |retries| retries.value),
         timeout: written.timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.value),
         probes,
@@ -108,7 +111,7 @@ fn check(
 fn links<'f>(written: &'f schema::Check, found: &mut Collector<'_>) -> Vec<(Span, &'f IfName)> {
     let on_link = |party: &'f Spanned<Selector>| match &party.value {
         Selector::OnLink(_, dev) => Some((party.span, dev)),
-        Selector::All | Selector::Name(_) | Selector::Label(..) | Selector::Address(_) => None,
+        Selector::All | Selector::Name(_) | Selector::Label(..) | Selector::Address(_) | Selector::Service(_) => None,
     };
     for (span, _) in written.from.0.iter().filter_map(on_link) {
         found.add(Diagnostic::new(Code::BadValue, span, "a check starts in a namespace; `%` is for its destination"));
@@ -151,25 +154,6 @@ fn name(written: &schema::Check, protocol: Protocol, size: Option<PacketSize>) -
     format!("{} → {}{port}{size}", side(&written.from.0), side(&written.to.0))
 }
 
-fn protocol(written: &schema::Check, found: &mut Collector<'_>) -> Option<Protocol> {
-    match (written.protocol.as_ref().map(|protocol| (protocol.value, protocol.span)), &written.port) {
-        (None | Some((Probing::Tcp, _)), Some(port)) => Some(Protocol::Tcp(port.value)),
-        (Some((Probing::Udp, _)), Some(port)) => Some(Protocol::Udp(port.value)),
-        (None | Some((Probing::Icmp, _)), None) => Some(Protocol::Icmp),
-        (Some((Probing::Icmp, _)), Some(port)) => {
-            found.add(
-                Diagnostic::new(Code::PortNotAllowed, port.span, "ICMP has no ports")
-                    .help("write `protocol: tcp` or `protocol: udp`".to_owned()),
-            );
-            None
-        }
-        (Some((Probing::Tcp | Probing::Udp, span)), None) => {
-            found.add(Diagnostic::new(Code::NoPort, span, "this check needs a `port`"));
-            None
-        }
-    }
-}
-
 /// The address family that the author asks for, with `family` or by the address to send from.
 fn family(written: &schema::Check, found: &mut Collector<'_>) -> Option<Family> {
     let asked = written.family.as_ref().map(|family| family.value);
@@ -182,9 +166,15 @@ fn family(written: &schema::Check, found: &mut Collector<'_>) -> Option<Family> 
     asked.or(source.map(|(family, _)| family))
 }
 
-fn answered_by(written: &schema::Check, net: &Net<'_>, expect: Expect, found: &mut Collector<'_>) -> Option<usize> {
+fn answered_by(
+    written: &schema::Check,
+    protocol: Option<Protocol>,
+    net: &Net<'_>,
+    expect: Expect,
+    found: &mut Collector<'_>,
+) -> Option<usize> {
     let by = written.answered_by.as_ref()?;
-    if written.port.is_none() {
+    if protocol.map_or(written.port.is_none(), |protocol| protocol == Protocol::Icmp) {
         let help = "ICMP is answered by whoever has the address; `answered_by` is for published ports".to_owned();
         found.add(Diagnostic::new(Code::NoPort, by.span, "`answered_by` needs a `port`").help(help));
     }
@@ -199,7 +189,7 @@ fn source_is_theirs(written: &schema::Check, net: &Net<'_>, from: &[Endpoint], f
     let Some(source) = &written.source else { return };
     let namespaces = from.iter().filter_map(|member| match member.side {
         SelectorList::Namespace(namespace) => net.namespaces.get(namespace),
-        SelectorList::Address(_) => None,
+        SelectorList::Address(_) | SelectorList::Service(_) => None,
     });
     // The machine has addresses that the file does not know.
     let may_have_it = |namespace: &ResolvedNamespace<'_>| namespace.name.is_host() && is_anyones(source.value);

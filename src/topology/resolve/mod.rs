@@ -8,6 +8,7 @@ mod bridge;
 mod bridge_port;
 mod broadcast_domains;
 mod chains;
+mod check_protocol;
 mod checks;
 mod contradictions;
 mod disjoint_set;
@@ -30,6 +31,7 @@ mod probes;
 mod refused_hops;
 mod route;
 mod selectors;
+mod services;
 mod sysctl;
 mod veth;
 mod virtual_interface;
@@ -52,9 +54,15 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
     let net = net(file, &veths, found);
     address::check(&net, &veths, found);
     nat::check(&net, found);
+    let services = services::resolve(file, &net, found);
     let mut namespaces: IndexMap<NsName, Namespace> =
         net.namespaces.iter().map(|own| (own.name.clone(), namespace(own, &file.name.value, found))).collect();
-    let checks = checks::resolve(file, &net, &namespaces, found);
+    for (at, own) in net.namespaces.iter().enumerate() {
+        if let Some(namespace) = namespaces.get_mut(&own.name) {
+            namespace.firewall.chains.extend(services::chains(own, at, &services));
+        }
+    }
+    let checks = checks::resolve(file, &net, (&namespaces, &services), found);
     // Of a lab that is not whole, much could be wrong that is not.
     if !found.has_faults() {
         prefix_lengths::check(&net, &namespaces, found);

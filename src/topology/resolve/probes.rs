@@ -8,8 +8,9 @@ use indexmap::{IndexMap, IndexSet};
 use super::led::{Led, Translations};
 use super::net::{Net, ResolvedNamespace, is_global, is_link_local};
 use super::selectors::{Endpoint, SelectorList};
+use super::services::Services;
 use crate::forwarding::{Flow, Outcome, Packet, Router};
-use crate::lab::{Expect, Family, IfName, Namespace, NsName, Probe, Protocol, Target};
+use crate::lab::{Expect, Family, IfName, IpProtocol, Namespace, NsName, Probe, Protocol, Target};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 
@@ -38,17 +39,18 @@ pub struct Maker<'n> {
     /// The namespaces that have local routes, and so may take packets for more addresses than those on interfaces.
     takers: Vec<(usize, Router<'n>)>,
     translations: Translations<'n>,
+    services: &'n Services,
     /// Whether all addresses are known: if not, what seems to be missing may be there.
     whole: bool,
 }
 
 impl<'n> Maker<'n> {
-    pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>) -> Self {
+    pub fn new(net: &'n Net<'n>, namespaces: &'n IndexMap<NsName, Namespace>, services: &'n Services) -> Self {
         let whole = net.namespaces.iter().all(|namespace| namespace.written.whole);
         let taker =
             |of: &ResolvedNamespace<'_>| namespaces.get(&of.name).map(Router::new).filter(Router::has_local_routes);
         let takers = (0..).zip(&net.namespaces).filter_map(|(at, of)| Some((at, taker(of)?))).collect();
-        Self { net, takers, translations: Translations::new(net, namespaces), whole }
+        Self { net, takers, translations: Translations::new(net, namespaces), services, whole }
     }
 
     /// All pairs, in the order of the file. A namespace is paired with itself only if that is all the author wrote.
@@ -105,7 +107,15 @@ impl<'n> Maker<'n> {
                 self.is_destination(question, address, to)?;
                 ((address.to_string(), (address, link.filter(|_| address.is_ipv6()).cloned())), None)
             }
+            SelectorList::Service(service) => {
+                let service = self.services.all.get(service).ok_or(None)?;
+                self.is_of_family(question, service.address.ok_or(None)?, to)?;
+                ((format!("service/{}", service.short_name()), (service.address.ok_or(None)?, None)), None)
+            }
         };
+        if let Some(probe) = self.by_service(question, (here, namespace), (&label, address), named, to) {
+            return Ok(probe);
+        }
         let sent = Flow { source: question.source, ..Flow::probing(question.protocol, address) };
         let holder = || match scope.as_ref().and_then(|scope| namespace.interface(scope)) {
             Some(link) => self.net.holder_in(address, link.broadcast_domain),
@@ -122,8 +132,52 @@ impl<'n> Maker<'n> {
             source: question.source,
             to: Target { label, address, scope, ns: there.and_then(|there| self.name(there)) },
             arrives_at: named.and_then(|named| self.arrives_at(question, named, led)),
+            endpoints: Vec::new(),
             listen: self.listen(question, address, there, led),
         })
+    }
+
+    /// A probe that a service leads to one of its endpoints, or that goes to the address of one: which of them gets it
+    /// is chance.
+    fn by_service(
+        &self,
+        question: &Question,
+        (here, from): (usize, &ResolvedNamespace<'_>),
+        (label, address): (&str, IpAddr),
+        named: Option<usize>,
+        to: &Endpoint,
+    ) -> Option<Probe> {
+        let (protocol, number) = match question.protocol {
+            Protocol::Tcp(port) => (IpProtocol::Tcp, port),
+            Protocol::Udp(port) => (IpProtocol::Udp, port),
+            Protocol::Icmp => (IpProtocol::Icmp, 0),
+        };
+        let node = named.or_else(|| self.net.holder(address, from));
+        let found = self.services.port_at(node, address, protocol, number);
+        if found.is_none() && !matches!(to.side, SelectorList::Service(_)) {
+            return None;
+        }
+        let endpoints = found
+            .map(|(port, is_external)| self.services.endpoints(port, is_external, (here, from), node))
+            .unwrap_or_default();
+        let listens = |(at, port): &(usize, u16)| Some((self.name(*at)?, *port));
+        let listen = if question.expect == Expect::Refused { &[][..] } else { &endpoints[..] };
+        Some(Probe {
+            from: from.name.clone(),
+            source: question.source,
+            to: Target { label: label.to_owned(), address, scope: None, ns: node.and_then(|node| self.name(node)) },
+            arrives_at: None,
+            endpoints: endpoints.iter().filter_map(|(at, _)| self.name(*at)).collect(),
+            listen: listen.iter().filter_map(listens).collect(),
+        })
+    }
+
+    fn is_of_family(&self, question: &Question, address: IpAddr, to: &Endpoint) -> Result<(), Option<Diagnostic>> {
+        if question.family.is_some_and(|family| family != Family::of(address)) {
+            let message = "this address does not have the `family` of the check";
+            return Err(Some(Diagnostic::new(Code::FamilyMismatch, to.span, message)));
+        }
+        Ok(())
     }
 
     /// The namespace that has an address, or else one with a local route to it.
@@ -179,13 +233,7 @@ impl<'n> Maker<'n> {
 
     /// Whether a check can go to an address at all.
     fn is_destination(&self, question: &Question, address: IpAddr, to: &Endpoint) -> Result<(), Option<Diagnostic>> {
-        if question.family.is_some_and(|family| family != Family::of(address)) {
-            return Err(Some(Diagnostic::new(
-                Code::FamilyMismatch,
-                to.span,
-                "this address does not have the `family` of the check",
-            )));
-        }
+        self.is_of_family(question, address, to)?;
         if let Some(message) = self.is_of_many(address) {
             let help = "a check goes to one interface: write its own address".to_owned();
             return Err(Some(Diagnostic::new(Code::AmbiguousAddress, to.span, message).help(help)));

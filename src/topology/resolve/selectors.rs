@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::net::Net;
+use super::services::Services;
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{File, Selector, Spanned};
 
 /// What a check can be about.
 pub struct Selectors<'f> {
+    services: &'f Services,
     groups: HashMap<&'f str, Vec<usize>>,
     labels: HashMap<(&'f str, &'f str), Vec<usize>>,
     /// Names of groups that could not be read.
@@ -21,6 +23,7 @@ pub struct Selectors<'f> {
 pub enum SelectorList {
     Namespace(usize),
     Address(IpAddr),
+    Service(usize),
 }
 
 /// A side and the word of the file that names it.
@@ -31,7 +34,7 @@ pub struct Endpoint {
 }
 
 impl<'f> Selectors<'f> {
-    pub fn new(file: &'f File, net: &Net<'f>, found: &mut Collector<'_>) -> Self {
+    pub fn new(file: &'f File, net: &Net<'f>, services: &'f Services, found: &mut Collector<'_>) -> Self {
         let mut groups = HashMap::new();
         for (name, members) in &file.groups.entries {
             let text = name.value.0.as_str();
@@ -54,7 +57,7 @@ impl<'f> Selectors<'f> {
                 labels.entry((key.value.0.as_str(), value.value.0.as_str())).or_default().push(at);
             }
         }
-        Self { groups, labels, lost: file.groups.lost.iter().map(String::as_str).collect() }
+        Self { services, groups, labels, lost: file.groups.lost.iter().map(String::as_str).collect() }
     }
 
     /// What a side of a check means, each once, in the order of the file.
@@ -77,6 +80,7 @@ impl<'f> Selectors<'f> {
                 self.sides(net, &Spanned { value: (**inner).clone(), span: party.span }, found)
             }
             Selector::Address(address) => vec![SelectorList::Address(*address)],
+            Selector::Service(name) => self.service(name, party.span, found).into_iter().collect(),
             Selector::All => {
                 let own = net.namespaces.iter().enumerate().filter(|(_, namespace)| !namespace.name.is_host());
                 own.map(|(at, _)| SelectorList::Namespace(at)).collect()
@@ -94,6 +98,26 @@ impl<'f> Selectors<'f> {
             }
             Selector::Name(name) => self.named(net, name, party.span, found),
         }
+    }
+
+    fn service(&self, name: &str, span: Span, found: &mut Collector<'_>) -> Option<SelectorList> {
+        let (message, help) = match self.services.find(name) {
+            Ok(at) if self.services.all.get(at).is_some_and(|service| service.address.is_some()) => {
+                return Some(SelectorList::Service(at));
+            }
+            Ok(_) => {
+                let help = "it stands for a name, or for the names of its pods: check those".to_owned();
+                (format!("the service `{name}` has no address"), Some(help))
+            }
+            Err(Some(help)) => (format!("there are several services `{name}`"), Some(help)),
+            Err(None) => {
+                let full = self.services.all.iter().map(|service| service.name.as_str());
+                let names = full.flat_map(|full| full.split_once('/').map(|(_, own)| own).into_iter().chain([full]));
+                (format!("there is no service `{name}`"), found.did_you_mean(name, names))
+            }
+        };
+        found.add(Diagnostic::new(Code::UnknownService, span, message).help(help));
+        None
     }
 
     fn named(&self, net: &Net<'_>, name: &str, span: Span, found: &mut Collector<'_>) -> Vec<SelectorList> {

@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use super::read::{Fields, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
+use super::service::DnsLabel;
 use crate::lab::{Expect, Family, IfName, NsName, PacketSize};
 use crate::topology::diagnostics::{Collector, Span};
 use crate::topology::yaml::Node;
@@ -21,12 +22,13 @@ pub struct Check {
     pub name: Option<Spanned<Text>>,
     /// Where the packet starts: a namespace, a group, `all`, a label such as `role=db`, or a list of these.
     pub from: OneOrMany<Spanned<Selector>>,
-    /// Where it goes: the same, or an IP address; with `%eth0`, by the link-local address on that link of the sender.
+    /// Where it goes: the same, or an IP address, or a service, `service/web`; with `%eth0`, by the link-local address
+    /// on that link of the sender.
     pub to: OneOrMany<Spanned<Selector>>,
     /// `icmp`, `tcp` or `udp`; `tcp` where a port is given, else `icmp`.
     pub protocol: Option<Spanned<Protocol>>,
-    /// The destination port.
-    pub port: Option<Spanned<u16>>,
+    /// The destination port; of a service, its number or its name, or nothing if it has one port.
+    pub port: Option<Spanned<CheckPort>>,
     /// The size of the IP packet in bytes, with its headers, and of the answer; over TCP, of the segments in both
     /// directions. As small as can be by default.
     pub size: Option<Spanned<Size>>,
@@ -39,6 +41,8 @@ pub struct Check {
     pub seen_as: Option<Spanned<SeenBy>>,
     /// The namespace that must answer, behind a published port.
     pub answered_by: Option<Spanned<NsName>>,
+    /// So many connections, of which each endpoint of a service must get its share.
+    pub spread: Option<Spanned<u32>>,
     /// The source address to send from; the kernel chooses by default.
     pub source: Option<Spanned<IpAddr>>,
     /// 4 or 6: which address of a namespace is the destination; 4 where it has one.
@@ -63,6 +67,8 @@ pub enum Selector {
     Label(String, String),
     /// An address, whoever has it.
     Address(IpAddr),
+    /// A service, with or without its Kubernetes namespace.
+    Service(String),
     /// One of these by its link-local address, on the link of an interface of the sender.
     OnLink(Box<Self>, IfName),
 }
@@ -73,6 +79,13 @@ pub enum Protocol {
     Icmp,
     Tcp,
     Udp,
+}
+
+/// A destination port, or the name that a service has for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckPort {
+    Number(u16),
+    Name(String),
 }
 
 /// The size of a packet in bytes.
@@ -107,6 +120,7 @@ impl fmt::Display for Selector {
             Self::Name(name) => f.write_str(name),
             Self::Label(key, value) => write!(f, "{key}={value}"),
             Self::Address(address) => write!(f, "{address}"),
+            Self::Service(name) => write!(f, "{SERVICE}{name}"),
             Self::OnLink(party, dev) => write!(f, "{party}%{dev}"),
         }
     }
@@ -127,6 +141,9 @@ impl Scalar for Selector {
             let dev = dev.parse().map_err(|_| not::<Self>(text).help(help))?;
             return Ok(Self::OnLink(Box::new(Self::parse(party)?), dev));
         }
+        if let Some(name) = text.strip_prefix(SERVICE) {
+            return Ok(Self::Service(name.to_owned()));
+        }
         if text.contains('/') {
             return Err(not::<Self>(text).help("a check goes to single addresses, or to namespaces by name"));
         }
@@ -138,6 +155,27 @@ impl Scalar for Selector {
 
     fn schema() -> Schema {
         json_schema!({ "type": "string" })
+    }
+}
+
+/// What a side begins with that is a service.
+const SERVICE: &str = "service/";
+
+impl Scalar for CheckPort {
+    const WHAT: &'static str = "a port from 1 to 65535, or the name of a service's port";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        match u16::parse(text) {
+            Ok(number) => Ok(Self::Number(number)),
+            Err(_) if DnsLabel::parse(text).is_ok_and(|name| name.0.bytes().any(|b| b.is_ascii_lowercase())) => {
+                Ok(Self::Name(text.to_owned()))
+            }
+            Err(wrong) => Err(wrong),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "anyOf": [u16::schema(), { "type": "string" }] })
     }
 }
 
@@ -207,6 +245,7 @@ impl Read for Check {
         let expect = fields.optional("expect");
         let seen_as = fields.optional("seen_as");
         let answered_by = fields.optional("answered_by");
+        let spread = fields.optional("spread");
         let source = fields.optional("source");
         let family = fields.optional("family");
         let retries = fields.optional("retries");
@@ -225,6 +264,7 @@ impl Read for Check {
             expect,
             seen_as,
             answered_by,
+            spread,
             source,
             family,
             retries,

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::keep::KeepEverywhere;
+use super::kube_proxy::ProxyMode;
 use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
 use super::scalar_net::Prefix;
+use super::service::{DnsLabel, PodPort, Service};
 use crate::lab::NsName;
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::{Node as Tree, Value};
@@ -28,8 +30,21 @@ pub struct Cluster {
     pub egress: Option<Spanned<Egress>>,
     /// What programs add on the nodes, and the lab leaves alone: `[routes: zebra]`.
     pub keep: Option<KeepEverywhere>,
+    /// The network of the services' addresses; 10.96.0.0/12 by default.
+    pub service_network: Option<Spanned<Prefix>>,
+    /// How nodes lead packets for services to pods, as kube-proxy does: `iptables`, the default.
+    pub proxy_mode: Option<Spanned<ProxyMode>>,
+    /// The services.
+    #[schemars(with = "Vec<Service>", default)]
+    pub services: Vec<WrittenService>,
     /// The nodes by name.
     pub nodes: Named<NsName, Node>,
+}
+
+/// A service with its place in the tree, which becomes a part of the file.
+pub struct WrittenService {
+    pub service: Service,
+    pub tree: Tree,
 }
 
 /// A machine of the cluster.
@@ -71,6 +86,11 @@ pub struct Pod {
     /// Labels by which checks can select it.
     #[schemars(default)]
     pub labels: Named<Text, Spanned<Text>>,
+    /// Names of its ports, for services: `{ http: 8080 }`.
+    #[schemars(default)]
+    pub ports: Named<DnsLabel, Spanned<PodPort>>,
+    /// Whether services lead to it; true by default.
+    pub ready: Option<Spanned<bool>>,
 }
 
 /// A pod: its name alone, or a map.
@@ -170,9 +190,28 @@ impl Read for Cluster {
         let routing = fields.optional("routing");
         let egress = fields.optional("egress");
         let keep = fields.optional("keep");
+        let service_network = fields.optional("service_network");
+        let proxy_mode = fields.optional("proxy_mode");
+        let services = fields.or_empty("services");
         let nodes = fields.required("nodes");
         fields.end();
-        Some(Self { node_network: node_network?, pod_network: pod_network?, routing, egress, keep, nodes: nodes? })
+        Some(Self {
+            node_network: node_network?,
+            pod_network: pod_network?,
+            routing,
+            egress,
+            keep,
+            service_network,
+            proxy_mode,
+            services,
+            nodes: nodes?,
+        })
+    }
+}
+
+impl Read for WrittenService {
+    fn read(node: &Tree, found: &mut Collector<'_>) -> Option<Self> {
+        Some(Self { service: Service::read(node, found)?, tree: node.clone() })
     }
 }
 
@@ -202,15 +241,18 @@ impl Read for NameOrPod {
     fn read(node: &Tree, found: &mut Collector<'_>) -> Option<Self> {
         if !matches!(node.value, Value::Map(_)) {
             let name = Read::read(node, found)?;
-            return Some(Self(Pod { name, address: None, namespace: None, labels: Named::default() }));
+            let (labels, ports) = (Named::default(), Named::default());
+            return Some(Self(Pod { name, address: None, namespace: None, labels, ports, ready: None }));
         }
         let mut fields = Fields::begin(node, "a pod", found)?;
         let name = fields.required("name");
         let address = fields.optional("address");
         let namespace = fields.optional("namespace");
         let labels = fields.or_empty("labels");
+        let ports = fields.or_empty("ports");
+        let ready = fields.optional("ready");
         fields.end();
-        Some(Self(Pod { name: name?, address, namespace, labels }))
+        Some(Self(Pod { name: name?, address, namespace, labels, ports, ready }))
     }
 }
 

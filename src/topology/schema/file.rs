@@ -6,6 +6,7 @@ use super::check::Check;
 use super::namespace::Namespace;
 use super::read::{Fields, Named, Spanned};
 use super::scalar_lab::{GroupName, Text};
+use super::service::Service;
 use super::veth::Link;
 use crate::lab::{LabName, NsName};
 use crate::topology::code::Code;
@@ -30,6 +31,9 @@ pub struct File {
     /// that could not be done, so names that are missing may well be the cluster's.
     #[schemars(with = "Option<super::Cluster>")]
     pub cluster: bool,
+    /// Services: each with its address, which a cluster's services get from their names.
+    #[schemars(default)]
+    pub services: Vec<Service>,
     /// Names for several namespaces, to be used in checks.
     #[schemars(default)]
     pub groups: Named<GroupName, Vec<Spanned<NsName>>>,
@@ -64,6 +68,7 @@ impl File {
         let links = fields.or_empty("links");
         let links_read = fields.found.count() == before;
         let cluster = fields.has("cluster");
+        let services = fields.or_empty("services");
         let groups = fields.or_empty("groups");
         let checks = fields.or_empty("checks");
         fields.end();
@@ -78,6 +83,7 @@ impl File {
             namespaces,
             links,
             cluster,
+            services,
             groups,
             checks,
             links_whole,

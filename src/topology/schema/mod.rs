@@ -13,6 +13,7 @@ mod file;
 mod filter;
 mod interface;
 mod keep;
+mod kube_proxy;
 mod namespace;
 mod nat;
 mod neighbour;
@@ -22,6 +23,7 @@ mod route;
 mod scalar;
 mod scalar_lab;
 mod scalar_net;
+mod service;
 mod transport;
 mod veth;
 mod virtual_interface;
@@ -30,13 +32,14 @@ mod vxlan;
 
 pub use bridge::Bridge;
 pub use bridge_port::Port;
-pub use check::{Check, Protocol as Probing, SeenBy, Selector};
-pub use cluster::{Cluster, Egress, Node as ClusterNode, Pods, Routing};
+pub use check::{Check, CheckPort, Protocol as Probing, SeenBy, Selector};
+pub use cluster::{Cluster, Egress, Node as ClusterNode, Pods, Routing, WrittenService};
 pub use fdb_entry::FdbEntry;
 pub use file::File;
 pub use filter::{Action, Chain, Filter, FilterProtocol, State};
 pub use interface::Interface;
 pub use keep::KeptAddress;
+pub use kube_proxy::ProxyMode;
 pub use namespace::Namespace;
 pub use nat::{Dnat, Masquerade, Nat, Publish, Snat};
 pub use policy_rule::{PolicyRule, RuleType};
@@ -44,6 +47,10 @@ pub use read::{Named, Read, Spanned};
 pub use route::Route;
 pub use scalar_lab::Text;
 pub use scalar_net::{Destination, Ports, Prefix, PublishTo};
+pub use service::{
+    Affinity, ClusterIp, DEFAULT_NAMESPACE, DnsLabel, PodPort, Service, ServicePort, ServiceType, TargetPort,
+    TrafficPolicy,
+};
 pub use transport::Transport;
 pub use virtual_interface::{Ipip, Ipvlan, Macvlan, Parent, VirtualInterface, Vlan, Vrf};
 pub use vlans::{VlanId, VlanIds};

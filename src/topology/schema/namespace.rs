@@ -6,12 +6,14 @@ use super::bridge::Bridge;
 use super::filter::Filter;
 use super::interface::Interface;
 use super::keep::Keep;
+use super::kube_proxy::KubeProxy;
 use super::nat::Nat;
 use super::neighbour::Neighbour;
 use super::policy_rule::PolicyRule;
 use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::route::Route;
 use super::scalar_lab::Text;
+use super::service::{DnsLabel, PodPort};
 use super::virtual_interface::{Ipip, Ipvlan, Macvlan, VirtualInterface, Vlan, Vrf};
 use super::vxlan::Vxlan;
 use crate::lab::{IfName, SysctlKey, SysctlValue};
@@ -71,9 +73,16 @@ pub struct Namespace {
     pub filter: Vec<Filter>,
     /// What programs add and the lab leaves alone: `[routes: zebra]`.
     pub keep: Option<OneOrMany<Keep>>,
-    /// Labels by which checks can select namespaces.
+    /// Labels by which checks and services can select namespaces.
     #[schemars(default)]
     pub labels: Named<Text, Spanned<Text>>,
+    /// Of a pod: names of its ports, for services.
+    #[schemars(default)]
+    pub ports: Named<DnsLabel, Spanned<PodPort>>,
+    /// Of a pod: whether services lead to it; true by default.
+    pub ready: Option<Spanned<bool>>,
+    /// Of a node: that it has the rules of all services.
+    pub kube_proxy: Option<KubeProxy>,
     /// Whether all of it could be read.
     #[schemars(skip)]
     pub whole: bool,
@@ -102,6 +111,9 @@ impl Read for Namespace {
             filter: fields.or_empty("filter"),
             keep: fields.optional("keep"),
             labels: fields.or_empty("labels"),
+            ports: fields.or_empty("ports"),
+            ready: fields.optional("ready"),
+            kube_proxy: fields.optional("kube_proxy"),
             whole: false,
         };
         fields.end();

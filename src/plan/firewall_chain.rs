@@ -1,0 +1,105 @@
+//! The rules of one chain: those that are in order stay, and no others are touched.
+
+use std::collections::{HashMap, HashSet};
+
+use super::draft::{Draft, EXTRA, MISSING};
+use crate::lab::{ChainId, FirewallRule, NsName, ObservedRule};
+use crate::steps::{FirewallChange, FirewallStep, Presence, Step};
+
+/// Why a rule that is wanted is removed and added again.
+const MOVED: &str = "it is in the wrong place";
+
+/// Plans the rules of a chain. All of a namespace's firewall steps of a phase are loaded at once, so no packet sees a
+/// half-written chain.
+pub(super) fn rules(ns: &NsName, id: &ChainId, want: &[FirewallRule], is: &[ObservedRule], draft: &mut Draft) {
+    let mut wanted = HashSet::new();
+    // `iptables -D` removes the first rule with a text, so each wanted rule is there once.
+    let want: Vec<&FirewallRule> = want.iter().filter(|rule| wanted.insert(*rule)).collect();
+    let repeated = is.iter().collect::<HashSet<_>>().len() < is.len();
+    let kept = if repeated { Vec::new() } else { in_order(&want, is) };
+    let stays: HashSet<usize> = kept.iter().map(|(there, _)| *there).collect();
+    let there: HashSet<&FirewallRule> = is.iter().filter_map(ObservedRule::meaning).collect();
+    for (n, rule) in is.iter().enumerate().rev().filter(|(n, _)| !stays.contains(n)) {
+        let change = Presence::Remove(Box::new(rule.clone()));
+        let change = FirewallChange::Rule { position: Some(n + 1), is_rewritten: true, change };
+        let moved = rule.meaning().is_some_and(|rule| wanted.contains(rule));
+        draft.add(step(ns, id, change), if moved { MOVED } else { EXTRA });
+    }
+    let stays: HashSet<usize> = kept.iter().map(|(_, wanted)| *wanted).collect();
+    let last = kept.last().map(|(_, wanted)| *wanted);
+    for (n, rule) in want.into_iter().enumerate().filter(|(n, _)| !stays.contains(n)) {
+        // Behind all that stays, it is added to the end; what is not found by its text has a number all the same.
+        let is_last = last.is_none_or(|last| n > last) && rule.matches.recent.is_none();
+        let change = Presence::Add(Box::new(rule.clone().into()));
+        let change = FirewallChange::Rule { position: (!is_last).then_some(n + 1), is_rewritten: true, change };
+        draft.add(step(ns, id, change), if there.contains(rule) { MOVED } else { MISSING });
+    }
+}
+
+/// The most rules that are there in the order in which they are wanted: where each is, and where it is wanted. Finds
+/// the longest increasing sequence of wanted places.
+fn in_order(want: &[&FirewallRule], is: &[ObservedRule]) -> Vec<(usize, usize)> {
+    let places: HashMap<&FirewallRule, usize> = want.iter().enumerate().map(|(at, rule)| (*rule, at)).collect();
+    let place = |(n, rule): (usize, &ObservedRule)| Some((n, *places.get(rule.meaning()?)?));
+    let found: Vec<(usize, usize)> = is.iter().enumerate().filter_map(place).collect();
+    // For each length of a sequence, the one that ends lowest: its last element, and of each element the one before.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(found.len());
+    for (at, (_, wanted)) in found.iter().enumerate() {
+        let length = ends.partition_point(|end| found.get(*end).is_some_and(|(_, lower)| lower < wanted));
+        before.push(length.checked_sub(1).and_then(|shorter| ends.get(shorter).copied()));
+        match ends.get_mut(length) {
+            Some(end) => *end = at,
+            None => ends.push(at),
+        }
+    }
+    let mut kept = Vec::new();
+    let mut at = ends.last().copied();
+    while let Some(this) = at {
+        kept.extend(found.get(this));
+        at = before.get(this).copied().flatten();
+    }
+    kept.reverse();
+    kept
+}
+
+/// A step on a chain.
+pub(super) fn step(ns: &NsName, chain: &ChainId, change: FirewallChange) -> Step {
+    Step::Firewall(FirewallStep { ns: ns.clone(), chain: chain.clone(), change })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::{Condition, FirewallTarget, Matches, PortRange};
+
+    fn rule(number: u16) -> FirewallRule {
+        let destination_port = Some(Condition::Is(PortRange::one(number)));
+        Matches { destination_port, ..Matches::default() }.then(FirewallTarget::Accept)
+    }
+
+    /// The numbers of rules of which no others are in order, by trying all.
+    fn longest(numbers: &[u16]) -> usize {
+        let subsets = 0..1_u32 << numbers.len();
+        let chosen = |bits: u32| (0..numbers.len()).filter(move |at| bits >> at & 1 == 1).map(|at| numbers[at]);
+        subsets.filter(|bits| chosen(*bits).is_sorted()).map(u32::count_ones).max().unwrap_or_default() as usize
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_stays_is_in_order_and_as_much_as_can_be(
+            numbers in proptest::sample::subsequence((0..8_u16).collect::<Vec<_>>(), 0..8),
+            seed in proptest::prelude::any::<u64>(),
+        ) {
+            let mut there = numbers.clone();
+            let length = there.len().max(1);
+            (0..there.len()).for_each(|at| there.swap(at, (seed >> (at * 8)) as usize % length));
+            let want: Vec<FirewallRule> = (0..8).filter(|n| *n != 3).map(rule).collect();
+            let is: Vec<ObservedRule> = there.iter().map(|n| rule(*n).into()).collect();
+            let kept = in_order(&want.iter().collect::<Vec<_>>(), &is);
+            proptest::prop_assert!(kept.is_sorted() && kept.iter().map(|(_, wanted)| wanted).is_sorted());
+            there.retain(|n| *n != 3);
+            proptest::prop_assert_eq!(kept.len(), longest(&there));
+        }
+    }
+}

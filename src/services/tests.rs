@@ -1,0 +1,108 @@
+//! The chains of a node, rule by rule, beside the text of `iptables-save`: `tests/services/NAME.expected`, one for each
+//! case below.
+
+use std::fs;
+use std::net::IpAddr;
+
+use super::{Chains, Node, ServicePort, chains};
+use crate::iptables::restore_line;
+use crate::lab::{IpProtocol, ObservedRule, Table};
+
+fn port(service: &str, name: Option<&str>, cluster_ip: [u8; 4], port: u16, endpoints: &[&str]) -> ServicePort {
+    ServicePort {
+        service: service.to_owned(),
+        name: name.map(str::to_owned),
+        protocol: IpProtocol::Tcp,
+        cluster_ip: cluster_ip.into(),
+        port,
+        node_port: None,
+        external_ips: Vec::new(),
+        load_balancer_ip: None,
+        source_ranges: Vec::new(),
+        external_is_local: false,
+        internal_is_local: false,
+        affinity: None,
+        endpoints: endpoints.iter().map(|endpoint| endpoint.parse().unwrap()).collect(),
+    }
+}
+
+fn web() -> ServicePort {
+    port("default/web", Some("http"), [10, 96, 0, 20], 80, &["10.244.1.2:8080", "10.244.2.2:8080"])
+}
+
+fn node(number: u8) -> Node {
+    Node {
+        cluster: "10.244.0.0/16".parse().unwrap(),
+        pods: format!("10.244.{number}.0/24").parse().unwrap(),
+        addresses: vec![IpAddr::from([192, 168, 1, 10 + number])],
+    }
+}
+
+/// The rules as `iptables-save` prints them, chain by chain.
+fn text(chains: &Chains) -> String {
+    let mut text = String::new();
+    for table in [Table::Filter, Table::Nat] {
+        text.push_str(&format!("*{}\n", table.name()));
+        let of_table = || chains.iter().filter(|(id, _)| id.table == table);
+        for (id, _) in of_table().filter(|(id, _)| id.hook().is_none()) {
+            text.push_str(&format!(":{} - [0:0]\n", id.chain));
+        }
+        for (id, rules) in of_table() {
+            for rule in rules {
+                text.push_str(&format!("-A {} {}\n", id.chain, restore_line(&ObservedRule::Known(rule.clone()))));
+            }
+        }
+        text.push_str("COMMIT\n");
+    }
+    text
+}
+
+#[track_caller]
+fn compare(name: &str, chains: &Chains) {
+    let path = format!("{}/tests/services/{name}.expected", env!("CARGO_MANIFEST_DIR"));
+    let text = text(chains);
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, expected, "{path}; BLESS=1 writes it anew");
+}
+
+#[test]
+fn a_cluster_ip_and_a_node_port() {
+    let api = port("default/api", None, [10, 96, 0, 30], 80, &["10.244.1.3:80", "10.244.2.3:80"]);
+    let api = ServicePort { node_port: Some(30080), ..api };
+    compare("worked-example", &chains(&node(1), &[&web(), &api]));
+}
+
+#[test]
+fn affinity_and_three_endpoints() {
+    let mut web = ServicePort { affinity: Some(10_800), ..web() };
+    web.endpoints.push("10.244.3.2:8080".parse().unwrap());
+    compare("affinity", &chains(&node(1), &[&web]));
+}
+
+#[test]
+fn a_load_balancer_for_some_with_local_endpoints() {
+    let lb = ServicePort {
+        node_port: Some(30_090),
+        external_ips: vec![[198, 51, 100, 7].into()],
+        load_balancer_ip: Some([192, 168, 1, 100].into()),
+        source_ranges: vec!["192.168.1.0/24".parse().unwrap()],
+        external_is_local: true,
+        ..web()
+    };
+    compare("local-here", &chains(&node(1), &[&lb]));
+    compare("local-elsewhere", &chains(&node(3), &[&lb]));
+}
+
+#[test]
+fn without_endpoints_and_with_none_on_the_node() {
+    let down = ServicePort {
+        node_port: Some(30_070),
+        protocol: IpProtocol::Udp,
+        ..port("shop/down", None, [10, 96, 0, 40], 53, &[])
+    };
+    let inside = ServicePort { internal_is_local: true, ..web() };
+    compare("no-endpoints", &chains(&node(3), &[&down, &inside]));
+}
