@@ -1,7 +1,7 @@
 //! How a command reaches a namespace. Names of interfaces always come after `name` or `dev`, since `ip` reads `a` as
 //! `address` and `up` as what it says.
 
-use crate::lab::{InterfaceRef, NsName};
+use crate::lab::{InterfaceRef, LabName, NsName};
 
 /// `ip`, inside a namespace.
 pub(super) fn ip(ns: &NsName) -> String {
@@ -21,6 +21,12 @@ pub(super) fn ip_link_set(interface: &InterfaceRef) -> String {
 /// What comes before any other command to run it inside a namespace.
 pub(super) fn inside(ns: &NsName) -> String {
     if ns.is_host() { String::new() } else { format!("ip netns exec {ns} ") }
+}
+
+/// Says in the file beneath a namespace whose its name is: in a copy of the mount, with nothing mounted on it.
+pub(super) fn name_given_by(ns: &NsName, lab: Option<&LabName>) -> String {
+    let text = lab.map_or_else(String::new, |lab| format!("echo {} ", lab.mark()));
+    format!("unshare --mount sh -c 'mount --bind /run/netns /run/netns && {text}> /run/netns/{ns}'")
 }
 
 /// The word for a switch.

@@ -1,6 +1,6 @@
 //! A lab's mark, put on what was made by hand and taken off again.
 
-use super::command::ip_link_set;
+use super::command::{ip_link_set, name_given_by};
 use super::operation::{Operation, Reach};
 use super::{Phase, Presence, Tier};
 use crate::lab::{InterfaceRef, LabName, NsName};
@@ -40,6 +40,16 @@ impl Operation for MarkStep {
         };
         let group = if self.interface.ns.is_host() { group } else { String::new() };
         format!("{} alias {alias}{group}", ip_link_set(&self.interface))
+    }
+
+    fn script(&self) -> Vec<String> {
+        let InterfaceRef { ns, name } = &self.interface;
+        let lab = match &self.change {
+            Presence::Add(lab) => Some(lab),
+            Presence::Remove(_) => None,
+        };
+        let of_name = (name.is_lo() && !ns.is_host()).then(|| name_given_by(ns, lab));
+        of_name.into_iter().chain([self.command()]).collect()
     }
 
     fn phase(&self) -> Phase {

@@ -1,6 +1,7 @@
 //! Namespaces, made and removed.
 
 use super::Phase;
+use super::command::name_given_by;
 use super::operation::{Batch, Operation, Reach};
 use crate::lab::{LabName, NsName};
 
@@ -47,11 +48,14 @@ impl Operation for NamespaceStep {
     }
 
     fn script(&self) -> Vec<String> {
-        let mark = match self {
-            Self::Add { ns, lab } => Some(format!("ip -n {ns} link set lo up alias {}", lab.mark())),
-            Self::Remove { .. } => None,
+        let marks = match self {
+            Self::Add { ns, lab } => {
+                let alias = format!("ip -n {ns} link set lo up alias {}", lab.mark());
+                vec![name_given_by(ns, Some(lab)), alias]
+            }
+            Self::Remove { .. } => Vec::new(),
         };
-        [self.command()].into_iter().chain(mark).collect()
+        [self.command()].into_iter().chain(marks).collect()
     }
 
     fn phase(&self) -> Phase {

@@ -24,10 +24,11 @@ nslab destroy evil
 [ -z "$(sysctl -n net.ipv4.ip_local_reserved_ports)" ]
 nslab destroy fwd
 [ "$(sysctl -n net.ipv4.ip_forward)" = 0 ]
+ip netns del red
 
 # Its own is believed.
 nslab apply fwd.yaml
 rm -rf /run/nslab
 nslab destroy fwd
 [ "$(sysctl -n net.ipv4.ip_forward)" = 0 ]
-[ -z "$(ip netns)" ]
+[ "$(ip netns list | sed 's/ .*//' | sort | xargs)" = 'evil stolen' ]

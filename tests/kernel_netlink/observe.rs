@@ -42,8 +42,12 @@ fn essence((ns, namespace): (&NsName, &ObservedNamespace)) -> (String, serde_jso
 fn only_what_is_wanted_or_marked_is_observed() {
     support::sandbox();
     support::run(
-        "ip netns add red; ip netns add blue; ip netns add green; ip -n green link set lo alias nslab:t
-         ip netns add grey; ip -n grey link set lo alias nslab:t-2; printf 'nslab:t\\n' > /run/netns/left",
+        "ip netns add red; ip netns add blue
+         for name in green:t grey:t-2; do
+             file=/run/netns/${name%:*}; echo nslab:${name#*:} > $file
+             unshare --net=$file ip link set lo alias nslab:${name#*:}
+         done
+         ip netns add not-given; ip -n not-given link set lo alias nslab:t; echo nslab:t > /run/netns/left",
     );
     let mut kernel = Kernel::open().unwrap();
     let live = observe(&mut kernel, &wanting([ns("red"), ns("absent")]));
@@ -93,8 +97,9 @@ fn marks_are_found_wherever_they_are() {
     support::sandbox();
     let [a, ab]: [LabName; 2] = ["a", "a-b"].map(|name| name.parse().unwrap());
     support::run(&format!(
-        "ip netns add red; ip -n red link set lo alias {}; ip netns add blue; ip -n blue link set lo alias {}
-         printf '{}\\n' > /run/netns/left; ip netns add other; ip -n other link add inner alias nslab:c type bridge \
+        "cd /run/netns; echo {} > red; echo {} > blue; echo {} > left
+         for ns in red blue; do unshare --net=$ns ip link set lo alias $(cat $ns); done
+         ip netns add other; ip -n other link add inner alias nslab:c type bridge \
          || true
          ip link add one group {} type bridge; ip link add two type bridge; ip link set two alias {}
          ip link add three group 77 type bridge",

@@ -1,6 +1,9 @@
 # Veth pairs in one namespace, between namespaces in which both ends have the same index, and to where nobody looks;
 # bridges with and without options; kinds that nslab has no word for.
-for n in one two three four five six; do ip netns add $n; done
+for n in one four five six; do ip netns add $n; done
+echo nslab:t > /run/netns/two
+echo nslab:other > /run/netns/three
+for n in two three; do unshare --net=/run/netns/$n true; done
 # Indexes 2 and 2: which of the six belongs to which?
 ip link add name x address 02:00:00:00:00:01 netns one type veth peer name x address 02:00:00:00:00:01 netns four
 ip link add name x address 02:00:00:00:00:01 netns two type veth peer name x address 02:00:00:00:00:01 netns five

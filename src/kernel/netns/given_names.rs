@@ -1,11 +1,11 @@
 //! Which names in `/run/netns` nslab has given, and for which lab: the file beneath the mount says it.
 //!
 //! A namespace's mark is written inside of it, by whoever has rights there. The file that its name is mounted on was
-//! written by whoever gave it the name, which takes root here. It is seen in a copy of the mount that holds nothing of
-//! what is mounted on it.
+//! written by whoever gave it the name, which takes root here: by nslab, by its script, or by `apply --adopt` for a
+//! name that `ip netns` gave. It is seen in a copy of the mount that holds nothing of what is mounted on it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
@@ -13,6 +13,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
 use super::DIRECTORY;
+use crate::failpoint;
 use crate::lab::{LabName, NsName};
 
 /// The files in `/run/netns`, without what is mounted on them.
@@ -27,14 +28,43 @@ impl GivenNames {
         Self { directory: copy_of_mount().ok() }
     }
 
-    /// Whether a lab of nslab's has given a namespace its name; false where that cannot be known.
-    pub fn is_given_by(&self, ns: &NsName, lab: &LabName) -> bool {
-        let Some(directory) = &self.directory else { return false };
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let Ok(fd) = openat(directory, ns.as_str(), flags, Mode::empty()) else { return false };
+    /// Whether a lab of nslab's has given a namespace its name, or has taken it over; none where that cannot be known.
+    pub fn is_given_by(&self, ns: &NsName, lab: &LabName) -> Option<bool> {
+        let file = self.open(ns, OFlag::O_RDONLY)?;
         let mut text = String::new();
-        let read = File::from(fd).take(256).read_to_string(&mut text);
-        read.is_ok() && LabName::from_mark(text.trim_end()).as_ref() == Some(lab)
+        let read = file.map(|file| file.take(256).read_to_string(&mut text));
+        Some(matches!(read, Ok(Ok(_))) && LabName::from_mark(text.trim_end()).as_ref() == Some(lab))
+    }
+
+    /// Writes beneath a namespace that its name is this lab's.
+    ///
+    /// # Errors
+    /// `ELOOP` where the name is a link, which cannot be taken over.
+    pub fn give(&self, ns: &NsName, lab: &LabName) -> io::Result<()> {
+        self.write(ns, format!("{}\n", lab.mark()).as_bytes())
+    }
+
+    /// Makes a name nobody's again.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn release(&self, ns: &NsName) -> io::Result<()> {
+        self.write(ns, b"")
+    }
+
+    fn write(&self, ns: &NsName, text: &[u8]) -> io::Result<()> {
+        failpoint::pass("write whose a namespace's name is")?;
+        match self.open(ns, OFlag::O_WRONLY | OFlag::O_TRUNC) {
+            Some(file) => file?.write_all(text),
+            None => Ok(()),
+        }
+    }
+
+    /// The file beneath a namespace; none where there is no looking beneath.
+    fn open(&self, ns: &NsName, how: OFlag) -> Option<io::Result<File>> {
+        let flags = how | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let opened = openat(self.directory.as_ref()?, ns.as_str(), flags, Mode::empty());
+        Some(opened.map(File::from).map_err(io::Error::from))
     }
 }
 

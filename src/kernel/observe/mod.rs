@@ -49,8 +49,8 @@ pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<(Obs
     }
     let (mut seen, mut unread) = (BTreeMap::new(), Unread::new());
     let in_scope = handles.all().into_iter().filter(|(ns, _)| names.contains(ns)).collect();
-    let installed = Installed::find();
-    for observed in share(in_scope, |queue| observe_all(queue, scope, &installed)) {
+    let known = Known::find();
+    for observed in share(in_scope, |queue| observe_all(queue, scope, &known)) {
         let (observed, of_these) = observed?;
         unread.extend(of_these);
         for (ns, namespace, interfaces) in observed {
@@ -71,9 +71,9 @@ pub(super) fn again(
     before: &Observed,
 ) -> Result<Observed, KernelError> {
     let mut live = before.clone();
-    let installed = Installed::find();
+    let known = Known::find();
     let touched = handles.all().into_iter().filter(|(ns, _)| namespaces.contains(ns)).collect();
-    for observed in share(touched, |queue| observe_all(queue, scope, &installed)) {
+    for observed in share(touched, |queue| observe_all(queue, scope, &known)) {
         let (observed, unread) = observed?;
         if let Some((_, error)) = unread.into_iter().next() {
             return Err(error);
@@ -91,6 +91,20 @@ pub(super) fn again(
     Ok(live)
 }
 
+/// What is found out once, for all namespaces.
+struct Known {
+    /// The programs for firewalls.
+    installed: Installed,
+    /// Whose the names of namespaces are.
+    names: GivenNames,
+}
+
+impl Known {
+    fn find() -> Self {
+        Self { installed: Installed::find(), names: GivenNames::look() }
+    }
+}
+
 /// Namespaces whose firewall could not be read, though it may matter, and why.
 pub(super) type Unread = Vec<(NsName, KernelError)>;
 
@@ -106,20 +120,20 @@ fn unseen(owner: Option<LabName>) -> ObservedNamespace {
 fn observe_all(
     queue: &Queue<(&NsName, &mut NetnsHandle)>,
     scope: &Scope<'_>,
-    installed: &Installed,
+    known: &Known,
 ) -> Result<(Vec<Seen>, Unread), KernelError> {
     let guard = NetnsGuard::begin()?;
     let (mut all, mut unread) = (Vec::new(), Unread::new());
     let mut looks = VecDeque::new();
     while let Some((ns, netns)) = queue.next() {
         let is_wanted = ns.is_host() || scope.wants(ns);
-        let mark = if is_wanted { None } else { mark(netns, ns)? };
+        let mark = if is_wanted { None } else { mark(netns, ns, &known.names)? };
         let is_own = mark.as_ref().is_some_and(|mark| mark.lab == *scope.lab);
         if is_own && !scope.inside {
             let says_more = mark.as_ref().is_some_and(Mark::says_more);
             all.push((ns.clone(), ObservedNamespace { says_more, ..unseen(mark.map(|mark| mark.lab)) }, None));
         } else if is_wanted || is_own {
-            let (mut namespace, interfaces, look) = namespace(netns, ns, scope, &guard, installed)?;
+            let (mut namespace, interfaces, look) = namespace(netns, ns, scope, &guard, known)?;
             namespace.says_more = interfaces.marks.iter().any(|mark| mark.lab == *scope.lab);
             looks.extend(look.has_begun().then_some((all.len(), look)));
             all.push((ns.clone(), namespace, Some(interfaces)));
@@ -158,11 +172,8 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
     for (ns, owner) in leftovers {
         marks.entry(owner).or_default().namespaces.insert(ns);
     }
-    let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
-    for found in share(open, marks_of_all) {
-        for (ns, Mark { lab, .. }) in found? {
-            marks.entry(lab).or_default().namespaces.insert(ns);
-        }
+    for (ns, Mark { lab, .. }) in marks_inside(handles, &names, &GivenNames::look())? {
+        marks.entry(lab).or_default().namespaces.insert(ns);
     }
     let host = NsName::host();
     let mut interfaces = interfaces::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
@@ -185,15 +196,9 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
 /// What marks say that can be believed, by lab; nothing of labs whose marks say nothing besides whose they are.
 pub(super) fn remembered(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Remembered>, KernelError> {
     let names = open_all(handles, netns::find()?.namespaces, |_| false)?;
-    let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
-    let mut inside = Vec::new();
-    for found in share(open, marks_of_all) {
-        inside.extend(found?.into_iter().filter(|(_, mark)| mark.says_more()));
-    }
-    if !inside.is_empty() {
-        let given = GivenNames::look();
-        inside.retain(|(ns, mark)| given.is_given_by(ns, &mark.lab));
-    }
+    let given = GivenNames::look();
+    let mut inside = marks_inside(handles, &names, &given)?;
+    inside.retain(|(ns, mark)| mark.says_more() && given.is_given_by(ns, &mark.lab) == Some(true));
     let host = NsName::host();
     let interfaces = interfaces::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
     let mut remembered: BTreeMap<LabName, Remembered> = BTreeMap::new();
@@ -206,16 +211,29 @@ pub(super) fn remembered(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName,
 /// The lab of every namespace that carries a mark.
 pub(super) fn owners(handles: &mut NetnsHandles) -> Result<BTreeMap<NsName, LabName>, KernelError> {
     let names = open_all(handles, netns::find()?.namespaces, |_| false)?;
-    let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && names.contains(ns)).collect();
-    let found: Vec<_> = share(open, marks_of_all).into_iter().collect::<Result<_, _>>()?;
-    Ok(found.into_iter().flatten().map(|(ns, mark)| (ns, mark.lab)).collect())
+    let inside = marks_inside(handles, &names, &GivenNames::look())?;
+    Ok(inside.into_iter().map(|(ns, mark)| (ns, mark.lab)).collect())
+}
+
+/// The marks inside of namespaces that count.
+fn marks_inside(
+    handles: &mut NetnsHandles,
+    open: &BTreeSet<NsName>,
+    names: &GivenNames,
+) -> Result<Vec<(NsName, Mark)>, KernelError> {
+    let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && open.contains(ns)).collect();
+    let found: Vec<_> = share(open, |queue| marks_of_all(queue, names)).into_iter().collect::<Result<_, _>>()?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// Reads the marks of namespaces in one of some threads.
-fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>) -> Result<Vec<(NsName, Mark)>, KernelError> {
+fn marks_of_all(
+    queue: &Queue<(&NsName, &mut NetnsHandle)>,
+    names: &GivenNames,
+) -> Result<Vec<(NsName, Mark)>, KernelError> {
     let mut marks = Vec::new();
     while let Some((ns, netns)) = queue.next() {
-        marks.extend(mark(netns, ns)?.map(|mark| (ns.clone(), mark)));
+        marks.extend(mark(netns, ns, names)?.map(|mark| (ns.clone(), mark)));
     }
     Ok(marks)
 }
@@ -247,9 +265,16 @@ fn open_all(
     Ok(names)
 }
 
-/// The mark that a namespace carries.
-fn mark(netns: &mut NetnsHandle, ns: &NsName) -> Result<Option<Mark>, KernelError> {
-    mark::of_namespace(netns).map_err(|error| error.about(format!("read the mark of {ns}")))
+/// The mark that a namespace carries, if it counts.
+fn mark(netns: &mut NetnsHandle, ns: &NsName, names: &GivenNames) -> Result<Option<Mark>, KernelError> {
+    let mark = mark::of_namespace(netns).map_err(|error| error.about(format!("read the mark of {ns}")))?;
+    Ok(mark.filter(|mark| is_counted(names, ns, &mark.lab)))
+}
+
+/// Whether a mark inside of a namespace counts: only where the lab has given the namespace its name, as far as that can
+/// be known.
+fn is_counted(names: &GivenNames, ns: &NsName, lab: &LabName) -> bool {
+    names.is_given_by(ns, lab) != Some(false)
 }
 
 /// What is in the forwarding databases of a namespace and does not come and go by itself.
@@ -301,7 +326,7 @@ fn namespace(
     ns: &NsName,
     scope: &Scope<'_>,
     guard: &NetnsGuard,
-    installed: &Installed,
+    known: &Known,
 ) -> Result<(ObservedNamespace, Interfaces, Look), KernelError> {
     let desired = scope.desired.and_then(|lab| lab.namespaces.get(ns));
     let mut interfaces = interfaces::list(netns).map_err(cannot_list("interfaces", ns))?;
@@ -321,8 +346,8 @@ fn namespace(
     let keys = desired.into_iter().flat_map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()));
     let sysctls = sysctl::values_here(keys.collect::<BTreeSet<_>>().into_iter())?;
     others.extend(others::from_inside(ns).map_err(cannot_list("xfrm policies and states", ns))?);
-    let look = firewall::look(ns, Some(scope.lab), desired.map(|desired| &desired.firewall), installed);
-    let owner = interfaces.by_name.get(&IfName::lo()).filter(|_| !ns.is_host()).and_then(|lo| lo.owner.clone());
+    let look = firewall::look(ns, Some(scope.lab), desired.map(|desired| &desired.firewall), &known.installed);
+    let owner = owner(ns, &interfaces, &known.names);
     let nslab_routing = Routing { routes: routes.of_nslab, rules: rules.of_nslab };
     let is = Namespace {
         owner,
@@ -355,6 +380,12 @@ fn namespace(
         ..ObservedNamespace::default()
     };
     Ok((namespace, interfaces, look.unwrap_or_else(|error| Look::failed(ns, error))))
+}
+
+/// The lab that a namespace belongs to.
+fn owner(ns: &NsName, interfaces: &Interfaces, names: &GivenNames) -> Option<LabName> {
+    let lab = interfaces.by_name.get(&IfName::lo()).filter(|_| !ns.is_host())?.owner.clone();
+    lab.filter(|lab| is_counted(names, ns, lab))
 }
 
 /// What sysctls were before the lab set them; those of `host` are kept elsewhere.
