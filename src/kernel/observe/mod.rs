@@ -339,18 +339,18 @@ fn namespace(
     let rules = policy_rules(netns, &interfaces).map_err(cannot_list("policy rules", ns))?;
     let neighbours = neighbours(netns, &mut interfaces).map_err(cannot_list("neighbours", ns))?;
     let fdb = fdb(netns, &mut interfaces).map_err(cannot_list("forwarding entries", ns))?;
-    let mut others = others::from_outside(netns, &mut interfaces, desired).map_err(cannot_list("qdiscs", ns))?;
+    let mut others = others::from_outside(netns, &mut interfaces).map_err(cannot_list("qdiscs", ns))?;
     let original_sysctls = original_sysctls(ns, &mut interfaces);
     // These are not to be had through a socket of the namespace, only inside.
     guard.enter(netns.fd())?;
     let keys = desired.into_iter().flat_map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()));
     let sysctls = sysctl::values_here(keys.collect::<BTreeSet<_>>().into_iter())?;
+    others.extend(switches::turned(&interfaces, desired, &sysctls));
     others.extend(others::from_inside(ns).map_err(cannot_list("xfrm policies and states", ns))?);
     let look = firewall::look(ns, Some(scope.lab), desired.map(|desired| &desired.firewall), &known.installed);
-    let owner = owner(ns, &interfaces, &known.names);
     let nslab_routing = Routing { routes: routes.of_nslab, rules: rules.of_nslab };
     let is = Namespace {
-        owner,
+        owner: owner(ns, &interfaces, &known.names),
         interfaces: std::mem::take(&mut interfaces.by_name),
         routes: routes.all,
         rules: rules.all,

@@ -1,11 +1,17 @@
 //! Switches of single interfaces that somebody has turned against what the file asks of the whole namespace: IPv6 off
 //! under an IPv6 address, IPv4 forwarding off in a router.
 
-use super::interfaces::Interfaces;
-use crate::lab::{ForeignKind, ForeignObject, ForeignOther, IfName, Namespace, SysctlKey};
+use std::collections::BTreeMap;
 
-/// The switches that are against what is desired of a namespace.
-pub(super) fn turned(interfaces: &Interfaces, desired: Option<&Namespace>) -> Vec<ForeignOther> {
+use super::interfaces::Interfaces;
+use crate::lab::{ForeignKind, ForeignObject, ForeignOther, IfName, Namespace, SysctlKey, SysctlValue};
+
+/// The switches that are against what is desired of a namespace whose sysctls have these values.
+pub(super) fn turned(
+    interfaces: &Interfaces,
+    desired: Option<&Namespace>,
+    sysctls: &BTreeMap<SysctlKey, SysctlValue>,
+) -> Vec<ForeignOther> {
     let Some(desired) = desired else { return Vec::new() };
     let says = |key: &SysctlKey| desired.sysctls.contains_key(key);
     let mut turned = Vec::new();
@@ -16,7 +22,10 @@ pub(super) fn turned(interfaces: &Interfaces, desired: Option<&Namespace>) -> Ve
             turned.push(switch(name, &key, 1, 0));
         }
     }
-    let forwards = desired.sysctls.get(&SysctlKey::ipv4_forwarding()).is_some_and(|value| value.is_on());
+    // Where all of the namespace is to forward and does not, its interfaces come along.
+    let is_on =
+        |of: &BTreeMap<SysctlKey, SysctlValue>| of.get(&SysctlKey::ipv4_forwarding()).is_some_and(SysctlValue::is_on);
+    let forwards = is_on(&desired.sysctls) && is_on(sysctls);
     for name in interfaces.without_forwarding.iter().filter(|_| forwards) {
         let key = SysctlKey::ipv4_forwarding_of(name);
         let is_wanted = desired.interfaces.contains_key(name) && !name.is_lo();
