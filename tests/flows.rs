@@ -4,29 +4,17 @@
 
 mod support;
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
-use nix::sched::{CloneFlags, setns};
-use support::{nslab, run, sandbox, sh, text};
+use support::{inside, nslab, run, sandbox, sh, text};
 
 /// A socket in a namespace.
 fn socket(ns: &str, at: &str) -> UdpSocket {
     let at = at.to_owned();
     inside(ns, move || UdpSocket::bind(at).unwrap())
-}
-
-/// What is made inside a namespace.
-fn inside<T: Send + 'static>(ns: &str, make: impl FnOnce() -> T + Send + 'static) -> T {
-    let ns = File::open(format!("/run/netns/{ns}")).unwrap();
-    let make = move || {
-        setns(ns, CloneFlags::CLONE_NEWNET).unwrap();
-        make()
-    };
-    thread::spawn(make).join().unwrap()
 }
 
 /// Answers every packet with its own name.

@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::fs::File;
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
@@ -10,8 +9,7 @@ use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressPro
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
-use nix::sched::{CloneFlags, setns};
-use support::{ends, host_account, run, sandbox, sh, text};
+use support::{ends, host_account, inside, run, sandbox, sh, text};
 
 /// keepalived's number, for routes and for addresses.
 const KEEPALIVED: u8 = 18;
@@ -52,16 +50,13 @@ fn add_address(ns: &str, dev: &str, address: &str, prefix_len: u8, protocol: u8)
     request.finalize();
     let mut bytes = vec![0; request.buffer_len()];
     request.serialize(&mut bytes);
-    let ns = File::open(format!("/run/netns/{ns}")).unwrap();
-    let send = move || {
-        setns(ns, CloneFlags::CLONE_NEWNET).unwrap();
+    inside(ns, move || {
         let socket = Socket::new(NETLINK_ROUTE).unwrap();
         socket.send(&bytes, 0).unwrap();
         let (answer, _) = socket.recv_from_full().unwrap();
         let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).unwrap();
         assert!(matches!(&answer.payload, NetlinkPayload::Error(error) if error.code.is_none()), "{answer:?}");
-    };
-    std::thread::spawn(send).join().unwrap();
+    });
 }
 
 /// What FRR, bird and keepalived do in red: routes that a lab could have, one that it could not, one of several next

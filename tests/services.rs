@@ -5,15 +5,14 @@
 
 mod support;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use nix::sched::{CloneFlags, setns};
-use support::{ends, lacking_for, project, run, sandbox};
+use support::{ends, inside, lacking_for, project, run, sandbox};
 
 /// Whether this kernel can have a lab whose pods are behind bridges; where not, nslab says so.
 fn can_have(file: &str) -> bool {
@@ -152,16 +151,6 @@ fn affinity_is_seen_and_addresses_stay() {
     all(&[service("web", "None")]);
     ends(&["apply", "--check", "/run/svc.yaml"], 0);
     ends(&["destroy", "svc"], 0);
-}
-
-/// What is made inside a namespace.
-fn inside<T: Send + 'static>(ns: &str, make: impl FnOnce() -> T + Send + 'static) -> T {
-    let ns = File::open(format!("/run/netns/{ns}")).unwrap();
-    let make = move || {
-        setns(ns, CloneFlags::CLONE_NEWNET).unwrap();
-        make()
-    };
-    thread::spawn(make).join().unwrap()
 }
 
 /// Answers every datagram and every connection on port 8080 with its own name.

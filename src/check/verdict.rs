@@ -108,8 +108,8 @@ impl Try<'_> {
             Protocol::Tcp(port) | Protocol::Udp(port) => Some(port),
         };
         // Only the port may be another one behind it.
-        let there = listen.iter().filter(|(ns, _)| Some(ns) == arrives_at.as_ref());
-        is_published && arrival.destination == Some(to.address) && there.clone().all(|(_, own)| Some(*own) == port)
+        let mut there = listen.iter().filter(|(ns, _)| Some(ns) == arrives_at.as_ref());
+        is_published && arrival.destination == Some(to.address) && there.all(|(_, own)| Some(*own) == port)
     }
 
     /// Whether it is known where the probe came to that was answered: nslab sees that everywhere, but may not recognise

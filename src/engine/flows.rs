@@ -88,20 +88,20 @@ fn is_stale(namespace: &Namespace, router: &Router<'_>, changed: &[Changed], flo
             (led.destination, led.destination_port.unwrap_or(port)) == flow.answered_by
         })
     };
-    // As it leaves, it goes to the one that answers.
-    let (to, to_port) = flow.answered_by;
-    let out = match router.lookup(&Packet { source: Some(source), ..Packet::to(to) }).outcome {
-        Outcome::Leaves { dev, .. } => Some(dev),
-        Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => None,
-    };
-    let leaving = Flow { destination: to, destination_port: Some(to_port), out, ..first.clone() };
-    // What it would seem to come from is not known where the interface is not.
-    let seems_so = || {
-        let seems = translate(namespace, Hook::Postrouting, &leaving).flow.source;
-        leaving.out.is_none() || seems.is_none_or(|seems| seems == flow.answered_to)
+    // As it leaves, it goes to the one that answers. What it would seem to come from is not known where the interface
+    // is not.
+    let seems_otherwise = |matches| {
+        let (to, to_port) = flow.answered_by;
+        let Outcome::Leaves { dev, .. } = router.lookup(&Packet { source: Some(source), ..Packet::to(to) }).outcome
+        else {
+            return false;
+        };
+        let leaving = Flow { destination: to, destination_port: Some(to_port), out: Some(dev), ..first.clone() };
+        let seems = || translate(namespace, Hook::Postrouting, &leaving).flow.source;
+        leaving.meets(namespace, matches) && seems().is_some_and(|seems| seems != flow.answered_to)
     };
     changed.iter().any(|(matches, of_source)| match of_source {
-        true => leaving.meets(namespace, matches) && !seems_so(),
+        true => seems_otherwise(matches),
         // What the namespace sends itself is translated on its way out.
         false => first.meets(namespace, matches) && !leads_there(Hook::Prerouting) && !leads_there(Hook::Output),
     })

@@ -156,6 +156,11 @@ impl ChainId {
         Some((lab.parse().ok()?, hook))
     }
 
+    /// Whether it is a lab's.
+    pub fn is_of(&self, lab: &LabName) -> bool {
+        self.owner().is_some_and(|(owner, _)| owner == *lab)
+    }
+
     /// The hook, if this is a built-in chain.
     pub fn hook(&self) -> Option<Hook> {
         Hook::ALL.into_iter().find(|hook| hook.name() == self.chain.as_str())

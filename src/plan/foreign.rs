@@ -3,7 +3,7 @@
 use super::compared::Sides;
 use super::draft::{Draft, EXTRA};
 use super::lost::Lost;
-use crate::lab::{ChainId, ForeignKind, ForeignOther, LabName};
+use crate::lab::{ForeignKind, ForeignOther};
 use crate::steps::{ForeignStep, Presence, Step};
 
 /// The reason for renaming a loopback.
@@ -20,7 +20,7 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
     let is_ours = |other: &ForeignOther| match &other.dev {
         Some(dev) => sides.may_clear(dev),
         None if sides.ns.is_host() => {
-            other.object.lab_chain().is_some_and(|chain| is_of(&sides.compared.lab.name, &chain))
+            other.object.lab_chain().is_some_and(|chain| chain.is_of(&sides.compared.lab.name))
         }
         None => true,
     };
@@ -39,9 +39,4 @@ pub(super) fn compare(sides: &Sides<'_>, lost: &Lost, draft: &mut Draft) {
         };
         draft.add(Step::Foreign(ForeignStep { ns: sides.ns.clone(), change }), why);
     }
-}
-
-/// Whether a chain is a lab's.
-pub(super) fn is_of(lab: &LabName, chain: &ChainId) -> bool {
-    chain.owner().is_some_and(|(owner, _)| owner == *lab)
 }

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::foreign::is_of;
 use super::planned::PlannedStep;
 use crate::lab::{
     ChainId, FirewallRule, ForeignObject, IfName, InterfaceRef, Lab, LabName, Namespace, NsName, Observed,
@@ -96,7 +95,7 @@ fn host_routing(host: &ObservedNamespace) -> Vec<Step> {
 }
 
 fn host_firewall(lab: &LabName, firewall: &ObservedFirewall) -> Vec<Step> {
-    let is_own = |id: &ChainId| is_of(lab, id);
+    let is_own = |id: &ChainId| id.is_of(lab);
     let leads_to_own = |id: &ChainId, rule: &ObservedRule| {
         rule.leads_to().is_some_and(|chain| is_own(&ChainId { chain: chain.clone(), ..id.clone() }))
     };
@@ -127,7 +126,7 @@ fn host_firewall(lab: &LabName, firewall: &ObservedFirewall) -> Vec<Step> {
 /// The lab's chains in `host` that the installed iptables does not show.
 fn unshown_chains(lab: &LabName, host: &ObservedNamespace) -> Vec<Step> {
     let objects = host.foreign.others.iter().map(|other| &other.object);
-    let own = objects.filter(|object| object.lab_chain().is_some_and(|chain| is_of(lab, &chain)));
+    let own = objects.filter(|object| object.lab_chain().is_some_and(|chain| chain.is_of(lab)));
     let step = |object: &ForeignObject| ForeignStep { ns: NsName::host(), change: Presence::Remove(object.clone()) };
     own.map(step).map(Step::Foreign).collect()
 }

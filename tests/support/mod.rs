@@ -10,11 +10,12 @@ pub mod golden;
 pub mod growth;
 pub mod rest;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 
 /// Moves this thread into a private host of its own.
 pub fn sandbox() {
@@ -25,6 +26,16 @@ pub fn sandbox() {
     mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), none).expect("a /run of its own");
     std::fs::create_dir_all("/run/netns").expect("/run/netns");
     run("ip link set lo up");
+}
+
+/// Does something on a thread of its own, inside a namespace.
+pub fn inside<T: Send + 'static>(ns: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let ns = File::open(format!("/run/netns/{ns}")).expect("a namespace");
+    let work = move || {
+        setns(ns, CloneFlags::CLONE_NEWNET).expect("a move");
+        work()
+    };
+    std::thread::spawn(work).join().expect("no panic inside")
 }
 
 /// Runs a shell script with `sh -e`, which must succeed; what it printed.

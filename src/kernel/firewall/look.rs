@@ -138,7 +138,7 @@ fn legacy_listings(installed: &Installed) -> Vec<(Family, Result<Running, Kernel
 
 /// Whether a chain is a lab's, or any lab's.
 fn is_of(lab: Option<&LabName>, chain: &ChainId) -> bool {
-    chain.owner().is_some_and(|(owner, _)| lab.is_none_or(|lab| owner == *lab))
+    lab.map_or_else(|| chain.owner().is_some(), |lab| chain.is_of(lab))
 }
 
 fn wants(wanted: Option<&Firewall>, family: Family) -> bool {
