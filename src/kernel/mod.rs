@@ -50,6 +50,8 @@ use netns::NetnsHandles;
 /// Keeps a netlink socket for each namespace that it has dealt with.
 pub struct Kernel {
     handles: NetnsHandles,
+    /// Conversations about firewalls that are closed at the end; see [`firewall::run_and_hold`].
+    held: Vec<firewall::Nftables>,
 }
 
 impl Kernel {
@@ -60,7 +62,7 @@ impl Kernel {
     /// Where no netlink socket can be opened.
     pub fn open() -> Result<Self, KernelError> {
         open_files::raise();
-        Ok(Self { handles: NetnsHandles::open()? })
+        Ok(Self { handles: NetnsHandles::open()?, held: Vec::new() })
     }
 
     /// What is there: `host`, every namespace that is wanted and exists, and every one with the lab's mark.
@@ -146,10 +148,10 @@ impl Kernel {
     /// What the kernel refused, beginning with the step's own text.
     pub fn run(&mut self, steps: &[Step]) -> Result<(), KernelError> {
         for group in steps.chunk_by(|before, step| step.batches_with(before)) {
-            if !group.iter().all(Step::removes_namespace) {
+            if !group.iter().all(Step::works_beside_removed) {
                 self.handles.let_go();
             }
-            run::batch(&mut self.handles, group)?;
+            run::batch(&mut self.handles, &mut self.held, group)?;
         }
         Ok(())
     }

@@ -11,13 +11,19 @@ use crate::lab::ForeignKind;
 use crate::steps::{BridgeStep, NamespaceStep, Step, SysctlStep, VirtualInterfaceStep, VlansStep};
 
 /// Runs steps that go together (see [`Step::batches_with`]): all of them or none; of removals of namespaces, as many as
-/// possible.
-pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), KernelError> {
+/// possible. What [`firewall::run_and_hold`] leaves open is `held`.
+pub(super) fn batch(
+    handles: &mut NetnsHandles,
+    held: &mut Vec<firewall::Nftables>,
+    steps: &[Step],
+) -> Result<(), KernelError> {
     let Some(first) = steps.first() else { return Ok(()) };
     match first {
         Step::Namespace(NamespaceStep::Add { .. }) => namespace::add(handles, steps),
         Step::Namespace(NamespaceStep::Remove { .. }) => namespace::remove(handles, steps),
-        Step::Firewall(step) => firewall::run(handles.get(&step.ns)?.fd(), steps),
+        Step::Firewall(step) => {
+            firewall::run_and_hold(handles.get(&step.ns)?.fd(), steps).map(|open| held.extend(open))
+        }
         Step::Mark(step) => mark::run(handles, step, &first.text()),
         Step::Interface(step) => inside(handles, first, |netns| interface::run(netns, step)),
         Step::Veth(step) => veth::add(handles, step, &first.text()),

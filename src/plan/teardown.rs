@@ -1,16 +1,15 @@
 //! The way back: what has to go so that nothing of a lab is left.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::planned::PlannedStep;
 use crate::lab::{
-    ChainId, FirewallRule, ForeignObject, IfName, InterfaceRef, Lab, LabName, Namespace, NsName, Observed,
-    ObservedFirewall, ObservedNamespace, ObservedRule, Routing, SysctlKey,
+    ChainId, FirewallRule, ForeignObject, IfName, Lab, LabName, Namespace, NsName, Observed, ObservedFirewall,
+    ObservedNamespace, ObservedRule, Routing, SysctlKey,
 };
 use crate::steps::{
     FirewallChange, FirewallStep, ForeignStep, InterfaceStep, NamespaceStep, PolicyRuleStep, Presence, RouteStep, Step,
-    SysctlStep, Tier, Update,
+    SysctlStep, Update,
 };
 
 /// Plans the removal of a lab from what is there: the host's settings, namespaces, and of the host the firewall, routes
@@ -28,13 +27,13 @@ pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<P
     for step in observed_host.into_iter().flat_map(host_routing) {
         add(step);
     }
-    let large = host.map(|host| large_bridges(lab, host)).unwrap_or_default();
-    for name in &large {
-        let interface = InterfaceRef { ns: NsName::host(), name: name.clone() };
-        add(Step::Interface(InterfaceStep::Remove { interface, tier: Tier::Bridge }));
+    // First nothing passes the host any more: the firewall, which goes next, guards nothing then. Namespaces lose their
+    // names and are held until the interfaces of the host are gone: the kernel removes those several times as slowly
+    // while it is freeing namespaces.
+    let links = host.map(|host| own_interfaces(lab, host)).unwrap_or_default();
+    if !links.is_empty() {
+        add(Step::Interface(InterfaceStep::DownInHost { lab: lab.clone(), interfaces: links.clone() }));
     }
-    // Namespaces before the firewall: nothing that the firewall guards is left behind, and the kernel, which
-    // removes them in the background, takes the host's ends of their links along while the rest is done.
     for (ns, is) in &live.namespaces {
         if is.is.owner.as_ref() == Some(lab) {
             add(Step::Namespace(NamespaceStep::Remove { ns: ns.clone() }));
@@ -46,8 +45,8 @@ pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<P
     for step in observed_host.into_iter().flat_map(|host| unshown_chains(lab, host)) {
         add(step);
     }
-    if let Some(step) = host.and_then(|host| host_links(lab, host, &large)) {
-        add(step);
+    if !links.is_empty() {
+        add(Step::Interface(InterfaceStep::RemoveFromHost { lab: lab.clone(), interfaces: links }));
     }
     steps
 }
@@ -131,35 +130,8 @@ fn unshown_chains(lab: &LabName, host: &ObservedNamespace) -> Vec<Step> {
     own.map(step).map(Step::Foreign).collect()
 }
 
-/// The lab's interfaces in `host` but for some that go before, as the step that removes them.
-fn host_links(lab: &LabName, host: &Namespace, large: &BTreeSet<IfName>) -> Option<Step> {
-    let mine = host
-        .interfaces
-        .iter()
-        .filter(|(name, interface)| interface.owner.as_ref() == Some(lab) && !large.contains(*name));
-    let links: Vec<IfName> = mine.map(|(name, _)| name.clone()).collect();
-    match links.as_slice() {
-        [] => None,
-        _ => Some(Step::Interface(InterfaceStep::RemoveFromHost { lab: lab.clone(), interfaces: links })),
-    }
-}
-
-/// A bridge with this many ports is removed before its ports. The kernel takes its time to remove a bridge with ports,
-/// in which it could be freeing namespaces; but a port that is removed by itself costs the more, the more others there
-/// are.
-const MANY_PORTS: usize = 256;
-
-/// The lab's bridges in `host` with many ports.
-fn large_bridges(lab: &LabName, host: &Namespace) -> BTreeSet<IfName> {
-    let mut ports: BTreeMap<&IfName, usize> = BTreeMap::new();
-    for master in host.interfaces.values().filter_map(|interface| interface.master.as_ref()) {
-        *ports.entry(master).or_default() += 1;
-    }
-    let is_ours =
-        |name: &IfName| host.interfaces.get(name).is_some_and(|interface| interface.owner.as_ref() == Some(lab));
-    ports
-        .into_iter()
-        .filter(|(name, count)| *count >= MANY_PORTS && is_ours(name))
-        .map(|(name, _)| name.clone())
-        .collect()
+/// The lab's interfaces in `host`.
+fn own_interfaces(lab: &LabName, host: &Namespace) -> Vec<IfName> {
+    let mine = host.interfaces.iter().filter(|(_, interface)| interface.owner.as_ref() == Some(lab));
+    mine.map(|(name, _)| name.clone()).collect()
 }

@@ -22,6 +22,13 @@ pub enum InterfaceStep {
         /// The interfaces that are in it. If anything else is, they go one by one.
         interfaces: Vec<IfName>,
     },
+    /// Bring all interfaces of the lab in `host` down at once.
+    DownInHost {
+        /// The lab; its group is the one that goes down.
+        lab: LabName,
+        /// The interfaces that are in it. If anything else is, they go down one by one.
+        interfaces: Vec<IfName>,
+    },
     /// Bring it up or down.
     Up {
         /// Which.
@@ -64,7 +71,7 @@ impl InterfaceStep {
     /// The way back; none where what was removed cannot be brought back as it was.
     pub(super) fn inverse(&self) -> Option<Self> {
         Some(match self {
-            Self::Remove { .. } | Self::RemoveFromHost { .. } => return None,
+            Self::Remove { .. } | Self::RemoveFromHost { .. } | Self::DownInHost { .. } => return None,
             Self::Up { interface, tier, up } => Self::Up { interface: interface.clone(), tier: *tier, up: !up },
             Self::Mtu { interface, tier, change } => {
                 Self::Mtu { interface: interface.clone(), tier: *tier, change: change.inverse() }
@@ -84,6 +91,7 @@ impl Operation for InterfaceStep {
         match self {
             Self::Remove { interface, .. } => format!("remove interface {} from {}", interface.name, interface.ns),
             Self::RemoveFromHost { interfaces, .. } => format!("remove the interfaces {} from host", list(interfaces)),
+            Self::DownInHost { interfaces, .. } => format!("bring the interfaces {} of host down", list(interfaces)),
             Self::Up { interface, up, .. } => format!("bring {interface} {}", up_or_down(*up)),
             Self::Mtu { interface, change: Change { from, to }, .. } => {
                 format!("change the MTU of {interface} from {from} to {to}")
@@ -99,6 +107,7 @@ impl Operation for InterfaceStep {
         match self {
             Self::Remove { interface, .. } => format!("{} link del dev {}", ip(&interface.ns), interface.name),
             Self::RemoveFromHost { lab, .. } => format!("ip link del group {}", lab.group()),
+            Self::DownInHost { lab, .. } => format!("ip link set group {} down", lab.group()),
             Self::Up { interface, up, .. } => format!("{} {}", ip_link_set(interface), up_or_down(*up)),
             Self::Mtu { interface, change, .. } => format!("{} mtu {}", ip_link_set(interface), change.to),
             Self::Mac { interface, change, .. } => format!("{} address {}", ip_link_set(interface), change.to),
@@ -113,16 +122,19 @@ impl Operation for InterfaceStep {
             Self::RemoveFromHost { lab, .. } => {
                 vec![format!("{command} || [ -z \"$(ip -o link show group {})\" ]", lab.group())]
             }
-            Self::Remove { .. } | Self::Up { .. } | Self::Mtu { .. } | Self::Mac { .. } | Self::Flags { .. } => {
-                vec![command]
-            }
+            Self::Remove { .. }
+            | Self::DownInHost { .. }
+            | Self::Up { .. }
+            | Self::Mtu { .. }
+            | Self::Mac { .. }
+            | Self::Flags { .. } => vec![command],
         }
     }
 
     fn phase(&self) -> Phase {
         match self {
             Self::Remove { tier, .. } => tier.removal(),
-            Self::RemoveFromHost { .. } => Phase::RemoveInterfaces,
+            Self::RemoveFromHost { .. } | Self::DownInHost { .. } => Phase::RemoveInterfaces,
             Self::Up { tier, .. } => tier.up(),
             Self::Mtu { tier, .. } | Self::Mac { tier, .. } | Self::Flags { tier, .. } => tier.settings(),
         }
@@ -131,7 +143,7 @@ impl Operation for InterfaceStep {
     fn kind(&self) -> &'static str {
         match self {
             Self::Remove { .. } | Self::RemoveFromHost { .. } => "remove interfaces",
-            Self::Up { .. } => "bring an interface up or down",
+            Self::DownInHost { .. } | Self::Up { .. } => "bring an interface up or down",
             Self::Mtu { .. } | Self::Mac { .. } | Self::Flags { .. } => "change an interface",
         }
     }
@@ -143,7 +155,7 @@ impl Operation for InterfaceStep {
             | Self::Mtu { interface, .. }
             | Self::Mac { interface, .. }
             | Self::Flags { interface, .. } => interface.ns.clone(),
-            Self::RemoveFromHost { .. } => NsName::host(),
+            Self::RemoveFromHost { .. } | Self::DownInHost { .. } => NsName::host(),
         }
     }
 
@@ -156,6 +168,7 @@ impl Operation for InterfaceStep {
             Self::Mac { .. } => true,
             Self::Remove { .. }
             | Self::RemoveFromHost { .. }
+            | Self::DownInHost { .. }
             | Self::Up { .. }
             | Self::Mtu { .. }
             | Self::Flags { .. } => false,

@@ -22,7 +22,7 @@ use std::os::fd::BorrowedFd;
 pub(super) use installed::Installed;
 use look::listers;
 pub(super) use look::{Look, look};
-use nftables::Nftables;
+pub(super) use nftables::Nftables;
 pub use program::{Program, Variant, program};
 
 use super::KernelError;
@@ -88,14 +88,20 @@ pub fn chains_left(host: BorrowedFd<'_>, lab: &LabName) -> Result<Vec<ChainId>, 
 /// # Errors
 /// The step that was refused, as far as `iptables-restore` names it.
 pub fn run(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<(), KernelError> {
+    run_and_hold(ns, steps).map(drop)
+}
+
+/// The same; a conversation with the kernel that has removed something is still open. To close it waits until the
+/// kernel has freed that, some twenty milliseconds in which other things can be done.
+pub(super) fn run_and_hold(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<Option<Nftables>, KernelError> {
     let Some((name, family)) = steps.iter().find_map(|step| Some((step.namespace(), restore::family(step)?))) else {
-        return Ok(());
+        return Ok(None);
     };
     let program = program(family)?;
     run_in(ns, || match program.variant {
         Variant::Nft if name.is_host() => run_in_host(&program, family, steps),
         // A namespace takes its tables along when it goes, and legacy tables cannot be removed.
-        _ => restored(&program, &name, steps),
+        _ => restored(&program, &name, steps).map(|()| None),
     })?
 }
 
@@ -122,10 +128,10 @@ pub fn tidy(host: BorrowedFd<'_>) -> Result<(), KernelError> {
 }
 
 /// Makes the tables that are needed ourselves, so that we know them again and the host can be left without them.
-fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), KernelError> {
-    let Some(mut nft) = Nftables::open()? else { return restored(program, &NsName::host(), steps) };
+fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<Option<Nftables>, KernelError> {
+    let Some(mut nft) = Nftables::open()? else { return restored(program, &NsName::host(), steps).map(|()| None) };
     if table_removal::remove(&mut nft, program, family, steps)? {
-        return Ok(());
+        return Ok(Some(nft));
     }
     let before = nft.tables()?;
     for table in restore::tables(steps) {
@@ -143,9 +149,9 @@ fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<(), 
     let removes = |step: &Step| step.firewall().is_some_and(FirewallStep::removes);
     if done.is_err() || steps.iter().any(removes) {
         let tidied = nft.remove_ours();
-        return done.and(tidied);
+        return done.and(tidied).map(|()| Some(nft));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Runs `iptables-restore` in this thread's namespace. It commits one table after the other: where a later one is

@@ -30,10 +30,10 @@ impl GivenNames {
 
     /// Whether a lab of nslab's has given a namespace its name, or has taken it over; none where that cannot be known.
     pub fn is_given_by(&self, ns: &NsName, lab: &LabName) -> Option<bool> {
-        let file = self.open(ns, OFlag::O_RDONLY)?;
-        let mut text = String::new();
-        let read = file.map(|file| file.take(256).read_to_string(&mut text));
-        Some(matches!(read, Ok(Ok(_))) && LabName::from_mark(text.trim_end()).as_ref() == Some(lab))
+        let mut text = [0; 256];
+        let read = self.open(ns, OFlag::O_RDONLY)?.and_then(|mut file| file.read(&mut text));
+        let text = text.get(..read.unwrap_or(0)).and_then(|text| std::str::from_utf8(text).ok());
+        Some(text.and_then(|text| LabName::from_mark(text.trim_end())).as_ref() == Some(lab))
     }
 
     /// Writes beneath a namespace that its name is this lab's.

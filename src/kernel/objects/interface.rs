@@ -220,6 +220,7 @@ pub(in crate::kernel) fn run(netns: &mut NetnsHandle, step: &InterfaceStep) -> R
     match step {
         InterfaceStep::Remove { interface, .. } => accept_gone(delete(netns, &interface.name)),
         InterfaceStep::RemoveFromHost { lab, interfaces } => accept_gone(delete_group(netns, lab.group(), interfaces)),
+        InterfaceStep::DownInHost { lab, interfaces } => accept_gone(bring_group_down(netns, lab.group(), interfaces)),
         InterfaceStep::Up { interface, up, .. } => set_up(netns, &interface.name, *up),
         InterfaceStep::Mtu { interface, change, .. } => set(netns, &interface.name, LinkAttribute::Mtu(change.to)),
         InterfaceStep::Mac { interface, change, .. } => {
@@ -236,25 +237,48 @@ pub(in crate::kernel) fn delete(netns: &mut NetnsHandle, name: &IfName) -> Resul
     netns.socket.change(RouteNetlinkMessage::DelLink(message), 0)
 }
 
-/// Removes a lab's interfaces: with one message those in its group, if the group holds nothing else; or else one by
-/// one.
+/// Removes a lab's interfaces.
 fn delete_group(netns: &mut NetnsHandle, group: u32, names: &[IfName]) -> Result<(), NetlinkError> {
+    let whole = |netns: &mut NetnsHandle, message| {
+        names.iter().for_each(|name| netns.forget(name));
+        netns.socket.change(RouteNetlinkMessage::DelLink(message), 0)
+    };
+    change_group(netns, group, names, whole, delete)
+}
+
+/// Brings a lab's interfaces down. A group goes down as in ip(8), by a message for a new link that makes none.
+fn bring_group_down(netns: &mut NetnsHandle, group: u32, names: &[IfName]) -> Result<(), NetlinkError> {
+    let whole = |netns: &mut NetnsHandle, mut message: LinkMessage| {
+        message.header.change_mask = LinkFlags::Up;
+        netns.socket.change(RouteNetlinkMessage::NewLink(message), 0)
+    };
+    change_group(netns, group, names, whole, |netns, name| set_up(netns, name, false))
+}
+
+/// Changes a lab's interfaces: with one message those in its group, if the group holds nothing else; or else one by
+/// one.
+fn change_group(
+    netns: &mut NetnsHandle,
+    group: u32,
+    names: &[IfName],
+    whole: impl FnOnce(&mut NetnsHandle, LinkMessage) -> Result<(), NetlinkError>,
+    one: impl Fn(&mut NetnsHandle, &IfName) -> Result<(), NetlinkError>,
+) -> Result<(), NetlinkError> {
     let is_meant = |name: &String| names.iter().any(|meant| meant.as_str() == name);
     let (in_group, others) = members(netns, group)?;
     if !in_group.iter().all(is_meant) {
         // A peer may have taken it along.
-        return names.iter().try_for_each(|name| accept_gone(delete(netns, name)));
+        return names.iter().try_for_each(|name| accept_gone(one(netns, name)));
     }
-    names.iter().for_each(|name| netns.forget(name));
     if !in_group.is_empty() {
         let mut message = LinkMessage::default();
         message.attributes.push(LinkAttribute::Group(group));
-        netns.socket.change(RouteNetlinkMessage::DelLink(message), 0)?;
+        whole(netns, message)?;
     }
     // An interface may have been taken out of the group by hand. One that is not there any more has gone with its
     // peer's namespace.
     let mut outside = names.iter().filter(|name| others.contains(name.as_str()));
-    outside.try_for_each(|name| accept_gone(delete(netns, name)))
+    outside.try_for_each(|name| accept_gone(one(netns, name)))
 }
 
 /// The names of all interfaces in a group, and of all others; also of those that a lab cannot say.

@@ -18,7 +18,7 @@ use crate::kernel::KernelError;
 use crate::kernel::netlink::{NetlinkError, Protocol, Socket};
 
 /// A conversation with nf_tables in the namespace of the thread that opened it.
-pub(super) struct Nftables {
+pub(in crate::kernel) struct Nftables {
     socket: Socket,
 }
 
