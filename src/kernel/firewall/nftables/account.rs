@@ -1,27 +1,24 @@
 //! The kernel's own account of the tables that iptables uses: what a text about them is compared with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::listing::is_absent;
-use super::message::{Message, NFT_MSG_GETCHAIN, NFT_MSG_GETRULE};
+use super::message::{Message, NFT_MSG_GETCHAIN};
 use super::{Nftables, refused};
 use crate::kernel::KernelError;
 use crate::lab::{ChainId, Family, ObservedFirewall, Table};
 
 const WHAT: &str = "list the chains and rules of nf_tables";
 
-/// The chains, and how many rules are in each.
+/// The chains, and how often each is in use: by every rule in it, and by every rule that leads to it (`chain->use` of
+/// linux/net/netfilter/nf_tables_api.c). To list the rules themselves would take the kernel the square of their number.
 pub(in crate::kernel::firewall) struct Account(BTreeMap<ChainId, usize>);
 
 impl Nftables {
     /// Everything that iptables should show.
     pub(in crate::kernel::firewall) fn account(&mut self) -> Result<Account, KernelError> {
-        let mut chains: BTreeMap<ChainId, usize> = self.chains()?.into_iter().map(|chain| (chain, 0)).collect();
-        let rules = self.list(NFT_MSG_GETRULE).map_err(|error| refused(WHAT, error))?;
-        for chain in rules.iter().filter_map(Message::as_rule) {
-            *chains.entry(chain).or_default() += 1;
-        }
-        Ok(Account(chains))
+        let chains = self.list(NFT_MSG_GETCHAIN).map_err(|error| refused(WHAT, error))?;
+        Ok(Account(chains.iter().filter_map(|chain| Some((chain.as_chain()?, chain.uses()?))).collect()))
     }
 
     /// The chains of labs. None where this kernel has no nf_tables.
@@ -45,8 +42,8 @@ impl Account {
         let is_shown = |id: &ChainId| text.chains.contains_key(id) || id.hook().is_some();
         let matters =
             |id: &&ChainId| (id.family, id.table) == (family, table) && (is_shown(id) || id.owner().is_some());
-        let mut chains = self.0.iter().filter(|(id, _)| matters(id));
-        chains.all(|(id, count)| text.chains.get(id).is_some_and(|rules| rules.len() == *count))
+        let uses = uses(text);
+        self.0.iter().filter(|(id, _)| matters(id)).all(|(id, count)| uses.get(id) == Some(count))
     }
 
     /// A chain of which a text that shows some tables of a family says something else than the kernel.
@@ -57,13 +54,28 @@ impl Account {
         unshown: &BTreeSet<Table>,
     ) -> Option<ChainId> {
         let is_shown = |id: &&ChainId| id.family == family && !unshown.contains(&id.table);
-        let is_wrong = |id: &&ChainId| match (self.0.get(id), text.chains.get(id)) {
-            (Some(count), Some(rules)) => *count != rules.len(),
+        let uses = uses(text);
+        let is_wrong = |id: &&ChainId| match (self.0.get(id), uses.get(id)) {
+            (Some(count), Some(uses)) => count != uses,
             (Some(_), None) => true,
             // Built-in chains are shown where the kernel has none yet.
-            (None, Some(rules)) => !rules.is_empty() || id.hook().is_none(),
+            (None, Some(uses)) => *uses > 0 || id.hook().is_none(),
             (None, None) => false,
         };
         self.0.keys().chain(text.chains.keys()).filter(is_shown).find(is_wrong).cloned()
     }
+}
+
+/// How often each chain of a text is in use.
+fn uses(text: &ObservedFirewall) -> HashMap<ChainId, usize> {
+    let mut uses: HashMap<ChainId, usize> =
+        text.chains.iter().map(|(chain, rules)| (chain.clone(), rules.len())).collect();
+    for (from, rules) in &text.chains {
+        for chain in rules.iter().filter_map(|rule| rule.leads_to()) {
+            if let Some(count) = uses.get_mut(&ChainId { chain: chain.clone(), ..from.clone() }) {
+                *count += 1;
+            }
+        }
+    }
+    uses
 }

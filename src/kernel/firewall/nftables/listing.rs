@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use nix::errno::Errno;
 
 use super::message::{
-    COMPAT_GET, FoundTable, Message, NFT_MSG_GETCHAIN, NFT_MSG_GETGEN, NFT_MSG_GETRULE, NFT_MSG_GETTABLE,
-    NFTA_COMPAT_NAME, NFTA_COMPAT_REV, NFTA_COMPAT_TYPE, NFTA_GEN_ID, c_string,
+    COMPAT_GET, FoundTable, Message, NFT_MSG_GETCHAIN, NFT_MSG_GETGEN, NFT_MSG_GETRULE, NFT_MSG_GETSET,
+    NFT_MSG_GETTABLE, NFTA_COMPAT_NAME, NFTA_COMPAT_REV, NFTA_COMPAT_TYPE, NFTA_GEN_ID, c_string,
 };
 use super::{Nftables, refused};
 use crate::kernel::KernelError;
@@ -47,6 +47,11 @@ impl Nftables {
 
     /// The tables that iptables would use in which a rule uses a set, as none of iptables does.
     pub(in crate::kernel::firewall) fn tables_with_sets(&mut self) -> Result<BTreeSet<(Family, Table)>, KernelError> {
+        // No rule uses a set where there is none.
+        let sets = self.list(NFT_MSG_GETSET).map_err(|error| refused("list the sets of nf_tables", error))?;
+        if !sets.iter().any(|set| set.as_table().is_some()) {
+            return Ok(BTreeSet::new());
+        }
         let rules = self.list(NFT_MSG_GETRULE).map_err(|error| refused("list the rules of nf_tables", error))?;
         let tables = rules.iter().filter(|rule| rule.uses_a_set()).filter_map(Message::as_table);
         Ok(tables.map(|found| (found.family, found.table)).collect())

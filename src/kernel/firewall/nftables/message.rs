@@ -55,6 +55,7 @@ const NFTA_DATA_VERDICT: u16 = 2;
 const NFTA_VERDICT_CHAIN: u16 = 2;
 pub(super) const NFTA_CHAIN_HOOK: u16 = 4;
 pub(super) const NFTA_CHAIN_POLICY: u16 = 5;
+const NFTA_CHAIN_USE: u16 = 6;
 pub(super) const NFTA_CHAIN_TYPE: u16 = 7;
 pub(super) const NFTA_CHAIN_USERDATA: u16 = 12;
 pub(super) const NFTA_HOOK_HOOKNUM: u16 = 1;
@@ -191,6 +192,12 @@ impl Message {
     /// The chain itself, if it is in a table that iptables would use and has a name that iptables could have.
     pub(super) fn as_chain(&self) -> Option<ChainId> {
         self.chain_named(NFTA_CHAIN_NAME)
+    }
+
+    /// Of a chain: how many rules are in it and lead to it.
+    pub(super) fn uses(&self) -> Option<usize> {
+        let count = u32::from_be_bytes(self.value(NFTA_CHAIN_USE)?.try_into().ok()?);
+        usize::try_from(count).ok()
     }
 
     /// Of a rule: the chain that it is in, with the same conditions.
