@@ -24,7 +24,7 @@ pub fn table(node: &Node, ports: &[&ServicePort]) -> (NftTableId, NftTable) {
     for port in ports.iter().filter(|port| Family::of(port.cluster_ip) == family) {
         port::add(node, port, &mut table);
     }
-    (NftTableId::new(id, "kube-proxy"), table)
+    (NftTableId::of_services(id), table)
 }
 
 /// Puts an element into a set or a map of the table.
