@@ -24,6 +24,7 @@ pub(super) fn batch(
         Step::Firewall(step) => {
             firewall::run_and_hold(handles.get(&step.ns)?.fd(), steps).map(|open| held.extend(open))
         }
+        Step::Nft(step) => firewall::run_nft(handles.get(&step.ns)?.fd(), steps),
         Step::Mark(step) => mark::run(handles, step, &first.text()),
         Step::Interface(step) => inside(handles, first, |netns| interface::run(netns, step)),
         Step::Veth(step) => veth::add(handles, step, &first.text()),

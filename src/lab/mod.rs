@@ -28,6 +28,11 @@ mod mark;
 mod names;
 pub mod nat;
 mod neighbour;
+mod nft_chain;
+mod nft_rule;
+mod nft_set;
+mod nft_table;
+mod nft_text;
 mod observed;
 mod observed_firewall;
 mod original_sysctls;
@@ -71,6 +76,11 @@ pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, Sysctl
 pub(crate) use names::{setting_folder, setting_of_folder};
 pub use nat::PortForward;
 pub use neighbour::{Neighbour, NeighbourEntry, NeighbourState};
+pub use nft_chain::{NftBase, NftChain, NftChainType};
+pub use nft_rule::{NftCondition, NftField, NftRule, NftSide, NftStatement, NftVerdict};
+pub use nft_set::{NftElement, NftKey, NftSet, NftSetDefinition, NftType, NftValue};
+pub use nft_table::{NftFamily, NftTable, NftTableId, NftTables};
+pub use nft_text::{comment_text, key_text};
 pub use observed::{Claims, Observed, ObservedNamespace, Routing};
 pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
@@ -132,6 +142,10 @@ pub struct Namespace {
     pub sysctls: BTreeMap<SysctlKey, SysctlValue>,
     /// Packet filter and NAT rules.
     pub firewall: Firewall,
+    /// Tables of nf_tables. Wanted: all of them, though none in `host`. Live: those that are wanted, as far as the
+    /// model can express them.
+    #[serde(skip_serializing_if = "NftTables::is_empty")]
+    pub nft: NftTables,
     /// What programs add, and is left alone; live namespaces have nothing of the kind.
     #[serde(skip_serializing_if = "Keep::is_empty")]
     pub keep: Keep,
@@ -154,6 +168,12 @@ impl Namespace {
     /// The routing table of what goes in and out through an interface.
     pub fn table_of(&self, interface: &Interface) -> u32 {
         self.vrf_of(interface).unwrap_or(MAIN_TABLE)
+    }
+
+    /// Whether it is a node: the rules of services are there.
+    pub fn has_services(&self) -> bool {
+        self.firewall.chains.keys().any(|id| id.chain.is_of_services())
+            || self.nft.keys().any(NftTableId::is_of_services)
     }
 
     /// Whether an interface answers ARP for every address that the namespace has a route to (`proxy_arp`): by its own

@@ -1,21 +1,19 @@
 //! Why a cluster sets what it sets for services: reasons that the plan adds to those of its steps.
 
 use super::planned::PlannedStep;
-use crate::lab::{Condition, Lab, Namespace, Route};
+use ipnet::IpNet;
+
+use crate::lab::{Condition, Lab, Namespace, NftValue, Route};
 use crate::steps::{BridgePortStep, BridgeStep, Change, Step, SysctlStep, Update};
 
 /// Adds the reasons to the steps in namespaces that have rules of services.
 pub(super) fn explain(lab: &Lab, steps: &mut [PlannedStep]) {
     for planned in steps {
-        let namespace = lab.namespaces.get(&planned.step.namespace()).filter(|namespace| has_services(namespace));
+        let namespace = lab.namespaces.get(&planned.step.namespace()).filter(|namespace| namespace.has_services());
         if let Some(reason) = namespace.and_then(|namespace| reason(&planned.step, namespace)) {
             planned.why = format!("{}; {reason}", planned.why);
         }
     }
-}
-
-fn has_services(namespace: &Namespace) -> bool {
-    namespace.firewall.chains.keys().any(|id| id.chain.is_of_services())
 }
 
 fn reason(step: &Step, namespace: &Namespace) -> Option<&'static str> {
@@ -52,6 +50,7 @@ fn reason(step: &Step, namespace: &Namespace) -> Option<&'static str> {
         | Step::FdbEntry(_)
         | Step::Foreign(_)
         | Step::Firewall(_)
+        | Step::Nft(_)
         | Step::Sysctl(_) => None,
     }
 }
@@ -63,5 +62,12 @@ fn leads_to_services(route: &Route, namespace: &Namespace) -> bool {
         Some(Condition::Is(address)) => Some(address),
         Some(Condition::IsNot(_)) | None => None,
     });
-    route.via.is_none() && addresses.any(|address| route.to.contains(address))
+    let tables = namespace.nft.iter().filter(|(id, _)| id.is_of_services());
+    let active = tables.filter_map(|(_, table)| table.sets.get("cluster-ips")).flat_map(|set| set.elements.keys());
+    let mut active = active.flatten().filter_map(|value| match value {
+        NftValue::Addresses(address) => Some(address),
+        NftValue::Protocol(_) | NftValue::Ports(_) => None,
+    });
+    let mut leads = |address: &IpNet| route.to.contains(address);
+    route.via.is_none() && (addresses.any(&mut leads) || active.any(leads))
 }

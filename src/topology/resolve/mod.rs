@@ -59,7 +59,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         net.namespaces.iter().map(|own| (own.name.clone(), namespace(own, &file.name.value, found))).collect();
     for (at, own) in net.namespaces.iter().enumerate() {
         if let Some(namespace) = namespaces.get_mut(&own.name) {
-            namespace.firewall.chains.extend(services::chains(own, at, &services));
+            services::rules(own, at, &services, namespace);
         }
     }
     let checks = checks::resolve(file, &net, (&namespaces, &services), found);
@@ -116,6 +116,7 @@ fn namespace(namespace: &net::ResolvedNamespace<'_>, lab: &LabName, found: &mut 
         fdb: fdb_entry::entries(namespace, found),
         sysctls: sysctl::resolve(namespace, ipv6, found),
         firewall: chains.into_firewall(),
+        nft: crate::lab::NftTables::new(),
         keep: keep::resolve(namespace),
         labels: namespace.written.labels.entries.iter().map(label).collect(),
     }
