@@ -129,8 +129,9 @@ impl Run<'_> {
         let steps: Vec<Step> = way_back.steps.into_iter().map(|planned| planned.step).collect();
         let failed = self.run_all(&steps);
         let now = if steps.is_empty() { now } else { self.machine.observe(&all_of(self.lab))? };
-        let unrestored = plan::unrestored(&self.lab.name, &self.before, &now);
-        outcome.failed.extend(failed.iter().map(KernelError::to_string).chain(unrestored));
+        let unrestored = plan::unrestored(self.lab, &self.before, &now);
+        let unread = now.unread.into_iter().map(|unread| unread.why);
+        outcome.failed.extend(failed.iter().map(KernelError::to_string).chain(unrestored).chain(unread));
         Ok(())
     }
 
