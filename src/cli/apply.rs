@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::exit_code::{DONE, OUT_OF_SYNC};
 use super::failure::Failure;
 use super::output::{Format, colour, print, print_json, say, tell_oddities, warn};
-use crate::engine::{self, Event};
+use crate::engine::{self, EngineError, Event};
 use crate::lab::LabName;
 use crate::{show, topology};
 
@@ -53,14 +53,20 @@ pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     match args.format {
         Format::Json => {
             let view = show::AppliedView::new(&file.lab.name, &applied.steps, applied.elapsed, report.as_ref());
-            print_json(&view.warnings(&file.warnings))?;
+            print_json(&view.warnings(&file.warnings).unread(&applied.unread))?;
         }
         Format::Text => {
-            print(&show::done(&file.lab.name, &applied.steps, applied.elapsed, args.verbose))?;
+            let is_known = applied.unread.is_empty();
+            if is_known || !applied.steps.is_empty() {
+                print(&show::done(&file.lab.name, &applied.steps, applied.elapsed, args.verbose))?;
+            }
             if let Some(report) = &report {
                 print(&show::report::table(report, colour(), show::width()))?;
             }
         }
+    }
+    if !applied.unread.is_empty() {
+        return Err(EngineError::NotRead(applied.unread).into());
     }
     Ok(if report.is_none_or(|report| report.passed()) { DONE } else { OUT_OF_SYNC })
 }

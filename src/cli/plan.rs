@@ -6,7 +6,8 @@ use super::exit_code::{DONE, OUT_OF_SYNC};
 use super::failure::Failure;
 use super::lab_arg::LabArg;
 use super::output::{Format, colour, print, print_json, tell_oddities, warn};
-use crate::{engine, show};
+use crate::engine::{self, EngineError};
+use crate::show;
 
 /// Options of `nslab plan`.
 #[derive(Debug, clap::Args)]
@@ -42,11 +43,16 @@ pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
     match args.format {
         Format::Json => {
             let (plan, conflicts, findings) = (&planned.plan, &planned.conflicts, &planned.findings);
-            print_json(&show::PlanView::new(plan, conflicts, findings, &topology.warnings))?;
+            let view = show::PlanView::new(plan, conflicts, findings, &topology.warnings);
+            print_json(&view.unread(&planned.unread))?;
         }
+        Format::Text if !planned.unread.is_empty() && planned.plan.is_empty() && planned.conflicts.is_empty() => {}
         Format::Text => {
             print(&(show::plan(&planned.plan, &planned.conflicts, colour()) + &show::findings(&planned.findings)))?;
         }
+    }
+    if !planned.unread.is_empty() {
+        return Err(EngineError::NotRead(planned.unread).into());
     }
     Ok(if args.exit_code && !planned.plan.is_empty() { OUT_OF_SYNC } else { DONE })
 }

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use super::failure::Failure;
 use super::output::{print, print_json};
+use super::printable::{Kind, printable};
 use crate::show::report::{Tested, junit, tap};
 
 /// How results of checks are shown.
@@ -51,9 +52,10 @@ impl ReportArgs {
             ReportFormat::Junit => print(&junit(tested))?,
             ReportFormat::Tap => print(&tap(tested))?,
         }
-        write_to(self.junit.as_deref(), || Ok(junit(tested)))?;
-        write_to(self.tap.as_deref(), || Ok(tap(tested)))?;
-        write_to(self.json.as_deref(), || Ok(serde_json::to_string_pretty(json)? + "\n"))
+        let text = Kind::Text { coloured: false };
+        write_to(self.junit.as_deref(), text, || Ok(junit(tested)))?;
+        write_to(self.tap.as_deref(), text, || Ok(tap(tested)))?;
+        write_to(self.json.as_deref(), Kind::Json, || Ok(serde_json::to_string_pretty(json)? + "\n"))
     }
 }
 
@@ -72,9 +74,10 @@ impl ReportArgs {
     }
 }
 
-fn write_to(file: Option<&Path>, text: impl FnOnce() -> serde_json::Result<String>) -> Result<(), Failure> {
+/// Writes a report, which people look at as well: like all that is printed.
+fn write_to(file: Option<&Path>, kind: Kind, text: impl FnOnce() -> serde_json::Result<String>) -> Result<(), Failure> {
     let Some(file) = file else { return Ok(()) };
     let cannot = |error: String| Failure::Output(format!("cannot write {}: {error}", file.display()));
     let text = text().map_err(|error| cannot(error.to_string()))?;
-    std::fs::write(file, text).map_err(|error| cannot(error.to_string()))
+    std::fs::write(file, printable(&text, kind).as_bytes()).map_err(|error| cannot(error.to_string()))
 }

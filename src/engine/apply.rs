@@ -10,7 +10,7 @@ use super::{
     original_sysctls, preconditions, ready,
 };
 use crate::kernel::KernelError;
-use crate::lab::{Lab, LabName, NsName, Observed};
+use crate::lab::{Lab, LabName, NsName, Observed, Part};
 use crate::plan::{self, PlannedStep};
 use crate::preflight::Finding;
 use crate::state::{self, Activity, Journal, LabFolder};
@@ -28,6 +28,8 @@ pub struct Applied {
     pub steps: Vec<PlannedStep>,
     /// How long it took, from the first look at the kernel to the last.
     pub elapsed: Duration,
+    /// What could not be read, and why; nothing was done there.
+    pub unread: Vec<String>,
 }
 
 /// How to apply.
@@ -65,6 +67,14 @@ fn look_again<'a>(
     Ok(machine.observe_again(&scope, &touched, before)?)
 }
 
+/// A firewall that cannot be read is no part that could be left as it is: without its rules, the rest of a lab would
+/// let through what they are to stop.
+fn demand_firewalls(live: &Observed) -> Result<(), EngineError> {
+    let firewalls = live.unread.iter().filter(|unread| unread.part == Part::Firewall);
+    let unread: Vec<String> = firewalls.map(|unread| unread.why.clone()).collect();
+    if unread.is_empty() { Ok(()) } else { Err(EngineError::NotRead(unread)) }
+}
+
 /// Makes the kernel look like the lab; `text` is the topology file, kept with the lab's state.
 ///
 /// # Errors
@@ -87,6 +97,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
         has_listed: false,
         has_released: false,
         is_not_owned: false,
+        unread: Vec::new(),
         done: Vec::new(),
         under_way: Vec::new(),
     };
@@ -94,7 +105,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
         // A signal that comes now comes too late: dropping `Interrupts` discards it.
         Ok(()) => {
             run.machine.memory.told.iter().for_each(|told| (run.report)(Event::Told(told)));
-            Ok(Applied { steps: run.done, elapsed: start.elapsed() })
+            Ok(Applied { steps: run.done, elapsed: start.elapsed(), unread: run.unread })
         }
         Err(error) => {
             let error = run.stop.behind(error);
@@ -121,6 +132,8 @@ pub(super) struct Run<'a> {
     pub(super) has_released: bool,
     /// Whether everything is as the file says, but the lab does not own all of it.
     is_not_owned: bool,
+    /// What could not be read at the last look.
+    unread: Vec<String>,
     /// What has been done so far.
     pub(super) done: Vec<PlannedStep>,
     /// The steps that go together with the one that is being done.
@@ -136,8 +149,10 @@ impl Run<'_> {
             self.before = self.machine.observe(&all_of(self.lab))?;
         }
         let mut live = None;
+        demand_firewalls(&self.before)?;
         let mut planned = compare(self.lab, &self.before);
         for round in 0..MAX_ROUNDS {
+            self.unread.clone_from(&planned.unread);
             let of_other_labs = planned.conflicts.iter().any(|conflict| conflict.owner.is_some());
             if planned.plan.is_empty() && !of_other_labs && (planned.conflicts.is_empty() || !self.options.adopt) {
                 self.is_not_owned = !planned.conflicts.is_empty();
@@ -160,9 +175,11 @@ impl Run<'_> {
             let steps = adoption.iter().chain(&planned.plan.steps);
             let before = live.as_ref().unwrap_or(&self.before);
             let now = look_again(&mut self.machine, self.lab, steps, before)?;
+            demand_firewalls(&now)?;
             planned = compare(self.lab, &now);
             live = Some(now);
         }
+        self.unread.clone_from(&planned.unread);
         match planned.plan.is_empty() {
             true => self.settle(live.as_ref()),
             false => Err(EngineError::NotKept { rest: planned.plan.steps, undo: UndoError::default() }),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::lock::lock_for_removal;
 use super::{EngineCode, EngineError, Event, Interrupts, Listener, Machine, Told, flows, host_settings};
 use crate::kernel::Scope;
-use crate::lab::{LabName, Observed, SysctlKey};
+use crate::lab::{LabName, Observed, SysctlKey, Unread};
 use crate::plan::{PlannedStep, teardown};
 use crate::state::{Activity, Journal};
 use crate::steps::Step;
@@ -32,7 +32,9 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     let folder = lock_for_removal(lab, wait, &mut stop, report)?;
     let mut machine = Machine::open()?;
     machine.memory.told.extend(folder.why_not().and_then(Told::unless_odd));
-    let (live, unread) = machine.observe_most(&Scope { lab, desired: None, inside: false })?;
+    let live = machine.observe(&Scope { lab, desired: None, inside: false })?;
+    let (unread, beside) = unread(&live);
+    machine.memory.told.extend(beside);
     let unproven = machine.unproven.iter().map(|what| {
         let text =
             format!("{what} of the host may have been made by nslab, and no record says for which lab: it stays");
@@ -47,7 +49,7 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
         machine.memory.told.extend(written.err().as_ref().and_then(Told::unless_odd));
     }
     report(Event::Planned(steps.len()));
-    let mut failed: Vec<String> = unread.into_iter().map(|(_, error)| error.to_string()).collect();
+    let mut failed = unread;
     for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)) {
         let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
         match machine.run(&only) {
@@ -70,6 +72,18 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
         return Err(EngineError::Leftovers(failed));
     }
     Ok(Destroyed { steps, elapsed: start.elapsed() })
+}
+
+/// What could not be read although something of the lab's may be in it; and whatever else could not be read.
+fn unread(live: &Observed) -> (Vec<String>, Vec<Told>) {
+    let (matters, beside): (Vec<&Unread>, Vec<&Unread>) =
+        live.unread.iter().partition(|unread| unread.part.may_hold_a_labs());
+    let why = |unread: &Unread| match unread.ns.is_host() {
+        true => unread.why.clone(),
+        false => format!("{}; it stays", unread.why),
+    };
+    let told = beside.into_iter().map(|unread| Told::new(unread.why.clone(), EngineCode::NotRead));
+    (matters.into_iter().map(why).collect(), told.collect())
 }
 
 /// The lab's chains that the kernel still has, where a program only said that it had removed them.

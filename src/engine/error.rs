@@ -47,6 +47,9 @@ pub enum EngineError {
     /// Some steps of a removal failed; all others were done.
     #[error("{}", listed("some of it could not be removed:", .0))]
     Leftovers(Vec<String>),
+    /// Some parts of namespaces could not be read; all else was done.
+    #[error("{}", listed("this could not be looked at, and is left as it is:", .0))]
+    NotRead(Vec<String>),
     /// The checks could not be run.
     #[error(transparent)]
     Check(#[from] CheckError),
@@ -121,6 +124,7 @@ impl EngineError {
             Self::NotKept { .. } => EngineCode::ChangeNotKept.to_string(),
             Self::Interrupted { .. } => EngineCode::Interrupted.to_string(),
             Self::Leftovers(_) => EngineCode::NotRemoved.to_string(),
+            Self::NotRead(_) => EngineCode::NotRead.to_string(),
             Self::Check(error) => error.code(),
             Self::Exec(error) => error.code().to_string(),
             Self::NoSuchLab(_) => EngineCode::NoSuchLab.to_string(),
@@ -144,6 +148,7 @@ impl EngineError {
             | Self::Step(..)
             | Self::NotKept { .. }
             | Self::Leftovers(_)
+            | Self::NotRead(_)
             | Self::Check(_)
             | Self::TopologyNotKept(_)
             | Self::NotSettled(_)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{EngineError, Machine};
 use crate::kernel::process::{self, Process};
-use crate::kernel::{KernelError, Marked, Scope};
+use crate::kernel::{Marked, Scope};
 use crate::lab::{Lab, LabName, NsName, Observed};
 use crate::plan::{self, Plan};
 use crate::topology::Topology;
@@ -85,7 +85,7 @@ pub struct Status {
     pub live: Observed,
     /// What differs from the topology as applied; none where that is not kept.
     pub drift: Option<Plan>,
-    /// Why the firewalls of some namespaces could not be read; what differs there is not in `drift`.
+    /// What could not be read, and why; what differs there is not in `drift`.
     pub unread: Vec<String>,
     /// The processes in each of its namespaces.
     pub processes: BTreeMap<NsName, Vec<Process>>,
@@ -101,8 +101,6 @@ pub(super) struct Look {
     pub live: Observed,
     /// The lab's own namespaces.
     pub own: Vec<NsName>,
-    /// The namespaces whose firewall could not be read, and why.
-    pub unread: Vec<(NsName, KernelError)>,
 }
 
 /// Looks at a lab. The topology as applied says what is wanted; without it, what is there can still be shown.
@@ -113,14 +111,14 @@ pub(super) fn look(lab: &LabName) -> Result<Look, EngineError> {
     let saved = state::topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok());
     let desired = saved.as_ref().map(|topology| &topology.lab);
     let mut machine = Machine::open()?;
-    let (live, unread) = machine.observe_most(&Scope { lab, desired, inside: true })?;
+    let live = machine.observe(&Scope { lab, desired, inside: true })?;
     let namespaces = live.namespaces.iter();
     let own: Vec<NsName> =
         namespaces.filter(|(_, ns)| ns.is.owner.as_ref() == Some(lab)).map(|(name, _)| name.clone()).collect();
     if own.is_empty() && saved.is_none() {
         return Err(EngineError::NoSuchLab(lab.clone()));
     }
-    Ok(Look { machine, saved, live, own, unread })
+    Ok(Look { machine, saved, live, own })
 }
 
 /// The state of one lab.
@@ -128,13 +126,9 @@ pub(super) fn look(lab: &LabName) -> Result<Look, EngineError> {
 /// # Errors
 /// There is no such lab, or the kernel refuses to show something.
 pub fn status(lab: &LabName) -> Result<Status, EngineError> {
-    let Look { saved, live, own, unread, .. } = look(lab)?;
-    let mut drift = saved.map(|saved| plan::plan(&saved.lab, &live));
-    if let Some(plan) = &mut drift {
-        let is_unread = |ns: NsName| unread.iter().any(|(unread, _)| *unread == ns);
-        plan.steps.retain(|planned| !planned.step.changes_a_firewall() || !is_unread(planned.step.namespace()));
-    }
-    let unread = unread.iter().map(|(_, error)| error.to_string()).collect();
+    let Look { saved, live, own, .. } = look(lab)?;
+    let drift = saved.map(|saved| plan::plan(&saved.lab, &live));
+    let unread = live.unread.iter().map(|unread| unread.why.clone()).collect();
     let processes = process::in_namespaces(&own)?;
     Ok(Status { live, drift, unread, processes })
 }

@@ -28,27 +28,14 @@ impl Machine {
         Ok(Self { kernel: Kernel::open()?, memory: Memory::default(), unproven: Vec::new() })
     }
 
-    /// What there is of a lab, and of what is wanted.
+    /// What there is of a lab, and of what is wanted, as far as it can be read.
     ///
     /// # Errors
-    /// The kernel refuses to list something, or a file of the state cannot be read.
+    /// As with [`Kernel::observe`]; or a file of the state cannot be read.
     pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Observed, KernelError> {
         let mut live = self.kernel.observe(scope)?;
         self.complete(scope.lab, &mut live)?;
         Ok(live)
-    }
-
-    /// The same without the firewalls that cannot be read: of these, the namespace and the reason.
-    ///
-    /// # Errors
-    /// The kernel refuses to list anything else, or a file of the state cannot be read.
-    pub(super) fn observe_most(
-        &mut self,
-        scope: &Scope<'_>,
-    ) -> Result<(Observed, Vec<(NsName, KernelError)>), KernelError> {
-        let (mut live, unread) = self.kernel.observe_most(scope)?;
-        self.complete(scope.lab, &mut live)?;
-        Ok((live, unread))
     }
 
     /// The same, where nothing but what is in some namespaces can have changed since `before`, and not their

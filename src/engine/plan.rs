@@ -15,12 +15,14 @@ pub struct Planned {
     pub conflicts: Vec<Conflict>,
     /// What the machine lacks; asked only where there is something to do.
     pub findings: Vec<Finding>,
+    /// What could not be read, and why; nothing is planned for it.
+    pub unread: Vec<String>,
 }
 
 /// Compares a lab with the kernel.
 ///
 /// # Errors
-/// Privileges are missing, or the kernel refuses to show something.
+/// Privileges are missing, or it cannot be found out which namespaces there are.
 pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
     preconditions::demand_privileges(lab)?;
     let live = Machine::open()?.observe(&all_of(lab))?;
@@ -33,7 +35,9 @@ pub fn plan(lab: &Lab) -> Result<Planned, EngineError> {
 
 /// The plan from what there is to a lab, and its conflicts.
 pub(super) fn compare(lab: &Lab, live: &Observed) -> Planned {
-    Planned { plan: plan::plan(lab, live), conflicts: plan::conflicts(lab, live), findings: Vec::new() }
+    let (plan, conflicts) = (plan::plan(lab, live), plan::conflicts(lab, live));
+    let unread = live.unread.iter().map(|unread| unread.why.clone()).collect();
+    Planned { plan, conflicts, findings: Vec::new(), unread }
 }
 
 /// Everything that a comparison with a lab needs.

@@ -19,7 +19,7 @@ pub fn examine(lab: Option<&Lab>) -> Result<Vec<Examined>, EngineError> {
     if let Some(lab) = lab
         && preflight::has_privileges(facts.capabilities)
     {
-        let (live, _) = Machine::open()?.observe_most(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
+        let live = Machine::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
         let findings = plan::conflicts(lab, &live).iter().map(Finding::from).collect();
         examined.push(Examined { subject: "names", findings });
     }

@@ -21,7 +21,10 @@ pub fn test(lab: &Lab, text: &str) -> Result<Report, EngineError> {
     sandbox::enter()?;
     process::end_with(parent)?;
     let before = host(lab)?;
-    apply::apply(lab, text, Options::default(), &mut |_| {})?;
+    let unread = apply::apply(lab, text, Options::default(), &mut |_| {})?.unread;
+    if !unread.is_empty() {
+        return Err(EngineError::NotRead(unread));
+    }
     if let Some(planned) = plan::plan(lab)?.plan.steps.first() {
         return Err(EngineError::NotSettled(planned.step.text()));
     }

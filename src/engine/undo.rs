@@ -10,9 +10,9 @@ use super::apply::Run;
 use super::plan::all_of;
 use super::{EngineError, Event, UndoError, flows, host_settings};
 use crate::kernel::KernelError;
-use crate::lab::{InterfaceRef, NsName, SysctlKey, SysctlValue};
+use crate::lab::{IfName, InterfaceRef, LabName, NsName, SysctlKey, SysctlValue};
 use crate::plan::{self, PlannedStep};
-use crate::steps::{MarkStep, Presence, Step, SysctlStep};
+use crate::steps::{InterfaceStep, MarkStep, Presence, Step, SysctlStep};
 
 impl Run<'_> {
     /// Undoes what was done, and adds the result to the error.
@@ -40,6 +40,8 @@ impl Run<'_> {
             self.inverse(&planned.step).filter(|inverse| !goes_along || inverse.removes_namespace())
         };
         let inverses: Vec<Step> = done.iter().rev().filter_map(inverse).collect();
+        let inverses = all_at_once(&self.lab.name, inverses);
+        (self.report)(Event::Undone(done.len().saturating_sub(inverses.len())));
         let _ = self.run_all(&inverses);
     }
 
@@ -129,8 +131,9 @@ impl Run<'_> {
         let steps: Vec<Step> = way_back.steps.into_iter().map(|planned| planned.step).collect();
         let failed = self.run_all(&steps);
         let now = if steps.is_empty() { now } else { self.machine.observe(&all_of(self.lab))? };
-        let unrestored = plan::unrestored(&self.lab.name, &self.before, &now);
-        outcome.failed.extend(failed.iter().map(KernelError::to_string).chain(unrestored));
+        let unrestored = plan::unrestored(self.lab, &self.before, &now);
+        let unread = now.unread.into_iter().map(|unread| unread.why);
+        outcome.failed.extend(failed.iter().map(KernelError::to_string).chain(unrestored).chain(unread));
         Ok(())
     }
 
@@ -156,4 +159,31 @@ impl Run<'_> {
         self.machine.tidy()?;
         Ok(self.folder.remove_if_unused()?)
     }
+}
+
+/// The inverses, with those that remove what this run has made in `host`, and namespaces, where the last of them is,
+/// and all at once: one by one, each interface costs the kernel some 20 ms. What is on the interfaces goes with them.
+fn all_at_once(lab: &LabName, inverses: Vec<Step>) -> Vec<Step> {
+    let removed = |step: &Step| {
+        let Step::Interface(InterfaceStep::Remove { interface, .. }) = step else { return None };
+        interface.ns.is_host().then(|| interface.clone())
+    };
+    let links: BTreeSet<InterfaceRef> = inverses.iter().filter_map(removed).collect();
+    let is_removal = |step: &Step| removed(step).is_some() || step.removes_namespace();
+    let Some(last) = inverses.iter().rposition(is_removal) else { return inverses };
+    let (mut steps, mut namespaces, mut after) = (Vec::new(), Vec::new(), Vec::new());
+    for (n, step) in inverses.into_iter().enumerate() {
+        if step.removes_namespace() {
+            namespaces.push(step);
+        } else if !step.interface().is_some_and(|interface| links.contains(interface)) {
+            if n < last { steps.push(step) } else { after.push(step) }
+        }
+    }
+    steps.extend(namespaces);
+    let interfaces: Vec<IfName> = links.into_iter().map(|interface| interface.name).collect();
+    if !interfaces.is_empty() {
+        steps.push(Step::Interface(InterfaceStep::RemoveFromHost { lab: lab.clone(), interfaces }));
+    }
+    steps.extend(after);
+    steps
 }

@@ -70,19 +70,12 @@ impl Kernel {
     /// A leftover file with the lab's mark is an empty namespace with an owner (without even a loopback), or, where
     /// that namespace is wanted, nothing: making it puts it in the file's place.
     ///
-    /// # Errors
-    /// Where the kernel refuses to list something, or a firewall that may matter cannot be read. What other users left
-    /// in `/run/netns` is no error.
-    pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Observed, KernelError> {
-        let (live, unread) = self.observe_most(scope)?;
-        unread.into_iter().next().map_or(Ok(live), |(_, error)| Err(error))
-    }
-
-    /// The same without the firewalls that cannot be read: of these, the namespace and the reason.
+    /// A part of a namespace that cannot be read is noted as such, and the rest is read. What other users left in
+    /// `/run/netns` is no error.
     ///
     /// # Errors
-    /// Where the kernel refuses to list anything else.
-    pub fn observe_most(&mut self, scope: &Scope<'_>) -> Result<(Observed, Vec<(NsName, KernelError)>), KernelError> {
+    /// Where `/run/netns` cannot be read, or the process has too many open files.
+    pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Observed, KernelError> {
         self.handles.let_go();
         observe::live(&mut self.handles, scope)
     }

@@ -4,16 +4,18 @@ use super::compared::{Compared, Sides};
 use super::draft::Draft;
 use super::lost::Lost;
 use super::planned::Plan;
+use super::unread::assumed;
 use super::{
     address, bridge, bridge_port, fdb_entry, firewall, foreign, gateways, interface, namespace, neighbour, nft,
     policy_rule, route, services, sysctl, veth, virtual_interface, vlans,
 };
 use crate::lab::{Interface, InterfaceKind, InterfaceRef, Lab, NsName, Observed};
 
-/// Compares what is wanted with what is.
+/// Compares what is wanted with what is, as far as that could be read.
 pub fn plan(lab: &Lab, live: &Observed) -> Plan {
     let mut draft = Draft::default();
-    let compared = Compared::new(lab, live);
+    let live = assumed(lab, live);
+    let compared = Compared::new(lab, &live);
     namespace::add(&compared, &mut draft);
     interfaces(&compared, &mut draft);
     for (ns, want) in &lab.namespaces {

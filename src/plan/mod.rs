@@ -26,6 +26,7 @@ mod route;
 mod services;
 mod sysctl;
 mod teardown;
+mod unread;
 mod unrestored;
 mod veth;
 mod virtual_interface;

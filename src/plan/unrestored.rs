@@ -5,13 +5,16 @@
 
 use std::collections::HashSet;
 
+use super::unread::in_common;
 use crate::lab::{
-    ForeignObject, IfName, Interface, LabName, NsName, Observed, ObservedFirewall, ObservedNamespace, ObservedRule,
+    ForeignObject, IfName, Interface, Lab, LabName, NsName, Observed, ObservedFirewall, ObservedNamespace, ObservedRule,
 };
 use crate::steps::{ForeignStep, Presence, Step};
 
 /// What was there before, in what is the lab's, and is not there now: a line each for the person at the keyboard.
-pub fn unrestored(lab: &LabName, before: &Observed, now: &Observed) -> Vec<String> {
+pub fn unrestored(lab: &Lab, before: &Observed, now: &Observed) -> Vec<String> {
+    let [before, now] = &in_common(lab, before, now);
+    let lab = &lab.name;
     let nothing = ObservedNamespace::default();
     let of_lab = before.namespaces.iter().filter(|(name, was)| name.is_host() || was.is.owner.as_ref() == Some(lab));
     let mut lines = Vec::new();
@@ -77,7 +80,9 @@ fn rules(ns: &NsName, was: &ObservedFirewall, is: &ObservedFirewall) -> Vec<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::{ForeignKind, ForeignRoute};
+    use indexmap::IndexMap;
+
+    use crate::lab::{ForeignKind, ForeignRoute, Origins};
 
     fn observed(routes: &[&str]) -> Observed {
         let object = |text: &&str| ForeignObject {
@@ -89,16 +94,22 @@ mod tests {
         let mut red = ObservedNamespace::default();
         red.is.owner = Some("lab".parse().expect("a name"));
         red.foreign.routes = routes.iter().map(route).collect();
-        Observed { namespaces: [("red".parse().expect("a name"), red)].into() }
+        Observed { namespaces: [("red".parse().expect("a name"), red)].into(), unread: Vec::new() }
     }
 
     #[test]
     fn what_is_missing_is_named_and_nothing_else() {
-        let lab = "lab".parse().expect("a name");
+        let lab = |name: &str| Lab {
+            name: name.parse().expect("a name"),
+            description: None,
+            namespaces: IndexMap::new(),
+            checks: Vec::new(),
+            origins: Origins::new(),
+        };
         let (before, now) =
             (observed(&["10.0.0.0/8 tos 0x10", "10.1.0.0/16 tos 0x10"]), observed(&["10.1.0.0/16 tos 0x10"]));
-        assert_eq!(unrestored(&lab, &before, &now), ["put route 10.0.0.0/8 tos 0x10 back in red"]);
-        assert!(unrestored(&lab, &now, &before).is_empty());
-        assert_eq!(unrestored(&"other".parse().expect("a name"), &before, &now), Vec::<String>::new());
+        assert_eq!(unrestored(&lab("lab"), &before, &now), ["put route 10.0.0.0/8 tos 0x10 back in red"]);
+        assert!(unrestored(&lab("lab"), &now, &before).is_empty());
+        assert_eq!(unrestored(&lab("other"), &before, &now), Vec::<String>::new());
     }
 }

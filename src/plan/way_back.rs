@@ -2,6 +2,7 @@
 
 use super::compare::plan;
 use super::planned::Plan;
+use super::unread::in_common;
 use crate::lab::{
     ChainName, IfName, Interface, InterfaceKind, Keep, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace,
     Origins,
@@ -11,7 +12,8 @@ use crate::steps::{FirewallChange, FirewallStep, Presence, Step, SysctlStep};
 /// Plans the way back to what was there before. Rules and settings that were added by hand have come back with the
 /// steps' own inverses, and are left alone.
 pub fn way_back(lab: &Lab, before: &Observed, now: &Observed) -> Plan {
-    let mut plan = plan(&as_lab(lab, before), now);
+    let [before, now] = in_common(lab, before, now);
+    let mut plan = plan(&as_lab(lab, &before), &now);
     plan.steps.retain(|planned| is_kept(&planned.step));
     plan
 }

@@ -30,6 +30,9 @@ pub struct AppliedView {
     /// What is legal in the file, and surely a mistake.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<DiagnosticView>,
+    /// What could not be read, and why; nothing was done there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<String>,
     /// The results of the checks, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Report>,
@@ -44,6 +47,7 @@ impl AppliedView {
             steps: steps.iter().map(StepView::new).collect(),
             seconds: elapsed.as_secs_f64(),
             warnings: Vec::new(),
+            unread: Vec::new(),
             checks: checks.cloned(),
         }
     }
@@ -52,6 +56,12 @@ impl AppliedView {
     #[must_use]
     pub fn warnings(self, warnings: &Diagnostics) -> Self {
         Self { warnings: DiagnosticView::all(warnings), ..self }
+    }
+
+    /// The same with what could not be read.
+    #[must_use]
+    pub fn unread(self, unread: &[String]) -> Self {
+        Self { unread: unread.to_vec(), ..self }
     }
 }
 

@@ -23,6 +23,9 @@ pub struct PlanView {
     findings: Vec<Finding>,
     /// What is legal in the file, and surely a mistake.
     warnings: Vec<DiagnosticView>,
+    /// What could not be read, and why; nothing is planned for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<String>,
 }
 
 /// A conflict for programs.
@@ -67,7 +70,14 @@ impl PlanView {
             conflicts: conflicts.iter().map(ConflictView::new).collect(),
             findings: findings.to_vec(),
             warnings: DiagnosticView::all(warnings),
+            unread: Vec::new(),
         }
+    }
+
+    /// The same with what could not be read.
+    #[must_use]
+    pub fn unread(self, unread: &[String]) -> Self {
+        Self { in_sync: self.in_sync && unread.is_empty(), unread: unread.to_vec(), ..self }
     }
 }
 

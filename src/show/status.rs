@@ -23,7 +23,7 @@ pub struct StatusView {
     /// What differs from the topology as applied; absent where that is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<Vec<StepView>>,
-    /// Why the firewalls of some namespaces could not be read; what differs there is not in `drift`.
+    /// What could not be read, and why; what differs there is not in `drift`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unread: Vec<String>,
 }

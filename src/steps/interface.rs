@@ -68,6 +68,18 @@ pub enum InterfaceStep {
 }
 
 impl InterfaceStep {
+    /// Which interface, if it is one.
+    pub(super) fn interface(&self) -> Option<&InterfaceRef> {
+        match self {
+            Self::Remove { interface, .. }
+            | Self::Up { interface, .. }
+            | Self::Mtu { interface, .. }
+            | Self::Mac { interface, .. }
+            | Self::Flags { interface, .. } => Some(interface),
+            Self::RemoveFromHost { .. } | Self::DownInHost { .. } => None,
+        }
+    }
+
     /// The way back; none where what was removed cannot be brought back as it was.
     pub(super) fn inverse(&self) -> Option<Self> {
         Some(match self {
@@ -149,14 +161,7 @@ impl Operation for InterfaceStep {
     }
 
     fn namespace(&self) -> NsName {
-        match self {
-            Self::Remove { interface, .. }
-            | Self::Up { interface, .. }
-            | Self::Mtu { interface, .. }
-            | Self::Mac { interface, .. }
-            | Self::Flags { interface, .. } => interface.ns.clone(),
-            Self::RemoveFromHost { .. } | Self::DownInHost { .. } => NsName::host(),
-        }
+        self.interface().map_or_else(NsName::host, |interface| interface.ns.clone())
     }
 
     fn reach(&self) -> Reach {

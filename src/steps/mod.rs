@@ -51,7 +51,7 @@ pub use veth::VethStep;
 pub use virtual_interface::VirtualInterfaceStep;
 pub use vlans::VlansStep;
 
-use crate::lab::NsName;
+use crate::lab::{InterfaceRef, NsName};
 
 /// One operation on the kernel, by the object that it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,6 +173,32 @@ impl Step {
     /// The namespace that it changes (for a veth pair, that of its main interface).
     pub fn namespace(&self) -> NsName {
         self.operation().namespace()
+    }
+
+    /// The interface that it removes, or on which it changes something; none for what it makes, and for steps on what
+    /// is more than one interface's.
+    pub fn interface(&self) -> Option<&InterfaceRef> {
+        match self {
+            Self::Interface(step) => step.interface(),
+            Self::BridgePort(BridgePortStep::Master { interface, .. } | BridgePortStep::Options { interface, .. })
+            | Self::Bridge(BridgeStep::Options { interface, .. })
+            | Self::VirtualInterface(VirtualInterfaceStep::Options { interface, .. })
+            | Self::Vlans(VlansStep { interface, .. })
+            | Self::Address(AddressStep { interface, .. }) => Some(interface),
+            Self::Bridge(BridgeStep::Add { .. })
+            | Self::VirtualInterface(VirtualInterfaceStep::Add { .. })
+            | Self::Namespace(_)
+            | Self::Mark(_)
+            | Self::Veth(_)
+            | Self::Route(_)
+            | Self::PolicyRule(_)
+            | Self::Neighbour(_)
+            | Self::FdbEntry(_)
+            | Self::Foreign(_)
+            | Self::Firewall(_)
+            | Self::Nft(_)
+            | Self::Sysctl(_) => None,
+        }
     }
 
     /// The only namespace in which anything changes by it. None where there may be others: whatever is done to an

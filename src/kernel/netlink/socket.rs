@@ -167,8 +167,12 @@ impl Socket {
     }
 
     /// Asks for all things of several kinds at once. The kernel answers what is empty at once; while it lists what is
-    /// not, it refuses to begin with the next (`EBUSY`), which is then asked for alone.
-    pub fn dumps<const N: usize>(&mut self, requests: [(u16, &[u8]); N]) -> Result<[Dump; N], NetlinkError> {
+    /// not, it refuses to begin with the next (`EBUSY`), which is then asked for alone. One that is refused stops no
+    /// other.
+    pub fn dumps<const N: usize>(
+        &mut self,
+        requests: [(u16, &[u8]); N],
+    ) -> Result<[Result<Dump, NetlinkError>; N], NetlinkError> {
         let mut bytes = Vec::new();
         let mut asked = Vec::new();
         for (kind, payload) in requests {
@@ -201,7 +205,7 @@ impl Socket {
             Some(dump) => Ok(dump),
             None => self.dump_bytes(kind, payload),
         });
-        let all: Vec<Dump> = again.collect::<Result<_, _>>()?;
+        let all: Vec<Result<Dump, NetlinkError>> = again.collect();
         all.try_into().map_err(|_| Errno::EBADMSG.into())
     }
 

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
 use super::NetnsGuard;
+use crate::failpoint;
 use crate::kernel::netlink::{NetlinkError, Socket};
 use crate::kernel::threads::{Queue, share};
 use crate::kernel::{KernelError, netns};
@@ -167,6 +168,8 @@ fn open_all(queue: &Queue<(NsName, OwnedFd)>) -> Vec<(NsName, Result<NetnsHandle
 }
 
 fn open(visit: &NetnsGuard, ns: &NsName, fd: OwnedFd) -> Result<NetnsHandle, KernelError> {
+    let refused = |errno| KernelError::new(format!("enter namespace {ns}")).with_errno(errno);
+    failpoint::look(&"namespace", ns).map_err(refused)?;
     visit.enter(fd.as_fd())?;
     let socket = Socket::open().map_err(|error| cannot_open_socket(ns).with_io(&error))?;
     Ok(NetnsHandle::new(fd, socket))

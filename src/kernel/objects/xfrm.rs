@@ -37,10 +37,10 @@ pub(in crate::kernel) fn list() -> Result<Vec<ForeignOther>, NetlinkError> {
     };
     let [states, policies] = socket.dumps([(GETSA, &[][..]), (GETPOLICY, &[][..])])?;
     let mut found = Vec::new();
-    for item in policies.items() {
+    for item in policies?.items() {
         found.extend(policy(item)?);
     }
-    for item in states.items() {
+    for item in states?.items() {
         found.extend(state(item)?);
     }
     Ok(found)

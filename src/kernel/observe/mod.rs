@@ -6,6 +6,7 @@ pub(super) mod fuzzing;
 mod interfaces;
 mod others;
 mod parents;
+mod parts;
 mod peers;
 mod switches;
 
@@ -21,21 +22,24 @@ use super::netns::{self, Found, GivenNames, NetnsGuard, NetnsHandle, NetnsHandle
 use super::objects::{Decoded, bridge_fdb, fdb_entry, foreign_neighbour, mark, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
 use super::{KernelError, Marked, Scope, sysctl};
+use crate::failpoint;
 use crate::lab::{
     FdbEntry, Foreign, ForeignFdbEntry, ForeignOther, IfName, Interface, InterfaceKind, LabName, Mark, Namespace,
-    Neighbour, NsName, Observed, ObservedNamespace, Remembered, Routing, RuleAction, SysctlKey, SysctlValue,
-    VirtualInterface,
+    Neighbour, NsName, Observed, ObservedNamespace, Part, Remembered, Routing, RuleAction, SysctlKey, SysctlValue,
+    Unread, VirtualInterface,
 };
 use interfaces::Interfaces;
+use parts::{Parts, unread};
 
 /// How many namespaces' firewalls a thread has listed at once: each takes a process or two.
 const MAX_LISTINGS: usize = 4;
 
 /// Observes everything in scope.
-pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<(Observed, Unread), KernelError> {
+pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Observed, KernelError> {
     let wanted = |ns: &NsName| scope.wants(ns);
     let Found { namespaces, leftovers, others } = netns::find()?;
-    let names = open_all(handles, namespaces, wanted)?;
+    let (names, refused) = open_all(handles, namespaces)?;
+    let known = Known::find();
     let mut live = Observed::default();
     // Names that lead to no namespace. The lab's own are shown (as empty namespaces) where they are not wanted, since
     // making the namespace replaces them; those of other labs are shown where the lab wants the name.
@@ -47,20 +51,26 @@ pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<(Obs
     for (ns, owner) in own.chain(unmarked) {
         live.namespaces.insert(ns, unseen(owner));
     }
-    let (mut seen, mut unread) = (BTreeMap::new(), Unread::new());
+    for (ns, error) in refused {
+        if let Some(((ns, namespace, _), unread)) = of_unread(&known.names, scope, &ns, &error) {
+            live.namespaces.insert(ns, namespace);
+            live.unread.push(unread);
+        }
+    }
+    let mut seen = BTreeMap::new();
     let in_scope = handles.all().into_iter().filter(|(ns, _)| names.contains(ns)).collect();
-    let known = Known::find();
     for observed in share(in_scope, |queue| observe_all(queue, scope, &known)) {
-        let (observed, of_these) = observed?;
-        unread.extend(of_these);
+        let (observed, unread) = observed?;
+        live.unread.extend(unread);
         for (ns, namespace, interfaces) in observed {
             live.namespaces.insert(ns.clone(), namespace);
             seen.extend(interfaces.map(|interfaces| (ns, interfaces)));
         }
     }
-    peers::connect(handles, &seen, &mut live)?;
-    parents::connect(handles, &seen, &mut live)?;
-    Ok((live, unread))
+    peers::connect(handles, &seen, &mut live);
+    parents::connect(handles, &seen, &mut live);
+    live.unread.sort_by(|a, b| a.ns.cmp(&b.ns));
+    Ok(live)
 }
 
 /// Observes some namespaces, and takes over from `before` all others, and what the interfaces are connected with.
@@ -71,13 +81,12 @@ pub(super) fn again(
     before: &Observed,
 ) -> Result<Observed, KernelError> {
     let mut live = before.clone();
+    live.unread.retain(|unread| !namespaces.contains(&unread.ns));
     let known = Known::find();
     let touched = handles.all().into_iter().filter(|(ns, _)| namespaces.contains(ns)).collect();
     for observed in share(touched, |queue| observe_all(queue, scope, &known)) {
         let (observed, unread) = observed?;
-        if let Some((_, error)) = unread.into_iter().next() {
-            return Err(error);
-        }
+        live.unread.extend(unread);
         for (ns, mut now, _) in observed {
             let was = before.namespaces.get(&ns);
             for (name, interface) in &mut now.is.interfaces {
@@ -105,15 +114,27 @@ impl Known {
     }
 }
 
-/// Namespaces whose firewall could not be read, though it may matter, and why.
-pub(super) type Unread = Vec<(NsName, KernelError)>;
-
 /// A namespace that was looked at; with what it takes to find peers and parents, where it was looked into.
 type Seen = (NsName, ObservedNamespace, Option<Interfaces>);
+
+/// What it takes to find peers and parents, and the look at the firewall; none where nobody looked into a namespace.
+type Inside = Option<(Interfaces, Look)>;
+
+/// Namespaces that cannot be entered, and why.
+type Refused = Vec<(NsName, KernelError)>;
 
 /// A namespace of which only the mark is known.
 fn unseen(owner: Option<LabName>) -> ObservedNamespace {
     ObservedNamespace { is: Namespace { owner, ..Namespace::default() }, ..ObservedNamespace::default() }
+}
+
+/// A namespace that cannot be looked into, if it is wanted or may be the lab's. Its name alone says whose it is: enough
+/// to leave it as it is, and not to remove it.
+fn of_unread(names: &GivenNames, scope: &Scope<'_>, ns: &NsName, error: &KernelError) -> Option<(Seen, Unread)> {
+    let is_given = names.is_given_by(ns, scope.lab) == Some(true);
+    let is_wanted = ns.is_host() || scope.wants(ns);
+    let owner = (is_given && is_wanted).then(|| scope.lab.clone());
+    (is_given || is_wanted).then(|| ((ns.clone(), unseen(owner), None), unread(ns, Part::Everything, error)))
 }
 
 /// Observes namespaces in one of some threads: those that are wanted, and those that are the lab's.
@@ -121,59 +142,87 @@ fn observe_all(
     queue: &Queue<(&NsName, &mut NetnsHandle)>,
     scope: &Scope<'_>,
     known: &Known,
-) -> Result<(Vec<Seen>, Unread), KernelError> {
+) -> Result<(Vec<Seen>, Vec<Unread>), KernelError> {
     let guard = NetnsGuard::begin()?;
-    let (mut all, mut unread) = (Vec::new(), Unread::new());
+    let (mut all, mut unread) = (Vec::new(), Vec::new());
     let mut looks = VecDeque::new();
     while let Some((ns, netns)) = queue.next() {
-        let is_wanted = ns.is_host() || scope.wants(ns);
-        let mark = if is_wanted { None } else { mark(netns, ns, &known.names)? };
-        let is_own = mark.as_ref().is_some_and(|mark| mark.lab == *scope.lab);
-        if is_own && !scope.inside {
-            let says_more = mark.as_ref().is_some_and(Mark::says_more);
-            all.push((ns.clone(), ObservedNamespace { says_more, ..unseen(mark.map(|mark| mark.lab)) }, None));
-        } else if is_wanted || is_own {
-            let (mut namespace, interfaces, look) = namespace(netns, ns, scope, &guard, known)?;
-            namespace.says_more = interfaces.marks.iter().any(|mark| mark.lab == *scope.lab);
-            looks.extend(look.has_begun().then_some((all.len(), look)));
-            all.push((ns.clone(), namespace, Some(interfaces)));
-            if looks.len() >= MAX_LISTINGS {
-                finish_first(&mut looks, &mut all, &mut unread)?;
+        let mut parts = Parts::of(ns);
+        match observe_one(netns, ns, scope, &guard, known, &mut parts) {
+            Ok(None) => {}
+            Ok(Some((namespace, inside))) => {
+                unread.extend(parts.into_unread());
+                let (interfaces, look) = inside.unzip();
+                looks.extend(look.filter(Look::has_begun).map(|look| (all.len(), look)));
+                all.push((ns.clone(), namespace, interfaces));
             }
+            Err(error) => {
+                let (seen, of_this) = of_unread(&known.names, scope, ns, &error).unzip();
+                all.extend(seen);
+                unread.extend(of_this);
+            }
+        }
+        if looks.len() >= MAX_LISTINGS {
+            finish_first(&mut looks, &mut all, &mut unread);
         }
     }
     // A program ends with the thread that started it, so this thread waits for its own.
     while !looks.is_empty() {
-        finish_first(&mut looks, &mut all, &mut unread)?;
+        finish_first(&mut looks, &mut all, &mut unread);
     }
     Ok((all, unread))
 }
 
+/// Observes a namespace, if it is wanted or the lab's; with what is needed to go on, where it was looked into.
+fn observe_one(
+    netns: &mut NetnsHandle,
+    ns: &NsName,
+    scope: &Scope<'_>,
+    guard: &NetnsGuard,
+    known: &Known,
+    parts: &mut Parts<'_>,
+) -> Result<Option<(ObservedNamespace, Inside)>, KernelError> {
+    let is_wanted = ns.is_host() || scope.wants(ns);
+    let mark = if is_wanted { None } else { mark(netns, ns, &known.names)? };
+    let is_own = mark.as_ref().is_some_and(|mark| mark.lab == *scope.lab);
+    if is_own && !scope.inside {
+        let says_more = mark.as_ref().is_some_and(Mark::says_more);
+        return Ok(Some((ObservedNamespace { says_more, ..unseen(mark.map(|mark| mark.lab)) }, None)));
+    }
+    if !is_wanted && !is_own {
+        return Ok(None);
+    }
+    let (mut namespace, interfaces, look) = namespace(netns, ns, scope, guard, known, parts)?;
+    namespace.says_more = interfaces.marks.iter().any(|mark| mark.lab == *scope.lab);
+    Ok(Some((namespace, Some((interfaces, look)))))
+}
+
 /// Waits for the look at a firewall that began first.
-fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen], unread: &mut Unread) -> Result<(), KernelError> {
+fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen], unread: &mut Vec<Unread>) {
     if let Some((at, look)) = looks.pop_front()
         && let Some((ns, namespace, _)) = all.get_mut(at)
     {
-        let seen = look.finish()?;
-        unread.extend(seen.unread.map(|error| (ns.clone(), error)));
+        let mut parts = Parts::of(ns);
+        let seen = parts.read(Part::Firewall, look.finish());
+        unread.extend(parts.into_unread());
+        unread.extend(seen.unread.map(|error| self::unread(ns, Part::Firewall, &error)));
         let firewall = seen.firewall;
         namespace.is.firewall = firewall.known();
         namespace.is.nft = seen.tables;
         namespace.firewall = firewall;
         namespace.foreign.others.extend(seen.others.into_iter().map(|object| ForeignOther { object, dev: None }));
     }
-    Ok(())
 }
 
 /// What carries a mark, by lab.
 pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Marked>, KernelError> {
     let Found { namespaces, leftovers, .. } = netns::find()?;
-    let names = open_all(handles, namespaces, |_| false)?;
+    let (names, _) = open_all(handles, namespaces)?;
     let mut marks: BTreeMap<LabName, Marked> = BTreeMap::new();
     for (ns, owner) in leftovers {
         marks.entry(owner).or_default().namespaces.insert(ns);
     }
-    for (ns, Mark { lab, .. }) in marks_inside(handles, &names, &GivenNames::look())? {
+    for (ns, Mark { lab, .. }) in marks_inside(handles, &names, &GivenNames::look()) {
         marks.entry(lab).or_default().namespaces.insert(ns);
     }
     let host = NsName::host();
@@ -196,9 +245,9 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
 
 /// What marks say that can be believed, by lab; nothing of labs whose marks say nothing besides whose they are.
 pub(super) fn remembered(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Remembered>, KernelError> {
-    let names = open_all(handles, netns::find()?.namespaces, |_| false)?;
+    let (names, _) = open_all(handles, netns::find()?.namespaces)?;
     let given = GivenNames::look();
-    let mut inside = marks_inside(handles, &names, &given)?;
+    let mut inside = marks_inside(handles, &names, &given);
     inside.retain(|(ns, mark)| mark.says_more() && given.is_given_by(ns, &mark.lab) == Some(true));
     let host = NsName::host();
     let interfaces = interfaces::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
@@ -211,32 +260,24 @@ pub(super) fn remembered(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName,
 
 /// The lab of every namespace that carries a mark.
 pub(super) fn owners(handles: &mut NetnsHandles) -> Result<BTreeMap<NsName, LabName>, KernelError> {
-    let names = open_all(handles, netns::find()?.namespaces, |_| false)?;
-    let inside = marks_inside(handles, &names, &GivenNames::look())?;
+    let (names, _) = open_all(handles, netns::find()?.namespaces)?;
+    let inside = marks_inside(handles, &names, &GivenNames::look());
     Ok(inside.into_iter().map(|(ns, mark)| (ns, mark.lab)).collect())
 }
 
-/// The marks inside of namespaces that count.
-fn marks_inside(
-    handles: &mut NetnsHandles,
-    open: &BTreeSet<NsName>,
-    names: &GivenNames,
-) -> Result<Vec<(NsName, Mark)>, KernelError> {
+/// The marks inside of namespaces that count. One that cannot be read stands for none.
+fn marks_inside(handles: &mut NetnsHandles, open: &BTreeSet<NsName>, names: &GivenNames) -> Vec<(NsName, Mark)> {
     let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && open.contains(ns)).collect();
-    let found: Vec<_> = share(open, |queue| marks_of_all(queue, names)).into_iter().collect::<Result<_, _>>()?;
-    Ok(found.into_iter().flatten().collect())
+    share(open, |queue| marks_of_all(queue, names)).into_iter().flatten().collect()
 }
 
 /// Reads the marks of namespaces in one of some threads.
-fn marks_of_all(
-    queue: &Queue<(&NsName, &mut NetnsHandle)>,
-    names: &GivenNames,
-) -> Result<Vec<(NsName, Mark)>, KernelError> {
+fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>, names: &GivenNames) -> Vec<(NsName, Mark)> {
     let mut marks = Vec::new();
     while let Some((ns, netns)) = queue.next() {
-        marks.extend(mark(netns, ns, names)?.map(|mark| (ns.clone(), mark)));
+        marks.extend(mark(netns, ns, names).ok().flatten().map(|mark| (ns.clone(), mark)));
     }
-    Ok(marks)
+    marks
 }
 
 /// The labs with firewall chains in `host`.
@@ -248,27 +289,24 @@ fn owners_by_name(host: &NetnsHandle) -> Result<BTreeSet<LabName>, KernelError> 
     }
 }
 
-/// Opens the namespaces that were found; their names, and `host`. One that may not be entered is passed over, unless it
-/// is wanted.
+/// Opens the namespaces that were found; their names, and `host`; and those that cannot be entered, and why.
 fn open_all(
     handles: &mut NetnsHandles,
     found: Vec<(NsName, OwnedFd)>,
-    wanted: impl Fn(&NsName) -> bool,
-) -> Result<BTreeSet<NsName>, KernelError> {
+) -> Result<(BTreeSet<NsName>, Refused), KernelError> {
     let mut names: BTreeSet<NsName> = found.iter().map(|(ns, _)| ns.clone()).collect();
-    for (ns, error) in handles.open_exactly(found)? {
-        if wanted(&ns) {
-            return Err(error);
-        }
-        names.remove(&ns);
+    let refused = handles.open_exactly(found)?;
+    for (ns, _) in &refused {
+        names.remove(ns);
     }
     names.insert(NsName::host());
-    Ok(names)
+    Ok((names, refused))
 }
 
 /// The mark that a namespace carries, if it counts.
 fn mark(netns: &mut NetnsHandle, ns: &NsName, names: &GivenNames) -> Result<Option<Mark>, KernelError> {
-    let mark = mark::of_namespace(netns).map_err(|error| error.about(format!("read the mark of {ns}")))?;
+    let mark = failpoint::look(&"mark", ns).map_err(Into::into).and_then(|()| mark::of_namespace(netns));
+    let mark = mark.map_err(|error: NetlinkError| error.about(format!("read the mark of {ns}")))?;
     Ok(mark.filter(|mark| is_counted(names, ns, &mark.lab)))
 }
 
@@ -328,26 +366,26 @@ fn namespace(
     scope: &Scope<'_>,
     guard: &NetnsGuard,
     known: &Known,
+    parts: &mut Parts<'_>,
 ) -> Result<(ObservedNamespace, Interfaces, Look), KernelError> {
     let desired = scope.desired.and_then(|lab| lab.namespaces.get(ns));
-    let mut interfaces = interfaces::list(netns).map_err(cannot_list("interfaces", ns))?;
-    interfaces::add_addresses(netns, &mut interfaces, desired).map_err(cannot_list("addresses", ns))?;
-    interfaces::add_vlans(netns, &mut interfaces, desired).map_err(cannot_list("VLANs", ns))?;
+    let listed = failpoint::look(&Part::Everything, ns).map_err(Into::into).and_then(|()| interfaces::list(netns));
+    let mut interfaces = listed.map_err(cannot_list("interfaces", ns))?;
+    parts.listed(Part::Addresses, interfaces::add_addresses(netns, &mut interfaces, desired));
+    parts.listed(Part::Vlans, interfaces::add_vlans(netns, &mut interfaces, desired));
     let half_marked = if ns.is_host() { half_marked(&mut interfaces, scope.lab) } else { BTreeSet::new() };
-    let routes = route::list(netns, &interfaces.names, interfaces.makes_routes());
-    let routes = routes.map_err(cannot_list("routes", ns))?;
-    interfaces.note_lost_local(&routes.local);
-    let rules = policy_rules(netns, &interfaces).map_err(cannot_list("policy rules", ns))?;
-    let neighbours = neighbours(netns, &mut interfaces).map_err(cannot_list("neighbours", ns))?;
-    let fdb = fdb(netns, &mut interfaces).map_err(cannot_list("forwarding entries", ns))?;
-    let mut others = others::from_outside(netns, &mut interfaces).map_err(cannot_list("qdiscs", ns))?;
+    let routes = routes(netns, &mut interfaces, parts);
+    let rules = parts.listed(Part::PolicyRules, policy_rules(netns, &interfaces));
+    let neighbours = parts.listed(Part::Neighbours, neighbours(netns, &mut interfaces));
+    let fdb = parts.listed(Part::FdbEntries, fdb(netns, &mut interfaces));
+    let mut others = others::from_outside(netns, &mut interfaces, parts);
     let original_sysctls = original_sysctls(ns, &mut interfaces);
     // These are not to be had through a socket of the namespace, only inside.
     guard.enter(netns.fd())?;
     let keys = desired.into_iter().flat_map(|desired| desired.sysctls.keys().chain(original_sysctls.keys()));
-    let sysctls = sysctl::values_here(keys.collect::<BTreeSet<_>>().into_iter())?;
+    let sysctls = sysctls_here(keys.collect(), parts);
     others.extend(switches::turned(&interfaces, desired, &sysctls));
-    others.extend(others::from_inside(ns).map_err(cannot_list("xfrm policies and states", ns))?);
+    others.extend(parts.listed(Part::Xfrm, others::from_inside(ns)));
     let look = firewall::look(ns, Some(scope.lab), desired, &known.installed);
     let nslab_routing = Routing { routes: routes.of_nslab, rules: rules.of_nslab };
     let is = Namespace {
@@ -381,6 +419,27 @@ fn namespace(
         ..ObservedNamespace::default()
     };
     Ok((namespace, interfaces, look.unwrap_or_else(|error| Look::failed(ns, error))))
+}
+
+/// The routes of a namespace. Without its addresses, it could not be said which of them the kernel has made.
+fn routes(netns: &mut NetnsHandle, interfaces: &mut Interfaces, parts: &mut Parts<'_>) -> route::Routes {
+    if parts.lacks(&Part::Addresses) {
+        return route::Routes::default();
+    }
+    let routes = parts.listed(Part::Routes, route::list(netns, &interfaces.names, interfaces.makes_routes()));
+    if !parts.lacks(&Part::Routes) {
+        interfaces.note_lost_local(&routes.local);
+    }
+    routes
+}
+
+/// The present values of some sysctls in this thread's namespace.
+fn sysctls_here(keys: BTreeSet<&SysctlKey>, parts: &mut Parts<'_>) -> BTreeMap<SysctlKey, SysctlValue> {
+    let value = |key: &SysctlKey| {
+        let value = parts.read(Part::Sysctl(key.clone()), sysctl::value_here(key));
+        value.map(|value| (key.clone(), value))
+    };
+    keys.into_iter().filter_map(value).collect()
 }
 
 /// The lab that a namespace belongs to.

@@ -7,30 +7,33 @@
 use std::collections::BTreeMap;
 
 use super::interfaces::{Interfaces, StackedInterface};
+use super::parts::unread;
 use super::peers::{NsidCache, ask, identity, number_of};
 use crate::kernel::KernelError;
 use crate::kernel::netns::NetnsHandles;
-use crate::lab::{IfName, InterfaceKind, InterfaceRef, NsName, Observed};
+use crate::lab::{IfName, InterfaceKind, InterfaceRef, NsName, Observed, Part};
 
-/// Sets the parents of all devices whose parent was observed too.
-pub(super) fn connect(
-    handles: &mut NetnsHandles,
-    seen: &BTreeMap<NsName, Interfaces>,
-    live: &mut Observed,
-) -> Result<(), KernelError> {
+/// Sets the parents of all devices whose parent was observed too. A namespace of which that cannot be found out counts
+/// as unread.
+pub(super) fn connect(handles: &mut NetnsHandles, seen: &BTreeMap<NsName, Interfaces>, live: &mut Observed) {
     let mut numbers = NsidCache::new();
     for (ns, interfaces) in seen {
         for upper in &interfaces.stacked {
             let holder = match upper.netns {
                 None => Some(ns),
-                Some(number) => elsewhere(handles, &mut numbers, seen, live, (ns, upper, number))?,
+                Some(number) => match elsewhere(handles, &mut numbers, seen, live, (ns, upper, number)) {
+                    Ok(holder) => holder,
+                    Err(error) => {
+                        live.unread.push(unread(ns, Part::Everything, &error));
+                        break;
+                    }
+                },
             };
             let name = holder.and_then(|holder| Some((holder, seen.get(holder)?.names.get(&upper.parent)?)));
             let end = name.map(|(ns, name)| InterfaceRef { ns: ns.clone(), name: name.clone() });
             set(live, ns, &upper.name, end);
         }
     }
-    Ok(())
 }
 
 /// The namespace, known to `ns` by a number, that the parent of a virtual interface is in.

@@ -16,12 +16,13 @@ use netlink_packet_route::nsid::{NsidAttribute, NsidHeader, NsidMessage};
 
 use nix::errno::Errno;
 
-use super::interfaces::Interfaces;
+use super::interfaces::{Interfaces, Veth};
+use super::parts::unread;
 use crate::kernel::KernelError;
 use crate::kernel::netlink::attributes;
 use crate::kernel::netns::NetnsHandles;
 use crate::kernel::objects::interface;
-use crate::lab::{IfName, InterfaceKind, InterfaceRef, Mac, NsName, Observed};
+use crate::lab::{IfName, InterfaceKind, InterfaceRef, Mac, NsName, Observed, Part};
 
 /// Which ends could be paired: by their own index, and the peer's.
 type Free<'a> = HashMap<(u32, u32), Vec<&'a NsName>>;
@@ -29,12 +30,9 @@ type Free<'a> = HashMap<(u32, u32), Vec<&'a NsName>>;
 /// The numbers of namespaces, as seen from others: (from where, which).
 pub(super) type NsidCache<'a> = HashMap<(&'a NsName, &'a NsName), i32>;
 
-/// Sets the peers of all veth ends whose other end was observed too.
-pub(super) fn connect(
-    handles: &mut NetnsHandles,
-    seen: &BTreeMap<NsName, Interfaces>,
-    live: &mut Observed,
-) -> Result<(), KernelError> {
+/// Sets the peers of all veth ends whose other end was observed too. A namespace of which that cannot be found out
+/// counts as unread.
+pub(super) fn connect(handles: &mut NetnsHandles, seen: &BTreeMap<NsName, Interfaces>, live: &mut Observed) {
     let mut free: Free<'_> = HashMap::new();
     for (ns, interfaces) in seen {
         for veth in interfaces.veths.iter().filter(|veth| veth.netns.is_some()) {
@@ -55,22 +53,42 @@ pub(super) fn connect(
             if !take(&mut free, (veth.index, veth.peer), ns) {
                 continue;
             }
-            let mut candidates = free.get(&(veth.peer, veth.index)).cloned().unwrap_or_default();
-            if candidates.len() > MAX_UNASKED {
-                let other = ask(handles, ns, veth.peer, number)?;
-                candidates.retain(|ns| other.is_some() && identity(live, seen, (ns, veth.peer)) == other);
-            }
-            for other in candidates {
-                if number_of(handles, &mut numbers, ns, other)? == number {
+            let candidates = free.get(&(veth.peer, veth.index)).cloned().unwrap_or_default();
+            match holder(handles, &mut numbers, seen, live, (ns, veth, number), candidates) {
+                Ok(Some(other)) => {
                     take(&mut free, (veth.peer, veth.index), other);
                     join(live, seen, (ns, veth.index), (other, veth.peer));
                     join(live, seen, (other, veth.peer), (ns, veth.index));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    live.unread.push(unread(ns, Part::Everything, &error));
                     break;
                 }
             }
         }
     }
-    Ok(())
+}
+
+/// The namespace among some, known to `ns` by a number, that the other end of a veth pair is in.
+fn holder<'a>(
+    handles: &mut NetnsHandles,
+    numbers: &mut NsidCache<'a>,
+    seen: &BTreeMap<NsName, Interfaces>,
+    live: &Observed,
+    (ns, veth, number): (&'a NsName, &Veth, i32),
+    mut candidates: Vec<&'a NsName>,
+) -> Result<Option<&'a NsName>, KernelError> {
+    if candidates.len() > MAX_UNASKED {
+        let other = ask(handles, ns, veth.peer, number)?;
+        candidates.retain(|ns| other.is_some() && identity(live, seen, (ns, veth.peer)) == other);
+    }
+    for other in candidates {
+        if number_of(handles, numbers, ns, other)? == number {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
 }
 
 /// How many candidates are tried without asking what the other interface looks like.

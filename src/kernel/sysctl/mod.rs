@@ -21,19 +21,15 @@ use crate::lab::{NsName, SysctlKey, SysctlValue};
 /// # Errors
 /// One of them may not be read.
 pub fn read(ns: BorrowedFd<'_>, keys: &BTreeSet<SysctlKey>) -> Result<BTreeMap<SysctlKey, SysctlValue>, KernelError> {
-    run_in(ns, || values_here(keys.iter()))?
+    run_in(ns, || {
+        let values = keys.iter().map(|key| Ok(value_here(key)?.map(|value| (key.clone(), value))));
+        values.filter_map(Result::transpose).collect()
+    })?
 }
 
-/// The present values in this thread's namespace, as with [`read`].
-pub(super) fn values_here<'a>(
-    keys: impl Iterator<Item = &'a SysctlKey>,
-) -> Result<BTreeMap<SysctlKey, SysctlValue>, KernelError> {
-    let mut values = BTreeMap::new();
-    for key in keys {
-        let value = read_here(key)?.and_then(|text| SysctlValue::normalised(&text).ok());
-        values.extend(value.map(|value| (key.clone(), value)));
-    }
-    Ok(values)
+/// The present value in this thread's namespace, as with [`read`].
+pub(super) fn value_here(key: &SysctlKey) -> Result<Option<SysctlValue>, KernelError> {
+    Ok(read_here(key)?.and_then(|text| SysctlValue::normalised(&text).ok()))
 }
 
 /// Every value in a namespace that can be read, with runs of white space made one blank.
