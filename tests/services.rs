@@ -136,7 +136,14 @@ fn services_work_in_every_way_between_nodes() {
 #[test]
 fn who_comes_from_outside_gets_as_far_as_the_service_lets_them() {
     sandbox();
-    ends(&["test", &project("tests/services/outside.yaml").display().to_string()], 0);
+    let file = project("tests/services/outside.yaml").display().to_string();
+    ends(&["test", &file], 0);
+    let text =
+        fs::read_to_string(file).unwrap().replace("  routing: routed\n", "  routing: routed\n  proxy_mode: nftables\n");
+    // Another port of a service is refused there.
+    let refused = "port: 30080, expect: refused";
+    fs::write("/run/outside.yaml", text.replace("port: 30080, expect: unreachable", refused)).unwrap();
+    ends(&["test", "/run/outside.yaml"], 0);
 }
 
 /// A client that comes to the same pod again is not spread; and an address does not change when other services come.
