@@ -86,10 +86,14 @@ impl<'n> Walk<'n> {
             if meets == Meets::No {
                 continue;
             }
+            let before = self.flow.mark;
             let goes_on = self.statements((name, at + 1), rule, depth);
             passes |= goes_on == After::Ends;
-            if meets == Meets::Yes && goes_on != After::Next {
-                return passes;
+            if goes_on != After::Next {
+                if meets == Meets::Yes {
+                    return passes;
+                }
+                self.flow.mark = before;
             }
         }
         true
@@ -118,7 +122,12 @@ impl<'n> Walk<'n> {
                     }
                 }
                 NftStatement::Spread(verdicts) => {
-                    let ways = verdicts.iter().map(|verdict| self.verdict((chain, position), verdict, depth));
+                    // Each way begins with the packet as it has come.
+                    let before = self.flow.mark;
+                    let ways = verdicts.iter().map(|verdict| {
+                        self.flow.mark = before;
+                        self.verdict((chain, position), verdict, depth)
+                    });
                     return ways.reduce(After::or).unwrap_or(After::Next);
                 }
             };
@@ -259,4 +268,57 @@ fn found<'s>(set: &'s NftSet, fields: &[NftField], flow: &Flow) -> Option<&'s Nf
 pub(super) fn may_lead_elsewhere(namespace: &Namespace) -> bool {
     let rules = namespace.nft.values().flat_map(|table| table.chains.values()).flat_map(|chain| &chain.rules);
     rules.flat_map(|rule| &rule.statements).any(|statement| matches!(statement, NftStatement::Dnat(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::{IpProtocol, MarkBits, NftType};
+
+    /// A map to a chain that leads one of two ways; one of them marks what it leads.
+    fn namespace() -> Namespace {
+        let mut table = NftTable::default();
+        let goto = |chain: &str| NftVerdict::Goto(chain.to_owned());
+        let mut ips = NftSet::map([NftType::Address(Family::Ipv4), NftType::Port]);
+        let service = NftValue::Addresses("10.96.0.20/32".parse().expect("an address"));
+        ips.insert([service, NftValue::Ports(PortRange::one(80))], Some(goto("service")));
+        table.sets.insert("ips".to_owned(), ips);
+        table.chains.insert("nat".to_owned(), NftChain::base(NftChainType::Nat, Hook::Prerouting, -100));
+        let fields = vec![NftField::Address(Family::Ipv4, NftSide::Destination), NftField::Port(NftSide::Destination)];
+        table.chain("nat").rules.push(NftRule::always().then(NftStatement::LookUp(fields, "ips".to_owned())));
+        table.chain("service").rules.push(NftRule::always().then(NftStatement::Spread(vec![goto("a"), goto("b")])));
+        let to = |at: &str| NftRule::always().then(NftStatement::Dnat(at.parse().expect("an address and a port")));
+        let mark = NftStatement::SetMark(MarkBits { value: 0x4000, mask: 0x4000 });
+        table.chain("a").rules.extend([NftRule::always().then(mark), to("10.244.1.2:8080")]);
+        table.chain("b").rules.push(to("10.244.2.2:8080"));
+        table.chains.insert("filter".to_owned(), NftChain::base(NftChainType::Filter, Hook::Forward, 0));
+        let other = NftCondition::Port(NftSide::Destination, crate::lab::Condition::IsNot(PortRange::one(80)));
+        table.chain("filter").rules.push(NftRule::always().when(other).then(NftStatement::Reject));
+        let nft = [(NftTableId::new(NftFamily::Ip, "t"), table)].into();
+        Namespace { nft, ..Namespace::default() }
+    }
+
+    fn targets(at: (Table, Hook), to: &str, port: u16) -> Vec<(Option<FirewallTarget>, u32)> {
+        let flow = Flow::to(IpProtocol::Tcp, to.parse().expect("an address"), Some(port));
+        let all = possibilities(&namespace(), at, &flow).into_iter();
+        all.map(|decided| (decided.by.map(|(_, target)| target), decided.mark)).collect()
+    }
+
+    #[test]
+    fn maps_lead_to_chains_and_chance_to_any_of_them() {
+        let nat = (Table::Nat, Hook::Prerouting);
+        let led = targets(nat, "10.96.0.20", 80);
+        let to =
+            |octets: [u8; 4]| FirewallTarget::Dnat(DnatTarget { address: octets.into(), port: DnatPort::One(8080) });
+        let expected: Vec<FirewallTarget> = vec![to([10, 244, 1, 2]), to([10, 244, 2, 2])];
+        assert_eq!(led.iter().map(|(target, _)| target.clone()).collect::<Option<Vec<_>>>(), Some(expected));
+        // The way that is not taken leaves no mark.
+        assert_eq!(led.iter().map(|(_, mark)| *mark).collect::<Vec<_>>(), [0x4000, 0]);
+        for (address, port) in [("10.96.0.20", 81), ("10.96.0.21", 80), ("fd00::1", 80)] {
+            assert_eq!(targets(nat, address, port), [(None, 0)], "{address} {port}");
+        }
+        let reject = FirewallTarget::Reject(RejectWith::port_unreachable(Family::Ipv4));
+        assert_eq!(targets((Table::Filter, Hook::Forward), "10.0.0.1", 81), [(Some(reject), 0)]);
+        assert_eq!(targets((Table::Filter, Hook::Forward), "10.0.0.1", 80), [(None, 0)]);
+    }
 }

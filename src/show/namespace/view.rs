@@ -34,7 +34,7 @@ pub struct NamespaceStatusView {
     pub(super) nat: Vec<ChainView>,
     /// The chains of the iptables tables `filter`.
     pub(super) filter: Vec<ChainView>,
-    /// What else there is that a file cannot express: tables of other programs, qdiscs, xfrm policies.
+    /// What else there is, by its name: tables of nf_tables, qdiscs, xfrm policies.
     pub(super) other: Vec<String>,
     /// The processes in it; those of `host` are not listed.
     pub(super) processes: Vec<ProcessView>,
@@ -163,10 +163,16 @@ impl NamespaceStatusView {
             neighbours: details.neighbours.iter().map(NeighbourView::new).collect(),
             nat: chains(&details.firewall, Table::Nat),
             filter: chains(&details.firewall, Table::Filter),
-            other: live.foreign.others.iter().map(|other| other.object.text.clone()).collect(),
+            other: others(live),
             processes: processes.iter().map(ProcessView::new).collect(),
         }
     }
+}
+
+/// What is shown by its name alone: tables of nf_tables, and what the model has no words for.
+fn others(live: &ObservedNamespace) -> Vec<String> {
+    let foreign = live.foreign.others.iter().map(|other| other.object.text.clone());
+    live.is.nft.keys().map(ToString::to_string).chain(foreign).collect()
 }
 
 fn interfaces(ns: &NsName, live: &ObservedNamespace, details: &Details) -> Vec<InterfaceDetailView> {
