@@ -11,6 +11,8 @@ mod support;
 mod account;
 #[path = "random/damage.rs"]
 mod damage;
+#[path = "random/life.rs"]
+mod life;
 #[path = "random/render.rs"]
 mod render;
 #[path = "random/topology.rs"]
@@ -21,12 +23,13 @@ mod vlans;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use life::{as_fresh, at, load, nslab_ok, said};
 use nslab::lab::Lab;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
-use support::{host_account, nslab, rest, sandbox, sh, text};
+use support::{host_account, sandbox, sh};
 
 /// How many cases a run has where nothing else is asked for.
 const CASES: u32 = 140;
@@ -116,11 +119,6 @@ fn some(count: u32, seed: u32, thread: u32, failed: &AtomicBool) -> Option<Strin
     }
 }
 
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-}
-
 impl Case {
     /// The case for somebody who repeats it by hand.
     fn told(&self) -> String {
@@ -151,21 +149,13 @@ impl Case {
             sh(&format!("{{ {line}; }} 2>/dev/null || true"));
         }
         apply(&before).map_err(at("mending"))?;
-        as_fresh(&before, &lab).map_err(at("after mending"))?;
+        as_fresh("", &before, &lab).map_err(at("after mending"))?;
         apply(&after).map_err(at("the edit"))?;
-        as_fresh(&after, &edited).map_err(at("after the edit"))?;
+        as_fresh("", &after, &edited).map_err(at("after the edit"))?;
         nslab_ok(&["destroy", render::LAB])?;
         let left = host_account();
         if left == host { Ok(()) } else { Err(format!("the host is not what it was:\n{}", host.difference(&left))) }
     }
-}
-
-fn at(when: &'static str) -> impl Fn(String) -> String {
-    move |why| format!("{when}: {why}")
-}
-
-fn load(text: &str) -> Result<Lab, String> {
-    nslab::topology::parse("random.yaml", text).map(|topology| topology.lab).map_err(|faults| faults.to_string())
 }
 
 /// Applies a file; afterwards the plan is empty and a second apply has nothing to do.
@@ -175,38 +165,6 @@ fn apply(file: &str) -> Result<(), String> {
     nslab_ok(&["plan", "--exit-code", "/run/random.yaml"])?;
     let again = nslab_ok(&["apply", "/run/random.yaml"])?;
     if again.contains("nothing to do") { Ok(()) } else { Err(format!("the second apply did something: {again}")) }
-}
-
-fn nslab_ok(args: &[&str]) -> Result<String, String> {
-    let output = nslab(args);
-    let said = text(&output);
-    if output.status.success() { Ok(said) } else { Err(format!("nslab {args:?} ended with {}: {said}", output.status)) }
-}
-
-/// Whether the lab in this sandbox is like one that is made anew in another.
-fn as_fresh(file: &str, lab: &Lab) -> Result<(), String> {
-    let fresh = |look: fn(&Lab) -> account::Account| {
-        let (file, lab) = (file.to_owned(), lab.clone());
-        let made = std::thread::spawn(move || {
-            sandbox();
-            std::fs::write("/run/random.yaml", file).map_err(|error| error.to_string())?;
-            nslab_ok(&["apply", "/run/random.yaml"])?;
-            Ok(look(&lab))
-        });
-        made.join().unwrap_or_else(|panic| Err(said(&*panic)))
-    };
-    if account::difference(&account::of(lab), &fresh(account::of)?).is_none() {
-        return Ok(());
-    }
-    // Perhaps the kernel has only not told everything yet.
-    let at_rest = |lab: &Lab| {
-        rest::at_rest();
-        account::of(lab)
-    };
-    match account::difference(&at_rest(lab), &fresh(at_rest)?) {
-        None => Ok(()),
-        Some(difference) => Err(format!("it is not as a fresh one:\n{difference}")),
-    }
 }
 
 #[test]

@@ -35,7 +35,24 @@ fn mac(interface: &InterfaceRef, want: &Interface) -> Option<Mac> {
 /// Plans what is left to do on a bridge that is made.
 pub(super) fn complete(compared: &Compared<'_>, interface: &InterfaceRef, want: &Interface, draft: &mut Draft) {
     attach(compared, interface, want, draft);
-    // With its first port, a new bridge takes on the MTU of its ports, whatever it was made with.
+    if want.up {
+        let step = InterfaceStep::Up { interface: interface.clone(), tier: Tier::Bridge, up: true };
+        draft.add(Step::Interface(step), "its ports are in place");
+    }
+}
+
+/// Plans the MTU of bridges that get ports, once all are attached: they take on theirs, whatever they were made with,
+/// until they have been given another one than they had.
+pub(super) fn keep_mtu(compared: &Compared<'_>, draft: &mut Draft) {
+    for (interface, want) in compared.interfaces().filter(|(_, want)| matches!(want.kind, InterfaceKind::Bridge(_))) {
+        let is_right = || compared.find(&interface).is_some_and(|is| is.mtu == want.mtu);
+        if draft.fresh.contains(&interface) || (is_right() && gets_ports(compared, &interface, draft)) {
+            keep_mtu_of(compared, &interface, want, draft);
+        }
+    }
+}
+
+fn keep_mtu_of(compared: &Compared<'_>, interface: &InterfaceRef, want: &Interface, draft: &mut Draft) {
     let ports = ports(compared, interface);
     if let (Some(to), Some(from)) = (want.mtu, smallest_mtu(&ports))
         && from != to
@@ -45,10 +62,17 @@ pub(super) fn complete(compared: &Compared<'_>, interface: &InterfaceRef, want: 
         let step = InterfaceStep::Mtu { interface: interface.clone(), tier, change: Change { from, to } };
         draft.add(Step::Interface(step), "it took on that of its ports");
     }
-    if want.up {
-        let step = InterfaceStep::Up { interface: interface.clone(), tier: Tier::Bridge, up: true };
-        draft.add(Step::Interface(step), "its ports are in place");
-    }
+}
+
+/// Whether a bridge that is there gets another port.
+fn gets_ports(compared: &Compared<'_>, bridge: &InterfaceRef, draft: &Draft) -> bool {
+    let wanted = compared.lab.namespaces.get(&bridge.ns).into_iter().flat_map(|wanted| &wanted.interfaces);
+    let mut ports = wanted.filter(|(_, port)| port.master.as_ref() == Some(&bridge.name));
+    ports.any(|(name, _)| {
+        let port = InterfaceRef { ns: bridge.ns.clone(), name: name.clone() };
+        let master = compared.find(&port).and_then(|there| there.master.as_ref());
+        draft.fresh.contains(&port) || master != Some(&bridge.name)
+    })
 }
 
 /// Plans the options that differ on a bridge that stays.

@@ -55,6 +55,7 @@ fn interfaces(compared: &Compared<'_>, draft: &mut Draft) {
     for (interface, want) in compared.interfaces().filter(|(_, want)| want.virtual_interface().is_none()) {
         settings(compared, &interface, want, draft);
     }
+    bridge::keep_mtu(compared, draft);
     bridge_port::options(compared, draft);
     vlans::compare(compared, draft);
 }

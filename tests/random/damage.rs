@@ -7,8 +7,6 @@ use nslab::lab::{
     Address, Firewall, FirewallRule, Interface, InterfaceKind, Lab, Namespace, NsName, Route, VirtualInterface,
 };
 
-use super::vlans;
-
 /// Every damage that can be done to a lab, as it stands after an apply.
 pub fn all(lab: &Lab) -> Vec<String> {
     let mut lines = Vec::new();
@@ -92,7 +90,7 @@ fn links(place: &Place<'_>, lab: &Lab, namespace: &Namespace, lines: &mut Vec<St
         lines.push(format!("{ip} link set dev {name} down; {ip} link set dev {name} name moved"));
         lines.push(format!("{ip} link del dev {name}"));
         addresses(ip, name.as_str(), link, lines);
-        lines.extend(vlans::damage(&place.exec, name.as_str(), namespace, link));
+        lines.extend(vlans(&place.exec, name.as_str(), namespace, link));
         if place.is_host {
             // Without its group as well, it would be nobody's.
             lines.push(format!("{ip} link set dev {name} alias ''"));
@@ -215,4 +213,18 @@ fn extras(place: &Place<'_>, lines: &mut Vec<String>) {
     lines.push(format!("{exec}iptables -P FORWARD DROP"));
     lines.push(format!("{exec}ip6tables -P INPUT DROP"));
     lines.push(format!("{exec}iptables -N MINE; {exec}iptables -A MINE -j DROP; {exec}iptables -A INPUT -j MINE"));
+}
+
+/// What can be done to the VLANs of an interface. Only where a bridge keeps them apart does anybody look at them.
+fn vlans(exec: &str, name: &str, namespace: &Namespace, link: &Interface) -> Vec<String> {
+    let bridge = link.master.as_ref().and_then(|master| namespace.interfaces.get(master)).unwrap_or(link);
+    if !matches!(bridge.kind, InterfaceKind::Bridge(options) if options.vlan_filtering) {
+        return Vec::new();
+    }
+    let of = if link.master.is_none() { " self" } else { "" };
+    let one = |words: &'static str| (1..=3).map(move |vlan| format!("{words} dev {name} vid {vlan}{of}"));
+    let all = one("del")
+        .chain(one("add"))
+        .chain([format!("add dev {name} vid 2 pvid untagged{of}"), format!("add dev {name} vid 7-20{of}")]);
+    all.map(|words| format!("{exec}bridge vlan {words}")).collect()
 }

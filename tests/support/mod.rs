@@ -140,7 +140,7 @@ pub fn host_account() -> Account {
         "ip rule".to_owned(),
         "ip -6 rule".to_owned(),
         "ip neigh show nud permanent".to_owned(),
-        "ls -la /run/netns | tail -n +2 | grep -v ' \\.*$' || true".to_owned(),
+        "ls -la /run/netns | tail -n +2 | tr -s ' ' | grep -v ' \\.*$' || true".to_owned(),
         format!("iptables-save | {counters}"),
         format!("ip6tables-save | {counters}"),
         format!("sysctl -a 2>/dev/null | grep '^net\\.' | grep -vE '{OWN_LIFE}' || true"),
