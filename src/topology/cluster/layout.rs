@@ -33,6 +33,10 @@ pub struct Layout<'w> {
     pub service_network: Option<Spanned<IpNet>>,
     /// The services with their addresses, as pieces of the tree.
     pub services: Vec<Tree>,
+    /// The network policies, as they are written.
+    pub policies: &'w [schema::WrittenPolicy],
+    /// The labels of Kubernetes namespaces, as they are written.
+    pub namespace_labels: Option<&'w schema::WrittenLabels>,
     pub nodes: Vec<Node<'w>>,
 }
 
@@ -101,7 +105,19 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
     let service_network = services::network(cluster, &node_networks, &pod_networks, found);
     let services = service_network.as_ref().map(|network| services::with_addresses(&cluster.services, network, found));
     let services = services.unwrap_or_default();
-    Layout { node_networks, pod_networks, routing, routing_at, egress, keep, service_network, services, nodes }
+    Layout {
+        node_networks,
+        pod_networks,
+        routing,
+        routing_at,
+        egress,
+        keep,
+        service_network,
+        services,
+        policies: &cluster.policies,
+        namespace_labels: cluster.namespace_labels.as_ref(),
+        nodes,
+    }
 }
 
 /// The bridge's interface of a node's link, which must not have the name of the bridge between the nodes.

@@ -23,6 +23,7 @@ mod mtu;
 mod nat;
 mod neighbour;
 mod net;
+mod network_policies;
 mod next_hops;
 mod place;
 mod policy_rule;
@@ -62,6 +63,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
             namespace.firewall.chains.extend(services::chains(own, at, &services));
         }
     }
+    let network_policies = network_policies::resolve(file, &net, found);
     let checks = checks::resolve(file, &net, (&namespaces, &services), found);
     // Of a lab that is not whole, much could be wrong that is not.
     if !found.has_faults() {
@@ -76,7 +78,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         namespaces.shift_remove(&NsName::host());
     }
     let description = file.description.as_ref().map(|text| text.value.0.clone());
-    Lab { name: file.name.value.clone(), description, namespaces, checks, origins }
+    Lab { name: file.name.value.clone(), description, namespaces, checks, network_policies, origins }
 }
 
 /// All namespaces with their interfaces.
