@@ -29,6 +29,11 @@ mod names;
 pub mod nat;
 mod neighbour;
 mod network_policy;
+mod nft_chain;
+mod nft_rule;
+mod nft_set;
+mod nft_table;
+mod nft_text;
 mod observed;
 mod observed_firewall;
 mod original_sysctls;
@@ -76,6 +81,11 @@ pub use network_policy::{
     Direction, LabelOperator, LabelRequirement, LabelSelector, Labels, NAME_LABEL, NamedPort, NetworkPolicies,
     NetworkPolicy, NetworkPolicyRule, Pod, PolicyNode, PolicyPeer, PolicyPort, PortMatch, PortProtocol,
 };
+pub use nft_chain::{NftBase, NftChain, NftChainType};
+pub use nft_rule::{NftCondition, NftField, NftRule, NftSide, NftStatement, NftVerdict};
+pub use nft_set::{NftElement, NftKey, NftSet, NftSetDefinition, NftType, NftValue};
+pub use nft_table::{NftFamily, NftTable, NftTableId, NftTables};
+pub use nft_text::{comment_text, key_text};
 pub use observed::{Claims, Observed, ObservedNamespace, Routing};
 pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
@@ -140,6 +150,10 @@ pub struct Namespace {
     pub sysctls: BTreeMap<SysctlKey, SysctlValue>,
     /// Packet filter and NAT rules.
     pub firewall: Firewall,
+    /// Tables of nf_tables. Wanted: all of them, though none in `host`. Live: those that are wanted, as far as the
+    /// model can express them.
+    #[serde(skip_serializing_if = "NftTables::is_empty")]
+    pub nft: NftTables,
     /// What programs add, and is left alone; live namespaces have nothing of the kind.
     #[serde(skip_serializing_if = "Keep::is_empty")]
     pub keep: Keep,

@@ -118,6 +118,7 @@ fn namespace(namespace: &net::ResolvedNamespace<'_>, lab: &LabName, found: &mut 
         fdb: fdb_entry::entries(namespace, found),
         sysctls: sysctl::resolve(namespace, ipv6, found),
         firewall: chains.into_firewall(),
+        nft: crate::lab::NftTables::new(),
         keep: keep::resolve(namespace),
         labels: namespace.written.labels.entries.iter().map(label).collect(),
     }
