@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::NsName;
+use super::{IpProtocol, NsName};
 
 /// Labels: keys and values.
 pub type Labels = BTreeMap<String, String>;
@@ -218,6 +218,17 @@ impl LabelRequirement {
             LabelOperator::NotIn => !is_listed(),
             LabelOperator::Exists => value.is_some(),
             LabelOperator::DoesNotExist => value.is_none(),
+        }
+    }
+}
+
+impl PortProtocol {
+    /// The same among the protocols of IP.
+    pub fn of_ip(self) -> IpProtocol {
+        match self {
+            Self::Tcp => IpProtocol::Tcp,
+            Self::Udp => IpProtocol::Udp,
+            Self::Sctp => IpProtocol::Sctp,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::net::{Net, ResolvedNamespace};
-use crate::lab::{Family, IpProtocol, PortProtocol};
+use crate::lab::{Family, IpProtocol};
 use crate::services::{self, Chains, ServicePort};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -357,7 +357,7 @@ impl<'n, 'f> Pods<'n, 'f> {
             Some(TargetPort::Name(name)) => {
                 let ports = &self.net.namespaces.get(at)?.written.ports.entries;
                 let own =
-                    ports.iter().find(|(own, to)| own.value.0 == *name && is_of(to.value.protocol, port.protocol()));
+                    ports.iter().find(|(own, to)| own.value.0 == *name && to.value.protocol.of_ip() == port.protocol());
                 own.map(|(_, to)| to.value.number)
             }
         };
@@ -390,15 +390,6 @@ impl<'n, 'f> Pods<'n, 'f> {
         let help = help.unwrap_or_else(|| format!("write `ports: {{ {name}: 8080 }}` at the pods"));
         let message = format!("no pod of this service has a port `{name}` of {}", port.protocol());
         found.add(Diagnostic::new(Code::NoTargetPort, target.span, message).help(help));
-    }
-}
-
-/// Whether a protocol of a pod's port is that of a service's.
-fn is_of(own: PortProtocol, protocol: IpProtocol) -> bool {
-    match own {
-        PortProtocol::Tcp => protocol == IpProtocol::Tcp,
-        PortProtocol::Udp => protocol == IpProtocol::Udp,
-        PortProtocol::Sctp => false,
     }
 }
 
