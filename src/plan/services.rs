@@ -52,6 +52,7 @@ fn reason(step: &Step, namespace: &Namespace) -> Option<&'static str> {
         | Step::FdbEntry(_)
         | Step::Foreign(_)
         | Step::Firewall(_)
+        | Step::Nft(_)
         | Step::Sysctl(_) => None,
     }
 }
