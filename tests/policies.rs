@@ -8,6 +8,8 @@
 
 mod support;
 
+#[path = "policies/enforced.rs"]
+mod enforced;
 #[path = "policies/fixture.rs"]
 mod fixture;
 #[path = "policies/oracle.rs"]
@@ -25,9 +27,12 @@ use nslab::topology;
 use oracle::{Question, allows};
 use random::Numbers;
 use serde_json::Value;
-use support::golden;
+use support::{golden, sandbox};
 
 const FOLDER: &str = "tests/policies/cases";
+
+/// How many random sets of policies are tried by probes in every run.
+const RANDOM_CASES: u64 = 60;
 
 /// The steps of a case.
 fn steps(case: &Path) -> Vec<Value> {
@@ -100,5 +105,54 @@ fn random_policies_mean_what_the_oracle_says() {
         let step = random::step(&mut numbers);
         let wrong = judge_says_so(&Fixture::new(&step));
         assert!(wrong.is_empty(), "case {case}:\n{step:#}\n{}", wrong.join("\n"));
+    }
+}
+
+/// In every way between nodes, one lab goes through the steps of all cases: what is there is changed, not made anew.
+#[track_caller]
+fn nodes_enforce_the_cases(routing: &str) {
+    sandbox();
+    let mut wrong = Vec::new();
+    for (name, case) in golden::files(FOLDER, "yaml") {
+        for (at, step) in steps(&case).into_iter().enumerate() {
+            let fixture = Fixture::new(&step);
+            let named: Vec<String> = ["allowed", "blocked"].iter().flat_map(|key| strings(&step[*key])).collect();
+            let asked = named.iter().map(|text| asked(&fixture, text)).collect();
+            if let Err(why) = enforced::as_the_oracle_says(&fixture, routing, asked) {
+                wrong.push(format!("== {name}, step {}\n{why}", at + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nodes_enforce_policies_of_pods_on_bridges() {
+    nodes_enforce_the_cases("routes");
+}
+
+#[test]
+fn nodes_enforce_policies_of_routed_pods() {
+    nodes_enforce_the_cases("routed");
+}
+
+#[test]
+fn nodes_enforce_policies_behind_a_vxlan() {
+    nodes_enforce_the_cases("vxlan");
+}
+
+/// `NSLAB_POLICY_CASES=1000` runs that many others; `NSLAB_POLICY_SEED` repeats them.
+#[test]
+fn nodes_enforce_random_policies() {
+    sandbox();
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let asked = number("NSLAB_POLICY_CASES");
+    let seed = number("NSLAB_POLICY_SEED").unwrap_or_else(|| asked.map_or(1, |_| std::process::id().into()));
+    let mut numbers = Numbers(seed);
+    for case in 0..asked.unwrap_or(RANDOM_CASES) {
+        let step = random::step(&mut numbers);
+        if let Err(why) = enforced::as_the_oracle_says(&Fixture::new(&step), "routed", Vec::new()) {
+            panic!("NSLAB_POLICY_SEED={seed}, case {case}:\n{step:#}\n{why}");
+        }
     }
 }

@@ -23,6 +23,7 @@ mod oddities;
 mod original_sysctls;
 mod plan;
 mod policy;
+mod policy_flows;
 mod preconditions;
 mod ready;
 mod test;

@@ -1,9 +1,9 @@
 //! The table of nf_tables that enforces policies on a node, for its own pods.
 //!
 //! Two base chains at `forward`, `egress` and `ingress`: what one of them accepts, the other may still drop, so that a
-//! connection needs both. Each looks its pod up in a map, in which only isolated pods are; from there a chain of the pod
-//! leads to those of its policies, and drops the rest. Peers and named ports are sets, so that a label which changes
-//! changes elements.
+//! connection needs both. Each looks its pod up in a map, in which only isolated pods are; from there a chain of the
+//! pod leads to those of its policies, and drops the rest. Peers and named ports are sets, so that a label which
+//! changes changes elements.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

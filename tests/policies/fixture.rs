@@ -77,11 +77,6 @@ impl Fixture {
         self.parties.iter().find(|party| party.name == name).unwrap_or_else(|| panic!("there is no {name}"))
     }
 
-    /// The nine pods.
-    pub fn pods(&self) -> impl Iterator<Item = &Party> + Clone {
-        self.parties.iter().filter(|party| ["x/", "y/", "z/"].iter().any(|own| party.name.starts_with(own)))
-    }
-
     /// The cluster as a topology file, without checks.
     pub fn topology(&self, routing: &str) -> String {
         let mut text = format!(
