@@ -76,7 +76,7 @@ fn connections(lab: &Lab, protocol: Protocol, probe: &Probe) -> Vec<(String, Con
 fn line(direction: Direction, pod: &str, side: &Side<'_>, pair: &PairResult) -> Option<String> {
     let what = format!("{} → {} ({})", pair.from, pair.to, pair.protocol);
     match side {
-        Side::Free => None,
+        Side::Free(_) => None,
         Side::Allowed { policy, rule } => Some(format!(
             "the policy {} (line {}) allows {what}: rule {} of its `{direction}`",
             policy.full_name(),

@@ -38,7 +38,7 @@ pub struct Args {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 failed or out of sync (a check failed, `plan --exit-code` found steps); 2 the command line or \
+Exit codes: 0 done; 1 failed or out of sync (a check or a proof failed, `plan --exit-code` found steps); 2 the command line or \
 the file is wrong, nothing was changed; 3 the system refused, what had been changed was undone; 130/143 interrupted, also \
 undone.";
 

@@ -8,10 +8,10 @@ use crate::check::{self, Report};
 use crate::lab::{Check, Expect, Lab, NetworkPolicies, NsName, PortProtocol, Probe, Protocol, Target};
 use crate::policies::{self, PortsOf};
 
-/// How long a probe is waited for.
-const TIMEOUT: Duration = Duration::from_millis(500);
-/// How often one that should come through is tried again.
-const RETRIES: u32 = 4;
+/// How long a probe is waited for that should come through, or should not.
+const TIMEOUTS: [Duration; 2] = [Duration::from_secs(1), Duration::from_millis(500)];
+/// How often one that should come through is tried again: over IPv6, a node may not ask for its neighbours at once.
+const RETRIES: u32 = 5;
 
 /// Probes every pair of pods at the first of all ports that policies do not tell apart, over TCP and UDP. A pair that
 /// does otherwise than the policies say has not passed.
@@ -55,9 +55,10 @@ fn check(
             probes.push(probe(from, to, address, number));
         }
     }
-    let (name, retries) = match expect {
-        Expect::Reachable => ("allowed", RETRIES),
-        Expect::Refused | Expect::Unanswered | Expect::Unreachable => ("forbidden", 0),
+    let [long, short] = TIMEOUTS;
+    let (name, retries, timeout) = match expect {
+        Expect::Reachable => ("allowed", RETRIES, long),
+        Expect::Refused | Expect::Unanswered | Expect::Unreachable => ("forbidden", 0, short),
     };
     Check {
         name: format!("{name} at {}/{number}", ports.protocol),
@@ -69,7 +70,7 @@ fn check(
         answered_by: None,
         spread: None,
         retries,
-        timeout: TIMEOUT,
+        timeout,
         probes,
     }
 }

@@ -1,14 +1,20 @@
-//! Why a cluster sets what it sets for services: reasons that the plan adds to those of its steps.
+//! Why a cluster sets what it sets for services and network policies: reasons that the plan adds to those of its steps.
 
 use super::planned::PlannedStep;
 use crate::lab::{Condition, Lab, Namespace, Route};
 use crate::steps::{BridgePortStep, BridgeStep, Change, Step, SysctlStep, Update};
 
-/// Adds the reasons to the steps in namespaces that have rules of services.
+/// Adds the reasons to the steps in namespaces that have rules of services or of network policies.
 pub(super) fn explain(lab: &Lab, steps: &mut [PlannedStep]) {
     for planned in steps {
-        let namespace = lab.namespaces.get(&planned.step.namespace()).filter(|namespace| has_services(namespace));
-        if let Some(reason) = namespace.and_then(|namespace| reason(&planned.step, namespace)) {
+        let ns = planned.step.namespace();
+        let namespace = lab.namespaces.get(&ns);
+        let of_services = namespace.filter(|namespace| has_services(namespace));
+        let of_services = of_services.and_then(|namespace| reason(&planned.step, namespace));
+        let is_policed =
+            namespace.is_some_and(|own| !own.nft.is_empty()) && lab.network_policies.nodes.contains_key(&ns);
+        let reason = of_services.or_else(|| reason_of_policies(&planned.step).filter(|_| is_policed));
+        if let Some(reason) = reason {
             planned.why = format!("{}; {reason}", planned.why);
         }
     }
@@ -16,6 +22,34 @@ pub(super) fn explain(lab: &Lab, steps: &mut [PlannedStep]) {
 
 fn has_services(namespace: &Namespace) -> bool {
     namespace.firewall.chains.keys().any(|id| id.chain.is_of_services())
+}
+
+/// What nodes need that enforce policies.
+fn reason_of_policies(step: &Step) -> Option<&'static str> {
+    let why = "what pods of the node send each other must pass the rules of network policies";
+    match step {
+        Step::Bridge(
+            BridgeStep::Add { options, .. } | BridgeStep::Options { change: Change { to: options, .. }, .. },
+        ) if options.nf_call_iptables => Some(why),
+        Step::Sysctl(SysctlStep::Set { key, .. }) if key.as_str() == "net.bridge.bridge-nf-call-ip6tables" => Some(why),
+        Step::Bridge(_)
+        | Step::Sysctl(_)
+        | Step::Namespace(_)
+        | Step::Mark(_)
+        | Step::Interface(_)
+        | Step::Veth(_)
+        | Step::BridgePort(_)
+        | Step::Vlans(_)
+        | Step::VirtualInterface(_)
+        | Step::Address(_)
+        | Step::Route(_)
+        | Step::PolicyRule(_)
+        | Step::Neighbour(_)
+        | Step::FdbEntry(_)
+        | Step::Foreign(_)
+        | Step::Firewall(_)
+        | Step::Nft(_) => None,
+    }
 }
 
 fn reason(step: &Step, namespace: &Namespace) -> Option<&'static str> {

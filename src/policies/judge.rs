@@ -48,8 +48,8 @@ pub struct Verdict<'l> {
 /// What policies say about one side of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Side<'l> {
-    /// No policy has a say: it is no pod, or one that none isolates; or it is a pod and itself, or its own node.
-    Free,
+    /// No policy has a say.
+    Free(Free),
     /// A rule allows it.
     Allowed {
         /// The policy.
@@ -59,6 +59,19 @@ pub enum Side<'l> {
     },
     /// These policies isolate the pod, and none of their rules allows it.
     Isolated(Vec<&'l NetworkPolicy>),
+}
+
+/// Why no policy has a say about one side of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Free {
+    /// It is no pod.
+    NoPod,
+    /// No policy isolates the pod.
+    NotIsolated,
+    /// The other side is the same pod.
+    Itself,
+    /// The other side is the node that the pod is on.
+    OwnNode,
 }
 
 impl Verdict<'_> {
@@ -129,15 +142,16 @@ impl<'l> Judge<'l> {
         (own, other): (Option<Holder<'l>>, Option<Holder<'l>>),
         connection: &Connection,
     ) -> Side<'l> {
-        let Some(Holder::Pod(name)) = own else { return Side::Free };
-        let Some(pod) = self.lab.pods.get(name) else { return Side::Free };
-        // A pod is never cut off from itself, nor from the node that it is on.
-        if other == own || other == Some(Holder::Node(&pod.node)) {
-            return Side::Free;
-        }
+        let Some(Holder::Pod(name)) = own else { return Side::Free(Free::NoPod) };
+        let Some(pod) = self.lab.pods.get(name) else { return Side::Free(Free::NoPod) };
         let policies = self.isolating(name, direction);
+        // A pod is never cut off from itself, nor from the node that it is on.
         if policies.is_empty() {
-            return Side::Free;
+            return Side::Free(Free::NotIsolated);
+        } else if other == own {
+            return Side::Free(Free::Itself);
+        } else if other == Some(Holder::Node(&pod.node)) {
+            return Side::Free(Free::OwnNode);
         }
         for policy in policies {
             let rules = policy.rules(direction).unwrap_or_default();

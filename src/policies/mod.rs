@@ -11,6 +11,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use judge::{Connection, Judge, Side, Verdict};
+pub use judge::{Connection, Free, Judge, Side, Verdict};
 pub use matrix::{Layer, Matrix, PortsOf, address, matrix};
 pub use table::{table, table_id};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Connection, Judge, Side, table};
+use super::{Connection, Free, Judge, Side, table};
 use crate::lab::{NetworkPolicies, NftTable, NsName, PortProtocol};
 use crate::topology;
 
@@ -218,7 +218,7 @@ fn a_verdict_names_the_policy_and_its_rule() {
                    port: 2 }] }] }]");
     let judge = Judge::new(&lab);
     let verdict = judge.verdict(&connection("c>a at 2"));
-    assert_eq!(verdict.egress, Side::Free);
+    assert_eq!(verdict.egress, Side::Free(Free::NotIsolated));
     let Side::Allowed { policy, rule } = verdict.ingress else { panic!("{verdict:?}") };
     assert_eq!((policy.full_name().as_str(), rule), ("x/q", 1));
     let Side::Isolated(policies) = judge.verdict(&connection("c>a at 3")).ingress else { panic!("it is allowed") };

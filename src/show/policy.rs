@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::lines::{WIDTH, fitted};
 use crate::check::{PairResult, Report};
 use crate::lab::{Direction, Family, Lab, NetworkPolicy, PortProtocol};
-use crate::policies::{Layer, Matrix, PortsOf, Side, Verdict};
+use crate::policies::{Free, Layer, Matrix, PortsOf, Side, Verdict};
 
 /// Who may reach whom, for programs.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -143,7 +143,7 @@ impl VerdictView {
 impl SideView {
     fn of(side: &Side<'_>) -> Self {
         match side {
-            Side::Free => Self { allowed: true, policies: Vec::new(), rule: None },
+            Side::Free(_) => Self { allowed: true, policies: Vec::new(), rule: None },
             Side::Allowed { policy, rule } => {
                 Self { allowed: true, policies: vec![policy.full_name()], rule: Some(rule + 1) }
             }
@@ -264,7 +264,10 @@ pub fn verdict((from, to, port): (&str, &str, &str), verdict: &Verdict<'_>) -> S
 /// Why one side of a connection is possible or not.
 fn why(side: &Side<'_>, direction: Direction) -> String {
     match side {
-        Side::Free => "no policy has a say".to_owned(),
+        Side::Free(Free::NoPod) => "it is no pod of the lab".to_owned(),
+        Side::Free(Free::NotIsolated) => "no policy isolates it".to_owned(),
+        Side::Free(Free::Itself) => "a pod is never cut off from itself".to_owned(),
+        Side::Free(Free::OwnNode) => "a pod is never cut off from the node that it is on".to_owned(),
         Side::Allowed { policy, rule } => {
             format!("allowed by {} (line {}), rule {} of `{direction}`", policy.full_name(), policy.line, rule + 1)
         }
