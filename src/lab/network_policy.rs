@@ -185,6 +185,11 @@ impl NetworkPolicies {
     pub fn is_empty(&self) -> bool {
         self.policies.is_empty()
     }
+
+    /// Whether a namespace is a node with policies to enforce.
+    pub fn are_enforced_by(&self, ns: &NsName) -> bool {
+        self.nodes.contains_key(ns) && self.policies.iter().any(|policy| policy.is_enforced)
+    }
 }
 
 impl NetworkPolicy {

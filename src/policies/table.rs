@@ -33,7 +33,7 @@ pub fn table_id() -> NftTableId {
 
 /// The table of a node; none: no policy is enforced.
 pub fn table(lab: &NetworkPolicies, node: &NsName) -> Option<NftTable> {
-    if !lab.nodes.contains_key(node) || !lab.policies.iter().any(|policy| policy.is_enforced) {
+    if !lab.are_enforced_by(node) {
         return None;
     }
     let addresses = lab.pods.values().flat_map(|pod| &pod.addresses);

@@ -9,6 +9,7 @@ pub(super) mod foreign_tables;
 pub(super) mod fuzzing;
 mod installed;
 mod look;
+pub(super) mod nft_trial;
 mod nftables;
 mod program;
 mod restore;

@@ -61,7 +61,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         net.namespaces.iter().map(|own| (own.name.clone(), namespace(own, &file.name.value, found))).collect();
     for (at, own) in net.namespaces.iter().enumerate() {
         if let Some(namespace) = namespaces.get_mut(&own.name) {
-            namespace.firewall.chains.extend(services::chains(own, at, &services));
+            services::rules(own, at, &services, namespace);
         }
     }
     let network_policies = network_policies::resolve(file, &net, found);

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::net::{Net, ResolvedNamespace};
-use crate::lab::{Family, IpProtocol};
-use crate::services::{self, Chains, ServicePort};
+use crate::lab::{Family, IpProtocol, Namespace};
+use crate::services::{self, ServicePort};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{
@@ -109,7 +109,8 @@ fn nodes(net: &Net<'_>, found: &mut Collector<'_>) -> HashMap<usize, services::N
     let mut nodes = HashMap::new();
     for (at, namespace) in net.namespaces.iter().enumerate() {
         let Some(proxy) = &namespace.written.kube_proxy else { continue };
-        let ipv6 = [&proxy.cluster, &proxy.pods].into_iter().find(|net| net.value.0.addr().is_ipv6());
+        let ipv6 =
+            [&proxy.cluster, &proxy.pods].into_iter().chain(&proxy.services).find(|net| net.value.0.addr().is_ipv6());
         if let Some(net) = ipv6 {
             found.add(Diagnostic::new(Code::Ipv4Only, net.span, "services lead to the IPv4 addresses of pods"));
         }
@@ -120,20 +121,20 @@ fn nodes(net: &Net<'_>, found: &mut Collector<'_>) -> HashMap<usize, services::N
         }
         let addresses = namespace.addresses().map(|(_, own)| own.value.ip()).filter(|own| !own.is_loopback());
         let (cluster, pods) = (proxy.cluster.value.0, proxy.pods.value.0);
-        nodes.insert(at, services::Node { cluster, pods, addresses: addresses.collect() });
+        let services = proxy.services.as_ref().map(|net| net.value.0);
+        nodes.insert(at, services::Node { cluster, pods, services, addresses: addresses.collect() });
     }
     nodes
 }
 
-/// What kube-proxy writes on a node.
-pub fn chains(namespace: &ResolvedNamespace<'_>, at: usize, services: &Services) -> Chains {
-    let (Some(proxy), Some(node)) = (&namespace.written.kube_proxy, services.nodes.get(&at)) else {
-        return Chains::new();
-    };
+/// Adds what kube-proxy writes on a node.
+pub fn rules(written: &ResolvedNamespace<'_>, at: usize, services: &Services, namespace: &mut Namespace) {
+    let (Some(proxy), Some(node)) = (&written.written.kube_proxy, services.nodes.get(&at)) else { return };
     let ports: Vec<&ServicePort> =
         services.all.iter().flat_map(|service| &service.ports).map(|port| &port.model).collect();
     match proxy.mode.as_ref().map_or(ProxyMode::Iptables, |mode| mode.value) {
-        ProxyMode::Iptables => services::chains(node, &ports),
+        ProxyMode::Iptables => namespace.firewall.chains.extend(services::chains(node, &ports)),
+        ProxyMode::Nftables => namespace.nft.extend([services::table(node, &ports)]),
     }
 }
 
