@@ -188,3 +188,14 @@ fn what_runs_while_policies_change() {
     answering.read_exact(&mut both).expect("a connection that was there");
     assert_eq!(&both, b"ab");
 }
+
+#[test]
+fn node_ports_show_policies_who_asks() {
+    sandbox();
+    let text = fs::read_to_string(project("tests/policies/node-port.yaml")).unwrap();
+    for mode in ["iptables", "nftables"] {
+        fs::write(FILE, text.replace("proxy_mode: iptables", &format!("proxy_mode: {mode}"))).unwrap();
+        ends(&["apply", "--check", FILE], 0);
+        ends(&["destroy", "outside"], 0);
+    }
+}
