@@ -16,8 +16,8 @@ use crate::topology::schema::{self, DEFAULT_NAMESPACE, File, IpBlock, Spanned, T
 /// The label of a network namespace that names the pod's Kubernetes namespace, and is none of the pod's labels.
 const NAMESPACE_LABEL: &str = "namespace";
 
-/// How many policies times pods are worth comparing.
-const MAX_PAIRS: usize = 4_000_000;
+/// How many rules, each for every pod on every node, are worth making.
+const MAX_ELEMENTS: usize = 4_000_000;
 
 /// All policies, and what is wrong with them.
 pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> NetworkPolicies {
@@ -40,9 +40,15 @@ pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> Network
             found.add(Diagnostic::new(Code::NameTwice, policy.name.span, message).also(first, "the first"));
         }
     }
-    if let (Some(last), true) = (file.policies.last(), file.policies.len().saturating_mul(pods.len()) > MAX_PAIRS) {
-        let message = format!("{} policies for {} pods; take fewer", file.policies.len(), pods.len());
-        found.add(Diagnostic::new(Code::TooMany, last.name.span, message));
+    let rules = |policy: &schema::NetworkPolicy| 1 + policy.spec.ingress.len() + policy.spec.egress.len();
+    let rules: usize = file.policies.iter().map(rules).sum();
+    let elements = rules.saturating_mul(pods.len()).saturating_mul(nodes.len());
+    if let Some(last) = file.policies.last().filter(|_| elements > MAX_ELEMENTS) {
+        let message =
+            format!("{rules} rules of policies for {} pods on {} nodes are too many", pods.len(), nodes.len());
+        let fault = Diagnostic::new(Code::TooMany, last.name.span, message);
+        found.add(fault.help("take fewer policies, pods or nodes".to_owned()));
+        return NetworkPolicies::default();
     }
     are_enforced(file, net, found);
     let policies = file.policies.iter().map(|policy| resolved(policy, found)).collect();
