@@ -18,6 +18,8 @@ mod live;
 mod oracle;
 #[path = "policies/random.rs"]
 mod random;
+#[path = "policies/sctp.rs"]
+mod sctp;
 
 use std::fs;
 use std::path::Path;
