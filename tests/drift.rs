@@ -51,7 +51,7 @@ struct Table {
     every: usize,
 }
 
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     Table { rows: "table.yaml", lab: "lab.yaml", try_it: "true", lacking: "", every: 80 },
     Table { rows: "foreign-table.yaml", lab: "lab.yaml", try_it: "true", lacking: "", every: 40 },
     Table { rows: "options-table.yaml", lab: "options-lab.yaml", try_it: "true", lacking: "", every: 80 },
@@ -65,6 +65,13 @@ const TABLES: [Table; 6] = [
     Table {
         rows: "services-table.yaml",
         lab: "services-lab.yaml",
+        try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
+        lacking: "iptables for packets that cross bridges",
+        every: 4,
+    },
+    Table {
+        rows: "services-nftables-table.yaml",
+        lab: "services-nftables-lab.yaml",
         try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
         lacking: "iptables for packets that cross bridges",
         every: 4,

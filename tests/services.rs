@@ -5,6 +5,9 @@
 
 mod support;
 
+#[path = "services/nftables.rs"]
+mod nftables;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -25,9 +28,15 @@ fn can_have(file: &str) -> bool {
 }
 
 /// A cluster of two nodes with these pods and services.
-fn write(routing: &str, (node1, node2): (&str, &str), services: &str, checks: &str) {
+fn write(routing: &str, nodes: (&str, &str), services: &str, checks: &str) {
+    write_for(("iptables", routing), nodes, services, checks);
+}
+
+/// The same in a mode of kube-proxy.
+fn write_for((mode, routing): (&str, &str), (node1, node2): (&str, &str), services: &str, checks: &str) {
     let text = format!(
         "name: svc\ncluster:\n  node_network: 192.168.1.0/24\n  pod_network: 10.244.0.0/16\n  routing: {routing}\n  \
+         proxy_mode: {mode}\n  \
          nodes:\n    node1: {{ pods: [{node1}] }}\n    node2: {{ pods: [{node2}] }}\n  services:\n{services}\n\
          checks:\n{checks}\n"
     );
@@ -78,7 +87,8 @@ fn a_node_has_the_rules_of_kube_proxy() {
 
 #[test]
 fn services_work_in_every_way_between_nodes() {
-    for routing in ["routes", "router", "routed", "vxlan"] {
+    let routings = ["routes", "router", "routed", "vxlan"];
+    for (mode, routing) in ["iptables", "nftables"].into_iter().flat_map(|mode| routings.map(|own| (mode, own))) {
         sandbox();
         let node1 = [pod("web-1", "10.244.1.2", "web", ""), pod("a", "10.244.1.9", "client", "")].join(", ");
         let node2 = [
@@ -111,7 +121,10 @@ fn services_work_in_every_way_between_nodes() {
   - { from: pods, to: pods, seen_as: itself }";
         // Without a bridge, a pod that reaches itself comes from another address of its node.
         let checks = if routing == "routed" { checks.replace(", seen_as: 10.244.1.1", "") } else { checks.to_owned() };
-        write(routing, (&node1, &node2.join(", ")), services, &checks);
+        // Ports of nodes are on their own addresses there, not on those of their bridges.
+        let own = "to: [192.168.1.11, 192.168.1.12], port: 30080";
+        let checks = if mode == "nftables" { checks.replace("to: nodes, port: 30080", own) } else { checks };
+        write_for((mode, routing), (&node1, &node2.join(", ")), services, &checks);
         if can_have("/run/svc.yaml") {
             ends(&["apply", "--check", "/run/svc.yaml"], 0);
             ends(&["plan", "--exit-code", "/run/svc.yaml"], 0);
@@ -123,7 +136,14 @@ fn services_work_in_every_way_between_nodes() {
 #[test]
 fn who_comes_from_outside_gets_as_far_as_the_service_lets_them() {
     sandbox();
-    ends(&["test", &project("tests/services/outside.yaml").display().to_string()], 0);
+    let file = project("tests/services/outside.yaml").display().to_string();
+    ends(&["test", &file], 0);
+    let text =
+        fs::read_to_string(file).unwrap().replace("  routing: routed\n", "  routing: routed\n  proxy_mode: nftables\n");
+    // Another port of a service is refused there.
+    let refused = "port: 30080, expect: refused";
+    fs::write("/run/outside.yaml", text.replace("port: 30080, expect: unreachable", refused)).unwrap();
+    ends(&["test", "/run/outside.yaml"], 0);
 }
 
 /// A client that comes to the same pod again is not spread; and an address does not change when other services come.
@@ -195,7 +215,7 @@ fn asked_tcp(client: &mut TcpStream) -> String {
 type Answered<T> = Vec<(T, String)>;
 
 /// One client for each endpoint of the service, by UDP and by TCP, with the endpoint that answers it.
-fn clients_of_each() -> (Answered<UdpSocket>, Answered<TcpStream>) {
+fn clients_of_each(forget: &str) -> (Answered<UdpSocket>, Answered<TcpStream>) {
     let udp = || {
         inside("client", || {
             let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
@@ -206,16 +226,15 @@ fn clients_of_each() -> (Answered<UdpSocket>, Answered<TcpStream>) {
     let (mut flows, mut streams) = (Vec::new(), Vec::new());
     for name in ["web-1", "web-2"] {
         // Where the client is remembered, it comes to the same endpoint again.
-        let forget = "for f in /proc/net/xt_recent/KUBE-SEP-*; do echo / > $f; done";
         let found = (0..200).find_map(|_| {
-            run(&format!("ip netns exec node2 sh -c '{forget}'"));
+            run(&format!("ip netns exec node2 sh -c \"{forget}\""));
             let client = udp();
             (asked_udp(&client) == name).then_some(client)
         });
         flows.push((found.expect("an endpoint that nobody comes to"), name.to_owned()));
         assert_eq!(asked_udp(&udp()), name, "the client is remembered");
         let found = (0..200).find_map(|_| {
-            run(&format!("ip netns exec node2 sh -c '{forget}'"));
+            run(&format!("ip netns exec node2 sh -c \"{forget}\""));
             let mut client = inside("client", || TcpStream::connect("10.96.0.20:80").unwrap());
             (asked_tcp(&mut client) == name).then_some(client)
         });
@@ -226,6 +245,13 @@ fn clients_of_each() -> (Answered<UdpSocket>, Answered<TcpStream>) {
 
 #[test]
 fn endpoints_follow_readiness_and_nothing_else_is_touched() {
+    endpoints_follow("iptables", r"for f in /proc/net/xt_recent/KUBE-SEP-*; do echo / > \$f; done", |line| {
+        (line.contains("default/web") || line.contains("KUBE-SEP-")) && !line.contains("KUBE-SERVICES")
+    });
+}
+
+/// Whatever a step of a plan is about, in a mode in which clients are forgotten by a command: what may be touched.
+fn endpoints_follow(mode: &str, forget: &str, may_be_touched: impl Fn(&str) -> bool) {
     sandbox();
     let services = "    - { name: web, clusterIP: 10.96.0.20, selector: { app: web }, sessionAffinity: ClientIP, ports: \
                     [{ name: http, port: 80, targetPort: http }, { name: dns, port: 53, targetPort: 8080, protocol: \
@@ -234,19 +260,17 @@ fn endpoints_follow_readiness_and_nothing_else_is_touched() {
         let client = pod("client", "10.244.2.9", "client", "");
         let node2 = format!("{}, {client}", pod("web-2", "10.244.2.2", "web", ""));
         let node1 = pod("web-1", "10.244.1.2", "web", ready);
-        write("routed", (&node1, &node2), services, "  - { from: client, to: service/web, port: http }");
+        write_for((mode, "routed"), (&node1, &node2), services, "  - { from: client, to: service/web, port: http }");
     };
     with("");
     ends(&["apply", "/run/svc.yaml"], 0);
     ["web-1", "web-2"].into_iter().for_each(serve);
-    let (flows, mut streams) = clients_of_each();
+    let (flows, mut streams) = clients_of_each(forget);
     with(", ready: false");
     let plan = ends(&["plan", "--exit-code", "/run/svc.yaml"], 1);
-    let touched = plan.lines().filter(|line| line.starts_with("  remove") || line.starts_with("  add"));
-    for line in touched {
-        assert!(line.contains("default/web") || line.contains("KUBE-SEP-"), "{line}");
-    }
-    assert!(!plan.contains("KUBE-SERVICES"), "{plan}");
+    let verbs = ["  remove", "  add", "  put", "  make", "  change"];
+    let touched: Vec<&str> = plan.lines().filter(|line| verbs.iter().any(|verb| line.starts_with(verb))).collect();
+    assert!(!touched.is_empty() && touched.iter().all(|line| may_be_touched(line)), "{plan}");
     ends(&["apply", "/run/svc.yaml"], 0);
     ends(&["plan", "--exit-code", "/run/svc.yaml"], 0);
     for (flow, _) in &flows {
@@ -255,7 +279,7 @@ fn endpoints_follow_readiness_and_nothing_else_is_touched() {
     for (stream, name) in &mut streams {
         assert_eq!(asked_tcp(stream), *name, "a connection does not live on");
     }
-    let saved = run("ip netns exec node1 iptables-save -t nat");
+    let saved = run("ip netns exec node1 sh -c 'iptables-save -t nat; nft list ruleset'");
     assert!(!saved.contains("10.244.1.2:8080"), "{saved}");
     with("");
     ends(&["apply", "/run/svc.yaml"], 0);
@@ -266,6 +290,11 @@ fn endpoints_follow_readiness_and_nothing_else_is_touched() {
 /// Rules with lists of addresses are not found by their text; what has failed is undone all the same.
 #[test]
 fn what_could_not_be_finished_is_undone() {
+    is_undone("iptables", || rules(&run("ip netns exec node1 iptables-save")));
+}
+
+/// Another affinity, with nslab stopped at each failpoint, in a mode whose account of a node is this.
+fn is_undone(mode: &str, account: impl Fn() -> Vec<String>) {
     sandbox();
     let pods = (pod("web-1", "10.244.1.2", "web", ""), pod("web-2", "10.244.2.2", "web", ""));
     let service = |affinity: &str| {
@@ -274,29 +303,29 @@ fn what_could_not_be_finished_is_undone() {
              [{{ port: 80 }}] }}"
         )
     };
-    write("routed", (&pods.0, &pods.1), &service("None"), "  - { from: pods, to: service/web }");
+    write_for((mode, "routed"), (&pods.0, &pods.1), &service("None"), "  - { from: pods, to: service/web }");
     ends(&["apply", "/run/svc.yaml"], 0);
-    let before = rules(&run("ip netns exec node1 iptables-save"));
-    write("routed", (&pods.0, &pods.1), &service("ClientIP"), "  - { from: pods, to: service/web }");
+    let before = account();
+    write_for((mode, "routed"), (&pods.0, &pods.1), &service("ClientIP"), "  - { from: pods, to: service/web }");
     let nslab = env!("CARGO_BIN_EXE_nslab");
     run(&format!("NSLAB_STOP_AT=list:/run/points {nslab} apply /run/svc.yaml >/dev/null 2>&1"));
     let points = fs::read_to_string("/run/points").unwrap().lines().count();
-    write("routed", (&pods.0, &pods.1), &service("None"), "  - { from: pods, to: service/web }");
+    write_for((mode, "routed"), (&pods.0, &pods.1), &service("None"), "  - { from: pods, to: service/web }");
     ends(&["apply", "/run/svc.yaml"], 0);
-    assert_eq!(rules(&run("ip netns exec node1 iptables-save")), before);
-    write("routed", (&pods.0, &pods.1), &service("ClientIP"), "  - { from: pods, to: service/web }");
+    assert_eq!(account(), before);
+    write_for((mode, "routed"), (&pods.0, &pods.1), &service("ClientIP"), "  - { from: pods, to: service/web }");
     for point in 1..=points {
         run(&format!("NSLAB_STOP_AT=kill:{point} {nslab} apply /run/svc.yaml >/dev/null 2>&1 || true"));
         ends(&["apply", "/run/svc.yaml"], 0);
         ends(&["plan", "--exit-code", "/run/svc.yaml"], 0);
-        write("routed", (&pods.0, &pods.1), &service("None"), "  - { from: pods, to: service/web }");
+        write_for((mode, "routed"), (&pods.0, &pods.1), &service("None"), "  - { from: pods, to: service/web }");
         ends(&["apply", "/run/svc.yaml"], 0);
-        assert_eq!(rules(&run("ip netns exec node1 iptables-save")), before, "after a kill at point {point}");
-        write("routed", (&pods.0, &pods.1), &service("ClientIP"), "  - { from: pods, to: service/web }");
+        assert_eq!(account(), before, "after a kill at point {point}");
+        write_for((mode, "routed"), (&pods.0, &pods.1), &service("ClientIP"), "  - { from: pods, to: service/web }");
     }
     for point in 1..=points {
         run(&format!("NSLAB_STOP_AT=fail:{point} {nslab} apply /run/svc.yaml >/dev/null 2>&1 || true"));
-        let now = rules(&run("ip netns exec node1 iptables-save"));
+        let now = account();
         if now != before {
             // It came after all rules were in place, and was none that matters.
             ends(&["plan", "--exit-code", "/run/svc.yaml"], 0);

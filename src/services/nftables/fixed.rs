@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::super::model::Node;
-use super::{goto, jump};
+use super::parts::{goto, jump};
 use crate::lab::{
     Condition, ConnectionState, Family, Hook, MarkBits, NftChain, NftChainType, NftCondition, NftElement, NftField,
     NftRule, NftSet, NftSide, NftStatement, NftTable, NftType, NftValue, NftVerdict,

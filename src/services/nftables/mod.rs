@@ -1,16 +1,18 @@
 //! The table that kube-proxy keeps on a node in its nftables mode: `kube-proxy`, with maps from addresses and ports to
-//! chains. The facts are from kubernetes/kubernetes, `pkg/proxy/nftables/proxier.go` and `proxier_test.go` (1.34, 1.35).
+//! chains. The facts are from kubernetes/kubernetes, `pkg/proxy/nftables/proxier.go` and `proxier_test.go` (1.34 and
+//! 1.35).
 //!
 //! What differs from kube-proxy: a load balancer's source ranges are several conditions, not one set of the rule's own.
 
 mod fixed;
 mod names;
+mod parts;
 mod port;
 #[cfg(test)]
 mod tests;
 
 use super::model::{Node, ServicePort};
-use crate::lab::{Family, NftElement, NftFamily, NftTable, NftTableId, NftValue, NftVerdict, PortRange};
+use crate::lab::{Family, NftFamily, NftTable, NftTableId};
 
 /// The table of a node for all ports of all services, those of other families left out.
 pub fn table(node: &Node, ports: &[&ServicePort]) -> (NftTableId, NftTable) {
@@ -25,23 +27,4 @@ pub fn table(node: &Node, ports: &[&ServicePort]) -> (NftTableId, NftTable) {
         port::add(node, port, &mut table);
     }
     (NftTableId::of_services(id), table)
-}
-
-/// Puts an element into a set or a map of the table.
-fn insert(table: &mut NftTable, set: &str, key: Vec<NftValue>, element: NftElement) {
-    if let Some(set) = table.sets.get_mut(set) {
-        set.elements.insert(key, element);
-    }
-}
-
-fn goto(chain: impl Into<String>) -> NftVerdict {
-    NftVerdict::Goto(chain.into())
-}
-
-fn jump(chain: impl Into<String>) -> NftVerdict {
-    NftVerdict::Jump(chain.into())
-}
-
-fn one_port(port: u16) -> NftValue {
-    NftValue::Ports(PortRange::one(port))
 }

@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::super::model::{Node, ServicePort};
+use super::fixed;
 use super::names::Names;
-use super::{fixed, goto, insert, jump, one_port};
+use super::parts::{goto, insert, jump, one_port};
 use crate::lab::{
     Condition, Family, NftCondition, NftElement, NftField, NftRule, NftSet, NftSide, NftStatement, NftTable, NftType,
     NftValue, NftVerdict, PortRange,

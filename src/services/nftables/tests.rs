@@ -3,7 +3,7 @@
 
 use super::super::tests::{cases, compare_text};
 use super::table;
-use crate::lab::{NftElement, NftTable};
+use crate::lab::{NftElement, NftTable, comment_text};
 
 fn text(name: &str, table: &NftTable) -> String {
     let mut lines = Vec::new();
@@ -14,7 +14,9 @@ fn text(name: &str, table: &NftTable) -> String {
         lines.extend(own.elements.iter().map(element));
     }
     for (chain, own) in &table.chains {
-        let base = own.base.as_ref().map(|base| format!(" {{ {base} }}")).unwrap_or_default();
+        let comment = own.comment.as_ref().map(|comment| format!("{};", comment_text(comment)));
+        let words: Vec<String> = own.base.iter().map(ToString::to_string).chain(comment).collect();
+        let base = if words.is_empty() { String::new() } else { format!(" {{ {} }}", words.join(" ")) };
         lines.push(format!("add chain {name} {chain}{base}"));
         lines.extend(own.rules.iter().map(|rule| format!("add rule {name} {chain} {rule}")));
     }

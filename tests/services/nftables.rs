@@ -1,0 +1,98 @@
+//! The nftables mode: a node has the table of kube-proxy, and a change of endpoints or of a service is no more than it
+//! has to be.
+
+use std::fs;
+
+use super::support::{ends, project, run, sandbox};
+use super::{endpoints_follow, is_undone, pod, write_for};
+
+/// What `nft` lists, word by word: the kernel has elements in any order.
+fn account(ns: &str) -> Vec<String> {
+    let listed = run(&format!("ip netns exec {ns} nft list table ip kube-proxy"));
+    let (mut lines, mut elements) = (Vec::new(), Vec::new());
+    for line in listed.lines().map(str::trim) {
+        let is_open = !elements.is_empty();
+        match line.strip_prefix("elements = { ") {
+            None if !is_open => lines.push(line.to_owned()),
+            rest => {
+                let rest = rest.unwrap_or(line);
+                let all = rest.trim_end_matches(" }").trim_end_matches(',').split(", ");
+                elements.extend(all.map(str::to_owned));
+                if rest.ends_with(" }") {
+                    elements.sort();
+                    lines.append(&mut elements);
+                }
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_node_has_the_table_of_kube_proxy() {
+    sandbox();
+    let node = |number: u8| {
+        let pods = [("web", 2), ("api", 3)]
+            .map(|(app, last)| pod(&format!("{app}-{number}"), &format!("10.244.{number}.{last}"), app, ""));
+        pods.join(", ")
+    };
+    let services = "    - { name: web, clusterIP: 10.96.0.20, selector: { app: web }, ports: [{ name: http, port: 80, \
+                    targetPort: http }] }\n    - { name: api, type: NodePort, clusterIP: 10.96.0.30, selector: { app: \
+                    api }, ports: [{ port: 80, nodePort: 30080 }] }";
+    let checks = "  - { from: pods, to: [service/web, service/api], port: 80 }";
+    write_for(("nftables", "routed"), (&node(1), &node(2)), services, checks);
+    ends(&["apply", "--check", "/run/svc.yaml"], 0);
+    // The expected lines, as nft understands them: first what others lead to.
+    let expected = fs::read_to_string(project("tests/services/nftables-worked-example.expected")).unwrap();
+    let lines = |kinds: &[&str]| {
+        let is_of = |line: &&str| kinds.iter().any(|kind| line.starts_with(&format!("add {kind} ")));
+        expected.lines().filter(is_of).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let table = "add table ip kube-proxy { comment \"rules for kube-proxy\"; }\n";
+    let script = table.to_owned() + &lines(&["set", "map", "chain"]) + &lines(&["element", "rule"]);
+    fs::write("/run/expected.nft", script).unwrap();
+    run("ip netns add expected; ip netns exec expected nft -f /run/expected.nft");
+    assert_eq!(account("node1"), account("expected"));
+    run("ip netns del expected");
+    ends(&["destroy", "svc"], 0);
+}
+
+#[test]
+fn endpoints_follow_readiness_by_elements_and_chains() {
+    let forget = "nft list sets | grep -o 'affinity-[^ ]*' | while read s; do nft flush set ip kube-proxy \\$s; done";
+    endpoints_follow("nftables", forget, |line| line.contains("default/web"));
+}
+
+#[test]
+fn what_could_not_be_finished_is_undone_by_transactions() {
+    is_undone("nftables", || account("node1"));
+}
+
+/// A new service is its chains and its elements; and the iptables mode leaves nothing of the other.
+#[test]
+fn a_service_comes_by_itself_and_modes_change() {
+    sandbox();
+    let pods = (pod("web-1", "10.244.1.2", "web", ""), pod("web-2", "10.244.2.2", "web", ""));
+    let service = |name: &str| format!("    - {{ name: {name}, selector: {{ app: web }}, ports: [{{ port: 80 }}] }}");
+    let check = "  - { from: pods, to: service/web }";
+    let all = |mode: &str, services: &[String]| {
+        write_for((mode, "routed"), (&pods.0, &pods.1), &services.join("\n"), check);
+    };
+    all("nftables", &[service("web")]);
+    ends(&["apply", "--check", "/run/svc.yaml"], 0);
+    all("nftables", &[service("web"), service("other")]);
+    let plan = ends(&["plan", "/run/svc.yaml"], 0);
+    let steps: Vec<&str> = plan.lines().filter(|line| line.contains("table ip kube-proxy")).collect();
+    // On each of two nodes: three chains with their rules, its address, and where that leads.
+    assert!(steps.iter().all(|line| line.contains("default/other") || line.contains("set cluster-ips")), "{plan}");
+    assert_eq!(steps.len(), 2 * (3 + 3 + 2), "{plan}");
+    ends(&["apply", "--check", "/run/svc.yaml"], 0);
+    for mode in ["iptables", "nftables"] {
+        all(mode, &[service("web")]);
+        ends(&["apply", "--check", "/run/svc.yaml"], 0);
+        ends(&["plan", "--exit-code", "/run/svc.yaml"], 0);
+        let tables = run("ip netns exec node1 nft list tables");
+        assert_eq!(tables.contains("kube-proxy"), mode == "nftables", "{tables}");
+    }
+    ends(&["destroy", "svc"], 0);
+}
