@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::lab::{Family, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Origins};
+use crate::lab::{Family, Lab, LabName, Namespace, NetworkPolicies, NsName, Observed, ObservedNamespace, Origins};
 use crate::plan::{self, PlannedStep};
 use crate::preflight::Needs;
 use crate::steps::Step;
@@ -101,6 +101,7 @@ fn found(owner: Option<LabName>, found: &ObservedNamespace) {
         description: None,
         namespaces: [(red, wanted)].into(),
         checks: Vec::new(),
+        network_policies: NetworkPolicies::default(),
         origins: Origins::new(),
     };
     json(&live);

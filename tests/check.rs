@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nslab::check::{self, Outcome, PairResult, Report};
-use nslab::lab::{Check, Expect, Lab, Namespace, NsName, Origins, Probe, Protocol, SeenAs, Target};
+use nslab::lab::{Check, Expect, Lab, Namespace, NetworkPolicies, NsName, Origins, Probe, Protocol, SeenAs, Target};
 use support::{run, sandbox};
 
 /// A check of one sender and one address, reachable by ping until told otherwise.
@@ -71,12 +71,17 @@ fn ip(address: &str) -> IpAddr {
     address.parse().expect("an address")
 }
 
+fn lab(namespaces: indexmap::IndexMap<NsName, Namespace>, checks: Vec<Check>) -> Lab {
+    let (name, network_policies) = ("lab".parse().unwrap(), NetworkPolicies::default());
+    Lab { name, description: None, namespaces, checks, network_policies, origins: Origins::new() }
+}
+
 fn report(checks: Vec<Check>) -> Report {
     let names: Vec<_> =
         checks.iter().flat_map(|c| &c.probes).flat_map(|p| [Some(p.from.clone()), p.to.ns.clone()]).collect();
     let namespaces: BTreeMap<_, _> = names.into_iter().flatten().map(|ns| (ns, Namespace::default())).collect();
     let namespaces = namespaces.into_iter().collect();
-    let lab = Lab { name: "lab".parse().unwrap(), description: None, namespaces, checks, origins: Origins::new() };
+    let lab = lab(namespaces, checks);
     check::run(&lab).expect("the checks run")
 }
 
@@ -387,13 +392,7 @@ fn many_checks_at_once_keep_their_order_and_their_answers() {
 fn a_lab_that_is_not_there() {
     sandbox();
     run("ip netns add red");
-    let lab = Lab {
-        name: "lab".parse().unwrap(),
-        description: None,
-        namespaces: indexmap::IndexMap::new(),
-        checks: vec![check("red", "blue", "192.168.15.2")],
-        origins: Origins::new(),
-    };
+    let lab = lab(indexmap::IndexMap::new(), vec![check("red", "blue", "192.168.15.2")]);
     let error = check::run(&lab).expect_err("blue does not exist");
     assert_eq!(
         error.to_string(),

@@ -38,6 +38,7 @@ fn parsed(name: &str, text: &str) -> topology::Topology {
 fn lineless(mut lab: Lab) -> Lab {
     lab.origins.clear();
     lab.checks.iter_mut().for_each(|check| check.line = 0);
+    lab.network_policies.policies.iter_mut().for_each(|policy| policy.line = 0);
     lab
 }
 

@@ -21,7 +21,7 @@ mod virtual_interfaces;
 mod vlans;
 
 use nslab::kernel::{Kernel, Scope};
-use nslab::lab::{IfName, InterfaceRef, Lab, LabName, Namespace, NsName, Observed, Origins};
+use nslab::lab::{IfName, InterfaceRef, Lab, LabName, Namespace, NetworkPolicies, NsName, Observed, Origins};
 
 fn lab() -> LabName {
     "t".parse().unwrap()
@@ -44,7 +44,14 @@ fn end(text: &str) -> InterfaceRef {
 /// A lab that wants these namespaces, whatever is in them.
 fn wanting(namespaces: impl IntoIterator<Item = NsName>) -> Lab {
     let namespaces = namespaces.into_iter().map(|ns| (ns, Namespace::default())).collect();
-    Lab { name: lab(), description: None, namespaces, checks: Vec::new(), origins: Origins::new() }
+    Lab {
+        name: lab(),
+        description: None,
+        namespaces,
+        checks: Vec::new(),
+        network_policies: NetworkPolicies::default(),
+        origins: Origins::new(),
+    }
 }
 
 fn observe(kernel: &mut Kernel, desired: &Lab) -> Observed {

@@ -146,6 +146,15 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("ServicePort", "services: [{ ports: [{ qqq: 1 }] }]"),
     ("AffinityConfig", "services: [{ sessionAffinityConfig: { qqq: 1 } }]"),
     ("ClientIpConfig", "services: [{ sessionAffinityConfig: { clientIP: { qqq: 1 } } }]"),
+    ("NetworkPolicies", "namespaces: { red: { network_policies: { qqq: 1 } } }"),
+    ("NetworkPolicy", "policies: [{ qqq: 1 }]"),
+    ("IngressRule", "policies: [{ ingress: [{ qqq: 1 }] }]"),
+    ("EgressRule", "policies: [{ egress: [{ qqq: 1 }] }]"),
+    ("PolicyPeer", "policies: [{ ingress: [{ from: [{ qqq: 1 }] }] }]"),
+    ("IpBlock", "policies: [{ ingress: [{ from: [{ ipBlock: { qqq: 1 } }] }] }]"),
+    ("PolicyPort", "policies: [{ ingress: [{ ports: [{ qqq: 1 }] }] }]"),
+    ("LabelSelector", "policies: [{ podSelector: { qqq: 1 } }]"),
+    ("LabelExpression", "policies: [{ podSelector: { matchExpressions: [{ qqq: 1 }] } }]"),
     ("Check", "checks: [{ qqq: 1 }]"),
 ];
 

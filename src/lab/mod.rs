@@ -28,6 +28,7 @@ mod mark;
 mod names;
 pub mod nat;
 mod neighbour;
+mod network_policy;
 mod nft_chain;
 mod nft_rule;
 mod nft_set;
@@ -78,6 +79,10 @@ pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, Sysctl
 pub(crate) use names::{setting_folder, setting_of_folder};
 pub use nat::PortForward;
 pub use neighbour::{Neighbour, NeighbourEntry, NeighbourState};
+pub use network_policy::{
+    Direction, LabelOperator, LabelRequirement, LabelSelector, Labels, NAME_LABEL, NamedPort, NetworkPolicies,
+    NetworkPolicy, NetworkPolicyRule, Pod, PolicyNode, PolicyPeer, PolicyPort, PortMatch, PortProtocol,
+};
 pub use nft_chain::{NftBase, NftChain, NftChainType};
 pub use nft_rule::{NftCondition, NftField, NftRule, NftSide, NftStatement, NftVerdict};
 pub use nft_set::{NftElement, NftKey, NftSet, NftSetDefinition, NftType, NftValue};
@@ -106,6 +111,9 @@ pub struct Lab {
     pub namespaces: IndexMap<NsName, Namespace>,
     /// The checks, in the order of the file.
     pub checks: Vec<Check>,
+    /// The network policies, and whom they are about.
+    #[serde(skip_serializing_if = "NetworkPolicies::is_empty")]
+    pub network_policies: NetworkPolicies,
     /// What in the file asks for the interfaces of a kind, where they are not written one by one.
     #[serde(skip)]
     pub origins: Origins,

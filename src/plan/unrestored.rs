@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use indexmap::IndexMap;
 
-    use crate::lab::{ForeignKind, ForeignRoute, Origins};
+    use crate::lab::{ForeignKind, ForeignRoute, NetworkPolicies, Origins};
 
     fn observed(routes: &[&str]) -> Observed {
         let object = |text: &&str| ForeignObject {
@@ -104,6 +104,7 @@ mod tests {
             description: None,
             namespaces: IndexMap::new(),
             checks: Vec::new(),
+            network_policies: NetworkPolicies::default(),
             origins: Origins::new(),
         };
         let (before, now) =

@@ -4,8 +4,8 @@ use super::compare::plan;
 use super::planned::Plan;
 use super::unread::in_common;
 use crate::lab::{
-    ChainName, IfName, Interface, InterfaceKind, Keep, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace,
-    Origins,
+    ChainName, IfName, Interface, InterfaceKind, Keep, Lab, LabName, Namespace, NetworkPolicies, NsName, Observed,
+    ObservedNamespace, Origins,
 };
 use crate::steps::{FirewallChange, FirewallStep, Presence, Step, SysctlStep};
 
@@ -61,6 +61,7 @@ fn as_lab(wanted: &Lab, live: &Observed) -> Lab {
         description: None,
         namespaces: restorable.collect(),
         checks: Vec::new(),
+        network_policies: NetworkPolicies::default(),
         origins: Origins::new(),
     }
 }

@@ -100,9 +100,16 @@ impl Needs {
                     }
                     if options.nf_call_iptables {
                         let of_services = namespace.has_services();
-                        let why = ", for services (with `routing: routed`, pods are behind no bridge)";
-                        let why = if of_services { why } else { "" };
-                        self.feature(Feature::BridgeNetfilter, || format!("{ns}/{name}{why}"));
+                        let of_policies = lab.network_policies.are_enforced_by(ns);
+                        let what = match (of_services, of_policies) {
+                            (true, true) => ", for services and network policies",
+                            (true, false) => ", for services",
+                            (false, true) => ", for network policies",
+                            (false, false) => "",
+                        };
+                        let way = " (with `routing: routed`, pods are behind no bridge)";
+                        let way = if what.is_empty() { "" } else { way };
+                        self.feature(Feature::BridgeNetfilter, || format!("{ns}/{name}{what}{way}"));
                     }
                 }
                 InterfaceKind::Virtual(of) => {

@@ -114,6 +114,10 @@ pub enum Code {
     NumberTwice,
     /// The numbers of ports on both sides of a translation differ.
     PortCount,
+    /// Warning: a network policy, or a part of it, has no effect.
+    PolicyIgnored,
+    /// A network policy would be ignored, because nothing enforces it.
+    PolicyNotEnforced,
     /// A port is given for a protocol without ports.
     PortNotAllowed,
     /// An interface is a port of two bridges or VRFs.

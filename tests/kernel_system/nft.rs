@@ -140,6 +140,7 @@ fn lab(nft: NftTables) -> Lab {
         description: None,
         namespaces: [("red".parse().unwrap(), red)].into_iter().collect(),
         checks: Vec::new(),
+        network_policies: nslab::lab::NetworkPolicies::default(),
         origins: Origins::new(),
     }
 }

@@ -9,7 +9,7 @@ use super::names::{GROUPS, LAN, LAN_BRIDGE, ROUTER};
 use super::numbers;
 use super::piece::{Entry, Place};
 use super::pods::Pod;
-use super::{routing, services, tunnels};
+use super::{network_policies, routing, services, tunnels};
 use crate::topology::schema::{Egress, Routing, Spanned, Text};
 use crate::topology::yaml::Node;
 
@@ -43,7 +43,8 @@ pub fn entries(layout: &Layout<'_>, cluster: Place) -> Vec<Entry> {
     let parts =
         [("namespaces", cluster.map(namespaces)), ("links", cluster.list(links)), ("groups", groups)].into_iter();
     let services = (!layout.services.is_empty()).then(|| ("services", cluster.list(layout.services.clone())));
-    parts.chain(services).map(|(key, part)| cluster.entry(key, part)).collect()
+    let parts = parts.chain(services).map(|(key, part)| cluster.entry(key, part));
+    parts.chain(network_policies::entries(layout, cluster)).collect()
 }
 
 /// The bridge between the nodes: a namespace of its own, so that the host is left alone.
@@ -79,6 +80,7 @@ fn member(layout: &Layout<'_>, node: &Endpoint<'_>) -> Node {
     }
     routing::of_node(layout, node, &mut body);
     services::of_node(layout, node, &mut body);
+    network_policies::of_node(layout, node, &mut body);
     if layout.egress == Egress::Masquerade {
         for (subnet, network) in node.subnets.iter().zip(&layout.pod_networks) {
             let except = place.entry("except", place.list([place.scalar(network)]));

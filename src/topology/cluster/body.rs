@@ -25,6 +25,7 @@ pub struct Body {
     pub ports: Vec<Entry>,
     pub ready: Option<Entry>,
     pub kube_proxy: Option<Entry>,
+    pub network_policies: Option<Entry>,
 }
 
 impl Body {
@@ -45,6 +46,7 @@ impl Body {
             ports: Vec::new(),
             ready: None,
             kube_proxy: None,
+            network_policies: None,
         }
     }
 
@@ -68,6 +70,7 @@ impl Body {
             map("ports", self.ports),
             self.ready,
             self.kube_proxy,
+            self.network_policies,
         ];
         place.map(parts.into_iter().flatten())
     }

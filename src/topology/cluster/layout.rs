@@ -35,6 +35,10 @@ pub struct Layout<'w> {
     pub proxy_mode: ProxyMode,
     /// The services with their addresses, as pieces of the tree.
     pub services: Vec<Tree>,
+    /// The network policies, as they are written.
+    pub policies: &'w [schema::WrittenPolicy],
+    /// The labels of Kubernetes namespaces, as they are written.
+    pub namespace_labels: Option<&'w schema::WrittenLabels>,
     pub nodes: Vec<Node<'w>>,
 }
 
@@ -114,6 +118,8 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         service_network,
         proxy_mode,
         services,
+        policies: &cluster.policies,
+        namespace_labels: cluster.namespace_labels.as_ref(),
         nodes,
     }
 }

@@ -12,6 +12,7 @@ mod body;
 mod layout;
 mod merge;
 mod names;
+mod network_policies;
 mod numbers;
 mod piece;
 mod pods;

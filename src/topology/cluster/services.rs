@@ -32,9 +32,10 @@ pub fn of_node(layout: &Layout<'_>, node: &Endpoint<'_>, body: &mut Body) {
 }
 
 /// What pods on a bridge need: the answer of a pod to another one on the same bridge has to pass the rules that have
-/// translated the question.
+/// translated the question, and what pods on the same bridge send each other has to pass those of network policies.
 pub fn bridge(layout: &Layout<'_>, place: Place) -> Option<Entry> {
-    layout.service_network.is_some().then(|| place.field("nf_call_iptables", true))
+    let is_needed = layout.service_network.is_some() || !layout.policies.is_empty();
+    is_needed.then(|| place.field("nf_call_iptables", true))
 }
 
 /// A pod's port of the bridge: what the pod sends to itself, by way of a service, goes out where it has come in.

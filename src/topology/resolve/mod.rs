@@ -23,6 +23,7 @@ mod mtu;
 mod nat;
 mod neighbour;
 mod net;
+mod network_policies;
 mod next_hops;
 mod place;
 mod policy_rule;
@@ -47,6 +48,7 @@ use self::veth::VethPairs;
 use super::diagnostics::Collector;
 use super::schema::File;
 use crate::lab::{Family, Lab, LabName, Namespace, NsName, Origins};
+use crate::policies;
 
 /// The lab that the file describes; worth something only if no fault was found.
 pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) -> Lab {
@@ -62,6 +64,11 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
             services::rules(own, at, &services, namespace);
         }
     }
+    let network_policies = network_policies::resolve(file, &net, found);
+    for (name, namespace) in &mut namespaces {
+        let table = policies::table(&network_policies, name);
+        namespace.nft.extend(table.map(|table| (policies::table_id(), table)));
+    }
     let checks = checks::resolve(file, &net, (&namespaces, &services), found);
     // Of a lab that is not whole, much could be wrong that is not.
     if !found.has_faults() {
@@ -76,7 +83,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         namespaces.shift_remove(&NsName::host());
     }
     let description = file.description.as_ref().map(|text| text.value.0.clone());
-    Lab { name: file.name.value.clone(), description, namespaces, checks, origins }
+    Lab { name: file.name.value.clone(), description, namespaces, checks, network_policies, origins }
 }
 
 /// All namespaces with their interfaces.

@@ -357,7 +357,8 @@ impl<'n, 'f> Pods<'n, 'f> {
             Some(TargetPort::Number(number)) => Some(*number),
             Some(TargetPort::Name(name)) => {
                 let ports = &self.net.namespaces.get(at)?.written.ports.entries;
-                let own = ports.iter().find(|(own, to)| own.value.0 == *name && to.value.protocol == port.protocol());
+                let own =
+                    ports.iter().find(|(own, to)| own.value.0 == *name && to.value.protocol.of_ip() == port.protocol());
                 own.map(|(_, to)| to.value.number)
             }
         };

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::keep::KeepEverywhere;
 use super::kube_proxy::ProxyMode;
+use super::network_policy::{LabelKey, LabelValue, NetworkPolicy};
 use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
@@ -37,6 +38,12 @@ pub struct Cluster {
     /// The services.
     #[schemars(with = "Vec<Service>", default)]
     pub services: Vec<WrittenService>,
+    /// Network policies.
+    #[schemars(with = "Vec<NetworkPolicy>", default)]
+    pub policies: Vec<WrittenPolicy>,
+    /// The labels of Kubernetes namespaces, for policies. Each has `kubernetes.io/metadata.name` by itself.
+    #[schemars(with = "Named<DnsLabel, Named<LabelKey, Spanned<LabelValue>>>", default)]
+    pub namespace_labels: Option<WrittenLabels>,
     /// The nodes by name.
     pub nodes: Named<NsName, Node>,
 }
@@ -46,6 +53,12 @@ pub struct WrittenService {
     pub service: Service,
     pub tree: Tree,
 }
+
+/// A policy that has been read, and its place in the tree, which becomes a part of the file.
+pub struct WrittenPolicy(pub Tree);
+
+/// The labels of Kubernetes namespaces, as a piece of the tree, which becomes a part of the file.
+pub struct WrittenLabels(pub Tree);
 
 /// A machine of the cluster.
 #[derive(JsonSchema)]
@@ -193,6 +206,8 @@ impl Read for Cluster {
         let service_network = fields.optional("service_network");
         let proxy_mode = fields.optional("proxy_mode");
         let services = fields.or_empty("services");
+        let policies = fields.or_empty("policies");
+        let namespace_labels = fields.optional("namespace_labels");
         let nodes = fields.required("nodes");
         fields.end();
         Some(Self {
@@ -204,6 +219,8 @@ impl Read for Cluster {
             service_network,
             proxy_mode,
             services,
+            policies,
+            namespace_labels,
             nodes: nodes?,
         })
     }
@@ -212,6 +229,18 @@ impl Read for Cluster {
 impl Read for WrittenService {
     fn read(node: &Tree, found: &mut Collector<'_>) -> Option<Self> {
         Some(Self { service: Service::read(node, found)?, tree: node.clone() })
+    }
+}
+
+impl Read for WrittenPolicy {
+    fn read(node: &Tree, found: &mut Collector<'_>) -> Option<Self> {
+        NetworkPolicy::read(node, found).map(|_| Self(node.clone()))
+    }
+}
+
+impl Read for WrittenLabels {
+    fn read(node: &Tree, found: &mut Collector<'_>) -> Option<Self> {
+        Named::<DnsLabel, Named<LabelKey, Spanned<LabelValue>>>::read(node, found).map(|_| Self(node.clone()))
     }
 }
 

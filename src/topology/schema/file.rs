@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 
 use super::check::Check;
 use super::namespace::Namespace;
+use super::network_policy::{LabelKey, LabelValue, NetworkPolicy};
 use super::read::{Fields, Named, Spanned};
 use super::scalar_lab::{GroupName, Text};
-use super::service::Service;
+use super::service::{DnsLabel, Service};
 use super::veth::Link;
 use crate::lab::{LabName, NsName};
 use crate::topology::code::Code;
@@ -34,6 +35,12 @@ pub struct File {
     /// Services: each with its address, which a cluster's services get from their names.
     #[schemars(default)]
     pub services: Vec<Service>,
+    /// Network policies, which nodes with `network_policies` enforce.
+    #[schemars(default)]
+    pub policies: Vec<NetworkPolicy>,
+    /// The labels of Kubernetes namespaces, for policies. Each has `kubernetes.io/metadata.name` by itself.
+    #[schemars(default)]
+    pub namespace_labels: Named<DnsLabel, Named<LabelKey, Spanned<LabelValue>>>,
     /// Names for several namespaces, to be used in checks.
     #[schemars(default)]
     pub groups: Named<GroupName, Vec<Spanned<NsName>>>,
@@ -69,6 +76,8 @@ impl File {
         let links_read = fields.found.count() == before;
         let cluster = fields.has("cluster");
         let services = fields.or_empty("services");
+        let policies = fields.or_empty("policies");
+        let namespace_labels = fields.or_empty("namespace_labels");
         let groups = fields.or_empty("groups");
         let checks = fields.or_empty("checks");
         fields.end();
@@ -84,6 +93,8 @@ impl File {
             links,
             cluster,
             services,
+            policies,
+            namespace_labels,
             groups,
             checks,
             links_whole,

@@ -9,6 +9,7 @@ use super::keep::Keep;
 use super::kube_proxy::KubeProxy;
 use super::nat::Nat;
 use super::neighbour::Neighbour;
+use super::network_policies::NetworkPolicies;
 use super::policy_rule::PolicyRule;
 use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::route::Route;
@@ -83,6 +84,8 @@ pub struct Namespace {
     pub ready: Option<Spanned<bool>>,
     /// Of a node: that it has the rules of all services.
     pub kube_proxy: Option<KubeProxy>,
+    /// Of a node: that it enforces the network policies.
+    pub network_policies: Option<NetworkPolicies>,
     /// Whether all of it could be read.
     #[schemars(skip)]
     pub whole: bool,
@@ -114,6 +117,7 @@ impl Read for Namespace {
             ports: fields.or_empty("ports"),
             ready: fields.optional("ready"),
             kube_proxy: fields.optional("kube_proxy"),
+            network_policies: fields.optional("network_policies"),
             whole: false,
         };
         fields.end();

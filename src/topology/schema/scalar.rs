@@ -80,6 +80,14 @@ pub(super) fn word<T: Scalar + Copy>(text: &str, words: &[(&str, T)]) -> Result<
     }
 }
 
+/// One of Kubernetes' words, which have capitals.
+pub(super) fn word_of_kubernetes<T: Scalar + Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Wrong> {
+    word(text, words).map_err(|wrong| match words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)) {
+        Some((word, _)) => wrong.help(format!("write {word}")),
+        None => wrong,
+    })
+}
+
 /// The schema of one of a few words.
 pub(super) fn words<T>(words: &[(&str, T)]) -> Schema {
     let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();

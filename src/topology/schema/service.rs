@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use schemars::{JsonSchema, Schema, json_schema};
 
 use super::read::{Fields, Named, Read, Spanned};
-use super::scalar::{Scalar, Wrong, not, word, words};
+use super::scalar::{Scalar, Wrong, not, word_of_kubernetes, words};
 use super::scalar_lab::Text;
 use super::scalar_net::Prefix;
-use crate::lab::{IpProtocol, NsName};
+use crate::lab::{IpProtocol, NsName, PortProtocol};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
 
@@ -142,7 +142,7 @@ pub enum TargetPort {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PodPort {
     pub number: u16,
-    pub protocol: IpProtocol,
+    pub protocol: PortProtocol,
 }
 
 const TYPES: [(&str, ServiceType); 4] = [
@@ -230,14 +230,6 @@ impl Scalar for ServiceProtocol {
     }
 }
 
-/// One of Kubernetes' words, which have capitals.
-fn word_of_kubernetes<T: Scalar + Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Wrong> {
-    word(text, words).map_err(|wrong| match words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)) {
-        Some((word, _)) => wrong.help(format!("write {word}")),
-        None => wrong,
-    })
-}
-
 /// The name of a port: at most 15 small letters, digits and `-`, and a letter among them (RFC 6335, section 5.1).
 fn is_port_name(text: &str) -> bool {
     text.len() <= 15 && DnsLabel::parse(text).is_ok() && text.bytes().any(|b| b.is_ascii_lowercase())
@@ -265,8 +257,9 @@ impl Scalar for PodPort {
     fn parse(text: &str) -> Result<Self, Wrong> {
         let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
         let protocol = match protocol.to_ascii_lowercase().as_str() {
-            "tcp" => IpProtocol::Tcp,
-            "udp" => IpProtocol::Udp,
+            "tcp" => PortProtocol::Tcp,
+            "udp" => PortProtocol::Udp,
+            "sctp" => PortProtocol::Sctp,
             _ => return Err(not::<Self>(text)),
         };
         Ok(Self { number: u16::parse(number).map_err(|_| not::<Self>(text))?, protocol })

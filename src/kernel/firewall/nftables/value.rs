@@ -7,8 +7,13 @@ use ipnet::IpNet;
 use crate::lab::{Family, IpProtocol, NftType, NftValue, PortRange};
 
 /// Protocols by their numbers (IANA).
-const PROTOCOLS: [(IpProtocol, u8); 4] =
-    [(IpProtocol::Tcp, 6), (IpProtocol::Udp, 17), (IpProtocol::Icmp, 1), (IpProtocol::Icmpv6, 58)];
+const PROTOCOLS: [(IpProtocol, u8); 5] = [
+    (IpProtocol::Tcp, 6),
+    (IpProtocol::Udp, 17),
+    (IpProtocol::Sctp, 132),
+    (IpProtocol::Icmp, 1),
+    (IpProtocol::Icmpv6, 58),
+];
 
 pub(super) fn protocol_number(protocol: IpProtocol) -> u8 {
     PROTOCOLS.iter().find(|(known, _)| *known == protocol).map_or(0, |(_, number)| *number)

@@ -1,0 +1,28 @@
+//! What network policies need of a cluster: nodes that enforce them, and packets between pods of one node that pass the
+//! rules.
+
+use super::body::Body;
+use super::layout::{Layout, Node};
+use super::piece::{Entry, Place};
+
+/// What a node has for policies.
+pub fn of_node(layout: &Layout<'_>, node: &Node<'_>, body: &mut Body) {
+    if layout.policies.is_empty() {
+        return;
+    }
+    let place = body.place;
+    let pods = place.list(node.subnets.iter().map(|subnet| place.scalar(subnet)));
+    body.network_policies = Some(place.entry("network_policies", place.map([place.entry("pods", pods)])));
+    // As `nf_call_iptables` of the bridge, which is for IPv4 alone.
+    if layout.routing.has_bridges() && node.subnets.iter().any(|subnet| subnet.addr().is_ipv6()) {
+        body.sysctls.push(place.field("net.bridge.bridge-nf-call-ip6tables", 1));
+    }
+}
+
+/// The parts of a file that policies are.
+pub fn entries(layout: &Layout<'_>, cluster: Place) -> impl Iterator<Item = Entry> {
+    let policies = layout.policies.iter().map(|policy| policy.0.clone());
+    let policies = (!layout.policies.is_empty()).then(|| cluster.entry("policies", cluster.list(policies)));
+    let labels = layout.namespace_labels.map(|labels| cluster.entry("namespace_labels", labels.0.clone()));
+    policies.into_iter().chain(labels)
+}

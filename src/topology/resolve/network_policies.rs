@@ -1,0 +1,282 @@
+//! Network policies: what they say, whom they are about, and which faults are in them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ipnet::IpNet;
+
+use super::net::{Net, ResolvedNamespace};
+use crate::lab::{
+    Direction, LabelOperator, LabelRequirement, LabelSelector, Labels, NAME_LABEL, NamedPort, NetworkPolicies,
+    NetworkPolicy, NetworkPolicyRule, NsName, Pod, PolicyNode, PolicyPeer, PolicyPort, PortMatch, PortProtocol,
+};
+use crate::topology::code::Code;
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::schema::{self, DEFAULT_NAMESPACE, File, IpBlock, Spanned, TargetPort};
+
+/// The label of a network namespace that names the pod's Kubernetes namespace, and is none of the pod's labels.
+const NAMESPACE_LABEL: &str = "namespace";
+
+/// How many rules, each for every pod on every node, are worth making.
+const MAX_ELEMENTS: usize = 4_000_000;
+
+/// All policies, and what is wrong with them.
+pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> NetworkPolicies {
+    let (nodes, subnets) = nodes(net, found);
+    let pods = pods(net, &nodes, &subnets);
+    let mut namespaces = namespace_labels(file, found);
+    let own = pods.values().map(|pod| pod.namespace.clone());
+    let own: Vec<String> = own.chain(file.policies.iter().map(|policy| policy.namespace().to_owned())).collect();
+    for name in own {
+        namespaces.entry(name).or_default();
+    }
+    for (name, labels) in &mut namespaces {
+        labels.insert(NAME_LABEL.to_owned(), name.clone());
+    }
+    let mut first: HashMap<(&str, &str), Span> = HashMap::new();
+    for policy in &file.policies {
+        let name = (policy.namespace(), policy.name.value.0.as_str());
+        if let Some(first) = first.insert(name, policy.name.span) {
+            let message = format!("there are two policies `{}/{}`", name.0, name.1);
+            found.add(Diagnostic::new(Code::NameTwice, policy.name.span, message).also(first, "the first"));
+        }
+    }
+    let rules = |policy: &schema::NetworkPolicy| 1 + policy.spec.ingress.len() + policy.spec.egress.len();
+    let rules: usize = file.policies.iter().map(rules).sum();
+    let elements = rules.saturating_mul(pods.len()).saturating_mul(nodes.len());
+    if let Some(last) = file.policies.last().filter(|_| elements > MAX_ELEMENTS) {
+        let message =
+            format!("{rules} rules of policies for {} pods on {} nodes are too many", pods.len(), nodes.len());
+        let fault = Diagnostic::new(Code::TooMany, last.name.span, message);
+        found.add(fault.help("take fewer policies, pods or nodes".to_owned()));
+        return NetworkPolicies::default();
+    }
+    are_enforced(file, net, found);
+    let policies = file.policies.iter().map(|policy| resolved(policy, found)).collect();
+    NetworkPolicies { namespaces, pods, nodes, policies }
+}
+
+/// The nodes that enforce policies, and which of them has the pods of a subnet.
+fn nodes(net: &Net<'_>, found: &mut Collector<'_>) -> (BTreeMap<NsName, PolicyNode>, Vec<(IpNet, NsName)>) {
+    let mut nodes = BTreeMap::new();
+    let mut subnets: Vec<(IpNet, NsName)> = Vec::new();
+    for namespace in &net.namespaces {
+        let Some(written) = &namespace.written.network_policies else { continue };
+        for pods in &written.pods.0 {
+            let own = pods.value.0;
+            if let Some((other, node)) = subnets.iter().find(|(net, _)| net.contains(&own) || own.contains(net)) {
+                let message = format!("{own} and {other}, which is `{node}`'s, overlap");
+                found.add(Diagnostic::new(Code::SubnetsOverlap, pods.span, message));
+            }
+            if namespace.name.is_host() {
+                let message = "`host` cannot be a node: its own firewall would be changed";
+                let fault = Diagnostic::new(Code::KeyNotAllowed, pods.span, message);
+                found.add(fault.help("give the node a namespace of its own".to_owned()));
+            }
+            subnets.push((own, namespace.name.clone()));
+        }
+        let addresses = namespace.addresses().map(|(_, own)| own.value.ip()).filter(|own| !own.is_loopback());
+        nodes.insert(namespace.name.clone(), PolicyNode { addresses: addresses.collect() });
+    }
+    (nodes, subnets)
+}
+
+/// Pods are what has an address in a node's subnets of pods, and is no node.
+fn pods(net: &Net<'_>, nodes: &BTreeMap<NsName, PolicyNode>, subnets: &[(IpNet, NsName)]) -> BTreeMap<NsName, Pod> {
+    let mut pods = BTreeMap::new();
+    for namespace in net.namespaces.iter().filter(|namespace| !nodes.contains_key(&namespace.name)) {
+        let own = || namespace.addresses().map(|(_, own)| own.value.ip());
+        let node_of = |own| subnets.iter().find(|(net, _)| net.contains(&own)).map(|(_, node)| node);
+        let Some(node) = own().find_map(node_of) else { continue };
+        let addresses = own().filter(|own| node_of(*own).is_some()).collect();
+        pods.insert(namespace.name.clone(), pod(namespace, addresses, node.clone()));
+    }
+    pods
+}
+
+fn pod(namespace: &ResolvedNamespace<'_>, addresses: Vec<std::net::IpAddr>, node: NsName) -> Pod {
+    let written = &namespace.written.labels.entries;
+    let all: Labels = written.iter().map(|(key, value)| (key.value.0.clone(), value.value.0.clone())).collect();
+    let own = all.get(NAMESPACE_LABEL).map_or(DEFAULT_NAMESPACE, String::as_str).to_owned();
+    let labels = all.into_iter().filter(|(key, _)| key != NAMESPACE_LABEL).collect();
+    let ports = namespace.written.ports.entries.iter().map(|(name, port)| NamedPort {
+        name: name.value.0.clone(),
+        number: port.value.number,
+        protocol: port.value.protocol,
+    });
+    Pod { namespace: own, labels, addresses, ports: ports.collect(), node }
+}
+
+fn namespace_labels(file: &File, found: &mut Collector<'_>) -> BTreeMap<String, Labels> {
+    let mut all = BTreeMap::new();
+    for (name, written) in &file.namespace_labels.entries {
+        for (key, value) in &written.entries {
+            if key.value.0 == NAME_LABEL && value.value.0 != name.value.0 {
+                let message = format!("this label is `{}` in every namespace of that name", name.value.0);
+                found.add(Diagnostic::new(Code::ReservedName, value.span, message).help("leave it out".to_owned()));
+            }
+        }
+        let labels = written.entries.iter().map(|(key, value)| (key.value.0.clone(), value.value.0.clone()));
+        all.insert(name.value.0.clone(), labels.collect());
+    }
+    all
+}
+
+/// A policy that nobody enforces is a mistake, unless the author says that he wants it so.
+fn are_enforced(file: &File, net: &Net<'_>, found: &mut Collector<'_>) {
+    let is_enforced = |policy: &&schema::NetworkPolicy| Spanned::is_on(policy.enforce.as_ref(), true);
+    for policy in file.policies.iter().filter(|policy| !is_enforced(policy)) {
+        let span = policy.enforce.as_ref().map_or(policy.name.span, |enforce| enforce.span);
+        let message = format!("the policy `{}` is ignored: everything that it forbids works", policy.name.value.0);
+        found.add(Diagnostic::warning(Code::PolicyIgnored, span, message));
+    }
+    let Some(first) = file.policies.iter().find(is_enforced) else { return };
+    let nodes = || net.namespaces.iter().filter_map(|own| Some((own, own.written.network_policies.as_ref()?)));
+    if nodes().next().is_none() && net.names.are_whole() {
+        let message = "nobody enforces this policy: no namespace has `network_policies`";
+        let help = "put policies under `cluster:`, or give each node `network_policies: { pods: … }`; \
+                    `enforce: false` shows what a network does that ignores them";
+        found.add(Diagnostic::new(Code::PolicyNotEnforced, first.name.span, message).help(help.to_owned()));
+    }
+    for (node, written) in nodes() {
+        for pods in &written.pods.0 {
+            let mut own = node.addresses().filter(|(_, own)| pods.value.0.contains(&own.value.ip()));
+            let bridge = own.find_map(|(of, _)| Some((of, of.model.bridge_options()?)));
+            let Some((bridge, _)) = bridge.filter(|(_, options)| !options.nf_call_iptables) else { continue };
+            let message = format!("what pods send each other on `{}` does not pass the rules of policies", bridge.name);
+            let fault = Diagnostic::new(Code::PolicyNotEnforced, bridge.span, message);
+            found.add(fault.help("write `nf_call_iptables: true` at the bridge".to_owned()));
+        }
+    }
+}
+
+fn resolved(written: &schema::NetworkPolicy, found: &mut Collector<'_>) -> NetworkPolicy {
+    let spec = &written.spec;
+    let types = &spec.policy_types;
+    let is_listed = |direction| types.iter().any(|kind| kind.value.0 == direction);
+    let is_ingress = types.is_empty() || is_listed(Direction::Ingress);
+    let is_egress = if types.is_empty() { !spec.egress.is_empty() } else { is_listed(Direction::Egress) };
+    if let Some(kind) = types.first() {
+        let unlisted = [("ingress", is_ingress, spec.ingress.len()), ("egress", is_egress, spec.egress.len())];
+        for (key, _, _) in unlisted.into_iter().filter(|(_, is_on, rules)| !is_on && *rules > 0) {
+            let message = format!("`{key}` says nothing here: it is not among `policyTypes`");
+            found.add(Diagnostic::warning(Code::PolicyIgnored, kind.span, message));
+        }
+    }
+    let ingress = spec.ingress.iter().map(|rule| self::rule(&rule.from, &rule.ports, found)).collect();
+    let egress = spec.egress.iter().map(|rule| self::rule(&rule.to, &rule.ports, found)).collect();
+    NetworkPolicy {
+        name: written.name.value.0.clone(),
+        namespace: written.namespace().to_owned(),
+        line: found.line(written.name.span) as u64,
+        is_enforced: Spanned::is_on(written.enforce.as_ref(), true),
+        pods: spec.pod_selector.as_ref().map(|own| selector(own, found)).unwrap_or_default(),
+        ingress: is_ingress.then_some(ingress),
+        egress: is_egress.then_some(egress),
+    }
+}
+
+fn rule(peers: &[schema::PolicyPeer], ports: &[schema::PolicyPort], found: &mut Collector<'_>) -> NetworkPolicyRule {
+    let peers = peers.iter().filter_map(|written| peer(written, found)).collect();
+    NetworkPolicyRule { peers, ports: ports.iter().map(|written| port(written, found)).collect() }
+}
+
+fn peer(written: &schema::PolicyPeer, found: &mut Collector<'_>) -> Option<PolicyPeer> {
+    let schema::PolicyPeer { pod_selector, namespace_selector, ip_block, span } = written;
+    let has_selector = pod_selector.is_some() || namespace_selector.is_some();
+    match ip_block {
+        Some(block) => {
+            if has_selector {
+                let message = "`ipBlock` stands alone: a peer is either addresses or pods";
+                let fault = Diagnostic::new(Code::ContradictoryKeys, *span, message);
+                found.add(fault.help("begin another peer with a dash: one of them is enough".to_owned()));
+            }
+            Some(self::block(block, found))
+        }
+        None if has_selector => {
+            let namespaces = namespace_selector.as_ref().map(|own| selector(own, found));
+            let pods = pod_selector.as_ref().map(|own| selector(own, found)).unwrap_or_default();
+            Some(PolicyPeer::Pods { namespaces, pods })
+        }
+        None => {
+            let message = "a peer needs `podSelector`, `namespaceSelector` or `ipBlock`";
+            let help = "`podSelector: {}` is every pod of the namespace; a rule without peers is for everybody";
+            found.add(Diagnostic::new(Code::MissingKey, *span, message).help(help.to_owned()));
+            None
+        }
+    }
+}
+
+fn block(written: &IpBlock, found: &mut Collector<'_>) -> PolicyPeer {
+    let net = written.cidr.value.0;
+    for except in &written.except {
+        let own = except.value.0;
+        if !net.contains(&own) || own == net {
+            let message = match own == net {
+                true => format!("{own} is all of {net}: nothing is left"),
+                false => format!("{own} is not in {net}, from which it is to be taken"),
+            };
+            found.add(
+                Diagnostic::new(Code::AddressOutsideNetwork, except.span, message).also(written.cidr.span, "here"),
+            );
+        }
+    }
+    PolicyPeer::Block { net, except: written.except.iter().map(|except| except.value.0).collect() }
+}
+
+fn port(written: &schema::PolicyPort, found: &mut Collector<'_>) -> PolicyPort {
+    let protocol = written.protocol.as_ref().map_or(PortProtocol::Tcp, |own| own.value);
+    let end = written.end_port.as_ref();
+    let port = match written.port.as_ref().map(|own| &own.value) {
+        None => {
+            if let Some(end) = end {
+                found.add(Diagnostic::new(Code::MissingKey, end.span, "`endPort` needs a `port` to begin with"));
+            }
+            PortMatch::All
+        }
+        Some(TargetPort::Name(name)) => {
+            if let Some(end) = end {
+                let message = format!("`endPort` needs a number to begin with, and `{name}` is a name");
+                found.add(Diagnostic::new(Code::KeyNotAllowed, end.span, message));
+            }
+            PortMatch::Named(name.clone())
+        }
+        Some(TargetPort::Number(first)) => {
+            if let Some(end) = end.filter(|end| end.value < *first) {
+                let message = format!("the ports end with {} before they begin with {first}", end.value);
+                found.add(Diagnostic::new(Code::NumberOutOfRange, end.span, message));
+            }
+            PortMatch::Numbers(*first, end.map_or(*first, |end| end.value))
+        }
+    };
+    PolicyPort { protocol, port }
+}
+
+fn selector(written: &schema::LabelSelector, found: &mut Collector<'_>) -> LabelSelector {
+    let labels = written.match_labels.entries.iter().map(|(key, value)| LabelRequirement {
+        key: key.value.0.clone(),
+        operator: LabelOperator::In,
+        values: vec![value.value.0.clone()],
+    });
+    let mut all: Vec<LabelRequirement> = labels.collect();
+    for expression in &written.match_expressions {
+        let Spanned { value: operator, span } = expression.operator;
+        let needs_values = matches!(operator, LabelOperator::In | LabelOperator::NotIn);
+        match expression.values.first() {
+            None if needs_values => {
+                let message = format!("`{operator}` needs `values`");
+                found.add(Diagnostic::new(Code::MissingKey, span, message));
+            }
+            Some(first) if !needs_values => {
+                let message = format!("`{operator}` has no `values`: it asks whether there is such a label");
+                found.add(Diagnostic::new(Code::KeyNotAllowed, first.span, message));
+            }
+            _ => {}
+        }
+        all.push(LabelRequirement {
+            key: expression.key.value.0.clone(),
+            operator,
+            values: expression.values.iter().map(|own| own.value.0.clone()).collect(),
+        });
+    }
+    LabelSelector(all)
+}
