@@ -122,8 +122,9 @@ fn policies() -> NftTable {
     pods.insert([net("fd00::2/128")], Some(NftVerdict::Jump("pod".to_owned())));
     table.sets.insert("pods".to_owned(), pods);
     let types = [NftType::Address(Family::Ipv6), NftType::Protocol, NftType::Port];
-    let mut allowed = NftSet::set(types).of_intervals();
-    allowed.insert([net("fd00::/64"), NftValue::Protocol(IpProtocol::Udp), port(53, 53)], None);
+    // Of intervals, nft 1.0.6 turns the protocol round, which the newest kernels refuse.
+    let mut allowed = NftSet::set(types);
+    allowed.insert([net("fd00::3/128"), NftValue::Protocol(IpProtocol::Udp), port(53, 53)], None);
     table.sets.insert("allowed".to_owned(), allowed);
     table
 }
