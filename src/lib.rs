@@ -18,6 +18,7 @@ pub mod iptables;
 pub mod kernel;
 pub mod lab;
 pub mod plan;
+pub mod policies;
 pub mod preflight;
 pub mod services;
 pub mod show;

@@ -204,7 +204,7 @@ fn readme_and_docs_are_true() {
 #[test]
 fn json_fields_are_documented() {
     let page = std::fs::read_to_string(project("docs/json.md")).unwrap();
-    for of in ["plan", "apply", "test", "list", "status", "namespace", "validate", "doctor"] {
+    for of in ["plan", "apply", "test", "list", "status", "namespace", "policy", "verdict", "validate", "doctor"] {
         let output = support::nslab(["schema", of]);
         let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
         let item = schema["items"]["$ref"].as_str().and_then(|path| path.rsplit('/').next());

@@ -73,7 +73,7 @@ fn routed(decision: &Decision, next: Option<&InterfaceRef>) -> String {
 /// A line for each thing that happens to the packet in a namespace.
 fn traced(hop: &Hop) -> String {
     let mut lines = vec![format!("  {}:", hop.ns)];
-    let by = |at: &RuleAt| format!("{} rule {}", at.chain.chain, at.position);
+    let by = |at: &RuleAt| format!("{} rule {}", at.chain, at.position);
     let translated = |translated: &Translated| translated.by.as_ref().map(by);
     let port = |port: Option<u16>| port.map_or("?".to_owned(), |port| port.to_string());
     lines.extend(translated(&hop.destination).map(|by| {

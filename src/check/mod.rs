@@ -4,7 +4,7 @@
 //! namespaces, and drives all of them from one thread: `harness` opens them, `attempt` is the sender's side, `respond`
 //! the destination's, `exchange` what both say over TCP, `registry` is where the two meet, `verdict` judges what
 //! `observation` holds, `summary` puts it into a few words, `batches` says which probes run when, `hints` why a probe
-//! may have got lost, `spread` how many connections come to each endpoint of a
+//! may have got lost (`policy_hints` where policies are why), `spread` how many connections come to each endpoint of a
 //! service, and `settings` what is unusual on its way. This room knows nothing of files, plans or terminals.
 
 mod attempt;
@@ -17,6 +17,7 @@ mod hints;
 mod observation;
 mod owners;
 mod packet;
+mod policy_hints;
 mod refusals;
 mod registry;
 mod report;
@@ -65,6 +66,7 @@ pub fn run(lab: &Lab) -> Result<Report, CheckError> {
     let mut report = Report { lab: lab.name.clone(), checks, hints: Vec::new(), elapsed: started.elapsed() };
     if !report.passed() {
         report.hints = hints::idle_routers(lab, &report.checks);
+        report.hints.extend(policy_hints::hints(lab, &report.checks));
         report.hints.extend(hints::losses(&losses));
     }
     Ok(report)

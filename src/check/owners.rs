@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use crate::lab::{FirewallRule, FirewallTarget, Lab, Namespace, NsName};
+use crate::lab::{FirewallRule, FirewallTarget, Lab, Namespace, NftStatement, NsName};
 
 /// How many namespaces with one address are named.
 const NAMED: usize = 3;
@@ -54,6 +54,10 @@ fn has_several_ways(namespace: &Namespace) -> bool {
         use FirewallTarget::{Masquerade, MasqueradeRandomly, Snat};
         matches!(rule.target, Masquerade | MasqueradeRandomly | Snat(_))
     };
+    let by_nft = |statement: &NftStatement| matches!(statement, NftStatement::Masquerade { .. });
+    let chains = namespace.nft.values().flat_map(|table| table.chains.values());
+    let mut statements = chains.flat_map(|chain| &chain.rules).flat_map(|rule| &rule.statements);
     namespace.routes.iter().any(|route| !route.nexthops.is_empty())
         && !namespace.firewall.chains.values().flatten().any(translates)
+        && !statements.any(by_nft)
 }

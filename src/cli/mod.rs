@@ -14,6 +14,7 @@ mod lab_arg;
 mod list;
 mod output;
 mod plan;
+mod policy;
 mod printable;
 mod report_args;
 mod sandbox;
@@ -37,7 +38,7 @@ pub struct Args {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 failed or out of sync (a check failed, `plan --exit-code` found steps); 2 the command line or \
+Exit codes: 0 done; 1 failed or out of sync (a check or a proof failed, `plan --exit-code` found steps); 2 the command line or \
 the file is wrong, nothing was changed; 3 the system refused, what had been changed was undone; 130/143 interrupted, also \
 undone.";
 
@@ -49,6 +50,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Run the file's checks on the live lab
     Check(check::CheckArgs),
+    /// Show who may reach whom by the network policies, and which policy says so
+    Policy(policy::PolicyArgs),
     /// Remove labs and leave the host as it was
     Destroy(destroy::DestroyArgs),
     /// Apply, check and destroy in a temporary sandbox; needs no root
@@ -104,6 +107,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         Command::Apply(args) => apply::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Policy(args) => policy::run(&args),
         Command::Destroy(args) => destroy::run(&args),
         Command::Test(args) => test::run(&args),
         Command::List(args) => list::run(&args),

@@ -36,6 +36,10 @@ pub enum Document {
     Status,
     /// The output of `status LAB NAMESPACE --format json`
     Namespace,
+    /// The output of `policy LAB --format json`
+    Policy,
+    /// The output of `policy LAB FROM TO PORT --format json`
+    Verdict,
     /// The output of `validate --format json`
     Validate,
     /// The output of `doctor --format json`
@@ -63,6 +67,8 @@ pub(super) fn run(args: &SchemaArgs) -> Result<u8, Failure> {
         Document::List => show::schema_of::<Vec<show::LabView>>(),
         Document::Status => show::schema_of::<show::StatusView>(),
         Document::Namespace => show::schema_of::<show::NamespaceStatusView>(),
+        Document::Policy => show::schema_of::<show::PolicyView>(),
+        Document::Verdict => show::schema_of::<show::VerdictView>(),
         Document::Doctor => show::schema_of::<show::DoctorView>(),
         Document::Validate => show::schema_of::<Vec<show::ValidView>>(),
     })?;

@@ -7,7 +7,7 @@ use super::lock::lock;
 use super::plan::{Planned, all_of, compare};
 use super::{
     EngineError, Event, Interrupts, Listener, Machine, UndoError, deviceless_routes, flows, host_settings,
-    original_sysctls, preconditions, ready,
+    original_sysctls, policy_flows, preconditions, ready,
 };
 use crate::kernel::KernelError;
 use crate::lab::{Lab, LabName, NsName, Observed};
@@ -187,6 +187,7 @@ impl Run<'_> {
     fn settle(&mut self, live: Option<&Observed>) -> Result<(), EngineError> {
         self.forget_what_was_learned()?;
         flows::forget_stale(&mut self.machine.kernel, |ns| self.lab.namespaces.get(ns), &self.done)?;
+        policy_flows::forget_forbidden(&mut self.machine.kernel, self.lab, &self.done)?;
         if self.has_released {
             host_settings::note(&mut self.machine.kernel, &self.lab.name)?;
         }

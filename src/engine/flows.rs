@@ -8,11 +8,11 @@ use crate::forwarding::{Flow, Outcome, Packet, Router, Translated, translate, tr
 use crate::kernel::connections::UdpFlow;
 use crate::kernel::{Kernel, KernelError};
 use crate::lab::{
-    FirewallRule, FirewallTarget, Hook, IfName, Interface, InterfaceKind, IpProtocol, Matches, Namespace, NsName,
-    ObservedRule,
+    Condition, FirewallRule, FirewallTarget, Hook, IfName, Interface, InterfaceKind, IpProtocol, Matches, Namespace,
+    NftRule, NftStatement, NsName, ObservedRule,
 };
 use crate::plan::PlannedStep;
-use crate::steps::FirewallChange;
+use crate::steps::{Change, FirewallChange, NftChange};
 
 /// Forgets the flows that a rule matches which was added or removed, where they lead elsewhere, or seem to come from
 /// elsewhere, than the rules that there are now say. Flows over TCP end by themselves.
@@ -57,6 +57,13 @@ fn changed(done: &[PlannedStep]) -> BTreeMap<NsName, Vec<Changed>> {
         }
     }
     let mut all: BTreeMap<NsName, Vec<Changed>> = BTreeMap::new();
+    for step in done.iter().filter_map(|planned| planned.step.nft()).filter(|step| !new.contains(&step.ns)) {
+        if leads_elsewhere(&step.change) {
+            // Of all flows, those go that are led where the tables no longer lead them.
+            let udp = Matches { protocol: Some(Condition::Is(IpProtocol::Udp)), ..Matches::default() };
+            all.entry(step.ns.clone()).or_insert_with(|| vec![(udp, false)]);
+        }
+    }
     for ((ns, rule), _) in changes.into_iter().filter(|(_, count)| *count != 0) {
         // Those of the machine may have gone with the rule.
         let destination_is_local = rule.matches.destination_is_local.filter(|_| !ns.is_host());
@@ -64,6 +71,19 @@ fn changed(done: &[PlannedStep]) -> BTreeMap<NsName, Vec<Changed>> {
         all.entry(ns.clone()).or_default().push((matches, translates_source(rule)));
     }
     all
+}
+
+/// Whether a change to a table may lead flows elsewhere: it is about destinations, or about what is chosen among.
+fn leads_elsewhere(change: &NftChange) -> bool {
+    let leads = |rule: &NftRule| {
+        let mut statements = rule.statements.iter();
+        statements.any(|statement| matches!(statement, NftStatement::Dnat(_) | NftStatement::Spread(_)))
+    };
+    match change {
+        NftChange::Rules(_, Change { from, to }) => from.iter().chain(to).any(leads),
+        NftChange::Element { definition, .. } => definition.is_map,
+        NftChange::Table(_) | NftChange::Chain(..) | NftChange::Set(..) => false,
+    }
 }
 
 fn translates_udp(rule: &FirewallRule) -> bool {

@@ -129,6 +129,7 @@ impl Machine {
             | Step::FdbEntry(_)
             | Step::Foreign(_)
             | Step::Firewall(_)
+            | Step::Nft(_)
             | Step::Sysctl(SysctlStep::Set { .. }) => self.kernel.run(group),
         }
     }

@@ -22,6 +22,8 @@ mod namespace;
 mod oddities;
 mod original_sysctls;
 mod plan;
+mod policy;
+mod policy_flows;
 mod preconditions;
 mod ready;
 mod test;
@@ -39,6 +41,7 @@ pub use machine::Machine;
 pub use namespace::{NamespaceStatus, namespace_status};
 pub use oddities::{Told, oddities};
 pub use plan::{Planned, plan};
+pub use policy::prove;
 pub use preconditions::examine;
 pub use test::{in_child, test};
 

@@ -1,6 +1,7 @@
 //! Whether the packet filter of a namespace lets a packet through.
 
-use super::firewall::{Flow, RuleAt, decide};
+use super::decision::decide;
+use super::firewall::{Flow, RuleAt};
 use crate::lab::{FirewallTarget, Hook, Namespace, RejectWith, Table};
 
 /// What the filter does with a packet, and which rule did it; none: no rule matches, and the chain's policy is to
@@ -31,7 +32,7 @@ pub fn filter(namespace: &Namespace, hook: Hook, flow: &Flow) -> Verdict {
     let Some((at, target)) = decided.by else { return Verdict::Accepted(None) };
     match target {
         FirewallTarget::Drop => Verdict::Dropped(at),
-        FirewallTarget::Reject(with) => Verdict::Rejected(at, *with),
+        FirewallTarget::Reject(with) => Verdict::Rejected(at, with),
         // None of the others but `Accept` is allowed in this table.
         FirewallTarget::Accept
         | FirewallTarget::Return

@@ -1,11 +1,12 @@
 //! The first packet of a connection, and the rule of a namespace's chains that decides about it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::lab::{
     CHAIN_PREFIX, ChainId, Condition, ConnectionState, Family, FirewallTarget, Hook, IfName, IpProtocol, Matches,
-    Namespace, PortRange, Protocol, RouteKind, Table,
+    Namespace, NftTableId, PortRange, Protocol, RouteKind, Table,
 };
 
 /// The first packet of a connection, as the firewall of a namespace sees it. What is not known of it meets every
@@ -36,13 +37,31 @@ pub struct Flow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleAt {
     /// The chain.
-    pub chain: ChainId,
-    /// Its place in it, counted from 1.
+    pub chain: ChainAt,
+    /// Its place in it, counted from 1; 0: what becomes of packets at its end.
     pub position: usize,
 }
 
+/// A chain of either kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChainAt {
+    /// One of iptables.
+    Iptables(ChainId),
+    /// One of a table of nf_tables, by its name.
+    Nft(NftTableId, String),
+}
+
 /// How many chains may lead into each other; the kernel refuses circles.
-const DEPTH: usize = 32;
+pub(super) const DEPTH: usize = 32;
+
+impl fmt::Display for ChainAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Iptables(id) => id.chain.fmt(f),
+            Self::Nft(table, chain) => write!(f, "{table} {chain}"),
+        }
+    }
+}
 
 impl Flow {
     /// The first packet of a connection to a port of an address.
@@ -101,28 +120,22 @@ fn meets<T, V>(condition: Option<&Condition<T>>, value: Option<V>, fits: impl Fn
 }
 
 /// Whether an address is one of the namespace's own, by an interface or a local route (`-m addrtype`).
-fn is_own(namespace: &Namespace, address: IpAddr) -> bool {
+pub(super) fn is_own(namespace: &Namespace, address: IpAddr) -> bool {
     let mut own = namespace.interfaces.values().flat_map(|interface| &interface.addresses);
     let mut routes = namespace.routes.iter().filter(|route| route.kind == RouteKind::Local);
     address.is_loopback() || own.any(|own| own.ip() == address) || routes.any(|route| route.to.contains(&address))
 }
 
 /// What becomes of a packet at a hook.
-pub(super) struct Decided<'n> {
+pub(super) struct Decided {
     /// The rule that decides about it, with its target; none: the packet goes on as it is.
-    pub by: Option<(RuleAt, &'n FirewallTarget)>,
+    pub by: Option<(RuleAt, FirewallTarget)>,
     /// Its firewall mark then.
     pub mark: u32,
 }
 
-/// What becomes of a packet at a hook; where that is a matter of chance, the first that may.
-pub(super) fn decide<'n>(namespace: &'n Namespace, at: (Table, Hook), flow: &Flow) -> Decided<'n> {
-    let end = Decided { by: None, mark: flow.mark };
-    possibilities(namespace, at, flow).into_iter().next().unwrap_or(end)
-}
-
-/// All that may become of a packet at a hook: more than one only where rules leave it to chance.
-pub(super) fn possibilities<'n>(namespace: &'n Namespace, at: (Table, Hook), flow: &Flow) -> Vec<Decided<'n>> {
+/// All that the chains of iptables may make of a packet at a hook: more than one only where rules leave it to chance.
+pub(super) fn possibilities(namespace: &Namespace, at: (Table, Hook), flow: &Flow) -> Vec<Decided> {
     let mut walk = Walk { namespace, flow: flow.clone(), possible: Vec::new() };
     let goes_on = entrances(namespace, flow.family(), at).all(|id| walk.may_pass(&id, DEPTH));
     if goes_on {
@@ -187,7 +200,7 @@ struct Walk<'n> {
     namespace: &'n Namespace,
     /// The packet, with the mark that it has by now.
     flow: Flow,
-    possible: Vec<Decided<'n>>,
+    possible: Vec<Decided>,
 }
 
 impl Walk<'_> {
@@ -223,8 +236,8 @@ impl Walk<'_> {
                 | FirewallTarget::Snat(_)
                 | FirewallTarget::Dnat(_)
                 | FirewallTarget::Redirect(_)) => {
-                    let at = RuleAt { chain: id.clone(), position: at + 1 };
-                    self.possible.push(Decided { by: Some((at, target)), mark: self.flow.mark });
+                    let at = RuleAt { chain: ChainAt::Iptables(id.clone()), position: at + 1 };
+                    self.possible.push(Decided { by: Some((at, target.clone())), mark: self.flow.mark });
                     if is_sure {
                         return false;
                     }

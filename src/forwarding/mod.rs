@@ -4,6 +4,7 @@
 //! Pure functions on a [`Lab`](crate::lab::Lab): nothing here knows files, asks the kernel, or knows what is done with
 //! the answer. What only runs at run time (learnt neighbours, ICMP redirects, router advertisements) is not modelled.
 
+mod decision;
 mod filter;
 mod firewall;
 mod flood;
@@ -11,13 +12,14 @@ mod layer2;
 mod links;
 mod lookup;
 mod nat;
+mod nft;
 mod packet;
 mod prefixes;
 mod table;
 mod trace;
 
 pub use filter::{Verdict, filter};
-pub use firewall::{Flow, RuleAt};
+pub use firewall::{ChainAt, Flow, RuleAt};
 pub use layer2::Layer2;
 pub use lookup::{Decision, Outcome, Router};
 pub use nat::{Translated, may_lead_elsewhere, translate, translations};

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::firewall::{Decided, Flow, RuleAt, decide, may_come_to, possibilities};
+use super::decision::{decide, possibilities};
+use super::firewall::{Decided, Flow, RuleAt, may_come_to};
+use super::nft;
 use crate::lab::{
     Address, ConnectionState, DnatTarget, Family, FirewallTarget, Hook, IfName, Namespace, PortRange, Table,
 };
@@ -28,13 +30,13 @@ pub fn translations(namespace: &Namespace, hook: Hook, flow: &Flow) -> impl Iter
     possible.into_iter().map(move |decided| translated(namespace, hook, flow, decided))
 }
 
-fn translated(namespace: &Namespace, hook: Hook, flow: &Flow, decided: Decided<'_>) -> Translated {
+fn translated(namespace: &Namespace, hook: Hook, flow: &Flow, decided: Decided) -> Translated {
     let mut flow = Flow { mark: decided.mark, ..flow.clone() };
     let Some((at, target)) = decided.by else { return Translated { flow, by: None } };
     match target {
-        FirewallTarget::Dnat(to) => lead_to(&mut flow, *to),
-        FirewallTarget::Redirect(ports) => redirect(namespace, hook, *ports, &mut flow),
-        FirewallTarget::Snat(address) => seem_from(&mut flow, Some(*address)),
+        FirewallTarget::Dnat(to) => lead_to(&mut flow, to),
+        FirewallTarget::Redirect(ports) => redirect(namespace, hook, ports, &mut flow),
+        FirewallTarget::Snat(address) => seem_from(&mut flow, Some(address)),
         FirewallTarget::Masquerade | FirewallTarget::MasqueradeRandomly => {
             let address = flow.out.as_ref().and_then(|out| address_on(namespace, out, flow.destination));
             seem_from(&mut flow, address);
@@ -55,12 +57,14 @@ fn translated(namespace: &Namespace, hook: Hook, flow: &Flow, decided: Decided<'
 pub fn may_lead_elsewhere(namespace: &Namespace, flow: Option<&Flow>) -> bool {
     let leads = |target: &FirewallTarget| matches!(target, FirewallTarget::Dnat(_) | FirewallTarget::Redirect(_));
     match flow {
-        Some(flow) => [Hook::Prerouting, Hook::Output]
-            .into_iter()
-            .any(|hook| may_come_to(namespace, (Table::Nat, hook), flow, leads)),
+        Some(flow) => [Hook::Prerouting, Hook::Output].into_iter().any(|hook| {
+            let at = (Table::Nat, hook);
+            let by_nft = || nft::possibilities(namespace, at, flow).into_iter().filter_map(|decided| decided.by);
+            may_come_to(namespace, at, flow, leads) || by_nft().any(|(_, target)| leads(&target))
+        }),
         None => {
             let nat = namespace.firewall.chains.iter().filter(|(chain, _)| chain.table == Table::Nat);
-            nat.flat_map(|(_, rules)| rules).any(|rule| leads(&rule.target))
+            nat.flat_map(|(_, rules)| rules).any(|rule| leads(&rule.target)) || nft::may_lead_elsewhere(namespace)
         }
     }
 }

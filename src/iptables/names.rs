@@ -8,6 +8,7 @@ pub(super) fn protocol_name(protocol: IpProtocol) -> &'static str {
     match protocol {
         IpProtocol::Tcp => "tcp",
         IpProtocol::Udp => "udp",
+        IpProtocol::Sctp => "sctp",
         IpProtocol::Icmp => "icmp",
         IpProtocol::Icmpv6 => "ipv6-icmp",
     }
@@ -18,6 +19,7 @@ pub(super) fn protocol(name: &str) -> Option<IpProtocol> {
     match name {
         "tcp" => Some(IpProtocol::Tcp),
         "udp" => Some(IpProtocol::Udp),
+        "sctp" => Some(IpProtocol::Sctp),
         "icmp" => Some(IpProtocol::Icmp),
         "ipv6-icmp" | "icmpv6" => Some(IpProtocol::Icmpv6),
         _ => None,

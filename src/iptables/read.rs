@@ -10,7 +10,7 @@ use super::write::WHOLE_ADDRESS;
 use super::{names, write};
 use crate::lab::{
     ChainName, Condition, ConnectionState, DnatPort, DnatTarget, Family, FirewallRule, FirewallTarget,
-    ForeignFirewallRule, IpProtocol, MarkBits, Matches, ObservedRule, PortRange, Probability, Recent, RejectWith,
+    ForeignFirewallRule, MarkBits, Matches, ObservedRule, PortRange, Probability, Recent, RejectWith,
 };
 
 /// The rule that follows the chain's name in a line of `iptables-save` or `ip6tables-save`.
@@ -144,7 +144,7 @@ impl<'a> Reading<'a> {
         let Self { family, comment, .. } = self;
         let matches = Matches { recent: self.list.finish()?, ..self.matches };
         let has_ports = matches.source_port.is_some() || matches.destination_port.is_some();
-        if has_ports && !matches!(matches.protocol, Some(Condition::Is(IpProtocol::Tcp | IpProtocol::Udp))) {
+        if has_ports && !matches!(matches.protocol, Some(Condition::Is(protocol)) if protocol.has_ports()) {
             return None;
         }
         let target = match self.target {
@@ -157,7 +157,7 @@ impl<'a> Reading<'a> {
 }
 
 /// The modules that the model's rules use.
-const MODULES: [&str; 8] = ["comment", "addrtype", "tcp", "udp", "conntrack", "recent", "statistic", "mark"];
+const MODULES: [&str; 9] = ["comment", "addrtype", "tcp", "udp", "sctp", "conntrack", "recent", "statistic", "mark"];
 
 /// Bits of a mark, and which: `0x4000/0x4000`.
 fn bits(text: &str) -> Option<MarkBits> {

@@ -95,7 +95,7 @@ fn recent() -> impl Strategy<Value = Recent> {
 }
 
 fn matches(family: Family) -> impl Strategy<Value = Matches> {
-    let protocols = vec![IpProtocol::Tcp, IpProtocol::Udp, IpProtocol::Icmp, IpProtocol::Icmpv6];
+    let protocols = [IpProtocol::Tcp, IpProtocol::Udp, IpProtocol::Sctp, IpProtocol::Icmp, IpProtocol::Icmpv6].to_vec();
     let states = btree_set(select(ConnectionState::ALL.to_vec()), 1..4);
     let packet = (condition(net(family)), condition(net(family)), condition(interface()), condition(interface()));
     let of_modules = (option::of(any::<bool>()), condition(ports()), condition(ports()), condition(states));

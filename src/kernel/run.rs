@@ -18,6 +18,7 @@ pub(super) fn batch(handles: &mut NetnsHandles, steps: &[Step]) -> Result<(), Ke
         Step::Namespace(NamespaceStep::Add { .. }) => namespace::add(handles, steps),
         Step::Namespace(NamespaceStep::Remove { .. }) => namespace::remove(handles, steps),
         Step::Firewall(step) => firewall::run(handles.get(&step.ns)?.fd(), steps),
+        Step::Nft(step) => firewall::run_nft(handles.get(&step.ns)?.fd(), steps),
         Step::Mark(step) => mark::run(handles, step, &first.text()),
         Step::Interface(step) => inside(handles, first, |netns| interface::run(netns, step)),
         Step::Veth(step) => veth::add(handles, step, &first.text()),

@@ -88,6 +88,8 @@ pub enum IpProtocol {
     Tcp,
     /// UDP.
     Udp,
+    /// SCTP.
+    Sctp,
     /// ICMP.
     Icmp,
     /// `ICMPv6`.
@@ -171,7 +173,7 @@ impl IpProtocol {
     /// Whether it has ports.
     pub fn has_ports(self) -> bool {
         match self {
-            Self::Tcp | Self::Udp => true,
+            Self::Tcp | Self::Udp | Self::Sctp => true,
             Self::Icmp | Self::Icmpv6 => false,
         }
     }
@@ -182,6 +184,7 @@ impl fmt::Display for IpProtocol {
         f.write_str(match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Sctp => "sctp",
             Self::Icmp => "icmp",
             Self::Icmpv6 => "icmpv6",
         })

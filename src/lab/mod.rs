@@ -178,6 +178,12 @@ impl Namespace {
         self.vrf_of(interface).unwrap_or(MAIN_TABLE)
     }
 
+    /// Whether it is a node: the rules of services are there.
+    pub fn has_services(&self) -> bool {
+        self.firewall.chains.keys().any(|id| id.chain.is_of_services())
+            || self.nft.keys().any(NftTableId::is_of_services)
+    }
+
     /// Whether an interface answers ARP for every address that the namespace has a route to (`proxy_arp`): by its own
     /// setting, or else by what new interfaces begin with, or by that of all.
     pub fn answers_for_others(&self, interface: &IfName) -> bool {

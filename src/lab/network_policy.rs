@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::NsName;
+use super::{IpProtocol, NsName};
 
 /// Labels: keys and values.
 pub type Labels = BTreeMap<String, String>;
@@ -70,6 +70,9 @@ pub struct NetworkPolicy {
     pub namespace: String,
     /// The line of the file that it begins on, counted from 1.
     pub line: u64,
+    /// That file, if it is not the topology file but one of its manifests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
     /// Whether the nodes enforce it.
     pub is_enforced: bool,
     /// Which pods it selects.
@@ -185,9 +188,20 @@ impl NetworkPolicies {
     pub fn is_empty(&self) -> bool {
         self.policies.is_empty()
     }
+
+    /// Whether a namespace is a node with policies to enforce.
+    pub fn are_enforced_by(&self, ns: &NsName) -> bool {
+        self.nodes.contains_key(ns) && self.policies.iter().any(|policy| policy.is_enforced)
+    }
 }
 
 impl NetworkPolicy {
+    /// Its full name and its line: `shop/db (line 12)`.
+    pub fn with_line(&self) -> String {
+        let of = self.manifest.as_ref().map_or_else(String::new, |manifest| format!(" of {manifest}"));
+        format!("{} (line {}{of})", self.full_name(), self.line)
+    }
+
     /// `NAMESPACE/NAME`.
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
@@ -218,6 +232,17 @@ impl LabelRequirement {
             LabelOperator::NotIn => !is_listed(),
             LabelOperator::Exists => value.is_some(),
             LabelOperator::DoesNotExist => value.is_none(),
+        }
+    }
+}
+
+impl PortProtocol {
+    /// The same among the protocols of IP.
+    pub fn of_ip(self) -> IpProtocol {
+        match self {
+            Self::Tcp => IpProtocol::Tcp,
+            Self::Udp => IpProtocol::Udp,
+            Self::Sctp => IpProtocol::Sctp,
         }
     }
 }

@@ -50,6 +50,16 @@ impl NftTableId {
     pub fn new(family: NftFamily, name: impl Into<String>) -> Self {
         Self { family, name: name.into() }
     }
+
+    /// The table of kube-proxy.
+    pub fn of_services(family: NftFamily) -> Self {
+        Self::new(family, "kube-proxy")
+    }
+
+    /// Whether it is the table of kube-proxy.
+    pub fn is_of_services(&self) -> bool {
+        self.name == "kube-proxy"
+    }
 }
 
 impl Serialize for NftTableId {

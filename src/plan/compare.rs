@@ -5,8 +5,8 @@ use super::draft::Draft;
 use super::lost::Lost;
 use super::planned::Plan;
 use super::{
-    address, bridge, bridge_port, fdb_entry, firewall, foreign, gateways, interface, namespace, neighbour, policy_rule,
-    route, services, sysctl, veth, virtual_interface, vlans,
+    address, bridge, bridge_port, fdb_entry, firewall, foreign, gateways, interface, namespace, neighbour, nft,
+    policy_rule, route, services, sysctl, veth, virtual_interface, vlans,
 };
 use crate::lab::{Interface, InterfaceKind, InterfaceRef, Lab, NsName, Observed};
 
@@ -85,4 +85,5 @@ fn inside(sides: &Sides<'_>, draft: &mut Draft) {
     foreign::compare(sides, &lost, draft);
     sysctl::compare(sides, &lost, draft);
     firewall::compare(&sides.compared.lab.name, sides.ns, &sides.want.firewall, &sides.observed.firewall, draft);
+    nft::compare(sides, draft);
 }

@@ -19,6 +19,7 @@ mod interface;
 mod lost;
 mod namespace;
 mod neighbour;
+mod nft;
 mod planned;
 mod policy_rule;
 mod route;

@@ -1,21 +1,52 @@
-//! Why a cluster sets what it sets for services: reasons that the plan adds to those of its steps.
+//! Why a cluster sets what it sets for services and network policies: reasons that the plan adds to those of its steps.
 
 use super::planned::PlannedStep;
-use crate::lab::{Condition, Lab, Namespace, Route};
+use ipnet::IpNet;
+
+use crate::lab::{Condition, Lab, Namespace, NftValue, Route};
 use crate::steps::{BridgePortStep, BridgeStep, Change, Step, SysctlStep, Update};
 
-/// Adds the reasons to the steps in namespaces that have rules of services.
+/// Adds the reasons to the steps in namespaces that have rules of services or of network policies.
 pub(super) fn explain(lab: &Lab, steps: &mut [PlannedStep]) {
     for planned in steps {
-        let namespace = lab.namespaces.get(&planned.step.namespace()).filter(|namespace| has_services(namespace));
-        if let Some(reason) = namespace.and_then(|namespace| reason(&planned.step, namespace)) {
+        let ns = planned.step.namespace();
+        let namespace = lab.namespaces.get(&ns);
+        let of_services = namespace.filter(|namespace| namespace.has_services());
+        let of_services = of_services.and_then(|namespace| reason(&planned.step, namespace));
+        let is_policed = lab.network_policies.are_enforced_by(&ns);
+        let reason = of_services.or_else(|| reason_of_policies(&planned.step).filter(|_| is_policed));
+        if let Some(reason) = reason {
             planned.why = format!("{}; {reason}", planned.why);
         }
     }
 }
 
-fn has_services(namespace: &Namespace) -> bool {
-    namespace.firewall.chains.keys().any(|id| id.chain.is_of_services())
+/// What nodes need that enforce policies.
+fn reason_of_policies(step: &Step) -> Option<&'static str> {
+    let why = "what pods of the node send each other must pass the rules of network policies";
+    match step {
+        Step::Bridge(
+            BridgeStep::Add { options, .. } | BridgeStep::Options { change: Change { to: options, .. }, .. },
+        ) if options.nf_call_iptables => Some(why),
+        Step::Sysctl(SysctlStep::Set { key, .. }) if key.as_str() == "net.bridge.bridge-nf-call-ip6tables" => Some(why),
+        Step::Bridge(_)
+        | Step::Sysctl(_)
+        | Step::Namespace(_)
+        | Step::Mark(_)
+        | Step::Interface(_)
+        | Step::Veth(_)
+        | Step::BridgePort(_)
+        | Step::Vlans(_)
+        | Step::VirtualInterface(_)
+        | Step::Address(_)
+        | Step::Route(_)
+        | Step::PolicyRule(_)
+        | Step::Neighbour(_)
+        | Step::FdbEntry(_)
+        | Step::Foreign(_)
+        | Step::Firewall(_)
+        | Step::Nft(_) => None,
+    }
 }
 
 fn reason(step: &Step, namespace: &Namespace) -> Option<&'static str> {
@@ -52,6 +83,7 @@ fn reason(step: &Step, namespace: &Namespace) -> Option<&'static str> {
         | Step::FdbEntry(_)
         | Step::Foreign(_)
         | Step::Firewall(_)
+        | Step::Nft(_)
         | Step::Sysctl(_) => None,
     }
 }
@@ -63,5 +95,12 @@ fn leads_to_services(route: &Route, namespace: &Namespace) -> bool {
         Some(Condition::Is(address)) => Some(address),
         Some(Condition::IsNot(_)) | None => None,
     });
-    route.via.is_none() && addresses.any(|address| route.to.contains(address))
+    let tables = namespace.nft.iter().filter(|(id, _)| id.is_of_services());
+    let active = tables.filter_map(|(_, table)| table.sets.get("cluster-ips")).flat_map(|set| set.elements.keys());
+    let mut active = active.flatten().filter_map(|value| match value {
+        NftValue::Addresses(address) => Some(address),
+        NftValue::Protocol(_) | NftValue::Ports(_) => None,
+    });
+    let mut leads = |address: &IpNet| route.to.contains(address);
+    route.via.is_none() && (addresses.any(&mut leads) || active.any(leads))
 }

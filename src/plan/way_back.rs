@@ -39,7 +39,8 @@ fn is_kept(step: &Step) -> bool {
         | Step::Route(_)
         | Step::PolicyRule(_)
         | Step::Neighbour(_)
-        | Step::FdbEntry(_) => true,
+        | Step::FdbEntry(_)
+        | Step::Nft(_) => true,
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Feature {
     Virtual(VirtualKind),
     /// Policy routing (CONFIG_IP_MULTIPLE_TABLES, CONFIG_IPV6_MULTIPLE_TABLES).
     PolicyRouting(Family),
+    /// Tables of nf_tables with all that nslab's have in them (CONFIG_NF_TABLES, CONFIG_NFT_NUMGEN, CONFIG_NFT_FIB_IPV4 …).
+    NftTables,
     /// A match or a target of iptables.
     Extension(Family, Extension),
 }

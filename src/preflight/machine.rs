@@ -59,6 +59,7 @@ pub(super) fn features(needs: &Needs, facts: &Facts) -> Vec<Finding> {
                 | Feature::BridgeNetfilter
                 | Feature::Virtual(_)
                 | Feature::PolicyRouting(_)
+                | Feature::NftTables
                 | Feature::Extension(..) => needs.lack(MachineCode::KernelFeatureMissing, what, module(*feature)),
             }
         })
@@ -74,6 +75,7 @@ fn name(feature: Feature) -> String {
         Feature::BridgeNetfilter => "iptables for packets that cross bridges".to_owned(),
         Feature::Virtual(kind) => format!("interfaces of the kind {}", kind.name()),
         Feature::PolicyRouting(of) => format!("policy routing of {}", family(of)),
+        Feature::NftTables => "tables of nf_tables with maps, NAT, chance and look-ups of routes".to_owned(),
         Feature::Extension(of, extension) => {
             let kind = if extension.is_target() { "target" } else { "match" };
             format!("iptables {kind} {} for {}", extension.name(), family(of))
@@ -97,6 +99,11 @@ fn module(feature: Feature) -> String {
         }
         Feature::PolicyRouting(Family::Ipv4) => "use a kernel with CONFIG_IP_MULTIPLE_TABLES".to_owned(),
         Feature::PolicyRouting(Family::Ipv6) => "use a kernel with CONFIG_IPV6_MULTIPLE_TABLES".to_owned(),
+        Feature::NftTables => {
+            "load its modules: modprobe -a nf_tables nft_numgen nft_fib_ipv4 nft_ct nft_chain_nat nft_masq nft_reject_ipv4; \
+             or write `proxy_mode: iptables`"
+                .to_owned()
+        }
         Feature::Extension(family, extension) => {
             let module = match (extension, family) {
                 (Extension::Reject, Family::Ipv4) => "ipt_REJECT",

@@ -61,6 +61,7 @@ impl Needs {
     pub fn in_general() -> Self {
         let mut needs = Self::default();
         let mut features = vec![Feature::Veth, Feature::Bridge, Feature::VlanFiltering, Feature::BridgeNetfilter];
+        features.push(Feature::NftTables);
         features.extend(VirtualKind::ALL.map(Feature::Virtual));
         for family in [Family::Ipv4, Family::Ipv6] {
             features.push(Feature::PolicyRouting(family));
@@ -98,10 +99,17 @@ impl Needs {
                         self.feature(Feature::VlanFiltering, place);
                     }
                     if options.nf_call_iptables {
-                        let of_services = namespace.firewall.chains.keys().any(|id| id.chain.is_of_services());
-                        let why = ", for services (with `routing: routed`, pods are behind no bridge)";
-                        let why = if of_services { why } else { "" };
-                        self.feature(Feature::BridgeNetfilter, || format!("{ns}/{name}{why}"));
+                        let of_services = namespace.has_services();
+                        let of_policies = lab.network_policies.are_enforced_by(ns);
+                        let what = match (of_services, of_policies) {
+                            (true, true) => ", for services and network policies",
+                            (true, false) => ", for services",
+                            (false, true) => ", for network policies",
+                            (false, false) => "",
+                        };
+                        let way = " (with `routing: routed`, pods are behind no bridge)";
+                        let way = if what.is_empty() { "" } else { way };
+                        self.feature(Feature::BridgeNetfilter, || format!("{ns}/{name}{what}{way}"));
                     }
                 }
                 InterfaceKind::Virtual(of) => {
@@ -134,6 +142,9 @@ impl Needs {
     }
 
     fn add_firewall(&mut self, ns: &NsName, namespace: &Namespace) {
+        if let Some(table) = namespace.nft.keys().next() {
+            self.feature(Feature::NftTables, || format!("table {table} of {ns}"));
+        }
         for (chain, rules) in &namespace.firewall.chains {
             self.firewall.entry(chain.family).or_insert_with(|| ns.to_string());
             for extension in rules.iter().flat_map(extensions) {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use crate::lab::IpProtocol;
+use crate::lab::{Family, IpProtocol};
 
 /// One port of a service, with its endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Node {
     pub cluster: IpNet,
     /// The node's part of it.
     pub pods: IpNet,
+    /// The network of all services, where it is known.
+    pub services: Option<IpNet>,
     /// The node's own addresses.
     pub addresses: Vec<IpAddr>,
 }
@@ -57,8 +59,25 @@ impl ServicePort {
         }
     }
 
+    /// Its endpoints in kube-proxy's order, and those of them that are on a node.
+    pub(super) fn endpoints_on(&self, node: &Node) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+        let mut endpoints = self.endpoints.clone();
+        endpoints.sort_by_key(SocketAddr::to_string);
+        endpoints.dedup();
+        let local = endpoints.iter().filter(|endpoint| node.pods.contains(&endpoint.ip())).copied().collect();
+        (endpoints, local)
+    }
+
     /// Whether anything but the cluster's address leads to it.
     pub(super) fn is_for_outside(&self) -> bool {
         self.node_port.is_some() || self.load_balancer_ip.is_some() || !self.external_ips.is_empty()
+    }
+}
+
+impl Node {
+    /// The address at which others know it: not that of its bridge of pods.
+    pub(super) fn primary_address(&self) -> Option<IpAddr> {
+        let family = Family::of(self.cluster.addr());
+        self.addresses.iter().copied().find(|own| Family::of(*own) == family && !self.cluster.contains(own))
     }
 }

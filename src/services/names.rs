@@ -10,12 +10,15 @@ use crate::lab::ChainName;
 /// RFC 4648, section 6.
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-/// The first 16 characters of the SHA-256 of a text in base32.
-fn hash(text: &str) -> String {
+/// How many letters of a hash are in the name of a chain of iptables.
+const LETTERS: usize = 16;
+
+/// The first characters of the SHA-256 of a text in base32, at most 16.
+pub(super) fn hash(text: &str, letters: usize) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let bits = digest.iter().take(10).fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
     let letter = |at: u32| BASE32.get((bits >> (75 - 5 * at) & 31) as usize).copied().unwrap_or_default();
-    (0..16).map(|at| char::from(letter(at))).collect()
+    (0..16).take(letters).map(|at| char::from(letter(at))).collect()
 }
 
 /// A chain's name, which always fits.
@@ -39,14 +42,14 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn of(port: &ServicePort) -> Self {
         let base = format!("{}{}", port.full_name(), port.protocol);
-        let hash = hash(&base);
+        let hash = hash(&base, LETTERS);
         let of = |kind: &str| chain(&format!("{kind}-{hash}"));
         Self { cluster: of("SVC"), local: of("SVL"), external: of("EXT"), firewall: of("FW"), base }
     }
 
     /// The chain of an endpoint.
     pub(super) fn endpoint(&self, endpoint: &SocketAddr) -> ChainName {
-        chain(&format!("SEP-{}", hash(&format!("{}{endpoint}", self.base))))
+        chain(&format!("SEP-{}", hash(&format!("{}{endpoint}", self.base), LETTERS)))
     }
 }
 
@@ -64,7 +67,7 @@ mod tests {
             ("default/web:httptcp", "CDGGSHYLG3RE2FKL"),
             ("default/web:httptcp10.244.1.2:8080", "UIQK3OSOSTRHRPBX"),
         ] {
-            assert_eq!(hash(text), expected, "{text}");
+            assert_eq!(hash(text, LETTERS), expected, "{text}");
         }
     }
 }

@@ -30,10 +30,7 @@ struct Here<'a> {
 
 /// Adds what a port needs on a node.
 pub(super) fn add(node: &Node, port: &ServicePort, rules: &mut Rules) {
-    let mut endpoints = port.endpoints.clone();
-    endpoints.sort_by_key(SocketAddr::to_string);
-    endpoints.dedup();
-    let local = endpoints.iter().filter(|endpoint| node.pods.contains(&endpoint.ip())).copied().collect();
+    let (endpoints, local) = port.endpoints_on(node);
     let here = Here { port, names: Names::of(port), full_name: port.full_name(), endpoints, local, node };
     here.cluster_ip(rules);
     here.outside(rules);

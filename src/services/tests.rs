@@ -34,6 +34,7 @@ fn node(number: u8) -> Node {
     Node {
         cluster: "10.244.0.0/16".parse().unwrap(),
         pods: format!("10.244.{number}.0/24").parse().unwrap(),
+        services: Some("10.96.0.0/12".parse().unwrap()),
         addresses: vec![IpAddr::from([192, 168, 1, 10 + number])],
     }
 }
@@ -59,50 +60,58 @@ fn text(chains: &Chains) -> String {
 
 #[track_caller]
 fn compare(name: &str, chains: &Chains) {
+    compare_text(name, &text(chains));
+}
+
+#[track_caller]
+pub(super) fn compare_text(name: &str, text: &str) {
     let path = format!("{}/tests/services/{name}.expected", env!("CARGO_MANIFEST_DIR"));
-    let text = text(chains);
     if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, &text).unwrap();
+        fs::write(&path, text).unwrap();
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(text, expected, "{path}; BLESS=1 writes it anew");
 }
 
-#[test]
-fn a_cluster_ip_and_a_node_port() {
-    let api = port("default/api", None, [10, 96, 0, 30], 80, &["10.244.1.3:80", "10.244.2.3:80"]);
-    let api = ServicePort { node_port: Some(30080), ..api };
-    compare("worked-example", &chains(&node(1), &[&web(), &api]));
-}
-
-#[test]
-fn affinity_and_three_endpoints() {
+fn affinity() -> ServicePort {
     let mut web = ServicePort { affinity: Some(10_800), ..web() };
     web.endpoints.push("10.244.3.2:8080".parse().unwrap());
-    compare("affinity", &chains(&node(1), &[&web]));
+    web
 }
 
-#[test]
-fn a_load_balancer_for_some_with_local_endpoints() {
-    let lb = ServicePort {
+fn load_balancer() -> ServicePort {
+    ServicePort {
         node_port: Some(30_090),
         external_ips: vec![[198, 51, 100, 7].into()],
         load_balancer_ip: Some([192, 168, 1, 100].into()),
         source_ranges: vec!["192.168.1.0/24".parse().unwrap()],
         external_is_local: true,
         ..web()
-    };
-    compare("local-here", &chains(&node(1), &[&lb]));
-    compare("local-elsewhere", &chains(&node(3), &[&lb]));
+    }
 }
 
-#[test]
-fn without_endpoints_and_with_none_on_the_node() {
+/// The cases of both modes: their names, nodes and ports.
+pub(super) fn cases() -> [(&'static str, Node, Vec<ServicePort>); 5] {
+    let api = port("default/api", None, [10, 96, 0, 30], 80, &["10.244.1.3:80", "10.244.2.3:80"]);
+    let api = ServicePort { node_port: Some(30080), ..api };
     let down = ServicePort {
         node_port: Some(30_070),
         protocol: IpProtocol::Udp,
         ..port("shop/down", None, [10, 96, 0, 40], 53, &[])
     };
     let inside = ServicePort { internal_is_local: true, ..web() };
-    compare("no-endpoints", &chains(&node(3), &[&down, &inside]));
+    [
+        ("worked-example", node(1), vec![web(), api]),
+        ("affinity", node(1), vec![affinity()]),
+        ("local-here", node(1), vec![load_balancer()]),
+        ("local-elsewhere", node(3), vec![load_balancer()]),
+        ("no-endpoints", node(3), vec![down, inside]),
+    ]
+}
+
+#[test]
+fn chains_are_those_of_kube_proxy() {
+    for (case, node, ports) in cases() {
+        compare(case, &chains(&node, &ports.iter().collect::<Vec<_>>()));
+    }
 }

@@ -18,6 +18,7 @@ mod mark;
 mod namespace;
 mod neighbour;
 mod new_interface;
+mod nft;
 mod operation;
 mod phase;
 mod policy_rule;
@@ -40,6 +41,7 @@ pub use namespace::NamespaceStep;
 pub use neighbour::NeighbourStep;
 use new_interface::Inverse;
 pub use new_interface::NewInterface;
+pub use nft::{NftChange, NftStep};
 use operation::{Batch, Operation, Reach};
 pub use phase::{Phase, Tier};
 pub use policy_rule::PolicyRuleStep;
@@ -86,6 +88,8 @@ pub enum Step {
     Sysctl(SysctlStep),
     /// A chain, one of its rules, or its policy changes.
     Firewall(FirewallStep),
+    /// A table of nf_tables, or something in it, changes.
+    Nft(NftStep),
 }
 
 impl Step {
@@ -107,6 +111,7 @@ impl Step {
             Self::Foreign(step) => step,
             Self::Sysctl(step) => step,
             Self::Firewall(step) => step,
+            Self::Nft(step) => step,
         }
     }
 
@@ -151,6 +156,7 @@ impl Step {
             Self::Foreign(step) => Self::Foreign(step.inverse()?),
             Self::Sysctl(step) => Self::Sysctl(step.inverse()?),
             Self::Firewall(step) => Self::Firewall(step.inverse()),
+            Self::Nft(step) => Self::Nft(step.inverse()),
         })
     }
 
@@ -179,7 +185,8 @@ impl Step {
     }
 
     /// Whether this step is run together with the one before it, both or neither: firewall rules of one namespace
-    /// and family, by one transaction; namespaces that are made, several at a time.
+    /// and family, or changes to its tables of nf_tables, by one transaction; namespaces that are made, several at a
+    /// time.
     pub fn batches_with(&self, before: &Self) -> bool {
         let batch = self.operation().batch();
         batch.is_some() && batch == before.operation().batch()
@@ -205,6 +212,7 @@ impl Step {
             | Self::FdbEntry(_)
             | Self::Foreign(_)
             | Self::Firewall(_)
+            | Self::Nft(_)
             | Self::Sysctl(_) => false,
         }
     }
@@ -222,7 +230,30 @@ impl Step {
     /// Whether it changes what is in the firewall of its namespace.
     pub fn changes_a_firewall(&self) -> bool {
         let of_others = matches!(self, Self::Foreign(step) if step.change.object().is_of_a_firewall());
-        of_others || self.firewall().is_some()
+        of_others || self.firewall().is_some() || self.nft().is_some()
+    }
+
+    /// The step on a table of nf_tables that it is.
+    pub fn nft(&self) -> Option<&NftStep> {
+        match self {
+            Self::Nft(step) => Some(step),
+            Self::Namespace(_)
+            | Self::Mark(_)
+            | Self::Interface(_)
+            | Self::Veth(_)
+            | Self::Bridge(_)
+            | Self::BridgePort(_)
+            | Self::Vlans(_)
+            | Self::VirtualInterface(_)
+            | Self::Address(_)
+            | Self::Route(_)
+            | Self::PolicyRule(_)
+            | Self::Neighbour(_)
+            | Self::FdbEntry(_)
+            | Self::Foreign(_)
+            | Self::Firewall(_)
+            | Self::Sysctl(_) => None,
+        }
     }
 
     /// The step on the firewall that it is.
@@ -243,6 +274,7 @@ impl Step {
             | Self::Neighbour(_)
             | Self::FdbEntry(_)
             | Self::Foreign(_)
+            | Self::Nft(_)
             | Self::Sysctl(_) => None,
         }
     }

@@ -49,4 +49,6 @@ pub(super) enum Batch {
     NamespaceRemovals,
     /// The firewall of one namespace and family.
     Firewall(NsName, Family),
+    /// The tables of nf_tables of one namespace.
+    Nft(NsName),
 }

@@ -204,6 +204,12 @@ impl<'a> Collector<'a> {
         self.sources.of(span).place(span)
     }
 
+    /// The manifest in which a place is; none: it is in the topology file.
+    pub(super) fn manifest(&self, span: Span) -> Option<String> {
+        let source = self.sources.of(span);
+        (!source.is_first()).then(|| source.name.clone())
+    }
+
     /// Whether there is anything because of which the file cannot be used.
     pub(super) fn has_faults(&self) -> bool {
         self.list.iter().any(|found| found.severity == Severity::Error)
@@ -230,9 +236,8 @@ impl<'a> Collector<'a> {
         }
         list.sort_by_key(|fault| fault.span.start);
         for fault in &mut list {
-            let source = self.sources.of(fault.span);
-            (fault.line, fault.column) = source.place(fault.span);
-            fault.manifest = (!source.is_first()).then(|| source.name.clone());
+            (fault.line, fault.column) = self.place(fault.span);
+            fault.manifest = self.manifest(fault.span);
         }
         Diagnostics { sources: Box::new(self.sources.into_owned()), list, more: self.more }
     }

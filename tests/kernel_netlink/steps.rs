@@ -288,7 +288,7 @@ fn object(step: &Step) -> Option<&'static str> {
         Step::PolicyRule(_) => Some("policy rule"),
         Step::Neighbour(_) => Some("neighbour entry"),
         Step::FdbEntry(_) => Some("forwarding entry"),
-        Step::Foreign(_) | Step::Sysctl(_) | Step::Firewall(_) => None,
+        Step::Foreign(_) | Step::Sysctl(_) | Step::Firewall(_) | Step::Nft(_) => None,
     }
 }
 

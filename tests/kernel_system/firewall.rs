@@ -7,7 +7,7 @@ use nslab::iptables;
 use nslab::kernel::firewall::{self, Variant};
 use nslab::kernel::{KernelError, netns};
 use nslab::lab::{
-    ChainId, Family, Firewall, FirewallRule, Hook, LabName, NsName, ObservedFirewall, ObservedRule, Table,
+    ChainId, Family, Firewall, FirewallRule, Hook, LabName, Namespace, NsName, ObservedFirewall, ObservedRule, Table,
 };
 use nslab::steps::{FirewallChange, FirewallStep, Presence, Step};
 
@@ -275,7 +275,8 @@ fn looking_makes_no_tables_and_needs_no_program() {
 }
 
 fn observe_host(wanted: &Firewall) -> Result<ObservedFirewall, KernelError> {
-    firewall::observe(host().as_fd(), &NsName::host(), Some(wanted))
+    let wanted = Namespace { firewall: wanted.clone(), ..Namespace::default() };
+    firewall::observe(host().as_fd(), &NsName::host(), Some(&wanted))
 }
 
 #[track_caller]

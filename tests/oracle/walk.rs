@@ -368,6 +368,7 @@ impl<'w> Walk<'w> {
             _ if self.listening.contains(&key) => self.answer(ns, packet.answer(Kind::Reply)),
             IpProtocol::Tcp => self.answer(ns, packet.answer(Kind::Reset)),
             IpProtocol::Udp => self.tell(ns, packet, Error::PortUnreachable, true),
+            IpProtocol::Sctp => unreachable!("no check sends SCTP"),
         }
     }
 }

@@ -11,7 +11,10 @@ use super::running::Running;
 use super::saved::listed;
 use crate::iptables::chains_of_labs;
 use crate::kernel::KernelError;
-use crate::lab::{ChainId, Family, Firewall, ForeignKind, ForeignObject, LabName, NsName, ObservedFirewall, Table};
+use crate::lab::{
+    ChainId, Family, Firewall, ForeignKind, ForeignObject, LabName, Namespace, NftTables, NsName, ObservedFirewall,
+    Table,
+};
 
 /// A look that has begun: the programs that list the firewall are running.
 pub(in crate::kernel) struct Look {
@@ -24,6 +27,8 @@ pub(in crate::kernel) struct Look {
     /// In `host`: what the installed iptables does not show, since it is of the other variant.
     legacy: Vec<(Family, Result<Running, KernelError>)>,
     nft: Option<(Nftables, Vec<u8>)>,
+    /// Those of the wanted tables of nf_tables that the model can express.
+    tables: NftTables,
     foreign: Search,
     /// Why it has not begun.
     failed: Option<KernelError>,
@@ -55,6 +60,8 @@ pub(super) type Lister = (Family, Result<Program, KernelError>);
 pub(in crate::kernel) struct Seen {
     /// What iptables shows.
     pub(in crate::kernel) firewall: ObservedFirewall,
+    /// The tables of nf_tables that are wanted, as far as the model can express them.
+    pub(in crate::kernel) tables: NftTables,
     /// Whatever else there is.
     pub(in crate::kernel) others: Vec<ForeignObject>,
     /// Why some of it is not in here, although it may matter.
@@ -66,11 +73,14 @@ pub(in crate::kernel) struct Seen {
 pub(in crate::kernel) fn look(
     ns: &NsName,
     lab: Option<&LabName>,
-    wanted: Option<&Firewall>,
+    wanted: Option<&Namespace>,
     installed: &Installed,
 ) -> Result<Look, KernelError> {
     let mut nft = Nftables::open()?;
-    let tables = nft.as_mut().map_or(Ok(Vec::new()), Nftables::all_tables)?;
+    let mut tables = nft.as_mut().map_or(Ok(Vec::new()), Nftables::all_tables)?;
+    let of_lab = wanted.map(|wanted| wanted.nft.keys().cloned().collect()).unwrap_or_default();
+    let of_lab = nft.as_mut().map_or(Ok(NftTables::new()), |nft| nft.take_wanted(&of_lab, &mut tables))?;
+    let wanted = wanted.map(|wanted| &wanted.firewall);
     // Before the programs look: what changes while they do is no contradiction.
     let is_of_iptables = tables.iter().any(|table| table.as_table().is_some());
     let own = if is_of_iptables { Nftables::open()? } else { None };
@@ -92,7 +102,17 @@ pub(in crate::kernel) fn look(
         foreign = Search::begin(nft, tables, installed)?;
     }
     let wanted = wanted.map(|wanted| wanted.chains.keys().map(|id| (id.family, id.table)).collect());
-    Ok(Look { ns: ns.clone(), lab: lab.cloned(), wanted, listings, legacy, nft: own, foreign, failed: None })
+    Ok(Look {
+        ns: ns.clone(),
+        lab: lab.cloned(),
+        wanted,
+        listings,
+        legacy,
+        nft: own,
+        tables: of_lab,
+        foreign,
+        failed: None,
+    })
 }
 
 /// The programs that show the tables of this thread's namespace, by family; none where there are no tables. Where the
@@ -153,19 +173,21 @@ impl Look {
     /// A look that could not begin.
     pub(in crate::kernel) fn failed(ns: &NsName, error: KernelError) -> Self {
         let (listings, legacy, foreign) = (Vec::new(), Vec::new(), Search::default());
-        Self { ns: ns.clone(), lab: None, wanted: None, listings, legacy, nft: None, foreign, failed: Some(error) }
+        let (lab, wanted, nft, tables, failed) = (None, None, None, NftTables::new(), Some(error));
+        Self { ns: ns.clone(), lab, wanted, listings, legacy, nft, tables, foreign, failed }
     }
 
     /// Whether there is anything to finish.
     pub(in crate::kernel) fn has_begun(&self) -> bool {
         let is_listing = !self.listings.is_empty() || !self.legacy.is_empty() || self.nft.is_some();
-        is_listing || self.foreign.has_begun() || self.failed.is_some()
+        is_listing || !self.tables.is_empty() || self.foreign.has_begun() || self.failed.is_some()
     }
 
     /// Waits for the programs, and takes over what they say as far as it can be believed; and the tables of other
     /// programs, and chains of labs that are not shown.
     pub(in crate::kernel) fn finish(mut self) -> Result<Seen, KernelError> {
-        let (mut seen, mut shown) = (Seen { unread: self.failed.take(), ..Seen::default() }, BTreeSet::new());
+        let (unread, tables) = (self.failed.take(), std::mem::take(&mut self.tables));
+        let (mut seen, mut shown) = (Seen { unread, tables, ..Seen::default() }, BTreeSet::new());
         let misread = self.foreign.misread_tables()?;
         for listing in std::mem::take(&mut self.listings) {
             let (variant, family) = (listing.variant, listing.family);

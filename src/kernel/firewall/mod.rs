@@ -9,6 +9,7 @@ pub(super) mod foreign_tables;
 pub(super) mod fuzzing;
 mod installed;
 mod look;
+pub(super) mod nft_trial;
 mod nftables;
 mod program;
 mod restore;
@@ -27,8 +28,8 @@ pub use program::{Program, Variant, program};
 
 use super::KernelError;
 use super::netns::run_in;
-use crate::lab::{ChainId, CountedFirewall, Family, Firewall, ForeignObject, Hook, LabName, NsName, ObservedFirewall};
-use crate::steps::{FirewallStep, Step};
+use crate::lab::{ChainId, CountedFirewall, Family, ForeignObject, Hook, LabName, Namespace, NsName, ObservedFirewall};
+use crate::steps::{FirewallStep, NftStep, Step};
 use running::Running;
 
 /// The rules of a namespace, in the tables `nat` and `filter` of both families. `ns_name` is for the error
@@ -38,7 +39,7 @@ use running::Running;
 pub fn observe(
     ns: BorrowedFd<'_>,
     ns_name: &NsName,
-    wanted: Option<&Firewall>,
+    wanted: Option<&Namespace>,
 ) -> Result<ObservedFirewall, KernelError> {
     let seen = run_in(ns, || look(ns_name, None, wanted, &Installed::find()))??.finish()?;
     seen.unread.map_or(Ok(seen.firewall), Err)
@@ -96,6 +97,18 @@ pub fn run(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<(), KernelError> {
         Variant::Nft if name.is_host() => run_in_host(&program, family, steps),
         // A namespace takes its tables along when it goes, and legacy tables cannot be removed.
         _ => restored(&program, &name, steps),
+    })?
+}
+
+/// Carries out steps on tables of nf_tables in one namespace, by one transaction: all of them or none.
+///
+/// # Errors
+/// What the kernel has refused.
+pub(super) fn run_nft(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<(), KernelError> {
+    let steps: Vec<&NftStep> = steps.iter().filter_map(Step::nft).collect();
+    run_in(ns, || match Nftables::open()? {
+        Some(mut nft) => nft.run(&steps),
+        None => Err(KernelError::new("change tables of nf_tables").said("this kernel has no netfilter over netlink")),
     })?
 }
 

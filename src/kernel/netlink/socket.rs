@@ -6,6 +6,8 @@ use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, Netlin
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
 use nix::errno::Errno;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{SndBuf, SndBufForce};
 
 use super::ack::{Answer, NetlinkError, Says, answers};
 use crate::failpoint;
@@ -93,8 +95,22 @@ impl Socket {
         for Message { kind, flags, payload } in messages {
             self.append(&mut bytes, *kind, payload, NLM_F_REQUEST | flags)?;
         }
+        self.make_room(bytes.len())?;
         self.inner.send(&bytes, 0)?;
         self.acknowledged(self.sequence)
+    }
+
+    /// The kernel takes a transaction as one message, which has to fit into the buffer of the socket.
+    fn make_room(&self, length: usize) -> Result<(), NetlinkError> {
+        /// More than this, and a buffer of the usual size (net.core.wmem_default) may be too small.
+        const USUAL: usize = 100_000;
+        if length > USUAL {
+            // Whoever may not go beyond the limit (net.core.wmem_max) gets up to it.
+            if setsockopt(&self.inner, SndBufForce, &length).is_err() {
+                setsockopt(&self.inner, SndBuf, &length)?;
+            }
+        }
+        Ok(())
     }
 
     fn acknowledged(&self, sequence: u32) -> Result<(), NetlinkError> {

@@ -158,6 +158,7 @@ fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen], unread: &
         unread.extend(seen.unread.map(|error| (ns.clone(), error)));
         let firewall = seen.firewall;
         namespace.is.firewall = firewall.known();
+        namespace.is.nft = seen.tables;
         namespace.firewall = firewall;
         namespace.foreign.others.extend(seen.others.into_iter().map(|object| ForeignOther { object, dev: None }));
     }
@@ -347,7 +348,7 @@ fn namespace(
     let sysctls = sysctl::values_here(keys.collect::<BTreeSet<_>>().into_iter())?;
     others.extend(switches::turned(&interfaces, desired, &sysctls));
     others.extend(others::from_inside(ns).map_err(cannot_list("xfrm policies and states", ns))?);
-    let look = firewall::look(ns, Some(scope.lab), desired.map(|desired| &desired.firewall), &known.installed);
+    let look = firewall::look(ns, Some(scope.lab), desired, &known.installed);
     let nslab_routing = Routing { routes: routes.of_nslab, rules: rules.of_nslab };
     let is = Namespace {
         owner: owner(ns, &interfaces, &known.names),

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::diagnostics::{Collector, Diagnostic, Span};
-use super::super::schema::{self, Cluster, Egress, Pods, Prefix, Routing, Spanned, Text};
+use super::super::schema::{self, Cluster, Egress, Pods, Prefix, ProxyMode, Routing, Spanned, Text};
 use super::addresses::{self, Addresses};
 use super::names::{LAN_BRIDGE, Names, is_new};
 use super::numbers;
@@ -31,6 +31,8 @@ pub struct Layout<'w> {
     pub keep: &'w [Tree],
     /// The network of services, where there are any.
     pub service_network: Option<Spanned<IpNet>>,
+    /// How nodes lead packets for services to pods.
+    pub proxy_mode: ProxyMode,
     /// The services with their addresses, as pieces of the tree.
     pub services: Vec<Tree>,
     /// The network policies, as they are written.
@@ -107,6 +109,7 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
     let service_network = services::network(cluster, &node_networks, &pod_networks, found);
     let services = service_network.as_ref().map(|network| services::with_addresses(&cluster.services, network, found));
     let services = services.unwrap_or_default();
+    let proxy_mode = cluster.proxy_mode.as_ref().map_or(ProxyMode::Iptables, |mode| mode.value);
     Layout {
         node_networks,
         pod_networks,
@@ -115,6 +118,7 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         egress,
         keep,
         service_network,
+        proxy_mode,
         services,
         policies: &cluster.policies,
         namespace_labels: cluster.namespace_labels.as_ref(),

@@ -6,7 +6,7 @@ use super::body::{Body, UPLINK};
 use super::layout::{Layout, Node as Endpoint};
 use super::piece::{Entry, Place};
 use super::pods::Pod;
-use crate::topology::schema::Routing;
+use crate::topology::schema::{ProxyMode, Routing};
 use crate::topology::yaml::Node;
 
 /// What a node has for services.
@@ -15,7 +15,10 @@ pub fn of_node(layout: &Layout<'_>, node: &Endpoint<'_>, body: &mut Body) {
     let place = body.place;
     let ipv4 = |nets: &[IpNet]| nets.iter().find(|net| net.addr().is_ipv4()).copied();
     let (Some(cluster), Some(pods)) = (ipv4(&layout.pod_networks), ipv4(&node.subnets)) else { return };
-    let proxy = [place.field("mode", "iptables"), place.field("cluster", cluster), place.field("pods", pods)];
+    let mode = layout.proxy_mode;
+    let of_services = (mode == ProxyMode::Nftables).then(|| place.field("services", network.value));
+    let proxy = [place.field("mode", mode.name()), place.field("cluster", cluster), place.field("pods", pods)];
+    let proxy = proxy.into_iter().chain(of_services);
     body.kube_proxy = Some(place.entry("kube_proxy", place.map(proxy)));
     // What the node itself sends to a service is routed before the rules change its destination.
     if layout.routing != Routing::Router {
@@ -23,7 +26,9 @@ pub fn of_node(layout: &Layout<'_>, node: &Endpoint<'_>, body: &mut Body) {
         body.routes.push(place.map(route));
     }
     // Node ports on 127.0.0.1 lead to pods elsewhere (`localhostNodePorts` of kube-proxy, by default).
-    body.sysctls.push(place.field("net.ipv4.conf.all.route_localnet", 1));
+    if mode == ProxyMode::Iptables {
+        body.sysctls.push(place.field("net.ipv4.conf.all.route_localnet", 1));
+    }
 }
 
 /// What pods on a bridge need: the answer of a pod to another one on the same bridge has to pass the rules that have

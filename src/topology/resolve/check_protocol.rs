@@ -108,7 +108,7 @@ fn port(
 fn sent(protocol: IpProtocol, port: u16) -> Protocol {
     match protocol {
         IpProtocol::Udp => Protocol::Udp(port),
-        IpProtocol::Tcp | IpProtocol::Icmp | IpProtocol::Icmpv6 => Protocol::Tcp(port),
+        IpProtocol::Tcp | IpProtocol::Sctp | IpProtocol::Icmp | IpProtocol::Icmpv6 => Protocol::Tcp(port),
     }
 }
 

@@ -49,6 +49,7 @@ use self::veth::VethPairs;
 use super::diagnostics::Collector;
 use super::schema::File;
 use crate::lab::{Family, Lab, LabName, Namespace, NsName, Origins};
+use crate::policies;
 
 /// The lab that the file describes; worth something only if no fault was found.
 pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) -> Lab {
@@ -61,10 +62,14 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         net.namespaces.iter().map(|own| (own.name.clone(), namespace(own, &file.name.value, found))).collect();
     for (at, own) in net.namespaces.iter().enumerate() {
         if let Some(namespace) = namespaces.get_mut(&own.name) {
-            namespace.firewall.chains.extend(services::chains(own, at, &services));
+            services::rules(own, at, &services, namespace);
         }
     }
     let network_policies = network_policies::resolve(file, &net, found);
+    for (name, namespace) in &mut namespaces {
+        let table = policies::table(&network_policies, name);
+        namespace.nft.extend(table.map(|table| (policies::table_id(), table)));
+    }
     let checks = checks::resolve(file, &net, (&namespaces, &services), found);
     // Of a lab that is not whole, much could be wrong that is not.
     if !found.has_faults() {

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::net::{Net, ResolvedNamespace};
 use super::service_endpoints;
-use crate::lab::{Family, IpProtocol, PortProtocol};
-use crate::services::{self, Chains, ServicePort};
+use crate::lab::{Family, IpProtocol, Namespace};
+use crate::services::{self, ServicePort};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{
@@ -111,7 +111,8 @@ fn nodes(net: &Net<'_>, found: &mut Collector<'_>) -> HashMap<usize, services::N
     let mut nodes = HashMap::new();
     for (at, namespace) in net.namespaces.iter().enumerate() {
         let Some(proxy) = &namespace.written.kube_proxy else { continue };
-        let ipv6 = [&proxy.cluster, &proxy.pods].into_iter().find(|net| net.value.0.addr().is_ipv6());
+        let ipv6 =
+            [&proxy.cluster, &proxy.pods].into_iter().chain(&proxy.services).find(|net| net.value.0.addr().is_ipv6());
         if let Some(net) = ipv6 {
             found.add(Diagnostic::new(Code::Ipv4Only, net.span, "services lead to the IPv4 addresses of pods"));
         }
@@ -122,20 +123,20 @@ fn nodes(net: &Net<'_>, found: &mut Collector<'_>) -> HashMap<usize, services::N
         }
         let addresses = namespace.addresses().map(|(_, own)| own.value.ip()).filter(|own| !own.is_loopback());
         let (cluster, pods) = (proxy.cluster.value.0, proxy.pods.value.0);
-        nodes.insert(at, services::Node { cluster, pods, addresses: addresses.collect() });
+        let services = proxy.services.as_ref().map(|net| net.value.0);
+        nodes.insert(at, services::Node { cluster, pods, services, addresses: addresses.collect() });
     }
     nodes
 }
 
-/// What kube-proxy writes on a node.
-pub fn chains(namespace: &ResolvedNamespace<'_>, at: usize, services: &Services) -> Chains {
-    let (Some(proxy), Some(node)) = (&namespace.written.kube_proxy, services.nodes.get(&at)) else {
-        return Chains::new();
-    };
+/// Adds what kube-proxy writes on a node.
+pub fn rules(written: &ResolvedNamespace<'_>, at: usize, services: &Services, namespace: &mut Namespace) {
+    let (Some(proxy), Some(node)) = (&written.written.kube_proxy, services.nodes.get(&at)) else { return };
     let ports: Vec<&ServicePort> =
         services.all.iter().flat_map(|service| &service.ports).map(|port| &port.model).collect();
     match proxy.mode.as_ref().map_or(ProxyMode::Iptables, |mode| mode.value) {
-        ProxyMode::Iptables => services::chains(node, &ports),
+        ProxyMode::Iptables => namespace.firewall.chains.extend(services::chains(node, &ports)),
+        ProxyMode::Nftables => namespace.nft.extend([services::table(node, &ports)]),
     }
 }
 
@@ -362,7 +363,7 @@ impl<'n, 'f> Pods<'n, 'f> {
             Some(TargetPort::Name(name)) => {
                 let ports = &self.net.namespaces.get(at)?.written.ports.entries;
                 let own =
-                    ports.iter().find(|(own, to)| own.value.0 == *name && is_of(to.value.protocol, port.protocol()));
+                    ports.iter().find(|(own, to)| own.value.0 == *name && to.value.protocol.of_ip() == port.protocol());
                 own.map(|(_, to)| to.value.number)
             }
         };
@@ -395,15 +396,6 @@ impl<'n, 'f> Pods<'n, 'f> {
         let help = help.unwrap_or_else(|| format!("write `ports: {{ {name}: 8080 }}` at the pods"));
         let message = format!("no pod of this service has a port `{name}` of {}", port.protocol());
         found.add(Diagnostic::new(Code::NoTargetPort, target.span, message).help(help));
-    }
-}
-
-/// Whether a protocol of a pod's port is that of a service's.
-fn is_of(own: PortProtocol, protocol: IpProtocol) -> bool {
-    match own {
-        PortProtocol::Tcp => protocol == IpProtocol::Tcp,
-        PortProtocol::Udp => protocol == IpProtocol::Udp,
-        PortProtocol::Sctp => false,
     }
 }
 

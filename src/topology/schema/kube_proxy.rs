@@ -18,23 +18,39 @@ pub struct KubeProxy {
     pub cluster: Spanned<Prefix>,
     /// The node's part of it.
     pub pods: Spanned<Prefix>,
+    /// The network of all services (`--service-cluster-ip-range` of the API server); in the mode nftables, packets to
+    /// addresses in it that no service has are dropped.
+    pub services: Option<Spanned<Prefix>>,
 }
 
 /// How kube-proxy leads packets to pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyMode {
     Iptables,
+    Nftables,
 }
 
-const MODES: [(&str, ProxyMode); 1] = [("iptables", ProxyMode::Iptables)];
+const MODES: [(&str, ProxyMode); 2] = [("iptables", ProxyMode::Iptables), ("nftables", ProxyMode::Nftables)];
+
+impl ProxyMode {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Iptables => "iptables",
+            Self::Nftables => "nftables",
+        }
+    }
+}
 
 impl Scalar for ProxyMode {
-    const WHAT: &'static str = "a mode of kube-proxy that nslab has: iptables";
+    const WHAT: &'static str = "a mode of kube-proxy that nslab has: iptables or nftables";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         match text {
-            "nftables" => Err(not::<Self>(text).help("nslab does not have nftables yet")),
-            "ipvs" => Err(not::<Self>(text).help("Kubernetes gives ipvs up: deprecated since 1.35")),
+            "ipvs" => {
+                let help = "Kubernetes gives ipvs up: it is deprecated since 1.35; take nftables, which is as fast";
+                Err(not::<Self>(text).help(help))
+            }
             _ => word(text, &MODES),
         }
     }
@@ -50,7 +66,8 @@ impl Read for KubeProxy {
         let mode = fields.optional("mode");
         let cluster = fields.required("cluster");
         let pods = fields.required("pods");
+        let services = fields.optional("services");
         fields.end();
-        Some(Self { mode, cluster: cluster?, pods: pods? })
+        Some(Self { mode, cluster: cluster?, pods: pods?, services })
     }
 }

@@ -7,7 +7,7 @@ use super::listing::is_absent;
 use super::message::{
     Message, NFT_MSG_DELTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETFLOWTABLE, NFT_MSG_GETOBJ, NFT_MSG_GETRULE, NFT_MSG_GETSET,
     NFT_MSG_GETSETELEM, NFT_MSG_NEWCHAIN, NFT_MSG_NEWFLOWTABLE, NFT_MSG_NEWOBJ, NFT_MSG_NEWRULE, NFT_MSG_NEWSET,
-    NFT_MSG_NEWSETELEM, NFT_MSG_NEWTABLE, NFTA_TABLE_NAME,
+    NFT_MSG_NEWSETELEM, NFT_MSG_NEWTABLE, NFTA_SET_ID, NFTA_SET_NAME, NFTA_TABLE_NAME,
 };
 use super::{Nftables, refused};
 use crate::kernel::KernelError;
@@ -16,12 +16,10 @@ use crate::lab::{ForeignKind, ForeignObject};
 
 /// The name of the table that something is in: the first attribute of every kind of message.
 const TABLE: u16 = NFTA_TABLE_NAME;
-const NFTA_TABLE_FLAGS: u16 = 2;
+pub(super) const NFTA_TABLE_FLAGS: u16 = 2;
 const NFTA_TABLE_HANDLE: u16 = 4;
 /// Of a table's flags, the one that anybody may set (NFT_TABLE_F_DORMANT).
 const DORMANT: u8 = 1;
-const NFTA_SET_NAME: u16 = 2;
-const NFTA_SET_ID: u16 = 10;
 /// What a message of each kind is made of, but for the numbers and counts that are the kernel's own.
 const OF_TABLE: [u16; 2] = [TABLE, 6];
 const OF_CHAIN: [u16; 8] = [TABLE, 3, 4, 5, 7, 8, 10, 12];
@@ -57,7 +55,7 @@ impl Nftables {
     }
 
     /// Everything of a kind; nothing where this kernel does not have the kind.
-    fn everything(&mut self, kind: u16) -> Result<Vec<Message>, KernelError> {
+    pub(super) fn everything(&mut self, kind: u16) -> Result<Vec<Message>, KernelError> {
         match self.list(kind) {
             Err(error) if is_absent(&error) => Ok(Vec::new()),
             listed => listed.map_err(|error| refused("list what is in the tables of nf_tables", error)),
@@ -98,7 +96,7 @@ impl Nftables {
     }
 
     /// The elements of a set.
-    fn elements(&mut self, set: &Message) -> Result<Vec<Message>, KernelError> {
+    pub(super) fn elements(&mut self, set: &Message) -> Result<Vec<Message>, KernelError> {
         let of_set = set.keeping(|kind| [TABLE, NFTA_SET_NAME].contains(&kind), Vec::new());
         let dump = self.socket.dump_bytes(NFT_MSG_GETSETELEM, &of_set.payload());
         let listed = dump.and_then(|dump| Ok(dump.items().map(Message::parse).collect::<Result<_, _>>()?));

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use netlink_packet_core::{DecodeError, DefaultNla, Emitable, NlasIterator, parse_string, parse_u32_be};
 
+use super::attribute::Attributes;
 use crate::kernel::netlink::{self, attributes, printable};
-use crate::lab::{ChainId, Family, Table};
+use crate::lab::{ChainId, Family, NftFamily, NftTableId, Table};
 use crate::preflight::DroppingChain;
 
 /// The word of each family for `nft`, by its number (NFPROTO_… in linux/netfilter.h).
@@ -25,8 +26,10 @@ pub(super) const NFT_MSG_NEWRULE: u16 = nft(6);
 pub(super) const NFT_MSG_GETRULE: u16 = nft(7);
 pub(super) const NFT_MSG_NEWSET: u16 = nft(9);
 pub(super) const NFT_MSG_GETSET: u16 = nft(10);
+pub(super) const NFT_MSG_DELSET: u16 = nft(11);
 pub(super) const NFT_MSG_NEWSETELEM: u16 = nft(12);
 pub(super) const NFT_MSG_GETSETELEM: u16 = nft(13);
+pub(super) const NFT_MSG_DELSETELEM: u16 = nft(14);
 pub(super) const NFT_MSG_NEWOBJ: u16 = nft(18);
 pub(super) const NFT_MSG_GETOBJ: u16 = nft(19);
 pub(super) const NFT_MSG_NEWFLOWTABLE: u16 = nft(22);
@@ -39,17 +42,20 @@ pub(super) const NFTA_COMPAT_REV: u16 = 2;
 pub(super) const NFTA_COMPAT_TYPE: u16 = 3;
 pub(super) const NFTA_TABLE_NAME: u16 = 1;
 pub(super) const NFTA_TABLE_USERDATA: u16 = 6;
+pub(super) const NFTA_SET_NAME: u16 = 2;
+pub(super) const NFTA_SET_ID: u16 = 10;
 pub(super) const NFTA_RULE_TABLE: u16 = 1;
 pub(super) const NFTA_RULE_CHAIN: u16 = 2;
+pub(super) const NFTA_RULE_USERDATA: u16 = 7;
 pub(super) const NFTA_RULE_HANDLE: u16 = 3;
 pub(super) const NFTA_GEN_ID: u16 = 1;
 /// Of the beginning of a batch: the changes hold only if the rules are still those of this generation.
 pub(super) const NFNL_BATCH_GENID: u16 = 1;
 pub(super) const NFTA_CHAIN_TABLE: u16 = 1;
 pub(super) const NFTA_CHAIN_NAME: u16 = 3;
-const NFTA_RULE_EXPRESSIONS: u16 = 4;
-const NFTA_EXPR_NAME: u16 = 1;
-const NFTA_EXPR_DATA: u16 = 2;
+pub(super) const NFTA_RULE_EXPRESSIONS: u16 = 4;
+pub(super) const NFTA_EXPR_NAME: u16 = 1;
+pub(super) const NFTA_EXPR_DATA: u16 = 2;
 const NFTA_IMMEDIATE_DATA: u16 = 2;
 const NFTA_DATA_VERDICT: u16 = 2;
 const NFTA_VERDICT_CHAIN: u16 = 2;
@@ -61,7 +67,7 @@ pub(super) const NFTA_HOOK_HOOKNUM: u16 = 1;
 pub(super) const NFTA_HOOK_PRIORITY: u16 = 2;
 const NFNL_SUBSYS_NFTABLES: u16 = 10;
 const NF_INET_FORWARD: u32 = 2;
-const NF_DROP: u32 = 0;
+pub(super) const NF_DROP: u32 = 0;
 pub(super) const NF_ACCEPT: u32 = 1;
 const AF_UNSPEC: u8 = 0;
 const NFPROTO_INET: u8 = 1;
@@ -94,6 +100,13 @@ impl Message {
     /// A request about one family, or about all.
     pub(super) fn new(family: Option<Family>, attributes: Vec<(u16, Vec<u8>)>) -> Self {
         Self { family: family.map_or(AF_UNSPEC, address_family), resource: 0, attributes }
+    }
+
+    /// The table, or that of a chain, a set or a rule, if it is of a family that the model has.
+    pub(in crate::kernel::firewall) fn lab_table(&self) -> Option<NftTableId> {
+        let families = [NftFamily::Ip, NftFamily::Ip6, NftFamily::Inet];
+        let family = families.into_iter().find(|family| nft_family(*family) == self.family)?;
+        Some(NftTableId { family, name: self.text(NFTA_TABLE_NAME)? })
     }
 
     /// The beginning or the end of a transaction.
@@ -255,6 +268,18 @@ impl Message {
 
 fn inner(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find_map(|part| part.ok().filter(|(found, _)| *found == kind)).map(|(_, value)| value)
+}
+
+/// The number of a family of tables.
+fn nft_family(family: NftFamily) -> u8 {
+    FAMILIES.iter().find(|(_, word)| *word == family.name()).map_or(AF_UNSPEC, |(number, _)| *number)
+}
+
+/// A change to something in a table: its attributes, behind the header of nfnetlink.
+pub(super) fn change(kind: u16, flags: u16, family: NftFamily, attributes: Attributes) -> netlink::Message {
+    let mut payload = vec![nft_family(family), 0, 0, 0];
+    payload.extend(attributes.0);
+    netlink::Message { kind, flags, payload }
 }
 
 fn address_family(family: Family) -> u8 {

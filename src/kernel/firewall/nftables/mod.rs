@@ -1,15 +1,25 @@
-//! nf_tables over netlink, as far as iptables leaves it to us: which tables there are, and leaving none behind.
+//! nf_tables over netlink: which tables there are, those that a lab wants, and leaving none of iptables behind.
 //!
 //! `iptables-nft` makes the tables and base chains that it needs and never removes them. So that the host can be left
 //! as it was, a table is made here first, with a comment that says whose it is, and removed by that comment once
-//! nothing is in it. This room knows nothing of rules.
+//! nothing is in it. Of the rules of iptables, this room knows nothing; tables that a lab wants are made and read here
+//! whole: `change` and `lab_table`, with `rule`, `set` and what these are made of.
 
 mod account;
+mod attribute;
+mod change;
 mod contents;
+mod expression;
 mod lab_chain;
+mod lab_table;
 mod listing;
 mod message;
+mod rule;
+mod set;
 mod transaction;
+mod userdata;
+mod value;
+mod verdict;
 
 pub(super) use message::Message;
 use nix::errno::Errno;
@@ -52,6 +62,7 @@ pub(super) fn read_any(bytes: &[u8], sequence: u32) {
         {
             let _ = (message.table_name(), message.uses_a_set(), contents::from_bytes(payload));
             let _ = (message.as_table(), message.as_dropping_chain());
+            lab_table::read_any(&message);
             let _ = (message.as_chain(), message.as_rule(), message.leads_to(""), message.accepts_everything());
         }
     }

@@ -1,0 +1,105 @@
+//! `nslab policy`
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::exit_code::{DONE, OUT_OF_SYNC};
+use super::failure::Failure;
+use super::lab_arg::LabArg;
+use super::output::{Format, print, print_json, warn};
+use crate::lab::{Family, Lab, NetworkPolicies, NsName, PortProtocol};
+use crate::policies::{Connection, Judge, matrix};
+use crate::show::{self, PolicyView, VerdictView};
+use crate::{engine, topology};
+
+/// Options of `nslab policy`.
+#[derive(Debug, clap::Args)]
+pub struct PolicyArgs {
+    /// The topology file, where `-` is standard input; or the name of a lab, for its topology as applied
+    #[arg(value_name = "LAB|FILE")]
+    lab: PathBuf,
+    /// Who sends: a pod, a node or an address. Which policy and rule allows it, or which policies isolate?
+    #[arg(requires = "port", conflicts_with = "prove")]
+    from: Option<String>,
+    /// Who gets it
+    to: Option<String>,
+    /// The port at the receiver, such as 80, 80/tcp, 53/udp or 36412/sctp
+    #[arg(value_name = "PORT[/PROTOCOL]")]
+    port: Option<String>,
+    /// Compare with the live lab: probe all pairs over TCP and UDP, and exit with 1 if they do anything else
+    #[arg(long)]
+    prove: bool,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Shows who may reach whom, or why.
+///
+/// # Errors
+/// The command could not do its work.
+pub(super) fn run(args: &PolicyArgs) -> Result<u8, Failure> {
+    let topology = LabArg::of(&args.lab)?.topology()?.topology;
+    warn(&topology.warnings);
+    let lab = topology.lab;
+    if let (Some(from), Some(to), Some(port)) = (&args.from, &args.to, &args.port) {
+        return explain(&lab, (from, to, port), args.format);
+    }
+    let matrix = matrix(&lab.network_policies);
+    let proof = if args.prove { Some(engine::prove(&lab)?) } else { None };
+    match args.format {
+        Format::Json => print_json(&PolicyView::new(&lab, &matrix, proof.as_ref()))?,
+        Format::Text => print(&show::policies(&lab, &matrix, proof.as_ref()))?,
+    }
+    Ok(if proof.is_none_or(|report| report.passed()) { DONE } else { OUT_OF_SYNC })
+}
+
+fn explain(lab: &Lab, (from, to, port): (&str, &str, &str), format: Format) -> Result<u8, Failure> {
+    let (protocol, number) = parsed(port)?;
+    let (sources, destinations) = (addresses(lab, from)?, addresses(lab, to)?);
+    let pairs = sources.iter().flat_map(|source| destinations.iter().map(move |to| (*source, *to)));
+    let mut pairs = pairs.filter(|(source, to)| Family::of(*source) == Family::of(*to));
+    let Some((source, destination)) = pairs.next() else {
+        return Err(Failure::Usage(format!("{from} and {to} have no addresses of one family")));
+    };
+    let judge = Judge::new(&lab.network_policies);
+    let verdict = judge.verdict(&Connection { source, destination, port: Some((protocol, number)) });
+    let words = (from, to, format!("{protocol}/{number}"));
+    let words = (words.0, words.1, words.2.as_str());
+    match format {
+        Format::Json => print_json(&VerdictView::new(words, &verdict))?,
+        Format::Text => print(&show::verdict(words, &verdict))?,
+    }
+    Ok(DONE)
+}
+
+fn parsed(port: &str) -> Result<(PortProtocol, u16), Failure> {
+    let wrong = || Failure::Usage(format!("`{port}` is not a port, such as 80, 80/tcp, 53/udp or 36412/sctp"));
+    let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+    let protocol = match protocol.to_ascii_lowercase().as_str() {
+        "tcp" => PortProtocol::Tcp,
+        "udp" => PortProtocol::Udp,
+        "sctp" => PortProtocol::Sctp,
+        _ => return Err(wrong()),
+    };
+    let number = number.parse().ok().filter(|number| *number > 0).ok_or_else(wrong)?;
+    Ok((protocol, number))
+}
+
+/// The addresses of somebody: those of pods in their network come first, as policies go by these.
+fn addresses(lab: &Lab, who: &str) -> Result<Vec<IpAddr>, Failure> {
+    if let Ok(address) = who.parse() {
+        return Ok(vec![address]);
+    }
+    let NetworkPolicies { pods, .. } = &lab.network_policies;
+    let found = who.parse::<NsName>().ok().and_then(|name| lab.namespaces.get_key_value(&name));
+    let Some((name, namespace)) = found else {
+        let names = lab.namespaces.keys().map(NsName::as_str);
+        let help = topology::nearest(who, names).map(|near| format!("; did you mean `{near}`?"));
+        return Err(Failure::Usage(format!("there is no namespace `{who}`{}", help.unwrap_or_default())));
+    };
+    let of_pod = pods.get(name).map(|pod| pod.addresses.clone()).unwrap_or_default();
+    let all = namespace.interfaces.values().flat_map(|interface| &interface.addresses).map(|own| own.ip());
+    let others = all.filter(|own| !own.is_loopback() && !of_pod.contains(own)).collect::<Vec<_>>();
+    Ok(if of_pod.is_empty() { others } else { of_pod })
+}

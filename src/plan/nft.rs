@@ -1,0 +1,165 @@
+//! Tables of nf_tables: what has changed in them, and nothing else, is written anew.
+//!
+//! A table that is there under a wanted name and has something that the model has no words for is foreign, and goes as
+//! a whole.
+
+use std::collections::BTreeSet;
+
+use super::compared::Sides;
+use super::draft::{Draft, EXTRA, MISSING};
+use crate::lab::{NftChain, NftElement, NftRule, NftSet, NftTable, NftTableId, NftVerdict, NsName};
+use crate::steps::{Change, NftChange, NftStep, Presence, Step, Update};
+
+/// The reason for what is there, but not as it should be.
+const OTHERWISE: &str = "it is another one";
+
+/// One table, and the steps on it.
+struct Table<'a, 'd> {
+    ns: &'a NsName,
+    id: &'a NftTableId,
+    draft: &'d mut Draft,
+}
+
+pub(super) fn compare(sides: &Sides<'_>, draft: &mut Draft) {
+    for (id, want) in &sides.want.nft {
+        let mut table = Table { ns: sides.ns, id, draft };
+        let nothing = NftTable::default();
+        let is = sides.is.nft.get(id).unwrap_or(&nothing);
+        if !sides.is.nft.contains_key(id) {
+            table.add(NftChange::Table(Presence::Add(want.comment.clone())), MISSING);
+        } else if is.comment != want.comment {
+            // Nobody can change what a table says about itself.
+            table.remove_whole(is);
+            table.add(NftChange::Table(Presence::Add(want.comment.clone())), OTHERWISE);
+            table.compare(want, &nothing);
+            continue;
+        }
+        table.compare(want, is);
+    }
+}
+
+impl Table<'_, '_> {
+    fn add(&mut self, change: NftChange, why: &str) {
+        let step = NftStep { ns: self.ns.clone(), table: self.id.clone(), change };
+        self.draft.add(Step::Nft(step), why);
+    }
+
+    fn remove_whole(&mut self, is: &NftTable) {
+        let nothing = NftTable::default();
+        self.compare(&nothing, is);
+        self.add(NftChange::Table(Presence::Remove(is.comment.clone())), OTHERWISE);
+    }
+
+    /// First what others lead to comes, then what leads to it, and what nothing leads to any more goes.
+    fn compare(&mut self, want: &NftTable, is: &NftTable) {
+        let is = &self.without_others(want, is);
+        for (name, set) in want.sets.iter().filter(|(name, _)| !is.sets.contains_key(*name)) {
+            self.add(NftChange::Set(name.clone(), Presence::Add(set.definition.clone())), MISSING);
+        }
+        for (name, chain) in want.chains.iter().filter(|(name, _)| !is.chains.contains_key(*name)) {
+            self.add(NftChange::Chain(name.clone(), Presence::Add(without_rules(chain))), MISSING);
+        }
+        let nothing = |set: &NftSet| NftSet { elements: Default::default(), ..set.clone() };
+        for (name, set) in &want.sets {
+            self.elements(name, set, is.sets.get(name).unwrap_or(&nothing(set)));
+        }
+        for (name, set) in is.sets.iter().filter(|(name, _)| !want.sets.contains_key(*name)) {
+            self.elements(name, &nothing(set), set);
+        }
+        let rules = |chain: Option<&NftChain>| chain.map(|chain| chain.rules.clone()).unwrap_or_default();
+        let names: BTreeSet<&String> = want.chains.keys().chain(is.chains.keys()).collect();
+        for name in names {
+            self.rules(name, rules(is.chains.get(name)), rules(want.chains.get(name)));
+        }
+        for (name, chain) in is.chains.iter().filter(|(name, _)| !want.chains.contains_key(*name)) {
+            self.add(NftChange::Chain(name.clone(), Presence::Remove(without_rules(chain))), EXTRA);
+        }
+        for (name, set) in is.sets.iter().filter(|(name, _)| !want.sets.contains_key(*name)) {
+            self.add(NftChange::Set(name.clone(), Presence::Remove(set.definition.clone())), EXTRA);
+        }
+    }
+
+    fn rules(&mut self, chain: &str, from: Vec<NftRule>, to: Vec<NftRule>) {
+        if from != to {
+            let why = match (from.is_empty(), to.is_empty()) {
+                (true, _) => MISSING,
+                (_, true) => EXTRA,
+                (false, false) => "its rules are others",
+            };
+            self.add(NftChange::Rules(chain.to_owned(), Change { from, to }), why);
+        }
+    }
+
+    fn elements(&mut self, name: &str, want: &NftSet, is: &NftSet) {
+        let step = |key: &crate::lab::NftKey, change: Update<NftElement>| NftChange::Element {
+            set: name.to_owned(),
+            definition: want.definition.clone(),
+            key: key.clone(),
+            change,
+        };
+        // Networks that overlap those that go can come after them only.
+        for (key, element) in is.elements.iter().filter(|(key, _)| !want.elements.contains_key(*key)) {
+            self.add(step(key, Update::Remove(element.clone())), EXTRA);
+        }
+        for (key, element) in &want.elements {
+            match is.elements.get(key) {
+                Some(there) if there == element => {}
+                Some(there) => {
+                    let change = Change { from: there.clone(), to: element.clone() };
+                    self.add(step(key, Update::Replace(change)), "it is another one");
+                }
+                None => self.add(step(key, Update::Add(element.clone())), MISSING),
+            }
+        }
+    }
+
+    /// Removes chains and sets that are there and are of another kind than those of their names that are wanted; the
+    /// table without them, and without what leads to them.
+    fn without_others(&mut self, want: &NftTable, is: &NftTable) -> NftTable {
+        let other_chain = |(name, chain): &(&String, &NftChain)| {
+            let wanted = want.chains.get(*name);
+            wanted.is_some_and(|wanted| (&wanted.base, &wanted.comment) != (&chain.base, &chain.comment))
+        };
+        let other_set = |(name, set): &(&String, &NftSet)| {
+            want.sets.get(*name).is_some_and(|wanted| wanted.definition != set.definition)
+        };
+        let chains: BTreeSet<&String> = is.chains.iter().filter(other_chain).map(|(name, _)| name).collect();
+        let sets: BTreeSet<&String> = is.sets.iter().filter(other_set).map(|(name, _)| name).collect();
+        let mut rest = is.clone();
+        if chains.is_empty() && sets.is_empty() {
+            return rest;
+        }
+        let leads = |verdict: &NftVerdict| verdict.target().is_some_and(|chain| chains.iter().any(|own| *own == chain));
+        for (name, set) in &is.sets {
+            let goes = |element: &NftElement| sets.contains(name) || element.verdict.as_ref().is_some_and(leads);
+            let kept = set.elements.iter().filter(|(_, element)| !goes(element));
+            let kept = NftSet { elements: kept.map(|(key, own)| (key.clone(), own.clone())).collect(), ..set.clone() };
+            self.elements(name, &kept, set);
+            rest.sets.insert(name.clone(), kept);
+        }
+        let mentions = |rule: &NftRule| {
+            let has = |all: &BTreeSet<&String>, name: &str| all.iter().any(|own| *own == name);
+            rule.targets().any(|chain| has(&chains, chain)) || rule.sets().any(|set| has(&sets, set))
+        };
+        for (name, chain) in rest.chains.iter_mut() {
+            if chains.contains(name) || chain.rules.iter().any(mentions) {
+                self.rules(name, std::mem::take(&mut chain.rules), Vec::new());
+            }
+        }
+        for name in chains {
+            if let Some(chain) = rest.chains.remove(name) {
+                self.add(NftChange::Chain(name.clone(), Presence::Remove(chain)), OTHERWISE);
+            }
+        }
+        for name in sets {
+            if let Some(set) = rest.sets.remove(name) {
+                self.add(NftChange::Set(name.clone(), Presence::Remove(set.definition)), OTHERWISE);
+            }
+        }
+        rest
+    }
+}
+
+fn without_rules(chain: &NftChain) -> NftChain {
+    NftChain { rules: Vec::new(), ..chain.clone() }
+}

@@ -1,0 +1,267 @@
+//! The table of nf_tables that enforces policies on a node, for its own pods.
+//!
+//! Two base chains at `forward`, `egress` and `ingress`: what one of them accepts, the other may still drop, so that a
+//! connection needs both. Each looks its pod up in a map, in which only isolated pods are; from there a chain of the
+//! pod leads to those of its policies, and drops the rest. Peers and named ports are sets, so that a label which
+//! changes changes elements.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::judge::{is_pod, isolating};
+use crate::lab::{
+    Condition, ConnectionState, Direction, Family, Hook, NetworkPolicies, NetworkPolicy, NetworkPolicyRule, NftChain,
+    NftChainType, NftCondition, NftFamily, NftField, NftKey, NftRule, NftSet, NftSide, NftStatement, NftTable,
+    NftTableId, NftType, NftValue, NftVerdict, NsName, PolicyPeer, PolicyPort, PortMatch, PortProtocol, PortRange,
+    fnv1a,
+};
+
+/// The name of the table.
+const NAME: &str = "network-policies";
+
+/// Names are at most as long, so that the words around them fit as well (255 bytes, `NFT_NAME_MAXLEN`).
+const LONGEST: usize = 200;
+/// Comments are at most as long (128 bytes with what `nft` adds).
+const LONGEST_COMMENT: usize = 100;
+
+/// Which table it is.
+pub fn table_id() -> NftTableId {
+    NftTableId::new(NftFamily::Inet, NAME)
+}
+
+/// The table of a node; none: no policy is enforced.
+pub fn table(lab: &NetworkPolicies, node: &NsName) -> Option<NftTable> {
+    if !lab.are_enforced_by(node) {
+        return None;
+    }
+    let addresses = lab.pods.values().flat_map(|pod| &pod.addresses);
+    let families: BTreeSet<Family> = addresses.map(|address| Family::of(*address)).collect();
+    let mut maker = Maker { lab, families, table: NftTable::default() };
+    maker.table.comment = Some("the network policies of this node's pods".to_owned());
+    for direction in [Direction::Egress, Direction::Ingress] {
+        maker.base(direction);
+        maker.pods(node, direction);
+    }
+    Some(maker.table)
+}
+
+struct Maker<'l> {
+    lab: &'l NetworkPolicies,
+    /// Those of which pods have addresses.
+    families: BTreeSet<Family>,
+    table: NftTable,
+}
+
+/// The peers of a rule as conditions: each is enough. None: everybody.
+type Ways = Vec<Vec<NftCondition>>;
+
+impl<'l> Maker<'l> {
+    /// The chain of a direction to which all packets come that the node forwards.
+    fn base(&mut self, direction: Direction) {
+        let own = own_side(direction);
+        let mut chain = NftChain::base(NftChainType::Filter, Hook::Forward, 0);
+        // Neighbour discovery within a bridge is not tracked (`nf_conntrack_icmpv6`), and is no connection.
+        let states = [ConnectionState::Established, ConnectionState::Related, ConnectionState::Untracked];
+        let known = NftRule::always().when(NftCondition::States(states.into()));
+        chain.rules.push(known.verdict(NftVerdict::Accept).saying("of connections that were allowed"));
+        for family in self.families.clone() {
+            let map = named(&format!("{direction}-pods"), family);
+            let fields = vec![NftField::Address(family, own)];
+            chain.rules.push(NftRule::always().then(NftStatement::LookUp(fields, map.clone())));
+            self.table.sets.insert(map, NftSet::map([NftType::Address(family)]));
+        }
+        self.table.chains.insert(direction.to_string(), chain);
+    }
+
+    /// The isolated pods of a node with their chains.
+    fn pods(&mut self, node: &NsName, direction: Direction) {
+        let lab = self.lab;
+        let mut made = BTreeSet::new();
+        for (name, pod) in lab.pods.iter().filter(|(_, pod)| pod.node == *node) {
+            let policies: Vec<&NetworkPolicy> = isolating(lab, pod, direction).collect();
+            if policies.is_empty() {
+                continue;
+            }
+            let chain = format!("pod-{}/{direction}", short(name.as_str()));
+            let mut rules = Vec::new();
+            for policy in policies {
+                let target = of_policy(policy, direction);
+                if made.insert(target.clone()) {
+                    let chain = self.policy(policy, direction);
+                    self.table.chains.insert(target.clone(), chain);
+                }
+                rules.push(NftRule::always().verdict(NftVerdict::Jump(target)));
+            }
+            let rest = NftRule::always().verdict(NftVerdict::Drop);
+            rules.push(rest.saying(comment(&format!("no policy allows it ({direction} of {name})"))));
+            self.table.chains.insert(chain.clone(), NftChain { rules, ..NftChain::default() });
+            for address in &pod.addresses {
+                let map = named(&format!("{direction}-pods"), Family::of(*address));
+                if let Some(map) = self.table.sets.get_mut(&map) {
+                    map.insert(key(*address), Some(NftVerdict::Goto(chain.clone())));
+                }
+            }
+        }
+    }
+
+    /// The chain of a policy: what its rules allow.
+    fn policy(&mut self, policy: &'l NetworkPolicy, direction: Direction) -> NftChain {
+        let mut chain = NftChain::default();
+        for (number, rule) in policy.rules(direction).unwrap_or_default().iter().enumerate() {
+            let ports: Ways = match rule.ports.is_empty() {
+                true => vec![Vec::new()],
+                false => rule.ports.iter().flat_map(|port| self.port(port)).collect(),
+            };
+            let why = comment(&format!("{}, rule {} of {direction}", policy.full_name(), number + 1));
+            for peer in self.peers(policy, rule, direction, number) {
+                for port in &ports {
+                    // A family that the two do not share is none of both.
+                    if families_of(&peer).zip(families_of(port)).is_some_and(|(peer, port)| peer != port) {
+                        continue;
+                    }
+                    let conditions = peer.iter().chain(port).cloned().collect();
+                    let rule = NftRule { conditions, ..NftRule::default() };
+                    chain.rules.push(rule.verdict(NftVerdict::Accept).saying(why.clone()));
+                }
+            }
+        }
+        chain
+    }
+
+    fn peers(&mut self, policy: &NetworkPolicy, rule: &NetworkPolicyRule, direction: Direction, number: usize) -> Ways {
+        if rule.peers.is_empty() {
+            return vec![Vec::new()];
+        }
+        let (lab, side) = (self.lab, other_side(direction));
+        let mut ways = Vec::new();
+        if rule.peers.iter().any(|peer| matches!(peer, PolicyPeer::Pods { .. })) {
+            let is_peer = |pod| rule.peers.iter().any(|peer| is_pod(lab, policy, peer, pod));
+            let own = lab.pods.values().filter(|pod| is_peer(pod)).flat_map(|pod| &pod.addresses);
+            let addresses: Vec<IpAddr> = own.copied().collect();
+            for family in &self.families {
+                let name = named(&format!("peers-{}/{direction}/{}", policy_name(policy), number + 1), *family);
+                let mut set = NftSet::set([NftType::Address(*family)]);
+                for address in addresses.iter().filter(|address| Family::of(**address) == *family) {
+                    set.insert(key(*address), None);
+                }
+                self.table.sets.insert(name.clone(), set);
+                let fields = vec![NftField::Address(*family, side)];
+                ways.push(vec![NftCondition::InSet(fields, Condition::Is(name))]);
+            }
+        }
+        for peer in &rule.peers {
+            if let PolicyPeer::Block { net, except } = peer {
+                let except = except.iter().map(|net| NftCondition::Address(side, Condition::IsNot(*net)));
+                ways.push([NftCondition::Address(side, Condition::Is(*net))].into_iter().chain(except).collect());
+            }
+        }
+        ways
+    }
+
+    fn port(&mut self, port: &PolicyPort) -> Ways {
+        let protocol = NftCondition::Protocol(Condition::Is(port.protocol.of_ip()));
+        match &port.port {
+            PortMatch::All => vec![vec![protocol]],
+            PortMatch::Numbers(first, last) => {
+                let range = PortRange { first: *first, last: *last };
+                vec![vec![protocol, NftCondition::Port(NftSide::Destination, Condition::Is(range))]]
+            }
+            PortMatch::Named(name) => {
+                let families = self.families.clone().into_iter();
+                families.map(|family| self.named(name, port.protocol, family)).collect()
+            }
+        }
+    }
+
+    /// The ports of a name: at each pod the number that it has there.
+    fn named(&mut self, name: &str, protocol: PortProtocol, family: Family) -> Vec<NftCondition> {
+        let set = named(&format!("port-{name}/{protocol}"), family);
+        let side = NftSide::Destination;
+        let fields = vec![NftField::Address(family, side), NftField::Protocol, NftField::Port(side)];
+        let lab = self.lab;
+        self.table.sets.entry(set.clone()).or_insert_with(|| {
+            let types: Vec<NftType> = fields.iter().map(|field| field.of_type()).collect();
+            let mut set = NftSet::set(types);
+            for pod in lab.pods.values() {
+                let own = pod.ports.iter().filter(|own| own.name == *name && own.protocol == protocol);
+                for port in own {
+                    for address in pod.addresses.iter().filter(|address| Family::of(**address) == family) {
+                        let mut key = key(*address);
+                        key.push(NftValue::Protocol(protocol.of_ip()));
+                        key.push(NftValue::Ports(PortRange::one(port.number)));
+                        set.insert(key, None);
+                    }
+                }
+            }
+            set
+        });
+        vec![NftCondition::InSet(fields, Condition::Is(set))]
+    }
+}
+
+/// The family that conditions ask for, if they do.
+fn families_of(conditions: &[NftCondition]) -> Option<Family> {
+    conditions.iter().find_map(|condition| match condition {
+        NftCondition::Address(_, net) => Some(Family::of(net.value().addr())),
+        NftCondition::InSet(fields, _) => fields.iter().find_map(|field| match field {
+            NftField::Address(family, _) => Some(*family),
+            NftField::Protocol | NftField::Port(_) => None,
+        }),
+        _ => None,
+    })
+}
+
+/// Where the pod's address is in packets of a direction.
+fn own_side(direction: Direction) -> NftSide {
+    match direction {
+        Direction::Ingress => NftSide::Destination,
+        Direction::Egress => NftSide::Source,
+    }
+}
+
+/// Where the address of its peer is.
+fn other_side(direction: Direction) -> NftSide {
+    match direction {
+        Direction::Ingress => NftSide::Source,
+        Direction::Egress => NftSide::Destination,
+    }
+}
+
+/// The key of an address.
+fn key(address: IpAddr) -> NftKey {
+    vec![NftValue::Addresses(IpNet::from(address))]
+}
+
+/// The name of a set of a family.
+fn named(name: &str, family: Family) -> String {
+    match family {
+        Family::Ipv4 => name.to_owned(),
+        Family::Ipv6 => format!("{name}-v6"),
+    }
+}
+
+fn of_policy(policy: &NetworkPolicy, direction: Direction) -> String {
+    format!("policy-{}/{direction}", policy_name(policy))
+}
+
+fn policy_name(policy: &NetworkPolicy) -> String {
+    short(&policy.full_name())
+}
+
+/// A name that fits; what is cut off counts by its hash.
+fn short(name: &str) -> String {
+    match name.get(..LONGEST).filter(|_| name.len() > LONGEST) {
+        Some(first) => format!("{first}-{:08x}", fnv1a(name)),
+        None => name.to_owned(),
+    }
+}
+
+/// A comment that fits.
+fn comment(text: &str) -> String {
+    match text.get(..LONGEST_COMMENT).filter(|_| text.len() > LONGEST_COMMENT) {
+        Some(first) => format!("{first}…"),
+        None => text.to_owned(),
+    }
+}

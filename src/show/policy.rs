@@ -1,0 +1,280 @@
+//! What network policies say: who may reach whom, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::lines::{WIDTH, fitted};
+use crate::check::{PairResult, Report};
+use crate::lab::{Direction, Family, Lab, NetworkPolicy, PortProtocol};
+use crate::policies::{Free, Layer, Matrix, PortsOf, Side, Verdict};
+
+/// Who may reach whom, for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PolicyView {
+    /// The lab's name.
+    lab: String,
+    /// The policies that are enforced, as `NAMESPACE/NAME`.
+    policies: Vec<String>,
+    /// Those that are not.
+    not_enforced: Vec<String>,
+    /// What is allowed, for some ports each; together they have all ports of TCP, UDP and SCTP.
+    layers: Vec<LayerView>,
+    /// With `--prove`: the pairs of which probes say something else; null without.
+    differences: Option<Vec<DifferenceView>>,
+}
+
+/// What is allowed at some ports.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LayerView {
+    /// The ports, such as `tcp 80-90`; where it matters, with the family: `tcp 80 (IPv6)`.
+    ports: Vec<String>,
+    /// By sender, the pods that it may reach; each reaches itself.
+    allowed: BTreeMap<String, Vec<String>>,
+}
+
+/// A pair that does otherwise than the policies say.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DifferenceView {
+    /// The pod that sent.
+    from: String,
+    /// The pod that was to get it.
+    to: String,
+    /// What was sent, such as `tcp/80`.
+    protocol: String,
+    /// The address.
+    address: String,
+    /// What was expected, and what happened instead.
+    what: String,
+}
+
+/// What policies say about one connection, for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct VerdictView {
+    /// Where it comes from.
+    from: String,
+    /// Where it goes.
+    to: String,
+    /// The port with its protocol, such as `tcp/80`.
+    port: String,
+    /// Whether it is allowed.
+    allowed: bool,
+    /// Whether its sender may send it.
+    egress: SideView,
+    /// Whether its receiver may get it.
+    ingress: SideView,
+}
+
+/// What policies say about one side of a connection.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SideView {
+    /// Whether they allow it.
+    allowed: bool,
+    /// The policy whose rule allows it; or those that isolate the pod. None: no policy has a say.
+    policies: Vec<String>,
+    /// The rule that allows it, counted from 1.
+    rule: Option<usize>,
+}
+
+impl PolicyView {
+    /// Of a lab; with what probes say, if they were made.
+    pub fn new(lab: &Lab, matrix: &Matrix<'_>, proof: Option<&Report>) -> Self {
+        let names = |is_enforced: bool| {
+            let of = lab.network_policies.policies.iter().filter(move |policy| policy.is_enforced == is_enforced);
+            of.map(NetworkPolicy::full_name).collect()
+        };
+        let families = families(matrix);
+        let layer = |layer: &Layer| LayerView {
+            ports: titles(&layer.ports, &families),
+            allowed: matrix
+                .pods
+                .iter()
+                .zip(&layer.allowed)
+                .map(|(from, row)| (from.to_string(), reached(matrix, row)))
+                .collect(),
+        };
+        Self {
+            lab: lab.name.to_string(),
+            policies: names(true),
+            not_enforced: names(false),
+            layers: matrix.layers.iter().map(layer).collect(),
+            differences: proof.map(|report| failures(report).map(DifferenceView::of).collect()),
+        }
+    }
+}
+
+fn reached(matrix: &Matrix<'_>, row: &[Option<bool>]) -> Vec<String> {
+    let all = matrix.pods.iter().zip(row).filter(|(_, allowed)| **allowed == Some(true));
+    all.map(|(to, _)| to.to_string()).collect()
+}
+
+fn failures(report: &Report) -> impl Iterator<Item = &PairResult> {
+    report.checks.iter().flat_map(|check| &check.pairs).filter(|pair| !pair.passed)
+}
+
+impl DifferenceView {
+    fn of(pair: &PairResult) -> Self {
+        Self {
+            from: pair.from.to_string(),
+            to: pair.to.clone(),
+            protocol: pair.protocol.clone(),
+            address: pair.address.to_string(),
+            what: pair.failure.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl VerdictView {
+    /// Of one connection, in the user's words.
+    pub fn new((from, to, port): (&str, &str, &str), verdict: &Verdict<'_>) -> Self {
+        Self {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            port: port.to_owned(),
+            allowed: verdict.allows(),
+            egress: SideView::of(&verdict.egress),
+            ingress: SideView::of(&verdict.ingress),
+        }
+    }
+}
+
+impl SideView {
+    fn of(side: &Side<'_>) -> Self {
+        match side {
+            Side::Free(_) => Self { allowed: true, policies: Vec::new(), rule: None },
+            Side::Allowed { policy, rule } => {
+                Self { allowed: true, policies: vec![policy.full_name()], rule: Some(rule + 1) }
+            }
+            Side::Isolated(policies) => {
+                let policies = policies.iter().map(|policy| policy.full_name()).collect();
+                Self { allowed: false, policies, rule: None }
+            }
+        }
+    }
+}
+
+/// Who may reach whom: a matrix for all ports that policies do not tell apart.
+pub fn policies(lab: &Lab, matrix: &Matrix<'_>, proof: Option<&Report>) -> String {
+    let mut text = String::new();
+    let all = &lab.network_policies.policies;
+    for policy in all.iter().filter(|policy| !policy.is_enforced) {
+        let _ = writeln!(text, "{} is not enforced\n", policy.with_line());
+    }
+    if matrix.pods.is_empty() {
+        text.push_str("there are no pods: no namespace has an address in the `pods` of a node's `network_policies`\n");
+        return text;
+    }
+    let families = families(matrix);
+    for layer in &matrix.layers {
+        text += &fitted(&titles(&layer.ports, &families).join(", "), 0, 2, WIDTH);
+        text += &grid(matrix, layer);
+        text.push('\n');
+    }
+    text += "down: who sends; across: who gets it. ✓ allowed, ✗ forbidden, · the same pod\n";
+    if let Some(report) = proof {
+        text += &proved(report);
+    }
+    text
+}
+
+fn proved(report: &Report) -> String {
+    let pairs = report.pairs();
+    if report.passed() {
+        return format!("proved by {pairs} probes over TCP and UDP: the network does just that\n");
+    }
+    let mut text = format!("{} of {pairs} probes say something else:\n", failures(report).count());
+    for pair in failures(report) {
+        let what = pair.failure.as_deref().unwrap_or_default();
+        text += &fitted(&format!("✗ {} → {} ({}): {what}", pair.from, pair.to, pair.protocol), 2, 4, WIDTH);
+    }
+    text
+}
+
+/// The families of addresses that pods have.
+fn families(matrix: &Matrix<'_>) -> BTreeSet<Family> {
+    matrix.layers.iter().flat_map(|layer| &layer.ports).map(|ports| ports.family).collect()
+}
+
+/// The ports in words; families are named only where they differ.
+fn titles(ports: &[PortsOf], families: &BTreeSet<Family>) -> Vec<String> {
+    let mut of: BTreeMap<(PortProtocol, u16, u16), BTreeSet<Family>> = BTreeMap::new();
+    for own in ports {
+        of.entry((own.protocol, own.first, own.last)).or_default().insert(own.family);
+    }
+    let title = |((protocol, first, last), own): ((PortProtocol, u16, u16), BTreeSet<Family>)| {
+        let numbers = match (first, last) {
+            (1, u16::MAX) => format!("all {protocol}"),
+            _ if first == last => format!("{protocol} {first}"),
+            _ => format!("{protocol} {first}-{last}"),
+        };
+        match own.first() {
+            Some(Family::Ipv4) if own != *families => format!("{numbers} (IPv4)"),
+            Some(Family::Ipv6) if own != *families => format!("{numbers} (IPv6)"),
+            _ => numbers,
+        }
+    };
+    of.into_iter().map(title).collect()
+}
+
+/// A matrix with numbers for its columns, in as many parts as the width asks for.
+fn grid(matrix: &Matrix<'_>, layer: &Layer) -> String {
+    let count = matrix.pods.len();
+    let places = count.to_string().len();
+    let longest = matrix.pods.iter().map(|name| name.as_str().chars().count()).max().unwrap_or_default();
+    let label = places + 1 + longest;
+    let columns: Vec<usize> = (0..count).collect();
+    let fit = (WIDTH.saturating_sub(label + 2) / (places + 1)).max(1);
+    let mut text = String::new();
+    for part in columns.chunks(fit) {
+        let numbers: String = part.iter().map(|column| format!(" {:>places$}", column + 1)).collect();
+        let _ = writeln!(text, "  {:label$}{numbers}", "");
+        for (row, (name, cells)) in matrix.pods.iter().zip(&layer.allowed).enumerate() {
+            let _ = write!(text, "  {:>places$} {name:<longest$}", row + 1);
+            for column in part {
+                let cell = match cells.get(*column).copied().flatten() {
+                    _ if *column == row => '·',
+                    Some(true) => '✓',
+                    Some(false) => '✗',
+                    None => ' ',
+                };
+                let _ = write!(text, " {cell:>places$}");
+            }
+            let trimmed = text.trim_end().len();
+            text.truncate(trimmed);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// What policies say about one connection, and why.
+pub fn verdict((from, to, port): (&str, &str, &str), verdict: &Verdict<'_>) -> String {
+    let word = if verdict.allows() { "allowed" } else { "forbidden" };
+    let mut text = format!("{from} → {to} {port}: {word}\n");
+    for (direction, name, side) in
+        [(Direction::Egress, from, &verdict.egress), (Direction::Ingress, to, &verdict.ingress)]
+    {
+        text += &fitted(&format!("{direction} of {name}: {}", why(side, direction)), 2, 4, WIDTH);
+    }
+    text
+}
+
+/// Why one side of a connection is possible or not.
+fn why(side: &Side<'_>, direction: Direction) -> String {
+    match side {
+        Side::Free(Free::NoPod) => "it is no pod of the lab".to_owned(),
+        Side::Free(Free::NotIsolated) => "no policy isolates it".to_owned(),
+        Side::Free(Free::Itself) => "a pod is never cut off from itself".to_owned(),
+        Side::Free(Free::OwnNode) => "a pod is never cut off from the node that it is on".to_owned(),
+        Side::Allowed { policy, rule } => {
+            format!("allowed by {}, rule {} of `{direction}`", policy.with_line(), rule + 1)
+        }
+        Side::Isolated(policies) => {
+            let names = policies.iter().map(|policy| policy.with_line());
+            let names: Vec<String> = names.collect();
+            format!("isolated by {}, and no rule allows it", names.join(" and "))
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What `nslab policy` says and proves, what a change of policies changes, and what happens to what runs meanwhile.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{ends, golden, inside, nslab, project, run, sandbox};
+
+const FILE: &str = "/run/policy.yaml";
+
+/// A lab of two nodes with web and db on the first, api on the second, and these policies.
+fn write(policies: &str, api: &str, checks: &str) {
+    let text = format!(
+        "name: pol\ncluster:\n  node_network: 192.168.1.0/24\n  pod_network: 10.244.0.0/16\n  routing: routed\n  nodes:\n    \
+         node1: {{ pods: [{{ name: web, address: 10.244.1.2 }}, {{ name: db, address: 10.244.1.3, labels: {{ app: db }} \
+         }}] }}\n    node2: {{ pods: [{{ name: api, address: 10.244.2.2, labels: {{ {api} }} }}] }}\n  policies: \
+         {policies}\nchecks: {checks}\n"
+    );
+    fs::write(FILE, text).unwrap();
+}
+
+/// db gets what those of the role `reader` send.
+const READERS: &str = "[{ name: readers, podSelector: { matchLabels: { app: db } }, ingress: [{ from: [{ podSelector: { \
+                       matchLabels: { role: reader } } }] }] }]";
+
+#[test]
+fn the_matrix_and_the_reasons_are_shown_as_expected() {
+    let file = "topologies/11-policy.yaml";
+    let asked = [
+        vec!["policy", file],
+        vec!["policy", file, "web", "db", "3306"],
+        vec!["policy", file, "api", "db", "3306/tcp"],
+        vec!["policy", file, "db", "outside", "80"],
+        vec!["policy", file, "node1", "db", "22/sctp"],
+        vec!["policy", file, "web", "192.168.1.3", "53/udp"],
+    ];
+    let shown: Vec<String> =
+        asked.iter().map(|args| format!("$ nslab {}\n{}", args.join(" "), ends(args, 0))).collect();
+    let shown = shown.join("\n");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    golden::expect(&project("tests/policies/shown.expected"), &shown).unwrap_or_else(|why| panic!("{why}"));
+}
+
+#[test]
+fn programs_get_the_same() {
+    let json = |args: &[&str]| -> Value {
+        let all = ["policy", "topologies/11-policy.yaml"].iter().chain(args).chain(&["--format", "json"]);
+        serde_json::from_slice(&nslab(all).stdout).expect("JSON")
+    };
+    let matrix = json(&[]);
+    assert_eq!(matrix["policies"], serde_json::json!(["default/db", "default/api"]));
+    assert_eq!(matrix["differences"], Value::Null);
+    let layer =
+        matrix["layers"].as_array().unwrap().iter().find(|layer| layer["ports"] == serde_json::json!(["tcp 3306"]));
+    assert_eq!(layer.unwrap()["allowed"]["api"], serde_json::json!(["api", "backup", "db", "web"]));
+    let verdict = json(&["web", "db", "3306"]);
+    assert_eq!(verdict["allowed"], false);
+    assert_eq!(verdict["ingress"]["policies"], serde_json::json!(["default/db"]));
+    for (args, wrong) in
+        [(["web", "nobody", "80"], "nobody"), (["web", "db", "0"], "`0`"), (["web", "db", "80/icmp"], "icmp")]
+    {
+        let said = ends(&[&["policy", "topologies/11-policy.yaml"], args.as_slice()].concat(), 2);
+        assert!(said.contains(wrong), "{said}");
+    }
+}
+
+#[test]
+fn both_families_are_enforced_in_every_way_between_nodes() {
+    sandbox();
+    let text = fs::read_to_string(project("tests/policies/dual-stack.yaml")).unwrap();
+    for routing in ["routes", "routed", "vxlan", "router"] {
+        fs::write(FILE, text.replace("routing: routes", &format!("routing: {routing}"))).unwrap();
+        ends(&["apply", FILE], 0);
+        let said = ends(&["policy", "dual", "--prove"], 0);
+        assert!(said.contains("proved by 520 probes"), "{said}");
+        ends(&["destroy", "dual"], 0);
+    }
+    write(READERS, "role: reader", "[]");
+    let ipip = fs::read_to_string(FILE).unwrap().replace("routing: routed", "routing: ipip");
+    fs::write(FILE, ipip).unwrap();
+    if crate::support::lacking("ipip").is_none() {
+        ends(&["apply", FILE], 0);
+        ends(&["policy", "pol", "--prove"], 0);
+    }
+}
+
+#[test]
+fn a_proof_finds_what_the_nodes_do_not_enforce() {
+    sandbox();
+    write(READERS, "role: reader", "[]");
+    ends(&["apply", FILE], 0);
+    ends(&["policy", "pol", "--prove"], 0);
+    run("ip netns exec node1 nft delete element inet network-policies ingress-pods '{ 10.244.1.3 }'");
+    let said = ends(&["policy", "pol", "--prove"], 1);
+    assert!(said.contains("✗ web → db (tcp/1): answered by db, though it should be unreachable"), "{said}");
+    assert!(!said.contains("✗ api"), "{said}");
+    ends(&["plan", "--exit-code", FILE], 1);
+    ends(&["apply", FILE], 0);
+    ends(&["policy", "pol", "--prove"], 0);
+}
+
+/// A label of a peer is an element of a set, on the nodes whose pods ask for it.
+#[test]
+fn a_label_changes_elements_only() {
+    sandbox();
+    write(READERS, "role: writer", "[]");
+    ends(&["apply", FILE], 0);
+    write(READERS, "role: reader", "[]");
+    let planned: Value = serde_json::from_slice(&nslab(["plan", FILE, "--format", "json"]).stdout).unwrap();
+    let steps: Vec<&str> =
+        planned["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
+    let set = "set peers-default/readers/ingress/1 of table inet network-policies in node1";
+    assert_eq!(steps, [format!("add `10.244.2.2` to {set}")]);
+    ends(&["apply", FILE], 0);
+    ends(&["policy", "pol", "--prove"], 0);
+}
+
+#[test]
+fn what_is_not_enforced_is_possible() {
+    sandbox();
+    write(
+        &READERS.replace("name: readers", "name: readers, enforce: false"),
+        "role: writer",
+        "[{ from: api, to: db, port: 80 }]",
+    );
+    let said = ends(&["apply", "--check", FILE], 0);
+    assert!(
+        said.contains("the policy `readers` is ignored: everything that it forbids works [policy-ignored]"),
+        "{said}"
+    );
+    assert!(!run("ip netns exec node1 nft list tables").contains("network-policies"));
+    let said = ends(&["policy", "pol", "--prove"], 0);
+    assert!(said.contains("default/readers (line 9) is not enforced"), "{said}");
+}
+
+#[test]
+fn a_failed_check_names_the_policy() {
+    sandbox();
+    let checks = "[{ from: [web, api], to: db, port: 80, retries: 0, timeout: 200ms }, { from: api, to: db, port: 81, expect: \
+                  unreachable }]";
+    write(READERS, "role: reader", checks);
+    let said = ends(&["apply", "--check", FILE], 1);
+    for hint in [
+        "hint: the policy default/readers (line 9) isolates db (ingress), and no rule allows web → db (tcp/80)",
+        "hint: the policy default/readers (line 9) allows api → db (tcp/81): rule 1 of its `ingress`",
+    ] {
+        assert!(said.contains(hint), "{said}");
+    }
+}
+
+/// A connection that was allowed lives on; a flow over UDP, which has no end, is forgotten.
+#[test]
+fn what_runs_while_policies_change() {
+    sandbox();
+    write("[]", "role: reader", "[]");
+    ends(&["apply", FILE], 0);
+    let server = inside("db", || TcpListener::bind("10.244.1.3:80").unwrap());
+    let mut client = inside("web", || TcpStream::connect("10.244.1.3:80").unwrap());
+    let (mut answering, _) = server.accept().unwrap();
+    let udp = inside("db", || UdpSocket::bind("10.244.1.3:53").unwrap());
+    let asking = |from: &'static str| {
+        let asking = inside(from, || UdpSocket::bind("0.0.0.0:0").unwrap());
+        asking.connect("10.244.1.3:53").unwrap();
+        asking
+    };
+    udp.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let (forbidden, allowed) = (asking("web"), asking("api"));
+    let arrives = |socket: &UdpSocket| {
+        socket.send(b"?").unwrap();
+        udp.recv_from(&mut [0; 8]).map(|(_, from)| udp.send_to(b"!", from).unwrap()).is_ok()
+    };
+    assert!(arrives(&forbidden) && arrives(&allowed), "nothing isolates db yet");
+    // The table comes first without a policy for db, so that connections are tracked and known.
+    write("[{ name: web, podSelector: { matchLabels: { app: none } } }]", "role: reader", "[]");
+    ends(&["apply", FILE], 0);
+    client.write_all(b"a").unwrap();
+    assert!(arrives(&forbidden) && arrives(&allowed), "nothing isolates db yet");
+    write(READERS, "role: reader", "[]");
+    ends(&["apply", FILE], 0);
+    assert!(arrives(&allowed), "a flow that is allowed ended");
+    assert!(!arrives(&forbidden), "a flow that is forbidden lives on");
+    client.write_all(b"b").unwrap();
+    answering.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let mut both = [0; 2];
+    answering.read_exact(&mut both).expect("a connection that was there");
+    assert_eq!(&both, b"ab");
+}
