@@ -1,12 +1,14 @@
 //! Network policies, and the labels of Kubernetes namespaces that they ask for.
 
+use std::collections::HashMap;
+
 use super::fields::{self, get, required};
 use super::keys;
 use super::object::{Kind, Object};
 use super::services::named;
 use crate::topology::code::Code;
-use crate::topology::diagnostics::{Collector, Diagnostic};
-use crate::topology::schema::{Cluster, Read, WrittenLabels, WrittenPolicy};
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::schema::{Cluster, Read, Spanned, WrittenLabels, WrittenPolicy};
 use crate::topology::yaml::{Node, Value};
 
 /// Adds the policies and the labels of namespaces to a cluster.
@@ -22,32 +24,35 @@ pub fn add(objects: &[Object<'_>], cluster: &mut Cluster, found: &mut Collector<
         let tree = Node { value: Value::Map(entries), span: object.name.span };
         cluster.policies.extend(WrittenPolicy::read(&tree, found));
     }
-    let namespaces = objects.iter().filter(|object| object.kind == Kind::Namespace);
-    for object in namespaces {
+    namespaces(objects, cluster, found);
+}
+
+/// Labels of namespaces stand beside those that the topology gives.
+fn namespaces(objects: &[Object<'_>], cluster: &mut Cluster, found: &mut Collector<'_>) {
+    let own = cluster.namespace_labels.take();
+    let span = own.as_ref().map_or_else(Span::default, |own| own.0.span);
+    let mut all = match own {
+        Some(WrittenLabels(Node { value: Value::Map(entries), .. })) => entries,
+        _ => Vec::new(),
+    };
+    let known: HashMap<String, Span> =
+        all.iter().filter_map(|(name, _)| fields::scalar(name)).map(|(name, at)| (name.to_owned(), at)).collect();
+    for object in objects.iter().filter(|object| object.kind == Kind::Namespace) {
         if let Some(spec) = object.spec() {
             fields::check(spec, "`spec`", &keys::NAMESPACE, found);
         }
         let Some(labels) = get(object.metadata, "labels") else { continue };
-        let name = Node { value: Value::Scalar(object.name.value.clone()), span: object.name.span };
-        let tree = Node { value: Value::Map(vec![(name, labels.clone())]), span: object.name.span };
-        let Some(read) = WrittenLabels::read(&tree, found) else { continue };
-        match &mut cluster.namespace_labels {
-            Some(labels) => join(&mut labels.0, read.0, found),
-            none => *none = Some(read),
+        let Spanned { value: name, span } = &object.name;
+        if let Some(first) = known.get(name) {
+            let message = format!("the labels of the namespace `{name}` are given twice");
+            found.add(Diagnostic::new(Code::NameTwice, *span, message).also(*first, "here"));
+            continue;
+        }
+        let entry = (Node { value: Value::Scalar(name.clone()), span: *span }, labels.clone());
+        let alone = Node { value: Value::Map(vec![entry.clone()]), span: *span };
+        if WrittenLabels::read(&alone, found).is_some() {
+            all.push(entry);
         }
     }
-}
-
-/// Labels that the topology gives a namespace stand beside those of its manifest.
-fn join(all: &mut Node, more: Node, found: &mut Collector<'_>) {
-    let (Value::Map(all), Value::Map(more)) = (&mut all.value, more.value) else { return };
-    for (name, labels) in more {
-        let word = fields::scalar(&name).map(|(word, _)| word);
-        let Some((first, _)) = all.iter().find(|(own, _)| fields::scalar(own).map(|(word, _)| word) == word) else {
-            all.push((name, labels));
-            continue;
-        };
-        let message = format!("the labels of the namespace `{}` are given twice", word.unwrap_or_default());
-        found.add(Diagnostic::new(Code::NameTwice, name.span, message).also(first.span, "here"));
-    }
+    cluster.namespace_labels = (!all.is_empty()).then_some(WrittenLabels(Node { value: Value::Map(all), span }));
 }

@@ -1,11 +1,13 @@
 //! Services, and the endpoints of those that select no pods, in the words of the cluster.
 
+use std::collections::HashMap;
+
 use super::fields::{self, get, list, required, scalar, text};
 use super::keys;
 use super::object::{Kind, Object};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{Cluster, Read, WrittenService};
+use crate::topology::schema::{Cluster, DnsLabel, Read, WrittenService};
 use crate::topology::yaml::{Node, Value};
 
 /// The label of a slice that says whose endpoints are in it.
@@ -21,12 +23,13 @@ pub fn add(objects: &[Object<'_>], cluster: &mut Cluster, found: &mut Collector<
     let of_kind = |kind| objects.iter().filter(move |object| object.kind == kind);
     let mut services: Vec<(&Object<'_>, Vec<Entry>)> =
         of_kind(Kind::Service).filter_map(|object| Some((object, service(object, found)?))).collect();
+    let places = services.iter().enumerate();
+    let places: HashMap<(&DnsLabel, &str), usize> =
+        places.map(|(at, (of, _))| ((&of.namespace.value, of.name.value.as_str()), at)).collect();
     for object in of_kind(Kind::EndpointSlice).chain(of_kind(Kind::Endpoints)) {
         let Some((name, at)) = owner(object, found) else { continue };
-        let is_it = |of: &&mut (&Object<'_>, Vec<Entry>)| {
-            (of.0.name.value.as_str(), &of.0.namespace.value) == (name, &object.namespace.value)
-        };
-        let Some((of, entries)) = services.iter_mut().find(is_it) else {
+        let place = places.get(&(&object.namespace.value, name)).copied();
+        let Some((of, entries)) = place.and_then(|at| services.get_mut(at)) else {
             let names = of_kind(Kind::Service).map(|of| &of.name.value);
             let message = format!("there is no service `{}/{name}`", object.namespace.value.0);
             let help = found.did_you_mean(name, names);
