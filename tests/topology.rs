@@ -38,31 +38,40 @@ fn file_name(path: &Path) -> String {
     path.file_name().expect("a file").to_string_lossy().into_owned()
 }
 
+/// A case, whose manifests are in its folder.
+fn read(case: &Path) -> Result<topology::Topology, Diagnostics> {
+    let text = fs::read_to_string(case).expect("the case");
+    topology::parse_in(case.parent(), &file_name(case), &text)
+}
+
+/// What is said of a case, in which its manifests are called as the case does.
+fn said(case: &Path, text: &str) -> String {
+    let folder = case.parent().expect("a folder").display().to_string() + "/";
+    text.replace(&folder, "")
+}
+
 #[test]
 fn every_fault_is_reported_as_expected() {
     golden::run("tests/faults", &golden::files_with_expectations("tests/faults", "yaml"), |name, case| {
-        let text = fs::read_to_string(case).expect("the case");
-        let faults = topology::parse(&file_name(case), &text).expect_err(name);
-        golden::expect(&case.with_extension("expected"), &faults.render(false))
+        let faults = read(case).expect_err(name);
+        golden::expect(&case.with_extension("expected"), &said(case, &faults.render(false)))
     });
 }
 
 #[test]
 fn every_warning_is_given_as_expected() {
     golden::run("tests/warnings", &golden::files_with_expectations("tests/warnings", "yaml"), |_, case| {
-        let text = fs::read_to_string(case).expect("the case");
-        let topology = topology::parse(&file_name(case), &text).map_err(|faults| faults.to_string())?;
-        golden::expect(&case.with_extension("expected"), &topology.warnings.render(false))
+        let topology = read(case).map_err(|faults| faults.to_string())?;
+        golden::expect(&case.with_extension("expected"), &said(case, &topology.warnings.render(false)))
     });
 }
 
 #[test]
 fn files_mean_what_is_expected() {
     golden::run("tests/resolved", &golden::files_with_expectations("tests/resolved", "yaml"), |_, case| {
-        let text = fs::read_to_string(case).expect("the case");
-        let topology = topology::parse(&file_name(case), &text).map_err(|faults| faults.to_string())?;
+        let topology = read(case).map_err(|faults| faults.to_string())?;
         let json = serde_json::to_string_pretty(&in_words_of_iptables(&topology.lab)).expect("JSON");
-        golden::expect(&case.with_extension("json"), &(json + "\n"))
+        golden::expect(&case.with_extension("json"), &(said(case, &json) + "\n"))
     });
 }
 
@@ -144,6 +153,7 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("KubeProxy", "namespaces: { red: { kube_proxy: { qqq: 1 } } }"),
     ("Service", "services: [{ qqq: 1 }]"),
     ("ServicePort", "services: [{ ports: [{ qqq: 1 }] }]"),
+    ("Endpoint", "services: [{ endpoints: [{ qqq: 1 }] }]"),
     ("AffinityConfig", "services: [{ sessionAffinityConfig: { qqq: 1 } }]"),
     ("ClientIpConfig", "services: [{ sessionAffinityConfig: { clientIP: { qqq: 1 } } }]"),
     ("NetworkPolicies", "namespaces: { red: { network_policies: { qqq: 1 } } }"),

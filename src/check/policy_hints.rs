@@ -77,14 +77,11 @@ fn line(direction: Direction, pod: &str, side: &Side<'_>, pair: &PairResult) -> 
     let what = format!("{} → {} ({})", pair.from, pair.to, pair.protocol);
     match side {
         Side::Free(_) => None,
-        Side::Allowed { policy, rule } => Some(format!(
-            "the policy {} (line {}) allows {what}: rule {} of its `{direction}`",
-            policy.full_name(),
-            policy.line,
-            rule + 1
-        )),
+        Side::Allowed { policy, rule } => {
+            Some(format!("the policy {} allows {what}: rule {} of its `{direction}`", policy.with_line(), rule + 1))
+        }
         Side::Isolated(policies) => {
-            let names = policies.iter().map(|policy| format!("{} (line {})", policy.full_name(), policy.line));
+            let names = policies.iter().map(|policy| policy.with_line());
             let names: Vec<String> = names.collect();
             let (policies, isolate) =
                 if names.len() == 1 { ("the policy", "isolates") } else { ("the policies", "isolate") };

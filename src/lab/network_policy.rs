@@ -70,6 +70,9 @@ pub struct NetworkPolicy {
     pub namespace: String,
     /// The line of the file that it begins on, counted from 1.
     pub line: u64,
+    /// That file, if it is not the topology file but one of its manifests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
     /// Whether the nodes enforce it.
     pub is_enforced: bool,
     /// Which pods it selects.
@@ -193,6 +196,12 @@ impl NetworkPolicies {
 }
 
 impl NetworkPolicy {
+    /// Its full name and its line: `shop/db (line 12)`.
+    pub fn with_line(&self) -> String {
+        let of = self.manifest.as_ref().map_or_else(String::new, |manifest| format!(" of {manifest}"));
+        format!("{} (line {}{of})", self.full_name(), self.line)
+    }
+
     /// `NAMESPACE/NAME`.
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.namespace, self.name)

@@ -160,7 +160,7 @@ pub fn policies(lab: &Lab, matrix: &Matrix<'_>, proof: Option<&Report>) -> Strin
     let mut text = String::new();
     let all = &lab.network_policies.policies;
     for policy in all.iter().filter(|policy| !policy.is_enforced) {
-        let _ = writeln!(text, "{} (line {}) is not enforced\n", policy.full_name(), policy.line);
+        let _ = writeln!(text, "{} is not enforced\n", policy.with_line());
     }
     if matrix.pods.is_empty() {
         text.push_str("there are no pods: no namespace has an address in the `pods` of a node's `network_policies`\n");
@@ -269,10 +269,10 @@ fn why(side: &Side<'_>, direction: Direction) -> String {
         Side::Free(Free::Itself) => "a pod is never cut off from itself".to_owned(),
         Side::Free(Free::OwnNode) => "a pod is never cut off from the node that it is on".to_owned(),
         Side::Allowed { policy, rule } => {
-            format!("allowed by {} (line {}), rule {} of `{direction}`", policy.full_name(), policy.line, rule + 1)
+            format!("allowed by {}, rule {} of `{direction}`", policy.with_line(), rule + 1)
         }
         Side::Isolated(policies) => {
-            let names = policies.iter().map(|policy| format!("{} (line {})", policy.full_name(), policy.line));
+            let names = policies.iter().map(|policy| policy.with_line());
             let names: Vec<String> = names.collect();
             format!("isolated by {}, and no rule allows it", names.join(" and "))
         }

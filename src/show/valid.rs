@@ -19,6 +19,9 @@ pub struct ValidView {
 /// A mistake for programs.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DiagnosticView {
+    /// The file that it is about, if that is one of the manifests that the file names.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    manifest: Option<String>,
     /// Counted from 1; 0 where the file could not be read at all.
     line: usize,
     /// Counted from 1, in characters.
@@ -45,7 +48,7 @@ impl ValidView {
             LoadError::Invalid(all) => DiagnosticView::all(all),
             other @ LoadError::Read { .. } => {
                 let (severity, code, message) = (Severity::Error, other.code(), other.to_string());
-                vec![DiagnosticView { line: 0, column: 0, severity, code, message, help: None }]
+                vec![DiagnosticView { manifest: None, line: 0, column: 0, severity, code, message, help: None }]
             }
         };
         Self { file, valid: false, diagnostics }
@@ -65,6 +68,7 @@ impl DiagnosticView {
 
     fn new(diagnostic: &Diagnostic) -> Self {
         Self {
+            manifest: diagnostic.manifest.clone(),
             line: diagnostic.line,
             column: diagnostic.column,
             severity: diagnostic.severity,

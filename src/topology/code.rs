@@ -102,6 +102,8 @@ pub enum Code {
     NotConnected,
     /// None of a service's pods has a port of the name that the service leads to.
     NoTargetPort,
+    /// A manifest says something that changes who reaches whom and that nslab does not have: a mistake, or a warning.
+    NotModelled,
     /// Something other than a namespace is given where a namespace is needed.
     NotNamespace,
     /// The file is not valid YAML.
@@ -112,6 +114,8 @@ pub enum Code {
     NumberOutOfRange,
     /// Two nodes have the same number.
     NumberTwice,
+    /// Warning: objects of manifests that do not change who reaches whom are passed over.
+    PassedOver,
     /// The numbers of ports on both sides of a translation differ.
     PortCount,
     /// Warning: a network policy, or a part of it, has no effect.

@@ -12,13 +12,8 @@ use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::code::Code;
-
-/// A piece of the file, in bytes from its beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(super) struct Span {
-    pub start: usize,
-    pub end: usize,
-}
+use super::sources::Sources;
+pub(super) use super::sources::Span;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +36,8 @@ pub struct Diagnostic {
     pub line: usize,
     /// The column in characters, counted from 1.
     pub column: usize,
+    /// The file in which it is, if that is not the topology file but one of its manifests.
+    pub manifest: Option<String>,
     /// What is wrong.
     pub message: String,
     /// What to write instead, or where to look.
@@ -55,23 +52,15 @@ pub struct Diagnostic {
 /// `code`, `message` and `help`.
 #[derive(Debug, Clone)]
 pub struct Diagnostics {
-    pub(super) file: String,
-    pub(super) text: String,
-    pub(super) lines: Lines,
+    pub(super) sources: Box<Sources<'static>>,
     pub(super) list: Vec<Diagnostic>,
     /// How many more there are that are not listed.
     pub(super) more: usize,
 }
 
-/// Where each line of a file begins. Looked up, as counting up to every fault anew takes minutes in a file of
-/// megabytes.
-#[derive(Debug, Clone)]
-pub(super) struct Lines(Vec<usize>);
-
 /// The faults found so far.
 pub(super) struct Collector<'a> {
-    text: &'a str,
-    lines: Lines,
+    sources: Sources<'a>,
     list: Vec<Diagnostic>,
     /// The faults of the list by their places and their words, without what is counted in these.
     kinds: HashMap<(Span, String), Kind>,
@@ -102,7 +91,7 @@ const COMPARED: usize = 10_000;
 impl Diagnostic {
     pub(super) fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
         let (severity, message) = (Severity::Error, shortened(message.into()));
-        Self { severity, code, line: 0, column: 0, message, help: None, span, also: None }
+        Self { severity, code, line: 0, column: 0, manifest: None, message, help: None, span, also: None }
     }
 
     /// What is legal, and surely a mistake.
@@ -113,6 +102,16 @@ impl Diagnostic {
     #[must_use]
     pub(super) fn help(mut self, help: impl Into<Option<String>>) -> Self {
         self.help = help.into().map(shortened);
+        self
+    }
+
+    /// The same of a file that begins there.
+    #[must_use]
+    pub(super) fn behind(mut self, begin: usize) -> Self {
+        self.span = self.span.behind(begin);
+        if let Some(also) = &mut self.also {
+            also.0 = also.0.behind(begin);
+        }
         self
     }
 
@@ -136,22 +135,21 @@ fn shortened(mut message: String) -> String {
     message
 }
 
-impl Lines {
-    fn of(text: &str) -> Self {
-        Self(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
-    }
-
-    /// The line, counted from 1, on which a byte is, and where it begins.
-    pub(super) fn line(&self, at: usize) -> (usize, usize) {
-        let line = self.0.partition_point(|&begin| begin <= at);
-        (line, self.0.get(line.saturating_sub(1)).copied().unwrap_or_default())
-    }
-}
-
 impl<'a> Collector<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    /// For a file of this name and text.
+    pub(super) fn new(name: &str, text: &'a str) -> Self {
         let (kinds, spoilt) = (HashMap::new(), HashSet::new());
-        Self { text, lines: Lines::of(text), list: Vec::new(), kinds, spoilt, more: 0, count: 0 }
+        Self { sources: Sources::new(name, text), list: Vec::new(), kinds, spoilt, more: 0, count: 0 }
+    }
+
+    /// Goes on with another file, and says where its pieces begin.
+    pub(super) fn add_file(&mut self, name: &str, text: &str) -> usize {
+        self.sources.add(name, text)
+    }
+
+    /// Whether there is more than the topology file.
+    pub(super) fn has_manifests(&self) -> bool {
+        self.sources.has_more()
     }
 
     /// Puts a fault down. What is used twice (through an alias, by both ends of a link) is wrong once, and so is what a
@@ -203,9 +201,13 @@ impl<'a> Collector<'a> {
 
     /// The line of a place and its column in characters, both counted from 1.
     pub(super) fn place(&self, span: Span) -> (usize, usize) {
-        let (line, line_start) = self.lines.line(span.start);
-        let before = self.text.get(line_start..span.start);
-        (line, before.map_or(0, |before| before.chars().count()) + 1)
+        self.sources.of(span).place(span)
+    }
+
+    /// The manifest in which a place is; none: it is in the topology file.
+    pub(super) fn manifest(&self, span: Span) -> Option<String> {
+        let source = self.sources.of(span);
+        (!source.is_first()).then(|| source.name.clone())
     }
 
     /// Whether there is anything because of which the file cannot be used.
@@ -214,18 +216,18 @@ impl<'a> Collector<'a> {
     }
 
     /// What the file describes if it has no fault, with the warnings; else all of them.
-    pub(super) fn finish<T>(mut self, file: &str, described: Option<T>) -> Result<(T, Diagnostics), Diagnostics> {
+    pub(super) fn finish<T>(mut self, described: Option<T>) -> Result<(T, Diagnostics), Diagnostics> {
         match described {
-            Some(described) if !self.has_faults() => return Ok((described, self.into_diagnostics(file))),
+            Some(described) if !self.has_faults() => return Ok((described, self.into_diagnostics())),
             None if !self.has_faults() => {
                 self.add(Diagnostic::new(Code::EmptyFile, Span::default(), "this file describes no lab"));
             }
             _ => {}
         }
-        Err(self.into_diagnostics(file))
+        Err(self.into_diagnostics())
     }
 
-    fn into_diagnostics(mut self, file: &str) -> Diagnostics {
+    fn into_diagnostics(mut self) -> Diagnostics {
         let mut list = std::mem::take(&mut self.list);
         for Kind { at, messages } in self.kinds.values().filter(|kind| kind.messages.len() > 1) {
             if let Some(fault) = list.get_mut(*at) {
@@ -235,8 +237,9 @@ impl<'a> Collector<'a> {
         list.sort_by_key(|fault| fault.span.start);
         for fault in &mut list {
             (fault.line, fault.column) = self.place(fault.span);
+            fault.manifest = self.manifest(fault.span);
         }
-        Diagnostics { file: file.to_owned(), text: self.text.to_owned(), lines: self.lines, list, more: self.more }
+        Diagnostics { sources: Box::new(self.sources.into_owned()), list, more: self.more }
     }
 }
 
@@ -301,7 +304,7 @@ impl Serialize for Diagnostics {
         let mut list = s.serialize_seq(Some(self.list.len()))?;
         for fault in &self.list {
             list.serialize_element(&InFile {
-                file: &self.file,
+                file: fault.manifest.as_ref().unwrap_or(&self.sources.first().name),
                 line: fault.line,
                 column: fault.column,
                 severity: fault.severity,

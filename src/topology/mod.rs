@@ -8,14 +8,16 @@
 mod cluster;
 mod code;
 mod diagnostics;
+mod manifests;
 mod ranges;
 mod render;
 mod resolve;
 mod schema;
+mod sources;
+mod text;
 mod yaml;
 
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 
 pub use code::Code;
@@ -29,7 +31,7 @@ use crate::lab::{Lab, Origins};
 pub struct Topology {
     /// The lab that it describes.
     pub lab: Lab,
-    /// The file's text, for keeping a copy.
+    /// The file's text, for keeping a copy; with manifests, [`Topology::expanded`], which needs none.
     pub text: String,
     /// What is legal in it, and surely a mistake.
     pub warnings: Diagnostics,
@@ -69,52 +71,45 @@ impl LoadError {
     }
 }
 
-/// The greatest size of a file in bytes.
-const MAX_SIZE: u64 = 16 * 1024 * 1024;
-
 /// Reads, checks and resolves a file; `-` is standard input. Anything that is not a regular file, is larger than
 /// 16 MiB or is not UTF-8 is refused.
 pub fn load(path: &Path) -> Result<Topology, LoadError> {
-    let name = if path == Path::new("-") { "<stdin>".to_owned() } else { path.display().to_string() };
-    let text = read(path).map_err(|source| LoadError::Read { path: name.clone(), source })?;
-    parse(&name, &text).map_err(LoadError::Invalid)
+    let (name, text) = match path == Path::new("-") {
+        true => ("<stdin>".to_owned(), text::read_from(io::stdin().lock(), text::MAX_SIZE)),
+        false => (path.display().to_string(), text::read(path, text::MAX_SIZE)),
+    };
+    let text = text.map_err(|source| LoadError::Read { path: name.clone(), source })?;
+    parse_in(path.parent(), &name, &text).map_err(LoadError::Invalid)
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().lock().take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
-    } else {
-        // A pipe without a writer would hold us up at opening it, and a file of the kernel's at reading it.
-        let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file (for a pipe, use `-`)"));
-        }
-        file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
-    }
-    if bytes.len() as u64 > MAX_SIZE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 16 MiB"));
-    }
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
-}
-
-/// Checks and resolves the text of a file; `name` is what messages call it.
+/// Checks and resolves the text of a file; `name` is what messages call it. It has no folder, and so no manifests.
 pub fn parse(name: &str, text: &str) -> Result<Topology, Diagnostics> {
+    parse_in(None, name, text)
+}
+
+/// Checks and resolves the text of a file whose manifests are in a folder.
+pub fn parse_in(folder: Option<&Path>, name: &str, text: &str) -> Result<Topology, Diagnostics> {
     // Some editors begin a file with a byte order mark, which is no part of it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut found = diagnostics::Collector::new(text);
-    let tree = yaml::read(text, &mut found).and_then(|tree| expand(tree, &mut found));
+    let mut found = diagnostics::Collector::new(name, text);
+    let tree = yaml::read(text, &mut found).and_then(|tree| expand(tree, folder, &mut found));
     let (tree, origins) = tree.unzip();
     let file = tree.as_ref().and_then(|tree| schema::File::read(tree, &mut found));
     let lab = file.map(|file| resolve::resolve(&file, origins.unwrap_or_default(), &mut found));
-    let ((lab, expanded), warnings) = found.finish(name, lab.zip(tree))?;
-    Ok(Topology { lab, text: text.to_owned(), warnings, expanded })
+    let has_manifests = found.has_manifests();
+    let ((lab, expanded), warnings) = found.finish(lab.zip(tree))?;
+    let text = if has_manifests { yaml::emit(&expanded) } else { text.to_owned() };
+    Ok(Topology { lab, text, warnings, expanded })
 }
 
 /// The file in the plain language, without shorthand.
-fn expand(tree: yaml::Node, found: &mut diagnostics::Collector<'_>) -> Option<(yaml::Node, Origins)> {
+fn expand(
+    tree: yaml::Node,
+    folder: Option<&Path>,
+    found: &mut diagnostics::Collector<'_>,
+) -> Option<(yaml::Node, Origins)> {
     let counted = ranges::expand(tree, found)?;
-    Some(cluster::expand(counted, found))
+    Some(cluster::expand(counted, folder, found))
 }
 
 /// The JSON Schema of the file, for editors.

@@ -22,7 +22,7 @@ impl Diagnostics {
         let what = if is_error { "fault" } else { "warning" };
         let count = format!("{total} {what}{}", if total == 1 { "" } else { "s" });
         let unlisted = if self.more > 0 { format!(", of which {} are shown", self.list.len()) } else { String::new() };
-        text + &format!("{}: {count}{unlisted}\n", self.file)
+        text + &format!("{}: {count}{unlisted}\n", self.sources.first().name)
     }
 
     fn group<'a>(&'a self, fault: &'a Diagnostic) -> Group<'a> {
@@ -33,7 +33,8 @@ impl Diagnostics {
         let mut group = Group::with_title(level.primary_title(format!("{} [{}]", fault.message, fault.code)));
         group = match self.snippet(fault.span, |span| AnnotationKind::Primary.span(span)) {
             Some(snippet) => group.element(snippet),
-            None => group.element(Origin::path(&self.file).line(fault.line).char_column(fault.column)),
+            None => group
+                .element(Origin::path(&self.sources.of(fault.span).name).line(fault.line).char_column(fault.column)),
         };
         if let Some((span, label)) = fault.also.as_deref()
             && let Some(snippet) = self.snippet(*span, |span| AnnotationKind::Context.span(span).label(label))
@@ -52,14 +53,16 @@ impl Diagnostics {
         span: Span,
         annotate: impl FnOnce(std::ops::Range<usize>) -> Annotation<'a>,
     ) -> Option<Snippet<'a, Annotation<'a>>> {
-        let start = span.start.min(self.text.len());
-        let (line_number, line_start) = self.lines.line(start);
-        let line = self.text.get(line_start..)?.lines().next().unwrap_or_default();
-        if line.len() > LONGEST_LINE || !self.text.is_char_boundary(start) {
+        let source = self.sources.of(span);
+        let Span { start, end } = source.own(span);
+        let start = start.min(source.text.len());
+        let (line_number, line_start) = source.line(start);
+        let line = source.text.get(line_start..)?.lines().next().unwrap_or_default();
+        if line.len() > LONGEST_LINE || !source.text.is_char_boundary(start) {
             return None;
         }
         let from = (start - line_start).min(line.len());
-        let to = span.end.saturating_sub(line_start).clamp(from, line.len());
-        Some(Snippet::source(line).line_start(line_number).path(&self.file).annotation(annotate(from..to)))
+        let to = end.saturating_sub(line_start).clamp(from, line.len());
+        Some(Snippet::source(line).line_start(line_number).path(&source.name).annotation(annotate(from..to)))
     }
 }

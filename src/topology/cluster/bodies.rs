@@ -71,6 +71,7 @@ fn member(layout: &Layout<'_>, node: &Endpoint<'_>) -> Node {
     let mut body = Body::new(place);
     body.uplink(&node.addresses, None);
     body.forwarding = true;
+    body.labels = node.labels.iter().map(|(key, value)| (text(key), text(value))).collect();
     body.keep = layout.keep.to_vec();
     if layout.routing.has_bridges() {
         let own = |subnet: &IpNet| Some(place.scalar(IpNet::new(numbers::nth(*subnet, 1)?, subnet.prefix_len()).ok()?));

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::diagnostics::{Collector, Diagnostic, Span};
-use super::super::schema::{self, Cluster, Egress, Pods, Prefix, ProxyMode, Routing, Spanned};
+use super::super::schema::{self, Cluster, Egress, Pods, Prefix, ProxyMode, Routing, Spanned, Text};
 use super::addresses::{self, Addresses};
 use super::names::{LAN_BRIDGE, Names, is_new};
 use super::numbers;
@@ -51,6 +51,7 @@ pub struct Node<'w> {
     pub subnets: Vec<IpNet>,
     /// The other interface of its link, at the bridge between the nodes.
     pub lan_port: IfName,
+    pub labels: &'w [(Spanned<Text>, Spanned<Text>)],
     pub pods: Vec<Pod<'w>>,
 }
 /// How many nodes a cluster can have: a port of the bridge for each, and one for the router (see `BR_MAX_PORTS` in the
@@ -95,9 +96,10 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         if routing == Routing::Router {
             addresses::not_the_routers(&own, found);
         }
-        let pods = pods::of_node(number.value, &subnets, written.pods.as_ref(), &mut names, found);
+        let pods = pods::of_node((&name.value, number.value), &subnets, written, &mut names, found);
         let Some(lan_port) = lan_port(name, &mut ports, found) else { continue };
-        nodes.push(Node { name, addresses: own, subnets, lan_port, pods });
+        let labels = &written.labels.entries;
+        nodes.push(Node { name, addresses: own, subnets, lan_port, labels, pods });
     }
     if most > 0 {
         addresses.finish(&cluster.node_network.0, cluster.nodes.entries.len(), routing, found);
@@ -145,7 +147,7 @@ fn few_enough(cluster: &Cluster, found: &mut Collector<'_>) -> bool {
     let router = cluster.routing.as_ref().is_some_and(|routing| routing.value == Routing::Router);
     let before = found.count();
     let Some((last, _)) = nodes.last() else { return true };
-    let pods = nodes.iter().filter_map(|(_, node)| node.pods.as_ref()).map(Pods::count);
+    let pods = nodes.iter().map(|(_, node)| node.of_manifests.len() + node.pods.as_ref().map_or(0, Pods::count));
     let pods = pods.fold(0_usize, usize::saturating_add);
     if pods > MAX_PODS {
         let message = format!("{pods} pods; a cluster has {MAX_PODS} at most");

@@ -21,24 +21,30 @@ mod service_addresses;
 mod services;
 mod tunnels;
 
+use std::path::Path;
+
 use super::code::Code;
 use super::diagnostics::{Collector, Diagnostic};
+use super::manifests;
 use super::schema::{Cluster, Read};
 use super::yaml::{Node, Value};
 use crate::lab::{Origin, Origins};
 
 /// The file without its cluster, and with what the cluster means; and which piece of it asks for which kind of
 /// interfaces. A cluster that has faults stays where it is.
-pub(super) fn expand(tree: Node, found: &mut Collector<'_>) -> (Node, Origins) {
+pub(super) fn expand(tree: Node, folder: Option<&Path>, found: &mut Collector<'_>) -> (Node, Origins) {
     let mut origins = Origins::new();
     let Node { value: Value::Map(mut file), span } = tree else { return (tree, origins) };
     if let Some(mut place) = file.iter().position(|(key, _)| is(key, "cluster")) {
         let (key, body) = file.remove(place);
         let before = found.count();
-        let written = match body.value {
+        let mut written = match body.value {
             Value::Null => None,
             _ => Cluster::read(&body, found),
         };
+        if let Some(written) = &mut written {
+            manifests::read(written, folder, found);
+        }
         let layout = written.as_ref().map(|written| layout::lay_out(written, found));
         own_groups(&file, found);
         match layout {

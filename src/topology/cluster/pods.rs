@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::diagnostics::{Collector, Diagnostic, Span};
-use super::super::schema::{DnsLabel, Named, PodPort, Pods, Spanned, Text};
+use super::super::schema::{ClusterNode, DnsLabel, NameOrPod, Named, PodPort, Pods, Spanned, Text};
 use super::addresses::within;
 use super::names::{Names, is_new};
 use super::numbers;
@@ -34,20 +34,23 @@ struct Wanted<'w> {
     labels: Option<&'w Named<Text, Spanned<Text>>>,
     ports: &'w [(Spanned<DnsLabel>, Spanned<PodPort>)],
     ready: Option<&'w Spanned<bool>>,
+    /// Of a pod of a manifest: its node.
+    of_manifest: Option<&'w NsName>,
 }
 
-/// The pods of the node of a number.
+/// The pods of a node of a name and a number.
 pub fn of_node<'w>(
-    node: u32,
+    (node_name, node): (&'w NsName, u32),
     subnets: &[IpNet],
-    written: Option<&'w Pods>,
+    written: &'w ClusterNode,
     names: &mut Names,
     found: &mut Collector<'_>,
 ) -> Vec<Pod<'w>> {
     let mut ends = HashMap::new();
     let mut taken = Taken::default();
     let mut pods = Vec::new();
-    for wanted in wanted(node, written, found) {
+    let own = wanted(node, written.pods.as_ref(), found).into_iter();
+    for wanted in own.chain(written.of_manifests.iter().map(|pod| Wanted::of(pod, Some(node_name)))) {
         if !names.take(&wanted.name, found) {
             continue;
         }
@@ -78,21 +81,33 @@ fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Collector<'_>) -
         Some(Pods::Count(count)) => {
             let names = (1..=count.value.0).filter_map(|pod| numbers::pod_name(node, pod).parse().ok());
             let at = |value| Spanned { value, span: count.span };
-            let plain =
-                |name| Wanted { name: at(name), address: &[], namespace: None, labels: None, ports: &[], ready: None };
+            let plain = |name| Wanted {
+                name: at(name),
+                address: &[],
+                namespace: None,
+                labels: None,
+                ports: &[],
+                ready: None,
+                of_manifest: None,
+            };
             names.map(plain).collect()
         }
-        Some(Pods::List(list)) => list
-            .iter()
-            .map(|entry| Wanted {
-                name: entry.0.name.clone(),
-                address: entry.0.address.as_ref().map_or(&[], |given| &given.0),
-                namespace: entry.0.namespace.as_ref(),
-                labels: Some(&entry.0.labels),
-                ports: &entry.0.ports.entries,
-                ready: entry.0.ready.as_ref(),
-            })
-            .collect(),
+        Some(Pods::List(list)) => list.iter().map(|pod| Wanted::of(pod, None)).collect(),
+    }
+}
+
+impl<'w> Wanted<'w> {
+    /// A pod of the topology, or one of a manifest on a node.
+    fn of(NameOrPod(pod): &'w NameOrPod, of_manifest: Option<&'w NsName>) -> Self {
+        Self {
+            name: pod.name.clone(),
+            address: pod.address.as_ref().map_or(&[], |given| &given.0),
+            namespace: pod.namespace.as_ref(),
+            labels: Some(&pod.labels),
+            ports: &pod.ports.entries,
+            ready: pod.ready.as_ref(),
+            of_manifest,
+        }
     }
 }
 
@@ -145,7 +160,8 @@ impl Taken {
                     true => "give one of them another",
                     false => "addresses are made from names; choose one",
                 };
-                let help = self.free(*subnet).map(|free| format!("{why}: {{ name: {name}, address: {free} }}"));
+                let there = pod.of_manifest.map_or_else(String::new, |node| format!(" in the `pods` of `{node}`"));
+                let help = self.free(*subnet).map(|free| format!("{why}{there}: {{ name: {name}, address: {free} }}"));
                 found.tell(
                     Diagnostic::new(Code::AddressTwice, span, message)
                         .help(help)

@@ -42,6 +42,10 @@ pub fn resolve(
     }
     match (wanted, &written.port) {
         (_, Some(Spanned { value: CheckPort::Name(name), span })) if !is_ping => {
+            // That there is no such service is told already.
+            if written.to.0.iter().any(|to| matches!(to.value, schema::Selector::Service(_))) {
+                return None;
+            }
             let message = format!("`{name}` is no number: only ports of services have names");
             found.add(Diagnostic::new(Code::BadValue, *span, message));
             None

@@ -32,6 +32,7 @@ mod probes;
 mod refused_hops;
 mod route;
 mod selectors;
+mod service_endpoints;
 mod services;
 mod sysctl;
 mod veth;

@@ -101,6 +101,19 @@ impl<'f> Net<'f> {
         }
     }
 
+    /// The namespace that has an address, where only one has it.
+    pub fn only_holder(&self, address: IpAddr) -> Option<usize> {
+        match self.holders.get(&address)? {
+            Holders::One(namespace) => Some(*namespace),
+            Holders::Several => None,
+        }
+    }
+
+    /// Whether all namespaces could be read, and so all that is missing is not there.
+    pub fn is_whole(&self) -> bool {
+        self.namespaces.iter().all(|namespace| namespace.written.whole)
+    }
+
     /// The namespaces that have an address, where several have it.
     pub fn several_holders(&self, address: IpAddr) -> Vec<usize> {
         if !matches!(self.holders.get(&address), Some(Holders::Several)) {

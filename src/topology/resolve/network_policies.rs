@@ -168,6 +168,7 @@ fn resolved(written: &schema::NetworkPolicy, found: &mut Collector<'_>) -> Netwo
         name: written.name.value.0.clone(),
         namespace: written.namespace().to_owned(),
         line: found.line(written.name.span) as u64,
+        manifest: found.manifest(written.name.span),
         is_enforced: Spanned::is_on(written.enforce.as_ref(), true),
         pods: spec.pod_selector.as_ref().map(|own| selector(own, found)).unwrap_or_default(),
         ingress: is_ingress.then_some(ingress),

@@ -80,14 +80,14 @@ impl<'f> Selectors<'f> {
                 self.sides(net, &Spanned { value: (**inner).clone(), span: party.span }, found)
             }
             Selector::Address(address) => vec![SelectorList::Address(*address)],
-            Selector::Service(name) => self.service(name, party.span, found).into_iter().collect(),
+            Selector::Service(name) => self.service(net, name, party.span, found).into_iter().collect(),
             Selector::All => {
                 let own = net.namespaces.iter().enumerate().filter(|(_, namespace)| !namespace.name.is_host());
                 own.map(|(at, _)| SelectorList::Namespace(at)).collect()
             }
             Selector::Label(key, value) => {
                 let labelled = self.labels.get(&(key.as_str(), value.as_str())).map_or(&[][..], Vec::as_slice);
-                if labelled.is_empty() && net.namespaces.iter().all(|namespace| namespace.written.whole) {
+                if labelled.is_empty() && net.is_whole() {
                     found.add(Diagnostic::new(
                         Code::UnknownLabel,
                         party.span,
@@ -100,7 +100,7 @@ impl<'f> Selectors<'f> {
         }
     }
 
-    fn service(&self, name: &str, span: Span, found: &mut Collector<'_>) -> Option<SelectorList> {
+    fn service(&self, net: &Net<'_>, name: &str, span: Span, found: &mut Collector<'_>) -> Option<SelectorList> {
         let (message, help) = match self.services.find(name) {
             Ok(at) if self.services.all.get(at).is_some_and(|service| service.address.is_some()) => {
                 return Some(SelectorList::Service(at));
@@ -110,6 +110,8 @@ impl<'f> Selectors<'f> {
                 (format!("the service `{name}` has no address"), Some(help))
             }
             Err(Some(help)) => (format!("there are several services `{name}`"), Some(help)),
+            // It may well be one of a cluster that could not be read.
+            Err(None) if !net.is_whole() => return None,
             Err(None) => {
                 let full = self.services.all.iter().map(|service| service.name.as_str());
                 let names = full.flat_map(|full| full.split_once('/').map(|(_, own)| own).into_iter().chain([full]));

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::net::{Net, ResolvedNamespace};
+use super::service_endpoints;
 use crate::lab::{Family, IpProtocol, Namespace};
 use crate::services::{self, ServicePort};
 use crate::topology::code::Code;
@@ -84,8 +85,9 @@ pub fn resolve<'f>(file: &'f File, net: &Net<'f>, found: &mut Collector<'_>) -> 
             continue;
         }
         keys_fit(written, found);
+        service_endpoints::check(written, net, found);
         let selected = pods.of(written, found);
-        let rules = written.ports.len().saturating_mul(8 + 4 * selected.len());
+        let rules = written.ports.len().saturating_mul(8 + 4 * selected.len().max(written.endpoints.len()));
         let Some(rest) = room.checked_sub(rules) else {
             let message = format!("with this service, the nodes have more than {MAX_RULES} rules");
             let fault = Diagnostic::new(Code::TooMany, written.name.span, message);
@@ -249,7 +251,10 @@ fn ports(
             let message = format!("the port {}/{} is taken", port.port.value, port.protocol());
             found.add(Diagnostic::new(Code::PublishedTwice, port.port.span, message).also(first, "the first"));
         }
-        let endpoints = pods.endpoints(port, selected, found);
+        let endpoints = match written.endpoints.is_empty() {
+            true => pods.endpoints(port, selected, found),
+            false => service_endpoints::of_port(written, port, pods.net),
+        };
         if let Some(address) = address {
             let model = model(written, port, address, &endpoints);
             ports.push(Port { model, endpoints });

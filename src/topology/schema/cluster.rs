@@ -44,6 +44,9 @@ pub struct Cluster {
     /// The labels of Kubernetes namespaces, for policies. Each has `kubernetes.io/metadata.name` by itself.
     #[schemars(with = "Named<DnsLabel, Named<LabelKey, Spanned<LabelValue>>>", default)]
     pub namespace_labels: Option<WrittenLabels>,
+    /// Files of Kubernetes manifests, beside this file, whose pods, services and policies are the cluster's, too.
+    #[schemars(default)]
+    pub kubernetes: Vec<Spanned<Text>>,
     /// The nodes by name.
     pub nodes: Named<NsName, Node>,
 }
@@ -68,8 +71,14 @@ pub struct Node {
     pub number: Option<Spanned<u32>>,
     /// Its address in the node network, or one of each family; made from its number by default.
     pub address: Option<OneOrMany<Spanned<IpAddr>>>,
+    /// Labels by which checks, and pods of manifests, can select it.
+    #[schemars(default)]
+    pub labels: Named<Text, Spanned<Text>>,
     /// Its pods: how many there are, or a list of them.
     pub pods: Option<Pods>,
+    /// Its pods that manifests make.
+    #[schemars(skip)]
+    pub of_manifests: Vec<NameOrPod>,
 }
 
 /// The pods of a node.
@@ -208,6 +217,7 @@ impl Read for Cluster {
         let services = fields.or_empty("services");
         let policies = fields.or_empty("policies");
         let namespace_labels = fields.optional("namespace_labels");
+        let kubernetes = fields.or_empty("kubernetes");
         let nodes = fields.required("nodes");
         fields.end();
         Some(Self {
@@ -221,6 +231,7 @@ impl Read for Cluster {
             services,
             policies,
             namespace_labels,
+            kubernetes,
             nodes: nodes?,
         })
     }
@@ -250,7 +261,9 @@ impl Read for Node {
         let node = Self {
             number: fields.optional("number"),
             address: fields.optional("address"),
+            labels: fields.or_empty("labels"),
             pods: fields.optional("pods"),
+            of_manifests: Vec::new(),
         };
         fields.end();
         Some(node)

@@ -35,7 +35,9 @@ mod vxlan;
 pub use bridge::Bridge;
 pub use bridge_port::Port;
 pub use check::{Check, CheckPort, Protocol as Probing, SeenBy, Selector};
-pub use cluster::{Cluster, Egress, Node as ClusterNode, Pods, Routing, WrittenLabels, WrittenPolicy, WrittenService};
+pub use cluster::{
+    Cluster, Egress, NameOrPod, Node as ClusterNode, Pod, Pods, Routing, WrittenLabels, WrittenPolicy, WrittenService,
+};
 pub use fdb_entry::FdbEntry;
 pub use file::File;
 pub use filter::{Action, Chain, Filter, FilterProtocol, State};

@@ -40,7 +40,7 @@ impl Spanned<bool> {
 }
 
 /// A map from names to things, in the order of the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Named<K, V> {
     pub entries: Vec<(Spanned<K>, V)>,
     /// The names of things that could not be read: their mistakes are reported already, so that they are not reported
@@ -49,7 +49,7 @@ pub struct Named<K, V> {
 }
 
 /// A single thing, or a list of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct OneOrMany<T>(pub Vec<T>);
 
 /// Something that can be read from the tree.

@@ -33,6 +33,9 @@ pub struct Service {
     /// Its pods by name, instead of a selector.
     #[schemars(default)]
     pub pods: Vec<Spanned<NsName>>,
+    /// Whom it leads to, instead of pods: also somebody outside the cluster.
+    #[schemars(default)]
+    pub endpoints: Vec<Endpoint>,
     /// Its address, or `None` for a headless one; in a cluster made from its name by default.
     #[schemars(rename = "clusterIP")]
     pub cluster_ip: Option<Spanned<ClusterIp>>,
@@ -73,6 +76,18 @@ pub struct ServicePort {
     pub target_port: Option<Spanned<TargetPort>>,
     /// The port on every node, from 30000 to 32767; in a cluster made from its name by default.
     pub node_port: Option<Spanned<u16>>,
+}
+
+/// Where a port of a service leads to.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The address, which a namespace has.
+    pub address: Spanned<IpAddr>,
+    /// The port there.
+    pub port: Spanned<u16>,
+    /// The name of the service's port that leads there; needed where that has one.
+    pub name: Option<Spanned<DnsLabel>>,
 }
 
 /// For how long a client comes to the same pod.
@@ -279,6 +294,7 @@ impl Read for Service {
         let ports = fields.or_empty("ports");
         let selector = fields.or_empty("selector");
         let pods = fields.or_empty("pods");
+        let endpoints = fields.or_empty("endpoints");
         let cluster_ip = fields.optional("clusterIP");
         let external_ips = fields.or_empty("externalIPs");
         let load_balancer_ip = fields.optional("loadBalancerIP");
@@ -297,6 +313,7 @@ impl Read for Service {
             ports,
             selector,
             pods,
+            endpoints,
             cluster_ip,
             external_ips,
             load_balancer_ip,
@@ -321,6 +338,17 @@ impl Read for ServicePort {
         let node_port = fields.optional("nodePort");
         fields.end();
         Some(Self { name, protocol, port: port?, target_port, node_port })
+    }
+}
+
+impl Read for Endpoint {
+    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "an endpoint of a service", found)?;
+        let address = fields.required("address");
+        let port = fields.required("port");
+        let name = fields.optional("name");
+        fields.end();
+        Some(Self { address: address?, port: port?, name })
     }
 }
 

@@ -9,7 +9,7 @@ use super::limits::NODES;
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Diagnostic, Span};
 
-const NESTING: &str = "lists and maps are nested more than 16 deep";
+const NESTING: &str = "lists and maps are nested too deep";
 const REPETITION: &str = "aliases (`*name`) repeat too much here";
 
 /// The fault that the YAML reader reports.

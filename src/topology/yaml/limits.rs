@@ -5,3 +5,5 @@
 pub(super) const DEPTH: usize = 16;
 /// How many values a file may hold: far beyond what one kernel can carry as namespaces.
 pub(in crate::topology) const NODES: usize = 1_000_000;
+/// The same in a manifest, whose parts that do not matter to nslab are deeper.
+pub(super) const MANIFEST_DEPTH: usize = 32;

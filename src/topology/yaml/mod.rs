@@ -12,4 +12,4 @@ mod parse;
 pub(super) use emit::emit;
 pub(super) use limits::NODES;
 pub(super) use node::{Node, Value};
-pub(super) use parse::read;
+pub(super) use parse::{read, read_documents};

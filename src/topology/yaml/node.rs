@@ -18,3 +18,29 @@ pub(in crate::topology) enum Value {
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
 }
+
+impl Node {
+    /// Moves it behind other files, of which the last ends there.
+    pub fn move_behind(&mut self, begin: usize) {
+        self.span = self.span.behind(begin);
+        match &mut self.value {
+            Value::Null | Value::Scalar(_) => {}
+            Value::List(items) => items.iter_mut().for_each(|item| item.move_behind(begin)),
+            Value::Map(entries) => {
+                for (key, value) in entries {
+                    key.move_behind(begin);
+                    value.move_behind(begin);
+                }
+            }
+        }
+    }
+
+    /// How many values it has.
+    pub fn count(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Scalar(_) => 1,
+            Value::List(items) => 1 + items.iter().map(Self::count).sum::<usize>(),
+            Value::Map(entries) => 1 + entries.iter().map(|(key, value)| key.count() + value.count()).sum::<usize>(),
+        }
+    }
+}

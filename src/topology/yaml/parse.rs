@@ -7,7 +7,7 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Error, Location};
 
 use super::errors;
-use super::limits::{DEPTH, NODES};
+use super::limits::{DEPTH, MANIFEST_DEPTH, NODES};
 use super::node::{Node, Value};
 use crate::topology::diagnostics::{Collector, Span};
 
@@ -23,25 +23,50 @@ pub(in crate::topology) fn read(text: &str, found: &mut Collector<'_>) -> Option
     }
 }
 
+/// Reads the documents of a manifest, of `most` values at most; it begins at a place behind all that was read before.
+/// Documents in which nothing is are left out.
+pub(in crate::topology) fn read_documents(
+    (text, begin): (&str, usize),
+    most: usize,
+    found: &mut Collector<'_>,
+) -> Vec<Node> {
+    let read = |duplicate_keys| {
+        let options = options(duplicate_keys, MANIFEST_DEPTH, most);
+        serde_saphyr::from_multiple_with_options::<serde_saphyr::Spanned<Raw>>(text, options)
+    };
+    let raw = read(DuplicateKeyPolicy::Error).or_else(|error| {
+        let twice = matches!(error.without_snippet(), Error::DuplicateMappingKey { .. });
+        found.add(errors::fault(text, &error).behind(begin));
+        if twice { read(DuplicateKeyPolicy::FirstWins) } else { Err(error) }
+    });
+    let mut documents: Vec<Node> = raw.unwrap_or_default().into_iter().map(|raw| Node::new(raw, text)).collect();
+    documents.iter_mut().for_each(|document| document.move_behind(begin));
+    documents
+}
+
 fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, Error> {
-    let options = serde_saphyr::options! {
+    let options = options(duplicate_keys, DEPTH, NODES);
+    let raw: serde_saphyr::Spanned<Raw> = serde_saphyr::from_str_with_options(text, options)?;
+    Ok(Node::new(raw, text))
+}
+
+fn options(duplicate_keys: DuplicateKeyPolicy, depth: usize, nodes: usize) -> serde_saphyr::Options {
+    serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_events: 3 * NODES,
-            max_nodes: NODES,
-            max_depth: DEPTH,
-            flow_nesting_limit: DEPTH,
+            max_events: 3 * nodes,
+            max_nodes: nodes,
+            max_depth: depth,
+            flow_nesting_limit: depth,
             // Many namespaces may well share one anchor; what aliases repeat is limited below.
             enforce_alias_anchor_ratio: false,
         },
         alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: NODES,
+            max_total_replayed_events: nodes,
         },
         duplicate_keys: duplicate_keys,
         emit_comments: false,
         with_snippet: false,
-    };
-    let raw: serde_saphyr::Spanned<Raw> = serde_saphyr::from_str_with_options(text, options)?;
-    Ok(Node::new(raw, text))
+    }
 }
 
 /// A value as serde hands it over. A scalar that YAML takes for a number or a truth value has lost its spelling; it is
@@ -159,7 +184,7 @@ mod tests {
     #[test]
     fn scalars_keep_their_spelling_and_their_place() {
         let text = "a: 0x10\nb: [1e3, yes, 'é: x', 192.168.15.1/24, 12:34]\n";
-        let mut found = Collector::new(text);
+        let mut found = Collector::new("a.yaml", text);
         let tree = read(text, &mut found).unwrap();
         let Value::Map(entries) = tree.value else { panic!("a map") };
         let Value::Scalar(a) = &entries[0].1.value else { panic!("a scalar") };
