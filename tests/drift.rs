@@ -67,14 +67,14 @@ const TABLES: [Table; 7] = [
         lab: "services-lab.yaml",
         try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
         lacking: "iptables for packets that cross bridges",
-        every: 4,
+        every: 8,
     },
     Table {
         rows: "services-nftables-table.yaml",
         lab: "services-nftables-lab.yaml",
         try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
         lacking: "iptables for packets that cross bridges",
-        every: 4,
+        every: 8,
     },
     Table {
         rows: "kinds-table.yaml",

@@ -32,7 +32,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use support::{host_account, run, sandbox, text};
 
 /// How many cases a run has where nothing else is asked for.
-const CASES: u32 = 104;
+const CASES: u32 = 72;
 
 /// How many cases run at once.
 const THREADS: u32 = 8;

@@ -36,7 +36,7 @@ use support::{golden, sandbox};
 const FOLDER: &str = "tests/policies/cases";
 
 /// How many random sets of policies are tried by probes in every run.
-const RANDOM_CASES: u64 = 60;
+const RANDOM_CASES: u64 = 40;
 
 /// The steps of a case.
 fn steps(case: &Path) -> Vec<Value> {
