@@ -27,9 +27,9 @@ pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<P
     for step in observed_host.into_iter().flat_map(host_routing) {
         add(step);
     }
-    // First nothing passes the host any more: the firewall, which goes next, guards nothing then. Namespaces lose their
-    // names and are held until the interfaces of the host are gone: the kernel removes those several times as slowly
-    // while it is freeing namespaces.
+    // First nothing passes the host any more: the firewall, which goes later, guards nothing then. Namespaces lose
+    // their names, and are let go only when the interfaces are about to be removed: the kernel, which frees them in
+    // the background, keeps everything else waiting meanwhile.
     let links = host.map(|host| own_interfaces(lab, host)).unwrap_or_default();
     if !links.is_empty() {
         add(Step::Interface(InterfaceStep::DownInHost { lab: lab.clone(), interfaces: links.clone() }));
