@@ -203,6 +203,8 @@ fn hostile_manifests_are_refused() {
     names.iter().for_each(|name| folder.write(name, &many));
     refused(&folder, &names.join(", "), "the file holds more than 1000000 values");
 
+    folder.write("documents.yaml", &"kind: Secret\n---\n".repeat(1_100));
+    refused(&folder, "documents.yaml", "documents in one file are too many: put them into a `List`");
     folder.write("deep.yaml", &format!("kind: {}{}", "[".repeat(10_000), "]".repeat(10_000)));
     refused(&folder, "deep.yaml", "nested too deep");
     // What the limit lets pass must not be too much for a thread's stack, either.

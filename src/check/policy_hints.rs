@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::report::{CheckResult, Outcome, PairResult};
+use crate::forwarding::source_towards;
 use crate::lab::{Direction, Expect, Family, Lab, PortProtocol, Probe, Protocol};
 use crate::policies::{self, Connection, Judge, Side};
 
@@ -56,21 +57,16 @@ fn connections(lab: &Lab, protocol: Protocol, probe: &Probe) -> Vec<(String, Con
     };
     let pods = &lab.network_policies.pods;
     let of_pod = |name| pods.get(name).and_then(|pod| policies::address(pod, family));
-    let of_other = || {
-        let interfaces = lab.namespaces.get(&probe.from)?.interfaces.values();
-        let mut own = interfaces.flat_map(|interface| &interface.addresses).map(|own| own.ip());
-        own.find(|own| Family::of(*own) == family && !own.is_loopback())
+    let of_other = |destination| source_towards(lab.namespaces.get(&probe.from)?, destination);
+    let to = |destination: IpAddr, number| {
+        let source = probe.source.or_else(|| of_pod(&probe.from)).or_else(|| of_other(destination))?;
+        Some(Connection { source, destination, port: protocol.map(|protocol| (protocol, number)) })
     };
-    let Some(source) = probe.source.or_else(|| of_pod(&probe.from)).or_else(of_other) else { return Vec::new() };
-    let to = |destination: IpAddr, number| Connection {
-        source,
-        destination,
-        port: protocol.map(|protocol| (protocol, number)),
-    };
+    if probe.endpoints.is_empty() {
+        return to(probe.to.address, number).map(|own| (probe.to.label.clone(), own)).into_iter().collect();
+    }
     let led = probe.listen.iter().filter(|(name, _)| probe.endpoints.contains(name));
-    let led: Vec<(String, Connection)> =
-        led.filter_map(|(name, number)| Some((name.to_string(), to(of_pod(name)?, *number)))).collect();
-    if probe.endpoints.is_empty() { vec![(probe.to.label.clone(), to(probe.to.address, number))] } else { led }
+    led.filter_map(|(name, number)| Some((name.to_string(), to(of_pod(name)?, *number)?))).collect()
 }
 
 fn line(direction: Direction, pod: &str, side: &Side<'_>, pair: &PairResult) -> Option<String> {

@@ -47,6 +47,10 @@ pub(super) fn run(args: &PolicyArgs) -> Result<u8, Failure> {
     }
     let matrix = matrix(&lab.network_policies);
     let proof = if args.prove { Some(engine::prove(&lab)?) } else { None };
+    if proof.as_ref().is_some_and(|report| report.pairs() == 0) {
+        let why = "nothing to prove: there are no policies, or no two pods to probe";
+        return Err(Failure::Usage(why.to_owned()));
+    }
     match args.format {
         Format::Json => print_json(&PolicyView::new(&lab, &matrix, proof.as_ref()))?,
         Format::Text => print(&show::policies(&lab, &matrix, proof.as_ref()))?,
@@ -62,6 +66,9 @@ fn explain(lab: &Lab, (from, to, port): (&str, &str, &str), format: Format) -> R
     let Some((source, destination)) = pairs.next() else {
         return Err(Failure::Usage(format!("{from} and {to} have no addresses of one family")));
     };
+    // What is no pod has several addresses, and sends with the one that its route says.
+    let of_other = from.parse().ok().filter(|name| !lab.network_policies.pods.contains_key(name));
+    let source = of_other.and_then(|name| engine::source(lab, &name, destination)).unwrap_or(source);
     let judge = Judge::new(&lab.network_policies);
     let verdict = judge.verdict(&Connection { source, destination, port: Some((protocol, number)) });
     let words = (from, to, format!("{protocol}/{number}"));

@@ -41,7 +41,7 @@ pub use machine::Machine;
 pub use namespace::{NamespaceStatus, namespace_status};
 pub use oddities::{Told, oddities};
 pub use plan::{Planned, plan};
-pub use policy::prove;
+pub use policy::{prove, source};
 pub use preconditions::examine;
 pub use test::{in_child, test};
 

@@ -1,10 +1,12 @@
 //! Whether the live lab does what its network policies say: the same question for every pair of pods, asked with
 //! packets.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::EngineError;
 use crate::check::{self, Report};
+use crate::forwarding::source_towards;
 use crate::lab::{Check, Expect, Lab, NetworkPolicies, NsName, PortProtocol, Probe, Protocol, Target};
 use crate::policies::{self, PortsOf};
 
@@ -35,6 +37,12 @@ pub fn prove(lab: &Lab) -> Result<Report, EngineError> {
     }
     checks.retain(|check| !check.probes.is_empty());
     Ok(check::run(&Lab { checks, ..lab.clone() })?)
+}
+
+/// The source address that a namespace of a lab gives what it sends to an address: a node has several, and takes the
+/// one that its route says. None: it sends nothing there.
+pub fn source(lab: &Lab, from: &NsName, destination: IpAddr) -> Option<IpAddr> {
+    source_towards(lab.namespaces.get(from)?, destination)
 }
 
 /// The check of all pairs of which the policies say the same.
@@ -75,7 +83,7 @@ fn check(
     }
 }
 
-fn probe(from: &NsName, to: &NsName, address: std::net::IpAddr, port: u16) -> Probe {
+fn probe(from: &NsName, to: &NsName, address: IpAddr, port: u16) -> Probe {
     Probe {
         from: from.clone(),
         source: None,

@@ -77,6 +77,14 @@ struct Ready<'n> {
     ipv4_has_one_table: bool,
 }
 
+/// The source address that a namespace gives what it sends to an address; none: it sends nothing there, or to itself.
+pub fn source_towards(namespace: &Namespace, destination: IpAddr) -> Option<IpAddr> {
+    match Router::new(namespace).lookup(&Packet::to(destination)).outcome {
+        Outcome::Leaves { source, .. } => source,
+        Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => None,
+    }
+}
+
 impl<'n> Router<'n> {
     /// Costs next to nothing until something is looked up.
     pub fn new(namespace: &'n Namespace) -> Self {

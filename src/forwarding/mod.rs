@@ -21,7 +21,7 @@ mod trace;
 pub use filter::{Verdict, filter};
 pub use firewall::{ChainAt, Flow, RuleAt};
 pub use layer2::Layer2;
-pub use lookup::{Decision, Outcome, Router};
+pub use lookup::{Decision, Outcome, Router, source_towards};
 pub use nat::{Translated, may_lead_elsewhere, translate, translations};
 pub use packet::Packet;
 pub use prefixes::Prefixes;

@@ -162,6 +162,10 @@ pub fn policies(lab: &Lab, matrix: &Matrix<'_>, proof: Option<&Report>) -> Strin
     for policy in all.iter().filter(|policy| !policy.is_enforced) {
         let _ = writeln!(text, "{} is not enforced\n", policy.with_line());
     }
+    if all.is_empty() {
+        text.push_str("there are no policies: everything is allowed\n");
+        return text;
+    }
     if matrix.pods.is_empty() {
         text.push_str("there are no pods: no namespace has an address in the `pods` of a node's `network_policies`\n");
         return text;

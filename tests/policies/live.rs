@@ -199,3 +199,30 @@ fn node_ports_show_policies_who_asks() {
         ends(&["destroy", "outside"], 0);
     }
 }
+
+/// Through a VXLAN a node sends with the address of its own end, which is another one than in the node network.
+#[test]
+fn a_node_sends_with_the_address_that_its_route_says() {
+    sandbox();
+    let from = |peer: &str| format!("[{{ name: n, ingress: [{{ from: [{{ ipBlock: {{ cidr: {peer} }} }}] }}] }}]");
+    for (peer, rc, word) in [("192.168.1.12/32", 1, "forbidden"), ("10.244.2.0/32", 0, "allowed")] {
+        write(&from(peer), "role: reader", "[{ from: node2, to: db, port: 80, timeout: 300ms }]");
+        let text = fs::read_to_string(FILE).unwrap().replace("routing: routed", "routing: vxlan");
+        fs::write(FILE, text).unwrap();
+        let said = ends(&["apply", "--check", FILE], rc);
+        let hint = "isolates db (ingress), and no rule allows node2 → db (tcp/80)";
+        assert_eq!(said.contains(hint), rc == 1, "{said}");
+        let said = ends(&["policy", FILE, "node2", "db", "80"], 0);
+        assert!(said.starts_with(&format!("node2 → db tcp/80: {word}\n")), "{said}");
+    }
+}
+
+#[test]
+fn nothing_is_no_proof() {
+    sandbox();
+    write("[]", "role: reader", "[]");
+    ends(&["apply", FILE], 0);
+    assert!(ends(&["policy", FILE], 0).contains("there are no policies"));
+    let said = ends(&["policy", FILE, "--prove"], 2);
+    assert!(said.contains("nothing to prove"), "{said}");
+}

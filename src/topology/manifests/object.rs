@@ -6,7 +6,7 @@ use super::fields::{self, get, text};
 use super::keys;
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{DEFAULT_NAMESPACE, DnsLabel, Read, Spanned};
+use crate::topology::schema::{DEFAULT_NAMESPACE, DnsLabel, PolicyName, Read, Spanned};
 use crate::topology::yaml::{Node, Value};
 
 /// A kind of object that nslab has.
@@ -123,10 +123,8 @@ fn add<'t>(node: &'t Node, all: &mut Vec<Object<'t>>, idle: &mut Idle, found: &m
         return;
     };
     // `kubectl get -o yaml` writes a `List`; the API has one of each kind, such as `PodList`.
-    if kind.ends_with("List")
-        && let Some(items) = get(node, "items")
-    {
-        fields::items(items, found).iter().for_each(|item| add(item, all, idle, found));
+    if kind == "List" || (kind.ends_with("List") && get(node, "items").is_some()) {
+        fields::list(node, "items", found).iter().for_each(|item| add(item, all, idle, found));
         return;
     }
     match KINDS.iter().find(|(own, name, _)| *name == kind && group(own) == group(version)) {
@@ -194,12 +192,15 @@ impl<'t> Object<'t> {
         fields::check(body, kind.name(), own, found);
         let metadata = fields::required(body, "metadata", kind.name(), found)?;
         fields::check(metadata, "`metadata`", &keys::METADATA, found);
-        let (name, span) = text(fields::required(metadata, "name", "`metadata`", found)?, found)?;
+        let written = fields::required(metadata, "name", "`metadata`", found)?;
+        let name = Spanned::<PolicyName>::read(written, found);
         let namespace = match get(metadata, "namespace") {
             Some(own) => Read::read(own, found)?,
-            None => Spanned { value: DnsLabel(DEFAULT_NAMESPACE.to_owned()), span },
+            None => Spanned { value: DnsLabel(DEFAULT_NAMESPACE.to_owned()), span: written.span },
         };
-        Some(Self { kind, name: Spanned { value: name.to_owned(), span }, namespace, metadata, body })
+        let name = name?;
+        let name = Spanned { value: name.value.0, span: name.span };
+        Some(Self { kind, name, namespace, metadata, body })
     }
 
     /// `NAMESPACE/NAME`.

@@ -12,6 +12,9 @@ use crate::topology::schema::{Cluster, ClusterNode, NameOrPod, Pod, Pods as Writ
 /// The label that every node has: its name.
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
+/// Another, which many manifests ask for.
+const LINUX: (&str, &str) = ("kubernetes.io/os", "linux");
+
 /// Puts pods on the nodes of a cluster. Where the topology has a pod of the same name with nothing but an address, it
 /// says where this one is.
 pub fn place(pods: Vec<Pods<'_>>, cluster: &mut Cluster, found: &mut Collector<'_>) {
@@ -22,9 +25,10 @@ pub fn place(pods: Vec<Pods<'_>>, cluster: &mut Cluster, found: &mut Collector<'
         let nodes = nodes_of(&like, cluster, found);
         let made: Vec<(Option<Pod>, Option<usize>)> = match names {
             Names::One => vec![(like.pod("", found), None)],
-            Names::Counted { first, many } => {
+            Names::Counted { many } => (1..=many).map(|n| (like.pod(&format!("-{n}"), found), None)).collect(),
+            Names::Ordinals { first, many } => {
                 let numbers = (0..many).map(|n| u64::from(first) + u64::from(n));
-                numbers.map(|number| (like.pod(&format!("-{number}"), found), None)).collect()
+                numbers.map(|number| (like.ordinal(number, found), None)).collect()
             }
             Names::EveryNode => {
                 let name = |at: &usize| cluster.nodes.entries.get(*at).map(|(name, _)| name.value.to_string());
@@ -106,7 +110,7 @@ fn nodes_of(like: &Template<'_>, cluster: &Cluster, found: &mut Collector<'_>) -
 fn has_label(name: &str, node: &ClusterNode, (key, value): (&str, &str)) -> bool {
     let written =
         node.labels.entries.iter().any(|(own, is)| (own.value.0.as_str(), is.value.0.as_str()) == (key, value));
-    written || (key, value) == (HOSTNAME, name)
+    written || (key, value) == (HOSTNAME, name) || (key, value) == LINUX
 }
 
 /// The node that a pod's name chooses: the one that has drawn the highest number for it.

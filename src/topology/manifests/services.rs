@@ -37,7 +37,7 @@ pub fn add(objects: &[Object<'_>], cluster: &mut Cluster, found: &mut Collector<
             continue;
         };
         // Kubernetes makes these itself, of the pods that are selected.
-        if of.spec().is_some_and(|spec| get(spec, "selector").is_some()) && is_made(object) {
+        if of.spec().is_some_and(|spec| !fields::entries(spec, "selector").is_empty()) && is_made(object) {
             continue;
         }
         let own = endpoints(object, of, found);

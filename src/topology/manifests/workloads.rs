@@ -23,8 +23,10 @@ pub struct Pods<'t> {
 pub enum Names {
     /// One, as it is written.
     One,
-    /// So many, counted from a number.
-    Counted { first: u32, many: u32 },
+    /// So many, counted from 1.
+    Counted { many: u32 },
+    /// So many, counted from a number, each with labels of its own.
+    Ordinals { first: u32, many: u32 },
     /// One on each node, with the node's name.
     EveryNode,
 }
@@ -42,6 +44,9 @@ pub struct Template<'t> {
     pub node_selector: Vec<(&'t str, &'t str, Span)>,
 }
 
+/// The labels that a StatefulSet gives its pods.
+const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+const POD_INDEX: &str = "apps.kubernetes.io/pod-index";
 /// How long a namespace's name is at most, as those of `ip netns`.
 const LONGEST: usize = 63;
 /// How many pods are worth making, as in a cluster.
@@ -57,7 +62,7 @@ pub fn pods<'t>(objects: &[Object<'t>], cluster: &Cluster, found: &mut Collector
         let Some(own) = of(object, found) else { continue };
         let many = match own.names {
             Names::One => 1,
-            Names::Counted { many, .. } => usize::try_from(many).unwrap_or(usize::MAX),
+            Names::Counted { many } | Names::Ordinals { many, .. } => usize::try_from(many).unwrap_or(usize::MAX),
             Names::EveryNode => cluster.nodes.entries.len(),
         };
         let Some(rest) = room.checked_sub(many) else {
@@ -71,13 +76,19 @@ pub fn pods<'t>(objects: &[Object<'t>], cluster: &Cluster, found: &mut Collector
     pods
 }
 
-/// Whether another object makes this one: what `kubectl get` shows has both.
+/// Whether another object makes this one: what `kubectl get` shows has both. Other owners only say what goes with them.
 fn is_made(object: &Object<'_>, known: &HashSet<(&str, &str, &str)>) -> bool {
+    let makers: &[Kind] = match object.kind {
+        Kind::Pod => &[Kind::ReplicaSet, Kind::ReplicationController, Kind::StatefulSet, Kind::DaemonSet],
+        Kind::ReplicaSet => &[Kind::Deployment],
+        _ => &[],
+    };
     let Some(Node { value: Value::List(owners), .. }) = get(object.metadata, "ownerReferences") else { return false };
     owners.iter().any(|owner| {
         let word = |key| get(owner, key).and_then(scalar).map(|(word, _)| word);
         let (Some(kind), Some(name)) = (word("kind"), word("name")) else { return false };
-        known.contains(&(kind, object.namespace.value.0.as_str(), name))
+        makers.iter().any(|maker| maker.name() == kind)
+            && known.contains(&(kind, object.namespace.value.0.as_str(), name))
     })
 }
 
@@ -88,12 +99,12 @@ fn of<'t>(object: &Object<'t>, found: &mut Collector<'_>) -> Option<Pods<'t>> {
             (Names::One, template(object, object.metadata, spec, found)?)
         }
         Kind::Deployment | Kind::ReplicaSet | Kind::ReplicationController => {
-            (Names::Counted { first: 1, many: replicas(object, found)? }, made(object, found)?)
+            (Names::Counted { many: replicas(object, found)? }, made(object, found)?)
         }
         Kind::StatefulSet => {
-            let first = get(object.spec()?, "ordinals").and_then(|ordinals| get(ordinals, "start"));
+            let first = object.spec().and_then(|spec| get(get(spec, "ordinals")?, "start"));
             let first = first.map_or(Some(0), |first| Some(Spanned::<u32>::read(first, found)?.value))?;
-            (Names::Counted { first, many: replicas(object, found)? }, made(object, found)?)
+            (Names::Ordinals { first, many: replicas(object, found)? }, made(object, found)?)
         }
         Kind::DaemonSet => (Names::EveryNode, made(object, found)?),
         Kind::Namespace | Kind::Service | Kind::Endpoints | Kind::EndpointSlice | Kind::NetworkPolicy => return None,
@@ -166,7 +177,8 @@ fn template<'t>(
         labels,
         ports: ports(spec, found),
         ready: ready(object.body),
-        node_name: get(spec, "nodeName").and_then(|own| text(own, found)),
+        // What nobody has chosen yet is shown as an empty text.
+        node_name: get(spec, "nodeName").and_then(|own| text(own, found)).filter(|(name, _)| !name.is_empty()),
         node_selector,
     })
 }
@@ -214,6 +226,18 @@ fn ready(body: &Node) -> Option<Spanned<bool>> {
 }
 
 impl Template<'_> {
+    /// A pod of a StatefulSet, which gives each two labels, so that a service can have it alone.
+    pub fn ordinal(&self, number: u64, found: &mut Collector<'_>) -> Option<Pod> {
+        let mut pod = self.pod(&format!("-{number}"), found)?;
+        let text = |text: &str| Spanned { value: Text(text.to_owned()), span: self.stem.span };
+        let name = format!("{}-{number}", self.stem.value);
+        for (key, value) in [(POD_NAME, name), (POD_INDEX, number.to_string())] {
+            pod.labels.entries.retain(|(own, _)| own.value.0 != key);
+            pod.labels.entries.push((text(key), text(&value)));
+        }
+        Some(pod)
+    }
+
     /// A pod of a name, which is that of its namespace on the machine: `web-1`, `shop.web-1`.
     pub fn pod(&self, after: &str, found: &mut Collector<'_>) -> Option<Pod> {
         let namespace = self.namespace.as_ref().map(|own| own.value.0.as_str());

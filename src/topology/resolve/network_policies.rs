@@ -1,6 +1,6 @@
 //! Network policies: what they say, whom they are about, and which faults are in them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ipnet::IpNet;
 
@@ -16,7 +16,7 @@ use crate::topology::schema::{self, DEFAULT_NAMESPACE, File, IpBlock, Spanned, T
 /// The label of a network namespace that names the pod's Kubernetes namespace, and is none of the pod's labels.
 const NAMESPACE_LABEL: &str = "namespace";
 
-/// How many rules, each for every pod on every node, are worth making.
+/// How many rules on every node, and how many elements of sets of pods there, are worth making.
 const MAX_ELEMENTS: usize = 4_000_000;
 
 /// All policies, and what is wrong with them.
@@ -42,17 +42,41 @@ pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> Network
     }
     let rules = |policy: &schema::NetworkPolicy| 1 + policy.spec.ingress.len() + policy.spec.egress.len();
     let rules: usize = file.policies.iter().map(rules).sum();
-    let elements = rules.saturating_mul(pods.len()).saturating_mul(nodes.len());
-    if let Some(last) = file.policies.last().filter(|_| elements > MAX_ELEMENTS) {
-        let message =
-            format!("{rules} rules of policies for {} pods on {} nodes are too many", pods.len(), nodes.len());
-        let fault = Diagnostic::new(Code::TooMany, last.name.span, message);
-        found.add(fault.help("take fewer policies, pods or nodes".to_owned()));
-        return NetworkPolicies::default();
+    let elements = rules.saturating_mul(pods.len());
+    let ways = file.policies.iter().map(ways).fold(0, usize::saturating_add);
+    let last = file.policies.last().map(|policy| policy.name.span);
+    let (many_pods, many_nodes) = (pods.len(), nodes.len());
+    for (many, message, help) in [
+        (
+            elements,
+            format!("{rules} rules of policies for {many_pods} pods on {many_nodes} nodes are too many"),
+            "take fewer policies, pods or nodes",
+        ),
+        (
+            ways,
+            format!("{ways} pairs of a peer and a port in the rules of policies, on {many_nodes} nodes, are too many"),
+            "write ranges of ports, with `endPort`, and larger blocks",
+        ),
+    ] {
+        if let Some(last) = last.filter(|_| many.saturating_mul(many_nodes) > MAX_ELEMENTS) {
+            found.add(Diagnostic::new(Code::TooMany, last, message).help(help.to_owned()));
+            return NetworkPolicies::default();
+        }
     }
     are_enforced(file, net, found);
+    are_there(file, net, &pods, found);
     let policies = file.policies.iter().map(|policy| resolved(policy, found)).collect();
     NetworkPolicies { namespaces, pods, nodes, policies }
+}
+
+/// How many pairs of a peer and a port its rules have, each of which is a rule of a node.
+fn ways(policy: &schema::NetworkPolicy) -> usize {
+    let of = |peers: &[schema::PolicyPeer], ports: &[schema::PolicyPort]| {
+        peers.len().max(1).saturating_mul(ports.len().max(1))
+    };
+    let ingress = policy.spec.ingress.iter().map(|rule| of(&rule.from, &rule.ports));
+    let egress = policy.spec.egress.iter().map(|rule| of(&rule.to, &rule.ports));
+    ingress.chain(egress).fold(0, usize::saturating_add)
 }
 
 /// The nodes that enforce policies, and which of them has the pods of a subnet.
@@ -145,6 +169,28 @@ fn are_enforced(file: &File, net: &Net<'_>, found: &mut Collector<'_>) {
             let message = format!("what pods send each other on `{}` does not pass the rules of policies", bridge.name);
             let fault = Diagnostic::new(Code::PolicyNotEnforced, bridge.span, message);
             found.add(fault.help("write `nf_call_iptables: true` at the bridge".to_owned()));
+        }
+    }
+}
+
+/// A port of a name that no pod has is none at all.
+fn are_there(file: &File, net: &Net<'_>, pods: &BTreeMap<NsName, Pod>, found: &mut Collector<'_>) {
+    if !net.is_whole() {
+        return;
+    }
+    let own = pods.values().flat_map(|pod| &pod.ports).map(|port| (port.name.as_str(), port.protocol));
+    let own: BTreeSet<(&str, PortProtocol)> = own.collect();
+    let specs = || file.policies.iter().map(|policy| &policy.spec);
+    let ingress = specs().flat_map(|spec| &spec.ingress).flat_map(|rule| &rule.ports);
+    let egress = specs().flat_map(|spec| &spec.egress).flat_map(|rule| &rule.ports);
+    for port in ingress.chain(egress) {
+        let protocol = port.protocol.as_ref().map_or(PortProtocol::Tcp, |own| own.value);
+        let Some(Spanned { value: TargetPort::Name(name), span }) = &port.port else { continue };
+        if !own.contains(&(name, protocol)) {
+            let names = own.iter().filter(|(_, of)| *of == protocol).map(|(own, _)| own);
+            let help = found.did_you_mean(name, names);
+            let message = format!("no pod has a port `{name}` of {protocol}, so that this allows nothing");
+            found.add(Diagnostic::warning(Code::PolicyIgnored, *span, message).help(help));
         }
     }
 }

@@ -62,3 +62,9 @@ pub fn check(written: &Service, net: &Net<'_>, found: &mut Collector<'_>) {
 fn is_of_everybody(address: IpAddr) -> bool {
     address.is_loopback() || matches!(address, IpAddr::V4(own) if own.is_link_local())
 }
+
+/// Whether packets to an address do not go to one machine on the network (`ValidateNonSpecialIP`).
+pub fn is_of_nobody(address: IpAddr) -> bool {
+    let IpAddr::V4(own) = address else { return false };
+    own.is_unspecified() || own.is_loopback() || own.is_link_local() || own.is_multicast() || own.is_broadcast()
+}

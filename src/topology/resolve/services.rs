@@ -201,9 +201,13 @@ fn address(written: &Service, found: &mut Collector<'_>) -> Option<IpAddr> {
     if written.is_name() {
         return None;
     }
-    let all = written.external_ips.iter().chain(&written.load_balancer_ip);
-    for own in all.filter(|own| own.value.is_ipv6()) {
-        found.add(Diagnostic::new(Code::Ipv4Only, own.span, "services have IPv4 addresses"));
+    for own in written.external_ips.iter().chain(&written.load_balancer_ip) {
+        if own.value.is_ipv6() {
+            found.add(Diagnostic::new(Code::Ipv4Only, own.span, "services have IPv4 addresses"));
+        } else if service_endpoints::is_of_nobody(own.value) {
+            let message = format!("{} is not the address of one machine", own.value);
+            found.add(Diagnostic::new(Code::ReservedAddress, own.span, message));
+        }
     }
     for range in written.load_balancer_source_ranges.iter().filter(|range| range.value.0.addr().is_ipv6()) {
         found.add(Diagnostic::new(Code::Ipv4Only, range.span, "services have IPv4 addresses"));

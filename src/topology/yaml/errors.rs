@@ -165,6 +165,9 @@ fn too_much(breach: &serde_saphyr::budget::BudgetBreach) -> String {
         | Breach::MergeKeys { .. }
         | Breach::RecordedAnchorEvents { .. }
         | Breach::RecordedAnchorBytes { .. } => REPETITION.to_owned(),
+        Breach::Documents { documents } => {
+            format!("{documents} documents in one file are too many: put them into a `List`")
+        }
         other => format!("the file is larger than nslab reads: {other:?}"),
     }
 }
