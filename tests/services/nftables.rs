@@ -126,3 +126,40 @@ fn flows_end_with_the_last_service() {
         ends(&["destroy", "svc"], 0);
     }
 }
+
+/// What makes a large table is more than one transaction, or it would take the kernel the square of its size. If one
+/// fails, nothing is left of those before.
+#[test]
+fn a_large_table_comes_bit_by_bit_or_not_at_all() {
+    sandbox();
+    let pods = (pod("web-1", "10.244.1.2", "web", ""), pod("web-2", "10.244.2.2", "web", ""));
+    let service = |number: usize| {
+        let address = format!("10.96.{}.{}", number / 200, number % 200 + 2);
+        format!("    - {{ name: s{number}, clusterIP: {address}, selector: {{ app: web }}, ports: [{{ port: 80 }}] }}")
+    };
+    let write = |mode: &str, count: usize| {
+        let services: Vec<String> = (0..count).map(service).collect();
+        let checks = "  - { from: pods, to: service/s0 }";
+        write_for((mode, "routed"), (&pods.0, &pods.1), &services.join("\n"), checks);
+    };
+    write("iptables", 1);
+    ends(&["apply", "/run/svc.yaml"], 0);
+    write("nftables", 400);
+    let nslab = env!("CARGO_BIN_EXE_nslab");
+    run(&format!("NSLAB_STOP_AT=list:/run/points {nslab} apply /run/svc.yaml"));
+    ends(&["check", "/run/svc.yaml"], 0);
+    let points = fs::read_to_string("/run/points").unwrap();
+    let points = points.lines().enumerate().filter(|(_, point)| point.contains("nf_tables transaction"));
+    let points: Vec<usize> = points.map(|(at, _)| at + 1).collect();
+    assert!(points.len() >= 2 * 3, "{points:?}");
+    for point in points.into_iter().take(3) {
+        write("iptables", 1);
+        ends(&["apply", "/run/svc.yaml"], 0);
+        write("nftables", 400);
+        let failed = run(&format!("NSLAB_STOP_AT=fail:{point} {nslab} apply /run/svc.yaml 2>&1 || echo code $?"));
+        assert!(failed.contains("code 3"), "{point}: {failed}");
+        assert!(!run("ip netns exec node1 nft list tables").contains("kube-proxy"), "{point}");
+        write("iptables", 1);
+        ends(&["plan", "--exit-code", "/run/svc.yaml"], 0);
+    }
+}
