@@ -219,6 +219,16 @@ fn hostile_manifests_are_refused() {
 
     folder.write("huge.yaml", &deployment("web", 4_000_000_000));
     refused(&folder, "huge.yaml", "more than 20000 pods");
+
+    // Every address counts for every port.
+    let addresses =
+        (0..1_000).map(|n| format!("- addresses: [10.0.{}.{}]\n", n / 200, n % 200 + 2)).collect::<String>();
+    let ports = (1..1_000).map(|n| format!("- port: {n}\n")).collect::<String>();
+    let service = "apiVersion: v1\nkind: Service\nmetadata: { name: web }\nspec: { ports: [{ port: 80 }] }\n---\n";
+    let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: { name: web, labels: { \
+                 kubernetes.io/service-name: web } }\naddressType: IPv4\n";
+    folder.write("slice.yaml", &format!("{service}{slice}endpoints:\n{addresses}ports:\n{ports}"));
+    refused(&folder, "slice.yaml", "more than 100000 endpoints");
 }
 
 #[test]

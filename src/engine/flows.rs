@@ -8,11 +8,11 @@ use crate::forwarding::{Flow, Outcome, Packet, Router, Translated, translate, tr
 use crate::kernel::connections::UdpFlow;
 use crate::kernel::{Kernel, KernelError};
 use crate::lab::{
-    Condition, FirewallRule, FirewallTarget, Hook, IfName, Interface, InterfaceKind, IpProtocol, Matches, Namespace,
-    NftRule, NftStatement, NsName, ObservedRule,
+    Condition, FirewallRule, FirewallTarget, ForeignKind, Hook, IfName, Interface, InterfaceKind, IpProtocol, Matches,
+    Namespace, NftRule, NftStatement, NsName, ObservedRule,
 };
 use crate::plan::PlannedStep;
-use crate::steps::{Change, FirewallChange, NftChange};
+use crate::steps::{Change, FirewallChange, ForeignStep, NftChange, Presence, Step};
 
 /// Forgets the flows that a rule matches which was added or removed, where they lead elsewhere, or seem to come from
 /// elsewhere, than the rules that there are now say. Flows over TCP end by themselves.
@@ -57,12 +57,11 @@ fn changed(done: &[PlannedStep]) -> BTreeMap<NsName, Vec<Changed>> {
         }
     }
     let mut all: BTreeMap<NsName, Vec<Changed>> = BTreeMap::new();
-    for step in done.iter().filter_map(|planned| planned.step.nft()).filter(|step| !new.contains(&step.ns)) {
-        if leads_elsewhere(&step.change) {
-            // Of all flows, those go that are led where the tables no longer lead them.
-            let udp = Matches { protocol: Some(Condition::Is(IpProtocol::Udp)), ..Matches::default() };
-            all.entry(step.ns.clone()).or_insert_with(|| vec![(udp, false)]);
-        }
+    let led = done.iter().map(|planned| &planned.step).filter(|step| leads_elsewhere(step));
+    for ns in led.map(Step::namespace).filter(|ns| !new.contains(ns)) {
+        // Of all flows, those go that are led where the tables no longer lead them.
+        let udp = Matches { protocol: Some(Condition::Is(IpProtocol::Udp)), ..Matches::default() };
+        all.entry(ns).or_insert_with(|| vec![(udp, false)]);
     }
     for ((ns, rule), _) in changes.into_iter().filter(|(_, count)| *count != 0) {
         // Those of the machine may have gone with the rule.
@@ -73,13 +72,18 @@ fn changed(done: &[PlannedStep]) -> BTreeMap<NsName, Vec<Changed>> {
     all
 }
 
-/// Whether a change to a table may lead flows elsewhere: it is about destinations, or about what is chosen among.
-fn leads_elsewhere(change: &NftChange) -> bool {
+/// Whether a step on a table of nf_tables may lead flows elsewhere: it is about destinations, or about what is chosen
+/// among, or the table goes as a whole, as one does that the file no longer wants.
+fn leads_elsewhere(step: &Step) -> bool {
     let leads = |rule: &NftRule| {
         let mut statements = rule.statements.iter();
         statements.any(|statement| matches!(statement, NftStatement::Dnat(_) | NftStatement::Spread(_)))
     };
-    match change {
+    let Some(step) = step.nft() else {
+        let Step::Foreign(ForeignStep { change: Presence::Remove(table), .. }) = step else { return false };
+        return matches!(table.kind, ForeignKind::NftTable { .. });
+    };
+    match &step.change {
         NftChange::Rules(_, Change { from, to }) => from.iter().chain(to).any(leads),
         NftChange::Element { definition, .. } => definition.is_map,
         NftChange::Table(_) | NftChange::Chain(..) | NftChange::Set(..) => false,

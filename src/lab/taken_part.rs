@@ -45,6 +45,7 @@ impl ObservedNamespace {
             }
             Part::Firewall => {
                 self.is.firewall.clone_from(&from.is.firewall);
+                self.is.nft.clone_from(&from.is.nft);
                 self.firewall.clone_from(&from.firewall);
             }
         }

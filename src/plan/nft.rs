@@ -29,12 +29,16 @@ pub(super) fn compare(sides: &Sides<'_>, draft: &mut Draft) {
             table.add(NftChange::Table(Presence::Add(want.comment.clone())), MISSING);
         } else if is.comment != want.comment {
             // Nobody can change what a table says about itself.
-            table.remove_whole(is);
+            table.remove_whole(is, OTHERWISE);
             table.add(NftChange::Table(Presence::Add(want.comment.clone())), OTHERWISE);
             table.compare(want, &nothing);
             continue;
         }
         table.compare(want, is);
+    }
+    // Only on the way back: what the file does not want is foreign.
+    for (id, is) in sides.is.nft.iter().filter(|(id, _)| !sides.want.nft.contains_key(*id)) {
+        Table { ns: sides.ns, id, draft }.remove_whole(is, EXTRA);
     }
 }
 
@@ -44,10 +48,10 @@ impl Table<'_, '_> {
         self.draft.add(Step::Nft(step), why);
     }
 
-    fn remove_whole(&mut self, is: &NftTable) {
+    fn remove_whole(&mut self, is: &NftTable, why: &str) {
         let nothing = NftTable::default();
         self.compare(&nothing, is);
-        self.add(NftChange::Table(Presence::Remove(is.comment.clone())), OTHERWISE);
+        self.add(NftChange::Table(Presence::Remove(is.comment.clone())), why);
     }
 
     /// First what others lead to comes, then what leads to it, and what nothing leads to any more goes.
@@ -162,4 +166,37 @@ impl Table<'_, '_> {
 
 fn without_rules(chain: &NftChain) -> NftChain {
     NftChain { rules: Vec::new(), ..chain.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{teardown, way_back};
+    use crate::lab::{
+        IfName, Interface, InterfaceKind, Lab, Namespace, NetworkPolicies, NftFamily, NftTable, NftTableId, NsName,
+        Origins,
+    };
+
+    #[test]
+    fn a_table_that_was_not_there_goes_on_the_way_back() {
+        let ns: NsName = "red".parse().expect("a name");
+        let mut red = Namespace { owner: Some("lab".parse().expect("a name")), ..Namespace::default() };
+        red.interfaces.insert(IfName::lo(), Interface::new(InterfaceKind::Loopback));
+        red.nft.insert(NftTableId::new(NftFamily::Inet, "t"), NftTable::default());
+        let lab = Lab {
+            name: "lab".parse().expect("a name"),
+            description: None,
+            namespaces: [(ns.clone(), red)].into_iter().collect(),
+            checks: Vec::new(),
+            network_policies: NetworkPolicies::default(),
+            origins: Origins::new(),
+        };
+        let now = teardown::as_built(&lab);
+        let mut before = now.clone();
+        before.namespaces.get_mut(&ns).expect("the namespace").is.nft.clear();
+        let texts = |plan: super::super::planned::Plan| {
+            plan.steps.iter().map(|planned| planned.step.text()).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(way_back::way_back(&lab, &before, &now)), ["remove table inet t from red"]);
+        assert_eq!(texts(way_back::way_back(&lab, &now, &before)), ["make table inet t in red"]);
+    }
 }

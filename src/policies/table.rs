@@ -94,6 +94,12 @@ impl<'l> Maker<'l> {
                 }
                 rules.push(NftRule::always().verdict(NftVerdict::Jump(target)));
             }
+            // What a pod sends to itself by way of a service passes here, too.
+            for address in &pod.addresses {
+                let own = NftCondition::Address(other_side(direction), Condition::Is(IpNet::from(*address)));
+                let itself = NftRule::always().when(own).verdict(NftVerdict::Accept);
+                rules.push(itself.saying("a pod is never cut off from itself"));
+            }
             let rest = NftRule::always().verdict(NftVerdict::Drop);
             rules.push(rest.saying(comment(&format!("no policy allows it ({direction} of {name})"))));
             self.table.chains.insert(chain.clone(), NftChain { rules, ..NftChain::default() });

@@ -88,6 +88,18 @@ fn both_families_are_enforced_in_every_way_between_nodes() {
 }
 
 #[test]
+fn a_pod_is_never_cut_off_from_itself() {
+    sandbox();
+    let text = fs::read_to_string(project("tests/policies/itself.yaml")).unwrap();
+    for (routing, mode) in [("routes", "iptables"), ("routed", "nftables"), ("routes", "nftables")] {
+        let text = text.replace("routing: routes", &format!("routing: {routing}"));
+        fs::write(FILE, text.replace("proxy_mode: iptables", &format!("proxy_mode: {mode}"))).unwrap();
+        ends(&["apply", "--check", FILE], 0);
+        ends(&["destroy", "itself"], 0);
+    }
+}
+
+#[test]
 fn a_proof_finds_what_the_nodes_do_not_enforce() {
     sandbox();
     write(READERS, "role: reader", "[]");

@@ -2,9 +2,11 @@
 //! has to be.
 
 use std::fs;
+use std::net::UdpSocket;
+use std::time::Duration;
 
-use super::support::{ends, project, run, sandbox};
-use super::{endpoints_follow, is_undone, pod, write_for};
+use super::support::{ends, inside, project, run, sandbox};
+use super::{asked_udp, endpoints_follow, is_undone, pod, serve, write_for};
 
 /// What `nft` lists, word by word: the kernel has elements in any order.
 fn account(ns: &str) -> Vec<String> {
@@ -95,4 +97,69 @@ fn a_service_comes_by_itself_and_modes_change() {
         assert_eq!(tables.contains("kube-proxy"), mode == "nftables", "{tables}");
     }
     ends(&["destroy", "svc"], 0);
+}
+
+/// When the last service goes, nothing leads its flows any more.
+#[test]
+fn flows_end_with_the_last_service() {
+    sandbox();
+    let pods = (pod("client", "10.244.1.2", "client", ""), pod("web", "10.244.2.2", "web", ""));
+    let service = "    - { name: web, clusterIP: 10.96.0.20, selector: { app: web }, ports: [{ port: 53, protocol: UDP, \
+                   targetPort: 8080 }] }";
+    for mode in ["iptables", "nftables"] {
+        // Something else translates here, too: without any, the kernel no longer knows of flows.
+        let routing = "routed\n  egress: masquerade";
+        write_for((mode, routing), (&pods.0, &pods.1), service, "  - { from: client, to: web }");
+        ends(&["apply", "/run/svc.yaml"], 0);
+        serve("web");
+        let client = inside("client", || UdpSocket::bind("0.0.0.0:0").unwrap());
+        client.connect("10.96.0.20:53").unwrap();
+        assert_eq!(asked_udp(&client), "web");
+        let with = fs::read_to_string("/run/svc.yaml").unwrap();
+        let is_of_services = |line: &&str| !line.contains("proxy_mode") && !line.contains("services:");
+        let without: Vec<&str> = with.lines().filter(is_of_services).filter(|line| *line != service).collect();
+        fs::write("/run/svc.yaml", without.join("\n")).unwrap();
+        ends(&["apply", "/run/svc.yaml"], 0);
+        client.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let answer = client.send(b"?").and_then(|_| client.recv(&mut [0; 16]));
+        assert!(answer.is_err(), "{mode}: a flow lives on without a service");
+        ends(&["destroy", "svc"], 0);
+    }
+}
+
+/// What makes a large table is more than one transaction, or it would take the kernel the square of its size. If one
+/// fails, nothing is left of those before.
+#[test]
+fn a_large_table_comes_bit_by_bit_or_not_at_all() {
+    sandbox();
+    let pods = (pod("web-1", "10.244.1.2", "web", ""), pod("web-2", "10.244.2.2", "web", ""));
+    let service = |number: usize| {
+        let address = format!("10.96.{}.{}", number / 200, number % 200 + 2);
+        format!("    - {{ name: s{number}, clusterIP: {address}, selector: {{ app: web }}, ports: [{{ port: 80 }}] }}")
+    };
+    let write = |mode: &str, count: usize| {
+        let services: Vec<String> = (0..count).map(service).collect();
+        let checks = "  - { from: pods, to: service/s0 }";
+        write_for((mode, "routed"), (&pods.0, &pods.1), &services.join("\n"), checks);
+    };
+    write("iptables", 1);
+    ends(&["apply", "/run/svc.yaml"], 0);
+    write("nftables", 400);
+    let nslab = env!("CARGO_BIN_EXE_nslab");
+    run(&format!("NSLAB_STOP_AT=list:/run/points {nslab} apply /run/svc.yaml"));
+    ends(&["check", "/run/svc.yaml"], 0);
+    let points = fs::read_to_string("/run/points").unwrap();
+    let points = points.lines().enumerate().filter(|(_, point)| point.contains("nf_tables transaction"));
+    let points: Vec<usize> = points.map(|(at, _)| at + 1).collect();
+    assert!(points.len() >= 2 * 3, "{points:?}");
+    for point in points.into_iter().take(3) {
+        write("iptables", 1);
+        ends(&["apply", "/run/svc.yaml"], 0);
+        write("nftables", 400);
+        let failed = run(&format!("NSLAB_STOP_AT=fail:{point} {nslab} apply /run/svc.yaml 2>&1 || echo code $?"));
+        assert!(failed.contains("code 3"), "{point}: {failed}");
+        assert!(!run("ip netns exec node1 nft list tables").contains("kube-proxy"), "{point}");
+        write("iptables", 1);
+        ends(&["plan", "--exit-code", "/run/svc.yaml"], 0);
+    }
 }

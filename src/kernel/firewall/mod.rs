@@ -106,7 +106,7 @@ pub(super) fn run_and_hold(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<Option<
     })?
 }
 
-/// Carries out steps on tables of nf_tables in one namespace, by one transaction: all of them or none.
+/// Carries out steps on tables of nf_tables in one namespace: all of them or none.
 ///
 /// # Errors
 /// What the kernel has refused.

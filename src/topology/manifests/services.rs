@@ -15,6 +15,9 @@ const OWNER: &str = "kubernetes.io/service-name";
 /// Labels of services that kube-proxy leaves alone.
 const LEFT_ALONE: [&str; 2] = ["service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"];
 
+/// How many endpoints all objects may have: each address counts for each port.
+const MAX_ENDPOINTS: usize = 100_000;
+
 /// A key and its value.
 type Entry = (Node, Node);
 
@@ -26,6 +29,7 @@ pub fn add(objects: &[Object<'_>], cluster: &mut Cluster, found: &mut Collector<
     let places = services.iter().enumerate();
     let places: HashMap<(&DnsLabel, &str), usize> =
         places.map(|(at, (of, _))| ((&of.namespace.value, of.name.value.as_str()), at)).collect();
+    let mut room = MAX_ENDPOINTS;
     for object in of_kind(Kind::EndpointSlice).chain(of_kind(Kind::Endpoints)) {
         let Some((name, at)) = owner(object, found) else { continue };
         let place = places.get(&(&object.namespace.value, name)).copied();
@@ -40,7 +44,7 @@ pub fn add(objects: &[Object<'_>], cluster: &mut Cluster, found: &mut Collector<
         if of.spec().is_some_and(|spec| !fields::entries(spec, "selector").is_empty()) && is_made(object) {
             continue;
         }
-        let own = endpoints(object, of, found);
+        let own = endpoints(object, of, &mut room, found);
         match entries.iter_mut().find(|(key, _)| is(key, "endpoints")) {
             Some((_, Node { value: Value::List(all), .. })) => all.extend(own),
             _ => entries.push((word("endpoints", at), Node { value: Value::List(own), span: at })),
@@ -149,9 +153,21 @@ fn is_made(object: &Object<'_>) -> bool {
     object.kind == Kind::Endpoints || by.is_some_and(|by| by.ends_with("-controller.k8s.io"))
 }
 
-/// The endpoints of an object, one for each address and port.
-fn endpoints(object: &Object<'_>, service: &Object<'_>, found: &mut Collector<'_>) -> Vec<Node> {
+/// The endpoints of an object, one for each address and port, if there is room for them.
+fn endpoints(object: &Object<'_>, service: &Object<'_>, room: &mut usize, found: &mut Collector<'_>) -> Vec<Node> {
     let mut all = Vec::new();
+    let mut combine = |addresses: &[&Node], ports: &[Node], found: &mut Collector<'_>| match room
+        .checked_sub(addresses.len().saturating_mul(ports.len()))
+    {
+        Some(rest) => {
+            *room = rest;
+            self::combine(addresses, ports, service, &mut all, found);
+        }
+        None => {
+            let message = format!("with these, there are more than {MAX_ENDPOINTS} endpoints");
+            found.add(Diagnostic::new(Code::TooMany, object.name.span, message));
+        }
+    };
     if object.kind == Kind::Endpoints {
         for subset in list(object.body, "subsets", found) {
             fields::check(subset, "a subset", &keys::SUBSET, found);
@@ -160,7 +176,7 @@ fn endpoints(object: &Object<'_>, service: &Object<'_>, found: &mut Collector<'_
                 fields::check(address, "an address", &keys::SUBSET_ADDRESS, found);
                 addresses.extend(required(address, "ip", "an address", found));
             }
-            combine(&addresses, list(subset, "ports", found), service, &mut all, found);
+            combine(&addresses, list(subset, "ports", found), found);
         }
         return all;
     }
@@ -178,7 +194,7 @@ fn endpoints(object: &Object<'_>, service: &Object<'_>, found: &mut Collector<'_
             addresses.extend(list(endpoint, "addresses", found).first());
         }
     }
-    combine(&addresses, list(object.body, "ports", found), service, &mut all, found);
+    combine(&addresses, list(object.body, "ports", found), found);
     all
 }
 

@@ -1,4 +1,4 @@
-//! Steps on the tables that a lab wants, as one transaction.
+//! Steps on the tables that a lab wants, as one transaction; only where they make large tables, as several.
 
 use std::time::{Duration, Instant};
 
@@ -27,13 +27,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The time between two tries.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// How many verdicts of a map are in one message, which holds 64 KiB.
-const VERDICTS_AT_ONCE: usize = 128;
+/// How many verdicts or elements are in one message: it holds 64 KiB, and an answer that refuses it repeats it
+/// in half of that.
+const AT_ONCE: usize = 64;
+
+/// How many bytes a transaction has at most of which a part may come before the rest. For every map of a rule's own,
+/// the kernel walks through the whole transaction (`__nft_set_trans_bind`): five thousand such maps at once take it ten
+/// seconds. And whoever may not raise the buffer of a socket (`net.core.wmem_max`) has room for 400 KB.
+const MOST: usize = 200_000;
 
 /// A transaction in the making.
 #[derive(Default)]
 struct Batch {
     messages: Vec<Message>,
+    /// How many bytes are in them.
+    length: usize,
     /// How many sets there are in it.
     sets: u32,
 }
@@ -46,7 +54,11 @@ impl Nftables {
             [one] => crate::steps::Step::Nft((*one).clone()).text(),
             _ => format!("change table {} in {}", first.table, first.ns),
         };
-        match self.transaction(messages(steps), None) {
+        let done = match are_new(steps) {
+            true => self.make(steps),
+            false => self.transaction(messages(steps), None),
+        };
+        match done {
             Err(error) if error.errno == Errno::EBUSY && steps.iter().any(|step| removes_chain(step)) => {
                 self.run_in_parts(steps).map_err(|error| refused(&about, error))
             }
@@ -54,19 +66,45 @@ impl Nftables {
         }
     }
 
-    /// The same, with the removal of chains after the rest.
-    fn run_in_parts(&mut self, steps: &[&NftStep]) -> Result<(), NetlinkError> {
-        let (chains, rest): (Vec<&NftStep>, Vec<&NftStep>) = steps.iter().partition(|step| removes_chain(step));
-        self.transaction(messages(&rest), None)?;
-        let began = Instant::now();
-        loop {
-            match self.transaction(messages(&chains), None) {
-                Err(error) if error.errno == Errno::EBUSY && began.elapsed() < PATIENCE => {
-                    std::thread::sleep(INTERVAL);
+    /// Makes tables with all that is in them: where that is much, by several transactions, of which nothing is left if
+    /// one fails.
+    fn make(&mut self, steps: &[&NftStep]) -> Result<(), NetlinkError> {
+        let (mut batch, mut begun, mut made) = (Batch::default(), Vec::new(), Vec::new());
+        let mut pieces = pieces(steps).peekable();
+        while let Some(piece) = pieces.next() {
+            begun.extend(piece.iter().filter_map(|step| table_removal(step)));
+            batch.piece(piece);
+            if batch.length < MOST && pieces.peek().is_some() {
+                continue;
+            }
+            match self.transaction(std::mem::take(&mut batch).messages, None) {
+                Ok(()) => made.append(&mut begun),
+                Err(error) => {
+                    // What cannot be removed is found by whoever looks again.
+                    if !made.is_empty() {
+                        let _ = self.transaction(made, None);
+                    }
+                    return Err(error);
                 }
-                done => return done,
             }
         }
+        Ok(())
+    }
+
+    /// The same in several parts, as long as one seems to be in use.
+    fn run_in_parts(&mut self, steps: &[&NftStep]) -> Result<(), NetlinkError> {
+        for part in parts(steps) {
+            let began = Instant::now();
+            loop {
+                match self.transaction(messages(part), None) {
+                    Err(error) if error.errno == Errno::EBUSY && began.elapsed() < PATIENCE => {
+                        std::thread::sleep(INTERVAL);
+                    }
+                    done => break done?,
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -74,15 +112,77 @@ fn removes_chain(step: &NftStep) -> bool {
     matches!(step.change, NftChange::Chain(_, Presence::Remove(_)))
 }
 
+/// Steps in their order, in parts: chains are removed after what led to them.
+fn parts<'s, 'a>(steps: &'s [&'a NftStep]) -> impl Iterator<Item = &'s [&'a NftStep]> {
+    steps.chunk_by(|before, step| removes_chain(before) || !removes_chain(step))
+}
+
+/// Whether steps make tables, and change nothing in others.
+fn are_new(steps: &[&NftStep]) -> bool {
+    let makes_one = |step: &&NftStep| matches!(step.change, NftChange::Table(Presence::Add(_)));
+    let mut of_tables = steps.chunk_by(|before, step| before.table == step.table);
+    of_tables.all(|own| own.first().is_some_and(makes_one))
+}
+
+/// The message that removes the table again that a step makes, with all that is in it by then.
+fn table_removal(step: &NftStep) -> Option<Message> {
+    let NftChange::Table(Presence::Add(_)) = &step.change else { return None };
+    let own = Attributes::default().text(NFTA_TABLE_NAME, &step.table.name);
+    Some(change(NFT_MSG_DELTABLE, 0, step.table.family, own))
+}
+
+/// Steps that are one message, or some: elements that come to a set, or go from it, go together.
+fn pieces<'s, 'a>(steps: &'s [&'a NftStep]) -> impl Iterator<Item = &'s [&'a NftStep]> {
+    steps.chunk_by(|before, step| goes_with(before, step)).flat_map(|some| some.chunks(AT_ONCE))
+}
+
+fn goes_with(before: &NftStep, step: &NftStep) -> bool {
+    use Update::{Add, Remove};
+
+    let (NftChange::Element { set, change, .. }, NftChange::Element { set: other, change: next, .. }) =
+        (&before.change, &step.change)
+    else {
+        return false;
+    };
+    (&before.table, set) == (&step.table, other) && matches!((change, next), (Add(_), Add(_)) | (Remove(_), Remove(_)))
+}
+
 fn messages(steps: &[&NftStep]) -> Vec<Message> {
     let mut batch = Batch::default();
-    steps.iter().for_each(|step| batch.step(step));
+    pieces(steps).for_each(|piece| batch.piece(piece));
     batch.messages
 }
 
 impl Batch {
     fn add(&mut self, kind: u16, flags: u16, family: NftFamily, attributes: Attributes) {
-        self.messages.push(change(kind, flags, family, attributes));
+        let message = change(kind, flags, family, attributes);
+        self.length += message.payload.len();
+        self.messages.push(message);
+    }
+
+    fn piece(&mut self, steps: &[&NftStep]) {
+        match steps {
+            [one] => self.step(one),
+            several => self.elements(several),
+        }
+    }
+
+    fn elements(&mut self, steps: &[&NftStep]) {
+        let Some(NftStep { table, change: NftChange::Element { set, definition, change, .. }, .. }) = steps.first()
+        else {
+            return;
+        };
+        let (kind, flags) = match change {
+            Update::Remove(_) => (NFT_MSG_DELSETELEM, 0),
+            Update::Add(_) | Update::Replace(_) => (NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL),
+        };
+        let all = steps.iter().filter_map(|step| match &step.change {
+            NftChange::Element { key, change: Update::Add(element) | Update::Remove(element), .. } => {
+                Some((key, element))
+            }
+            _ => None,
+        });
+        self.add(kind, flags, table.family, set::encoded_elements(&table.name, (set, definition), all));
     }
 
     fn step(&mut self, step: &NftStep) {
@@ -112,7 +212,7 @@ impl Batch {
                 self.add(NFT_MSG_DELSET, 0, family, own);
             }
             NftChange::Element { set: name, definition, key, change } => {
-                let one = |element: &NftElement| set::encoded_element(table, (name, definition), key, element);
+                let one = |element: &NftElement| set::encoded_elements(table, (name, definition), [(key, element)]);
                 if let Update::Remove(from) | Update::Replace(Change { from, .. }) = change {
                     self.add(NFT_MSG_DELSETELEM, 0, family, one(from));
                 }
@@ -152,8 +252,8 @@ impl Batch {
         let name = super::expression::NAMELESS_MAP;
         let new = NLM_F_CREATE | NLM_F_EXCL;
         self.add(NFT_MSG_NEWSET, new, family, set::encoded_numbers(table, name, id, verdicts.len()));
-        for (at, some) in verdicts.chunks(VERDICTS_AT_ONCE).enumerate() {
-            let some = (at * VERDICTS_AT_ONCE, some);
+        for (at, some) in verdicts.chunks(AT_ONCE).enumerate() {
+            let some = (at * AT_ONCE, some);
             self.add(NFT_MSG_NEWSETELEM, new, family, set::encoded_verdicts(table, name, id, some));
         }
     }
@@ -182,4 +282,36 @@ fn made_chain(table: &str, name: &str, chain: &NftChain) -> Attributes {
         own = own.nested(NFTA_CHAIN_HOOK, place).number(NFTA_CHAIN_POLICY, policy).text(NFTA_CHAIN_TYPE, kind.name());
     }
     commented(own, NFTA_CHAIN_USERDATA, chain.comment.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::{NftTableId, NsName};
+
+    /// `+T` makes a table, `-c` removes a chain, `=` rewrites the rules of one.
+    fn steps(text: &str) -> Vec<NftStep> {
+        let change = |word: &str| match word.split_at(1) {
+            ("+", _) => NftChange::Table(Presence::Add(None)),
+            ("-", _) => NftChange::Chain("c".to_owned(), Presence::Remove(NftChain::default())),
+            _ => NftChange::Rules("c".to_owned(), Change { from: Vec::new(), to: vec![NftRule::always()] }),
+        };
+        let table = |word: &str| NftTableId::new(NftFamily::Ip, &word[1..]);
+        text.split(' ').map(|word| NftStep { ns: NsName::host(), table: table(word), change: change(word) }).collect()
+    }
+
+    #[test]
+    fn chains_go_after_what_led_to_them_and_before_what_comes_after_them() {
+        let steps = steps("=a -a -a +a =a =b -b +b");
+        let steps: Vec<&NftStep> = steps.iter().collect();
+        assert_eq!(parts(&steps).map(<[_]>::len).collect::<Vec<_>>(), [1, 5, 2]);
+    }
+
+    #[test]
+    fn only_what_makes_its_tables_may_be_made_bit_by_bit() {
+        for (text, wanted) in [("+a =a +b =b", true), ("+a =a =b", false), ("=a +a =a", false), ("=a", false)] {
+            let steps = steps(text);
+            assert_eq!(are_new(&steps.iter().collect::<Vec<_>>()), wanted, "{text}");
+        }
+    }
 }

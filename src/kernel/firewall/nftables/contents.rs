@@ -7,7 +7,8 @@ use super::listing::is_absent;
 use super::message::{
     Message, NFT_MSG_DELTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETFLOWTABLE, NFT_MSG_GETOBJ, NFT_MSG_GETRULE, NFT_MSG_GETSET,
     NFT_MSG_GETSETELEM, NFT_MSG_NEWCHAIN, NFT_MSG_NEWFLOWTABLE, NFT_MSG_NEWOBJ, NFT_MSG_NEWRULE, NFT_MSG_NEWSET,
-    NFT_MSG_NEWSETELEM, NFT_MSG_NEWTABLE, NFTA_SET_ID, NFTA_SET_NAME, NFTA_TABLE_NAME,
+    NFT_MSG_NEWSETELEM, NFT_MSG_NEWTABLE, NFTA_CHAIN_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_CHAIN, NFTA_RULE_TABLE,
+    NFTA_SET_ID, NFTA_SET_NAME, NFTA_TABLE_NAME,
 };
 use super::{Nftables, refused};
 use crate::kernel::KernelError;
@@ -29,6 +30,10 @@ const OF_ELEMENTS: [u16; 3] = [TABLE, 2, 3];
 const OF_OBJECT: [u16; 5] = [TABLE, 2, 3, 4, 8];
 const OF_FLOWTABLE: [u16; 4] = [TABLE, 2, 3, 7];
 
+const WHAT: &str = "list what is in the tables of nf_tables";
+/// From so many rules and jumps for each chain on, chains are asked one by one.
+const MANY_RULES: usize = 10;
+
 /// What is in the tables of a namespace.
 struct Contents {
     chains: Vec<Message>,
@@ -44,12 +49,14 @@ impl Nftables {
         if tables.is_empty() {
             return Ok(Vec::new());
         }
+        let mut chains = self.everything(NFT_MSG_GETCHAIN)?;
+        chains.retain(|chain| tables.iter().any(|table| chain.shares(table, TABLE)));
         let contents = Contents {
-            chains: self.everything(NFT_MSG_GETCHAIN)?,
+            rules: self.rules_of(&chains)?,
+            chains,
             objects: self.everything(NFT_MSG_GETOBJ)?,
             flowtables: self.everything(NFT_MSG_GETFLOWTABLE)?,
             sets: self.everything(NFT_MSG_GETSET)?,
-            rules: self.everything(NFT_MSG_GETRULE)?,
         };
         tables.iter().map(|table| self.object(table, &contents)).collect()
     }
@@ -58,8 +65,33 @@ impl Nftables {
     pub(super) fn everything(&mut self, kind: u16) -> Result<Vec<Message>, KernelError> {
         match self.list(kind) {
             Err(error) if is_absent(&error) => Ok(Vec::new()),
-            listed => listed.map_err(|error| refused("list what is in the tables of nf_tables", error)),
+            listed => listed.map_err(|error| refused(WHAT, error)),
         }
+    }
+
+    /// The rules of some tables, all of whose chains were listed. Where these have many, each chain is asked for by
+    /// itself: to go on with a list, the kernel walks to where it was from the beginning (`__nf_tables_dump_rules`),
+    /// which takes it the square of the number of rules.
+    pub(super) fn rules_of(&mut self, chains: &[Message]) -> Result<Vec<Message>, KernelError> {
+        let uses: usize = chains.iter().filter_map(Message::uses).sum();
+        let words = match uses < MANY_RULES * chains.len() {
+            true => &[(NFTA_CHAIN_TABLE, NFTA_RULE_TABLE)][..],
+            false => &[(NFTA_CHAIN_TABLE, NFTA_RULE_TABLE), (NFTA_CHAIN_NAME, NFTA_RULE_CHAIN)],
+        };
+        let request = |chain: &Message| {
+            let words = words.iter().filter_map(|(of, word)| Some((*word, chain.value(*of)?.to_vec())));
+            chain.of_same_family(words.collect())
+        };
+        let mut requests: Vec<Message> = chains.iter().map(request).collect();
+        // Chains are listed table by table.
+        requests.dedup();
+        let mut rules = Vec::new();
+        for request in requests {
+            let dump = self.socket.dump_bytes(NFT_MSG_GETRULE, &request.payload());
+            let listed = dump.and_then(|dump| Ok(dump.items().map(Message::parse).collect::<Result<Vec<_>, _>>()?));
+            rules.extend(listed.map_err(|error| refused(WHAT, error))?);
+        }
+        Ok(rules)
     }
 
     fn object(&mut self, table: &Message, contents: &Contents) -> Result<ForeignObject, KernelError> {

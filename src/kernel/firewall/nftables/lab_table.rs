@@ -7,10 +7,10 @@ use super::attribute::{Reader, number};
 use super::contents::NFTA_TABLE_FLAGS;
 use super::expression::decoded;
 use super::message::{
-    Message, NF_ACCEPT, NF_DROP, NFT_MSG_GETCHAIN, NFT_MSG_GETFLOWTABLE, NFT_MSG_GETOBJ, NFT_MSG_GETRULE,
-    NFT_MSG_GETSET, NFTA_CHAIN_HOOK, NFTA_CHAIN_NAME, NFTA_CHAIN_POLICY, NFTA_CHAIN_TYPE, NFTA_CHAIN_USERDATA,
-    NFTA_HOOK_HOOKNUM, NFTA_HOOK_PRIORITY, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA, NFTA_SET_NAME,
-    NFTA_TABLE_NAME, NFTA_TABLE_USERDATA,
+    Message, NF_ACCEPT, NF_DROP, NFT_MSG_GETCHAIN, NFT_MSG_GETFLOWTABLE, NFT_MSG_GETOBJ, NFT_MSG_GETSET,
+    NFTA_CHAIN_HOOK, NFTA_CHAIN_NAME, NFTA_CHAIN_POLICY, NFTA_CHAIN_TYPE, NFTA_CHAIN_USERDATA, NFTA_HOOK_HOOKNUM,
+    NFTA_HOOK_PRIORITY, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA, NFTA_SET_NAME, NFTA_TABLE_NAME,
+    NFTA_TABLE_USERDATA,
 };
 use super::{Nftables, rule, set, userdata};
 use crate::kernel::KernelError;
@@ -52,10 +52,12 @@ impl Nftables {
         if !tables.iter().any(is_wanted) {
             return Ok(NftTables::new());
         }
+        let mut chains = self.everything(NFT_MSG_GETCHAIN)?;
+        chains.retain(is_wanted);
         let contents = Contents {
-            chains: self.everything(NFT_MSG_GETCHAIN)?,
+            rules: self.rules_of(&chains)?,
+            chains,
             sets: self.everything(NFT_MSG_GETSET)?,
-            rules: self.everything(NFT_MSG_GETRULE)?,
             others: [self.everything(NFT_MSG_GETOBJ)?, self.everything(NFT_MSG_GETFLOWTABLE)?].concat(),
         };
         let mut read = NftTables::new();

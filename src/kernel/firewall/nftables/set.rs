@@ -138,13 +138,18 @@ pub(super) fn encoded_verdicts(
     of_set.nested(NFTA_SET_ELEM_LIST_ELEMENTS, elements).number(NFTA_SET_ELEM_LIST_SET_ID, id)
 }
 
-/// The message about one element.
-pub(super) fn encoded_element(
+/// The message about some elements.
+pub(super) fn encoded_elements<'e>(
     table: &str,
     (name, set): (&str, &NftSetDefinition),
-    key: &NftKey,
-    element: &NftElement,
+    some: impl IntoIterator<Item = (&'e NftKey, &'e NftElement)>,
 ) -> Attributes {
+    let elements = some.into_iter().fold(Attributes::default(), |all, (key, own)| with_element(all, set, key, own));
+    let of_set = Attributes::default().text(NFTA_SET_TABLE, table).text(NFTA_SET_NAME, name);
+    of_set.nested(NFTA_SET_ELEM_LIST_ELEMENTS, elements)
+}
+
+fn with_element(elements: Attributes, set: &NftSetDefinition, key: &NftKey, element: &NftElement) -> Attributes {
     let (first, last) = key_bounds(key);
     let mut one = Attributes::default().value(NFTA_SET_ELEM_KEY, &first);
     if set.is_of_ranges() {
@@ -156,17 +161,15 @@ pub(super) fn encoded_element(
     if let Some(comment) = &element.comment {
         one = one.bytes(NFTA_SET_ELEM_USERDATA, &userdata::comment(comment));
     }
-    let mut elements = Attributes::default().nested(NFTA_LIST_ELEM, one);
+    let elements = elements.nested(NFTA_LIST_ELEM, one);
     // What ends with the last of all has no end.
-    if set.is_interval
-        && !set.is_of_ranges()
-        && let Some(end) = next(&last)
-    {
-        let end = Attributes::default().value(NFTA_SET_ELEM_KEY, &end).number(NFTA_SET_ELEM_FLAGS, END);
-        elements = elements.nested(NFTA_LIST_ELEM, end);
+    match next(&last).filter(|_| set.is_interval && !set.is_of_ranges()) {
+        Some(end) => {
+            let end = Attributes::default().value(NFTA_SET_ELEM_KEY, &end).number(NFTA_SET_ELEM_FLAGS, END);
+            elements.nested(NFTA_LIST_ELEM, end)
+        }
+        None => elements,
     }
-    let of_set = Attributes::default().text(NFTA_SET_TABLE, table).text(NFTA_SET_NAME, name);
-    of_set.nested(NFTA_SET_ELEM_LIST_ELEMENTS, elements)
 }
 
 /// The first and the last key of a key.
