@@ -93,6 +93,8 @@ fn counters_are_those_of_the_kernel() {
     let chains: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_suffix(" of IPv4")).collect();
     assert_eq!(chains, ["POSTROUTING", "NSLAB-demo-POST", "FORWARD", "NSLAB-demo-FWD"], "{text}");
     assert!(text.contains("otherwise ACCEPT"), "{text}");
+    let ends = text.lines().filter(|line| line.contains("otherwise ACCEPT"));
+    assert!(ends.map(str::trim_start).all(|line| !line.starts_with("0 ")), "what is not counted is no 0: {text}");
 }
 
 #[test]

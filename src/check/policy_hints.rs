@@ -33,7 +33,9 @@ pub(super) fn hints(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
             }
             let from = probe.from.as_str();
             let sides = [(Direction::Egress, from, &verdict.egress), (Direction::Ingress, &to, &verdict.ingress)];
-            lines.extend(sides.into_iter().filter_map(|(direction, pod, side)| line(direction, pod, side, pair)));
+            // What the other side says explains nothing.
+            let telling = sides.into_iter().filter(|(.., side)| matches!(side, Side::Isolated(_)) == should_arrive);
+            lines.extend(telling.filter_map(|(direction, pod, side)| line(direction, pod, side, pair)));
         }
         if lines.len() >= MOST {
             break;

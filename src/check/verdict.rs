@@ -228,6 +228,11 @@ impl Try<'_> {
         match self.check.expect {
             Expect::Unreachable => who,
             _ if self.is_ping() => format!("{who}: a rule rejects it"),
+            _ if self.probe.to.is_service() && self.probe.endpoints.is_empty() => format!(
+                "{who}: {} leads to no pod at {} (does its `selector` match a pod that is ready?)",
+                self.probe.to.label,
+                protocol(self.check.protocol)
+            ),
             Expect::Reachable | Expect::Unanswered | Expect::Refused => {
                 format!("{who}: nothing listens on {} {at}, or a rule rejects it", protocol(self.check.protocol))
             }

@@ -18,15 +18,15 @@ pub struct PolicyArgs {
     /// The topology file, where `-` is standard input; or the name of a lab, for its topology as applied
     #[arg(value_name = "LAB|FILE")]
     lab: PathBuf,
-    /// Who sends: a pod, a node or an address. Which policy and rule allows it, or which policies isolate?
+    /// Who sends: a pod, a node or an address. Shows which policy and rule allow it, or which policies isolate
     #[arg(requires = "port", conflicts_with = "prove")]
     from: Option<String>,
-    /// Who gets it
+    /// Who receives: likewise
     to: Option<String>,
     /// The port at the receiver, such as 80, 80/tcp, 53/udp or 36412/sctp
     #[arg(value_name = "PORT[/PROTOCOL]")]
     port: Option<String>,
-    /// Compare with the live lab: probe all pairs over TCP and UDP, and exit with 1 if they do anything else
+    /// Compare with the live lab: probe all pairs over TCP and UDP, and exit with 1 if any of them says something else
     #[arg(long)]
     prove: bool,
     /// How to show it
@@ -46,7 +46,8 @@ pub(super) fn run(args: &PolicyArgs) -> Result<u8, Failure> {
         return explain(&lab, (from, to, port), args.format);
     }
     let matrix = matrix(&lab.network_policies);
-    let proof = if args.prove { Some(engine::prove(&lab)?) } else { None };
+    let file = args.lab.display().to_string();
+    let proof = if args.prove { Some(engine::prove(&lab, &file)?) } else { None };
     if proof.as_ref().is_some_and(|report| report.pairs() == 0) {
         let why = "nothing to prove: there are no policies, or no two pods to probe";
         return Err(Failure::Usage(why.to_owned()));
@@ -101,8 +102,14 @@ fn addresses(lab: &Lab, who: &str) -> Result<Vec<IpAddr>, Failure> {
     let NetworkPolicies { pods, .. } = &lab.network_policies;
     let found = who.parse::<NsName>().ok().and_then(|name| lab.namespaces.get_key_value(&name));
     let Some((name, namespace)) = found else {
-        let names = lab.namespaces.keys().map(NsName::as_str);
-        let help = topology::nearest(who, names).map(|near| format!("; did you mean `{near}`?"));
+        if who.starts_with("service/") {
+            let message = format!("`{who}` is a service, and policies are about pods: name one of its pods");
+            return Err(Failure::Usage(message));
+        }
+        let names = || lab.namespaces.keys().map(NsName::as_str);
+        let is_pod = |name: &&str| name.split_once('.').is_some_and(|(_, own)| own == who);
+        let meant = topology::nearest(who, names()).or_else(|| names().find(is_pod).map(str::to_owned));
+        let help = meant.map(|near| format!("; did you mean `{near}`?"));
         return Err(Failure::Usage(format!("there is no namespace `{who}`{}", help.unwrap_or_default())));
     };
     let of_pod = pods.get(name).map(|pod| pod.addresses.clone()).unwrap_or_default();

@@ -50,7 +50,7 @@ pub fn check_later(lab: &Lab, file: &str, report: Listener<'_>) -> Result<Report
 }
 
 /// How many steps and conflicts are between a lab and its file, if that can be seen.
-fn drift(lab: &Lab) -> Option<usize> {
+pub(super) fn drift(lab: &Lab) -> Option<usize> {
     let scope = Scope { lab: &lab.name, desired: Some(lab), inside: true };
     let live = Machine::open().ok()?.observe(&scope).ok()?;
     Some(plan::plan(lab, &live).steps.len() + plan::conflicts(lab, &live).len())

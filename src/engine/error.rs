@@ -17,7 +17,7 @@ use crate::preflight::Finding;
 #[derive(Debug, Error)]
 pub enum EngineError {
     /// The lab cannot be applied to this machine; nothing was changed.
-    #[error("{}", listed("nothing was changed, because of this:", .0))]
+    #[error("{}", listed("nothing was changed, because of this:", &helped_once(.0)))]
     Preconditions(Vec<Finding>),
     /// Another nslab is working on this lab, and we are not to wait.
     #[error("another nslab is working on lab {0}; nothing was changed")]
@@ -166,6 +166,20 @@ fn did_you_mean(lab: &LabName, meant: &Option<String>) -> String {
 
 fn texts(steps: &[PlannedStep]) -> String {
     steps.iter().map(|planned| planned.step.text()).collect::<Vec<_>>().join("; ")
+}
+
+/// The texts of conflicts; of several in a row that are solved in the same way, the last says how.
+fn helped_once(conflicts: &[impl ToString]) -> Vec<String> {
+    let mut texts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+    for at in 1..texts.len() {
+        if let [.., before, last] = texts.get_mut(..=at).unwrap_or_default()
+            && let Some((what, help)) = before.split_once('\n')
+            && last.split_once('\n').is_some_and(|(_, of_last)| of_last == help)
+        {
+            *before = what.to_owned();
+        }
+    }
+    texts
 }
 
 fn listed(head: &str, items: &[impl ToString]) -> String {

@@ -16,11 +16,11 @@ const TIMEOUTS: [Duration; 2] = [Duration::from_secs(1), Duration::from_millis(5
 const RETRIES: u32 = 5;
 
 /// Probes every pair of pods at the first of all ports that policies do not tell apart, over TCP and UDP. A pair that
-/// does otherwise than the policies say has not passed.
+/// does otherwise than the policies say has not passed; if the lab is no longer as `file` says, a hint then says so.
 ///
 /// # Errors
 /// Nothing could be probed: the lab is not there, or the kernel refuses sockets.
-pub fn prove(lab: &Lab) -> Result<Report, EngineError> {
+pub fn prove(lab: &Lab, file: &str) -> Result<Report, EngineError> {
     let of = &lab.network_policies;
     let mut checks = Vec::new();
     for layer in policies::matrix(of).layers {
@@ -36,7 +36,11 @@ pub fn prove(lab: &Lab) -> Result<Report, EngineError> {
         }
     }
     checks.retain(|check| !check.probes.is_empty());
-    Ok(check::run(&Lab { checks, ..lab.clone() })?)
+    let mut report = check::run(&Lab { checks, ..lab.clone() })?;
+    if !report.passed() {
+        report.hints.extend(super::check::drift(lab).and_then(|steps| check::drift_hint(steps, file)));
+    }
+    Ok(report)
 }
 
 /// The source address that a namespace of a lab gives what it sends to an address: a node has several, and takes the

@@ -75,7 +75,7 @@ impl Probe {
 /// Where a probe goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Target {
-    /// What the file calls it: a namespace's name, or the address itself.
+    /// What the file calls it: a namespace's name, the address itself, or a service: `service/web`.
     pub label: String,
     /// The address that is probed.
     pub address: IpAddr,
@@ -84,6 +84,13 @@ pub struct Target {
     pub scope: Option<IfName>,
     /// The namespace that has the address, if one of the lab has.
     pub ns: Option<NsName>,
+}
+
+impl Target {
+    /// Whether the file calls it a service; no namespace's name has a slash.
+    pub fn is_service(&self) -> bool {
+        self.label.starts_with("service/")
+    }
 }
 
 /// What a probe sends.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::lines::{WIDTH, fitted};
+use super::lines::{WIDTH, fitted, printable};
 use crate::check::{PairResult, Report};
 use crate::lab::{Direction, Family, Lab, NetworkPolicy, PortProtocol};
 use crate::policies::{Free, Layer, Matrix, PortsOf, Side, Verdict};
@@ -193,6 +193,7 @@ fn proved(report: &Report) -> String {
         let what = pair.failure.as_deref().unwrap_or_default();
         text += &fitted(&format!("✗ {} → {} ({}): {what}", pair.from, pair.to, pair.protocol), 2, 4, WIDTH);
     }
+    text.extend(report.hints.iter().map(|hint| fitted(&format!("hint: {}", printable(hint)), 0, 2, WIDTH)));
     text
 }
 
@@ -201,7 +202,7 @@ fn families(matrix: &Matrix<'_>) -> BTreeSet<Family> {
     matrix.layers.iter().flat_map(|layer| &layer.ports).map(|ports| ports.family).collect()
 }
 
-/// The ports in words; families are named only where they differ.
+/// The ports in words, neighbouring ranges as one; families are named only where they differ.
 fn titles(ports: &[PortsOf], families: &BTreeSet<Family>) -> Vec<String> {
     let mut of: BTreeMap<(PortProtocol, u16, u16), BTreeSet<Family>> = BTreeMap::new();
     for own in ports {
@@ -219,7 +220,18 @@ fn titles(ports: &[PortsOf], families: &BTreeSet<Family>) -> Vec<String> {
             _ => numbers,
         }
     };
-    of.into_iter().map(title).collect()
+    let mut joined: Vec<((PortProtocol, u16, u16), BTreeSet<Family>)> = Vec::new();
+    for ((protocol, first, last), own) in of {
+        match joined.last_mut() {
+            Some(((before, _, end), of_these))
+                if *before == protocol && end.checked_add(1) == Some(first) && *of_these == own =>
+            {
+                *end = last;
+            }
+            _ => joined.push(((protocol, first, last), own)),
+        }
+    }
+    joined.into_iter().map(title).collect()
 }
 
 /// A matrix with numbers for its columns, in as many parts as the width asks for.
@@ -268,7 +280,7 @@ pub fn verdict((from, to, port): (&str, &str, &str), verdict: &Verdict<'_>) -> S
 /// Why one side of a connection is possible or not.
 fn why(side: &Side<'_>, direction: Direction) -> String {
     match side {
-        Side::Free(Free::NoPod) => "it is no pod of the lab".to_owned(),
+        Side::Free(Free::NoPod) => "it is not a pod of the lab".to_owned(),
         Side::Free(Free::NotIsolated) => "no policy isolates it".to_owned(),
         Side::Free(Free::Itself) => "a pod is never cut off from itself".to_owned(),
         Side::Free(Free::OwnNode) => "a pod is never cut off from the node that it is on".to_owned(),

@@ -18,9 +18,14 @@ impl Diagnostics {
             text += "\n\n";
         }
         let total = self.list.len() + self.more;
-        let is_error = self.list.iter().any(|found| found.severity == Severity::Error);
-        let what = if is_error { "fault" } else { "warning" };
-        let count = format!("{total} {what}{}", if total == 1 { "" } else { "s" });
+        let faults = self.list.iter().filter(|found| found.severity == Severity::Error).count();
+        let warnings = self.list.len() - faults;
+        let many = |count, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let count = match (faults, warnings) {
+            (0, _) => many(total, "warning"),
+            (_, 1..) if self.more == 0 => format!("{}, {}", many(faults, "fault"), many(warnings, "warning")),
+            _ => many(total, "fault"),
+        };
         let unlisted = if self.more > 0 { format!(", of which {} are shown", self.list.len()) } else { String::new() };
         text + &format!("{}: {count}{unlisted}\n", self.sources.first().name)
     }

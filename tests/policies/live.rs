@@ -59,12 +59,17 @@ fn programs_get_the_same() {
     let verdict = json(&["web", "db", "3306"]);
     assert_eq!(verdict["allowed"], false);
     assert_eq!(verdict["ingress"]["policies"], serde_json::json!(["default/db"]));
-    for (args, wrong) in
-        [(["web", "nobody", "80"], "nobody"), (["web", "db", "0"], "`0`"), (["web", "db", "80/icmp"], "icmp")]
-    {
+    for (args, wrong) in [
+        (["web", "nobody", "80"], "nobody"),
+        (["web", "db", "0"], "`0`"),
+        (["web", "db", "80/icmp"], "icmp"),
+        (["web", "service/db-service", "3306"], "name one of its pods"),
+    ] {
         let said = ends(&[&["policy", "topologies/11-policy.yaml"], args.as_slice()].concat(), 2);
         assert!(said.contains(wrong), "{said}");
     }
+    let said = ends(&["policy", "topologies/09-manifests.yaml", "client", "monitor-node1", "80"], 2);
+    assert!(said.contains("did you mean `kube-system.monitor-node1`?"), "{said}");
 }
 
 #[test]
@@ -161,6 +166,38 @@ fn a_failed_check_names_the_policy() {
     ] {
         assert!(said.contains(hint), "{said}");
     }
+    assert_eq!(said.matches("hint:").count(), 2, "{said}");
+    let said = ends(&["status", "pol", "node1"], 0);
+    assert!(said.contains("\n  inet network-policies: `nft list table inet network-policies` shows it\n"), "{said}");
+}
+
+#[test]
+fn where_one_side_allows_only_the_other_is_named() {
+    sandbox();
+    write(
+        "[{ name: quiet, podSelector: {}, policyTypes: [Egress] }, \
+         { name: dns, podSelector: {}, policyTypes: [Egress], egress: [{ to: [{ podSelector: { matchLabels: { app: \
+         dns } } }], ports: [{ protocol: UDP, port: 53 }] }] }, \
+         { name: open, podSelector: {}, ingress: [{}] }]",
+        "role: reader",
+        "[{ from: [web, api], to: db, port: 80, retries: 0, timeout: 200ms }]",
+    );
+    let said = ends(&["apply", "--check", FILE], 1);
+    assert!(said.contains("✗ web, api → db (tcp/80): expected reachable"), "{said}");
+    assert!(said.contains("default/quiet") && said.contains("api (egress)"), "{said}");
+    assert!(!said.contains("default/open"), "{said}");
+    let said = ends(&["policy", "pol"], 0);
+    assert!(said.contains("all tcp, all udp, all sctp\n"), "{said}");
+}
+
+#[test]
+fn a_proof_that_fails_says_that_the_lab_has_changed() {
+    sandbox();
+    write(READERS, "role: reader", "[]");
+    ends(&["apply", FILE], 0);
+    run("ip netns exec node1 nft flush chain inet network-policies ingress");
+    let said = ends(&["policy", "pol", "--prove"], 1);
+    assert!(said.contains("hint: the lab is one step away"), "{said}");
 }
 
 /// A connection that was allowed lives on; a flow over UDP, which has no end, is forgotten.

@@ -29,7 +29,11 @@ pub fn namespace(view: &NamespaceStatusView, width: usize) -> String {
         ("Filter: packets, bytes, rule", chains(&view.filter)),
     ];
     if !view.other.is_empty() {
-        sections.push(("Other", view.other.iter().map(|text| Line::of(text.clone(), INDENT)).collect()));
+        let other = |text: &String| match view.tables.contains(text) {
+            true => Line::of(format!("{text}: `nft list table {text}` shows it"), INDENT),
+            false => Line::of(text.clone(), INDENT),
+        };
+        sections.push(("Other", view.other.iter().map(other).collect()));
     }
     if view.namespace != "host" {
         sections.push(("Processes", processes.collect()));
@@ -113,10 +117,13 @@ fn chains(all: &[ChainView]) -> Vec<Line> {
     let mut lines = Vec::new();
     for chain in all.iter().filter(|chain| !chain.rules.is_empty() || chain.policy.as_deref() == Some("DROP")) {
         lines.push(Line::of(format!("{} of {}", chain.chain, family(chain.ipv6)), 0));
-        let rules = chain.rules.iter().map(|rule| (rule.packets, rule.bytes, rule.rule.clone()));
-        let end = chain.policy.iter().map(|policy| (chain.packets, chain.bytes, format!("otherwise {policy}")));
-        let counted: Vec<[String; 3]> =
-            rules.chain(end).map(|(packets, bytes, text)| [packets.to_string(), bytes.to_string(), text]).collect();
+        let rules = chain.rules.iter();
+        let rules = rules.map(|rule| [rule.packets.to_string(), rule.bytes.to_string(), rule.rule.clone()]);
+        // Over nf_tables, iptables does not count what no rule matches, and says 0.
+        let count = |counter: u64| if counter == 0 { "-".to_owned() } else { counter.to_string() };
+        let end = chain.policy.iter();
+        let end = end.map(|policy| [count(chain.packets), count(chain.bytes), format!("otherwise {policy}")]);
+        let counted: Vec<[String; 3]> = rules.chain(end).collect();
         let widest = |column: usize| counted.iter().filter_map(|cells| cells.get(column)).map(String::len).max();
         let (packets, bytes) = (widest(0).unwrap_or_default(), widest(1).unwrap_or_default());
         lines.extend(counted.iter().map(|[seen, size, text]| {

@@ -36,6 +36,9 @@ pub struct NamespaceStatusView {
     pub(super) filter: Vec<ChainView>,
     /// What else there is, by its name: tables of nf_tables, qdiscs, xfrm policies.
     pub(super) other: Vec<String>,
+    /// Those of them that are tables of nf_tables which nslab makes.
+    #[serde(skip)]
+    pub(super) tables: Vec<String>,
     /// The processes in it; those of `host` are not listed.
     pub(super) processes: Vec<ProcessView>,
 }
@@ -164,6 +167,7 @@ impl NamespaceStatusView {
             nat: chains(&details.firewall, Table::Nat),
             filter: chains(&details.firewall, Table::Filter),
             other: others(live),
+            tables: tables(live).collect(),
             processes: processes.iter().map(ProcessView::new).collect(),
         }
     }
@@ -172,7 +176,11 @@ impl NamespaceStatusView {
 /// What is shown by its name alone: tables of nf_tables, and what the model has no words for.
 fn others(live: &ObservedNamespace) -> Vec<String> {
     let foreign = live.foreign.others.iter().map(|other| other.object.text.clone());
-    live.is.nft.keys().map(ToString::to_string).chain(foreign).collect()
+    tables(live).chain(foreign).collect()
+}
+
+fn tables(live: &ObservedNamespace) -> impl Iterator<Item = String> {
+    live.is.nft.keys().map(ToString::to_string)
 }
 
 fn interfaces(ns: &NsName, live: &ObservedNamespace, details: &Details) -> Vec<InterfaceDetailView> {

@@ -123,10 +123,12 @@ fn heading(check: &CheckResult) -> String {
     format!("{}: {}", name_in_full(check), check.expectation)
 }
 
-/// `pods → pods (icmp)`
+/// `pods → pods (icmp)`; a name that nslab has made ends in the protocol already.
 fn name_in_full(check: &CheckResult) -> String {
     let protocol = check.pairs.first().map_or("", |pair| pair.protocol.as_str());
-    format!("{} ({protocol})", printable(&check.name))
+    let made = check.name.strip_suffix(&format!(" {protocol}"));
+    let made = made.filter(|made| protocol.contains('/') && made.contains(" → "));
+    format!("{} ({protocol})", printable(made.unwrap_or(&check.name)))
 }
 
 /// Everything that is not as promised, and why; pairs of a check that fail for the same reason together.

@@ -142,7 +142,7 @@ fn group(version: &str) -> &str {
 fn unknown(kind: &str, version: &str, at: Span, found: &mut Collector<'_>) {
     if let Some((own, ..)) = KINDS.iter().find(|(_, name, _)| *name == kind) {
         let message = format!("nslab has the kind {kind} of {own}, not that of {version}");
-        found.add(Diagnostic::new(Code::NotModelled, at, message));
+        found.add(Diagnostic::new(Code::NotModelled, at, message).help(format!("write `apiVersion: {own}`")));
         return;
     }
     let known = KINDS.iter().map(|(_, name, _)| *name).chain(IDLE);
@@ -177,7 +177,7 @@ impl Idle {
             many => format!("{many} {kind}"),
         });
         let kinds = kinds.collect::<Vec<_>>().join(", ");
-        let message = format!("passed over, as it changes nothing of who reaches whom: {kinds}");
+        let message = format!("passed over, since it does not change who reaches whom: {kinds}");
         found.tell(Diagnostic::warning(Code::PassedOver, first, message));
     }
 }

@@ -87,6 +87,7 @@ fn service(object: &Object<'_>, found: &mut Collector<'_>) -> Option<Vec<Entry>>
         let Some((name, _)) = scalar(key).filter(|(name, _)| keys::SERVICE.read.contains(name)) else { continue };
         let value = match name {
             "ports" => ports(value, found),
+            "selector" => selector(value, found),
             "clusterIPs" => continue,
             // What nobody has chosen yet is shown as an empty text.
             "clusterIP" if is(value, "") => continue,
@@ -106,6 +107,16 @@ fn service(object: &Object<'_>, found: &mut Collector<'_>) -> Option<Vec<Entry>>
         entries.extend(given_address(object, found));
     }
     Some(entries)
+}
+
+/// The labels of a selector, which are right there: only those of workloads and policies are below `matchLabels`.
+fn selector(written: &Node, found: &mut Collector<'_>) -> Node {
+    let Value::Map(entries) = &written.value else { return written.clone() };
+    let nested = |(key, value): &&Entry| is(key, "matchLabels") && matches!(value.value, Value::Map(_));
+    let Some((key, labels)) = entries.iter().find(nested) else { return written.clone() };
+    let fault = Diagnostic::new(Code::UnknownKey, key.span, "the selector of a service has no `matchLabels`");
+    found.add(fault.help("write the labels right below `selector`".to_owned()));
+    labels.clone()
 }
 
 /// The address that a load balancer has given a service.

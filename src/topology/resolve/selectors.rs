@@ -106,7 +106,8 @@ impl<'f> Selectors<'f> {
                 return Some(SelectorList::Service(at));
             }
             Ok(_) => {
-                let help = "it stands for a name, or for the names of its pods: check those".to_owned();
+                let help = "it is headless or an ExternalName, only a name: check its pods, or what it stands for";
+                let help = help.to_owned();
                 (format!("the service `{name}` has no address"), Some(help))
             }
             Err(Some(help)) => (format!("there are several services `{name}`"), Some(help)),

@@ -397,7 +397,10 @@ impl<'n, 'f> Pods<'n, 'f> {
             }
             None => found.did_you_mean(name, ports().map(|(own, _)| &own.value.0)),
         };
-        let help = help.unwrap_or_else(|| format!("write `ports: {{ {name}: 8080 }}` at the pods"));
+        let help = help.unwrap_or_else(|| match found.manifest(target.span) {
+            Some(_) => format!("name a port of their containers: `- {{ name: {name}, containerPort: 8080 }}`"),
+            None => format!("give the pods a port of this name: `ports: {{ {name}: 8080 }}`"),
+        });
         let message = format!("no pod of this service has a port `{name}` of {}", port.protocol());
         found.add(Diagnostic::new(Code::NoTargetPort, target.span, message).help(help));
     }
@@ -424,7 +427,7 @@ impl Services {
                 continue;
             };
             if !NODE_PORTS.contains(&node_port) {
-                let message = format!("{node_port} is no node port: these are from 30000 to 32767");
+                let message = format!("{node_port} is not a node port: these are from 30000 to 32767");
                 found.add(Diagnostic::new(Code::NumberOutOfRange, span, message));
             }
             if let Some(other) = self.by_node_port.insert((*protocol, node_port), (service, at)) {
