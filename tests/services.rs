@@ -63,9 +63,8 @@ fn rules(text: &str) -> Vec<String> {
     rules
 }
 
-#[test]
-fn a_node_has_the_rules_of_kube_proxy() {
-    sandbox();
+/// Writes the cluster of the worked example, two services with two pods each, for one mode of kube-proxy.
+fn write_worked_example(mode: &str) {
     let node = |number: u8| {
         let pods = [("web", 2), ("api", 3)]
             .map(|(app, last)| pod(&format!("{app}-{number}"), &format!("10.244.{number}.{last}"), app, ""));
@@ -74,7 +73,14 @@ fn a_node_has_the_rules_of_kube_proxy() {
     let services = "    - { name: web, clusterIP: 10.96.0.20, selector: { app: web }, ports: [{ name: http, port: 80, \
                     targetPort: http }] }\n    - { name: api, type: NodePort, clusterIP: 10.96.0.30, selector: { app: \
                     api }, ports: [{ port: 80, nodePort: 30080 }] }";
-    write("routed", (&node(1), &node(2)), services, "  - { from: pods, to: [service/web, service/api], port: 80 }");
+    let checks = "  - { from: pods, to: [service/web, service/api], port: 80 }";
+    write_for((mode, "routed"), (&node(1), &node(2)), services, checks);
+}
+
+#[test]
+fn a_node_has_the_rules_of_kube_proxy() {
+    sandbox();
+    write_worked_example("iptables");
     ends(&["apply", "--check", "/run/svc.yaml"], 0);
     let saved = run("ip netns exec node1 iptables-save");
     let expected = fs::read_to_string(project("tests/services/worked-example.expected")).unwrap();

@@ -21,13 +21,17 @@ pub(super) fn explain(lab: &Lab, steps: &mut [PlannedStep]) {
     }
 }
 
+/// Whether a bridge has its packets pass iptables from a step on.
+fn asks_iptables(step: &BridgeStep) -> bool {
+    let (BridgeStep::Add { options, .. } | BridgeStep::Options { change: Change { to: options, .. }, .. }) = step;
+    options.nf_call_iptables
+}
+
 /// What nodes need that enforce policies.
 fn reason_of_policies(step: &Step) -> Option<&'static str> {
     let why = "what pods of the node send each other must pass the rules of network policies";
     match step {
-        Step::Bridge(
-            BridgeStep::Add { options, .. } | BridgeStep::Options { change: Change { to: options, .. }, .. },
-        ) if options.nf_call_iptables => Some(why),
+        Step::Bridge(bridge) if asks_iptables(bridge) => Some(why),
         Step::Sysctl(SysctlStep::Set { key, .. }) if key.as_str() == "net.bridge.bridge-nf-call-ip6tables" => Some(why),
         Step::Bridge(_)
         | Step::Sysctl(_)
@@ -51,11 +55,9 @@ fn reason_of_policies(step: &Step) -> Option<&'static str> {
 
 fn reason(step: &Step, namespace: &Namespace) -> Option<&'static str> {
     match step {
-        Step::Bridge(
-            BridgeStep::Add { options, .. } | BridgeStep::Options { change: Change { to: options, .. }, .. },
-        ) => {
+        Step::Bridge(bridge) => {
             let why = "answers within the bridge must pass the rules of services, too: nf_call_iptables";
-            options.nf_call_iptables.then_some(why)
+            asks_iptables(bridge).then_some(why)
         }
         Step::BridgePort(BridgePortStep::Options { change: Change { from, to }, .. }) => {
             let why = "a pod that reaches itself by a service is behind the port that it comes from";

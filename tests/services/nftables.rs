@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use super::support::{ends, inside, project, run, sandbox};
-use super::{asked_udp, endpoints_follow, is_undone, pod, serve, write_for};
+use super::{asked_udp, endpoints_follow, is_undone, pod, serve, write_for, write_worked_example};
 
 /// What `nft` lists, word by word: the kernel has elements in any order.
 fn account(ns: &str) -> Vec<String> {
@@ -33,16 +33,7 @@ fn account(ns: &str) -> Vec<String> {
 #[test]
 fn a_node_has_the_table_of_kube_proxy() {
     sandbox();
-    let node = |number: u8| {
-        let pods = [("web", 2), ("api", 3)]
-            .map(|(app, last)| pod(&format!("{app}-{number}"), &format!("10.244.{number}.{last}"), app, ""));
-        pods.join(", ")
-    };
-    let services = "    - { name: web, clusterIP: 10.96.0.20, selector: { app: web }, ports: [{ name: http, port: 80, \
-                    targetPort: http }] }\n    - { name: api, type: NodePort, clusterIP: 10.96.0.30, selector: { app: \
-                    api }, ports: [{ port: 80, nodePort: 30080 }] }";
-    let checks = "  - { from: pods, to: [service/web, service/api], port: 80 }";
-    write_for(("nftables", "routed"), (&node(1), &node(2)), services, checks);
+    write_worked_example("nftables");
     ends(&["apply", "--check", "/run/svc.yaml"], 0);
     // The expected lines, as nft understands them: first what others lead to.
     let expected = fs::read_to_string(project("tests/services/nftables-worked-example.expected")).unwrap();
