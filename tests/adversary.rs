@@ -31,7 +31,7 @@ fn case(script: &Path, firewall: &Path) -> Result<(), String> {
         std::fs::copy(file, format!("/run/here/{name}.yaml")).map_err(|error| error.to_string())?;
     }
     let mut shell = Command::new("timeout");
-    shell.args(["60", "sh", "-eux"]).arg(script).current_dir("/run/here");
+    shell.args(["120", "sh", "-eux"]).arg(script).current_dir("/run/here");
     let output = shell.env("PATH", path).env("NO_COLOR", "1").env("FIREWALL", firewall).output();
     let output = output.map_err(|error| error.to_string())?;
     if output.status.success() { Ok(()) } else { Err(format!("{}\n{}", output.status, text(&output))) }

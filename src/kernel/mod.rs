@@ -113,12 +113,9 @@ impl Kernel {
     }
 
     /// What is in a namespace that was observed, besides what is observed of all: with the states of some of its
-    /// interfaces.
-    ///
-    /// # Errors
-    /// The kernel refuses to list something.
-    pub fn details(&mut self, ns: &NsName, interfaces: &[IfName]) -> Result<Details, KernelError> {
-        details::details(self.handles.get(ns)?, ns, interfaces)
+    /// interfaces. Nothing of one that cannot be entered, which the observation tells.
+    pub fn details(&mut self, ns: &NsName, interfaces: &[IfName]) -> Details {
+        self.handles.get(ns).map_or_else(|_| Details::default(), |netns| details::details(netns, ns, interfaces))
     }
 
     /// The lab of every namespace that carries a mark.

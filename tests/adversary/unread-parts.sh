@@ -36,6 +36,15 @@ for place in $(for part in $red_parts; do echo red:$part; done; for part in $hos
   shown > after; cmp before after
   nslab plan --exit-code edited.yaml
 
+  # A namespace that shows no mark is that of the lab which gave it its name.
+  fails 0 blind list --format json
+  for own in red green blue; do grep -q "\"$own\"" said || { cat said; exit 1; }; done
+  if [ $told = 3 ]; then
+    fails 0 blind status parts $ns
+    grep -q 'Not known' said || { cat said; exit 1; }
+    tr -d '\n' < said | tr -s ' ' | grep -q "$named" || { cat said; exit 1; }
+  fi
+
   fails 0 blind status parts
   [ $told = 0 ] || { grep -q 'Not known' said; ! grep -q 'to fix' said; }
   fails 0 blind check parts
@@ -65,6 +74,15 @@ for place in $(for part in $red_parts; do echo red:$part; done; for part in $hos
   nslab destroy parts
   account > left; cmp nothing left
 done
+
+# What only a look at one namespace shows.
+nslab apply parts.yaml
+for part in 'states of the interfaces' 'neighbour table' forwarding 'counters of the firewall'; do
+  NSLAB_STOP_AT="unread:$part of red" fails 0 nslab status parts red
+  tr -d '\n' < said | tr -s ' ' | grep -q "Not known cannot list the $part of red: .*(ENOMEM)" || { cat said; exit 1; }
+  grep -q 10.0.0.1 said
+done
+nslab destroy parts
 
 # What the kernel itself refuses: a sysctl that can only be written.
 sed 's/net.ipv4.ip_forward: 1,/& net.ipv4.route.flush: 1,/' edited.yaml > flush.yaml

@@ -30,10 +30,15 @@ impl GivenNames {
 
     /// Whether a lab of nslab's has given a namespace its name, or has taken it over; none where that cannot be known.
     pub fn is_given_by(&self, ns: &NsName, lab: &LabName) -> Option<bool> {
+        Some(self.giver(ns)?.as_ref() == Some(lab))
+    }
+
+    /// The lab of nslab's that has given a namespace its name, if one has; none where that cannot be known.
+    pub fn giver(&self, ns: &NsName) -> Option<Option<LabName>> {
         let mut text = [0; 256];
         let read = self.open(ns, OFlag::O_RDONLY)?.and_then(|mut file| file.read(&mut text));
         let text = text.get(..read.unwrap_or(0)).and_then(|text| std::str::from_utf8(text).ok());
-        Some(text.and_then(|text| LabName::from_mark(text.trim_end())).as_ref() == Some(lab))
+        Some(text.and_then(|text| LabName::from_mark(text.trim_end())))
     }
 
     /// Writes beneath a namespace that its name is this lab's.

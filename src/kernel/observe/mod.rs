@@ -214,15 +214,17 @@ fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen], unread: &
     }
 }
 
-/// What carries a mark, by lab.
+/// What carries a mark, by lab. A namespace that shows no mark since it cannot be looked into is that of the lab which
+/// has given it its name.
 pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Marked>, KernelError> {
     let Found { namespaces, leftovers, .. } = netns::find()?;
-    let (names, _) = open_all(handles, namespaces)?;
+    let (names, refused) = open_all(handles, namespaces)?;
+    let given = GivenNames::look();
+    let Marks { marks: inside, unread } = marks_inside(handles, &names, &given);
+    let unread = refused.into_iter().map(|(ns, _)| ns).chain(unread);
+    let by_name = unread.filter_map(|ns| given.giver(&ns).flatten().map(|lab| (ns, lab)));
     let mut marks: BTreeMap<LabName, Marked> = BTreeMap::new();
-    for (ns, owner) in leftovers {
-        marks.entry(owner).or_default().namespaces.insert(ns);
-    }
-    for (ns, Mark { lab, .. }) in marks_inside(handles, &names, &GivenNames::look()) {
+    for (ns, lab) in leftovers.into_iter().chain(inside.into_iter().map(|(ns, mark)| (ns, mark.lab))).chain(by_name) {
         marks.entry(lab).or_default().namespaces.insert(ns);
     }
     let host = NsName::host();
@@ -247,7 +249,7 @@ pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Mark
 pub(super) fn remembered(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Remembered>, KernelError> {
     let (names, _) = open_all(handles, netns::find()?.namespaces)?;
     let given = GivenNames::look();
-    let mut inside = marks_inside(handles, &names, &given);
+    let mut inside = marks_inside(handles, &names, &given).marks;
     inside.retain(|(ns, mark)| mark.says_more() && given.is_given_by(ns, &mark.lab) == Some(true));
     let host = NsName::host();
     let interfaces = interfaces::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
@@ -261,23 +263,40 @@ pub(super) fn remembered(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName,
 /// The lab of every namespace that carries a mark.
 pub(super) fn owners(handles: &mut NetnsHandles) -> Result<BTreeMap<NsName, LabName>, KernelError> {
     let (names, _) = open_all(handles, netns::find()?.namespaces)?;
-    let inside = marks_inside(handles, &names, &GivenNames::look());
+    let inside = marks_inside(handles, &names, &GivenNames::look()).marks;
     Ok(inside.into_iter().map(|(ns, mark)| (ns, mark.lab)).collect())
 }
 
-/// The marks inside of namespaces that count. One that cannot be read stands for none.
-fn marks_inside(handles: &mut NetnsHandles, open: &BTreeSet<NsName>, names: &GivenNames) -> Vec<(NsName, Mark)> {
+/// What was found inside of namespaces.
+#[derive(Default)]
+struct Marks {
+    /// The marks that count.
+    marks: Vec<(NsName, Mark)>,
+    /// The namespaces whose marks cannot be read.
+    unread: Vec<NsName>,
+}
+
+/// The marks inside of namespaces.
+fn marks_inside(handles: &mut NetnsHandles, open: &BTreeSet<NsName>, names: &GivenNames) -> Marks {
     let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && open.contains(ns)).collect();
-    share(open, |queue| marks_of_all(queue, names)).into_iter().flatten().collect()
+    let mut all = Marks::default();
+    for Marks { marks, unread } in share(open, |queue| marks_of_all(queue, names)) {
+        all.marks.extend(marks);
+        all.unread.extend(unread);
+    }
+    all
 }
 
 /// Reads the marks of namespaces in one of some threads.
-fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>, names: &GivenNames) -> Vec<(NsName, Mark)> {
-    let mut marks = Vec::new();
+fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>, names: &GivenNames) -> Marks {
+    let mut inside = Marks::default();
     while let Some((ns, netns)) = queue.next() {
-        marks.extend(mark(netns, ns, names).ok().flatten().map(|mark| (ns.clone(), mark)));
+        match mark(netns, ns, names) {
+            Ok(mark) => inside.marks.extend(mark.map(|mark| (ns.clone(), mark))),
+            Err(_) => inside.unread.push(ns.clone()),
+        }
     }
-    marks
+    inside
 }
 
 /// The labs with firewall chains in `host`.

@@ -38,6 +38,9 @@ pub fn namespace(view: &NamespaceStatusView, width: usize) -> String {
     if view.namespace != "host" {
         sections.push(("Processes", processes.collect()));
     }
+    if !view.unread.is_empty() {
+        sections.push(("Not known", view.unread.iter().map(|why| Line::of(why.replace('\n', "; "), INDENT)).collect()));
+    }
     fitted(&head, 0, 0, width) + &sections.iter().map(|(title, lines)| section(title, lines, width)).collect::<String>()
 }
 

@@ -41,6 +41,9 @@ pub struct NamespaceStatusView {
     pub(super) tables: Vec<String>,
     /// The processes in it; those of `host` are not listed.
     pub(super) processes: Vec<ProcessView>,
+    /// What could not be read, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) unread: Vec<String>,
 }
 
 /// Whether a namespace passes packets on; absent where the kernel lacks the family.
@@ -142,7 +145,7 @@ pub(super) struct FirewallRuleView {
 
 impl NamespaceStatusView {
     /// From the state of a namespace.
-    pub fn new(lab: &LabName, ns: &NsName, NamespaceStatus { live, details, processes }: &NamespaceStatus) -> Self {
+    pub fn new(lab: &LabName, ns: &NsName, NamespaceStatus { live, details, unread, processes }: &NamespaceStatus) -> Self {
         let rule = |ipv6: bool, priority: u32, rule: String| RuleView { ipv6, priority, rule };
         let known = live.is.rules.iter().map(|own| rule(own.ipv6, own.priority, own.to_string()));
         let foreign = live.foreign.rules.iter().map(|own| rule(own.ipv6, own.priority, own.object.text.clone()));
@@ -169,6 +172,7 @@ impl NamespaceStatusView {
             other: others(live),
             tables: tables(live).collect(),
             processes: processes.iter().map(ProcessView::new).collect(),
+            unread: unread.clone(),
         }
     }
 }
