@@ -7,7 +7,9 @@
 
 use serde::Serialize;
 
-use crate::lab::{Family, Lab, LabName, Namespace, NetworkPolicies, NsName, Observed, ObservedNamespace, Origins};
+use crate::lab::{
+    Family, Lab, LabEtc, LabName, Namespace, NetworkPolicies, NsName, Observed, ObservedNamespace, Origins,
+};
 use crate::plan::{self, PlannedStep};
 use crate::preflight::Needs;
 use crate::steps::Step;
@@ -93,8 +95,11 @@ fn found(owner: Option<LabName>, found: &ObservedNamespace) {
     let red: NsName = "red".parse().expect("a name");
     let is = Namespace { owner: Some(lab.clone()), ..found.is.clone() };
     let own = ObservedNamespace { is, ..found.clone() };
-    let live =
-        Observed { namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into(), unread: Vec::new() };
+    let live = Observed {
+        namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into(),
+        etc: LabEtc::default(),
+        unread: Vec::new(),
+    };
     let wanted = Namespace { owner: Some(lab.clone()), ..Namespace::default() };
     let wanted = Lab {
         name: lab.clone(),
@@ -102,6 +107,7 @@ fn found(owner: Option<LabName>, found: &ObservedNamespace) {
         namespaces: [(red, wanted)].into(),
         checks: Vec::new(),
         network_policies: NetworkPolicies::default(),
+        etc: LabEtc::default(),
         origins: Origins::new(),
     };
     json(&live);

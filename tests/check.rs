@@ -13,7 +13,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nslab::check::{self, Outcome, PairResult, Report};
-use nslab::lab::{Check, Expect, Lab, Namespace, NetworkPolicies, NsName, Origins, Probe, Protocol, SeenAs, Target};
+use nslab::lab::{
+    Check, Expect, Lab, LabEtc, Namespace, NetworkPolicies, NsName, Origins, Probe, Protocol, SeenAs, Target,
+};
 use support::{run, sandbox};
 
 /// A check of one sender and one address, reachable by ping until told otherwise.
@@ -72,8 +74,8 @@ fn ip(address: &str) -> IpAddr {
 }
 
 fn lab(namespaces: indexmap::IndexMap<NsName, Namespace>, checks: Vec<Check>) -> Lab {
-    let (name, network_policies) = ("lab".parse().unwrap(), NetworkPolicies::default());
-    Lab { name, description: None, namespaces, checks, network_policies, origins: Origins::new() }
+    let (name, network_policies, etc) = ("lab".parse().unwrap(), NetworkPolicies::default(), LabEtc::default());
+    Lab { name, description: None, namespaces, checks, network_policies, etc, origins: Origins::new() }
 }
 
 fn report(checks: Vec<Check>) -> Report {

@@ -21,7 +21,7 @@ mod virtual_interfaces;
 mod vlans;
 
 use nslab::kernel::{Kernel, Scope};
-use nslab::lab::{IfName, InterfaceRef, Lab, LabName, Namespace, NetworkPolicies, NsName, Observed, Origins};
+use nslab::lab::{IfName, InterfaceRef, Lab, LabEtc, LabName, Namespace, NetworkPolicies, NsName, Observed, Origins};
 
 fn lab() -> LabName {
     "t".parse().unwrap()
@@ -50,6 +50,7 @@ fn wanting(namespaces: impl IntoIterator<Item = NsName>) -> Lab {
         namespaces,
         checks: Vec::new(),
         network_policies: NetworkPolicies::default(),
+        etc: LabEtc::default(),
         origins: Origins::new(),
     }
 }

@@ -25,6 +25,8 @@ const DAMAGE: &str = "
     ip -n red link set up1 down
     ip netns exec red sysctl -qw net.ipv4.conf.eth0.rp_filter=0
     ip netns exec red iptables -F NSLAB-sweep-IN
+    echo other > /run/nslab/sweep/etc/red/hostname
+    rm /run/nslab/sweep/etc/blue/hosts
     ip -n blue link set p1 nomaster
     ip -n blue link add odd type bridge
     ip link set h-red nomaster

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::lock::lock;
 use super::plan::{Planned, all_of, compare};
 use super::{
-    EngineError, Event, Interrupts, Listener, Machine, UndoError, deviceless_routes, flows, host_settings,
+    EngineError, Event, Interrupts, Listener, Machine, UndoError, deviceless_routes, etc_files, flows, host_settings,
     original_sysctls, policy_flows, preconditions, ready,
 };
 use crate::kernel::KernelError;
@@ -203,6 +203,7 @@ impl Run<'_> {
     /// Everything is as the file says: what remains is to note the original values of settings.
     fn settle(&mut self, live: Option<&Observed>) -> Result<(), EngineError> {
         self.forget_what_was_learned()?;
+        self.machine.memory.told.extend(etc_files::unlinked(self.lab).filter(|_| !self.done.is_empty()));
         flows::forget_stale(&mut self.machine.kernel, |ns| self.lab.namespaces.get(ns), &self.done)?;
         policy_flows::forget_forbidden(&mut self.machine.kernel, self.lab, &self.done)?;
         if self.has_released {

@@ -32,6 +32,8 @@ pub enum EngineCode {
     NoSuchLab,
     /// The lab has no namespace of this name.
     NoSuchNamespace,
+    /// Warning: `ip netns exec` does not find the files that the lab's programs find in `/etc`.
+    NotLinked,
     /// Some parts of namespaces could not be read, so nothing was changed there.
     NotRead,
     /// Some objects of a lab could not be removed.

@@ -2,11 +2,14 @@
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use super::{EngineError, Machine};
-use crate::kernel::{process, sandbox};
-use crate::lab::{LabName, NsName};
+use crate::kernel::process::{self, OwnEtc};
+use crate::kernel::sandbox;
+use crate::lab::{LabName, NsName, lab_hosts};
 use crate::topology::nearest;
+use crate::{state, topology};
 
 /// Replaces this process by a command inside a namespace of a lab.
 ///
@@ -18,7 +21,22 @@ pub fn exec(lab: &LabName, ns: &NsName, program: &OsStr, args: &[OsString]) -> R
     if !ns.is_host() && !marked.namespaces.contains(ns) {
         return Err(no_such_namespace(lab, ns, marked.namespaces.iter()));
     }
-    Ok(process::exec_in(lab, ns, program, args)?)
+    Ok(process::exec_in(lab, ns, &own_etc(lab, ns)?, program, args)?)
+}
+
+/// What is in `/etc` there: the files of the lab; or, of a lab that has none, the names that its topology as applied
+/// gives.
+fn own_etc(lab: &LabName, ns: &NsName) -> Result<OwnEtc, EngineError> {
+    let folder = PathBuf::from(state::etc_folder(lab, ns));
+    if ns.is_host() || folder.is_dir() {
+        return Ok(if ns.is_host() { OwnEtc::Machines } else { OwnEtc::Folder(folder) });
+    }
+    let Some(topology) = state::topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok())
+    else {
+        return Ok(OwnEtc::Machines);
+    };
+    let hostname = format!("{ns}\n");
+    Ok(OwnEtc::Texts(vec![("hosts", lab_hosts(&topology.lab.namespaces)), ("hostname", hostname)]))
 }
 
 /// That a lab has no such namespace, among those that it has.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::host_settings::{self, Memory};
-use super::{deviceless_routes, marks};
+use super::{deviceless_routes, etc_files, marks};
 use crate::kernel::{Kernel, KernelError, Marked, Scope};
 use crate::lab::{LabName, NsName, Observed};
 use crate::state::{self, FirewallLock, HostSettings};
@@ -34,7 +34,7 @@ impl Machine {
     /// As with [`Kernel::observe`]; or a file of the state cannot be read.
     pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Observed, KernelError> {
         let mut live = self.kernel.observe(scope)?;
-        self.complete(scope.lab, &mut live)?;
+        self.complete(scope, &mut live)?;
         Ok(live)
     }
 
@@ -50,16 +50,18 @@ impl Machine {
         before: &Observed,
     ) -> Result<Observed, KernelError> {
         let mut live = self.kernel.observe_again(scope, namespaces, before)?;
-        self.complete(scope.lab, &mut live)?;
+        self.complete(scope, &mut live)?;
         Ok(live)
     }
 
     /// Adds what the files say to what the kernel shows.
-    fn complete(&mut self, lab: &LabName, live: &mut Observed) -> Result<(), KernelError> {
+    fn complete(&mut self, scope: &Scope<'_>, live: &mut Observed) -> Result<(), KernelError> {
         if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
             host.claims = state::claims()?;
         }
-        self.unproven = deviceless_routes::keep_own(&mut self.kernel, lab, live)?;
+        let etc = scope.desired.into_iter().flat_map(|desired| desired.etc.namespaces.keys());
+        live.etc = state::etc_files(scope.lab, etc)?;
+        self.unproven = deviceless_routes::keep_own(&mut self.kernel, scope.lab, live)?;
         Ok(())
     }
 
@@ -118,6 +120,7 @@ impl Machine {
             | Step::Firewall(_)
             | Step::Nft(_)
             | Step::Sysctl(SysctlStep::Set { .. }) => self.kernel.run(group),
+            Step::EtcFiles(_) => group.iter().try_for_each(etc_files::run),
         }
     }
 

@@ -10,6 +10,7 @@ mod code;
 mod destroy;
 mod deviceless_routes;
 mod error;
+mod etc_files;
 mod exec;
 mod flows;
 pub mod host_settings;

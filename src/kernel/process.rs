@@ -8,11 +8,11 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
@@ -21,6 +21,9 @@ use serde::Serialize;
 
 use super::{KernelCode, KernelError, netns, open_files};
 use crate::lab::{LabName, NsName};
+
+/// Where nslab keeps its state.
+const STATE: &str = "/run/nslab";
 
 /// Why a command could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -55,14 +58,32 @@ impl ExecError {
     }
 }
 
+/// What programs in a namespace find in `/etc`, besides what `/etc/netns/NAME` says.
+#[derive(Debug, Default)]
+pub enum OwnEtc {
+    /// What the machine has.
+    #[default]
+    Machines,
+    /// The files of a folder.
+    Folder(PathBuf),
+    /// Files with these names and texts.
+    Texts(Vec<(&'static str, String)>),
+}
+
 /// Replaces this process by a command inside a namespace, as `ip netns exec` does: with that namespace's `/sys`, and
-/// the files of `/etc/netns/NAME` in the place of those in `/etc`. For `host` only the command changes.
+/// its own files and those of `/etc/netns/NAME` in the place of those in `/etc`. For `host` only the command changes.
 ///
 /// The command finds the lab and the namespace in `NSLAB_LAB` and `NSLAB_NS`. Returns only on an error; the calling
 /// thread is then wherever it got to, so the process should end.
-pub fn exec_in(lab: &LabName, ns: &NsName, command: &OsStr, args: &[OsString]) -> Result<Infallible, ExecError> {
+pub fn exec_in(
+    lab: &LabName,
+    ns: &NsName,
+    etc: &OwnEtc,
+    command: &OsStr,
+    args: &[OsString],
+) -> Result<Infallible, ExecError> {
     if !ns.is_host() {
-        enter(ns)?;
+        enter(ns, etc)?;
     }
     replace_by(Command::new(command).args(args).env("NSLAB_LAB", lab.as_str()).env("NSLAB_NS", ns.as_str()))
 }
@@ -108,13 +129,14 @@ pub(crate) fn end_with(parent: Pid) -> Result<(), KernelError> {
 }
 
 /// Moves this thread into a namespace, with mounts of its own that show it.
-fn enter(ns: &NsName) -> Result<(), KernelError> {
+fn enter(ns: &NsName, etc: &OwnEtc) -> Result<(), KernelError> {
     let refused = |errno| KernelError::new(format!("enter namespace {ns}")).with_errno(errno);
     setns(netns::open(ns)?, CloneFlags::CLONE_NEWNET).map_err(refused)?;
     unshare(CloneFlags::CLONE_NEWNS).map_err(refused)?;
     // Mounts made from here on stay here; those that the host makes later still arrive.
     bind("/", None, MsFlags::MS_REC | MsFlags::MS_SLAVE).map_err(refused)?;
     show_sys()?;
+    show_own_etc(etc)?;
     show_etc(ns)
 }
 
@@ -129,9 +151,48 @@ pub(super) fn show_sys() -> Result<(), KernelError> {
     }
 }
 
+/// Puts a namespace's own files over those in `/etc`. Where the machine has no such file, there is nothing that could
+/// be in its place.
+fn show_own_etc(etc: &OwnEtc) -> Result<(), KernelError> {
+    let over = |file: &Path, name: &OsStr| {
+        let target = Path::new("/etc").join(name);
+        match bind(&target, Some(file), MsFlags::MS_BIND) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(KernelError::new(format!("put a file over {}", target.display())).with_errno(errno)),
+        }
+    };
+    match etc {
+        OwnEtc::Machines => Ok(()),
+        OwnEtc::Folder(folder) => {
+            let read = |error: io::Error| KernelError::new(format!("read {}", folder.display())).with_io(&error);
+            std::fs::read_dir(folder).map_err(read)?.try_for_each(|entry| {
+                let entry = entry.map_err(read)?;
+                over(&entry.path(), &entry.file_name())
+            })
+        }
+        OwnEtc::Texts(texts) => {
+            // Seen by this process alone, and only until the files are where they belong.
+            let (place, none) = (Path::new(STATE), None::<&str>);
+            let refused = |errno| KernelError::new("make files for /etc").with_errno(errno);
+            mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, none)
+                .map_err(refused)?;
+            let shown = texts.iter().try_for_each(|(name, text)| {
+                let file = place.join(name);
+                std::fs::write(&file, text).map_err(|error| KernelError::new("make files for /etc").with_io(&error))?;
+                over(&file, OsStr::new(name))
+            });
+            umount2(place, MntFlags::MNT_DETACH).map_err(refused).and(shown)
+        }
+    }
+}
+
 /// Puts each file of `/etc/netns/NAME` over the one in `/etc`.
 fn show_etc(ns: &NsName) -> Result<(), KernelError> {
     let folder = format!("/etc/netns/{ns}");
+    // Its own files, which are there already.
+    if std::fs::read_link(&folder).is_ok_and(|to| to.starts_with(STATE)) {
+        return Ok(());
+    }
     let refused = |error: io::Error| KernelError::new(format!("read {folder}")).said(error.to_string());
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,

@@ -26,6 +26,14 @@ pub struct AlteredAddress {
     pub in_place: bool,
 }
 
+/// Whether an address is neither of one link nor of one machine alone.
+pub fn is_global(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !address.is_link_local() && !address.is_loopback(),
+        IpAddr::V6(address) => !address.is_unicast_link_local() && !address.is_loopback(),
+    }
+}
+
 impl Address {
     /// An address with a peer, at the other side of a point-to-point link; none where they are of different families.
     pub fn with_peer(ip: IpAddr, peer: IpNet) -> Option<Self> {

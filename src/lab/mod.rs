@@ -12,6 +12,7 @@ mod check;
 pub mod code;
 mod counted_firewall;
 mod dnat;
+mod etc_files;
 mod fdb_entry;
 mod filter;
 mod firewall;
@@ -50,14 +51,16 @@ mod vxlan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
-pub use address::{Address, AlteredAddress};
+pub use address::{Address, AlteredAddress, is_global};
 pub use bridge::BridgeOptions;
 pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
 pub use check::{Check, Expect, PacketSize, Probe, Protocol, SeenAs, Target};
 pub use counted_firewall::{CountedChain, CountedFirewall, CountedRule, Counters};
 pub use dnat::{DnatPort, DnatTarget, PortRange};
+pub use etc_files::{EtcFiles, EtcHosts, LabEtc, hosts_text};
 pub use fdb_entry::FdbEntry;
 pub use filter::RejectWith;
 pub use firewall::Firewall;
@@ -114,6 +117,9 @@ pub struct Lab {
     /// The network policies, and whom they are about.
     #[serde(skip_serializing_if = "NetworkPolicies::is_empty")]
     pub network_policies: NetworkPolicies,
+    /// What programs in its namespaces find in `/etc`; nothing where no namespace asks for it.
+    #[serde(skip_serializing_if = "LabEtc::is_empty")]
+    pub etc: LabEtc,
     /// What in the file asks for the interfaces of a kind, where they are not written one by one.
     #[serde(skip)]
     pub origins: Origins,
@@ -164,6 +170,15 @@ pub struct Namespace {
     pub labels: BTreeMap<String, String>,
 }
 
+/// The text of the hosts file that namespaces share: of each, the first address of either family.
+pub fn lab_hosts(namespaces: &IndexMap<NsName, Namespace>) -> String {
+    let entries = namespaces.iter().flat_map(|(ns, namespace)| {
+        let first = |of: fn(&IpAddr) -> bool| namespace.global_addresses().find(of);
+        [first(IpAddr::is_ipv4), first(IpAddr::is_ipv6)].into_iter().flatten().map(|address| (address, ns.as_str()))
+    });
+    hosts_text(entries)
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`, line {}, column {} of the file", self.words, self.line, self.column)
@@ -171,6 +186,12 @@ impl fmt::Display for Origin {
 }
 
 impl Namespace {
+    /// The addresses of its interfaces that others can reach it by, in the order of the file.
+    pub fn global_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let addresses = self.interfaces.values().flat_map(|interface| &interface.addresses);
+        addresses.map(Address::ip).filter(|address| is_global(*address))
+    }
+
     /// The routing table of the VRF that an interface is, or is a port of.
     pub fn vrf_of(&self, interface: &Interface) -> Option<u32> {
         interface.vrf_table(interface.master.as_ref().and_then(|master| self.interfaces.get(master)))

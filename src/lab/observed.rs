@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{
-    Address, AlteredAddress, Foreign, IfName, Interface, LabName, Namespace, NsName, ObservedFirewall, PolicyRule,
-    Route, SysctlKey, SysctlValue, Unread, VirtualInterface, Vxlan, VxlanSlot,
+    Address, AlteredAddress, Foreign, IfName, Interface, LabEtc, LabName, Namespace, NsName, ObservedFirewall,
+    PolicyRule, Route, SysctlKey, SysctlValue, Unread, VirtualInterface, Vxlan, VxlanSlot,
 };
 
 /// What the kernel says: the namespaces that exist and are of interest to one lab.
@@ -15,6 +15,9 @@ use super::{
 pub struct Observed {
     /// Every namespace that was asked for and exists, and every one that carries the lab's mark.
     pub namespaces: BTreeMap<NsName, ObservedNamespace>,
+    /// What programs in the lab's namespaces find in `/etc`, once the engine has looked at the files.
+    #[serde(skip)]
+    pub etc: LabEtc,
     /// What could not be read of them.
     #[serde(skip)]
     pub unread: Vec<Unread>,

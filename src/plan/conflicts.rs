@@ -19,6 +19,8 @@ use crate::steps::{ForeignStep, InterfaceStep, MarkStep, Presence, Step, Tier};
 pub enum ConflictCode {
     /// What `apply --adopt` would take over would have to be removed, or something in it that nslab cannot make again.
     AdoptionRemoves,
+    /// Somebody else keeps files in `/etc/netns` for a namespace whose files the lab needs to be its own.
+    EtcFilesExist,
     /// An interface of `host` has a name that the lab needs, and does not belong to it.
     InterfaceExists,
     /// An interface has an alternative name that the lab needs as the name of another one.
@@ -100,6 +102,10 @@ pub fn conflicts(lab: &Lab, live: &Observed) -> Vec<Conflict> {
         found.extend(settings(&lab.name, wanted, observed));
         found.extend(routes(lab, wanted, observed));
     }
+    let taken = live.etc.taken.iter().filter(|ns| lab.etc.namespaces.contains_key(*ns));
+    let what = |ns: &NsName| format!("/etc/netns/{ns}");
+    let conflict = |ns| Conflict { code: ConflictCode::EtcFilesExist, what: what(ns), owner: None, marked: None };
+    found.extend(taken.map(conflict));
     found
 }
 

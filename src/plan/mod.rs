@@ -10,6 +10,7 @@ mod compare;
 mod compared;
 mod conflicts;
 mod draft;
+mod etc_files;
 mod fdb_entry;
 mod firewall;
 mod firewall_chain;

@@ -172,8 +172,8 @@ fn without_rules(chain: &NftChain) -> NftChain {
 mod tests {
     use super::super::{teardown, way_back};
     use crate::lab::{
-        IfName, Interface, InterfaceKind, Lab, Namespace, NetworkPolicies, NftFamily, NftTable, NftTableId, NsName,
-        Origins,
+        IfName, Interface, InterfaceKind, Lab, LabEtc, Namespace, NetworkPolicies, NftFamily, NftTable, NftTableId,
+        NsName, Origins,
     };
 
     #[test]
@@ -188,6 +188,7 @@ mod tests {
             namespaces: [(ns.clone(), red)].into_iter().collect(),
             checks: Vec::new(),
             network_policies: NetworkPolicies::default(),
+            etc: LabEtc::default(),
             origins: Origins::new(),
         };
         let now = teardown::as_built(&lab);

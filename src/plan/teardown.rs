@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::etc_files;
 use super::planned::PlannedStep;
 use crate::lab::{
     ChainId, FirewallRule, ForeignObject, IfName, Lab, LabName, Namespace, NsName, Observed, ObservedFirewall,
@@ -45,6 +46,9 @@ pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<P
     for step in observed_host.into_iter().flat_map(|host| unshown_chains(lab, host)) {
         add(step);
     }
+    for step in etc_files::removal(lab, &live.etc) {
+        add(step);
+    }
     if !links.is_empty() {
         add(Step::Interface(InterfaceStep::RemoveFromHost { lab: lab.clone(), interfaces: links }));
     }
@@ -53,7 +57,7 @@ pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<P
 
 /// What the kernel shows when a lab has been built exactly as the file says: for the script that undoes the script.
 pub fn as_built(lab: &Lab) -> Observed {
-    let mut live = Observed::default();
+    let mut live = Observed { etc: lab.etc.clone(), ..Observed::default() };
     for (ns, wanted) in &lab.namespaces {
         let is = wanted.clone();
         let mut firewall = ObservedFirewall::of(&is.firewall);

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use indexmap::IndexMap;
 
-    use crate::lab::{ForeignKind, ForeignRoute, NetworkPolicies, Origins};
+    use crate::lab::{ForeignKind, ForeignRoute, LabEtc, NetworkPolicies, Origins};
 
     fn observed(routes: &[&str]) -> Observed {
         let object = |text: &&str| ForeignObject {
@@ -94,7 +94,11 @@ mod tests {
         let mut red = ObservedNamespace::default();
         red.is.owner = Some("lab".parse().expect("a name"));
         red.foreign.routes = routes.iter().map(route).collect();
-        Observed { namespaces: [("red".parse().expect("a name"), red)].into(), unread: Vec::new() }
+        Observed {
+            namespaces: [("red".parse().expect("a name"), red)].into(),
+            etc: LabEtc::default(),
+            unread: Vec::new(),
+        }
     }
 
     #[test]
@@ -105,6 +109,7 @@ mod tests {
             namespaces: IndexMap::new(),
             checks: Vec::new(),
             network_policies: NetworkPolicies::default(),
+            etc: LabEtc::default(),
             origins: Origins::new(),
         };
         let (before, now) =

@@ -42,7 +42,8 @@ fn is_kept(step: &Step) -> bool {
         | Step::PolicyRule(_)
         | Step::Neighbour(_)
         | Step::FdbEntry(_)
-        | Step::Nft(_) => true,
+        | Step::Nft(_)
+        | Step::EtcFiles(_) => true,
     }
 }
 
@@ -62,6 +63,7 @@ fn as_lab(wanted: &Lab, live: &Observed) -> Lab {
         namespaces: restorable.collect(),
         checks: Vec::new(),
         network_policies: NetworkPolicies::default(),
+        etc: live.etc.clone(),
         origins: Origins::new(),
     }
 }

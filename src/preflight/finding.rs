@@ -67,6 +67,7 @@ impl From<&Conflict> for Finding {
             ConflictCode::InterfaceExists | ConflictCode::NameTaken => {
                 "give the lab's interface another name in the file"
             }
+            ConflictCode::EtcFilesExist => "leave `hosts` and `dns` out of the file",
             ConflictCode::NamespaceExists => "give the lab's namespace another name in the file",
             ConflictCode::SettingConflict => "leave the setting to that lab",
         };

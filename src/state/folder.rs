@@ -28,12 +28,15 @@ pub(super) struct Folder {
 }
 
 const NAME: &str = "nslab";
+/// The folder in that of a lab in which what its programs find in `/etc` is.
+pub(super) const ETC: &str = "etc";
 /// The name of the lock in each folder.
 pub(super) const LOCK: &str = "lock";
 pub(super) const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 /// No file of nslab's is longer, in bytes.
 const LONGEST: u64 = 64 << 20;
 const PRIVATE_FOLDER: Mode = Mode::S_IRWXU;
+const PUBLIC_FILE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR).union(Mode::S_IRGRP).union(Mode::S_IROTH);
 pub(super) const PRIVATE_FILE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
 impl Folder {
@@ -255,6 +258,21 @@ impl Folder {
         written.map_err(|error| refused("write", &self.below(name)).with_io(&error))
     }
 
+    /// Writes a file that everybody may read, in place: who has it open, or mounted, sees the new text.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn rewrite(&self, name: &str, text: &str) -> Result<(), KernelError> {
+        let wanted = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NONBLOCK;
+        let flags = wanted | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let opened = failpoint::pass("write a file of /etc")
+            .and_then(|()| openat(&self.fd, name, flags, PUBLIC_FILE))
+            .and_then(|fd| fchmod(&fd, PUBLIC_FILE).map(|()| fd));
+        let fd = opened.map_err(|errno| self.because("write", name, SFlag::S_IFREG, errno))?;
+        let written = File::from(fd).write_all(text.as_bytes());
+        written.map_err(|error| refused("write", &self.below(name)).with_io(&error))
+    }
+
     /// Removes a file, and what a crash may have left of writing it; one that is not there is no error.
     ///
     /// # Errors
@@ -270,6 +288,17 @@ impl Folder {
     /// The folder is there and cannot be removed: `ENOTEMPTY` where something is in it.
     pub(super) fn remove_folder(&self, name: &str) -> Result<(), KernelError> {
         self.remove(name, UnlinkatFlags::RemoveDir)
+    }
+
+    /// The same, and one in which something is stays.
+    ///
+    /// # Errors
+    /// As with [`Self::remove_folder`].
+    pub(super) fn remove_folder_if_empty(&self, name: &str) -> Result<(), KernelError> {
+        match self.remove_folder(name) {
+            Err(error) if error.errno() == Some(Errno::ENOTEMPTY) => Ok(()),
+            other => other,
+        }
     }
 
     fn remove(&self, name: &str, flag: UnlinkatFlags) -> Result<(), KernelError> {
@@ -297,7 +326,10 @@ impl Folder {
         let Some(folder) = self.get(name)? else { return self.remove_folder(name) };
         let mut removed = Ok(());
         for file in folder.names()?.iter().filter(|file| *file != LOCK) {
-            removed = removed.and(folder.remove(file, UnlinkatFlags::NoRemoveDir));
+            removed = removed.and(match file == ETC {
+                true => folder.remove_tree(file),
+                false => folder.remove(file, UnlinkatFlags::NoRemoveDir),
+            });
         }
         removed?;
         folder.remove_file(LOCK)?;
@@ -305,6 +337,18 @@ impl Folder {
             Err(error) if error.errno() == Some(Errno::ENOTEMPTY) => Ok(()),
             other => other,
         }
+    }
+
+    /// Removes a folder in this one with all that is in it.
+    ///
+    /// # Errors
+    /// Something in it cannot be removed.
+    fn remove_tree(&self, name: &str) -> Result<(), KernelError> {
+        let Some(folder) = self.get(name)? else { return self.remove(name, UnlinkatFlags::NoRemoveDir) };
+        for inside in folder.names()? {
+            folder.remove_tree(&inside)?;
+        }
+        self.remove_folder(name)
     }
 
     /// Removes a folder in this one if nothing but its lock, which the caller holds, is in it.

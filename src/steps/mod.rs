@@ -10,6 +10,7 @@ mod bridge;
 mod bridge_port;
 mod change;
 mod command;
+mod etc_files;
 mod fdb_entry;
 mod firewall;
 mod foreign;
@@ -32,6 +33,7 @@ pub use address::AddressStep;
 pub use bridge::BridgeStep;
 pub use bridge_port::BridgePortStep;
 pub use change::{Change, Presence, Update};
+pub use etc_files::EtcFilesStep;
 pub use fdb_entry::FdbEntryStep;
 pub use firewall::{FirewallChange, FirewallStep};
 pub use foreign::ForeignStep;
@@ -90,6 +92,8 @@ pub enum Step {
     Firewall(FirewallStep),
     /// A table of nf_tables, or something in it, changes.
     Nft(NftStep),
+    /// What programs in namespaces find in `/etc` changes.
+    EtcFiles(EtcFilesStep),
 }
 
 impl Step {
@@ -112,6 +116,7 @@ impl Step {
             Self::Sysctl(step) => step,
             Self::Firewall(step) => step,
             Self::Nft(step) => step,
+            Self::EtcFiles(step) => step,
         }
     }
 
@@ -157,6 +162,7 @@ impl Step {
             Self::Sysctl(step) => Self::Sysctl(step.inverse()?),
             Self::Firewall(step) => Self::Firewall(step.inverse()),
             Self::Nft(step) => Self::Nft(step.inverse()),
+            Self::EtcFiles(step) => Self::EtcFiles(step.inverse()),
         })
     }
 
@@ -197,6 +203,7 @@ impl Step {
             | Self::Foreign(_)
             | Self::Firewall(_)
             | Self::Nft(_)
+            | Self::EtcFiles(_)
             | Self::Sysctl(_) => None,
         }
     }
@@ -239,6 +246,7 @@ impl Step {
             | Self::Foreign(_)
             | Self::Firewall(_)
             | Self::Nft(_)
+            | Self::EtcFiles(_)
             | Self::Sysctl(_) => false,
         }
     }
@@ -284,6 +292,7 @@ impl Step {
             | Self::FdbEntry(_)
             | Self::Foreign(_)
             | Self::Firewall(_)
+            | Self::EtcFiles(_)
             | Self::Sysctl(_) => None,
         }
     }
@@ -307,6 +316,7 @@ impl Step {
             | Self::FdbEntry(_)
             | Self::Foreign(_)
             | Self::Nft(_)
+            | Self::EtcFiles(_)
             | Self::Sysctl(_) => None,
         }
     }

@@ -58,6 +58,8 @@ pub enum Phase {
     AddPolicyRules,
     /// After all that the rules guard.
     SetFirewall,
+    /// After the namespaces that they are for.
+    SetEtcFiles,
     /// What cannot be brought back: namespaces that go, with all that is in them, and settings of `host`.
     Forget,
 }

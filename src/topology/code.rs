@@ -52,6 +52,8 @@ pub enum Code {
     EntryTwice,
     /// IPv4 and IPv6 are mixed where one family is needed.
     FamilyMismatch,
+    /// The machine itself cannot be given what this key gives to namespaces.
+    HostHasItsOwn,
     /// A route's gateway is not the address of a router: a group's, everybody's, the loopback's.
     GatewayInvalid,
     /// A route's gateway is an address of the namespace itself.

@@ -145,7 +145,11 @@ pub(super) struct FirewallRuleView {
 
 impl NamespaceStatusView {
     /// From the state of a namespace.
-    pub fn new(lab: &LabName, ns: &NsName, NamespaceStatus { live, details, unread, processes }: &NamespaceStatus) -> Self {
+    pub fn new(
+        lab: &LabName,
+        ns: &NsName,
+        NamespaceStatus { live, details, unread, processes }: &NamespaceStatus,
+    ) -> Self {
         let rule = |ipv6: bool, priority: u32, rule: String| RuleView { ipv6, priority, rule };
         let known = live.is.rules.iter().map(|own| rule(own.ipv6, own.priority, own.to_string()));
         let foreign = live.foreign.rules.iter().map(|own| rule(own.ipv6, own.priority, own.object.text.clone()));

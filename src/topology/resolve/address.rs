@@ -7,9 +7,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::net::{Net, ResolvedInterface, ResolvedNamespace, is_global};
+use super::net::{Net, ResolvedInterface, ResolvedNamespace};
 use super::veth::VethPairs;
-use crate::lab::{Address, Family, IfName, NsName};
+use crate::lab::{Address, Family, IfName, NsName, is_global};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::Spanned;

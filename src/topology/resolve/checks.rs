@@ -6,12 +6,13 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::check_protocol;
-use super::net::{Net, ResolvedNamespace, is_global};
+use super::net::{Net, ResolvedNamespace};
 use super::probes::{self, Question};
 use super::selectors::{Endpoint, SelectorList, Selectors};
 use super::services::Services;
 use crate::lab::{
     Check, Expect, Family, IfName, LOCAL_TABLE, Namespace, NsName, PacketSize, Probe, Protocol, RouteKind, SeenAs,
+    is_global,
 };
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};

@@ -12,6 +12,7 @@ mod check_protocol;
 mod checks;
 mod contradictions;
 mod disjoint_set;
+mod etc_files;
 mod fdb_entry;
 mod filter;
 mod gateways;
@@ -76,6 +77,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         prefix_lengths::check(&net, &namespaces, found);
         gateways::check(&net, &namespaces, found);
     }
+    let etc = etc_files::resolve(&net, &namespaces, found);
     let mentioned = checks
         .iter()
         .flat_map(|check| &check.probes)
@@ -84,7 +86,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         namespaces.shift_remove(&NsName::host());
     }
     let description = file.description.as_ref().map(|text| text.value.0.clone());
-    Lab { name: file.name.value.clone(), description, namespaces, checks, network_policies, origins }
+    Lab { name: file.name.value.clone(), description, namespaces, checks, network_policies, etc, origins }
 }
 
 /// All namespaces with their interfaces.

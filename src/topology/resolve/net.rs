@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::forwarding::Prefixes;
-use crate::lab::{Address, Family, IfName, Interface, MAIN_TABLE, NsName};
+use crate::lab::{Address, Family, IfName, Interface, MAIN_TABLE, NsName, is_global};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{File, Namespace, Spanned};
@@ -353,13 +353,5 @@ pub fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
-}
-
-/// Whether an address is of use beyond one link.
-pub fn is_global(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => !address.is_link_local() && !address.is_loopback(),
-        IpAddr::V6(address) => !address.is_unicast_link_local() && !address.is_loopback(),
     }
 }

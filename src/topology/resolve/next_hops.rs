@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use super::net::{ResolvedInterface, ResolvedNamespace, is_global};
+use super::net::{ResolvedInterface, ResolvedNamespace};
 use super::refused_hops::{self, Direct};
-use crate::lab::{Family, IfName, MAIN_TABLE, NextHop, RouteKind};
+use crate::lab::{Family, IfName, MAIN_TABLE, NextHop, RouteKind, is_global};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Spanned};

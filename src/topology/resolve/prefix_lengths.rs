@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use indexmap::IndexMap;
 use ipnet::IpNet;
 
-use super::net::{Net, ResolvedInterface, is_global};
-use crate::lab::{Address, IfName, Namespace, NsName};
+use super::net::{Net, ResolvedInterface};
+use crate::lab::{Address, IfName, Namespace, NsName, is_global};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 

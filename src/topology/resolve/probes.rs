@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use indexmap::{IndexMap, IndexSet};
 
 use super::led::{Led, Translations};
-use super::net::{Net, ResolvedNamespace, is_global, is_link_local};
+use super::net::{Net, ResolvedNamespace, is_link_local};
 use super::selectors::{Endpoint, SelectorList};
 use super::services::Services;
 use crate::forwarding::{Flow, Outcome, Packet, Router};
-use crate::lab::{Expect, Family, IfName, IpProtocol, Namespace, NsName, Probe, Protocol, Target};
+use crate::lab::{Expect, Family, IfName, IpProtocol, Namespace, NsName, Probe, Protocol, Target, is_global};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 

@@ -8,6 +8,7 @@ mod bridge;
 mod bridge_port;
 mod check;
 mod cluster;
+mod etc_files;
 mod fdb_entry;
 mod file;
 mod filter;
@@ -38,6 +39,7 @@ pub use check::{Check, CheckPort, Protocol as Probing, SeenBy, Selector};
 pub use cluster::{
     Cluster, Egress, NameOrPod, Node as ClusterNode, Pod, Pods, Routing, WrittenLabels, WrittenPolicy, WrittenService,
 };
+pub use etc_files::{Dns, Hosts, HostsOf, Resolver};
 pub use fdb_entry::FdbEntry;
 pub use file::File;
 pub use filter::{Action, Chain, Filter, FilterProtocol, State};

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 
 use super::bridge::Bridge;
+use super::etc_files::{Hosts, Resolver};
 use super::filter::Filter;
 use super::interface::Interface;
 use super::keep::Keep;
@@ -86,6 +87,11 @@ pub struct Namespace {
     pub kube_proxy: Option<KubeProxy>,
     /// Of a node: that it enforces the network policies.
     pub network_policies: Option<NetworkPolicies>,
+    /// What programs in it find in `/etc/hosts`: `lab` (the default in a file that has this key, or `dns`, anywhere),
+    /// `machine`, or names with their addresses.
+    pub hosts: Option<Hosts>,
+    /// What programs in it find in `/etc/resolv.conf`: name servers, or a map. Without it, the machine's.
+    pub dns: Option<Resolver>,
     /// Whether all of it could be read.
     #[schemars(skip)]
     pub whole: bool,
@@ -118,6 +124,8 @@ impl Read for Namespace {
             ready: fields.optional("ready"),
             kube_proxy: fields.optional("kube_proxy"),
             network_policies: fields.optional("network_policies"),
+            hosts: fields.optional("hosts"),
+            dns: fields.optional("dns"),
             whole: false,
         };
         fields.end();
