@@ -13,9 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nslab::check::{self, Outcome, PairResult, Report};
-use nslab::lab::{
-    Check, Expect, Lab, LabEtc, Namespace, NetworkPolicies, NsName, Origins, Probe, Protocol, SeenAs, Target,
-};
+use nslab::lab::{Check, Expect, Lab, Namespace, NetworkPolicies, NsName, Origins, Probe, Protocol, SeenAs, Target};
 use support::{run, sandbox};
 
 /// A check of one sender and one address, reachable by ping until told otherwise.
@@ -74,7 +72,7 @@ fn ip(address: &str) -> IpAddr {
 }
 
 fn lab(namespaces: indexmap::IndexMap<NsName, Namespace>, checks: Vec<Check>) -> Lab {
-    let (name, network_policies, etc) = ("lab".parse().unwrap(), NetworkPolicies::default(), LabEtc::default());
+    let (name, network_policies, etc) = ("lab".parse().unwrap(), NetworkPolicies::default(), Default::default());
     Lab { name, description: None, namespaces, checks, network_policies, etc, origins: Origins::new() }
 }
 

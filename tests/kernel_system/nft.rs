@@ -142,6 +142,7 @@ fn lab(nft: NftTables) -> Lab {
         namespaces: [("red".parse().unwrap(), red)].into_iter().collect(),
         checks: Vec::new(),
         network_policies: nslab::lab::NetworkPolicies::default(),
+        etc: nslab::lab::LabEtc::default(),
         origins: Origins::new(),
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
-use nslab::kernel::process::{self, ExecError};
+use nslab::kernel::process::{self, ExecError, OwnEtc};
 use nslab::lab::NsName;
 
 use crate::support::{run, sandbox, text};
@@ -16,7 +16,7 @@ fn exec(ns: &str, command: &[&str]) -> Output {
     let words: Vec<OsString> = command.iter().map(OsString::from).collect();
     let mut child = Command::new("false");
     let enter = move || {
-        let error = process::exec_in(&lab, &ns, &words[0], &words[1..]).unwrap_err();
+        let error = process::exec_in(&lab, &ns, &OwnEtc::Machines, &words[0], &words[1..]).unwrap_err();
         // Past the test harness, which would keep what `eprint!` says to itself.
         let _ = write!(io::stderr(), "{error}");
         std::process::exit(match error {
