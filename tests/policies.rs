@@ -12,6 +12,8 @@ mod support;
 mod enforced;
 #[path = "policies/fixture.rs"]
 mod fixture;
+#[path = "policies/link.rs"]
+mod link;
 #[path = "policies/live.rs"]
 mod live;
 #[path = "policies/oracle.rs"]

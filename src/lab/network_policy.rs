@@ -1,13 +1,13 @@
 //! Network policies, in Kubernetes' meaning of them, and the pods that they are about (`networking/v1` of its API).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{IpProtocol, NsName};
+use super::{IfName, IpProtocol, NsName};
 
 /// Labels: keys and values.
 pub type Labels = BTreeMap<String, String>;
@@ -59,6 +59,9 @@ pub struct NamedPort {
 pub struct PolicyNode {
     /// Its own addresses.
     pub addresses: Vec<IpAddr>,
+    /// The bridges to which its pods are attached, with the broadcast addresses of these pods.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub bridges: BTreeMap<IfName, BTreeSet<IpAddr>>,
 }
 
 /// A network policy.
