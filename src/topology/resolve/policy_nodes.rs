@@ -8,7 +8,8 @@ use ipnet::IpNet;
 
 use super::net::{Net, ResolvedInterface, ResolvedNamespace};
 use crate::lab::{
-    Address, Family, IfName, InterfaceKind, InterfaceRef, Labels, NamedPort, NsName, Pod, PolicyNode, SysctlValue,
+    Address, Family, IfName, InterfaceKind, InterfaceRef, Labels, NamedPort, NsName, Pod, PolicyConntrack, PolicyNode,
+    SysctlValue,
 };
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -58,7 +59,8 @@ fn nodes(net: &Net<'_>, found: &mut Collector<'_>) -> (BTreeMap<NsName, PolicyNo
             subnets.push((own, namespace.name.clone()));
         }
         let addresses = namespace.addresses().map(|(_, own)| own.value.ip()).filter(|own| !own.is_loopback());
-        let node = PolicyNode { addresses: addresses.collect(), bridges: BTreeMap::new() };
+        let conntrack = written.conntrack.as_ref().map_or_else(PolicyConntrack::default, |own| own.value);
+        let node = PolicyNode { addresses: addresses.collect(), bridges: BTreeMap::new(), conntrack };
         nodes.insert(namespace.name.clone(), node);
     }
     (nodes, subnets)
