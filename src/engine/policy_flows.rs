@@ -1,5 +1,5 @@
-//! Flows that network policies no longer allow. The rules let pass whatever belongs to a flow that they have seen, and a
-//! flow over UDP has no end but its silence. Connections over TCP live on until they are closed, unless the file says
+//! Flows that network policies no longer allow. The rules let pass whatever belongs to a flow that they have seen, and
+//! a flow over UDP has no end but its silence. Connections over TCP live on until they are closed, unless the file says
 //! otherwise.
 
 use std::collections::BTreeSet;

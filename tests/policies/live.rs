@@ -259,7 +259,7 @@ fn connections_end_that_policies_forbid() {
     };
     let (mut forbidden, mut allowed) = (connected("web"), connected("api"));
     lab(READERS);
-    let mut arrives = |(client, answering): &mut (TcpStream, TcpStream)| {
+    let arrives = |(client, answering): &mut (TcpStream, TcpStream)| {
         client.write_all(b"b").unwrap();
         answering.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         answering.read_exact(&mut [0; 1]).is_ok()

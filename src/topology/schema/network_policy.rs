@@ -218,7 +218,7 @@ impl Scalar for PolicyType {
 }
 
 impl Scalar for PortProtocol {
-    const WHAT: &'static str = "a protocol of a policy: TCP, UDP or SCTP";
+    const WHAT: &'static str = "a protocol with ports: TCP, UDP or SCTP";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         word_of_kubernetes(text, &PROTOCOLS)
