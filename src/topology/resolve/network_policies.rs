@@ -1,12 +1,12 @@
 //! Network policies: what they say, whom they are about, and which faults are in them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::net::Net;
-use super::policy_nodes;
+use super::{policy_matches, policy_nodes};
 use crate::lab::{
-    Direction, LabelOperator, LabelRequirement, LabelSelector, Labels, NAME_LABEL, NetworkPolicies, NetworkPolicy,
-    NetworkPolicyRule, NsName, Pod, PolicyPeer, PolicyPort, PortMatch, PortProtocol,
+    Direction, LabelOperator, LabelSelector, Labels, NAME_LABEL, NetworkPolicies, NetworkPolicy, NetworkPolicyRule,
+    PolicyPeer, PolicyPort, PortMatch, PortProtocol,
 };
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -59,7 +59,7 @@ pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> Network
         }
     }
     policy_nodes::are_enforced(file, net, &pods, found);
-    are_there(file, net, &pods, found);
+    policy_matches::check(file, net, &pods, &namespaces, found);
     let policies = file.policies.iter().map(|policy| resolved(policy, found)).collect();
     NetworkPolicies { namespaces, pods, nodes, policies }
 }
@@ -87,28 +87,6 @@ fn namespace_labels(file: &File, found: &mut Collector<'_>) -> BTreeMap<String, 
         all.insert(name.value.0.clone(), labels.collect());
     }
     all
-}
-
-/// A port of a name that no pod has is none at all.
-fn are_there(file: &File, net: &Net<'_>, pods: &BTreeMap<NsName, Pod>, found: &mut Collector<'_>) {
-    if !net.is_whole() {
-        return;
-    }
-    let own = pods.values().flat_map(|pod| &pod.ports).map(|port| (port.name.as_str(), port.protocol));
-    let own: BTreeSet<(&str, PortProtocol)> = own.collect();
-    let specs = || file.policies.iter().map(|policy| &policy.spec);
-    let ingress = specs().flat_map(|spec| &spec.ingress).flat_map(|rule| &rule.ports);
-    let egress = specs().flat_map(|spec| &spec.egress).flat_map(|rule| &rule.ports);
-    for port in ingress.chain(egress) {
-        let protocol = port.protocol.as_ref().map_or(PortProtocol::Tcp, |own| own.value);
-        let Some(Spanned { value: TargetPort::Name(name), span }) = &port.port else { continue };
-        if !own.contains(&(name, protocol)) {
-            let names = own.iter().filter(|(_, of)| *of == protocol).map(|(own, _)| own);
-            let help = found.did_you_mean(name, names);
-            let message = format!("no pod has a port `{name}` of {protocol}, so that this allows nothing");
-            found.add(Diagnostic::warning(Code::PolicyIgnored, *span, message).help(help));
-        }
-    }
 }
 
 fn resolved(written: &schema::NetworkPolicy, found: &mut Collector<'_>) -> NetworkPolicy {
@@ -215,12 +193,6 @@ fn port(written: &schema::PolicyPort, found: &mut Collector<'_>) -> PolicyPort {
 }
 
 fn selector(written: &schema::LabelSelector, found: &mut Collector<'_>) -> LabelSelector {
-    let labels = written.match_labels.entries.iter().map(|(key, value)| LabelRequirement {
-        key: key.value.0.clone(),
-        operator: LabelOperator::In,
-        values: vec![value.value.0.clone()],
-    });
-    let mut all: Vec<LabelRequirement> = labels.collect();
     for expression in &written.match_expressions {
         let Spanned { value: operator, span } = expression.operator;
         let needs_values = matches!(operator, LabelOperator::In | LabelOperator::NotIn);
@@ -235,11 +207,6 @@ fn selector(written: &schema::LabelSelector, found: &mut Collector<'_>) -> Label
             }
             _ => {}
         }
-        all.push(LabelRequirement {
-            key: expression.key.value.0.clone(),
-            operator,
-            values: expression.values.iter().map(|own| own.value.0.clone()).collect(),
-        });
     }
-    LabelSelector(all)
+    written.requirements()
 }
