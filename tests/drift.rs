@@ -2,8 +2,8 @@
 //!
 //! The cases are the rows of `tests/drift/table.yaml`: a kind of thing, how it was damaged, the damage as a shell line,
 //! and what the plan must say. A row has the name `KIND-HOW` (`CASE=default-route-removed`). What not every kernel has
-//! is in labs and tables of its own: VLANs of ports, services, some kinds of interfaces. What other programs may
-//! have added, which a lab has no words for, is in a table of its own as well.
+//! is in labs and tables of its own: VLANs of ports, services, policies, some kinds of interfaces. What other programs
+//! may have added, which a lab has no words for, is in a table of its own as well.
 
 mod support;
 
@@ -51,7 +51,7 @@ struct Table {
     every: usize,
 }
 
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     Table { rows: "table.yaml", lab: "lab.yaml", try_it: "true", lacking: "", every: 80 },
     Table { rows: "foreign-table.yaml", lab: "lab.yaml", try_it: "true", lacking: "", every: 40 },
     Table { rows: "options-table.yaml", lab: "options-lab.yaml", try_it: "true", lacking: "", every: 80 },
@@ -72,6 +72,13 @@ const TABLES: [Table; 7] = [
     Table {
         rows: "services-nftables-table.yaml",
         lab: "services-nftables-lab.yaml",
+        try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
+        lacking: "iptables for packets that cross bridges",
+        every: 8,
+    },
+    Table {
+        rows: "policies-table.yaml",
+        lab: "policies-lab.yaml",
         try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
         lacking: "iptables for packets that cross bridges",
         every: 8,

@@ -12,6 +12,8 @@ mod support;
 mod enforced;
 #[path = "policies/fixture.rs"]
 mod fixture;
+#[path = "policies/link.rs"]
+mod link;
 #[path = "policies/live.rs"]
 mod live;
 #[path = "policies/oracle.rs"]
@@ -153,10 +155,10 @@ fn nodes_enforce_random_policies() {
     let asked = number("NSLAB_POLICY_CASES");
     let seed = number("NSLAB_POLICY_SEED").unwrap_or_else(|| asked.map_or(1, |_| std::process::id().into()));
     let mut numbers = Numbers(seed);
-    for case in 0..asked.unwrap_or(RANDOM_CASES) {
+    for (case, routing) in (0..asked.unwrap_or(RANDOM_CASES)).zip(["routed", "routes", "vxlan"].into_iter().cycle()) {
         let step = random::step(&mut numbers);
-        if let Err(why) = enforced::as_the_oracle_says(&Fixture::new(&step), "routed", Vec::new()) {
-            panic!("NSLAB_POLICY_SEED={seed}, case {case}:\n{step:#}\n{why}");
+        if let Err(why) = enforced::as_the_oracle_says(&Fixture::new(&step), routing, Vec::new()) {
+            panic!("NSLAB_POLICY_SEED={seed}, case {case} ({routing}):\n{step:#}\n{why}");
         }
     }
 }

@@ -223,6 +223,22 @@ fn services_without_br_netfilter_are_told_what_works() {
     assert_eq!(found(&lab("routed"), &without), []);
 }
 
+/// What helps services does not help policies: only nf_tables enforces them.
+#[test]
+fn policies_without_nf_tables_are_told_what_helps() {
+    let lab = "name: x\ncluster:\n  node_network: 192.168.1.0/24\n  pod_network: 10.244.0.0/16\n  routing: routed\n  \
+               nodes: { node1: { pods: 1 } }\n  policies: [{ name: none }]\n";
+    let without = Facts { lacking: [(Feature::NftPolicies, "Not supported".to_owned())].into(), ..healthy() };
+    let [error] = found(lab, &without).try_into().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "this kernel has no tables of nf_tables for both families, with maps and sets (Not supported); needed by the \
+         network policies of node1 [kernel-feature-missing]\nload its modules: modprobe -a nf_tables nft_ct, or use a \
+         kernel with CONFIG_NF_TABLES_INET; nothing else enforces network policies: with `enforce: false` they are \
+         ignored, and what they forbid works"
+    );
+}
+
 /// A switch in the host suffers from a filter that forwards nothing only where bridged packets pass the filter.
 #[test]
 fn bridged_packets_are_forwarded_ones_with_br_netfilter() {

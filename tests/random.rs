@@ -1,5 +1,5 @@
-//! Random labs through everything that can happen to a lab: applied, applied again, damaged by hand, mended, edited,
-//! removed.
+//! Random labs and clusters through everything that can happen to a lab: applied, applied again, damaged by hand,
+//! mended, edited, removed.
 //!
 //! Without a word from outside the cases are the same in every run, so that a failure is due to the change at hand.
 //! `NSLAB_RANDOM_CASES=5000` runs that many others, whose seed is told (and can be given: `NSLAB_RANDOM_SEED`).
@@ -9,6 +9,8 @@ mod support;
 
 #[path = "random/account.rs"]
 mod account;
+#[path = "random/cluster.rs"]
+mod cluster;
 #[path = "random/damage.rs"]
 mod damage;
 #[path = "random/life.rs"]
@@ -32,7 +34,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use support::{host_account, sandbox, sh};
 
 /// How many cases a run has where nothing else is asked for.
-const CASES: u32 = 140;
+const CASES: u32 = 160;
 
 /// How many cases run at once.
 const THREADS: u32 = 4;
@@ -49,20 +51,29 @@ static KEEPS_VLANS_APART: LazyLock<bool> = LazyLock::new(|| {
     tried.join().expect("a sandbox")
 });
 
+/// Whether this kernel's bridges pass packets to the filter.
+static BRIDGES_FILTER: LazyLock<bool> =
+    LazyLock::new(|| std::path::Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables").exists());
+
 /// A lab and what happens to it.
 #[derive(Debug, Clone)]
 struct Case {
-    topology: topology::Topology,
+    /// The file, and the file once it is edited.
+    files: [String; 2],
     damage: Vec<Index>,
-    edits: Vec<topology::Edit>,
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    (topology::topology(), vec(any::<Index>(), 1..=5), topology::edits()).prop_map(|(topology, damage, edits)| Case {
-        topology,
-        damage,
-        edits,
-    })
+    let plain = (topology::topology(), topology::edits()).prop_map(|(before, edits)| {
+        let after = before.edited(&edits);
+        [before, after].map(|topology| render::yaml(&topology, *KEEPS_VLANS_APART))
+    });
+    let clusters = (cluster::cluster(), cluster::edits()).prop_map(|(before, edits)| {
+        let after = before.edited(&edits);
+        [before, after].map(|cluster| cluster.yaml(*BRIDGES_FILTER))
+    });
+    let files = prop_oneof![4 => plain, 1 => clusters];
+    (files, vec(any::<Index>(), 1..=5)).prop_map(|(files, damage)| Case { files, damage })
 }
 
 #[test]
@@ -122,14 +133,9 @@ fn some(count: u32, seed: u32, thread: u32, failed: &AtomicBool) -> Option<Strin
 impl Case {
     /// The case for somebody who repeats it by hand.
     fn told(&self) -> String {
-        let [before, after] = self.files();
-        let damage = load(&before).map_or_else(|why| why, |lab| self.damage(&lab).join("\n"));
+        let [before, after] = &self.files;
+        let damage = load(before).map_or_else(|why| why, |lab| self.damage(&lab).join("\n"));
         format!("---- before.yaml\n{before}---- damage\n{damage}\n---- after.yaml\n{after}")
-    }
-
-    /// The file, and the file once it is edited.
-    fn files(&self) -> [String; 2] {
-        [&self.topology, &self.topology.edited(&self.edits)].map(|topology| render::yaml(topology, *KEEPS_VLANS_APART))
     }
 
     fn damage(&self, lab: &Lab) -> Vec<String> {
@@ -140,18 +146,18 @@ impl Case {
     /// The whole life of the lab, in a sandbox of its own.
     fn play(&self) -> Result<(), String> {
         sandbox();
-        let [before, after] = self.files();
-        let (lab, edited) = (load(&before)?, load(&after)?);
+        let [before, after] = &self.files;
+        let (lab, edited) = (load(before)?, load(after)?);
         let host = host_account();
-        apply(&before).map_err(at("the first apply"))?;
+        apply(before).map_err(at("the first apply"))?;
         for line in self.damage(&lab) {
             // What was damaged before may be what this one is about.
             sh(&format!("{{ {line}; }} 2>/dev/null || true"));
         }
-        apply(&before).map_err(at("mending"))?;
-        as_fresh("", &before, &lab).map_err(at("after mending"))?;
-        apply(&after).map_err(at("the edit"))?;
-        as_fresh("", &after, &edited).map_err(at("after the edit"))?;
+        apply(before).map_err(at("mending"))?;
+        as_fresh("", before, &lab).map_err(at("after mending"))?;
+        apply(after).map_err(at("the edit"))?;
+        as_fresh("", after, &edited).map_err(at("after the edit"))?;
         nslab_ok(&["destroy", render::LAB])?;
         let left = host_account();
         if left == host { Ok(()) } else { Err(format!("the host is not what it was:\n{}", host.difference(&left))) }

@@ -27,6 +27,13 @@ const DAMAGE: &str = "
     ip netns exec red iptables -F NSLAB-sweep-IN
     echo other > /run/nslab/sweep/etc/red/hostname
     rm /run/nslab/sweep/etc/blue/hosts
+    ip netns exec red nft flush chain ip kube-proxy masquerading
+    ip netns exec red nft delete element inet network-policies ingress-pods '{ 10.78.0.2 }'
+    ip netns exec red nft delete element inet network-policies port-http/tcp '{ 10.78.0.2 . tcp . 8080 }'
+    ip netns exec red nft add rule inet network-policies egress drop
+    ip netns exec red nft add chain inet network-policies mine
+    ip netns exec yellow iptables -t nat -D OUTPUT 1
+    ip netns exec yellow iptables -t nat -F KUBE-SERVICES
     ip -n blue link set p1 nomaster
     ip -n blue link add odd type bridge
     ip link set h-red nomaster
@@ -171,13 +178,14 @@ fn a_repair_of_which_anything_fails_is_undone() {
 /// The kernel's account of what is in the lab and in the host, without what changes by itself: a link's state follows
 /// its carrier a moment later. A route that is brought back is nslab's, whoever made it.
 fn inside() -> String {
-    run("for ns in red blue host; do
+    run("for ns in red blue yellow host; do
         in=; [ $ns = host ] || in=\"ip netns exec $ns\"
         $in ip -4 -o addr | awk '{ print $2, $4 }'
         ($in ip route; $in ip -6 route | grep -v fe80 || true) | sed 's/ linkdown//; s/ proto 213//'
         $in ip rule
         $in ip neigh show nud permanent
         $in iptables-save | grep -v '^#' | sed 's/\\[.*\\]//' || true
+        [ $ns != red ] || for table in 'ip kube-proxy' 'inet network-policies'; do $in nft list table $table; done
         $in sysctl net.ipv4.ip_forward
     done")
 }

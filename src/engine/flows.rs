@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::forwarding::{Flow, Outcome, Packet, Router, Translated, translate, translations};
-use crate::kernel::connections::UdpFlow;
+use crate::kernel::connections::TrackedFlow;
 use crate::kernel::{Kernel, KernelError};
 use crate::lab::{
     Condition, FirewallRule, FirewallTarget, ForeignKind, Hook, IfName, Interface, InterfaceKind, IpProtocol, Matches,
-    Namespace, NftRule, NftStatement, NsName, ObservedRule,
+    Namespace, NftRule, NftStatement, NsName, ObservedRule, PortProtocol,
 };
 use crate::plan::PlannedStep;
 use crate::steps::{Change, FirewallChange, ForeignStep, NftChange, Presence, Step};
@@ -33,7 +33,9 @@ pub(super) fn forget_stale<'n>(
             namespace.to_mut().interfaces.entry(IfName::lo()).or_insert(lo).addresses.extend(addresses);
         }
         let router = Router::new(&namespace);
-        kernel.forget_udp_flows(&ns, |flow| is_stale(&namespace, &router, &rules, flow))?;
+        kernel.forget_flows(&ns, |flow| {
+            flow.protocol == PortProtocol::Udp && is_stale(&namespace, &router, &rules, flow)
+        })?;
     }
     Ok(())
 }
@@ -100,7 +102,7 @@ fn translates_source(rule: &FirewallRule) -> bool {
     matches!(rule.target, FirewallTarget::Snat(_) | FirewallTarget::Masquerade)
 }
 
-fn is_stale(namespace: &Namespace, router: &Router<'_>, changed: &[Changed], flow: &UdpFlow) -> bool {
+fn is_stale(namespace: &Namespace, router: &Router<'_>, changed: &[Changed], flow: &TrackedFlow) -> bool {
     let ((source, source_port), (destination, port)) = (flow.source, flow.destination);
     let first = Flow {
         source: Some(source),

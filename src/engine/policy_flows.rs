@@ -1,10 +1,11 @@
-//! UDP flows that network policies no longer allow. The rules let pass whatever belongs to a flow that they have seen,
-//! and a flow over UDP has no end but its silence. Connections over TCP live on until they are closed.
+//! Flows that network policies no longer allow. The rules let pass whatever belongs to a flow that they have seen, and
+//! a flow over UDP has no end but its silence. Connections over TCP live on until they are closed, unless the file says
+//! otherwise.
 
 use std::collections::BTreeSet;
 
 use crate::kernel::{Kernel, KernelError};
-use crate::lab::{Lab, NsName, PortProtocol};
+use crate::lab::{Lab, NsName, PolicyNode, PortProtocol};
 use crate::plan::PlannedStep;
 use crate::policies::{self, Connection, Judge};
 
@@ -23,10 +24,12 @@ pub(super) fn forget_forbidden(kernel: &mut Kernel, lab: &Lab, done: &[PlannedSt
     }
     let judge = Judge::new(&lab.network_policies);
     for node in nodes {
-        kernel.forget_udp_flows(node, |flow| {
+        let forgets = lab.network_policies.nodes.get(node).is_some_and(PolicyNode::forgets_connections);
+        kernel.forget_flows(node, |flow| {
             let (destination, port) = flow.answered_by;
-            let port = Some((PortProtocol::Udp, port));
-            !judge.verdict(&Connection { source: flow.source.0, destination, port }).allows()
+            let is_meant = forgets || flow.protocol == PortProtocol::Udp;
+            let port = Some((flow.protocol, port));
+            is_meant && !judge.verdict(&Connection { source: flow.source.0, destination, port }).allows()
         })?;
     }
     Ok(())

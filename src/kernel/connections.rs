@@ -1,7 +1,7 @@
-//! The UDP flows that the kernel tracks in a namespace.
+//! The flows with ports (TCP, UDP, SCTP) that the kernel tracks in a namespace.
 //!
 //! Address translation is decided by the first packet of a flow, and kept for all later ones: where packets come all
-//! the time, a flow outlives the rule that translated it. Facts from linux/netfilter/nfnetlink_conntrack.h.
+//! the time, a flow outlives the rule that translated or allowed it. Facts from linux/netfilter/nfnetlink_conntrack.h.
 
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
@@ -12,10 +12,13 @@ use nix::errno::Errno;
 use super::KernelError;
 use super::netlink::{NetlinkError, Protocol, Socket, append, attributes};
 use super::netns::run_in;
+use crate::lab::PortProtocol;
 
-/// A UDP flow.
+/// A flow of a protocol with ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UdpFlow {
+pub struct TrackedFlow {
+    /// Its protocol.
+    pub protocol: PortProtocol,
     /// Who sent its first packet.
     pub source: (IpAddr, u16),
     /// Where that was sent to.
@@ -44,7 +47,8 @@ const ZONE: u16 = 18;
 /// Attributes of a tuple: CTA_TUPLE_IP, CTA_TUPLE_PROTO.
 const ADDRESSES: u16 = 1;
 const PORTS: u16 = 2;
-const UDP: u8 = 17;
+/// IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP.
+const PROTOCOLS: [(u8, PortProtocol); 3] = [(6, PortProtocol::Tcp), (17, PortProtocol::Udp), (132, PortProtocol::Sctp)];
 /// An attribute that holds others (NLA_F_NESTED).
 const NESTED: u16 = 1 << 15;
 
@@ -52,11 +56,11 @@ const NESTED: u16 = 1 << 15;
 ///
 /// # Errors
 /// The kernel refuses to list or to forget them. A kernel that cannot list them at all forgets none.
-pub fn forget(ns: BorrowedFd<'_>, stale: impl Fn(&UdpFlow) -> bool + Sync) -> Result<(), KernelError> {
-    run_in(ns, || forget_here(&stale))?.map_err(|error| error.about("forget UDP flows whose translation has changed"))
+pub fn forget(ns: BorrowedFd<'_>, stale: impl Fn(&TrackedFlow) -> bool + Sync) -> Result<(), KernelError> {
+    run_in(ns, || forget_here(&stale))?.map_err(|error| error.about("forget flows that rules no longer say"))
 }
 
-fn forget_here(stale: impl Fn(&UdpFlow) -> bool) -> Result<(), NetlinkError> {
+fn forget_here(stale: impl Fn(&TrackedFlow) -> bool) -> Result<(), NetlinkError> {
     let mut socket = Socket::open_to(Protocol::Netfilter)?;
     if has_none(&mut socket) {
         return Ok(());
@@ -83,8 +87,8 @@ fn has_none(socket: &mut Socket) -> bool {
     attributes(answer.get(HEADER..).unwrap_or_default()).filter_map(Result::ok).any(|found| found == (ENTRIES, &[0; 4]))
 }
 
-/// A listed flow; none if it is not UDP.
-pub(super) fn decode(item: &[u8]) -> Result<Option<UdpFlow>, DecodeError> {
+/// A listed flow; none if its protocol has no ports.
+pub(super) fn decode(item: &[u8]) -> Result<Option<TrackedFlow>, DecodeError> {
     let (mut original, mut reply) = (None, None);
     let mut name = item.get(..HEADER).unwrap_or_default().to_vec();
     for attribute in attributes(item.get(HEADER..).unwrap_or_default()) {
@@ -99,12 +103,8 @@ pub(super) fn decode(item: &[u8]) -> Result<Option<UdpFlow>, DecodeError> {
             _ => {}
         }
     }
-    let flow = original.zip(reply).map(|((source, destination), (answered_by, (answered_to, _)))| UdpFlow {
-        source,
-        destination,
-        answered_by,
-        answered_to,
-        name,
+    let flow = original.zip(reply).map(|((protocol, source, destination), (_, answered_by, answered_to))| {
+        TrackedFlow { protocol, source, destination, answered_by, answered_to: answered_to.0, name }
     });
     Ok(flow)
 }
@@ -112,10 +112,10 @@ pub(super) fn decode(item: &[u8]) -> Result<Option<UdpFlow>, DecodeError> {
 /// A side with its port.
 type Side = (IpAddr, u16);
 
-/// The source and the destination of one direction; none if it is not UDP.
-fn tuple(bytes: &[u8]) -> Result<Option<(Side, Side)>, DecodeError> {
+/// The protocol, the source and the destination of one direction; none if the protocol has no ports.
+fn tuple(bytes: &[u8]) -> Result<Option<(PortProtocol, Side, Side)>, DecodeError> {
     let (mut addresses, mut ports) = ([None, None], [None, None]);
-    let mut is_udp = false;
+    let mut protocol = None;
     for attribute in attributes(bytes) {
         let (kind, value) = attribute?;
         for inner in attributes(value) {
@@ -125,7 +125,7 @@ fn tuple(bytes: &[u8]) -> Result<Option<(Side, Side)>, DecodeError> {
                 (ADDRESSES, 1 | 3) => addresses[0] = Some(parse_ip(value)?),
                 (ADDRESSES, 2 | 4) => addresses[1] = Some(parse_ip(value)?),
                 // CTA_PROTO_NUM, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT
-                (PORTS, 1) => is_udp = value == [UDP],
+                (PORTS, 1) => protocol = PROTOCOLS.iter().find(|(number, _)| value == [*number]),
                 (PORTS, 2) => ports[0] = port(value),
                 (PORTS, 3) => ports[1] = port(value),
                 _ => {}
@@ -133,7 +133,8 @@ fn tuple(bytes: &[u8]) -> Result<Option<(Side, Side)>, DecodeError> {
         }
     }
     let [source, destination] = [addresses[0].zip(ports[0]), addresses[1].zip(ports[1])];
-    Ok(source.zip(destination).filter(|_| is_udp))
+    let sides = source.zip(destination).zip(protocol);
+    Ok(sides.map(|((source, destination), (_, protocol))| (*protocol, source, destination)))
 }
 
 fn port(value: &[u8]) -> Option<u16> {

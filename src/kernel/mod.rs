@@ -275,14 +275,14 @@ impl Kernel {
         objects::address::all(self.handles.get(&NsName::host())?).map_err(refused)
     }
 
-    /// Forgets the UDP flows of a namespace that are `stale`.
+    /// Forgets the flows of a namespace that are `stale`.
     ///
     /// # Errors
     /// The kernel refuses to list or to forget them.
-    pub fn forget_udp_flows(
+    pub fn forget_flows(
         &mut self,
         ns: &NsName,
-        stale: impl Fn(&connections::UdpFlow) -> bool + Sync,
+        stale: impl Fn(&connections::TrackedFlow) -> bool + Sync,
     ) -> Result<(), KernelError> {
         connections::forget(self.handles.get(ns)?.fd(), stale)
     }

@@ -84,7 +84,8 @@ pub use nat::PortForward;
 pub use neighbour::{Neighbour, NeighbourEntry, NeighbourState};
 pub use network_policy::{
     Direction, LabelOperator, LabelRequirement, LabelSelector, Labels, NAME_LABEL, NamedPort, NetworkPolicies,
-    NetworkPolicy, NetworkPolicyRule, Pod, PolicyNode, PolicyPeer, PolicyPort, PortMatch, PortProtocol,
+    NetworkPolicy, NetworkPolicyRule, Pod, PolicyConntrack, PolicyNode, PolicyPeer, PolicyPort, PortMatch,
+    PortProtocol,
 };
 pub use nft_chain::{NftBase, NftChain, NftChainType};
 pub use nft_rule::{NftCondition, NftField, NftRule, NftSide, NftStatement, NftVerdict};

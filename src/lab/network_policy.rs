@@ -1,13 +1,13 @@
 //! Network policies, in Kubernetes' meaning of them, and the pods that they are about (`networking/v1` of its API).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{IpProtocol, NsName};
+use super::{IfName, IpProtocol, NsName};
 
 /// Labels: keys and values.
 pub type Labels = BTreeMap<String, String>;
@@ -59,6 +59,23 @@ pub struct NamedPort {
 pub struct PolicyNode {
     /// Its own addresses.
     pub addresses: Vec<IpAddr>,
+    /// The bridges to which its pods are attached, with the broadcast addresses of these pods.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub bridges: BTreeMap<IfName, BTreeSet<IpAddr>>,
+    /// What becomes of connections over TCP and SCTP that a change of policies forbids.
+    #[serde(skip_serializing_if = "PolicyConntrack::is_default")]
+    pub conntrack: PolicyConntrack,
+}
+
+/// What becomes of connections that a change of policies forbids.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyConntrack {
+    /// They live on until they are closed.
+    #[default]
+    Keep,
+    /// The kernel forgets them, so that their next packet is judged as the first of a new one.
+    Forget,
 }
 
 /// A network policy.
@@ -192,6 +209,27 @@ impl NetworkPolicies {
     /// Whether a namespace is a node with policies to enforce.
     pub fn are_enforced_by(&self, ns: &NsName) -> bool {
         self.nodes.contains_key(ns) && self.policies.iter().any(|policy| policy.is_enforced)
+    }
+}
+
+impl PolicyNode {
+    /// Whether connections that a change of policies forbids are forgotten.
+    pub fn forgets_connections(&self) -> bool {
+        self.conntrack == PolicyConntrack::Forget
+    }
+}
+
+impl PolicyConntrack {
+    /// Its word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Forget => "forget",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -12,14 +12,17 @@ use ipnet::IpNet;
 
 use super::judge::{is_pod, isolating};
 use crate::lab::{
-    Condition, ConnectionState, Direction, Family, Hook, NetworkPolicies, NetworkPolicy, NetworkPolicyRule, NftChain,
-    NftChainType, NftCondition, NftFamily, NftField, NftKey, NftRule, NftSet, NftSide, NftStatement, NftTable,
-    NftTableId, NftType, NftValue, NftVerdict, NsName, PolicyPeer, PolicyPort, PortMatch, PortProtocol, PortRange,
-    fnv1a,
+    Condition, ConnectionState, Direction, Family, Hook, IpProtocol, NetworkPolicies, NetworkPolicy, NetworkPolicyRule,
+    NftChain, NftChainType, NftCondition, NftFamily, NftField, NftKey, NftRule, NftSet, NftSide, NftStatement,
+    NftTable, NftTableId, NftType, NftValue, NftVerdict, NsName, PolicyNode, PolicyPeer, PolicyPort, PortMatch,
+    PortProtocol, PortRange, fnv1a,
 };
 
 /// The name of the table.
 const NAME: &str = "network-policies";
+
+/// The chain for what pods send each other beside their addresses.
+const BESIDE: &str = "beside-addresses";
 
 /// Names are at most as long, so that the words around them fit as well (255 bytes, `NFT_NAME_MAXLEN`).
 const LONGEST: usize = 200;
@@ -41,7 +44,7 @@ pub fn table(lab: &NetworkPolicies, node: &NsName) -> Option<NftTable> {
     let mut maker = Maker { lab, families, table: NftTable::default() };
     maker.table.comment = Some("the network policies of this node's pods".to_owned());
     for direction in [Direction::Egress, Direction::Ingress] {
-        maker.base(direction);
+        maker.base(node, direction);
         maker.pods(node, direction);
     }
     Some(maker.table)
@@ -59,13 +62,13 @@ type Ways = Vec<Vec<NftCondition>>;
 
 impl<'l> Maker<'l> {
     /// The chain of a direction to which all packets come that the node forwards.
-    fn base(&mut self, direction: Direction) {
+    fn base(&mut self, node: &NsName, direction: Direction) {
         let own = own_side(direction);
         let mut chain = NftChain::base(NftChainType::Filter, Hook::Forward, 0);
-        // Neighbour discovery within a bridge is not tracked (`nf_conntrack_icmpv6`), and is no connection.
-        let states = [ConnectionState::Established, ConnectionState::Related, ConnectionState::Untracked];
+        let states = [ConnectionState::Established, ConnectionState::Related];
         let known = NftRule::always().when(NftCondition::States(states.into()));
         chain.rules.push(known.verdict(NftVerdict::Accept).saying("of connections that were allowed"));
+        self.within_bridges(node, direction, &mut chain);
         for family in self.families.clone() {
             let map = named(&format!("{direction}-pods"), family);
             let fields = vec![NftField::Address(family, own)];
@@ -73,6 +76,32 @@ impl<'l> Maker<'l> {
             self.table.sets.insert(map, NftSet::map([NftType::Address(family)]));
         }
         self.table.chains.insert(direction.to_string(), chain);
+    }
+
+    /// What pods on one bridge send each other beside the addresses that maps and sets have: who is who cannot be told
+    /// by it, so where any of them is isolated, it is dropped. Only neighbours must be found.
+    fn within_bridges(&mut self, node: &NsName, direction: Direction, chain: &mut NftChain) {
+        let Some(PolicyNode { bridges, .. }) = self.lab.nodes.get(node).filter(|node| !node.bridges.is_empty()) else {
+            return;
+        };
+        // Of ICMPv6, just neighbour and listener discovery are not tracked (`nf_conntrack_icmpv6_error`).
+        let discovery = NftRule::always()
+            .when(NftCondition::Protocol(Condition::Is(IpProtocol::Icmpv6)))
+            .when(NftCondition::States([ConnectionState::Untracked].into()))
+            .verdict(NftVerdict::Accept);
+        chain.rules.push(discovery.saying("neighbours find each other"));
+        let mut pods = self.lab.pods.values().filter(|pod| pod.node == *node);
+        if !pods.any(|pod| isolating(self.lab, pod, direction).next().is_some()) {
+            return;
+        }
+        let broadcasts = bridges.values().flatten().copied().collect();
+        self.table.chains.entry(BESIDE.to_owned()).or_insert_with(|| beside(&broadcasts));
+        for bridge in bridges.keys() {
+            let within = NftRule::always()
+                .when(NftCondition::Input(Condition::Is(bridge.clone())))
+                .when(NftCondition::Output(Condition::Is(bridge.clone())));
+            chain.rules.push(within.verdict(NftVerdict::Jump(BESIDE.to_owned())));
+        }
     }
 
     /// The isolated pods of a node with their chains.
@@ -205,6 +234,24 @@ impl<'l> Maker<'l> {
         });
         vec![NftCondition::InSet(fields, Condition::Is(set))]
     }
+}
+
+/// Drops what is for all, for a group, or has a link-local address.
+fn beside(broadcasts: &BTreeSet<IpAddr>) -> NftChain {
+    use NftSide::{Destination, Source};
+
+    let net = |address: [u16; 8], length| IpNet::new_assert(IpAddr::from(address), length);
+    let ipv4 = |address: [u8; 4], length| IpNet::new_assert(IpAddr::from(address), length);
+    let (link, link_ipv4) = (net([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), ipv4([169, 254, 0, 0], 16));
+    let groups = [net([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), ipv4([224, 0, 0, 0], 4), ipv4([255; 4], 32)];
+    let groups = groups.into_iter().chain(broadcasts.iter().copied().map(IpNet::from));
+    let link = [(Source, link), (Destination, link), (Source, link_ipv4), (Destination, link_ipv4)];
+    let all = link.into_iter().chain(groups.map(|net| (Destination, net)));
+    let rules = all.map(|(side, net)| {
+        let rule = NftRule::always().when(NftCondition::Address(side, Condition::Is(net)));
+        rule.verdict(NftVerdict::Drop).saying("not from pod to pod by their addresses")
+    });
+    NftChain { rules: rules.collect(), ..NftChain::default() }
 }
 
 /// The family that conditions ask for, if they do.

@@ -37,9 +37,11 @@ pub enum Feature {
     Virtual(VirtualKind),
     /// Policy routing (CONFIG_IP_MULTIPLE_TABLES, CONFIG_IPV6_MULTIPLE_TABLES).
     PolicyRouting(Family),
-    /// Tables of nf_tables with all that nslab's have in them (CONFIG_NF_TABLES, CONFIG_NFT_NUMGEN,
+    /// Tables of nf_tables with all that those of kube-proxy have in them (CONFIG_NF_TABLES, CONFIG_NFT_NUMGEN,
     /// CONFIG_NFT_FIB_IPV4 …).
     NftTables,
+    /// Tables of nf_tables with all that those of network policies have in them (CONFIG_NF_TABLES_INET, CONFIG_NFT_CT).
+    NftPolicies,
     /// A match or a target of iptables.
     Extension(Family, Extension),
 }

@@ -60,6 +60,7 @@ pub(super) fn features(needs: &Needs, facts: &Facts) -> Vec<Finding> {
                 | Feature::Virtual(_)
                 | Feature::PolicyRouting(_)
                 | Feature::NftTables
+                | Feature::NftPolicies
                 | Feature::Extension(..) => needs.lack(MachineCode::KernelFeatureMissing, what, module(*feature)),
             }
         })
@@ -76,6 +77,7 @@ fn name(feature: Feature) -> String {
         Feature::Virtual(kind) => format!("interfaces of the kind {}", kind.name()),
         Feature::PolicyRouting(of) => format!("policy routing of {}", family(of)),
         Feature::NftTables => "tables of nf_tables with maps, NAT, chance and look-ups of routes".to_owned(),
+        Feature::NftPolicies => "tables of nf_tables for both families, with maps and sets".to_owned(),
         Feature::Extension(of, extension) => {
             let kind = if extension.is_target() { "target" } else { "match" };
             format!("iptables {kind} {} for {}", extension.name(), family(of))
@@ -102,6 +104,11 @@ fn module(feature: Feature) -> String {
         Feature::NftTables => {
             "load its modules: modprobe -a nf_tables nft_numgen nft_fib_ipv4 nft_ct nft_chain_nat nft_masq nft_reject_ipv4; \
              or write `proxy_mode: iptables`"
+                .to_owned()
+        }
+        Feature::NftPolicies => {
+            "load its modules: modprobe -a nf_tables nft_ct, or use a kernel with CONFIG_NF_TABLES_INET; nothing else \
+             enforces network policies: with `enforce: false` they are ignored, and what they forbid works"
                 .to_owned()
         }
         Feature::Extension(family, extension) => {

@@ -61,7 +61,7 @@ impl Needs {
     pub fn in_general() -> Self {
         let mut needs = Self::default();
         let mut features = vec![Feature::Veth, Feature::Bridge, Feature::VlanFiltering, Feature::BridgeNetfilter];
-        features.push(Feature::NftTables);
+        features.extend([Feature::NftTables, Feature::NftPolicies]);
         features.extend(VirtualKind::ALL.map(Feature::Virtual));
         for family in [Family::Ipv4, Family::Ipv6] {
             features.push(Feature::PolicyRouting(family));
@@ -142,8 +142,11 @@ impl Needs {
     }
 
     fn add_firewall(&mut self, ns: &NsName, namespace: &Namespace) {
-        if let Some(table) = namespace.nft.keys().next() {
-            self.feature(Feature::NftTables, || format!("table {table} of {ns}"));
+        for table in namespace.nft.keys() {
+            match table.is_of_services() {
+                true => self.feature(Feature::NftTables, || format!("table {table} of {ns}")),
+                false => self.feature(Feature::NftPolicies, || format!("the network policies of {ns}")),
+            }
         }
         for (chain, rules) in &namespace.firewall.chains {
             self.firewall.entry(chain.family).or_insert_with(|| ns.to_string());

@@ -204,6 +204,11 @@ impl<'a> Collector<'a> {
         self.sources.of(span).place(span)
     }
 
+    /// What is written at a place.
+    pub(super) fn written(&self, span: Span) -> &str {
+        self.sources.of(span).written(span)
+    }
+
     /// The manifest in which a place is; none: it is in the topology file.
     pub(super) fn manifest(&self, span: Span) -> Option<String> {
         let source = self.sources.of(span);

@@ -76,6 +76,11 @@ impl<'a> Sources<'a> {
 }
 
 impl<'a> Source<'a> {
+    /// What is written at a place in it.
+    pub fn written(&self, span: Span) -> &str {
+        self.text.get(span.start.saturating_sub(self.start)..span.end.saturating_sub(self.start)).unwrap_or_default()
+    }
+
     fn new(name: &str, text: Cow<'a, str>, start: usize) -> Self {
         Self { name: name.to_owned(), lines: Lines::of(&text), text, start }
     }

@@ -238,6 +238,36 @@ fn what_runs_while_policies_change() {
     assert_eq!(&both, b"ab");
 }
 
+/// With `policy_conntrack: forget`, what is forbidden ends, and what is allowed lives on.
+#[test]
+fn connections_end_that_policies_forbid() {
+    sandbox();
+    let lab = |policies: &str| {
+        write(policies, "role: reader", "[]");
+        let text = fs::read_to_string(FILE).unwrap().replace("  routing:", "  policy_conntrack: forget\n  routing:");
+        fs::write(FILE, text).unwrap();
+        ends(&["apply", FILE], 0);
+    };
+    lab("[{ name: web, podSelector: { matchLabels: { app: none } } }]");
+    let server = inside("db", || TcpListener::bind("10.244.1.3:80").unwrap());
+    let connected = |from: &'static str| {
+        let mut client = inside(from, || TcpStream::connect("10.244.1.3:80").unwrap());
+        let (mut answering, _) = server.accept().unwrap();
+        client.write_all(b"a").unwrap();
+        answering.read_exact(&mut [0; 1]).unwrap();
+        (client, answering)
+    };
+    let (mut forbidden, mut allowed) = (connected("web"), connected("api"));
+    lab(READERS);
+    let arrives = |(client, answering): &mut (TcpStream, TcpStream)| {
+        client.write_all(b"b").unwrap();
+        answering.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        answering.read_exact(&mut [0; 1]).is_ok()
+    };
+    assert!(arrives(&mut allowed), "a connection that is allowed ended");
+    assert!(!arrives(&mut forbidden), "a connection that is forbidden lives on");
+}
+
 #[test]
 fn node_ports_show_policies_who_asks() {
     sandbox();

@@ -18,7 +18,7 @@ pub fn of(lab: &Lab) -> Account {
     let names = Names::new(&told);
     let mut account = Account::new();
     for (ns, answers) in &told {
-        let [_, links, routes, rules, rules6, neighbours, ports, vlans, fdb, iptables, ip6tables, settings] =
+        let [_, links, routes, rules, rules6, neighbours, ports, vlans, fdb, iptables, ip6tables, tables, settings] =
             answers.as_slice()
         else {
             panic!("{ns}: {answers:?}")
@@ -47,6 +47,7 @@ pub fn of(lab: &Lab) -> Account {
         for entry in list(fdb).iter().filter(|entry| !entry["dst"].is_null() && entry["state"] == "permanent") {
             account.insert(format!("{ns} bridge fdb: {entry}"));
         }
+        account.extend(nft(tables).into_iter().map(|line| format!("{ns} nft: {line}")));
         account.extend(settings.lines().map(|line| format!("{ns} sysctl: {line}")));
         for (program, text) in [("iptables", iptables), ("ip6tables", ip6tables)] {
             account.extend(chains(text).into_iter().map(|chain| format!("{ns} {program}-save: {chain}")));
@@ -84,6 +85,7 @@ fn ask(ns: &NsName) -> Vec<String> {
         "bridge -j fdb",
         "iptables-save",
         "ip6tables-save",
+        "nft -j list ruleset",
         // Some can only be written, some have no value.
         "cd /proc/sys/net; grep -rs '' ipv4/ip_forward ipv4/ip_default_ttl ipv4/conf ipv4/neigh ipv6/conf || true",
     ];
@@ -185,6 +187,33 @@ fn plain_link(link: &mut Value, ns: &NsName, names: &Names, has_mac: impl Fn(&st
     plain["options"] = json!(options);
     plain["addresses"] = addresses.into();
     *link = plain;
+}
+
+/// The tables that nslab makes, without their handles: what they have in an order has it, all else is sorted.
+fn nft(text: &str) -> Vec<String> {
+    let ruleset: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let mut rules: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for (kind, object) in
+        ruleset["nftables"].as_array().into_iter().flatten().flat_map(|entry| entry.as_object().unwrap())
+    {
+        let table = if kind == "table" { &object["name"] } else { &object["table"] };
+        if ![json!("kube-proxy"), json!("network-policies")].contains(table) {
+            continue;
+        }
+        let mut object = without(object, &["handle"]);
+        if kind == "rule" {
+            let chain = format!("{} {table} {}", object["family"], object["chain"]);
+            rules.entry(chain).or_default().push(object["expr"].to_string());
+            continue;
+        }
+        if let Some(elements) = object["elem"].as_array_mut() {
+            elements.sort_by_key(Value::to_string);
+        }
+        lines.push(format!("{kind} {object}"));
+    }
+    lines.extend(rules.into_iter().map(|(chain, rules)| format!("rules of {chain}: {rules:?}")));
+    lines
 }
 
 /// Each chain of iptables-save with its rules in order, without those that say nothing: empty built-in ones that

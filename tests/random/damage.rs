@@ -4,7 +4,8 @@
 use ipnet::IpNet;
 use nslab::iptables::shell_line;
 use nslab::lab::{
-    Address, Firewall, FirewallRule, Interface, InterfaceKind, Lab, Namespace, NsName, Route, VirtualInterface,
+    Address, Firewall, FirewallRule, Interface, InterfaceKind, Lab, Namespace, NftElement, NftVerdict, NsName, Route,
+    VirtualInterface, key_text,
 };
 
 /// Every damage that can be done to a lab, as it stands after an apply.
@@ -16,6 +17,7 @@ pub fn all(lab: &Lab) -> Vec<String> {
         routing(&place, namespace, &mut lines);
         sysctls(&place, namespace, &mut lines);
         firewall(&place, lab, &namespace.firewall, &mut lines);
+        nft(&place, namespace, &mut lines);
         if !place.is_host {
             extras(&place, &mut lines);
             lines.push(format!("ip netns del {ns}"));
@@ -197,6 +199,38 @@ fn firewall(place: &Place<'_>, lab: &Lab, firewall: &Firewall, lines: &mut Vec<S
         }
         if !place.is_host {
             lines.push(format!("{command} -F; {command} -X"));
+        }
+    }
+}
+
+/// What can be done to tables of nf_tables.
+fn nft(place: &Place<'_>, namespace: &Namespace, lines: &mut Vec<String>) {
+    for (id, table) in &namespace.nft {
+        let mut nft = |words: &str| lines.push(format!("{}nft '{words}'", place.exec));
+        nft(&format!("delete table {id}"));
+        nft(&format!("flush table {id}"));
+        nft(&format!("add chain {id} mine {{ type filter hook forward priority -5; policy drop; }}"));
+        nft(&format!("add set {id} mine {{ type ipv4_addr; }}"));
+        for (name, chain) in &table.chains {
+            nft(&format!("flush chain {id} {name}"));
+            nft(&format!("insert rule {id} {name} return"));
+            nft(&format!("add rule {id} {name} counter"));
+            if let Some(first) = chain.rules.first() {
+                nft(&format!("add rule {id} {name} {first}"));
+            }
+        }
+        for (name, set) in &table.sets {
+            let word = set.definition.word();
+            nft(&format!("flush {word} {id} {name}"));
+            nft(&format!("delete {word} {id} {name}"));
+            for (key, element) in &set.elements {
+                nft(&format!("delete element {id} {name} {{ {} }}", key_text(key)));
+                let accepted = NftElement { verdict: Some(NftVerdict::Accept), ..element.clone() };
+                if element.verdict.is_some() {
+                    let (gone, come) = (key_text(key), accepted.text(key));
+                    nft(&format!("delete element {id} {name} {{ {gone} }}; add element {id} {name} {{ {come} }}"));
+                }
+            }
         }
     }
 }

@@ -54,6 +54,7 @@ fn attempt(feature: Feature) -> Option<String> {
         Feature::VlanFiltering => link(InfoKind::Bridge, Some(InfoData::Bridge(vec![InfoBridge::VlanFiltering(true)]))),
         Feature::PolicyRouting(family) => rule(family),
         Feature::NftTables => return firewall::nft_trial::try_nft().err().map(|error| error.cause().to_owned()),
+        Feature::NftPolicies => return firewall::nft_trial::try_policies().err().map(|error| error.cause().to_owned()),
     };
     error(request).map(text)
 }

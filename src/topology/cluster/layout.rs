@@ -13,7 +13,7 @@ use super::names::{LAN_BRIDGE, Names, is_new};
 use super::numbers;
 use super::pods::{self, Pod};
 use super::service_addresses as services;
-use crate::lab::{Family, IfName, NsName};
+use crate::lab::{Family, IfName, NsName, PolicyConntrack};
 use crate::topology::code::Code;
 use crate::topology::yaml::Node as Tree;
 
@@ -37,6 +37,8 @@ pub struct Layout<'w> {
     pub services: Vec<Tree>,
     /// The network policies, as they are written.
     pub policies: &'w [schema::WrittenPolicy],
+    /// What becomes of connections that a change of policies forbids, if it is written.
+    pub policy_conntrack: Option<&'w Spanned<PolicyConntrack>>,
     /// The labels of Kubernetes namespaces, as they are written.
     pub namespace_labels: Option<&'w schema::WrittenLabels>,
     pub nodes: Vec<Node<'w>>,
@@ -121,6 +123,7 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         proxy_mode,
         services,
         policies: &cluster.policies,
+        policy_conntrack: cluster.policy_conntrack.as_ref(),
         namespace_labels: cluster.namespace_labels.as_ref(),
         nodes,
     }

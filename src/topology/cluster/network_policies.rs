@@ -12,9 +12,11 @@ pub fn of_node(layout: &Layout<'_>, node: &Node<'_>, body: &mut Body) {
     }
     let place = body.place;
     let pods = place.list(node.subnets.iter().map(|subnet| place.scalar(subnet)));
-    body.network_policies = Some(place.entry("network_policies", place.map([place.entry("pods", pods)])));
-    // As `nf_call_iptables` of the bridge, which is for IPv4 alone.
-    if layout.routing.has_bridges() && node.subnets.iter().any(|subnet| subnet.addr().is_ipv6()) {
+    let conntrack = layout.policy_conntrack.map(|own| Place(own.span).field("conntrack", own.value.name()));
+    let policies = [place.entry("pods", pods)].into_iter().chain(conntrack);
+    body.network_policies = Some(place.entry("network_policies", place.map(policies)));
+    // As `nf_call_iptables` of the bridge, which is for IPv4 alone. Every pod has an IPv6 link-local address.
+    if layout.routing.has_bridges() {
         body.sysctls.push(place.field("net.bridge.bridge-nf-call-ip6tables", 1));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! `files` reads them into `object`s; `workloads` makes pods of these and `placement` chooses their nodes, `services`
 //! and `policies` put the rest into the words of the cluster, whose reader finds the faults in them. `fields` says what
-//! is asked of an object's keys. Every piece keeps its place in its manifest. What is made here is what an author could
-//! have written under `cluster`: nothing behind it knows of manifests.
+//! is asked of an object's keys, `values` what Kubernetes asks of the rest. Every piece keeps its place in its manifest.
+//! What is made here is what an author could have written under `cluster`: nothing behind it knows of manifests.
 
 mod fields;
 mod files;
@@ -12,6 +12,7 @@ mod object;
 mod placement;
 mod policies;
 mod services;
+mod values;
 mod workloads;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ pub(super) fn read(cluster: &mut Cluster, folder: Option<&Path>, found: &mut Col
     }
     let documents = files::read(&cluster.kubernetes, folder, found);
     let objects = object::objects(&documents, found);
+    values::check(&objects, found);
     policies::add(&objects, cluster, found);
     services::add(&objects, cluster, found);
     let pods = workloads::pods(&objects, cluster, found);

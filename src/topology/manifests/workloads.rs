@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::fields::{self, entries, get, head, list, required, scalar, text};
 use super::keys;
 use super::object::{Kind, Object};
-use crate::lab::{NsName, fnv1a};
+use crate::lab::{NsName, PortProtocol, fnv1a};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{Cluster, DEFAULT_NAMESPACE, DnsLabel, Named, Pod, PodPort, Read, Spanned, Text};
@@ -210,7 +210,10 @@ fn ports(spec: &Node, found: &mut Collector<'_>) -> Named<DnsLabel, Spanned<PodP
 fn named_port(port: &Node, found: &mut Collector<'_>) -> Option<(Spanned<DnsLabel>, Spanned<PodPort>)> {
     let number = required(port, "containerPort", "a port of a container", found)?;
     let number: Spanned<u16> = Read::read(number, found)?;
-    let protocol = get(port, "protocol").and_then(|own| text(own, found)).map_or("TCP", |(own, _)| own);
+    let protocol = match get(port, "protocol") {
+        Some(own) => Spanned::<PortProtocol>::read(own, found)?.value,
+        None => PortProtocol::Tcp,
+    };
     let name = Read::read(get(port, "name")?, found)?;
     let written = Node { value: Value::Scalar(format!("{}/{protocol}", number.value)), span: number.span };
     Some((name, Read::read(&written, found)?))

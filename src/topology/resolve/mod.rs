@@ -27,6 +27,8 @@ mod net;
 mod network_policies;
 mod next_hops;
 mod place;
+mod policy_matches;
+mod policy_nodes;
 mod policy_rule;
 mod prefix_lengths;
 mod probes;

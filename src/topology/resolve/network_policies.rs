@@ -1,28 +1,23 @@
 //! Network policies: what they say, whom they are about, and which faults are in them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use ipnet::IpNet;
-
-use super::net::{Net, ResolvedNamespace};
+use super::net::Net;
+use super::{policy_matches, policy_nodes};
 use crate::lab::{
-    Direction, LabelOperator, LabelRequirement, LabelSelector, Labels, NAME_LABEL, NamedPort, NetworkPolicies,
-    NetworkPolicy, NetworkPolicyRule, NsName, Pod, PolicyNode, PolicyPeer, PolicyPort, PortMatch, PortProtocol,
+    Direction, LabelOperator, LabelSelector, Labels, NAME_LABEL, NetworkPolicies, NetworkPolicy, NetworkPolicyRule,
+    PolicyPeer, PolicyPort, PortMatch, PortProtocol,
 };
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{self, DEFAULT_NAMESPACE, File, IpBlock, Spanned, TargetPort};
-
-/// The label of a network namespace that names the pod's Kubernetes namespace, and is none of the pod's labels.
-const NAMESPACE_LABEL: &str = "namespace";
+use crate::topology::schema::{self, File, IpBlock, Spanned, TargetPort};
 
 /// How many rules on every node, and how many elements of sets of pods there, are worth making.
 const MAX_ELEMENTS: usize = 4_000_000;
 
 /// All policies, and what is wrong with them.
 pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> NetworkPolicies {
-    let (nodes, subnets) = nodes(net, found);
-    let pods = pods(net, &nodes, &subnets);
+    let (nodes, pods) = policy_nodes::resolve(net, found);
     let mut namespaces = namespace_labels(file, found);
     let own = pods.values().map(|pod| pod.namespace.clone());
     let own: Vec<String> = own.chain(file.policies.iter().map(|policy| policy.namespace().to_owned())).collect();
@@ -63,8 +58,8 @@ pub fn resolve(file: &File, net: &Net<'_>, found: &mut Collector<'_>) -> Network
             return NetworkPolicies::default();
         }
     }
-    are_enforced(file, net, found);
-    are_there(file, net, &pods, found);
+    policy_nodes::are_enforced(file, net, &pods, found);
+    policy_matches::check(file, net, &pods, &namespaces, found);
     let policies = file.policies.iter().map(|policy| resolved(policy, found)).collect();
     NetworkPolicies { namespaces, pods, nodes, policies }
 }
@@ -77,57 +72,6 @@ fn ways(policy: &schema::NetworkPolicy) -> usize {
     let ingress = policy.spec.ingress.iter().map(|rule| of(&rule.from, &rule.ports));
     let egress = policy.spec.egress.iter().map(|rule| of(&rule.to, &rule.ports));
     ingress.chain(egress).fold(0, usize::saturating_add)
-}
-
-/// The nodes that enforce policies, and which of them has the pods of a subnet.
-fn nodes(net: &Net<'_>, found: &mut Collector<'_>) -> (BTreeMap<NsName, PolicyNode>, Vec<(IpNet, NsName)>) {
-    let mut nodes = BTreeMap::new();
-    let mut subnets: Vec<(IpNet, NsName)> = Vec::new();
-    for namespace in &net.namespaces {
-        let Some(written) = &namespace.written.network_policies else { continue };
-        for pods in &written.pods.0 {
-            let own = pods.value.0;
-            if let Some((other, node)) = subnets.iter().find(|(net, _)| net.contains(&own) || own.contains(net)) {
-                let message = format!("{own} and {other}, which is `{node}`'s, overlap");
-                found.add(Diagnostic::new(Code::SubnetsOverlap, pods.span, message));
-            }
-            if namespace.name.is_host() {
-                let message = "`host` cannot be a node: its own firewall would be changed";
-                let fault = Diagnostic::new(Code::KeyNotAllowed, pods.span, message);
-                found.add(fault.help("give the node a namespace of its own".to_owned()));
-            }
-            subnets.push((own, namespace.name.clone()));
-        }
-        let addresses = namespace.addresses().map(|(_, own)| own.value.ip()).filter(|own| !own.is_loopback());
-        nodes.insert(namespace.name.clone(), PolicyNode { addresses: addresses.collect() });
-    }
-    (nodes, subnets)
-}
-
-/// Pods are what has an address in a node's subnets of pods, and is no node.
-fn pods(net: &Net<'_>, nodes: &BTreeMap<NsName, PolicyNode>, subnets: &[(IpNet, NsName)]) -> BTreeMap<NsName, Pod> {
-    let mut pods = BTreeMap::new();
-    for namespace in net.namespaces.iter().filter(|namespace| !nodes.contains_key(&namespace.name)) {
-        let own = || namespace.addresses().map(|(_, own)| own.value.ip());
-        let node_of = |own| subnets.iter().find(|(net, _)| net.contains(&own)).map(|(_, node)| node);
-        let Some(node) = own().find_map(node_of) else { continue };
-        let addresses = own().filter(|own| node_of(*own).is_some()).collect();
-        pods.insert(namespace.name.clone(), pod(namespace, addresses, node.clone()));
-    }
-    pods
-}
-
-fn pod(namespace: &ResolvedNamespace<'_>, addresses: Vec<std::net::IpAddr>, node: NsName) -> Pod {
-    let written = &namespace.written.labels.entries;
-    let all: Labels = written.iter().map(|(key, value)| (key.value.0.clone(), value.value.0.clone())).collect();
-    let own = all.get(NAMESPACE_LABEL).map_or(DEFAULT_NAMESPACE, String::as_str).to_owned();
-    let labels = all.into_iter().filter(|(key, _)| key != NAMESPACE_LABEL).collect();
-    let ports = namespace.written.ports.entries.iter().map(|(name, port)| NamedPort {
-        name: name.value.0.clone(),
-        number: port.value.number,
-        protocol: port.value.protocol,
-    });
-    Pod { namespace: own, labels, addresses, ports: ports.collect(), node }
 }
 
 fn namespace_labels(file: &File, found: &mut Collector<'_>) -> BTreeMap<String, Labels> {
@@ -143,56 +87,6 @@ fn namespace_labels(file: &File, found: &mut Collector<'_>) -> BTreeMap<String, 
         all.insert(name.value.0.clone(), labels.collect());
     }
     all
-}
-
-/// A policy that nobody enforces is a mistake, unless the author says that he wants it so.
-fn are_enforced(file: &File, net: &Net<'_>, found: &mut Collector<'_>) {
-    let is_enforced = |policy: &&schema::NetworkPolicy| Spanned::is_on(policy.enforce.as_ref(), true);
-    for policy in file.policies.iter().filter(|policy| !is_enforced(policy)) {
-        let span = policy.enforce.as_ref().map_or(policy.name.span, |enforce| enforce.span);
-        let message = format!("the policy `{}` is ignored: everything that it forbids works", policy.name.value.0);
-        found.add(Diagnostic::warning(Code::PolicyIgnored, span, message));
-    }
-    let Some(first) = file.policies.iter().find(is_enforced) else { return };
-    let nodes = || net.namespaces.iter().filter_map(|own| Some((own, own.written.network_policies.as_ref()?)));
-    if nodes().next().is_none() && net.names.are_whole() {
-        let message = "nobody enforces this policy: no namespace has `network_policies`";
-        let help = "put policies under `cluster:`, or give each node `network_policies: { pods: … }`; \
-                    `enforce: false` shows what a network does that ignores them";
-        found.add(Diagnostic::new(Code::PolicyNotEnforced, first.name.span, message).help(help.to_owned()));
-    }
-    for (node, written) in nodes() {
-        for pods in &written.pods.0 {
-            let mut own = node.addresses().filter(|(_, own)| pods.value.0.contains(&own.value.ip()));
-            let bridge = own.find_map(|(of, _)| Some((of, of.model.bridge_options()?)));
-            let Some((bridge, _)) = bridge.filter(|(_, options)| !options.nf_call_iptables) else { continue };
-            let message = format!("what pods send each other on `{}` does not pass the rules of policies", bridge.name);
-            let fault = Diagnostic::new(Code::PolicyNotEnforced, bridge.span, message);
-            found.add(fault.help("write `nf_call_iptables: true` at the bridge".to_owned()));
-        }
-    }
-}
-
-/// A port of a name that no pod has is none at all.
-fn are_there(file: &File, net: &Net<'_>, pods: &BTreeMap<NsName, Pod>, found: &mut Collector<'_>) {
-    if !net.is_whole() {
-        return;
-    }
-    let own = pods.values().flat_map(|pod| &pod.ports).map(|port| (port.name.as_str(), port.protocol));
-    let own: BTreeSet<(&str, PortProtocol)> = own.collect();
-    let specs = || file.policies.iter().map(|policy| &policy.spec);
-    let ingress = specs().flat_map(|spec| &spec.ingress).flat_map(|rule| &rule.ports);
-    let egress = specs().flat_map(|spec| &spec.egress).flat_map(|rule| &rule.ports);
-    for port in ingress.chain(egress) {
-        let protocol = port.protocol.as_ref().map_or(PortProtocol::Tcp, |own| own.value);
-        let Some(Spanned { value: TargetPort::Name(name), span }) = &port.port else { continue };
-        if !own.contains(&(name, protocol)) {
-            let names = own.iter().filter(|(_, of)| *of == protocol).map(|(own, _)| own);
-            let help = found.did_you_mean(name, names);
-            let message = format!("no pod has a port `{name}` of {protocol}, so that this allows nothing");
-            found.add(Diagnostic::warning(Code::PolicyIgnored, *span, message).help(help));
-        }
-    }
 }
 
 fn resolved(written: &schema::NetworkPolicy, found: &mut Collector<'_>) -> NetworkPolicy {
@@ -299,12 +193,6 @@ fn port(written: &schema::PolicyPort, found: &mut Collector<'_>) -> PolicyPort {
 }
 
 fn selector(written: &schema::LabelSelector, found: &mut Collector<'_>) -> LabelSelector {
-    let labels = written.match_labels.entries.iter().map(|(key, value)| LabelRequirement {
-        key: key.value.0.clone(),
-        operator: LabelOperator::In,
-        values: vec![value.value.0.clone()],
-    });
-    let mut all: Vec<LabelRequirement> = labels.collect();
     for expression in &written.match_expressions {
         let Spanned { value: operator, span } = expression.operator;
         let needs_values = matches!(operator, LabelOperator::In | LabelOperator::NotIn);
@@ -319,11 +207,6 @@ fn selector(written: &schema::LabelSelector, found: &mut Collector<'_>) -> Label
             }
             _ => {}
         }
-        all.push(LabelRequirement {
-            key: expression.key.value.0.clone(),
-            operator,
-            values: expression.values.iter().map(|own| own.value.0.clone()).collect(),
-        });
     }
-    LabelSelector(all)
+    written.requirements()
 }

@@ -13,7 +13,7 @@ use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
 use super::scalar_net::Prefix;
 use super::service::{DnsLabel, PodPort, Service};
-use crate::lab::NsName;
+use crate::lab::{NsName, PolicyConntrack};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::{Node as Tree, Value};
 
@@ -41,6 +41,8 @@ pub struct Cluster {
     /// Network policies.
     #[schemars(with = "Vec<NetworkPolicy>", default)]
     pub policies: Vec<WrittenPolicy>,
+    /// What becomes of connections that a change of policies forbids: `keep`, the default, or `forget`.
+    pub policy_conntrack: Option<Spanned<PolicyConntrack>>,
     /// The labels of Kubernetes namespaces, for policies. Each has `kubernetes.io/metadata.name` by itself.
     #[schemars(with = "Named<DnsLabel, Named<LabelKey, Spanned<LabelValue>>>", default)]
     pub namespace_labels: Option<WrittenLabels>,
@@ -216,6 +218,7 @@ impl Read for Cluster {
         let proxy_mode = fields.optional("proxy_mode");
         let services = fields.or_empty("services");
         let policies = fields.or_empty("policies");
+        let policy_conntrack = fields.optional("policy_conntrack");
         let namespace_labels = fields.optional("namespace_labels");
         let kubernetes = fields.or_empty("kubernetes");
         let nodes = fields.required("nodes");
@@ -230,6 +233,7 @@ impl Read for Cluster {
             proxy_mode,
             services,
             policies,
+            policy_conntrack,
             namespace_labels,
             kubernetes,
             nodes: nodes?,

@@ -48,7 +48,9 @@ pub use keep::KeptAddress;
 pub use kube_proxy::ProxyMode;
 pub use namespace::Namespace;
 pub use nat::{Dnat, Masquerade, Nat, Publish, Snat};
-pub use network_policy::{IpBlock, LabelSelector, NetworkPolicy, PolicyName, PolicyPeer, PolicyPort};
+pub use network_policy::{
+    IpBlock, LabelKey, LabelSelector, LabelValue, NetworkPolicy, PolicyName, PolicyPeer, PolicyPort,
+};
 pub use policy_rule::{PolicyRule, RuleType};
 pub use read::{Named, Read, Spanned};
 pub use route::Route;

@@ -6,7 +6,7 @@ use super::read::{Fields, Named, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word_of_kubernetes, words};
 use super::scalar_net::Prefix;
 use super::service::{DEFAULT_NAMESPACE, DnsLabel, TargetPort};
-use crate::lab::{Direction, LabelOperator, PortProtocol};
+use crate::lab::{self, Direction, LabelOperator, LabelRequirement, PortProtocol};
 use crate::topology::diagnostics::{Collector, Span};
 use crate::topology::yaml::Node;
 
@@ -218,7 +218,7 @@ impl Scalar for PolicyType {
 }
 
 impl Scalar for PortProtocol {
-    const WHAT: &'static str = "a protocol of a policy: TCP, UDP or SCTP";
+    const WHAT: &'static str = "a protocol with ports: TCP, UDP or SCTP";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         word_of_kubernetes(text, &PROTOCOLS)
@@ -342,6 +342,23 @@ impl Read for LabelExpression {
         let values = fields.or_empty("values");
         fields.end();
         Some(Self { key: key?, operator: operator?, values })
+    }
+}
+
+impl LabelSelector {
+    /// What it asks for, whatever may be wrong with it.
+    pub fn requirements(&self) -> lab::LabelSelector {
+        let labels = self.match_labels.entries.iter().map(|(key, value)| LabelRequirement {
+            key: key.value.0.clone(),
+            operator: LabelOperator::In,
+            values: vec![value.value.0.clone()],
+        });
+        let expressions = self.match_expressions.iter().map(|expression| LabelRequirement {
+            key: expression.key.value.0.clone(),
+            operator: expression.operator.value,
+            values: expression.values.iter().map(|own| own.value.0.clone()).collect(),
+        });
+        lab::LabelSelector(labels.chain(expressions).collect())
     }
 }
 
