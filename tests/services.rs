@@ -5,6 +5,8 @@
 
 mod support;
 
+#[path = "services/by_hand.rs"]
+mod by_hand;
 #[path = "services/nftables.rs"]
 mod nftables;
 
