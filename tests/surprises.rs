@@ -14,8 +14,13 @@ use support::{golden, nslab, sandbox, text};
 fn holds(written: &str) -> Result<(), String> {
     sandbox();
     fs::write("/run/surprises.yaml", written).unwrap();
-    let output = nslab(["test", "/run/surprises.yaml"]);
-    if output.status.success() { Ok(()) } else { Err(text(&output)) }
+    for args in [&["apply", "--check"][..], &["plan", "--exit-code"]] {
+        let output = nslab(args.iter().chain(&["/run/surprises.yaml"]));
+        if !output.status.success() {
+            return Err(format!("{args:?}: {}", text(&output)));
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -90,8 +90,22 @@ fn load_balancer() -> ServicePort {
     }
 }
 
+/// What a service of both families has at its second address; what it has at the first is left out on the way.
+fn of_ipv6() -> ServicePort {
+    let endpoints = ["[fd00:10:244:1::2]:8080", "[fd00:10:244:2::2]:8080"];
+    ServicePort {
+        cluster_ip: "fd00:10:96::20".parse().unwrap(),
+        external_ips: vec!["2001:db8::7".parse().unwrap()],
+        load_balancer_ip: Some("2001:db8::100".parse().unwrap()),
+        source_ranges: vec!["fd00:192:168:1::/64".parse().unwrap()],
+        affinity: Some(10_800),
+        endpoints: endpoints.iter().map(|endpoint| endpoint.parse().unwrap()).collect(),
+        ..load_balancer()
+    }
+}
+
 /// The cases of both modes: their names, nodes and ports.
-pub(super) fn cases() -> [(&'static str, Node, Vec<ServicePort>); 5] {
+pub(super) fn cases() -> [(&'static str, Node, Vec<ServicePort>); 6] {
     let api = port("default/api", None, [10, 96, 0, 30], 80, &["10.244.1.3:80", "10.244.2.3:80"]);
     let api = ServicePort { node_port: Some(30080), ..api };
     let down = ServicePort {
@@ -100,12 +114,19 @@ pub(super) fn cases() -> [(&'static str, Node, Vec<ServicePort>); 5] {
         ..port("shop/down", None, [10, 96, 0, 40], 53, &[])
     };
     let inside = ServicePort { internal_is_local: true, ..web() };
+    let node_of_ipv6 = Node {
+        cluster: "fd00:10:244::/48".parse().unwrap(),
+        pods: "fd00:10:244:1::/64".parse().unwrap(),
+        services: Some("fd00:10:96::/112".parse().unwrap()),
+        addresses: vec!["fd00:192:168:1::11".parse().unwrap()],
+    };
     [
         ("worked-example", node(1), vec![web(), api]),
         ("affinity", node(1), vec![affinity()]),
         ("local-here", node(1), vec![load_balancer()]),
         ("local-elsewhere", node(3), vec![load_balancer()]),
         ("no-endpoints", node(3), vec![down, inside]),
+        ("ipv6", node_of_ipv6, vec![web(), of_ipv6()]),
     ]
 }
 

@@ -13,10 +13,6 @@ pub fn of_node(layout: &Layout<'_>, node: &Node<'_>, body: &mut Body) {
     let place = body.place;
     let pods = place.list(node.subnets.iter().map(|subnet| place.scalar(subnet)));
     body.network_policies = Some(place.entry("network_policies", place.map([place.entry("pods", pods)])));
-    // As `nf_call_iptables` of the bridge, which is for IPv4 alone.
-    if layout.routing.has_bridges() && node.subnets.iter().any(|subnet| subnet.addr().is_ipv6()) {
-        body.sysctls.push(place.field("net.bridge.bridge-nf-call-ip6tables", 1));
-    }
 }
 
 /// The parts of a file that policies are.

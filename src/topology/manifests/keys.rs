@@ -150,6 +150,8 @@ pub const SERVICE: Keys = Keys {
         "selector",
         "clusterIP",
         "clusterIPs",
+        "ipFamilies",
+        "ipFamilyPolicy",
         "externalIPs",
         "loadBalancerIP",
         "loadBalancerSourceRanges",
@@ -162,8 +164,6 @@ pub const SERVICE: Keys = Keys {
     ],
     idle: &["loadBalancerClass"],
     matter: &[
-        fault("ipFamilies", &["IPv4"], "services have IPv4 addresses"),
-        fault("ipFamilyPolicy", &["SingleStack", "PreferDualStack"], "services have IPv4 addresses"),
         fault("allocateLoadBalancerNodePorts", &["true"], "services of the type LoadBalancer have node ports"),
         warning("trafficDistribution", &[], "endpoints are chosen by chance, wherever they are"),
         warning("healthCheckNodePort", &["0"], "nothing answers at this port"),

@@ -81,7 +81,9 @@ fn port(
         Some(Probing::Tcp) => port.model.protocol == IpProtocol::Tcp,
         Some(Probing::Udp) => port.model.protocol == IpProtocol::Udp,
     };
-    let fitting = service.ports.iter().filter(is_of);
+    // At each of its addresses it has the same.
+    let at_first = service.ports.iter().filter(|port| Some(&port.model.cluster_ip) == service.addresses.first());
+    let fitting = at_first.filter(is_of);
     let fitting: Vec<&Port> = match wanted.map(|wanted| &wanted.value) {
         None => fitting.collect(),
         Some(CheckPort::Number(number)) => fitting.filter(|port| port.model.port == *number).collect(),

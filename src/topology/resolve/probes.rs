@@ -111,8 +111,11 @@ impl<'n> Maker<'n> {
             }
             SelectorList::Service(service) => {
                 let service = self.services.all.get(service).ok_or(None)?;
-                self.is_of_family(question, service.address.ok_or(None)?, to)?;
-                ((format!("service/{}", service.short_name()), (service.address.ok_or(None)?, None)), None)
+                let is_asked = |own: &&IpAddr| question.family.is_none_or(|family| family == Family::of(**own));
+                let own = service.addresses.iter().find(is_asked).or(service.addresses.first());
+                let address = *own.ok_or(None)?;
+                self.is_of_family(question, address, to)?;
+                ((format!("service/{}", service.short_name()), (address, None)), None)
             }
         };
         if let Some(probe) = self.by_service(question, (here, namespace), (&label, address), named, to) {

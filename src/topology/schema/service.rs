@@ -8,6 +8,7 @@ use super::read::{Fields, Named, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word_of_kubernetes, words};
 use super::scalar_lab::Text;
 use super::scalar_net::Prefix;
+use super::service_family::{IpFamily, IpFamilyPolicy};
 use crate::lab::{IpProtocol, NsName, PortProtocol};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
@@ -39,6 +40,16 @@ pub struct Service {
     /// Its address, or `None` for a headless one; in a cluster made from its name by default.
     #[schemars(rename = "clusterIP")]
     pub cluster_ip: Option<Spanned<ClusterIp>>,
+    /// The same as a list, of an address of each family: the first is `clusterIP`.
+    #[schemars(rename = "clusterIPs", default)]
+    pub cluster_ips: Vec<Spanned<ClusterIp>>,
+    /// In a cluster: the families of its addresses, `IPv4` and `IPv6`, the first one first; by default the family of
+    /// the first `service_network`.
+    #[schemars(default)]
+    pub ip_families: Vec<Spanned<IpFamily>>,
+    /// In a cluster: `SingleStack`, the default, for an address of one family; `PreferDualStack` for one of each that
+    /// the cluster has; `RequireDualStack` for one of both.
+    pub ip_family_policy: Option<Spanned<IpFamilyPolicy>>,
     /// Further addresses at which nodes take its packets, if these come to them.
     #[schemars(rename = "externalIPs", default)]
     pub external_ips: Vec<Spanned<IpAddr>>,
@@ -296,6 +307,9 @@ impl Read for Service {
         let pods = fields.or_empty("pods");
         let endpoints = fields.or_empty("endpoints");
         let cluster_ip = fields.optional("clusterIP");
+        let cluster_ips = fields.or_empty("clusterIPs");
+        let ip_families = fields.or_empty("ipFamilies");
+        let ip_family_policy = fields.optional("ipFamilyPolicy");
         let external_ips = fields.or_empty("externalIPs");
         let load_balancer_ip = fields.optional("loadBalancerIP");
         let load_balancer_source_ranges = fields.or_empty("loadBalancerSourceRanges");
@@ -315,6 +329,9 @@ impl Read for Service {
             pods,
             endpoints,
             cluster_ip,
+            cluster_ips,
+            ip_families,
+            ip_family_policy,
             external_ips,
             load_balancer_ip,
             load_balancer_source_ranges,
@@ -387,9 +404,15 @@ impl Service {
         matches!(self.kind(), ServiceType::NodePort | ServiceType::LoadBalancer)
     }
 
+    /// Its addresses as they are written: all of them, or the first.
+    pub fn cluster_ips(&self) -> impl Iterator<Item = &Spanned<ClusterIp>> {
+        let only = self.cluster_ip.as_ref().filter(|_| self.cluster_ips.is_empty());
+        self.cluster_ips.iter().chain(only)
+    }
+
     /// Whether it has no address, and so no rules: a name alone.
     pub fn is_name(&self) -> bool {
-        let headless = self.cluster_ip.as_ref().is_some_and(|own| own.value == ClusterIp::Headless);
+        let headless = self.cluster_ips().any(|own| own.value == ClusterIp::Headless);
         headless || self.kind() == ServiceType::ExternalName
     }
 }
