@@ -63,6 +63,8 @@ pub enum Extension {
     Recent,
     /// `-j REJECT`
     Reject,
+    /// `-m sctp`
+    Sctp,
     /// `-j MARK`
     SetMark,
     /// `-j SNAT`
@@ -144,7 +146,7 @@ pub struct DroppingChain {
 
 impl Extension {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Addrtype,
         Self::Comment,
         Self::Conntrack,
@@ -153,6 +155,7 @@ impl Extension {
         Self::Masquerade,
         Self::Recent,
         Self::Reject,
+        Self::Sctp,
         Self::SetMark,
         Self::Snat,
         Self::Statistic,
@@ -169,6 +172,7 @@ impl Extension {
             Self::Masquerade => "MASQUERADE",
             Self::Recent => "recent",
             Self::Reject => "REJECT",
+            Self::Sctp => "sctp",
             Self::SetMark => "MARK",
             Self::Snat => "SNAT",
             Self::Statistic => "statistic",

@@ -13,7 +13,7 @@ pub struct ServicePort {
     pub service: String,
     /// The name of the port, if it has one.
     pub name: Option<String>,
-    /// TCP or UDP.
+    /// TCP, UDP or SCTP.
     pub protocol: IpProtocol,
     /// The service's address in the cluster.
     pub cluster_ip: IpAddr,

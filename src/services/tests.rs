@@ -105,7 +105,7 @@ fn of_ipv6() -> ServicePort {
 }
 
 /// The cases of both modes: their names, nodes and ports.
-pub(super) fn cases() -> [(&'static str, Node, Vec<ServicePort>); 6] {
+pub(super) fn cases() -> [(&'static str, Node, Vec<ServicePort>); 7] {
     let api = port("default/api", None, [10, 96, 0, 30], 80, &["10.244.1.3:80", "10.244.2.3:80"]);
     let api = ServicePort { node_port: Some(30080), ..api };
     let down = ServicePort {
@@ -113,6 +113,7 @@ pub(super) fn cases() -> [(&'static str, Node, Vec<ServicePort>); 6] {
         protocol: IpProtocol::Udp,
         ..port("shop/down", None, [10, 96, 0, 40], 53, &[])
     };
+    let sctp = ServicePort { protocol: IpProtocol::Sctp, affinity: Some(60), ..load_balancer() };
     let inside = ServicePort { internal_is_local: true, ..web() };
     let node_of_ipv6 = Node {
         cluster: "fd00:10:244::/48".parse().unwrap(),
@@ -127,6 +128,7 @@ pub(super) fn cases() -> [(&'static str, Node, Vec<ServicePort>); 6] {
         ("local-elsewhere", node(3), vec![load_balancer()]),
         ("no-endpoints", node(3), vec![down, inside]),
         ("ipv6", node_of_ipv6, vec![web(), of_ipv6()]),
+        ("sctp", node(1), vec![sctp]),
     ]
 }
 

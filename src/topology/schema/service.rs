@@ -79,7 +79,7 @@ pub struct Service {
 pub struct ServicePort {
     /// Its name; needed where there are several.
     pub name: Option<Spanned<DnsLabel>>,
-    /// `TCP` or `UDP`; `TCP` by default.
+    /// `TCP`, `UDP` or `SCTP`; `TCP` by default.
     pub protocol: Option<Spanned<ServiceProtocol>>,
     /// The port of the service.
     pub port: Spanned<u16>,
@@ -179,8 +179,11 @@ const TYPES: [(&str, ServiceType); 4] = [
 ];
 const AFFINITIES: [(&str, Affinity); 2] = [("None", Affinity::None), ("ClientIP", Affinity::ClientIp)];
 const POLICIES: [(&str, TrafficPolicy); 2] = [("Cluster", TrafficPolicy::Cluster), ("Local", TrafficPolicy::Local)];
-const PROTOCOLS: [(&str, ServiceProtocol); 2] =
-    [("TCP", ServiceProtocol(IpProtocol::Tcp)), ("UDP", ServiceProtocol(IpProtocol::Udp))];
+const PROTOCOLS: [(&str, ServiceProtocol); 3] = [
+    ("TCP", ServiceProtocol(IpProtocol::Tcp)),
+    ("UDP", ServiceProtocol(IpProtocol::Udp)),
+    ("SCTP", ServiceProtocol(IpProtocol::Sctp)),
+];
 
 impl Scalar for DnsLabel {
     const WHAT: &'static str = "a name of 1 to 63 small letters, digits and `-`, with none of these at its ends";
@@ -245,7 +248,7 @@ impl Scalar for TrafficPolicy {
 }
 
 impl Scalar for ServiceProtocol {
-    const WHAT: &'static str = "a protocol of a service: TCP or UDP";
+    const WHAT: &'static str = "a protocol of a service: TCP, UDP or SCTP";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         word_of_kubernetes(text, &PROTOCOLS)
