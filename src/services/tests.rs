@@ -16,6 +16,7 @@ fn port(service: &str, name: Option<&str>, cluster_ip: [u8; 4], port: u16, endpo
         cluster_ip: cluster_ip.into(),
         port,
         node_port: None,
+        health_check_node_port: None,
         external_ips: Vec::new(),
         load_balancer_ip: None,
         source_ranges: Vec::new(),
@@ -82,6 +83,7 @@ fn affinity() -> ServicePort {
 fn load_balancer() -> ServicePort {
     ServicePort {
         node_port: Some(30_090),
+        health_check_node_port: Some(30_091),
         external_ips: vec![[198, 51, 100, 7].into()],
         load_balancer_ip: Some([192, 168, 1, 100].into()),
         source_ranges: vec!["192.168.1.0/24".parse().unwrap()],

@@ -149,6 +149,7 @@ impl Taken {
                 self.node_port(service, port, item, found);
             }
         }
+        self.health_check(service, entries, found);
         tree
     }
 
@@ -209,16 +210,36 @@ impl Taken {
         let (number, span) = match &port.node_port {
             Some(given) => (given.value, given.span),
             None => {
-                let many = u32::from(NODE_PORTS.end() - NODE_PORTS.start()) + 1;
-                let place = fnv1a(&format!("{name}/{}", port.protocol())) % many;
-                let number = NODE_PORTS.start() + u16::try_from(place).unwrap_or_default();
+                let number = made_port(&format!("{name}/{}", port.protocol()));
                 if let Value::Map(entries) = &mut item.value {
                     entries.push(Place(port.port.span).field("nodePort", number));
                 }
                 (number, port.port.span)
             }
         };
-        if let Some((other, first)) = self.node_ports.insert((port.protocol(), number), (name.clone(), span))
+        self.take_port((port.protocol(), number), name, span, found);
+    }
+
+    /// Gives a service the port at which load balancers ask.
+    fn health_check(&mut self, service: &Service, entries: &mut Vec<Entry>, found: &mut Collector<'_>) {
+        if !service.is_health_checked() {
+            return;
+        }
+        let name = format!("{} (health checks)", service.full_name());
+        let (number, span) = match &service.health_check_node_port {
+            Some(given) => (given.value, given.span),
+            None => {
+                let (number, span) = (made_port(&name), service.name.span);
+                entries.push(Place(span).field("healthCheckNodePort", number));
+                (number, span)
+            }
+        };
+        self.take_port((IpProtocol::Tcp, number), name, span, found);
+    }
+
+    fn take_port(&mut self, key: (IpProtocol, u16), name: String, span: Span, found: &mut Collector<'_>) {
+        let number = key.1;
+        if let Some((other, first)) = self.node_ports.insert(key, (name.clone(), span))
             && other != name
         {
             let message = format!("`{name}` has the node port {number}, which is `{other}`'s");
@@ -226,6 +247,12 @@ impl Taken {
             found.add(fault.help("node ports are made from names: give one of them a `nodePort`".to_owned()));
         }
     }
+}
+
+/// The node port that a name makes.
+fn made_port(name: &str) -> u16 {
+    let many = u32::from(NODE_PORTS.end() - NODE_PORTS.start()) + 1;
+    NODE_PORTS.start() + u16::try_from(fnv1a(name) % many).unwrap_or_default()
 }
 
 /// The address that a name makes: behind those that are left to people who choose, and before the last one. Of IPv6,

@@ -158,6 +158,7 @@ pub const SERVICE: Keys = Keys {
         "sessionAffinity",
         "sessionAffinityConfig",
         "externalTrafficPolicy",
+        "healthCheckNodePort",
         "internalTrafficPolicy",
         "publishNotReadyAddresses",
         "externalName",
@@ -166,7 +167,6 @@ pub const SERVICE: Keys = Keys {
     matter: &[
         fault("allocateLoadBalancerNodePorts", &["true"], "services of the type LoadBalancer have node ports"),
         warning("trafficDistribution", &[], "endpoints are chosen by chance, wherever they are"),
-        warning("healthCheckNodePort", &["0"], "nothing answers at this port"),
     ],
 };
 

@@ -90,6 +90,7 @@ fn service(object: &Object<'_>, found: &mut Collector<'_>) -> Option<Vec<Entry>>
             "selector" => selector(value, found),
             // What nobody has chosen yet is shown as an empty text.
             "clusterIP" if is(value, "") => continue,
+            "healthCheckNodePort" if is(value, "0") => continue,
             _ => value.clone(),
         };
         entries.push((key.clone(), value));

@@ -27,6 +27,9 @@ pub fn keys_fit(written: &Service, found: &mut Collector<'_>) {
     only(ranges, "loadBalancerSourceRanges", of_balancer, balancer);
     let policy = written.external_traffic_policy.as_ref().map(|at| at.span);
     only(policy, "externalTrafficPolicy", written.has_node_ports(), outside);
+    let health = written.health_check_node_port.as_ref().map(|at| at.span);
+    let checked = "the type LoadBalancer with `externalTrafficPolicy: Local`";
+    only(health, "healthCheckNodePort", written.is_health_checked(), checked);
     for port in &written.ports {
         only(port.node_port.as_ref().map(|at| at.span), "nodePort", written.has_node_ports(), outside);
     }

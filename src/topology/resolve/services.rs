@@ -30,6 +30,8 @@ pub struct Services {
     /// Which port of all is at an address.
     by_address: HashMap<(IpAddr, IpProtocol, u16), (usize, usize)>,
     by_node_port: HashMap<(Family, IpProtocol, u16), (usize, usize)>,
+    /// Which service has a port for health checks.
+    health_checks: HashMap<u16, String>,
     /// The nodes, with what their rules depend on, of each family.
     nodes: HashMap<usize, Vec<services::Node>>,
 }
@@ -63,8 +65,8 @@ pub struct Port {
 pub fn resolve<'f>(file: &'f File, net: &Net<'f>, found: &mut Collector<'_>) -> Services {
     let nodes = nodes(net, found);
     let pods = Pods::new(net, &nodes);
-    let (by_name, by_address, by_node_port) = Default::default();
-    let mut services = Services { all: Vec::new(), by_name, by_address, by_node_port, nodes };
+    let (by_name, by_address, by_node_port, health_checks) = Default::default();
+    let mut services = Services { all: Vec::new(), by_name, by_address, by_node_port, health_checks, nodes };
     let mut names: HashMap<String, Span> = HashMap::new();
     let mut room = MAX_RULES / services.nodes.len().max(1);
     for written in &file.services {
@@ -141,6 +143,13 @@ fn nodes(net: &Net<'_>, found: &mut Collector<'_>) -> HashMap<usize, Vec<service
         nodes.insert(at, own);
     }
     nodes
+}
+
+fn is_node_port(port: u16, span: Span, found: &mut Collector<'_>) {
+    if !NODE_PORTS.contains(&port) {
+        let message = format!("{port} is not a node port: these are from 30000 to 32767");
+        found.add(Diagnostic::new(Code::NumberOutOfRange, span, message));
+    }
 }
 
 /// Adds what kube-proxy writes on a node.
@@ -224,6 +233,7 @@ fn model(
         cluster_ip: address,
         port: port.port.value,
         node_port: port.node_port.as_ref().map(|port| port.value),
+        health_check_node_port: written.health_check_node_port.as_ref().map(|port| port.value),
         external_ips: own(&mut written.external_ips.iter()),
         load_balancer_ip: own(&mut written.load_balancer_ip.iter()).pop(),
         source_ranges: ranges.filter(|range| Family::of(range.addr()) == family).collect(),
@@ -238,6 +248,7 @@ impl Services {
     /// Puts the ports of a service down, each of which is once at an address, and on the nodes.
     fn take_ports(&mut self, ports: &[Port], written: &Service, found: &mut Collector<'_>) {
         let service = self.all.len();
+        self.take_health_check(written, found);
         let family = |port: &Port| Family::of(port.model.cluster_ip);
         for (at, (port, from)) in ports.iter().zip(written.ports.iter().cycle()).enumerate() {
             let ServicePort { cluster_ip, load_balancer_ip, external_ips, protocol, port: number, .. } = &port.model;
@@ -255,14 +266,24 @@ impl Services {
             else {
                 continue;
             };
-            if !NODE_PORTS.contains(&node_port) && at < written.ports.len() {
-                let message = format!("{node_port} is not a node port: these are from 30000 to 32767");
-                found.add(Diagnostic::new(Code::NumberOutOfRange, span, message));
+            if at < written.ports.len() {
+                is_node_port(node_port, span, found);
             }
             if let Some(other) = self.by_node_port.insert((family(port), *protocol, node_port), (service, at)) {
                 let name = self.all.get(other.0).map_or(written.name.value.0.as_str(), |other| &other.name);
                 found.add(taken(format!("the node port {node_port}/{protocol} is `{name}`'s"), span));
             }
+        }
+    }
+
+    /// The port at which a load balancer asks is on every node, and no other service's.
+    fn take_health_check(&mut self, written: &Service, found: &mut Collector<'_>) {
+        let Some(Spanned { value: port, span }) = written.health_check_node_port else { return };
+        is_node_port(port, span, found);
+        let name = written.full_name();
+        if let Some(other) = self.health_checks.insert(port, name) {
+            let message = format!("the node port {port} is `{other}`'s, for health checks");
+            found.add(Diagnostic::new(Code::PublishedTwice, span, message));
         }
     }
 

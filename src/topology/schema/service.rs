@@ -65,6 +65,9 @@ pub struct Service {
     pub session_affinity_config: Option<AffinityConfig>,
     /// `Local`: packets from outside go to pods of the node that they come to. `Cluster` by default.
     pub external_traffic_policy: Option<Spanned<TrafficPolicy>>,
+    /// Of the type LoadBalancer with `externalTrafficPolicy: Local`: the port of every node at which a load balancer asks
+    /// whether the node has pods of the service; in a cluster made from its name by default.
+    pub health_check_node_port: Option<Spanned<u16>>,
     /// `Local`: packets from a node's pods go to pods of this node. `Cluster` by default.
     pub internal_traffic_policy: Option<Spanned<TrafficPolicy>>,
     /// Whether pods that are not ready count, too; false by default.
@@ -319,6 +322,7 @@ impl Read for Service {
         let session_affinity = fields.optional("sessionAffinity");
         let session_affinity_config = fields.optional("sessionAffinityConfig");
         let external_traffic_policy = fields.optional("externalTrafficPolicy");
+        let health_check_node_port = fields.optional("healthCheckNodePort");
         let internal_traffic_policy = fields.optional("internalTrafficPolicy");
         let publish_not_ready_addresses = fields.optional("publishNotReadyAddresses");
         let external_name = fields.optional("externalName");
@@ -341,6 +345,7 @@ impl Read for Service {
             session_affinity,
             session_affinity_config,
             external_traffic_policy,
+            health_check_node_port,
             internal_traffic_policy,
             publish_not_ready_addresses,
             external_name,
@@ -405,6 +410,12 @@ impl Service {
     /// Whether it has a port on every node.
     pub fn has_node_ports(&self) -> bool {
         matches!(self.kind(), ServiceType::NodePort | ServiceType::LoadBalancer)
+    }
+
+    /// Whether a load balancer asks nodes for pods of it: only some of them have any that packets from outside reach.
+    pub fn is_health_checked(&self) -> bool {
+        let policy = self.external_traffic_policy.as_ref().map(|policy| policy.value);
+        self.kind() == ServiceType::LoadBalancer && policy == Some(TrafficPolicy::Local)
     }
 
     /// Its addresses as they are written: all of them, or the first.
