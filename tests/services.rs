@@ -5,6 +5,10 @@
 
 mod support;
 
+#[path = "services/by_hand.rs"]
+mod by_hand;
+#[path = "services/every_type.rs"]
+mod every_type;
 #[path = "services/nftables.rs"]
 mod nftables;
 

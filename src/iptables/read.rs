@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::args::{self, Arg};
-use super::write::WHOLE_ADDRESS;
 use super::{names, write};
 use crate::lab::{
     ChainName, Condition, ConnectionState, DnatPort, DnatTarget, Family, FirewallRule, FirewallTarget,
@@ -60,6 +59,9 @@ struct Reading<'a> {
     of_target: Vec<(&'a str, &'a str)>,
 }
 
+/// The mask of a list of sources that has whole addresses, in each family.
+const WHOLE_ADDRESS: [&str; 2] = ["255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"];
+
 /// What is said of a list of sources.
 #[derive(Default)]
 struct List {
@@ -78,7 +80,7 @@ impl List {
             ("--rcheck", []) => self.checks = true,
             ("--reap", []) => self.reaps = true,
             ("--rsource", []) => {}
-            ("--mask", [mask]) => (mask == WHOLE_ADDRESS).then_some(())?,
+            ("--mask", [mask]) => WHOLE_ADDRESS.contains(&mask.as_str()).then_some(())?,
             ("--seconds", [seconds]) => self.seconds = Some(seconds.parse().ok()?),
             ("--name", [name]) => self.name = Some(name.parse().ok()?),
             _ => return None,

@@ -11,9 +11,6 @@ use crate::lab::{
     ObservedRule, PortRange, Recent,
 };
 
-/// The mask of an IPv4 address by which a list of sources has each of them apart.
-pub(super) const WHOLE_ADDRESS: &str = "255.255.255.255";
-
 /// The arguments of a rule for a shell's command line.
 pub fn shell_line(rule: &ObservedRule) -> String {
     args::shell(&arguments_of(rule))
@@ -94,7 +91,7 @@ fn of_states(matches: &Matches) -> Vec<Arg> {
     vec![Arg::new("-m", "conntrack"), condition("--ctstate", states, list)]
 }
 
-/// With the defaults that `iptables-save` prints: the whole address, and that of the source.
+/// Of the whole address, which is the default and has another mask in each family, of the source.
 fn recent(recent: &Recent) -> Vec<Arg> {
     let (what, list) = match recent {
         Recent::Set(list) => (vec![Arg::flag("--set")], list),
@@ -102,7 +99,7 @@ fn recent(recent: &Recent) -> Vec<Arg> {
             (vec![Arg::flag("--rcheck"), Arg::new("--seconds", seconds), Arg::flag("--reap")], list)
         }
     };
-    let name = [Arg::new("--name", list), Arg::new("--mask", WHOLE_ADDRESS), Arg::flag("--rsource")];
+    let name = [Arg::new("--name", list), Arg::flag("--rsource")];
     [Arg::new("-m", "recent")].into_iter().chain(what).chain(name).collect()
 }
 

@@ -65,8 +65,13 @@ fn reason(step: &Step, namespace: &Namespace) -> Option<&'static str> {
             (to.hairpin && !from.hairpin).then_some(why)
         }
         Step::Sysctl(SysctlStep::Set { key, .. }) => {
-            let why = "ports of the node lead to pods from its loopback, too";
-            (key.as_str() == "net.ipv4.conf.all.route_localnet").then_some(why)
+            let of_loopback = "ports of the node lead to pods from its loopback, too";
+            let of_bridges = "answers over IPv6 within a bridge must pass the rules of services, too";
+            match key.as_str() {
+                "net.ipv4.conf.all.route_localnet" => Some(of_loopback),
+                "net.bridge.bridge-nf-call-ip6tables" => Some(of_bridges),
+                _ => None,
+            }
         }
         Step::Route(route) => match &route.change {
             Update::Add(route) => leads_to_services(route, namespace)

@@ -65,6 +65,8 @@ pub enum Extension {
     Recent,
     /// `-j REJECT`
     Reject,
+    /// `-m sctp`
+    Sctp,
     /// `-j MARK`
     SetMark,
     /// `-j SNAT`
@@ -146,7 +148,7 @@ pub struct DroppingChain {
 
 impl Extension {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Addrtype,
         Self::Comment,
         Self::Conntrack,
@@ -155,6 +157,7 @@ impl Extension {
         Self::Masquerade,
         Self::Recent,
         Self::Reject,
+        Self::Sctp,
         Self::SetMark,
         Self::Snat,
         Self::Statistic,
@@ -171,6 +174,7 @@ impl Extension {
             Self::Masquerade => "MASQUERADE",
             Self::Recent => "recent",
             Self::Reject => "REJECT",
+            Self::Sctp => "sctp",
             Self::SetMark => "MARK",
             Self::Snat => "SNAT",
             Self::Statistic => "statistic",

@@ -122,6 +122,7 @@ fn module(feature: Feature) -> String {
                 (Extension::Mark | Extension::SetMark, _) => "xt_mark",
                 (Extension::Masquerade, _) => "xt_MASQUERADE",
                 (Extension::Recent, _) => "xt_recent",
+                (Extension::Sctp, _) => "xt_sctp",
                 (Extension::Statistic, _) => "xt_statistic",
             };
             format!("load its module: modprobe {module}")

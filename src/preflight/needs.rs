@@ -8,8 +8,8 @@ use super::code::MachineCode;
 use super::facts::{Extension, Feature, Questions};
 use super::finding::Finding;
 use crate::lab::{
-    Address, Family, FirewallRule, FirewallTarget, Hook, IfName, InterfaceKind, Lab, LabName, Namespace, NsName,
-    Origin, Route, SysctlKey, SysctlValue, VirtualKind,
+    Address, Condition, Family, FirewallRule, FirewallTarget, Hook, IfName, InterfaceKind, IpProtocol, Lab, LabName,
+    Namespace, NsName, Origin, Route, SysctlKey, SysctlValue, VirtualKind,
 };
 
 /// What a lab needs.
@@ -211,6 +211,8 @@ fn extensions(rule: &FirewallRule) -> Vec<Extension> {
     let of_matches = [
         rule.matches.destination_is_local.or(rule.matches.source_is_local).map(|_| Extension::Addrtype),
         rule.matches.recent.as_ref().map(|_| Extension::Recent),
+        // Ports of TCP and UDP are in every kernel that has iptables.
+        rule.matches.protocol.as_ref().filter(|of| **of == Condition::Is(IpProtocol::Sctp)).map(|_| Extension::Sctp),
         rule.matches.probability.map(|_| Extension::Statistic),
         rule.matches.mark.map(|_| Extension::Mark),
         rule.comment.as_ref().map(|_| Extension::Comment),

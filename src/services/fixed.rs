@@ -1,6 +1,8 @@
 //! What is the same on every node: the jumps from the built-in chains, masquerading by a mark, and what protects the
 //! node's loopback.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use ipnet::IpNet;
 
 use super::names::chain;
@@ -29,7 +31,10 @@ pub(super) fn begin(rules: &mut Rules) {
 
 /// The last rule of all services.
 pub(super) fn end(rules: &mut Rules) {
-    let matches = Matches { destination_is_local: Some(true), ..Matches::default() };
+    let loopback = IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST));
+    // With masquerading, IPv4's own loopback leads on (`localhostNodePorts`); IPv6's never does.
+    let destination = (rules.family == Family::Ipv6).then_some(Condition::IsNot(loopback));
+    let matches = Matches { destination, destination_is_local: Some(true), ..Matches::default() };
     let rule = matches.then(FirewallTarget::Jump(chain("NODEPORTS")));
     let comment = "kubernetes service nodeports; NOTE: this must be the last rule in this chain";
     rules.add(Table::Nat, &chain("SERVICES"), rule.saying(comment));

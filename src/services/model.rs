@@ -13,7 +13,7 @@ pub struct ServicePort {
     pub service: String,
     /// The name of the port, if it has one.
     pub name: Option<String>,
-    /// TCP or UDP.
+    /// TCP, UDP or SCTP.
     pub protocol: IpProtocol,
     /// The service's address in the cluster.
     pub cluster_ip: IpAddr,
@@ -21,6 +21,8 @@ pub struct ServicePort {
     pub port: u16,
     /// The port on every node.
     pub node_port: Option<u16>,
+    /// The port on every node at which a load balancer asks for endpoints there.
+    pub health_check_node_port: Option<u16>,
     /// Further addresses at which nodes take its packets.
     pub external_ips: Vec<IpAddr>,
     /// The address of its load balancer.

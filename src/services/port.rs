@@ -9,8 +9,8 @@ use super::model::{Node, ServicePort};
 use super::names::{Names, chain};
 use super::rules::Rules;
 use crate::lab::{
-    ChainName, Condition, DnatPort, DnatTarget, FirewallRule, FirewallTarget, Matches, PortRange, Probability, Recent,
-    RejectWith, Table,
+    ChainName, Condition, DnatPort, DnatTarget, FirewallRule, FirewallTarget, IpProtocol, Matches, PortRange,
+    Probability, Recent, RejectWith, Table,
 };
 
 /// More endpoints in a cluster than this, and rules do not say which endpoint they are for ("large cluster mode").
@@ -36,6 +36,7 @@ pub(super) fn add(node: &Node, port: &ServicePort, rules: &mut Rules) {
     here.outside(rules);
     here.load_balancer(rules);
     here.node_port(rules);
+    here.health_check(rules);
     here.chains(rules);
 }
 
@@ -156,6 +157,14 @@ impl Here<'_> {
                 rules.add(Table::Filter, &chain("EXTERNAL-SERVICES"), self.without_endpoint(matches));
             }
         }
+    }
+
+    /// Whoever asks for endpoints on the node may do so, whatever else is dropped there.
+    fn health_check(&self, rules: &mut Rules) {
+        let Some(port) = self.port.health_check_node_port else { return };
+        let matches = Matches { protocol: Some(Condition::Is(IpProtocol::Tcp)), ..self.to_port(port) };
+        let rule = matches.then(FirewallTarget::Accept).saying(format!("{} health check node port", self.full_name));
+        rules.add(Table::Filter, &chain("NODEPORTS"), rule);
     }
 
     /// The chains of its own. With a local policy, packets from the cluster itself go to all endpoints all the same.

@@ -16,6 +16,7 @@ fn port(service: &str, name: Option<&str>, cluster_ip: [u8; 4], port: u16, endpo
         cluster_ip: cluster_ip.into(),
         port,
         node_port: None,
+        health_check_node_port: None,
         external_ips: Vec::new(),
         load_balancer_ip: None,
         source_ranges: Vec::new(),
@@ -82,6 +83,7 @@ fn affinity() -> ServicePort {
 fn load_balancer() -> ServicePort {
     ServicePort {
         node_port: Some(30_090),
+        health_check_node_port: Some(30_091),
         external_ips: vec![[198, 51, 100, 7].into()],
         load_balancer_ip: Some([192, 168, 1, 100].into()),
         source_ranges: vec!["192.168.1.0/24".parse().unwrap()],
@@ -90,8 +92,22 @@ fn load_balancer() -> ServicePort {
     }
 }
 
+/// What a service of both families has at its second address; what it has at the first is left out on the way.
+fn of_ipv6() -> ServicePort {
+    let endpoints = ["[fd00:10:244:1::2]:8080", "[fd00:10:244:2::2]:8080"];
+    ServicePort {
+        cluster_ip: "fd00:10:96::20".parse().unwrap(),
+        external_ips: vec!["2001:db8::7".parse().unwrap()],
+        load_balancer_ip: Some("2001:db8::100".parse().unwrap()),
+        source_ranges: vec!["fd00:192:168:1::/64".parse().unwrap()],
+        affinity: Some(10_800),
+        endpoints: endpoints.iter().map(|endpoint| endpoint.parse().unwrap()).collect(),
+        ..load_balancer()
+    }
+}
+
 /// The cases of both modes: their names, nodes and ports.
-pub(super) fn cases() -> [(&'static str, Node, Vec<ServicePort>); 5] {
+pub(super) fn cases() -> [(&'static str, Node, Vec<ServicePort>); 7] {
     let api = port("default/api", None, [10, 96, 0, 30], 80, &["10.244.1.3:80", "10.244.2.3:80"]);
     let api = ServicePort { node_port: Some(30080), ..api };
     let down = ServicePort {
@@ -99,13 +115,22 @@ pub(super) fn cases() -> [(&'static str, Node, Vec<ServicePort>); 5] {
         protocol: IpProtocol::Udp,
         ..port("shop/down", None, [10, 96, 0, 40], 53, &[])
     };
+    let sctp = ServicePort { protocol: IpProtocol::Sctp, affinity: Some(60), ..load_balancer() };
     let inside = ServicePort { internal_is_local: true, ..web() };
+    let node_of_ipv6 = Node {
+        cluster: "fd00:10:244::/48".parse().unwrap(),
+        pods: "fd00:10:244:1::/64".parse().unwrap(),
+        services: Some("fd00:10:96::/112".parse().unwrap()),
+        addresses: vec!["fd00:192:168:1::11".parse().unwrap()],
+    };
     [
         ("worked-example", node(1), vec![web(), api]),
         ("affinity", node(1), vec![affinity()]),
         ("local-here", node(1), vec![load_balancer()]),
         ("local-elsewhere", node(3), vec![load_balancer()]),
         ("no-endpoints", node(3), vec![down, inside]),
+        ("ipv6", node_of_ipv6, vec![web(), of_ipv6()]),
+        ("sctp", node(1), vec![sctp]),
     ]
 }
 

@@ -9,7 +9,7 @@ use super::support::{ends, inside, project, run, sandbox};
 use super::{asked_udp, endpoints_follow, is_undone, pod, serve, write_for, write_worked_example};
 
 /// What `nft` lists, word by word: the kernel has elements in any order.
-fn account(ns: &str) -> Vec<String> {
+pub(super) fn account(ns: &str) -> Vec<String> {
     let listed = run(&format!("ip netns exec {ns} nft list table ip kube-proxy"));
     let (mut lines, mut elements) = (Vec::new(), Vec::new());
     for line in listed.lines().map(str::trim) {

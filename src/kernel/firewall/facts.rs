@@ -11,8 +11,8 @@ use super::{Variant, program};
 use crate::iptables::restore_line;
 use crate::kernel::KernelError;
 use crate::lab::{
-    Condition, ConnectionState, DnatPort, DnatTarget, Family, FirewallRule, FirewallTarget, Hook, MarkBits, Matches,
-    Probability, Recent, RejectWith, Table,
+    Condition, ConnectionState, DnatPort, DnatTarget, Family, FirewallRule, FirewallTarget, Hook, IpProtocol, MarkBits,
+    Matches, PortRange, Probability, Recent, RejectWith, Table,
 };
 use crate::preflight::{DroppingChain, Extension, Feature, Iptables};
 
@@ -92,6 +92,11 @@ fn sample(family: Family, extension: Extension) -> (Table, Hook, FirewallRule) {
         Extension::Recent => {
             let recent = "nslab".parse().ok().map(Recent::Set);
             filter(Matches { recent, ..all() }.then(FirewallTarget::Accept))
+        }
+        Extension::Sctp => {
+            let (protocol, port) = (Condition::Is(IpProtocol::Sctp), Condition::Is(PortRange::one(80)));
+            let matches = Matches { protocol: Some(protocol), destination_port: Some(port), ..all() };
+            filter(matches.then(FirewallTarget::Accept))
         }
         Extension::SetMark => filter(all().then(FirewallTarget::Mark(MarkBits { value: 1, mask: 1 }))),
         Extension::Statistic => {

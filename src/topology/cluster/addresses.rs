@@ -110,6 +110,23 @@ impl<'w> Addresses<'w> {
     }
 }
 
+/// The subnets of a network: one, or one of each family.
+pub fn networks(written: &[Spanned<Prefix>], found: &mut Collector<'_>) -> Vec<IpNet> {
+    let mut networks: Vec<IpNet> = Vec::new();
+    for Spanned { value: Prefix(net), span } in written {
+        if networks.iter().any(|other| other.addr().is_ipv4() == net.addr().is_ipv4()) {
+            let message = format!("{net} is a second subnet of the same family");
+            found.add(
+                Diagnostic::new(Code::SecondSubnet, *span, message)
+                    .help("a network has one of IPv4, one of IPv6, or one of each".to_owned()),
+            );
+        } else {
+            networks.push(*net);
+        }
+    }
+    networks
+}
+
 /// The router has the first address of each node network.
 pub fn not_the_routers(addresses: &[Spanned<IpNet>], found: &mut Collector<'_>) {
     for own in addresses.iter().filter(|own| numbers::nth(own.value, 1) == Some(own.value.addr())) {

@@ -82,6 +82,7 @@ fn member(layout: &Layout<'_>, node: &Endpoint<'_>) -> Node {
     routing::of_node(layout, node, &mut body);
     services::of_node(layout, node, &mut body);
     network_policies::of_node(layout, node, &mut body);
+    services::bridge_ipv6(layout, node, &mut body);
     if layout.egress == Egress::Masquerade {
         for (subnet, network) in node.subnets.iter().zip(&layout.pod_networks) {
             let except = place.entry("except", place.list([place.scalar(network)]));

@@ -29,8 +29,8 @@ pub struct Layout<'w> {
     pub egress: Egress,
     /// What the nodes keep.
     pub keep: &'w [Tree],
-    /// The network of services, where there are any.
-    pub service_network: Option<Spanned<IpNet>>,
+    /// The networks of services, one for each family, where there are any.
+    pub service_networks: Vec<IpNet>,
     /// How nodes lead packets for services to pods.
     pub proxy_mode: ProxyMode,
     /// The services with their addresses, as pieces of the tree.
@@ -74,8 +74,8 @@ impl Node<'_> {
 /// Fills in what is left open. Worth something only where no fault is found.
 pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w> {
     let most = if few_enough(cluster, found) { MAX_NODES } else { 0 };
-    let node_networks = networks(&cluster.node_network.0, found);
-    let pod_networks = networks(&cluster.pod_network.0, found);
+    let node_networks = addresses::networks(&cluster.node_network.0, found);
+    let pod_networks = addresses::networks(&cluster.pod_network.0, found);
     let (routing, routing_at) = match &cluster.routing {
         Some(Spanned { value, span }) => (*value, *span),
         None => (Routing::Routes, Span::default()),
@@ -108,9 +108,8 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
     }
     let egress = cluster.egress.as_ref().map_or(Egress::None, |egress| egress.value);
     let keep = cluster.keep.as_ref().map_or(&[][..], |keep| &keep.0);
-    let service_network = services::network(cluster, &node_networks, &pod_networks, found);
-    let services = service_network.as_ref().map(|network| services::with_addresses(&cluster.services, network, found));
-    let services = services.unwrap_or_default();
+    let service_networks = services::networks(cluster, (&node_networks, &pod_networks), found);
+    let services = services::with_addresses(&cluster.services, &service_networks, found);
     let proxy_mode = cluster.proxy_mode.as_ref().map_or(ProxyMode::Iptables, |mode| mode.value);
     Layout {
         node_networks,
@@ -119,7 +118,7 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         routing_at,
         egress,
         keep,
-        service_network,
+        service_networks,
         proxy_mode,
         services,
         policies: &cluster.policies,
@@ -165,23 +164,6 @@ fn few_enough(cluster: &Cluster, found: &mut Collector<'_>) -> bool {
         found.add(Diagnostic::new(Code::TooMany, last.span, message).help("write `routing: router`".to_owned()));
     }
     found.count() == before
-}
-
-/// The subnets of a network: one, or one of each family.
-fn networks(written: &[Spanned<Prefix>], found: &mut Collector<'_>) -> Vec<IpNet> {
-    let mut networks: Vec<IpNet> = Vec::new();
-    for Spanned { value: Prefix(net), span } in written {
-        if networks.iter().any(|other| other.addr().is_ipv4() == net.addr().is_ipv4()) {
-            let message = format!("{net} is a second subnet of the same family");
-            found.add(
-                Diagnostic::new(Code::SecondSubnet, *span, message)
-                    .help("a network has one of IPv4, one of IPv6, or one of each".to_owned()),
-            );
-        } else {
-            networks.push(*net);
-        }
-    }
-    networks
 }
 
 /// Whether a pod network can be cut into subnets, and can be reached over the nodes' network without being a part of

@@ -15,10 +15,6 @@ pub fn of_node(layout: &Layout<'_>, node: &Node<'_>, body: &mut Body) {
     let conntrack = layout.policy_conntrack.map(|own| Place(own.span).field("conntrack", own.value.name()));
     let policies = [place.entry("pods", pods)].into_iter().chain(conntrack);
     body.network_policies = Some(place.entry("network_policies", place.map(policies)));
-    // As `nf_call_iptables` of the bridge, which is for IPv4 alone. Every pod has an IPv6 link-local address.
-    if layout.routing.has_bridges() {
-        body.sysctls.push(place.field("net.bridge.bridge-nf-call-ip6tables", 1));
-    }
 }
 
 /// The parts of a file that policies are.

@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::super::diagnostics::{Collector, Diagnostic, Span};
-use super::super::schema::{Cluster, ClusterIp, Prefix, Service, ServicePort, Spanned, WrittenService};
+use super::super::schema::{Cluster, ClusterIp, IpFamilyPolicy, Prefix, Service, ServicePort, Spanned, WrittenService};
+use super::addresses;
 use super::numbers;
-use super::piece::Place;
-use crate::lab::{IpProtocol, fnv1a};
+use super::piece::{Entry, Place};
+use crate::lab::{Family, IpProtocol, fnv1a};
 use crate::topology::code::Code;
 use crate::topology::yaml::{Node as Tree, Value};
 
@@ -20,25 +21,26 @@ const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_086..=32_767;
 /// How many addresses at the beginning of a network are left to those who choose, at most and at least (KEP 3070).
 const CHOSEN: std::ops::RangeInclusive<u32> = 16..=256;
 
-/// The network of the services, where the cluster has any.
-pub fn network(
-    cluster: &Cluster,
-    nodes: &[IpNet],
-    pods: &[IpNet],
-    found: &mut Collector<'_>,
-) -> Option<Spanned<IpNet>> {
+/// The networks of the services, one for each family, where the cluster has any.
+pub fn networks(cluster: &Cluster, (nodes, pods): (&[IpNet], &[IpNet]), found: &mut Collector<'_>) -> Vec<IpNet> {
     let first = cluster.services.first().map(|first| first.tree.span);
     let mode = cluster.proxy_mode.as_ref().map(|mode| mode.span);
-    let network = match &cluster.service_network {
-        Some(Spanned { value: Prefix(net), span }) => Spanned { value: *net, span: *span },
-        None => Spanned { value: NETWORK.into(), span: first.or(mode)? },
-    };
-    let Spanned { value: net, span } = network;
-    if net.addr().is_ipv6() || !pods.iter().any(|pods| pods.addr().is_ipv4()) {
-        let message = "services have IPv4 addresses, and lead to the IPv4 addresses of pods";
-        let help = "write a `pod_network` and a `service_network` of IPv4".to_owned();
-        found.add(Diagnostic::new(Code::Ipv4Only, span, message).help(help));
-        return None;
+    let by_default = |span| Spanned { value: Prefix(NETWORK.into()), span };
+    let default: Vec<Spanned<Prefix>> = first.or(mode).map(by_default).into_iter().collect();
+    let written = cluster.service_network.as_ref().map_or(&default[..], |written| &written.0);
+    for Spanned { value: Prefix(net), span } in written {
+        fits(*net, *span, (nodes, pods), found);
+    }
+    addresses::networks(written, found)
+}
+
+/// Whether services can have the addresses of a network.
+fn fits(net: IpNet, span: Span, (nodes, pods): (&[IpNet], &[IpNet]), found: &mut Collector<'_>) {
+    let family = Family::of(net.addr());
+    if !pods.iter().any(|pods| Family::of(pods.addr()) == family) {
+        let message = format!("services have the address families of pods, and no pod has an {family} address");
+        let help = format!("write a `pod_network` of {family}, or a `service_network` of the other family");
+        found.add(Diagnostic::new(Code::FamilyMismatch, span, message).help(help));
     }
     let all = nodes.iter().map(|net| ("node", net)).chain(pods.iter().map(|net| ("pod", net)));
     for (what, other) in all {
@@ -48,17 +50,79 @@ pub fn network(
             found.add(fault.help("write another `service_network`".to_owned()));
         }
     }
-    if net.prefix_len() > 28 {
-        let message = format!("{net} is too small for services: they need a /28 at least");
+    let longest = net.max_prefix_len() - 4;
+    if net.prefix_len() > longest {
+        let message = format!("{net} is too small for services: they need a /{longest} at least");
         found.add(Diagnostic::new(Code::NetworkTooSmall, span, message));
     }
-    Some(network)
 }
 
-/// The services as they are written, each with its address and node ports.
-pub fn with_addresses(written: &[WrittenService], network: &Spanned<IpNet>, found: &mut Collector<'_>) -> Vec<Tree> {
+/// The services as they are written, each with its addresses and node ports.
+pub fn with_addresses(written: &[WrittenService], networks: &[IpNet], found: &mut Collector<'_>) -> Vec<Tree> {
     let mut taken = Taken::default();
-    written.iter().map(|service| taken.complete(service, network.value, found)).collect()
+    written.iter().map(|service| taken.complete(service, networks, found)).collect()
+}
+
+/// The networks of a service's addresses, in their order (`initIPFamilyFields` of Kubernetes' service registry).
+fn chosen(service: &Service, networks: &[IpNet], found: &mut Collector<'_>) -> Vec<IpNet> {
+    let of = |family: Family| networks.iter().copied().find(|net| Family::of(net.addr()) == family);
+    let address = |own: &Spanned<ClusterIp>| match own.value {
+        ClusterIp::Address(address) => Some((Family::of(address), own.span)),
+        ClusterIp::Headless => None,
+    };
+    let named = service.ip_families.iter().map(|own| (own.value.0, own.span));
+    let mut wanted: Vec<(Family, Span)> = named.collect();
+    if wanted.is_empty() {
+        wanted.extend(service.cluster_ips().filter_map(address));
+    }
+    let mut all: Vec<IpNet> = Vec::new();
+    for (family, span) in &wanted {
+        match of(*family) {
+            None => {
+                let message = format!("the cluster has no network of services of {family}");
+                let fault = Diagnostic::new(Code::FamilyMismatch, *span, message);
+                found.add(fault.help(format!("write a second `service_network`, of {family}")));
+            }
+            Some(net) if all.contains(&net) => {
+                let message = format!("{family} is there already: a service has an address of each family");
+                found.add(Diagnostic::new(Code::SecondAddress, *span, message));
+            }
+            Some(net) => all.push(net),
+        }
+    }
+    if wanted.is_empty() {
+        all.extend(networks.first());
+    }
+    policy(service, networks, (&mut all, wanted.get(1)), found);
+    all
+}
+
+/// Adds the second family where the policy asks for it. Without a policy, the author's own two are meant.
+fn policy(
+    service: &Service,
+    networks: &[IpNet],
+    (all, second): (&mut Vec<IpNet>, Option<&(Family, Span)>),
+    found: &mut Collector<'_>,
+) {
+    let Some(Spanned { value: policy, span }) = &service.ip_family_policy else { return };
+    match (policy, second) {
+        (IpFamilyPolicy::Single, Some((family, second))) => {
+            let message = format!("with `ipFamilyPolicy: SingleStack`, there is no second family, {family}");
+            let fault = Diagnostic::new(Code::ContradictoryKeys, *second, message).also(*span, "the policy");
+            found.add(fault.help("write PreferDualStack, or leave the second one out".to_owned()));
+        }
+        (IpFamilyPolicy::Single, None) => {}
+        (IpFamilyPolicy::RequireDual, _) if networks.len() < 2 => {
+            let message = "the cluster has services of one family only";
+            let fault = Diagnostic::new(Code::FamilyMismatch, *span, message);
+            found.add(fault.help("write a `service_network` of both families, or PreferDualStack".to_owned()));
+        }
+        (IpFamilyPolicy::PreferDual | IpFamilyPolicy::RequireDual, _) => {
+            let others = networks.iter().filter(|net| !all.contains(net)).copied();
+            let others: Vec<IpNet> = others.collect();
+            all.extend(others);
+        }
+    }
 }
 
 /// Which addresses and node ports are whose.
@@ -69,33 +133,55 @@ struct Taken {
 }
 
 impl Taken {
-    fn complete(&mut self, written: &WrittenService, network: IpNet, found: &mut Collector<'_>) -> Tree {
+    fn complete(&mut self, written: &WrittenService, networks: &[IpNet], found: &mut Collector<'_>) -> Tree {
         let WrittenService { service, tree } = written;
         let mut tree = tree.clone();
         let Value::Map(entries) = &mut tree.value else { return tree };
-        if service.is_name() {
+        // What the cluster chooses by is its own.
+        entries.retain(|(key, _)| !is(key, "ipFamilies") && !is(key, "ipFamilyPolicy"));
+        if service.is_name() || networks.is_empty() {
             return tree;
         }
-        let place = Place(service.name.span);
-        match &service.cluster_ip {
-            Some(Spanned { value: ClusterIp::Address(address), span }) => {
-                self.address(*address, *span, service, network, found);
-            }
-            Some(_) => {}
-            None => {
-                if let Some(address) = made(&service.full_name(), network) {
-                    self.address(address, service.name.span, service, network, found);
-                    entries.push(place.field("clusterIP", address));
-                }
-            }
-        }
+        self.addresses(service, networks, entries, found);
         let ports = entries.iter_mut().find(|(key, _)| is(key, "ports")).map(|(_, ports)| &mut ports.value);
         if let (Some(Value::List(items)), true) = (ports, service.has_node_ports()) {
             for (port, item) in service.ports.iter().zip(items) {
                 self.node_port(service, port, item, found);
             }
         }
+        self.health_check(service, entries, found);
         tree
+    }
+
+    /// Gives a service its addresses: those that are written, and for the rest those that its name makes.
+    fn addresses(
+        &mut self,
+        service: &Service,
+        networks: &[IpNet],
+        entries: &mut Vec<Entry>,
+        found: &mut Collector<'_>,
+    ) {
+        let place = Place(service.name.span);
+        let mut given = service.cluster_ips();
+        let mut all: Vec<Tree> = Vec::new();
+        let mut is_made = false;
+        for network in chosen(service, networks, found) {
+            let (address, span) = match given.next() {
+                Some(Spanned { value: ClusterIp::Address(address), span }) => (Some(*address), *span),
+                Some(_) | None => (made(&service.full_name(), network), service.name.span),
+            };
+            let Some(address) = address else { continue };
+            is_made |= span == service.name.span;
+            self.address(address, span, service, network, found);
+            all.push(Place(span).scalar(address));
+        }
+        if is_made {
+            entries.retain(|(key, _)| !is(key, "clusterIP") && !is(key, "clusterIPs"));
+            entries.push(match all.len() {
+                1 => place.entry("clusterIP", all.remove(0)),
+                _ => place.entry("clusterIPs", place.list(all)),
+            });
+        }
     }
 
     fn address(&mut self, address: IpAddr, span: Span, service: &Service, network: IpNet, found: &mut Collector<'_>) {
@@ -124,16 +210,36 @@ impl Taken {
         let (number, span) = match &port.node_port {
             Some(given) => (given.value, given.span),
             None => {
-                let many = u32::from(NODE_PORTS.end() - NODE_PORTS.start()) + 1;
-                let place = fnv1a(&format!("{name}/{}", port.protocol())) % many;
-                let number = NODE_PORTS.start() + u16::try_from(place).unwrap_or_default();
+                let number = made_port(&format!("{name}/{}", port.protocol()));
                 if let Value::Map(entries) = &mut item.value {
                     entries.push(Place(port.port.span).field("nodePort", number));
                 }
                 (number, port.port.span)
             }
         };
-        if let Some((other, first)) = self.node_ports.insert((port.protocol(), number), (name.clone(), span))
+        self.take_port((port.protocol(), number), name, span, found);
+    }
+
+    /// Gives a service the port at which load balancers ask.
+    fn health_check(&mut self, service: &Service, entries: &mut Vec<Entry>, found: &mut Collector<'_>) {
+        if !service.is_health_checked() {
+            return;
+        }
+        let name = format!("{} (health checks)", service.full_name());
+        let (number, span) = match &service.health_check_node_port {
+            Some(given) => (given.value, given.span),
+            None => {
+                let (number, span) = (made_port(&name), service.name.span);
+                entries.push(Place(span).field("healthCheckNodePort", number));
+                (number, span)
+            }
+        };
+        self.take_port((IpProtocol::Tcp, number), name, span, found);
+    }
+
+    fn take_port(&mut self, key: (IpProtocol, u16), name: String, span: Span, found: &mut Collector<'_>) {
+        let number = key.1;
+        if let Some((other, first)) = self.node_ports.insert(key, (name.clone(), span))
             && other != name
         {
             let message = format!("`{name}` has the node port {number}, which is `{other}`'s");
@@ -143,9 +249,17 @@ impl Taken {
     }
 }
 
-/// The address that a name makes: behind those that are left to people who choose, and before the last one.
+/// The node port that a name makes.
+fn made_port(name: &str) -> u16 {
+    let many = u32::from(NODE_PORTS.end() - NODE_PORTS.start()) + 1;
+    NODE_PORTS.start() + u16::try_from(fnv1a(name) % many).unwrap_or_default()
+}
+
+/// The address that a name makes: behind those that are left to people who choose, and before the last one. Of IPv6,
+/// one of the first million, as many as Kubernetes gives out.
 fn made(name: &str, network: IpNet) -> Option<IpAddr> {
-    let size = 1_u32.checked_shl(32 - u32::from(network.prefix_len()))?;
+    let bits = u32::from(network.max_prefix_len() - network.prefix_len());
+    let size = 1_u32.checked_shl(if network.addr().is_ipv6() { bits.min(20) } else { bits })?;
     let first = (size / 16).clamp(*CHOSEN.start(), *CHOSEN.end());
     let first = if size <= *CHOSEN.start() { 1 } else { first };
     let many = size.checked_sub(first + 1)?;

@@ -88,20 +88,12 @@ fn service(object: &Object<'_>, found: &mut Collector<'_>) -> Option<Vec<Entry>>
         let value = match name {
             "ports" => ports(value, found),
             "selector" => selector(value, found),
-            "clusterIPs" => continue,
             // What nobody has chosen yet is shown as an empty text.
             "clusterIP" if is(value, "") => continue,
+            "healthCheckNodePort" if is(value, "0") => continue,
             _ => value.clone(),
         };
         entries.push((key.clone(), value));
-    }
-    if let Some([first, more @ ..]) = get(spec, "clusterIPs").map(|all| fields::items(all, found)) {
-        if !entries.iter().any(|(key, _)| is(key, "clusterIP")) {
-            entries.push((word("clusterIP", first.span), first.clone()));
-        }
-        if let Some(more) = more.first() {
-            found.add(Diagnostic::new(Code::NotModelled, more.span, "services have one address, of IPv4"));
-        }
     }
     if get(spec, "loadBalancerIP").is_none() && get(spec, "type").is_some_and(|kind| is(kind, "LoadBalancer")) {
         entries.extend(given_address(object, found));
@@ -191,9 +183,10 @@ fn endpoints(object: &Object<'_>, service: &Object<'_>, room: &mut usize, found:
         }
         return all;
     }
-    if let Some((kind, at)) = get(object.body, "addressType").and_then(scalar).filter(|(kind, _)| *kind != "IPv4") {
-        let message = format!("`addressType: {kind}`: services lead to IPv4 addresses");
-        found.add(Diagnostic::new(Code::Ipv4Only, at, message));
+    let is_known = |kind: &str| matches!(kind, "IPv4" | "IPv6");
+    if let Some((kind, at)) = get(object.body, "addressType").and_then(scalar).filter(|(kind, _)| !is_known(kind)) {
+        let message = format!("`addressType: {kind}`: services lead to addresses");
+        found.add(Diagnostic::new(Code::NotModelled, at, message).help("IPv4 and IPv6 are known".to_owned()));
         return all;
     }
     let mut addresses = Vec::new();

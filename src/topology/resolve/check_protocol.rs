@@ -81,12 +81,20 @@ fn port(
         Some(Probing::Tcp) => port.model.protocol == IpProtocol::Tcp,
         Some(Probing::Udp) => port.model.protocol == IpProtocol::Udp,
     };
-    let fitting = service.ports.iter().filter(is_of);
+    // At each of its addresses it has the same.
+    let at_first = service.ports.iter().filter(|port| Some(&port.model.cluster_ip) == service.addresses.first());
+    let fitting = at_first.filter(is_of);
     let fitting: Vec<&Port> = match wanted.map(|wanted| &wanted.value) {
         None => fitting.collect(),
         Some(CheckPort::Number(number)) => fitting.filter(|port| port.model.port == *number).collect(),
         Some(CheckPort::Name(name)) => fitting.filter(|port| port.model.name.as_ref() == Some(name)).collect(),
     };
+    if let [first, ..] = fitting.as_slice()
+        && fitting.iter().all(|port| port.model.protocol == IpProtocol::Sctp)
+    {
+        let message = format!("the port {} of the service `{}` is of SCTP", first.model.port, service.name);
+        return Err((message, Some("checks send ICMP, TCP and UDP; nodes have the rules all the same".to_owned())));
+    }
     match (fitting.as_slice(), wanted.map(|wanted| &wanted.value)) {
         ([only], _) => Ok(sent(only.model.protocol, only.model.port)),
         ([], Some(CheckPort::Number(number))) if protocol == Some(Probing::Udp) => Ok(Protocol::Udp(*number)),

@@ -36,6 +36,8 @@ mod refused_hops;
 mod route;
 mod selectors;
 mod service_endpoints;
+mod service_keys;
+mod service_pods;
 mod services;
 mod sysctl;
 mod veth;

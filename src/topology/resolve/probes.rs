@@ -104,13 +104,18 @@ impl<'n> Maker<'n> {
                 ((target.name.to_string(), self.address(question, namespace, target, to)?), Some(there))
             }
             SelectorList::Address(address) => {
-                self.is_destination(question, address, to)?;
+                if !self.is_own_node_port(question, here, address) {
+                    self.is_destination(question, address, to)?;
+                }
                 ((address.to_string(), (address, link.filter(|_| address.is_ipv6()).cloned())), None)
             }
             SelectorList::Service(service) => {
                 let service = self.services.all.get(service).ok_or(None)?;
-                self.is_of_family(question, service.address.ok_or(None)?, to)?;
-                ((format!("service/{}", service.short_name()), (service.address.ok_or(None)?, None)), None)
+                let is_asked = |own: &&IpAddr| question.family.is_none_or(|family| family == Family::of(**own));
+                let own = service.addresses.iter().find(is_asked).or(service.addresses.first());
+                let address = *own.ok_or(None)?;
+                self.is_of_family(question, address, to)?;
+                ((format!("service/{}", service.short_name()), (address, None)), None)
             }
         };
         if let Some(probe) = self.by_service(question, (here, namespace), (&label, address), named, to) {
@@ -147,12 +152,9 @@ impl<'n> Maker<'n> {
         named: Option<usize>,
         to: &Endpoint,
     ) -> Option<Probe> {
-        let (protocol, number) = match question.protocol {
-            Protocol::Tcp(port) => (IpProtocol::Tcp, port),
-            Protocol::Udp(port) => (IpProtocol::Udp, port),
-            Protocol::Icmp => (IpProtocol::Icmp, 0),
-        };
-        let node = named.or_else(|| self.net.holder(address, from));
+        let (protocol, number) = port_of(question.protocol);
+        let own = || address.is_loopback().then_some(here);
+        let node = named.or_else(own).or_else(|| self.net.holder(address, from));
         let found = self.services.port_at(node, address, protocol, number);
         if found.is_none() && !matches!(to.side, SelectorList::Service(_)) {
             return None;
@@ -170,6 +172,12 @@ impl<'n> Maker<'n> {
             endpoints: endpoints.iter().filter_map(|(at, _)| self.name(*at)).collect(),
             listen: listen.iter().filter_map(listens).collect(),
         })
+    }
+
+    /// Whether an address is a node's own loopback, asked for a port of the node by itself.
+    fn is_own_node_port(&self, question: &Question, here: usize, address: IpAddr) -> bool {
+        let (protocol, number) = port_of(question.protocol);
+        address.is_loopback() && self.services.port_at(Some(here), address, protocol, number).is_some()
     }
 
     fn is_of_family(&self, question: &Question, address: IpAddr, to: &Endpoint) -> Result<(), Option<Diagnostic>> {
@@ -319,6 +327,15 @@ impl<'n> Maker<'n> {
             None => Some(named),
         };
         question.answered_by.or(namespace).and_then(|namespace| self.name(namespace))
+    }
+}
+
+/// A protocol with its port, as services have them.
+fn port_of(protocol: Protocol) -> (IpProtocol, u16) {
+    match protocol {
+        Protocol::Tcp(port) => (IpProtocol::Tcp, port),
+        Protocol::Udp(port) => (IpProtocol::Udp, port),
+        Protocol::Icmp => (IpProtocol::Icmp, 0),
     }
 }
 

@@ -102,7 +102,7 @@ impl<'f> Selectors<'f> {
 
     fn service(&self, net: &Net<'_>, name: &str, span: Span, found: &mut Collector<'_>) -> Option<SelectorList> {
         let (message, help) = match self.services.find(name) {
-            Ok(at) if self.services.all.get(at).is_some_and(|service| service.address.is_some()) => {
+            Ok(at) if self.services.all.get(at).is_some_and(|service| !service.addresses.is_empty()) => {
                 return Some(SelectorList::Service(at));
             }
             Ok(_) => {

@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
-use super::net::Net;
+use super::net::{Net, is_link_local};
+use crate::lab::Family;
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{DnsLabel, Service, ServicePort, Spanned};
 
 /// Where a port of a service leads, with the namespaces there.
-pub fn of_port(written: &Service, port: &ServicePort, net: &Net<'_>) -> Vec<(usize, SocketAddr)> {
+pub fn of_port(written: &Service, port: &ServicePort, family: Family, net: &Net<'_>) -> Vec<(usize, SocketAddr)> {
     let of = |name: &Option<Spanned<DnsLabel>>| name.as_ref().map(|name| name.value.clone());
     let own = written.endpoints.iter().filter(|endpoint| of(&endpoint.name) == of(&port.name));
+    let own = own.filter(|endpoint| Family::of(endpoint.address.value) == family);
     let at = own.filter_map(|endpoint| {
         let holder = net.only_holder(endpoint.address.value)?;
         Some((holder, SocketAddr::new(endpoint.address.value, endpoint.port.value)))
@@ -35,9 +37,7 @@ pub fn check(written: &Service, net: &Net<'_>, found: &mut Collector<'_>) {
                 found.did_you_mean(name.map_or("", |name| &name.value.0), names.iter().flatten().map(|name| &name.0));
             found.add(Diagnostic::new(Code::UnknownName, name.map_or(span, |name| name.span), message).help(help));
         }
-        if address.is_ipv6() {
-            found.add(Diagnostic::new(Code::Ipv4Only, span, "services lead to IPv4 addresses"));
-        } else if is_of_everybody(address) {
+        if is_of_everybody(address) {
             let message = format!("{address} means something else in every namespace");
             found.add(Diagnostic::new(Code::LocalAddress, span, message));
         } else if !net.has_address(address) && net.is_whole() {
@@ -60,11 +60,12 @@ pub fn check(written: &Service, net: &Net<'_>, found: &mut Collector<'_>) {
 
 /// Whether every namespace has the address, or may have it.
 fn is_of_everybody(address: IpAddr) -> bool {
-    address.is_loopback() || matches!(address, IpAddr::V4(own) if own.is_link_local())
+    address.is_loopback() || is_link_local(address)
 }
 
 /// Whether packets to an address do not go to one machine on the network (`ValidateNonSpecialIP`).
 pub fn is_of_nobody(address: IpAddr) -> bool {
-    let IpAddr::V4(own) = address else { return false };
-    own.is_unspecified() || own.is_loopback() || own.is_link_local() || own.is_multicast() || own.is_broadcast()
+    let is_broadcast = matches!(address, IpAddr::V4(own) if own.is_broadcast());
+    let is_special = address.is_unspecified() || address.is_loopback() || address.is_multicast();
+    is_special || is_broadcast || is_link_local(address)
 }

@@ -31,8 +31,8 @@ pub struct Cluster {
     pub egress: Option<Spanned<Egress>>,
     /// What programs add on the nodes, and the lab leaves alone: `[routes: zebra]`.
     pub keep: Option<KeepEverywhere>,
-    /// The network of the services' addresses; 10.96.0.0/12 by default.
-    pub service_network: Option<Spanned<Prefix>>,
+    /// The network of the services' addresses, or one of each family; 10.96.0.0/12 by default.
+    pub service_network: Option<OneOrMany<Spanned<Prefix>>>,
     /// How nodes lead packets for services to pods, as kube-proxy does: `iptables`, the default.
     pub proxy_mode: Option<Spanned<ProxyMode>>,
     /// The services.

@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema};
 
-use super::read::{Fields, Read, Spanned};
+use super::read::{Fields, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_net::Prefix;
 use crate::topology::diagnostics::Collector;
@@ -14,13 +14,13 @@ use crate::topology::yaml::Node;
 pub struct KubeProxy {
     /// How it leads packets to pods: `iptables`, the default.
     pub mode: Option<Spanned<ProxyMode>>,
-    /// The network of all pods (`--cluster-cidr`).
-    pub cluster: Spanned<Prefix>,
+    /// The network of all pods (`--cluster-cidr`), or one of each family.
+    pub cluster: OneOrMany<Spanned<Prefix>>,
     /// The node's part of it.
-    pub pods: Spanned<Prefix>,
+    pub pods: OneOrMany<Spanned<Prefix>>,
     /// The network of all services (`--service-cluster-ip-range` of the API server); in the mode nftables, packets to
     /// addresses in it that no service has are dropped.
-    pub services: Option<Spanned<Prefix>>,
+    pub services: Option<OneOrMany<Spanned<Prefix>>>,
 }
 
 /// How kube-proxy leads packets to pods.

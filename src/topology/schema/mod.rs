@@ -27,6 +27,7 @@ mod scalar;
 mod scalar_lab;
 mod scalar_net;
 mod service;
+mod service_family;
 mod transport;
 mod veth;
 mod virtual_interface;
@@ -60,6 +61,7 @@ pub use service::{
     Affinity, ClusterIp, DEFAULT_NAMESPACE, DnsLabel, PodPort, Service, ServicePort, ServiceType, TargetPort,
     TrafficPolicy,
 };
+pub use service_family::IpFamilyPolicy;
 pub use transport::Transport;
 pub use virtual_interface::{Ipip, Ipvlan, Macvlan, Parent, VirtualInterface, Vlan, Vrf};
 pub use vlans::{VlanId, VlanIds};

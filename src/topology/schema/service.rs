@@ -8,6 +8,7 @@ use super::read::{Fields, Named, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word_of_kubernetes, words};
 use super::scalar_lab::Text;
 use super::scalar_net::Prefix;
+use super::service_family::{IpFamily, IpFamilyPolicy};
 use crate::lab::{IpProtocol, NsName, PortProtocol};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
@@ -39,6 +40,16 @@ pub struct Service {
     /// Its address, or `None` for a headless one; in a cluster made from its name by default.
     #[schemars(rename = "clusterIP")]
     pub cluster_ip: Option<Spanned<ClusterIp>>,
+    /// The same as a list, of an address of each family: the first is `clusterIP`.
+    #[schemars(rename = "clusterIPs", default)]
+    pub cluster_ips: Vec<Spanned<ClusterIp>>,
+    /// In a cluster: the families of its addresses, `IPv4` and `IPv6`, the first one first; by default the family of
+    /// the first `service_network`.
+    #[schemars(default)]
+    pub ip_families: Vec<Spanned<IpFamily>>,
+    /// In a cluster: `SingleStack`, the default, for an address of one family; `PreferDualStack` for one of each that
+    /// the cluster has; `RequireDualStack` for one of both.
+    pub ip_family_policy: Option<Spanned<IpFamilyPolicy>>,
     /// Further addresses at which nodes take its packets, if these come to them.
     #[schemars(rename = "externalIPs", default)]
     pub external_ips: Vec<Spanned<IpAddr>>,
@@ -54,6 +65,9 @@ pub struct Service {
     pub session_affinity_config: Option<AffinityConfig>,
     /// `Local`: packets from outside go to pods of the node that they come to. `Cluster` by default.
     pub external_traffic_policy: Option<Spanned<TrafficPolicy>>,
+    /// Of the type LoadBalancer with `externalTrafficPolicy: Local`: the port of every node at which a load balancer asks
+    /// whether the node has pods of the service; in a cluster made from its name by default.
+    pub health_check_node_port: Option<Spanned<u16>>,
     /// `Local`: packets from a node's pods go to pods of this node. `Cluster` by default.
     pub internal_traffic_policy: Option<Spanned<TrafficPolicy>>,
     /// Whether pods that are not ready count, too; false by default.
@@ -68,7 +82,7 @@ pub struct Service {
 pub struct ServicePort {
     /// Its name; needed where there are several.
     pub name: Option<Spanned<DnsLabel>>,
-    /// `TCP` or `UDP`; `TCP` by default.
+    /// `TCP`, `UDP` or `SCTP`; `TCP` by default.
     pub protocol: Option<Spanned<ServiceProtocol>>,
     /// The port of the service.
     pub port: Spanned<u16>,
@@ -168,8 +182,11 @@ const TYPES: [(&str, ServiceType); 4] = [
 ];
 const AFFINITIES: [(&str, Affinity); 2] = [("None", Affinity::None), ("ClientIP", Affinity::ClientIp)];
 const POLICIES: [(&str, TrafficPolicy); 2] = [("Cluster", TrafficPolicy::Cluster), ("Local", TrafficPolicy::Local)];
-const PROTOCOLS: [(&str, ServiceProtocol); 2] =
-    [("TCP", ServiceProtocol(IpProtocol::Tcp)), ("UDP", ServiceProtocol(IpProtocol::Udp))];
+const PROTOCOLS: [(&str, ServiceProtocol); 3] = [
+    ("TCP", ServiceProtocol(IpProtocol::Tcp)),
+    ("UDP", ServiceProtocol(IpProtocol::Udp)),
+    ("SCTP", ServiceProtocol(IpProtocol::Sctp)),
+];
 
 impl Scalar for DnsLabel {
     const WHAT: &'static str = "a name of 1 to 63 small letters, digits and `-`, with none of these at its ends";
@@ -234,7 +251,7 @@ impl Scalar for TrafficPolicy {
 }
 
 impl Scalar for ServiceProtocol {
-    const WHAT: &'static str = "a protocol of a service: TCP or UDP";
+    const WHAT: &'static str = "a protocol of a service: TCP, UDP or SCTP";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         word_of_kubernetes(text, &PROTOCOLS)
@@ -296,12 +313,16 @@ impl Read for Service {
         let pods = fields.or_empty("pods");
         let endpoints = fields.or_empty("endpoints");
         let cluster_ip = fields.optional("clusterIP");
+        let cluster_ips = fields.or_empty("clusterIPs");
+        let ip_families = fields.or_empty("ipFamilies");
+        let ip_family_policy = fields.optional("ipFamilyPolicy");
         let external_ips = fields.or_empty("externalIPs");
         let load_balancer_ip = fields.optional("loadBalancerIP");
         let load_balancer_source_ranges = fields.or_empty("loadBalancerSourceRanges");
         let session_affinity = fields.optional("sessionAffinity");
         let session_affinity_config = fields.optional("sessionAffinityConfig");
         let external_traffic_policy = fields.optional("externalTrafficPolicy");
+        let health_check_node_port = fields.optional("healthCheckNodePort");
         let internal_traffic_policy = fields.optional("internalTrafficPolicy");
         let publish_not_ready_addresses = fields.optional("publishNotReadyAddresses");
         let external_name = fields.optional("externalName");
@@ -315,12 +336,16 @@ impl Read for Service {
             pods,
             endpoints,
             cluster_ip,
+            cluster_ips,
+            ip_families,
+            ip_family_policy,
             external_ips,
             load_balancer_ip,
             load_balancer_source_ranges,
             session_affinity,
             session_affinity_config,
             external_traffic_policy,
+            health_check_node_port,
             internal_traffic_policy,
             publish_not_ready_addresses,
             external_name,
@@ -387,9 +412,21 @@ impl Service {
         matches!(self.kind(), ServiceType::NodePort | ServiceType::LoadBalancer)
     }
 
+    /// Whether a load balancer asks nodes for pods of it: only some of them have any that packets from outside reach.
+    pub fn is_health_checked(&self) -> bool {
+        let policy = self.external_traffic_policy.as_ref().map(|policy| policy.value);
+        self.kind() == ServiceType::LoadBalancer && policy == Some(TrafficPolicy::Local)
+    }
+
+    /// Its addresses as they are written: all of them, or the first.
+    pub fn cluster_ips(&self) -> impl Iterator<Item = &Spanned<ClusterIp>> {
+        let only = self.cluster_ip.as_ref().filter(|_| self.cluster_ips.is_empty());
+        self.cluster_ips.iter().chain(only)
+    }
+
     /// Whether it has no address, and so no rules: a name alone.
     pub fn is_name(&self) -> bool {
-        let headless = self.cluster_ip.as_ref().is_some_and(|own| own.value == ClusterIp::Headless);
+        let headless = self.cluster_ips().any(|own| own.value == ClusterIp::Headless);
         headless || self.kind() == ServiceType::ExternalName
     }
 }
