@@ -22,10 +22,10 @@ fn write(routing: &str, has_ipv6: bool, is_enforced: bool) {
     fs::write(FILE, text).unwrap();
 }
 
-/// The link-local address of a pod, which is its own by now.
+/// The link-local address of a pod, once it may be used.
 fn link_local(pod: &str) -> String {
     let script = format!(
-        "while ip -n {pod} -6 addr show dev eth0 scope link tentative | grep -q inet6; do sleep 0.05; done
+        "until ip -n {pod} -6 addr show dev eth0 scope link -tentative | grep -q inet6; do sleep 0.05; done
         ip -n {pod} -6 -o addr show dev eth0 scope link | sed 's/.*inet6 \\([^/]*\\).*/\\1/'"
     );
     run(&script).trim().to_owned()
@@ -52,6 +52,8 @@ fn arrives(from: &'static str, to: &'static str, address: &str) -> bool {
 
 /// All ways around the addresses of pods.
 fn ways(from: &'static str, to: &'static str) -> Vec<String> {
+    // The sender has to have one of its own.
+    link_local(from);
     let mut all = vec![link_local(to), "ff02::1".to_owned()];
     all.extend(["255.255.255.255", "10.244.1.255", "224.0.0.1"].map(str::to_owned));
     all.retain(|address| arrives(from, to, address));
