@@ -125,7 +125,7 @@ pub(crate) fn set_etc_files(lab: &LabName, ns: &NsName, wanted: &EtcFiles) -> Re
 }
 
 fn remove(lab: &LabName, ns: &NsName) -> Result<(), KernelError> {
-    if linked(lab).contains(ns) {
+    if is_linked(lab, ns) {
         let path = format!("{NETNS}/{ns}");
         failpoint::pass("remove a link in /etc/netns")
             .and_then(|()| unlink(path.as_str()))
@@ -156,7 +156,7 @@ fn link(lab: &LabName, ns: &NsName) -> Result<(), KernelError> {
         made => made.and_then(|()| fchmodat(AT_FDCWD, NETNS, OURS, FchmodatFlags::FollowSymlink)),
     });
     made.map_err(|errno| refused("make", NETNS).with_errno(errno))?;
-    if linked(lab).contains(ns) {
+    if is_linked(lab, ns) {
         return Ok(());
     }
     if std::fs::read_link(&path).is_ok_and(|to| is_left_behind(&to)) {
@@ -176,11 +176,11 @@ fn is_left_behind(to: &Path) -> bool {
 fn linked(lab: &LabName) -> BTreeSet<NsName> {
     let Ok(entries) = std::fs::read_dir(NETNS) else { return BTreeSet::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<NsName>().ok());
-    names
-        .filter(|ns| {
-            std::fs::read_link(format!("{NETNS}/{ns}")).is_ok_and(|to| to.as_os_str() == etc_folder(lab, ns).as_str())
-        })
-        .collect()
+    names.filter(|ns| is_linked(lab, ns)).collect()
+}
+
+fn is_linked(lab: &LabName, ns: &NsName) -> bool {
+    std::fs::read_link(format!("{NETNS}/{ns}")).is_ok_and(|to| to.as_os_str() == etc_folder(lab, ns).as_str())
 }
 
 /// Whether something else is where the link of a namespace belongs. A link into the folder of a lab that is no longer
