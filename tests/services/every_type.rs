@@ -1,6 +1,6 @@
 //! What a node has for services of every type, as the kernel's own programs print it: `every-type.iptables`
-//! (`iptables-save`) and `every-type.nft` (`nft list ruleset`), from `every-type.yaml`. `BLESS=1` writes them anew. They
-//! are loaded beside the node and printed again, so that they hold for any version of the programs.
+//! (`iptables-save`) and `every-type.nft` (`nft list ruleset`), from `every-type.yaml`. `BLESS=1` writes them anew.
+//! They are loaded beside the node and printed again, so that they hold for any version of the programs.
 
 use std::fs;
 
