@@ -1,7 +1,9 @@
 //! What surprises whoever looks at a node by hand, in both modes: what no check can ask. The checks are in
 //! `tests/surprises`.
 
+use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::thread;
 
 use super::support::{ends, inside, run, sandbox};
 use super::{asked_tcp, asked_udp, pod, serve, write_for};
@@ -84,5 +86,47 @@ fn a_wrong_target_port_is_refused_by_the_pod_itself() {
         let told = |of: &str| said.lines().find(|line| line.contains(of)).unwrap_or_default().to_owned();
         assert!(told("service/one").contains("refused by web-1"), "{mode}: {said}");
         assert!(!told("service/none").contains("web-1"), "{mode}: {said}");
+    }
+}
+
+/// Answers every datagram over IPv6 with the pod's name.
+fn serve_ipv6(ns: &'static str) {
+    let socket = inside(ns, || UdpSocket::bind("[::]:8080").unwrap());
+    thread::spawn(move || {
+        while let Ok((_, from)) = socket.recv_from(&mut [0; 16]) {
+            let _ = socket.send_to(ns.as_bytes(), from);
+        }
+    });
+}
+
+/// A flow over IPv6 goes on to another pod when its own is no endpoint any more.
+#[test]
+fn flows_over_ipv6_follow_the_endpoints() {
+    for mode in MODES {
+        sandbox();
+        let write = |not_ready: &str| {
+            let pods = ["web-1", "web-2"]
+                .map(|name| format!("{{ name: {name}, labels: {{ app: web }}, ready: {} }}", name != not_ready));
+            let text = format!(
+                "name: svc\ncluster:\n  node_network: \"fd00:1::/64\"\n  pod_network: \"fd00:10:244::/48\"\n  \
+                 service_network: \"fd00:10:96::/112\"\n  routing: routed\n  proxy_mode: {mode}\n  nodes:\n    \
+                 node1: {{ pods: [{}, client] }}\n  services:\n    - {{ name: web, clusterIP: \"fd00:10:96::20\", \
+                 selector: {{ app: web }}, ports: [{{ port: 53, protocol: UDP, targetPort: 8080 }}] }}\nchecks:\n  \
+                 - {{ from: client, to: service/web, spread: 30 }}\n",
+                pods.join(", ")
+            );
+            fs::write("/run/svc.yaml", text).unwrap();
+        };
+        write("");
+        ends(&["apply", "--check", "/run/svc.yaml"], 0);
+        ["web-1", "web-2"].into_iter().for_each(serve_ipv6);
+        let client = inside("client", || UdpSocket::bind("[::]:0").unwrap());
+        client.connect("[fd00:10:96::20]:53").unwrap();
+        let first = asked_udp(&client);
+        write(&first);
+        let checks = fs::read_to_string("/run/svc.yaml").unwrap().replace(", spread: 30", "");
+        fs::write("/run/svc.yaml", checks).unwrap();
+        ends(&["apply", "/run/svc.yaml"], 0);
+        assert_ne!(asked_udp(&client), first, "{mode}: a flow goes on to a pod that is no endpoint");
     }
 }

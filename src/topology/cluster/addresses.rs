@@ -135,6 +135,17 @@ pub fn not_the_routers(addresses: &[Spanned<IpNet>], found: &mut Collector<'_>) 
     }
 }
 
+/// Addresses in the node networks that the author chose for another machine than a node.
+pub fn of_machine(given: &[Spanned<IpAddr>], networks: &[IpNet], found: &mut Collector<'_>) -> Vec<Spanned<IpNet>> {
+    within(given, networks, "the node network", found);
+    let with_length = |Spanned { value, span }: &Spanned<IpAddr>| {
+        let network = networks.iter().find(|network| network.contains(value))?;
+        let value = IpNet::new(*value, network.prefix_len()).ok()?;
+        Some(Spanned { value, span: *span })
+    };
+    given.iter().filter_map(with_length).collect()
+}
+
 /// Whether addresses that the author chose are in these subnets, one in each at most.
 pub fn within(given: &[Spanned<IpAddr>], subnets: &[IpNet], of: &str, found: &mut Collector<'_>) {
     let mut used: Vec<(IpNet, Span)> = Vec::new();

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 
 use super::body::{Body, UPLINK};
 use super::layout::{Layout, Node as Endpoint};
-use super::names::{GROUPS, LAN, LAN_BRIDGE, ROUTER};
+use super::names::{GROUPS, LAN, LAN_BRIDGE, LB, ROUTER};
 use super::numbers;
 use super::piece::{Entry, Place};
 use super::pods::Pod;
@@ -15,6 +15,8 @@ use crate::topology::yaml::Node;
 
 /// The other interface of the router's link, at that bridge.
 const ROUTER_PORT: &str = "router-lan";
+/// The other interface of the load balancer's link.
+const LB_PORT: &str = "lb-lan";
 /// The bridge of a node's pods.
 const POD_BRIDGE: &str = "v-net-0";
 
@@ -25,6 +27,11 @@ pub fn entries(layout: &Layout<'_>, cluster: Place) -> Vec<Entry> {
     if layout.routing == Routing::Router {
         namespaces.push(cluster.entry(ROUTER, router(layout, cluster)));
         links.push(link(cluster, [[ROUTER, UPLINK], [LAN, ROUTER_PORT]]));
+    }
+    if let Some(first) = layout.lb.first() {
+        let place = Place(first.span);
+        namespaces.push(place.entry(LB, services::load_balancer(layout, place)));
+        links.push(link(place, [[LB, UPLINK], [LAN, LB_PORT]]));
     }
     let (mut nodes, mut pods) = (Vec::new(), Vec::new());
     for node in &layout.nodes {
@@ -52,7 +59,8 @@ fn lan(layout: &Layout<'_>, cluster: Place) -> Node {
     let mut body = Body::new(cluster);
     let ports = layout.nodes.iter().map(|node| Place(node.name.span).scalar(&node.lan_port));
     let router = (layout.routing == Routing::Router).then(|| cluster.scalar(ROUTER_PORT));
-    body.bridge(LAN_BRIDGE, Vec::new(), ports.chain(router).collect(), None);
+    let lb = (!layout.lb.is_empty()).then(|| cluster.scalar(LB_PORT));
+    body.bridge(LAN_BRIDGE, Vec::new(), ports.chain(router).chain(lb).collect(), None);
     body.node()
 }
 

@@ -25,6 +25,7 @@ pub struct Body {
     pub ports: Vec<Entry>,
     pub ready: Option<Entry>,
     pub kube_proxy: Option<Entry>,
+    pub load_balancer: Option<Entry>,
     pub network_policies: Option<Entry>,
 }
 
@@ -46,6 +47,7 @@ impl Body {
             ports: Vec::new(),
             ready: None,
             kube_proxy: None,
+            load_balancer: None,
             network_policies: None,
         }
     }
@@ -70,6 +72,7 @@ impl Body {
             map("ports", self.ports),
             self.ready,
             self.kube_proxy,
+            self.load_balancer,
             self.network_policies,
         ];
         place.map(parts.into_iter().flatten())

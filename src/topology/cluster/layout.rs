@@ -31,6 +31,8 @@ pub struct Layout<'w> {
     pub keep: &'w [Tree],
     /// The networks of services, one for each family, where there are any.
     pub service_networks: Vec<IpNet>,
+    /// The addresses of the load balancer, with their prefix lengths, where there is one.
+    pub lb: Vec<Spanned<IpNet>>,
     /// How nodes lead packets for services to pods.
     pub proxy_mode: ProxyMode,
     /// The services with their addresses, as pieces of the tree.
@@ -83,7 +85,7 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
     for pods in &cluster.pod_network.0 {
         room(pods, &node_networks, routing, found);
     }
-    let mut names = Names::new(routing);
+    let mut names = Names::new(routing, cluster.lb.is_some());
     let mut ports = HashMap::new();
     let mut numbers = HashMap::new();
     let mut addresses = Addresses::new(node_networks.clone());
@@ -111,6 +113,8 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
     let service_networks = services::networks(cluster, (&node_networks, &pod_networks), found);
     let services = services::with_addresses(&cluster.services, &service_networks, found);
     let proxy_mode = cluster.proxy_mode.as_ref().map_or(ProxyMode::Iptables, |mode| mode.value);
+    let lb = cluster.lb.as_ref().map_or(&[][..], |given| &given.0);
+    let lb = addresses::of_machine(lb, &node_networks, found);
     Layout {
         node_networks,
         pod_networks,
@@ -119,6 +123,7 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         egress,
         keep,
         service_networks,
+        lb,
         proxy_mode,
         services,
         policies: &cluster.policies,

@@ -15,6 +15,9 @@ pub const LAN_BRIDGE: &str = "br-lan";
 /// The namespace of the router.
 pub const ROUTER: &str = "router";
 
+/// The namespace of the load balancer.
+pub const LB: &str = "lb";
+
 /// The groups of all nodes and of all pods.
 pub const GROUPS: [&str; 2] = ["nodes", "pods"];
 
@@ -39,9 +42,9 @@ pub fn is_new(
 pub struct Names(HashMap<String, Option<Span>>);
 
 impl Names {
-    pub fn new(routing: Routing) -> Self {
+    pub fn new(routing: Routing, has_lb: bool) -> Self {
         let router = (routing == Routing::Router).then_some(ROUTER);
-        let own = ["host", LAN].into_iter().chain(GROUPS).chain(router);
+        let own = ["host", LAN].into_iter().chain(GROUPS).chain(router).chain(has_lb.then_some(LB));
         Self(own.map(|name| (name.to_owned(), None)).collect())
     }
 

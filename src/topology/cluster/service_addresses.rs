@@ -165,7 +165,8 @@ impl Taken {
         let mut given = service.cluster_ips();
         let mut all: Vec<Tree> = Vec::new();
         let mut is_made = false;
-        for network in chosen(service, networks, found) {
+        let networks = chosen(service, networks, found);
+        for network in networks.iter().copied() {
             let (address, span) = match given.next() {
                 Some(Spanned { value: ClusterIp::Address(address), span }) => (Some(*address), *span),
                 Some(_) | None => (made(&service.full_name(), network), service.name.span),
@@ -175,8 +176,16 @@ impl Taken {
             self.address(address, span, service, network, found);
             all.push(Place(span).scalar(address));
         }
+        let room = networks.len().max(service.ip_families.len());
+        if let Some(more) = service.cluster_ips().nth(room).filter(|_| !service.ip_families.is_empty()) {
+            let message = "there are more `clusterIPs` than families of the service";
+            let fault = Diagnostic::new(Code::ContradictoryKeys, more.span, message);
+            found.add(fault.help("write both into `ipFamilies`, or leave these out".to_owned()));
+        }
         if is_made {
-            entries.retain(|(key, _)| !is(key, "clusterIP") && !is(key, "clusterIPs"));
+            // That both are there, and say the same, is looked at later.
+            let is_alone = service.cluster_ips.is_empty();
+            entries.retain(|(key, _)| !(is(key, "clusterIPs") || is_alone && is(key, "clusterIP")));
             entries.push(match all.len() {
                 1 => place.entry("clusterIP", all.remove(0)),
                 _ => place.entry("clusterIPs", place.list(all)),

@@ -37,6 +37,25 @@ pub fn of_node(layout: &Layout<'_>, node: &Endpoint<'_>, body: &mut Body) {
     }
 }
 
+/// The machine in front of the nodes.
+pub fn load_balancer(layout: &Layout<'_>, place: Place) -> Node {
+    let mut body = Body::new(place);
+    body.uplink(&layout.lb, None);
+    body.forwarding = true;
+    body.load_balancer = Some(place.field("load_balancer", true));
+    // Each connection of a client may go to another node.
+    for family in ["ipv4", "ipv6"] {
+        if layout.lb.iter().any(|own| own.value.addr().is_ipv4() == (family == "ipv4")) {
+            body.sysctls.push(place.field(&format!("net.{family}.fib_multipath_hash_policy"), 1));
+        }
+    }
+    // A client that is told of a node by a redirect would go there from then on.
+    for dev in ["all", UPLINK] {
+        body.sysctls.push(place.field(&format!("net.ipv4.conf.{dev}.send_redirects"), 0));
+    }
+    body.node()
+}
+
 /// What pods on a bridge need: the answer of a pod to another one on the same bridge has to pass the rules that have
 /// translated the question, and what pods on the same bridge send each other has to pass those of network policies.
 pub fn bridge(layout: &Layout<'_>, place: Place) -> Option<Entry> {

@@ -27,9 +27,9 @@ pub fn resolve(
             match port(service, wanted.map(|(protocol, _)| protocol), written.port.as_ref()) {
                 Ok(port) if ports.contains(&port) => {}
                 Ok(port) => ports.push(port),
-                Err((message, help)) => {
+                Err((code, message, help)) => {
                     let span = written.port.as_ref().map_or(span, |port| port.span);
-                    found.add(Diagnostic::new(Code::UnknownService, span, message).help(help));
+                    found.add(Diagnostic::new(code, span, message).help(help));
                     return None;
                 }
             }
@@ -75,7 +75,7 @@ fn port(
     service: &Resolved,
     protocol: Option<Probing>,
     wanted: Option<&Spanned<CheckPort>>,
-) -> Result<Protocol, (String, Option<String>)> {
+) -> Result<Protocol, (Code, String, Option<String>)> {
     let is_of = |port: &&Port| match protocol {
         None | Some(Probing::Icmp) => true,
         Some(Probing::Tcp) => port.model.protocol == IpProtocol::Tcp,
@@ -93,7 +93,11 @@ fn port(
         && fitting.iter().all(|port| port.model.protocol == IpProtocol::Sctp)
     {
         let message = format!("the port {} of the service `{}` is of SCTP", first.model.port, service.name);
-        return Err((message, Some("checks send ICMP, TCP and UDP; nodes have the rules all the same".to_owned())));
+        return Err((
+            Code::NotModelled,
+            message,
+            Some("checks send ICMP, TCP and UDP; nodes have the rules all the same".to_owned()),
+        ));
     }
     match (fitting.as_slice(), wanted.map(|wanted| &wanted.value)) {
         ([only], _) => Ok(sent(only.model.protocol, only.model.port)),
@@ -102,12 +106,12 @@ fn port(
         ([], Some(CheckPort::Name(name))) => {
             let names: Vec<&str> = service.ports.iter().filter_map(|port| port.model.name.as_deref()).collect();
             let help = (!names.is_empty()).then(|| format!("its ports are {}", names.join(", ")));
-            Err((format!("the service `{}` has no port `{name}`", service.name), help))
+            Err((Code::UnknownService, format!("the service `{}` has no port `{name}`", service.name), help))
         }
-        ([], None) => Err((format!("the service `{}` has no such port", service.name), None)),
+        ([], None) => Err((Code::UnknownService, format!("the service `{}` has no such port", service.name), None)),
         ([..], None) => {
             let help = "write its `port`, by number or by name".to_owned();
-            Err((format!("the service `{}` has several ports", service.name), Some(help)))
+            Err((Code::UnknownService, format!("the service `{}` has several ports", service.name), Some(help)))
         }
         ([first, ..], Some(_)) => Ok(sent(first.model.protocol, first.model.port)),
     }

@@ -19,6 +19,7 @@ mod gateways;
 mod interface;
 mod keep;
 mod led;
+mod load_balancer;
 mod lower_interfaces;
 mod mtu;
 mod nat;
@@ -68,6 +69,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
     for (at, own) in net.namespaces.iter().enumerate() {
         if let Some(namespace) = namespaces.get_mut(&own.name) {
             services::rules(own, at, &services, namespace);
+            load_balancer::routes(own, &net, &services, namespace, found);
         }
     }
     let network_policies = network_policies::resolve(file, &net, found);

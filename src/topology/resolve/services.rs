@@ -319,6 +319,18 @@ impl Services {
         get(*self.by_node_port.get(&(family, protocol, port))?).map(|port| (port, true))
     }
 
+    /// The nodes of a family that take packets for a port from outside, as they have endpoints for them.
+    pub fn nodes_of(&self, port: &ServicePort) -> impl Iterator<Item = usize> {
+        let family = Family::of(port.cluster_ip);
+        let mut nodes: Vec<usize> = self.nodes.keys().copied().collect();
+        nodes.sort_unstable();
+        let has = move |node: &services::Node| {
+            let mut endpoints = port.endpoints.iter();
+            endpoints.any(|endpoint| !port.external_is_local || node.pods.contains(&endpoint.ip()))
+        };
+        nodes.into_iter().filter(move |at| self.node(*at, family).is_some_and(has))
+    }
+
     /// What the rules of a family depend on, of a node.
     fn node(&self, at: usize, family: Family) -> Option<&services::Node> {
         self.nodes.get(&at)?.iter().find(|node| Family::of(node.cluster.addr()) == family)

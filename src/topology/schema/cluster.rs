@@ -33,6 +33,9 @@ pub struct Cluster {
     pub keep: Option<KeepEverywhere>,
     /// The network of the services' addresses, or one of each family; 10.96.0.0/12 by default.
     pub service_network: Option<OneOrMany<Spanned<Prefix>>>,
+    /// The address, in the node network, of a machine `lb` in front of the nodes: it spreads what comes for the
+    /// `loadBalancerIP` of services over the nodes that have pods of them. None by default.
+    pub lb: Option<OneOrMany<Spanned<IpAddr>>>,
     /// How nodes lead packets for services to pods, as kube-proxy does: `iptables`, the default.
     pub proxy_mode: Option<Spanned<ProxyMode>>,
     /// The services.
@@ -215,6 +218,7 @@ impl Read for Cluster {
         let egress = fields.optional("egress");
         let keep = fields.optional("keep");
         let service_network = fields.optional("service_network");
+        let lb = fields.optional("lb");
         let proxy_mode = fields.optional("proxy_mode");
         let services = fields.or_empty("services");
         let policies = fields.or_empty("policies");
@@ -230,6 +234,7 @@ impl Read for Cluster {
             egress,
             keep,
             service_network,
+            lb,
             proxy_mode,
             services,
             policies,

@@ -85,6 +85,8 @@ pub struct Namespace {
     pub ready: Option<Spanned<bool>>,
     /// Of a node: that it has the rules of all services.
     pub kube_proxy: Option<KubeProxy>,
+    /// Whether it spreads what comes for the `loadBalancerIP` of services over the nodes.
+    pub load_balancer: Option<Spanned<bool>>,
     /// Of a node: that it enforces the network policies.
     pub network_policies: Option<NetworkPolicies>,
     /// What programs in it find in `/etc/hosts`: `lab` (the default in a file that has this key, or `dns`, anywhere),
@@ -123,6 +125,7 @@ impl Read for Namespace {
             ports: fields.or_empty("ports"),
             ready: fields.optional("ready"),
             kube_proxy: fields.optional("kube_proxy"),
+            load_balancer: fields.optional("load_balancer"),
             network_policies: fields.optional("network_policies"),
             hosts: fields.optional("hosts"),
             dns: fields.optional("dns"),

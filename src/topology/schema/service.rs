@@ -47,8 +47,8 @@ pub struct Service {
     /// the first `service_network`.
     #[schemars(default)]
     pub ip_families: Vec<Spanned<IpFamily>>,
-    /// In a cluster: `SingleStack`, the default, for an address of one family; `PreferDualStack` for one of each that
-    /// the cluster has; `RequireDualStack` for one of both.
+    /// In a cluster: `SingleStack`, the default, for an address of one family; `PreferDualStack` for one of each
+    /// that the cluster has; `RequireDualStack` for one of both.
     pub ip_family_policy: Option<Spanned<IpFamilyPolicy>>,
     /// Further addresses at which nodes take its packets, if these come to them.
     #[schemars(rename = "externalIPs", default)]
@@ -65,8 +65,8 @@ pub struct Service {
     pub session_affinity_config: Option<AffinityConfig>,
     /// `Local`: packets from outside go to pods of the node that they come to. `Cluster` by default.
     pub external_traffic_policy: Option<Spanned<TrafficPolicy>>,
-    /// Of the type LoadBalancer with `externalTrafficPolicy: Local`: the port of every node at which a load balancer
-    /// asks whether the node has pods of the service; in a cluster made from its name by default.
+    /// Of the type LoadBalancer with `externalTrafficPolicy: Local`: the port of every node at which a load
+    /// balancer asks whether the node has pods of the service; in a cluster made from its name by default.
     pub health_check_node_port: Option<Spanned<u16>>,
     /// `Local`: packets from a node's pods go to pods of this node. `Cluster` by default.
     pub internal_traffic_policy: Option<Spanned<TrafficPolicy>>,
