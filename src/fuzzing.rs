@@ -94,7 +94,7 @@ fn found(owner: Option<LabName>, found: &ObservedNamespace) {
     let is = Namespace { owner: Some(lab.clone()), ..found.is.clone() };
     let own = ObservedNamespace { is, ..found.clone() };
     let live =
-        Observed { namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into(), unread: Vec::new() };
+        Observed { namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into(), ..Observed::default() };
     let wanted = Namespace { owner: Some(lab.clone()), ..Namespace::default() };
     let wanted = Lab {
         name: lab.clone(),

@@ -32,6 +32,8 @@ pub enum EngineCode {
     NoSuchLab,
     /// The lab has no namespace of this name.
     NoSuchNamespace,
+    /// The lab runs no program of this name.
+    NoSuchProgram,
     /// Some parts of namespaces could not be read, so nothing was changed there.
     NotRead,
     /// Some objects of a lab could not be removed.

@@ -108,7 +108,7 @@ pub(crate) fn end_with(parent: Pid) -> Result<(), KernelError> {
 }
 
 /// Moves this thread into a namespace, with mounts of its own that show it.
-fn enter(ns: &NsName) -> Result<(), KernelError> {
+pub(crate) fn enter(ns: &NsName) -> Result<(), KernelError> {
     let refused = |errno| KernelError::new(format!("enter namespace {ns}")).with_errno(errno);
     setns(netns::open(ns)?, CloneFlags::CLONE_NEWNET).map_err(refused)?;
     unshare(CloneFlags::CLONE_NEWNS).map_err(refused)?;

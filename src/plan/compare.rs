@@ -7,7 +7,7 @@ use super::planned::Plan;
 use super::unread::assumed;
 use super::{
     address, bridge, bridge_port, fdb_entry, firewall, foreign, gateways, interface, namespace, neighbour, nft,
-    policy_rule, route, services, sysctl, veth, virtual_interface, vlans,
+    policy_rule, program, route, services, sysctl, veth, virtual_interface, vlans,
 };
 use crate::lab::{Interface, InterfaceKind, InterfaceRef, Lab, NsName, Observed};
 
@@ -29,6 +29,7 @@ pub fn plan(lab: &Lab, live: &Observed) -> Plan {
         inside(&Sides { compared: &compared, ns: &host, want, is: &observed.is, observed }, &mut draft);
     }
     namespace::remove(&compared, &mut draft);
+    program::compare(&compared, &mut draft);
     let mut steps = draft.in_order();
     services::explain(lab, &mut steps);
     Plan { lab: lab.name.clone(), steps }

@@ -22,6 +22,7 @@ mod neighbour;
 mod nft;
 mod planned;
 mod policy_rule;
+mod program;
 mod route;
 mod services;
 mod sysctl;

@@ -49,7 +49,8 @@ fn reason_of_policies(step: &Step) -> Option<&'static str> {
         | Step::FdbEntry(_)
         | Step::Foreign(_)
         | Step::Firewall(_)
-        | Step::Nft(_) => None,
+        | Step::Nft(_)
+        | Step::Program(_) => None,
     }
 }
 
@@ -86,6 +87,7 @@ fn reason(step: &Step, namespace: &Namespace) -> Option<&'static str> {
         | Step::Foreign(_)
         | Step::Firewall(_)
         | Step::Nft(_)
+        | Step::Program(_)
         | Step::Sysctl(_) => None,
     }
 }

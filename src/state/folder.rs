@@ -28,6 +28,8 @@ pub(super) struct Folder {
 }
 
 const NAME: &str = "nslab";
+/// The folder of a lab in which the output of its programs is.
+pub(super) const LOGS: &str = "logs";
 /// The name of the lock in each folder.
 pub(super) const LOCK: &str = "lock";
 pub(super) const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
@@ -297,7 +299,10 @@ impl Folder {
         let Some(folder) = self.get(name)? else { return self.remove_folder(name) };
         let mut removed = Ok(());
         for file in folder.names()?.iter().filter(|file| *file != LOCK) {
-            removed = removed.and(folder.remove(file, UnlinkatFlags::NoRemoveDir));
+            removed = removed.and(match file == LOGS {
+                true => folder.remove_tree(file),
+                false => folder.remove(file, UnlinkatFlags::NoRemoveDir),
+            });
         }
         removed?;
         folder.remove_file(LOCK)?;
@@ -305,6 +310,15 @@ impl Folder {
             Err(error) if error.errno() == Some(Errno::ENOTEMPTY) => Ok(()),
             other => other,
         }
+    }
+
+    /// Removes a folder in this one with all that is in it, or what is in its place.
+    fn remove_tree(&self, name: &str) -> Result<(), KernelError> {
+        let Some(folder) = self.get(name)? else { return self.remove(name, UnlinkatFlags::NoRemoveDir) };
+        for inner in folder.names()? {
+            folder.remove_tree(&inner)?;
+        }
+        self.remove_folder(name)
     }
 
     /// Removes a folder in this one if nothing but its lock, which the caller holds, is in it.

@@ -1,5 +1,5 @@
-//! The files of `/run/nslab`: each lab's lock, journal, applied topology and list of routes, and what host settings
-//! were before the first lab that needs them.
+//! The files of `/run/nslab`: each lab's lock, journal, applied topology, list of routes and programs' output, and
+//! what host settings were before the first lab that needs them.
 //!
 //! It knows the model, and of the kernel no more than how it reports an error. It does not know what the files are for,
 //! nor what a setting is now: `engine` does. All of them are gone after a reboot, as the namespaces are, and none of
@@ -13,6 +13,7 @@ mod lab_folder;
 mod labs;
 mod lock;
 mod oddities;
+mod program_files;
 
 pub(crate) use deviceless_routes::{Identity, listed_by, listed_by_others};
 pub(crate) use host_settings::{FirewallLock, HostSettings, Setting, claims, former_values};
@@ -20,3 +21,4 @@ pub(crate) use journal::{Activity, Journal};
 pub(crate) use lab_folder::{LabFolder, ToRemove, topology, topology_file};
 pub(crate) use labs::{IdleLabs, labs};
 pub(crate) use oddities::oddities;
+pub(crate) use program_files::{Log, Position, ProgramFiles};

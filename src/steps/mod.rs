@@ -22,6 +22,7 @@ mod nft;
 mod operation;
 mod phase;
 mod policy_rule;
+mod program;
 mod route;
 mod sysctl;
 mod veth;
@@ -45,6 +46,7 @@ pub use nft::{NftChange, NftStep};
 use operation::{Batch, Operation, Reach};
 pub use phase::{Phase, Tier};
 pub use policy_rule::PolicyRuleStep;
+pub use program::ProgramStep;
 pub use route::RouteStep;
 pub use sysctl::SysctlStep;
 pub use veth::VethStep;
@@ -90,6 +92,8 @@ pub enum Step {
     Firewall(FirewallStep),
     /// A table of nf_tables, or something in it, changes.
     Nft(NftStep),
+    /// A program is started, ended, or started anew.
+    Program(ProgramStep),
 }
 
 impl Step {
@@ -112,6 +116,7 @@ impl Step {
             Self::Sysctl(step) => step,
             Self::Firewall(step) => step,
             Self::Nft(step) => step,
+            Self::Program(step) => step,
         }
     }
 
@@ -157,6 +162,7 @@ impl Step {
             Self::Sysctl(step) => Self::Sysctl(step.inverse()?),
             Self::Firewall(step) => Self::Firewall(step.inverse()),
             Self::Nft(step) => Self::Nft(step.inverse()),
+            Self::Program(step) => Self::Program(step.inverse()),
         })
     }
 
@@ -197,6 +203,7 @@ impl Step {
             | Self::Foreign(_)
             | Self::Firewall(_)
             | Self::Nft(_)
+            | Self::Program(_)
             | Self::Sysctl(_) => None,
         }
     }
@@ -239,6 +246,7 @@ impl Step {
             | Self::Foreign(_)
             | Self::Firewall(_)
             | Self::Nft(_)
+            | Self::Program(_)
             | Self::Sysctl(_) => false,
         }
     }
@@ -246,6 +254,35 @@ impl Step {
     /// Whether it makes a namespace.
     pub fn makes_namespace(&self) -> bool {
         self.operation().batch() == Some(Batch::Namespaces)
+    }
+
+    /// The step on a program that it is.
+    pub fn program(&self) -> Option<&ProgramStep> {
+        match self {
+            Self::Program(step) => Some(step),
+            Self::Namespace(_)
+            | Self::Mark(_)
+            | Self::Interface(_)
+            | Self::Veth(_)
+            | Self::Bridge(_)
+            | Self::BridgePort(_)
+            | Self::Vlans(_)
+            | Self::VirtualInterface(_)
+            | Self::Address(_)
+            | Self::Route(_)
+            | Self::PolicyRule(_)
+            | Self::Neighbour(_)
+            | Self::FdbEntry(_)
+            | Self::Foreign(_)
+            | Self::Firewall(_)
+            | Self::Nft(_)
+            | Self::Sysctl(_) => None,
+        }
+    }
+
+    /// Whether it starts a program.
+    pub fn starts_a_program(&self) -> bool {
+        self.operation().batch() == Some(Batch::ProgramStarts)
     }
 
     /// Whether it removes a whole namespace.
@@ -284,6 +321,7 @@ impl Step {
             | Self::FdbEntry(_)
             | Self::Foreign(_)
             | Self::Firewall(_)
+            | Self::Program(_)
             | Self::Sysctl(_) => None,
         }
     }
@@ -307,6 +345,7 @@ impl Step {
             | Self::FdbEntry(_)
             | Self::Foreign(_)
             | Self::Nft(_)
+            | Self::Program(_)
             | Self::Sysctl(_) => None,
         }
     }

@@ -271,7 +271,8 @@ fn change_neighbour(change: Update<Neighbour>) -> Step {
 }
 
 /// Whether the examples of a step belong here: sysctls leave files behind and firewalls are asked elsewhere, both in
-/// `kernel_system`; foreign objects have their rows in the drift table. A step on a new object does not compile here
+/// `kernel_system`; foreign objects have their rows in the drift table, and programs
+/// their own tests. A step on a new object does not compile here
 /// before it is decided.
 fn object(step: &Step) -> Option<&'static str> {
     match step {
@@ -288,7 +289,7 @@ fn object(step: &Step) -> Option<&'static str> {
         Step::PolicyRule(_) => Some("policy rule"),
         Step::Neighbour(_) => Some("neighbour entry"),
         Step::FdbEntry(_) => Some("forwarding entry"),
-        Step::Foreign(_) | Step::Sysctl(_) | Step::Firewall(_) | Step::Nft(_) => None,
+        Step::Foreign(_) | Step::Sysctl(_) | Step::Firewall(_) | Step::Nft(_) | Step::Program(_) => None,
     }
 }
 
