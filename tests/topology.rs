@@ -7,6 +7,8 @@
 #![allow(clippy::expect_used, clippy::panic)] // A test that cannot go on says so by panicking.
 
 mod support;
+#[path = "topology/unknown_keys.rs"]
+mod unknown_keys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -120,54 +122,6 @@ fn files_that_cannot_be_read_say_why() {
     fs::remove_dir_all(&folder).expect("the folder");
 }
 
-/// A file that has an unknown key in every kind of map, by the kind's name in the schema.
-const UNKNOWN_KEYS: &[(&str, &str)] = &[
-    ("File", "qqq: 1"),
-    ("Namespace", "namespaces: { red: { qqq: 1 } }"),
-    ("Interface", "namespaces: { red: { interfaces: { eth0: { qqq: 1 } } } }"),
-    ("WithPeer", "namespaces: { red: { interfaces: { eth0: { addresses: [{ address: 10.0.0.1, qqq: 1 }] } } } }"),
-    ("Bridge", "namespaces: { red: { bridges: { br0: { qqq: 1 } } } }"),
-    ("Port", "namespaces: { red: { bridges: { br0: { ports: { eth0: { qqq: 1 } } } } } }"),
-    ("Vxlan", "namespaces: { red: { vxlans: { vx0: { qqq: 1 } } } }"),
-    ("FdbEntry", "namespaces: { red: { vxlans: { vx0: { fdb: [{ qqq: 1 }] } } } }"),
-    ("Keep", "name: a\nnamespaces: { r: { keep: [{ qqq: 1 }] } }"),
-    ("Macvlan", "namespaces: { red: { macvlans: { mv0: { qqq: 1 } } } }"),
-    ("Ipvlan", "namespaces: { red: { ipvlans: { ipv0: { qqq: 1 } } } }"),
-    ("Vlan", "namespaces: { red: { vlans: { eth0.10: { qqq: 1 } } } }"),
-    ("Ipip", "namespaces: { red: { ipips: { tun0: { qqq: 1 } } } }"),
-    ("Vrf", "namespaces: { red: { vrfs: { blue: { qqq: 1 } } } }"),
-    ("NextHop", "namespaces: { red: { routes: [{ nexthops: [{ qqq: 1 }] }] } }"),
-    ("Route", "namespaces: { red: { routes: [{ qqq: 1 }] } }"),
-    ("PolicyRule", "namespaces: { red: { rules: [{ qqq: 1 }] } }"),
-    ("Neighbour", "namespaces: { red: { neighbours: [{ qqq: 1 }] } }"),
-    ("Nat", "namespaces: { red: { nat: [{ qqq: 1 }] } }"),
-    ("Masquerade", "namespaces: { red: { nat: [{ masquerade: { qqq: 1 } }] } }"),
-    ("Snat", "namespaces: { red: { nat: [{ snat: { qqq: 1 } }] } }"),
-    ("Dnat", "namespaces: { red: { nat: [{ dnat: { qqq: 1 } }] } }"),
-    ("Publish", "namespaces: { red: { nat: [{ publish: { qqq: 1 } }] } }"),
-    ("Filter", "namespaces: { red: { filter: [{ qqq: 1 }] } }"),
-    ("DescribedLink", "links: [{ qqq: 1 }]"),
-    ("Cluster", "cluster: { qqq: 1 }"),
-    ("Node", "cluster: { nodes: { node1: { qqq: 1 } } }"),
-    ("Pod", "cluster: { nodes: { node1: { pods: [{ qqq: 1 }] } } }"),
-    ("KubeProxy", "namespaces: { red: { kube_proxy: { qqq: 1 } } }"),
-    ("Service", "services: [{ qqq: 1 }]"),
-    ("ServicePort", "services: [{ ports: [{ qqq: 1 }] }]"),
-    ("Endpoint", "services: [{ endpoints: [{ qqq: 1 }] }]"),
-    ("AffinityConfig", "services: [{ sessionAffinityConfig: { qqq: 1 } }]"),
-    ("ClientIpConfig", "services: [{ sessionAffinityConfig: { clientIP: { qqq: 1 } } }]"),
-    ("NetworkPolicies", "namespaces: { red: { network_policies: { qqq: 1 } } }"),
-    ("NetworkPolicy", "policies: [{ qqq: 1 }]"),
-    ("IngressRule", "policies: [{ ingress: [{ qqq: 1 }] }]"),
-    ("EgressRule", "policies: [{ egress: [{ qqq: 1 }] }]"),
-    ("PolicyPeer", "policies: [{ ingress: [{ from: [{ qqq: 1 }] }] }]"),
-    ("IpBlock", "policies: [{ ingress: [{ from: [{ ipBlock: { qqq: 1 } }] }] }]"),
-    ("PolicyPort", "policies: [{ ingress: [{ ports: [{ qqq: 1 }] }] }]"),
-    ("LabelSelector", "policies: [{ podSelector: { qqq: 1 } }]"),
-    ("LabelExpression", "policies: [{ podSelector: { matchExpressions: [{ qqq: 1 }] } }]"),
-    ("Check", "checks: [{ qqq: 1 }]"),
-];
-
 /// The keys of every kind of map in the schema.
 fn keys_of_the_schema(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let keys = |kind: &Value| -> BTreeSet<String> {
@@ -186,7 +140,7 @@ fn keys_of_the_schema(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn schema_and_reader_know_the_same_keys() {
-    let of_the_reader: BTreeMap<String, BTreeSet<String>> = UNKNOWN_KEYS
+    let of_the_reader: BTreeMap<String, BTreeSet<String>> = unknown_keys::UNKNOWN_KEYS
         .iter()
         .map(|(kind, yaml)| {
             let faults = topology::parse(kind, yaml).expect_err(kind);

@@ -42,7 +42,9 @@ impl Run<'_> {
             // What is in a namespace that this run made is removed with it.
             let goes_along = made.contains(&planned.step.namespace());
             let stays = |inverse: &Step| inverse.removes_namespace() || inverse.program().is_some();
-            self.inverse(&planned.step).filter(|inverse| !goes_along || stays(inverse))
+            let inverse = self.inverse(&planned.step).filter(|inverse| !goes_along || stays(inverse));
+            // What programs need may be back only later: all are started together, once everything else is as it was.
+            inverse.filter(|inverse| !inverse.starts_a_program())
         };
         let inverses: Vec<Step> = done.iter().rev().filter_map(inverse).collect();
         let inverses = all_at_once(&self.lab.name, inverses);

@@ -260,8 +260,13 @@ impl Supervisor {
             let Some(held) = self.held.get(&name) else { continue };
             let needs = held.is.program.needs.iter();
             let found: Vec<(&ProgramRef, Option<&Held>)> = needs.map(|need| (need, self.held.get(need))).collect();
-            let failed = found.iter().find(|(_, need)| need.is_some_and(|need| need.is.state == ProgramState::Failed));
-            let failed = failed.map(|(need, _)| format!("it needs {need}, which has failed"));
+            let failed = found.iter().find_map(|(name, need)| match need {
+                None => Some(format!("it needs {name}, which is not there")),
+                Some(need) if need.is.state == ProgramState::Failed => {
+                    Some(format!("it needs {name}, which has failed"))
+                }
+                Some(_) => None,
+            });
             let is_next = found.iter().all(|(_, need)| need.is_some_and(Held::is_ready));
             let Some(held) = self.held.get_mut(&name) else { continue };
             if failed.is_some() {
