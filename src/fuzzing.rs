@@ -95,11 +95,8 @@ fn found(owner: Option<LabName>, found: &ObservedNamespace) {
     let red: NsName = "red".parse().expect("a name");
     let is = Namespace { owner: Some(lab.clone()), ..found.is.clone() };
     let own = ObservedNamespace { is, ..found.clone() };
-    let live = Observed {
-        namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into(),
-        etc: LabEtc::default(),
-        unread: Vec::new(),
-    };
+    let live =
+        Observed { namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into(), ..Observed::default() };
     let wanted = Namespace { owner: Some(lab.clone()), ..Namespace::default() };
     let wanted = Lab {
         name: lab.clone(),

@@ -20,6 +20,7 @@ pub mod lab;
 pub mod plan;
 pub mod policies;
 pub mod preflight;
+mod programs;
 pub mod services;
 pub mod show;
 mod state;

@@ -141,7 +141,7 @@ fn keys_of_the_schema(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn schema_and_reader_know_the_same_keys() {
-    let of_the_reader: BTreeMap<String, BTreeSet<String>> = UNKNOWN_KEYS
+    let of_the_reader: BTreeMap<String, BTreeSet<String>> = unknown_keys::UNKNOWN_KEYS
         .iter()
         .map(|(kind, yaml)| {
             let faults = topology::parse(kind, yaml).expect_err(kind);

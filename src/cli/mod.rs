@@ -12,6 +12,7 @@ mod failure;
 mod init;
 mod lab_arg;
 mod list;
+mod logs;
 mod output;
 mod plan;
 mod policy;
@@ -20,6 +21,7 @@ mod report_args;
 mod sandbox;
 mod schema;
 mod status;
+mod supervise;
 mod test;
 mod unknown_lab;
 mod validate;
@@ -58,8 +60,10 @@ enum Command {
     Test(test::TestArgs),
     /// List the labs on this machine
     List(list::ListArgs),
-    /// Show a lab's namespaces, interfaces, addresses, processes and drift, or one namespace in full
+    /// Show a lab's namespaces, interfaces, addresses, programs, processes and drift, or one namespace in full
     Status(status::StatusArgs),
+    /// Show what the programs of a lab have printed
+    Logs(logs::LogsArgs),
     /// Run a command in a namespace of a lab, and exit with its exit code
     Exec(exec::ExecArgs),
     /// Open a shell in a namespace of a lab
@@ -72,6 +76,9 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Run a command, or a shell, in a sandbox: a private host
     Sandbox(sandbox::SandboxArgs),
+    /// Hold the programs of a lab; nslab itself starts this
+    #[command(hide = true)]
+    Supervise(supervise::SuperviseArgs),
     /// Print the JSON Schema of topology files, or of a command's JSON output
     Schema(schema::SchemaArgs),
     /// Print completions for a shell
@@ -112,12 +119,14 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         Command::Test(args) => test::run(&args),
         Command::List(args) => list::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Logs(args) => logs::run(&args),
         Command::Exec(args) => exec::run(&args),
         Command::Shell(args) => exec::run_shell(&args),
         Command::Commands(args) => commands::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Sandbox(args) => sandbox::run(&args),
+        Command::Supervise(args) => supervise::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => schema::run_completions(&args, &mut Args::command()),
         Command::Init(args) => init::run(&args),

@@ -29,17 +29,25 @@ pub(super) fn colour() -> bool {
 /// # Errors
 /// The result cannot be written.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    print_to_reader(text).map(drop)
+}
+
+/// The same; whether there is still a reader.
+///
+/// # Errors
+/// As with [`print`].
+pub(super) fn print_to_reader(text: &str) -> Result<bool, Failure> {
     write_out(&printable(text, Kind::Text { coloured: colour() }))
 }
 
-fn write_out(text: &str) -> Result<(), Failure> {
+fn write_out(text: &str) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::Output(format!("cannot write the result: {error}")))
         }
-        _ => Ok(()),
+        written => Ok(written.is_ok()),
     }
 }
 
@@ -50,7 +58,7 @@ fn write_out(text: &str) -> Result<(), Failure> {
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value);
     let text = text.map_err(|error| Failure::Output(format!("cannot write the result: {error}")))?;
-    write_out(&printable(&text, Kind::Json))
+    write_out(&printable(&text, Kind::Json)).map(drop)
 }
 
 /// Prints a message on stderr.

@@ -84,7 +84,8 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
     let start = Instant::now();
     preconditions::demand_privileges(lab)?;
     let folder = lock(&lab.name, !options.no_wait, &mut stop, report)?;
-    let (machine, before) = (Machine::open()?, Observed::default());
+    let (mut machine, before) = (Machine::open()?, Observed::default());
+    machine.may_have_programs = folder.may_have_programs();
     let mut run = Run {
         lab,
         options,
@@ -300,6 +301,11 @@ impl Run<'_> {
     fn run_steps(&mut self, steps: &[PlannedStep]) -> Result<(), EngineError> {
         for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)).flat_map(parts) {
             self.stop.check()?;
+            if group.iter().any(|planned| planned.step.starts_a_program()) {
+                // A program may send at once.
+                ready::wait(&mut self.machine.kernel, self.lab, &mut self.stop, &mut self.report)?;
+                self.stop.check()?;
+            }
             let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
             self.under_way = group.to_vec();
             self.machine.run(&only).map_err(|cause| EngineError::Step(Box::new(cause), UndoError::default()))?;

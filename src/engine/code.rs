@@ -34,6 +34,8 @@ pub enum EngineCode {
     NoSuchNamespace,
     /// Warning: `ip netns exec` does not find the files that the lab's programs find in `/etc`.
     NotLinked,
+    /// The lab runs no program of this name.
+    NoSuchProgram,
     /// Some parts of namespaces could not be read, so nothing was changed there.
     NotRead,
     /// Some objects of a lab could not be removed.

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::lock::lock_for_removal;
 use super::{EngineCode, EngineError, Event, Interrupts, Listener, Machine, Told, flows, host_settings};
-use crate::kernel::Scope;
+use crate::kernel::{KernelError, Scope};
 use crate::lab::{LabName, Observed, SysctlKey, Unread};
 use crate::plan::{PlannedStep, teardown};
+use crate::programs;
 use crate::state::{Activity, Journal};
 use crate::steps::Step;
 
@@ -31,6 +32,7 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     let start = Instant::now();
     let folder = lock_for_removal(lab, wait, &mut stop, report)?;
     let mut machine = Machine::open()?;
+    machine.may_have_programs = folder.may_have_programs();
     machine.memory.told.extend(folder.why_not().and_then(Told::unless_odd));
     let live = machine.observe(&Scope { lab, desired: None, inside: false })?;
     let (unread, beside) = unread(&live);
@@ -50,6 +52,7 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     }
     report(Event::Planned(steps.len()));
     let mut failed = unread;
+    failed.extend(end_strays(&machine, lab, &live).err().map(|error| error.to_string()));
     for group in steps.chunk_by(|a, b| b.step.batches_with(&a.step)) {
         let only: Vec<Step> = group.iter().map(|planned| planned.step.clone()).collect();
         match machine.run(&only) {
@@ -72,6 +75,16 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
         return Err(EngineError::Leftovers(failed));
     }
     Ok(Destroyed { steps, elapsed: start.elapsed() })
+}
+
+/// Ends what is left of programs where their supervisor is gone: what it still has, the steps end.
+fn end_strays(machine: &Machine, lab: &LabName, live: &Observed) -> Result<(), KernelError> {
+    let are_noted = live.namespaces.values().any(|ns| ns.has_programs);
+    if !live.programs.is_empty() || !(are_noted || machine.may_have_programs) {
+        return Ok(());
+    }
+    let own = live.namespaces.iter().filter(|(_, ns)| ns.is.owner.as_ref() == Some(lab));
+    programs::end(lab, &own.map(|(ns, _)| ns.clone()).collect(), &[], Duration::ZERO).map(drop)
 }
 
 /// What could not be read although something of the lab's may be in it; and whatever else could not be read.

@@ -9,7 +9,7 @@ use super::EngineCode;
 use crate::check::CheckError;
 use crate::kernel::KernelError;
 use crate::kernel::process::ExecError;
-use crate::lab::{LabName, NsName};
+use crate::lab::{LabName, NsName, ProgramRef};
 use crate::plan::PlannedStep;
 use crate::preflight::Finding;
 
@@ -67,6 +67,16 @@ pub enum EngineError {
         /// The namespace.
         ns: NsName,
         /// The one of its namespaces that may have been meant.
+        meant: Option<String>,
+    },
+    /// A lab runs no such program.
+    #[error("lab {lab} runs no program {program}; {}", did_you_mean(.lab, .meant))]
+    NoSuchProgram {
+        /// The lab.
+        lab: LabName,
+        /// The program.
+        program: ProgramRef,
+        /// The one of its programs that may have been meant.
         meant: Option<String>,
     },
     /// The topology of a lab as it was applied is not kept.
@@ -129,6 +139,7 @@ impl EngineError {
             Self::Exec(error) => error.code().to_string(),
             Self::NoSuchLab(_) => EngineCode::NoSuchLab.to_string(),
             Self::NoSuchNamespace { .. } => EngineCode::NoSuchNamespace.to_string(),
+            Self::NoSuchProgram { .. } => EngineCode::NoSuchProgram.to_string(),
             Self::TopologyNotKept(_) => EngineCode::TopologyNotKept.to_string(),
             Self::NotSettled(_) => EngineCode::NotSettled.to_string(),
             Self::HostChanged => EngineCode::HostChanged.to_string(),
@@ -141,7 +152,7 @@ impl EngineError {
         match self {
             Self::Interrupted { signal, .. } => 128_u8.wrapping_add(*signal as u8),
             Self::Exec(error) => error.shell_code(),
-            Self::NoSuchLab(_) | Self::NoSuchNamespace { .. } => 2,
+            Self::NoSuchLab(_) | Self::NoSuchNamespace { .. } | Self::NoSuchProgram { .. } => 2,
             Self::Preconditions(_)
             | Self::Busy(_)
             | Self::Kernel(_)
@@ -160,7 +171,7 @@ impl EngineError {
 fn did_you_mean(lab: &LabName, meant: &Option<String>) -> String {
     match meant {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("`nslab status {lab}` shows its namespaces"),
+        None => format!("`nslab status {lab}` shows what it has"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{EngineCode, Told};
 use crate::kernel::KernelError;
-use crate::lab::Lab;
+use crate::lab::{EtcFiles, Lab};
 use crate::state;
 use crate::steps::{EtcFilesStep, Step};
 
@@ -18,9 +18,10 @@ pub(super) fn run(step: &Step) -> Result<(), KernelError> {
     }
 }
 
-/// That `ip netns exec` will not find the files of a lab which has some.
+/// That `ip netns exec` will not find the files of a lab which has some that are not the same as in any other.
 pub(super) fn unlinked(lab: &Lab) -> Option<Told> {
-    let why = (!lab.etc.is_empty()).then(state::why_no_links).flatten()?;
+    let has_own = lab.etc.namespaces.iter().any(|(ns, files)| *files != EtcFiles::of(ns));
+    let why = has_own.then(state::why_no_links).flatten()?;
     let text = format!("`nslab exec` finds the hosts and name servers of the lab, and `ip netns exec` does not: {why}");
     Some(Told::new(text, EngineCode::NotLinked))
 }

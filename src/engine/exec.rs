@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
 
 use super::{EngineError, Machine};
 use crate::kernel::process::{self, OwnEtc};
@@ -27,9 +26,11 @@ pub fn exec(lab: &LabName, ns: &NsName, program: &OsStr, args: &[OsString]) -> R
 /// What is in `/etc` there: the files of the lab; or, of a lab that has none, the names that its topology as applied
 /// gives.
 fn own_etc(lab: &LabName, ns: &NsName) -> Result<OwnEtc, EngineError> {
-    let folder = PathBuf::from(state::etc_folder(lab, ns));
-    if ns.is_host() || folder.is_dir() {
-        return Ok(if ns.is_host() { OwnEtc::Machines } else { OwnEtc::Folder(folder) });
+    if ns.is_host() {
+        return Ok(OwnEtc::Machines);
+    }
+    if let Some(own) = OwnEtc::of_folder(&state::etc_folder(lab, ns)) {
+        return Ok(own);
     }
     let Some(topology) = state::topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok())
     else {

@@ -1,14 +1,14 @@
 //! The labs on this machine, and the state of one of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EngineError, Machine};
 use crate::kernel::process::{self, Process};
 use crate::kernel::{Marked, Scope};
-use crate::lab::{Lab, LabName, NsName, Observed};
+use crate::lab::{Lab, LabName, NsName, Observed, ObservedProgram, PortProtocol, ProgramRef};
 use crate::plan::{self, Plan};
 use crate::topology::Topology;
-use crate::{state, topology};
+use crate::{programs, state, topology};
 
 /// The labs on this machine.
 #[derive(Debug)]
@@ -89,6 +89,10 @@ pub struct Status {
     pub unread: Vec<String>,
     /// The processes in each of its namespaces.
     pub processes: BTreeMap<NsName, Vec<Process>>,
+    /// The ports at which its programs listen.
+    pub ports: BTreeMap<ProgramRef, BTreeSet<(u16, PortProtocol)>>,
+    /// Whether programs were started, and whoever held them is gone.
+    pub has_lost_programs: bool,
 }
 
 /// What there is of a lab.
@@ -130,5 +134,9 @@ pub fn status(lab: &LabName) -> Result<Status, EngineError> {
     let drift = saved.map(|saved| plan::plan(&saved.lab, &live));
     let unread = live.unread.iter().map(|unread| unread.why.clone()).collect();
     let processes = process::in_namespaces(&own)?;
-    Ok(Status { live, drift, unread, processes })
+    let keeper = |(name, own): (&ProgramRef, &ObservedProgram)| Some((name.clone(), programs::ports(own.keeper?)));
+    let ports = live.programs.iter().filter_map(keeper).collect();
+    let are_noted = live.namespaces.values().any(|ns| ns.has_programs);
+    let has_lost_programs = are_noted && programs::list(lab)?.is_none();
+    Ok(Status { live, drift, unread, processes, ports, has_lost_programs })
 }

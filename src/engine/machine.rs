@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::host_settings::{self, Memory};
-use super::{deviceless_routes, etc_files, marks};
+use super::{deviceless_routes, etc_files, marks, of_programs};
 use crate::kernel::{Kernel, KernelError, Marked, Scope};
 use crate::lab::{LabName, NsName, Observed};
+use crate::programs;
 use crate::state::{self, FirewallLock, HostSettings};
 use crate::steps::{Step, SysctlStep};
 
@@ -17,6 +18,8 @@ pub struct Machine {
     pub(super) memory: Memory,
     /// Routes and policy rules in `host` that have nslab's number and are in no list, where the lab has none.
     pub(super) unproven: Vec<String>,
+    /// Whether there may be programs, though no namespace notes any.
+    pub(super) may_have_programs: bool,
 }
 
 impl Machine {
@@ -25,7 +28,8 @@ impl Machine {
     /// # Errors
     /// As with [`Kernel::open`].
     pub fn open() -> Result<Self, KernelError> {
-        Ok(Self { kernel: Kernel::open()?, memory: Memory::default(), unproven: Vec::new() })
+        let (memory, unproven) = (Memory::default(), Vec::new());
+        Ok(Self { kernel: Kernel::open()?, memory, unproven, may_have_programs: false })
     }
 
     /// What there is of a lab, and of what is wanted, as far as it can be read.
@@ -62,6 +66,12 @@ impl Machine {
         let etc = scope.desired.into_iter().flat_map(|desired| desired.etc.namespaces.keys());
         live.etc = state::etc_files(scope.lab, etc)?;
         self.unproven = deviceless_routes::keep_own(&mut self.kernel, scope.lab, live)?;
+        let are_wanted = scope.desired.is_some_and(|lab| lab.programs().next().is_some());
+        let are_noted = live.namespaces.values().any(|ns| ns.has_programs);
+        live.programs = match self.may_have_programs || are_wanted || are_noted {
+            true => programs::list(scope.lab)?.unwrap_or_default(),
+            false => BTreeMap::new(),
+        };
         Ok(())
     }
 
@@ -102,6 +112,10 @@ impl Machine {
             Step::Firewall(_) | Step::Foreign(_) if first.changes_a_firewall() && first.namespace().is_host() => {
                 let _lock = FirewallLock::lock()?;
                 self.kernel.run(group)
+            }
+            Step::Program(first) => {
+                self.kernel.free_removed();
+                of_programs::run(&mut self.kernel, first, group)
             }
             Step::Namespace(_)
             | Step::Mark(_)

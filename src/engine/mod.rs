@@ -17,10 +17,12 @@ pub mod host_settings;
 mod interrupt;
 mod labs;
 mod lock;
+mod logs;
 mod machine;
 mod marks;
 mod namespace;
 mod oddities;
+mod of_programs;
 mod original_sysctls;
 mod plan;
 mod policy;
@@ -38,6 +40,7 @@ pub use error::{EngineError, UndoError};
 pub use exec::{exec, exec_in_sandbox};
 pub use interrupt::Interrupts;
 pub use labs::{Kept, Labs, Status, as_applied, built_as, is_kept, labs, status};
+pub use logs::{LogLine, Logs, logs};
 pub use machine::Machine;
 pub use namespace::{NamespaceStatus, namespace_status};
 pub use oddities::{Told, oddities};
@@ -45,6 +48,8 @@ pub use plan::{Planned, plan};
 pub use policy::{prove, source};
 pub use preconditions::examine;
 pub use test::{in_child, test};
+
+pub use crate::programs::supervise;
 
 /// What the engine reports while it works; for progress and messages.
 #[derive(Debug)]

@@ -19,9 +19,13 @@ impl Run<'_> {
     pub(super) fn undo(mut self, error: EngineError) -> EngineError {
         let done = std::mem::take(&mut self.done);
         let mut outcome = UndoError { undone: done.len(), failed: Vec::new() };
+        // To start a program anew, the former one was ended.
+        let may_have_ended = self.under_way.iter().any(|planned| planned.step.starts_a_program());
         if !done.is_empty() {
             (self.report)(Event::Undoing(done.len()));
             self.run_inverses(&done);
+        }
+        if !done.is_empty() || may_have_ended {
             self.return_to_the_beginning(&mut outcome);
             self.forget_flows(&done, &mut outcome);
         }
@@ -37,7 +41,10 @@ impl Run<'_> {
         let inverse = |planned: &PlannedStep| {
             // What is in a namespace that this run made is removed with it.
             let goes_along = made.contains(&planned.step.namespace());
-            self.inverse(&planned.step).filter(|inverse| !goes_along || inverse.removes_namespace())
+            let stays = |inverse: &Step| inverse.removes_namespace() || inverse.program().is_some();
+            let inverse = self.inverse(&planned.step).filter(|inverse| !goes_along || stays(inverse));
+            // What programs need may be back only later: all are started together, once everything else is as it was.
+            inverse.filter(|inverse| !inverse.starts_a_program())
         };
         let inverses: Vec<Step> = done.iter().rev().filter_map(inverse).collect();
         let inverses = all_at_once(&self.lab.name, inverses);

@@ -41,7 +41,9 @@ pub enum KernelCode {
     OutOfMemory,
     /// Another program uses this port (EADDRINUSE).
     PortInUse,
-    /// A program that nslab has started does not end.
+    /// A program of the lab could not be started, ended at once, or was not ready in time.
+    ProgramFailed,
+    /// A program that nslab has started does not end, or does not answer.
     ProgramHangs,
     /// A program that nslab needs is not installed.
     ProgramMissing,

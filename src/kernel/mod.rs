@@ -248,6 +248,24 @@ impl Kernel {
         objects::sysctl::forget(self.handles.get(ns)?, key, was).map_err(refused)
     }
 
+    /// Notes in a namespace that programs of the lab run there.
+    ///
+    /// # Errors
+    /// The kernel refuses the alternative name.
+    pub(crate) fn note_programs(&mut self, ns: &NsName) -> Result<(), KernelError> {
+        let refused = |error: NetlinkError| error.about(format!("note that programs run in {ns}"));
+        objects::program::note(self.handles.get(ns)?).map_err(refused)
+    }
+
+    /// Removes that note.
+    ///
+    /// # Errors
+    /// The kernel refuses to remove the alternative name.
+    pub(crate) fn forget_programs(&mut self, ns: &NsName) -> Result<(), KernelError> {
+        let refused = |error: NetlinkError| error.about(format!("forget that programs run in {ns}"));
+        objects::program::forget(self.handles.get(ns)?).map_err(refused)
+    }
+
     /// Forgets the neighbours that a namespace has learned through some of its interfaces: who answers there may be
     /// another one now, and the kernel believes what it has learned for up to a minute.
     ///

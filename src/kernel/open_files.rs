@@ -21,7 +21,7 @@ pub fn raise() -> usize {
 }
 
 /// Puts the limit back to what it was before [`raise`].
-pub(super) fn restore() {
+pub(crate) fn restore() {
     if let (Some(&soft), Ok((_, hard))) = (FORMER.get(), getrlimit(Resource::RLIMIT_NOFILE)) {
         // A limit can always be lowered; what is open above it stays open.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.min(hard), hard);

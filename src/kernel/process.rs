@@ -70,6 +70,14 @@ pub enum OwnEtc {
     Texts(Vec<(&'static str, String)>),
 }
 
+impl OwnEtc {
+    /// The files of a folder, if it is there.
+    pub(crate) fn of_folder(path: &str) -> Option<Self> {
+        let folder = PathBuf::from(path);
+        folder.is_dir().then_some(Self::Folder(folder))
+    }
+}
+
 /// Replaces this process by a command inside a namespace, as `ip netns exec` does: with that namespace's `/sys`, and
 /// its own files and those of `/etc/netns/NAME` in the place of those in `/etc`. For `host` only the command changes.
 ///
@@ -129,7 +137,7 @@ pub(crate) fn end_with(parent: Pid) -> Result<(), KernelError> {
 }
 
 /// Moves this thread into a namespace, with mounts of its own that show it.
-fn enter(ns: &NsName, etc: &OwnEtc) -> Result<(), KernelError> {
+pub(crate) fn enter(ns: &NsName, etc: &OwnEtc) -> Result<(), KernelError> {
     let refused = |errno| KernelError::new(format!("enter namespace {ns}")).with_errno(errno);
     setns(netns::open(ns)?, CloneFlags::CLONE_NEWNET).map_err(refused)?;
     unshare(CloneFlags::CLONE_NEWNS).map_err(refused)?;

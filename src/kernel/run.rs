@@ -60,6 +60,7 @@ pub(super) fn batch(
         Step::Foreign(step) => inside(handles, first, |netns| foreign::run(netns, step)),
         Step::Sysctl(step) => run_sysctl(handles, first, step),
         Step::EtcFiles(_) => Err(KernelError::new(first.text()).said("files are written elsewhere")),
+        Step::Program(_) => Err(KernelError::new(first.text()).said("programs have a supervisor")),
     }
 }
 

@@ -35,6 +35,22 @@ pub fn enter() -> Result<(), KernelError> {
 
 const OWN_HOST: CloneFlags = CloneFlags::CLONE_NEWNET.union(CloneFlags::CLONE_NEWNS);
 const RESOLVER: &str = "/etc/resolv.conf";
+/// The file in a sandbox that says to which process it belongs: its number, and when it was started.
+const OWNER: &str = "/run/nslab-sandbox";
+
+fn own_identity() -> String {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let start_time = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(19)).unwrap_or("0");
+    format!("{} {start_time}\n", std::process::id())
+}
+
+/// The number of the process that this sandbox belongs to, and when it was started, in ticks since the boot; none
+/// outside of sandboxes.
+pub(crate) fn owner() -> Option<(i32, u64)> {
+    let text = std::fs::read_to_string(OWNER).ok()?;
+    let (pid, start_time) = text.trim_end().split_once(' ')?;
+    Some((pid.parse().ok()?, start_time.parse().ok()?))
+}
 
 /// Makes a user namespace in which this user is root, and the private host within it.
 fn become_root() -> Result<(), KernelError> {
@@ -71,6 +87,8 @@ fn furnish(resolver: Option<String>) -> Result<(), KernelError> {
             .create(folder)
             .map_err(|error| refused(&format!("make {folder}")).with_errno(errno_of(error)))?;
     }
+    std::fs::write(OWNER, own_identity())
+        .map_err(|error| refused("write down whose the sandbox is").with_io(&error))?;
     keep_resolver(resolver)?;
     process::show_sys()?;
     loopback_up()

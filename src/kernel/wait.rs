@@ -33,7 +33,7 @@ pub(crate) fn be_short() {
 }
 
 /// Whether SIGINT or SIGTERM has come, and has not been read yet.
-pub(super) fn is_interrupted() -> bool {
+pub(crate) fn is_interrupted() -> bool {
     let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigpending(2) writes a set of signals into the place that it is given, which is as large as one; the set
     // is read only where it says that it has.
@@ -67,7 +67,7 @@ pub(crate) fn lock<F: Flockable + AsFd>(mut file: F, what: &str) -> Result<Flock
 }
 
 /// That a signal has ended a wait.
-pub(super) fn interrupted(what: &str) -> KernelError {
+pub(crate) fn interrupted(what: &str) -> KernelError {
     KernelError::new(what).said("interrupted by a signal").with_code(KernelCode::WaitInterrupted)
 }
 

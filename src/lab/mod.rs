@@ -39,6 +39,7 @@ mod observed;
 mod observed_firewall;
 mod original_sysctls;
 mod policy_rule;
+mod program;
 mod route;
 mod spread;
 mod sysctl_meaning;
@@ -78,7 +79,7 @@ pub use link_option::{LINK_OPTIONS, LinkOption, OptionOf};
 pub use mac::Mac;
 pub(crate) use mark::fnv1a;
 pub use mark::{Mark, ROUTE_PROTOCOL, Remembered};
-pub use names::{ChainName, IfName, LabName, NameError, NsName, SysctlKey, SysctlValue};
+pub use names::{ChainName, IfName, LabName, NameError, NsName, ProgramName, SysctlKey, SysctlValue};
 pub(crate) use names::{setting_folder, setting_of_folder};
 pub use nat::PortForward;
 pub use neighbour::{Neighbour, NeighbourEntry, NeighbourState};
@@ -96,6 +97,10 @@ pub use observed::{Claims, Observed, ObservedNamespace, Routing};
 pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
 pub use policy_rule::{PolicyRule, RuleAction};
+pub use program::{
+    Ended, GRACE, Limits, ObservedProgram, Program, ProgramRef, ProgramState, READY_WITHIN, Ready, Restart, Stop,
+    StopSignal,
+};
 pub use route::{DEFAULT_IPV6_METRIC, LOCAL_TABLE, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;
 pub use spread::{enough_connections, fair_share};
@@ -167,6 +172,9 @@ pub struct Namespace {
     /// What programs add, and is left alone; live namespaces have nothing of the kind.
     #[serde(skip_serializing_if = "Keep::is_empty")]
     pub keep: Keep,
+    /// The programs that run in it, in the order of the file; of what is live, [`Observed::programs`] has them.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub programs: IndexMap<ProgramName, Program>,
     /// The author's labels; live namespaces have none.
     pub labels: BTreeMap<String, String>,
 }
@@ -225,6 +233,14 @@ impl Lab {
     /// The names of all its namespaces except the machine itself.
     pub fn own_namespaces(&self) -> impl Iterator<Item = &NsName> {
         self.namespaces.keys().filter(|ns| !ns.is_host())
+    }
+
+    /// All its programs.
+    pub fn programs(&self) -> impl Iterator<Item = (ProgramRef, &Program)> {
+        self.namespaces.iter().flat_map(|(ns, namespace)| {
+            let named = |name: &ProgramName| ProgramRef { ns: ns.clone(), name: name.clone() };
+            namespace.programs.iter().map(move |(name, program)| (named(name), program))
+        })
     }
 
     /// Those of them that pass packets on.

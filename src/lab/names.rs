@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 /// Why a text is not a good name. The message completes the sentence "`text` …".
@@ -70,6 +70,12 @@ macro_rules! name_type {
             }
         }
 
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                String::deserialize(d)?.parse().map_err(de::Error::custom)
+            }
+        }
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 s.serialize_str(&self.0)
@@ -107,6 +113,11 @@ name_type!(
     /// A sysctl's value: one line of printable text, up to 256 bytes, with white space folded as the kernel does.
     SysctlValue,
     check_sysctl_value
+);
+name_type!(
+    /// A program's name: 1 to 63 letters, digits, `-` and `_`, the first a letter or digit.
+    ProgramName,
+    check_program
 );
 name_type!(
     /// An iptables chain, of nslab or of another program: 1 to 28 bytes of printable text without white space.
@@ -303,6 +314,12 @@ fn check_lab(text: &str) -> Result<(), NameError> {
 fn check_namespace(text: &str) -> Result<(), NameError> {
     check_length(text, "a namespace's name", 63)?;
     check_characters(text, ".-_", SAFE_DOT)?;
+    check_first(text)
+}
+
+fn check_program(text: &str) -> Result<(), NameError> {
+    check_length(text, "a program's name", 63)?;
+    check_characters(text, "-_", SAFE)?;
     check_first(text)
 }
 

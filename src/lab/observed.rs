@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     Address, AlteredAddress, Foreign, IfName, Interface, LabEtc, LabName, Namespace, NsName, ObservedFirewall,
-    PolicyRule, Route, SysctlKey, SysctlValue, Unread, VirtualInterface, Vxlan, VxlanSlot,
+    ObservedProgram, PolicyRule, ProgramRef, Route, SysctlKey, SysctlValue, Unread, VirtualInterface, Vxlan, VxlanSlot,
 };
 
 /// What the kernel says: the namespaces that exist and are of interest to one lab.
@@ -21,6 +21,9 @@ pub struct Observed {
     /// What could not be read of them.
     #[serde(skip)]
     pub unread: Vec<Unread>,
+    /// The lab's programs, whichever namespaces they are in.
+    #[serde(skip)]
+    pub programs: BTreeMap<ProgramRef, ObservedProgram>,
 }
 
 /// One network namespace as the kernel shows it.
@@ -49,6 +52,9 @@ pub struct ObservedNamespace {
     /// Whether a mark of the lab in it says more than whose it is.
     #[serde(skip)]
     pub says_more: bool,
+    /// Whether it notes that programs of the lab run in it.
+    #[serde(skip)]
+    pub has_programs: bool,
     /// In `host`: interfaces of the lab that lack one of its two marks, alias and group.
     #[serde(skip)]
     pub half_marked: BTreeSet<IfName>,

@@ -7,7 +7,7 @@ use super::planned::Plan;
 use super::unread::assumed;
 use super::{
     address, bridge, bridge_port, etc_files, fdb_entry, firewall, foreign, gateways, interface, namespace, neighbour,
-    nft, policy_rule, route, services, sysctl, veth, virtual_interface, vlans,
+    nft, policy_rule, program, route, services, sysctl, veth, virtual_interface, vlans,
 };
 use crate::lab::{Interface, InterfaceKind, InterfaceRef, Lab, NsName, Observed};
 
@@ -30,6 +30,7 @@ pub fn plan(lab: &Lab, live: &Observed) -> Plan {
     }
     namespace::remove(&compared, &mut draft);
     etc_files::compare(&lab.name, &lab.etc, &live.etc, &mut draft);
+    program::compare(&compared, &mut draft);
     let mut steps = draft.in_order();
     services::explain(lab, &mut steps);
     Plan { lab: lab.name.clone(), steps }

@@ -23,6 +23,7 @@ mod neighbour;
 mod nft;
 mod planned;
 mod policy_rule;
+mod program;
 mod route;
 mod services;
 mod sysctl;

@@ -50,7 +50,8 @@ fn reason_of_policies(step: &Step) -> Option<&'static str> {
         | Step::Foreign(_)
         | Step::Firewall(_)
         | Step::EtcFiles(_)
-        | Step::Nft(_) => None,
+        | Step::Nft(_)
+        | Step::Program(_) => None,
     }
 }
 
@@ -93,6 +94,7 @@ fn reason(step: &Step, namespace: &Namespace) -> Option<&'static str> {
         | Step::Firewall(_)
         | Step::Nft(_)
         | Step::EtcFiles(_)
+        | Step::Program(_)
         | Step::Sysctl(_) => None,
     }
 }

@@ -6,11 +6,11 @@ use super::etc_files;
 use super::planned::PlannedStep;
 use crate::lab::{
     ChainId, FirewallRule, ForeignObject, IfName, Lab, LabName, Namespace, NsName, Observed, ObservedFirewall,
-    ObservedNamespace, ObservedRule, Routing, SysctlKey,
+    ObservedNamespace, ObservedProgram, ObservedRule, Program, Routing, SysctlKey,
 };
 use crate::steps::{
-    FirewallChange, FirewallStep, ForeignStep, InterfaceStep, NamespaceStep, PolicyRuleStep, Presence, RouteStep, Step,
-    SysctlStep, Update,
+    FirewallChange, FirewallStep, ForeignStep, InterfaceStep, NamespaceStep, PolicyRuleStep, Presence, ProgramStep,
+    RouteStep, Step, SysctlStep, Update,
 };
 
 /// Plans the removal of a lab from what is there: the host's settings, namespaces, and of the host the firewall, routes
@@ -18,6 +18,10 @@ use crate::steps::{
 pub fn teardown(lab: &LabName, live: &Observed, settings: &[SysctlKey]) -> Vec<PlannedStep> {
     let mut steps = Vec::new();
     let mut add = |step| steps.push(PlannedStep { step, why: "the lab is removed".to_owned() });
+    for (program, own) in &live.programs {
+        let change = Update::Remove(Box::new(own.program.clone()));
+        add(Step::Program(ProgramStep { lab: lab.clone(), program: program.clone(), change }));
+    }
     let observed_host = live.namespaces.get(&NsName::host());
     let host = observed_host.map(|host| &host.is);
     // What the settings were is also in the marks, which go with what carries them.
@@ -72,6 +76,8 @@ pub fn as_built(lab: &Lab) -> Observed {
         live.namespaces
             .insert(ns.clone(), ObservedNamespace { is, firewall, connected, ..ObservedNamespace::default() });
     }
+    let running = |program: &Program| ObservedProgram::running(program.clone());
+    live.programs = lab.programs().map(|(name, program)| (name, running(program))).collect();
     if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
         host.nslab_routing = Routing { routes: host.is.routes.clone(), rules: host.is.rules.clone() };
     }

@@ -94,11 +94,7 @@ mod tests {
         let mut red = ObservedNamespace::default();
         red.is.owner = Some("lab".parse().expect("a name"));
         red.foreign.routes = routes.iter().map(route).collect();
-        Observed {
-            namespaces: [("red".parse().expect("a name"), red)].into(),
-            etc: LabEtc::default(),
-            unread: Vec::new(),
-        }
+        Observed { namespaces: [("red".parse().expect("a name"), red)].into(), ..Observed::default() }
     }
 
     #[test]

@@ -43,7 +43,8 @@ fn is_kept(step: &Step) -> bool {
         | Step::Neighbour(_)
         | Step::FdbEntry(_)
         | Step::Nft(_)
-        | Step::EtcFiles(_) => true,
+        | Step::EtcFiles(_)
+        | Step::Program(_) => true,
     }
 }
 
@@ -56,7 +57,12 @@ fn as_lab(wanted: &Lab, live: &Observed) -> Lab {
     };
     let namespaces = live.namespaces.iter().filter(own);
     let kept = |name: &NsName| wanted.namespaces.get(name).map(|namespace| namespace.keep.clone()).unwrap_or_default();
-    let restorable = namespaces.map(|(name, ns)| (name.clone(), restorable(lab, name, ns, kept(name))));
+    let restorable = namespaces.map(|(name, ns)| {
+        let mut own = restorable(lab, name, ns, kept(name));
+        let programs = live.programs.iter().filter(|(of, program)| of.ns == *name && program.why_gone().is_none());
+        own.programs = programs.map(|(of, program)| (of.name.clone(), program.program.clone())).collect();
+        (name.clone(), own)
+    });
     Lab {
         name: lab.clone(),
         description: None,

@@ -9,6 +9,7 @@ mod lines;
 mod namespace;
 mod plan;
 mod policy;
+mod program;
 mod progress;
 pub mod report;
 mod script;

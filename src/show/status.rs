@@ -1,14 +1,17 @@
 //! One lab: what is there, what runs in it, and what has drifted from its file.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::counted;
 use super::lines::{fitted, printable, table};
 use super::plan::StepView;
+use super::program::{self, ProgramView};
 use crate::engine::Status;
 use crate::kernel::process::Process;
-use crate::lab::{Interface, LabName, Namespace, NsName};
+use crate::lab::{Interface, LabName, Namespace, NsName, ObservedProgram, ProgramRef};
 
 /// How far what belongs to a namespace is indented.
 const INDENT: usize = 2;
@@ -20,6 +23,12 @@ pub struct StatusView {
     lab: String,
     /// Its namespaces, and `host` with the lab's interfaces there.
     namespaces: Vec<NamespaceView>,
+    /// Its programs; absent where it has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    programs: Vec<ProgramView>,
+    /// Whether programs were started, and the process that held them is gone: `true`, or absent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    lost_programs: bool,
     /// What differs from the topology as applied; absent where that is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<Vec<StepView>>,
@@ -72,7 +81,12 @@ pub(super) struct ProcessView {
 
 impl StatusView {
     /// From the state of a lab.
-    pub fn new(lab: &LabName, Status { live, drift, unread, processes }: &Status) -> Self {
+    pub fn new(lab: &LabName, status: &Status) -> Self {
+        let Status { live, drift, unread, processes, ports, has_lost_programs } = status;
+        let nowhere = BTreeSet::new();
+        let program = |(name, is): (&ProgramRef, &ObservedProgram)| {
+            ProgramView::new(name, is, ports.get(name).unwrap_or(&nowhere))
+        };
         let mine = |(name, ns): &(&NsName, &Namespace)| name.is_host() || ns.owner.as_ref() == Some(lab);
         let view = |(name, ns): (&NsName, &Namespace)| {
             let shown = |interface: &&Interface| interface.is_of(lab, name);
@@ -93,6 +107,8 @@ impl StatusView {
         Self {
             lab: lab.to_string(),
             namespaces: namespaces.filter(|ns| ns.name != "host" || !ns.interfaces.is_empty()).collect(),
+            programs: live.programs.iter().map(program).collect(),
+            lost_programs: *has_lost_programs,
             drift: drift.as_ref().map(|plan| plan.steps.iter().map(StepView::new).collect()),
             unread: unread.clone(),
         }
@@ -154,11 +170,18 @@ pub fn status(view: &StatusView, width: usize) -> String {
             format!("Drift: {} to fix:\n{}", counted(steps.len(), "step"), lines.collect::<String>())
         }
     };
+    let programs = program::programs(&view.programs, width);
+    let lost = match view.lost_programs {
+        true => {
+            fitted("Programs: the process that held them is gone, and they with it; `apply` starts them.", 0, 2, width)
+        }
+        false => String::new(),
+    };
     let unread = view.unread.iter().map(|why| fitted(&printable(&why.replace('\n', "; ")), 2, 4, width));
     let unread: String = unread.collect();
     let unread = if unread.is_empty() { unread } else { format!("Not known:\n{unread}") };
     format!(
-        "{}: {}\n\n{}\n\n{drift}{unread}",
+        "{}: {}\n\n{}\n\n{programs}{lost}{drift}{unread}",
         view.lab,
         counted(view.namespaces.len(), "namespace"),
         table.trim_end_matches('\n')
@@ -241,7 +264,8 @@ namespaces:
     vrfs: { v0: { table: 100, ports: [d1, br0] } }
 ";
         let lab = topology::parse("a.yaml", yaml).unwrap().lab;
-        let status = Status { live: plan::as_built(&lab), drift: None, unread: Vec::new(), processes: BTreeMap::new() };
+        let (live, processes, ports) = (plan::as_built(&lab), BTreeMap::new(), BTreeMap::new());
+        let status = Status { live, drift: None, unread: Vec::new(), processes, ports, has_lost_programs: false };
         let view = StatusView::new(&lab.name, &status);
         let json = serde_json::to_value(&view).unwrap();
         let interfaces = json["namespaces"][0]["interfaces"].as_array().unwrap().clone();

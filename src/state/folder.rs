@@ -30,6 +30,8 @@ pub(super) struct Folder {
 const NAME: &str = "nslab";
 /// The folder in that of a lab in which what its programs find in `/etc` is.
 pub(super) const ETC: &str = "etc";
+/// The folder of a lab in which the output of its programs is.
+pub(super) const LOGS: &str = "logs";
 /// The name of the lock in each folder.
 pub(super) const LOCK: &str = "lock";
 pub(super) const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
@@ -326,7 +328,7 @@ impl Folder {
         let Some(folder) = self.get(name)? else { return self.remove_folder(name) };
         let mut removed = Ok(());
         for file in folder.names()?.iter().filter(|file| *file != LOCK) {
-            removed = removed.and(match file == ETC {
+            removed = removed.and(match [ETC, LOGS].contains(&file.as_str()) {
                 true => folder.remove_tree(file),
                 false => folder.remove(file, UnlinkatFlags::NoRemoveDir),
             });

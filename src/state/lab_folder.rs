@@ -21,10 +21,15 @@ pub(crate) struct LabFolder {
     folder: Folder,
     lab: LabName,
     // Held until the folder is dropped.
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl LabFolder {
+    /// Whether programs may have been started for the lab: one that has none has no folder for their output.
+    pub(crate) fn may_have_programs(&self) -> bool {
+        self.lock.has_folders
+    }
+
     /// Makes a lab's folder if need be, and takes its lock; none where another process holds it, or removes the folder
     /// at this moment.
     ///
@@ -35,7 +40,7 @@ impl LabFolder {
             let root = Folder::open()?;
             let folder = root.make(lab.as_str())?;
             let lock = folder.try_lock()?;
-            Ok(lock.map(|lock| Self { root, folder, lab: lab.clone(), _lock: lock }))
+            Ok(lock.map(|lock| Self { root, folder, lab: lab.clone(), lock }))
         };
         match make() {
             Err(error) if KernelError::errno(&error) == Some(Errno::ENOENT) => Ok(None),
@@ -148,6 +153,14 @@ impl ToRemove {
         match self {
             Self::Folder(folder) => folder.write_journal(journal),
             Self::Nothing(_) => Ok(()),
+        }
+    }
+
+    /// Whether programs may have been started for the lab, as far as its folder says.
+    pub(crate) fn may_have_programs(&self) -> bool {
+        match self {
+            Self::Folder(folder) => folder.may_have_programs(),
+            Self::Nothing(_) => false,
         }
     }
 

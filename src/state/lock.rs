@@ -16,6 +16,8 @@ pub(crate) struct Lock {
     // The file is given back first: who waits for the folder finds it free.
     _file: Option<Flock<OwnedFd>>,
     _folder: Flock<OwnedFd>,
+    /// Whether there may be folders in the folder.
+    pub(super) has_folders: bool,
 }
 
 impl Folder {
@@ -66,7 +68,7 @@ impl Folder {
     /// It cannot be locked.
     pub(super) fn try_lock_itself(&self) -> Result<Option<Lock>, KernelError> {
         let folder = self.flock(Waits::No)?;
-        Ok(folder.map(|folder| Lock { _file: None, _folder: folder }))
+        Ok(folder.map(|(folder, has_folders)| Lock { _file: None, _folder: folder, has_folders }))
     }
 
     /// The same; waits for it.
@@ -74,10 +76,11 @@ impl Folder {
     /// # Errors
     /// It cannot be locked.
     pub(super) fn lock_itself(&self) -> Result<Option<Lock>, KernelError> {
-        Ok(self.flock(Waits::Yes)?.map(|folder| Lock { _file: None, _folder: folder }))
+        let folder = self.flock(Waits::Yes)?;
+        Ok(folder.map(|(folder, has_folders)| Lock { _file: None, _folder: folder, has_folders }))
     }
 
-    fn flock(&self, waits: Waits) -> Result<Option<Flock<OwnedFd>>, KernelError> {
+    fn flock(&self, waits: Waits) -> Result<Option<(Flock<OwnedFd>, bool)>, KernelError> {
         let again = openat(&self.fd, ".", FOLDER, Mode::empty());
         self.flock_of(again.map_err(|errno| refused("lock", &self.path).with_errno(errno))?, waits)
     }
@@ -85,23 +88,24 @@ impl Folder {
     /// The folder itself is locked, which needs nothing to be written, and then the file in it, where there can be one.
     fn locked(&self, waits: Waits) -> Result<Option<Lock>, KernelError> {
         let refused = |errno| refused("lock", &self.path).with_errno(errno);
-        let Some(folder) = self.flock(waits)? else { return Ok(None) };
+        let Some((folder, has_folders)) = self.flock(waits)? else { return Ok(None) };
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let opened = failpoint::pass("make a lock file").and_then(|()| openat(&self.fd, LOCK, flags, PRIVATE_FILE));
         let fd = match opened {
             Ok(fd) => fd,
             // No room, no leave to write, or something else in its place (a folder, a link, a socket).
             Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EROFS | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO) => {
-                return Ok(Some(Lock { _folder: folder, _file: None }));
+                return Ok(Some(Lock { _folder: folder, _file: None, has_folders }));
             }
             Err(errno) => return Err(refused(errno)),
         };
-        Ok(self.flock_of(fd, waits)?.map(|file| Lock { _folder: folder, _file: Some(file) }))
+        let file = self.flock_of(fd, waits)?;
+        Ok(file.map(|(file, _)| Lock { _folder: folder, _file: Some(file), has_folders }))
     }
 
     /// Locks a file; none where another process holds it and this one does not wait, or where it was removed meanwhile:
-    /// that locks nothing.
-    fn flock_of(&self, fd: OwnedFd, waits: Waits) -> Result<Option<Flock<OwnedFd>>, KernelError> {
+    /// that locks nothing. And, of a folder, whether there may be others in it: most file systems count those.
+    fn flock_of(&self, fd: OwnedFd, waits: Waits) -> Result<Option<(Flock<OwnedFd>, bool)>, KernelError> {
         let refused = |errno| refused("lock", &self.path).with_errno(errno);
         let file = match waits {
             Waits::Yes => wait::lock(fd, &format!("lock {}", self.path))?,
@@ -111,7 +115,8 @@ impl Folder {
                 Err((_, errno)) => return Err(refused(errno)),
             },
         };
-        Ok((fstat(&*file).map_err(refused)?.st_nlink > 0).then_some(file))
+        let links = fstat(&*file).map_err(refused)?.st_nlink;
+        Ok((links > 0).then_some((file, links != 2)))
     }
 }
 

@@ -78,6 +78,14 @@ impl<T: Clone> Update<T> {
 }
 
 impl<T> Update<T> {
+    /// What is there; none where nothing is.
+    pub fn former(&self) -> Option<&T> {
+        match self {
+            Self::Remove(from) | Self::Replace(Change { from, .. }) => Some(from),
+            Self::Add(_) => None,
+        }
+    }
+
     /// What is to be there; none where it goes.
     pub fn wanted(&self) -> Option<&T> {
         match self {

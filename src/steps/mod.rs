@@ -23,6 +23,7 @@ mod nft;
 mod operation;
 mod phase;
 mod policy_rule;
+mod program;
 mod route;
 mod sysctl;
 mod veth;
@@ -47,6 +48,7 @@ pub use nft::{NftChange, NftStep};
 use operation::{Batch, Operation, Reach};
 pub use phase::{Phase, Tier};
 pub use policy_rule::PolicyRuleStep;
+pub use program::ProgramStep;
 pub use route::RouteStep;
 pub use sysctl::SysctlStep;
 pub use veth::VethStep;
@@ -94,6 +96,8 @@ pub enum Step {
     Nft(NftStep),
     /// What programs in namespaces find in `/etc` changes.
     EtcFiles(EtcFilesStep),
+    /// A program is started, ended, or started anew.
+    Program(ProgramStep),
 }
 
 impl Step {
@@ -117,6 +121,7 @@ impl Step {
             Self::Firewall(step) => step,
             Self::Nft(step) => step,
             Self::EtcFiles(step) => step,
+            Self::Program(step) => step,
         }
     }
 
@@ -163,6 +168,7 @@ impl Step {
             Self::Firewall(step) => Self::Firewall(step.inverse()),
             Self::Nft(step) => Self::Nft(step.inverse()),
             Self::EtcFiles(step) => Self::EtcFiles(step.inverse()),
+            Self::Program(step) => Self::Program(step.inverse()),
         })
     }
 
@@ -204,6 +210,7 @@ impl Step {
             | Self::Firewall(_)
             | Self::Nft(_)
             | Self::EtcFiles(_)
+            | Self::Program(_)
             | Self::Sysctl(_) => None,
         }
     }
@@ -247,6 +254,7 @@ impl Step {
             | Self::Firewall(_)
             | Self::Nft(_)
             | Self::EtcFiles(_)
+            | Self::Program(_)
             | Self::Sysctl(_) => false,
         }
     }
@@ -254,6 +262,36 @@ impl Step {
     /// Whether it makes a namespace.
     pub fn makes_namespace(&self) -> bool {
         self.operation().batch() == Some(Batch::Namespaces)
+    }
+
+    /// The step on a program that it is.
+    pub fn program(&self) -> Option<&ProgramStep> {
+        match self {
+            Self::Program(step) => Some(step),
+            Self::Namespace(_)
+            | Self::Mark(_)
+            | Self::Interface(_)
+            | Self::Veth(_)
+            | Self::Bridge(_)
+            | Self::BridgePort(_)
+            | Self::Vlans(_)
+            | Self::VirtualInterface(_)
+            | Self::Address(_)
+            | Self::Route(_)
+            | Self::PolicyRule(_)
+            | Self::Neighbour(_)
+            | Self::FdbEntry(_)
+            | Self::Foreign(_)
+            | Self::Firewall(_)
+            | Self::Nft(_)
+            | Self::EtcFiles(_)
+            | Self::Sysctl(_) => None,
+        }
+    }
+
+    /// Whether it starts a program.
+    pub fn starts_a_program(&self) -> bool {
+        self.operation().batch() == Some(Batch::ProgramStarts)
     }
 
     /// Whether it removes a whole namespace.
@@ -293,6 +331,7 @@ impl Step {
             | Self::Foreign(_)
             | Self::Firewall(_)
             | Self::EtcFiles(_)
+            | Self::Program(_)
             | Self::Sysctl(_) => None,
         }
     }
@@ -317,6 +356,7 @@ impl Step {
             | Self::Foreign(_)
             | Self::Nft(_)
             | Self::EtcFiles(_)
+            | Self::Program(_)
             | Self::Sysctl(_) => None,
         }
     }

@@ -51,4 +51,8 @@ pub(super) enum Batch {
     Firewall(NsName, Family),
     /// The tables of nf_tables of one namespace.
     Nft(NsName),
+    /// Programs that are started.
+    ProgramStarts,
+    /// Programs that are ended.
+    ProgramEnds,
 }

@@ -6,6 +6,8 @@ use crate::lab::InterfaceKind;
 /// When a step comes. Steps of one phase stay in the order in which they were planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
+    /// First of all: while they end, programs use the network that they were given.
+    EndPrograms,
     /// Before what the rules guard changes.
     RemoveFirewall,
     /// Routes, policy rules, neighbour and forwarding entries: before the addresses and interfaces that take them
@@ -60,6 +62,8 @@ pub enum Phase {
     SetFirewall,
     /// After the namespaces that they are for.
     SetEtcFiles,
+    /// Once the network is as it is to be.
+    StartPrograms,
     /// What cannot be brought back: namespaces that go, with all that is in them, and settings of `host`.
     Forget,
 }

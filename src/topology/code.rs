@@ -18,6 +18,8 @@ pub enum Code {
     AddressTwice,
     /// More than one address fits, so the one that is meant must be written.
     AmbiguousAddress,
+    /// A command has no words, or has something that only a shell would act on.
+    BadCommand,
     /// This address cannot be the destination of a forwarding entry.
     BadFdbAddress,
     /// A link does not have exactly two ends.
@@ -130,6 +132,12 @@ pub enum Code {
     PortTwice,
     /// Warning: two interfaces of one segment disagree on how large its subnet is.
     PrefixLengths,
+    /// A program is to run in `host`.
+    ProgramInHost,
+    /// Programs wait for each other.
+    ProgramLoop,
+    /// Two programs of one namespace listen at the same port.
+    ProgramPortTwice,
     /// A port is published twice.
     PublishedTwice,
     /// A range is used where only a single value is allowed.
@@ -174,6 +182,8 @@ pub enum Code {
     UnknownName,
     /// There is no such namespace.
     UnknownNamespace,
+    /// A namespace runs no program of this name.
+    UnknownProgram,
     /// There is no such service, or it has no such port.
     UnknownService,
     /// The file cannot be read.

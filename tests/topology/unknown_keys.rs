@@ -1,4 +1,4 @@
-//! A mistake in every kind of map that a file can have.
+//! The keys that the reader of a topology file knows, asked by one that it does not.
 
 /// A file that has an unknown key in every kind of map, by the kind's name in the schema.
 pub const UNKNOWN_KEYS: &[(&str, &str)] = &[
@@ -27,6 +27,10 @@ pub const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Publish", "namespaces: { red: { nat: [{ publish: { qqq: 1 } }] } }"),
     ("Filter", "namespaces: { red: { filter: [{ qqq: 1 }] } }"),
     ("DescribedLink", "links: [{ qqq: 1 }]"),
+    ("ProgramMap", "namespaces: { red: { run: { a: { qqq: 1 } } } }"),
+    ("Ready", "namespaces: { red: { run: { a: { ready: { qqq: 1 } } } } }"),
+    ("Stop", "namespaces: { red: { run: { a: { stop: { qqq: 1 } } } } }"),
+    ("Limits", "namespaces: { red: { run: { a: { limits: { qqq: 1 } } } } }"),
     ("Cluster", "cluster: { qqq: 1 }"),
     ("Node", "cluster: { nodes: { node1: { qqq: 1 } } }"),
     ("Pod", "cluster: { nodes: { node1: { pods: [{ qqq: 1 }] } } }"),

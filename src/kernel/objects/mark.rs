@@ -3,17 +3,18 @@
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 
-use super::{interface, loopback};
+use super::{interface, loopback, program};
 use crate::kernel::KernelError;
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::{GivenNames, NetnsHandle, NetnsHandles};
 use crate::lab::{InterfaceRef, LabName, Mark, NsName};
 use crate::steps::{MarkStep, Presence};
 
-/// The mark that a namespace carries: the alias of its loopback.
-pub(in crate::kernel) fn of_namespace(netns: &mut NetnsHandle) -> Result<Option<Mark>, NetlinkError> {
+/// The mark that a namespace carries: the alias of its loopback; and whether programs run in it.
+pub(in crate::kernel) fn of_namespace(netns: &mut NetnsHandle) -> Result<Option<(Mark, bool)>, NetlinkError> {
     let answer = netns.socket.get(RouteNetlinkMessage::GetLink(loopback::message()))?;
-    Ok(interface::decode(&answer)?.alias.and_then(Mark::parse))
+    let has_programs = program::is_noted(&answer)?;
+    Ok(interface::decode(&answer)?.alias.and_then(Mark::parse).map(|mark| (mark, has_programs)))
 }
 
 /// Runs a step. A namespace's name is marked as well, beneath the namespace.

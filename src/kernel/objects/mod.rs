@@ -21,6 +21,7 @@ mod next_hop;
 pub(super) mod next_hop_object;
 mod odd_option;
 pub(super) mod policy_rule;
+pub(super) mod program;
 pub(super) mod qdisc;
 #[cfg(test)]
 mod round_trip;

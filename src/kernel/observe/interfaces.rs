@@ -13,8 +13,8 @@ use crate::kernel::netlink::{NetlinkError, printable};
 use crate::kernel::netns::NetnsHandle;
 use crate::kernel::objects::interface::{self, RawInterface};
 use crate::kernel::objects::{
-    Decoded, address, address_attributes, bridge, bridge_port, link_option, loopback, sysctl, veth, virtual_interface,
-    vlans,
+    Decoded, address, address_attributes, bridge, bridge_port, link_option, loopback, program, sysctl, veth,
+    virtual_interface, vlans,
 };
 use crate::lab::{
     Address, AlteredAddress, ForeignInterface, ForeignKind, ForeignObject, ForeignOther, IfName, Interface,
@@ -35,6 +35,8 @@ pub(super) struct Interfaces {
     pub stacked: Vec<StackedInterface>,
     /// Marks that say more than whose they are.
     pub marks: Vec<Mark>,
+    /// Whether the namespace notes that programs of a lab run in it.
+    pub has_programs: bool,
     /// What sysctls of the namespace were before a lab set them.
     pub original_sysctls: BTreeMap<SysctlKey, SysctlValue>,
     /// Addresses with attributes that nslab does not give them.
@@ -248,6 +250,7 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Interf
             // Known by what it is: somebody may have renamed it, and given `lo` to another interface.
             name if raw.is_loopback() => {
                 interfaces.original_sysctls = sysctl::decode_notes(item)?;
+                interfaces.has_programs = program::is_noted(item)?;
                 renamed = name.is_none_or(|name| !name.is_lo()).then(|| renamed_loopback(&raw));
                 IfName::lo()
             }

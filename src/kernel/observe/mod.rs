@@ -183,16 +183,19 @@ fn observe_one(
     parts: &mut Parts<'_>,
 ) -> Result<Option<(ObservedNamespace, Inside)>, KernelError> {
     let is_wanted = ns.is_host() || scope.wants(ns);
-    let mark = if is_wanted { None } else { mark(netns, ns, &known.names)? };
+    let (mark, has_programs) = if is_wanted { None } else { mark(netns, ns, &known.names)? }.unzip();
     let is_own = mark.as_ref().is_some_and(|mark| mark.lab == *scope.lab);
     if is_own && !scope.inside {
         let says_more = mark.as_ref().is_some_and(Mark::says_more);
-        return Ok(Some((ObservedNamespace { says_more, ..unseen(mark.map(|mark| mark.lab)) }, None)));
+        let has_programs = has_programs.unwrap_or_default();
+        let unseen = unseen(mark.map(|mark| mark.lab));
+        return Ok(Some((ObservedNamespace { says_more, has_programs, ..unseen }, None)));
     }
     if !is_wanted && !is_own {
         return Ok(None);
     }
     let (mut namespace, interfaces, look) = namespace(netns, ns, scope, guard, known, parts)?;
+    namespace.has_programs = interfaces.has_programs;
     namespace.says_more = interfaces.marks.iter().any(|mark| mark.lab == *scope.lab);
     Ok(Some((namespace, Some((interfaces, look)))))
 }
@@ -292,7 +295,7 @@ fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>, names: &GivenNames) 
     let mut inside = Marks::default();
     while let Some((ns, netns)) = queue.next() {
         match mark(netns, ns, names) {
-            Ok(mark) => inside.marks.extend(mark.map(|mark| (ns.clone(), mark))),
+            Ok(mark) => inside.marks.extend(mark.map(|(mark, _)| (ns.clone(), mark))),
             Err(_) => inside.unread.push(ns.clone()),
         }
     }
@@ -323,10 +326,10 @@ fn open_all(
 }
 
 /// The mark that a namespace carries, if it counts.
-fn mark(netns: &mut NetnsHandle, ns: &NsName, names: &GivenNames) -> Result<Option<Mark>, KernelError> {
+fn mark(netns: &mut NetnsHandle, ns: &NsName, names: &GivenNames) -> Result<Option<(Mark, bool)>, KernelError> {
     let mark = failpoint::look(&"mark", ns).map_err(Into::into).and_then(|()| mark::of_namespace(netns));
     let mark = mark.map_err(|error: NetlinkError| error.about(format!("read the mark of {ns}")))?;
-    Ok(mark.filter(|mark| is_counted(names, ns, &mark.lab)))
+    Ok(mark.filter(|(mark, _)| is_counted(names, ns, &mark.lab)))
 }
 
 /// Whether a mark inside of a namespace counts: only where the lab has given the namespace its name, as far as that can

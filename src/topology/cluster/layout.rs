@@ -11,6 +11,7 @@ use super::super::schema::{self, Cluster, Egress, Pods, Prefix, ProxyMode, Routi
 use super::addresses::{self, Addresses};
 use super::names::{LAN_BRIDGE, Names, is_new};
 use super::numbers;
+use super::piece::Entry;
 use super::pods::{self, Pod};
 use super::service_addresses as services;
 use crate::lab::{Family, IfName, NsName, PolicyConntrack};
@@ -56,6 +57,8 @@ pub struct Node<'w> {
     /// The other interface of its link, at the bridge between the nodes.
     pub lan_port: IfName,
     pub labels: &'w [(Spanned<Text>, Spanned<Text>)],
+    /// Its programs, as they are written.
+    pub run: &'w [Entry],
     pub pods: Vec<Pod<'w>>,
 }
 /// How many nodes a cluster can have: a port of the bridge for each, and one for the router (see `BR_MAX_PORTS` in the
@@ -103,7 +106,8 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         let pods = pods::of_node((&name.value, number.value), &subnets, written, &mut names, found);
         let Some(lan_port) = lan_port(name, &mut ports, found) else { continue };
         let labels = &written.labels.entries;
-        nodes.push(Node { name, addresses: own, subnets, lan_port, labels, pods });
+        let run = written.run.as_ref().map_or(&[][..], |run| &run.0);
+        nodes.push(Node { name, addresses: own, subnets, lan_port, labels, run, pods });
     }
     if most > 0 {
         addresses.finish(&cluster.node_network.0, cluster.nodes.entries.len(), routing, found);

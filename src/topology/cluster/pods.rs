@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::diagnostics::{Collector, Diagnostic, Span};
-use super::super::schema::{ClusterNode, DnsLabel, NameOrPod, Named, PodPort, Pods, Spanned, Text};
+use super::super::schema::{ClusterNode, DnsLabel, NameOrPod, Named, PodPort, Pods, Spanned, Text, WrittenPrograms};
 use super::addresses::within;
 use super::names::{Names, is_new};
 use super::numbers;
@@ -24,6 +24,7 @@ pub struct Pod<'w> {
     pub labels: Vec<&'w (Spanned<Text>, Spanned<Text>)>,
     pub ports: &'w [(Spanned<DnsLabel>, Spanned<PodPort>)],
     pub ready: Option<&'w Spanned<bool>>,
+    pub run: Option<&'w WrittenPrograms>,
 }
 
 /// What the author says of a pod.
@@ -34,6 +35,7 @@ struct Wanted<'w> {
     labels: Option<&'w Named<Text, Spanned<Text>>>,
     ports: &'w [(Spanned<DnsLabel>, Spanned<PodPort>)],
     ready: Option<&'w Spanned<bool>>,
+    run: Option<&'w WrittenPrograms>,
     /// Of a pod of a manifest: its node.
     of_manifest: Option<&'w NsName>,
 }
@@ -63,8 +65,8 @@ pub fn of_node<'w>(
             let message = "`namespace` makes this label already";
             found.add(Diagnostic::new(Code::ReservedName, key.span, message).also(namespace.span, "here"));
         }
-        let Wanted { name, namespace, ports, ready, .. } = wanted;
-        pods.push(Pod { name, addresses, node_end, namespace, labels, ports, ready });
+        let Wanted { name, namespace, ports, ready, run, .. } = wanted;
+        pods.push(Pod { name, addresses, node_end, namespace, labels, ports, ready, run });
     }
     taken.spoilt.iter().for_each(|span| found.spoil(*span));
     pods
@@ -88,6 +90,7 @@ fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Collector<'_>) -
                 labels: None,
                 ports: &[],
                 ready: None,
+                run: None,
                 of_manifest: None,
             };
             names.map(plain).collect()
@@ -106,6 +109,7 @@ impl<'w> Wanted<'w> {
             labels: Some(&pod.labels),
             ports: &pod.ports.entries,
             ready: pod.ready.as_ref(),
+            run: pod.run.as_ref(),
             of_manifest,
         }
     }

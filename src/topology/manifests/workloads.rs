@@ -256,6 +256,7 @@ impl Template<'_> {
         let written = Node { value: Value::Scalar(format!("{stem}{after}")), span: self.stem.span };
         let name: Spanned<NsName> = Read::read(&written, found)?;
         let (namespace, labels) = (self.namespace.clone(), self.labels.clone());
-        Some(Pod { name, address: None, namespace, labels, ports: self.ports.clone(), ready: self.ready.clone() })
+        let (ports, ready) = (self.ports.clone(), self.ready.clone());
+        Some(Pod { name, address: None, namespace, labels, ports, ready, run: None })
     }
 }

@@ -7,6 +7,7 @@
 //! - Elsewhere it makes many entries of the nearest list around it; a link's two ends are no list, but one thing.
 //! - `{n}` is the number of the nearest range around it, and an entry has one range.
 //! - `description` is prose and stays as it is.
+//! - Below `run`, a word with other things in braces stays as it is: commands have braces of their own.
 //!
 //! Knows words in braces and lists and maps, but not what the file means.
 
@@ -22,6 +23,9 @@ use super::yaml::{NODES, Node, Value};
 /// How many bytes of text the ranges of a file may make.
 const BYTES: usize = 64 * 1024 * 1024;
 
+/// The key of programs.
+const RUN: &str = "run";
+
 /// After so many faults, what ranges make is not looked at any further.
 const FAULTS: usize = 100_000;
 
@@ -29,7 +33,7 @@ const FAULTS: usize = 100_000;
 /// faults of everything that refers to them.
 pub(super) fn expand(tree: Node, found: &mut Collector<'_>) -> Option<Node> {
     let Value::Map(entries) = &tree.value else { return Some(tree) };
-    let mut expansion = Expansion { found, values: 0, bytes: 0, nameless: false };
+    let mut expansion = Expansion { found, values: 0, bytes: 0, nameless: false, of_commands: false };
     let map = expansion.map(entries, Around::default(), is_prose)?;
     (!expansion.nameless).then_some(Node { value: Value::Map(map), span: tree.span })
 }
@@ -55,6 +59,8 @@ struct Expansion<'f, 'a> {
     bytes: usize,
     /// Whether a key could not be read.
     nameless: bool,
+    /// Whether this is a part of a program.
+    of_commands: bool,
 }
 
 /// Reading ends (`None`) where the file makes more than anybody can hold.
@@ -65,7 +71,7 @@ impl Expansion<'_, '_> {
             Value::Null => Value::Null,
             Value::Scalar(text) => Value::Scalar(self.scalar(text, node.span, around)),
             Value::Map(entries) => Value::Map(self.map(entries, around, |_| false)?),
-            Value::List(items) if together => {
+            Value::List(items) if together || self.of_commands => {
                 Value::List(items.iter().map(|item| self.node(item, around, true)).collect::<Option<_>>()?)
             }
             Value::List(items) => {
@@ -88,6 +94,9 @@ impl Expansion<'_, '_> {
         let count = around.count.map(|(count, _)| count);
         let spelled = word::read(text, span).and_then(|pieces| word::spell(&pieces, count, around.counted, span));
         spelled.unwrap_or_else(|fault| {
+            if self.of_commands {
+                return text.to_owned();
+            }
             self.found.add(fault);
             self.found.spoil(span);
             text.to_owned()
@@ -129,7 +138,11 @@ impl Expansion<'_, '_> {
                 }
                 Value::Scalar(name) => {
                     self.weigh(key, around)?;
-                    map.push((key.clone(), self.node(value, around, name == "ends")?));
+                    let around_program = self.of_commands;
+                    self.of_commands |= name == RUN;
+                    let value = self.node(value, around, name == "ends");
+                    self.of_commands = around_program;
+                    map.push((key.clone(), value?));
                 }
                 _ => map.push((self.node(key, around, true)?, self.node(value, around, false)?)),
             }
@@ -257,7 +270,7 @@ fn gather(node: &Node, together: bool, ranges: &mut Vec<(Range, Span)>) {
             for (key, value) in entries {
                 let Value::Scalar(name) = &key.value else { continue };
                 let counts = word::read(name, key.span).is_ok_and(|pieces| word::ranges(&pieces).next().is_some());
-                if !counts {
+                if !counts && name != RUN {
                     gather(value, name == "ends", ranges);
                 }
             }

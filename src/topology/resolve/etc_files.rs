@@ -16,8 +16,10 @@ const MOST_SERVERS: usize = 3;
 
 /// The files of all namespaces; none where the file does not ask for any.
 pub fn resolve(net: &Net<'_>, namespaces: &IndexMap<NsName, Namespace>, found: &mut Collector<'_>) -> LabEtc {
-    let asks =
-        |namespace: &&ResolvedNamespace<'_>| namespace.written.hosts.is_some() || namespace.written.dns.is_some();
+    let asks = |namespace: &&ResolvedNamespace<'_>| {
+        let written = namespace.written;
+        written.hosts.is_some() || written.dns.is_some() || !written.run.entries.is_empty()
+    };
     for namespace in net.namespaces.iter().filter(asks) {
         check(namespace, found);
     }

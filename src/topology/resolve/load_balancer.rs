@@ -8,9 +8,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::net::{Net, ResolvedNamespace, is_global};
+use super::net::{Net, ResolvedNamespace};
 use super::services::Services;
-use crate::lab::{DEFAULT_IPV6_METRIC, Family, MAIN_TABLE, Namespace, NextHop, Route, RouteKind, RouteScope};
+use crate::lab::{
+    DEFAULT_IPV6_METRIC, Family, MAIN_TABLE, Namespace, NextHop, Route, RouteKind, RouteScope, is_global,
+};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 

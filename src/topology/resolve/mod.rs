@@ -33,6 +33,7 @@ mod policy_nodes;
 mod policy_rule;
 mod prefix_lengths;
 mod probes;
+mod program;
 mod refused_hops;
 mod route;
 mod selectors;
@@ -63,6 +64,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
     let net = net(file, &veths, found);
     address::check(&net, &veths, found);
     nat::check(&net, found);
+    program::check(&net, found);
     let services = services::resolve(file, &net, found);
     let mut namespaces: IndexMap<NsName, Namespace> =
         net.namespaces.iter().map(|own| (own.name.clone(), namespace(own, &file.name.value, found))).collect();
@@ -134,6 +136,7 @@ fn namespace(namespace: &net::ResolvedNamespace<'_>, lab: &LabName, found: &mut 
         firewall: chains.into_firewall(),
         nft: crate::lab::NftTables::new(),
         keep: keep::resolve(namespace),
+        programs: program::programs(namespace, found),
         labels: namespace.written.labels.entries.iter().map(label).collect(),
     }
 }

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::keep::KeepEverywhere;
 use super::kube_proxy::ProxyMode;
 use super::network_policy::{LabelKey, LabelValue, NetworkPolicy};
+use super::program::{Programs, WrittenPrograms};
 use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
@@ -79,6 +80,9 @@ pub struct Node {
     /// Labels by which checks, and pods of manifests, can select it.
     #[schemars(default)]
     pub labels: Named<Text, Spanned<Text>>,
+    /// Programs that run on it, by name.
+    #[schemars(with = "Programs", default)]
+    pub run: Option<WrittenPrograms>,
     /// Its pods: how many there are, or a list of them.
     pub pods: Option<Pods>,
     /// Its pods that manifests make.
@@ -118,6 +122,9 @@ pub struct Pod {
     pub ports: Named<DnsLabel, Spanned<PodPort>>,
     /// Whether services lead to it; true by default.
     pub ready: Option<Spanned<bool>>,
+    /// Programs that run in it, its containers, by name.
+    #[schemars(with = "Programs", default)]
+    pub run: Option<WrittenPrograms>,
 }
 
 /// A pod: its name alone, or a map.
@@ -271,6 +278,7 @@ impl Read for Node {
             number: fields.optional("number"),
             address: fields.optional("address"),
             labels: fields.or_empty("labels"),
+            run: fields.optional("run"),
             pods: fields.optional("pods"),
             of_manifests: Vec::new(),
         };
@@ -293,7 +301,7 @@ impl Read for NameOrPod {
         if !matches!(node.value, Value::Map(_)) {
             let name = Read::read(node, found)?;
             let (labels, ports) = (Named::default(), Named::default());
-            return Some(Self(Pod { name, address: None, namespace: None, labels, ports, ready: None }));
+            return Some(Self(Pod { name, address: None, namespace: None, labels, ports, ready: None, run: None }));
         }
         let mut fields = Fields::begin(node, "a pod", found)?;
         let name = fields.required("name");
@@ -302,8 +310,9 @@ impl Read for NameOrPod {
         let labels = fields.or_empty("labels");
         let ports = fields.or_empty("ports");
         let ready = fields.optional("ready");
+        let run = fields.optional("run");
         fields.end();
-        Some(Self(Pod { name: name?, address, namespace, labels, ports, ready }))
+        Some(Self(Pod { name: name?, address, namespace, labels, ports, ready, run }))
     }
 }
 

@@ -21,6 +21,7 @@ mod neighbour;
 mod network_policies;
 mod network_policy;
 mod policy_rule;
+mod program;
 mod read;
 mod route;
 mod scalar;
@@ -53,6 +54,7 @@ pub use network_policy::{
     IpBlock, LabelKey, LabelSelector, LabelValue, NetworkPolicy, PolicyName, PolicyPeer, PolicyPort,
 };
 pub use policy_rule::{PolicyRule, RuleType};
+pub use program::{NeededProgram, Program, Ready, WrittenPrograms};
 pub use read::{Named, Read, Spanned};
 pub use route::Route;
 pub use scalar_lab::Text;

@@ -12,6 +12,7 @@ use super::nat::Nat;
 use super::neighbour::Neighbour;
 use super::network_policies::NetworkPolicies;
 use super::policy_rule::PolicyRule;
+use super::program::Programs;
 use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::route::Route;
 use super::scalar_lab::Text;
@@ -75,6 +76,9 @@ pub struct Namespace {
     pub filter: Vec<Filter>,
     /// What programs add and the lab leaves alone: `[routes: zebra]`.
     pub keep: Option<OneOrMany<Keep>>,
+    /// Programs that run in it, by name.
+    #[schemars(default)]
+    pub run: Programs,
     /// Labels by which checks and services can select namespaces.
     #[schemars(default)]
     pub labels: Named<Text, Spanned<Text>>,
@@ -121,6 +125,7 @@ impl Read for Namespace {
             nat: fields.or_empty("nat"),
             filter: fields.or_empty("filter"),
             keep: fields.optional("keep"),
+            run: fields.or_empty("run"),
             labels: fields.or_empty("labels"),
             ports: fields.or_empty("ports"),
             ready: fields.optional("ready"),

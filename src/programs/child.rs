@@ -1,0 +1,210 @@
+//! A process of a program, from fork(2) to execve(2).
+//!
+//! Supervisors and keepers have one thread, so what is between the two calls may allocate.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{ForkResult, Gid, Pid, Uid, User};
+use nix::unistd::{
+    chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, fork, initgroups, pipe2, setgid, setsid, setuid,
+};
+
+use crate::failpoint;
+use crate::kernel::open_files;
+use crate::kernel::process::{self, OwnEtc};
+use crate::lab::{LabName, Program, ProgramRef};
+use crate::state;
+
+/// Where commands are looked for, unless the program has a PATH of its own.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a process is started for.
+pub(super) struct Start<'a> {
+    pub(super) lab: &'a LabName,
+    pub(super) name: &'a ProgramRef,
+    pub(super) program: &'a Program,
+    /// The command: the program's, or that of its readiness.
+    pub(super) command: &'a [String],
+}
+
+/// Starts a process in the program's namespace, whose output goes to `output`, or nowhere. Returns when it has begun to
+/// be the command.
+///
+/// # Errors
+/// Why it could not.
+pub(super) fn spawn(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<Pid, String> {
+    failpoint::pass("start a process of a program").map_err(|errno| errno.desc().to_owned())?;
+    let refused = |errno: Errno| format!("it cannot be started: {}", errno.desc());
+    let (mut from_child, to_keeper) =
+        pipe2(OFlag::O_CLOEXEC).map(|(r, w)| (std::fs::File::from(r), w)).map_err(refused)?;
+    // SAFETY: this process has one thread, so the child may do anything that this process may.
+    match unsafe { fork() }.map_err(refused)? {
+        ForkResult::Child => {
+            let why = become_command(start, output);
+            let _ = std::fs::File::from(to_keeper).write_all(why.as_bytes());
+            // SAFETY: ends this copy of the keeper without anything that the keeper itself has yet to do.
+            unsafe { libc::_exit(127) }
+        }
+        ForkResult::Parent { child } => {
+            drop(to_keeper);
+            let mut why = String::new();
+            // Ends when the pipe is closed: by execve(2), or by the end of the child.
+            let _ = from_child.read_to_string(&mut why);
+            if why.is_empty() { Ok(child) } else { Err(why) }
+        }
+    }
+}
+
+/// Becomes the command; why that is not possible.
+fn become_command(start: &Start<'_>, output: Option<&OwnedFd>) -> String {
+    match try_to_become(start, output) {
+        Ok(never) => match never {},
+        Err(why) => why,
+    }
+}
+
+fn try_to_become(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<std::convert::Infallible, String> {
+    let because = |what: &str| {
+        let what = what.to_owned();
+        move |errno: Errno| format!("{what}: {}", errno.desc())
+    };
+    let program = start.program;
+    let user = program.user.as_deref().map(find_user).transpose()?;
+    setsid().map_err(because("it cannot have a session of its own"))?;
+    streams(output).map_err(because("its streams cannot be opened"))?;
+    plain_signals().map_err(because("its signals cannot be set"))?;
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    let etc = OwnEtc::of_folder(&state::etc_folder(start.lab, &start.name.ns)).unwrap_or_default();
+    process::enter(&start.name.ns, &etc).map_err(|error| error.to_string())?;
+    let environment = environment(start, user.as_ref());
+    let candidates = candidates(start.command, environment.get("PATH").map_or(PATH, String::as_str));
+    let arguments = c_strings(start.command.iter().cloned());
+    let variables = c_strings(environment.into_iter().map(|(key, value)| format!("{key}={value}")));
+    open_files::restore();
+    if let Some(limit) = program.limits.open_files {
+        setrlimit(Resource::RLIMIT_NOFILE, limit, limit).map_err(because("`open_files` cannot be set"))?;
+    }
+    if let Some(user) = &user {
+        let refused = because(&format!("it cannot become user {}", user.name));
+        become_user(user).map_err(refused)?;
+    }
+    chdir(program.directory.as_str()).map_err(because(&format!("it cannot start in {}", program.directory)))?;
+    if let Some(limit) = program.limits.memory {
+        setrlimit(Resource::RLIMIT_DATA, limit, limit).map_err(because("`memory` cannot be set"))?;
+    }
+    let mut worst = Errno::ENOENT;
+    for candidate in &candidates {
+        let Err(errno) = execve(candidate, &arguments, &variables);
+        if !matches!(errno, Errno::ENOENT | Errno::ENOTDIR) {
+            worst = errno;
+        }
+    }
+    let command = start.command.first().map(String::as_str).unwrap_or_default();
+    Err(match worst {
+        Errno::ENOENT => format!("there is no command `{command}`"),
+        errno => format!("cannot run `{command}`: {}", errno.desc()),
+    })
+}
+
+/// Nothing to read, and the output into the pipe, or nowhere.
+fn streams(output: Option<&OwnedFd>) -> nix::Result<()> {
+    let nothing = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+    let output = output.map_or(nothing.as_fd(), AsFd::as_fd);
+    dup2_stdin(&nothing)?;
+    dup2_stdout(output)?;
+    dup2_stderr(output)?;
+    Ok(())
+}
+
+/// No signal is held back or ignored: this is inherited, and Rust ignores SIGPIPE.
+fn plain_signals() -> nix::Result<()> {
+    // SAFETY: the default action is no function of ours.
+    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+}
+
+fn find_user(name: &str) -> Result<User, String> {
+    let by_number = name.parse().ok().map(Uid::from_raw);
+    let found = match by_number {
+        Some(uid) => User::from_uid(uid),
+        None => User::from_name(name),
+    };
+    match (found, by_number) {
+        (Ok(Some(user)), _) => Ok(user),
+        // A number needs no name.
+        (Ok(None), Some(uid)) => Ok(User {
+            name: name.to_owned(),
+            uid,
+            gid: Gid::from_raw(uid.as_raw()),
+            dir: "/".into(),
+            shell: "/bin/sh".into(),
+            passwd: CString::default(),
+            gecos: CString::default(),
+        }),
+        (Ok(None), None) => Err(format!("there is no user `{name}`")),
+        (Err(errno), _) => Err(format!("user `{name}` cannot be looked up: {}", errno.desc())),
+    }
+}
+
+fn become_user(user: &User) -> nix::Result<()> {
+    let name = CString::new(user.name.as_str()).map_err(|_| Errno::EINVAL)?;
+    initgroups(&name, user.gid)?;
+    setgid(user.gid)?;
+    setuid(user.uid)
+}
+
+/// What the command finds in its environment: nothing of that of whoever has started nslab.
+fn environment(start: &Start<'_>, user: Option<&User>) -> BTreeMap<String, String> {
+    let own = [
+        ("PATH", PATH.to_owned()),
+        ("NSLAB_LAB", start.lab.to_string()),
+        ("NSLAB_NS", start.name.ns.to_string()),
+        ("NSLAB_PROGRAM", format!("{}/{}", start.lab, start.name)),
+    ];
+    let mut environment: BTreeMap<String, String> =
+        own.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let caller = User::from_uid(Uid::effective()).ok().flatten();
+    if let Some(user) = user.or(caller.as_ref()) {
+        environment.insert("USER".to_owned(), user.name.clone());
+        environment.insert("HOME".to_owned(), user.dir.display().to_string());
+    }
+    environment.extend(start.program.environment.clone());
+    environment
+}
+
+/// The files that a command may be, in their order.
+fn candidates(command: &[String], path: &str) -> Vec<CString> {
+    let Some(name) = command.first() else { return Vec::new() };
+    match name.contains('/') {
+        true => c_strings([name.clone()]),
+        false => {
+            c_strings(path.split(':').map(|folder| format!("{}/{name}", if folder.is_empty() { "." } else { folder })))
+        }
+    }
+}
+
+/// Texts for the kernel. None has a zero byte: the file's have been asked.
+fn c_strings(texts: impl IntoIterator<Item = String>) -> Vec<CString> {
+    texts.into_iter().filter_map(|text| CString::new(text).ok()).collect()
+}
+
+/// Closes all descriptors but the standard ones and, as number 3, one more.
+pub(super) fn keep_only(descriptor: OwnedFd) -> nix::Result<OwnedFd> {
+    let mut third = descriptor;
+    if third.as_raw_fd() != 3 {
+        // SAFETY: whatever is number 3 belongs to the process that this one is a copy of, and is not used here.
+        third = unsafe { nix::unistd::dup3_raw(third, 3, OFlag::O_CLOEXEC) }?;
+    }
+    // SAFETY: closes what belongs to the process that this one is a copy of, and is not used here.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 4, u32::MAX, 0) };
+    Errno::result(closed)?;
+    Ok(third)
+}

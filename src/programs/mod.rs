@@ -1,0 +1,31 @@
+//! The programs of labs: a supervisor for each lab that has some, which starts them, watches them and ends them.
+//!
+//! The supervisor is this program once more, without a parent, and listens at a socket in the lab's folder. For each
+//! program it has a keeper, a process that takes in all descendants of the program (PR_SET_CHILD_SUBREAPER): whatever
+//! they do, they stay below it, so all of them can be ended. A keeper whose supervisor is gone ends its program; what a
+//! keeper that is gone has left comes to the supervisor, which ends it.
+//!
+//! `client.rs` is nslab's end of the socket, `supervisor.rs` the other one. The room does not know which programs are
+//! wanted, nor what a topology file is.
+
+mod channel;
+mod child;
+mod client;
+mod held;
+mod keeper;
+mod message;
+mod output;
+mod readiness;
+mod sandbox;
+mod signals;
+mod strays;
+mod supervisor;
+mod tree;
+
+pub(crate) use client::{end, list, start};
+pub use output::Line;
+pub(crate) use output::output;
+pub(crate) use readiness::ports;
+pub use supervisor::supervise;
+
+pub(crate) use crate::state::Position;

@@ -1,0 +1,79 @@
+//! What is left where a supervisor and its keepers were killed together: processes that have the name of one of the
+//! lab's programs in the environment that they were started with, in one of the lab's own namespaces.
+//!
+//! This is the last resort: one that has another environment is not found.
+
+use std::collections::BTreeSet;
+use std::fs::{metadata, read, read_dir};
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use super::tree;
+use crate::kernel::{KernelCode, KernelError};
+use crate::lab::{LabName, NsName};
+
+/// The variable that supervisors and keepers have in their environment.
+pub(super) const SUPERVISOR: &str = "NSLAB_SUPERVISOR";
+
+/// Keepers end by themselves, once their program has had its grace.
+const KEEPER_LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(20);
+const INTERVAL: Duration = Duration::from_millis(5);
+
+/// Ends what is left of a lab's programs. There must be no supervisor.
+///
+/// # Errors
+/// A process does not end.
+pub(super) fn end(lab: &LabName, namespaces: &BTreeSet<NsName>) -> Result<(), KernelError> {
+    let own: BTreeSet<(u64, u64)> = namespaces.iter().filter_map(|ns| identity(&format!("/run/netns/{ns}"))).collect();
+    let host = identity("/proc/thread-self/ns/net");
+    let program = format!("NSLAB_PROGRAM={lab}/");
+    let keeper = format!("{SUPERVISOR}={lab}");
+    let begin = Instant::now();
+    loop {
+        let mut left = None;
+        for pid in processes() {
+            let ns = identity(&format!("/proc/{pid}/ns/net"));
+            let is_of_keepers = ns == host && has(pid, |variable| variable == keeper.as_bytes());
+            let is_program = || {
+                ns.is_some_and(|ns| own.contains(&ns)) && has(pid, |variable| variable.starts_with(program.as_bytes()))
+            };
+            if !is_of_keepers && !is_program() {
+                continue;
+            }
+            left = Some(pid);
+            if (!is_of_keepers || begin.elapsed() > KEEPER_LIMIT)
+                && let Ok(handle) = tree::open(pid)
+                // The number may have become that of another process since.
+                && identity(&format!("/proc/{pid}/ns/net")) == ns
+            {
+                let _ = tree::send(&handle, Signal::SIGKILL);
+            }
+        }
+        let Some(pid) = left else { return Ok(()) };
+        if begin.elapsed() > LIMIT {
+            let error = KernelError::new(format!("end process {pid} of a program of {lab}"));
+            return Err(error.with_code(KernelCode::ProgramHangs).said("the kernel does not end it"));
+        }
+        std::thread::sleep(INTERVAL);
+    }
+}
+
+fn processes() -> Vec<Pid> {
+    let entries = read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw)).collect()
+}
+
+/// Whether a process has a variable in the environment that it was started with. One that has ended has none.
+fn has(pid: Pid, is_it: impl Fn(&[u8]) -> bool) -> bool {
+    let environment = read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(is_it)
+}
+
+fn identity(path: &str) -> Option<(u64, u64)> {
+    let meta = metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
+}

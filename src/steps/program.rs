@@ -1,0 +1,111 @@
+//! Programs, started, ended and started anew.
+
+use super::operation::{Batch, Operation, Reach};
+use super::{Change, Phase, Update};
+use crate::iptables::shell_word;
+use crate::lab::{LabName, NsName, Program, ProgramRef};
+
+/// A step on a program. One that has changed is ended, and started as it is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramStep {
+    /// The lab that it is for.
+    pub lab: LabName,
+    /// The program.
+    pub program: ProgramRef,
+    /// What was started and is to be started.
+    pub change: Update<Box<Program>>,
+}
+
+impl ProgramStep {
+    /// The way back.
+    pub(super) fn inverse(&self) -> Self {
+        Self { lab: self.lab.clone(), program: self.program.clone(), change: self.change.inverse() }
+    }
+
+    /// What starts it by hand, in the background.
+    fn start(&self, program: &Program) -> String {
+        let ns = &self.program.ns;
+        let own = [
+            format!("NSLAB_LAB={}", self.lab),
+            format!("NSLAB_NS={ns}"),
+            format!("NSLAB_PROGRAM={}/{}", self.lab, self.program),
+        ];
+        let given = program.environment.iter().map(|(key, value)| format!("{key}={value}"));
+        let variables: Vec<String> = own.into_iter().chain(given).map(|text| shell_word(&text)).collect();
+        let user = program
+            .user
+            .as_ref()
+            .map(|user| format!("setpriv --reuid {0} --regid {0} --init-groups ", shell_word(user)));
+        let limits = [("data", program.limits.memory), ("nofile", program.limits.open_files)];
+        let limits: String =
+            limits.iter().filter_map(|(of, limit)| limit.map(|limit| format!(" --{of}={limit}"))).collect();
+        let limits = if limits.is_empty() { limits } else { format!("prlimit{limits} ") };
+        let command: Vec<String> = program.command.iter().map(|word| shell_word(word)).collect();
+        format!(
+            "setsid ip netns exec {ns} env -C {} {} {}{limits}{} < /dev/null > /dev/null 2>&1 &",
+            shell_word(&program.directory),
+            variables.join(" "),
+            user.unwrap_or_default(),
+            command.join(" ")
+        )
+    }
+
+    /// What ends it by hand: whoever has its name in the environment.
+    fn end(&self, program: &Program) -> String {
+        let name = format!("NSLAB_PROGRAM={}/{}", self.lab, self.program).replace('.', "\\.");
+        format!(
+            "for pid in $(ip netns pids {}); do if tr '\\0' '\\n' < /proc/$pid/environ | grep -qx '{name}'; then \
+             kill -{} $pid; fi; done",
+            self.program.ns,
+            program.stop.signal.name()
+        )
+    }
+}
+
+impl Operation for ProgramStep {
+    fn text(&self) -> String {
+        match &self.change {
+            Update::Add(_) => format!("start program {}", self.program),
+            Update::Remove(_) => format!("end program {}", self.program),
+            Update::Replace(_) => format!("end program {}, and start it as the file has it", self.program),
+        }
+    }
+
+    fn command(&self) -> String {
+        match &self.change {
+            Update::Add(to) => self.start(to),
+            Update::Remove(from) => self.end(from),
+            Update::Replace(Change { from, to }) => format!("{}; {}", self.end(from), self.start(to)),
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match self.change {
+            Update::Remove(_) => Phase::EndPrograms,
+            Update::Add(_) | Update::Replace(_) => Phase::StartPrograms,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.change {
+            Update::Add(_) => "start a program",
+            Update::Remove(_) => "end a program",
+            Update::Replace(_) => "end a program and start it anew",
+        }
+    }
+
+    fn namespace(&self) -> NsName {
+        self.program.ns.clone()
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Inside
+    }
+
+    fn batch(&self) -> Option<Batch> {
+        match self.change {
+            Update::Remove(_) => Some(Batch::ProgramEnds),
+            Update::Add(_) | Update::Replace(_) => Some(Batch::ProgramStarts),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Programs: what each namespace runs, and in which order they start.
+
+use std::collections::{BTreeSet, HashMap};
+
+use indexmap::IndexMap;
+
+use super::net::{Net, ResolvedNamespace};
+use crate::lab::{GRACE, Limits, NsName, PortProtocol, Program, ProgramName, ProgramRef, READY_WITHIN};
+use crate::lab::{Ready, Restart, Stop, StopSignal};
+use crate::topology::code::Code;
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
+use crate::topology::schema::{self, NeededProgram, Spanned, Text};
+
+/// The programs of a namespace.
+pub fn programs(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> IndexMap<ProgramName, Program> {
+    let written = &namespace.written.run.entries;
+    if let Some((first, _)) = written.first().filter(|_| namespace.name.is_host()) {
+        let message = "programs cannot run in `host`";
+        let help = "the machine's own network has its own services, which a lab leaves alone; put it into a namespace";
+        found.add(Diagnostic::new(Code::ProgramInHost, first.span, message).help(help.to_owned()));
+        return IndexMap::new();
+    }
+    let mut ports: HashMap<(u16, PortProtocol), (Span, &ProgramName)> = HashMap::new();
+    let mut programs = IndexMap::new();
+    for (name, own) in written {
+        if let Some(port) = own.ready.as_ref().and_then(|ready| ready.port.as_ref())
+            && let Some((first, other)) =
+                ports.insert((port.value.number, port.value.protocol), (port.span, &name.value))
+        {
+            let message = format!("port {} is `{other}`'s already", port.value.number);
+            let help =
+                "programs of one namespace share its network, as containers of a pod do: each needs a port of its own";
+            let fault = Diagnostic::new(Code::ProgramPortTwice, port.span, message).help(help.to_owned());
+            found.add(fault.also(first, format!("`{other}`")));
+        }
+        programs.insert(name.value.clone(), program(&namespace.name, own, found));
+    }
+    programs
+}
+
+fn program(ns: &NsName, written: &schema::Program, found: &mut Collector<'_>) -> Program {
+    let environment = &written.environment.entries;
+    let stop = written.stop.as_ref();
+    let limits = written.limits.as_ref();
+    let within = written.ready.as_ref().and_then(|ready| ready.within.as_ref());
+    let needs = written.needs.iter().map(|needed| reference(ns, &needed.value));
+    Program {
+        command: written.command.0.clone(),
+        environment: environment.iter().map(|(key, value)| (key.value.0.clone(), plain(value, found))).collect(),
+        user: written.user.as_ref().map(|user| user.value.0.clone()),
+        directory: written.directory.as_ref().map_or_else(|| "/".to_owned(), |directory| directory.value.0.clone()),
+        ready: written.ready.as_ref().map_or(Ready::Running, |written| ready(written, found)),
+        within: within.map_or(READY_WITHIN, |within| within.value),
+        needs: needs.collect(),
+        restart: written.restart.as_ref().map_or(Restart::Never, |restart| restart.value),
+        stop: Stop {
+            signal: stop.and_then(|stop| stop.signal.as_ref()).map_or(StopSignal::Term, |signal| signal.value),
+            grace: stop.and_then(|stop| stop.grace.as_ref()).map_or(GRACE, |grace| grace.value),
+        },
+        limits: Limits {
+            memory: limits.and_then(|limits| limits.memory.as_ref()).map(|memory| memory.value.0),
+            open_files: limits.and_then(|limits| limits.open_files.as_ref()).map(|files| open_files(files, found)),
+        },
+    }
+}
+
+/// A text that can be a part of an environment.
+fn plain(written: &Spanned<Text>, found: &mut Collector<'_>) -> String {
+    if written.value.0.contains('\0') {
+        let message = "a variable cannot hold a zero byte";
+        found.add(Diagnostic::new(Code::BadValue, written.span, message));
+    }
+    written.value.0.clone()
+}
+
+/// A program cannot begin with fewer files than it takes to load it.
+fn open_files(written: &Spanned<u32>, found: &mut Collector<'_>) -> u64 {
+    if written.value < 8 {
+        let message = format!("with {} open files, no program can start", written.value);
+        found.add(Diagnostic::new(Code::NumberOutOfRange, written.span, message).help("write 8 or more".to_owned()));
+    }
+    u64::from(written.value)
+}
+
+fn ready(written: &schema::Ready, found: &mut Collector<'_>) -> Ready {
+    let port = written.port.as_ref().map(|port| {
+        if port.value.protocol == PortProtocol::Sctp {
+            let message = "whether a program listens is known for TCP and UDP";
+            found.add(Diagnostic::new(Code::BadValue, port.span, message));
+        }
+        Ready::Port { number: port.value.number, protocol: port.value.protocol }
+    });
+    let file = written.file.as_ref().map(|file| Ready::File(file.value.0.clone()));
+    let line = written.line.as_ref().map(|line| Ready::Line(line.value.0.clone()));
+    let command = written.command.as_ref().map(|command| Ready::Command(command.0.clone()));
+    let mut given = [port, file, line, command].into_iter().flatten();
+    let (first, second) = (given.next(), given.next());
+    if second.is_some() {
+        let message = "`ready` has one of port, file, line and command";
+        found.add(Diagnostic::new(Code::ContradictoryKeys, written.span, message));
+    }
+    first.unwrap_or_default()
+}
+
+fn reference(ns: &NsName, needed: &NeededProgram) -> ProgramRef {
+    ProgramRef { ns: needed.ns.clone().unwrap_or_else(|| ns.clone()), name: needed.name.clone() }
+}
+
+/// A program, and what it needs with the places where that is written.
+type Needs = HashMap<ProgramRef, Vec<(ProgramRef, Span)>>;
+
+/// Checks that whatever a program needs is there, and that none needs itself, also not by way of others.
+pub fn check(net: &Net<'_>, found: &mut Collector<'_>) {
+    let mut needs = Needs::new();
+    for own in &net.namespaces {
+        for (name, program) in &own.written.run.entries {
+            let of = |needed: &Spanned<NeededProgram>| (reference(&own.name, &needed.value), needed.span);
+            let program = program.needs.iter().map(of).collect();
+            needs.insert(ProgramRef { ns: own.name.clone(), name: name.value.clone() }, program);
+        }
+    }
+    for own in &net.namespaces {
+        for (_, program) in &own.written.run.entries {
+            for needed in &program.needs {
+                exists(net, &reference(&own.name, &needed.value), needed.span, &needs, found);
+            }
+        }
+    }
+    let mut ends_well = BTreeSet::new();
+    let mut all: Vec<&ProgramRef> = needs.keys().collect();
+    all.sort();
+    for program in all {
+        follow(program, &needs, &mut Vec::new(), &mut ends_well, found);
+    }
+}
+
+fn exists(net: &Net<'_>, needed: &ProgramRef, span: Span, needs: &Needs, found: &mut Collector<'_>) {
+    if needs.contains_key(needed) {
+        return;
+    }
+    let Some(own) = net.names.find(&needed.ns, span, found).and_then(|at| net.namespaces.get(at)) else { return };
+    let is_lost = own.written.run.lost.iter().any(|lost| lost == needed.name.as_str());
+    if is_lost || !own.written.whole {
+        return;
+    }
+    let names = needs.keys().map(|other| match other.ns == needed.ns {
+        true => other.name.to_string(),
+        false => other.to_string(),
+    });
+    let help = found.did_you_mean(needed.name.as_str(), names);
+    let message = format!("{} runs no program `{}`", needed.ns, needed.name);
+    found.add(Diagnostic::new(Code::UnknownProgram, span, message).help(help));
+}
+
+/// Follows what a program needs. A circle is told once, where it closes.
+fn follow<'n>(
+    program: &'n ProgramRef,
+    needs: &'n Needs,
+    way: &mut Vec<&'n ProgramRef>,
+    ends_well: &mut BTreeSet<&'n ProgramRef>,
+    found: &mut Collector<'_>,
+) {
+    // So deep, a file is no longer meant seriously, and the stack has an end.
+    const DEEPEST: usize = 1000;
+    if ends_well.contains(program) || way.len() > DEEPEST {
+        return;
+    }
+    way.push(program);
+    for (needed, span) in needs.get(program).into_iter().flatten() {
+        if let Some(at) = way.iter().position(|before| *before == needed) {
+            let circle = way.iter().skip(at).copied().chain([needed]).map(ProgramRef::to_string);
+            let circle = circle.collect::<Vec<_>>().join(", which needs ");
+            let message = format!("these programs wait for each other: {circle}");
+            found.add(Diagnostic::new(Code::ProgramLoop, *span, message));
+        } else {
+            follow(needed, needs, way, ends_well, found);
+        }
+    }
+    way.pop();
+    ends_well.insert(program);
+}
