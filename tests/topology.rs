@@ -23,7 +23,6 @@ use nslab::topology::{self, Diagnostics};
 use serde_json::Value;
 use support::golden;
 use support::growth::{grows_with_its_size, timed};
-use unknown_keys::UNKNOWN_KEYS;
 
 /// A lab as JSON, with its firewall rules as iptables spells them.
 fn in_words_of_iptables(lab: &Lab) -> Value {
