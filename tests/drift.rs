@@ -51,7 +51,7 @@ struct Table {
     every: usize,
 }
 
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     Table { rows: "table.yaml", lab: "lab.yaml", try_it: "true", lacking: "", every: 80 },
     Table { rows: "foreign-table.yaml", lab: "lab.yaml", try_it: "true", lacking: "", every: 40 },
     Table { rows: "options-table.yaml", lab: "options-lab.yaml", try_it: "true", lacking: "", every: 80 },
@@ -72,6 +72,13 @@ const TABLES: [Table; 7] = [
     Table {
         rows: "services-nftables-table.yaml",
         lab: "services-nftables-lab.yaml",
+        try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
+        lacking: "iptables for packets that cross bridges",
+        every: 8,
+    },
+    Table {
+        rows: "services-dual-table.yaml",
+        lab: "services-dual-lab.yaml",
         try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
         lacking: "iptables for packets that cross bridges",
         every: 8,
