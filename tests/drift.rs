@@ -84,6 +84,13 @@ const TABLES: [Table; 8] = [
         every: 8,
     },
     Table {
+        rows: "services-dual-table.yaml",
+        lab: "services-dual-lab.yaml",
+        try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
+        lacking: "iptables for packets that cross bridges",
+        every: 8,
+    },
+    Table {
         rows: "kinds-table.yaml",
         lab: "kinds-lab.yaml",
         try_it: "ip link add name try0 type vrf table 1; ip link add name try1 type dummy",
