@@ -26,6 +26,9 @@ pub struct PolicyArgs {
     /// The port at the receiver, such as 80, 80/tcp, 53/udp or 36412/sctp
     #[arg(value_name = "PORT[/PROTOCOL]")]
     port: Option<String>,
+    /// Take pods together by the value of this label, such as `app`
+    #[arg(long, value_name = "LABEL", conflicts_with = "from")]
+    by: Option<String>,
     /// Compare with the live lab: probe all pairs over TCP and UDP, and exit with 1 if any of them says something else
     #[arg(long)]
     prove: bool,
@@ -45,9 +48,19 @@ pub(super) fn run(args: &PolicyArgs) -> Result<u8, Failure> {
     if let (Some(from), Some(to), Some(port)) = (&args.from, &args.to, &args.port) {
         return explain(&lab, (from, to, port), args.format);
     }
-    let matrix = matrix(&lab.network_policies);
+    let mut matrix = matrix(&lab.network_policies);
+    if let Some(label) = &args.by {
+        if !lab.network_policies.pods.values().any(|pod| pod.labels.contains_key(label)) {
+            return Err(Failure::Usage(format!("no pod has a label `{label}`{}", labels(&lab, label))));
+        }
+        matrix = matrix.by(&lab.network_policies, label);
+    }
     let file = args.lab.display().to_string();
-    let proof = if args.prove { Some(engine::prove(&lab, &file)?) } else { None };
+    let mut progress = show::Progress::new();
+    let told = &mut |made: usize, all: usize| progress.at(made, all, "probes");
+    let proof = if args.prove { Some(engine::prove(&lab, &file, told)) } else { None };
+    progress.end();
+    let proof = proof.transpose()?;
     if proof.as_ref().is_some_and(|report| report.pairs() == 0) {
         let why = "nothing to prove: there are no policies, or no two pods to probe";
         return Err(Failure::Usage(why.to_owned()));
@@ -62,23 +75,32 @@ pub(super) fn run(args: &PolicyArgs) -> Result<u8, Failure> {
 fn explain(lab: &Lab, (from, to, port): (&str, &str, &str), format: Format) -> Result<u8, Failure> {
     let (protocol, number) = parsed(port)?;
     let (sources, destinations) = (addresses(lab, from)?, addresses(lab, to)?);
-    let pairs = sources.iter().flat_map(|source| destinations.iter().map(move |to| (*source, *to)));
-    let mut pairs = pairs.filter(|(source, to)| Family::of(*source) == Family::of(*to));
-    let Some((source, destination)) = pairs.next() else {
-        return Err(Failure::Usage(format!("{from} and {to} have no addresses of one family")));
-    };
     // What is no pod has several addresses, and sends with the one that its route says.
-    let of_other = from.parse().ok().filter(|name| !lab.network_policies.pods.contains_key(name));
-    let source = of_other.and_then(|name| engine::source(lab, &name, destination)).unwrap_or(source);
+    let other = from.parse().ok().filter(|name| !lab.network_policies.pods.contains_key(name));
     let judge = Judge::new(&lab.network_policies);
-    let verdict = judge.verdict(&Connection { source, destination, port: Some((protocol, number)) });
+    let of_family = |family: Family| {
+        let is_of = |address: &&IpAddr| Family::of(**address) == family;
+        let (source, destination) = (*sources.iter().find(is_of)?, *destinations.iter().find(is_of)?);
+        let source = other.as_ref().and_then(|name| engine::source(lab, name, destination)).unwrap_or(source);
+        Some((family, judge.verdict(&Connection { source, destination, port: Some((protocol, number)) })))
+    };
+    let verdicts: Vec<_> = [Family::Ipv4, Family::Ipv6].into_iter().filter_map(of_family).collect();
+    if verdicts.is_empty() {
+        return Err(Failure::Usage(format!("{from} and {to} have no addresses of one family")));
+    }
     let words = (from, to, format!("{protocol}/{number}"));
     let words = (words.0, words.1, words.2.as_str());
     match format {
-        Format::Json => print_json(&VerdictView::new(words, &verdict))?,
-        Format::Text => print(&show::verdict(words, &verdict))?,
+        Format::Json => print_json(&VerdictView::new(words, &verdicts))?,
+        Format::Text => print(&show::verdict(words, &verdicts))?,
     }
     Ok(DONE)
+}
+
+/// "did you mean", for a label that no pod has.
+fn labels(lab: &Lab, label: &str) -> String {
+    let all = lab.network_policies.pods.values().flat_map(|pod| pod.labels.keys());
+    topology::nearest(label, all).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
 fn parsed(port: &str) -> Result<(PortProtocol, u16), Failure> {

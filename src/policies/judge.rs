@@ -102,6 +102,12 @@ pub(super) fn is_pod(lab: &NetworkPolicies, policy: &NetworkPolicy, peer: &Polic
     is_there && pods.selects(&pod.labels)
 }
 
+/// Whether a peer of a policy is this address.
+pub(super) fn is_in_block(peer: &PolicyPeer, address: IpAddr) -> bool {
+    let PolicyPeer::Block { net, except } = peer else { return false };
+    net.contains(&address) && !except.iter().any(|except| except.contains(&address))
+}
+
 impl<'l> Judge<'l> {
     /// For the policies of a lab.
     pub fn new(lab: &'l NetworkPolicies) -> Self {
@@ -179,9 +185,7 @@ impl<'l> Judge<'l> {
 
     fn is_peer(&self, policy: &NetworkPolicy, peer: &PolicyPeer, address: IpAddr) -> bool {
         match peer {
-            PolicyPeer::Block { net, except } => {
-                net.contains(&address) && !except.iter().any(|except| except.contains(&address))
-            }
+            PolicyPeer::Block { .. } => is_in_block(peer, address),
             PolicyPeer::Pods { .. } => self.pod_at(address).is_some_and(|pod| is_pod(self.lab, policy, peer, pod)),
         }
     }

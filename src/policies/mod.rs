@@ -12,5 +12,5 @@ mod table;
 mod tests;
 
 pub use judge::{Connection, Free, Judge, Side, Verdict};
-pub use matrix::{Layer, Matrix, PortsOf, address, matrix};
+pub use matrix::{Layer, Matrix, PortsOf, Reach, Row, address, matrix};
 pub use table::{table, table_id};

@@ -9,7 +9,13 @@ use serde::Serialize;
 use super::lines::{WIDTH, fitted, printable};
 use crate::check::{PairResult, Report};
 use crate::lab::{Direction, Family, Lab, NetworkPolicy, PortProtocol};
-use crate::policies::{Free, Layer, Matrix, PortsOf, Side, Verdict};
+use crate::policies::{Free, Layer, Matrix, PortsOf, Reach, Row, Side, Verdict};
+
+/// More lines than that are no matrix that anybody reads.
+const MOST_LINES: usize = 1000;
+
+/// So many pods of a row are named.
+const MOST_PODS: usize = 12;
 
 /// Who may reach whom, for programs.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -20,6 +26,8 @@ pub struct PolicyView {
     policies: Vec<String>,
     /// Those that are not.
     not_enforced: Vec<String>,
+    /// The pods of each row, by its name: the first of those of which policies say the same, or the value of a label.
+    rows: BTreeMap<String, Vec<String>>,
     /// What is allowed, for some ports each; together they have all ports of TCP, UDP and SCTP.
     layers: Vec<LayerView>,
     /// With `--prove`: the pairs of which probes say something else; null without.
@@ -31,8 +39,10 @@ pub struct PolicyView {
 pub struct LayerView {
     /// The ports, such as `tcp 80-90`; where it matters, with the family: `tcp 80 (IPv6)`.
     ports: Vec<String>,
-    /// By sender, the pods that it may reach; each reaches itself.
+    /// By the row of the sender, the rows that it may reach; a pod alone reaches itself.
     allowed: BTreeMap<String, Vec<String>>,
+    /// Likewise, the rows some of whose pods are reached, or by some of its own only.
+    partly: BTreeMap<String, Vec<String>>,
 }
 
 /// A pair that does otherwise than the policies say.
@@ -59,6 +69,17 @@ pub struct VerdictView {
     to: String,
     /// The port with its protocol, such as `tcp/80`.
     port: String,
+    /// Whether it is allowed, over each family that both have.
+    allowed: bool,
+    /// What is said over each of them.
+    families: Vec<FamilyView>,
+}
+
+/// What policies say about one connection over a family.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FamilyView {
+    /// `IPv4` or `IPv6`.
+    family: &'static str,
     /// Whether it is allowed.
     allowed: bool,
     /// Whether its sender may send it.
@@ -88,26 +109,34 @@ impl PolicyView {
         let families = families(matrix);
         let layer = |layer: &Layer| LayerView {
             ports: titles(&layer.ports, &families),
-            allowed: matrix
-                .pods
-                .iter()
-                .zip(&layer.allowed)
-                .map(|(from, row)| (from.to_string(), reached(matrix, row)))
-                .collect(),
+            allowed: reached(matrix, layer, Reach::Allowed),
+            partly: reached(matrix, layer, Reach::Partly),
         };
+        let rows = matrix.rows.iter().map(|row| (row.name.clone(), row.pods.iter().map(ToString::to_string).collect()));
         Self {
             lab: lab.name.to_string(),
             policies: names(true),
             not_enforced: names(false),
+            rows: rows.collect(),
             layers: matrix.layers.iter().map(layer).collect(),
             differences: proof.map(|report| failures(report).map(DifferenceView::of).collect()),
         }
     }
 }
 
-fn reached(matrix: &Matrix<'_>, row: &[Option<bool>]) -> Vec<String> {
-    let all = matrix.pods.iter().zip(row).filter(|(_, allowed)| **allowed == Some(true));
-    all.map(|(to, _)| to.to_string()).collect()
+fn reached(matrix: &Matrix<'_>, layer: &Layer, wanted: Reach) -> BTreeMap<String, Vec<String>> {
+    let row = |(from, cells): (&Row<'_>, &Vec<Option<Reach>>)| {
+        let all = matrix.rows.iter().zip(cells).filter(|(_, reach)| **reach == Some(wanted));
+        (from.name.clone(), all.map(|(to, _)| to.name.clone()).collect())
+    };
+    matrix.rows.iter().zip(&layer.allowed).map(row).collect()
+}
+
+fn name_of(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "IPv4",
+        Family::Ipv6 => "IPv6",
+    }
 }
 
 fn failures(report: &Report) -> impl Iterator<Item = &PairResult> {
@@ -128,14 +157,19 @@ impl DifferenceView {
 
 impl VerdictView {
     /// Of one connection, in the user's words.
-    pub fn new((from, to, port): (&str, &str, &str), verdict: &Verdict<'_>) -> Self {
+    pub fn new((from, to, port): (&str, &str, &str), verdicts: &[(Family, Verdict<'_>)]) -> Self {
+        let family = |(family, verdict): &(Family, Verdict<'_>)| FamilyView {
+            family: name_of(*family),
+            allowed: verdict.allows(),
+            egress: SideView::of(&verdict.egress),
+            ingress: SideView::of(&verdict.ingress),
+        };
         Self {
             from: from.to_owned(),
             to: to.to_owned(),
             port: port.to_owned(),
-            allowed: verdict.allows(),
-            egress: SideView::of(&verdict.egress),
-            ingress: SideView::of(&verdict.ingress),
+            allowed: verdicts.iter().all(|(_, verdict)| verdict.allows()),
+            families: verdicts.iter().map(family).collect(),
         }
     }
 }
@@ -166,21 +200,58 @@ pub fn policies(lab: &Lab, matrix: &Matrix<'_>, proof: Option<&Report>) -> Strin
         text.push_str("there are no policies: everything is allowed\n");
         return text;
     }
-    if matrix.pods.is_empty() {
+    if matrix.rows.is_empty() {
         text.push_str("there are no pods: no namespace has an address in the `pods` of a node's `network_policies`\n");
         return text;
     }
+    let (rows, layers) = (matrix.rows.len(), matrix.layers.len());
+    if rows.saturating_mul(layers) > MOST_LINES {
+        let said = format!(
+            "{rows} rows for {layers} groups of ports are too many to be shown: take pods together with `--by LABEL`, \
+             ask about two of them with FROM TO PORT, or take it all with `--format json`"
+        );
+        text += &fitted(&said, 0, 0, WIDTH);
+    } else {
+        text += &self::layers(matrix);
+    }
+    if let Some(report) = proof {
+        text += &proved(report);
+    }
+    text
+}
+
+fn layers(matrix: &Matrix<'_>) -> String {
+    let mut text = String::new();
     let families = families(matrix);
     for layer in &matrix.layers {
         text += &fitted(&titles(&layer.ports, &families).join(", "), 0, 2, WIDTH);
         text += &grid(matrix, layer);
         text.push('\n');
     }
-    text += "down: who sends; across: who gets it. ✓ allowed, ✗ forbidden, · the same pod\n";
-    if let Some(report) = proof {
-        text += &proved(report);
+    let several: Vec<&Row<'_>> = matrix.rows.iter().filter(|row| row.pods.len() > 1 || row.is_label()).collect();
+    for row in &several {
+        let mut pods: Vec<&str> = row.pods.iter().take(MOST_PODS).map(|pod| pod.as_str()).collect();
+        let more = row.pods.len().checked_sub(MOST_PODS).filter(|more| *more > 0).map(|more| format!("{more} more"));
+        pods.extend(more.as_deref());
+        text += &fitted(&format!("{}: {}", title(row), pods.join(", ")), 0, 2, WIDTH);
     }
-    text
+    if !several.is_empty() {
+        text.push('\n');
+    }
+    let some =
+        matrix.layers.iter().any(|layer| layer.allowed.iter().flatten().any(|cell| *cell == Some(Reach::Partly)));
+    let some = if some { ", ~ some of them" } else { "" };
+    let legend = format!("down: who sends; across: who gets it. ✓ allowed, ✗ forbidden{some}, · the same pod");
+    text + &fitted(&legend, 0, 0, WIDTH)
+}
+
+/// What a row is called: with how many pods, if they are several.
+fn title(row: &Row<'_>) -> String {
+    match row.pods.len() {
+        1 => row.name.clone(),
+        many if row.is_label() => format!("{} ({many})", row.name),
+        many => format!("{} +{}", row.name, many - 1),
+    }
 }
 
 fn proved(report: &Report) -> String {
@@ -236,9 +307,10 @@ fn titles(ports: &[PortsOf], families: &BTreeSet<Family>) -> Vec<String> {
 
 /// A matrix with numbers for its columns, in as many parts as the width asks for.
 fn grid(matrix: &Matrix<'_>, layer: &Layer) -> String {
-    let count = matrix.pods.len();
+    let count = matrix.rows.len();
+    let titles: Vec<String> = matrix.rows.iter().map(title).collect();
     let places = count.to_string().len();
-    let longest = matrix.pods.iter().map(|name| name.as_str().chars().count()).max().unwrap_or_default();
+    let longest = titles.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let label = places + 1 + longest;
     let columns: Vec<usize> = (0..count).collect();
     let fit = (WIDTH.saturating_sub(label + 2) / (places + 1)).max(1);
@@ -246,13 +318,14 @@ fn grid(matrix: &Matrix<'_>, layer: &Layer) -> String {
     for part in columns.chunks(fit) {
         let numbers: String = part.iter().map(|column| format!(" {:>places$}", column + 1)).collect();
         let _ = writeln!(text, "  {:label$}{numbers}", "");
-        for (row, (name, cells)) in matrix.pods.iter().zip(&layer.allowed).enumerate() {
+        for (row, (name, cells)) in titles.iter().zip(&layer.allowed).enumerate() {
             let _ = write!(text, "  {:>places$} {name:<longest$}", row + 1);
             for column in part {
                 let cell = match cells.get(*column).copied().flatten() {
-                    _ if *column == row => '·',
-                    Some(true) => '✓',
-                    Some(false) => '✗',
+                    _ if *column == row && matrix.rows.get(row).is_some_and(|row| row.pods.len() == 1) => '·',
+                    Some(Reach::Allowed) => '✓',
+                    Some(Reach::Forbidden) => '✗',
+                    Some(Reach::Partly) => '~',
                     None => ' ',
                 };
                 let _ = write!(text, " {cell:>places$}");
@@ -265,10 +338,20 @@ fn grid(matrix: &Matrix<'_>, layer: &Layer) -> String {
     text
 }
 
-/// What policies say about one connection, and why.
-pub fn verdict((from, to, port): (&str, &str, &str), verdict: &Verdict<'_>) -> String {
+/// What policies say about one connection, and why; over both families, where that differs.
+pub fn verdict(words: (&str, &str, &str), verdicts: &[(Family, Verdict<'_>)]) -> String {
+    match verdicts {
+        [(_, one), rest @ ..] if rest.iter().all(|(_, other)| other == one) => of_one(words, "", one),
+        _ => {
+            let each = verdicts.iter().map(|(family, own)| of_one(words, &format!(" ({})", name_of(*family)), own));
+            each.collect()
+        }
+    }
+}
+
+fn of_one((from, to, port): (&str, &str, &str), family: &str, verdict: &Verdict<'_>) -> String {
     let word = if verdict.allows() { "allowed" } else { "forbidden" };
-    let mut text = format!("{from} → {to} {port}: {word}\n");
+    let mut text = format!("{from} → {to} {port}{family}: {word}\n");
     for (direction, name, side) in
         [(Direction::Egress, from, &verdict.egress), (Direction::Ingress, to, &verdict.ingress)]
     {

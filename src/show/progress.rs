@@ -38,6 +38,15 @@ impl Progress {
         }
     }
 
+    /// So much is done.
+    pub fn at(&mut self, done: usize, of: usize, what: &str) {
+        if self.terminal && self.last.elapsed() > UPDATE_INTERVAL {
+            self.last = Instant::now();
+            self.shown = true;
+            let _ = write!(std::io::stderr(), "\r{done} of {of} {what}");
+        }
+    }
+
     /// The work is over: the line is cleared.
     pub fn end(&mut self) {
         if std::mem::take(&mut self.shown) {

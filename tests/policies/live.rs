@@ -28,7 +28,7 @@ const READERS: &str = "[{ name: readers, podSelector: { matchLabels: { app: db }
 
 #[test]
 fn the_matrix_and_the_reasons_are_shown_as_expected() {
-    let file = "topologies/11-policy.yaml";
+    let (file, many) = ("topologies/11-policy.yaml", "tests/policies/many.yaml");
     let asked = [
         vec!["policy", file],
         vec!["policy", file, "web", "db", "3306"],
@@ -36,6 +36,10 @@ fn the_matrix_and_the_reasons_are_shown_as_expected() {
         vec!["policy", file, "db", "outside", "80"],
         vec!["policy", file, "node1", "db", "22/sctp"],
         vec!["policy", file, "web", "192.168.1.3", "53/udp"],
+        vec!["policy", many],
+        vec!["policy", many, "--by", "app"],
+        vec!["policy", "tests/policies/dual-stack.yaml", "idle", "api", "8080"],
+        vec!["policy", "tests/policies/dual-stack.yaml", "far", "db", "3306"],
     ];
     let shown: Vec<String> =
         asked.iter().map(|args| format!("$ nslab {}\n{}", args.join(" "), ends(args, 0))).collect();
@@ -58,12 +62,18 @@ fn programs_get_the_same() {
     assert_eq!(layer.unwrap()["allowed"]["api"], serde_json::json!(["api", "backup", "db", "web"]));
     let verdict = json(&["web", "db", "3306"]);
     assert_eq!(verdict["allowed"], false);
-    assert_eq!(verdict["ingress"]["policies"], serde_json::json!(["default/db"]));
+    let families = verdict["families"].as_array().unwrap();
+    assert_eq!((families.len(), &families[0]["family"]), (1, &"IPv4".into()));
+    assert_eq!(families[0]["ingress"]["policies"], serde_json::json!(["default/db"]));
+    assert_eq!(matrix["rows"]["api"], serde_json::json!(["api"]));
+    let by = json(&["--by", "role"]);
+    assert_eq!(by["rows"]["role=db"], serde_json::json!(["db"]));
     for (args, wrong) in [
         (["web", "nobody", "80"], "nobody"),
         (["web", "db", "0"], "`0`"),
         (["web", "db", "80/icmp"], "icmp"),
         (["web", "service/db-service", "3306"], "name one of its pods"),
+        (["--by", "rle", "--prove"], "no pod has a label `rle`; did you mean `role`?"),
     ] {
         let said = ends(&[&["policy", "topologies/11-policy.yaml"], args.as_slice()].concat(), 2);
         assert!(said.contains(wrong), "{said}");
@@ -117,6 +127,21 @@ fn a_proof_finds_what_the_nodes_do_not_enforce() {
     ends(&["plan", "--exit-code", FILE], 1);
     ends(&["apply", FILE], 0);
     ends(&["policy", "pol", "--prove"], 0);
+}
+
+/// Between all addresses of a pod, of which policies may say different things.
+#[test]
+fn a_proof_covers_all_addresses() {
+    sandbox();
+    let policies = "[{ name: db, podSelector: { matchLabels: { app: db } }, ingress: [{ from: [{ ipBlock: { cidr: \
+                    10.244.2.9/32 } }] }] }]";
+    write(policies, "role: reader", "[]");
+    let text = fs::read_to_string(FILE).unwrap().replace("routing: routed", "routing: routes");
+    let more = "namespaces: { api: { interfaces: { eth0: { addresses: [10.244.2.9/24] } } } }\n";
+    fs::write(FILE, text + more).unwrap();
+    ends(&["apply", FILE], 0);
+    let said = ends(&["policy", "pol", "--prove"], 0);
+    assert!(said.contains("proved by 20 probes"), "{said}");
 }
 
 /// A label of a peer is an element of a set, on the nodes whose pods ask for it.

@@ -1,10 +1,10 @@
 //! Manifests of Kubernetes: files that a cluster names, whose pods, services and policies become its own.
 //!
 //! `files` reads them into `object`s; `workloads` makes pods of these and `placement` chooses their nodes, `services`
-//! and `policies` put the rest into the words of the cluster, whose reader finds the faults in them. `fields` says what
-//! is asked of an object's keys, `values` what Kubernetes asks of the rest. Every piece keeps its place in its
-//! manifest.
-//! What is made here is what an author could have written under `cluster`: nothing behind it knows of manifests.
+//! and `policies` put the rest into the words of the cluster, whose reader finds the faults in them. `fields` says
+//! what is asked of an object's keys, `values` what Kubernetes asks of the rest. Every piece keeps its place in its
+//! manifest. What is made here is what an author could have written under `cluster`: nothing behind it knows of
+//! manifests.
 
 mod fields;
 mod files;
