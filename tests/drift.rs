@@ -51,10 +51,11 @@ struct Table {
     every: usize,
 }
 
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 10] = [
     Table { rows: "table.yaml", lab: "lab.yaml", try_it: "true", lacking: "", every: 80 },
     Table { rows: "foreign-table.yaml", lab: "lab.yaml", try_it: "true", lacking: "", every: 40 },
     Table { rows: "options-table.yaml", lab: "options-lab.yaml", try_it: "true", lacking: "", every: 80 },
+    Table { rows: "programs-table.yaml", lab: "programs-lab.yaml", try_it: "true", lacking: "", every: 3 },
     Table {
         rows: "vlans-table.yaml",
         lab: "vlans-lab.yaml",

@@ -11,15 +11,7 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use support::{ends, golden, nslab, project, run, text};
-
-/// A sandbox that, as those of nslab, belongs to a process: this one. What a failed test leaves ends with it.
-fn sandbox() {
-    support::sandbox();
-    let stat = read_to_string("/proc/self/stat").unwrap();
-    let start_time = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap();
-    write("/run/nslab-sandbox", format!("{} {start_time}\n", std::process::id())).unwrap();
-}
+use support::{ends, golden, nslab, project, run, sandbox, text};
 
 #[test]
 fn programs_are_started_watched_and_ended() {

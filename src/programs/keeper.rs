@@ -38,6 +38,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const KILL_INTERVAL: Duration = Duration::from_millis(5);
 /// How often to look whether processes have ended of which no signal tells.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// How long to wait where only a signal or output can tell of anything.
+const IDLE: Duration = Duration::from_secs(60);
 /// So much of a line is looked at for a text.
 const LINE: usize = 64 << 10;
 
@@ -191,11 +193,12 @@ impl Keeper {
         };
         self.report.pid = Some(main.as_raw());
         self.tell(ProgramState::Starting);
-        let (mut is_ready, mut pause, mut next_look) = (false, FIRST_LOOK, begin);
+        let first_look = if self.program.ready == Ready::Running { begin + A_MOMENT } else { begin };
+        let (mut is_ready, mut pause, mut next_look) = (false, FIRST_LOOK, first_look);
         let mut main = Some(main);
         loop {
-            let limit = if is_ready { LOOK_INTERVAL * 20 } else { next_look.saturating_duration_since(Instant::now()) };
-            let happened = self.wait(limit.min(if main.is_none() { LOOK_INTERVAL } else { limit }), main);
+            let limit = if is_ready { IDLE } else { next_look.saturating_duration_since(Instant::now()) };
+            let happened = self.wait(limit, main);
             if happened.stop {
                 return Outcome::Stop;
             }

@@ -18,12 +18,13 @@ use crate::lab::{LabName, NsName};
 /// The variable that supervisors and keepers have in their environment.
 pub(super) const SUPERVISOR: &str = "NSLAB_SUPERVISOR";
 
-/// Keepers end by themselves, once their program has had its grace.
+/// Supervisors and keepers end when they are told to, once their programs have had their grace.
 const KEEPER_LIMIT: Duration = Duration::from_secs(10);
 const LIMIT: Duration = Duration::from_secs(20);
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// Ends what is left of a lab's programs. There must be no supervisor.
+/// Ends what is left of a lab's programs. There must be no supervisor that can be asked: one whose socket is gone ends
+/// as well.
 ///
 /// # Errors
 /// A process does not end.
@@ -32,7 +33,7 @@ pub(super) fn end(lab: &LabName, namespaces: &BTreeSet<NsName>) -> Result<(), Ke
     let host = identity("/proc/thread-self/ns/net");
     let program = format!("NSLAB_PROGRAM={lab}/");
     let keeper = format!("{SUPERVISOR}={lab}");
-    let begin = Instant::now();
+    let (begin, mut told) = (Instant::now(), BTreeSet::new());
     loop {
         let mut left = None;
         for pid in processes() {
@@ -44,13 +45,18 @@ pub(super) fn end(lab: &LabName, namespaces: &BTreeSet<NsName>) -> Result<(), Ke
             if !is_of_keepers && !is_program() {
                 continue;
             }
+            let is_new = told.insert(pid);
             left = Some(pid);
-            if (!is_of_keepers || begin.elapsed() > KEEPER_LIMIT)
-                && let Ok(handle) = tree::open(pid)
+            let signal = match is_of_keepers && begin.elapsed() < KEEPER_LIMIT {
+                true if is_new => Signal::SIGTERM,
+                true => continue,
+                false => Signal::SIGKILL,
+            };
+            if let Ok(handle) = tree::open(pid)
                 // The number may have become that of another process since.
                 && identity(&format!("/proc/{pid}/ns/net")) == ns
             {
-                let _ = tree::send(&handle, Signal::SIGKILL);
+                let _ = tree::send(&handle, signal);
             }
         }
         let Some(pid) = left else { return Ok(()) };

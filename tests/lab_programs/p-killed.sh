@@ -41,3 +41,8 @@ kill -STOP "$supervisor"; for pid in $(ip netns pids red); do kill -9 "$(parent 
 rm -rf /run/nslab
 nslab destroy p-killed
 for pid in $pids $others; do is_gone "$pid"; done
+# A supervisor whose socket is gone.
+nslab apply lab.yaml; pids=$(ip netns pids red)
+rm -rf /run/nslab
+begin=$(date +%s); nslab destroy p-killed; [ $(($(date +%s) - begin)) -lt 8 ]
+for pid in $pids; do is_gone "$pid"; done

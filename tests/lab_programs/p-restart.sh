@@ -7,8 +7,8 @@ namespaces:
     run:
       once: [sh, -c, 'echo x >> /run/here/once']
       always: { command: [sh, -c, 'echo x >> /run/here/always; exec sleep 3600'], restart: always }
-      failing: { command: [sh, -c, 'sleep 0.15; exit 3'], restart: on-failure }
-      heals: { command: [sh, -c, 'if [ -e /run/here/healed ]; then exit 0; fi; touch /run/here/healed; sleep 0.15; exit 1'], restart: on-failure }
+      failing: { command: [sh, -c, 'sleep 0.6; exit 3'], restart: on-failure }
+      heals: { command: [sh, -c, 'if [ -e /run/here/healed ]; then exit 0; fi; touch /run/here/healed; sleep 0.6; exit 1'], restart: on-failure }
       never: sleep 3600
 END
 nslab apply lab.yaml
@@ -17,7 +17,7 @@ becomes p-restart red/heals 'done'
 pid=$(field p-restart red/always pid); kill -9 "$pid"; is_gone "$pid"
 becomes p-restart red/always running
 [ "$(field p-restart red/always restarts)" = 1 ]; [ "$(wc -l < always)" = 2 ]
-[ "$(field p-restart red/failing restarts)" -ge 1 ]
+until [ "$(field p-restart red/failing restarts)" -ge 1 ]; do sleep 0.1; done
 ends 0 'nothing to do' nslab apply lab.yaml
 [ "$(wc -l < once)" = 1 ]
 kill -9 "$(field p-restart red/never pid)"; becomes p-restart red/never failed

@@ -10,3 +10,4 @@ nslab sandbox -- sh -euxc "nslab apply /tmp/p-sandbox.$$.yaml; nslab status p-sa
 rm /tmp/p-sandbox.$$.yaml
 pid=$(awk '$1 == "\"pid\":" { print $2 + 0; exit }' said)
 [ "$pid" -gt 0 ]; is_gone "$pid"
+until ! cat /proc/[0-9]*/environ 2> /dev/null | grep -qz NSLAB_SUPERVISOR=p-sandbox; do sleep 0.1; done

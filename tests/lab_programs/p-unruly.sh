@@ -1,5 +1,4 @@
-# Processes that fork away, close everything, have sessions and names of their own, heed no signals, are many or
-# stopped.
+# Processes that fork away, close everything, have sessions and names of their own, heed no signal, or are stopped.
 . "$FUNCTIONS"
 cat > lab.yaml <<'END'
 name: p-unruly
