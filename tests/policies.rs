@@ -28,7 +28,7 @@ use std::path::Path;
 
 use fixture::{Fixture, PORTS, strings};
 use nslab::lab::PortProtocol;
-use nslab::policies::{Connection, Judge};
+use nslab::policies::{self, Connection, Judge, Reach};
 use nslab::topology;
 use oracle::{Question, allows};
 use random::Numbers;
@@ -89,6 +89,27 @@ fn judge_says_so(fixture: &Fixture) -> Vec<String> {
     wrong
 }
 
+/// Compares the matrix, in which like pods are one row, with the judgement of every pair.
+fn matrix_says_so(fixture: &Fixture) {
+    let lab = topology::parse("case", &fixture.topology("routes")).expect("a lab").lab;
+    let of = &lab.network_policies;
+    let (judge, matrix) = (Judge::new(of), policies::matrix(of));
+    for layer in &matrix.layers {
+        for (from, cells) in matrix.rows.iter().zip(&layer.allowed) {
+            for (to, cell) in matrix.rows.iter().zip(cells) {
+                let pairs = from.pods.iter().flat_map(|from| to.pods.iter().map(move |to| (*from, *to)));
+                for ((from, to), ports) in pairs.flat_map(|pair| layer.ports.iter().map(move |ports| (pair, ports))) {
+                    let [source, destination] = [from, to].map(|pod| of.pods[pod].addresses[0]);
+                    let port = Some((ports.protocol, ports.last));
+                    let allows = judge.verdict(&Connection { source, destination, port }).allows();
+                    let wanted = if allows { Reach::Allowed } else { Reach::Forbidden };
+                    assert!(from == to || *cell == Some(wanted), "{from} > {to} at {ports:?}: {cell:?}");
+                }
+            }
+        }
+    }
+}
+
 fn result(wrong: Vec<String>) -> Result<(), String> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
@@ -110,6 +131,7 @@ fn random_policies_mean_what_the_oracle_says() {
     for case in 0..200 {
         let step = random::step(&mut numbers);
         let wrong = judge_says_so(&Fixture::new(&step));
+        matrix_says_so(&Fixture::new(&step));
         assert!(wrong.is_empty(), "case {case}:\n{step:#}\n{}", wrong.join("\n"));
     }
 }
