@@ -220,3 +220,14 @@ fn many_programs_are_started_mended_and_ended() {
     .join()
     .unwrap();
 }
+
+#[test]
+fn a_start_of_which_anything_fails_is_undone() {
+    let points = points("NSLAB_STOP_AT", "pk-f", &[], &["apply", "/run/pk-f.yaml"]);
+    sweep("pk-f", points, |point, lab| {
+        let mounts = mounts();
+        let output = wishing("NSLAB_STOP_AT", &format!("fail:{point}"), &["apply", &format!("/run/{lab}.yaml")]);
+        assert_eq!(output.status.code(), Some(3), "point {point}: {}", text(&output));
+        left(lab, mounts).unwrap_or_else(|left| panic!("point {point}: {left}"));
+    });
+}
