@@ -51,12 +51,17 @@ fn mounts() -> usize {
     all.lines().filter(|line| line.split(' ').nth(4) != Some("/run/netns")).count()
 }
 
-/// The processes of a lab: its supervisor, the keepers, and the programs that have not been given another environment.
+/// The processes of a lab in this sandbox: its supervisor, the keepers, and the programs that have not been given
+/// another environment. Another run of these tests has labs of the same names.
 fn processes(lab: &str) -> Vec<String> {
     let of_lab = [format!("NSLAB_LAB={lab}"), format!("NSLAB_SUPERVISOR={lab}")];
     let entries = read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let here = read("/run/nslab-sandbox").unwrap();
     let is_of_lab = |pid: &u32| {
+        if read(format!("/proc/{pid}/root/run/nslab-sandbox")).ok().as_ref() != Some(&here) {
+            return false;
+        }
         let environment = read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| of_lab.iter().any(|own| own.as_bytes() == variable))
     };
@@ -214,4 +219,15 @@ fn many_programs_are_started_mended_and_ended() {
     })
     .join()
     .unwrap();
+}
+
+#[test]
+fn a_start_of_which_anything_fails_is_undone() {
+    let points = points("NSLAB_STOP_AT", "pk-f", &[], &["apply", "/run/pk-f.yaml"]);
+    sweep("pk-f", points, |point, lab| {
+        let mounts = mounts();
+        let output = wishing("NSLAB_STOP_AT", &format!("fail:{point}"), &["apply", &format!("/run/{lab}.yaml")]);
+        assert_eq!(output.status.code(), Some(3), "point {point}: {}", text(&output));
+        left(lab, mounts).unwrap_or_else(|left| panic!("point {point}: {left}"));
+    });
 }

@@ -125,8 +125,19 @@ pub fn end_with_this_thread(command: &mut Command) {
     unsafe { command.pre_exec(prepare) };
 }
 
-/// The same for this process and the one that has started it: what was asked for is forgotten where a process becomes
-/// root of a user namespace. `parent` is the number of that other process, from before.
+/// Gives a program the limit on open files that nslab was started with.
+pub(crate) fn with_former_limits(command: &mut Command) {
+    let prepare = || {
+        open_files::restore();
+        Ok(())
+    };
+    // SAFETY: between fork and exec, only calls that are safe in a signal handler are allowed: getrlimit(2) and
+    // setrlimit(2) are bare system calls, and what the limit was is only read.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Has the kernel end this process together with the one that has started it: what was asked for is forgotten where a
+/// process becomes root of a user namespace. `parent` is the number of that other process, from before.
 ///
 /// # Errors
 /// It has ended meanwhile.

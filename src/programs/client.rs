@@ -17,7 +17,7 @@ use super::message::{Answer, Request};
 use super::output::last_lines;
 use super::{strays, tree};
 use crate::failpoint;
-use crate::kernel::{KernelCode, KernelError, wait};
+use crate::kernel::{KernelCode, KernelError, process, wait};
 use crate::lab::{LabName, NsName, ObservedProgram, Program, ProgramRef, ProgramState};
 use crate::state::ProgramFiles;
 
@@ -78,6 +78,7 @@ impl<'a> Supervisor<'a> {
         {
             command.env("NSLAB_STOP_AT", wish);
         }
+        process::with_former_limits(&mut command);
         command.stdin(OwnedFd::from(listener)).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
         command.status().map_err(|error| cannot(&error))?;
         drop(command);

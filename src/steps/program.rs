@@ -32,10 +32,10 @@ impl ProgramStep {
         ];
         let given = program.environment.iter().map(|(key, value)| format!("{key}={value}"));
         let variables: Vec<String> = own.into_iter().chain(given).map(|text| shell_word(&text)).collect();
-        let user = program
-            .user
-            .as_ref()
-            .map(|user| format!("setpriv --reuid {0} --regid {0} --init-groups ", shell_word(user)));
+        let user = program.user.as_ref().map(|user| {
+            let user = shell_word(user);
+            format!("setpriv --reuid {user} --regid \"$(id -g {user})\" --init-groups ")
+        });
         let limits = [("data", program.limits.memory), ("nofile", program.limits.open_files)];
         let limits: String =
             limits.iter().filter_map(|(of, limit)| limit.map(|limit| format!(" --{of}={limit}"))).collect();

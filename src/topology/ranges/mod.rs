@@ -7,7 +7,7 @@
 //! - Elsewhere it makes many entries of the nearest list around it; a link's two ends are no list, but one thing.
 //! - `{n}` is the number of the nearest range around it, and an entry has one range.
 //! - `description` is prose and stays as it is.
-//! - Below `run`, a word with other things in braces stays as it is: commands have braces of their own.
+//! - Below `run`, whatever else is in braces stays as it is: commands have braces of their own.
 //!
 //! Knows words in braces and lists and maps, but not what the file means.
 
@@ -92,11 +92,11 @@ impl Expansion<'_, '_> {
             return text.to_owned();
         }
         let count = around.count.map(|(count, _)| count);
+        if self.of_commands {
+            return word::spell_counts(text, count, span);
+        }
         let spelled = word::read(text, span).and_then(|pieces| word::spell(&pieces, count, around.counted, span));
         spelled.unwrap_or_else(|fault| {
-            if self.of_commands {
-                return text.to_owned();
-            }
             self.found.add(fault);
             self.found.spoil(span);
             text.to_owned()

@@ -89,6 +89,30 @@ pub fn read(text: &str, span: Span) -> Result<Vec<Piece<'_>>, Diagnostic> {
     Ok(pieces)
 }
 
+/// A text in which the number of a range is spelled, and all other braces are left as they are.
+pub fn spell_counts(text: &str, count: Option<Count>, span: Span) -> String {
+    let spelled = |word: &str| {
+        let word = format!("{{{word}}}");
+        let pieces = read(&word, span).ok().filter(|pieces| ranges(pieces).next().is_none())?;
+        spell(&pieces, count, false, span).ok()
+    };
+    let (mut result, mut rest) = (String::new(), text);
+    while let Some((before, behind)) = rest.split_once('{') {
+        result += before;
+        match behind.split_once('}').and_then(|(word, behind)| Some((spelled(word)?, behind))) {
+            Some((number, behind)) => {
+                result += &number;
+                rest = behind;
+            }
+            None => {
+                result.push('{');
+                rest = behind;
+            }
+        }
+    }
+    result + rest
+}
+
 /// The ranges among the pieces of a text.
 pub fn ranges(pieces: &[Piece<'_>]) -> impl Iterator<Item = Range> {
     pieces.iter().filter_map(|piece| match piece {
