@@ -30,7 +30,7 @@ pub struct ObservedNamespace {
     /// those that the model can express.)
     #[serde(skip)]
     pub firewall: ObservedFirewall,
-    /// The number that the kernel gave the rules that were read here (nf_tables' generation), if they are all that there
+    /// The number that the kernel gave the rules that were read here (nf_tables' generation), if they are all there
     /// is and nobody changed them meanwhile.
     #[serde(skip)]
     pub firewall_generation: Option<u32>,
