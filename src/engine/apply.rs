@@ -55,16 +55,14 @@ fn parts(group: &[PlannedStep]) -> std::slice::Chunks<'_, PlannedStep> {
 fn look_again<'a>(
     machine: &mut Machine,
     lab: &Lab,
-    mut steps: impl Iterator<Item = &'a PlannedStep>,
+    steps: impl Iterator<Item = &'a PlannedStep>,
     before: &Observed,
 ) -> Result<Observed, EngineError> {
     let scope = all_of(lab);
-    let touched = steps.try_fold(BTreeSet::new(), |mut touched, planned| {
-        touched.insert(planned.step.only_namespace()?);
-        Some(touched)
-    });
+    let done: Vec<&Step> = steps.map(|planned| &planned.step).collect();
+    let touched: Option<BTreeSet<NsName>> = done.iter().map(|step| step.only_namespace()).collect();
     let Some(touched) = touched else { return Ok(machine.observe(&scope)?) };
-    Ok(machine.observe_again(&scope, &touched, before)?)
+    Ok(machine.observe_again(&scope, &touched, &done, before)?)
 }
 
 /// A firewall that cannot be read is no part that could be left as it is: without its rules, the rest of a lab would

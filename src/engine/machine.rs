@@ -42,8 +42,8 @@ impl Machine {
         Ok(live)
     }
 
-    /// The same, where nothing but what is in some namespaces can have changed since `before`, and not their
-    /// interfaces: only those are looked at.
+    /// The same after some steps, where nothing but what is in some namespaces can have changed since `before`, and
+    /// not their interfaces: only those are looked at; see [`Kernel::observe_again`].
     ///
     /// # Errors
     /// As with [`Self::observe`].
@@ -51,9 +51,10 @@ impl Machine {
         &mut self,
         scope: &Scope<'_>,
         namespaces: &BTreeSet<NsName>,
+        done: &[&Step],
         before: &Observed,
     ) -> Result<Observed, KernelError> {
-        let mut live = self.kernel.observe_again(scope, namespaces, before)?;
+        let mut live = self.kernel.observe_again(scope, namespaces, done, before)?;
         self.complete(scope, &mut live)?;
         Ok(live)
     }

@@ -81,7 +81,8 @@ impl Kernel {
     }
 
     /// The same, where nothing but what is in some namespaces can have changed since `before`, and not their
-    /// interfaces: only those are looked at.
+    /// interfaces: only those are looked at. A large firewall of which the kernel says that nobody but `done` has
+    /// changed it is not listed again.
     ///
     /// # Errors
     /// As with [`Self::observe`].
@@ -89,9 +90,10 @@ impl Kernel {
         &mut self,
         scope: &Scope<'_>,
         namespaces: &BTreeSet<NsName>,
+        done: &[&Step],
         before: &Observed,
     ) -> Result<Observed, KernelError> {
-        observe::again(&mut self.handles, scope, namespaces, before)
+        observe::again(&mut self.handles, scope, namespaces, done, before)
     }
 
     /// What carries a mark, by lab. A link in `host` that has a lab's group and no alias yet counts as its own, if

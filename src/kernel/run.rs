@@ -7,7 +7,7 @@ use super::objects::{
     sysctl as namespace_sysctl, veth, virtual_interface, vlans, xfrm,
 };
 use super::{KernelError, firewall, sysctl};
-use crate::lab::ForeignKind;
+use crate::lab::{ForeignKind, NsName};
 use crate::steps::{BridgeStep, NamespaceStep, Step, SysctlStep, VirtualInterfaceStep, VlansStep};
 
 /// Runs steps that go together (see [`Step::batches_with`]): all of them or none; of removals of namespaces, as many as
@@ -21,10 +21,8 @@ pub(super) fn batch(
     match first {
         Step::Namespace(NamespaceStep::Add { .. }) => namespace::add(handles, steps),
         Step::Namespace(NamespaceStep::Remove { .. }) => namespace::remove(handles, steps),
-        Step::Firewall(step) => {
-            firewall::run_and_hold(handles.get(&step.ns)?.fd(), steps).map(|open| held.extend(open))
-        }
-        Step::Nft(step) => firewall::run_nft(handles.get(&step.ns)?.fd(), steps),
+        Step::Firewall(step) => iptables(handles.get(&step.ns)?, &step.ns, held, steps),
+        Step::Nft(step) => nftables(handles.get(&step.ns)?, held, steps),
         Step::Mark(step) => mark::run(handles, step, &first.text()),
         Step::Interface(step) => inside(handles, first, |netns| interface::run(netns, step)),
         Step::Veth(step) => veth::add(handles, step, &first.text()),
@@ -62,6 +60,31 @@ pub(super) fn batch(
         Step::EtcFiles(_) => Err(KernelError::new(first.text()).said("files are written elsewhere")),
         Step::Program(_) => Err(KernelError::new(first.text()).said("programs have a supervisor")),
     }
+}
+
+/// Carries out steps of iptables. Where they have led to is noted if nobody else has changed anything meanwhile; in
+/// `host`, others do so all the time.
+fn iptables(
+    netns: &mut NetnsHandle,
+    ns: &NsName,
+    held: &mut Vec<firewall::Nftables>,
+    steps: &[Step],
+) -> Result<(), KernelError> {
+    let generation = |netns: &NetnsHandle| if ns.is_host() { Ok(None) } else { firewall::generation(netns.fd()) };
+    let before = generation(netns)?;
+    held.extend(firewall::run_and_hold(netns.fd(), steps)?);
+    if let (Some(before), Some(after)) = (before, generation(netns)?) {
+        netns.note_change(before, after, firewall::transactions(steps));
+    }
+    Ok(())
+}
+
+/// Carries out steps on tables of nf_tables, with the same note.
+fn nftables(netns: &mut NetnsHandle, held: &mut Vec<firewall::Nftables>, steps: &[Step]) -> Result<(), KernelError> {
+    let (open, [before, after]) = firewall::run_nft(netns.fd(), steps)?;
+    held.push(open);
+    netns.note_change(before, after, 1);
+    Ok(())
 }
 
 fn run_sysctl(handles: &mut NetnsHandles, step: &Step, of: &SysctlStep) -> Result<(), KernelError> {

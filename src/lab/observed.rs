@@ -36,6 +36,10 @@ pub struct ObservedNamespace {
     /// those that the model can express.)
     #[serde(skip)]
     pub firewall: ObservedFirewall,
+    /// The number that the kernel gave the rules that were read here (nf_tables' generation), if they are all there
+    /// is and nobody changed them meanwhile.
+    #[serde(skip)]
+    pub firewall_generation: Option<u32>,
     /// The routes to its own subnets, which the kernel makes with each address. In a lab, they are implied.
     #[serde(skip)]
     pub connected: BTreeSet<Route>,
@@ -91,6 +95,15 @@ pub struct Routing {
 }
 
 impl ObservedNamespace {
+    /// Another look at the namespace, with the firewall of this one, which has a generation.
+    #[must_use]
+    pub fn hand_over_firewall(self, mut to: Self, generation: u32) -> Self {
+        to.firewall = self.firewall;
+        (to.is.firewall, to.is.nft) = (self.is.firewall, self.is.nft);
+        to.firewall_generation = Some(generation);
+        to
+    }
+
     /// What a VXLAN interface keeps others in its namespace from having; none for any other interface.
     pub fn vxlan_slot(&self, name: &IfName) -> Option<VxlanSlot> {
         let known =

@@ -10,6 +10,7 @@ mod bridge;
 mod bridge_port;
 mod change;
 mod command;
+mod effect;
 mod etc_files;
 mod fdb_entry;
 mod firewall;

@@ -26,7 +26,7 @@ pub(in crate::kernel) struct Look {
     listings: Vec<Listing>,
     /// In `host`: what the installed iptables does not show, since it is of the other variant.
     legacy: Vec<(Family, Result<Running, KernelError>)>,
-    nft: Option<(Nftables, Vec<u8>)>,
+    nft: Option<(Nftables, u32)>,
     /// Those of the wanted tables of nf_tables that the model can express.
     tables: NftTables,
     foreign: Search,
@@ -64,6 +64,8 @@ pub(in crate::kernel) struct Seen {
     pub(in crate::kernel) tables: NftTables,
     /// Whatever else there is.
     pub(in crate::kernel) others: Vec<ForeignObject>,
+    /// The generation of all of it, where nothing has changed during the look.
+    pub(in crate::kernel) generation: Option<u32>,
     /// Why some of it is not in here, although it may matter.
     pub(in crate::kernel) unread: Option<KernelError>,
 }
@@ -78,13 +80,13 @@ pub(in crate::kernel) fn look(
 ) -> Result<Look, KernelError> {
     let mut nft = Nftables::open()?;
     let mut tables = nft.as_mut().map_or(Ok(Vec::new()), Nftables::all_tables)?;
+    // Before anything is listed: what changes meanwhile is no contradiction.
+    let is_asked = |table: &Message| !ns.is_host() || table.as_table().is_some();
+    let own = if tables.iter().any(is_asked) { Nftables::open()? } else { None };
+    let own = own.map(|mut own| own.generation().map(|generation| (own, generation))).transpose()?;
     let of_lab = wanted.map(|wanted| wanted.nft.keys().cloned().collect()).unwrap_or_default();
     let of_lab = nft.as_mut().map_or(Ok(NftTables::new()), |nft| nft.take_wanted(&of_lab, &mut tables))?;
     let wanted = wanted.map(|wanted| &wanted.firewall);
-    // Before the programs look: what changes while they do is no contradiction.
-    let is_of_iptables = tables.iter().any(|table| table.as_table().is_some());
-    let own = if is_of_iptables { Nftables::open()? } else { None };
-    let own = own.map(|mut own| own.generation().map(|generation| (own, generation))).transpose()?;
     let mut listers = listers(nft.as_mut(), &tables, wanted, installed)?;
     if ns.is_host() {
         let chains = nft.as_mut().map_or(Ok(BTreeSet::new()), Nftables::chains_of_labs)?;
@@ -172,8 +174,13 @@ fn has_ours(nft: Option<&mut Nftables>, family: Family) -> Result<bool, KernelEr
 impl Look {
     /// A look that could not begin.
     pub(in crate::kernel) fn failed(ns: &NsName, error: KernelError) -> Self {
+        Self { failed: Some(error), ..Self::none(ns) }
+    }
+
+    /// No look at all: what it would show is known.
+    pub(in crate::kernel) fn none(ns: &NsName) -> Self {
         let (listings, legacy, foreign) = (Vec::new(), Vec::new(), Search::default());
-        let (lab, wanted, nft, tables, failed) = (None, None, None, NftTables::new(), Some(error));
+        let (lab, wanted, nft, tables, failed) = (None, None, None, NftTables::new(), None);
         Self { ns: ns.clone(), lab, wanted, listings, legacy, nft, tables, foreign, failed }
     }
 
@@ -215,6 +222,14 @@ impl Look {
         }
         self.add_chains_of_labs(&mut seen, &shown)?;
         seen.others.extend(self.foreign.finish(&shown)?);
+        if let Some((nft, generation)) = &mut self.nft
+            && seen.unread.is_none()
+            && seen.others.is_empty()
+            && shown.iter().all(|(variant, ..)| *variant == Variant::Nft)
+            && nft.generation()? == *generation
+        {
+            seen.generation = Some(*generation);
+        }
         Ok(seen)
     }
 

@@ -21,11 +21,27 @@ pub(in crate::kernel) struct NetnsHandle {
     fd: OwnedFd,
     pub socket: Socket,
     indexes: HashMap<IfName, u32>,
+    /// From which generation of its firewall to which each change of nslab's own has led.
+    own_changes: Vec<(u32, u32)>,
 }
 
 impl NetnsHandle {
     pub fn new(fd: OwnedFd, socket: Socket) -> Self {
-        Self { fd, socket, indexes: HashMap::new() }
+        Self { fd, socket, indexes: HashMap::new(), own_changes: Vec::new() }
+    }
+
+    /// Notes a change of the firewall that was made by some transactions, if there were no others between these
+    /// generations.
+    pub fn note_change(&mut self, before: u32, after: u32, transactions: u32) {
+        if before.checked_add(transactions) == Some(after) {
+            self.own_changes.push((before, after));
+        }
+    }
+
+    /// The generation that nslab's own changes have led to from one that was read.
+    pub fn own_generation(&self, read: u32) -> u32 {
+        let follow = |at, &(before, after): &(u32, u32)| if before == at { after } else { at };
+        self.own_changes.iter().fold(read, follow)
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {

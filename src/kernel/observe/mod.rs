@@ -1,6 +1,7 @@
 //! What is: the kernel's own account of each namespace, put into the lab's words. Nothing is remembered and nothing is
 //! changed.
 
+mod expected;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod interfaces;
@@ -28,6 +29,7 @@ use crate::lab::{
     Neighbour, NsName, Observed, ObservedNamespace, Part, Remembered, Routing, RuleAction, SysctlKey, SysctlValue,
     Unread, VirtualInterface,
 };
+use crate::steps::Step;
 use interfaces::Interfaces;
 use parts::{Parts, unread};
 
@@ -78,21 +80,26 @@ pub(super) fn again(
     handles: &mut NetnsHandles,
     scope: &Scope<'_>,
     namespaces: &BTreeSet<NsName>,
+    done: &[&Step],
     before: &Observed,
 ) -> Result<Observed, KernelError> {
     let mut live = before.clone();
     live.unread.retain(|unread| !namespaces.contains(&unread.ns));
-    let known = Known::find();
+    let firewalls = expected::firewalls(handles, namespaces, done, &mut live)?;
+    let known = Known { firewalls, ..Known::find() };
     let touched = handles.all().into_iter().filter(|(ns, _)| namespaces.contains(ns)).collect();
     for observed in share(touched, |queue| observe_all(queue, scope, &known)) {
         let (observed, unread) = observed?;
         live.unread.extend(unread);
         for (ns, mut now, _) in observed {
-            let was = before.namespaces.get(&ns);
+            let was = live.namespaces.remove(&ns);
             for (name, interface) in &mut now.is.interfaces {
-                if let Some(was) = was.and_then(|was| was.is.interfaces.get(name)) {
+                if let Some(was) = was.as_ref().and_then(|was| was.is.interfaces.get(name)) {
                     interface.kind.connect_like(&was.kind);
                 }
+            }
+            if let Some(generation) = known.firewalls.get(&ns) {
+                now = was.unwrap_or_default().hand_over_firewall(now, *generation);
             }
             live.namespaces.insert(ns, now);
         }
@@ -106,11 +113,13 @@ struct Known {
     installed: Installed,
     /// Whose the names of namespaces are.
     names: GivenNames,
+    /// The firewalls that are known without a look, with their generations.
+    firewalls: BTreeMap<NsName, u32>,
 }
 
 impl Known {
     fn find() -> Self {
-        Self { installed: Installed::find(), names: GivenNames::look() }
+        Self { installed: Installed::find(), names: GivenNames::look(), firewalls: BTreeMap::new() }
     }
 }
 
@@ -213,6 +222,7 @@ fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen], unread: &
         namespace.is.firewall = firewall.known();
         namespace.is.nft = seen.tables;
         namespace.firewall = firewall;
+        namespace.firewall_generation = seen.generation;
         namespace.foreign.others.extend(seen.others.into_iter().map(|object| ForeignOther { object, dev: None }));
     }
 }
@@ -408,7 +418,10 @@ fn namespace(
     let sysctls = sysctls_here(keys.collect(), parts);
     others.extend(switches::turned(&interfaces, desired, &sysctls));
     others.extend(parts.listed(Part::Xfrm, others::from_inside(ns)));
-    let look = firewall::look(ns, Some(scope.lab), desired, &known.installed);
+    let look = match known.firewalls.contains_key(ns) {
+        true => Ok(Look::none(ns)),
+        false => firewall::look(ns, Some(scope.lab), desired, &known.installed),
+    };
     let nslab_routing = Routing { routes: routes.of_nslab, rules: rules.of_nslab };
     let is = Namespace {
         owner: owner(ns, &interfaces, &known.names),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use netlink_packet_core::parse_u32_be;
 use nix::errno::Errno;
 
 use super::message::{
@@ -73,10 +74,11 @@ impl Nftables {
     }
 
     /// The number of the present rules: every change to anything in nf_tables gives them another.
-    pub(in crate::kernel::firewall) fn generation(&mut self) -> Result<Vec<u8>, KernelError> {
+    pub(in crate::kernel::firewall) fn generation(&mut self) -> Result<u32, KernelError> {
         let mut ask = || {
             let answer = self.socket.get_bytes(NFT_MSG_GETGEN, &Message::new(None, Vec::new()).payload())?;
-            let generation = Message::parse(&answer)?.value(NFTA_GEN_ID).map(<[u8]>::to_vec);
+            let answer = Message::parse(&answer)?;
+            let generation = answer.value(NFTA_GEN_ID).and_then(|value| parse_u32_be(value).ok());
             generation.ok_or(NetlinkError::from(Errno::EBADMSG))
         };
         ask().map_err(|error| refused("ask nf_tables for its generation", error))

@@ -41,7 +41,7 @@ impl Nftables {
         &mut self,
         family: Family,
         tables: &BTreeSet<Table>,
-        generation: Vec<u8>,
+        generation: u32,
     ) -> Result<bool, KernelError> {
         let what = "remove a table of nf_tables";
         let chains = self.list(NFT_MSG_GETCHAIN).map_err(|error| refused(what, error))?;
@@ -150,10 +150,10 @@ impl Nftables {
     pub(super) fn transaction(
         &mut self,
         changes: Vec<netlink::Message>,
-        generation: Option<Vec<u8>>,
+        generation: Option<u32>,
     ) -> Result<(), NetlinkError> {
         failpoint::pass("nf_tables transaction")?;
-        let only_in = generation.map(|generation| (NFNL_BATCH_GENID, generation));
+        let only_in = generation.map(|generation| (NFNL_BATCH_GENID, generation.to_be_bytes().to_vec()));
         let mut batch = vec![Message::batch(only_in.into_iter().collect()).as_change(NFNL_MSG_BATCH_BEGIN, 0)];
         batch.extend(changes);
         if let Some(last) = batch.last_mut() {
