@@ -5,6 +5,7 @@ mod expected;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod interfaces;
+mod marks;
 mod others;
 mod parents;
 mod parts;
@@ -13,24 +14,23 @@ mod switches;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
-
-use nix::errno::Errno;
 
 use super::firewall::{self, Installed, Look};
 use super::netlink::NetlinkError;
 use super::netns::{self, Found, GivenNames, NetnsGuard, NetnsHandle, NetnsHandles};
-use super::objects::{Decoded, bridge_fdb, fdb_entry, foreign_neighbour, mark, neighbour, policy_rule, route};
+use super::objects::{Decoded, bridge_fdb, fdb_entry, foreign_neighbour, neighbour, policy_rule, route};
 use super::threads::{Queue, share};
-use super::{KernelError, Marked, Scope, sysctl};
+use super::{KernelError, Scope, sysctl};
 use crate::failpoint;
 use crate::lab::{
     FdbEntry, Foreign, ForeignFdbEntry, ForeignOther, IfName, Interface, InterfaceKind, LabName, Mark, Namespace,
-    Neighbour, NsName, Observed, ObservedNamespace, Part, Remembered, Routing, RuleAction, SysctlKey, SysctlValue,
-    Unread, VirtualInterface,
+    Neighbour, NsName, Observed, ObservedNamespace, Part, Routing, RuleAction, SysctlKey, SysctlValue, Unread,
+    VirtualInterface,
 };
 use crate::steps::Step;
 use interfaces::Interfaces;
+use marks::{cannot_list, is_counted, mark, open_all};
+pub(super) use marks::{marks, owners, remembered};
 use parts::{Parts, unread};
 
 /// How many namespaces' firewalls a thread has listed at once: each takes a process or two.
@@ -118,6 +118,14 @@ struct Known {
 }
 
 impl Known {
+    /// Begins to look at the firewall of a namespace, unless that is known.
+    fn look(&self, ns: &NsName, scope: &Scope<'_>, desired: Option<&Namespace>) -> Result<Look, KernelError> {
+        match self.firewalls.contains_key(ns) {
+            true => Ok(Look::none(ns)),
+            false => firewall::look(ns, Some(scope.lab), desired, &self.installed),
+        }
+    }
+
     fn find() -> Self {
         Self { installed: Installed::find(), names: GivenNames::look(), firewalls: BTreeMap::new() }
     }
@@ -128,9 +136,6 @@ type Seen = (NsName, ObservedNamespace, Option<Interfaces>);
 
 /// What it takes to find peers and parents, and the look at the firewall; none where nobody looked into a namespace.
 type Inside = Option<(Interfaces, Look)>;
-
-/// Namespaces that cannot be entered, and why.
-type Refused = Vec<(NsName, KernelError)>;
 
 /// A namespace of which only the mark is known.
 fn unseen(owner: Option<LabName>) -> ObservedNamespace {
@@ -227,127 +232,6 @@ fn finish_first(looks: &mut VecDeque<(usize, Look)>, all: &mut [Seen], unread: &
     }
 }
 
-/// What carries a mark, by lab. A namespace that shows no mark since it cannot be looked into is that of the lab which
-/// has given it its name.
-pub(super) fn marks(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Marked>, KernelError> {
-    let Found { namespaces, leftovers, .. } = netns::find()?;
-    let (names, refused) = open_all(handles, namespaces)?;
-    let given = GivenNames::look();
-    let Marks { marks: inside, unread } = marks_inside(handles, &names, &given);
-    let unread = refused.into_iter().map(|(ns, _)| ns).chain(unread);
-    let by_name = unread.filter_map(|ns| given.giver(&ns).flatten().map(|lab| (ns, lab)));
-    let mut marks: BTreeMap<LabName, Marked> = BTreeMap::new();
-    for (ns, lab) in leftovers.into_iter().chain(inside.into_iter().map(|(ns, mark)| (ns, mark.lab))).chain(by_name) {
-        marks.entry(lab).or_default().namespaces.insert(ns);
-    }
-    let host = NsName::host();
-    let mut interfaces = interfaces::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
-    for (name, interface) in &interfaces.by_name {
-        if let Some(owner) = &interface.owner {
-            marks.entry(owner.clone()).or_default().interfaces.insert(name.clone());
-        }
-    }
-    for lab in owners_by_name(handles.get(&host)?)? {
-        marks.entry(lab).or_default();
-    }
-    let mut groups: BTreeMap<u32, usize> = BTreeMap::new();
-    marks.keys().for_each(|lab| *groups.entry(lab.group()).or_default() += 1);
-    for (lab, marked) in marks.iter_mut().filter(|(lab, _)| groups.get(&lab.group()) == Some(&1)) {
-        marked.interfaces.extend(interfaces.own_by_group(lab));
-    }
-    Ok(marks)
-}
-
-/// What marks say that can be believed, by lab; nothing of labs whose marks say nothing besides whose they are.
-pub(super) fn remembered(handles: &mut NetnsHandles) -> Result<BTreeMap<LabName, Remembered>, KernelError> {
-    let (names, _) = open_all(handles, netns::find()?.namespaces)?;
-    let given = GivenNames::look();
-    let mut inside = marks_inside(handles, &names, &given).marks;
-    inside.retain(|(ns, mark)| mark.says_more() && given.is_given_by(ns, &mark.lab) == Some(true));
-    let host = NsName::host();
-    let interfaces = interfaces::list(handles.get(&host)?).map_err(cannot_list("interfaces", &host))?;
-    let mut remembered: BTreeMap<LabName, Remembered> = BTreeMap::new();
-    for mark in inside.into_iter().map(|(_, mark)| mark).chain(interfaces.marks) {
-        remembered.entry(mark.lab.clone()).or_default().add(mark);
-    }
-    Ok(remembered)
-}
-
-/// The lab of every namespace that carries a mark.
-pub(super) fn owners(handles: &mut NetnsHandles) -> Result<BTreeMap<NsName, LabName>, KernelError> {
-    let (names, _) = open_all(handles, netns::find()?.namespaces)?;
-    let inside = marks_inside(handles, &names, &GivenNames::look()).marks;
-    Ok(inside.into_iter().map(|(ns, mark)| (ns, mark.lab)).collect())
-}
-
-/// What was found inside of namespaces.
-#[derive(Default)]
-struct Marks {
-    /// The marks that count.
-    marks: Vec<(NsName, Mark)>,
-    /// The namespaces whose marks cannot be read.
-    unread: Vec<NsName>,
-}
-
-/// The marks inside of namespaces.
-fn marks_inside(handles: &mut NetnsHandles, open: &BTreeSet<NsName>, names: &GivenNames) -> Marks {
-    let open = handles.all().into_iter().filter(|(ns, _)| !ns.is_host() && open.contains(ns)).collect();
-    let mut all = Marks::default();
-    for Marks { marks, unread } in share(open, |queue| marks_of_all(queue, names)) {
-        all.marks.extend(marks);
-        all.unread.extend(unread);
-    }
-    all
-}
-
-/// Reads the marks of namespaces in one of some threads.
-fn marks_of_all(queue: &Queue<(&NsName, &mut NetnsHandle)>, names: &GivenNames) -> Marks {
-    let mut inside = Marks::default();
-    while let Some((ns, netns)) = queue.next() {
-        match mark(netns, ns, names) {
-            Ok(mark) => inside.marks.extend(mark.map(|(mark, _)| (ns.clone(), mark))),
-            Err(_) => inside.unread.push(ns.clone()),
-        }
-    }
-    inside
-}
-
-/// The labs with firewall chains in `host`.
-fn owners_by_name(host: &NetnsHandle) -> Result<BTreeSet<LabName>, KernelError> {
-    match firewall::labs(host.fd()) {
-        // Whoever may not see the firewall may still ask which labs there are.
-        Err(error) if error.errno() == Some(Errno::EPERM) => Ok(BTreeSet::new()),
-        labs => labs,
-    }
-}
-
-/// Opens the namespaces that were found; their names, and `host`; and those that cannot be entered, and why.
-fn open_all(
-    handles: &mut NetnsHandles,
-    found: Vec<(NsName, OwnedFd)>,
-) -> Result<(BTreeSet<NsName>, Refused), KernelError> {
-    let mut names: BTreeSet<NsName> = found.iter().map(|(ns, _)| ns.clone()).collect();
-    let refused = handles.open_exactly(found)?;
-    for (ns, _) in &refused {
-        names.remove(ns);
-    }
-    names.insert(NsName::host());
-    Ok((names, refused))
-}
-
-/// The mark that a namespace carries, if it counts.
-fn mark(netns: &mut NetnsHandle, ns: &NsName, names: &GivenNames) -> Result<Option<(Mark, bool)>, KernelError> {
-    let mark = failpoint::look(&"mark", ns).map_err(Into::into).and_then(|()| mark::of_namespace(netns));
-    let mark = mark.map_err(|error: NetlinkError| error.about(format!("read the mark of {ns}")))?;
-    Ok(mark.filter(|(mark, _)| is_counted(names, ns, &mark.lab)))
-}
-
-/// Whether a mark inside of a namespace counts: only where the lab has given the namespace its name, as far as that can
-/// be known.
-fn is_counted(names: &GivenNames, ns: &NsName, lab: &LabName) -> bool {
-    names.is_given_by(ns, lab) != Some(false)
-}
-
 /// What is in the forwarding databases of a namespace and does not come and go by itself.
 #[derive(Default)]
 struct Fdb {
@@ -418,10 +302,7 @@ fn namespace(
     let sysctls = sysctls_here(keys.collect(), parts);
     others.extend(switches::turned(&interfaces, desired, &sysctls));
     others.extend(parts.listed(Part::Xfrm, others::from_inside(ns)));
-    let look = match known.firewalls.contains_key(ns) {
-        true => Ok(Look::none(ns)),
-        false => firewall::look(ns, Some(scope.lab), desired, &known.installed),
-    };
+    let look = known.look(ns, scope, desired);
     let nslab_routing = Routing { routes: routes.of_nslab, rules: rules.of_nslab };
     let is = Namespace {
         owner: owner(ns, &interfaces, &known.names),
@@ -502,9 +383,4 @@ fn policy_rules(netns: &mut NetnsHandle, interfaces: &Interfaces) -> Result<poli
 fn half_marked(interfaces: &mut Interfaces, lab: &LabName) -> BTreeSet<IfName> {
     let by_group = interfaces.own_by_group(lab);
     interfaces.outside_group(lab).chain(by_group).collect()
-}
-
-fn cannot_list(what: &str, ns: &NsName) -> impl FnOnce(NetlinkError) -> KernelError {
-    let tried = format!("list the {what} of {ns}");
-    move |error| error.about(tried)
 }
