@@ -130,6 +130,7 @@ fn what_is_altered_is_planned_and_mended() {
     // A namespace less, and then none of it any more.
     run(&format!("sed -i '/grey/d' {FILE}"));
     assert!(ends(0, &["apply", FILE]).contains("remove /etc/hostname of grey"));
+    run("rm /run/nslab/names/etc/green/*; mkdir /run/nslab/names/etc/gone");
     run(&format!("sed -i '/dns:/d; s/hosts: .*9\"] }} }}/interfaces: {{}} }}/' {FILE}"));
     ends(0, &["apply", FILE]);
     assert_eq!(run("ls -A /etc/netns; ls -d /run/nslab/names/etc 2>/dev/null || true"), "");
@@ -200,4 +201,19 @@ fn in_a_private_host_the_machines_etc_is_not_written() {
     assert_eq!(etc_of("nslab", "red", "hosts"), LAB_HOSTS);
     ends(0, &["destroy", "names"]);
     assert_eq!(run("ls -la /etc | md5sum; ls -la /etc/netns 2>/dev/null || true"), before);
+}
+
+#[test]
+fn a_private_host_has_links_of_its_own() {
+    own_etc();
+    ends(0, &["apply", FILE]);
+    let outside = run("ls -l --time-style=full-iso /etc/netns");
+    let inside = "nslab sandbox -- sh -ec '
+        [ -z \"$(ls -A /etc/netns)\" ]
+        nslab apply - >&2
+        ip netns exec red cat /etc/hosts'";
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_nslab")).parent().unwrap().display().to_string();
+    assert_eq!(run(&format!("export PATH={folder}:$PATH; {inside} < {FILE}")), LAB_HOSTS);
+    assert_eq!(run("ls -l --time-style=full-iso /etc/netns"), outside);
+    ends(0, &["destroy", "names"]);
 }

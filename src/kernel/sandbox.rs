@@ -35,6 +35,8 @@ pub fn enter() -> Result<(), KernelError> {
 
 const OWN_HOST: CloneFlags = CloneFlags::CLONE_NEWNET.union(CloneFlags::CLONE_NEWNS);
 const RESOLVER: &str = "/etc/resolv.conf";
+/// Files of namespaces (ip-netns(8)).
+const NETNS_FILES: &str = "/etc/netns";
 /// The file in a sandbox that says to which process it belongs: its number, and when it was started.
 const OWNER: &str = "/run/nslab-sandbox";
 
@@ -90,6 +92,7 @@ fn furnish(resolver: Option<String>) -> Result<(), KernelError> {
     std::fs::write(OWNER, own_identity())
         .map_err(|error| refused("write down whose the sandbox is").with_io(&error))?;
     keep_resolver(resolver)?;
+    hide_netns_files()?;
     process::show_sys()?;
     loopback_up()
 }
@@ -116,6 +119,16 @@ fn keep_resolver(text: Option<String>) -> Result<(), KernelError> {
         std::fs::write(target, text)
     };
     keep().map_err(|error| refused("keep /etc/resolv.conf").with_errno(errno_of(error)))
+}
+
+/// What `ip netns exec` puts over `/etc` for the namespaces of the outer host is not for those in here.
+fn hide_netns_files() -> Result<(), KernelError> {
+    if !Path::new(NETNS_FILES).is_dir() {
+        return Ok(());
+    }
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(Some("tmpfs"), NETNS_FILES, Some("tmpfs"), flags, Some("mode=0755"))
+        .map_err(|errno| refused(&format!("mount an empty {NETNS_FILES}")).with_errno(errno))
 }
 
 /// A namespace's loopback is down at first.

@@ -26,6 +26,9 @@ const NETNS: &str = "/etc/netns";
 /// Where the hosts file of a namespace leads if it is that of the lab.
 const SHARED: &str = "../hosts";
 
+/// How often a link is tried.
+const TRIES: usize = 10;
+
 /// The path of a namespace's files.
 pub(crate) fn etc_folder(lab: &LabName, ns: &NsName) -> String {
     format!("/run/nslab/{lab}/{ETC}/{ns}")
@@ -78,15 +81,11 @@ fn files(folder: &Folder) -> Result<EtcFiles, KernelError> {
 /// # Errors
 /// It cannot be written or removed.
 pub(crate) fn set_lab_hosts(lab: &LabName, text: Option<&str>) -> Result<(), KernelError> {
-    let folder = Folder::open()?.make(lab.as_str())?;
-    match text {
-        Some(text) => folder.make(ETC)?.rewrite(HOSTS, text),
-        None => {
-            if let Some(etc) = folder.get(ETC)? {
-                etc.remove_file(HOSTS)?;
-            }
-            folder.remove_folder_if_empty(ETC)
-        }
+    match (text, Folder::find_sound()?) {
+        (Some(text), _) => Folder::open()?.make(lab.as_str())?.make(ETC)?.rewrite(HOSTS, text),
+        // It goes last, with whatever a run that was killed has left.
+        (None, Some(root)) => root.get(lab.as_str())?.map_or(Ok(()), |lab| lab.remove_tree(ETC)),
+        (None, None) => Ok(()),
     }
 }
 
@@ -145,26 +144,38 @@ fn remove(lab: &LabName, ns: &NsName) -> Result<(), KernelError> {
 }
 
 fn link(lab: &LabName, ns: &NsName) -> Result<(), KernelError> {
-    let (path, to) = (format!("{NETNS}/{ns}"), etc_folder(lab, ns));
-    let failed = |what: &str| {
-        let path = path.clone();
-        let what = what.to_owned();
-        move |errno| refused(&what, &path).with_errno(errno)
-    };
-    let made = failpoint::pass("make /etc/netns").and_then(|()| match mkdir(NETNS, OURS) {
-        Err(Errno::EEXIST) => Ok(()),
-        made => made.and_then(|()| fchmodat(AT_FDCWD, NETNS, OURS, FchmodatFlags::FollowSymlink)),
-    });
-    made.map_err(|errno| refused("make", NETNS).with_errno(errno))?;
     if is_linked(lab, ns) {
         return Ok(());
     }
-    if std::fs::read_link(&path).is_ok_and(|to| is_left_behind(&to)) {
-        unlink(path.as_str()).map_err(failed("remove"))?;
+    let (path, to) = (format!("{NETNS}/{ns}"), etc_folder(lab, ns));
+    let link = || {
+        if std::fs::read_link(&path).is_ok_and(|to| is_left_behind(&to)) {
+            unlink(path.as_str())?;
+        }
+        symlinkat(to.as_str(), AT_FDCWD, path.as_str())
+    };
+    failpoint::pass("make a link in /etc/netns").map_err(|errno| refused("make", &path).with_errno(errno))?;
+    // Another nslab may remove the folder together with its last link at this moment.
+    for _ in 0..TRIES {
+        make_netns().map_err(|errno| refused("make", NETNS).with_errno(errno))?;
+        match link() {
+            Err(Errno::ENOENT) => {}
+            linked => return linked.map_err(|errno| refused("make", &path).with_errno(errno)),
+        }
     }
-    failpoint::pass("make a link in /etc/netns")
-        .and_then(|()| symlinkat(to.as_str(), AT_FDCWD, path.as_str()))
-        .map_err(failed("make"))
+    Err(refused("make", &path).with_errno(Errno::ENOENT))
+}
+
+/// Makes `/etc/netns`, if it is not there.
+fn make_netns() -> nix::Result<()> {
+    match mkdir(NETNS, OURS) {
+        Ok(()) => match fchmodat(AT_FDCWD, NETNS, OURS, FchmodatFlags::FollowSymlink) {
+            Err(Errno::ENOENT) => Ok(()),
+            set => set,
+        },
+        Err(Errno::EEXIST) => Ok(()),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Whether a link leads to where a lab's files were, and nothing is there any more.
@@ -206,8 +217,8 @@ pub(crate) fn why_no_links() -> Option<&'static str> {
         (Ok(netns), Ok(etc)) => netns.st_dev != etc.st_dev,
         _ => false,
     };
-    let of = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
-    (!is_mount && of("1") != of("self")).then_some("/etc/netns is the machine's, and this is a private host")
+    let mounts = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+    (!is_mount && mounts("1") != mounts("self")).then_some("/etc/netns is the machine's, and this is a private host")
 }
 
 fn remove_netns_if_ours() -> Result<(), KernelError> {

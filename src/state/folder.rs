@@ -345,7 +345,7 @@ impl Folder {
     ///
     /// # Errors
     /// Something in it cannot be removed.
-    fn remove_tree(&self, name: &str) -> Result<(), KernelError> {
+    pub(super) fn remove_tree(&self, name: &str) -> Result<(), KernelError> {
         let Some(folder) = self.get(name)? else { return self.remove(name, UnlinkatFlags::NoRemoveDir) };
         for inside in folder.names()? {
             folder.remove_tree(&inside)?;

@@ -60,7 +60,11 @@ fn it_is_an_empty_host_with_a_loopback() {
         for depth in [1, 2, 3] {
             let script = "id -u; ip -br link | cut -d' ' -f1; ls /sys/class/net; ls /run; stat -c %a /run/nslab
                           ping -c1 -W1 127.0.0.1 >/dev/null";
-            assert_eq!(printed(user, depth, script), "0\nlo\nlo\nlock\nnetns\nnslab\nnslab-sandbox\n700\n", "{user:?}, {depth}");
+            assert_eq!(
+                printed(user, depth, script),
+                "0\nlo\nlo\nlock\nnetns\nnslab\nnslab-sandbox\n700\n",
+                "{user:?}, {depth}"
+            );
         }
     }
 }

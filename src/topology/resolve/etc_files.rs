@@ -37,17 +37,16 @@ pub fn resolve(net: &Net<'_>, namespaces: &IndexMap<NsName, Namespace>, found: &
 fn check(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) {
     let written = namespace.written;
     if namespace.name.is_host() {
-        let hosts = written.hosts.iter().map(|hosts| match hosts {
-            Hosts::As(word) => Some(word.span),
-            Hosts::Own(names) => names.entries.first().map(|(name, _)| name.span),
+        let hosts = written.hosts.as_ref().map(|hosts| match hosts {
+            Hosts::As(word) => word.span,
+            Hosts::Own(_, span) => *span,
         });
-        let dns = written.dns.iter().map(|dns| dns.0.nameservers.first().map(|server| server.span));
-        for span in hosts.chain(dns).flatten() {
+        for span in hosts.into_iter().chain(written.dns.as_ref().map(|resolver| resolver.span)) {
             let fault = Diagnostic::new(Code::HostHasItsOwn, span, "the machine keeps its own /etc");
             found.add(fault.help("say it of the namespaces in which the programs run".to_owned()));
         }
     }
-    if let Some(Resolver(dns)) = &written.dns
+    if let Some(Resolver { dns, .. }) = &written.dns
         && let Some(fourth) = dns.nameservers.get(MOST_SERVERS)
     {
         let message = format!("{} name servers, of which the C library asks {MOST_SERVERS}", dns.nameservers.len());
@@ -60,13 +59,13 @@ fn files(namespace: &ResolvedNamespace<'_>) -> EtcFiles {
         None => Some(EtcHosts::Lab),
         Some(Hosts::As(word)) if word.value == HostsOf::Lab => Some(EtcHosts::Lab),
         Some(Hosts::As(_)) => None,
-        Some(Hosts::Own(names)) => {
+        Some(Hosts::Own(names, _)) => {
             Some(EtcHosts::Own(hosts_text(names.entries.iter().flat_map(|(name, addresses)| {
                 addresses.0.iter().map(|address| (address.value, name.value.0.as_str()))
             }))))
         }
     };
-    let resolv_conf = namespace.written.dns.as_ref().map(|dns| resolv_conf(&dns.0));
+    let resolv_conf = namespace.written.dns.as_ref().map(|resolver| resolv_conf(&resolver.dns));
     EtcFiles { hosts, resolv_conf, ..EtcFiles::of(&namespace.name) }
 }
 

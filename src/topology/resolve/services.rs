@@ -273,15 +273,23 @@ impl Services {
                 let name = self.all.get(other.0).map_or(written.name.value.0.as_str(), |other| &other.name);
                 found.add(taken(format!("the node port {node_port}/{protocol} is `{name}`'s"), span));
             }
+            if let Some(name) = self.health_checks.get(&node_port).filter(|_| *protocol == IpProtocol::Tcp) {
+                found.add(taken(format!("the node port {node_port} is `{name}`'s, for health checks"), span));
+            }
         }
     }
 
-    /// The port at which a load balancer asks is on every node, and no other service's.
+    /// The port at which a load balancer asks, over TCP, is on every node, and no other service's.
     fn take_health_check(&mut self, written: &Service, found: &mut Collector<'_>) {
         let Some(Spanned { value: port, span }) = written.health_check_node_port else { return };
         is_node_port(port, span, found);
-        let name = written.full_name();
-        if let Some(other) = self.health_checks.insert(port, name) {
+        let of_ports = [Family::Ipv4, Family::Ipv6];
+        let of_ports = of_ports.iter().find_map(|family| self.by_node_port.get(&(*family, IpProtocol::Tcp, port)));
+        if let Some(other) = of_ports.and_then(|(service, _)| self.all.get(*service)) {
+            let message = format!("the node port {port}/tcp is `{}`'s", other.name);
+            found.add(Diagnostic::new(Code::PublishedTwice, span, message));
+        }
+        if let Some(other) = self.health_checks.insert(port, written.full_name()) {
             let message = format!("the node port {port} is `{other}`'s, for health checks");
             found.add(Diagnostic::new(Code::PublishedTwice, span, message));
         }

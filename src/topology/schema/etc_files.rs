@@ -5,17 +5,17 @@ use std::net::IpAddr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::read::{Fields, Named, OneOrMany, Read, Spanned};
+use super::read::{Fields, Named, OneOrMany, Read, Spanned, head};
 use super::scalar::{Scalar, Wrong, not, word, words};
-use crate::topology::diagnostics::{Collector, nearest};
+use crate::topology::diagnostics::{Collector, Span, nearest};
 use crate::topology::yaml::{Node, Value};
 
 /// The `/etc/hosts` of a namespace.
 pub enum Hosts {
     /// One of the two that there are anyway.
     As(Spanned<HostsOf>),
-    /// These names and no others.
-    Own(Named<HostName, OneOrMany<Spanned<IpAddr>>>),
+    /// These names and no others; and the place of the first.
+    Own(Named<HostName, OneOrMany<Spanned<IpAddr>>>, Span),
 }
 
 /// Whose `/etc/hosts` it is.
@@ -30,7 +30,11 @@ pub enum HostsOf {
 pub struct HostName(pub String);
 
 /// The `/etc/resolv.conf` of a namespace; a server or a list of them is one that says nothing else.
-pub struct Resolver(pub Dns);
+pub struct Resolver {
+    pub dns: Dns,
+    /// Its place in the file.
+    pub span: Span,
+}
 
 /// What is in it.
 #[derive(JsonSchema, Default)]
@@ -124,7 +128,7 @@ impl Scalar for ResolverOption {
 impl Read for Hosts {
     fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
         match &node.value {
-            Value::Map(_) => Named::read(node, found).map(Self::Own),
+            Value::Map(_) => Named::read(node, found).map(|names| Self::Own(names, head(node))),
             Value::Scalar(_) | Value::List(_) | Value::Null => Spanned::read(node, found).map(Self::As),
         }
     }
@@ -132,13 +136,14 @@ impl Read for Hosts {
 
 impl Read for Resolver {
     fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
-        match node.value {
+        let dns = match node.value {
             Value::Scalar(_) | Value::List(_) => {
                 let servers = OneOrMany::read(node, found)?;
-                Some(Self(Dns { nameservers: servers.0, ..Dns::default() }))
+                Dns { nameservers: servers.0, ..Dns::default() }
             }
-            Value::Map(_) | Value::Null => Dns::read(node, found).map(Self),
-        }
+            Value::Map(_) | Value::Null => Dns::read(node, found)?,
+        };
+        Some(Self { dns, span: head(node) })
     }
 }
 

@@ -161,7 +161,7 @@ fn refuse<T>(found: &mut Collector<'_>, fault: Diagnostic) -> Option<T> {
 }
 
 /// The piece to underline: lists and maps go over many lines, of which the first says enough.
-fn head(node: &Node) -> Span {
+pub(super) fn head(node: &Node) -> Span {
     match &node.value {
         Value::Map(entries) => entries.first().map_or(node.span, |(key, _)| key.span),
         Value::List(items) => items.first().map_or(node.span, head),
