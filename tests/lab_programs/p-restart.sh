@@ -15,6 +15,8 @@ nslab apply lab.yaml
 becomes p-restart red/heals 'done'
 [ "$(field p-restart red/once state)" = 'done' ]; [ "$(field p-restart red/heals restarts)" = 1 ]
 pid=$(field p-restart red/always pid); kill -9 "$pid"; is_gone "$pid"
+# That it has ended is known a moment later.
+until [ "$(field p-restart red/always restarts)" -ge 1 ]; do sleep 0.05; done
 becomes p-restart red/always running
 [ "$(field p-restart red/always restarts)" = 1 ]; [ "$(wc -l < always)" = 2 ]
 until [ "$(field p-restart red/failing restarts)" -ge 1 ]; do sleep 0.1; done
