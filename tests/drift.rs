@@ -82,14 +82,14 @@ const TABLES: [Table; 10] = [
         lab: "policies-lab.yaml",
         try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
         lacking: "iptables for packets that cross bridges",
-        every: 8,
+        every: 16,
     },
     Table {
         rows: "services-dual-table.yaml",
         lab: "services-dual-lab.yaml",
         try_it: "test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
         lacking: "iptables for packets that cross bridges",
-        every: 8,
+        every: 16,
     },
     Table {
         rows: "kinds-table.yaml",

@@ -34,7 +34,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use support::{host_account, sandbox, sh};
 
 /// How many cases a run has where nothing else is asked for.
-const CASES: u32 = 160;
+const CASES: u32 = 110;
 
 /// How many cases run at once.
 const THREADS: u32 = 4;

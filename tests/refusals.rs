@@ -2,29 +2,30 @@
 
 mod support;
 
-use support::{host_account, nslab, project, replace_programs, run, sandbox, text};
+use support::{golden, host_account, nslab, project, replace_programs, run, sandbox, text};
 
 /// Every faulty file ends every command that reads one with exit 2, and the kernel hears nothing of it.
 #[test]
 fn faulty_files_touch_nothing() {
     sandbox();
-    let mut files: Vec<_> = std::fs::read_dir(project("tests/faults")).unwrap().map(|e| e.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let files = golden::files("tests/faults", "yaml");
     assert!(files.len() >= 20, "the faulty files are gone");
     let before = host_account();
-    for file in files {
+    golden::run("tests/faults", &files, |name, file| {
         let file = file.display().to_string();
         for command in ["apply", "plan", "validate", "commands", "check", "destroy", "test"] {
             let output = nslab([command, &file]);
-            assert_eq!(output.status.code(), Some(2), "nslab {command} {file}:\n{}", text(&output));
+            if output.status.code() != Some(2) {
+                return Err(format!("nslab {command}: {}\n{}", output.status, text(&output)));
+            }
         }
         // The kernel's words for changes do not occur in a trace of its messages.
-        let trace = format!("strace -f -o /run/trace {} apply {file} || true", env!("CARGO_BIN_EXE_nslab"));
-        run(&trace);
-        let trace = std::fs::read_to_string("/run/trace").unwrap();
+        let (trace, nslab) = (format!("/run/trace-{name}"), env!("CARGO_BIN_EXE_nslab"));
+        run(&format!("strace -f -o {trace} {nslab} apply {file} || true"));
+        let trace = std::fs::read_to_string(trace).unwrap();
         assert!(trace.contains("execve"), "strace wrote nothing");
-        assert!(!trace.contains("AF_NETLINK"), "{file}: a netlink socket was opened");
-    }
+        if trace.contains("AF_NETLINK") { Err("a netlink socket was opened".to_owned()) } else { Ok(()) }
+    });
     before.assert_same(&host_account(), "afterwards");
 }
 
