@@ -16,6 +16,8 @@ namespaces:
     dns: { nameservers: [10.0.0.1], search: [example.org, lab], options: ["ndots:2", rotate] }
   green: { hosts: { db: 10.0.0.9, www.example.org: [10.0.0.9, "fd00::9"] } }
   grey: { hosts: machine }
+  # Called like a file.
+  hosts: {}
 links: [[red/eth0, blue/eth0]]
 "#;
 
@@ -113,13 +115,13 @@ fn what_is_altered_is_planned_and_mended() {
     ends(0, &["apply", FILE]);
     for (damage, step) in [
         ("rm /etc/netns/red", "make the link /etc/netns/red"),
-        ("echo 10.0.0.7 red >> /run/nslab/names/etc/hosts", "write down the names of the lab's namespaces"),
-        ("rm /run/nslab/names/etc/hosts", "write down the names of the lab's namespaces"),
+        ("echo 10.0.0.7 red >> /run/nslab/names/etc/.hosts", "write down the names of the lab's namespaces"),
+        ("rm /run/nslab/names/etc/.hosts", "write down the names of the lab's namespaces"),
         ("echo else > /run/nslab/names/etc/blue/hostname", "write /etc/hostname of blue"),
         ("rm /run/nslab/names/etc/blue/resolv.conf", "write /etc/resolv.conf of blue"),
         ("echo nameserver 1.2.3.4 > /run/nslab/names/etc/red/resolv.conf", "remove /etc/resolv.conf of red"),
         ("rm -r /run/nslab/names/etc/green", "write /etc/hosts and /etc/hostname of green"),
-        ("ln -sfn ../hosts /run/nslab/names/etc/grey/hosts", "remove /etc/hosts of grey"),
+        ("ln -sfn ../.hosts /run/nslab/names/etc/grey/hosts", "remove /etc/hosts of grey"),
     ] {
         run(damage);
         let plan = ends(1, &["plan", "--exit-code", FILE]);

@@ -24,7 +24,9 @@ const HOSTNAME: &str = "hostname";
 const RESOLV_CONF: &str = "resolv.conf";
 const NETNS: &str = "/etc/netns";
 /// Where the hosts file of a namespace leads if it is that of the lab.
-const SHARED: &str = "../hosts";
+const SHARED: &str = "../.hosts";
+/// That file, beside the folders of namespaces, none of which can have this name.
+const OF_LAB: &str = ".hosts";
 
 /// How often a link is tried.
 const TRIES: usize = 10;
@@ -47,14 +49,13 @@ pub(crate) fn etc_files<'a>(lab: &LabName, wanted: impl Iterator<Item = &'a NsNa
         return Ok(etc);
     }
     if let Some(folder) = &folder {
-        etc.hosts = folder.read(HOSTS)?;
+        etc.hosts = folder.read(OF_LAB)?;
         for ns in folder.names()?.iter().filter_map(|name| name.parse::<NsName>().ok()) {
             if let Some(own) = folder.get(ns.as_str())? {
                 etc.namespaces.insert(ns, files(&own)?);
             }
         }
     }
-    // A folder that is called as a file that stands beside it is no namespace's.
     let can_link = why_no_links().is_none();
     for ns in linked(lab) {
         etc.namespaces.entry(ns).or_default().linked = true;
@@ -82,7 +83,7 @@ fn files(folder: &Folder) -> Result<EtcFiles, KernelError> {
 /// It cannot be written or removed.
 pub(crate) fn set_lab_hosts(lab: &LabName, text: Option<&str>) -> Result<(), KernelError> {
     match (text, Folder::find_sound()?) {
-        (Some(text), _) => Folder::open()?.make(lab.as_str())?.make(ETC)?.rewrite(HOSTS, text),
+        (Some(text), _) => Folder::open()?.make(lab.as_str())?.make(ETC)?.rewrite(OF_LAB, text),
         // It goes last, with whatever a run that was killed has left.
         (None, Some(root)) => root.get(lab.as_str())?.map_or(Ok(()), |lab| lab.remove_tree(ETC)),
         (None, None) => Ok(()),

@@ -77,8 +77,8 @@ impl Operation for EtcFilesStep {
             Self::Hosts { lab, change } => {
                 let folder = folder_of_lab(lab);
                 match &change.to {
-                    Some(text) => [make(&folder)].into_iter().chain(write(text, &format!("{folder}/hosts"))).collect(),
-                    None => vec![format!("rm -f {folder}/hosts"), clear(&folder)],
+                    Some(text) => [make(&folder)].into_iter().chain(write(text, &format!("{folder}/.hosts"))).collect(),
+                    None => vec![format!("rm -f {folder}/.hosts"), clear(&folder)],
                 }
             }
             Self::Files { lab, ns, change } => files(&format!("{}/{ns}", folder_of_lab(lab)), ns, change),
@@ -165,7 +165,7 @@ fn files(folder: &str, ns: &NsName, change: &Change<EtcFiles>) -> Vec<String> {
                 commands.push(format!("rm -f {file}"));
                 commands.extend(write(text, &file));
             }
-            (HOSTS, _) => commands.push(format!("ln -sfn ../hosts {file}")),
+            (HOSTS, _) => commands.push(format!("ln -sfn ../.hosts {file}")),
             (HOSTNAME, _) => commands.extend(to.hostname.iter().flat_map(|text| write(text, &file))),
             _ => commands.extend(to.resolv_conf.iter().flat_map(|text| write(text, &file))),
         }
