@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -277,8 +278,20 @@ pub fn in_namespaces<'a>(
     Ok(found)
 }
 
+/// A handle of a process, which can be read from once that has ended (pidfd_open(2)).
+///
+/// # Errors
+/// There is no such process, or the kernel has no such call (before Linux 5.3).
+pub(crate) fn handle(pid: Pid) -> nix::Result<OwnedFd> {
+    // SAFETY: the call takes two numbers and no pointers.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+    let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// What tells one namespace from all others: device and inode of its file (namespaces(7)).
-fn identity(path: &str) -> Option<(u64, u64)> {
+pub(crate) fn identity(path: &str) -> Option<(u64, u64)> {
     let meta = std::fs::metadata(path).ok()?;
     Some((meta.dev(), meta.ino()))
 }

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 
 use super::message::{Answer, Request};
 use super::output::last_lines;
-use super::{strays, tree};
+use super::strays;
 use crate::failpoint;
 use crate::kernel::{KernelCode, KernelError, process, wait};
 use crate::lab::{LabName, NsName, ObservedProgram, Program, ProgramRef, ProgramState};
@@ -117,7 +117,7 @@ impl<'a> Supervisor<'a> {
 
     /// Waits until it has ended.
     fn wait_for_end(self) {
-        let handle = self.pid.and_then(|pid| tree::open(pid).ok());
+        let handle = self.pid.and_then(|pid| process::handle(pid).ok());
         drop(self.stream);
         if let Some(handle) = handle {
             let mut files = [PollFd::new(handle.as_fd(), PollFlags::POLLIN)];

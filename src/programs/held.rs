@@ -1,6 +1,5 @@
 //! A program that a supervisor has, with its keeper.
 
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,6 +10,7 @@ use super::child::keep_only;
 use super::keeper;
 use super::message::Report;
 use crate::failpoint;
+use crate::kernel::process;
 use crate::lab::{LabName, NsName, ObservedProgram, Program, ProgramRef, ProgramState};
 
 /// A program that a supervisor has.
@@ -114,8 +114,7 @@ impl Held {
 }
 
 fn identity(ns: &NsName) -> Option<(u64, u64)> {
-    let meta = std::fs::metadata(format!("/run/netns/{ns}")).ok()?;
-    Some((meta.dev(), meta.ino()))
+    process::identity(&format!("/run/netns/{ns}"))
 }
 
 fn now() -> u64 {

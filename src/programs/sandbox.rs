@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use nix::unistd::Pid;
 
 use super::tree;
-use crate::kernel::sandbox;
+use crate::kernel::{process, sandbox};
 
 /// Whether there is still the process that a sandbox belongs to.
 pub(super) enum Owner {
@@ -21,7 +21,7 @@ impl Owner {
     pub(super) fn find() -> Self {
         let Some((pid, start_time)) = sandbox::owner() else { return Self::None };
         let pid = Pid::from_raw(pid);
-        match tree::open(pid) {
+        match process::handle(pid) {
             Ok(handle) if tree::start_time(pid) == Some(start_time) => Self::There(handle),
             _ => Self::Gone,
         }

@@ -4,14 +4,14 @@
 //! This is the last resort: one that has another environment is not found.
 
 use std::collections::BTreeSet;
-use std::fs::{metadata, read, read_dir};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{read, read_dir};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::tree;
+use crate::kernel::process::{self, identity};
 use crate::kernel::{KernelCode, KernelError};
 use crate::lab::{LabName, NsName};
 
@@ -52,7 +52,7 @@ pub(super) fn end(lab: &LabName, namespaces: &BTreeSet<NsName>) -> Result<(), Ke
                 true => continue,
                 false => Signal::SIGKILL,
             };
-            if let Ok(handle) = tree::open(pid)
+            if let Ok(handle) = process::handle(pid)
                 // The number may have become that of another process since.
                 && identity(&format!("/proc/{pid}/ns/net")) == ns
             {
@@ -77,9 +77,4 @@ fn processes() -> Vec<Pid> {
 fn has(pid: Pid, is_it: impl Fn(&[u8]) -> bool) -> bool {
     let environment = read(format!("/proc/{pid}/environ")).unwrap_or_default();
     environment.split(|byte| *byte == 0).any(is_it)
-}
-
-fn identity(path: &str) -> Option<(u64, u64)> {
-    let meta = metadata(path).ok()?;
-    Some((meta.dev(), meta.ino()))
 }

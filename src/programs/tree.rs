@@ -1,14 +1,16 @@
 //! The descendants of a process, and their end.
 //!
-//! Facts from proc(5), pidfd_open(2), wait(2) and prctl(2), PR_SET_CHILD_SUBREAPER.
+//! Facts from proc(5), pidfd_send_signal(2), wait(2) and prctl(2), PR_SET_CHILD_SUBREAPER.
 
 use std::collections::BTreeSet;
 use std::fs::{read_dir, read_to_string};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+
+use crate::kernel::process;
 
 /// How deep a tree is followed.
 const DEEPEST: usize = 10_000;
@@ -45,7 +47,7 @@ pub(super) fn signal_all(of: Pid, signal: Signal, except: BTreeSet<Pid>) {
             continue;
         }
         // Between the look and the opening, the number may have become that of another process.
-        if let Ok(handle) = open(pid)
+        if let Ok(handle) = process::handle(pid)
             && self::parent(pid) == Some(parent)
         {
             let _ = send(&handle, signal);
@@ -65,16 +67,6 @@ fn parent(of: Pid) -> Option<Pid> {
 pub(super) fn start_time(of: Pid) -> Option<u64> {
     let stat = read_to_string(format!("/proc/{of}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
-}
-
-/// A handle of a process.
-pub(super) fn open(pid: Pid) -> nix::Result<OwnedFd> {
-    // SAFETY: pidfd_open(2) takes two numbers and gives a descriptor of its own, or -1.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    let fd = Errno::result(fd)?;
-    let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the descriptor was made just now, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Sends a signal to a process by its handle.

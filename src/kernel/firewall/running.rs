@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, ExitStatus, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::Pid;
 
 use crate::failpoint;
-use crate::kernel::process::end_with_this_thread;
+use crate::kernel::process::{end_with_this_thread, handle};
 use crate::kernel::{KernelCode, KernelError, wait};
 
 /// How long a program may take: no ruleset of a lab takes iptables a tenth of that.
@@ -75,7 +76,7 @@ impl Running {
     }
 
     fn wait(&mut self) -> Result<ExitStatus, KernelError> {
-        let ended = descriptor(&self.child);
+        let ended = i32::try_from(self.child.id()).map_err(|_| Errno::ESRCH).and_then(|pid| handle(Pid::from_raw(pid)));
         let mut interrupted = None;
         loop {
             if let Some(status) = self.child.try_wait().map_err(|error| refused(&self.name, &error))? {
@@ -113,16 +114,6 @@ impl Running {
 /// A file in memory.
 fn memory() -> io::Result<File> {
     Ok(memfd_create(c"nslab", MFdFlags::MFD_CLOEXEC)?.into())
-}
-
-/// A descriptor that can be read from once a process has ended (pidfd_open(2)).
-fn descriptor(child: &Child) -> io::Result<OwnedFd> {
-    // SAFETY: the call takes two numbers and no pointers.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
-    let fd = Errno::result(fd)?;
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just made this descriptor, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn refused(name: &str, error: &io::Error) -> KernelError {
