@@ -8,7 +8,7 @@ lab 'a: sleep 3601' 'b: { command: sleep 3602, environment: { X: 1 } }' 'd: slee
 ends 1 'another environment was started' nslab plan --exit-code lab.yaml
 ends 0 'end program red/b, and start it as the file has it' nslab apply lab.yaml
 [ "$(field p-changed red/a pid)" = "$a" ]; [ "$(field p-changed red/b pid)" != "$b" ]; is_gone "$b"
-[ -z "$(field p-changed red/c state)" ]; [ "$(ip netns pids red | wc -l)" = 3 ]
+[ -z "$(field p-changed red/c state)" ]; processes red -eq 3
 # What cannot be started: the former one is back.
 cp lab.yaml good.yaml
 lab 'a: sleep 3601' 'b: [sh, -c, "echo one; echo two >&2; exit 3"]' 'e: sleep 3605'
@@ -19,7 +19,7 @@ ends 0 'nothing to do' nslab plan good.yaml
 # A namespace that somebody has removed and made anew, and one that is gone.
 ip netns del red; ip netns add red
 ends 0 'start program red/a' nslab apply --adopt good.yaml
-[ "$(ip netns pids red | wc -l)" = 3 ]; is_gone "$a"
+processes red -eq 3; is_gone "$a"
 ip netns del red
 a=$(field p-changed red/a pid)
 nslab destroy p-changed

@@ -13,12 +13,12 @@ program() { field p-killed red/a pid; }
 nslab apply lab.yaml
 # The program: what it has left goes with it.
 pid=$(program); others=$(ip netns pids red); kill -9 "$pid"; becomes p-killed red/a failed
-[ "$(ip netns pids red | wc -l)" = 1 ]
+processes red -eq 1
 fine
 # Its keeper: the supervisor ends what it has left.
 kill -9 "$(parent "$(program)")"; becomes p-killed red/a failed
 ends 0 'the process that kept it was killed' nslab status p-killed
-[ "$(ip netns pids red | wc -l)" = 1 ]
+processes red -eq 1
 fine
 # The supervisor: the keepers end their programs.
 supervisor=$(parent "$(parent "$(program)")"); pids=$(ip netns pids red); kill -9 "$supervisor"
@@ -30,7 +30,7 @@ fine
 keeper=$(parent "$(program)"); supervisor=$(parent "$keeper"); pids=$(ip netns pids red)
 kill -STOP "$supervisor"; for pid in $pids; do kill -9 "$(parent "$pid")" 2> /dev/null || true; done; kill -9 "$supervisor"
 fine
-[ "$(ip netns pids red | wc -l)" = 3 ]
+processes red -eq 3
 # A supervisor that does not answer is said, and nothing hangs.
 supervisor=$(parent "$(parent "$(program)")"); kill -STOP "$supervisor"
 ends 3 'has not answered for 10 s' nslab plan lab.yaml
