@@ -18,8 +18,15 @@ pub struct Program {
     /// The user that it runs as, by name or number; nslab's own by default.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub user: Option<String>,
-    /// The directory in which it starts.
-    pub directory: String,
+    /// The directory in which it starts; none: the folder of its files, or `/` where it has none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub directory: Option<String>,
+    /// Files that are written for it, with their text, into a folder of its own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub files: BTreeMap<String, String>,
+    /// The signal at which it reads its files anew; none: it is started anew where they have changed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reload: Option<StopSignal>,
     /// When it counts as ready.
     pub ready: Ready,
     /// How long it may take until it is.
@@ -173,6 +180,14 @@ pub const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// The time that a program has between the signal and being killed, by default.
 pub const GRACE: Duration = Duration::from_secs(5);
+
+impl Program {
+    /// The signal by which a running program becomes another one, once that one's files are written; none: it has to
+    /// be started anew.
+    pub fn reloads_as(&self, other: &Self) -> Option<StopSignal> {
+        self.reload.filter(|_| Self { files: other.files.clone(), ..self.clone() } == *other)
+    }
+}
 
 impl ObservedProgram {
     /// One that runs as it should.

@@ -44,6 +44,8 @@ fn differs(is: &Program, want: &Program) -> &'static str {
         ("environment", is.environment != want.environment),
         ("user", is.user != want.user),
         ("directory", is.directory != want.directory),
+        ("text in its files", is.files != want.files),
+        ("reload", is.reload != want.reload),
         ("ready", is.ready != want.ready || is.within != want.within),
         ("needs", is.needs != want.needs),
         ("restart", is.restart != want.restart),

@@ -14,14 +14,14 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocma
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, User};
 use nix::unistd::{
-    chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, fork, initgroups, pipe2, setgid, setsid, setuid,
+    chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, fchdir, fork, initgroups, pipe2, setgid, setsid, setuid,
 };
 
 use crate::failpoint;
 use crate::kernel::open_files;
 use crate::kernel::process::{self, OwnEtc};
 use crate::lab::{LabName, Program, ProgramRef};
-use crate::state;
+use crate::state::{self, ProgramFiles};
 
 /// Where commands are looked for, unless the program has a PATH of its own.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -84,6 +84,8 @@ fn try_to_become(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<std::con
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     let etc = OwnEtc::of_folder(&state::etc_folder(start.lab, &start.name.ns)).unwrap_or_default();
     process::enter(&start.name.ns, &etc).map_err(|error| error.to_string())?;
+    let files = ProgramFiles::open(start.lab).ok().flatten().filter(|_| !program.files.is_empty());
+    let folder = files.and_then(|files| files.folder_of(start.name));
     let environment = environment(start, user.as_ref());
     let candidates = candidates(start.command, environment.get("PATH").map_or(PATH, String::as_str));
     let arguments = c_strings(start.command.iter().cloned());
@@ -96,7 +98,7 @@ fn try_to_become(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<std::con
         let refused = because(&format!("it cannot become user {}", user.name));
         become_user(user).map_err(refused)?;
     }
-    chdir(program.directory.as_str()).map_err(because(&format!("it cannot start in {}", program.directory)))?;
+    enter_directory(program.directory.as_deref(), folder)?;
     if let Some(limit) = program.limits.memory {
         setrlimit(Resource::RLIMIT_DATA, limit, limit).map_err(because("`memory` cannot be set"))?;
     }
@@ -114,6 +116,18 @@ fn try_to_become(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<std::con
     })
 }
 
+/// Where it starts. The folder of its files is below one that is private to nslab's user, so another has to be led there.
+fn enter_directory(directory: Option<&str>, files: Option<OwnedFd>) -> Result<(), String> {
+    match (directory, files) {
+        (None, Some(files)) => fchdir(&files).map_err(|errno| ("the folder of its files", errno)),
+        (directory, _) => {
+            let directory = directory.unwrap_or("/");
+            chdir(directory).map_err(|errno| (directory, errno))
+        }
+    }
+    .map_err(|(directory, errno)| format!("it cannot start in {directory}: {}", errno.desc()))
+}
+
 /// Nothing to read, and the output into the pipe, or nowhere.
 fn streams(output: Option<&OwnedFd>) -> nix::Result<()> {
     let nothing = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
@@ -129,6 +143,15 @@ fn plain_signals() -> nix::Result<()> {
     // SAFETY: the default action is no function of ours.
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+}
+
+/// The user and group that a program runs as; none: those of nslab.
+///
+/// # Errors
+/// There is no such user.
+pub(super) fn owner(program: &Program) -> Result<Option<(Uid, Gid)>, String> {
+    let user = program.user.as_deref().map(find_user).transpose()?;
+    Ok(user.map(|user| (user.uid, user.gid)))
 }
 
 fn find_user(name: &str) -> Result<User, String> {

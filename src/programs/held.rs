@@ -84,6 +84,16 @@ impl Held {
         false
     }
 
+    /// Gives the keeper what has changed in the files of the program; whether there is a keeper.
+    pub(super) fn reload(&mut self, program: &Program) -> bool {
+        let Some(keeper) = &mut self.keeper else { return false };
+        keeper.channel.send(program);
+        self.is.program = program.clone();
+        // Until the keeper has done it, and reports.
+        (self.is.state, self.is.was_ready) = (ProgramState::Starting, false);
+        true
+    }
+
     /// Takes in what the keeper has reported; whether the keeper is gone.
     pub(super) fn hear(&mut self) -> bool {
         let Some(keeper) = &mut self.keeper else { return false };

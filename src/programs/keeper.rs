@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, pipe2};
 
@@ -21,7 +21,7 @@ use super::child::{self, Start};
 use super::message::Report;
 use super::signals::Signals;
 use super::{readiness, tree};
-use crate::lab::{Ended, LabName, Program, ProgramRef, ProgramState, Ready, Restart};
+use crate::lab::{Ended, LabName, Program, ProgramRef, ProgramState, Ready, Restart, StopSignal};
 use crate::state::{Log, ProgramFiles};
 
 /// How long a program runs until it counts as running, where nothing else says when it is ready.
@@ -81,6 +81,8 @@ struct Happened {
     is_ready: bool,
     /// Whether there is no process left.
     nothing_left: bool,
+    /// Why new files could not be written.
+    failure: Option<String>,
 }
 
 /// Keeps a program until the supervisor has it ended or is gone, or it has ended for good.
@@ -185,6 +187,9 @@ impl Keeper {
     fn attempt(&mut self) -> Outcome {
         (self.has_line, self.report.ended, self.report.why) = (false, None, None);
         self.line.clear();
+        if let Err(why) = self.write_files() {
+            return Outcome::Failed(why);
+        }
         let begin = Instant::now();
         let start = Start { lab: &self.lab, name: &self.name, program: &self.program, command: &self.program.command };
         let main = match child::spawn(&start, Some(&self.output.1)) {
@@ -201,6 +206,9 @@ impl Keeper {
             let happened = self.wait(limit, main);
             if happened.stop {
                 return Outcome::Stop;
+            }
+            if let Some(why) = happened.failure {
+                return Outcome::Failed(why);
             }
             if let Some(ended) = happened.main {
                 self.report.ended = Some(ended);
@@ -273,11 +281,47 @@ impl Keeper {
         let _ = poll(&mut files, limit);
         let is_stopped = self.signals.take();
         self.take_output();
-        // The supervisor says nothing: that it is to end is the end of the stream.
-        let _: Vec<()> = self.supervisor.receive();
+        // All that the supervisor says is what has changed in the files. That it is to end is the end of the stream.
+        let changed: Vec<Program> = self.supervisor.receive();
         self.supervisor.flush();
         let happened = self.reap(main);
-        Happened { stop: is_stopped || self.supervisor.is_closed, ..happened }
+        let failure = changed.into_iter().next_back().and_then(|program| self.reload(program, main).err());
+        Happened { stop: is_stopped || self.supervisor.is_closed, failure, ..happened }
+    }
+
+    /// Writes the program's files.
+    fn write_files(&self) -> Result<(), String> {
+        if self.program.files.is_empty() {
+            return Ok(());
+        }
+        let owner = child::owner(&self.program)?;
+        let state = ProgramFiles::open(&self.lab).map_err(|error| error.to_string())?;
+        let state =
+            state.ok_or_else(|| "its files cannot be written: the lab has no folder in /run/nslab".to_owned())?;
+        state.write(&self.name, &self.program.files, owner).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Takes what has changed in the files of the program, and lets it read them anew.
+    fn reload(&mut self, program: Program, main: Option<Pid>) -> Result<(), String> {
+        let former = std::mem::replace(&mut self.program, program);
+        if let Err(why) = self.write_files() {
+            self.report.was_ready = false;
+            return Err(why);
+        }
+        if let Ok(Some(state)) = ProgramFiles::open(&self.lab) {
+            let dropped = former.files.keys().filter(|name| !self.program.files.contains_key(*name));
+            dropped.for_each(|name| drop(state.remove(&self.name, Some(name))));
+        }
+        let first = main.map_or_else(|| tree::children(getpid()), |main| vec![main]);
+        if let Some(signal) = self.program.reload.map(to_signal) {
+            // One that has ended just now is seen as well.
+            for pid in first {
+                let _ = kill(pid, signal);
+            }
+        }
+        let state = if self.report.was_ready { ProgramState::Running } else { self.report.state };
+        self.tell(state);
+        Ok(())
     }
 
     /// Takes in what has ended.
@@ -330,7 +374,7 @@ impl Keeper {
         if self.reap(None).nothing_left {
             return;
         }
-        let signal: Signal = format!("SIG{}", self.program.stop.signal.name()).parse().unwrap_or(Signal::SIGTERM);
+        let signal = to_signal(self.program.stop.signal);
         let end = Instant::now() + self.program.stop.grace;
         self.report.pid = None;
         tree::signal_all(getpid(), signal, BTreeSet::new());
@@ -359,6 +403,10 @@ impl Keeper {
         self.take_output();
         self.reap(None).nothing_left
     }
+}
+
+fn to_signal(signal: StopSignal) -> Signal {
+    format!("SIG{}", signal.name()).parse().unwrap_or(Signal::SIGTERM)
 }
 
 fn has(line: &[u8], text: &[u8]) -> bool {

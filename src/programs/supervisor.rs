@@ -206,8 +206,11 @@ impl Supervisor {
             return;
         };
         let is_well = !matches!(held.is.state, ProgramState::Failed | ProgramState::Stopping);
-        if is_well && held.is.program == program && held.is_inside(&name.ns) {
-            return;
+        if is_well && held.is_inside(&name.ns) {
+            let reloads = || held.is.program.reloads_as(&program).is_some();
+            if held.is.program == program || reloads() && held.reload(&program) {
+                return;
+            }
         }
         if held.end() {
             *held = Held::new(program);
@@ -222,6 +225,7 @@ impl Supervisor {
                 held.next = None;
                 if held.end() {
                     self.held.remove(name);
+                    remove_files(&self.lab, name);
                 }
             }
         }
@@ -244,6 +248,7 @@ impl Supervisor {
             }
         }
         for (name, next) in gone {
+            remove_files(&self.lab, &name);
             match next {
                 Some(program) => drop(self.held.insert(name, Held::new(program))),
                 None => drop(self.held.remove(&name)),
@@ -291,5 +296,12 @@ impl Supervisor {
             tree::signal_all(getpid(), Signal::SIGKILL, keepers);
         }
         has_strangers
+    }
+}
+
+/// Removes the files of a program that has ended. What cannot be removed goes with the lab.
+fn remove_files(lab: &LabName, name: &ProgramRef) {
+    if let Ok(Some(files)) = ProgramFiles::open(lab) {
+        let _ = files.remove(name, None);
     }
 }

@@ -15,7 +15,7 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, geteuid, unlinkat};
 
 use crate::failpoint;
 use crate::kernel::{KernelCode, KernelError};
@@ -32,6 +32,8 @@ const NAME: &str = "nslab";
 pub(super) const ETC: &str = "etc";
 /// The folder of a lab in which the output of its programs is.
 pub(super) const LOGS: &str = "logs";
+/// The folder of a lab in which the files of its programs are.
+pub(super) const FILES: &str = "files";
 /// The name of the lock in each folder.
 pub(super) const LOCK: &str = "lock";
 pub(super) const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
@@ -224,6 +226,27 @@ impl Folder {
     /// # Errors
     /// The file cannot be written; it then is what it was.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<(), KernelError> {
+        let refused = |errno| refused("write", &self.below(name)).with_errno(errno);
+        let file = self.write_temporary(name, text)?;
+        fsync(&file).map_err(refused)?;
+        self.put_in_place(name)?;
+        fsync(&self.fd).map_err(refused)
+    }
+
+    /// The same for a file that need not outlive a crash, and may belong to another user.
+    ///
+    /// # Errors
+    /// As with [`Self::write`].
+    pub(super) fn put(&self, name: &str, text: &str, owner: Option<(Uid, Gid)>) -> Result<(), KernelError> {
+        let file = self.write_temporary(name, text)?;
+        if let Some((user, group)) = owner {
+            let given = fchown(&file, Some(user), Some(group));
+            given.map_err(|errno| refused("give away", &self.below(name)).with_errno(errno))?;
+        }
+        self.put_in_place(name)
+    }
+
+    fn write_temporary(&self, name: &str, text: &str) -> Result<File, KernelError> {
         let refused = || refused("write", &self.below(name));
         let temporary = temporary(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -238,11 +261,13 @@ impl Folder {
             .map_err(|errno| refused().with_errno(errno))?;
         let mut file = File::from(fd);
         file.write_all(text.as_bytes()).map_err(|error| refused().with_io(&error))?;
-        fsync(&file).map_err(|errno| refused().with_errno(errno))?;
+        Ok(file)
+    }
+
+    fn put_in_place(&self, name: &str) -> Result<(), KernelError> {
         failpoint::pass("put a file of the state in its place")
-            .and_then(|()| renameat(&self.fd, temporary.as_str(), &self.fd, name))
-            .map_err(|errno| self.because("write", name, SFlag::S_IFREG, errno))?;
-        fsync(&self.fd).map_err(|errno| refused().with_errno(errno))
+            .and_then(|()| renameat(&self.fd, temporary(name).as_str(), &self.fd, name))
+            .map_err(|errno| self.because("write", name, SFlag::S_IFREG, errno))
     }
 
     /// Writes a line to a file without a temporary one, where nothing else may be in the folder. What counts is that
@@ -328,7 +353,7 @@ impl Folder {
         let Some(folder) = self.get(name)? else { return self.remove_folder(name) };
         let mut removed = Ok(());
         for file in folder.names()?.iter().filter(|file| *file != LOCK) {
-            removed = removed.and(match [ETC, LOGS].contains(&file.as_str()) {
+            removed = removed.and(match [ETC, FILES, LOGS].contains(&file.as_str()) {
                 true => folder.remove_tree(file),
                 false => folder.remove(file, UnlinkatFlags::NoRemoveDir),
             });

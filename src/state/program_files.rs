@@ -1,19 +1,22 @@
-//! The files of a lab's programs: the socket of their supervisor, and their output, one file each.
+//! The files of a lab's programs: the socket of their supervisor, those that the topology file has for them, and their
+//! output, one file each.
 //!
 //! A line of output begins with the time at which it did, in seconds since 1970, and a blank. A file that has become
 //! too long becomes the old one, of which there is one.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::{Gid, Uid, fchown};
 
-use super::folder::{Folder, LOGS, PRIVATE_FILE, refused};
+use super::folder::{FILES, Folder, LOGS, PRIVATE_FILE, refused};
 use crate::kernel::KernelError;
 use crate::lab::{LabName, ProgramRef};
 
@@ -22,6 +25,12 @@ const SOCKET: &str = "supervisor";
 
 /// A file of output has at most so many bytes.
 const LONGEST: u64 = 1 << 20;
+
+/// The files of a program: their names and texts.
+pub(crate) type Files = BTreeMap<String, String>;
+
+/// Whose files are; none: nslab's own user's.
+pub(crate) type Owner = Option<(Uid, Gid)>;
 
 /// How far a program's output has been read: so many bytes of the file of this number.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,6 +73,44 @@ impl ProgramFiles {
     /// It cannot be removed.
     pub(crate) fn remove_socket(&self) -> Result<(), KernelError> {
         self.folder.remove_file(SOCKET)
+    }
+
+    /// Writes the files of a program into a folder of its own; both belong to the user that it runs as. The folder.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub(crate) fn write(&self, program: &ProgramRef, files: &Files, owner: Owner) -> Result<OwnedFd, KernelError> {
+        let folder = self.folder.make(FILES)?.make(program.ns.as_str())?.make(program.name.as_str())?;
+        let refused = |errno| refused("give away", &folder.path).with_errno(errno);
+        if let Some((user, group)) = owner {
+            fchown(&folder.fd, Some(user), Some(group)).map_err(refused)?;
+        }
+        for (name, text) in files {
+            folder.put(name, text, owner)?;
+        }
+        Ok(folder.fd)
+    }
+
+    /// The folder that [`Self::write`] has made.
+    pub(crate) fn folder_of(&self, program: &ProgramRef) -> Option<OwnedFd> {
+        let files = self.folder.get(FILES).ok()??.get(program.ns.as_str()).ok()??;
+        Some(files.get(program.name.as_str()).ok()??.fd)
+    }
+
+    /// Removes one file of a program, or, without a name, all, with whatever it has put there itself.
+    ///
+    /// # Errors
+    /// They cannot be removed.
+    pub(crate) fn remove(&self, program: &ProgramRef, name: Option<&str>) -> Result<(), KernelError> {
+        let Some(files) = self.folder.get(FILES)? else { return Ok(()) };
+        let Some(of_namespace) = files.get(program.ns.as_str())? else { return Ok(()) };
+        if let Some(name) = name {
+            let folder = of_namespace.get(program.name.as_str())?;
+            return folder.map_or(Ok(()), |folder| folder.remove_tree(name));
+        }
+        of_namespace.remove_tree(program.name.as_str())?;
+        files.remove_folder_if_empty(program.ns.as_str())?;
+        self.folder.remove_folder_if_empty(FILES)
     }
 
     /// The file of a program's output, to write to its end.

@@ -3,7 +3,7 @@
 use super::operation::{Batch, Operation, Reach};
 use super::{Change, Phase, Update};
 use crate::iptables::shell_word;
-use crate::lab::{LabName, NsName, Program, ProgramRef};
+use crate::lab::{LabName, NsName, Program, ProgramRef, StopSignal};
 
 /// A step on a program. One that has changed is ended, and started as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,24 +41,47 @@ impl ProgramStep {
             limits.iter().filter_map(|(of, limit)| limit.map(|limit| format!(" --{of}={limit}"))).collect();
         let limits = if limits.is_empty() { limits } else { format!("prlimit{limits} ") };
         let command: Vec<String> = program.command.iter().map(|word| shell_word(word)).collect();
+        let own_folder = if program.files.is_empty() { "/".to_owned() } else { self.folder() };
         format!(
-            "setsid ip netns exec {ns} env -C {} {} {}{limits}{} < /dev/null > /dev/null 2>&1 &",
-            shell_word(&program.directory),
+            "{}setsid ip netns exec {ns} env -C {} {} {}{limits}{} < /dev/null > /dev/null 2>&1 &",
+            self.write_files(program),
+            shell_word(program.directory.as_ref().unwrap_or(&own_folder)),
             variables.join(" "),
             user.unwrap_or_default(),
             command.join(" ")
         )
     }
 
-    /// What ends it by hand: whoever has its name in the environment.
-    fn end(&self, program: &Program) -> String {
+    /// The folder of its files.
+    fn folder(&self) -> String {
+        format!("/run/nslab/{}/files/{}", self.lab, self.program)
+    }
+
+    /// What writes its files by hand; nothing where it has none.
+    fn write_files(&self, program: &Program) -> String {
+        if program.files.is_empty() {
+            return String::new();
+        }
+        let folder = self.folder();
+        let write = |(name, text): (&String, &String)| format!("printf %s {} > {folder}/{name}; ", shell_word(text));
+        format!("mkdir -p {folder}; {}", program.files.iter().map(write).collect::<String>())
+    }
+
+    /// What signals it by hand: whoever has its name in the environment.
+    fn signal(&self, signal: StopSignal) -> String {
         let name = format!("NSLAB_PROGRAM={}/{}", self.lab, self.program).replace('.', "\\.");
         format!(
             "for pid in $(ip netns pids {}); do if tr '\\0' '\\n' < /proc/$pid/environ | grep -qx '{name}'; then \
              kill -{} $pid; fi; done",
             self.program.ns,
-            program.stop.signal.name()
+            signal.name()
         )
+    }
+
+    /// What ends it by hand.
+    fn end(&self, program: &Program) -> String {
+        let ended = self.signal(program.stop.signal);
+        if program.files.is_empty() { ended } else { format!("{ended}; rm -rf {}", self.folder()) }
     }
 }
 
@@ -67,7 +90,13 @@ impl Operation for ProgramStep {
         match &self.change {
             Update::Add(_) => format!("start program {}", self.program),
             Update::Remove(_) => format!("end program {}", self.program),
-            Update::Replace(_) => format!("end program {}, and start it as the file has it", self.program),
+            Update::Replace(Change { from, to }) => match from.reloads_as(to) {
+                Some(signal) => {
+                    let files = if to.files.len() == 1 { "file" } else { "files" };
+                    format!("write the {files} of program {} anew, and send it {}", self.program, signal.name())
+                }
+                None => format!("end program {}, and start it as the file has it", self.program),
+            },
         }
     }
 
@@ -75,7 +104,10 @@ impl Operation for ProgramStep {
         match &self.change {
             Update::Add(to) => self.start(to),
             Update::Remove(from) => self.end(from),
-            Update::Replace(Change { from, to }) => format!("{}; {}", self.end(from), self.start(to)),
+            Update::Replace(Change { from, to }) => match from.reloads_as(to) {
+                Some(signal) => format!("{}{}", self.write_files(to), self.signal(signal)),
+                None => format!("{}; {}", self.end(from), self.start(to)),
+            },
         }
     }
 
@@ -90,7 +122,7 @@ impl Operation for ProgramStep {
         match self.change {
             Update::Add(_) => "start a program",
             Update::Remove(_) => "end a program",
-            Update::Replace(_) => "end a program and start it anew",
+            Update::Replace(_) => "end a program and start it anew, or let it read its files anew",
         }
     }
 

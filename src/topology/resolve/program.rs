@@ -9,7 +9,7 @@ use crate::lab::{GRACE, Limits, NsName, PortProtocol, Program, ProgramName, Prog
 use crate::lab::{Ready, Restart, Stop, StopSignal};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{self, NeededProgram, Spanned, Text};
+use crate::topology::schema::{self, NeededProgram, Spanned};
 
 /// The programs of a namespace.
 pub fn programs(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> IndexMap<ProgramName, Program> {
@@ -46,9 +46,11 @@ fn program(ns: &NsName, written: &schema::Program, found: &mut Collector<'_>) ->
     let needs = written.needs.iter().map(|needed| reference(ns, &needed.value));
     Program {
         command: written.command.0.clone(),
-        environment: environment.iter().map(|(key, value)| (key.value.0.clone(), plain(value, found))).collect(),
+        environment: environment.iter().map(|(key, value)| (key.value.0.clone(), value.value.0.clone())).collect(),
         user: written.user.as_ref().map(|user| user.value.0.clone()),
-        directory: written.directory.as_ref().map_or_else(|| "/".to_owned(), |directory| directory.value.0.clone()),
+        directory: written.directory.as_ref().map(|directory| directory.value.0.clone()),
+        files: written.files.entries.iter().map(|(name, text)| (name.value.0.clone(), text.value.0.clone())).collect(),
+        reload: reload(written, found),
         ready: written.ready.as_ref().map_or(Ready::Running, |written| ready(written, found)),
         within: within.map_or(READY_WITHIN, |within| within.value),
         needs: needs.collect(),
@@ -64,13 +66,14 @@ fn program(ns: &NsName, written: &schema::Program, found: &mut Collector<'_>) ->
     }
 }
 
-/// A text that can be a part of an environment.
-fn plain(written: &Spanned<Text>, found: &mut Collector<'_>) -> String {
-    if written.value.0.contains('\0') {
-        let message = "a variable cannot hold a zero byte";
-        found.add(Diagnostic::new(Code::BadValue, written.span, message));
+/// The signal at which a program reads its files anew.
+fn reload(written: &schema::Program, found: &mut Collector<'_>) -> Option<StopSignal> {
+    let reload = written.reload.as_ref()?;
+    if written.files.entries.is_empty() && written.files.lost.is_empty() {
+        let message = "`reload` is for `files`, and this program has none";
+        found.add(Diagnostic::new(Code::ContradictoryKeys, reload.span, message));
     }
-    written.value.0.clone()
+    Some(reload.value)
 }
 
 /// A program cannot begin with fewer files than it takes to load it.

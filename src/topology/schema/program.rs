@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
-use super::scalar_lab::Text;
+use super::scalar_lab::{Text, Verbatim};
 use super::service::PodPort;
 use crate::lab::{NsName, ProgramName, Restart, StopSignal};
 use crate::topology::code::Code;
@@ -20,9 +20,11 @@ pub type Programs = Named<ProgramName, Program>;
 /// A program that runs in a namespace; its command alone, or a map.
 pub struct Program {
     pub command: Command,
-    pub environment: Named<Variable, Spanned<Text>>,
+    pub environment: Named<Variable, Spanned<Verbatim>>,
     pub user: Option<Spanned<Text>>,
     pub directory: Option<Spanned<FilePath>>,
+    pub files: Named<FileName, Spanned<Verbatim>>,
+    pub reload: Option<Spanned<StopSignal>>,
     pub ready: Option<Ready>,
     pub needs: Vec<Spanned<NeededProgram>>,
     pub restart: Option<Spanned<Restart>>,
@@ -39,11 +41,17 @@ struct ProgramMap {
     command: Command,
     /// Variables of its environment.
     #[schemars(default)]
-    environment: Named<Variable, Spanned<Text>>,
+    environment: Named<Variable, Spanned<Verbatim>>,
     /// The user that it runs as, by name or number; the one that runs nslab by default.
     user: Option<Spanned<Text>>,
-    /// The directory in which it starts; `/` by default.
+    /// The directory in which it starts; by default, the folder of its files, or `/` where it has none.
     directory: Option<Spanned<FilePath>>,
+    /// Files that are written for it, with their text, into a folder of its own before it starts.
+    #[schemars(default)]
+    files: Named<FileName, Spanned<Verbatim>>,
+    /// The signal at which it reads its files anew, so that it goes on where only they have changed; it is started anew
+    /// by default.
+    reload: Option<Spanned<StopSignal>>,
     /// When it counts as ready; once it has run for a moment, by default.
     ready: Option<Ready>,
     /// Programs that have to be ready before it starts: names, or NAMESPACE/PROGRAM.
@@ -109,6 +117,10 @@ pub struct NeededProgram {
 /// The name of a variable of the environment.
 #[derive(Debug, Clone)]
 pub struct Variable(pub String);
+
+/// The name of a file.
+#[derive(Debug, Clone)]
+pub struct FileName(pub String);
 
 /// An absolute path.
 #[derive(Debug, Clone)]
@@ -197,6 +209,21 @@ impl Scalar for FilePath {
     }
 }
 
+impl Scalar for FileName {
+    const WHAT: &'static str =
+        "a file's name: letters, digits, `.`, `_` and `-`, at most 64, not beginning with `.` or `-`";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let is_good = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) && text.len() <= 64;
+        let begins = text.bytes().next().is_some_and(|b| !b".-".contains(&b));
+        if is_good && begins { Ok(Self(text.to_owned())) } else { Err(not::<Self>(text)) }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$" })
+    }
+}
+
 impl Scalar for Bytes {
     const WHAT: &'static str = "an amount of memory of at least 1M, such as 64M or 1G";
 
@@ -274,7 +301,7 @@ impl Read for Command {
             },
             _ => {
                 let before = found.count();
-                let words = Vec::<Spanned<Text>>::read(node, found)?;
+                let words = Vec::<Spanned<Verbatim>>::read(node, found)?;
                 if found.count() != before {
                     return None;
                 }
@@ -284,7 +311,6 @@ impl Read for Command {
         let wrong = match words.first() {
             None => "the command has no words",
             Some(first) if first.is_empty() => "the first word of the command is empty",
-            _ if words.iter().any(|word| word.contains('\0')) => "a command cannot hold a zero byte",
             _ if words.iter().map(|word| word.len() + 1).sum::<usize>() > LONGEST_COMMAND => {
                 "the command is longer than 64 KiB"
             }
@@ -305,21 +331,24 @@ impl Read for Program {
         let environment = fields.or_empty("environment");
         let user = fields.optional("user");
         let directory = fields.optional("directory");
+        let files = fields.or_empty("files");
+        let reload = fields.optional("reload");
         let ready = fields.optional("ready");
         let needs = fields.optional("needs").map(|OneOrMany(needs)| needs).unwrap_or_default();
         let restart = fields.optional("restart");
         let stop = fields.optional("stop");
         let limits = fields.optional("limits");
         fields.end();
-        Some(Self { command: command?, environment, user, directory, ready, needs, restart, stop, limits })
+        let command = command?;
+        Some(Self { command, environment, user, directory, files, reload, ready, needs, restart, stop, limits })
     }
 }
 
 impl Program {
     fn of(command: Command) -> Self {
-        let (environment, needs) = (Named::default(), Vec::new());
-        let (user, directory, ready, restart, stop, limits) = (None, None, None, None, None, None);
-        Self { command, environment, user, directory, ready, needs, restart, stop, limits }
+        let (environment, files, needs) = (Named::default(), Named::default(), Vec::new());
+        let (user, directory, reload, ready, restart, stop, limits) = (None, None, None, None, None, None, None);
+        Self { command, environment, user, directory, files, reload, ready, needs, restart, stop, limits }
     }
 }
 

@@ -9,6 +9,10 @@ use crate::lab::{Family, IfName, InterfaceRef, LabName, Mac, NsName, SysctlKey, 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Text(pub String);
 
+/// A text that a program gets exactly as it is written, blanks at its end and tabs as well.
+#[derive(Debug, Clone)]
+pub struct Verbatim(pub String);
+
 /// The name of a group of namespaces.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GroupName(pub String);
@@ -109,6 +113,21 @@ impl Scalar for SysctlValue {
 
     fn schema() -> Schema {
         json_schema!({ "type": ["integer", "string"] })
+    }
+}
+
+impl Scalar for Verbatim {
+    const WHAT: &'static str = "text";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        match text.chars().find(|c| c.is_control() && !['\n', '\t'].contains(c)) {
+            Some(c) => Err(Wrong::new(format!("the control character {c:?} is not allowed in a text"))),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+
+    fn schema() -> Schema {
+        Text::schema()
     }
 }
 
