@@ -114,14 +114,20 @@ unchanged() {
   return "$status"
 }
 
+# missing_packages PACKAGE…: those that are not installed.
+missing_packages() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || echo "$package"
+  done
+}
+
 # install_packages PACKAGE…: those that are not there yet, by apt, as root or with a sudo that asks nothing. Fails where
 # neither is to be had.
 install_packages() {
-  local package as=() missing=()
+  local as=() missing
   has apt-get || return 1
-  for package in "$@"; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing+=("$package")
-  done
+  mapfile -t missing < <(missing_packages "$@")
   [[ ${#missing[@]} -gt 0 ]] || return 0
   if ! is_root; then
     sudo -n true 2>/dev/null || return 1
@@ -129,4 +135,32 @@ install_packages() {
   fi
   "${as[@]}" apt-get update -q
   "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# install_without_services PACKAGE…: the same, and none of their services is started, now or at the next boot. What
+# invoke-rc.d and deb-systemd-invoke ask is policy-rc.d; a machine that has one keeps it.
+install_without_services() {
+  local policy=/usr/sbin/policy-rc.d as=() new units
+  mapfile -t new < <(missing_packages "$@")
+  [[ ${#new[@]} -gt 0 ]] || return 0
+  if ! is_root; then
+    sudo -n true 2>/dev/null || return 1
+    as=(sudo -n)
+  fi
+  (
+    if [[ ! -e $policy ]]; then
+      # shellcheck disable=SC2064 # what is removed is what is made here
+      trap "${as[*]} rm -f $policy" EXIT
+      printf '#!/bin/sh\nexit 101\n' | "${as[@]}" install -m 0755 /dev/stdin "$policy"
+    fi
+    install_packages "${new[@]}"
+  ) || return 1
+  mapfile -t units < <(dpkg -L "${new[@]}" | sed -n 's|.*/systemd/system/\([^/@]*\.service\)$|\1|p')
+  if has systemctl && [[ ${#units[@]} -gt 0 ]]; then "${as[@]}" systemctl disable --quiet "${units[@]}"; fi
+}
+
+# packages_of_examples: what the examples need, as their first lines say.
+packages_of_examples() {
+  # shellcheck disable=SC2016 # the backquotes are the file's
+  sed -n 's/^# Needs .*: the package `\(.*\)` of Debian and Ubuntu\.$/\1/p' topologies/examples/*.yaml | sort -u
 }

@@ -23,6 +23,9 @@ pub struct ApplyArgs {
     /// Make namespaces and interfaces that exist under the file's names, and belong to no lab, the lab's own
     #[arg(long)]
     adopt: bool,
+    /// If a program cannot be started, leave everything as it is then, to look at, instead of undoing it
+    #[arg(long)]
+    keep: bool,
     /// Show every step with its command, however many there are
     #[arg(long, short)]
     verbose: bool,
@@ -40,7 +43,7 @@ pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     tell_oddities();
     warn(&file.warnings);
     let mut progress = show::Progress::new();
-    let options = engine::Options { no_wait: args.no_wait, adopt: args.adopt };
+    let options = engine::Options { no_wait: args.no_wait, adopt: args.adopt, keep: args.keep };
     let applied =
         engine::apply(&file.lab, &file.text, options, &mut |event| print_event(&file.lab.name, &mut progress, &event));
     progress.end();

@@ -39,6 +39,8 @@ pub struct Options {
     pub no_wait: bool,
     /// Make what exists under a wanted name, and belongs to no lab, the lab's.
     pub adopt: bool,
+    /// If a program cannot be started, leave everything as it is then, to be looked at.
+    pub keep: bool,
 }
 
 /// How many namespaces are made before signals are handled again.
@@ -84,6 +86,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
     let folder = lock(&lab.name, !options.no_wait, &mut stop, report)?;
     let (mut machine, before) = (Machine::open()?, Observed::default());
     machine.may_have_programs = folder.may_have_programs();
+    machine.keeps_programs = options.keep;
     let mut run = Run {
         lab,
         options,
@@ -108,7 +111,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
         }
         Err(error) => {
             let error = run.stop.behind(error);
-            Err(run.undo(error))
+            Err(if options.keep && error.is_of_a_program() { run.leave(text, error) } else { run.undo(error) })
         }
     }
 }
@@ -314,6 +317,12 @@ impl Run<'_> {
             self.done.append(&mut self.under_way);
         }
         Ok(())
+    }
+
+    /// Leaves everything as it is. The topology is kept as well: it says which programs there are.
+    fn leave(self, text: &str, error: EngineError) -> EngineError {
+        let failed = self.folder.write_topology(text).err().iter().map(ToString::to_string).collect();
+        error.with(UndoError { undone: self.done.len(), is_left: true, failed })
     }
 
     /// Writes that the lab is applied; nothing is written where nothing has changed.

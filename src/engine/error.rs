@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::EngineCode;
 use crate::check::CheckError;
-use crate::kernel::KernelError;
 use crate::kernel::process::ExecError;
+use crate::kernel::{KernelCode, KernelError};
 use crate::lab::{LabName, NsName, ProgramRef};
 use crate::plan::PlannedStep;
 use crate::preflight::Finding;
@@ -95,12 +95,19 @@ pub enum EngineError {
 pub struct UndoError {
     /// Steps that were undone.
     pub undone: usize,
+    /// Whether these were left instead, to be looked at.
+    pub is_left: bool,
     /// What went wrong meanwhile.
     pub failed: Vec<String>,
 }
 
 impl fmt::Display for UndoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_left {
+            write!(f, "\nthe {} steps done before it were left, and all programs; ", self.undone)?;
+            f.write_str("`nslab status` and `nslab logs` show them, `nslab destroy` removes them")?;
+            return self.failed.iter().try_for_each(|failed| write!(f, "\n  {failed}"));
+        }
         match (self.undone, self.failed.is_empty()) {
             (0, true) => f.write_str("\nnothing had been changed"),
             (n, true) => write!(f, "\nthe {n} steps done before it were undone"),
@@ -122,6 +129,11 @@ impl EngineError {
             _ => return Self::Leftovers([outcome.failed, vec![self.to_string()]].concat()),
         }
         self
+    }
+
+    /// Whether a program could not be started.
+    pub(super) fn is_of_a_program(&self) -> bool {
+        matches!(self, Self::Step(error, _) if error.code() == KernelCode::ProgramFailed)
     }
 
     /// Its code: that of what the kernel refused, if it did.

@@ -17,6 +17,8 @@ pub struct Labs {
     pub marks: BTreeMap<LabName, Marked>,
     /// The labs that have a folder in `/run/nslab`.
     pub saved: Vec<LabName>,
+    /// How many programs those have, whether they run or have ended; none of a lab whose supervisor does not say.
+    pub programs: BTreeMap<LabName, usize>,
 }
 
 /// Every lab that has a mark in the kernel or a folder.
@@ -24,7 +26,10 @@ pub struct Labs {
 /// # Errors
 /// The kernel refuses to list something, or `/run/nslab` cannot be read.
 pub fn labs() -> Result<Labs, EngineError> {
-    Ok(Labs { marks: Machine::open()?.marks()?, saved: state::labs()? })
+    let saved = state::labs()?;
+    let count = |lab: &LabName| Some((lab.clone(), programs::list(lab).ok()?.unwrap_or_default().len()));
+    let programs = saved.iter().filter_map(count).collect();
+    Ok(Labs { marks: Machine::open()?.marks()?, saved, programs })
 }
 
 impl Labs {

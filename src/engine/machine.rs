@@ -20,6 +20,8 @@ pub struct Machine {
     pub(super) unproven: Vec<String>,
     /// Whether there may be programs, though no namespace notes any.
     pub(super) may_have_programs: bool,
+    /// Whether programs that were started with one that cannot be are left.
+    pub(super) keeps_programs: bool,
 }
 
 impl Machine {
@@ -29,7 +31,7 @@ impl Machine {
     /// As with [`Kernel::open`].
     pub fn open() -> Result<Self, KernelError> {
         let (memory, unproven) = (Memory::default(), Vec::new());
-        Ok(Self { kernel: Kernel::open()?, memory, unproven, may_have_programs: false })
+        Ok(Self { kernel: Kernel::open()?, memory, unproven, may_have_programs: false, keeps_programs: false })
     }
 
     /// What there is of a lab, and of what is wanted, as far as it can be read.
@@ -116,7 +118,7 @@ impl Machine {
             }
             Step::Program(first) => {
                 self.kernel.free_removed();
-                of_programs::run(&mut self.kernel, first, group)
+                of_programs::run(&mut self.kernel, first, group, self.keeps_programs)
             }
             Step::Namespace(_)
             | Step::Mark(_)

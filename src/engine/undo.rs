@@ -18,7 +18,7 @@ impl Run<'_> {
     /// Undoes what was done, and adds the result to the error.
     pub(super) fn undo(mut self, error: EngineError) -> EngineError {
         let done = std::mem::take(&mut self.done);
-        let mut outcome = UndoError { undone: done.len(), failed: Vec::new() };
+        let mut outcome = UndoError { undone: done.len(), is_left: false, failed: Vec::new() };
         // To start a program anew, the former one was ended.
         let may_have_ended = self.under_way.iter().any(|planned| planned.step.starts_a_program());
         if !done.is_empty() {

@@ -141,8 +141,8 @@ pub(crate) fn list(lab: &LabName) -> Result<Option<Programs>, KernelError> {
     }
 }
 
-/// Starts programs, each once what it needs is ready, and waits until all are. All are started, or none: of those that
-/// are not, the others are ended again.
+/// Starts programs, each once what it needs is ready, and waits until all are. All are started, or none: where one
+/// cannot be, the others are ended again, unless that is what they are kept for.
 ///
 /// # Errors
 /// One could not be started or was not ready in time, or a signal came.
@@ -150,6 +150,7 @@ pub(crate) fn start(
     lab: &LabName,
     namespaces: &BTreeSet<NsName>,
     programs: &[(ProgramRef, Program)],
+    keeps: bool,
 ) -> Result<(), KernelError> {
     let request = Request::Start(programs.to_vec());
     let names: Vec<ProgramRef> = programs.iter().map(|(name, _)| name.clone()).collect();
@@ -166,7 +167,8 @@ pub(crate) fn start(
         }
     };
     let started = wait_until_ready(&mut supervisor, now, &names);
-    if started.is_err() {
+    let is_kept = |error: &KernelError| keeps && error.code() == KernelCode::ProgramFailed;
+    if started.as_ref().is_err_and(|error| !is_kept(error)) {
         drop(supervisor);
         let limit = programs.iter().map(|(_, program)| program.stop.grace).max().unwrap_or_default();
         // The first error is the one to report; what could not be ended is seen by the next look.
@@ -235,8 +237,8 @@ fn failure(lab: &LabName, failed: &[&ProgramRef], now: &Programs) -> KernelError
     KernelError::new(format!("start program {first}")).said(text).with_code(KernelCode::ProgramFailed)
 }
 
-/// Ends programs with all of their processes, and the supervisor with the last of all; whether it was the last. `grace`
-/// is the longest that any of them has.
+/// Ends programs with all of their processes, those first that need others, and the supervisor with the last of all;
+/// whether it was the last. `grace` is the longest that any of them has.
 ///
 /// # Errors
 /// The supervisor does not answer, or a process does not end.
@@ -246,13 +248,18 @@ pub(crate) fn end(
     names: &[ProgramRef],
     grace: Duration,
 ) -> Result<bool, KernelError> {
-    let limit = Instant::now() + grace + KILL_LIMIT;
-    let mut pause = FIRST_PAUSE;
+    let mut limit = Instant::now() + grace + KILL_LIMIT;
+    let (mut pause, mut count) = (FIRST_PAUSE, names.len());
     if let Some(mut supervisor) = Supervisor::find(lab)? {
         let mut now = supervisor.ask(&Request::End(names.to_vec()))?;
         while let Some(programs) = &now
             && let Some(left) = names.iter().find(|name| programs.contains_key(name))
         {
+            // They end one after the other; each has its time.
+            let still = names.iter().filter(|name| programs.contains_key(name)).count();
+            if still < count {
+                (count, limit) = (still, Instant::now() + grace + KILL_LIMIT);
+            }
             if Instant::now() > limit {
                 let error = KernelError::new(format!("end program {left}")).with_code(KernelCode::ProgramHangs);
                 return Err(error.said("the kernel does not end one of its processes"));

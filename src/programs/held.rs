@@ -1,14 +1,16 @@
 //! A program that a supervisor has, with its keeper.
 
 use std::os::unix::net::UnixStream;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid, fork};
 
 use super::channel::Channel;
 use super::child::keep_only;
 use super::keeper;
 use super::message::Report;
+use super::tree;
 use crate::failpoint;
 use crate::kernel::process;
 use crate::lab::{LabName, NsName, ObservedProgram, Program, ProgramRef, ProgramState};
@@ -17,6 +19,12 @@ use crate::lab::{LabName, NsName, ObservedProgram, Program, ProgramRef, ProgramS
 pub(super) struct Held {
     pub(super) is: ObservedProgram,
     pub(super) keeper: Option<Keeper>,
+    /// Whether it is to end, once those are gone that need it.
+    pub(super) is_to_end: bool,
+    /// When it was asked for.
+    pub(super) began: Instant,
+    /// When it was ready for the last time, while it is not.
+    pub(super) ready_until: Instant,
     /// What is to be started in its place once it has ended.
     pub(super) next: Option<Program>,
     /// The namespace that it was started in: device and inode of its file.
@@ -34,7 +42,8 @@ impl Held {
     pub(super) fn new(program: Program) -> Self {
         let is =
             ObservedProgram { state: ProgramState::Waiting, was_ready: false, ..ObservedProgram::running(program) };
-        let mut held = Self { is, keeper: None, next: None, namespace: None };
+        let (began, ready_until) = (Instant::now(), Instant::now());
+        let mut held = Self { is, keeper: None, is_to_end: false, began, ready_until, next: None, namespace: None };
         held.become_(ProgramState::Waiting, None);
         held
     }
@@ -79,6 +88,8 @@ impl Held {
             let _ = failpoint::pass("end a program");
             // The end of the stream is what the keeper waits for. One that is gone is seen as well.
             let _ = keeper.channel.stream().shutdown(std::net::Shutdown::Write);
+            // One that is stopped (SIGSTOP) has to go on to see it.
+            tree::signal_child(keeper.pid, Signal::SIGCONT);
             self.become_(ProgramState::Stopping, None);
         }
         false
@@ -100,6 +111,9 @@ impl Held {
         let reports: Vec<Report> = keeper.channel.receive();
         let is_gone = keeper.channel.is_closed;
         for report in reports {
+            if self.is_ready() {
+                self.ready_until = Instant::now();
+            }
             if self.is.state != ProgramState::Stopping {
                 if self.is.state != report.state || self.is.pid != report.pid {
                     self.is.since = now();

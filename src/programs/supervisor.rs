@@ -106,6 +106,7 @@ impl Supervisor {
             if self.ends {
                 self.end(&self.held.keys().cloned().collect::<Vec<_>>());
             }
+            self.end_next();
             self.start_waiting();
         }
     }
@@ -139,7 +140,8 @@ impl Supervisor {
                 Owner::None | Owner::Gone => None,
             };
             files.extend(owner.map(|owner| PollFd::new(owner, PollFlags::POLLIN)));
-            files.push(PollFd::new(self.listener.as_fd(), PollFlags::POLLIN));
+            let accepts = if self.is_full() { PollFlags::empty() } else { PollFlags::POLLIN };
+            files.push(PollFd::new(self.listener.as_fd(), accepts));
             for client in &self.clients {
                 let writes = if client.channel.wants_to_send() { PollFlags::POLLOUT } else { PollFlags::empty() };
                 files.push(PollFd::new(client.channel.as_fd(), PollFlags::POLLIN | writes));
@@ -156,11 +158,17 @@ impl Supervisor {
         self.ends |= is_left;
     }
 
+    /// Whether so many ask that others have to wait. To send them away would say that there is no supervisor.
+    fn is_full(&self) -> bool {
+        self.clients.len() >= MOST_CLIENTS
+    }
+
     /// Lets in who may ask: processes of the same user.
     fn accept(&mut self) {
-        while let Ok((stream, _)) = self.listener.accept() {
-            let is_own = getsockopt(&stream, PeerCredentials).is_ok_and(|peer| peer.uid() == geteuid().as_raw());
-            if is_own && self.clients.len() < MOST_CLIENTS {
+        while !self.is_full()
+            && let Ok((stream, _)) = self.listener.accept()
+        {
+            if getsockopt(&stream, PeerCredentials).is_ok_and(|peer| peer.uid() == geteuid().as_raw()) {
                 self.had_client = true;
                 self.clients.push(Client { channel: Channel::new(stream) });
             }
@@ -206,7 +214,7 @@ impl Supervisor {
             return;
         };
         let is_well = !matches!(held.is.state, ProgramState::Failed | ProgramState::Stopping);
-        if is_well && held.is_inside(&name.ns) {
+        if is_well && !held.is_to_end && held.is_inside(&name.ns) {
             let reloads = || held.is.program.reloads_as(&program).is_some();
             if held.is.program == program || reloads() && held.reload(&program) {
                 return;
@@ -219,14 +227,38 @@ impl Supervisor {
         }
     }
 
+    /// Notes what is to end: each once those are gone that need it.
     fn end(&mut self, names: &[ProgramRef]) {
         for name in names {
             if let Some(held) = self.held.get_mut(name) {
-                held.next = None;
-                if held.end() {
-                    self.held.remove(name);
-                    remove_files(&self.lab, name);
+                (held.next, held.is_to_end) = (None, true);
+            }
+        }
+    }
+
+    /// Ends what is to end and is needed by nothing else that is.
+    fn end_next(&mut self) {
+        loop {
+            let to_end: Vec<(&ProgramRef, &Held)> = self.held.iter().filter(|(_, held)| held.is_to_end).collect();
+            let needed: BTreeSet<&ProgramRef> = to_end.iter().flat_map(|(_, held)| &held.is.program.needs).collect();
+            let is_ending = |held: &Held| held.is.state == ProgramState::Stopping;
+            let open = to_end.iter().filter(|(_, held)| !is_ending(held));
+            let mut next: Vec<ProgramRef> =
+                open.clone().filter(|(name, _)| !needed.contains(name)).map(|(name, _)| (*name).clone()).collect();
+            if next.is_empty() && !to_end.iter().any(|(_, held)| is_ending(held)) {
+                // Versions of different files may need each other.
+                next = open.map(|(name, _)| (*name).clone()).collect();
+            }
+            let mut is_gone = false;
+            for name in next {
+                if self.held.get_mut(&name).is_some_and(Held::end) {
+                    self.held.remove(&name);
+                    remove_files(&self.lab, &name);
+                    is_gone = true;
                 }
+            }
+            if !is_gone {
+                return;
             }
         }
     }
@@ -261,14 +293,23 @@ impl Supervisor {
         let waiting =
             self.held.iter().filter(|(_, held)| held.is.state == ProgramState::Waiting && held.keeper.is_none());
         let waiting: Vec<ProgramRef> = waiting.map(|(name, _)| name.clone()).collect();
+        // What a keeper that was killed has left may still hold what they want: a port.
+        if waiting.is_empty() || self.end_strangers() {
+            return;
+        }
         for name in waiting {
             let Some(held) = self.held.get(&name) else { continue };
+            let waits = held.began.elapsed();
+            let is_long_gone = |need: &Held| waits.min(need.ready_until.elapsed()) >= need.is.program.within;
             let needs = held.is.program.needs.iter();
             let found: Vec<(&ProgramRef, Option<&Held>)> = needs.map(|need| (need, self.held.get(need))).collect();
             let failed = found.iter().find_map(|(name, need)| match need {
                 None => Some(format!("it needs {name}, which is not there")),
                 Some(need) if need.is.state == ProgramState::Failed => {
                     Some(format!("it needs {name}, which has failed"))
+                }
+                Some(need) if need.is.was_ready && !need.is_ready() && is_long_gone(need) => {
+                    Some(format!("it needs {name}, which was ready once and is not any more"))
                 }
                 Some(_) => None,
             });

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid};
 
 use crate::kernel::process;
 
@@ -46,12 +46,21 @@ pub(super) fn signal_all(of: Pid, signal: Signal, except: BTreeSet<Pid>) {
             spared.insert(pid);
             continue;
         }
-        // Between the look and the opening, the number may have become that of another process.
-        if let Ok(handle) = process::handle(pid)
-            && self::parent(pid) == Some(parent)
-        {
-            let _ = send(&handle, signal);
-        }
+        signal_one(pid, parent, signal);
+    }
+}
+
+/// Sends a signal to a child of this process.
+pub(super) fn signal_child(child: Pid, signal: Signal) {
+    signal_one(child, getpid(), signal);
+}
+
+fn signal_one(pid: Pid, parent: Pid, signal: Signal) {
+    // Between the look and the opening, the number may have become that of another process.
+    if let Ok(handle) = process::handle(pid)
+        && self::parent(pid) == Some(parent)
+    {
+        let _ = send(&handle, signal);
     }
 }
 

@@ -16,6 +16,8 @@ pub struct LabView {
     namespaces: Vec<String>,
     /// Its interfaces in `host`.
     host_interfaces: Vec<String>,
+    /// How many programs it has; null where their supervisor does not say.
+    programs: Option<usize>,
     /// Whether its state (topology and journal) is kept; `destroy` works without.
     state_kept: bool,
 }
@@ -28,6 +30,7 @@ pub fn labs(labs: &Labs) -> Vec<LabView> {
             lab: lab.to_string(),
             namespaces: marked.iter().flat_map(|m| m.namespaces.iter().map(ToString::to_string)).collect(),
             host_interfaces: marked.iter().flat_map(|m| m.interfaces.iter().map(ToString::to_string)).collect(),
+            programs: if labs.saved.contains(&lab) { labs.programs.get(&lab).copied() } else { Some(0) },
             state_kept: labs.saved.contains(&lab),
         }
     };
@@ -41,18 +44,24 @@ pub fn list(labs: &[LabView], width: usize) -> String {
     }
     let state = |lab: &LabView| if lab.state_kept { "kept" } else { "not kept" };
     let row = |lab: &LabView| {
-        [lab.lab.clone(), counted(&lab.namespaces), counted(&lab.host_interfaces), state(lab).to_owned()]
+        let programs = match lab.programs {
+            Some(0) => "none".to_owned(),
+            Some(number) => number.to_string(),
+            None => "unknown".to_owned(),
+        };
+        [lab.lab.clone(), counted(&lab.namespaces), counted(&lab.host_interfaces), programs, state(lab).to_owned()]
     };
-    let rows: Vec<[String; 4]> = labs.iter().map(row).collect();
-    let stacked = |[lab, namespaces, interfaces, topology]: &[String; 4]| {
+    let rows: Vec<[String; 5]> = labs.iter().map(row).collect();
+    let stacked = |[lab, namespaces, interfaces, programs, topology]: &[String; 5]| {
         let lines = [
             format!("namespaces: {namespaces}"),
             format!("interfaces of host: {interfaces}"),
+            format!("programs: {programs}"),
             format!("topology: {topology}"),
         ];
         format!("{lab}\n") + &lines.map(|line| fitted(&line, 2, 4, width)).concat()
     };
-    match table(["LAB", "NAMESPACES", "INTERFACES OF HOST", "TOPOLOGY"], &rows, width) {
+    match table(["LAB", "NAMESPACES", "INTERFACES OF HOST", "PROGRAMS", "TOPOLOGY"], &rows, width) {
         Some(table) => format!("{table}\n"),
         None => rows.iter().map(stacked).collect(),
     }

@@ -25,3 +25,15 @@ grep -q 'cannot start program red/x: it ended with exit code 1' said
 printf 'name: p-refused\nnamespaces: { red: { run: { x: { command: sleep 9, ready: { port: 1 } } } } }\n' > lab.yaml
 ends 130 'interrupted' timeout --preserve-status -s INT 1 nslab apply lab.yaml
 [ ! -e /run/netns/red ]; [ ! -e /run/nslab ]
+# With --keep, all of it is left: the network, what has failed, what it has said; and `apply` mends it.
+cat > lab.yaml <<'END'
+name: p-refused
+namespaces: { red: { run: { x: [sh, -c, '[ -e /run/here/well ] || { echo why; exit 4; }; exec sleep 3600'], y: sleep 9 } } }
+END
+ends 3 'cannot start program red/x: it ended with exit code 4' nslab apply --keep lab.yaml
+grep -q 'steps done before it were left, and all programs' said
+[ -e /run/netns/red ]; [ "$(nslab logs p-refused red/x)" = why ]; processes red -eq 1
+[ "$(field p-refused red/x state)" = failed ]; ends 0 '"programs": 2' nslab list --format json
+ends 1 'start program red/x' nslab plan --exit-code lab.yaml
+touch well; ends 0 'start program red/x' nslab apply lab.yaml
+nslab destroy p-refused
