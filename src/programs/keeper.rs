@@ -21,7 +21,7 @@ use super::child::{self, Start};
 use super::message::Report;
 use super::signals::Signals;
 use super::{readiness, tree};
-use crate::lab::{Ended, LabName, Program, ProgramRef, ProgramState, Ready, Restart};
+use crate::lab::{Ended, LabName, Program, ProgramRef, ProgramState, Ready, Restart, Runs};
 use crate::state::{Log, ProgramFiles};
 
 /// How long a program runs until it counts as running, where nothing else says when it is ready.
@@ -186,7 +186,7 @@ impl Keeper {
         (self.has_line, self.report.ended, self.report.why) = (false, None, None);
         self.line.clear();
         let begin = Instant::now();
-        let start = Start { lab: &self.lab, name: &self.name, program: &self.program, command: &self.program.command };
+        let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs: &self.program.runs };
         let main = match child::spawn(&start, Some(&self.output.1)) {
             Ok(main) => main,
             Err(why) => return Outcome::Failed(why),
@@ -241,6 +241,7 @@ impl Keeper {
             Ready::File(path) => readiness::file_is_there(getpid(), path),
             Ready::Line(_) => self.has_line,
             Ready::Command(_) => false,
+            Ready::Begun => true,
         }
     }
 
@@ -249,7 +250,8 @@ impl Keeper {
         if let Ready::Command(command) = &self.program.ready
             && self.probe.is_none()
         {
-            let start = Start { lab: &self.lab, name: &self.name, program: &self.program, command };
+            let command = Runs::Command(command.clone());
+            let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs: &command };
             self.probe = child::spawn(&start, None).ok();
         }
     }
@@ -261,6 +263,7 @@ impl Keeper {
             Ready::File(path) => format!("there is no {path}"),
             Ready::Line(text) => format!("no line of its output has `{text}` in it"),
             Ready::Command(command) => format!("`{}` does not end with 0", command.join(" ")),
+            Ready::Begun => "it has not begun".to_owned(),
         };
         format!("it is not ready after {:?}: {what}", self.program.within)
     }
