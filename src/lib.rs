@@ -21,6 +21,7 @@ pub mod plan;
 pub mod policies;
 pub mod preflight;
 mod programs;
+mod servers;
 pub mod services;
 pub mod show;
 mod state;

@@ -5,6 +5,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -119,7 +120,8 @@ impl Harness {
         let mut responders = Vec::new();
         for port in ports(lab) {
             let fd = self.take(&port.ns, port.protocol, port.family)?;
-            match sockets::serve(&fd, port.protocol, port.family, port.number) {
+            let address = SocketAddr::new(sockets::any_address(port.family), port.number);
+            match sockets::serve(&fd, port.protocol, address) {
                 Ok(()) => responders.push(Responder { port, fd }),
                 Err(Errno::EADDRINUSE) => {
                     self.taken.borrow_mut().insert(port);

@@ -20,6 +20,7 @@ mod printable;
 mod report_args;
 mod sandbox;
 mod schema;
+mod serve;
 mod status;
 mod supervise;
 mod test;
@@ -68,6 +69,8 @@ enum Command {
     Exec(exec::ExecArgs),
     /// Open a shell in a namespace of a lab
     Shell(exec::ShellArgs),
+    /// Run built-in servers where you are: HTTP that says who answers, echo over TCP and UDP
+    Serve(serve::ServeArgs),
     /// Print the shell script that builds the same lab with ip, sysctl and iptables
     Commands(commands::CommandsArgs),
     /// Find every mistake in topology files, with line and column
@@ -122,6 +125,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         Command::Logs(args) => logs::run(&args),
         Command::Exec(args) => exec::run(&args),
         Command::Shell(args) => exec::run_shell(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Commands(args) => commands::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Doctor(args) => doctor::run(&args),

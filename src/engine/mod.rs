@@ -29,6 +29,7 @@ mod policy;
 mod policy_flows;
 mod preconditions;
 mod ready;
+mod serve;
 mod test;
 mod undo;
 
@@ -47,6 +48,7 @@ pub use oddities::{Told, oddities};
 pub use plan::{Planned, plan};
 pub use policy::{prove, source};
 pub use preconditions::examine;
+pub use serve::serve;
 pub use test::{in_child, test};
 
 pub use crate::programs::supervise;

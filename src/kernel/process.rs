@@ -150,14 +150,27 @@ pub(crate) fn end_with(parent: Pid) -> Result<(), KernelError> {
 
 /// Moves this thread into a namespace, with mounts of its own that show it.
 pub(crate) fn enter(ns: &NsName, etc: &OwnEtc) -> Result<(), KernelError> {
+    enter_network(ns)?;
     let refused = |errno| KernelError::new(format!("enter namespace {ns}")).with_errno(errno);
-    setns(netns::open(ns)?, CloneFlags::CLONE_NEWNET).map_err(refused)?;
     unshare(CloneFlags::CLONE_NEWNS).map_err(refused)?;
     // Mounts made from here on stay here; those that the host makes later still arrive.
     bind("/", None, MsFlags::MS_REC | MsFlags::MS_SLAVE).map_err(refused)?;
     show_sys()?;
     show_own_etc(etc)?;
     show_etc(ns)
+}
+
+/// Moves this thread into a namespace, and leaves its mounts as they are.
+pub(crate) fn enter_network(ns: &NsName) -> Result<(), KernelError> {
+    let refused = |errno| KernelError::new(format!("enter namespace {ns}")).with_errno(errno);
+    setns(netns::open(ns)?, CloneFlags::CLONE_NEWNET).map_err(refused)
+}
+
+/// The name of the namespace that this thread is in; `host` where it has none.
+pub(crate) fn own_namespace() -> NsName {
+    let own = identity("/proc/thread-self/ns/net");
+    let mut names = netns::list().unwrap_or_default().into_iter();
+    names.find(|ns| identity(&format!("/run/netns/{ns}")) == own).unwrap_or_else(NsName::host)
 }
 
 /// Mounts the `/sys` of this thread's network namespace (`/sys/class/net`).

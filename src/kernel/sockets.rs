@@ -74,7 +74,18 @@ fn refused(errno: Errno, protocol: Protocol) -> KernelError {
     }
 }
 
-fn open(protocol: Protocol, family: Family) -> nix::Result<OwnedFd> {
+/// Opens a socket in the namespace of the calling thread that serves an address and a port there; see [`serve`].
+///
+/// # Errors
+/// EADDRINUSE: another socket has the port. EAFNOSUPPORT: the kernel does not have the family.
+pub fn open_server(protocol: Protocol, address: SocketAddr) -> nix::Result<OwnedFd> {
+    let fd = bare(protocol, Family::of(address.ip()))?;
+    serve(&fd, protocol, address)?;
+    Ok(fd)
+}
+
+/// A socket as the kernel makes it.
+fn bare(protocol: Protocol, family: Family) -> nix::Result<OwnedFd> {
     let domain = match family {
         Family::Ipv4 => AddressFamily::Inet,
         Family::Ipv6 => AddressFamily::Inet6,
@@ -87,8 +98,12 @@ fn open(protocol: Protocol, family: Family) -> nix::Result<OwnedFd> {
         (Protocol::RawTcp, _) => (SockType::Raw, SockProtocol::Tcp),
         (Protocol::RawUdp, _) => (SockType::Raw, SockProtocol::Udp),
     };
-    let fd = socket(domain, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, number)?;
-    if kind == SockType::Raw {
+    socket(domain, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, number)
+}
+
+fn open(protocol: Protocol, family: Family) -> nix::Result<OwnedFd> {
+    let fd = bare(protocol, family)?;
+    if !matches!(protocol, Protocol::Tcp | Protocol::Udp) {
         // Without CAP_NET_ADMIN in the first user namespace the buffer stays at net.core.rmem_max, which is smaller.
         if setsockopt(&fd, sockopt::RcvBufForce, &RAW_BUFFER).is_err() {
             setsockopt(&fd, sockopt::RcvBuf, &RAW_BUFFER)?;
@@ -176,27 +191,36 @@ pub fn watched(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
     Ok(unsafe { AsyncFd::register_with_interest(fd, ANYTHING) }?)
 }
 
-/// Makes a TCP socket accept connections on a port of every address of its namespace, or a UDP socket receive there.
+/// Makes a TCP socket accept connections at an address and a port of its namespace, or a UDP socket receive there. The
+/// unspecified address is every address of its family.
 ///
 /// # Errors
 /// EADDRINUSE: another socket has the port.
-pub fn serve(fd: &OwnedFd, protocol: Protocol, family: Family, port: u16) -> nix::Result<()> {
+pub fn serve(fd: &OwnedFd, protocol: Protocol, address: SocketAddr) -> nix::Result<()> {
+    let family = Family::of(address.ip());
     tell_destinations(fd, family)?;
     if family == Family::Ipv6 {
         setsockopt(fd, sockopt::Ipv6V6Only, &true)?;
-        // Answers may come from an address that a local route has brought, and no interface has.
+    }
+    if family == Family::Ipv6 || !address.ip().is_unspecified() {
+        // Answers may come from an address that a local route has brought, and no interface has; and an address may
+        // come later.
         setsockopt(fd, sockopt::IpFreebind, &true)?;
     }
-    let any: IpAddr = match family {
-        Family::Ipv4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        Family::Ipv6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
-    };
     if protocol == Protocol::Tcp {
         // A connection of an earlier run that is still being forgotten (TIME_WAIT) does not keep the port.
         setsockopt(fd, sockopt::ReuseAddr, &true)?;
     }
-    bind_to(fd, SocketAddr::new(any, port))?;
+    bind_to(fd, address)?;
     if protocol == Protocol::Tcp { listen(fd, Backlog::MAXALLOWABLE) } else { Ok(()) }
+}
+
+/// Every address of a family.
+pub fn any_address(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        Family::Ipv6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    }
 }
 
 /// Lets a socket say to which address a packet has come (IP_PKTINFO in ip(7), IPV6_RECVPKTINFO in ipv6(7)).

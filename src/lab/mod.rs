@@ -41,6 +41,7 @@ mod original_sysctls;
 mod policy_rule;
 mod program;
 mod route;
+mod server;
 mod spread;
 mod sysctl_meaning;
 mod sysctl_time;
@@ -98,11 +99,12 @@ pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule}
 pub(crate) use original_sysctls::{note, noted};
 pub use policy_rule::{PolicyRule, RuleAction};
 pub use program::{
-    Ended, GRACE, Limits, ObservedProgram, Program, ProgramRef, ProgramState, READY_WITHIN, Ready, Restart, Stop,
+    Ended, GRACE, Limits, ObservedProgram, Program, ProgramRef, ProgramState, READY_WITHIN, Ready, Restart, Runs, Stop,
     StopSignal,
 };
 pub use route::{DEFAULT_IPV6_METRIC, LOCAL_TABLE, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;
+pub use server::{HttpAnswer, STATUS_CODES, Server, ServerKind};
 pub use spread::{enough_connections, fair_share};
 pub use unread::{Part, Unread};
 pub use virtual_interface::{IpvlanMode, MAX_STACKING, MacvlanMode, VirtualInterface, VirtualKind};

@@ -125,6 +125,18 @@ name_type!(
     check_chain
 );
 
+impl ProgramName {
+    /// The program that the built-in servers of a namespace are.
+    pub fn servers() -> Self {
+        Self("serve".into())
+    }
+
+    /// Whether it is that of the built-in servers, in a namespace that has some.
+    pub fn is_servers(&self) -> bool {
+        &*self.0 == "serve"
+    }
+}
+
 impl NsName {
     /// The machine itself.
     pub fn host() -> Self {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NsName, PortProtocol, ProgramName};
+use super::{NsName, PortProtocol, ProgramName, Server};
 
 /// A program that runs in a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
-    /// The command and its arguments: never empty.
-    pub command: Vec<String>,
+    /// What it is.
+    #[serde(flatten)]
+    pub runs: Runs,
     /// Variables of its environment, besides those that every program has.
     pub environment: BTreeMap<String, String>,
     /// The user that it runs as, by name or number; nslab's own by default.
@@ -39,6 +40,16 @@ pub struct Program {
     pub stop: Stop,
     /// What each of its processes may use.
     pub limits: Limits,
+}
+
+/// What a program is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Runs {
+    /// A command and its arguments: never empty.
+    Command(Vec<String>),
+    /// Built-in servers: never empty.
+    Servers(Vec<Server>),
 }
 
 /// A program of a lab: `NAMESPACE/PROGRAM`.
@@ -70,6 +81,8 @@ pub enum Ready {
     Line(String),
     /// A command in the namespace ends with 0.
     Command(Vec<String>),
+    /// Once it has begun: built-in servers open their ports before that, or fail.
+    Begun,
 }
 
 /// Whether a program that has ended is started again.
@@ -178,6 +191,9 @@ pub enum Ended {
 /// The time that a program has to become ready, by default.
 pub const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// The time that built-in servers have to become ready: a port that is taken may be about to be given up.
+pub const SERVERS_WITHIN: Duration = Duration::from_secs(1);
+
 /// The time that a program has between the signal and being killed, by default.
 pub const GRACE: Duration = Duration::from_secs(5);
 
@@ -186,6 +202,32 @@ impl Program {
     /// be started anew.
     pub fn reloads_as(&self, other: &Self) -> Option<StopSignal> {
         self.reload.filter(|_| Self { files: other.files.clone(), ..self.clone() } == *other)
+    }
+
+    /// Built-in servers, which have a program of their own in each namespace.
+    pub fn of_servers(servers: Vec<Server>) -> Self {
+        Self {
+            runs: Runs::Servers(servers),
+            environment: BTreeMap::new(),
+            user: None,
+            directory: None,
+            files: BTreeMap::new(),
+            reload: None,
+            ready: Ready::Begun,
+            within: SERVERS_WITHIN,
+            needs: BTreeSet::new(),
+            restart: Restart::Always,
+            stop: Stop { signal: StopSignal::Term, grace: GRACE },
+            limits: Limits::default(),
+        }
+    }
+
+    /// What it is called in messages: "program red/web", or "the servers of red".
+    pub fn called(&self, name: &ProgramRef) -> String {
+        match self.runs {
+            Runs::Command(_) => format!("program {name}"),
+            Runs::Servers(_) => format!("the servers of {}", name.ns),
+        }
     }
 }
 

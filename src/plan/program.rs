@@ -2,7 +2,7 @@
 
 use super::compared::Compared;
 use super::draft::{Draft, EXTRA, MISSING};
-use crate::lab::{ObservedProgram, Program, ProgramRef};
+use crate::lab::{ObservedProgram, Program, ProgramRef, Runs};
 use crate::steps::{Change, ProgramStep, Step, Update};
 
 /// Plans the programs of all namespaces. One that has done its work, or will be started again, is there.
@@ -17,10 +17,7 @@ pub(super) fn compare(compared: &Compared<'_>, draft: &mut Draft) {
             None => draft.add(step(&name, Update::Add(boxed(want))), MISSING),
             Some(is) if is.program != *want => {
                 let change = Change { from: boxed(&is.program), to: boxed(want) };
-                draft.add(
-                    step(&name, Update::Replace(change)),
-                    format!("another {} was started", differs(&is.program, want)),
-                );
+                draft.add(step(&name, Update::Replace(change)), differs(&is.program, want));
             }
             Some(is) => {
                 if let Some(why) = is.why_gone() {
@@ -37,10 +34,15 @@ pub(super) fn compare(compared: &Compared<'_>, draft: &mut Draft) {
     }
 }
 
-/// The first key in which two programs differ.
-fn differs(is: &Program, want: &Program) -> &'static str {
+/// In what two programs differ: the first key.
+fn differs(is: &Program, want: &Program) -> String {
+    let runs = match (&is.runs, &want.runs) {
+        (Runs::Servers(_), Runs::Servers(_)) => return "other servers were started".to_owned(),
+        (Runs::Command(_), Runs::Servers(_)) | (Runs::Servers(_), Runs::Command(_)) => true,
+        (Runs::Command(is), Runs::Command(want)) => is != want,
+    };
     let keys = [
-        ("command", is.command != want.command),
+        ("command", runs),
         ("environment", is.environment != want.environment),
         ("user", is.user != want.user),
         ("directory", is.directory != want.directory),
@@ -52,5 +54,6 @@ fn differs(is: &Program, want: &Program) -> &'static str {
         ("stop", is.stop != want.stop),
         ("limits", is.limits != want.limits),
     ];
-    keys.iter().find(|(_, differs)| *differs).map_or("program", |(key, _)| key)
+    let key = keys.iter().find(|(_, differs)| *differs).map_or("program", |(key, _)| key);
+    format!("another {key} was started")
 }

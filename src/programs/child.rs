@@ -1,9 +1,11 @@
-//! A process of a program, from fork(2) to execve(2).
+//! A process of a program, from fork(2) to execve(2), or to the loop of built-in servers.
 //!
 //! Supervisors and keepers have one thread, so what is between the two calls may allocate.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ffi::CString;
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -14,13 +16,15 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocma
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, User};
 use nix::unistd::{
-    chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, fchdir, fork, initgroups, pipe2, setgid, setsid, setuid,
+    chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, fchdir, fork, getpid, initgroups, pipe2, setgid, setsid,
+    setuid,
 };
 
+use super::server_child::become_servers;
 use crate::failpoint;
 use crate::kernel::open_files;
 use crate::kernel::process::{self, OwnEtc};
-use crate::lab::{LabName, Program, ProgramRef};
+use crate::lab::{LabName, Program, ProgramRef, Runs};
 use crate::state::{self, ProgramFiles};
 
 /// Where commands are looked for, unless the program has a PATH of its own.
@@ -31,25 +35,30 @@ pub(super) struct Start<'a> {
     pub(super) lab: &'a LabName,
     pub(super) name: &'a ProgramRef,
     pub(super) program: &'a Program,
-    /// The command: the program's, or that of its readiness.
-    pub(super) command: &'a [String],
+    /// What to become: what the program runs, or the command of its readiness.
+    pub(super) runs: &'a Runs,
 }
 
 /// Starts a process in the program's namespace, whose output goes to `output`, or nowhere. Returns when it has begun to
-/// be the command.
+/// be the command, or its servers have opened their ports.
 ///
 /// # Errors
 /// Why it could not.
 pub(super) fn spawn(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<Pid, String> {
     failpoint::pass("start a process of a program").map_err(|errno| errno.desc().to_owned())?;
     let refused = |errno: Errno| format!("it cannot be started: {}", errno.desc());
-    let (mut from_child, to_keeper) =
-        pipe2(OFlag::O_CLOEXEC).map(|(r, w)| (std::fs::File::from(r), w)).map_err(refused)?;
+    let (mut from_child, to_keeper) = pipe2(OFlag::O_CLOEXEC).map(|(r, w)| (File::from(r), w)).map_err(refused)?;
+    let keeper = getpid();
     // SAFETY: this process has one thread, so the child may do anything that this process may.
     match unsafe { fork() }.map_err(refused)? {
         ForkResult::Child => {
-            let why = become_command(start, output);
-            let _ = std::fs::File::from(to_keeper).write_all(why.as_bytes());
+            match start.runs {
+                Runs::Command(command) => {
+                    let Err(why) = become_command(start, command, output);
+                    let _ = File::from(to_keeper).write_all(why.as_bytes());
+                }
+                Runs::Servers(servers) => become_servers(&start.name.ns, servers, output, to_keeper, keeper),
+            }
             // SAFETY: ends this copy of the keeper without anything that the keeper itself has yet to do.
             unsafe { libc::_exit(127) }
         }
@@ -64,14 +73,7 @@ pub(super) fn spawn(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<Pid, 
 }
 
 /// Becomes the command; why that is not possible.
-fn become_command(start: &Start<'_>, output: Option<&OwnedFd>) -> String {
-    match try_to_become(start, output) {
-        Ok(never) => match never {},
-        Err(why) => why,
-    }
-}
-
-fn try_to_become(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<std::convert::Infallible, String> {
+fn become_command(start: &Start<'_>, command: &[String], output: Option<&OwnedFd>) -> Result<Infallible, String> {
     let because = |what: &str| {
         let what = what.to_owned();
         move |errno: Errno| format!("{what}: {}", errno.desc())
@@ -87,8 +89,8 @@ fn try_to_become(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<std::con
     let files = ProgramFiles::open(start.lab).ok().flatten().filter(|_| !program.files.is_empty());
     let folder = files.and_then(|files| files.folder_of(start.name));
     let environment = environment(start, user.as_ref());
-    let candidates = candidates(start.command, environment.get("PATH").map_or(PATH, String::as_str));
-    let arguments = c_strings(start.command.iter().cloned());
+    let candidates = candidates(command, environment.get("PATH").map_or(PATH, String::as_str));
+    let arguments = c_strings(command.iter().cloned());
     let variables = c_strings(environment.into_iter().map(|(key, value)| format!("{key}={value}")));
     open_files::restore();
     if let Some(limit) = program.limits.open_files {
@@ -109,7 +111,7 @@ fn try_to_become(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<std::con
             worst = errno;
         }
     }
-    let command = start.command.first().map(String::as_str).unwrap_or_default();
+    let command = command.first().map(String::as_str).unwrap_or_default();
     Err(match worst {
         Errno::ENOENT => format!("there is no command `{command}`"),
         errno => format!("cannot run `{command}`: {}", errno.desc()),
@@ -129,7 +131,7 @@ fn enter_directory(directory: Option<&str>, files: Option<OwnedFd>) -> Result<()
 }
 
 /// Nothing to read, and the output into the pipe, or nowhere.
-fn streams(output: Option<&OwnedFd>) -> nix::Result<()> {
+pub(super) fn streams(output: Option<&OwnedFd>) -> nix::Result<()> {
     let nothing = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
     let output = output.map_or(nothing.as_fd(), AsFd::as_fd);
     dup2_stdin(&nothing)?;
@@ -139,7 +141,7 @@ fn streams(output: Option<&OwnedFd>) -> nix::Result<()> {
 }
 
 /// No signal is held back or ignored: this is inherited, and Rust ignores SIGPIPE.
-fn plain_signals() -> nix::Result<()> {
+pub(super) fn plain_signals() -> nix::Result<()> {
     // SAFETY: the default action is no function of ours.
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)

@@ -220,6 +220,10 @@ fn failure(lab: &LabName, failed: &[&ProgramRef], now: &Programs) -> KernelError
     };
     let mut failed = failed.to_vec();
     failed.sort_by_key(|name| needs_failed(name));
+    let called = |name: &ProgramRef| match now.get(name) {
+        Some(own) => own.program.called(name),
+        None => format!("program {name}"),
+    };
     let why = |name: &ProgramRef| {
         let why = now.get(name).map_or_else(|| "its supervisor was killed".to_owned(), ObservedProgram::failure);
         let lines = last_lines(lab, name, LINES);
@@ -229,12 +233,12 @@ fn failure(lab: &LabName, failed: &[&ProgramRef], now: &Programs) -> KernelError
     let Some((first, others)) = failed.split_first() else { return KernelError::new("start programs") };
     let mut text = why(first);
     for other in others.iter().take(NAMED - 1) {
-        text += &format!("\ncannot start program {other}: {}", why(other));
+        text += &format!("\ncannot start {}: {}", called(other), why(other));
     }
     if failed.len() > NAMED {
         text += &format!("\nand {} more programs", failed.len() - NAMED);
     }
-    KernelError::new(format!("start program {first}")).said(text).with_code(KernelCode::ProgramFailed)
+    KernelError::new(format!("start {}", called(first))).said(text).with_code(KernelCode::ProgramFailed)
 }
 
 /// Ends programs with all of their processes, those first that need others, and the supervisor with the last of all;

@@ -21,7 +21,7 @@ use super::child::{self, Start};
 use super::message::Report;
 use super::signals::Signals;
 use super::{readiness, tree};
-use crate::lab::{Ended, LabName, Program, ProgramRef, ProgramState, Ready, Restart, StopSignal};
+use crate::lab::{Ended, LabName, Program, ProgramRef, ProgramState, Ready, Restart, Runs, StopSignal};
 use crate::state::{Log, ProgramFiles};
 
 /// How long a program runs until it counts as running, where nothing else says when it is ready.
@@ -191,7 +191,7 @@ impl Keeper {
             return Outcome::Failed(why);
         }
         let begin = Instant::now();
-        let start = Start { lab: &self.lab, name: &self.name, program: &self.program, command: &self.program.command };
+        let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs: &self.program.runs };
         let main = match child::spawn(&start, Some(&self.output.1)) {
             Ok(main) => main,
             Err(why) => return Outcome::Failed(why),
@@ -249,6 +249,7 @@ impl Keeper {
             Ready::File(path) => readiness::file_is_there(getpid(), path),
             Ready::Line(_) => self.has_line,
             Ready::Command(_) => false,
+            Ready::Begun => true,
         }
     }
 
@@ -257,7 +258,8 @@ impl Keeper {
         if let Ready::Command(command) = &self.program.ready
             && self.probe.is_none()
         {
-            let start = Start { lab: &self.lab, name: &self.name, program: &self.program, command };
+            let command = Runs::Command(command.clone());
+            let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs: &command };
             self.probe = child::spawn(&start, None).ok();
         }
     }
@@ -269,6 +271,7 @@ impl Keeper {
             Ready::File(path) => format!("there is no {path}"),
             Ready::Line(text) => format!("no line of its output has `{text}` in it"),
             Ready::Command(command) => format!("`{}` does not end with 0", command.join(" ")),
+            Ready::Begun => "it has not begun".to_owned(),
         };
         format!("it is not ready after {:?}: {what}", self.program.within)
     }

@@ -17,6 +17,7 @@ mod message;
 mod output;
 mod readiness;
 mod sandbox;
+mod server_child;
 mod signals;
 mod strays;
 mod supervisor;

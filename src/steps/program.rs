@@ -3,7 +3,7 @@
 use super::operation::{Batch, Operation, Reach};
 use super::{Change, Phase, Update};
 use crate::iptables::shell_word;
-use crate::lab::{LabName, NsName, Program, ProgramRef, StopSignal};
+use crate::lab::{LabName, NsName, Program, ProgramRef, Runs, Server, StopSignal};
 
 /// A step on a program. One that has changed is ended, and started as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,13 @@ impl ProgramStep {
         let limits: String =
             limits.iter().filter_map(|(of, limit)| limit.map(|limit| format!(" --{of}={limit}"))).collect();
         let limits = if limits.is_empty() { limits } else { format!("prlimit{limits} ") };
-        let command: Vec<String> = program.command.iter().map(|word| shell_word(word)).collect();
+        let words = match &program.runs {
+            Runs::Command(words) => words.clone(),
+            Runs::Servers(servers) => {
+                ["nslab", "serve"].map(str::to_owned).into_iter().chain(servers.iter().map(Server::argument)).collect()
+            }
+        };
+        let command: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
         let own_folder = if program.files.is_empty() { "/".to_owned() } else { self.folder() };
         format!(
             "{}setsid ip netns exec {ns} env -C {} {} {}{limits}{} < /dev/null > /dev/null 2>&1 &",
@@ -87,15 +93,26 @@ impl ProgramStep {
 
 impl Operation for ProgramStep {
     fn text(&self) -> String {
+        let called = |program: &Program| program.called(&self.program);
+        let servers = |program: &Program| match &program.runs {
+            Runs::Command(_) => String::new(),
+            Runs::Servers(servers) => {
+                let servers: Vec<String> = servers.iter().map(Server::to_string).collect();
+                format!(": {}", servers.join(", "))
+            }
+        };
         match &self.change {
-            Update::Add(_) => format!("start program {}", self.program),
-            Update::Remove(_) => format!("end program {}", self.program),
+            Update::Add(to) => format!("start {}{}", called(to), servers(to)),
+            Update::Remove(from) => format!("end {}{}", called(from), servers(from)),
             Update::Replace(Change { from, to }) => match from.reloads_as(to) {
                 Some(signal) => {
                     let files = if to.files.len() == 1 { "file" } else { "files" };
-                    format!("write the {files} of program {} anew, and send it {}", self.program, signal.name())
+                    format!("write the {files} of {} anew, and send it {}", called(to), signal.name())
                 }
-                None => format!("end program {}, and start it as the file has it", self.program),
+                None => {
+                    let it = if matches!(to.runs, Runs::Command(_)) { "it" } else { "them" };
+                    format!("end {}, and start {it} as the file has {it}{}", called(from), servers(to))
+                }
             },
         }
     }

@@ -31,6 +31,7 @@ pub const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Ready", "namespaces: { red: { run: { a: { ready: { qqq: 1 } } } } }"),
     ("Stop", "namespaces: { red: { run: { a: { stop: { qqq: 1 } } } } }"),
     ("Limits", "namespaces: { red: { run: { a: { limits: { qqq: 1 } } } } }"),
+    ("Server", "namespaces: { red: { serve: [{ qqq: 1 }] } }"),
     ("Cluster", "cluster: { qqq: 1 }"),
     ("Node", "cluster: { nodes: { node1: { qqq: 1 } } }"),
     ("Pod", "cluster: { nodes: { node1: { pods: [{ qqq: 1 }] } } }"),

@@ -82,6 +82,7 @@ fn member(layout: &Layout<'_>, node: &Endpoint<'_>) -> Node {
     body.labels = node.labels.iter().map(|(key, value)| (text(key), text(value))).collect();
     body.keep = layout.keep.to_vec();
     body.run = node.run.to_vec();
+    body.serve = node.serve.to_vec();
     if layout.routing.has_bridges() {
         let own = |subnet: &IpNet| Some(place.scalar(IpNet::new(numbers::nth(*subnet, 1)?, subnet.prefix_len()).ok()?));
         let ports = node.pods.iter().map(|pod| services::port(layout, pod));
@@ -116,6 +117,7 @@ fn pod_body(layout: &Layout<'_>, node: &Endpoint<'_>, pod: &Pod<'_>) -> Node {
     let label = |(key, value): &&(Spanned<Text>, Spanned<Text>)| (text(key), text(value));
     body.labels = namespace.into_iter().chain(pod.labels.iter().map(label)).collect();
     body.run = pod.run.map(|run| run.0.clone()).unwrap_or_default();
+    body.serve = pod.serve.map(|serve| serve.0.clone()).unwrap_or_default();
     services::of_pod(pod, &mut body);
     body.node()
 }

@@ -59,6 +59,8 @@ pub struct Node<'w> {
     pub labels: &'w [(Spanned<Text>, Spanned<Text>)],
     /// Its programs, as they are written.
     pub run: &'w [Entry],
+    /// Its built-in servers, as they are written.
+    pub serve: &'w [Tree],
     pub pods: Vec<Pod<'w>>,
 }
 /// How many nodes a cluster can have: a port of the bridge for each, and one for the router (see `BR_MAX_PORTS` in the
@@ -107,7 +109,8 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         let Some(lan_port) = lan_port(name, &mut ports, found) else { continue };
         let labels = &written.labels.entries;
         let run = written.run.as_ref().map_or(&[][..], |run| &run.0);
-        nodes.push(Node { name, addresses: own, subnets, lan_port, labels, run, pods });
+        let serve = written.serve.as_ref().map_or(&[][..], |serve| &serve.0);
+        nodes.push(Node { name, addresses: own, subnets, lan_port, labels, run, serve, pods });
     }
     if most > 0 {
         addresses.finish(&cluster.node_network.0, cluster.nodes.entries.len(), routing, found);

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::diagnostics::{Collector, Diagnostic, Span};
-use super::super::schema::{ClusterNode, DnsLabel, NameOrPod, Named, PodPort, Pods, Spanned, Text, WrittenPrograms};
+use super::super::schema::{ClusterNode, DnsLabel, NameOrPod, Named, PodPort, Pods, Spanned, Text};
+use super::super::schema::{WrittenPrograms, WrittenServers};
 use super::addresses::within;
 use super::names::{Names, is_new};
 use super::numbers;
@@ -25,6 +26,7 @@ pub struct Pod<'w> {
     pub ports: &'w [(Spanned<DnsLabel>, Spanned<PodPort>)],
     pub ready: Option<&'w Spanned<bool>>,
     pub run: Option<&'w WrittenPrograms>,
+    pub serve: Option<&'w WrittenServers>,
 }
 
 /// What the author says of a pod.
@@ -36,6 +38,7 @@ struct Wanted<'w> {
     ports: &'w [(Spanned<DnsLabel>, Spanned<PodPort>)],
     ready: Option<&'w Spanned<bool>>,
     run: Option<&'w WrittenPrograms>,
+    serve: Option<&'w WrittenServers>,
     /// Of a pod of a manifest: its node.
     of_manifest: Option<&'w NsName>,
 }
@@ -65,8 +68,8 @@ pub fn of_node<'w>(
             let message = "`namespace` makes this label already";
             found.add(Diagnostic::new(Code::ReservedName, key.span, message).also(namespace.span, "here"));
         }
-        let Wanted { name, namespace, ports, ready, run, .. } = wanted;
-        pods.push(Pod { name, addresses, node_end, namespace, labels, ports, ready, run });
+        let Wanted { name, namespace, ports, ready, run, serve, .. } = wanted;
+        pods.push(Pod { name, addresses, node_end, namespace, labels, ports, ready, run, serve });
     }
     taken.spoilt.iter().for_each(|span| found.spoil(*span));
     pods
@@ -91,6 +94,7 @@ fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Collector<'_>) -
                 ports: &[],
                 ready: None,
                 run: None,
+                serve: None,
                 of_manifest: None,
             };
             names.map(plain).collect()
@@ -110,6 +114,7 @@ impl<'w> Wanted<'w> {
             ports: &pod.ports.entries,
             ready: pod.ready.as_ref(),
             run: pod.run.as_ref(),
+            serve: pod.serve.as_ref(),
             of_manifest,
         }
     }

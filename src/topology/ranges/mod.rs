@@ -7,7 +7,8 @@
 //! - Elsewhere it makes many entries of the nearest list around it; a link's two ends are no list, but one thing.
 //! - `{n}` is the number of the nearest range around it, and an entry has one range.
 //! - `description` is prose and stays as it is.
-//! - Below `run`, whatever else is in braces stays as it is: commands have braces of their own.
+//! - Below `run`, whatever else is in braces stays as it is: commands have braces of their own. So it does in the text
+//!   of a server.
 //!
 //! Knows words in braces and lists and maps, but not what the file means.
 
@@ -23,8 +24,8 @@ use super::yaml::{NODES, Node, Value};
 /// How many bytes of text the ranges of a file may make.
 const BYTES: usize = 64 * 1024 * 1024;
 
-/// The key of programs.
-const RUN: &str = "run";
+/// The key of programs, and that of what a server answers.
+const WITH_BRACES: [&str; 2] = ["run", "text"];
 
 /// After so many faults, what ranges make is not looked at any further.
 const FAULTS: usize = 100_000;
@@ -59,7 +60,7 @@ struct Expansion<'f, 'a> {
     bytes: usize,
     /// Whether a key could not be read.
     nameless: bool,
-    /// Whether this is a part of a program.
+    /// Whether this is a part of a program, or the text of a server.
     of_commands: bool,
 }
 
@@ -139,7 +140,7 @@ impl Expansion<'_, '_> {
                 Value::Scalar(name) => {
                     self.weigh(key, around)?;
                     let around_program = self.of_commands;
-                    self.of_commands |= name == RUN;
+                    self.of_commands |= WITH_BRACES.contains(&name.as_str());
                     let value = self.node(value, around, name == "ends");
                     self.of_commands = around_program;
                     map.push((key.clone(), value?));
@@ -270,7 +271,7 @@ fn gather(node: &Node, together: bool, ranges: &mut Vec<(Range, Span)>) {
             for (key, value) in entries {
                 let Value::Scalar(name) = &key.value else { continue };
                 let counts = word::read(name, key.span).is_ok_and(|pieces| word::ranges(&pieces).next().is_some());
-                if !counts && name != RUN {
+                if !counts && !WITH_BRACES.contains(&name.as_str()) {
                     gather(value, name == "ends", ranges);
                 }
             }

@@ -18,7 +18,8 @@ const MOST_SERVERS: usize = 3;
 pub fn resolve(net: &Net<'_>, namespaces: &IndexMap<NsName, Namespace>, found: &mut Collector<'_>) -> LabEtc {
     let asks = |namespace: &&ResolvedNamespace<'_>| {
         let written = namespace.written;
-        written.hosts.is_some() || written.dns.is_some() || !written.run.entries.is_empty()
+        let has_programs = !written.run.entries.is_empty() || !written.serve.is_empty();
+        written.hosts.is_some() || written.dns.is_some() || has_programs
     };
     for namespace in net.namespaces.iter().filter(asks) {
         check(namespace, found);

@@ -37,6 +37,7 @@ mod program;
 mod refused_hops;
 mod route;
 mod selectors;
+mod server;
 mod service_endpoints;
 mod service_keys;
 mod service_pods;

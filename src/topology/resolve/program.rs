@@ -5,27 +5,36 @@ use std::collections::{BTreeSet, HashMap};
 use indexmap::IndexMap;
 
 use super::net::{Net, ResolvedNamespace};
+use super::server;
 use crate::lab::{GRACE, Limits, NsName, PortProtocol, Program, ProgramName, ProgramRef, READY_WITHIN};
-use crate::lab::{Ready, Restart, Stop, StopSignal};
+use crate::lab::{Ready, Restart, Runs, Server, Stop, StopSignal};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, NeededProgram, Spanned};
 
-/// The programs of a namespace.
+/// The programs of a namespace; its built-in servers are the last of them.
 pub fn programs(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> IndexMap<ProgramName, Program> {
     let written = &namespace.written.run.entries;
-    if let Some((first, _)) = written.first().filter(|_| namespace.name.is_host()) {
-        let message = "programs cannot run in `host`";
-        let help = "the machine's own network has its own services, which a lab leaves alone; put it into a namespace";
-        found.add(Diagnostic::new(Code::ProgramInHost, first.span, message).help(help.to_owned()));
+    if namespace.name.is_host() {
+        let programs = written.first().map(|(name, _)| (name.span, "programs"));
+        let servers = namespace.written.serve.first().map(|server| (server.span, "servers"));
+        for (span, what) in programs.into_iter().chain(servers) {
+            let message = format!("{what} cannot run in `host`");
+            let help =
+                "the machine's own network has its own services, which a lab leaves alone; put it into a namespace";
+            found.add(Diagnostic::new(Code::ProgramInHost, span, message).help(help.to_owned()));
+        }
         return IndexMap::new();
     }
-    let mut ports: HashMap<(u16, PortProtocol), (Span, &ProgramName)> = HashMap::new();
+    let servers = server::servers(namespace, found);
+    let of_servers =
+        |(span, server): &(Span, Server)| ((server.port, server.protocol()), (*span, server.kind.to_string()));
+    let mut ports: HashMap<(u16, PortProtocol), (Span, String)> = servers.iter().map(of_servers).collect();
     let mut programs = IndexMap::new();
     for (name, own) in written {
         if let Some(port) = own.ready.as_ref().and_then(|ready| ready.port.as_ref())
             && let Some((first, other)) =
-                ports.insert((port.value.number, port.value.protocol), (port.span, &name.value))
+                ports.insert((port.value.number, port.value.protocol), (port.span, name.value.to_string()))
         {
             let message = format!("port {} is `{other}`'s already", port.value.number);
             let help =
@@ -33,7 +42,16 @@ pub fn programs(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) ->
             let fault = Diagnostic::new(Code::ProgramPortTwice, port.span, message).help(help.to_owned());
             found.add(fault.also(first, format!("`{other}`")));
         }
+        if let Some((span, _)) = servers.first().filter(|_| name.value.is_servers()) {
+            let message = "built-in servers are a program of this name";
+            let fault = Diagnostic::new(Code::ReservedName, name.span, message).also(*span, "here");
+            found.add(fault.help("choose another name".to_owned()));
+        }
         programs.insert(name.value.clone(), program(&namespace.name, own, found));
+    }
+    if !servers.is_empty() {
+        let servers = servers.into_iter().map(|(_, server)| server).collect();
+        programs.insert(ProgramName::servers(), Program::of_servers(servers));
     }
     programs
 }
@@ -45,7 +63,7 @@ fn program(ns: &NsName, written: &schema::Program, found: &mut Collector<'_>) ->
     let within = written.ready.as_ref().and_then(|ready| ready.within.as_ref());
     let needs = written.needs.iter().map(|needed| reference(ns, &needed.value));
     Program {
-        command: written.command.0.clone(),
+        runs: Runs::Command(written.command.0.clone()),
         environment: environment.iter().map(|(key, value)| (key.value.0.clone(), value.value.0.clone())).collect(),
         user: written.user.as_ref().map(|user| user.value.0.clone()),
         directory: written.directory.as_ref().map(|directory| directory.value.0.clone()),
@@ -120,6 +138,10 @@ pub fn check(net: &Net<'_>, found: &mut Collector<'_>) {
             let of = |needed: &Spanned<NeededProgram>| (reference(&own.name, &needed.value), needed.span);
             let program = program.needs.iter().map(of).collect();
             needs.insert(ProgramRef { ns: own.name.clone(), name: name.value.clone() }, program);
+        }
+        if !own.written.serve.is_empty() {
+            let servers = ProgramRef { ns: own.name.clone(), name: ProgramName::servers() };
+            needs.entry(servers).or_default();
         }
     }
     for own in &net.namespaces {

@@ -13,6 +13,7 @@ use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
 use super::scalar_net::Prefix;
+use super::server::{Server, WrittenServers};
 use super::service::{DnsLabel, PodPort, Service};
 use crate::lab::{NsName, PolicyConntrack};
 use crate::topology::diagnostics::Collector;
@@ -83,6 +84,9 @@ pub struct Node {
     /// Programs that run on it, by name.
     #[schemars(with = "Programs", default)]
     pub run: Option<WrittenPrograms>,
+    /// Built-in servers on it.
+    #[schemars(with = "Vec<Server>", default)]
+    pub serve: Option<WrittenServers>,
     /// Its pods: how many there are, or a list of them.
     pub pods: Option<Pods>,
     /// Its pods that manifests make.
@@ -125,6 +129,9 @@ pub struct Pod {
     /// Programs that run in it, its containers, by name.
     #[schemars(with = "Programs", default)]
     pub run: Option<WrittenPrograms>,
+    /// Built-in servers in it.
+    #[schemars(with = "Vec<Server>", default)]
+    pub serve: Option<WrittenServers>,
 }
 
 /// A pod: its name alone, or a map.
@@ -279,6 +286,7 @@ impl Read for Node {
             address: fields.optional("address"),
             labels: fields.or_empty("labels"),
             run: fields.optional("run"),
+            serve: fields.optional("serve"),
             pods: fields.optional("pods"),
             of_manifests: Vec::new(),
         };
@@ -301,7 +309,8 @@ impl Read for NameOrPod {
         if !matches!(node.value, Value::Map(_)) {
             let name = Read::read(node, found)?;
             let (labels, ports) = (Named::default(), Named::default());
-            return Some(Self(Pod { name, address: None, namespace: None, labels, ports, ready: None, run: None }));
+            let (address, namespace, ready, run, serve) = (None, None, None, None, None);
+            return Some(Self(Pod { name, address, namespace, labels, ports, ready, run, serve }));
         }
         let mut fields = Fields::begin(node, "a pod", found)?;
         let name = fields.required("name");
@@ -311,8 +320,9 @@ impl Read for NameOrPod {
         let ports = fields.or_empty("ports");
         let ready = fields.optional("ready");
         let run = fields.optional("run");
+        let serve = fields.optional("serve");
         fields.end();
-        Some(Self(Pod { name: name?, address, namespace, labels, ports, ready, run }))
+        Some(Self(Pod { name: name?, address, namespace, labels, ports, ready, run, serve }))
     }
 }
 

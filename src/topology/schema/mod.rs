@@ -27,6 +27,7 @@ mod route;
 mod scalar;
 mod scalar_lab;
 mod scalar_net;
+mod server;
 mod service;
 mod service_family;
 mod transport;
@@ -59,6 +60,7 @@ pub use read::{Named, Read, Spanned};
 pub use route::Route;
 pub use scalar_lab::Text;
 pub use scalar_net::{Destination, Ports, Prefix, PublishTo};
+pub use server::{Server, WrittenServers};
 pub use service::{
     Affinity, ClusterIp, DEFAULT_NAMESPACE, DnsLabel, PodPort, Service, ServicePort, ServiceType, TargetPort,
     TrafficPolicy,

@@ -16,6 +16,7 @@ use super::program::Programs;
 use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::route::Route;
 use super::scalar_lab::Text;
+use super::server::Server;
 use super::service::{DnsLabel, PodPort};
 use super::virtual_interface::{Ipip, Ipvlan, Macvlan, VirtualInterface, Vlan, Vrf};
 use super::vxlan::Vxlan;
@@ -79,6 +80,9 @@ pub struct Namespace {
     /// Programs that run in it, by name.
     #[schemars(default)]
     pub run: Programs,
+    /// Built-in servers, so that no other program is needed: `[http: 80, udp: 7]`.
+    #[schemars(default)]
+    pub serve: Vec<Server>,
     /// Labels by which checks and services can select namespaces.
     #[schemars(default)]
     pub labels: Named<Text, Spanned<Text>>,
@@ -126,6 +130,7 @@ impl Read for Namespace {
             filter: fields.or_empty("filter"),
             keep: fields.optional("keep"),
             run: fields.or_empty("run"),
+            serve: fields.or_empty("serve"),
             labels: fields.or_empty("labels"),
             ports: fields.or_empty("ports"),
             ready: fields.optional("ready"),
