@@ -30,6 +30,7 @@ fn check(from: &str, to: &str, address: &str) -> Check {
         name: format!("{from} → {to}"),
         line: 1,
         protocol: Protocol::Icmp,
+        asks: None,
         size: None,
         expect: Expect::Reachable,
         seen_as: None,
@@ -340,7 +341,7 @@ fn a_port_that_a_real_server_has() {
     let results = [passes(tcp.clone()), passes(by_blue), passes(seen_as(tcp.clone(), SeenAs::Itself))];
     fails(expecting(tcp, Expect::Refused), "though it should be refused");
     let mute = listening(check("red", "blue", "192.168.15.2"), Protocol::Udp(53), "blue", 53);
-    fails(mute, "it arrived at blue, from 192.168.15.1, but no answer came back");
+    fails(mute, "it arrived at blue, from 192.168.15.1, and the program that has the port there did not answer");
     assert!(results.iter().all(|result| result.saw == Outcome::Answered && result.seen_as == Some(ip("192.168.15.1"))));
     server.kill().expect("it runs");
     server.wait().expect("it ends");

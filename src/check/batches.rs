@@ -200,7 +200,7 @@ pub(super) async fn run_probe(harness: &Harness, checks: &[Check], place: Place)
             to: probe.to.label.clone(),
             to_namespace: probe.to.ns.clone(),
             address: probe.to.address,
-            protocol: verdict::protocol(check.protocol),
+            protocol: check.protocol.named(check.asks.as_ref()),
             size: check.size.map(|size| size.bytes),
             passed: verdict.is_ok(),
             result: summary,

@@ -48,6 +48,13 @@ pub(super) struct Responder {
     pub fd: OwnedFd,
 }
 
+/// Who listens at the ports at which a probe may arrive: with several, both may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listeners {
+    pub is_nslab: bool,
+    pub is_program: bool,
+}
+
 /// Everything that probes share.
 #[derive(Debug)]
 pub(super) struct Harness {
@@ -168,8 +175,8 @@ impl Harness {
         netns::run_in(site.fd.as_fd(), || if_nametoindex(dev.as_str()))?.map_err(|e| nothing().with_errno(e))
     }
 
-    /// A port to come from that no other connection of this run has used lately: it is what a connection is known by
-    /// where it arrives.
+    /// A port to come from that no other connection of this run has used lately: connection tracking asks the rules
+    /// anew, and does not take it for the one before.
     pub(super) fn fresh_port(&self) -> u16 {
         FIRST_PORT + self.next_port.replace((self.next_port.get() + 1) % PORTS)
     }
@@ -199,10 +206,12 @@ impl Harness {
         Ok(spared)
     }
 
-    /// On how many of the ports that a probe counts on nslab answers, and how many other programs use.
-    pub(super) fn listeners(&self, check: &Check, probe: &Probe) -> (usize, usize) {
-        let taken = ports_of(check, probe).filter(|port| self.taken.borrow().contains(port)).count();
-        (probe.listen.len() - taken, taken)
+    /// Who has the ports at which a probe may arrive: all of them, or those of the namespace where it has arrived.
+    pub(super) fn listeners(&self, check: &Check, probe: &Probe, arrived: Option<&NsName>) -> Listeners {
+        let here = |port: &Port| arrived.is_none_or(|ns| port.ns == *ns);
+        let (taken, own): (Vec<Port>, Vec<Port>) =
+            ports_of(check, probe).filter(here).partition(|port| self.taken.borrow().contains(port));
+        Listeners { is_nslab: check.asks.is_none() && !own.is_empty(), is_program: !taken.is_empty() }
     }
 }
 
@@ -302,7 +311,8 @@ fn raw_sockets<'a>(lab: &Lab, namespaces: impl Iterator<Item = &'a NsName> + Clo
 }
 
 fn ports(lab: &Lab) -> BTreeSet<Port> {
-    let checks = lab.checks.iter().filter(|check| check.protocol != Protocol::Icmp);
+    // What is asked of a program, a program answers.
+    let checks = lab.checks.iter().filter(|check| check.protocol != Protocol::Icmp && check.asks.is_none());
     checks.flat_map(|check| check.probes.iter().flat_map(move |probe| ports_of(check, probe))).collect()
 }
 

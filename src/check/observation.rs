@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::http::HttpAnswer;
 use super::registry::Arrival;
 use super::report::Outcome;
 
@@ -11,13 +12,15 @@ use super::report::Outcome;
 pub(super) struct Observation {
     /// What the sender saw.
     pub outcome: Outcome,
+    /// What a program has answered, where one was asked.
+    pub answer: Option<HttpAnswer>,
     /// Where the probe arrived, as far as it was seen.
     pub arrival: Option<Arrival>,
     /// Where else it arrived: then nobody knows which of the two has answered.
     pub also_at: Option<Arrival>,
     /// The source address that it left with, where that is known.
     pub left_as: Option<IpAddr>,
-    /// Whether another program uses a port that the probe counts on.
+    /// Whether a program has the port at which the probe has arrived, or may have.
     pub taken: bool,
     /// From the first packet to the outcome.
     pub took: Duration,

@@ -58,7 +58,7 @@ pub struct PairResult {
     pub to_namespace: Option<NsName>,
     /// The address that was probed.
     pub address: IpAddr,
-    /// What was sent: `icmp`, `tcp/80`, `udp/53`.
+    /// What was sent: `icmp`, `tcp/80`, `udp/53`, `http/80`.
     pub protocol: String,
     /// The size of its packets in bytes, where the check says one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,6 +117,12 @@ pub enum Outcome {
     },
     /// A connection that was opened, but did not carry what was sent then, or its answer.
     Stalled,
+    /// A connection over which no answer came to what was asked of a program: it was closed, or what came was something
+    /// else.
+    NoAnswer {
+        /// What came instead.
+        what: String,
+    },
     /// Nothing at all.
     Silence,
     /// The probe could not be made, so nothing is known: this is never as promised.
@@ -179,7 +185,11 @@ impl Outcome {
         match self {
             Self::Silence | Self::Stalled => true,
             Self::Unreachable { what, .. } => [HOST_UNREACHABLE, ADDRESS_UNREACHABLE].contains(&what.as_str()),
-            Self::Answered | Self::Refused { .. } | Self::NotSent { .. } | Self::NoProbe { .. } => false,
+            Self::Answered
+            | Self::NoAnswer { .. }
+            | Self::Refused { .. }
+            | Self::NotSent { .. }
+            | Self::NoProbe { .. } => false,
         }
     }
 }

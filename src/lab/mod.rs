@@ -5,6 +5,7 @@
 //! asks the kernel or knows how a topology file is spelled.
 
 mod address;
+mod asks;
 mod bridge;
 mod bridge_port;
 mod chain;
@@ -55,6 +56,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 pub use address::{Address, AlteredAddress, is_global};
+pub use asks::{Asks, HttpRequest};
 pub use bridge::BridgeOptions;
 pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};

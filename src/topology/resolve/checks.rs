@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::check_protocol;
 use super::net::{Net, ResolvedNamespace};
 use super::probes::{self, Question};
 use super::selectors::{Endpoint, SelectorList, Selectors};
 use super::services::Services;
+use super::{asks, check_protocol};
 use crate::lab::{
-    Check, Expect, Family, IfName, LOCAL_TABLE, Namespace, NsName, PacketSize, Probe, Protocol, RouteKind, SeenAs,
-    is_global,
+    Asks, Check, Expect, Family, IfName, LOCAL_TABLE, Namespace, NsName, PacketSize, Probe, Protocol, RouteKind,
+    SeenAs, is_global,
 };
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -76,6 +76,7 @@ fn check(
 ) -> Option<Check> {
     let expect = written.expect.as_ref().map_or(Expect::Reachable, |expect| expect.value.0);
     let answered_by = answered_by(written, protocol, net, expect, found);
+    let asks = asks::resolve(written, expect, found);
     let family = family(written, found);
     let protocol = protocol?;
     let size = size(written, protocol, expect, found);
@@ -94,9 +95,10 @@ fn check(
         _ => RETRIES,
     };
     Some(Check {
-        name: name(written, protocol, size),
+        name: name(written, protocol, (asks.as_ref(), size)),
         line: found.line(written.span) as u64,
         protocol,
+        asks,
         size,
         expect,
         seen_as: seen_as(written, net, expect, &probes, found),
@@ -138,7 +140,7 @@ fn size(written: &schema::Check, protocol: Protocol, expect: Expect, found: &mut
 }
 
 /// The author's name, or the two sides as the author wrote them, with the port and the size if there are any.
-fn name(written: &schema::Check, protocol: Protocol, size: Option<PacketSize>) -> String {
+fn name(written: &schema::Check, protocol: Protocol, (asks, size): (Option<&Asks>, Option<PacketSize>)) -> String {
     if let Some(name) = &written.name {
         return name.value.0.split_whitespace().collect::<Vec<_>>().join(" ");
     }
@@ -148,8 +150,7 @@ fn name(written: &schema::Check, protocol: Protocol, size: Option<PacketSize>) -
     };
     let port = match protocol {
         Protocol::Icmp => String::new(),
-        Protocol::Tcp(port) => format!(" tcp/{port}"),
-        Protocol::Udp(port) => format!(" udp/{port}"),
+        Protocol::Tcp(_) | Protocol::Udp(_) => format!(" {}", protocol.named(asks)),
     };
     let size = size.map_or(String::new(), |size| format!(" {} bytes", size.bytes));
     format!("{} → {}{port}{size}", side(&written.from.0), side(&written.to.0))

@@ -4,6 +4,7 @@
 //! only follow from that are left out.
 
 mod address;
+mod asks;
 mod bridge;
 mod bridge_port;
 mod broadcast_domains;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, json_schema};
 
-use super::read::{Fields, OneOrMany, Read, Spanned};
+use super::http::{HeaderName, Host, Method, Path, Status};
+use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
 use super::service::DnsLabel;
@@ -25,10 +26,24 @@ pub struct Check {
     /// Where it goes: the same, or an IP address, or a service, `service/web`; with `%eth0`, by the link-local address
     /// on that link of the sender.
     pub to: OneOrMany<Spanned<Selector>>,
-    /// `icmp`, `tcp` or `udp`; `tcp` where a port is given, else `icmp`.
+    /// `icmp`, `tcp`, `udp`, or `http`, which a program has to answer; `tcp` where a port is given, else `icmp`.
     pub protocol: Option<Spanned<Protocol>>,
-    /// The destination port; of a service, its number or its name, or nothing if it has one port.
+    /// The destination port; of a service, its number or its name, or nothing if it has one port. Of `http`, 80 by
+    /// default.
     pub port: Option<Spanned<CheckPort>>,
+    /// Of `http`: the path that is asked for, with its query; `/` by default.
+    pub path: Option<Spanned<Path>>,
+    /// Of `http`: the method; `GET` by default.
+    pub method: Option<Spanned<Method>>,
+    /// Of `http`: the `Host` header; what `to` says by default.
+    pub host: Option<Spanned<Host>>,
+    /// Of `http`: the status that the answer must have; 200 by default.
+    pub status: Option<Spanned<Status>>,
+    /// Of `http`: a text that the body must contain.
+    pub contains: Option<Spanned<Text>>,
+    /// Of `http`: headers that the answer must have, each with a text that it must contain.
+    #[schemars(default)]
+    pub header: Named<HeaderName, Spanned<Text>>,
     /// The size of the IP packet in bytes, with its headers, and of the answer; over TCP, of the segments in both
     /// directions. As small as can be by default.
     pub size: Option<Spanned<Size>>,
@@ -79,6 +94,7 @@ pub enum Protocol {
     Icmp,
     Tcp,
     Udp,
+    Http,
 }
 
 /// A destination port, or the name that a service has for it.
@@ -104,7 +120,8 @@ pub enum SeenBy {
     Namespace(NsName),
 }
 
-const PROTOCOLS: [(&str, Protocol); 3] = [("icmp", Protocol::Icmp), ("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
+const PROTOCOLS: [(&str, Protocol); 4] =
+    [("icmp", Protocol::Icmp), ("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("http", Protocol::Http)];
 const EXPECTATIONS: [(&str, Expectation); 4] = [
     ("reachable", Expectation(Expect::Reachable)),
     ("unreachable", Expectation(Expect::Unreachable)),
@@ -180,7 +197,7 @@ impl Scalar for CheckPort {
 }
 
 impl Scalar for Protocol {
-    const WHAT: &'static str = "a way to probe: icmp, tcp or udp";
+    const WHAT: &'static str = "a way to probe: icmp, tcp, udp or http";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         word(text, &PROTOCOLS)
@@ -240,6 +257,12 @@ impl Read for Check {
         let to = fields.required("to");
         let protocol = fields.optional("protocol");
         let port = fields.optional("port");
+        let path = fields.optional("path");
+        let method = fields.optional("method");
+        let host = fields.optional("host");
+        let status = fields.optional("status");
+        let contains = fields.optional("contains");
+        let header = fields.or_empty("header");
         let size = fields.optional("size");
         let df = fields.optional("df");
         let expect = fields.optional("expect");
@@ -259,6 +282,12 @@ impl Read for Check {
             to,
             protocol,
             port,
+            path,
+            method,
+            host,
+            status,
+            contains,
+            header,
             size,
             df,
             expect,

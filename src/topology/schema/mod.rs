@@ -12,6 +12,7 @@ mod etc_files;
 mod fdb_entry;
 mod file;
 mod filter;
+mod http;
 mod interface;
 mod keep;
 mod kube_proxy;
