@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nslab::check::{self, Outcome, PairResult, Report};
-use nslab::lab::{Check, Expect, Lab, Namespace, NetworkPolicies, NsName, Origins, Probe, Protocol, SeenAs, Target};
+use nslab::lab::{Check, Expect, Lab, Namespace, NsName, Probe, Protocol, SeenAs, Target};
 use support::{run, sandbox};
 
 /// A check of one sender and one address, reachable by ping until told otherwise.
@@ -73,8 +73,9 @@ fn ip(address: &str) -> IpAddr {
 }
 
 fn lab(namespaces: indexmap::IndexMap<NsName, Namespace>, checks: Vec<Check>) -> Lab {
-    let (name, network_policies, etc) = ("lab".parse().unwrap(), NetworkPolicies::default(), Default::default());
-    Lab { name, description: None, namespaces, checks, network_policies, etc, origins: Origins::new() }
+    let (description, exec_checks, network_policies, etc, origins) = Default::default();
+    let name = "lab".parse().unwrap();
+    Lab { name, description, namespaces, checks, exec_checks, network_policies, etc, origins }
 }
 
 fn report(checks: Vec<Check>) -> Report {
@@ -489,8 +490,7 @@ fn an_error_of_the_first_try_is_told() {
          ip netns exec router sysctl -qw net.ipv4.ip_forward=1");
     let mut check = check("red", "10.0.9.9", "10.0.9.9");
     (check.timeout, check.retries) = (Duration::from_millis(200), 3);
-    let report = report(vec![check]);
-    let pair = &report.checks[0].pairs[0];
+    let pair = &report(vec![check]).checks[0].pairs[0];
     assert!(
         matches!(&pair.saw, Outcome::Unreachable { what, .. } if what.contains("network unreachable")),
         "{:?}",

@@ -14,15 +14,14 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::harness::{Harness, Listeners, RawKey};
-use super::http::{self, HttpAnswer};
-use super::observation::Observation;
+use super::observation::{Answer, Observation};
 use super::registry::{Entry, Token};
 use super::report::Outcome;
 use super::respond::{look_at_raw, read_arrivals};
-use super::{exchange, packet, verdict};
+use super::{dns, exchange, http, packet, verdict};
 use crate::kernel::packet_size::{Fragments, limit_segments, set_fragments};
 use crate::kernel::sockets;
-use crate::lab::{Asks, Check, Family, HttpRequest, Probe, Protocol};
+use crate::lab::{Asks, Check, DnsQuery, Family, HttpRequest, Probe, Protocol};
 
 /// How long to wait, after an answer, for the report of the destination's own socket: the packet was there before the
 /// answer, but may be read after it.
@@ -53,7 +52,10 @@ pub(super) async fn attempt(harness: &Harness, check: &Check, probe: &Probe) -> 
     let outcome = match check.protocol {
         Protocol::Icmp => attempt.echo().await,
         Protocol::Tcp(port) => attempt.connection(port).await,
-        Protocol::Udp(port) => attempt.datagram(port).await,
+        Protocol::Udp(port) => match &check.asks {
+            Some(Asks::Dns(query)) => attempt.query(port, query).await,
+            Some(Asks::Http(_)) | None => attempt.datagram(port).await,
+        },
     };
     if attempt.entry.arrival().is_none() {
         read_arrivals(harness, check, probe);
@@ -81,7 +83,7 @@ struct Attempt<'a> {
     token: Token,
     entry: Rc<Entry>,
     left_as: Option<IpAddr>,
-    answer: Option<HttpAnswer>,
+    answer: Option<Answer>,
     started: Instant,
     deadline: Instant,
 }
@@ -167,18 +169,24 @@ impl Attempt<'_> {
     }
 
     async fn established(&mut self, socket: OwnedFd, port: u16) -> Result<Outcome, Outcome> {
+        let stream = self.connected(socket).await?;
+        match &self.check.asks {
+            Some(Asks::Http(request)) => Ok(self.asked(stream, request, port).await),
+            Some(Asks::Dns(_)) | None => Ok(self.conversed(stream).await),
+        }
+    }
+
+    /// The connection, once it is there; else what came of it.
+    async fn connected(&mut self, socket: OwnedFd) -> Result<TcpStream, Outcome> {
         let stream = TcpStream::from_std(socket.into()).map_err(no_probe)?;
         let connected = async {
             stream.writable().await?;
             stream.take_error()?.map_or(Ok(()), Err)
         };
         match self.in_time(connected).await {
-            None => Ok(Outcome::Silence),
-            Some(Err(error)) => Ok(self.reported(&error, None)),
-            Some(Ok(())) => match &self.check.asks {
-                Some(Asks::Http(request)) => Ok(self.asked(stream, request, port).await),
-                None => Ok(self.conversed(stream).await),
-            },
+            None => Err(Outcome::Silence),
+            Some(Err(error)) => Err(self.reported(&error, None)),
+            Some(Ok(())) => Ok(stream),
         }
     }
 
@@ -190,7 +198,7 @@ impl Attempt<'_> {
             None => Outcome::Stalled,
             Some(Err(what)) => Outcome::NoAnswer { what },
             Some(Ok(answer)) => {
-                self.answer = Some(answer);
+                self.answer = Some(Answer::Http(answer));
                 Outcome::Answered
             }
         }
@@ -278,6 +286,66 @@ impl Attempt<'_> {
         };
         self.await_arrival(&outcome).await;
         Ok(outcome)
+    }
+
+    /// A DNS query, and its answer.
+    async fn query(&mut self, port: u16, query: &DnsQuery) -> Result<Outcome, Outcome> {
+        let _two = self.harness.descriptors.acquire_many(2).await;
+        self.start();
+        let asked = dns::query(query, self.token.identifier()).map_err(|what| Outcome::NoProbe { what })?;
+        self.harness.registry.asks(self.token, &asked);
+        let outcome = self.replied(port, query, &asked).await;
+        self.await_arrival(outcome.as_ref().unwrap_or(&Outcome::Silence)).await;
+        if self.entry.arrival().is_none() {
+            read_arrivals(self.harness, self.check, self.probe);
+        }
+        self.harness.registry.has_asked(&asked);
+        outcome
+    }
+
+    async fn replied(&mut self, port: u16, query: &DnsQuery, asked: &[u8]) -> Result<Outcome, Outcome> {
+        let socket = sockets::watched(self.departing(sockets::Protocol::Udp, port)?).map_err(no_probe)?;
+        self.send(socket.get_ref(), asked, None, None).await?;
+        let mut buffer = vec![0; dns::LARGEST];
+        let mut silence = Outcome::Silence;
+        loop {
+            let came = socket.async_io(sockets::ANYTHING, |fd| Ok(sockets::receive(fd, &mut buffer)?));
+            let length = match self.in_time(came).await {
+                None => return Ok(silence),
+                Some(Err(error)) => return Ok(self.reported(&error, sockets::error_report(socket.get_ref()))),
+                Some(Ok(received)) => received.length,
+            };
+            match dns::read(query, asked, buffer.get(..length).unwrap_or_default()) {
+                dns::Reply::Answered(reply) => {
+                    self.answer = Some(Answer::Dns(reply));
+                    return Ok(Outcome::Answered);
+                }
+                dns::Reply::Truncated => return self.over_tcp(port, query, asked).await,
+                dns::Reply::OfOthers => silence = no_answer("what came back is no answer to what was asked"),
+            }
+        }
+    }
+
+    /// The same over TCP, where the answer is too long for UDP.
+    async fn over_tcp(&mut self, port: u16, query: &DnsQuery, asked: &[u8]) -> Result<Outcome, Outcome> {
+        self.deadline = Instant::now() + self.check.timeout;
+        let socket = self.departing(sockets::Protocol::Tcp, port)?;
+        let Ok(mut stream) = self.connected(socket).await else {
+            return Ok(no_answer("the answer over UDP is truncated, and TCP does not connect"));
+        };
+        let came = match self.in_time(dns::ask(&mut stream, asked)).await {
+            None => return Ok(Outcome::Stalled),
+            Some(came) => came.unwrap_or_default(),
+        };
+        Ok(match dns::read(query, asked, &came) {
+            dns::Reply::Answered(reply) => {
+                self.answer = Some(Answer::Dns(reply));
+                Outcome::Answered
+            }
+            dns::Reply::Truncated | dns::Reply::OfOthers => {
+                no_answer("the answer over UDP is truncated, and over TCP none came")
+            }
+        })
     }
 
     fn start(&mut self) {
@@ -399,4 +467,8 @@ impl Attempt<'_> {
 
 fn no_probe(error: io::Error) -> Outcome {
     Outcome::NoProbe { what: format!("nslab cannot send it: {error}") }
+}
+
+fn no_answer(what: &str) -> Outcome {
+    Outcome::NoAnswer { what: what.to_owned() }
 }

@@ -199,7 +199,7 @@ pub(super) async fn run_probe(harness: &Harness, checks: &[Check], place: Place)
             from: probe.from.clone(),
             to: probe.to.label.clone(),
             to_namespace: probe.to.ns.clone(),
-            address: probe.to.address,
+            address: Some(probe.to.address),
             protocol: check.protocol.named(check.asks.as_ref()),
             size: check.size.map(|size| size.bytes),
             passed: verdict.is_ok(),

@@ -19,7 +19,7 @@ use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;
 use crate::kernel::{Kernel, KernelError, netns, open_files};
-use crate::lab::{Check, Family, IfName, Lab, NsName, Probe, Protocol};
+use crate::lab::{Asks, Check, Family, IfName, Lab, NsName, Probe, Protocol};
 
 /// How many sockets are opened each time that a namespace is entered.
 const SOCKETS_AT_ONCE: usize = 16;
@@ -233,6 +233,14 @@ pub(super) fn raw_protocol(protocol: Protocol) -> sockets::Protocol {
     }
 }
 
+/// Makes sure that the namespaces of a lab's checks are there, and the lab's.
+///
+/// # Errors
+/// They are not.
+pub fn is_applied(lab: &Lab) -> Result<(), CheckError> {
+    open_sites(lab).map(drop)
+}
+
 fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
     let mut sites = BTreeMap::new();
     let mut missing = Vec::new();
@@ -293,6 +301,7 @@ fn namespaces(lab: &Lab) -> BTreeSet<&NsName> {
         namespaces.extend(&probe.to.ns);
         namespaces.extend(probe.listen.iter().map(|(ns, _)| ns));
     }
+    namespaces.extend(lab.exec_checks.iter().flat_map(|check| &check.from));
     if probes().any(|probe| probe.to.ns.is_none()) {
         namespaces.extend(lab.namespaces.keys());
     }
@@ -302,8 +311,10 @@ fn namespaces(lab: &Lab) -> BTreeSet<&NsName> {
 /// What is sent over a protocol and family needs a raw socket in every namespace: any may see it arrive.
 fn raw_sockets<'a>(lab: &Lab, namespaces: impl Iterator<Item = &'a NsName> + Clone) -> BTreeSet<RawKey> {
     let kinds = lab.checks.iter().flat_map(|check| {
-        let protocol = raw_protocol(check.protocol);
-        check.probes.iter().map(move |probe| (protocol, Family::of(probe.to.address)))
+        // What is too much for a datagram comes over TCP.
+        let also = matches!(check.asks, Some(Asks::Dns(_))).then_some(sockets::Protocol::RawTcp);
+        let protocols = [raw_protocol(check.protocol)].into_iter().chain(also);
+        protocols.flat_map(|protocol| check.probes.iter().map(move |probe| (protocol, Family::of(probe.to.address))))
     });
     let kinds: BTreeSet<(sockets::Protocol, Family)> = kinds.collect();
     let key = |protocol, family, ns: &NsName| RawKey { protocol, family, ns: ns.clone() };

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::exec::contains;
 use crate::lab::{HttpRequest, Probe, Target};
 
 /// So much of a body is read.
@@ -169,9 +170,4 @@ impl HttpAnswer {
             Some(line) => format!("; its body begins with {:?}", line.chars().take(SHOWN).collect::<String>()),
         }
     }
-}
-
-/// Whether bytes have a text in them.
-fn contains(bytes: &[u8], text: &[u8]) -> bool {
-    text.is_empty() || bytes.windows(text.len()).any(|part| part == text)
 }

@@ -2,17 +2,19 @@
 //!
 //! Nothing has to be installed or to run in the namespaces. nslab opens the sockets of both sides itself, inside the
 //! namespaces, and drives all of them from one thread: `harness` opens them, `attempt` is the sender's side, `respond`
-//! the destination's, `exchange` what both say over TCP, `http` what programs are asked, `registry` is where the two
-//! meet, `verdict` judges what `observation` holds, `summary` puts it into a few words, `batches` says which probes run
-//! when, `hints` why a probe may have got lost (`policy_hints` where policies are why), `spread` how many connections
-//! come to each endpoint of a service, and `settings` what is unusual on its way. This room knows nothing of files,
-//! plans or terminals.
+//! the destination's, `exchange` what both say over TCP, `http` and `dns` what programs are asked, `registry` is where
+//! the two meet, `verdict` judges what `observation` holds, `exec` what commands have come to, `summary` puts it into a
+//! few words, `batches` says which probes run when, `hints` why a probe may have got lost (`policy_hints` where
+//! policies are why), `spread` how many connections come to each endpoint of a service, and `settings` what is unusual
+//! on its way. This room knows nothing of files, plans or terminals.
 
 mod attempt;
 mod batches;
 mod code;
+mod dns;
 mod error;
 mod exchange;
+mod exec;
 mod harness;
 mod hints;
 mod http;
@@ -34,7 +36,9 @@ use std::time::Instant;
 
 pub use code::CheckCode;
 pub use error::CheckError;
+pub use exec::exec_result;
 use harness::Harness;
+pub use harness::is_applied;
 pub use hints::drift_hint;
 pub use report::{CheckResult, NotSentCause, Outcome, PairResult, Report};
 pub use settings::unusual_settings;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::dns::DnsReply;
 use super::http::HttpAnswer;
 use super::registry::Arrival;
 use super::report::Outcome;
@@ -13,7 +14,7 @@ pub(super) struct Observation {
     /// What the sender saw.
     pub outcome: Outcome,
     /// What a program has answered, where one was asked.
-    pub answer: Option<HttpAnswer>,
+    pub answer: Option<Answer>,
     /// Where the probe arrived, as far as it was seen.
     pub arrival: Option<Arrival>,
     /// Where else it arrived: then nobody knows which of the two has answered.
@@ -24,4 +25,21 @@ pub(super) struct Observation {
     pub taken: bool,
     /// From the first packet to the outcome.
     pub took: Duration,
+}
+
+/// What a program has answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    Http(HttpAnswer),
+    Dns(DnsReply),
+}
+
+impl Answer {
+    /// In a few words.
+    pub(super) fn in_short(&self) -> String {
+        match self {
+            Self::Http(answer) => answer.in_short(),
+            Self::Dns(answer) => answer.in_short(),
+        }
+    }
 }

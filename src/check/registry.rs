@@ -100,13 +100,20 @@ pub(super) struct Registry {
     run: u64,
     next: Cell<u64>,
     entries: RefCell<HashMap<u64, Rc<Entry>>>,
+    /// Datagrams for programs, which hold no token: what is in them.
+    queries: RefCell<HashMap<Vec<u8>, Token>>,
 }
 
 impl Registry {
     /// An empty one, with a random number for this run.
     pub(super) fn new() -> Self {
         // The standard library seeds its hash maps from the system's random numbers.
-        Self { run: RandomState::new().hash_one("nslab"), next: Cell::new(0), entries: RefCell::default() }
+        Self {
+            run: RandomState::new().hash_one("nslab"),
+            next: Cell::new(0),
+            entries: RefCell::default(),
+            queries: RefCell::default(),
+        }
     }
 
     /// Opens an entry for a try of a namespace; it is closed by [`Registry::close`].
@@ -127,6 +134,24 @@ impl Registry {
     pub(super) fn saw_opening(&self, sequence: u32, arrival: Arrival) {
         let number = u64::from(sequence.wrapping_sub(self.run as u32));
         self.saw(Token { run: self.run, number }, arrival);
+    }
+
+    /// Writes down what is in the datagram of a try that holds no token.
+    pub(super) fn asks(&self, token: Token, query: &[u8]) {
+        self.queries.borrow_mut().insert(query.to_vec(), token);
+    }
+
+    /// Forgets the datagram of a try.
+    pub(super) fn has_asked(&self, query: &[u8]) {
+        self.queries.borrow_mut().remove(query);
+    }
+
+    /// Writes down that a datagram arrived, if it is that of a try.
+    pub(super) fn saw_datagram(&self, bytes: &[u8], arrival: Arrival) {
+        let query = self.queries.borrow().get(bytes).copied();
+        if let Some(token) = query.or_else(|| Token::from_bytes(bytes)) {
+            self.saw(token, arrival);
+        }
     }
 
     /// Writes down that a probe arrived: the first arrival, and the first one elsewhere. What the sender sees after

@@ -31,7 +31,8 @@ impl Try<'_> {
             }
             Outcome::Unreachable { what, by: None } => format!("{arrived}{what}"),
             Outcome::NotSent { cause, .. } => cause.to_string(),
-            Outcome::NoAnswer { .. } => format!("{arrived}connected, but no answer came"),
+            Outcome::NoAnswer { .. } => format!("{arrived}no answer to what was asked"),
+            Outcome::Ran { .. } => "the command has ended".to_owned(),
             Outcome::Stalled => format!("{arrived}connected, but no data came through"),
             Outcome::Silence => format!("{arrived}no answer"),
             Outcome::NoProbe { .. } => "not probed".to_owned(),

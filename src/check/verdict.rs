@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::http;
-use super::observation::Observation;
+use super::observation::{Answer, Observation};
 use super::owners::Owners;
 use super::registry::Arrival;
 use super::report::{HOST_UNREACHABLE, NotSentCause, Outcome};
+use super::{dns, http};
 use crate::lab::{Asks, Check, Expect, NsName, Probe, Protocol, SeenAs};
 
 /// Why nslab did not see a probe arrive, although it was answered.
@@ -23,8 +23,10 @@ pub(super) fn promise(check: &Check) -> String {
         Expect::Unanswered => "unanswered".to_owned(),
         Expect::Refused => "refused".to_owned(),
     };
-    if let (Expect::Reachable, Some(Asks::Http(request))) = (check.expect, &check.asks) {
-        text += &format!(", {}", http::promise(request));
+    match (check.expect, &check.asks) {
+        (Expect::Reachable, Some(Asks::Http(request))) => text += &format!(", {}", http::promise(request)),
+        (Expect::Reachable, Some(Asks::Dns(query))) => text += &format!(", {}", dns::promise(query)),
+        (_, Some(_) | None) => {}
     }
     if let Some(size) = check.size {
         let how = if size.dont_fragment { "" } else { ", also in fragments" };
@@ -181,8 +183,9 @@ impl Try<'_> {
     fn answer(&self) -> Result<(), String> {
         match (&self.check.asks, &self.seen.answer) {
             (None, _) => Ok(()),
-            (Some(Asks::Http(request)), Some(answer)) => answer.judge(request),
-            (Some(Asks::Http(_)), None) => Err("connected, but no HTTP answer came".to_owned()),
+            (Some(Asks::Http(request)), Some(Answer::Http(answer))) => answer.judge(request),
+            (Some(Asks::Dns(query)), Some(Answer::Dns(answer))) => answer.judge(query),
+            (Some(_), _) => Err("no answer came to what was asked".to_owned()),
         }
     }
 
@@ -197,6 +200,7 @@ impl Try<'_> {
             Outcome::Unreachable { what, by } => self.error(what, *by),
             Outcome::NotSent { what, .. } => format!("{} cannot send it: {what}", self.probe.from),
             Outcome::Stalled => self.stalled(),
+            Outcome::Ran { .. } => "the command has ended".to_owned(),
             Outcome::NoAnswer { what } => self.no_answer(what),
             Outcome::Silence => self.silence(),
             Outcome::NoProbe { what } => what.clone(),
@@ -271,7 +275,7 @@ impl Try<'_> {
         let what = match self.check.size {
             _ if self.check.asks.is_some() => {
                 let within = in_words(self.check.timeout);
-                return self.no_answer(&format!("connected, but no whole HTTP answer came within {within}"));
+                return self.no_answer(&format!("connected, but no whole answer came within {within}"));
             }
             Some(size) => format!("packets of up to {} bytes did not come through", size.bytes),
             None => "nothing that was sent then came through".to_owned(),

@@ -113,6 +113,7 @@ impl Protocol {
     pub fn named(self, asks: Option<&Asks>) -> String {
         match (self, asks) {
             (Self::Tcp(port), Some(Asks::Http(_))) => format!("http/{port}"),
+            (Self::Udp(port), Some(Asks::Dns(_))) => format!("dns/{port}"),
             (Self::Icmp, _) => "icmp".to_owned(),
             (Self::Tcp(port), _) => format!("tcp/{port}"),
             (Self::Udp(port), _) => format!("udp/{port}"),
@@ -169,6 +170,6 @@ pub enum SeenAs {
     Address(IpAddr),
 }
 
-fn seconds<S: serde::Serializer>(duration: &Duration, s: S) -> Result<S::Ok, S::Error> {
+pub(super) fn seconds<S: serde::Serializer>(duration: &Duration, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_f64(duration.as_secs_f64())
 }

@@ -20,7 +20,7 @@ use nix::unistd::{
 use crate::failpoint;
 use crate::kernel::open_files;
 use crate::kernel::process::{self, OwnEtc};
-use crate::lab::{LabName, Program, ProgramRef};
+use crate::lab::{LabName, NsName, Program, ProgramRef};
 use crate::state;
 
 /// Where commands are looked for, unless the program has a PATH of its own.
@@ -33,14 +33,21 @@ pub(super) struct Start<'a> {
     pub(super) program: &'a Program,
     /// The command: the program's, or that of its readiness.
     pub(super) command: &'a [String],
+    /// What it finds in `/etc`.
+    pub(super) etc: &'a OwnEtc,
 }
 
-/// Starts a process in the program's namespace, whose output goes to `output`, or nowhere. Returns when it has begun to
-/// be the command.
+/// What programs of a namespace find in `/etc`.
+pub(super) fn own_etc(lab: &LabName, ns: &NsName) -> OwnEtc {
+    OwnEtc::of_folder(&state::etc_folder(lab, ns)).unwrap_or_default()
+}
+
+/// Starts a process in the program's namespace, whose output and error output go to `output`, or nowhere. Returns when
+/// it has begun to be the command.
 ///
 /// # Errors
 /// Why it could not.
-pub(super) fn spawn(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<Pid, String> {
+pub(super) fn spawn(start: &Start<'_>, output: [Option<&OwnedFd>; 2]) -> Result<Pid, String> {
     failpoint::pass("start a process of a program").map_err(|errno| errno.desc().to_owned())?;
     let refused = |errno: Errno| format!("it cannot be started: {}", errno.desc());
     let (mut from_child, to_keeper) =
@@ -64,14 +71,14 @@ pub(super) fn spawn(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<Pid, 
 }
 
 /// Becomes the command; why that is not possible.
-fn become_command(start: &Start<'_>, output: Option<&OwnedFd>) -> String {
+fn become_command(start: &Start<'_>, output: [Option<&OwnedFd>; 2]) -> String {
     match try_to_become(start, output) {
         Ok(never) => match never {},
         Err(why) => why,
     }
 }
 
-fn try_to_become(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<std::convert::Infallible, String> {
+fn try_to_become(start: &Start<'_>, output: [Option<&OwnedFd>; 2]) -> Result<std::convert::Infallible, String> {
     let because = |what: &str| {
         let what = what.to_owned();
         move |errno: Errno| format!("{what}: {}", errno.desc())
@@ -82,8 +89,9 @@ fn try_to_become(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<std::con
     streams(output).map_err(because("its streams cannot be opened"))?;
     plain_signals().map_err(because("its signals cannot be set"))?;
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
-    let etc = OwnEtc::of_folder(&state::etc_folder(start.lab, &start.name.ns)).unwrap_or_default();
-    process::enter(&start.name.ns, &etc).map_err(|error| error.to_string())?;
+    if !start.name.ns.is_host() {
+        process::enter(&start.name.ns, start.etc).map_err(|error| error.to_string())?;
+    }
     let environment = environment(start, user.as_ref());
     let candidates = candidates(start.command, environment.get("PATH").map_or(PATH, String::as_str));
     let arguments = c_strings(start.command.iter().cloned());
@@ -114,13 +122,12 @@ fn try_to_become(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<std::con
     })
 }
 
-/// Nothing to read, and the output into the pipe, or nowhere.
-fn streams(output: Option<&OwnedFd>) -> nix::Result<()> {
+/// Nothing to read, and the output and error output into pipes, or nowhere.
+fn streams([output, errors]: [Option<&OwnedFd>; 2]) -> nix::Result<()> {
     let nothing = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
-    let output = output.map_or(nothing.as_fd(), AsFd::as_fd);
     dup2_stdin(&nothing)?;
-    dup2_stdout(output)?;
-    dup2_stderr(output)?;
+    dup2_stdout(output.map_or(nothing.as_fd(), AsFd::as_fd))?;
+    dup2_stderr(errors.map_or(nothing.as_fd(), AsFd::as_fd))?;
     Ok(())
 }
 

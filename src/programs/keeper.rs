@@ -186,8 +186,10 @@ impl Keeper {
         (self.has_line, self.report.ended, self.report.why) = (false, None, None);
         self.line.clear();
         let begin = Instant::now();
-        let start = Start { lab: &self.lab, name: &self.name, program: &self.program, command: &self.program.command };
-        let main = match child::spawn(&start, Some(&self.output.1)) {
+        let etc = child::own_etc(&self.lab, &self.name.ns);
+        let command = &self.program.command;
+        let start = Start { lab: &self.lab, name: &self.name, program: &self.program, command, etc: &etc };
+        let main = match child::spawn(&start, [Some(&self.output.1); 2]) {
             Ok(main) => main,
             Err(why) => return Outcome::Failed(why),
         };
@@ -249,8 +251,9 @@ impl Keeper {
         if let Ready::Command(command) = &self.program.ready
             && self.probe.is_none()
         {
-            let start = Start { lab: &self.lab, name: &self.name, program: &self.program, command };
-            self.probe = child::spawn(&start, None).ok();
+            let etc = child::own_etc(&self.lab, &self.name.ns);
+            let start = Start { lab: &self.lab, name: &self.name, program: &self.program, command, etc: &etc };
+            self.probe = child::spawn(&start, [None; 2]).ok();
         }
     }
 

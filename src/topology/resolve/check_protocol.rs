@@ -37,7 +37,9 @@ pub fn resolve(
         (None | Some((Probing::Tcp | Probing::Http, _)), Some(Spanned { value: CheckPort::Number(port), .. })) => {
             Some(Protocol::Tcp(*port))
         }
-        (Some((Probing::Udp, _)), Some(Spanned { value: CheckPort::Number(port), .. })) => Some(Protocol::Udp(*port)),
+        (Some((Probing::Udp | Probing::Dns, _)), Some(Spanned { value: CheckPort::Number(port), .. })) => {
+            Some(Protocol::Udp(*port))
+        }
         (None | Some((Probing::Icmp, _)), None) => Some(Protocol::Icmp),
         (_, Some(port)) => {
             found.add(
@@ -46,7 +48,7 @@ pub fn resolve(
             );
             None
         }
-        (Some((Probing::Tcp | Probing::Udp | Probing::Http, span)), None) => {
+        (Some((Probing::Tcp | Probing::Udp | Probing::Http | Probing::Dns, span)), None) => {
             let by_default = written.protocol.as_ref().and_then(|protocol| default_port(protocol.value));
             if by_default.is_none() {
                 found.add(Diagnostic::new(Code::NoPort, span, "this check needs a `port`"));
@@ -86,14 +88,16 @@ fn one_of_all(
 fn transport(protocol: Probing) -> Probing {
     match protocol {
         Probing::Http => Probing::Tcp,
+        Probing::Dns => Probing::Udp,
         Probing::Icmp | Probing::Tcp | Probing::Udp => protocol,
     }
 }
 
-/// Where servers of a protocol listen by default (RFC 9110, section 4.2.1).
+/// Where servers of a protocol listen by default (RFC 9110, section 4.2.1; RFC 1035, section 4.2.1).
 fn default_port(protocol: Probing) -> Option<Protocol> {
     match protocol {
         Probing::Http => Some(Protocol::Tcp(80)),
+        Probing::Dns => Some(Protocol::Udp(53)),
         Probing::Icmp | Probing::Tcp | Probing::Udp => None,
     }
 }
@@ -108,7 +112,7 @@ fn port(
     let is_of = |port: &&Port| match protocol {
         None | Some(Probing::Icmp) => true,
         Some(Probing::Tcp | Probing::Http) => port.model.protocol == IpProtocol::Tcp,
-        Some(Probing::Udp) => port.model.protocol == IpProtocol::Udp,
+        Some(Probing::Udp | Probing::Dns) => port.model.protocol == IpProtocol::Udp,
     };
     // At each of its addresses it has the same.
     let at_first = service.ports.iter().filter(|port| Some(&port.model.cluster_ip) == service.addresses.first());

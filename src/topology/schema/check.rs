@@ -11,7 +11,7 @@ use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
 use super::service::DnsLabel;
-use crate::lab::{Expect, Family, IfName, NsName, PacketSize};
+use crate::lab::{DnsType, Expect, Family, IfName, NsName, PacketSize};
 use crate::topology::diagnostics::{Collector, Span};
 use crate::topology::yaml::Node;
 
@@ -19,17 +19,18 @@ use crate::topology::yaml::Node;
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Check {
-    /// What reports call it; made from its two sides by default.
+    /// What reports call it; made from its two sides by default. Of `dns`: the name that is asked for.
     pub name: Option<Spanned<Text>>,
     /// Where the packet starts: a namespace, a group, `all`, a label such as `role=db`, or a list of these.
     pub from: OneOrMany<Spanned<Selector>>,
     /// Where it goes: the same, or an IP address, or a service, `service/web`; with `%eth0`, by the link-local address
     /// on that link of the sender.
     pub to: OneOrMany<Spanned<Selector>>,
-    /// `icmp`, `tcp`, `udp`, or `http`, which a program has to answer; `tcp` where a port is given, else `icmp`.
+    /// `icmp`, `tcp`, `udp`, or `http` or `dns`, which a program has to answer; `tcp` where a port is given, else
+    /// `icmp`.
     pub protocol: Option<Spanned<Protocol>>,
     /// The destination port; of a service, its number or its name, or nothing if it has one port. Of `http`, 80 by
-    /// default.
+    /// default; of `dns`, 53.
     pub port: Option<Spanned<CheckPort>>,
     /// Of `http`: the path that is asked for, with its query; `/` by default.
     pub path: Option<Spanned<Path>>,
@@ -44,6 +45,11 @@ pub struct Check {
     /// Of `http`: headers that the answer must have, each with a text that it must contain.
     #[schemars(default)]
     pub header: Named<HeaderName, Spanned<Text>>,
+    /// Of `dns`: the type of the records that are asked for; `A` by default.
+    #[schemars(rename = "type")]
+    pub kind: Option<Spanned<DnsType>>,
+    /// Of `dns`: the records that the answer must have, and no others; or NXDOMAIN, NODATA or REFUSED.
+    pub answer: Option<OneOrMany<Spanned<Text>>>,
     /// The size of the IP packet in bytes, with its headers, and of the answer; over TCP, of the segments in both
     /// directions. As small as can be by default.
     pub size: Option<Spanned<Size>>,
@@ -95,6 +101,7 @@ pub enum Protocol {
     Tcp,
     Udp,
     Http,
+    Dns,
 }
 
 /// A destination port, or the name that a service has for it.
@@ -120,8 +127,13 @@ pub enum SeenBy {
     Namespace(NsName),
 }
 
-const PROTOCOLS: [(&str, Protocol); 4] =
-    [("icmp", Protocol::Icmp), ("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("http", Protocol::Http)];
+const PROTOCOLS: [(&str, Protocol); 5] = [
+    ("icmp", Protocol::Icmp),
+    ("tcp", Protocol::Tcp),
+    ("udp", Protocol::Udp),
+    ("http", Protocol::Http),
+    ("dns", Protocol::Dns),
+];
 const EXPECTATIONS: [(&str, Expectation); 4] = [
     ("reachable", Expectation(Expect::Reachable)),
     ("unreachable", Expectation(Expect::Unreachable)),
@@ -197,7 +209,7 @@ impl Scalar for CheckPort {
 }
 
 impl Scalar for Protocol {
-    const WHAT: &'static str = "a way to probe: icmp, tcp, udp or http";
+    const WHAT: &'static str = "a way to probe: icmp, tcp, udp, http or dns";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         word(text, &PROTOCOLS)
@@ -263,6 +275,8 @@ impl Read for Check {
         let status = fields.optional("status");
         let contains = fields.optional("contains");
         let header = fields.or_empty("header");
+        let kind = fields.optional("type");
+        let answer = fields.optional("answer");
         let size = fields.optional("size");
         let df = fields.optional("df");
         let expect = fields.optional("expect");
@@ -288,6 +302,8 @@ impl Read for Check {
             status,
             contains,
             header,
+            kind,
+            answer,
             size,
             df,
             expect,
