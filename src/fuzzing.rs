@@ -103,6 +103,7 @@ fn found(owner: Option<LabName>, found: &ObservedNamespace) {
         description: None,
         namespaces: [(red, wanted)].into(),
         checks: Vec::new(),
+        exec_checks: Vec::new(),
         network_policies: NetworkPolicies::default(),
         etc: LabEtc::default(),
         origins: Origins::new(),

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nslab::check::{self, Outcome, PairResult, Report};
-use nslab::lab::{Check, Expect, Lab, Namespace, NetworkPolicies, NsName, Origins, Probe, Protocol, SeenAs, Target};
+use nslab::lab::{Check, Expect, Lab, Namespace, NsName, Probe, Protocol, SeenAs, Target};
 use support::{run, sandbox};
 
 /// A check of one sender and one address, reachable by ping until told otherwise.
@@ -30,6 +30,7 @@ fn check(from: &str, to: &str, address: &str) -> Check {
         name: format!("{from} → {to}"),
         line: 1,
         protocol: Protocol::Icmp,
+        asks: None,
         size: None,
         expect: Expect::Reachable,
         seen_as: None,
@@ -72,8 +73,9 @@ fn ip(address: &str) -> IpAddr {
 }
 
 fn lab(namespaces: indexmap::IndexMap<NsName, Namespace>, checks: Vec<Check>) -> Lab {
-    let (name, network_policies, etc) = ("lab".parse().unwrap(), NetworkPolicies::default(), Default::default());
-    Lab { name, description: None, namespaces, checks, network_policies, etc, origins: Origins::new() }
+    let (description, exec_checks, network_policies, etc, origins) = Default::default();
+    let name = "lab".parse().unwrap();
+    Lab { name, description, namespaces, checks, exec_checks, network_policies, etc, origins }
 }
 
 fn report(checks: Vec<Check>) -> Report {
@@ -340,7 +342,7 @@ fn a_port_that_a_real_server_has() {
     let results = [passes(tcp.clone()), passes(by_blue), passes(seen_as(tcp.clone(), SeenAs::Itself))];
     fails(expecting(tcp, Expect::Refused), "though it should be refused");
     let mute = listening(check("red", "blue", "192.168.15.2"), Protocol::Udp(53), "blue", 53);
-    fails(mute, "it arrived at blue, from 192.168.15.1, but no answer came back");
+    fails(mute, "it arrived at blue, from 192.168.15.1, and the program that has the port there did not answer");
     assert!(results.iter().all(|result| result.saw == Outcome::Answered && result.seen_as == Some(ip("192.168.15.1"))));
     server.kill().expect("it runs");
     server.wait().expect("it ends");
@@ -488,8 +490,7 @@ fn an_error_of_the_first_try_is_told() {
          ip netns exec router sysctl -qw net.ipv4.ip_forward=1");
     let mut check = check("red", "10.0.9.9", "10.0.9.9");
     (check.timeout, check.retries) = (Duration::from_millis(200), 3);
-    let report = report(vec![check]);
-    let pair = &report.checks[0].pairs[0];
+    let pair = &report(vec![check]).checks[0].pairs[0];
     assert!(
         matches!(&pair.saw, Outcome::Unreachable { what, .. } if what.contains("network unreachable")),
         "{:?}",

@@ -49,6 +49,7 @@ fn wanting(namespaces: impl IntoIterator<Item = NsName>) -> Lab {
         description: None,
         namespaces,
         checks: Vec::new(),
+        exec_checks: Vec::new(),
         network_policies: NetworkPolicies::default(),
         etc: LabEtc::default(),
         origins: Origins::new(),

@@ -13,15 +13,15 @@ use tokio::net::TcpStream;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::harness::{Harness, RawKey};
-use super::observation::Observation;
+use super::harness::{Harness, Listeners, RawKey};
+use super::observation::{Answer, Observation};
 use super::registry::{Entry, Token};
 use super::report::Outcome;
 use super::respond::{look_at_raw, read_arrivals};
-use super::{exchange, packet, verdict};
+use super::{dns, exchange, http, packet, verdict};
 use crate::kernel::packet_size::{Fragments, limit_segments, set_fragments};
 use crate::kernel::sockets;
-use crate::lab::{Check, Family, NsName, Probe, Protocol};
+use crate::lab::{Asks, Check, DnsQuery, Family, HttpRequest, Probe, Protocol};
 
 /// How long to wait, after an answer, for the report of the destination's own socket: the packet was there before the
 /// answer, but may be read after it.
@@ -46,14 +46,16 @@ const LATE_ANSWER_GRACE: Duration = Duration::from_millis(1);
 /// One try of a probe.
 pub(super) async fn attempt(harness: &Harness, check: &Check, probe: &Probe) -> Observation {
     let (token, entry) = harness.registry.open(&probe.from);
-    let (_, taken) = harness.listeners(check, probe);
     let started = Instant::now();
-    let mut attempt =
-        Attempt { harness, check, probe, token, entry, left_as: None, started, deadline: started + check.timeout };
+    let deadline = started + check.timeout;
+    let mut attempt = Attempt { harness, check, probe, token, entry, left_as: None, answer: None, started, deadline };
     let outcome = match check.protocol {
         Protocol::Icmp => attempt.echo().await,
         Protocol::Tcp(port) => attempt.connection(port).await,
-        Protocol::Udp(port) => attempt.datagram(port).await,
+        Protocol::Udp(port) => match &check.asks {
+            Some(Asks::Dns(query)) => attempt.query(port, query).await,
+            Some(Asks::Http(_)) | None => attempt.datagram(port).await,
+        },
     };
     if attempt.entry.arrival().is_none() {
         read_arrivals(harness, check, probe);
@@ -61,13 +63,15 @@ pub(super) async fn attempt(harness: &Harness, check: &Check, probe: &Probe) -> 
     // What the sockets of others have got by now is read before this one goes on.
     yield_now().await;
     harness.registry.close(token);
+    let arrived = attempt.entry.arrival().map(|arrival| &arrival.ns);
     Observation {
         // A packet that could not leave is an outcome like any other.
         outcome: outcome.unwrap_or_else(|not_sent| not_sent),
         arrival: attempt.entry.arrival().cloned(),
         also_at: attempt.entry.also_at().cloned(),
         left_as: attempt.left_as,
-        taken: taken > 0,
+        taken: harness.listeners(check, probe, arrived).is_program,
+        answer: attempt.answer,
         took: attempt.started.elapsed(),
     }
 }
@@ -79,6 +83,7 @@ struct Attempt<'a> {
     token: Token,
     entry: Rc<Entry>,
     left_as: Option<IpAddr>,
+    answer: Option<Answer>,
     started: Instant,
     deadline: Instant,
 }
@@ -153,40 +158,57 @@ impl Attempt<'_> {
         let _ = timeout(GRACE, arrival).await;
     }
 
-    /// A TCP connection, and the exchange of the token where nslab is at the other end.
+    /// A TCP connection, and the exchange of the token where nslab is at the other end, or what is asked of a program.
     async fn connection(&mut self, port: u16) -> Result<Outcome, Outcome> {
         let _two = self.harness.descriptors.acquire_many(2).await;
         self.start();
-        let (listening, _) = self.harness.listeners(self.check, self.probe);
         let socket = self.departing(sockets::Protocol::Tcp, port)?;
-        let from = sockets::own_address(&socket).ok();
-        from.into_iter().for_each(|from| self.harness.registry.opens(self.token, from));
-        let outcome = self.established(socket, listening > 0).await;
-        if self.entry.arrival().is_none() {
-            read_arrivals(self.harness, self.check, self.probe);
-        }
+        let outcome = self.established(socket, port).await;
         self.await_arrival(outcome.as_ref().unwrap_or(&Outcome::Silence)).await;
-        from.into_iter().for_each(|from| self.harness.registry.opened(self.token, from.port()));
         outcome
     }
 
-    async fn established(&mut self, socket: OwnedFd, is_ours: bool) -> Result<Outcome, Outcome> {
+    async fn established(&mut self, socket: OwnedFd, port: u16) -> Result<Outcome, Outcome> {
+        let stream = self.connected(socket).await?;
+        match &self.check.asks {
+            Some(Asks::Http(request)) => Ok(self.asked(stream, request, port).await),
+            Some(Asks::Dns(_)) | None => Ok(self.conversed(stream).await),
+        }
+    }
+
+    /// The connection, once it is there; else what came of it.
+    async fn connected(&mut self, socket: OwnedFd) -> Result<TcpStream, Outcome> {
         let stream = TcpStream::from_std(socket.into()).map_err(no_probe)?;
         let connected = async {
             stream.writable().await?;
             stream.take_error()?.map_or(Ok(()), Err)
         };
         match self.in_time(connected).await {
-            None => Ok(Outcome::Silence),
-            Some(Err(error)) => Ok(self.reported(&error, None)),
-            Some(Ok(())) => Ok(self.conversed(stream, is_ours).await),
+            None => Err(Outcome::Silence),
+            Some(Err(error)) => Err(self.reported(&error, None)),
+            Some(Ok(())) => Ok(stream),
+        }
+    }
+
+    /// What comes of a request over a connection that is there.
+    async fn asked(&mut self, stream: TcpStream, request: &HttpRequest, port: u16) -> Outcome {
+        self.deadline = Instant::now() + self.check.timeout;
+        let host = http::host(request, self.probe, port);
+        match self.in_time(http::ask(stream, request, &host)).await {
+            None => Outcome::Stalled,
+            Some(Err(what)) => Outcome::NoAnswer { what },
+            Some(Ok(answer)) => {
+                self.answer = Some(Answer::Http(answer));
+                Outcome::Answered
+            }
         }
     }
 
     /// What comes of a connection that is there. It then ends with a reset, so that neither side has to remember it for
     /// a minute (TIME_WAIT).
-    async fn conversed(&mut self, mut stream: TcpStream, is_ours: bool) -> Outcome {
+    async fn conversed(&mut self, mut stream: TcpStream) -> Outcome {
         let token = self.token;
+        let is_ours = self.may_be_nslabs();
         match self.check.size {
             None if is_ours => {
                 self.deadline = Instant::now() + self.check.timeout;
@@ -204,9 +226,7 @@ impl Attempt<'_> {
                 }
             }
             None => Outcome::Answered,
-            Some(_) if !is_ours => {
-                Outcome::NoProbe { what: "another program listens there, and nslab cannot send it data".to_owned() }
-            }
+            Some(_) if !is_ours => self.cannot_send_data(),
             Some(size) => {
                 let data = async {
                     exchange::greet(&mut stream, token).await?;
@@ -223,14 +243,31 @@ impl Attempt<'_> {
         }
     }
 
+    /// That a program is at the other end, which does not return what it is sent.
+    fn cannot_send_data(&self) -> Outcome {
+        let at = self.entry.arrival().map_or(self.probe.to.label.as_str(), |arrival| arrival.ns.as_str());
+        let port = self.check.protocol.named(None);
+        Outcome::NoProbe { what: format!("a program has {port} of {at}, and nslab cannot send it data of a size") }
+    }
+
+    /// Whether nslab may be at the other end of a connection: where it has arrived, no program has the port; or where
+    /// it may have arrived, if that is not known.
+    fn may_be_nslabs(&self) -> bool {
+        let Listeners { is_nslab, is_program } = self.listeners();
+        is_nslab && !is_program
+    }
+
     /// Whether the probe arrived where nslab answers.
     fn has_come_to_nslab(&self) -> bool {
+        self.may_be_nslabs() && self.entry.arrival().is_some()
+    }
+
+    fn listeners(&self) -> Listeners {
         if self.entry.arrival().is_none() {
             read_arrivals(self.harness, self.check, self.probe);
         }
-        let (_, taken) = self.harness.listeners(self.check, self.probe);
-        let answers = |ns: &NsName| self.probe.listen.iter().any(|(there, _)| there == ns);
-        taken == 0 && self.entry.arrival().is_some_and(|arrival| answers(&arrival.ns))
+        let arrived = self.entry.arrival().map(|arrival| &arrival.ns);
+        self.harness.listeners(self.check, self.probe, arrived)
     }
 
     /// A datagram, and its answer.
@@ -251,6 +288,66 @@ impl Attempt<'_> {
         Ok(outcome)
     }
 
+    /// A DNS query, and its answer.
+    async fn query(&mut self, port: u16, query: &DnsQuery) -> Result<Outcome, Outcome> {
+        let _two = self.harness.descriptors.acquire_many(2).await;
+        self.start();
+        let asked = dns::query(query, self.token.identifier()).map_err(|what| Outcome::NoProbe { what })?;
+        self.harness.registry.asks(self.token, &asked);
+        let outcome = self.replied(port, query, &asked).await;
+        self.await_arrival(outcome.as_ref().unwrap_or(&Outcome::Silence)).await;
+        if self.entry.arrival().is_none() {
+            read_arrivals(self.harness, self.check, self.probe);
+        }
+        self.harness.registry.has_asked(&asked);
+        outcome
+    }
+
+    async fn replied(&mut self, port: u16, query: &DnsQuery, asked: &[u8]) -> Result<Outcome, Outcome> {
+        let socket = sockets::watched(self.departing(sockets::Protocol::Udp, port)?).map_err(no_probe)?;
+        self.send(socket.get_ref(), asked, None, None).await?;
+        let mut buffer = vec![0; dns::LARGEST];
+        let mut silence = Outcome::Silence;
+        loop {
+            let came = socket.async_io(sockets::ANYTHING, |fd| Ok(sockets::receive(fd, &mut buffer)?));
+            let length = match self.in_time(came).await {
+                None => return Ok(silence),
+                Some(Err(error)) => return Ok(self.reported(&error, sockets::error_report(socket.get_ref()))),
+                Some(Ok(received)) => received.length,
+            };
+            match dns::read(query, asked, buffer.get(..length).unwrap_or_default()) {
+                dns::Reply::Answered(reply) => {
+                    self.answer = Some(Answer::Dns(reply));
+                    return Ok(Outcome::Answered);
+                }
+                dns::Reply::Truncated => return self.over_tcp(port, query, asked).await,
+                dns::Reply::OfOthers => silence = no_answer("what came back is no answer to what was asked"),
+            }
+        }
+    }
+
+    /// The same over TCP, where the answer is too long for UDP.
+    async fn over_tcp(&mut self, port: u16, query: &DnsQuery, asked: &[u8]) -> Result<Outcome, Outcome> {
+        self.deadline = Instant::now() + self.check.timeout;
+        let socket = self.departing(sockets::Protocol::Tcp, port)?;
+        let Ok(mut stream) = self.connected(socket).await else {
+            return Ok(no_answer("the answer over UDP is truncated, and TCP does not connect"));
+        };
+        let came = match self.in_time(dns::ask(&mut stream, asked)).await {
+            None => return Ok(Outcome::Stalled),
+            Some(came) => came.unwrap_or_default(),
+        };
+        Ok(match dns::read(query, asked, &came) {
+            dns::Reply::Answered(reply) => {
+                self.answer = Some(Answer::Dns(reply));
+                Outcome::Answered
+            }
+            dns::Reply::Truncated | dns::Reply::OfOthers => {
+                no_answer("the answer over UDP is truncated, and over TCP none came")
+            }
+        })
+    }
+
     fn start(&mut self) {
         self.started = Instant::now();
         self.deadline = self.started + self.check.timeout;
@@ -262,6 +359,9 @@ impl Attempt<'_> {
         let socket = self.harness.take(&probe.from, protocol, self.family());
         let socket = socket.map_err(|e| Outcome::NoProbe { what: e.to_string() })?;
         self.bind(&socket, protocol)?;
+        if protocol == sockets::Protocol::Tcp {
+            sockets::begin_at(&socket, self.token.sequence()).map_err(|e| no_probe(e.into()))?;
+        }
         if let (sockets::Protocol::Tcp, Some(size)) = (protocol, self.check.size) {
             let segment = size.payload(self.family(), TCP_HEADER) as u32;
             limit_segments(&socket, segment).map_err(|e| no_probe(e.into()))?;
@@ -274,8 +374,7 @@ impl Attempt<'_> {
         Ok(socket)
     }
 
-    /// Gives a socket the source that the file asks for; and a TCP socket a port by which its connection is known where
-    /// it arrives.
+    /// Gives a socket the source that the file asks for; and a TCP socket a port of its own.
     fn bind(&self, socket: &OwnedFd, protocol: sockets::Protocol) -> Result<(), Outcome> {
         let source = self.probe.source;
         let any: IpAddr = match self.family() {
@@ -368,4 +467,8 @@ impl Attempt<'_> {
 
 fn no_probe(error: io::Error) -> Outcome {
     Outcome::NoProbe { what: format!("nslab cannot send it: {error}") }
+}
+
+fn no_answer(what: &str) -> Outcome {
+    Outcome::NoAnswer { what: what.to_owned() }
 }

@@ -20,7 +20,7 @@ use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;
 use crate::kernel::{Kernel, KernelError, netns, open_files};
-use crate::lab::{Check, Family, IfName, Lab, NsName, Probe, Protocol};
+use crate::lab::{Asks, Check, Family, IfName, Lab, NsName, Probe, Protocol};
 
 /// How many sockets are opened each time that a namespace is entered.
 const SOCKETS_AT_ONCE: usize = 16;
@@ -47,6 +47,13 @@ pub(super) struct RawKey {
 pub(super) struct Responder {
     pub port: Port,
     pub fd: OwnedFd,
+}
+
+/// Who listens at the ports at which a probe may arrive: with several, both may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listeners {
+    pub is_nslab: bool,
+    pub is_program: bool,
 }
 
 /// Everything that probes share.
@@ -170,8 +177,8 @@ impl Harness {
         netns::run_in(site.fd.as_fd(), || if_nametoindex(dev.as_str()))?.map_err(|e| nothing().with_errno(e))
     }
 
-    /// A port to come from that no other connection of this run has used lately: it is what a connection is known by
-    /// where it arrives.
+    /// A port to come from that no other connection of this run has used lately: connection tracking asks the rules
+    /// anew, and does not take it for the one before.
     pub(super) fn fresh_port(&self) -> u16 {
         FIRST_PORT + self.next_port.replace((self.next_port.get() + 1) % PORTS)
     }
@@ -201,10 +208,12 @@ impl Harness {
         Ok(spared)
     }
 
-    /// On how many of the ports that a probe counts on nslab answers, and how many other programs use.
-    pub(super) fn listeners(&self, check: &Check, probe: &Probe) -> (usize, usize) {
-        let taken = ports_of(check, probe).filter(|port| self.taken.borrow().contains(port)).count();
-        (probe.listen.len() - taken, taken)
+    /// Who has the ports at which a probe may arrive: all of them, or those of the namespace where it has arrived.
+    pub(super) fn listeners(&self, check: &Check, probe: &Probe, arrived: Option<&NsName>) -> Listeners {
+        let here = |port: &Port| arrived.is_none_or(|ns| port.ns == *ns);
+        let (taken, own): (Vec<Port>, Vec<Port>) =
+            ports_of(check, probe).filter(here).partition(|port| self.taken.borrow().contains(port));
+        Listeners { is_nslab: check.asks.is_none() && !own.is_empty(), is_program: !taken.is_empty() }
     }
 }
 
@@ -224,6 +233,14 @@ pub(super) fn raw_protocol(protocol: Protocol) -> sockets::Protocol {
         Protocol::Tcp(_) => sockets::Protocol::RawTcp,
         Protocol::Udp(_) => sockets::Protocol::RawUdp,
     }
+}
+
+/// Makes sure that the namespaces of a lab's checks are there, and the lab's.
+///
+/// # Errors
+/// They are not.
+pub fn is_applied(lab: &Lab) -> Result<(), CheckError> {
+    open_sites(lab).map(drop)
 }
 
 fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
@@ -286,6 +303,7 @@ fn namespaces(lab: &Lab) -> BTreeSet<&NsName> {
         namespaces.extend(&probe.to.ns);
         namespaces.extend(probe.listen.iter().map(|(ns, _)| ns));
     }
+    namespaces.extend(lab.exec_checks.iter().flat_map(|check| &check.from));
     if probes().any(|probe| probe.to.ns.is_none()) {
         namespaces.extend(lab.namespaces.keys());
     }
@@ -295,8 +313,10 @@ fn namespaces(lab: &Lab) -> BTreeSet<&NsName> {
 /// What is sent over a protocol and family needs a raw socket in every namespace: any may see it arrive.
 fn raw_sockets<'a>(lab: &Lab, namespaces: impl Iterator<Item = &'a NsName> + Clone) -> BTreeSet<RawKey> {
     let kinds = lab.checks.iter().flat_map(|check| {
-        let protocol = raw_protocol(check.protocol);
-        check.probes.iter().map(move |probe| (protocol, Family::of(probe.to.address)))
+        // What is too much for a datagram comes over TCP.
+        let also = matches!(check.asks, Some(Asks::Dns(_))).then_some(sockets::Protocol::RawTcp);
+        let protocols = [raw_protocol(check.protocol)].into_iter().chain(also);
+        protocols.flat_map(|protocol| check.probes.iter().map(move |probe| (protocol, Family::of(probe.to.address))))
     });
     let kinds: BTreeSet<(sockets::Protocol, Family)> = kinds.collect();
     let key = |protocol, family, ns: &NsName| RawKey { protocol, family, ns: ns.clone() };
@@ -304,7 +324,8 @@ fn raw_sockets<'a>(lab: &Lab, namespaces: impl Iterator<Item = &'a NsName> + Clo
 }
 
 fn ports(lab: &Lab) -> BTreeSet<Port> {
-    let checks = lab.checks.iter().filter(|check| check.protocol != Protocol::Icmp);
+    // What is asked of a program, a program answers.
+    let checks = lab.checks.iter().filter(|check| check.protocol != Protocol::Icmp && check.asks.is_none());
     checks.flat_map(|check| check.probes.iter().flat_map(move |probe| ports_of(check, probe))).collect()
 }
 

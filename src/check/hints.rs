@@ -23,7 +23,7 @@ pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
     let mut routers: BTreeMap<(&NsName, Family), IpAddr> = BTreeMap::new();
     for (flow, pair) in failures(lab, checks).filter(|(_, pair)| lost(pair)).take(MAX_TRACED) {
         for router in routers_between(lab, &layer2, &pair.from, &flow) {
-            routers.entry((router, Family::of(pair.address))).or_insert(pair.address);
+            routers.entry((router, Family::of(flow.destination))).or_insert(flow.destination);
         }
     }
     let owners = Owners::of(lab);
@@ -54,7 +54,8 @@ pub(super) fn failures<'a>(
     lab: &'a Lab,
     checks: &'a [CheckResult],
 ) -> impl Iterator<Item = (Flow, &'a PairResult)> + 'a {
-    let all = lab.checks.iter().zip(checks).flat_map(|(check, result)| {
+    let probed = checks.iter().filter(|check| !check.is_of_command());
+    let all = lab.checks.iter().zip(probed).flat_map(|(check, result)| {
         let flow = |probe: &Probe| Flow { source: probe.source, ..Flow::probing(check.protocol, probe.to.address) };
         check.probes.iter().map(flow).zip(&result.pairs)
     });

@@ -2,18 +2,22 @@
 //!
 //! Nothing has to be installed or to run in the namespaces. nslab opens the sockets of both sides itself, inside the
 //! namespaces, and drives all of them from one thread: `harness` opens them, `attempt` is the sender's side, `respond`
-//! the destination's, `exchange` what both say over TCP, `registry` is where the two meet, `verdict` judges what
-//! `observation` holds, `summary` puts it into a few words, `batches` says which probes run when, `hints` why a probe
-//! may have got lost (`policy_hints` where policies are why), `spread` how many connections come to each endpoint of a
-//! service, and `settings` what is unusual on its way. This room knows nothing of files, plans or terminals.
+//! the destination's, `exchange` what both say over TCP, `http` and `dns` what programs are asked, `registry` is where
+//! the two meet, `verdict` judges what `observation` holds, `exec` what commands have come to, `summary` puts it into a
+//! few words, `batches` says which probes run when, `hints` why a probe may have got lost (`policy_hints` where
+//! policies are why), `spread` how many connections come to each endpoint of a service, and `settings` what is unusual
+//! on its way. This room knows nothing of files, plans or terminals.
 
 mod attempt;
 mod batches;
 mod code;
+mod dns;
 mod error;
 mod exchange;
+mod exec;
 mod harness;
 mod hints;
+mod http;
 mod observation;
 mod owners;
 mod packet;
@@ -32,12 +36,14 @@ use std::time::Instant;
 
 pub use code::CheckCode;
 pub use error::CheckError;
+pub use exec::exec_result;
 use harness::Harness;
+pub use harness::is_applied;
 pub use hints::drift_hint;
 pub use report::{CheckResult, NotSentCause, Outcome, PairResult, Report};
 pub use settings::unusual_settings;
 
-use crate::lab::{Expect, Lab};
+use crate::lab::{Check, Expect, Lab};
 
 /// Runs all checks of a lab at once, with a result for every pair.
 ///
@@ -53,14 +59,15 @@ pub fn run(lab: &Lab) -> Result<Report, CheckError> {
     let (checks, losses) = tokio::task::LocalSet::new().block_on(&runtime, async {
         let harness = Rc::new(Harness::set(lab)?);
         respond::watch(&harness);
-        // What is to be refused comes first, while nslab listens nowhere: a port that another check needs is still
-        // closed.
-        let mut refused = batches::run(&harness, lab, |check| check.expect == Expect::Refused).await?;
-        refusals::ask_again(&harness, &lab.checks, &mut refused.results).await?;
+        // What is to be refused, and what is asked of programs, comes first, while nslab listens nowhere: a port that
+        // another check needs is still closed.
+        let is_of_others = |check: &Check| check.expect == Expect::Refused || check.asks.is_some();
+        let mut before = batches::run(&harness, lab, is_of_others).await?;
+        refusals::ask_again(&harness, &lab.checks, &mut before.results).await?;
         respond::listen(&harness, lab)?;
-        let others = batches::run(&harness, lab, |check| check.expect != Expect::Refused).await?;
-        let losses = [refused.losses, others.losses];
-        let results = refused.results.into_iter().chain(others.results).collect();
+        let others = batches::run(&harness, lab, |check| !is_of_others(check)).await?;
+        let losses = [before.losses, others.losses];
+        let results = before.results.into_iter().chain(others.results).collect();
         Ok::<_, CheckError>((batches::results(&lab.checks, results), losses))
     })?;
     let mut report = Report { lab: lab.name.clone(), checks, hints: Vec::new(), elapsed: started.elapsed() };

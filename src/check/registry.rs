@@ -7,7 +7,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use tokio::sync::Notify;
@@ -35,6 +35,11 @@ impl Token {
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let both = u128::from_be_bytes(*bytes.first_chunk()?);
         Some(Self { run: (both >> 64) as u64, number: both as u64 })
+    }
+
+    /// The sequence number that a TCP connection begins with, whose first packet cannot hold the token.
+    pub(super) fn sequence(self) -> u32 {
+        (self.run as u32).wrapping_add(self.number as u32)
     }
 
     /// Sixteen bits that differ between tries that are close to each other, and between runs: the identifier of an
@@ -95,8 +100,8 @@ pub(super) struct Registry {
     run: u64,
     next: Cell<u64>,
     entries: RefCell<HashMap<u64, Rc<Entry>>>,
-    /// TCP connections that are being opened, by the port that they come from: the token is not in their first packet.
-    openings: RefCell<HashMap<u16, Vec<(Token, IpAddr)>>>,
+    /// Datagrams for programs, which hold no token: what is in them.
+    queries: RefCell<HashMap<Vec<u8>, Token>>,
 }
 
 impl Registry {
@@ -107,7 +112,7 @@ impl Registry {
             run: RandomState::new().hash_one("nslab"),
             next: Cell::new(0),
             entries: RefCell::default(),
-            openings: RefCell::default(),
+            queries: RefCell::default(),
         }
     }
 
@@ -125,32 +130,26 @@ impl Registry {
         self.entries.borrow_mut().remove(&token.number);
     }
 
-    /// Forgets a connection that was being opened from a port.
-    pub(super) fn opened(&self, token: Token, port: u16) {
-        let mut all = self.openings.borrow_mut();
-        if let Some(openings) = all.get_mut(&port) {
-            openings.retain(|(open, _)| *open != token);
-            if openings.is_empty() {
-                all.remove(&port);
-            }
-        }
+    /// Writes down that the opening of a TCP connection arrived, if its sequence number is that of a try.
+    pub(super) fn saw_opening(&self, sequence: u32, arrival: Arrival) {
+        let number = u64::from(sequence.wrapping_sub(self.run as u32));
+        self.saw(Token { run: self.run, number }, arrival);
     }
 
-    /// Writes down that a TCP connection is being opened from an address and a port.
-    pub(super) fn opens(&self, token: Token, from: SocketAddr) {
-        self.openings.borrow_mut().entry(from.port()).or_default().push((token, from.ip()));
+    /// Writes down what is in the datagram of a try that holds no token.
+    pub(super) fn asks(&self, token: Token, query: &[u8]) {
+        self.queries.borrow_mut().insert(query.to_vec(), token);
     }
 
-    /// Writes down that the opening of a TCP connection arrived. What translates addresses keeps the port where it can,
-    /// so the port says which one; where several come from one port, the address does. Where neither can, nothing is
-    /// written down.
-    pub(super) fn saw_opening(&self, port: u16, arrival: Arrival) {
-        let token = match self.openings.borrow().get(&port).map(Vec::as_slice) {
-            Some([(token, _)]) => Some(*token),
-            Some(several) => several.iter().find(|(_, from)| *from == arrival.source).map(|(token, _)| *token),
-            None => None,
-        };
-        if let Some(token) = token {
+    /// Forgets the datagram of a try.
+    pub(super) fn has_asked(&self, query: &[u8]) {
+        self.queries.borrow_mut().remove(query);
+    }
+
+    /// Writes down that a datagram arrived, if it is that of a try.
+    pub(super) fn saw_datagram(&self, bytes: &[u8], arrival: Arrival) {
+        let query = self.queries.borrow().get(bytes).copied();
+        if let Some(token) = query.or_else(|| Token::from_bytes(bytes)) {
             self.saw(token, arrival);
         }
     }

@@ -50,15 +50,16 @@ pub struct PairResult {
     #[serde(deserialize_with = "name")]
     #[schemars(with = "String")]
     pub from: NsName,
-    /// What the file calls the destination: a namespace's name, or an address.
+    /// What the file calls the destination: a namespace's name, or an address; or the command that was run.
     pub to: String,
     /// The namespace that has the address that was probed, if one of the lab has.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_name")]
     #[schemars(with = "Option<String>")]
     pub to_namespace: Option<NsName>,
-    /// The address that was probed.
-    pub address: IpAddr,
-    /// What was sent: `icmp`, `tcp/80`, `udp/53`.
+    /// The address that was probed; none where a command was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// What was sent: `icmp`, `tcp/80`, `udp/53`, `http/80`; or `exec`, where a command was run.
     pub protocol: String,
     /// The size of its packets in bytes, where the check says one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,6 +118,17 @@ pub enum Outcome {
     },
     /// A connection that was opened, but did not carry what was sent then, or its answer.
     Stalled,
+    /// A connection over which no answer came to what was asked of a program: it was closed, or what came was something
+    /// else.
+    NoAnswer {
+        /// What came instead.
+        what: String,
+    },
+    /// A command was run.
+    Ran {
+        /// Its exit code; none where it was ended.
+        exit_code: Option<i32>,
+    },
     /// Nothing at all.
     Silence,
     /// The probe could not be made, so nothing is known: this is never as promised.
@@ -179,7 +191,12 @@ impl Outcome {
         match self {
             Self::Silence | Self::Stalled => true,
             Self::Unreachable { what, .. } => [HOST_UNREACHABLE, ADDRESS_UNREACHABLE].contains(&what.as_str()),
-            Self::Answered | Self::Refused { .. } | Self::NotSent { .. } | Self::NoProbe { .. } => false,
+            Self::Answered
+            | Self::NoAnswer { .. }
+            | Self::Ran { .. }
+            | Self::Refused { .. }
+            | Self::NotSent { .. }
+            | Self::NoProbe { .. } => false,
         }
     }
 }
@@ -202,6 +219,11 @@ impl Report {
 }
 
 impl CheckResult {
+    /// Whether it is that of a command: then nothing was probed.
+    pub(super) fn is_of_command(&self) -> bool {
+        self.pairs.iter().any(|pair| pair.address.is_none())
+    }
+
     /// How many of its pairs are not as promised.
     pub fn failures(&self) -> usize {
         self.pairs.iter().filter(|pair| !pair.passed).count()

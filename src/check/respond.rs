@@ -82,12 +82,12 @@ pub(super) fn look_at_raw(harness: &Harness, socket: &OwnedFd, key: &RawKey) -> 
     let bytes = buffer.get(..received.length).unwrap_or_default();
     match key.protocol {
         Protocol::RawTcp => {
-            let port = packet::segment(key.family, bytes).map(|segment| segment.source_port);
-            port.into_iter().for_each(|port| harness.registry.saw_opening(port, arrival.clone()));
+            let sequence = packet::segment(key.family, bytes).map(|segment| segment.sequence);
+            sequence.into_iter().for_each(|sequence| harness.registry.saw_opening(sequence, arrival.clone()));
         }
         Protocol::RawUdp => {
-            let token = packet::segment(key.family, bytes).and_then(|segment| Token::from_bytes(segment.rest));
-            token.into_iter().for_each(|token| harness.registry.saw(token, arrival.clone()));
+            let datagram = packet::segment(key.family, bytes).map(|segment| segment.rest);
+            datagram.into_iter().for_each(|datagram| harness.registry.saw_datagram(datagram, arrival.clone()));
         }
         Protocol::Icmp | Protocol::Tcp | Protocol::Udp => match packet::read(key.family, bytes) {
             Some(Message::Request(token)) => harness.registry.saw(token, arrival),

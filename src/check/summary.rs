@@ -31,6 +31,8 @@ impl Try<'_> {
             }
             Outcome::Unreachable { what, by: None } => format!("{arrived}{what}"),
             Outcome::NotSent { cause, .. } => cause.to_string(),
+            Outcome::NoAnswer { .. } => format!("{arrived}no answer to what was asked"),
+            Outcome::Ran { .. } => "the command has ended".to_owned(),
             Outcome::Stalled => format!("{arrived}connected, but no data came through"),
             Outcome::Silence => format!("{arrived}no answer"),
             Outcome::NoProbe { .. } => "not probed".to_owned(),
@@ -48,7 +50,10 @@ impl Try<'_> {
             (Some(arrival), _) if self.check.expect == Expect::Reachable && self.check.seen_as.is_some() => {
                 format!("seen as {}", self.owners.shown(arrival.source))
             }
-            (Some(arrival), _) => format!("answered by {}", arrival.ns),
+            (Some(arrival), _) => match &self.seen.answer {
+                Some(answer) => format!("{} from {}", answer.in_short(), arrival.ns),
+                None => format!("answered by {}", arrival.ns),
+            },
             (None, None) => "answered".to_owned(),
         }
     }

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::observation::Observation;
+use super::observation::{Answer, Observation};
 use super::owners::Owners;
 use super::registry::Arrival;
 use super::report::{HOST_UNREACHABLE, NotSentCause, Outcome};
-use crate::lab::{Check, Expect, NsName, Probe, Protocol, SeenAs};
+use super::{dns, http};
+use crate::lab::{Asks, Check, Expect, NsName, Probe, Protocol, SeenAs};
+
+/// Why nslab did not see a probe arrive, although it was answered.
+const ELSEWHERE: &str = "the answer came from another place that has its address";
 
 /// What a check promises, in words: `reachable, seen as itself`.
 pub(super) fn promise(check: &Check) -> String {
@@ -19,6 +23,11 @@ pub(super) fn promise(check: &Check) -> String {
         Expect::Unanswered => "unanswered".to_owned(),
         Expect::Refused => "refused".to_owned(),
     };
+    match (check.expect, &check.asks) {
+        (Expect::Reachable, Some(Asks::Http(request))) => text += &format!(", {}", http::promise(request)),
+        (Expect::Reachable, Some(Asks::Dns(query))) => text += &format!(", {}", dns::promise(query)),
+        (_, Some(_) | None) => {}
+    }
     if let Some(size) = check.size {
         let how = if size.dont_fragment { "" } else { ", also in fragments" };
         text += &format!(", {} bytes{how}", size.bytes);
@@ -35,15 +44,6 @@ pub(super) fn promise(check: &Check) -> String {
         text += &format!(", answered by {ns}");
     }
     text
-}
-
-/// What a probe sends, in words: `icmp`, `tcp/80`.
-pub(super) fn protocol(protocol: Protocol) -> String {
-    match protocol {
-        Protocol::Icmp => "icmp".to_owned(),
-        Protocol::Tcp(port) => format!("tcp/{port}"),
-        Protocol::Udp(port) => format!("udp/{port}"),
-    }
 }
 
 /// One try of a probe, to be judged.
@@ -68,7 +68,9 @@ impl Try<'_> {
         let arrived = self.arrived();
         match (self.check.expect, &self.seen.outcome) {
             (_, Outcome::NoProbe { what }) => Err(what.clone()),
-            (Expect::Reachable, Outcome::Answered) => self.answerer().and_then(|()| self.translation()),
+            (Expect::Reachable, Outcome::Answered) => {
+                self.answerer().and_then(|()| self.translation()).and_then(|()| self.answer())
+            }
             (Expect::Refused, Outcome::Refused { .. }) => Ok(()),
             (Expect::Unreachable, Outcome::Silence | Outcome::Unreachable { .. } | Outcome::NotSent { .. })
                 if !arrived =>
@@ -78,7 +80,7 @@ impl Try<'_> {
             // No port is closed to a ping: "port unreachable" is what REJECT of iptables sends by default.
             (Expect::Unreachable, Outcome::Refused { .. }) if self.is_ping() && !arrived => Ok(()),
             // Another host has answered under its address: the namespace itself was not reached.
-            (Expect::Unreachable, Outcome::Answered | Outcome::Stalled)
+            (Expect::Unreachable, Outcome::Answered | Outcome::Stalled | Outcome::NoAnswer { .. })
                 if self.probe.arrives_at.is_some() && !arrived && self.is_answerer_known() =>
             {
                 Ok(())
@@ -112,10 +114,11 @@ impl Try<'_> {
         is_published && arrival.destination == Some(to.address) && there.all(|(_, own)| Some(*own) == port)
     }
 
-    /// Whether it is known where the probe came to that was answered: nslab sees that everywhere, but may not recognise
-    /// what comes to the port of another program.
+    /// Whether it is known where the probe came to that was answered. Nslab sees that everywhere; but where a program
+    /// has answered and not nslab, a packet that was not read in time would be the only proof.
     fn is_answerer_known(&self) -> bool {
-        !self.seen.taken || self.seen.arrival.is_some()
+        let is_program = self.seen.taken || self.check.asks.is_some();
+        !is_program || self.seen.arrival.is_some()
     }
 
     /// Whether the right namespace has answered: an answer is no proof that it was asked.
@@ -133,11 +136,9 @@ impl Try<'_> {
             (None, Some(arrival)) => {
                 Err(format!("answered by {}, which is none of {}", arrival.ns, endpoints(self.probe)))
             }
-            (None, None) => Err(format!(
-                "answered, but none of {} has seen it arrive: {}",
-                endpoints(self.probe),
-                self.why_unseen()
-            )),
+            (None, None) => {
+                Err(format!("answered, but none of {} has seen it arrive: {}", endpoints(self.probe), ELSEWHERE))
+            }
             (Some(wanted), Some(arrival))
                 if arrival.ns == *wanted && self.check.answered_by.is_none() && self.is_past_its_port(arrival) =>
             {
@@ -146,9 +147,7 @@ impl Try<'_> {
             }
             (Some(wanted), Some(arrival)) if arrival.ns == *wanted => Ok(()),
             (Some(wanted), Some(arrival)) => Err(format!("answered by {}, not by {wanted}", arrival.ns)),
-            (Some(wanted), None) => {
-                Err(format!("answered, but {wanted} has not seen it arrive: {}", self.why_unseen()))
-            }
+            (Some(wanted), None) => Err(format!("answered, but {wanted} has not seen it arrive: {ELSEWHERE}")),
         }
     }
 
@@ -161,8 +160,7 @@ impl Try<'_> {
             (Some(SeenAs::Itself), None) => return Err("the address that it left with is not known".to_owned()),
         };
         let Some(arrival) = &self.seen.arrival else {
-            let why = self.why_unseen();
-            return Err(format!("answered, but which source address arrived is not known: {why}"));
+            return Err(format!("answered, but which source address arrived is not known: {ELSEWHERE}"));
         };
         // What address a ping leaves with is asked of a socket that may take another one of several ways out.
         let may_be_own = || {
@@ -181,12 +179,13 @@ impl Try<'_> {
         Err(format!("arrived, but {} saw {saw} instead of {wanted}: {why}", arrival.ns))
     }
 
-    /// Why nslab did not see the probe arrive, although it was answered.
-    fn why_unseen(&self) -> String {
-        if self.seen.taken {
-            format!("another program uses {} there, so nslab cannot look", protocol(self.check.protocol))
-        } else {
-            "the answer came from another place that has its address".to_owned()
+    /// Whether what a program has answered is what was promised.
+    fn answer(&self) -> Result<(), String> {
+        match (&self.check.asks, &self.seen.answer) {
+            (None, _) => Ok(()),
+            (Some(Asks::Http(request)), Some(Answer::Http(answer))) => answer.judge(request),
+            (Some(Asks::Dns(query)), Some(Answer::Dns(answer))) => answer.judge(query),
+            (Some(_), _) => Err("no answer came to what was asked".to_owned()),
         }
     }
 
@@ -201,6 +200,8 @@ impl Try<'_> {
             Outcome::Unreachable { what, by } => self.error(what, *by),
             Outcome::NotSent { what, .. } => format!("{} cannot send it: {what}", self.probe.from),
             Outcome::Stalled => self.stalled(),
+            Outcome::Ran { .. } => "the command has ended".to_owned(),
+            Outcome::NoAnswer { what } => self.no_answer(what),
             Outcome::Silence => self.silence(),
             Outcome::NoProbe { what } => what.clone(),
         };
@@ -231,10 +232,14 @@ impl Try<'_> {
             _ if self.probe.to.is_service() && self.probe.endpoints.is_empty() => format!(
                 "{who}: {} leads to no pod at {} (does its `selector` match a pod that is ready?)",
                 self.probe.to.label,
-                protocol(self.check.protocol)
+                self.check.protocol.named(None)
             ),
+            _ if self.seen.taken => {
+                let port = self.check.protocol.named(None);
+                format!("{who}: a program has {port} there, but not at this address, or a rule rejects it")
+            }
             Expect::Reachable | Expect::Unanswered | Expect::Refused => {
-                format!("{who}: nothing listens on {} {at}, or a rule rejects it", protocol(self.check.protocol))
+                format!("{who}: nothing listens on {} {at}, or a rule rejects it", self.check.protocol.named(None))
             }
         }
     }
@@ -260,8 +265,18 @@ impl Try<'_> {
         }
     }
 
+    /// What came instead of an answer of a program, and where, as far as that is known.
+    fn no_answer(&self, what: &str) -> String {
+        let at = self.seen.arrival.as_ref().map(|arrival| format!(" (at {})", arrival.ns)).unwrap_or_default();
+        format!("{what}{at}")
+    }
+
     fn stalled(&self) -> String {
         let what = match self.check.size {
+            _ if self.check.asks.is_some() => {
+                let within = in_words(self.check.timeout);
+                return self.no_answer(&format!("connected, but no whole answer came within {within}"));
+            }
             Some(size) => format!("packets of up to {} bytes did not come through", size.bytes),
             None => "nothing that was sent then came through".to_owned(),
         };
@@ -278,17 +293,16 @@ impl Try<'_> {
                     Expect::Unreachable => {
                         format!("it arrived at {ns}, from {source}, and only the answer was lost")
                     }
+                    _ if self.seen.taken && matches!(self.check.protocol, Protocol::Udp(_)) => format!(
+                        "it arrived at {ns}, from {source}, and the program that has the port there did not answer \
+                         what it does not know within {within}"
+                    ),
                     Expect::Reachable | Expect::Unanswered | Expect::Refused => format!(
                         "it arrived at {ns}, from {source}, but no answer came back within {within} (does {ns} have a \
                          route back?)"
                     ),
                 }
             }
-            None if self.seen.taken => format!(
-                "no answer within {within}; another program uses {} at {}, and may not answer what it does not know",
-                protocol(self.check.protocol),
-                self.probe.to.label
-            ),
             // icmp_ratelimit in icmp(7).
             None if self.check.expect == Expect::Refused => {
                 format!("no answer within {within} (after six refusals a host sends another only one a second)")

@@ -18,6 +18,7 @@ mod plan;
 mod policy;
 mod printable;
 mod report_args;
+mod run_once;
 mod sandbox;
 mod schema;
 mod serve;
@@ -82,6 +83,9 @@ enum Command {
     /// Hold the programs of a lab; nslab itself starts this
     #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
+    /// Run the command of a check; nslab itself starts this
+    #[command(hide = true)]
+    RunOnce,
     /// Print the JSON Schema of topology files, or of a command's JSON output
     Schema(schema::SchemaArgs),
     /// Print completions for a shell
@@ -131,6 +135,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         Command::Doctor(args) => doctor::run(&args),
         Command::Sandbox(args) => sandbox::run(&args),
         Command::Supervise(args) => supervise::run(&args),
+        Command::RunOnce => run_once::run(),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => schema::run_completions(&args, &mut Args::command()),
         Command::Init(args) => init::run(&args),

@@ -1,6 +1,8 @@
 //! Runs the checks of a lab, and says where it is no longer as its file says.
 
-use super::{EngineError, Listener, Machine, ready};
+use std::time::Instant;
+
+use super::{EngineError, Listener, Machine, exec_checks, ready};
 use crate::check::{self, Report};
 use crate::kernel::Scope;
 use crate::lab::{Expect, Lab};
@@ -21,16 +23,33 @@ pub fn check(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
 
 fn run(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
     if !ready::has_spanning_tree(lab) {
-        return Ok(check::run(lab)?);
+        return once(lab);
     }
     if lab.checks.iter().all(|check| check.expect == Expect::Reachable) {
-        let results = check::run(lab)?;
+        let results = once(lab)?;
         if results.passed() {
             return Ok(results);
         }
     }
     ready::wait_for_spanning_trees(lab, report)?;
-    Ok(check::run(lab)?)
+    once(lab)
+}
+
+/// Runs all checks once. Commands come first, while nslab listens nowhere: one that connects to a port must find a
+/// program there.
+fn once(lab: &Lab) -> Result<Report, EngineError> {
+    if lab.exec_checks.is_empty() {
+        return Ok(check::run(lab)?);
+    }
+    check::is_applied(lab)?;
+    let begin = Instant::now();
+    let of_commands = exec_checks::run(lab);
+    let mut results = check::run(lab)?;
+    results.checks.extend(of_commands);
+    // In the order of the file.
+    results.checks.sort_by_key(|check| check.line);
+    results.elapsed = begin.elapsed();
+    Ok(results)
 }
 
 /// The same for a lab that was applied some time ago: where a promise is not kept, a hint says that the lab is no

@@ -25,7 +25,7 @@ pub fn exec(lab: &LabName, ns: &NsName, program: &OsStr, args: &[OsString]) -> R
 
 /// What is in `/etc` there: the files of the lab; or, of a lab that has none, the names that its topology as applied
 /// gives.
-fn own_etc(lab: &LabName, ns: &NsName) -> Result<OwnEtc, EngineError> {
+pub(super) fn own_etc(lab: &LabName, ns: &NsName) -> Result<OwnEtc, EngineError> {
     if ns.is_host() {
         return Ok(OwnEtc::Machines);
     }

@@ -120,6 +120,7 @@ fn checks(of: &NetworkPolicies, judge: &Judge<'_>, ports: PortsOf) -> Vec<Check>
         name: format!("{name} at {}/{number}", ports.protocol),
         line: 0,
         protocol,
+        asks: None,
         size: None,
         expect,
         seen_as: None,

@@ -239,6 +239,29 @@ pub fn bind_to(fd: &OwnedFd, address: SocketAddr) -> nix::Result<()> {
     bind(fd.as_raw_fd(), &SockaddrStorage::from(address))
 }
 
+/// Gives a TCP socket the sequence number that its connection begins with; zero leaves that to the kernel. What
+/// translates addresses on the way may change ports, and keeps it. (`TCP_REPAIR` in linux/tcp.h: a socket that is being
+/// restored has it set; `tcp_v4_connect` then draws none.)
+///
+/// # Errors
+/// EPERM: it takes CAP_NET_ADMIN over the namespace.
+pub fn begin_at(fd: &OwnedFd, sequence: u32) -> nix::Result<()> {
+    const SEND_QUEUE: u32 = 2; // TCP_SEND_QUEUE in linux/tcp.h
+    let options = [
+        (libc::TCP_REPAIR, 1),
+        (libc::TCP_REPAIR_QUEUE, SEND_QUEUE),
+        (libc::TCP_QUEUE_SEQ, sequence),
+        (libc::TCP_REPAIR, 0),
+    ];
+    options.into_iter().try_for_each(|(option, value)| {
+        let length = size_of::<u32>() as libc::socklen_t;
+        // SAFETY: `value` outlives the call, and `length` is its size.
+        let set =
+            unsafe { libc::setsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, option, (&raw const value).cast(), length) };
+        Errno::result(set).map(drop)
+    })
+}
+
 /// Starts a TCP connection, or fixes whom a UDP socket speaks to. A TCP connection that is on its way is no error.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Family, IfName, NsName};
+use super::{Asks, Family, IfName, NsName};
 
 /// One check of the file: a promise that holds for every pair of its two sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,6 +16,9 @@ pub struct Check {
     pub line: u64,
     /// What is sent.
     pub protocol: Protocol,
+    /// What is asked of the program that answers; none: nslab answers where no program does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Asks>,
     /// How large its packets are, and the answers; none: as small as can be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<PacketSize>,
@@ -105,6 +108,19 @@ pub enum Protocol {
     Udp(u16),
 }
 
+impl Protocol {
+    /// In words, where it carries what is asked of a program: `icmp`, `tcp/80`, `http/80`.
+    pub fn named(self, asks: Option<&Asks>) -> String {
+        match (self, asks) {
+            (Self::Tcp(port), Some(Asks::Http(_))) => format!("http/{port}"),
+            (Self::Udp(port), Some(Asks::Dns(_))) => format!("dns/{port}"),
+            (Self::Icmp, _) => "icmp".to_owned(),
+            (Self::Tcp(port), _) => format!("tcp/{port}"),
+            (Self::Udp(port), _) => format!("udp/{port}"),
+        }
+    }
+}
+
 /// How large packets are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct PacketSize {
@@ -154,6 +170,6 @@ pub enum SeenAs {
     Address(IpAddr),
 }
 
-fn seconds<S: serde::Serializer>(duration: &Duration, s: S) -> Result<S::Ok, S::Error> {
+pub(super) fn seconds<S: serde::Serializer>(duration: &Duration, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_f64(duration.as_secs_f64())
 }

@@ -5,6 +5,7 @@
 //! asks the kernel or knows how a topology file is spelled.
 
 mod address;
+mod asks;
 mod bridge;
 mod bridge_port;
 mod chain;
@@ -13,6 +14,7 @@ pub mod code;
 mod counted_firewall;
 mod dnat;
 mod etc_files;
+mod exec_check;
 mod fdb_entry;
 mod filter;
 mod firewall;
@@ -56,6 +58,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 pub use address::{Address, AlteredAddress, is_global};
+pub use asks::{Asks, DnsAnswer, DnsQuery, DnsType, HttpRequest};
 pub use bridge::BridgeOptions;
 pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
@@ -63,6 +66,7 @@ pub use check::{Check, Expect, PacketSize, Probe, Protocol, SeenAs, Target};
 pub use counted_firewall::{CountedChain, CountedFirewall, CountedRule, Counters};
 pub use dnat::{DnatPort, DnatTarget, PortRange};
 pub use etc_files::{EtcFiles, EtcHosts, LabEtc, hosts_text};
+pub use exec_check::{ExecCheck, Printed, Ran};
 pub use fdb_entry::FdbEntry;
 pub use filter::RejectWith;
 pub use firewall::Firewall;
@@ -122,6 +126,9 @@ pub struct Lab {
     pub namespaces: IndexMap<NsName, Namespace>,
     /// The checks, in the order of the file.
     pub checks: Vec<Check>,
+    /// The checks that run a command, in the order of the file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exec_checks: Vec<ExecCheck>,
     /// The network policies, and whom they are about.
     #[serde(skip_serializing_if = "NetworkPolicies::is_empty")]
     pub network_policies: NetworkPolicies,

@@ -187,6 +187,7 @@ mod tests {
             description: None,
             namespaces: [(ns.clone(), red)].into_iter().collect(),
             checks: Vec::new(),
+            exec_checks: Vec::new(),
             network_policies: NetworkPolicies::default(),
             etc: LabEtc::default(),
             origins: Origins::new(),

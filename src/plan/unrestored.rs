@@ -104,6 +104,7 @@ mod tests {
             description: None,
             namespaces: IndexMap::new(),
             checks: Vec::new(),
+            exec_checks: Vec::new(),
             network_policies: NetworkPolicies::default(),
             etc: LabEtc::default(),
             origins: Origins::new(),

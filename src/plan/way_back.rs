@@ -68,6 +68,7 @@ fn as_lab(wanted: &Lab, live: &Observed) -> Lab {
         description: None,
         namespaces: restorable.collect(),
         checks: Vec::new(),
+        exec_checks: Vec::new(),
         network_policies: NetworkPolicies::default(),
         etc: live.etc.clone(),
         origins: Origins::new(),

@@ -24,7 +24,7 @@ use super::server_child::become_servers;
 use crate::failpoint;
 use crate::kernel::open_files;
 use crate::kernel::process::{self, OwnEtc};
-use crate::lab::{LabName, Program, ProgramRef, Runs};
+use crate::lab::{LabName, NsName, Program, ProgramRef, Runs};
 use crate::state::{self, ProgramFiles};
 
 /// Where commands are looked for, unless the program has a PATH of its own.
@@ -37,14 +37,21 @@ pub(super) struct Start<'a> {
     pub(super) program: &'a Program,
     /// What to become: what the program runs, or the command of its readiness.
     pub(super) runs: &'a Runs,
+    /// What it finds in `/etc`.
+    pub(super) etc: &'a OwnEtc,
 }
 
-/// Starts a process in the program's namespace, whose output goes to `output`, or nowhere. Returns when it has begun to
-/// be the command, or its servers have opened their ports.
+/// What programs of a namespace find in `/etc`.
+pub(super) fn own_etc(lab: &LabName, ns: &NsName) -> OwnEtc {
+    OwnEtc::of_folder(&state::etc_folder(lab, ns)).unwrap_or_default()
+}
+
+/// Starts a process in the program's namespace, whose output and error output go to `output`, or nowhere. Returns when
+/// it has begun to be the command, or its servers have opened their ports.
 ///
 /// # Errors
 /// Why it could not.
-pub(super) fn spawn(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<Pid, String> {
+pub(super) fn spawn(start: &Start<'_>, output: [Option<&OwnedFd>; 2]) -> Result<Pid, String> {
     failpoint::pass("start a process of a program").map_err(|errno| errno.desc().to_owned())?;
     let refused = |errno: Errno| format!("it cannot be started: {}", errno.desc());
     let (mut from_child, to_keeper) = pipe2(OFlag::O_CLOEXEC).map(|(r, w)| (File::from(r), w)).map_err(refused)?;
@@ -73,7 +80,7 @@ pub(super) fn spawn(start: &Start<'_>, output: Option<&OwnedFd>) -> Result<Pid, 
 }
 
 /// Becomes the command; why that is not possible.
-fn become_command(start: &Start<'_>, command: &[String], output: Option<&OwnedFd>) -> Result<Infallible, String> {
+fn become_command(start: &Start<'_>, command: &[String], output: [Option<&OwnedFd>; 2]) -> Result<Infallible, String> {
     let because = |what: &str| {
         let what = what.to_owned();
         move |errno: Errno| format!("{what}: {}", errno.desc())
@@ -84,8 +91,9 @@ fn become_command(start: &Start<'_>, command: &[String], output: Option<&OwnedFd
     streams(output).map_err(because("its streams cannot be opened"))?;
     plain_signals().map_err(because("its signals cannot be set"))?;
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
-    let etc = OwnEtc::of_folder(&state::etc_folder(start.lab, &start.name.ns)).unwrap_or_default();
-    process::enter(&start.name.ns, &etc).map_err(|error| error.to_string())?;
+    if !start.name.ns.is_host() {
+        process::enter(&start.name.ns, start.etc).map_err(|error| error.to_string())?;
+    }
     let files = ProgramFiles::open(start.lab).ok().flatten().filter(|_| !program.files.is_empty());
     let folder = files.and_then(|files| files.folder_of(start.name));
     let environment = environment(start, user.as_ref());
@@ -130,13 +138,12 @@ fn enter_directory(directory: Option<&str>, files: Option<OwnedFd>) -> Result<()
     .map_err(|(directory, errno)| format!("it cannot start in {directory}: {}", errno.desc()))
 }
 
-/// Nothing to read, and the output into the pipe, or nowhere.
-pub(super) fn streams(output: Option<&OwnedFd>) -> nix::Result<()> {
+/// Nothing to read, and the output and error output into pipes, or nowhere.
+pub(super) fn streams([output, errors]: [Option<&OwnedFd>; 2]) -> nix::Result<()> {
     let nothing = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
-    let output = output.map_or(nothing.as_fd(), AsFd::as_fd);
     dup2_stdin(&nothing)?;
-    dup2_stdout(output)?;
-    dup2_stderr(output)?;
+    dup2_stdout(output.map_or(nothing.as_fd(), AsFd::as_fd))?;
+    dup2_stderr(errors.map_or(nothing.as_fd(), AsFd::as_fd))?;
     Ok(())
 }
 

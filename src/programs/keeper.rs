@@ -191,8 +191,10 @@ impl Keeper {
             return Outcome::Failed(why);
         }
         let begin = Instant::now();
-        let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs: &self.program.runs };
-        let main = match child::spawn(&start, Some(&self.output.1)) {
+        let etc = child::own_etc(&self.lab, &self.name.ns);
+        let runs = &self.program.runs;
+        let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs, etc: &etc };
+        let main = match child::spawn(&start, [Some(&self.output.1); 2]) {
             Ok(main) => main,
             Err(why) => return Outcome::Failed(why),
         };
@@ -258,9 +260,10 @@ impl Keeper {
         if let Ready::Command(command) = &self.program.ready
             && self.probe.is_none()
         {
-            let command = Runs::Command(command.clone());
-            let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs: &command };
-            self.probe = child::spawn(&start, None).ok();
+            let etc = child::own_etc(&self.lab, &self.name.ns);
+            let runs = Runs::Command(command.clone());
+            let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs: &runs, etc: &etc };
+            self.probe = child::spawn(&start, [None; 2]).ok();
         }
     }
 

@@ -5,6 +5,8 @@
 //! they do, they stay below it, so all of them can be ended. A keeper whose supervisor is gone ends its program; what a
 //! keeper that is gone has left comes to the supervisor, which ends it.
 //!
+//! A command of a check has no supervisor: the process that runs it (`once.rs`) takes in its descendants, too.
+//!
 //! `client.rs` is nslab's end of the socket, `supervisor.rs` the other one. The room does not know which programs are
 //! wanted, nor what a topology file is.
 
@@ -14,6 +16,7 @@ mod client;
 mod held;
 mod keeper;
 mod message;
+mod once;
 mod output;
 mod readiness;
 mod sandbox;
@@ -24,6 +27,7 @@ mod supervisor;
 mod tree;
 
 pub(crate) use client::{end, list, start};
+pub(crate) use once::{Once, run_once};
 pub use output::Line;
 pub(crate) use output::output;
 pub(crate) use readiness::ports;

@@ -18,7 +18,7 @@ use crate::servers;
 pub(super) fn become_servers(
     ns: &NsName,
     servers: &[Server],
-    output: Option<&OwnedFd>,
+    output: [Option<&OwnedFd>; 2],
     to_keeper: OwnedFd,
     keeper: Pid,
 ) {
@@ -33,7 +33,7 @@ pub(super) fn become_servers(
 }
 
 /// Leaves what is the keeper's.
-fn prepare(output: Option<&OwnedFd>, to_keeper: OwnedFd) -> nix::Result<OwnedFd> {
+fn prepare(output: [Option<&OwnedFd>; 2], to_keeper: OwnedFd) -> nix::Result<OwnedFd> {
     setsid()?;
     streams(output)?;
     // What the keeper holds is not for its servers: a stream has an end only once nobody holds it.

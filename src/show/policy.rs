@@ -149,7 +149,7 @@ impl DifferenceView {
             from: pair.from.to_string(),
             to: pair.to.clone(),
             protocol: pair.protocol.clone(),
-            address: pair.address.to_string(),
+            address: pair.address.map_or_else(String::new, |address| address.to_string()),
             what: pair.failure.clone().unwrap_or_default(),
         }
     }

@@ -141,6 +141,7 @@ fn lab(nft: NftTables) -> Lab {
         description: None,
         namespaces: [("red".parse().unwrap(), red)].into_iter().collect(),
         checks: Vec::new(),
+        exec_checks: Vec::new(),
         network_policies: nslab::lab::NetworkPolicies::default(),
         etc: nslab::lab::LabEtc::default(),
         origins: Origins::new(),

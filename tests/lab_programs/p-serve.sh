@@ -76,7 +76,7 @@ sed -i 's/udp: 7/udp: 9/' lab.yaml
 ends 0 'end the servers of red, and start them as the file has them: http 80, http 8080, tcp 7 at 10.0.0.3, udp 9 (other servers were started)' \
   nslab plan lab.yaml
 nslab apply lab.yaml
-now=$(field p-serve red/serve pid); [ "$now" != "$pid" ]; gone "$pid"
+now=$(field p-serve red/serve pid); [ "$now" != "$pid" ]; is_gone "$pid"
 kill -9 "$now"
 for _ in $(seq 100); do [ "$(field p-serve red/serve restarts)" = 1 ] && break; sleep 0.05; done
 becomes p-serve red/serve running

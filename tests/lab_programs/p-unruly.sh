@@ -13,7 +13,7 @@ namespaces:
       prints: { command: [perl, -e, 'print "y" x 100, "\n" while 1'], limits: { memory: 64M } }
 END
 nslab apply lab.yaml
-processes red -gt 100
+processes red -gt 80
 [ "$(field p-unruly red/forks state)" = running ]
 sleep 0.5; [ "$(du -k /run/nslab/p-unruly/logs | tail -1 | cut -f1)" -lt 3000 ]
 pids=$(ip netns pids red)

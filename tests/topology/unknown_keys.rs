@@ -52,4 +52,5 @@ pub const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("LabelSelector", "policies: [{ podSelector: { qqq: 1 } }]"),
     ("LabelExpression", "policies: [{ podSelector: { matchExpressions: [{ qqq: 1 }] } }]"),
     ("Check", "checks: [{ qqq: 1 }]"),
+    ("ExecCheck", "checks: [{ exec: ls, qqq: 1 }]"),
 ];

@@ -50,7 +50,7 @@ fn pair_name(pair: &PairResult) -> String {
 
 /// One pair with what was sent: `red → blue (tcp/80, IPv6)`.
 fn pair_in_full(pair: &PairResult) -> String {
-    let family = if pair.address.is_ipv6() { ", IPv6" } else { "" };
+    let family = if pair.address.is_some_and(|address| address.is_ipv6()) { ", IPv6" } else { "" };
     format!("{} ({}{family})", pair_name(pair), pair.protocol)
 }
 

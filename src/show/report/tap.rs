@@ -50,7 +50,8 @@ fn diagnostics(check: &CheckResult, pair: &PairResult, hints: &[String], file: &
     text += &format!("  message: {}\n", quoted(pair.failure.as_deref().unwrap_or("not as promised")));
     text += &format!("  result: {}\n", quoted(&pair.result));
     text += &format!("  check: {}\n{file}  line: {}\n", quoted(&check.name), check.line);
-    text += &format!("  address: \"{}\"\n  tries: {}\n", pair.address, pair.tries);
+    let address = pair.address.map(|address| format!("  address: \"{address}\"\n")).unwrap_or_default();
+    text += &format!("{address}  tries: {}\n", pair.tries);
     if let Some(address) = pair.seen_as {
         text += &format!("  seen_as: \"{address}\"\n");
     }

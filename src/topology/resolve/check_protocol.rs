@@ -4,7 +4,7 @@ use super::selectors::{Endpoint, SelectorList};
 use super::services::{Port, Resolved, Services};
 use crate::lab::{Expect, IpProtocol, Probe, Protocol, enough_connections};
 use crate::topology::code::Code;
-use crate::topology::diagnostics::{Collector, Diagnostic};
+use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, CheckPort, Probing, Spanned};
 
 /// The protocol of a check with its port; none: what the author has written does not say it.
@@ -14,7 +14,7 @@ pub fn resolve(
     services: &Services,
     found: &mut Collector<'_>,
 ) -> Option<Protocol> {
-    let wanted = written.protocol.as_ref().map(|protocol| (protocol.value, protocol.span));
+    let wanted = written.protocol.as_ref().map(|protocol| (transport(protocol.value), protocol.span));
     let of_services = to.iter().filter_map(|to| match to.side {
         SelectorList::Service(service) => Some((services.all.get(service)?, to.span)),
         SelectorList::Namespace(_) | SelectorList::Address(_) => None,
@@ -22,23 +22,7 @@ pub fn resolve(
     let of_services: Vec<_> = of_services.collect();
     let is_ping = matches!(wanted, Some((Probing::Icmp, _)));
     if !of_services.is_empty() && !is_ping {
-        let mut ports: Vec<Protocol> = Vec::new();
-        for (service, span) in of_services {
-            match port(service, wanted.map(|(protocol, _)| protocol), written.port.as_ref()) {
-                Ok(port) if ports.contains(&port) => {}
-                Ok(port) => ports.push(port),
-                Err((code, message, help)) => {
-                    let span = written.port.as_ref().map_or(span, |port| port.span);
-                    found.add(Diagnostic::new(code, span, message).help(help));
-                    return None;
-                }
-            }
-        }
-        if ports.len() > 1 {
-            let message = "these services have different ports: write a check for each";
-            found.add(Diagnostic::new(Code::ContradictoryKeys, written.span, message));
-        }
-        return ports.first().copied();
+        return one_of_all(written, wanted.map(|(protocol, _)| protocol), of_services, found);
     }
     match (wanted, &written.port) {
         (_, Some(Spanned { value: CheckPort::Name(name), span })) if !is_ping => {
@@ -50,10 +34,12 @@ pub fn resolve(
             found.add(Diagnostic::new(Code::BadValue, *span, message));
             None
         }
-        (None | Some((Probing::Tcp, _)), Some(Spanned { value: CheckPort::Number(port), .. })) => {
+        (None | Some((Probing::Tcp | Probing::Http, _)), Some(Spanned { value: CheckPort::Number(port), .. })) => {
             Some(Protocol::Tcp(*port))
         }
-        (Some((Probing::Udp, _)), Some(Spanned { value: CheckPort::Number(port), .. })) => Some(Protocol::Udp(*port)),
+        (Some((Probing::Udp | Probing::Dns, _)), Some(Spanned { value: CheckPort::Number(port), .. })) => {
+            Some(Protocol::Udp(*port))
+        }
         (None | Some((Probing::Icmp, _)), None) => Some(Protocol::Icmp),
         (_, Some(port)) => {
             found.add(
@@ -62,10 +48,57 @@ pub fn resolve(
             );
             None
         }
-        (Some((Probing::Tcp | Probing::Udp, span)), None) => {
-            found.add(Diagnostic::new(Code::NoPort, span, "this check needs a `port`"));
-            None
+        (Some((Probing::Tcp | Probing::Udp | Probing::Http | Probing::Dns, span)), None) => {
+            let by_default = written.protocol.as_ref().and_then(|protocol| default_port(protocol.value));
+            if by_default.is_none() {
+                found.add(Diagnostic::new(Code::NoPort, span, "this check needs a `port`"));
+            }
+            by_default
         }
+    }
+}
+
+/// The one port of some services that a check goes to.
+fn one_of_all(
+    written: &schema::Check,
+    protocol: Option<Probing>,
+    services: Vec<(&Resolved, Span)>,
+    found: &mut Collector<'_>,
+) -> Option<Protocol> {
+    let mut ports: Vec<Protocol> = Vec::new();
+    for (service, span) in services {
+        match port(service, protocol, written.port.as_ref()) {
+            Ok(port) if ports.contains(&port) => {}
+            Ok(port) => ports.push(port),
+            Err((code, message, help)) => {
+                let span = written.port.as_ref().map_or(span, |port| port.span);
+                found.add(Diagnostic::new(code, span, message).help(help));
+                return None;
+            }
+        }
+    }
+    if ports.len() > 1 {
+        let message = "these services have different ports: write a check for each";
+        found.add(Diagnostic::new(Code::ContradictoryKeys, written.span, message));
+    }
+    ports.first().copied()
+}
+
+/// What carries it.
+fn transport(protocol: Probing) -> Probing {
+    match protocol {
+        Probing::Http => Probing::Tcp,
+        Probing::Dns => Probing::Udp,
+        Probing::Icmp | Probing::Tcp | Probing::Udp => protocol,
+    }
+}
+
+/// Where servers of a protocol listen by default (RFC 9110, section 4.2.1; RFC 1035, section 4.2.1).
+fn default_port(protocol: Probing) -> Option<Protocol> {
+    match protocol {
+        Probing::Http => Some(Protocol::Tcp(80)),
+        Probing::Dns => Some(Protocol::Udp(53)),
+        Probing::Icmp | Probing::Tcp | Probing::Udp => None,
     }
 }
 
@@ -78,8 +111,8 @@ fn port(
 ) -> Result<Protocol, (Code, String, Option<String>)> {
     let is_of = |port: &&Port| match protocol {
         None | Some(Probing::Icmp) => true,
-        Some(Probing::Tcp) => port.model.protocol == IpProtocol::Tcp,
-        Some(Probing::Udp) => port.model.protocol == IpProtocol::Udp,
+        Some(Probing::Tcp | Probing::Http) => port.model.protocol == IpProtocol::Tcp,
+        Some(Probing::Udp | Probing::Dns) => port.model.protocol == IpProtocol::Udp,
     };
     // At each of its addresses it has the same.
     let at_first = service.ports.iter().filter(|port| Some(&port.model.cluster_ip) == service.addresses.first());

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::check_protocol;
 use super::net::{Net, ResolvedNamespace};
 use super::probes::{self, Question};
-use super::selectors::{Endpoint, SelectorList, Selectors};
+use super::selectors::{Endpoint, LISTED, SelectorList, Selectors, as_written};
 use super::services::Services;
+use super::{asks, check_protocol, exec_checks};
 use crate::lab::{
-    Check, Expect, Family, IfName, LOCAL_TABLE, Namespace, NsName, PacketSize, Probe, Protocol, RouteKind, SeenAs,
-    is_global,
+    Asks, Check, ExecCheck, Expect, Family, IfName, LOCAL_TABLE, Namespace, NsName, PacketSize, Probe, Protocol,
+    RouteKind, SeenAs, is_global,
 };
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{self, Destination, File, SeenBy, Selector, Spanned};
+use crate::topology::schema::{self, Destination, File, SeenBy, Selector, Spanned, WrittenCheck};
 
 /// A file may ask for so many pairs; a full mesh of a thousand namespaces has slightly fewer.
 const MAX_PROBES: usize = 1_000_000;
@@ -32,21 +32,26 @@ const IPV6_RETRIES: u32 = 5;
 /// How long a try waits where the file does not say.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A name made from longer sides has only the first and the last of them.
-const LISTED: usize = 8;
-
 pub fn resolve(
     file: &File,
     net: &Net<'_>,
     (namespaces, services): (&IndexMap<NsName, Namespace>, &Services),
     found: &mut Collector<'_>,
-) -> Vec<Check> {
+) -> (Vec<Check>, Vec<ExecCheck>) {
     let parties = Selectors::new(file, net, services, found);
     let maker = probes::Maker::new(net, namespaces, services);
-    let mut checks = Vec::with_capacity(file.checks.len());
+    let (mut checks, mut exec_checks) = (Vec::with_capacity(file.checks.len()), Vec::new());
     let mut room = MAX_PROBES;
     for written in &file.checks {
         let before = found.count();
+        let written = match written {
+            WrittenCheck::Probe(written) => written,
+            WrittenCheck::Exec(written) => {
+                let from = parties.resolve(net, &written.from.0, found);
+                exec_checks.push(exec_checks::resolve(written, net, &from, before, found));
+                continue;
+            }
+        };
         let from = parties.resolve(net, &written.from.0, found);
         let to = parties.resolve(net, &written.to.0, found);
         // Sides cost time even if they make no pairs.
@@ -63,7 +68,7 @@ pub fn resolve(
         let protocol = check_protocol::resolve(written, &to, services, found);
         checks.extend(check((written, protocol), net, &maker, (&from, &to), before, found));
     }
-    checks
+    (checks, exec_checks)
 }
 
 fn check(
@@ -76,6 +81,7 @@ fn check(
 ) -> Option<Check> {
     let expect = written.expect.as_ref().map_or(Expect::Reachable, |expect| expect.value.0);
     let answered_by = answered_by(written, protocol, net, expect, found);
+    let asks = asks::resolve(written, expect, found);
     let family = family(written, found);
     let protocol = protocol?;
     let size = size(written, protocol, expect, found);
@@ -94,9 +100,10 @@ fn check(
         _ => RETRIES,
     };
     Some(Check {
-        name: name(written, protocol, size),
+        name: name(written, protocol, (asks.as_ref(), size)),
         line: found.line(written.span) as u64,
         protocol,
+        asks,
         size,
         expect,
         seen_as: seen_as(written, net, expect, &probes, found),
@@ -138,21 +145,21 @@ fn size(written: &schema::Check, protocol: Protocol, expect: Expect, found: &mut
 }
 
 /// The author's name, or the two sides as the author wrote them, with the port and the size if there are any.
-fn name(written: &schema::Check, protocol: Protocol, size: Option<PacketSize>) -> String {
-    if let Some(name) = &written.name {
+fn name(written: &schema::Check, protocol: Protocol, (asks, size): (Option<&Asks>, Option<PacketSize>)) -> String {
+    let is_asked_for = matches!(asks, Some(Asks::Dns(_)));
+    if let Some(name) = written.name.as_ref().filter(|_| !is_asked_for) {
         return name.value.0.split_whitespace().collect::<Vec<_>>().join(" ");
     }
-    let side = |parties: &[Spanned<Selector>]| match parties {
-        [first, .., last] if parties.len() > LISTED => format!("{} … {}", first.value, last.value),
-        _ => parties.iter().map(|party| party.value.to_string()).collect::<Vec<_>>().join(", "),
-    };
     let port = match protocol {
         Protocol::Icmp => String::new(),
-        Protocol::Tcp(port) => format!(" tcp/{port}"),
-        Protocol::Udp(port) => format!(" udp/{port}"),
+        Protocol::Tcp(_) | Protocol::Udp(_) => format!(" {}", protocol.named(asks)),
     };
     let size = size.map_or(String::new(), |size| format!(" {} bytes", size.bytes));
-    format!("{} → {}{port}{size}", side(&written.from.0), side(&written.to.0))
+    let query = match asks {
+        Some(Asks::Dns(query)) => format!(" {} {}", query.name, query.kind),
+        Some(Asks::Http(_)) | None => String::new(),
+    };
+    format!("{} → {}{port}{query}{size}", as_written(&written.from.0), as_written(&written.to.0))
 }
 
 /// The address family that the author asks for, with `family` or by the address to send from.

@@ -4,6 +4,7 @@
 //! only follow from that are left out.
 
 mod address;
+mod asks;
 mod bridge;
 mod bridge_port;
 mod broadcast_domains;
@@ -13,6 +14,7 @@ mod checks;
 mod contradictions;
 mod disjoint_set;
 mod etc_files;
+mod exec_checks;
 mod fdb_entry;
 mod filter;
 mod gateways;
@@ -80,22 +82,25 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         let table = policies::table(&network_policies, name);
         namespace.nft.extend(table.map(|table| (policies::table_id(), table)));
     }
-    let checks = checks::resolve(file, &net, (&namespaces, &services), found);
+    let (checks, exec_checks) = checks::resolve(file, &net, (&namespaces, &services), found);
     // Of a lab that is not whole, much could be wrong that is not.
     if !found.has_faults() {
         prefix_lengths::check(&net, &namespaces, found);
         gateways::check(&net, &namespaces, found);
     }
     let etc = etc_files::resolve(&net, &namespaces, found);
-    let mentioned = checks
-        .iter()
-        .flat_map(|check| &check.probes)
-        .any(|probe| probe.from.is_host() || probe.to.ns.as_ref().is_some_and(NsName::is_host));
+    let runs_in_host = exec_checks.iter().flat_map(|check| &check.from).any(NsName::is_host);
+    let mentioned = runs_in_host
+        || checks
+            .iter()
+            .flat_map(|check| &check.probes)
+            .any(|probe| probe.from.is_host() || probe.to.ns.as_ref().is_some_and(NsName::is_host));
     if !mentioned && namespaces.get(&NsName::host()) == Some(&Namespace::default()) {
         namespaces.shift_remove(&NsName::host());
     }
     let description = file.description.as_ref().map(|text| text.value.0.clone());
-    Lab { name: file.name.value.clone(), description, namespaces, checks, network_policies, etc, origins }
+    let name = file.name.value.clone();
+    Lab { name, description, namespaces, checks, exec_checks, network_policies, etc, origins }
 }
 
 /// All namespaces with their interfaces.

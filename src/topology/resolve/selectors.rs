@@ -9,6 +9,17 @@ use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{File, Selector, Spanned};
 
+/// Of longer lists, only the first and the last are named.
+pub const LISTED: usize = 8;
+
+/// A side of a check as the author wrote it.
+pub fn as_written(parties: &[Spanned<Selector>]) -> String {
+    match parties {
+        [first, .., last] if parties.len() > LISTED => format!("{} … {}", first.value, last.value),
+        _ => parties.iter().map(|party| party.value.to_string()).collect::<Vec<_>>().join(", "),
+    }
+}
+
 /// What a check can be about.
 pub struct Selectors<'f> {
     services: &'f Services,

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, json_schema};
 
-use super::read::{Fields, OneOrMany, Read, Spanned};
+use super::http::{HeaderName, Host, Method, Path, Status};
+use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
 use super::service::DnsLabel;
-use crate::lab::{Expect, Family, IfName, NsName, PacketSize};
+use crate::lab::{DnsType, Expect, Family, IfName, NsName, PacketSize};
 use crate::topology::diagnostics::{Collector, Span};
 use crate::topology::yaml::Node;
 
@@ -18,17 +19,37 @@ use crate::topology::yaml::Node;
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Check {
-    /// What reports call it; made from its two sides by default.
+    /// What reports call it; made from its two sides by default. Of `dns`: the name that is asked for.
     pub name: Option<Spanned<Text>>,
     /// Where the packet starts: a namespace, a group, `all`, a label such as `role=db`, or a list of these.
     pub from: OneOrMany<Spanned<Selector>>,
     /// Where it goes: the same, or an IP address, or a service, `service/web`; with `%eth0`, by the link-local address
     /// on that link of the sender.
     pub to: OneOrMany<Spanned<Selector>>,
-    /// `icmp`, `tcp` or `udp`; `tcp` where a port is given, else `icmp`.
+    /// `icmp`, `tcp`, `udp`, or `http` or `dns`, which a program has to answer; `tcp` where a port is given, else
+    /// `icmp`.
     pub protocol: Option<Spanned<Protocol>>,
-    /// The destination port; of a service, its number or its name, or nothing if it has one port.
+    /// The destination port; of a service, its number or its name, or nothing if it has one port. Of `http`, 80 by
+    /// default; of `dns`, 53.
     pub port: Option<Spanned<CheckPort>>,
+    /// Of `http`: the path that is asked for, with its query; `/` by default.
+    pub path: Option<Spanned<Path>>,
+    /// Of `http`: the method; `GET` by default.
+    pub method: Option<Spanned<Method>>,
+    /// Of `http`: the `Host` header; what `to` says by default.
+    pub host: Option<Spanned<Host>>,
+    /// Of `http`: the status that the answer must have; 200 by default.
+    pub status: Option<Spanned<Status>>,
+    /// Of `http`: a text that the body must contain.
+    pub contains: Option<Spanned<Text>>,
+    /// Of `http`: headers that the answer must have, each with a text that it must contain.
+    #[schemars(default)]
+    pub header: Named<HeaderName, Spanned<Text>>,
+    /// Of `dns`: the type of the records that are asked for; `A` by default.
+    #[schemars(rename = "type")]
+    pub kind: Option<Spanned<DnsType>>,
+    /// Of `dns`: the records that the answer must have, and no others; or NXDOMAIN, NODATA or REFUSED.
+    pub answer: Option<OneOrMany<Spanned<Text>>>,
     /// The size of the IP packet in bytes, with its headers, and of the answer; over TCP, of the segments in both
     /// directions. As small as can be by default.
     pub size: Option<Spanned<Size>>,
@@ -79,6 +100,8 @@ pub enum Protocol {
     Icmp,
     Tcp,
     Udp,
+    Http,
+    Dns,
 }
 
 /// A destination port, or the name that a service has for it.
@@ -104,7 +127,13 @@ pub enum SeenBy {
     Namespace(NsName),
 }
 
-const PROTOCOLS: [(&str, Protocol); 3] = [("icmp", Protocol::Icmp), ("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
+const PROTOCOLS: [(&str, Protocol); 5] = [
+    ("icmp", Protocol::Icmp),
+    ("tcp", Protocol::Tcp),
+    ("udp", Protocol::Udp),
+    ("http", Protocol::Http),
+    ("dns", Protocol::Dns),
+];
 const EXPECTATIONS: [(&str, Expectation); 4] = [
     ("reachable", Expectation(Expect::Reachable)),
     ("unreachable", Expectation(Expect::Unreachable)),
@@ -180,7 +209,7 @@ impl Scalar for CheckPort {
 }
 
 impl Scalar for Protocol {
-    const WHAT: &'static str = "a way to probe: icmp, tcp or udp";
+    const WHAT: &'static str = "a way to probe: icmp, tcp, udp, http or dns";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         word(text, &PROTOCOLS)
@@ -240,6 +269,14 @@ impl Read for Check {
         let to = fields.required("to");
         let protocol = fields.optional("protocol");
         let port = fields.optional("port");
+        let path = fields.optional("path");
+        let method = fields.optional("method");
+        let host = fields.optional("host");
+        let status = fields.optional("status");
+        let contains = fields.optional("contains");
+        let header = fields.or_empty("header");
+        let kind = fields.optional("type");
+        let answer = fields.optional("answer");
         let size = fields.optional("size");
         let df = fields.optional("df");
         let expect = fields.optional("expect");
@@ -259,6 +296,14 @@ impl Read for Check {
             to,
             protocol,
             port,
+            path,
+            method,
+            host,
+            status,
+            contains,
+            header,
+            kind,
+            answer,
             size,
             df,
             expect,

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 
-use super::check::Check;
+use super::exec_check::WrittenCheck;
 use super::namespace::Namespace;
 use super::network_policy::{LabelKey, LabelValue, NetworkPolicy};
 use super::read::{Fields, Named, Spanned};
@@ -46,7 +46,7 @@ pub struct File {
     pub groups: Named<GroupName, Vec<Spanned<NsName>>>,
     /// What the network promises: who reaches whom, and who does not.
     #[schemars(default)]
-    pub checks: Vec<Check>,
+    pub checks: Vec<WrittenCheck>,
     /// Whether every link could be read.
     #[schemars(skip)]
     pub links_whole: bool,

@@ -8,10 +8,13 @@ mod bridge;
 mod bridge_port;
 mod check;
 mod cluster;
+mod dns;
 mod etc_files;
+mod exec_check;
 mod fdb_entry;
 mod file;
 mod filter;
+mod http;
 mod interface;
 mod keep;
 mod kube_proxy;
@@ -43,6 +46,7 @@ pub use cluster::{
     Cluster, Egress, NameOrPod, Node as ClusterNode, Pod, Pods, Routing, WrittenLabels, WrittenPolicy, WrittenService,
 };
 pub use etc_files::{Dns, Hosts, HostsOf, Resolver};
+pub use exec_check::{ExecCheck, WrittenCheck};
 pub use fdb_entry::FdbEntry;
 pub use file::File;
 pub use filter::{Action, Chain, Filter, FilterProtocol, State};

@@ -1,0 +1,39 @@
+# Commands of checks: what they leave behind ends with them, and they end with the nslab that has started them.
+. "$FUNCTIONS"
+cat > lab.yaml <<'END'
+name: p-exec
+namespaces:
+  red: {}
+  blue: {}
+checks:
+  - { from: [red, blue], exec: [sh, -c, "setsid sleep 424201 & setsid sh -c 'trap \"\" TERM HUP; sleep 424202; true' & echo begun"], contains: begun }
+  - { from: red, exec: [sh, -c, "setsid sleep 424203"], timeout: 300ms }
+END
+sed 's/timeout: 300ms/timeout: 60s/' lab.yaml > long.yaml
+nslab apply lab.yaml
+ends 1 'it had not ended after 300ms, and was killed' nslab check lab.yaml
+! pgrep -f 'sleep 42420[1-3]'
+for signal in KILL TERM; do
+  nslab check long.yaml & nslab=$!
+  until pgrep -f 'sleep 424203'; do sleep 0.05; done
+  kill -$signal $nslab
+  wait $nslab || true
+  for n in $(seq 100); do pgrep -f 'sleep 42420[1-3]' || break; sleep 0.05; done
+  ! pgrep -f 'sleep 42420[1-3]'
+done
+# Its own names and variables, and nothing of the caller's; as a program, it is not one of the lab's.
+cat > own.yaml <<'END'
+name: p-exec
+namespaces:
+  red: {}
+  blue: {}
+checks:
+  - { from: red, exec: [env], contains: "NSLAB_PROGRAM=p-exec/red/check" }
+  - { from: red, exec: "sh -c 'env | grep -q SECRET'", exit_code: 1 }
+  - { from: red, exec: "sh -c 'test -z \"$(cat)\"'" }
+  - { from: blue, exec: cat /etc/hostname, contains: blue }
+END
+SECRET=1 nslab check own.yaml
+nslab check --format json own.yaml | grep -q '"exit_code": 1'
+nslab test own.yaml
+nslab destroy p-exec
