@@ -9,6 +9,7 @@
 
 pub mod check;
 pub mod cli;
+pub mod dns;
 pub mod engine;
 mod failpoint;
 pub mod forwarding;
