@@ -89,3 +89,13 @@ fn records(message: &Message<&[u8]>, rtype: Rtype) -> Vec<Record> {
 fn failed(query: &Query) -> Vec<u8> {
     reply::whole(query, &Sections::empty(Rcode::SERVFAIL), query.limit(Transport::Udp), true)
 }
+
+/// An answer in a few words, as the end of a line: `: www.example.org A: NXDOMAIN`.
+pub fn summary(reply: &[u8]) -> String {
+    let Ok(message) = Message::from_octets(reply) else { return String::new() };
+    let code = message.opt_rcode();
+    match message.first_question() {
+        Some(question) => format!(": {} {}: {code}", question.qname(), question.qtype()),
+        None => format!(": {code}"),
+    }
+}

@@ -234,6 +234,17 @@ impl Cluster {
     }
 }
 
+impl PodNames {
+    /// Its word in a Corefile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Insecure => "insecure",
+            Self::Verified => "verified",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 impl ClusterEndpoint {
     /// Its name within the service.
     fn label(&self) -> String {

@@ -12,7 +12,7 @@ mod query;
 mod reply;
 mod zones;
 
-pub use answer::{Answer, answer, complete};
+pub use answer::{Answer, answer, complete, summary};
 pub use cluster::{Cluster, ClusterEndpoint, ClusterPort, ClusterService, PodNames, ServiceKind};
 pub use query::Transport;
 pub use zones::Zones;

@@ -6,6 +6,7 @@ pub mod connections;
 mod details;
 mod error;
 pub mod facts;
+pub(crate) mod file_watch;
 pub mod firewall;
 pub mod losses;
 pub mod neighbours;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub struct DnsData {
     pub zones: Vec<DnsZone>,
     /// Whom it asks for everything else, the first that answers; none: it refuses (`REFUSED`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub forward: Vec<IpAddr>,
+    pub forward: Vec<SocketAddr>,
 }
 
 /// A zone.
@@ -93,6 +93,11 @@ pub enum DnsValue {
 }
 
 impl DnsName {
+    /// The root, of which all names are part.
+    pub fn root() -> Self {
+        Self(String::new())
+    }
+
     /// The name with another before it, which may have dots itself.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! What programs in a lab's namespaces find in `/etc`: the addresses of names, name servers, their host's name.
+//! What programs in a lab's namespaces find in `/etc`: the addresses of names, name servers, their host's name; and
+//! what a name server of the lab's own knows, which is in a file beside these.
 //!
 //! The formats are those of hosts(5), resolv.conf(5) and hostname(5).
 
@@ -8,7 +9,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::NsName;
+use super::{DnsData, LabName, NsName};
 
 /// The files of all namespaces of a lab.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -31,6 +32,9 @@ pub struct EtcFiles {
     pub resolv_conf: Option<String>,
     /// The text of `/etc/hostname`; none: the machine's.
     pub hostname: Option<String>,
+    /// What its built-in name server knows, as JSON; none: it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zones: Option<String>,
     /// Whether `ip netns exec` finds them as well: `/etc/netns/NAMESPACE` leads to them.
     pub linked: bool,
 }
@@ -45,6 +49,20 @@ pub enum EtcHosts {
     Own(String),
 }
 
+/// The file of what the name server of a namespace knows.
+pub fn zones_file(lab: &LabName, ns: &NsName) -> String {
+    format!("/run/nslab/{lab}/etc/{ZONES}/{ns}")
+}
+
+/// The folder of these files, which no namespace can have as its name.
+pub const ZONES: &str = ".zones";
+
+/// What a name server knows, as the text of its file.
+pub fn zones_text(data: &DnsData) -> String {
+    // Names and numbers have no form that JSON lacks.
+    serde_json::to_string(data).unwrap_or_default() + "\n"
+}
+
 impl LabEtc {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
@@ -55,7 +73,8 @@ impl LabEtc {
 impl EtcFiles {
     /// What a namespace has where the file says nothing else: the names of the lab, and its own.
     pub fn of(ns: &NsName) -> Self {
-        Self { hosts: Some(EtcHosts::Lab), resolv_conf: None, hostname: Some(format!("{ns}\n")), linked: true }
+        let hostname = Some(format!("{ns}\n"));
+        Self { hosts: Some(EtcHosts::Lab), resolv_conf: None, hostname, zones: None, linked: true }
     }
 
     /// The paths of the files that it has, in order.

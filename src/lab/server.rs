@@ -28,6 +28,8 @@ pub enum ServerKind {
     Http(HttpAnswer),
     /// TCP: says who answers, and sends back whatever comes.
     Tcp,
+    /// DNS: answers from what is in a file, a [`super::DnsData`] as JSON.
+    Dns(String),
     /// UDP: sends every datagram back; before one of text, a line that says who answers.
     Udp,
 }
@@ -52,11 +54,12 @@ impl Default for HttpAnswer {
 }
 
 impl Server {
-    /// Which kind of port it takes.
-    pub fn protocol(&self) -> PortProtocol {
+    /// Which kinds of port it takes.
+    pub fn protocols(&self) -> &'static [PortProtocol] {
         match self.kind {
-            ServerKind::Http(_) | ServerKind::Tcp => PortProtocol::Tcp,
-            ServerKind::Udp => PortProtocol::Udp,
+            ServerKind::Http(_) | ServerKind::Tcp => &[PortProtocol::Tcp],
+            ServerKind::Udp => &[PortProtocol::Udp],
+            ServerKind::Dns(_) => &[PortProtocol::Udp, PortProtocol::Tcp],
         }
     }
 
@@ -66,7 +69,8 @@ impl Server {
             (Some(one), Some(other)) => one == other,
             (None, _) | (_, None) => true,
         };
-        self.port == other.port && self.protocol() == other.protocol() && is_one(self.address, other.address)
+        let is_taken = self.protocols().iter().any(|own| other.protocols().contains(own));
+        self.port == other.port && is_taken && is_one(self.address, other.address)
     }
 
     /// The argument of `nslab serve` that asks for it: `http:80`, `tcp:7,address=10.0.0.1`.
@@ -78,6 +82,7 @@ impl Server {
                 let status = status.map(|status| format!(",status={status}")).unwrap_or_default();
                 status + &answer.text.as_ref().map(|text| format!(",text={text}")).unwrap_or_default()
             }
+            ServerKind::Dns(file) => format!(",zones={file}"),
             ServerKind::Tcp | ServerKind::Udp => String::new(),
         };
         format!("{}:{}{address}{answer}", self.kind, self.port)
@@ -98,7 +103,7 @@ impl FromStr for Server {
         let port = options.next().unwrap_or_default();
         let port = port.parse().ok().filter(|port| *port != 0);
         let port = port.ok_or_else(|| format!("`{rest}` does not begin with a port from 1 to 65535"))?;
-        let (mut address, mut status) = (None, None);
+        let (mut address, mut status, mut zones) = (None, None, None);
         for option in options {
             match option.split_once('=') {
                 Some(("address", own)) => {
@@ -108,19 +113,21 @@ impl FromStr for Server {
                     let code = own.parse().ok().filter(|code| STATUS_CODES.contains(code));
                     status = Some(code.ok_or_else(|| format!("`{own}` is not a status code from 200 to 599"))?);
                 }
-                _ => return Err(format!("`{option}` is none of address=…, status=… and text=…")),
+                Some(("zones", own)) => zones = Some(own.to_owned()),
+                _ => return Err(format!("`{option}` is none of address=…, status=…, zones=… and text=…")),
             }
         }
         let kind = match kind {
             "http" => {
                 ServerKind::Http(HttpAnswer { status: status.unwrap_or_else(|| HttpAnswer::default().status), text })
             }
+            "dns" => ServerKind::Dns(zones.ok_or("a server of dns needs a file: write dns:53,zones=FILE")?),
             "tcp" | "udp" if status.is_some() || text.is_some() => {
                 return Err(format!("a server of {kind} has neither a status nor a text"));
             }
             "tcp" => ServerKind::Tcp,
             "udp" => ServerKind::Udp,
-            other => return Err(format!("`{other}` is none of http, tcp and udp")),
+            other => return Err(format!("`{other}` is none of http, tcp, udp and dns")),
         };
         Ok(Self { kind, port, address })
     }
@@ -131,6 +138,7 @@ impl fmt::Display for ServerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Http(_) => "http",
+            Self::Dns(_) => "dns",
             Self::Tcp => "tcp",
             Self::Udp => "udp",
         })
@@ -157,6 +165,7 @@ mod tests {
             "http:80,address=fd00::1,text=a\nb,status=7",
             "tcp:7,address=10.0.0.1",
             "udp:65535",
+            "dns:53,address=10.0.0.1,zones=/run/zones.json",
         ] {
             let server: Server = argument.parse().unwrap();
             assert_eq!(server.argument(), argument);
@@ -181,6 +190,7 @@ mod tests {
             "tcp:7,addres=10.0.0.1",
             "tcp:7,",
             "HTTP:80",
+            "dns:53",
         ] {
             assert!(argument.parse::<Server>().is_err(), "{argument}");
         }
@@ -194,6 +204,7 @@ mod tests {
         assert!(excludes("tcp:80,address=10.0.0.1", "tcp:80,address=10.0.0.1"));
         assert!(!excludes("tcp:80,address=10.0.0.2", "tcp:80,address=10.0.0.1"));
         assert!(!excludes("tcp:7", "udp:7"));
+        assert!(excludes("dns:53,zones=a", "udp:53") && excludes("tcp:53", "dns:53,zones=a"));
         assert!(!excludes("tcp:7", "tcp:8"));
     }
 }

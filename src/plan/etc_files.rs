@@ -60,6 +60,7 @@ fn why(change: &Change<EtcFiles>) -> String {
         (from.hosts != to.hosts, "hosts"),
         (from.hostname != to.hostname, "hostname"),
         (from.resolv_conf != to.resolv_conf, "resolv.conf"),
+        (from.zones != to.zones, "what its name server knows"),
         (from.linked != to.linked, "the link in /etc/netns"),
     ];
     let words: Vec<&str> = differ.into_iter().filter(|(differs, _)| *differs).map(|(_, word)| word).collect();

@@ -1,11 +1,12 @@
 //! Built-in servers: all those of one namespace, in one thread, which has to be inside.
 //!
 //! A file for each kind, one for the connections of those that have some, and one for what they say: a line for each
-//! request, connection or datagram, at the standard output. However a client behaves, the others are served, and what is
-//! kept for it is limited. Nothing is read from a file. The room does not know who starts servers, nor what a topology
-//! file is.
+//! request, connection or datagram, at the standard output. However a client behaves, the others are served, and what
+//! is kept for it is limited. Nothing is read from a file but what a name server knows. The room does not know who
+//! starts servers, nor what a topology file is.
 
 mod connections;
+mod dns;
 mod http;
 mod said;
 mod tcp;
@@ -22,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
 
+use self::dns::NameServer;
 use crate::kernel::KernelError;
 use crate::kernel::sockets::{self, Protocol};
 use crate::lab::{Family, NsName, PortProtocol, Server, ServerKind};
@@ -43,8 +45,18 @@ pub(crate) fn run(ns: &NsName, servers: &[Server], is_open: impl FnOnce()) -> Re
     LocalSet::new().block_on(&runtime, async {
         for server in servers {
             let named = Rc::new(Named { ns: ns.clone(), server: server.clone() });
-            for socket in open(server)? {
-                start(&named, socket).map_err(refused)?;
+            let names = match &server.kind {
+                ServerKind::Dns(file) => Some(NameServer::new(&named, file)?),
+                _ => None,
+            };
+            for protocol in server.protocols() {
+                for socket in open(server, *protocol)? {
+                    let started = match &names {
+                        Some(names) => start_names(names, *protocol, socket),
+                        None => start(&named, socket),
+                    };
+                    started.map_err(refused)?;
+                }
             }
         }
         is_open();
@@ -52,9 +64,9 @@ pub(crate) fn run(ns: &NsName, servers: &[Server], is_open: impl FnOnce()) -> Re
     })
 }
 
-/// The sockets of a server: one of each family that it serves.
-fn open(server: &Server) -> Result<Vec<OwnedFd>, KernelError> {
-    let protocol = match server.protocol() {
+/// The sockets of a server and a protocol: one of each family that it serves.
+fn open(server: &Server, protocol: PortProtocol) -> Result<Vec<OwnedFd>, KernelError> {
+    let protocol = match protocol {
         PortProtocol::Udp => Protocol::Udp,
         PortProtocol::Tcp | PortProtocol::Sctp => Protocol::Tcp,
     };
@@ -97,6 +109,19 @@ fn start(named: &Rc<Named>, socket: OwnedFd) -> std::io::Result<()> {
             let socket = sockets::watched(socket)?;
             spawn_local(udp::answer(named, socket));
         }
+        // It has more than a socket of its own: see `start_names`.
+        ServerKind::Dns(_) => {}
+    }
+    Ok(())
+}
+
+fn start_names(server: &Rc<NameServer>, protocol: PortProtocol, socket: OwnedFd) -> std::io::Result<()> {
+    let server = server.clone();
+    if protocol == PortProtocol::Udp {
+        spawn_local(dns::answer_datagrams(server, sockets::watched(socket)?));
+    } else {
+        let listener = TcpListener::from_std(socket.into())?;
+        spawn_local(connections::accept(listener, move |stream| dns::converse(server.clone(), stream)));
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //! `/etc/netns/NAMESPACE` that leads to them, by which `ip netns exec` finds them (ip-netns(8)).
 //!
 //! The link says whose it is: of what is in `/etc/netns`, only links to these folders are nslab's. A file is rewritten
-//! where it is, so that who has mounted it sees the new text.
+//! where it is, so that who has mounted it sees the new text, and so that a name server sees that its zones have been
+//! written: they are beside these folders, in `.zones/NAMESPACE`, as `ip netns exec` would show them in `/etc`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +16,7 @@ use nix::unistd::{AccessFlags, UnlinkatFlags, access, mkdir, symlinkat, unlink, 
 use super::folder::{ETC, Folder, refused};
 use crate::failpoint;
 use crate::kernel::KernelError;
-use crate::lab::{EtcFiles, EtcHosts, LabEtc, LabName, NsName};
+use crate::lab::{EtcFiles, EtcHosts, LabEtc, LabName, NsName, ZONES};
 
 /// The sticky bit, which means nothing where root alone may write, says that nslab has made the folder.
 const OURS: Mode = Mode::from_bits_truncate(0o1755);
@@ -55,6 +56,12 @@ pub(crate) fn etc_files<'a>(lab: &LabName, wanted: impl Iterator<Item = &'a NsNa
                 etc.namespaces.insert(ns, files(&own)?);
             }
         }
+        if let Some(zones) = folder.get(ZONES)? {
+            for ns in zones.names()?.iter().filter_map(|name| name.parse::<NsName>().ok()) {
+                let text = zones.read(ns.as_str())?;
+                etc.namespaces.entry(ns).or_default().zones = text;
+            }
+        }
     }
     let can_link = why_no_links().is_none();
     for ns in linked(lab) {
@@ -74,7 +81,7 @@ fn files(folder: &Folder) -> Result<EtcFiles, KernelError> {
         _ => None,
     };
     let (hostname, resolv_conf) = (folder.read(HOSTNAME)?, folder.read(RESOLV_CONF)?);
-    Ok(EtcFiles { hosts, resolv_conf, hostname, linked: false })
+    Ok(EtcFiles { hosts, resolv_conf, hostname, zones: None, linked: false })
 }
 
 /// Writes the hosts file that namespaces share, or removes it.
@@ -98,7 +105,12 @@ pub(crate) fn set_etc_files(lab: &LabName, ns: &NsName, wanted: &EtcFiles) -> Re
     if *wanted == EtcFiles::default() {
         return remove(lab, ns);
     }
-    let folder = Folder::open()?.make(lab.as_str())?.make(ETC)?.make(ns.as_str())?;
+    let etc = Folder::open()?.make(lab.as_str())?.make(ETC)?;
+    match &wanted.zones {
+        Some(text) => etc.make(ZONES)?.rewrite(ns.as_str(), text)?,
+        None => remove_zones(&etc, ns)?,
+    }
+    let folder = etc.make(ns.as_str())?;
     let is_shared = files(&folder)?.hosts == Some(EtcHosts::Lab);
     match &wanted.hosts {
         Some(EtcHosts::Lab) if is_shared => {}
@@ -141,7 +153,14 @@ fn remove(lab: &LabName, ns: &NsName) -> Result<(), KernelError> {
         }
         etc.remove_folder_if_empty(ns.as_str())?;
     }
+    remove_zones(&etc, ns)?;
     lab.remove_folder_if_empty(ETC)
+}
+
+fn remove_zones(etc: &Folder, ns: &NsName) -> Result<(), KernelError> {
+    let Some(zones) = etc.get(ZONES)? else { return Ok(()) };
+    zones.remove_file(ns.as_str())?;
+    etc.remove_folder_if_empty(ZONES)
 }
 
 fn link(lab: &LabName, ns: &NsName) -> Result<(), KernelError> {

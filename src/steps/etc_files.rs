@@ -3,7 +3,8 @@
 use super::Phase;
 use super::change::Change;
 use super::operation::{Operation, Reach};
-use crate::lab::{EtcFiles, EtcHosts, LabName, NsName};
+use crate::iptables::shell_word;
+use crate::lab::{EtcFiles, EtcHosts, LabName, NsName, ZONES};
 
 /// A step on these files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +54,14 @@ impl Operation for EtcFilesStep {
             Self::Files { ns, change, .. } => {
                 let Written { changed, gone } = Written::of(change);
                 let link = format!("/etc/netns/{ns}");
-                let words = [("write ", list(&changed)), ("remove ", list(&gone))];
+                let of_server = |is: bool| if is { "the zones" } else { "" };
+                let (from, to) = (&change.from.zones, &change.to.zones);
+                let words = [
+                    ("write ", list(&changed)),
+                    ("remove ", list(&gone)),
+                    ("write ", of_server(to.is_some() && from != to).to_owned()),
+                    ("remove ", of_server(from.is_some() && to.is_none()).to_owned()),
+                ];
                 let words: Vec<String> = words
                     .iter()
                     .filter(|(_, of)| !of.is_empty())
@@ -170,6 +178,7 @@ fn files(folder: &str, ns: &NsName, change: &Change<EtcFiles>) -> Vec<String> {
             _ => commands.extend(to.resolv_conf.iter().flat_map(|text| write(text, &file))),
         }
     }
+    commands.extend(zones(ns, folder, change));
     if !gone.is_empty() {
         let files: String = gone.iter().map(|path| format!(" {folder}/{}", name(path))).collect();
         commands.push(format!("rm -f{files}"));
@@ -190,6 +199,20 @@ fn files(folder: &str, ns: &NsName, change: &Change<EtcFiles>) -> Vec<String> {
         _ => {}
     }
     commands
+}
+
+/// Writes what the name server of a namespace knows, or removes it.
+fn zones(ns: &NsName, folder: &str, Change { from, to }: &Change<EtcFiles>) -> Vec<String> {
+    let zones = format!("{}{ZONES}", folder.strip_suffix(ns.as_str()).unwrap_or(folder));
+    match (&from.zones, &to.zones) {
+        (from, to) if from == to => Vec::new(),
+        (_, Some(text)) => vec![
+            make(&zones),
+            format!("printf '%s\\n' {} > {zones}/{ns}", shell_word(text.trim_end())),
+            format!("chmod 644 {zones}/{ns}"),
+        ],
+        (_, None) => vec![format!("rm -f {zones}/{ns}"), clear(&zones)],
+    }
 }
 
 /// "a, b and c"

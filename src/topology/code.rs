@@ -56,6 +56,8 @@ pub enum Code {
     FamilyMismatch,
     /// The machine itself cannot be given what this key gives to namespaces.
     HostHasItsOwn,
+    /// Name servers forward questions to each other in a circle.
+    ForwardCircle,
     /// A route's gateway is not the address of a router: a group's, everybody's, the loopback's.
     GatewayInvalid,
     /// A route's gateway is an address of the namespace itself.
@@ -92,6 +94,8 @@ pub enum Code {
     NoAddress,
     /// A gateway needs `dev`, because no subnet says which interface leads to it.
     NoDev,
+    /// A question is to be forwarded to a namespace that has no name server.
+    NoNameServer,
     /// A route has no next hop: no `via`, `dev` or `type`.
     NoNextHop,
     /// A name does not end in the number that is needed.
@@ -160,6 +164,8 @@ pub enum Code {
     SecondDocument,
     /// One entry contains two ranges.
     SecondRange,
+    /// A namespace has two name servers.
+    SecondServer,
     /// A network has two subnets of one family.
     SecondSubnet,
     /// Virtual interfaces that exclude each other have the same parent.

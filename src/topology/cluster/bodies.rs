@@ -9,7 +9,7 @@ use super::names::{GROUPS, LAN, LAN_BRIDGE, LB, ROUTER};
 use super::numbers;
 use super::piece::{Entry, Place};
 use super::pods::Pod;
-use super::{network_policies, routing, services, tunnels};
+use super::{dns, network_policies, routing, services, tunnels};
 use crate::topology::schema::{Egress, Routing, Spanned, Text};
 use crate::topology::yaml::Node;
 
@@ -83,6 +83,7 @@ fn member(layout: &Layout<'_>, node: &Endpoint<'_>) -> Node {
     body.keep = layout.keep.to_vec();
     body.run = node.run.to_vec();
     body.serve = node.serve.to_vec();
+    body.dns = dns::of_node(node);
     if layout.routing.has_bridges() {
         let own = |subnet: &IpNet| Some(place.scalar(IpNet::new(numbers::nth(*subnet, 1)?, subnet.prefix_len()).ok()?));
         let ports = node.pods.iter().map(|pod| services::port(layout, pod));
@@ -118,6 +119,7 @@ fn pod_body(layout: &Layout<'_>, node: &Endpoint<'_>, pod: &Pod<'_>) -> Node {
     body.labels = namespace.into_iter().chain(pod.labels.iter().map(label)).collect();
     body.run = pod.run.map(|run| run.0.clone()).unwrap_or_default();
     body.serve = pod.serve.map(|serve| serve.0.clone()).unwrap_or_default();
+    body.dns = dns::of_pod(layout, node, pod);
     services::of_pod(pod, &mut body);
     body.node()
 }

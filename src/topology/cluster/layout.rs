@@ -34,6 +34,8 @@ pub struct Layout<'w> {
     pub service_networks: Vec<IpNet>,
     /// The addresses of the load balancer, with their prefix lengths, where there is one.
     pub lb: Vec<Spanned<IpNet>>,
+    /// How pods ask the cluster's name servers, where it has any.
+    pub dns: Option<&'w schema::ClusterDns>,
     /// How nodes lead packets for services to pods.
     pub proxy_mode: ProxyMode,
     /// The services with their addresses, as pieces of the tree.
@@ -61,6 +63,8 @@ pub struct Node<'w> {
     pub run: &'w [Entry],
     /// Its built-in servers, as they are written.
     pub serve: &'w [Tree],
+    /// What it finds in `/etc/resolv.conf`, where that is written.
+    pub dns: Option<&'w schema::WrittenResolver>,
     pub pods: Vec<Pod<'w>>,
 }
 /// How many nodes a cluster can have: a port of the bridge for each, and one for the router (see `BR_MAX_PORTS` in the
@@ -71,7 +75,22 @@ const MAX_PODS: usize = 20_000;
 /// How many routes between nodes are worth making.
 const MAX_ROUTES: usize = 200_000;
 
-impl Node<'_> {
+impl<'w> Node<'w> {
+    /// One with what its author says of it.
+    fn new(
+        name: &'w Spanned<NsName>,
+        addresses: Vec<Spanned<IpNet>>,
+        (subnets, lan_port): (Vec<IpNet>, IfName),
+        written: &'w schema::ClusterNode,
+        pods: Vec<Pod<'w>>,
+    ) -> Self {
+        let labels = &written.labels.entries;
+        let run = written.run.as_ref().map_or(&[][..], |run| &run.0);
+        let serve = written.serve.as_ref().map_or(&[][..], |serve| &serve.0);
+        let dns = written.dns.as_ref();
+        Self { name, addresses, subnets, lan_port, labels, run, serve, dns, pods }
+    }
+
     /// Its address of the family of a subnet.
     pub fn address_like(&self, subnet: IpNet) -> Option<IpAddr> {
         self.addresses.iter().map(|own| own.value.addr()).find(|own| own.is_ipv4() == subnet.addr().is_ipv4())
@@ -107,10 +126,7 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         }
         let pods = pods::of_node((&name.value, number.value), &subnets, written, &mut names, found);
         let Some(lan_port) = lan_port(name, &mut ports, found) else { continue };
-        let labels = &written.labels.entries;
-        let run = written.run.as_ref().map_or(&[][..], |run| &run.0);
-        let serve = written.serve.as_ref().map_or(&[][..], |serve| &serve.0);
-        nodes.push(Node { name, addresses: own, subnets, lan_port, labels, run, serve, pods });
+        nodes.push(Node::new(name, own, (subnets, lan_port), written, pods));
     }
     if most > 0 {
         addresses.finish(&cluster.node_network.0, cluster.nodes.entries.len(), routing, found);
@@ -128,6 +144,7 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         routing,
         routing_at,
         egress,
+        dns: cluster.dns.as_ref(),
         keep,
         service_networks,
         lb,

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::super::diagnostics::{Collector, Diagnostic, Span};
 use super::super::schema::{ClusterNode, DnsLabel, NameOrPod, Named, PodPort, Pods, Spanned, Text};
-use super::super::schema::{WrittenPrograms, WrittenServers};
+use super::super::schema::{DnsConfig, DnsPolicy, WrittenPrograms, WrittenServers};
 use super::addresses::within;
 use super::names::{Names, is_new};
 use super::numbers;
@@ -27,6 +27,8 @@ pub struct Pod<'w> {
     pub ready: Option<&'w Spanned<bool>>,
     pub run: Option<&'w WrittenPrograms>,
     pub serve: Option<&'w WrittenServers>,
+    pub dns_policy: Option<&'w Spanned<DnsPolicy>>,
+    pub dns_config: Option<&'w DnsConfig>,
 }
 
 /// What the author says of a pod.
@@ -39,6 +41,8 @@ struct Wanted<'w> {
     ready: Option<&'w Spanned<bool>>,
     run: Option<&'w WrittenPrograms>,
     serve: Option<&'w WrittenServers>,
+    dns_policy: Option<&'w Spanned<DnsPolicy>>,
+    dns_config: Option<&'w DnsConfig>,
     /// Of a pod of a manifest: its node.
     of_manifest: Option<&'w NsName>,
 }
@@ -68,8 +72,20 @@ pub fn of_node<'w>(
             let message = "`namespace` makes this label already";
             found.add(Diagnostic::new(Code::ReservedName, key.span, message).also(namespace.span, "here"));
         }
-        let Wanted { name, namespace, ports, ready, run, serve, .. } = wanted;
-        pods.push(Pod { name, addresses, node_end, namespace, labels, ports, ready, run, serve });
+        let Wanted { name, namespace, ports, ready, run, serve, dns_policy, dns_config, .. } = wanted;
+        pods.push(Pod {
+            name,
+            addresses,
+            node_end,
+            namespace,
+            labels,
+            ports,
+            ready,
+            run,
+            serve,
+            dns_policy,
+            dns_config,
+        });
     }
     taken.spoilt.iter().for_each(|span| found.spoil(*span));
     pods
@@ -95,6 +111,8 @@ fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Collector<'_>) -
                 ready: None,
                 run: None,
                 serve: None,
+                dns_policy: None,
+                dns_config: None,
                 of_manifest: None,
             };
             names.map(plain).collect()
@@ -115,6 +133,8 @@ impl<'w> Wanted<'w> {
             ready: pod.ready.as_ref(),
             run: pod.run.as_ref(),
             serve: pod.serve.as_ref(),
+            dns_policy: pod.dns_policy.as_ref(),
+            dns_config: pod.dns_config.as_ref(),
             of_manifest,
         }
     }

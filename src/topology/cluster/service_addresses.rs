@@ -57,6 +57,14 @@ fn fits(net: IpNet, span: Span, (nodes, pods): (&[IpNet], &[IpNet]), found: &mut
     }
 }
 
+/// The networks of services as they are written, or the default.
+pub fn written(cluster: &Cluster) -> Vec<IpNet> {
+    match &cluster.service_network {
+        Some(written) => written.0.iter().map(|net| net.value.0).collect(),
+        None => vec![NETWORK.into()],
+    }
+}
+
 /// The services as they are written, each with its addresses and node ports.
 pub fn with_addresses(written: &[WrittenService], networks: &[IpNet], found: &mut Collector<'_>) -> Vec<Tree> {
     let mut taken = Taken::default();

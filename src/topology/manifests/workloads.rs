@@ -257,6 +257,6 @@ impl Template<'_> {
         let name: Spanned<NsName> = Read::read(&written, found)?;
         let (namespace, labels) = (self.namespace.clone(), self.labels.clone());
         let (ports, ready) = (self.ports.clone(), self.ready.clone());
-        Some(Pod { name, address: None, namespace, labels, ports, ready, run: None, serve: None })
+        Some(Pod { namespace, labels, ports, ready, ..Pod::new(name) })
     }
 }

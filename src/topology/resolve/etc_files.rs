@@ -1,12 +1,13 @@
 //! What programs in namespaces find in `/etc`. Where one namespace says anything of it, all have files of the lab's:
 //! whoever asks for another by its name finds it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use indexmap::IndexMap;
 
 use super::net::{Net, ResolvedNamespace};
-use crate::lab::{EtcFiles, EtcHosts, LabEtc, Namespace, NsName, hosts_text, lab_hosts};
+use crate::lab::{DnsData, EtcFiles, EtcHosts, LabEtc, Namespace, NsName, hosts_text, lab_hosts, zones_text};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{Dns, Hosts, HostsOf, Resolver};
@@ -15,7 +16,12 @@ use crate::topology::schema::{Dns, Hosts, HostsOf, Resolver};
 const MOST_SERVERS: usize = 3;
 
 /// The files of all namespaces; none where the file does not ask for any.
-pub fn resolve(net: &Net<'_>, namespaces: &IndexMap<NsName, Namespace>, found: &mut Collector<'_>) -> LabEtc {
+pub fn resolve(
+    net: &Net<'_>,
+    namespaces: &IndexMap<NsName, Namespace>,
+    name_servers: &BTreeMap<NsName, DnsData>,
+    found: &mut Collector<'_>,
+) -> LabEtc {
     let asks = |namespace: &&ResolvedNamespace<'_>| {
         let written = namespace.written;
         let has_programs = !written.run.entries.is_empty() || !written.serve.is_empty();
@@ -30,7 +36,12 @@ pub fn resolve(net: &Net<'_>, namespaces: &IndexMap<NsName, Namespace>, found: &
     let own = net.namespaces.iter().filter(|namespace| !namespace.name.is_host());
     LabEtc {
         hosts: Some(lab_hosts(namespaces)),
-        namespaces: own.map(|namespace| (namespace.name.clone(), files(namespace))).collect(),
+        namespaces: own
+            .map(|namespace| {
+                let zones = name_servers.get(&namespace.name).map(zones_text);
+                (namespace.name.clone(), EtcFiles { zones, ..files(namespace) })
+            })
+            .collect(),
         ..LabEtc::default()
     }
 }

@@ -13,6 +13,7 @@ mod check_protocol;
 mod checks;
 mod contradictions;
 mod disjoint_set;
+mod dns_zones;
 mod etc_files;
 mod exec_checks;
 mod fdb_entry;
@@ -24,6 +25,7 @@ mod led;
 mod load_balancer;
 mod lower_interfaces;
 mod mtu;
+mod name_servers;
 mod nat;
 mod neighbour;
 mod net;
@@ -88,7 +90,8 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         prefix_lengths::check(&net, &namespaces, found);
         gateways::check(&net, &namespaces, found);
     }
-    let etc = etc_files::resolve(&net, &namespaces, found);
+    let name_servers = name_servers::resolve(file, &net, &services, found);
+    let etc = etc_files::resolve(&net, &namespaces, &name_servers, found);
     let runs_in_host = exec_checks.iter().flat_map(|check| &check.from).any(NsName::is_host);
     let mentioned = runs_in_host
         || checks
@@ -142,7 +145,7 @@ fn namespace(namespace: &net::ResolvedNamespace<'_>, lab: &LabName, found: &mut 
         firewall: chains.into_firewall(),
         nft: crate::lab::NftTables::new(),
         keep: keep::resolve(namespace),
-        programs: program::programs(namespace, found),
+        programs: program::programs(namespace, lab, found),
         labels: namespace.written.labels.entries.iter().map(label).collect(),
     }
 }

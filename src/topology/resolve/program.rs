@@ -6,14 +6,18 @@ use indexmap::IndexMap;
 
 use super::net::{Net, ResolvedNamespace};
 use super::server;
-use crate::lab::{GRACE, Limits, NsName, PortProtocol, Program, ProgramName, ProgramRef, READY_WITHIN};
+use crate::lab::{GRACE, LabName, Limits, NsName, PortProtocol, Program, ProgramName, ProgramRef, READY_WITHIN};
 use crate::lab::{Ready, Restart, Runs, Server, Stop, StopSignal};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, NeededProgram, Spanned};
 
 /// The programs of a namespace; its built-in servers are the last of them.
-pub fn programs(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) -> IndexMap<ProgramName, Program> {
+pub fn programs(
+    namespace: &ResolvedNamespace<'_>,
+    lab: &LabName,
+    found: &mut Collector<'_>,
+) -> IndexMap<ProgramName, Program> {
     let written = &namespace.written.run.entries;
     if namespace.name.is_host() {
         let programs = written.first().map(|(name, _)| (name.span, "programs"));
@@ -26,10 +30,12 @@ pub fn programs(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) ->
         }
         return IndexMap::new();
     }
-    let servers = server::servers(namespace, found);
-    let of_servers =
-        |(span, server): &(Span, Server)| ((server.port, server.protocol()), (*span, server.kind.to_string()));
-    let mut ports: HashMap<(u16, PortProtocol), (Span, String)> = servers.iter().map(of_servers).collect();
+    let servers = server::servers(namespace, lab, found);
+    let of_servers = |(span, server): &(Span, Server)| {
+        let (span, port, kind) = (*span, server.port, server.kind.to_string());
+        server.protocols().iter().map(move |protocol| ((port, *protocol), (span, kind.clone())))
+    };
+    let mut ports: HashMap<(u16, PortProtocol), (Span, String)> = servers.iter().flat_map(of_servers).collect();
     let mut programs = IndexMap::new();
     for (name, own) in written {
         if let Some(port) = own.ready.as_ref().and_then(|ready| ready.port.as_ref())

@@ -103,6 +103,21 @@ impl<'n, 'f> Pods<'n, 'f> {
         numbers
     }
 
+    /// The addresses of a pod in the networks of pods.
+    pub fn addresses(&self, at: usize) -> &[IpAddr] {
+        self.addresses.get(&at).map_or(&[], Vec::as_slice)
+    }
+
+    /// The addresses of all pods, each with its Kubernetes namespace.
+    pub fn all(&self) -> impl Iterator<Item = (String, IpAddr)> {
+        self.addresses.iter().flat_map(|(at, addresses)| {
+            let labels = self.net.namespaces.get(*at).map(|own| &own.written.labels.entries);
+            let here = labels.and_then(|labels| labels.iter().find(|(key, _)| key.value.0 == "namespace"));
+            let here = here.map_or(DEFAULT_NAMESPACE, |(_, value)| &value.value.0);
+            addresses.iter().map(move |address| (here.to_owned(), *address))
+        })
+    }
+
     /// Ports of pods at their addresses of a family. Pods without one are none.
     pub fn at(&self, numbers: &[(usize, u16)], family: Family) -> Vec<(usize, SocketAddr)> {
         let address = |at: &usize| self.addresses.get(at)?.iter().copied().find(|own| Family::of(*own) == family);

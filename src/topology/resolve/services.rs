@@ -33,7 +33,7 @@ pub struct Services {
     /// Which service has a port for health checks.
     health_checks: HashMap<u16, String>,
     /// The nodes, with what their rules depend on, of each family.
-    nodes: HashMap<usize, Vec<services::Node>>,
+    pub nodes: HashMap<usize, Vec<services::Node>>,
 }
 
 /// A service.
@@ -44,6 +44,10 @@ pub struct Resolved {
     pub addresses: Vec<IpAddr>,
     /// Its ports at the first address, then at the second.
     pub ports: Vec<Port>,
+    /// The pods that it selects.
+    pub selected: Vec<usize>,
+    /// Of each port as it is written, its number at each of these pods.
+    pub numbers: Vec<Vec<(usize, u16)>>,
 }
 
 impl Resolved {
@@ -89,12 +93,12 @@ pub fn resolve<'f>(file: &'f File, net: &Net<'f>, found: &mut Collector<'_>) -> 
             break;
         };
         room = rest;
-        let ports = ports(written, &addresses, (&pods, &selected), found);
+        let (ports, numbers) = ports(written, &addresses, (&pods, &selected), found);
         services.take_ports(&ports, written, found);
         for name in [name.as_str(), written.name.value.0.as_str()] {
             services.by_name.entry(name.to_owned()).or_default().push(services.all.len());
         }
-        services.all.push(Resolved { name, addresses, ports });
+        services.all.push(Resolved { name, addresses, ports, selected, numbers });
     }
     services
 }
@@ -165,13 +169,14 @@ pub fn rules(written: &ResolvedNamespace<'_>, at: usize, services: &Services, na
     }
 }
 
-/// The ports of a service that have rules; those of one without an address are only looked at.
+/// The ports of a service that have rules, and the number of each as it is written at the pods; those of one without
+/// an address are only looked at.
 fn ports(
     written: &Service,
     addresses: &[IpAddr],
     (pods, selected): (&Pods<'_, '_>, &[usize]),
     found: &mut Collector<'_>,
-) -> Vec<Port> {
+) -> (Vec<Port>, Vec<Vec<(usize, u16)>>) {
     if written.ports.is_empty() && !written.is_name() {
         found.add(Diagnostic::new(Code::MissingKey, written.name.span, "a service needs `ports`"));
     }
@@ -209,7 +214,7 @@ fn ports(
             ports.push(Port { model, endpoints });
         }
     }
-    ports
+    (ports, numbers_of)
 }
 
 fn model(

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::cluster_dns::{ClusterDns, DnsConfig, DnsPolicy, WrittenResolver};
+use super::etc_files::Resolver;
 use super::keep::KeepEverywhere;
 use super::kube_proxy::ProxyMode;
 use super::network_policy::{LabelKey, LabelValue, NetworkPolicy};
@@ -38,6 +40,8 @@ pub struct Cluster {
     /// The address, in the node network, of a machine `lb` in front of the nodes: it spreads what comes for the
     /// `loadBalancerIP` of services over the nodes that have pods of them. None by default.
     pub lb: Option<OneOrMany<Spanned<IpAddr>>>,
+    /// The cluster's name servers, `{}` for what kubeadm sets up; none by default.
+    pub dns: Option<ClusterDns>,
     /// How nodes lead packets for services to pods, as kube-proxy does: `iptables`, the default.
     pub proxy_mode: Option<Spanned<ProxyMode>>,
     /// The services.
@@ -87,6 +91,9 @@ pub struct Node {
     /// Built-in servers on it.
     #[schemars(with = "Vec<Server>", default)]
     pub serve: Option<WrittenServers>,
+    /// What programs on it find in `/etc/resolv.conf`: name servers, or a map. Without it, the machine's.
+    #[schemars(with = "Option<Resolver>")]
+    pub dns: Option<WrittenResolver>,
     /// Its pods: how many there are, or a list of them.
     pub pods: Option<Pods>,
     /// Its pods that manifests make.
@@ -132,6 +139,13 @@ pub struct Pod {
     /// Built-in servers in it.
     #[schemars(with = "Vec<Server>", default)]
     pub serve: Option<WrittenServers>,
+    /// What it finds in `/etc/resolv.conf`: `ClusterFirst`, the default, `Default`, `None` or
+    /// `ClusterFirstWithHostNet`.
+    #[schemars(rename = "dnsPolicy")]
+    pub dns_policy: Option<Spanned<DnsPolicy>>,
+    /// What it finds there besides.
+    #[schemars(rename = "dnsConfig")]
+    pub dns_config: Option<DnsConfig>,
 }
 
 /// A pod: its name alone, or a map.
@@ -159,6 +173,15 @@ pub enum Egress {
     None,
     /// Their node's.
     Masquerade,
+}
+
+impl Pod {
+    /// One of which nothing is said but its name.
+    pub fn new(name: Spanned<NsName>) -> Self {
+        let (address, namespace, labels, ports, ready) = Default::default();
+        let (run, serve, dns_policy, dns_config) = Default::default();
+        Self { name, address, namespace, labels, ports, ready, run, serve, dns_policy, dns_config }
+    }
 }
 
 impl Pods {
@@ -233,6 +256,7 @@ impl Read for Cluster {
         let keep = fields.optional("keep");
         let service_network = fields.optional("service_network");
         let lb = fields.optional("lb");
+        let dns = fields.optional("dns");
         let proxy_mode = fields.optional("proxy_mode");
         let services = fields.or_empty("services");
         let policies = fields.or_empty("policies");
@@ -249,6 +273,7 @@ impl Read for Cluster {
             keep,
             service_network,
             lb,
+            dns,
             proxy_mode,
             services,
             policies,
@@ -287,6 +312,7 @@ impl Read for Node {
             labels: fields.or_empty("labels"),
             run: fields.optional("run"),
             serve: fields.optional("serve"),
+            dns: fields.optional("dns"),
             pods: fields.optional("pods"),
             of_manifests: Vec::new(),
         };
@@ -308,9 +334,7 @@ impl Read for NameOrPod {
     fn read(node: &Tree, found: &mut Collector<'_>) -> Option<Self> {
         if !matches!(node.value, Value::Map(_)) {
             let name = Read::read(node, found)?;
-            let (labels, ports) = (Named::default(), Named::default());
-            let (address, namespace, ready, run, serve) = (None, None, None, None, None);
-            return Some(Self(Pod { name, address, namespace, labels, ports, ready, run, serve }));
+            return Some(Self(Pod::new(name)));
         }
         let mut fields = Fields::begin(node, "a pod", found)?;
         let name = fields.required("name");
@@ -321,8 +345,11 @@ impl Read for NameOrPod {
         let ready = fields.optional("ready");
         let run = fields.optional("run");
         let serve = fields.optional("serve");
+        let dns_policy = fields.optional("dnsPolicy");
+        let dns_config = fields.optional("dnsConfig");
         fields.end();
-        Some(Self(Pod { name: name?, address, namespace, labels, ports, ready, run, serve }))
+        let name = name?;
+        Some(Self(Pod { name, address, namespace, labels, ports, ready, run, serve, dns_policy, dns_config }))
     }
 }
 

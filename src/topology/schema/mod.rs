@@ -8,7 +8,9 @@ mod bridge;
 mod bridge_port;
 mod check;
 mod cluster;
+mod cluster_dns;
 mod dns;
+mod dns_zone;
 mod etc_files;
 mod exec_check;
 mod fdb_entry;
@@ -45,6 +47,8 @@ pub use check::{Check, CheckPort, Protocol as Probing, SeenBy, Selector};
 pub use cluster::{
     Cluster, Egress, NameOrPod, Node as ClusterNode, Pod, Pods, Routing, WrittenLabels, WrittenPolicy, WrittenService,
 };
+pub use cluster_dns::{ClusterDns, DnsConfig, DnsPolicy, WrittenResolver};
+pub use dns_zone::{ClusterNames, Records, Target, TypedRecords, Zone};
 pub use etc_files::{Dns, Hosts, HostsOf, Resolver};
 pub use exec_check::{ExecCheck, WrittenCheck};
 pub use fdb_entry::FdbEntry;
@@ -60,7 +64,7 @@ pub use network_policy::{
 };
 pub use policy_rule::{PolicyRule, RuleType};
 pub use program::{NeededProgram, Program, Ready, WrittenPrograms};
-pub use read::{Named, Read, Spanned};
+pub use read::{Named, OneOrMany, Read, Spanned};
 pub use route::Route;
 pub use scalar_lab::Text;
 pub use scalar_net::{Destination, Ports, Prefix, PublishTo};
