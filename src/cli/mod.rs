@@ -5,6 +5,7 @@ mod apply;
 mod check;
 mod commands;
 mod destroy;
+mod dns;
 mod doctor;
 mod exec;
 mod exit_code;
@@ -56,6 +57,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Show who may reach whom by the network policies, and which policy says so
     Policy(policy::PolicyArgs),
+    /// Show what the name servers of a lab know, or a Corefile for the real CoreDNS
+    Dns(dns::DnsArgs),
     /// Remove labs and leave the host as it was
     Destroy(destroy::DestroyArgs),
     /// Apply, check and destroy in a temporary sandbox; needs no root
@@ -122,6 +125,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         Command::Plan(args) => plan::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Policy(args) => policy::run(&args),
+        Command::Dns(args) => dns::run(&args),
         Command::Destroy(args) => destroy::run(&args),
         Command::Test(args) => test::run(&args),
         Command::List(args) => list::run(&args),

@@ -57,6 +57,11 @@ pub fn zones_file(lab: &LabName, ns: &NsName) -> String {
 /// The folder of these files, which no namespace can have as its name.
 pub const ZONES: &str = ".zones";
 
+/// What the file of a name server says.
+pub fn zones_of_text(text: &str) -> Option<DnsData> {
+    serde_json::from_str(text).ok()
+}
+
 /// What a name server knows, as the text of its file.
 pub fn zones_text(data: &DnsData) -> String {
     // Names and numbers have no form that JSON lacks.

@@ -67,7 +67,7 @@ pub use check::{Check, Expect, PacketSize, Probe, Protocol, SeenAs, Target};
 pub use counted_firewall::{CountedChain, CountedFirewall, CountedRule, Counters};
 pub use dnat::{DnatPort, DnatTarget, PortRange};
 pub use dns::{DnsData, DnsName, DnsNameError, DnsRecord, DnsValue, DnsZone};
-pub use etc_files::{EtcFiles, EtcHosts, LabEtc, ZONES, hosts_text, zones_file, zones_text};
+pub use etc_files::{EtcFiles, EtcHosts, LabEtc, ZONES, hosts_text, zones_file, zones_of_text, zones_text};
 pub use exec_check::{ExecCheck, Printed, Ran};
 pub use fdb_entry::FdbEntry;
 pub use filter::RejectWith;

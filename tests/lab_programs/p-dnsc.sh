@@ -24,4 +24,8 @@ nslab apply lab.yaml
 for _ in $(seq 50); do [ "$(v4 client new)" = '10.96.0.21 ' ] && break; sleep 0.1; done
 [ "$(v4 client new)" = '10.96.0.21 ' ]; [ "$(v4 client web-pods)" = '10.244.2.5 ' ]
 [ "$(field p-dnsc coredns-1/serve pid) $(field p-dnsc coredns-2/serve pid)" = "$pids" ]
+nslab dns p-dnsc > said; grep -qx 'web-service.apps.svc.cluster.local. 30 IN A 10.96.0.20' said
+grep -qx 'www.example.org. 300 IN A 192.0.2.80' said
+nslab dns p-dnsc --corefile > said; grep -qx '        pods insecure' said; grep -qF 'forward . 192.168.1.53:53' said
+ends 2 'there is no name server' nslab dns p-dnsc client
 nslab destroy p-dnsc
