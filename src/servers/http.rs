@@ -42,6 +42,8 @@ pub(super) async fn converse(named: Rc<Named>, stream: TcpStream) {
     let service = service_fn(move |request| answer(own.clone(), from, at, request));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(LARGEST_HEAD);
+    // One that says that it has asked all it wanted (`printf … | nc`) is still answered.
+    builder.half_close(true);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let ended = match timeout(LONGEST, Pin::new(&mut connection)).await {
         Ok(ended) => ended,
@@ -92,8 +94,8 @@ async fn answer(
 }
 
 /// Reads the body of a request, and forgets it; the status to answer with where it is too large or too slow.
-async fn read_body(body: Incoming) -> Result<(), StatusCode> {
-    let mut body = Limited::new(body, LARGEST_BODY);
+async fn read_body(mut whole: Incoming) -> Result<(), StatusCode> {
+    let mut body = Limited::new(&mut whole, LARGEST_BODY);
     let read = async {
         while let Some(frame) = body.frame().await {
             frame?;
@@ -102,7 +104,12 @@ async fn read_body(body: Incoming) -> Result<(), StatusCode> {
     };
     match timeout(BODY_TIME, read).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            // As below: who still sends would lose the answer.
+            let rest = async { while whole.frame().await.is_some_and(|frame| frame.is_ok()) {} };
+            let _ = timeout(REST_TIME, rest).await;
+            Err(StatusCode::PAYLOAD_TOO_LARGE)
+        }
         Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
         Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
     }

@@ -20,7 +20,7 @@ nslab plan lab.yaml > said; grep -qF 'start the servers of red: http 80, http 80
 nslab apply lab.yaml
 ends 0 'nothing to do' nslab apply lab.yaml
 [ "$(field p-serve red/serve state)" = running ]
-nslab status p-serve > said; grep 'red/serve' said | grep -qF '7/tcp 7/udp 80/tcp 8080/tcp'
+nslab status p-serve > said; tr -s '\n ' ' ' < said | grep -qF 'ports: 7/tcp 7/udp 80/tcp 8080/tcp'
 pid=$(field p-serve red/serve pid); [ "$(ip netns pids red)" = "$pid" ]
 
 # A request: ask NS HOST PORT, and what is to be sent as the standard input. No other program is needed than perl.
