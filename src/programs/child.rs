@@ -7,19 +7,16 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, User};
-use nix::unistd::{
-    chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, fchdir, fork, getpid, initgroups, pipe2, setgid, setsid,
-    setuid,
-};
+use nix::unistd::{chdir, execve, fchdir, fork, getpid, initgroups, pipe2, setgid, setsid, setuid};
 
+use super::forked::{plain_signals, streams};
 use super::server_child::become_servers;
 use crate::failpoint;
 use crate::kernel::open_files;
@@ -126,7 +123,7 @@ fn become_command(start: &Start<'_>, command: &[String], output: [Option<&OwnedF
     })
 }
 
-/// Where it starts. The folder of its files is below one that is private to nslab's user, so another has to be led there.
+/// Where it starts. The folder of its files is below one that is private to nslab's user: another has to be led there.
 fn enter_directory(directory: Option<&str>, files: Option<OwnedFd>) -> Result<(), String> {
     match (directory, files) {
         (None, Some(files)) => fchdir(&files).map_err(|errno| ("the folder of its files", errno)),
@@ -136,22 +133,6 @@ fn enter_directory(directory: Option<&str>, files: Option<OwnedFd>) -> Result<()
         }
     }
     .map_err(|(directory, errno)| format!("it cannot start in {directory}: {}", errno.desc()))
-}
-
-/// Nothing to read, and the output and error output into pipes, or nowhere.
-pub(super) fn streams([output, errors]: [Option<&OwnedFd>; 2]) -> nix::Result<()> {
-    let nothing = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
-    dup2_stdin(&nothing)?;
-    dup2_stdout(output.map_or(nothing.as_fd(), AsFd::as_fd))?;
-    dup2_stderr(errors.map_or(nothing.as_fd(), AsFd::as_fd))?;
-    Ok(())
-}
-
-/// No signal is held back or ignored: this is inherited, and Rust ignores SIGPIPE.
-pub(super) fn plain_signals() -> nix::Result<()> {
-    // SAFETY: the default action is no function of ours.
-    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
 }
 
 /// The user and group that a program runs as; none: those of nslab.
@@ -226,17 +207,4 @@ fn candidates(command: &[String], path: &str) -> Vec<CString> {
 /// Texts for the kernel. None has a zero byte: the file's have been asked.
 fn c_strings(texts: impl IntoIterator<Item = String>) -> Vec<CString> {
     texts.into_iter().filter_map(|text| CString::new(text).ok()).collect()
-}
-
-/// Closes all descriptors but the standard ones and, as number 3, one more.
-pub(super) fn keep_only(descriptor: OwnedFd) -> nix::Result<OwnedFd> {
-    let mut third = descriptor;
-    if third.as_raw_fd() != 3 {
-        // SAFETY: whatever is number 3 belongs to the process that this one is a copy of, and is not used here.
-        third = unsafe { nix::unistd::dup3_raw(third, 3, OFlag::O_CLOEXEC) }?;
-    }
-    // SAFETY: closes what belongs to the process that this one is a copy of, and is not used here.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, 4, u32::MAX, 0) };
-    Errno::result(closed)?;
-    Ok(third)
 }

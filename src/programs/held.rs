@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid, fork};
 
 use super::channel::Channel;
-use super::child::keep_only;
+use super::forked::keep_only;
 use super::keeper;
 use super::message::Report;
 use super::tree;

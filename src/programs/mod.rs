@@ -13,6 +13,7 @@
 mod channel;
 mod child;
 mod client;
+mod forked;
 mod held;
 mod keeper;
 mod message;

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{Pid, setsid};
 
-use super::child::{keep_only, plain_signals, streams};
+use super::forked::{keep_only, plain_signals, streams};
 use crate::kernel::process;
 use crate::lab::{NsName, Server};
 use crate::servers;

@@ -18,7 +18,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, geteuid, getpid, setsid};
 
 use super::channel::Channel;
-use super::child::keep_only;
+use super::forked::keep_only;
 use super::held::Held;
 use super::message::{Answer, Request};
 use super::sandbox::Owner;

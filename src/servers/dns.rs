@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
 
-use super::Named;
+use super::named::Named;
 use crate::dns::{Answer, Transport, Zones, answer, complete, summary};
 use crate::kernel::sockets::{self, Received};
 use crate::kernel::{KernelError, file_watch};

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Named;
+use super::named::Named;
 use super::said::shown;
 use crate::lab::{HttpAnswer, ServerKind};
 

@@ -8,6 +8,7 @@
 mod connections;
 mod dns;
 mod http;
+mod named;
 mod said;
 mod tcp;
 mod udp;
@@ -24,15 +25,10 @@ use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
 
 use self::dns::NameServer;
+use self::named::Named;
 use crate::kernel::KernelError;
 use crate::kernel::sockets::{self, Protocol};
 use crate::lab::{Family, NsName, PortProtocol, Server, ServerKind};
-
-/// A server with the name of its namespace.
-pub(crate) struct Named {
-    ns: NsName,
-    server: Server,
-}
 
 /// Serves until the process ends. `ns` is what the servers call themselves; `is_open` is called once all ports are
 /// open.

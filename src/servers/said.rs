@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::Named;
+use super::named::Named;
 
 /// So many characters of what somebody else wrote a line has.
 const SHOWN: usize = 200;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Named;
+use super::named::Named;
 
 /// A connection over which nothing goes for so long is closed, in either direction.
 const SILENCE: Duration = Duration::from_secs(300);

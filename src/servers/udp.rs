@@ -10,7 +10,7 @@ use std::rc::Rc;
 use tokio::io::unix::AsyncFd;
 use tokio::task::yield_now;
 
-use super::Named;
+use super::named::Named;
 use crate::kernel::sockets::{self, Received};
 
 /// No datagram is larger.
