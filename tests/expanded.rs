@@ -38,6 +38,7 @@ fn parsed(name: &str, text: &str) -> topology::Topology {
 fn lineless(mut lab: Lab) -> Lab {
     lab.origins.clear();
     lab.checks.iter_mut().for_each(|check| check.line = 0);
+    lab.exec_checks.iter_mut().for_each(|check| check.line = 0);
     for policy in &mut lab.network_policies.policies {
         (policy.line, policy.manifest) = (0, None);
     }

@@ -26,7 +26,7 @@ name: p-order
 namespaces:
   red:
     run:
-      a: { command: [sh, -c, '[ ! -e /run/here/broken ] || exit 1; exec sleep 3600'], ready: { command: 'true', within: 1s }, restart: always }
+      a: { command: [sh, -c, '[ ! -e /run/here/broken ] || exit 1; exec sleep 3600'], ready: { command: [test, '!', -e, /run/here/broken], within: 1s }, restart: always }
 END
 nslab apply lab.yaml
 touch broken; kill -9 "$(field p-order red/a pid)"
