@@ -3,8 +3,8 @@
 //! Cases are files, `tests/dns/cases/NAME.txt`: what the server knows, `---`, and one question a line, with the answers
 //! in `NAME.expected`. `tests/dns/case.rs` says how they are written. Those of `records` have been compared with BIND
 //! 9.18 and NSD 4.6 on the same zones, asked by `dig`: code, flag `aa` and records are the same, but that both add the
-//! zone's own NS to answers; that BIND leaves a server outside the delegated zone out of the addresses, says SERVFAIL of
-//! aliases in a circle, and gives all records for ANY.
+//! zone's own NS to answers; that BIND leaves a server outside the delegated zone out of the addresses, says SERVFAIL
+//! of aliases in a circle, and gives all records for ANY.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
 

@@ -4,6 +4,9 @@
 
 use std::io;
 
+use domain::base::iana::Rcode;
+use domain::base::message::RecordSection;
+use domain::base::wire::ParseError;
 use domain::base::{Message, MessageBuilder, Name, ParsedName, Rtype};
 use domain::rdata::AllRecordData;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,6 +36,9 @@ pub(super) enum Reply {
     OfOthers,
 }
 
+/// What an answer is called that has no record of what was asked, and does not say that there is none.
+const UNANSWERED: &str = "a referral, or records of other names";
+
 /// A query as a message, with an identifier that answers repeat.
 ///
 /// # Errors
@@ -59,9 +65,25 @@ pub(super) fn read(query: &DnsQuery, asked: &[u8], came: &[u8]) -> Reply {
         return Reply::Truncated;
     }
     match records(query, &came) {
-        Some(records) => Reply::Answered(DnsReply { code: came.header().rcode().to_string(), records }),
+        Some(records) => {
+            let says_nothing = came.header().rcode() == Rcode::NOERROR && records.is_empty() && !is_no_data(&came);
+            let code = if says_nothing { UNANSWERED.to_owned() } else { came.header().rcode().to_string() };
+            Reply::Answered(DnsReply { code, records })
+        }
         None => Reply::OfOthers,
     }
+}
+
+/// Whether an answer without records says that there are none, by RFC 2308, section 2.2: it is no referral to other
+/// servers, and an alias comes with the SOA of the zone that its target is missing from.
+fn is_no_data(came: &Message<&[u8]>) -> bool {
+    let types = |section: Result<RecordSection<'_, &[u8]>, ParseError>| -> Vec<Rtype> {
+        section.into_iter().flatten().flatten().map(|record| record.rtype()).collect()
+    };
+    let (answer, authority) = (types(came.answer()), types(came.authority()));
+    let has_soa = authority.contains(&Rtype::SOA);
+    let is_referral = authority.contains(&Rtype::NS) && !has_soa;
+    !is_referral && answer.iter().all(|own| *own == Rtype::CNAME) && (answer.is_empty() || has_soa)
 }
 
 /// The records that answer a question: those of the name, or of the one that it is an alias of. None: they cannot be
@@ -137,7 +159,7 @@ impl DnsReply {
             None => true,
             Some(DnsAnswer::Records(records)) => self.code == "NOERROR" && self.records == *records,
             Some(DnsAnswer::NoData) => self.code == "NOERROR" && self.records.is_empty(),
-            Some(DnsAnswer::NoName) => self.code == "NXDOMAIN",
+            Some(DnsAnswer::NoName) => self.code == "NXDOMAIN" && self.records.is_empty(),
             Some(DnsAnswer::Refused) => self.code == "REFUSED",
         };
         match is_so {

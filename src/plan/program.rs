@@ -37,7 +37,7 @@ pub(super) fn compare(compared: &Compared<'_>, draft: &mut Draft) {
 /// In what two programs differ: the first key.
 fn differs(is: &Program, want: &Program) -> String {
     let runs = match (&is.runs, &want.runs) {
-        (Runs::Servers(_), Runs::Servers(_)) => return "other servers were started".to_owned(),
+        (Runs::Servers(_), Runs::Servers(_)) => return "`serve` differs".to_owned(),
         (Runs::Command(_), Runs::Servers(_)) | (Runs::Servers(_), Runs::Command(_)) => true,
         (Runs::Command(is), Runs::Command(want)) => is != want,
     };
@@ -46,7 +46,7 @@ fn differs(is: &Program, want: &Program) -> String {
         ("environment", is.environment != want.environment),
         ("user", is.user != want.user),
         ("directory", is.directory != want.directory),
-        ("text in its files", is.files != want.files),
+        ("files", is.files != want.files),
         ("reload", is.reload != want.reload),
         ("ready", is.ready != want.ready || is.within != want.within),
         ("needs", is.needs != want.needs),
@@ -55,5 +55,5 @@ fn differs(is: &Program, want: &Program) -> String {
         ("limits", is.limits != want.limits),
     ];
     let key = keys.iter().find(|(_, differs)| *differs).map_or("program", |(key, _)| key);
-    format!("another {key} was started")
+    format!("`{key}` differs")
 }

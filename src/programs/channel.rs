@@ -7,8 +7,8 @@ use std::os::unix::net::UnixStream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A message has at most so many bytes: more than all programs of a lab take.
-const LONGEST: usize = 32 << 20;
+/// A message has at most so many bytes: more than all programs of a lab take, with the texts of their files.
+const LONGEST: usize = 256 << 20;
 
 /// So many bytes are read before others have their turn.
 const AT_ONCE: usize = 1 << 20;
@@ -73,10 +73,8 @@ impl Channel {
                 Ok(len) => drop(self.to_send.drain(..len)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => {
-                    self.is_closed = true;
-                    self.to_send.clear();
-                }
+                // What has come before is still to be read, and then its end.
+                Err(_) => self.to_send.clear(),
             }
         }
         self.is_closed |= self.to_send.len() > LONGEST;

@@ -91,8 +91,7 @@ fn become_command(start: &Start<'_>, command: &[String], output: [Option<&OwnedF
     if !start.name.ns.is_host() {
         process::enter(&start.name.ns, start.etc).map_err(|error| error.to_string())?;
     }
-    let files = ProgramFiles::open(start.lab).ok().flatten().filter(|_| !program.files.is_empty());
-    let folder = files.and_then(|files| files.folder_of(start.name));
+    let folder = folder_of_files(start)?;
     let environment = environment(start, user.as_ref());
     let candidates = candidates(command, environment.get("PATH").map_or(PATH, String::as_str));
     let arguments = c_strings(command.iter().cloned());
@@ -121,6 +120,16 @@ fn become_command(start: &Start<'_>, command: &[String], output: [Option<&OwnedF
         Errno::ENOENT => format!("there is no command `{command}`"),
         errno => format!("cannot run `{command}`: {}", errno.desc()),
     })
+}
+
+/// The folder of the program's files; none where it has none, or starts elsewhere.
+fn folder_of_files(start: &Start<'_>) -> Result<Option<OwnedFd>, String> {
+    if start.program.files.is_empty() || start.program.directory.is_some() {
+        return Ok(None);
+    }
+    let files = ProgramFiles::open(start.lab).map_err(|error| error.to_string())?;
+    let folder = files.and_then(|files| files.folder_of(start.name));
+    folder.map(Some).ok_or_else(|| "it cannot start in the folder of its files: it is gone".to_owned())
 }
 
 /// Where it starts. The folder of its files is below one that is private to nslab's user: another has to be led there.

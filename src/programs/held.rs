@@ -108,6 +108,7 @@ impl Held {
     /// Takes in what the keeper has reported; whether the keeper is gone.
     pub(super) fn hear(&mut self) -> bool {
         let Some(keeper) = &mut self.keeper else { return false };
+        keeper.channel.flush();
         let reports: Vec<Report> = keeper.channel.receive();
         let is_gone = keeper.channel.is_closed;
         for report in reports {

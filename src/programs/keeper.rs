@@ -81,16 +81,23 @@ struct Happened {
     is_ready: bool,
     /// Whether there is no process left.
     nothing_left: bool,
-    /// Why new files could not be written.
-    failure: Option<String>,
+    /// Whether there are new files, or why they could not be written.
+    reloaded: Option<Result<(), String>>,
 }
 
 /// Keeps a program until the supervisor has it ended or is gone, or it has ended for good.
 pub(super) fn keep(lab: LabName, name: ProgramRef, program: Program, supervisor: UnixStream) {
     let Ok(mut keeper) = Keeper::new(lab, name, program, supervisor) else { return };
-    keeper.run();
+    let is_wanted = keeper.run();
     if let Some(log) = &mut keeper.log {
         log.end_line();
+    }
+    // Those of one that has ended by itself are left for looking.
+    if !is_wanted
+        && !keeper.program.files.is_empty()
+        && let Ok(Some(state)) = ProgramFiles::open(&keeper.lab)
+    {
+        let _ = state.remove(&keeper.name, None);
     }
 }
 
@@ -121,7 +128,8 @@ impl Keeper {
         })
     }
 
-    fn run(&mut self) {
+    /// Runs the program until it is to end, or has ended for good; whether it is still wanted.
+    fn run(&mut self) -> bool {
         let mut delay = FIRST_DELAY;
         loop {
             let begin = Instant::now();
@@ -129,7 +137,7 @@ impl Keeper {
             self.end_tree();
             self.take_output();
             let failure = match &outcome {
-                Outcome::Stop => return,
+                Outcome::Stop => return false,
                 Outcome::Ended(Ended::Code(0)) => None,
                 Outcome::Ended(ended) => Some(format!("it {ended}")),
                 Outcome::Failed(why) => Some(why.clone()),
@@ -151,7 +159,7 @@ impl Keeper {
                 let is_done = failure.is_none() && !is_again;
                 self.report.was_ready |= is_done;
                 self.tell(if is_done { ProgramState::Done } else { ProgramState::Failed });
-                return;
+                return true;
             }
             self.report.why = failure;
             self.tell(ProgramState::Restarting);
@@ -159,7 +167,7 @@ impl Keeper {
                 delay = FIRST_DELAY;
             }
             if self.pause(delay) {
-                return;
+                return false;
             }
             delay = (delay * 2).min(LONGEST_DELAY);
             self.report.restarts = self.report.restarts.saturating_add(1);
@@ -187,30 +195,28 @@ impl Keeper {
     fn attempt(&mut self) -> Outcome {
         (self.has_line, self.report.ended, self.report.why) = (false, None, None);
         self.line.clear();
-        if let Err(why) = self.write_files() {
-            return Outcome::Failed(why);
-        }
-        let begin = Instant::now();
-        let etc = child::own_etc(&self.lab, &self.name.ns);
-        let runs = &self.program.runs;
-        let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs, etc: &etc };
-        let main = match child::spawn(&start, [Some(&self.output.1); 2]) {
+        let main = match self.start() {
             Ok(main) => main,
             Err(why) => return Outcome::Failed(why),
         };
+        let begin = Instant::now();
         self.report.pid = Some(main.as_raw());
         self.tell(ProgramState::Starting);
         let first_look = if self.program.ready == Ready::Running { begin + A_MOMENT } else { begin };
         let (mut is_ready, mut pause, mut next_look) = (false, FIRST_LOOK, first_look);
         let mut main = Some(main);
+        // When what reads its files anew has survived that.
+        let mut settled: Option<Instant> = None;
         loop {
-            let limit = if is_ready { IDLE } else { next_look.saturating_duration_since(Instant::now()) };
-            let happened = self.wait(limit, main);
+            let next = settled.or((!is_ready).then_some(next_look));
+            let happened = self.wait(next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now())), main);
             if happened.stop {
                 return Outcome::Stop;
             }
-            if let Some(why) = happened.failure {
-                return Outcome::Failed(why);
+            match happened.reloaded {
+                Some(Err(why)) => return Outcome::Failed(why),
+                Some(Ok(())) => settled = Some(Instant::now() + A_MOMENT),
+                None => {}
             }
             if let Some(ended) = happened.main {
                 self.report.ended = Some(ended);
@@ -227,6 +233,10 @@ impl Keeper {
                     false => Outcome::Failed("it ended with exit code 0 before it was ready".to_owned()),
                 };
             }
+            if settled.is_some_and(|at| Instant::now() >= at) {
+                settled = None;
+                self.tell(self.report.state);
+            }
             if is_ready {
                 continue;
             }
@@ -242,6 +252,15 @@ impl Keeper {
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+
+    /// Starts its first process.
+    fn start(&self) -> Result<Pid, String> {
+        self.write_files()?;
+        let etc = child::own_etc(&self.lab, &self.name.ns);
+        let runs = &self.program.runs;
+        let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs, etc: &etc };
+        child::spawn(&start, [Some(&self.output.1); 2])
     }
 
     fn is_ready(&self, begin: Instant) -> bool {
@@ -291,8 +310,10 @@ impl Keeper {
         let changed: Vec<Program> = self.supervisor.receive();
         self.supervisor.flush();
         let happened = self.reap(main);
-        let failure = changed.into_iter().next_back().and_then(|program| self.reload(program, main).err());
-        Happened { stop: is_stopped || self.supervisor.is_closed, failure, ..happened }
+        // One that has just ended gets no signal: its number may be another's by now.
+        let main = main.filter(|_| happened.main.is_none());
+        let reloaded = changed.into_iter().next_back().map(|program| self.reload(program, main));
+        Happened { stop: is_stopped || self.supervisor.is_closed, reloaded, ..happened }
     }
 
     /// Writes the program's files.
@@ -304,7 +325,7 @@ impl Keeper {
         let state = ProgramFiles::open(&self.lab).map_err(|error| error.to_string())?;
         let state =
             state.ok_or_else(|| "its files cannot be written: the lab has no folder in /run/nslab".to_owned())?;
-        state.write(&self.name, &self.program.files, owner).map(drop).map_err(|error| error.to_string())
+        state.write(&self.name, &self.program.files, owner).map_err(|error| error.to_string())
     }
 
     /// Takes what has changed in the files of the program, and lets it read them anew.
@@ -318,15 +339,13 @@ impl Keeper {
             let dropped = former.files.keys().filter(|name| !self.program.files.contains_key(*name));
             dropped.for_each(|name| drop(state.remove(&self.name, Some(name))));
         }
+        // Without a first process, those that it has left. Their numbers are theirs until this process takes them in.
         let first = main.map_or_else(|| tree::children(getpid()), |main| vec![main]);
         if let Some(signal) = self.program.reload.map(to_signal) {
-            // One that has ended just now is seen as well.
             for pid in first {
                 let _ = kill(pid, signal);
             }
         }
-        let state = if self.report.was_ready { ProgramState::Running } else { self.report.state };
-        self.tell(state);
         Ok(())
     }
 

@@ -29,6 +29,7 @@ mod tree;
 
 pub(crate) use client::{end, list, start};
 pub(crate) use once::{Once, run_once};
+pub(crate) use once::{end_taken_in, take_in};
 pub use output::Line;
 pub(crate) use output::output;
 pub(crate) use readiness::ports;

@@ -34,6 +34,9 @@ const MOST: usize = 1 << 20;
 /// How often processes that do not end are killed again.
 const KILL_INTERVAL: Duration = Duration::from_millis(5);
 
+/// What the kernel may take to end processes that were killed.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
 /// What to run, where, and for how long.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Once {
@@ -42,6 +45,27 @@ pub(crate) struct Once {
     /// The command and its arguments: never empty.
     pub(crate) command: Vec<String>,
     pub(crate) timeout: Duration,
+}
+
+/// Has this process take in what a holder of commands leaves that is killed; the children that it has already.
+pub(crate) fn take_in() -> BTreeSet<Pid> {
+    // Where this fails, they go to the first process, as those of everybody do.
+    let _ = set_child_subreaper(true);
+    tree::children(getpid()).into_iter().collect()
+}
+
+/// Ends what was taken in since: the children besides these, with all of their descendants.
+pub(crate) fn end_taken_in(others: BTreeSet<Pid>) {
+    let end = Instant::now() + KILL_LIMIT;
+    let strangers = || tree::children(getpid()).into_iter().filter(|child| !others.contains(child));
+    while Instant::now() < end && strangers().next().is_some() {
+        tree::signal_all(getpid(), Signal::SIGKILL, others.clone());
+        for child in strangers() {
+            let _ = waitpid(child, Some(WaitPidFlag::WNOHANG));
+        }
+        std::thread::sleep(KILL_INTERVAL);
+    }
+    let _ = set_child_subreaper(false);
 }
 
 /// Runs a command in this process, which must have one thread and no other children, until it ends, its time is over,

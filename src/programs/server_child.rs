@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{Pid, setsid};
 
-use super::forked::{keep_only, plain_signals, streams};
+use super::forked::{keep_only, own_signals, streams};
 use crate::kernel::process;
 use crate::lab::{NsName, Server};
 use crate::servers;
@@ -38,7 +38,7 @@ fn prepare(output: [Option<&OwnedFd>; 2], to_keeper: OwnedFd) -> nix::Result<Own
     streams(output)?;
     // What the keeper holds is not for its servers: a stream has an end only once nobody holds it.
     let to_keeper = keep_only(to_keeper)?;
-    plain_signals()?;
+    own_signals()?;
     // Lines that nobody takes must not hold up the servers.
     fcntl(std::io::stdout(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(to_keeper)

@@ -147,7 +147,10 @@ impl Supervisor {
                 files.push(PollFd::new(client.channel.as_fd(), PollFlags::POLLIN | writes));
             }
             let keepers = self.held.values().filter_map(|held| held.keeper.as_ref());
-            files.extend(keepers.map(|keeper| PollFd::new(keeper.channel.as_fd(), PollFlags::POLLIN)));
+            for keeper in keepers {
+                let writes = if keeper.channel.wants_to_send() { PollFlags::POLLOUT } else { PollFlags::empty() };
+                files.push(PollFd::new(keeper.channel.as_fd(), PollFlags::POLLIN | writes));
+            }
             let _ = poll(&mut files, limit);
             let has = |file: Option<&PollFd<'_>>| file.and_then(PollFd::any).unwrap_or_default();
             (has(files.first()), owner.is_some() && has(files.get(1)))
@@ -215,13 +218,16 @@ impl Supervisor {
         };
         let is_well = !matches!(held.is.state, ProgramState::Failed | ProgramState::Stopping);
         if is_well && !held.is_to_end && held.is_inside(&name.ns) {
-            let reloads = || held.is.program.reloads_as(&program).is_some();
+            // One that is not ready yet may not know the signal.
+            let is_running = held.is.state == ProgramState::Running;
+            let reloads = || is_running && held.is.program.reloads_as(&program).is_some();
             if held.is.program == program || reloads() && held.reload(&program) {
                 return;
             }
         }
         if held.end() {
             *held = Held::new(program);
+            remove_files(&self.lab, &name);
         } else {
             held.next = Some(program);
         }
@@ -340,7 +346,8 @@ impl Supervisor {
     }
 }
 
-/// Removes the files of a program that has ended. What cannot be removed goes with the lab.
+/// Removes the files of a program of which there is no keeper: those that end do it themselves. What cannot be removed
+/// goes with the lab.
 fn remove_files(lab: &LabName, name: &ProgramRef) {
     if let Ok(Some(files)) = ProgramFiles::open(lab) {
         let _ = files.remove(name, None);

@@ -67,7 +67,7 @@ async fn answer(
     at: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let asked = format!("{} {}", request.method(), shown(&request.uri().to_string()));
+    let asked = format!("{} {}", shown(request.method().as_str()), shown(&request.uri().to_string()));
     let host = request.headers().get(HOST).map(|host| shown(&String::from_utf8_lossy(host.as_bytes())));
     let refused = read_body(request.into_body()).await.err();
     let plain = HttpAnswer::default();

@@ -26,9 +26,14 @@ impl Named {
     }
 }
 
-/// What somebody else wrote, as a part of a line: a terminal obeys control characters.
+/// What somebody else wrote, as a part of a line: a terminal obeys control characters, and marks of direction.
 pub(super) fn shown(text: &str) -> String {
-    let mut characters = text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
+    let is_obeyed = |c: char| {
+        let is_direction =
+            matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c.is_control() || is_direction
+    };
+    let mut characters = text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c });
     let shown: String = characters.by_ref().take(SHOWN).collect();
     if characters.next().is_some() { shown + "…" } else { shown }
 }

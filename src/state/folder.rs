@@ -17,6 +17,8 @@ use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, geteuid, unlinkat};
 
+use super::tree;
+pub(super) use super::tree::FOLDER;
 use crate::failpoint;
 use crate::kernel::{KernelCode, KernelError};
 
@@ -36,7 +38,6 @@ pub(super) const LOGS: &str = "logs";
 pub(super) const FILES: &str = "files";
 /// The name of the lock in each folder.
 pub(super) const LOCK: &str = "lock";
-pub(super) const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 /// No file of nslab's is longer, in bytes.
 const LONGEST: u64 = 64 << 20;
 const PRIVATE_FOLDER: Mode = Mode::S_IRWXU;
@@ -372,9 +373,7 @@ impl Folder {
     /// Something in it cannot be removed.
     pub(super) fn remove_tree(&self, name: &str) -> Result<(), KernelError> {
         let Some(folder) = self.get(name)? else { return self.remove(name, UnlinkatFlags::NoRemoveDir) };
-        for inside in folder.names()? {
-            folder.remove_tree(&inside)?;
-        }
+        tree::clear(&folder.fd).map_err(|errno| refused("remove", &folder.path).with_errno(errno))?;
         self.remove_folder(name)
     }
 

@@ -15,6 +15,7 @@ mod labs;
 mod lock;
 mod oddities;
 mod program_files;
+mod tree;
 
 pub(crate) use deviceless_routes::{Identity, listed_by, listed_by_others};
 pub(crate) use etc_files::{etc_files, etc_folder, set_etc_files, set_lab_hosts, why_no_links};

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{SFlag, fstat};
-use nix::unistd::{Gid, Uid, fchown};
+use nix::unistd::{Gid, Uid, fchown, getegid, geteuid};
 
 use super::folder::{FILES, Folder, LOGS, PRIVATE_FILE, refused};
 use crate::kernel::KernelError;
@@ -75,20 +75,19 @@ impl ProgramFiles {
         self.folder.remove_file(SOCKET)
     }
 
-    /// Writes the files of a program into a folder of its own; both belong to the user that it runs as. The folder.
+    /// Writes the files of a program into a folder of its own; both belong to the user that it runs as.
     ///
     /// # Errors
     /// They cannot be written.
-    pub(crate) fn write(&self, program: &ProgramRef, files: &Files, owner: Owner) -> Result<OwnedFd, KernelError> {
+    pub(crate) fn write(&self, program: &ProgramRef, files: &Files, owner: Owner) -> Result<(), KernelError> {
         let folder = self.folder.make(FILES)?.make(program.ns.as_str())?.make(program.name.as_str())?;
         let refused = |errno| refused("give away", &folder.path).with_errno(errno);
-        if let Some((user, group)) = owner {
-            fchown(&folder.fd, Some(user), Some(group)).map_err(refused)?;
-        }
+        let (user, group) = owner.unwrap_or((geteuid(), getegid()));
+        fchown(&folder.fd, Some(user), Some(group)).map_err(refused)?;
         for (name, text) in files {
             folder.put(name, text, owner)?;
         }
-        Ok(folder.fd)
+        Ok(())
     }
 
     /// The folder that [`Self::write`] has made.

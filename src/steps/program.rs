@@ -69,8 +69,13 @@ impl ProgramStep {
             return String::new();
         }
         let folder = self.folder();
-        let write = |(name, text): (&String, &String)| format!("printf %s {} > {folder}/{name}; ", shell_word(text));
-        format!("mkdir -p {folder}; {}", program.files.iter().map(write).collect::<String>())
+        // What the program itself may have put there is removed first: it may be a link.
+        let write = |(name, text): (&String, &String)| {
+            format!("rm -f {folder}/{name}; printf %s {} > {folder}/{name}; ", shell_word(text))
+        };
+        let files: String = program.files.iter().map(write).collect();
+        let owner = program.user.as_ref().map(|user| format!("chown -hR {} {folder}; ", shell_word(user)));
+        format!("mkdir -p {folder}; {files}{}", owner.unwrap_or_default())
     }
 
     /// What signals it by hand: whoever has its name in the environment.

@@ -5,7 +5,7 @@ lab 'a: sleep 3601' 'b: sleep 3602' 'c: sleep 3603'
 nslab apply lab.yaml
 a=$(field p-changed red/a pid); b=$(field p-changed red/b pid)
 lab 'a: sleep 3601' 'b: { command: sleep 3602, environment: { X: 1 } }' 'd: sleep 3604'
-ends 1 'another environment was started' nslab plan --exit-code lab.yaml
+ends 1 '`environment` differs' nslab plan --exit-code lab.yaml
 ends 0 'end program red/b, and start it as the file has it' nslab apply lab.yaml
 [ "$(field p-changed red/a pid)" = "$a" ]; [ "$(field p-changed red/b pid)" != "$b" ]; is_gone "$b"
 [ -z "$(field p-changed red/c state)" ]; processes red -eq 3

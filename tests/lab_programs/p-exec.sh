@@ -21,6 +21,17 @@ for signal in KILL TERM; do
   for n in $(seq 100); do pgrep -f 'sleep 42420[1-3]' || break; sleep 0.05; done
   ! pgrep -f 'sleep 42420[1-3]'
 done
+# The command kills or stops the process that holds it.
+cat > held.yaml <<'END'
+name: p-exec
+namespaces: { red: {}, blue: {} }
+checks:
+  - { from: red, exec: [sh, -c, "setsid sleep 424204 & sleep 0.1; kill -9 $PPID; sleep 424205"], timeout: 5s }
+  - { from: red, exec: [sh, -c, "kill -STOP $PPID; echo ok; sleep 424206"], timeout: 200ms }
+END
+ends 1 'the process that held it was killed' timeout 30 nslab check held.yaml
+grep -q 'the process that held it was stopped' said
+! pgrep -f 'sleep 42420[4-6]'
 # Its own names and variables, and nothing of the caller's; as a program, it is not one of the lab's.
 cat > own.yaml <<'END'
 name: p-exec

@@ -14,7 +14,7 @@ namespaces:
       plain: { command: [sh, -c, 'pwd; cat odd; ls -a; exec sleep 3600'], files: { odd: "a'b\n\"{n} %s\t\\\\n" } }
       exact: [printf, '<%s>', 'a ', "b\\tc", "d\\n"]
       guest:
-        command: [sh, -c, 'cat note; touch own; ls -nd own note . | cut -d " " -f 3; exec sleep 3600']
+        command: [sh, -c, 'cat note; touch own "$(printf "odd\\\\377")"; mkdir -p deep/er; ls -nd own note . | cut -d " " -f 3; exec sleep 3600']
         files: { note: $2 }
         user: nobody
 END
@@ -36,7 +36,7 @@ nslab logs p-files red/guest | cmp - wanted
 # Only files have changed: the one goes on and reads them anew, the other is started anew.
 lab 'page: there, ab: more' second
 ends 0 'write the files of program red/web anew, and send it HUP' nslab plan lab.yaml
-grep -q 'red/guest (another text in its files was started)\|end program red/guest, and start it' said
+grep -q 'red/guest (`files` differs)\|end program red/guest, and start it' said
 nslab apply lab.yaml
 [ "$(field p-files red/web pid)" = "$web" ]; [ "$(field p-files red/guest pid)" != "$guest" ]
 until nslab logs p-files red/web | grep -qx theremore; do sleep 0.05; done
@@ -45,6 +45,19 @@ ends 0 'nothing to do' nslab apply lab.yaml
 lab 'page: hello again' second
 nslab apply lab.yaml
 [ ! -e $files/web/ab ]; [ "$(field p-files red/web pid)" = "$web" ]
+# A large one does not keep anybody waiting.
+lab "page: hello again, big: $(head -c 700000 /dev/zero | tr '\0' x)" second
+timeout 20 nslab apply lab.yaml
+[ "$(wc -c < $files/web/big)" = 700000 ]; [ "$(field p-files red/web pid)" = "$web" ]
+lab 'page: hello again' second; nslab apply lab.yaml
+# One that ends at the signal is not said to run.
+cat > dies.yaml << 'END'
+name: p-dies
+namespaces: { blue: { run: { web: { command: sleep 3600, files: { a: b }, reload: HUP } } } }
+END
+nslab apply dies.yaml; sed -i 's/a: b/a: c/' dies.yaml
+ends 3 'cannot start program blue/web: it was ended by signal 1' nslab apply dies.yaml
+nslab destroy p-dies
 # What cannot be written is said, and all is as before.
 mkdir $files/web/there
 lab 'page: hello again, there: x' second

@@ -55,6 +55,14 @@ ask blue 10.0.0.1 80 < large > said || true; head -1 said | grep -q '413'
 ask blue 10.0.0.1 80 < large > said; head -1 said | grep -q '431'
 echo nonsense | ask blue 10.0.0.1 80 > said; head -1 said | grep -q '400'
 
+# Who asks twice and is gone before the answer ends no server.
+for _ in 1 2 3 4 5; do
+  ip netns exec blue perl -MIO::Socket::IP -e '$s = IO::Socket::IP->new(PeerHost => "10.0.0.1", PeerPort => 80);
+    print $s "GET / HTTP/1.1\r\nHost: x\r\n\r\n" x 20; $s->flush; close $s'
+done
+get / | ask blue 10.0.0.1 80 | grep -q '^red answers'
+[ "$(field p-serve red/serve pid)" = "$pid" ]
+
 # TCP and UDP.
 echo hello | ask blue 10.0.0.3 7 > got; sed -n 1p got | grep -Eqx 'red answers at 10.0.0.3:7 to 10.0.0.2:[0-9]+'
 [ "$(sed -n 2p got)" = hello ]; [ "$(wc -l < got)" = 2 ]
@@ -73,7 +81,7 @@ grep -Eq 'http 80: from .*: no request of HTTP/1.1' said
 
 # Only changed servers are started anew; killed ones start by themselves.
 sed -i 's/udp: 7/udp: 9/' lab.yaml
-ends 0 'end the servers of red, and start them as the file has them: http 80, http 8080, tcp 7 at 10.0.0.3, udp 9 (other servers were started)' \
+ends 0 'end the servers of red, and start them as the file has them: http 80, http 8080, tcp 7 at 10.0.0.3, udp 9 (`serve` differs)' \
   nslab plan lab.yaml
 nslab apply lab.yaml
 now=$(field p-serve red/serve pid); [ "$now" != "$pid" ]; is_gone "$pid"

@@ -24,9 +24,6 @@ use super::yaml::{NODES, Node, Value};
 /// How many bytes of text the ranges of a file may make.
 const BYTES: usize = 64 * 1024 * 1024;
 
-/// The key of programs, and that of what a server answers.
-const WITH_BRACES: [&str; 2] = ["run", "text"];
-
 /// After so many faults, what ranges make is not looked at any further.
 const FAULTS: usize = 100_000;
 
@@ -140,7 +137,7 @@ impl Expansion<'_, '_> {
                 Value::Scalar(name) => {
                     self.weigh(key, around)?;
                     let around_program = self.of_commands;
-                    self.of_commands |= WITH_BRACES.contains(&name.as_str());
+                    self.of_commands |= has_braces(name, value);
                     let value = self.node(value, around, name == "ends");
                     self.of_commands = around_program;
                     map.push((key.clone(), value?));
@@ -271,10 +268,15 @@ fn gather(node: &Node, together: bool, ranges: &mut Vec<(Range, Span)>) {
             for (key, value) in entries {
                 let Value::Scalar(name) = &key.value else { continue };
                 let counts = word::read(name, key.span).is_ok_and(|pieces| word::ranges(&pieces).next().is_some());
-                if !counts && !WITH_BRACES.contains(&name.as_str()) {
+                if !counts && !has_braces(name, value) {
                     gather(value, name == "ends", ranges);
                 }
             }
         }
     }
+}
+
+/// Whether braces below a key are a program's, or of the text that a server answers.
+fn has_braces(key: &str, value: &Node) -> bool {
+    key == "run" || key == "text" && matches!(value.value, Value::Scalar(_))
 }
