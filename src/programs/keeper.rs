@@ -193,8 +193,6 @@ impl Keeper {
 
     /// Runs the program once.
     fn attempt(&mut self) -> Outcome {
-        (self.has_line, self.report.ended, self.report.why) = (false, None, None);
-        self.line.clear();
         let main = match self.start() {
             Ok(main) => main,
             Err(why) => return Outcome::Failed(why),
@@ -255,7 +253,9 @@ impl Keeper {
     }
 
     /// Starts its first process.
-    fn start(&self) -> Result<Pid, String> {
+    fn start(&mut self) -> Result<Pid, String> {
+        (self.has_line, self.report.ended, self.report.why) = (false, None, None);
+        self.line.clear();
         self.write_files()?;
         let etc = child::own_etc(&self.lab, &self.name.ns);
         let runs = &self.program.runs;
