@@ -65,7 +65,7 @@ fn changes_while(work: impl FnOnce()) -> String {
     wait_until(|| std::fs::read_to_string(&log).unwrap().contains("Deleted"));
     while length() > before {
         before = length();
-        std::thread::sleep(std::time::Duration::from_millis(1500));
+        std::thread::sleep(std::time::Duration::from_millis(3000));
     }
     let before = usize::try_from(before).unwrap();
     work();
