@@ -3,7 +3,7 @@
 //! Says what was seen, and does not know what was promised.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -377,10 +377,7 @@ impl Attempt<'_> {
     /// Gives a socket the source that the file asks for; and a TCP socket a port of its own.
     fn bind(&self, socket: &OwnedFd, protocol: sockets::Protocol) -> Result<(), Outcome> {
         let source = self.probe.source;
-        let any: IpAddr = match self.family() {
-            Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
-            Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
-        };
+        let any = sockets::any_address(self.family());
         let fresh = (0..PORTS_TRIED).filter(|_| protocol == sockets::Protocol::Tcp).map(|_| self.harness.fresh_port());
         // Where all of them are taken, the kernel chooses one.
         for port in fresh.chain((source.is_some()).then_some(0)) {

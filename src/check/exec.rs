@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::report::{CheckResult, Outcome, PairResult};
-use crate::lab::{Ended, ExecCheck, NsName, Printed, Ran};
+use crate::lab::{Ended, ExecCheck, NsName, Printed, Ran, in_one_line};
 
 /// So much of a line of output is shown.
 const SHOWN: usize = 160;
@@ -32,7 +32,7 @@ fn pair(check: &ExecCheck, from: NsName, ran: &Ran, took: Duration) -> PairResul
     };
     PairResult {
         from,
-        to: shown(&check.command.join(" "), COMMAND),
+        to: in_one_line(&check.command.join(" "), COMMAND),
         to_namespace: None,
         address: None,
         protocol: "exec".to_owned(),
@@ -79,20 +79,11 @@ fn judge(check: &ExecCheck, ran: &Ran) -> Result<(), String> {
 fn said(printed: &Printed) -> String {
     let last = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
-        text.lines().map(str::trim).rfind(|line| !line.is_empty()).map(|line| shown(line, SHOWN))
+        text.lines().map(str::trim).rfind(|line| !line.is_empty()).map(|line| in_one_line(line, SHOWN))
     };
     match (last(&printed.errors), last(&printed.output)) {
         (Some(line), _) | (None, Some(line)) => format!("; it said {line:?}"),
         (None, None) => "; it said nothing".to_owned(),
-    }
-}
-
-/// A text in one line, cut where it is long.
-fn shown(text: &str, most: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
     }
 }
 

@@ -66,7 +66,8 @@ async fn read(response: Response<Incoming>) -> Result<HttpAnswer, String> {
         })?;
         body.extend_from_slice(frame.data_ref().map(Bytes::as_ref).unwrap_or_default());
         if body.len() > MOST {
-            (is_whole, _) = (false, body.truncate(MOST));
+            is_whole = false;
+            body.truncate(MOST);
             break;
         }
     }

@@ -48,3 +48,12 @@ pub struct Printed {
     /// Whether that is all of its output.
     pub is_whole: bool,
 }
+
+/// A text in one line, cut after so many characters.
+pub fn in_one_line(text: &str, most: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}

@@ -68,7 +68,7 @@ pub use counted_firewall::{CountedChain, CountedFirewall, CountedRule, Counters}
 pub use dnat::{DnatPort, DnatTarget, PortRange};
 pub use dns::{DnsData, DnsName, DnsNameError, DnsRecord, DnsValue, DnsZone};
 pub use etc_files::{EtcFiles, EtcHosts, LabEtc, ZONES, hosts_text, zones_file, zones_of_text, zones_text};
-pub use exec_check::{ExecCheck, Printed, Ran};
+pub use exec_check::{ExecCheck, Printed, Ran, in_one_line};
 pub use fdb_entry::FdbEntry;
 pub use filter::RejectWith;
 pub use firewall::Firewall;

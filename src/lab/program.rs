@@ -206,17 +206,23 @@ impl Program {
 
     /// Built-in servers, which have a program of their own in each namespace.
     pub fn of_servers(servers: Vec<Server>) -> Self {
+        let plain = Self::plain(Runs::Servers(servers));
+        Self { ready: Ready::Begun, within: SERVERS_WITHIN, restart: Restart::Always, ..plain }
+    }
+
+    /// One of which nothing is said but what it runs.
+    pub fn plain(runs: Runs) -> Self {
         Self {
-            runs: Runs::Servers(servers),
+            runs,
             environment: BTreeMap::new(),
             user: None,
             directory: None,
             files: BTreeMap::new(),
             reload: None,
-            ready: Ready::Begun,
-            within: SERVERS_WITHIN,
+            ready: Ready::Running,
+            within: READY_WITHIN,
             needs: BTreeSet::new(),
-            restart: Restart::Always,
+            restart: Restart::Never,
             stop: Stop { signal: StopSignal::Term, grace: GRACE },
             limits: Limits::default(),
         }

@@ -20,15 +20,17 @@ pub(super) fn streams([output, errors]: [Option<&OwnedFd>; 2]) -> nix::Result<()
 /// No signal is held back, and a stream that nobody reads any more is an error, no end: for what goes on without
 /// execve(2).
 pub(super) fn own_signals() -> nix::Result<()> {
-    // SAFETY: the action is no function of ours.
-    unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) }?;
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+    signals(SigHandler::SigIgn)
 }
 
 /// No signal is held back or ignored: this is inherited over execve(2), and Rust ignores SIGPIPE.
 pub(super) fn plain_signals() -> nix::Result<()> {
-    // SAFETY: the default action is no function of ours.
-    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
+    signals(SigHandler::SigDfl)
+}
+
+fn signals(of_pipe: SigHandler) -> nix::Result<()> {
+    // SAFETY: the callers pass no function of ours.
+    unsafe { signal(Signal::SIGPIPE, of_pipe) }?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
 }
 

@@ -28,8 +28,7 @@ mod supervisor;
 mod tree;
 
 pub(crate) use client::{end, list, start};
-pub(crate) use once::{Once, run_once};
-pub(crate) use once::{end_taken_in, take_in};
+pub(crate) use once::{Once, end_taken_in, run_once, take_in};
 pub use output::Line;
 pub(crate) use output::output;
 pub(crate) use readiness::ports;

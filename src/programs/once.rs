@@ -20,10 +20,7 @@ use super::child::{self, Start};
 use super::signals::Signals;
 use super::tree;
 use crate::kernel::process::OwnEtc;
-use crate::lab::{
-    Ended, LabName, Limits, NsName, Printed, Program, ProgramRef, READY_WITHIN, Ran, Ready, Restart, Runs, Stop,
-    StopSignal,
-};
+use crate::lab::{Ended, LabName, NsName, Printed, Program, ProgramRef, Ran, Runs};
 
 /// What its processes find in `NSLAB_PROGRAM`, behind the lab and the namespace.
 const NAME: &str = "check";
@@ -79,7 +76,7 @@ pub(crate) fn run_once(once: &Once, etc: &OwnEtc, asker: BorrowedFd<'_>) -> Ran 
     };
     let Ok(name) = NAME.parse() else { return refused(Errno::EINVAL) };
     let name = ProgramRef { ns: once.ns.clone(), name };
-    let program = program(&once.command);
+    let program = Program::plain(Runs::Command(once.command.clone()));
     let start = Start { lab: &once.lab, name: &name, program: &program, runs: &program.runs, etc };
     let main = match child::spawn(&start, [Some(&output.1), Some(&errors.1)]) {
         Ok(main) => main,
@@ -95,23 +92,6 @@ pub(crate) fn run_once(once: &Once, etc: &OwnEtc, asker: BorrowedFd<'_>) -> Ran 
     match ended {
         Some(ended) => Ran::Ended(ended, printed),
         None => Ran::TooLong(printed),
-    }
-}
-
-fn program(command: &[String]) -> Program {
-    Program {
-        runs: Runs::Command(command.to_vec()),
-        environment: Default::default(),
-        user: None,
-        directory: None,
-        files: Default::default(),
-        reload: None,
-        ready: Ready::Running,
-        within: READY_WITHIN,
-        needs: BTreeSet::new(),
-        restart: Restart::Never,
-        stop: Stop { signal: StopSignal::Kill, grace: Duration::ZERO },
-        limits: Limits::default(),
     }
 }
 

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::named::Named;
 use crate::dns::{Answer, Transport, Zones, answer, complete, summary};
 use crate::kernel::sockets::{self, Received};
 use crate::kernel::{KernelError, file_watch};
-use crate::lab::DnsData;
+use crate::lab::{DnsData, Family};
 
 /// No message is larger.
 const LARGEST: usize = 65_535;
@@ -161,11 +161,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
 async fn ask(server: SocketAddr, question: &[u8], transport: Transport) -> io::Result<Vec<u8>> {
     match transport {
         Transport::Udp => {
-            let any: IpAddr = match server {
-                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            };
-            let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
+            let socket = UdpSocket::bind(SocketAddr::new(sockets::any_address(Family::of(server.ip())), 0)).await?;
             socket.connect(server).await?;
             socket.send(question).await?;
             let mut said = vec![0; LARGEST];

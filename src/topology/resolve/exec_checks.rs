@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::asks;
 use super::net::Net;
 use super::selectors::{Endpoint, SelectorList, as_written};
-use crate::lab::{ExecCheck, NsName};
+use crate::lab::{ExecCheck, NsName, in_one_line};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
 use crate::topology::schema::{self, Selector, Spanned};
@@ -37,7 +37,7 @@ pub fn resolve(
     }
     let name = match &written.name {
         Some(name) => name.value.0.split_whitespace().collect::<Vec<_>>().join(" "),
-        None => format!("{} → {}", as_written(&written.from.0), in_short(&written.exec.0)),
+        None => format!("{} → {}", as_written(&written.from.0), in_one_line(&written.exec.0.join(" "), LONGEST_NAME)),
     };
     ExecCheck {
         name,
@@ -57,13 +57,4 @@ fn namespace(net: &Net<'_>, member: &Endpoint, found: &mut Collector<'_>) -> Opt
         return None;
     };
     Some(net.namespaces.get(at)?.name.clone())
-}
-
-/// A command in one line, cut where it is long.
-fn in_short(command: &[String]) -> String {
-    let line = command.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(LONGEST_NAME) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
-    }
 }
