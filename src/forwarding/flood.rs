@@ -1,44 +1,92 @@
 //! What a broadcast reaches: through veth pairs, bridges with their VLANs, VXLANs, and what is stacked on interfaces.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 
-use indexmap::IndexSet;
+use indexmap::IndexMap;
 
 use super::links::{End, Links};
-use crate::lab::{Interface, InterfaceKind, MacvlanMode, Tagging, VirtualInterface, Vlans, Vxlan};
+use crate::lab::{Interface, InterfaceKind, MacvlanMode, PortForwarding, Tagging, VirtualInterface, Vlans, Vxlan};
 
 /// A frame at an interface, with its VLAN tag if it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Frame {
-    at: usize,
-    tag: Option<u16>,
+pub(super) struct Frame {
+    pub at: usize,
+    pub tag: Option<u16>,
     /// Whether it leaves the namespace through the interface, or comes in through it.
-    leaves: bool,
+    pub leaves: bool,
+}
+
+/// What a frame gets past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Past {
+    /// What is wired together and in one VLAN, whatever is up.
+    Wired,
+    /// The same, as long as all of it is up and forwards.
+    Open,
+    /// Everything that is wired together: also what is down, does not forward, or is in another VLAN or VXLAN.
+    All,
+}
+
+/// What a broadcast reaches.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    /// The interfaces, nearest first, each with the last frame on the way to it.
+    at: IndexMap<usize, Frame>,
+    /// Every frame with the one that it comes from.
+    before: HashMap<Frame, Option<Frame>>,
+}
+
+impl Reached {
+    /// The interfaces, nearest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+        self.at.keys().copied()
+    }
+
+    /// How near an interface is, if it is reached.
+    pub(super) fn rank(&self, at: usize) -> Option<usize> {
+        self.at.get_index_of(&at)
+    }
+
+    /// The frames on the way to an interface.
+    pub(super) fn path(&self, to: usize) -> Vec<Frame> {
+        let mut path = Vec::new();
+        let mut next = self.at.get(&to).copied();
+        while let Some(frame) = next {
+            path.push(frame);
+            next = self.before.get(&frame).copied().flatten();
+        }
+        path.reverse();
+        path
+    }
 }
 
 /// The interfaces that a broadcast reaches, while it is followed.
 pub(super) struct Flood<'a, 'l> {
     links: &'a Links<'l>,
-    seen: HashSet<Frame>,
+    past: Past,
     todo: Vec<Frame>,
-    reached: IndexSet<usize>,
+    /// The frame that is being followed.
+    now: Option<Frame>,
+    reached: Reached,
 }
 
 impl<'l> Flood<'_, 'l> {
-    /// The interfaces that a broadcast from an interface reaches, nearest first.
-    pub(super) fn from(links: &Links<'l>, from: usize) -> IndexSet<usize> {
-        let mut flood = Flood { links, seen: HashSet::new(), todo: Vec::new(), reached: IndexSet::new() };
+    /// The interfaces that a broadcast from an interface reaches.
+    pub(super) fn from(links: &Links<'l>, from: usize, past: Past) -> Reached {
+        let mut flood = Flood { links, past, todo: Vec::new(), now: None, reached: Reached::default() };
         flood.go(from, None);
         let mut at = 0;
         while let Some(frame) = flood.todo.get(at).copied() {
             at += 1;
+            flood.now = Some(frame);
             match frame.leaves {
                 true => flood.leave(frame),
                 false => flood.arrive(frame),
             }
         }
-        flood.reached.shift_remove(&from);
+        flood.reached.at.shift_remove(&from);
         flood.reached
     }
 
@@ -53,7 +101,11 @@ impl<'l> Flood<'_, 'l> {
     }
 
     fn add(&mut self, frame: Frame) {
-        if self.seen.insert(frame) {
+        if self.past == Past::Open && !self.links.interface(frame.at).is_some_and(|interface| interface.up) {
+            return;
+        }
+        if let Entry::Vacant(place) = self.reached.before.entry(frame) {
+            place.insert(self.now);
             self.todo.push(frame);
         }
     }
@@ -121,6 +173,11 @@ impl<'l> Flood<'_, 'l> {
     /// To every end that the forwarding entries name.
     fn through_vxlan(&mut self, frame: Frame, end: &End<'l>, own: &Vxlan) {
         let Some(router) = self.links.router(end.ns) else { return };
+        if self.past == Past::All {
+            let others = self.links.all_of(|other| matches!(other, VirtualInterface::Vxlan(_)));
+            others.into_iter().filter(|other| *other != frame.at).for_each(|other| self.comes_in(other, frame.tag));
+            return;
+        }
         let entries = router.namespace().fdb.iter().filter(|entry| entry.dev == *end.name).map(|entry| entry.to);
         let ends: BTreeSet<IpAddr> = entries.collect();
         for end in ends {
@@ -145,8 +202,10 @@ impl<'l> Flood<'_, 'l> {
     /// A frame is for the namespace itself, or for what is stacked on the interface.
     fn deliver(&mut self, at: usize, tag: Option<u16>) {
         let links = self.links;
-        if tag.is_none() {
-            self.reached.insert(at);
+        if tag.is_none()
+            && let Some(frame) = self.now
+        {
+            self.reached.at.entry(at).or_insert(frame);
         }
         for upper in links.end(at).map_or(&[][..], |end| end.uppers.as_slice()) {
             let stacked = links.end(*upper).and_then(|end| end.interface.virtual_interface());
@@ -169,21 +228,30 @@ impl<'l> Flood<'_, 'l> {
     fn through_bridge(&mut self, bridge: usize, from: usize, tag: Option<u16>) {
         let links = self.links;
         let (Some(own), Some(sender)) = (links.end(bridge), links.end(from)) else { return };
+        let past_all = self.past == Past::All;
         let filtering = own.interface.bridge_options().is_some_and(|options| options.vlan_filtering);
         let vlan = if filtering { incoming(sender.interface.vlans.as_ref(), tag) } else { tag };
-        if filtering && vlan.is_none() {
+        if filtering && vlan.is_none() && !past_all {
+            return;
+        }
+        if self.past == Past::Open && !(own.interface.up && forwards(sender.interface)) {
             return;
         }
         // The tag with which it goes out; none: it does not.
         let outgoing = |port: &Interface| match vlan.filter(|_| filtering) {
-            Some(vlan) => outgoing(port.vlans.as_ref(), vlan),
+            Some(vlan) => outgoing(port.vlans.as_ref(), vlan).or(past_all.then_some(None)),
             None => Some(tag),
         };
         for at in &own.ports {
             let Some(port) = links.end(*at).map(|end| end.interface) else { continue };
             let goes_back = *at == from && !port.port.hairpin;
             let is_kept_apart = sender.interface.port.isolated && port.port.isolated;
-            if let Some(tag) = outgoing(port).filter(|_| port.up && !goes_back && !is_kept_apart) {
+            let is_open = match self.past {
+                Past::Wired => port.up && !is_kept_apart,
+                Past::Open => port.up && !is_kept_apart && forwards(port),
+                Past::All => true,
+            };
+            if let Some(tag) = outgoing(port).filter(|_| is_open && !goes_back) {
                 self.go(*at, tag);
             }
         }
@@ -191,6 +259,11 @@ impl<'l> Flood<'_, 'l> {
             self.deliver(bridge, tag);
         }
     }
+}
+
+/// Whether a port passes frames on, as far as a person has a say in it.
+pub(super) fn forwards(port: &Interface) -> bool {
+    port.port.forwarding == PortForwarding::Forwarding
 }
 
 /// How a port is in a VLAN.
@@ -201,7 +274,7 @@ fn tagging(vlans: Option<&Vlans>, vlan: u16) -> Option<Tagging> {
 }
 
 /// The VLAN of a frame that comes in through a port; none: the port drops it.
-fn incoming(vlans: Option<&Vlans>, tag: Option<u16>) -> Option<u16> {
+pub(super) fn incoming(vlans: Option<&Vlans>, tag: Option<u16>) -> Option<u16> {
     match tag {
         Some(tag) => tagging(vlans, tag).map(|_| tag),
         None => {
@@ -212,6 +285,6 @@ fn incoming(vlans: Option<&Vlans>, tag: Option<u16>) -> Option<u16> {
 }
 
 /// The tag with which a frame of a VLAN goes out through a port; the outer none: it does not.
-fn outgoing(vlans: Option<&Vlans>, vlan: u16) -> Option<Option<u16>> {
+pub(super) fn outgoing(vlans: Option<&Vlans>, vlan: u16) -> Option<Option<u16>> {
     tagging(vlans, vlan).map(|tagging| (!tagging.untagged).then_some(vlan))
 }

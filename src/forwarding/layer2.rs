@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 
-use super::flood::Flood;
+use super::flood::{Flood, Past, Reached};
 use super::links::{End, Links};
 use super::{Outcome, Packet, Router};
 use crate::lab::{InterfaceRef, Namespace, NsName, VirtualKind};
@@ -18,9 +18,9 @@ const FLOODS_KEPT: usize = 64;
 /// The links of a lab, and who answers for an address on them.
 #[derive(Debug)]
 pub struct Layer2<'l> {
-    links: Links<'l>,
+    pub(super) links: Links<'l>,
     /// What a broadcast reaches, where that was asked for.
-    floods: RefCell<HashMap<usize, Rc<IndexSet<usize>>>>,
+    floods: RefCell<HashMap<(usize, Past), Rc<Reached>>>,
 }
 
 impl<'l> Layer2<'l> {
@@ -36,20 +36,20 @@ impl<'l> Layer2<'l> {
 
     /// The interfaces that a broadcast frame from an interface reaches, nearest first.
     pub fn neighbours(&self, from: &InterfaceRef) -> Vec<InterfaceRef> {
-        let reached = self.links.place(from).map(|from| self.reached(from));
-        reached.iter().flat_map(|reached| reached.iter()).filter_map(|at| self.links.name(*at)).collect()
+        let reached = self.links.place(from).map(|from| self.reached(from, Past::Wired));
+        reached.iter().flat_map(|reached| reached.iter()).filter_map(|at| self.links.name(at)).collect()
     }
 
-    fn reached(&self, from: usize) -> Rc<IndexSet<usize>> {
-        if let Some(reached) = self.floods.borrow().get(&from) {
+    pub(super) fn reached(&self, from: usize, past: Past) -> Rc<Reached> {
+        if let Some(reached) = self.floods.borrow().get(&(from, past)) {
             return reached.clone();
         }
-        let reached = Rc::new(Flood::from(&self.links, from));
+        let reached = Rc::new(Flood::from(&self.links, from, past));
         let mut floods = self.floods.borrow_mut();
         if floods.len() == FLOODS_KEPT {
             floods.clear();
         }
-        floods.insert(from, reached.clone());
+        floods.insert((from, past), reached.clone());
         reached
     }
 
@@ -57,27 +57,31 @@ impl<'l> Layer2<'l> {
     /// neighbour entry decides, where there is one; else a namespace answers for all that it delivers to itself
     /// (`arp_ignore` 0), and an interface that has the address itself comes first.
     pub fn owner(&self, from: &InterfaceRef, address: IpAddr) -> Option<InterfaceRef> {
+        self.links.name(self.owner_past(Past::Wired, from, address)?)
+    }
+
+    /// The same among those that a frame reaches past some obstacles.
+    pub(super) fn owner_past(&self, past: Past, from: &InterfaceRef, address: IpAddr) -> Option<usize> {
         let own = self.router(&from.ns)?.namespace();
         let entry = own.neighbours.iter().find(|entry| entry.dev == from.name && entry.address == address);
         let from = self.links.place(from)?;
-        let neighbours = self.reached(from);
+        let neighbours = self.reached(from, past);
         if let Some(entry) = entry {
-            let is_it = |at: &&usize| self.links.interface(**at).is_some_and(|one| one.mac == Some(entry.mac));
-            return neighbours.iter().find(is_it).and_then(|at| self.links.name(*at));
+            let is_it = |at: &usize| self.links.interface(*at).is_some_and(|one| one.mac == Some(entry.mac));
+            return neighbours.iter().find(is_it);
         }
-        let holders = self.links.holders(address);
-        let nearest = holders.iter().filter_map(|holder| neighbours.get_index_of(holder)).min();
-        let owner = nearest
-            .and_then(|at| neighbours.get_index(at).copied())
+        let ranked = self.links.holders(address).iter().filter_map(|holder| Some((neighbours.rank(*holder)?, *holder)));
+        ranked
+            .min()
+            .map(|(_, holder)| holder)
             .or_else(|| self.deliverer(from, &neighbours, address))
             .or_else(|| self.other_end(from, &neighbours))
-            .or_else(|| neighbours.iter().copied().find(|at| address.is_ipv4() && self.answers_for_others(*at)));
-        self.links.name(owner?)
+            .or_else(|| neighbours.iter().find(|at| address.is_ipv4() && self.answers_for_others(*at)))
     }
 
     /// The nearest neighbour in another namespace that takes an address of its own on any interface, or by a local
     /// route.
-    fn deliverer(&self, from: usize, neighbours: &IndexSet<usize>, address: IpAddr) -> Option<usize> {
+    fn deliverer(&self, from: usize, neighbours: &Reached, address: IpAddr) -> Option<usize> {
         let ns = |at: usize| self.links.end(at).map(|end| end.ns);
         let holders = self.links.holders(address);
         let may_take = |at: usize| {
@@ -85,7 +89,7 @@ impl<'l> Layer2<'l> {
             let router = ns(at).and_then(|ns| self.router(ns));
             is_holder || address.is_loopback() || router.is_some_and(Router::has_local_routes)
         };
-        let others = neighbours.iter().copied().filter(|at| ns(*at) != ns(from));
+        let others = neighbours.iter().filter(|at| ns(*at) != ns(from));
         others.filter(|at| may_take(*at)).find(|at| self.delivers(*at, address))
     }
 
@@ -99,9 +103,9 @@ impl<'l> Layer2<'l> {
     }
 
     /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.
-    fn other_end(&self, from: usize, neighbours: &IndexSet<usize>) -> Option<usize> {
+    fn other_end(&self, from: usize, neighbours: &Reached) -> Option<usize> {
         let is_tunnel = self.links.interface(from)?.virtual_interface()?.kind() == VirtualKind::Ipip;
-        neighbours.first().copied().filter(|_| is_tunnel)
+        neighbours.iter().next().filter(|_| is_tunnel)
     }
 
     /// Whether an interface answers ARP for every address that its namespace has a route to (`proxy_arp`).

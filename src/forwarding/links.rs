@@ -112,6 +112,12 @@ impl<'l> Links<'l> {
         self.holders.keys().copied()
     }
 
+    /// All interfaces that satisfy a condition.
+    pub(super) fn all_of(&self, fits: impl Fn(&VirtualInterface) -> bool) -> Vec<usize> {
+        let fits = |end: &End<'_>| end.interface.virtual_interface().is_some_and(&fits);
+        self.ends.iter().enumerate().filter(|(_, end)| fits(end)).map(|(at, _)| at).collect()
+    }
+
     /// The tunnel interfaces at an address that satisfy a condition.
     pub(super) fn tunnels(&self, address: IpAddr, fits: impl Fn(&VirtualInterface) -> bool) -> Vec<usize> {
         let at = self.holders(address).iter().filter_map(|holder| self.ends.get(*holder)).filter_map(|end| {

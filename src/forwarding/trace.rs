@@ -80,7 +80,7 @@ fn hop(router: &Router<'_>, layer2: &Layer2<'_>, ns: NsName, flow: &Flow) -> Hop
     hop
 }
 
-fn came_in(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {
+pub(super) fn came_in(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {
     let translated = translate(router.namespace(), Hook::Prerouting, flow);
     let decision = router.lookup(&packet(&translated.flow));
     (translated, decision)
@@ -88,7 +88,7 @@ fn came_in(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {
 
 /// What the namespace sends itself. It is routed before its destination is translated, and gets its source address
 /// there; where the destination changes, it is routed again.
-fn sent(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {
+pub(super) fn sent(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {
     let mut decision = router.lookup(&packet(flow));
     let (source, out) = match &decision.outcome {
         Outcome::Leaves { dev, source, .. } => (*source, dev.clone()),
@@ -109,7 +109,7 @@ fn sent(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {
 }
 
 /// What the filter does with a packet for the namespace itself; what it sent itself goes over loopback.
-fn stays(namespace: &Namespace, flow: &Flow) -> Verdict {
+pub(super) fn stays(namespace: &Namespace, flow: &Flow) -> Verdict {
     if flow.input.is_some() {
         return filter(namespace, Hook::Input, flow);
     }
@@ -120,7 +120,7 @@ fn stays(namespace: &Namespace, flow: &Flow) -> Verdict {
     filter(namespace, Hook::Input, &Flow { input: Some(IfName::lo()), out: None, ..flow.clone() })
 }
 
-fn packet(flow: &Flow) -> Packet {
+pub(super) fn packet(flow: &Flow) -> Packet {
     Packet {
         source: flow.source,
         mark: flow.mark,

@@ -1,0 +1,102 @@
+//! What keeps a packet from going on, and where.
+
+use std::net::IpAddr;
+
+use super::Verdict;
+use crate::lab::{Family, IfName, InterfaceRef, Mac, NsName, PolicyRule, PortForwarding, Route};
+
+/// A place at which a packet goes no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The namespace.
+    pub ns: NsName,
+    /// The interface, where it is one.
+    pub interface: Option<IfName>,
+    /// What it is.
+    pub cause: Cause,
+}
+
+/// Why a packet goes no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The lab has no such namespace.
+    NoNamespace,
+    /// No route leads to the address.
+    NoRoute {
+        /// The address.
+        to: IpAddr,
+    },
+    /// A route drops it.
+    RouteDrops(Route),
+    /// A policy rule drops it.
+    RuleDrops(Option<PolicyRule>),
+    /// It would have to be passed on, and the namespace does not forward.
+    NotForwarding(Family),
+    /// The packet filter does not accept it.
+    Filtered(Verdict),
+    /// The way to its source does not lead out through the interface on which it came in (`rp_filter`).
+    ReversePath {
+        /// The source.
+        source: IpAddr,
+        /// Where the way to it leads out; none: nowhere.
+        out: Option<IfName>,
+    },
+    /// It is larger than what the interface takes.
+    TooBig {
+        /// Its size in bytes, with the IP header.
+        bytes: u16,
+        /// What the interface takes.
+        mtu: u32,
+        /// Whether a router or the sender finds out, who is told; or the frame is dropped without a word.
+        is_told: bool,
+    },
+    /// The interface is down.
+    Down,
+    /// The bridge does not pass frames on through the port.
+    PortClosed(PortForwarding),
+    /// Both ports of the bridge are isolated.
+    Isolated {
+        /// The port from which it comes.
+        from: IfName,
+    },
+    /// The port of the bridge is not in the VLAN of the frame; none: it has none for frames without a tag.
+    OtherVlan(Option<u16>),
+    /// The interface neither asks nor answers who has an address.
+    NoArp,
+    /// A permanent neighbour entry says that the next hop is at a MAC address that nobody on the link has.
+    NeighbourEntry {
+        /// The next hop.
+        address: IpAddr,
+        /// The MAC address.
+        mac: Mac,
+    },
+    /// The other end of the tunnel is in another network.
+    OtherVxlan {
+        /// The number of the network here.
+        own: u32,
+        /// The other end.
+        other: InterfaceRef,
+        /// The number of the network there.
+        others: u32,
+    },
+    /// No forwarding entry leads to the other end of the tunnel.
+    NoFdbEntry {
+        /// The MAC address of the frame, where the lab knows it.
+        mac: Option<Mac>,
+        /// The other end.
+        to: InterfaceRef,
+    },
+    /// Nobody on the link has the address of the next hop.
+    NobodyHas {
+        /// The next hop.
+        address: IpAddr,
+        /// Who has it elsewhere in the lab.
+        elsewhere: Vec<InterfaceRef>,
+        /// An interface on the way to the holder that is in no bridge, and the bridge beside it.
+        unplugged: Option<(InterfaceRef, IfName)>,
+    },
+    /// It goes round in circles until its TTL is over.
+    Loop,
+    /// The answer comes back under a source address that the sender has not written to.
+    OtherSource(IpAddr),
+}

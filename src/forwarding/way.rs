@@ -1,0 +1,385 @@
+//! The way of a packet and of the answer to it, by the model alone: every namespace, every interface, and the first
+//! thing that keeps it from going on.
+
+use std::net::IpAddr;
+
+use super::lookup::Outcome;
+use super::obstacle::{Cause, Obstacle};
+use super::reverse_path::reverse_path;
+use super::segment::{Crossing, Segment, Sent, Tunnel, segment};
+use super::trace::{came_in, packet, sent, stays};
+use super::{Decision, Flow, Layer2, Router, Translated, Verdict, filter, translate};
+use crate::lab::{
+    ConnectionState, ETHERNET_MTU, Family, Hook, IfName, InterfaceRef, IpProtocol, Namespace, NsName, SysctlKey,
+};
+
+/// More namespaces than this on one way are a loop: packets start with a TTL of 64.
+const MAX_LEGS: usize = 64;
+
+/// How deep tunnels are followed into each other.
+const MAX_TUNNELS: usize = 4;
+
+/// A way as far as it leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// The namespaces on it, in order.
+    pub legs: Vec<Leg>,
+    /// Where it ends.
+    pub end: WayEnd,
+}
+
+/// Where a way ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WayEnd {
+    /// At the namespace that takes the packet for its own.
+    Arrived(NsName),
+    /// At an obstacle.
+    Stopped(Box<Obstacle>),
+}
+
+/// A namespace on a way, and the link to the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leg {
+    /// The namespace.
+    pub ns: NsName,
+    /// The packet as it came in; at the sender, as it was sent.
+    pub came: Flow,
+    /// The packet behind the translation of its destination.
+    pub destination: Translated,
+    /// Where it is routed then.
+    pub decision: Decision,
+    /// What the packet filter does with it; none: it is not asked, as there is no way on.
+    pub verdict: Option<Verdict>,
+    /// The packet behind the translation of its source; none: it does not leave the namespace.
+    pub source: Option<Translated>,
+    /// The interfaces that it crosses until it comes in at the next namespace.
+    pub crossings: Vec<Crossing>,
+    /// The way of the packets that carry it through a tunnel on this link.
+    pub tunnel: Option<Box<Way>>,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Who sends it.
+    pub from: NsName,
+    /// The packet.
+    pub flow: Flow,
+    /// The size of the IP packet in bytes, where it must not be cut into fragments.
+    pub size: Option<u16>,
+}
+
+/// A way and the way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoundTrip {
+    /// The way there.
+    pub there: Way,
+    /// The way of the answer; none: nothing arrives that could be answered.
+    pub back: Option<Way>,
+}
+
+impl RoundTrip {
+    /// The first obstacle, and whether it is on the way back.
+    pub fn obstacle(&self) -> Option<(&Obstacle, bool)> {
+        let there = self.there.obstacle().map(|obstacle| (obstacle, false));
+        there.or_else(|| Some((self.back.as_ref()?.obstacle()?, true)))
+    }
+
+    /// The namespace at which the packet arrives.
+    pub fn arrives_at(&self) -> Option<&NsName> {
+        match &self.there.end {
+            WayEnd::Arrived(ns) => Some(ns),
+            WayEnd::Stopped(_) => None,
+        }
+    }
+
+    /// The packet as it arrives.
+    pub fn arrival(&self) -> Option<&Flow> {
+        self.arrives_at().and(self.there.legs.last()).map(|leg| &leg.destination.flow)
+    }
+}
+
+impl Way {
+    /// What stops it.
+    pub fn obstacle(&self) -> Option<&Obstacle> {
+        match &self.end {
+            WayEnd::Stopped(obstacle) => Some(obstacle),
+            WayEnd::Arrived(_) => None,
+        }
+    }
+}
+
+/// Follows a packet and the answer to it.
+pub fn round_trip(layer2: &Layer2<'_>, asked: &Asked) -> RoundTrip {
+    let mut walk = Walk { layer2, size: asked.size, tracked: Vec::new(), is_back: false, depth: 0 };
+    let flow = Flow { input: None, ..asked.flow.clone() };
+    let there = walk.follow(asked.from.clone(), flow.clone());
+    let arrived = match (&there.end, there.legs.last()) {
+        (WayEnd::Arrived(ns), Some(last)) => (ns.clone(), last.destination.flow.clone()),
+        (WayEnd::Arrived(_) | WayEnd::Stopped(_), _) => return RoundTrip { there, back: None },
+    };
+    let (ns, got) = arrived;
+    // What a namespace sends to itself it also answers itself.
+    if ns == asked.from && there.legs.len() == 1 {
+        return RoundTrip { there, back: None };
+    }
+    let source = got.source.or_else(|| there.legs.first().and_then(|leg| leg.source.as_ref()?.flow.source));
+    let Some(source) = source else { return RoundTrip { there, back: None } };
+    let answer = Flow {
+        source: Some(got.destination),
+        destination: source,
+        source_port: got.destination_port,
+        destination_port: got.source_port,
+        input: None,
+        out: None,
+        mark: 0,
+        states: [ConnectionState::Established].into(),
+        protocol: got.protocol,
+    };
+    walk.is_back = true;
+    let mut back = walk.follow(ns, answer);
+    let wrote_to = asked.flow.destination;
+    if let (WayEnd::Arrived(at), Some(last)) = (&back.end, back.legs.last()) {
+        let seen = last.source.as_ref().map_or(last.came.source, |source| source.flow.source);
+        let from = walk.original(at, &last.came).map_or(seen, |before| Some(before.destination));
+        let cause = match from {
+            Some(other) if other != wrote_to && *at == asked.from => Some(Cause::OtherSource(other)),
+            _ if *at != asked.from => Some(Cause::NobodyHas {
+                address: source,
+                elsewhere: vec![],
+                unplugged: None,
+            }),
+            _ => None,
+        };
+        if let Some(cause) = cause {
+            let interface = last.came.input.clone();
+            back.end = WayEnd::Stopped(Box::new(Obstacle { ns: at.clone(), interface, cause }));
+        }
+    }
+    RoundTrip { there, back: Some(back) }
+}
+
+/// What connection tracking keeps of a packet that a namespace has translated.
+#[derive(Debug, Clone)]
+struct Tracked {
+    ns: NsName,
+    before: Flow,
+    after: Flow,
+}
+
+/// A packet that is being followed.
+struct Walk<'a, 'l> {
+    layer2: &'a Layer2<'l>,
+    size: Option<u16>,
+    tracked: Vec<Tracked>,
+    is_back: bool,
+    depth: usize,
+}
+
+impl Walk<'_, '_> {
+    fn follow(&mut self, mut ns: NsName, mut flow: Flow) -> Way {
+        let mut legs = Vec::new();
+        let mut came_in = flow.input.clone();
+        let stopped = |ns: &NsName, interface: Option<IfName>, cause| {
+            WayEnd::Stopped(Box::new(Obstacle { ns: ns.clone(), interface, cause }))
+        };
+        while legs.len() < MAX_LEGS {
+            let Some(router) = self.layer2.router(&ns) else {
+                return Way { legs, end: stopped(&ns, None, Cause::NoNamespace) };
+            };
+            let mut leg = self.leg(router, &ns, &flow);
+            if let Some((interface, cause)) = self.within(router, &leg) {
+                legs.push(leg);
+                return Way { legs, end: stopped(&ns, interface, cause) };
+            }
+            let (Some(left), Outcome::Leaves { dev, next_hop, .. }) = (leg.source.clone(), &leg.decision.outcome)
+            else {
+                legs.push(leg);
+                return Way { legs, end: WayEnd::Arrived(ns) };
+            };
+            self.track(&leg, &left.flow);
+            let from = InterfaceRef { ns: ns.clone(), name: dev.clone() };
+            let sent = Sent { from: &from, next_hop: *next_hop, flow: &left.flow, size: self.size };
+            let Segment { crossings, tunnel, end } = segment(self.layer2, &sent);
+            leg.crossings = crossings;
+            let blocked = tunnel.and_then(|tunnel| self.through(&tunnel, &mut leg));
+            legs.push(leg);
+            let next = match (blocked, end) {
+                (Some(obstacle), _) => return Way { legs, end: WayEnd::Stopped(obstacle) },
+                (None, Err(obstacle)) => return Way { legs, end: WayEnd::Stopped(Box::new(obstacle)) },
+                (None, Ok(next)) => next,
+            };
+            came_in = Some(next.name.clone());
+            flow = Flow { input: Some(next.name), out: None, mark: 0, states: self.states(), ..left.flow };
+            ns = next.ns;
+        }
+        Way { end: stopped(&ns, came_in, Cause::Loop), legs }
+    }
+
+    /// The state that each namespace's own connection tracking gives a packet.
+    fn states(&self) -> std::collections::BTreeSet<ConnectionState> {
+        [if self.is_back { ConnectionState::Established } else { ConnectionState::New }].into()
+    }
+
+    /// What a namespace makes of a packet.
+    fn leg(&self, router: &Router<'_>, ns: &NsName, flow: &Flow) -> Leg {
+        let namespace = router.namespace();
+        let original = self.is_back.then(|| self.original(ns, flow)).flatten();
+        let (destination, decision) = match (self.is_back, &flow.input) {
+            (true, _) => self.answer_in(router, flow, original.as_ref()),
+            (false, Some(_)) => came_in(router, flow),
+            (false, None) => sent(router, flow),
+        };
+        let mut leg = Leg {
+            ns: ns.clone(),
+            came: flow.clone(),
+            destination,
+            decision,
+            verdict: None,
+            source: None,
+            crossings: Vec::new(),
+            tunnel: None,
+        };
+        match &leg.decision.outcome {
+            Outcome::Local { .. } => leg.verdict = Some(stays(namespace, &leg.destination.flow)),
+            Outcome::Leaves { dev, source, .. } => {
+                let own = leg.destination.flow.clone();
+                let leaving = Flow { out: Some(dev.clone()), source: own.source.or(*source), ..own };
+                let hook = if leaving.input.is_some() { Hook::Forward } else { Hook::Output };
+                leg.verdict = Some(filter(namespace, hook, &leaving));
+                leg.source = Some(match self.is_back {
+                    true => answer_out(leaving, original.as_ref()),
+                    false => translate(namespace, Hook::Postrouting, &leaving),
+                });
+            }
+            Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => {}
+        }
+        leg
+    }
+
+    fn answer_in(&self, router: &Router<'_>, flow: &Flow, original: Option<&Flow>) -> (Translated, Decision) {
+        let mut flow = flow.clone();
+        if let Some((source, port)) = original.and_then(|before| Some((before.source?, before.source_port))) {
+            flow.destination = source;
+            flow.destination_port = port;
+        }
+        let decision = router.lookup(&packet(&flow));
+        (Translated { flow, by: None }, decision)
+    }
+
+    /// The packet of a connection that a namespace has translated, to which this is an answer.
+    fn original(&self, ns: &NsName, answer: &Flow) -> Option<Flow> {
+        let is_answer = |tracked: &&Tracked| {
+            tracked.ns == *ns
+                && tracked.after.source == Some(answer.destination)
+                && Some(tracked.after.destination) == answer.source
+        };
+        self.tracked.iter().find(is_answer).map(|tracked| tracked.before.clone())
+    }
+
+    fn track(&mut self, leg: &Leg, left: &Flow) {
+        if self.is_back {
+            return;
+        }
+        let source = leg.came.source.or(leg.source_before());
+        let before = Flow { source, ..leg.came.clone() };
+        if before.source != left.source || before.destination != left.destination {
+            self.tracked.push(Tracked { ns: leg.ns.clone(), before, after: left.clone() });
+        }
+    }
+
+    /// What in a namespace itself keeps a packet from going on.
+    fn within(&self, router: &Router<'_>, leg: &Leg) -> Option<(Option<IfName>, Cause)> {
+        let namespace = router.namespace();
+        let input = leg.came.input.clone();
+        if let Some((out, source)) = reverse_path(router, &leg.came) {
+            return Some((input, Cause::ReversePath { source, out }));
+        }
+        let flow = &leg.destination.flow;
+        match &leg.decision.outcome {
+            Outcome::NoRoute => return Some((None, Cause::NoRoute { to: flow.destination })),
+            Outcome::Dropped(route) => return Some((None, Cause::RouteDrops(route.clone()))),
+            Outcome::DroppedByRule => return Some((None, Cause::RuleDrops(leg.decision.rule.clone()))),
+            Outcome::Local { .. } => {
+                let lo = namespace.interfaces.iter().find(|(name, _)| name.is_lo());
+                if let Some((name, lo)) = lo.filter(|_| input.is_none())
+                    && !lo.up
+                {
+                    return Some((Some(name.clone()), Cause::Down));
+                }
+            }
+            Outcome::Leaves { dev, route, .. } => {
+                if let Some(input) = input
+                    && !forwards(namespace, Family::of(flow.destination), &input, leg.ns.is_host())
+                {
+                    return Some((None, Cause::NotForwarding(Family::of(flow.destination))));
+                }
+                let interface = namespace.interfaces.get(dev);
+                if interface.is_some_and(|interface| !interface.up) {
+                    return Some((Some(dev.clone()), Cause::Down));
+                }
+                let own = interface.and_then(|interface| interface.mtu).unwrap_or(ETHERNET_MTU);
+                let mtu = route.mtu.map_or(own, |of_route| of_route.min(own));
+                if let Some(bytes) = self.size.filter(|bytes| u32::from(*bytes) > mtu) {
+                    return Some((Some(dev.clone()), Cause::TooBig { bytes, mtu, is_told: true }));
+                }
+            }
+        }
+        let verdict = leg.verdict.clone().filter(|verdict| !verdict.is_accepted())?;
+        Some((None, Cause::Filtered(verdict)))
+    }
+
+    /// What stops the packets that carry this one through a tunnel.
+    fn through(&mut self, tunnel: &Tunnel, leg: &mut Leg) -> Option<Box<Obstacle>> {
+        if self.depth >= MAX_TUNNELS {
+            return None;
+        }
+        let protocol = IpProtocol::Udp;
+        let flow = Flow::to(protocol, tunnel.remote, tunnel.port);
+        let mut walk =
+            Walk { layer2: self.layer2, size: None, tracked: Vec::new(), is_back: false, depth: self.depth + 1 };
+        let way = walk.follow(tunnel.from.ns.clone(), flow);
+        let obstacle = match &way.end {
+            WayEnd::Stopped(obstacle) => Some(obstacle.clone()),
+            WayEnd::Arrived(_) => None,
+        };
+        leg.tunnel = Some(Box::new(way));
+        obstacle
+    }
+}
+
+impl Leg {
+    /// The source with which it leaves before that is translated.
+    fn source_before(&self) -> Option<IpAddr> {
+        match &self.decision.outcome {
+            Outcome::Leaves { source, .. } => self.destination.flow.source.or(*source),
+            Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => {
+                self.destination.flow.source
+            }
+        }
+    }
+}
+
+/// An answer leaves under the address that the question was sent to.
+fn answer_out(leaving: Flow, original: Option<&Flow>) -> Translated {
+    let flow = match original {
+        Some(before) => {
+            Flow { source: Some(before.destination), source_port: before.destination_port, ..leaving }
+        }
+        None => leaving,
+    };
+    Translated { flow, by: None }
+}
+
+/// Whether a namespace passes on what comes in through an interface. Nothing is known of the host, where no file says
+/// it.
+fn forwards(namespace: &Namespace, family: Family, input: &IfName, is_host: bool) -> bool {
+    let value = |key: &SysctlKey| namespace.sysctls.get(key).map(crate::lab::SysctlValue::is_on);
+    match family {
+        Family::Ipv4 => {
+            let own = value(&SysctlKey::ipv4_forwarding_of(input));
+            own.or_else(|| value(&SysctlKey::ipv4_forwarding())).unwrap_or(is_host)
+        }
+        Family::Ipv6 => value(&SysctlKey::ipv6_forwarding()).unwrap_or(is_host),
+    }
+}
