@@ -28,3 +28,4 @@ pub mod show;
 mod state;
 pub mod steps;
 pub mod topology;
+pub mod trace;

@@ -15,7 +15,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
 
 use super::error::CheckError;
-use super::owners::Owners;
+use crate::lab::Owners;
 use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;

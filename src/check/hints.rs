@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
-use super::owners::Owners;
+use crate::lab::Owners;
 use super::report::{CheckResult, Outcome, PairResult};
 use crate::forwarding::{Flow, Layer2, trace};
 use crate::kernel::losses::Losses;
@@ -63,7 +63,7 @@ pub(super) fn failures<'a>(
 }
 
 /// That packets were lost because the kernel had no room for them.
-pub(super) fn losses(losses: &[Losses]) -> Vec<String> {
+pub fn losses(losses: &[Losses]) -> Vec<String> {
     let mut hints = Vec::new();
     if losses.iter().any(|losses| losses.neighbours > 0) {
         hints.push(

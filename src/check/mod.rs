@@ -19,7 +19,6 @@ mod harness;
 mod hints;
 mod http;
 mod observation;
-mod owners;
 mod packet;
 mod policy_hints;
 mod refusals;
@@ -39,7 +38,7 @@ pub use error::CheckError;
 pub use exec::exec_result;
 use harness::Harness;
 pub use harness::is_applied;
-pub use hints::drift_hint;
+pub use hints::{drift_hint, losses};
 pub use report::{CheckResult, NotSentCause, Outcome, PairResult, Report};
 pub use settings::unusual_settings;
 

@@ -4,6 +4,7 @@
 
 use super::registry::Token;
 use super::report::{ADDRESS_UNREACHABLE, HOST_UNREACHABLE, Outcome};
+use crate::kernel::sockets::internet_checksum;
 use crate::lab::{Family, PacketSize};
 
 /// What a raw socket received, as far as it concerns a probe.
@@ -49,7 +50,7 @@ pub(super) fn echo_request(family: Family, token: Token, size: Option<PacketSize
     packet.resize(size.map_or(0, |size| size.payload(family, 0)).max(packet.len()), 0);
     // The kernel fills in the checksum of ICMPv6, which covers addresses that it has yet to choose (RFC 3542).
     if family == Family::Ipv4 {
-        let sum = checksum(&packet).to_be_bytes();
+        let sum = internet_checksum(&packet).to_be_bytes();
         packet.splice(2..4, sum);
     }
     packet
@@ -144,20 +145,6 @@ fn error(family: Family, kind: u8, code: u8, mtu: u32) -> Outcome {
     Outcome::Unreachable { what: what.to_owned(), by: None }
 }
 
-/// The Internet checksum (RFC 1071).
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| match *pair {
-        [high, low] => u32::from(u16::from_be_bytes([high, low])),
-        [high] => u32::from(high) << 8,
-        _ => 0,
-    });
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::registry::Registry;
@@ -176,7 +163,7 @@ mod tests {
     fn a_request_is_known_again_in_a_reply_and_in_a_quote() {
         let (token, _) = Registry::new().open(&NsName::host());
         let request = echo_request(Family::Ipv4, token, None);
-        assert_eq!(checksum(&request), 0, "a packet with its checksum sums up to zero");
+        assert_eq!(internet_checksum(&request), 0, "a packet with its checksum sums up to zero");
         assert_eq!(read(Family::Ipv4, &with_ipv4_header(1, &request)), Some(Message::Request(token)));
 
         let mut reply = request.clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::observation::{Answer, Observation};
-use super::owners::Owners;
+use crate::lab::Owners;
 use super::registry::Arrival;
 use super::report::{HOST_UNREACHABLE, NotSentCause, Outcome};
 use super::{dns, http};

@@ -32,6 +32,8 @@ mod preconditions;
 mod ready;
 mod serve;
 mod test;
+mod trace;
+mod trace_probe;
 mod undo;
 
 pub use apply::{Applied, Options, apply};
@@ -52,6 +54,7 @@ pub use policy::{prove, source};
 pub use preconditions::examine;
 pub use serve::serve;
 pub use test::{in_child, test};
+pub use trace::{Tracer, Tracing, trace_expected};
 
 pub use crate::programs::supervise;
 

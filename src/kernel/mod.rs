@@ -8,6 +8,7 @@ mod error;
 pub mod facts;
 pub(crate) mod file_watch;
 pub mod firewall;
+pub mod ip_counters;
 pub mod losses;
 pub mod neighbours;
 mod netlink;
@@ -23,6 +24,7 @@ pub mod sandbox;
 mod scope;
 pub mod sockets;
 pub mod sysctl;
+pub mod taps;
 mod threads;
 pub(crate) mod wait;
 

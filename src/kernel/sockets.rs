@@ -366,3 +366,22 @@ fn internet_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     // With its scope: an answer to a link-local address needs it.
     v4.or_else(|| address.as_sockaddr_in6().map(|a| SocketAddr::V6((*a).into())))
 }
+
+/// The Internet checksum (RFC 1071).
+pub fn internet_checksum(bytes: &[u8]) -> u16 {
+    let words = bytes.chunks(2).map(|pair| match *pair {
+        [high, low] => u32::from(u16::from_be_bytes([high, low])),
+        [high] => u32::from(high) << 8,
+        _ => 0,
+    });
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+/// Whether a TCP socket is connected.
+pub fn is_connected(fd: &OwnedFd) -> bool {
+    nix::sys::socket::getpeername::<SockaddrStorage>(fd.as_raw_fd()).is_ok()
+}

@@ -41,6 +41,7 @@ mod nft_text;
 mod observed;
 mod observed_firewall;
 mod original_sysctls;
+mod owners;
 mod policy_rule;
 mod program;
 mod route;
@@ -103,6 +104,7 @@ pub use nft_text::{comment_text, key_text};
 pub use observed::{Claims, Observed, ObservedNamespace, Routing};
 pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
+pub use owners::Owners;
 pub use policy_rule::{PolicyRule, RuleAction};
 pub use program::{
     Ended, GRACE, Limits, ObservedProgram, Program, ProgramRef, ProgramState, READY_WITHIN, Ready, Restart, Runs, Stop,

@@ -24,7 +24,7 @@ pub use code::Code;
 pub use diagnostics::{Diagnostic, Diagnostics, Severity, nearest};
 use thiserror::Error;
 
-use crate::lab::{Lab, Origins};
+use crate::lab::{Check, Lab, Origins};
 
 /// A file that has been read and found to be without fault.
 #[derive(Debug, Clone)]
@@ -42,6 +42,17 @@ impl Topology {
     /// The file without shorthand: a topology file that describes the same lab.
     pub fn expanded(&self) -> String {
         yaml::emit(&self.expanded)
+    }
+
+    /// The check that the lab would have with this one in the place of its own: `{ from: red, to: blue }`. Its faults
+    /// are those of a file called `name`.
+    pub fn check(&self, name: &str, written: &str) -> Result<Option<Check>, Diagnostics> {
+        let mut found = diagnostics::Collector::new(name, written);
+        let tree = yaml::read(written, &mut found).map(|written| self.expanded.with_checks(written));
+        let file = tree.as_ref().and_then(|tree| schema::File::read(tree, &mut found));
+        let lab = file.map(|file| resolve::resolve(&file, Origins::default(), &mut found));
+        let (lab, _) = found.finish(lab)?;
+        Ok(lab.checks.into_iter().next())
     }
 }
 

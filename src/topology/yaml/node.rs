@@ -35,6 +35,20 @@ impl Node {
         }
     }
 
+    /// A file with one check in the place of its own.
+    pub fn with_checks(&self, check: Self) -> Self {
+        const CHECKS: &str = "checks";
+        let span = check.span;
+        let key = Self { value: Value::Scalar(CHECKS.to_owned()), span };
+        let list = Self { value: Value::List(vec![check]), span };
+        let own = match &self.value {
+            Value::Map(entries) => entries.as_slice(),
+            Value::Null | Value::Scalar(_) | Value::List(_) => &[],
+        };
+        let others = own.iter().filter(|(key, _)| !matches!(&key.value, Value::Scalar(key) if key == CHECKS));
+        Self { value: Value::Map(others.cloned().chain([(key, list)]).collect()), span: self.span }
+    }
+
     /// How many values it has.
     pub fn count(&self) -> usize {
         match &self.value {

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use crate::lab::{FirewallRule, FirewallTarget, Lab, Namespace, NftStatement, NsName};
+use super::{FirewallRule, FirewallTarget, Lab, Namespace, NftStatement, NsName};
 
 /// How many namespaces with one address are named.
 const NAMED: usize = 3;
 
 /// The namespaces that have each address.
 #[derive(Debug, Default)]
-pub(super) struct Owners {
+pub struct Owners {
     of: HashMap<IpAddr, Vec<NsName>>,
     /// Namespaces with several ways out, that translate no sources: their packets leave with one address or another.
     several_ways: HashSet<NsName>,
@@ -18,7 +18,7 @@ pub(super) struct Owners {
 
 impl Owners {
     /// Those of a lab.
-    pub(super) fn of(lab: &Lab) -> Self {
+    pub fn of(lab: &Lab) -> Self {
         let mut owners: HashMap<IpAddr, Vec<NsName>> = HashMap::new();
         for (ns, namespace) in &lab.namespaces {
             for address in namespace.interfaces.values().flat_map(|interface| &interface.addresses) {
@@ -33,12 +33,12 @@ impl Owners {
     }
 
     /// Whether a namespace may send from an address by one of several ways out, and is the only one that has it.
-    pub(super) fn may_leave_as(&self, ns: &NsName, address: IpAddr) -> bool {
+    pub fn may_leave_as(&self, ns: &NsName, address: IpAddr) -> bool {
         self.several_ways.contains(ns) && self.of.get(&address).is_some_and(|all| all.iter().eq([ns]))
     }
 
     /// An address with the namespaces that have it: `10.0.0.2 (blue)`, `10.0.0.2 (blue or green)`.
-    pub(super) fn shown(&self, address: IpAddr) -> String {
+    pub fn shown(&self, address: IpAddr) -> String {
         let all = self.of.get(&address).map(Vec::as_slice).unwrap_or_default();
         let names: Vec<&str> = all.iter().take(NAMED).map(NsName::as_str).collect();
         match all.len().saturating_sub(NAMED) {

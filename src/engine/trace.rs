@@ -1,0 +1,216 @@
+//! Follows a packet through a live lab, and finds out why it gets no answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::trace_probe::{Sending, send_and_watch};
+use super::{EngineError, Machine};
+use crate::forwarding::{Asked, Flow, Layer2, RoundTrip, Way, round_trip};
+use crate::kernel::ip_counters::{IpCounters, ip_counters};
+use crate::kernel::losses::Losses;
+use crate::kernel::{Scope, netns};
+use crate::lab::{
+    Check, CountedFirewall, Lab, Namespace, NsName, Observed, PacketSize, Probe, SysctlKey, SysctlValue,
+};
+use crate::plan::{self, PlannedStep};
+use crate::trace::{self, Counted, Evidence, Remedies, Trace};
+
+/// Packets are looked for in so many namespaces at most.
+const MOST_NAMESPACES: usize = 128;
+
+/// What to follow.
+#[derive(Debug, Clone, Copy)]
+pub struct Tracing<'a> {
+    /// The check that says what is sent.
+    pub check: &'a Check,
+    /// Whom it is sent by and to.
+    pub probe: &'a Probe,
+    /// Whether nslab answers where the check has it listen; or else only the lab's programs do.
+    pub answers: bool,
+    /// How long to wait for the answer.
+    pub timeout: Duration,
+    /// What `nslab apply` is to be called with.
+    pub file: &'a str,
+}
+
+impl Tracing<'_> {
+    /// What the model is asked.
+    fn asked(&self) -> Asked {
+        let flow = Flow { source: self.probe.source, ..Flow::probing(self.check.protocol, self.probe.to.address) };
+        let size = self.check.size.filter(|size| size.dont_fragment).map(|size: PacketSize| size.bytes);
+        Asked { from: self.probe.from.clone(), flow, size }
+    }
+}
+
+/// What would happen to a packet by the file alone.
+pub fn trace_expected(lab: &Lab, tracing: &Tracing<'_>) -> Trace {
+    let remedies = Remedies { steps: &[], file: tracing.file };
+    trace::expected(lab, &tracing.asked(), &tracing.probe.to.label, tracing.check.protocol, &remedies)
+}
+
+/// A lab as it is, ready to follow packets in it.
+pub struct Tracer<'l> {
+    machine: Machine,
+    wanted: &'l Lab,
+    live: Lab,
+    observed: Observed,
+    steps: Vec<PlannedStep>,
+}
+
+impl<'l> Tracer<'l> {
+    /// Looks at a lab.
+    ///
+    /// # Errors
+    /// Privileges are missing, or it cannot be found out which namespaces there are.
+    pub fn new(lab: &'l Lab) -> Result<Self, EngineError> {
+        super::preconditions::demand_privileges(lab)?;
+        crate::check::is_applied(&without_checks(lab))?;
+        let mut machine = Machine::open()?;
+        let asking = with_settings(lab);
+        let observed = machine.observe(&Scope { lab: &lab.name, desired: Some(&asking), inside: true })?;
+        let steps = plan::plan(lab, &observed).steps;
+        let namespaces: IndexMap<NsName, Namespace> =
+            observed.namespaces.iter().map(|(ns, observed)| (ns.clone(), observed.is.clone())).collect();
+        let live = Lab { namespaces, ..lab.clone() };
+        Ok(Self { machine, wanted: lab, live, observed, steps })
+    }
+
+    /// Sends a packet, watches it, and tells what happened to it.
+    ///
+    /// # Errors
+    /// The namespace that is to send is missing, or sockets cannot be opened.
+    pub fn trace(&mut self, tracing: &Tracing<'_>) -> Result<Trace, EngineError> {
+        let asked = tracing.asked();
+        let places = self.places(&asked);
+        let before = self.count(&places);
+        let losses = Losses::now();
+        let watched = send_and_watch(
+            &Sending {
+                probe: tracing.probe,
+                protocol: tracing.check.protocol,
+                size: tracing.check.size,
+                answers: tracing.answers,
+                timeout: tracing.timeout,
+            },
+            &places.iter().collect::<Vec<_>>(),
+        )?;
+        let after = self.count(&places);
+        let counted = places.iter().filter_map(|ns| Some((ns.clone(), counted(before.get(ns)?, after.get(ns)?))));
+        Ok(trace::diagnose(Evidence {
+            wanted: self.wanted,
+            live: &self.live,
+            observed: &self.observed,
+            asked: &asked,
+            to: &tracing.probe.to.label,
+            protocol: tracing.check.protocol,
+            mark: watched.mark,
+            sightings: watched.sightings,
+            unanswered: watched.unanswered,
+            counted: counted.collect(),
+            lost: crate::check::losses(&[Losses::now().since(losses)]),
+            probe: watched.end,
+            remedies: Remedies { steps: &self.steps, file: tracing.file },
+        }))
+    }
+
+    /// The namespaces in which the packet may be seen: those on its way by the file and by what there is, and those
+    /// beside it.
+    fn places(&self, asked: &Asked) -> BTreeSet<NsName> {
+        let mut places: BTreeSet<NsName> = [asked.from.clone()].into();
+        for namespaces in [&self.wanted.namespaces, &self.live.namespaces] {
+            let round = round_trip(&Layer2::new(namespaces), asked);
+            places.extend(namespaces_of(&round));
+        }
+        // In a small lab, it may be seen anywhere.
+        let all = self.live.namespaces.keys();
+        if all.len() <= MOST_NAMESPACES {
+            places.extend(all.cloned());
+        }
+        places.retain(|ns| self.live.namespaces.contains_key(ns));
+        places
+    }
+
+    fn count(&mut self, places: &BTreeSet<NsName>) -> BTreeMap<NsName, (CountedFirewall, IpCounters)> {
+        let mut all = BTreeMap::new();
+        for ns in places {
+            let has_rules = self.observed.namespaces.get(ns).is_some_and(|own| {
+                ns.is_host() || !own.firewall.chains.is_empty() || !own.firewall.policies.is_empty()
+            });
+            let rules = if has_rules { self.machine.kernel.details(ns, &[]).firewall } else { CountedFirewall::new() };
+            let ip = netns::open(ns).map(|fd| ip_counters(fd.as_fd())).unwrap_or_default();
+            all.insert(ns.clone(), (rules, ip));
+        }
+        all
+    }
+}
+
+/// Checks of others are no concern of a trace.
+fn without_checks(lab: &Lab) -> Lab {
+    Lab { checks: Vec::new(), exec_checks: Vec::new(), ..lab.clone() }
+}
+
+fn namespaces_of(round: &RoundTrip) -> Vec<NsName> {
+    fn of_way(way: &Way, into: &mut Vec<NsName>) {
+        for leg in &way.legs {
+            into.push(leg.ns.clone());
+            into.extend(leg.crossings.iter().map(|crossing| crossing.at.ns.clone()));
+            leg.tunnel.iter().for_each(|tunnel| of_way(tunnel, into));
+        }
+        into.extend(way.obstacle().map(|obstacle| obstacle.ns.clone()));
+    }
+    let mut all = Vec::new();
+    of_way(&round.there, &mut all);
+    round.back.iter().for_each(|back| of_way(back, &mut all));
+    all
+}
+
+/// The lab with the settings that decide about packets, so that they are read as well. Nobody compares with it.
+fn with_settings(lab: &Lab) -> Lab {
+    let mut asking = lab.clone();
+    let off: Option<SysctlValue> = "0".parse().ok();
+    for namespace in asking.namespaces.values_mut() {
+        let all = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.all.rp_filter"];
+        let own = namespace.interfaces.keys().flat_map(|name| {
+            let name = name.as_str().replace('.', "/");
+            let ipv4 = ["forwarding", "rp_filter", "proxy_arp"].map(|key| format!("net.ipv4.conf.{name}.{key}"));
+            ipv4.into_iter().chain([format!("net.ipv6.conf.{name}.disable_ipv6")])
+        });
+        let keys = all.into_iter().map(str::to_owned).chain(own);
+        let keys: Vec<SysctlKey> = keys.filter_map(|key| key.parse().ok()).collect();
+        for key in keys {
+            if let Some(off) = &off {
+                namespace.sysctls.entry(key).or_insert_with(|| off.clone());
+            }
+        }
+    }
+    asking
+}
+
+/// What a namespace has counted in between: the rules that keep packets, and what IP could not handle.
+fn counted(before: &(CountedFirewall, IpCounters), after: &(CountedFirewall, IpCounters)) -> Counted {
+    let mut rules = Vec::new();
+    for (id, chain) in &after.0 {
+        let Some(was) = before.0.get(id) else { continue };
+        for (rule, was) in chain.rules.iter().zip(&was.rules) {
+            let keeps = ["-j DROP", "-j REJECT"].iter().any(|target| rule.text.contains(target));
+            if keeps && rule.text == was.text && rule.counters.packets > was.counters.packets {
+                rules.push(format!("`-A {} {}`", id.chain, rule.text));
+            }
+        }
+        let drops = chain.policy == Some(crate::lab::Policy::Drop);
+        if drops && chain.counters.packets > was.counters.packets {
+            rules.push(format!("`-P {} DROP`", id.chain));
+        }
+    }
+    let wrong = ["Err", "Discard", "NoRoute", "Fail", "Filter", "Unknown", "NoPorts", "Rst", "Truncated", "Martian"];
+    let changed = after.1.iter().filter(|(name, _)| wrong.iter().any(|part| name.contains(part)));
+    let changed = changed.filter_map(|(name, now)| {
+        let by = now.saturating_sub(*before.1.get(name)?);
+        (by > 0).then(|| (name.clone(), by))
+    });
+    Counted { rules, ip: changed.collect() }
+}
+

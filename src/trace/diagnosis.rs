@@ -1,0 +1,332 @@
+//! Why a packet got no answer, from all that is known: what was seen, what the model makes of the live lab and of the
+//! file, what was counted. A cause is stated only if the packet was last seen where the cause leaves it; else what is
+//! said is where that was.
+
+use std::collections::BTreeMap;
+
+use super::differences;
+use super::expected::stopped;
+use super::frame::{Kind, Mark};
+use super::remedy::Remedies;
+use super::sighted::{Sighting, in_order, stages};
+use super::story::{Ending, Trace};
+use super::words;
+use crate::forwarding::{Asked, Cause, Layer2, Obstacle, RoundTrip, round_trip};
+use crate::lab::{IfName, Lab, NsName, Observed, Owners, Protocol};
+
+/// What the sender has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeEnd {
+    /// An answer.
+    Answered,
+    /// Its own kernel did not let it out, with what it said.
+    NotSent(String),
+    /// Neither.
+    Silence,
+}
+
+/// What a namespace has counted while the packet was on its way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// The rules that drop or reject, and have matched something: chain and rule.
+    pub rules: Vec<String>,
+    /// Its counters of packets that it could not handle, as far as they have changed.
+    pub ip: BTreeMap<String, u64>,
+}
+
+/// All that is known of a packet.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    /// The lab of the file.
+    pub wanted: &'a Lab,
+    /// The same with the namespaces as they are.
+    pub live: &'a Lab,
+    /// What the kernel shows besides.
+    pub observed: &'a Observed,
+    /// What was sent.
+    pub asked: &'a Asked,
+    /// What was asked for, and the protocol.
+    pub to: &'a str,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The mark of the packet.
+    pub mark: Mark,
+    /// Where it was seen.
+    pub sightings: Vec<Sighting>,
+    /// Questions for addresses that nobody has answered: who asks, for what.
+    pub unanswered: Vec<(NsName, IfName, std::net::IpAddr)>,
+    /// What was counted.
+    pub counted: BTreeMap<NsName, Counted>,
+    /// What the machine itself lost, in words.
+    pub lost: Vec<String>,
+    /// What the sender has seen.
+    pub probe: ProbeEnd,
+    /// What may be done.
+    pub remedies: Remedies<'a>,
+}
+
+/// Tells what happened to a packet.
+pub fn diagnose(mut evidence: Evidence<'_>) -> Trace {
+    let sightings = in_order(std::mem::take(&mut evidence.sightings));
+    let layer2 = Layer2::new(&evidence.live.namespaces);
+    let round = round_trip(&layer2, evidence.asked);
+    let wanted_layer2 = Layer2::new(&evidence.wanted.namespaces);
+    let wanted = round_trip(&wanted_layer2, evidence.asked);
+    let start = sightings.first().map(|first| first.time).unwrap_or_default();
+    let is_there = |sighting: &&Sighting| sighting.seen.kind == Kind::Sent;
+    let there = stages(evidence.live, sightings.iter().filter(is_there), Some(&round.there), start);
+    let back = sightings.iter().filter(|sighting| !is_there(sighting));
+    let back = stages(evidence.live, back, round.back.as_ref(), start);
+    let case = Case { evidence: &evidence, sightings: &sightings, round: &round, wanted: &wanted };
+    let mut end = case.ending();
+    end.besides.extend(evidence.lost.iter().filter(|_| !end.answered).cloned());
+    Trace {
+        lab: evidence.wanted.name.to_string(),
+        from: evidence.asked.from.to_string(),
+        to: evidence.to.to_owned(),
+        address: evidence.asked.flow.destination,
+        protocol: evidence.protocol.named(None),
+        size: evidence.asked.size,
+        expected: false,
+        there,
+        back,
+        end,
+    }
+}
+
+/// One packet, and how it ought to have gone.
+pub(super) struct Case<'a> {
+    pub evidence: &'a Evidence<'a>,
+    pub sightings: &'a [Sighting],
+    pub round: &'a RoundTrip,
+    pub wanted: &'a RoundTrip,
+}
+
+impl Case<'_> {
+    fn ending(&self) -> Ending {
+        let ending = match &self.evidence.probe {
+            ProbeEnd::Answered => self.answered(),
+            ProbeEnd::NotSent(why) => self.not_sent(why),
+            ProbeEnd::Silence => self.no_answer(),
+        };
+        Ending { arrived: self.arrived().map(|(ns, _)| ns.to_string()), ..ending }
+    }
+
+    /// Where the packet came in last, and did not go on: there it arrived, if that is no place on its way.
+    pub(super) fn arrived(&self) -> Option<(&NsName, &Sighting)> {
+        let answered = self.sightings.iter().find(|sighting| sighting.seen.kind != Kind::Sent);
+        let from = answered.filter(|answer| answer.leaves && !matches!(answer.seen.kind, Kind::Error(_)));
+        let sent = || self.sightings.iter().filter(|sighting| sighting.seen.kind == Kind::Sent);
+        if let Some(answer) = from {
+            let there = sent().filter(|sighting| sighting.ns == answer.ns && !sighting.leaves).last();
+            return there.map(|there| (&there.ns, there));
+        }
+        let last = sent().last().filter(|last| !last.leaves)?;
+        let at_end = self.round.arrives_at() == Some(&last.ns) || self.wanted.arrives_at() == Some(&last.ns);
+        at_end.then_some((&last.ns, last))
+    }
+
+    fn answered(&self) -> Ending {
+        let owners = Owners::of(self.evidence.wanted);
+        let Some((ns, arrival)) = self.arrived() else {
+            return Ending { answered: true, what: "an answer came back".to_owned(), ..Ending::default() };
+        };
+        if let Some(ending) = self.answered_by_another(ns) {
+            return ending;
+        }
+        let took = self.sightings.first().zip(self.sightings.last());
+        let took = took.map(|(first, last)| last.time.saturating_sub(first.time).as_secs_f64() * 1e3);
+        let seen = owners.shown(arrival.seen.source.0);
+        let what = format!("{ns} answers, {:.2} ms later; it saw the packet come from {seen}", took.unwrap_or_default());
+        Ending { answered: true, what, ..Ending::default() }
+    }
+
+    /// Somebody else than the file says has answered.
+    fn answered_by_another(&self, ns: &NsName) -> Option<Ending> {
+        let meant = self.wanted.arrives_at().filter(|meant| *meant != ns)?;
+        let address = self.wanted.arrival().map(|flow| flow.destination)?;
+        let what = differences::translation(self).map_or_else(
+            || format!("{ns} answers in the place of {meant}: it has the address {address}, too"),
+            |(_, words)| format!("{ns} answers in the place of {meant}: {words}"),
+        );
+        let obstacle = Obstacle {
+            ns: ns.clone(),
+            interface: None,
+            cause: Cause::NobodyHas { address, elsewhere: Vec::new(), unplugged: None },
+        };
+        let to_do = super::remedy::by_steps(&obstacle, &self.evidence.remedies);
+        Some(Ending { answered: true, namespace: Some(ns.to_string()), what, to_do, ..Ending::default() })
+    }
+
+    fn not_sent(&self, why: &str) -> Ending {
+        let from = &self.evidence.asked.from;
+        match self.round.obstacle() {
+            Some((obstacle, false)) if obstacle.ns == *from => self.stopped(obstacle, false),
+            Some(_) | None => match self.rule_at(from) {
+                Some(ending) => ending,
+                None => Ending {
+                    namespace: Some(from.to_string()),
+                    what: format!("{from} does not send it: {why}"),
+                    ..Ending::default()
+                },
+            },
+        }
+    }
+
+    fn no_answer(&self) -> Ending {
+        if let Some(ending) = self.nobody_listens() {
+            return ending;
+        }
+        if let Some((obstacle, is_back)) = self.round.obstacle()
+            && self.fits(obstacle, is_back)
+        {
+            return self.stopped(obstacle, is_back);
+        }
+        self.by_what_was_counted()
+    }
+
+    /// The ending at an obstacle of the live lab; what differs from the file before it comes first.
+    fn stopped(&self, obstacle: &Obstacle, is_back: bool) -> Ending {
+        let evidence = self.evidence;
+        let mut ending = stopped(evidence.live, obstacle, is_back, &evidence.remedies);
+        if let Some((at, words)) = differences::translation(self) {
+            let then = ending.what;
+            ending = Ending {
+                namespace: Some(at.ns.to_string()),
+                interface: None,
+                what: format!("{words}; so {then}"),
+                to_do: super::remedy::for_obstacle(&at, &evidence.remedies),
+                ..ending
+            };
+        } else if let Some((at, words)) = differences::holder(self, obstacle) {
+            ending.what = words;
+            ending.to_do = super::remedy::for_obstacle(&at, &evidence.remedies);
+            (ending.namespace, ending.interface) = (Some(at.ns.to_string()), at.interface.map(|name| name.to_string()));
+        }
+        if let Cause::TooBig { is_told: true, .. } = obstacle.cause
+            && let Some(rule) = evidence.counted.get(&obstacle.ns).and_then(|counted| counted.rules.first())
+        {
+            ending.what += &format!(
+                "; the message that says so (fragmentation needed) is dropped by {}: {rule}",
+                obstacle.ns
+            );
+        }
+        ending
+    }
+
+    /// Whether the packet was last seen where this leaves it.
+    fn fits(&self, obstacle: &Obstacle, is_back: bool) -> bool {
+        let way = if is_back { self.round.back.as_ref() } else { Some(&self.round.there) };
+        let on_way = way.into_iter().flat_map(|way| &way.legs).flat_map(|leg| {
+            let crossed = leg.crossings.iter().map(|crossing| &crossing.at.ns);
+            let inside = leg.tunnel.iter().flat_map(|tunnel| tunnel.legs.iter());
+            let inside = inside.flat_map(|leg| leg.crossings.iter().map(|crossing| &crossing.at.ns));
+            [&leg.ns].into_iter().chain(crossed).chain(inside)
+        });
+        let places: Vec<&NsName> = on_way.collect();
+        let kind = |sighting: &&Sighting| (sighting.seen.kind != Kind::Sent) == is_back;
+        let of_errors = |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_));
+        let last = self.sightings.iter().filter(kind).filter(of_errors).last();
+        match (last, is_back) {
+            (Some(last), _) => last.ns == obstacle.ns || places.last() == Some(&&last.ns) || self.is_beside(last, obstacle),
+            // Nothing left at all.
+            (None, false) => obstacle.ns == self.evidence.asked.from || places.first() == places.last(),
+            (None, true) => {
+                self.arrived().is_some_and(|(ns, _)| *ns == obstacle.ns || places.first() == Some(&ns))
+            }
+        }
+    }
+
+    /// Whether a packet was last seen at the other end of the link of an obstacle.
+    fn is_beside(&self, last: &Sighting, obstacle: &Obstacle) -> bool {
+        let interfaces = self.evidence.live.namespaces.get(&obstacle.ns).map(|own| &own.interfaces);
+        let named = obstacle.interface.as_ref().and_then(|name| interfaces?.get(name));
+        named.and_then(|interface| interface.peer()).is_some_and(|peer| peer.ns == last.ns)
+    }
+
+    /// A refusal that comes from where the packet was to arrive.
+    fn nobody_listens(&self) -> Option<Ending> {
+        let is_refusal = |kind: &Kind| {
+            matches!(kind, Kind::Reset) || matches!(kind, Kind::Error(what) if what == "port unreachable")
+        };
+        let refusal = self.sightings.iter().find(|sighting| is_refusal(&sighting.seen.kind))?;
+        let last = self.sightings.iter().filter(|sighting| sighting.seen.kind == Kind::Sent).last()?;
+        if last.ns != refusal.ns || last.leaves || self.rule_at(&refusal.ns).is_some() {
+            return None;
+        }
+        if let Some((obstacle, false)) = self.round.obstacle() {
+            return Some(self.stopped(obstacle, false)).filter(|_| obstacle.ns == last.ns);
+        }
+        let (ns, port) = (&last.ns, last.seen.destination.1?);
+        let protocol = match self.evidence.protocol {
+            Protocol::Udp(_) => "UDP",
+            Protocol::Tcp(_) | Protocol::Icmp => "TCP",
+        };
+        let listens = format!("nobody listens on {protocol} port {port} of {ns}");
+        let (what, to_do) = match differences::translation(self) {
+            Some((at, words)) => {
+                (format!("{words}; so {listens}"), super::remedy::for_obstacle(&at, &self.evidence.remedies))
+            }
+            None => (
+                format!("it arrives, and {listens}"),
+                vec![format!("start a program there: `run:` or `serve:` in the file, or `nslab exec {} {ns} -- …`",
+                    self.evidence.wanted.name)],
+            ),
+        };
+        let at = differences::translation(self).map_or_else(|| ns.clone(), |(at, _)| at.ns);
+        Some(Ending { namespace: Some(at.to_string()), what, to_do, ..Ending::default() })
+    }
+
+    /// The rule of a namespace that has dropped or rejected something meanwhile.
+    fn rule_at(&self, ns: &NsName) -> Option<Ending> {
+        let rule = self.evidence.counted.get(ns)?.rules.first()?;
+        let does = if rule.contains("REJECT") { "rejects" } else { "drops" };
+        let obstacle = Obstacle {
+            ns: ns.clone(),
+            interface: None,
+            cause: Cause::Filtered(crate::forwarding::Verdict::Accepted(None)),
+        };
+        let to_do = super::remedy::for_obstacle(&obstacle, &self.evidence.remedies);
+        let what = format!("{ns} {does} it: {rule}");
+        Some(Ending { namespace: Some(ns.to_string()), what, to_do, ..Ending::default() })
+    }
+
+    /// What the model knows no reason for.
+    fn by_what_was_counted(&self) -> Ending {
+        let evidence = self.evidence;
+        let of_errors = |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_));
+        let last = self.sightings.iter().filter(of_errors).last();
+        let Some(last) = last else {
+            let from = &evidence.asked.from;
+            return self.rule_at(from).unwrap_or_else(|| Ending {
+                namespace: Some(from.to_string()),
+                what: format!("it was seen at no interface of {from}"),
+                ..Ending::default()
+            });
+        };
+        if let Some(ending) = self.rule_at(&last.ns) {
+            return ending;
+        }
+        let place = words::place(&last.ns, Some(&last.interface));
+        let what_it_is = if last.seen.kind == Kind::Sent { "it" } else { "the answer" };
+        let way = if last.leaves { "went out through" } else { "came in through" };
+        let mut what = format!("{what_it_is} {way} {place}, and was not seen after that");
+        if let Some((ns, interface, target)) = evidence.unanswered.iter().find(|(ns, ..)| *ns == last.ns) {
+            let who = Owners::of(evidence.wanted).shown(*target);
+            what = format!("{ns}/{interface} asks who has {who}, and nobody answers");
+        }
+        let said = self.sightings.iter().find_map(|sighting| match &sighting.seen.kind {
+            Kind::Error(what) => Some(format!("{} says: {what}", sighting.seen.source.0)),
+            Kind::Sent | Kind::Answer | Kind::Reset => None,
+        });
+        let counters = evidence.counted.get(&last.ns).map(|counted| &counted.ip);
+        let counted = counters.into_iter().flatten().map(|(name, by)| format!("{} counted {name} +{by}", last.ns));
+        Ending {
+            namespace: Some(last.ns.to_string()),
+            interface: Some(last.interface.to_string()),
+            what,
+            besides: said.into_iter().chain(counted).collect(),
+            ..Ending::default()
+        }
+    }
+}

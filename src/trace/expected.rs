@@ -1,0 +1,137 @@
+//! The way of a packet by the model: what would happen, and nothing is sent.
+
+use crate::forwarding::{Asked, Cause, Crossing, Flow, Layer2, Leg, Obstacle, Outcome, RoundTrip, Way, WayEnd, round_trip};
+use crate::lab::{Lab, NsName, Owners, Protocol};
+
+use super::remedy::{self, Remedies};
+use super::story::{Direction, Ending, Sight, Stage, Trace};
+use super::words;
+
+/// What would happen to a packet, by the lab alone.
+pub fn expected(lab: &Lab, asked: &Asked, to: &str, protocol: Protocol, remedies: &Remedies<'_>) -> Trace {
+    let layer2 = Layer2::new(&lab.namespaces);
+    let round = round_trip(&layer2, asked);
+    Trace {
+        lab: lab.name.to_string(),
+        from: asked.from.to_string(),
+        to: to.to_owned(),
+        address: asked.flow.destination,
+        protocol: protocol.named(None),
+        size: asked.size,
+        expected: true,
+        there: stages(lab, &round.there),
+        back: round.back.as_ref().map(|back| stages(lab, back)).unwrap_or_default(),
+        end: ending(lab, asked, &round, remedies),
+    }
+}
+
+fn ending(lab: &Lab, asked: &Asked, round: &RoundTrip, remedies: &Remedies<'_>) -> Ending {
+    let arrived = round.arrives_at().map(ToString::to_string);
+    match round.obstacle() {
+        Some((obstacle, is_back)) => {
+            Ending { arrived, ..stopped(lab, obstacle, is_back, remedies) }
+        }
+        None => {
+            let seen = round.arrival().and_then(|flow| flow.source);
+            let by = arrived.clone().unwrap_or_else(|| asked.from.to_string());
+            let as_whom = seen.map(|seen| format!(", which sees it come from {}", Owners::of(lab).shown(seen)));
+            let what = format!("it arrives at {by}{}, and the answer comes back", as_whom.unwrap_or_default());
+            Ending { answered: true, arrived, what, ..Ending::default() }
+        }
+    }
+}
+
+/// The ending at an obstacle, with what to do about it.
+pub(super) fn stopped(lab: &Lab, obstacle: &Obstacle, is_back: bool, remedies: &Remedies<'_>) -> Ending {
+    let words = words::cause(&lab.namespaces, &Owners::of(lab), obstacle, is_back);
+    let what = match (is_back, &obstacle.cause) {
+        (false, _) | (true, Cause::OtherSource(_)) => words,
+        (true, _) => format!("it arrives; its answer ends at {}: {words}", obstacle.ns),
+    };
+    Ending {
+        namespace: Some(obstacle.ns.to_string()),
+        interface: obstacle.interface.as_ref().map(ToString::to_string),
+        what,
+        to_do: remedy::for_obstacle(obstacle, remedies),
+        ..Ending::default()
+    }
+}
+
+/// The namespaces of a way, as they are told.
+pub(super) fn stages(lab: &Lab, way: &Way) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for leg in &way.legs {
+        let stage = stage_of(&mut stages, &leg.ns);
+        stage.remarks.extend(remarks(lab, leg));
+        let left = leg.source.as_ref().map_or(&leg.destination.flow, |source| &source.flow);
+        for crossing in &leg.crossings {
+            let at = stage_of(&mut stages, &crossing.at.ns);
+            at.seen.push(sight(crossing, left));
+        }
+        if let Some(tunnel) = leg.tunnel.as_ref().filter(|tunnel| matches!(tunnel.end, WayEnd::Stopped(_))) {
+            stages.extend(self::stages(lab, tunnel));
+        }
+    }
+    stages
+}
+
+/// The stage of a namespace that the packet has just come to, or is in.
+fn stage_of<'s>(stages: &'s mut Vec<Stage>, ns: &NsName) -> &'s mut Stage {
+    if stages.last().is_none_or(|last| last.namespace != ns.as_str()) {
+        stages.push(Stage { namespace: ns.to_string(), ..Stage::default() });
+    }
+    let last = stages.len() - 1;
+    &mut stages[last]
+}
+
+fn sight(crossing: &Crossing, flow: &Flow) -> Sight {
+    Sight {
+        interface: crossing.at.name.to_string(),
+        direction: if crossing.leaves { Direction::Out } else { Direction::In },
+        source: flow.source,
+        source_port: flow.source_port,
+        destination: flow.destination,
+        destination_port: flow.destination_port,
+        ttl: None,
+        source_mac: None,
+        destination_mac: None,
+        vlan: None,
+        inside: None,
+        says: None,
+        after_us: None,
+    }
+}
+
+/// What a namespace makes of a packet, in words.
+pub(super) fn remarks(lab: &Lab, leg: &Leg) -> Vec<String> {
+    let namespace = lab.namespaces.get(&leg.ns);
+    let by = |at: &Option<crate::forwarding::RuleAt>| {
+        let rule = at.as_ref().zip(namespace).map(|(at, own)| format!(" by {}", words::rule(own, at)));
+        rule.unwrap_or_default()
+    };
+    let mut remarks = Vec::new();
+    let led = &leg.destination;
+    if led.flow.destination != leg.came.destination || led.flow.destination_port != leg.came.destination_port {
+        remarks.push(format!("led to {}{}", end(led.flow.destination, led.flow.destination_port), by(&led.by)));
+    }
+    match &leg.decision.outcome {
+        Outcome::Leaves { route, .. } => remarks.push(format!("route: {route}")),
+        Outcome::Local { .. } => remarks.push(format!("{} is its own", led.flow.destination)),
+        Outcome::Dropped(route) => remarks.push(format!("route: {route}")),
+        Outcome::DroppedByRule | Outcome::NoRoute => {}
+    }
+    if let Some(source) = &leg.source
+        && let Some(address) = source.flow.source
+        && led.flow.source.is_some_and(|before| before != address)
+    {
+        remarks.push(format!("leaves as {address}{}", by(&source.by)));
+    }
+    remarks
+}
+
+fn end(address: std::net::IpAddr, port: Option<u16>) -> String {
+    match port {
+        Some(port) => std::net::SocketAddr::new(address, port).to_string(),
+        None => address.to_string(),
+    }
+}

@@ -1,0 +1,23 @@
+//! What is told of one packet: its way through the lab and back, and where and why it ends.
+//!
+//! A [`Trace`] comes from the model alone (`expected`), or from the packets that were seen in a live lab (`sighted`),
+//! read from the bytes of frames (`frame`). `diagnosis` finds why a packet did not arrive, from what was seen, what
+//! the model makes of the live lab and of the file (`differences`), and what has been counted; `words` says it, and `remedy` what to do. Pure functions:
+//! this room asks no kernel, sends nothing, and knows nothing of terminals.
+
+mod diagnosis;
+mod differences;
+mod expected;
+mod frame;
+mod remedy;
+mod sighted;
+mod story;
+mod words;
+
+pub use diagnosis::{Counted, Evidence, ProbeEnd, diagnose};
+pub use expected::expected;
+pub use frame::{Heard, Kind, Mark, Seen, read};
+pub use remedy::Remedies;
+pub use sighted::{Sighting, stages};
+pub use story::{Direction, Ending, Sight, Stage, Trace};
+pub use words::{cause, place};

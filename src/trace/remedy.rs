@@ -1,0 +1,114 @@
+//! What to do about what keeps a packet from going on: the steps that make the lab what its file says, or else what to
+//! change in the file.
+
+use crate::forwarding::{Cause, Obstacle};
+use crate::lab::Family;
+use crate::plan::PlannedStep;
+use crate::steps::Step;
+
+/// No more commands than this: what is more is a lab that wants to be applied.
+const MOST: usize = 3;
+
+/// Where remedies come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Remedies<'a> {
+    /// What a live lab is away from its file; empty where it is as the file says, or nothing is live.
+    pub steps: &'a [PlannedStep],
+    /// What `nslab apply` is to be called with.
+    pub file: &'a str,
+}
+
+/// What to do about an obstacle.
+pub(super) fn for_obstacle(obstacle: &Obstacle, remedies: &Remedies<'_>) -> Vec<String> {
+    let steps = by_steps(obstacle, remedies);
+    if steps.is_empty() { in_the_file(obstacle).into_iter().collect() } else { steps }
+}
+
+/// The commands of the steps that have to do with an obstacle; none where the lab is as its file says there.
+pub(super) fn by_steps(obstacle: &Obstacle, remedies: &Remedies<'_>) -> Vec<String> {
+    let steps = concerning(obstacle, remedies.steps);
+    if steps.is_empty() {
+        return Vec::new();
+    }
+    let first = format!("`nslab apply {}` sets that right; by hand:", remedies.file);
+    [first].into_iter().chain(steps.iter().take(MOST).map(|planned| planned.step.command())).collect()
+}
+
+/// The steps of a plan that have to do with an obstacle.
+fn concerning<'a>(obstacle: &Obstacle, steps: &'a [PlannedStep]) -> Vec<&'a PlannedStep> {
+    let elsewhere = match &obstacle.cause {
+        Cause::OtherVxlan { other, .. } => Some(&other.ns),
+        Cause::NobodyHas { unplugged: Some((interface, _)), .. } => Some(&interface.ns),
+        _ => None,
+    };
+    let is_here = |planned: &&PlannedStep| {
+        let at = planned.step.namespace();
+        at == obstacle.ns || elsewhere == Some(&at)
+    };
+    let here = steps.iter().filter(is_here).filter(|planned| fits(&obstacle.cause, &planned.step));
+    let here: Vec<&PlannedStep> = here.collect();
+    let is_at = |planned: &&PlannedStep| {
+        planned.step.interface().is_some_and(|at| Some(&at.name) == obstacle.interface.as_ref())
+    };
+    let exact: Vec<&PlannedStep> = here.iter().copied().filter(is_at).collect();
+    if exact.is_empty() { here } else { exact }
+}
+
+/// Whether a step of this kind may set right what keeps a packet.
+fn fits(cause: &Cause, step: &Step) -> bool {
+    match cause {
+        Cause::NoRoute { .. } | Cause::RouteDrops(_) | Cause::RuleDrops(_) => {
+            !matches!(step, Step::Firewall(_) | Step::Nft(_) | Step::Sysctl(_) | Step::Program(_) | Step::EtcFiles(_))
+        }
+        Cause::NotForwarding(_) | Cause::ReversePath { .. } => matches!(step, Step::Sysctl(_) | Step::Foreign(_)),
+        Cause::Filtered(_) => matches!(step, Step::Firewall(_) | Step::Nft(_) | Step::Foreign(_)),
+        Cause::NoNamespace
+        | Cause::TooBig { .. }
+        | Cause::Down
+        | Cause::PortClosed(_)
+        | Cause::Isolated { .. }
+        | Cause::OtherVlan(_)
+        | Cause::NoArp
+        | Cause::NeighbourEntry { .. }
+        | Cause::OtherVxlan { .. }
+        | Cause::NoFdbEntry { .. }
+        | Cause::NobodyHas { .. }
+        | Cause::Loop
+        | Cause::OtherSource(_) => !matches!(step, Step::Program(_) | Step::EtcFiles(_)),
+    }
+}
+
+/// What to change in the file.
+fn in_the_file(obstacle: &Obstacle) -> Option<String> {
+    let ns = &obstacle.ns;
+    let at = obstacle.interface.as_ref().map_or_else(|| ns.to_string(), |interface| format!("{ns}/{interface}"));
+    Some(match &obstacle.cause {
+        Cause::NoNamespace | Cause::Loop | Cause::OtherSource(_) | Cause::RuleDrops(None) => return None,
+        Cause::NoRoute { to } => format!("give {ns} a route that leads to {to}, under `routes:`"),
+        Cause::RouteDrops(route) => format!("remove the route `{route}` from {ns}"),
+        Cause::RuleDrops(Some(rule)) => format!("remove the policy rule `{rule}` from {ns}"),
+        Cause::NotForwarding(Family::Ipv4 | Family::Ipv6) => format!("write `forwarding: true` at {ns}"),
+        Cause::Filtered(_) => format!("remove that rule from {ns}, or put one that accepts before it"),
+        Cause::ReversePath { .. } => {
+            format!("give {ns} a route to the source through that interface, or set `rp_filter` to 0 or 2")
+        }
+        Cause::TooBig { mtu, .. } => {
+            format!("give both ends of the link of {at} the same `mtu`, or send packets of at most {mtu} bytes")
+        }
+        Cause::Down => format!("remove `up: false` of {at}"),
+        Cause::PortClosed(_) => format!("let the port {at} forward"),
+        Cause::Isolated { .. } => format!("remove `isolated: true` of one of both ports in {ns}"),
+        Cause::OtherVlan(Some(vlan)) => format!("put {at} into the VLAN {vlan}"),
+        Cause::OtherVlan(None) => format!("give {at} an untagged VLAN"),
+        Cause::NoArp => format!("`ip -n {ns} link set {} arp on`", obstacle.interface.as_ref()?),
+        Cause::NeighbourEntry { address, .. } => format!("correct or remove the neighbour entry of {address} in {ns}"),
+        Cause::OtherVxlan { own, other, .. } => format!("give {other} the `id` {own}, or {at} that of the other"),
+        Cause::NoFdbEntry { to, .. } => format!("give {at} a forwarding entry that leads to {to}"),
+        Cause::NobodyHas { unplugged: Some((interface, bridge)), .. } => {
+            format!("put {interface} among the `ports` of {bridge}")
+        }
+        Cause::NobodyHas { address, .. } => {
+            format!("is {address} right? Give it to an interface on the link of {at}, or change who sends there")
+        }
+    })
+}

@@ -1,0 +1,97 @@
+//! The way of a packet by what was seen of it.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::expected::remarks;
+use super::frame::{Kind, Seen};
+use super::story::{Direction, Sight, Stage};
+use crate::forwarding::{Leg, Way};
+use crate::lab::{IfName, Lab, NsName};
+
+/// A packet at an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The namespace.
+    pub ns: NsName,
+    /// The interface.
+    pub interface: IfName,
+    /// Whether it went out there, or came in.
+    pub leaves: bool,
+    /// When.
+    pub time: Duration,
+    /// The packet.
+    pub seen: Seen,
+}
+
+/// Puts sightings into the order of their times, and tells answers from questions that look the same: they go from
+/// where a question has gone to.
+pub(super) fn in_order(mut sightings: Vec<Sighting>) -> Vec<Sighting> {
+    type End = (IpAddr, Option<u16>);
+    sightings.sort_by_key(|sighting| sighting.time);
+    let mut asked: HashSet<(End, End)> = HashSet::new();
+    for Sighting { seen, .. } in &mut sightings {
+        if seen.kind != Kind::Sent {
+            continue;
+        }
+        if asked.contains(&(seen.destination, seen.source)) {
+            seen.kind = Kind::Answer;
+        } else if seen.source.1.is_some() {
+            asked.insert((seen.source, seen.destination));
+        }
+    }
+    sightings
+}
+
+/// The namespaces that a packet was seen in, with what the model makes of it there.
+pub fn stages<'s>(
+    lab: &Lab,
+    sightings: impl Iterator<Item = &'s Sighting>,
+    way: Option<&Way>,
+    start: Duration,
+) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    let mut legs = way.map_or(&[][..], |way| way.legs.as_slice()).iter().peekable();
+    let mut remark = |stage: &mut Stage, ns: &NsName| {
+        // A switch has no leg of its own.
+        if let Some(leg) = legs.next_if(|leg: &&Leg| leg.ns == *ns) {
+            stage.remarks = remarks(lab, leg);
+        }
+    };
+    for sighting in sightings {
+        if stages.last().is_none_or(|last| last.namespace != sighting.ns.as_str()) {
+            let mut stage = Stage { namespace: sighting.ns.to_string(), ..Stage::default() };
+            remark(&mut stage, &sighting.ns);
+            stages.push(stage);
+        }
+        if let Some(stage) = stages.last_mut() {
+            stage.seen.push(sight(sighting, start));
+        }
+    }
+    stages
+}
+
+fn sight(sighting: &Sighting, start: Duration) -> Sight {
+    let seen = &sighting.seen;
+    let (source_mac, destination_mac) = seen.macs.map(|(from, to)| (from.to_string(), to.to_string())).unzip();
+    Sight {
+        interface: sighting.interface.to_string(),
+        direction: if sighting.leaves { Direction::Out } else { Direction::In },
+        source: Some(seen.source.0),
+        source_port: seen.source.1,
+        destination: seen.destination.0,
+        destination_port: seen.destination.1,
+        ttl: Some(seen.ttl),
+        source_mac,
+        destination_mac,
+        vlan: seen.vlan,
+        inside: seen.inside.clone(),
+        says: match &seen.kind {
+            Kind::Sent | Kind::Answer => None,
+            Kind::Reset => Some("reset: nobody listens there".to_owned()),
+            Kind::Error(what) => Some(what.clone()),
+        },
+        after_us: Some(sighting.time.saturating_sub(start).as_secs_f64() * 1e6),
+    }
+}

@@ -1,0 +1,155 @@
+//! What keeps a packet from going on, in one sentence.
+
+use std::net::IpAddr;
+
+use indexmap::IndexMap;
+
+use crate::forwarding::{Cause, ChainAt, Obstacle, RuleAt, Verdict};
+use crate::iptables;
+use crate::lab::{Family, IfName, Namespace, NsName, ObservedRule, Owners, PortForwarding, Route, RouteKind, SysctlKey};
+
+/// A namespace, and the interface there.
+pub fn place(ns: &NsName, interface: Option<&IfName>) -> String {
+    match interface {
+        Some(interface) => format!("{ns}/{interface}"),
+        None => ns.to_string(),
+    }
+}
+
+/// Why a packet goes no further; of the answer, where it is on its way `back`.
+pub fn cause(
+    namespaces: &IndexMap<NsName, Namespace>,
+    owners: &Owners,
+    obstacle: &Obstacle,
+    is_back: bool,
+) -> String {
+    let at = place(&obstacle.ns, obstacle.interface.as_ref());
+    let ns = &obstacle.ns;
+    match &obstacle.cause {
+        Cause::NoNamespace => format!("there is no namespace {ns}"),
+        Cause::NoRoute { to } => {
+            let back = if is_back { "back " } else { "" };
+            format!("{ns} has no route {back}to {}", owners.shown(*to))
+        }
+        Cause::RouteDrops(route) => format!("{ns} {}: its route is `{route}`", drops(route)),
+        Cause::RuleDrops(Some(rule)) => format!("{ns} drops it by the policy rule `{rule}`"),
+        Cause::RuleDrops(None) => format!("{ns} drops it by a policy rule"),
+        Cause::NotForwarding(family) => format!("{ns} does not forward {family} ({} is 0)", forwarding_key(*family)),
+        Cause::Filtered(verdict) => filtered(namespaces.get(ns), ns, verdict),
+        Cause::ReversePath { source, out } => {
+            let why = match out {
+                Some(out) => format!("its own way there leads out through {out}"),
+                None => "it has no way there itself".to_owned(),
+            };
+            format!("{at} does not believe the source {}: {why} (rp_filter)", owners.shown(*source))
+        }
+        Cause::TooBig { bytes, mtu, is_told: true } => {
+            format!("{at} sends packets of up to {mtu} bytes, and this one has {bytes} and must not be cut into fragments")
+        }
+        Cause::TooBig { bytes, mtu, is_told: false } => {
+            format!("{at} takes packets of up to {mtu} bytes, and drops this one of {bytes} without a word")
+        }
+        Cause::Down => format!("{at} is down"),
+        Cause::PortClosed(state) => format!("{at} is a port in the state {}, and passes nothing on", state_word(*state)),
+        Cause::Isolated { from } => {
+            format!("{at} and {from} are isolated ports of one bridge, and get nothing from each other")
+        }
+        Cause::OtherVlan(Some(vlan)) => format!("{at} is not in the VLAN {vlan}"),
+        Cause::OtherVlan(None) => format!("{at} has no VLAN for frames without a tag"),
+        Cause::NoArp => format!("{at} takes no part in ARP (NOARP): it neither asks nor answers"),
+        Cause::NeighbourEntry { address, mac } => format!(
+            "{at} sends what is for {} to {mac}, by a permanent neighbour entry, and nobody there has that MAC address",
+            owners.shown(*address)
+        ),
+        Cause::OtherVxlan { own, other, others } => {
+            format!("{at} is in the VXLAN {own}, and {other} in the VXLAN {others}")
+        }
+        Cause::NoFdbEntry { mac, to } => no_entry(&at, mac.map(|mac| mac.to_string()), &to.to_string()),
+        Cause::NobodyHas { address, elsewhere, unplugged } => nobody(&at, *address, elsewhere, unplugged.as_ref()),
+        Cause::Loop => "it goes round in circles until its TTL is over".to_owned(),
+        Cause::OtherSource(source) => format!(
+            "the answer comes to {ns} from {}, to which it has not written: the answer did not come back through what \
+             translated the addresses",
+            owners.shown(*source)
+        ),
+    }
+}
+
+fn no_entry(at: &str, mac: Option<String>, to: &str) -> String {
+    let of = mac.map(|mac| format!(" for {mac}")).unwrap_or_default();
+    format!("{at} has no forwarding entry (bridge fdb){of} that leads to {to}")
+}
+
+fn nobody(
+    at: &str,
+    address: IpAddr,
+    elsewhere: &[crate::lab::InterfaceRef],
+    unplugged: Option<&(crate::lab::InterfaceRef, IfName)>,
+) -> String {
+    if let Some((interface, bridge)) = unplugged {
+        return format!("{interface} is not a port of {bridge}, so {at} does not get to {address}");
+    }
+    let who = match elsewhere.first() {
+        Some(other) => format!(" there; {other} has it, on another link"),
+        None => String::new(),
+    };
+    format!("nobody answers {at}, who asks for {address}: no interface has it{who}")
+}
+
+fn drops(route: &Route) -> &'static str {
+    match route.kind {
+        RouteKind::Blackhole => "drops it",
+        RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Unicast | RouteKind::Local | RouteKind::Throw => {
+            "refuses it"
+        }
+    }
+}
+
+fn filtered(namespace: Option<&Namespace>, ns: &NsName, verdict: &Verdict) -> String {
+    let (does, at) = match verdict {
+        Verdict::Accepted(_) => return format!("{ns} accepts it"),
+        Verdict::Dropped(at) => ("drops it", at),
+        Verdict::Rejected(at, _) => ("rejects it", at),
+    };
+    format!("{ns} {does}: {}", namespace.map_or_else(|| at.chain.to_string(), |own| rule(own, at)))
+}
+
+/// A rule in the words of the program that shows it.
+pub(super) fn rule(namespace: &Namespace, at: &RuleAt) -> String {
+    let index = at.position.checked_sub(1);
+    match &at.chain {
+        ChainAt::Iptables(id) => {
+            let found = namespace.firewall.chains.get(id).and_then(|rules| rules.get(index?));
+            let text = found.map(|rule| iptables::shell_line(&ObservedRule::Known(rule.clone())));
+            format!("`-A {} {}`", id.chain, text.unwrap_or_else(|| format!("(rule {})", at.position)))
+        }
+        ChainAt::Nft(table, chain) => {
+            let found = namespace.nft.get(table).and_then(|table| table.chains.get(chain));
+            match (found, index) {
+                (Some(found), Some(index)) => match found.rules.get(index) {
+                    Some(rule) => format!("`{rule}` in the chain {chain} of table {table}"),
+                    None => format!("rule {} of the chain {chain} of table {table}", at.position),
+                },
+                (_, _) => format!("the end of the chain {chain} of table {table}"),
+            }
+        }
+    }
+}
+
+/// The setting that lets a namespace pass packets on.
+pub(super) fn forwarding_key(family: Family) -> SysctlKey {
+    match family {
+        Family::Ipv4 => SysctlKey::ipv4_forwarding(),
+        Family::Ipv6 => SysctlKey::ipv6_forwarding(),
+    }
+}
+
+fn state_word(state: PortForwarding) -> &'static str {
+    match state {
+        PortForwarding::Disabled => "disabled",
+        PortForwarding::Listening => "listening",
+        PortForwarding::Learning => "learning",
+        PortForwarding::Forwarding => "forwarding",
+        PortForwarding::Blocking => "blocking",
+    }
+}
