@@ -26,6 +26,7 @@ mod serve;
 mod status;
 mod supervise;
 mod test;
+mod trace;
 mod unknown_lab;
 mod validate;
 
@@ -59,6 +60,8 @@ enum Command {
     Policy(policy::PolicyArgs),
     /// Show what the name servers of a lab know, or a Corefile for the real CoreDNS
     Dns(dns::DnsArgs),
+    /// Follow one packet through every interface that it crosses, and say why it does not arrive
+    Trace(trace::TraceArgs),
     /// Remove labs and leave the host as it was
     Destroy(destroy::DestroyArgs),
     /// Apply, check and destroy in a temporary sandbox; needs no root
@@ -126,6 +129,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         Command::Check(args) => check::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Dns(args) => dns::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Destroy(args) => destroy::run(&args),
         Command::Test(args) => test::run(&args),
         Command::List(args) => list::run(&args),

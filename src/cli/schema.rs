@@ -40,6 +40,8 @@ pub enum Document {
     Policy,
     /// The output of `policy LAB FROM TO PORT --format json`
     Verdict,
+    /// The output of `trace --format json`
+    Trace,
     /// The output of `validate --format json`
     Validate,
     /// The output of `doctor --format json`
@@ -69,6 +71,7 @@ pub(super) fn run(args: &SchemaArgs) -> Result<u8, Failure> {
         Document::Namespace => show::schema_of::<show::NamespaceStatusView>(),
         Document::Policy => show::schema_of::<show::PolicyView>(),
         Document::Verdict => show::schema_of::<show::VerdictView>(),
+        Document::Trace => show::schema_of::<crate::trace::Trace>(),
         Document::Doctor => show::schema_of::<show::DoctorView>(),
         Document::Validate => show::schema_of::<Vec<show::ValidView>>(),
     })?;

@@ -21,6 +21,12 @@ use crate::trace::{self, Counted, Evidence, Remedies, Trace};
 /// Packets are looked for in so many namespaces at most.
 const MOST_NAMESPACES: usize = 128;
 
+/// How often a packet is sent whose loss nothing explains. A router cannot ask for IPv6 neighbours until its link-local
+/// address has proven to be unique, which takes up to two seconds from when the interface comes up (RFC 4862, section
+/// 5.4).
+const TRIES: usize = 2;
+const IPV6_TRIES: usize = 4;
+
 /// What to follow.
 #[derive(Debug, Clone, Copy)]
 pub struct Tracing<'a> {
@@ -83,6 +89,19 @@ impl<'l> Tracer<'l> {
     /// # Errors
     /// The namespace that is to send is missing, or sockets cannot be opened.
     pub fn trace(&mut self, tracing: &Tracing<'_>) -> Result<Trace, EngineError> {
+        let tries = if tracing.probe.to.address.is_ipv6() { IPV6_TRIES } else { TRIES };
+        let mut trace = self.once(tracing)?;
+        for _ in 1..tries {
+            // What nothing explains may be a neighbour that is not known yet, or an address that is being tried out.
+            if trace.end.answered || !trace.end.is_unexplained {
+                break;
+            }
+            trace = self.once(tracing)?;
+        }
+        Ok(trace)
+    }
+
+    fn once(&mut self, tracing: &Tracing<'_>) -> Result<Trace, EngineError> {
         let asked = tracing.asked();
         let places = self.places(&asked);
         let before = self.count(&places);
@@ -191,14 +210,18 @@ fn with_settings(lab: &Lab) -> Lab {
 
 /// What a namespace has counted in between: the rules that keep packets, and what IP could not handle.
 fn counted(before: &(CountedFirewall, IpCounters), after: &(CountedFirewall, IpCounters)) -> Counted {
-    let mut rules = Vec::new();
+    let (mut rules, mut nat) = (Vec::new(), Vec::new());
     for (id, chain) in &after.0 {
         let Some(was) = before.0.get(id) else { continue };
         for (rule, was) in chain.rules.iter().zip(&was.rules) {
-            let keeps = ["-j DROP", "-j REJECT"].iter().any(|target| rule.text.contains(target));
-            if keeps && rule.text == was.text && rule.counters.packets > was.counters.packets {
-                rules.push(format!("`-A {} {}`", id.chain, rule.text));
-            }
+            let does = |targets: &[&str]| targets.iter().any(|target| rule.text.contains(target));
+            let has_matched = rule.text == was.text && rule.counters.packets > was.counters.packets;
+            let list = match (does(&["-j DROP", "-j REJECT"]), does(&["NAT --to", "-j MASQUERADE", "-j REDIRECT"])) {
+                (true, _) => &mut rules,
+                (_, true) => &mut nat,
+                (false, false) => continue,
+            };
+            list.extend(has_matched.then(|| format!("`-A {} {}`", id.chain, rule.text)));
         }
         let drops = chain.policy == Some(crate::lab::Policy::Drop);
         if drops && chain.counters.packets > was.counters.packets {
@@ -211,6 +234,6 @@ fn counted(before: &(CountedFirewall, IpCounters), after: &(CountedFirewall, IpC
         let by = now.saturating_sub(*before.1.get(name)?);
         (by > 0).then(|| (name.clone(), by))
     });
-    Counted { rules, ip: changed.collect() }
+    Counted { rules, nat, ip: changed.collect() }
 }
 

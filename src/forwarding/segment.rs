@@ -96,7 +96,9 @@ fn nobody(layer2: &Layer2<'_>, sent: &Sent<'_>, from: usize) -> Cause {
     }
     let holders: Vec<usize> = links.holders(sent.next_hop).to_vec();
     let near: Vec<usize> = layer2.reached(from, Past::All).iter().collect();
-    let unplugged = holders.iter().find_map(|holder| {
+    // Whoever is meant to be in another subnet is not missing on this link.
+    let is_meant_here = links.interface(from).is_some_and(|own| own.addresses.iter().any(|a| a.reaches(sent.next_hop)));
+    let unplugged = holders.iter().filter(|_| is_meant_here).find_map(|holder| {
         let beyond = layer2.reached(*holder, Past::All);
         beyond.iter().find_map(|at| {
             let end = links.end(at).filter(|end| end.bridge.is_none())?;

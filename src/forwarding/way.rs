@@ -10,7 +10,7 @@ use super::segment::{Crossing, Segment, Sent, Tunnel, segment};
 use super::trace::{came_in, packet, sent, stays};
 use super::{Decision, Flow, Layer2, Router, Translated, Verdict, filter, translate};
 use crate::lab::{
-    ConnectionState, ETHERNET_MTU, Family, Hook, IfName, InterfaceRef, IpProtocol, Namespace, NsName, SysctlKey,
+    ConnectionState, ETHERNET_MTU, Family, Hook, IfName, Interface, InterfaceRef, IpProtocol, Namespace, NsName, SysctlKey,
 };
 
 /// More namespaces than this on one way are a loop: packets start with a TTL of 64.
@@ -100,6 +100,11 @@ impl RoundTrip {
 }
 
 impl Way {
+    /// The last namespace that it comes to.
+    pub fn last(&self) -> Option<&Leg> {
+        self.legs.last()
+    }
+
     /// What stops it.
     pub fn obstacle(&self) -> Option<&Obstacle> {
         match &self.end {
@@ -297,7 +302,16 @@ impl Walk<'_, '_> {
         }
         let flow = &leg.destination.flow;
         match &leg.decision.outcome {
-            Outcome::NoRoute => return Some((None, Cause::NoRoute { to: flow.destination })),
+            Outcome::NoRoute => {
+                // The routes to the subnets of an interface go with it when it is brought down.
+                let is_gone = |interface: &Interface| {
+                    !interface.up && interface.addresses.iter().any(|own| own.reaches(flow.destination))
+                };
+                return match namespace.interfaces.iter().find(|(_, interface)| is_gone(interface)) {
+                    Some((name, _)) => Some((Some(name.clone()), Cause::Down)),
+                    None => Some((None, Cause::NoRoute { to: flow.destination })),
+                };
+            }
             Outcome::Dropped(route) => return Some((None, Cause::RouteDrops(route.clone()))),
             Outcome::DroppedByRule => return Some((None, Cause::RuleDrops(leg.decision.rule.clone()))),
             Outcome::Local { .. } => {
@@ -350,7 +364,7 @@ impl Walk<'_, '_> {
 
 impl Leg {
     /// The source with which it leaves before that is translated.
-    fn source_before(&self) -> Option<IpAddr> {
+    pub fn source_before(&self) -> Option<IpAddr> {
         match &self.decision.outcome {
             Outcome::Leaves { source, .. } => self.destination.flow.source.or(*source),
             Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => {

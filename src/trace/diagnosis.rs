@@ -3,6 +3,7 @@
 //! said is where that was.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::differences;
 use super::expected::stopped;
@@ -11,7 +12,7 @@ use super::remedy::Remedies;
 use super::sighted::{Sighting, in_order, stages};
 use super::story::{Ending, Trace};
 use super::words;
-use crate::forwarding::{Asked, Cause, Layer2, Obstacle, RoundTrip, round_trip};
+use crate::forwarding::{Asked, Cause, Layer2, Leg, Obstacle, Outcome, RoundTrip, round_trip};
 use crate::lab::{IfName, Lab, NsName, Observed, Owners, Protocol};
 
 /// What the sender has seen.
@@ -28,8 +29,10 @@ pub enum ProbeEnd {
 /// What a namespace has counted while the packet was on its way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// The rules that drop or reject, and have matched something: chain and rule.
+    /// The rules that drop or reject, and have matched something.
     pub rules: Vec<String>,
+    /// The rules that translate addresses, likewise.
+    pub nat: Vec<String>,
     /// Its counters of packets that it could not handle, as far as they have changed.
     pub ip: BTreeMap<String, u64>,
 }
@@ -54,7 +57,7 @@ pub struct Evidence<'a> {
     /// Where it was seen.
     pub sightings: Vec<Sighting>,
     /// Questions for addresses that nobody has answered: who asks, for what.
-    pub unanswered: Vec<(NsName, IfName, std::net::IpAddr)>,
+    pub unanswered: Vec<(NsName, IfName, IpAddr)>,
     /// What was counted.
     pub counted: BTreeMap<NsName, Counted>,
     /// What the machine itself lost, in words.
@@ -65,11 +68,20 @@ pub struct Evidence<'a> {
     pub remedies: Remedies<'a>,
 }
 
+/// The namespaces in which a packet may be seen at a leg of its way, and on the link behind it.
+fn places_of(leg: &Leg, with_tunnel: bool) -> Vec<&NsName> {
+    let crossed = leg.crossings.iter().map(|crossing| &crossing.at.ns);
+    let mut places: Vec<&NsName> = [&leg.ns].into_iter().chain(crossed).collect();
+    let inside = leg.tunnel.iter().filter(|_| with_tunnel).filter_map(|tunnel| tunnel.last());
+    places.extend(inside.flat_map(|leg| places_of(leg, false)));
+    places
+}
+
 /// Tells what happened to a packet.
 pub fn diagnose(mut evidence: Evidence<'_>) -> Trace {
-    let sightings = in_order(std::mem::take(&mut evidence.sightings));
     let layer2 = Layer2::new(&evidence.live.namespaces);
     let round = round_trip(&layer2, evidence.asked);
+    let sightings = in_order(std::mem::take(&mut evidence.sightings), &round);
     let wanted_layer2 = Layer2::new(&evidence.wanted.namespaces);
     let wanted = round_trip(&wanted_layer2, evidence.asked);
     let start = sightings.first().map(|first| first.time).unwrap_or_default();
@@ -78,8 +90,7 @@ pub fn diagnose(mut evidence: Evidence<'_>) -> Trace {
     let back = sightings.iter().filter(|sighting| !is_there(sighting));
     let back = stages(evidence.live, back, round.back.as_ref(), start);
     let case = Case { evidence: &evidence, sightings: &sightings, round: &round, wanted: &wanted };
-    let mut end = case.ending();
-    end.besides.extend(evidence.lost.iter().filter(|_| !end.answered).cloned());
+    let end = case.ending();
     Trace {
         lab: evidence.wanted.name.to_string(),
         from: evidence.asked.from.to_string(),
@@ -188,7 +199,7 @@ impl Case<'_> {
     /// The ending at an obstacle of the live lab; what differs from the file before it comes first.
     fn stopped(&self, obstacle: &Obstacle, is_back: bool) -> Ending {
         let evidence = self.evidence;
-        let mut ending = stopped(evidence.live, obstacle, is_back, &evidence.remedies);
+        let mut ending = stopped(evidence.live, self.round, (obstacle, is_back), &evidence.remedies);
         if let Some((at, words)) = differences::translation(self) {
             let then = ending.what;
             ending = Ending {
@@ -217,23 +228,17 @@ impl Case<'_> {
     /// Whether the packet was last seen where this leaves it.
     fn fits(&self, obstacle: &Obstacle, is_back: bool) -> bool {
         let way = if is_back { self.round.back.as_ref() } else { Some(&self.round.there) };
-        let on_way = way.into_iter().flat_map(|way| &way.legs).flat_map(|leg| {
-            let crossed = leg.crossings.iter().map(|crossing| &crossing.at.ns);
-            let inside = leg.tunnel.iter().flat_map(|tunnel| tunnel.legs.iter());
-            let inside = inside.flat_map(|leg| leg.crossings.iter().map(|crossing| &crossing.at.ns));
-            [&leg.ns].into_iter().chain(crossed).chain(inside)
-        });
-        let places: Vec<&NsName> = on_way.collect();
+        let Some(way) = way else { return false };
+        // Who asks for a MAC address in vain has not sent it yet.
+        let places: Vec<&NsName> = way.last().into_iter().flat_map(|leg| places_of(leg, true)).collect();
         let kind = |sighting: &&Sighting| (sighting.seen.kind != Kind::Sent) == is_back;
         let of_errors = |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_));
         let last = self.sightings.iter().filter(kind).filter(of_errors).last();
         match (last, is_back) {
-            (Some(last), _) => last.ns == obstacle.ns || places.last() == Some(&&last.ns) || self.is_beside(last, obstacle),
+            (Some(last), _) => last.ns == obstacle.ns || places.contains(&&last.ns) || self.is_beside(last, obstacle),
             // Nothing left at all.
-            (None, false) => obstacle.ns == self.evidence.asked.from || places.first() == places.last(),
-            (None, true) => {
-                self.arrived().is_some_and(|(ns, _)| *ns == obstacle.ns || places.first() == Some(&ns))
-            }
+            (None, false) => way.legs.len() == 1,
+            (None, true) => way.legs.len() == 1 && self.arrived().is_some(),
         }
     }
 
@@ -301,6 +306,7 @@ impl Case<'_> {
             return self.rule_at(from).unwrap_or_else(|| Ending {
                 namespace: Some(from.to_string()),
                 what: format!("it was seen at no interface of {from}"),
+                is_unexplained: true,
                 ..Ending::default()
             });
         };
@@ -311,7 +317,9 @@ impl Case<'_> {
         let what_it_is = if last.seen.kind == Kind::Sent { "it" } else { "the answer" };
         let way = if last.leaves { "went out through" } else { "came in through" };
         let mut what = format!("{what_it_is} {way} {place}, and was not seen after that");
-        if let Some((ns, interface, target)) = evidence.unanswered.iter().find(|(ns, ..)| *ns == last.ns) {
+        let next_hops = self.next_hops(&last.ns);
+        let asks = |asked: &&(NsName, IfName, IpAddr)| asked.0 == last.ns && next_hops.contains(&asked.2);
+        if let Some((ns, interface, target)) = evidence.unanswered.iter().find(asks) {
             let who = Owners::of(evidence.wanted).shown(*target);
             what = format!("{ns}/{interface} asks who has {who}, and nobody answers");
         }
@@ -324,9 +332,21 @@ impl Case<'_> {
         Ending {
             namespace: Some(last.ns.to_string()),
             interface: Some(last.interface.to_string()),
+            is_unexplained: true,
             what,
-            besides: said.into_iter().chain(counted).collect(),
+            besides: said.into_iter().chain(counted).chain(evidence.lost.iter().cloned()).collect(),
             ..Ending::default()
         }
+    }
+
+    /// Whom a namespace sends the packet or its answer to, by the model.
+    fn next_hops(&self, ns: &NsName) -> Vec<IpAddr> {
+        let ways = [Some(&self.round.there), self.round.back.as_ref()];
+        let legs = ways.into_iter().flatten().flat_map(|way| &way.legs).filter(|leg| leg.ns == *ns);
+        legs.filter_map(|leg| match &leg.decision.outcome {
+            Outcome::Leaves { next_hop, .. } => Some(*next_hop),
+            Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => None,
+        })
+        .collect()
     }
 }

@@ -1,62 +1,79 @@
 //! Where the way of a packet through the live lab first differs from the way that the file leads it.
 
-use super::diagnosis::Case;
-use crate::forwarding::{Cause, Layer2, Leg, Obstacle, Verdict};
-use crate::lab::{Interface, InterfaceRef, Lab, Namespace, SysctlKey};
+use std::net::IpAddr;
 
-use super::words;
+use super::diagnosis::Case;
+use super::frame::Kind;
+use super::sighted::Sighting;
+use crate::forwarding::{Cause, Layer2, Leg, Obstacle, Outcome, Verdict};
+use crate::lab::{Interface, InterfaceRef, Lab, Namespace, SysctlKey};
 
 /// The first namespace that translates the packet otherwise than the file says, and how.
 pub(super) fn translation(case: &Case<'_>) -> Option<(Obstacle, String)> {
-    let legs = case.wanted.there.legs.iter().zip(&case.round.there.legs);
-    let (wanted, live) = legs.take_while(|(wanted, live)| wanted.ns == live.ns).find(|(wanted, live)| {
-        destination(wanted) != destination(live) || source(wanted).is_some_and(|own| source(live) != Some(own))
+    let legs = case.wanted.there.legs.iter();
+    let (meant, is) = legs.map_while(|leg| Some((leg, left(case, leg)?))).find(|(meant, is)| {
+        let wanted = wanted(meant);
+        is.destination != wanted.destination || (is_translated(meant) && is.source != wanted.source)
     })?;
-    let ns = &live.ns;
-    let by = |at: &Option<crate::forwarding::RuleAt>| {
-        let own = case.evidence.live.namespaces.get(ns);
-        at.as_ref().zip(own).map(|(at, own)| format!(" by {}", words::rule(own, at))).unwrap_or_default()
+    let ns = &meant.ns;
+    let wanted = wanted(meant);
+    let by = |of: &str| {
+        let rules = case.evidence.counted.get(ns).map(|counted| counted.nat.as_slice()).unwrap_or_default();
+        rules.iter().find(|rule| rule.contains(of)).map(|rule| format!(" by {rule}")).unwrap_or_default()
     };
-    let text = if destination(wanted) == destination(live) {
-        let (meant, left) = (source(wanted)?, source(live));
-        match left.filter(|left| Some(*left) != before(live)) {
-            Some(other) => {
-                let rule = live.source.as_ref().map(|source| by(&source.by)).unwrap_or_default();
-                format!("{ns} has it leave as {other}{rule}, and not as {meant}")
-            }
-            None => format!("{ns} does not translate its source to {meant}"),
+    let came = (meant.came.destination, meant.came.destination_port);
+    let text = if is.destination == wanted.destination {
+        let to = wanted.source?;
+        match is.source.filter(|source| Some(*source) != meant.source_before()) {
+            Some(other) => format!("{ns} has it leave as {other}{}, and not as {to}", by("")),
+            None => format!("{ns} does not translate its source to {to}"),
         }
+    } else if is.destination == came {
+        format!("{ns} does not lead {} to {}", end(came), end(wanted.destination))
     } else {
-        let meant = end(destination(wanted));
-        match destination(live) == (live.came.destination, live.came.destination_port) {
-            true => format!("{ns} does not lead {} to {meant}", end(destination(live))),
-            false => {
-                let to = end(destination(live));
-                format!("{ns} leads {} to {to}{}, and not to {meant}", end(came(live)), by(&live.destination.by))
-            }
-        }
+        let to = end(is.destination);
+        format!("{ns} leads {} to {to}{}, and not to {}", end(came), by("DNAT"), end(wanted.destination))
     };
     let cause = Cause::Filtered(Verdict::Accepted(None));
     Some((Obstacle { ns: ns.clone(), interface: None, cause }, text))
 }
 
-type End = (std::net::IpAddr, Option<u16>);
-
-fn came(leg: &Leg) -> End {
-    (leg.came.destination, leg.came.destination_port)
+/// A packet behind the translations of a namespace.
+struct Left {
+    source: Option<IpAddr>,
+    destination: End,
 }
 
-fn destination(leg: &Leg) -> End {
-    (leg.destination.flow.destination, leg.destination.flow.destination_port)
+fn wanted(leg: &Leg) -> Left {
+    let flow = leg.source.as_ref().map_or(&leg.destination.flow, |source| &source.flow);
+    Left { source: flow.source, destination: (flow.destination, flow.destination_port) }
 }
 
-fn source(leg: &Leg) -> Option<std::net::IpAddr> {
-    leg.source.as_ref()?.flow.source
+/// Whether a namespace changes the source.
+fn is_translated(leg: &Leg) -> bool {
+    leg.source.as_ref().is_some_and(|source| source.flow.source != leg.source_before())
 }
 
-fn before(leg: &Leg) -> Option<std::net::IpAddr> {
-    leg.destination.flow.source
+/// The packet as it left a namespace: as it was seen, or else by the model of what there is.
+fn left(case: &Case<'_>, leg: &Leg) -> Option<Left> {
+    let is_here = |sighting: &&Sighting| sighting.ns == leg.ns && sighting.seen.kind == Kind::Sent;
+    let seen = case.sightings.iter().filter(is_here);
+    let out = seen.clone().find(|sighting| sighting.leaves && sighting.seen.inside.is_none());
+    let seen = out.map(|out| Left { source: Some(out.seen.source.0), destination: out.seen.destination });
+    seen.or_else(|| {
+        let live = case.round.there.legs.iter().find(|live| live.ns == leg.ns)?;
+        // What does not leave has no source to be translated.
+        live.source.as_ref()?;
+        Some(wanted(live))
+    })
+    .or_else(|| {
+        let live = case.round.there.legs.iter().find(|live| live.ns == leg.ns)?;
+        let arrived = matches!(live.decision.outcome, Outcome::Local { .. });
+        arrived.then(|| Left { source: wanted(leg).source, ..wanted(live) })
+    })
 }
+
+type End = (IpAddr, Option<u16>);
 
 fn end((address, port): End) -> String {
     match port {
@@ -98,7 +115,7 @@ fn without_address(
     meant: &InterfaceRef,
     namespace: &Namespace,
     interface: &Interface,
-    address: std::net::IpAddr,
+    address: IpAddr,
 ) -> Option<String> {
     let has = |interface: &Interface| interface.addresses.iter().any(|own| own.ip() == address);
     let should = case.evidence.wanted.namespaces.get(&meant.ns)?.interfaces.get(&meant.name).is_some_and(has);

@@ -28,9 +28,7 @@ pub fn expected(lab: &Lab, asked: &Asked, to: &str, protocol: Protocol, remedies
 fn ending(lab: &Lab, asked: &Asked, round: &RoundTrip, remedies: &Remedies<'_>) -> Ending {
     let arrived = round.arrives_at().map(ToString::to_string);
     match round.obstacle() {
-        Some((obstacle, is_back)) => {
-            Ending { arrived, ..stopped(lab, obstacle, is_back, remedies) }
-        }
+        Some((obstacle, is_back)) => Ending { arrived, ..stopped(lab, round, (obstacle, is_back), remedies) },
         None => {
             let seen = round.arrival().and_then(|flow| flow.source);
             let by = arrived.clone().unwrap_or_else(|| asked.from.to_string());
@@ -42,8 +40,15 @@ fn ending(lab: &Lab, asked: &Asked, round: &RoundTrip, remedies: &Remedies<'_>) 
 }
 
 /// The ending at an obstacle, with what to do about it.
-pub(super) fn stopped(lab: &Lab, obstacle: &Obstacle, is_back: bool, remedies: &Remedies<'_>) -> Ending {
-    let words = words::cause(&lab.namespaces, &Owners::of(lab), obstacle, is_back);
+pub(super) fn stopped(
+    lab: &Lab,
+    round: &RoundTrip,
+    (obstacle, is_back): (&Obstacle, bool),
+    remedies: &Remedies<'_>,
+) -> Ending {
+    let way = if is_back { round.back.as_ref() } else { Some(&round.there) };
+    let leg = way.and_then(Way::last);
+    let words = words::cause(&lab.namespaces, &Owners::of(lab), obstacle, (leg, is_back));
     let what = match (is_back, &obstacle.cause) {
         (false, _) | (true, Cause::OtherSource(_)) => words,
         (true, _) => format!("it arrives; its answer ends at {}: {words}", obstacle.ns),

@@ -6,7 +6,7 @@ use crate::lab::Family;
 use crate::plan::PlannedStep;
 use crate::steps::Step;
 
-/// No more commands than this: what is more is a lab that wants to be applied.
+/// No more commands than this are shown: what takes more is a lab that wants to be applied.
 const MOST: usize = 3;
 
 /// Where remedies come from.
@@ -30,8 +30,14 @@ pub(super) fn by_steps(obstacle: &Obstacle, remedies: &Remedies<'_>) -> Vec<Stri
     if steps.is_empty() {
         return Vec::new();
     }
-    let first = format!("`nslab apply {}` sets that right; by hand:", remedies.file);
-    [first].into_iter().chain(steps.iter().take(MOST).map(|planned| planned.step.command())).collect()
+    let apply = format!("`nslab apply {}` sets that right", remedies.file);
+    match steps.len() {
+        0..=MOST => {
+            let commands = steps.iter().map(|planned| planned.step.command());
+            [apply + "; by hand:"].into_iter().chain(commands).collect()
+        }
+        more => vec![format!("{apply}, in {more} steps, which `nslab plan {}` shows", remedies.file)],
+    }
 }
 
 /// The steps of a plan that have to do with an obstacle.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::expected::remarks;
 use super::frame::{Kind, Seen};
 use super::story::{Direction, Sight, Stage};
-use crate::forwarding::{Leg, Way};
+use crate::forwarding::{Leg, RoundTrip, Way};
 use crate::lab::{IfName, Lab, NsName};
 
 /// A packet at an interface.
@@ -26,10 +26,18 @@ pub struct Sighting {
 }
 
 /// Puts sightings into the order of their times, and tells answers from questions that look the same: they go from
-/// where a question has gone to.
-pub(super) fn in_order(mut sightings: Vec<Sighting>) -> Vec<Sighting> {
+/// where a question has gone to. The kernel begins to write times down a moment after it was asked to; where all
+/// sightings are those of the model's way, the order is that of the way.
+pub(super) fn in_order(mut sightings: Vec<Sighting>, round: &RoundTrip) -> Vec<Sighting> {
     type End = (IpAddr, Option<u16>);
     sightings.sort_by_key(|sighting| sighting.time);
+    let places = places(round);
+    let known: Option<Vec<usize>> = sightings.iter().map(|one| places.iter().position(|at| at == &place(one))).collect();
+    if let Some(known) = known.filter(|known| known.iter().collect::<HashSet<_>>().len() == known.len()) {
+        let mut ranked: Vec<(usize, Sighting)> = known.into_iter().zip(sightings).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        sightings = ranked.into_iter().map(|(_, sighting)| sighting).collect();
+    }
     let mut asked: HashSet<(End, End)> = HashSet::new();
     for Sighting { seen, .. } in &mut sightings {
         if seen.kind != Kind::Sent {
@@ -42,6 +50,35 @@ pub(super) fn in_order(mut sightings: Vec<Sighting>) -> Vec<Sighting> {
         }
     }
     sightings
+}
+
+type Place<'a> = (&'a NsName, &'a IfName, bool);
+
+fn place(sighting: &Sighting) -> Place<'_> {
+    (&sighting.ns, &sighting.interface, sighting.leaves)
+}
+
+/// Where the model has the packet and its answer cross an interface, in order.
+fn places(round: &RoundTrip) -> Vec<Place<'_>> {
+    fn of_way<'w>(way: &'w Way, into: &mut Vec<Place<'w>>) {
+        for leg in &way.legs {
+            let crossed = leg.crossings.iter().map(|crossing| (&crossing.at.ns, &crossing.at.name, crossing.leaves));
+            match &leg.tunnel {
+                None => into.extend(crossed),
+                // What is inside of a tunnel enters it at its near end, and comes out at the far one.
+                Some(tunnel) => {
+                    let mut crossed = crossed;
+                    into.extend(crossed.next());
+                    of_way(tunnel, into);
+                    into.extend(crossed);
+                }
+            }
+        }
+    }
+    let mut all = Vec::new();
+    of_way(&round.there, &mut all);
+    round.back.iter().for_each(|back| of_way(back, &mut all));
+    all
 }
 
 /// The namespaces that a packet was seen in, with what the model makes of it there.
@@ -89,7 +126,7 @@ fn sight(sighting: &Sighting, start: Duration) -> Sight {
         inside: seen.inside.clone(),
         says: match &seen.kind {
             Kind::Sent | Kind::Answer => None,
-            Kind::Reset => Some("reset: nobody listens there".to_owned()),
+            Kind::Reset => Some("TCP reset".to_owned()),
             Kind::Error(what) => Some(what.clone()),
         },
         after_us: Some(sighting.time.saturating_sub(start).as_secs_f64() * 1e6),

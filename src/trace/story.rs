@@ -107,6 +107,9 @@ pub struct Ending {
     /// The interface there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+    /// Whether all that is known is where it was seen last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unexplained: bool,
     /// What happened, in one sentence: why there is no answer, or who answered.
     pub what: String,
     /// Commands that set it right, or what to change in the file.

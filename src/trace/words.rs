@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use indexmap::IndexMap;
 
-use crate::forwarding::{Cause, ChainAt, Obstacle, RuleAt, Verdict};
+use crate::forwarding::{Cause, ChainAt, Leg, Obstacle, Outcome, RuleAt, Verdict};
 use crate::iptables;
 use crate::lab::{Family, IfName, Namespace, NsName, ObservedRule, Owners, PortForwarding, Route, RouteKind, SysctlKey};
 
@@ -16,12 +16,12 @@ pub fn place(ns: &NsName, interface: Option<&IfName>) -> String {
     }
 }
 
-/// Why a packet goes no further; of the answer, where it is on its way `back`.
+/// Why a packet goes no further; of the answer, where it is on its way `back`. The leg is the last one of its way.
 pub fn cause(
     namespaces: &IndexMap<NsName, Namespace>,
     owners: &Owners,
     obstacle: &Obstacle,
-    is_back: bool,
+    (leg, is_back): (Option<&Leg>, bool),
 ) -> String {
     let at = place(&obstacle.ns, obstacle.interface.as_ref());
     let ns = &obstacle.ns;
@@ -65,7 +65,9 @@ pub fn cause(
             format!("{at} is in the VXLAN {own}, and {other} in the VXLAN {others}")
         }
         Cause::NoFdbEntry { mac, to } => no_entry(&at, mac.map(|mac| mac.to_string()), &to.to_string()),
-        Cause::NobodyHas { address, elsewhere, unplugged } => nobody(&at, *address, elsewhere, unplugged.as_ref()),
+        Cause::NobodyHas { address, elsewhere, unplugged } => {
+            nobody(&at, *address, elsewhere, unplugged.as_ref()) + &gateway(leg, *address)
+        }
         Cause::Loop => "it goes round in circles until its TTL is over".to_owned(),
         Cause::OtherSource(source) => format!(
             "the answer comes to {ns} from {}, to which it has not written: the answer did not come back through what \
@@ -94,6 +96,19 @@ fn nobody(
         None => String::new(),
     };
     format!("nobody answers {at}, who asks for {address}: no interface has it{who}")
+}
+
+/// The route that leads to a gateway, and the policy rule of a person that led to that.
+fn gateway(leg: Option<&Leg>, address: IpAddr) -> String {
+    const KERNELS: [u32; 3] = [0, 32766, 32767];
+    let Some(leg) = leg else { return String::new() };
+    let Outcome::Leaves { route, .. } = &leg.decision.outcome else { return String::new() };
+    if !route.hops().any(|(via, _)| via == Some(address)) {
+        return String::new();
+    }
+    let rule = leg.decision.rule.as_ref().filter(|rule| !KERNELS.contains(&rule.priority));
+    let by = rule.map(|rule| format!(", by the policy rule `{rule}`")).unwrap_or_default();
+    format!(". It is the gateway of the route `{route}`{by}")
 }
 
 fn drops(route: &Route) -> &'static str {
