@@ -11,9 +11,9 @@ use super::{EngineError, Machine};
 use crate::forwarding::{Asked, Flow, Layer2, RoundTrip, Way, round_trip};
 use crate::kernel::ip_counters::{IpCounters, ip_counters};
 use crate::kernel::losses::Losses;
-use crate::kernel::{Scope, netns};
+use crate::kernel::{Scope, netns, sysctl};
 use crate::lab::{
-    Check, CountedFirewall, Lab, Namespace, NsName, Observed, PacketSize, Probe, SysctlKey, SysctlValue,
+    Check, CountedFirewall, Lab, Namespace, NsName, Observed, PacketSize, Probe, SysctlKey,
 };
 use crate::plan::{self, PlannedStep};
 use crate::trace::{self, Counted, Evidence, Remedies, Trace};
@@ -64,6 +64,8 @@ pub struct Tracer<'l> {
     live: Lab,
     observed: Observed,
     steps: Vec<PlannedStep>,
+    /// The namespaces whose settings have been read.
+    asked: BTreeSet<NsName>,
 }
 
 impl<'l> Tracer<'l> {
@@ -75,13 +77,12 @@ impl<'l> Tracer<'l> {
         super::preconditions::demand_privileges(lab)?;
         crate::check::is_applied(&without_checks(lab))?;
         let mut machine = Machine::open()?;
-        let asking = with_settings(lab);
-        let observed = machine.observe(&Scope { lab: &lab.name, desired: Some(&asking), inside: true })?;
+        let observed = machine.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
         let steps = plan::plan(lab, &observed).steps;
         let namespaces: IndexMap<NsName, Namespace> =
             observed.namespaces.iter().map(|(ns, observed)| (ns.clone(), observed.is.clone())).collect();
         let live = Lab { namespaces, ..lab.clone() };
-        Ok(Self { machine, wanted: lab, live, observed, steps })
+        Ok(Self { machine, wanted: lab, live, observed, steps, asked: BTreeSet::new() })
     }
 
     /// Sends a packet, watches it, and tells what happened to it.
@@ -137,11 +138,17 @@ impl<'l> Tracer<'l> {
 
     /// The namespaces in which the packet may be seen: those on its way by the file and by what there is, and those
     /// beside it.
-    fn places(&self, asked: &Asked) -> BTreeSet<NsName> {
+    fn places(&mut self, asked: &Asked) -> BTreeSet<NsName> {
         let mut places: BTreeSet<NsName> = [asked.from.clone()].into();
-        for namespaces in [&self.wanted.namespaces, &self.live.namespaces] {
-            let round = round_trip(&Layer2::new(namespaces), asked);
-            places.extend(namespaces_of(&round));
+        places.extend(namespaces_of(&round_trip(&Layer2::new(&self.wanted.namespaces), asked)));
+        loop {
+            places.extend(namespaces_of(&round_trip(&Layer2::new(&self.live.namespaces), asked)));
+            // Their settings decide where the way goes on.
+            let new: Vec<NsName> = places.difference(&self.asked).cloned().collect();
+            if new.is_empty() {
+                break;
+            }
+            new.into_iter().for_each(|ns| self.read_settings(ns));
         }
         // In a small lab, it may be seen anywhere.
         let all = self.live.namespaces.keys();
@@ -150,6 +157,16 @@ impl<'l> Tracer<'l> {
         }
         places.retain(|ns| self.live.namespaces.contains_key(ns));
         places
+    }
+
+    /// Reads the settings of a namespace that decide about packets.
+    fn read_settings(&mut self, ns: NsName) {
+        if let Some(namespace) = self.live.namespaces.get_mut(&ns)
+            && let Ok(fd) = netns::open(&ns)
+        {
+            namespace.sysctls.extend(sysctl::read(fd.as_fd(), &settings(namespace)).unwrap_or_default());
+        }
+        self.asked.insert(ns);
     }
 
     fn count(&mut self, places: &BTreeSet<NsName>) -> BTreeMap<NsName, (CountedFirewall, IpCounters)> {
@@ -186,26 +203,15 @@ fn namespaces_of(round: &RoundTrip) -> Vec<NsName> {
     all
 }
 
-/// The lab with the settings that decide about packets, so that they are read as well. Nobody compares with it.
-fn with_settings(lab: &Lab) -> Lab {
-    let mut asking = lab.clone();
-    let off: Option<SysctlValue> = "0".parse().ok();
-    for namespace in asking.namespaces.values_mut() {
-        let all = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.all.rp_filter"];
-        let own = namespace.interfaces.keys().flat_map(|name| {
-            let name = name.as_str().replace('.', "/");
-            let ipv4 = ["forwarding", "rp_filter", "proxy_arp"].map(|key| format!("net.ipv4.conf.{name}.{key}"));
-            ipv4.into_iter().chain([format!("net.ipv6.conf.{name}.disable_ipv6")])
-        });
-        let keys = all.into_iter().map(str::to_owned).chain(own);
-        let keys: Vec<SysctlKey> = keys.filter_map(|key| key.parse().ok()).collect();
-        for key in keys {
-            if let Some(off) = &off {
-                namespace.sysctls.entry(key).or_insert_with(|| off.clone());
-            }
-        }
-    }
-    asking
+/// The settings of a namespace that decide about packets.
+fn settings(namespace: &Namespace) -> BTreeSet<SysctlKey> {
+    let all = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.all.rp_filter"];
+    let own = namespace.interfaces.keys().flat_map(|name| {
+        let name = name.as_str().replace('.', "/");
+        let ipv4 = ["forwarding", "rp_filter", "proxy_arp"].map(|key| format!("net.ipv4.conf.{name}.{key}"));
+        ipv4.into_iter().chain([format!("net.ipv6.conf.{name}.disable_ipv6")])
+    });
+    all.into_iter().map(str::to_owned).chain(own).filter_map(|key| key.parse().ok()).collect()
 }
 
 /// What a namespace has counted in between: the rules that keep packets, and what IP could not handle.

@@ -94,6 +94,9 @@ pub enum Cause {
         elsewhere: Vec<InterfaceRef>,
         /// An interface on the way to the holder that is in no bridge, and the bridge beside it.
         unplugged: Option<(InterfaceRef, IfName)>,
+        /// An interface on the link whose namespace has a way to the address, and could answer in the place of its
+        /// holder (`proxy_arp`); where the route says that the holder itself is on the link.
+        proxy: Option<InterfaceRef>,
     },
     /// It goes round in circles until its TTL is over.
     Loop,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::flood::{Frame, Past, forwards, incoming, outgoing};
 use super::obstacle::{Cause, Obstacle};
-use super::{Flow, Layer2, Verdict, filter};
+use super::{Flow, Layer2, Outcome, Packet, Verdict, filter};
 use crate::lab::{
     ETHERNET_MTU, Family, FdbEntry, Hook, IfName, Interface, InterfaceRef, Mac, VirtualInterface, Vxlan,
 };
@@ -109,8 +109,17 @@ fn nobody(layer2: &Layer2<'_>, sent: &Sent<'_>, from: usize) -> Cause {
             Some((links.name(at)?, links.end(*bridge)?.name.clone()))
         })
     });
-    let elsewhere = holders.into_iter().filter_map(|at| links.name(at)).collect();
-    Cause::NobodyHas { address: sent.next_hop, elsewhere, unplugged }
+    let elsewhere: Vec<InterfaceRef> = holders.into_iter().filter_map(|at| links.name(at)).collect();
+    let is_on_link = sent.flow.destination == sent.next_hop && sent.next_hop.is_ipv4();
+    let knows_a_way = |at: &usize| {
+        let Some(end) = links.end(*at).filter(|end| *end.ns != sent.from.ns) else { return false };
+        let packet = Packet { iif: Some(end.name.clone()), ..Packet::to(sent.next_hop) };
+        let outcome = layer2.router(end.ns).map(|router| router.lookup(&packet).outcome);
+        matches!(outcome, Some(Outcome::Leaves { dev, .. }) if dev != *end.name)
+    };
+    let proxy = near.iter().filter(|_| is_on_link && !elsewhere.is_empty()).find(|at| knows_a_way(at));
+    let proxy = proxy.and_then(|at| links.name(*at));
+    Cause::NobodyHas { address: sent.next_hop, elsewhere, unplugged, proxy }
 }
 
 /// A look at each interface on the path.

@@ -153,6 +153,7 @@ pub fn round_trip(layer2: &Layer2<'_>, asked: &Asked) -> RoundTrip {
                 address: source,
                 elsewhere: vec![],
                 unplugged: None,
+                proxy: None,
             }),
             _ => None,
         };

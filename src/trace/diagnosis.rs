@@ -163,7 +163,7 @@ impl Case<'_> {
         let obstacle = Obstacle {
             ns: ns.clone(),
             interface: None,
-            cause: Cause::NobodyHas { address, elsewhere: Vec::new(), unplugged: None },
+            cause: Cause::NobodyHas { address, elsewhere: Vec::new(), unplugged: None, proxy: None },
         };
         let to_do = super::remedy::by_steps(&obstacle, &self.evidence.remedies);
         Some(Ending { answered: true, namespace: Some(ns.to_string()), what, to_do, ..Ending::default() })

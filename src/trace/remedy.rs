@@ -2,7 +2,7 @@
 //! change in the file.
 
 use crate::forwarding::{Cause, Obstacle};
-use crate::lab::Family;
+use crate::lab::{Family, IfName};
 use crate::plan::PlannedStep;
 use crate::steps::Step;
 
@@ -31,12 +31,16 @@ pub(super) fn by_steps(obstacle: &Obstacle, remedies: &Remedies<'_>) -> Vec<Stri
         return Vec::new();
     }
     let apply = format!("`nslab apply {}` sets that right", remedies.file);
+    let is_made = |planned: &&PlannedStep| {
+        matches!(planned.step, Step::Namespace(_) | Step::Veth(_) | Step::VirtualInterface(_) | Step::Bridge(_))
+    };
     match steps.len() {
-        0..=MOST => {
+        // What has to be made anew takes along more than is told here.
+        0..=MOST if !steps.iter().any(is_made) => {
             let commands = steps.iter().map(|planned| planned.step.command());
             [apply + "; by hand:"].into_iter().chain(commands).collect()
         }
-        more => vec![format!("{apply}, in {more} steps, which `nslab plan {}` shows", remedies.file)],
+        _ => vec![format!("{apply}; `nslab plan {}` shows the commands", remedies.file)],
     }
 }
 
@@ -49,15 +53,18 @@ fn concerning<'a>(obstacle: &Obstacle, steps: &'a [PlannedStep]) -> Vec<&'a Plan
     };
     let is_here = |planned: &&PlannedStep| {
         let at = planned.step.namespace();
-        at == obstacle.ns || elsewhere == Some(&at)
+        let names_it = || planned.step.command().split(' ').any(|word| word == obstacle.ns.as_str());
+        at == obstacle.ns || elsewhere == Some(&at) || names_it()
     };
     let here = steps.iter().filter(is_here).filter(|planned| fits(&obstacle.cause, &planned.step));
     let here: Vec<&PlannedStep> = here.collect();
-    let is_at = |planned: &&PlannedStep| {
-        planned.step.interface().is_some_and(|at| Some(&at.name) == obstacle.interface.as_ref())
+    // Of many, those that name the interface.
+    let names_it = |planned: &&PlannedStep| {
+        let name = obstacle.interface.as_ref().map(IfName::as_str);
+        planned.step.command().split([' ', '/']).any(|word| Some(word) == name)
     };
-    let exact: Vec<&PlannedStep> = here.iter().copied().filter(is_at).collect();
-    if exact.is_empty() { here } else { exact }
+    let exact: Vec<&PlannedStep> = here.iter().copied().filter(names_it).collect();
+    if here.len() <= MOST || exact.is_empty() { here } else { exact }
 }
 
 /// Whether a step of this kind may set right what keeps a packet.
@@ -113,6 +120,11 @@ fn in_the_file(obstacle: &Obstacle) -> Option<String> {
         Cause::NobodyHas { unplugged: Some((interface, bridge)), .. } => {
             format!("put {interface} among the `ports` of {bridge}")
         }
+        Cause::NobodyHas { proxy: Some(proxy), .. } => format!(
+            "give {} the sysctl `net.ipv4.conf.{}.proxy_arp: 1`, or {ns} a route with a gateway",
+            proxy.ns,
+            proxy.name.as_str().replace('.', "/")
+        ),
         Cause::NobodyHas { address, .. } => {
             format!("is {address} right? Give it to an interface on the link of {at}, or change who sends there")
         }

@@ -65,7 +65,10 @@ pub fn cause(
             format!("{at} is in the VXLAN {own}, and {other} in the VXLAN {others}")
         }
         Cause::NoFdbEntry { mac, to } => no_entry(&at, mac.map(|mac| mac.to_string()), &to.to_string()),
-        Cause::NobodyHas { address, elsewhere, unplugged } => {
+        Cause::NobodyHas { address, proxy: Some(proxy), .. } => {
+            format!("nobody answers {at}, who asks for {address}; {proxy} has a way there, and answers for itself alone")
+        }
+        Cause::NobodyHas { address, elsewhere, unplugged, proxy: None } => {
             nobody(&at, *address, elsewhere, unplugged.as_ref()) + &gateway(leg, *address)
         }
         Cause::Loop => "it goes round in circles until its TTL is over".to_owned(),
