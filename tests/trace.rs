@@ -1,0 +1,180 @@
+//! `nslab trace` says why a packet does not arrive, and what it sees is what the model expects.
+//!
+//! Each file of `tests/trace/faults/` is a lab with one fault: the lab (`lab`: a file of the project, or the topology
+//! itself), what is done to it after `apply` (`damage`), and how the same fault is written in a file (`edits`: pieces of
+//! the expanded topology, each with what stands there instead); then the arguments of `nslab trace` behind the lab, the
+//! namespace that it must name (`at`) and what it must say (`says`; `in_file`, where the file alone says it otherwise,
+//! or a dash, where the file has no fault that the model knows of).
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use nslab::engine::{Tracer, Tracing, trace_expected};
+use nslab::lab::Expect;
+use nslab::topology::{self, Topology};
+use nslab::trace::{Direction, Stage, Trace};
+use serde::Deserialize;
+use support::{ends, golden, lacking_for, nslab, project, sandbox, sh, text};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fault {
+    lab: String,
+    #[serde(default)]
+    damage: String,
+    #[serde(default)]
+    edits: Vec<Edit>,
+    trace: String,
+    at: String,
+    says: String,
+    #[serde(default)]
+    in_file: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    from: String,
+    to: String,
+}
+
+impl Fault {
+    /// The topology file, in the sandbox.
+    fn file(&self) -> String {
+        if !self.lab.contains('\n') {
+            return project(&self.lab).display().to_string();
+        }
+        std::fs::write("/run/lab.yaml", &self.lab).unwrap();
+        "/run/lab.yaml".to_owned()
+    }
+
+    /// The topology with the fault in it.
+    fn edited(&self, file: &str) -> String {
+        let mut text = ends(&["plan", "--expanded", file], 0);
+        for edit in &self.edits {
+            assert_eq!(text.matches(&edit.from).count(), 1, "what is to be edited is there once:\n{}", edit.from);
+            text = text.replace(&edit.from, &edit.to);
+        }
+        std::fs::write("/run/edited.yaml", text).unwrap();
+        "/run/edited.yaml".to_owned()
+    }
+
+    /// What a trace of the packet says.
+    fn traced(&self, lab: &str, more: &[&str]) -> Result<Trace, String> {
+        let args = ["trace", lab].into_iter().chain(self.trace.split(' ')).chain(more.iter().copied());
+        let output = nslab(args.chain(["--format", "json"]));
+        serde_json::from_slice(&output.stdout).map_err(|error| format!("{error}: {}", text(&output)))
+    }
+
+    fn is_explained(&self, trace: &Trace, says: &str) -> Result<(), String> {
+        let end = &trace.end;
+        let place = end.namespace.as_deref().unwrap_or_default();
+        let is_right = end.what.contains(says.trim_end()) && place == self.at;
+        if is_right { Ok(()) } else { Err(format!("not {says:?} at {}, but:\n{end:#?}", self.at)) }
+    }
+}
+
+#[test]
+fn the_fault_of_a_live_lab_is_named() {
+    golden::run("tests/trace/faults", &golden::files("tests/trace/faults", "yaml"), |_, path| {
+        let fault = read(path);
+        sandbox();
+        let file = fault.file();
+        ends(&["apply", &file], 0);
+        let damaged = sh(&fault.damage);
+        assert!(damaged.status.success(), "{}", text(&damaged));
+        fault.is_explained(&fault.traced(&file, &[])?, &fault.says)
+    });
+}
+
+#[test]
+fn the_fault_in_a_file_is_named_without_a_packet() {
+    let cases = golden::files("tests/trace/faults", "yaml");
+    let known = cases.iter().filter(|(_, path)| {
+        let fault = read(path);
+        !fault.edits.is_empty() && fault.in_file.as_deref() != Some("-")
+    });
+    assert!(known.count() >= 20, "the model finds at least 20 of the faults in files");
+    golden::run("tests/trace/faults", &cases, |_, path| {
+        let fault = read(path);
+        if fault.edits.is_empty() {
+            return Ok(());
+        }
+        sandbox();
+        let edited = fault.edited(&fault.file());
+        let trace = fault.traced(&edited, &["--expected"])?;
+        match fault.in_file.as_deref() {
+            Some("-") if trace.end.answered => Ok(()),
+            Some("-") => Err(format!("the model knows of it now:\n{:#?}", trace.end)),
+            Some(says) => fault.is_explained(&trace, says),
+            None => fault.is_explained(&trace, &fault.says),
+        }
+    });
+}
+
+fn read(path: &Path) -> Fault {
+    let text = std::fs::read_to_string(path).unwrap();
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// In every shipped lab, each pair of each check crosses the interfaces that the model says, in its order.
+#[test]
+fn what_is_seen_is_what_the_model_expects() {
+    golden::run("topologies", &golden::files("topologies", "yaml"), |_, path| {
+        if lacking_for(path).is_some() {
+            return Ok(());
+        }
+        sandbox();
+        let file = path.display().to_string();
+        ends(&["apply", &file], 0);
+        let topology = topology::load(path).unwrap();
+        let differing = differing(&topology, &file);
+        if differing.is_empty() { Ok(()) } else { Err(differing.join("\n")) }
+    });
+}
+
+/// The pairs whose packets are seen elsewhere than the model says.
+fn differing(topology: &Topology, file: &str) -> Vec<String> {
+    let lab = &topology.lab;
+    let mut tracer = Tracer::new(lab).unwrap();
+    let mut differing = Vec::new();
+    for check in lab.checks.iter().filter(|check| check.asks.is_none()) {
+        for probe in &check.probes {
+            let timeout = match check.expect {
+                Expect::Reachable | Expect::Refused => Duration::from_secs(2),
+                Expect::Unreachable | Expect::Unanswered => Duration::from_millis(200),
+            };
+            let tracing = Tracing { check, probe, answers: true, timeout, file };
+            let expected = trace_expected(lab, &tracing);
+            let seen = tracer.trace(&tracing).unwrap();
+            let agree = places(&expected.there) == places(&seen.there)
+                && places(&expected.back) == places(&seen.back)
+                && expected.end.answered == seen.end.answered;
+            if !agree {
+                differing.push(format!(
+                    "{}: {} → {}\nexpected {:?}\n    back {:?}\n  {}\n    seen {:?}\n    back {:?}\n  {}",
+                    check.name,
+                    probe.from,
+                    probe.to.label,
+                    places(&expected.there),
+                    places(&expected.back),
+                    expected.end.what,
+                    places(&seen.there),
+                    places(&seen.back),
+                    seen.end.what
+                ));
+            }
+        }
+    }
+    differing
+}
+
+fn places(stages: &[Stage]) -> Vec<String> {
+    let crossed = stages.iter().flat_map(|stage| stage.seen.iter().map(move |sight| (stage, sight)));
+    let way = |direction| if direction == Direction::In { "in" } else { "out" };
+    crossed.map(|(stage, sight)| format!("{} {}/{}", way(sight.direction), stage.namespace, sight.interface)).collect()
+}
