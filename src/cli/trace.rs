@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::lab_arg::{LabArg, Source};
 use super::output::{colour, print, print_json};
 use crate::engine::{self, Tracer, Tracing};
+use crate::forwarding::Chosen;
 use crate::lab::{Check, NsName};
 use crate::show;
 use crate::topology::{LoadError, Topology, nearest};
@@ -76,7 +77,7 @@ pub(super) fn run(args: &TraceArgs) -> Result<u8, Failure> {
     };
     let file = args.lab.display().to_string();
     let timeout = Duration::from_millis(args.timeout.into());
-    let tracing = Tracing { check: &check, probe, answers: false, timeout, file: &file };
+    let tracing = Tracing { check: &check, probe, answers: false, timeout, file: &file, chosen: &Chosen::default() };
     if args.expected {
         return show(&engine::trace_expected(&topology.lab, &tracing), args.format);
     }

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::trace_probe::{Sending, send_and_watch};
 use super::{EngineError, Machine};
-use crate::forwarding::{Asked, Flow, Layer2, RoundTrip, Way, round_trip};
+use crate::forwarding::{Asked, Chosen, Flow, Layer2, RoundTrip, Way, round_trip};
 use crate::kernel::ip_counters::{IpCounters, ip_counters};
 use crate::kernel::losses::Losses;
 use crate::kernel::{Scope, netns, sysctl};
@@ -40,6 +40,8 @@ pub struct Tracing<'a> {
     pub timeout: Duration,
     /// What `nslab apply` is to be called with.
     pub file: &'a str,
+    /// For what is expected: what chance is to choose.
+    pub chosen: &'a Chosen,
 }
 
 impl Tracing<'_> {
@@ -47,7 +49,7 @@ impl Tracing<'_> {
     fn asked(&self) -> Asked {
         let flow = Flow { source: self.probe.source, ..Flow::probing(self.check.protocol, self.probe.to.address) };
         let size = self.check.size.filter(|size| size.dont_fragment).map(|size: PacketSize| size.bytes);
-        Asked { from: self.probe.from.clone(), flow, size }
+        Asked { from: self.probe.from.clone(), flow, size, chosen: self.chosen.clone() }
     }
 }
 
@@ -206,12 +208,13 @@ fn namespaces_of(round: &RoundTrip) -> Vec<NsName> {
 /// The settings of a namespace that decide about packets.
 fn settings(namespace: &Namespace) -> BTreeSet<SysctlKey> {
     let all = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.all.rp_filter"];
+    let all = all.into_iter().chain(["net.bridge.bridge-nf-call-iptables"]);
     let own = namespace.interfaces.keys().flat_map(|name| {
         let name = name.as_str().replace('.', "/");
         let ipv4 = ["forwarding", "rp_filter", "proxy_arp"].map(|key| format!("net.ipv4.conf.{name}.{key}"));
         ipv4.into_iter().chain([format!("net.ipv6.conf.{name}.disable_ipv6")])
     });
-    all.into_iter().map(str::to_owned).chain(own).filter_map(|key| key.parse().ok()).collect()
+    all.map(str::to_owned).chain(own).filter_map(|key| key.parse().ok()).collect()
 }
 
 /// What a namespace has counted in between: the rules that keep packets, and what IP could not handle.

@@ -18,6 +18,9 @@ use crate::trace::{Heard, Kind, Mark, ProbeEnd, Sighting, read};
 /// After the answer has come, so long is waited for what was seen of it elsewhere.
 const GRACE: Duration = Duration::from_millis(5);
 
+/// How long the kernel usually takes until it notes when packets come.
+const UNTIL_TIMES_ARE_NOTED: Duration = Duration::from_millis(2);
+
 /// The bytes of headers between that of IP and the payload.
 const HEADER: u16 = 8;
 
@@ -54,6 +57,8 @@ pub(super) fn send_and_watch(sending: &Sending<'_>, at: &[&NsName]) -> Result<Wa
             Err(error) => return Err(error.into()),
         }
     }
+    // The kernel begins to note times a moment after the first socket has asked for them (netstamp_work).
+    std::thread::sleep(UNTIL_TIMES_ARE_NOTED);
     let servers = if sending.answers { servers(sending)? } else { Vec::new() };
     let mark = random_mark()?;
     let mut watch = Watch { taps, servers, mark, seen: Vec::new(), asked: Vec::new(), told: Vec::new() };

@@ -102,6 +102,24 @@ impl<'l> Layer2<'l> {
         matches!(outcome, Some(Outcome::Local { .. }))
     }
 
+    /// Whether what the bridge of a port passes on goes through the iptables of its namespace.
+    pub(super) fn asks_iptables(&self, port: &InterfaceRef, destination: IpAddr) -> bool {
+        let bridge = self.links.place(port).and_then(|port| self.links.end(port)?.bridge);
+        bridge.is_some_and(|bridge| self.bridge_asks_iptables(bridge, destination))
+    }
+
+    /// The same of a bridge: by its own option, or by the setting of the namespace, which only a live one has.
+    pub(super) fn bridge_asks_iptables(&self, bridge: usize, destination: IpAddr) -> bool {
+        let Some(end) = self.links.end(bridge) else { return false };
+        let own = end.interface.bridge_options().is_some_and(|options| options.nf_call_iptables);
+        let namespace = self.router(end.ns).map(Router::namespace);
+        let all = namespace.is_some_and(|namespace| {
+            let all = namespace.sysctls.iter().find(|(key, _)| key.as_str() == "net.bridge.bridge-nf-call-iptables");
+            all.is_some_and(|(_, value)| value.is_on())
+        });
+        (own || all) && destination.is_ipv4()
+    }
+
     /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.
     fn other_end(&self, from: usize, neighbours: &Reached) -> Option<usize> {
         let is_tunnel = self.links.interface(from)?.virtual_interface()?.kind() == VirtualKind::Ipip;

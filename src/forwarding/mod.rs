@@ -32,4 +32,4 @@ pub use packet::Packet;
 pub use prefixes::Prefixes;
 pub use segment::Crossing;
 pub use trace::{Hop, trace};
-pub use way::{Asked, Leg, RoundTrip, Way, WayEnd, round_trip};
+pub use way::{Asked, Chosen, Leg, RoundTrip, Way, WayEnd, round_trip};

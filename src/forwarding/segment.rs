@@ -213,7 +213,7 @@ impl Follower<'_, '_> {
     /// The packet filter of the namespace, where a bridge asks it about what it passes on.
     fn bridge_netfilter(&self, bridge: usize, name: &IfName) -> Option<Verdict> {
         let end = self.layer2.links.end(bridge)?;
-        let asks = end.interface.bridge_options()?.nf_call_iptables && self.sent.flow.destination.is_ipv4();
+        let asks = self.layer2.bridge_asks_iptables(bridge, self.sent.flow.destination);
         let namespace = self.layer2.router(end.ns).filter(|_| asks)?.namespace();
         let flow = Flow { input: Some(name.clone()), out: Some(name.clone()), ..self.sent.flow.clone() };
         Some(filter(namespace, Hook::Forward, &flow)).filter(|verdict| !verdict.is_accepted())

@@ -1,6 +1,7 @@
 //! The way of a packet and of the answer to it, by the model alone: every namespace, every interface, and the first
 //! thing that keeps it from going on.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::lookup::Outcome;
@@ -8,7 +9,7 @@ use super::obstacle::{Cause, Obstacle};
 use super::reverse_path::reverse_path;
 use super::segment::{Crossing, Segment, Sent, Tunnel, segment};
 use super::trace::{came_in, packet, sent, stays};
-use super::{Decision, Flow, Layer2, Router, Translated, Verdict, filter, translate};
+use super::{Decision, Flow, Layer2, Router, Translated, Verdict, filter, translate, translations};
 use crate::lab::{
     ConnectionState, ETHERNET_MTU, Family, Hook, IfName, Interface, InterfaceRef, IpProtocol, Namespace, NsName, SysctlKey,
 };
@@ -67,6 +68,18 @@ pub struct Asked {
     pub flow: Flow,
     /// The size of the IP packet in bytes, where it must not be cut into fragments.
     pub size: Option<u16>,
+    /// What chance has chosen.
+    pub chosen: Chosen,
+}
+
+/// What was seen of a packet whose way is a matter of chance: of several ways, it took the one that leads there. Where
+/// nothing is known, it is the first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// The destinations that it had.
+    pub destinations: BTreeSet<(IpAddr, Option<u16>)>,
+    /// The namespaces that it came to, in order.
+    pub namespaces: Vec<NsName>,
 }
 
 /// A way and the way back.
@@ -116,7 +129,8 @@ impl Way {
 
 /// Follows a packet and the answer to it.
 pub fn round_trip(layer2: &Layer2<'_>, asked: &Asked) -> RoundTrip {
-    let mut walk = Walk { layer2, size: asked.size, tracked: Vec::new(), is_back: false, depth: 0 };
+    let chosen = &asked.chosen;
+    let mut walk = Walk { layer2, size: asked.size, chosen, tracked: Vec::new(), is_back: false, depth: 0 };
     let flow = Flow { input: None, ..asked.flow.clone() };
     let there = walk.follow(asked.from.clone(), flow.clone());
     let arrived = match (&there.end, there.legs.last()) {
@@ -124,10 +138,6 @@ pub fn round_trip(layer2: &Layer2<'_>, asked: &Asked) -> RoundTrip {
         (WayEnd::Arrived(_) | WayEnd::Stopped(_), _) => return RoundTrip { there, back: None },
     };
     let (ns, got) = arrived;
-    // What a namespace sends to itself it also answers itself.
-    if ns == asked.from && there.legs.len() == 1 {
-        return RoundTrip { there, back: None };
-    }
     let source = got.source.or_else(|| there.legs.first().and_then(|leg| leg.source.as_ref()?.flow.source));
     let Some(source) = source else { return RoundTrip { there, back: None } };
     let answer = Flow {
@@ -177,6 +187,7 @@ struct Tracked {
 struct Walk<'a, 'l> {
     layer2: &'a Layer2<'l>,
     size: Option<u16>,
+    chosen: &'a Chosen,
     tracked: Vec<Tracked>,
     is_back: bool,
     depth: usize,
@@ -200,6 +211,7 @@ impl Walk<'_, '_> {
             }
             let (Some(left), Outcome::Leaves { dev, next_hop, .. }) = (leg.source.clone(), &leg.decision.outcome)
             else {
+                leg.crossings = over_loopback(router, &leg);
                 legs.push(leg);
                 return Way { legs, end: WayEnd::Arrived(ns) };
             };
@@ -216,14 +228,15 @@ impl Walk<'_, '_> {
                 (None, Ok(next)) => next,
             };
             came_in = Some(next.name.clone());
-            flow = Flow { input: Some(next.name), out: None, mark: 0, states: self.states(), ..left.flow };
+            let left = self.through_bridges(&legs, left.flow);
+            flow = Flow { input: Some(next.name), out: None, mark: 0, states: self.states(), ..left };
             ns = next.ns;
         }
         Way { end: stopped(&ns, came_in, Cause::Loop), legs }
     }
 
     /// The state that each namespace's own connection tracking gives a packet.
-    fn states(&self) -> std::collections::BTreeSet<ConnectionState> {
+    fn states(&self) -> BTreeSet<ConnectionState> {
         [if self.is_back { ConnectionState::Established } else { ConnectionState::New }].into()
     }
 
@@ -236,6 +249,7 @@ impl Walk<'_, '_> {
             (false, Some(_)) => came_in(router, flow),
             (false, None) => sent(router, flow),
         };
+        let (destination, decision) = self.choose(router, ns, flow, (destination, decision));
         let mut leg = Leg {
             ns: ns.clone(),
             came: flow.clone(),
@@ -261,6 +275,61 @@ impl Walk<'_, '_> {
             Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => {}
         }
         leg
+    }
+
+    /// Of several translations and next hops, those that were chosen.
+    fn choose(
+        &self,
+        router: &Router<'_>,
+        ns: &NsName,
+        flow: &Flow,
+        (mut destination, mut decision): (Translated, Decision),
+    ) -> (Translated, Decision) {
+        let end = |flow: &Flow| (flow.destination, flow.destination_port);
+        if !self.is_back && !self.chosen.destinations.contains(&end(&destination.flow)) {
+            let hook = if flow.input.is_some() { Hook::Prerouting } else { Hook::Output };
+            let mut possible = translations(router.namespace(), hook, flow);
+            if let Some(other) = possible.find(|other| self.chosen.destinations.contains(&end(&other.flow))) {
+                decision = router.lookup(&packet(&other.flow));
+                destination = other;
+            }
+        }
+        if let Outcome::Leaves { dev, next_hop, route, .. } = &mut decision.outcome
+            && !route.nexthops.is_empty()
+        {
+            let seen = |(via, dev): (Option<IpAddr>, &IfName)| {
+                let from = InterfaceRef { ns: ns.clone(), name: dev.clone() };
+                let to = self.layer2.owner(&from, via.unwrap_or(destination.flow.destination))?;
+                self.chosen.namespaces.iter().position(|ns| *ns == to.ns)
+            };
+            let first = route.hops().filter_map(|hop| Some((seen(hop)?, hop))).min_by_key(|(rank, _)| *rank);
+            if let Some((_, (via, other))) = first {
+                (*dev, *next_hop) = (other.clone(), via.unwrap_or(*next_hop));
+            }
+        }
+        (destination, decision)
+    }
+
+    /// An answer that a bridge passes on is translated there, too, where the bridge asks the namespace's iptables.
+    fn through_bridges(&self, legs: &[Leg], flow: Flow) -> Flow {
+        let crossings = legs.last().map_or(&[][..], |leg| leg.crossings.as_slice());
+        let mut flow = flow;
+        for pair in crossings.windows(2) {
+            let [from, to] = pair else { continue };
+            let passes = !from.leaves && to.leaves && from.at.ns == to.at.ns;
+            if passes && self.is_back && self.layer2.asks_iptables(&from.at, flow.destination)
+                && let Some(before) = self.original(&from.at.ns, &flow)
+            {
+                flow = Flow {
+                    source: Some(before.destination),
+                    source_port: before.destination_port,
+                    destination: before.source.unwrap_or(flow.destination),
+                    destination_port: before.source_port,
+                    ..flow
+                };
+            }
+        }
+        flow
     }
 
     fn answer_in(&self, router: &Router<'_>, flow: &Flow, original: Option<&Flow>) -> (Translated, Decision) {
@@ -352,7 +421,7 @@ impl Walk<'_, '_> {
         let protocol = IpProtocol::Udp;
         let flow = Flow::to(protocol, tunnel.remote, tunnel.port);
         let mut walk =
-            Walk { layer2: self.layer2, size: None, tracked: Vec::new(), is_back: false, depth: self.depth + 1 };
+            Walk { tracked: Vec::new(), size: None, is_back: false, depth: self.depth + 1, ..*self };
         let way = walk.follow(tunnel.from.ns.clone(), flow);
         let obstacle = match &way.end {
             WayEnd::Stopped(obstacle) => Some(obstacle.clone()),
@@ -361,6 +430,14 @@ impl Walk<'_, '_> {
         leg.tunnel = Some(Box::new(way));
         obstacle
     }
+}
+
+/// What a namespace sends to itself goes over its loopback.
+fn over_loopback(router: &Router<'_>, leg: &Leg) -> Vec<Crossing> {
+    let lo = router.namespace().interfaces.keys().find(|name| name.is_lo());
+    let at = lo.filter(|_| leg.came.input.is_none()).map(|name| InterfaceRef { ns: leg.ns.clone(), name: name.clone() });
+    let both = |at: InterfaceRef| [Crossing { at: at.clone(), leaves: true }, Crossing { at, leaves: false }];
+    at.map(both).into_iter().flatten().collect()
 }
 
 impl Leg {

@@ -12,7 +12,7 @@ use super::remedy::Remedies;
 use super::sighted::{Sighting, in_order, stages};
 use super::story::{Ending, Trace};
 use super::words;
-use crate::forwarding::{Asked, Cause, Layer2, Leg, Obstacle, Outcome, RoundTrip, round_trip};
+use crate::forwarding::{Asked, Cause, Chosen, Layer2, Leg, Obstacle, Outcome, RoundTrip, round_trip};
 use crate::lab::{IfName, Lab, NsName, Observed, Owners, Protocol};
 
 /// What the sender has seen.
@@ -77,13 +77,23 @@ fn places_of(leg: &Leg, with_tunnel: bool) -> Vec<&NsName> {
     places
 }
 
+/// What chance has chosen, as far as it was seen.
+fn chosen(sightings: &[Sighting]) -> Chosen {
+    let mut sightings: Vec<&Sighting> = sightings.iter().collect();
+    sightings.sort_by_key(|sighting| sighting.time);
+    let sent = || sightings.iter().filter(|sighting| sighting.seen.kind == Kind::Sent);
+    Chosen {
+        destinations: sent().map(|sighting| sighting.seen.destination).collect(),
+        namespaces: sent().map(|sighting| sighting.ns.clone()).collect(),
+    }
+}
+
 /// Tells what happened to a packet.
 pub fn diagnose(mut evidence: Evidence<'_>) -> Trace {
-    let layer2 = Layer2::new(&evidence.live.namespaces);
-    let round = round_trip(&layer2, evidence.asked);
+    let asked = Asked { chosen: chosen(&evidence.sightings), ..evidence.asked.clone() };
+    let round = round_trip(&Layer2::new(&evidence.live.namespaces), &asked);
     let sightings = in_order(std::mem::take(&mut evidence.sightings), &round);
-    let wanted_layer2 = Layer2::new(&evidence.wanted.namespaces);
-    let wanted = round_trip(&wanted_layer2, evidence.asked);
+    let wanted = round_trip(&Layer2::new(&evidence.wanted.namespaces), &asked);
     let start = sightings.first().map(|first| first.time).unwrap_or_default();
     let is_there = |sighting: &&Sighting| sighting.seen.kind == Kind::Sent;
     let there = stages(evidence.live, sightings.iter().filter(is_there), Some(&round.there), start);

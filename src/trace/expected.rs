@@ -1,6 +1,6 @@
 //! The way of a packet by the model: what would happen, and nothing is sent.
 
-use crate::forwarding::{Asked, Cause, Crossing, Flow, Layer2, Leg, Obstacle, Outcome, RoundTrip, Way, WayEnd, round_trip};
+use crate::forwarding::{Asked, Cause, Crossing, Flow, Layer2, Leg, Obstacle, Outcome, RoundTrip, Way, round_trip};
 use crate::lab::{Lab, NsName, Owners, Protocol};
 
 use super::remedy::{self, Remedies};
@@ -69,15 +69,30 @@ pub(super) fn stages(lab: &Lab, way: &Way) -> Vec<Stage> {
         let stage = stage_of(&mut stages, &leg.ns);
         stage.remarks.extend(remarks(lab, leg));
         let left = leg.source.as_ref().map_or(&leg.destination.flow, |source| &source.flow);
+        let mut tunnel = leg.tunnel.as_ref();
         for crossing in &leg.crossings {
             let at = stage_of(&mut stages, &crossing.at.ns);
             at.seen.push(sight(crossing, left));
+            // What is in a tunnel goes on inside of the packets that carry it.
+            let way = tunnel.take_if(|way| crossing.leaves && way.legs.first().is_some_and(|first| first.ns == crossing.at.ns));
+            way.iter().for_each(|way| inside(&mut stages, way, left));
         }
-        if let Some(tunnel) = leg.tunnel.as_ref().filter(|tunnel| matches!(tunnel.end, WayEnd::Stopped(_))) {
-            stages.extend(self::stages(lab, tunnel));
-        }
+        tunnel.iter().for_each(|way| inside(&mut stages, way, left));
     }
     stages
+}
+
+/// The packets that carry one through a tunnel.
+fn inside(stages: &mut Vec<Stage>, way: &Way, packet: &Flow) {
+    for leg in &way.legs {
+        let around = leg.source.as_ref().map_or(&leg.destination.flow, |source| &source.flow);
+        let from = around.source.map(|source| format!("{source} → ")).unwrap_or_default();
+        for crossing in &leg.crossings {
+            let carried = format!("a tunnel, {from}{}", around.destination);
+            let seen = Sight { inside: Some(carried), ..sight(crossing, packet) };
+            stage_of(stages, &crossing.at.ns).seen.push(seen);
+        }
+    }
 }
 
 /// The stage of a namespace that the packet has just come to, or is in.

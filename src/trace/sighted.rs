@@ -31,13 +31,6 @@ pub struct Sighting {
 pub(super) fn in_order(mut sightings: Vec<Sighting>, round: &RoundTrip) -> Vec<Sighting> {
     type End = (IpAddr, Option<u16>);
     sightings.sort_by_key(|sighting| sighting.time);
-    let places = places(round);
-    let known: Option<Vec<usize>> = sightings.iter().map(|one| places.iter().position(|at| at == &place(one))).collect();
-    if let Some(known) = known.filter(|known| known.iter().collect::<HashSet<_>>().len() == known.len()) {
-        let mut ranked: Vec<(usize, Sighting)> = known.into_iter().zip(sightings).collect();
-        ranked.sort_by_key(|(rank, _)| *rank);
-        sightings = ranked.into_iter().map(|(_, sighting)| sighting).collect();
-    }
     let mut asked: HashSet<(End, End)> = HashSet::new();
     for Sighting { seen, .. } in &mut sightings {
         if seen.kind != Kind::Sent {
@@ -49,6 +42,21 @@ pub(super) fn in_order(mut sightings: Vec<Sighting>, round: &RoundTrip) -> Vec<S
             asked.insert((seen.source, seen.destination));
         }
     }
+    by_the_way(sightings, round)
+}
+
+/// In the order of the model's way, if all were seen on it, each place once.
+fn by_the_way(mut sightings: Vec<Sighting>, round: &RoundTrip) -> Vec<Sighting> {
+    let (there, back) = (places(&round.there), round.back.as_ref().map(places).unwrap_or_default());
+    let rank = |one: &Sighting| {
+        let is_back = one.seen.kind != Kind::Sent;
+        let places = if is_back { &back } else { &there };
+        places.iter().position(|at| *at == place(one)).map(|at| (is_back, at))
+    };
+    let known: Option<HashSet<(bool, usize)>> = sightings.iter().map(rank).collect();
+    if known.is_some_and(|known| known.len() == sightings.len()) {
+        sightings.sort_by_key(rank);
+    }
     sightings
 }
 
@@ -58,8 +66,8 @@ fn place(sighting: &Sighting) -> Place<'_> {
     (&sighting.ns, &sighting.interface, sighting.leaves)
 }
 
-/// Where the model has the packet and its answer cross an interface, in order.
-fn places(round: &RoundTrip) -> Vec<Place<'_>> {
+/// Where the model has a packet cross an interface, in order.
+fn places(way: &Way) -> Vec<Place<'_>> {
     fn of_way<'w>(way: &'w Way, into: &mut Vec<Place<'w>>) {
         for leg in &way.legs {
             let crossed = leg.crossings.iter().map(|crossing| (&crossing.at.ns, &crossing.at.name, crossing.leaves));
@@ -76,8 +84,7 @@ fn places(round: &RoundTrip) -> Vec<Place<'_>> {
         }
     }
     let mut all = Vec::new();
-    of_way(&round.there, &mut all);
-    round.back.iter().for_each(|back| of_way(back, &mut all));
+    of_way(way, &mut all);
     all
 }
 
