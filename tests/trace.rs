@@ -196,8 +196,7 @@ fn places(lab: &Lab, stages: &[Stage]) -> Vec<String> {
     let crossed = stages.iter().flat_map(|stage| stage.seen.iter().map(move |sight| (stage, sight)));
     let crossed = crossed.filter(|(stage, sight)| !is_bridge(&stage.namespace, &sight.interface));
     let way = |direction| if direction == Direction::In { "in" } else { "out" };
-    let shown = |(stage, sight): (&Stage, &Sight)| {
-        format!("{} {}/{}", way(sight.direction), stage.namespace, sight.interface)
-    };
+    let shown =
+        |(stage, sight): (&Stage, &Sight)| format!("{} {}/{}", way(sight.direction), stage.namespace, sight.interface);
     crossed.map(shown).collect()
 }

@@ -15,11 +15,11 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
 
 use super::error::CheckError;
-use crate::lab::Owners;
 use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;
 use crate::kernel::{Kernel, KernelError, netns, open_files};
+use crate::lab::Owners;
 use crate::lab::{Asks, Check, Family, IfName, Lab, NsName, Probe, Protocol};
 
 /// How many sockets are opened each time that a namespace is entered.

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
-use crate::lab::Owners;
 use super::report::{CheckResult, Outcome, PairResult};
 use crate::forwarding::{Flow, Layer2, trace};
 use crate::kernel::losses::Losses;
 use crate::kernel::{netns, sysctl};
+use crate::lab::Owners;
 use crate::lab::{Family, Lab, NsName, Probe, SysctlKey};
 
 /// How many failures are enough to find the routers that do not forward.
 pub(super) const MAX_TRACED: usize = 1000;
 
 /// A line for every router on the way of a probe that got lost, if it does not forward.
-pub(super) fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
+pub fn idle_routers(lab: &Lab, checks: &[CheckResult]) -> Vec<String> {
     let lost =
         |pair: &PairResult| matches!(pair.saw, Outcome::Silence | Outcome::Stalled | Outcome::Unreachable { .. });
     let layer2 = Layer2::new(&lab.namespaces);

@@ -38,8 +38,8 @@ pub use error::CheckError;
 pub use exec::exec_result;
 use harness::Harness;
 pub use harness::is_applied;
-pub use hints::{drift_hint, losses};
-pub use report::{CheckResult, NotSentCause, Outcome, PairResult, Report};
+pub use hints::{drift_hint, idle_routers, losses};
+pub use report::{CheckResult, Explained, NotSentCause, Outcome, PairResult, Report};
 pub use settings::unusual_settings;
 
 use crate::lab::{Check, Expect, Lab};
@@ -69,9 +69,9 @@ pub fn run(lab: &Lab) -> Result<Report, CheckError> {
         let results = before.results.into_iter().chain(others.results).collect();
         Ok::<_, CheckError>((batches::results(&lab.checks, results), losses))
     })?;
-    let mut report = Report { lab: lab.name.clone(), checks, hints: Vec::new(), elapsed: started.elapsed() };
+    let mut report =
+        Report { lab: lab.name.clone(), checks, hints: Vec::new(), explained: Vec::new(), elapsed: started.elapsed() };
     if !report.passed() {
-        report.hints = hints::idle_routers(lab, &report.checks);
         report.hints.extend(policy_hints::hints(lab, &report.checks));
         report.hints.extend(hints::losses(&losses));
     }

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::lab::{LabName, NsName};
+use crate::trace::Ending;
 
 /// The results of all checks of a lab.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,10 +25,22 @@ pub struct Report {
     /// What may be the reason, where something is not as promised.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
+    /// Why what failed has failed, as far as that was looked into: a cause for each group of pairs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explained: Vec<Explained>,
     /// How long all of it took, in seconds.
     #[serde(with = "seconds")]
     #[schemars(with = "f64")]
     pub elapsed: Duration,
+}
+
+/// Why some pairs have failed: one of them was followed once more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Explained {
+    /// The pairs: `red → blue (icmp)`.
+    pub pairs: Vec<String>,
+    /// How the packet of the first one ended, where, and what to do about it.
+    pub end: Ending,
 }
 
 /// The result of one check.
@@ -220,7 +233,7 @@ impl Report {
 
 impl CheckResult {
     /// Whether it is that of a command: then nothing was probed.
-    pub(super) fn is_of_command(&self) -> bool {
+    pub fn is_of_command(&self) -> bool {
         self.pairs.iter().any(|pair| pair.address.is_none())
     }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::observation::{Answer, Observation};
-use crate::lab::Owners;
 use super::registry::Arrival;
 use super::report::{HOST_UNREACHABLE, NotSentCause, Outcome};
 use super::{dns, http};
+use crate::lab::Owners;
 use crate::lab::{Asks, Check, Expect, NsName, Probe, Protocol, SeenAs};
 
 /// Why nslab did not see a probe arrive, although it was answered.

@@ -49,7 +49,9 @@ pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     progress.end();
     let applied = applied?;
     let report = if args.check {
-        Some(engine::check(&file.lab, &mut |event| print_event(&file.lab.name, &mut progress, &event))?)
+        let mut report = engine::check(&file.lab, &mut |event| print_event(&file.lab.name, &mut progress, &event))?;
+        engine::explain(&file.lab, &args.file.display().to_string(), true, &mut report);
+        Some(report)
     } else {
         None
     };

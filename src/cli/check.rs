@@ -20,6 +20,9 @@ pub struct CheckArgs {
     lab: PathBuf,
     #[command(flatten)]
     report: ReportArgs,
+    /// Do not follow packets of failed checks to find out why they failed
+    #[arg(long)]
+    no_explain: bool,
 }
 
 /// Checks a lab.
@@ -28,7 +31,7 @@ pub struct CheckArgs {
 /// The command could not do its work.
 pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
     let name = args.lab.display().to_string();
-    let (file, report) = match checked(&args.lab) {
+    let (file, report) = match checked(&args.lab, !args.no_explain) {
         Ok(checked) => checked,
         Err(failure) => {
             let (message, code) = (failure.to_string(), failure.code());
@@ -46,10 +49,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
 }
 
 /// Runs the checks of a lab; the file that they are in, and their results.
-fn checked(text: &Path) -> Result<(String, Report), Failure> {
+fn checked(text: &Path, explains: bool) -> Result<(String, Report), Failure> {
     let Source { topology, file } = LabArg::of(text)?.topology()?;
     let (lab, name) = (topology.lab, text.display().to_string());
     let mut progress = show::Progress::new();
-    let report = engine::check_later(&lab, &name, &mut |event| print_event(&lab.name, &mut progress, &event))?;
+    let mut report = engine::check_later(&lab, &name, &mut |event| print_event(&lab.name, &mut progress, &event))?;
+    engine::explain(&lab, &name, explains, &mut report);
     Ok((file, report))
 }

@@ -25,6 +25,9 @@ pub struct TestArgs {
     files: Vec<PathBuf>,
     #[command(flatten)]
     report: ReportArgs,
+    /// Do not follow packets of failed checks to find out why they failed
+    #[arg(long)]
+    no_explain: bool,
     /// Test the only file in this process, and answer in JSON (what `test` starts for each file)
     #[arg(long, hide = true)]
     in_this_process: bool,
@@ -36,11 +39,11 @@ pub struct TestArgs {
 /// The command could not do its work.
 pub(super) fn run(args: &TestArgs) -> Result<u8, Failure> {
     if let (true, [file]) = (args.in_this_process, args.files.as_slice()) {
-        let view = test_here(file);
+        let view = test_here(file, !args.no_explain);
         print_json(&view)?;
         return Ok(view.exit_code);
     }
-    let children = in_parallel(&args.files);
+    let children = in_parallel(&args.files, args.no_explain);
     for Child { view, messages } in &children {
         if !messages.is_empty() {
             say(messages);
@@ -63,7 +66,7 @@ pub(super) fn run(args: &TestArgs) -> Result<u8, Failure> {
 }
 
 /// Tests every file, as many at once as there are processors; the results in the order of the files.
-fn in_parallel(files: &[PathBuf]) -> Vec<Child> {
+fn in_parallel(files: &[PathBuf], no_explain: bool) -> Vec<Child> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
@@ -73,7 +76,7 @@ fn in_parallel(files: &[PathBuf]) -> Vec<Child> {
                 while let Some((n, file)) =
                     Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, files.get(n)?)))
                 {
-                    let child = test_in_child(file);
+                    let child = test_in_child(file, no_explain);
                     results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((n, child));
                 }
             });
@@ -91,9 +94,9 @@ struct Child {
     messages: String,
 }
 
-fn test_in_child(file: &Path) -> Child {
-    let args = ["test", "--in-this-process", "--"].map(OsStr::new);
-    let started = engine::in_child(args.into_iter().chain([file.as_os_str()]));
+fn test_in_child(file: &Path, no_explain: bool) -> Child {
+    let args = ["test", "--in-this-process"].into_iter().chain(no_explain.then_some("--no-explain")).chain(["--"]);
+    let started = engine::in_child(args.map(OsStr::new).chain([file.as_os_str()]));
     let code = EngineCode::ChildFailed.to_string();
     let failed = |error: String| Child {
         view: TestView::failed(file.display().to_string(), REFUSED, error, Some(code)),
@@ -111,7 +114,7 @@ fn test_in_child(file: &Path) -> Child {
 }
 
 /// Tests one file in a sandbox that this process moves into.
-fn test_here(path: &Path) -> TestView {
+fn test_here(path: &Path, explains: bool) -> TestView {
     let file = path.display().to_string();
     let start = Instant::now();
     let topology = match topology::load(path) {
@@ -119,7 +122,7 @@ fn test_here(path: &Path) -> TestView {
         Err(error) => return TestView::failed(file, WRONG_INPUT, error.to_string(), code_of(&error)),
     };
     warn(&topology.warnings);
-    let view = match engine::test(&topology.lab, &topology.text) {
+    let view = match engine::test(&topology.lab, &topology.text, explains.then_some(&file)) {
         Ok(report) => TestView::done(file, report, start.elapsed()),
         Err(error) => TestView::failed(file, error.exit_code(), error.to_string(), Some(error.code())),
     };

@@ -12,11 +12,11 @@ use crate::kernel::{Scope, process, sandbox};
 use crate::lab::{Lab, NsName, ObservedNamespace};
 
 /// Applies, checks and destroys a lab in a sandbox that this process, started by [`in_child`], moves into;
-/// `text` is the topology file. A promise that is not kept is no error: see [`Report::passed`].
+/// `text` is the topology file, and `explain` what it is called, where failed checks are to be explained. A promise that is not kept is no error: see [`Report::passed`].
 ///
 /// # Errors
 /// There can be no sandbox, the lab cannot be applied, checked or destroyed, or something of it is left.
-pub fn test(lab: &Lab, text: &str) -> Result<Report, EngineError> {
+pub fn test(lab: &Lab, text: &str, explain: Option<&str>) -> Result<Report, EngineError> {
     let parent = getppid();
     sandbox::enter()?;
     process::end_with(parent)?;
@@ -28,7 +28,8 @@ pub fn test(lab: &Lab, text: &str) -> Result<Report, EngineError> {
     if let Some(planned) = plan::plan(lab)?.plan.steps.first() {
         return Err(EngineError::NotSettled(planned.step.text()));
     }
-    let report = check::check(lab, &mut |_| {})?;
+    let mut report = check::check(lab, &mut |_| {})?;
+    super::explain(lab, explain.unwrap_or_default(), explain.is_some(), &mut report);
     destroy::destroy(&lab.name, true, &mut |_| {})?;
     if host(lab)? != before {
         return Err(EngineError::HostChanged);

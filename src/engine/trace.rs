@@ -12,9 +12,7 @@ use crate::forwarding::{Asked, Chosen, Flow, Layer2, RoundTrip, Way, round_trip}
 use crate::kernel::ip_counters::{IpCounters, ip_counters};
 use crate::kernel::losses::Losses;
 use crate::kernel::{Scope, netns, sysctl};
-use crate::lab::{
-    Check, CountedFirewall, Lab, Namespace, NsName, Observed, PacketSize, Probe, SysctlKey,
-};
+use crate::lab::{Check, CountedFirewall, Lab, Namespace, NsName, Observed, PacketSize, Probe, SysctlKey};
 use crate::plan::{self, PlannedStep};
 use crate::trace::{self, Counted, Evidence, Remedies, Trace};
 
@@ -102,6 +100,16 @@ impl<'l> Tracer<'l> {
             trace = self.once(tracing)?;
         }
         Ok(trace)
+    }
+
+    /// What keeps a packet by the model of what there is, in words that two packets with one cause share; none: nothing.
+    pub(super) fn obstacle(&mut self, tracing: &Tracing<'_>) -> Option<String> {
+        let asked = tracing.asked();
+        self.places(&asked);
+        let round = round_trip(&Layer2::new(&self.live.namespaces), &asked);
+        let (obstacle, is_back) = round.obstacle()?;
+        let interface = obstacle.interface.as_ref().map_or("", |name| name.as_str());
+        Some(format!("{}/{interface} {} {is_back}", obstacle.ns, obstacle.cause.kind()))
     }
 
     fn once(&mut self, tracing: &Tracing<'_>) -> Result<Trace, EngineError> {
@@ -245,4 +253,3 @@ fn counted(before: &(CountedFirewall, IpCounters), after: &(CountedFirewall, IpC
     });
     Counted { rules, nat, ip: changed.collect() }
 }
-

@@ -69,9 +69,8 @@ pub(super) fn send_and_watch(sending: &Sending<'_>, at: &[&NsName]) -> Result<Wa
         }
         Ok(socket) => watch.wait(Some((&socket, sending)), sending.timeout),
     };
-    let answered = |asked: &(NsName, IfName, IpAddr)| watch.told.iter().any(|(ns, target)| {
-        *ns == asked.0 && *target == asked.2
-    });
+    let answered =
+        |asked: &(NsName, IfName, IpAddr)| watch.told.iter().any(|(ns, target)| *ns == asked.0 && *target == asked.2);
     let mut unanswered = watch.asked.clone();
     unanswered.retain(|asked| !answered(asked));
     unanswered.dedup();
@@ -210,7 +209,8 @@ impl Watch {
                 self.look();
                 return end;
             }
-            let mut all: Vec<PollFd<'_>> = self.taps.iter().map(|(_, tap)| PollFd::new(tap.as_fd(), PollFlags::POLLIN)).collect();
+            let mut all: Vec<PollFd<'_>> =
+                self.taps.iter().map(|(_, tap)| PollFd::new(tap.as_fd(), PollFlags::POLLIN)).collect();
             all.extend(self.servers.iter().map(|(_, fd)| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
             let wait = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
             // A signal ends nslab, or is none of ours.
@@ -273,8 +273,6 @@ impl Watch {
 
     /// Whether an error or a refusal was seen: nothing else will come.
     fn is_refused(&self) -> bool {
-        self.seen.iter().any(|sighting| {
-            !sighting.leaves && matches!(sighting.seen.kind, Kind::Reset | Kind::Error(_))
-        })
+        self.seen.iter().any(|sighting| !sighting.leaves && matches!(sighting.seen.kind, Kind::Reset | Kind::Error(_)))
     }
 }

@@ -103,3 +103,31 @@ pub enum Cause {
     /// The answer comes back under a source address that the sender has not written to.
     OtherSource(IpAddr),
 }
+
+impl Cause {
+    /// Its kind, in a word: two of one kind at one place are one.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NoNamespace => "no-namespace",
+            Self::NoRoute { .. } => "no-route",
+            Self::RouteDrops(_) => "route-drops",
+            Self::RuleDrops(_) => "rule-drops",
+            Self::NotForwarding(Family::Ipv4) => "no-forwarding",
+            Self::NotForwarding(Family::Ipv6) => "no-ipv6-forwarding",
+            Self::Filtered(_) => "filtered",
+            Self::ReversePath { .. } => "reverse-path",
+            Self::TooBig { .. } => "too-big",
+            Self::Down => "down",
+            Self::PortClosed(_) => "port-closed",
+            Self::Isolated { .. } => "isolated",
+            Self::OtherVlan(_) => "other-vlan",
+            Self::NoArp => "no-arp",
+            Self::NeighbourEntry { .. } => "neighbour-entry",
+            Self::OtherVxlan { .. } => "other-vxlan",
+            Self::NoFdbEntry { .. } => "no-fdb-entry",
+            Self::NobodyHas { .. } => "nobody-has-it",
+            Self::Loop => "loop",
+            Self::OtherSource(_) => "other-source",
+        }
+    }
+}

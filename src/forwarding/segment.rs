@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use super::flood::{Frame, Past, forwards, incoming, outgoing};
 use super::obstacle::{Cause, Obstacle};
 use super::{Flow, Layer2, Outcome, Packet, Verdict, filter};
-use crate::lab::{
-    ETHERNET_MTU, Family, FdbEntry, Hook, IfName, Interface, InterfaceRef, Mac, VirtualInterface, Vxlan,
-};
+use crate::lab::{ETHERNET_MTU, Family, FdbEntry, Hook, IfName, Interface, InterfaceRef, Mac, VirtualInterface, Vxlan};
 
 /// An interface that a frame crosses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +42,8 @@ pub(super) struct Sent<'a> {
     pub from: &'a InterfaceRef,
     /// Who is to get it.
     pub next_hop: IpAddr,
+    /// Whether that is a gateway, or else the destination itself.
+    pub by_gateway: bool,
     /// The packet in it.
     pub flow: &'a Flow,
     /// The size of the packet in bytes, with the IP header, where it matters.
@@ -99,18 +99,11 @@ fn nobody(layer2: &Layer2<'_>, sent: &Sent<'_>, from: usize) -> Cause {
     // Whoever is meant to be in another subnet is not missing on this link.
     let is_meant_here = links.interface(from).is_some_and(|own| own.addresses.iter().any(|a| a.reaches(sent.next_hop)));
     let unplugged = holders.iter().filter(|_| is_meant_here).find_map(|holder| {
-        let beyond = layer2.reached(*holder, Past::All);
-        beyond.iter().find_map(|at| {
-            let end = links.end(at).filter(|end| end.bridge.is_none())?;
-            let is_bridge_here = |near: &usize| {
-                links.end(*near).is_some_and(|near| near.ns == end.ns && near.interface.bridge_options().is_some())
-            };
-            let bridge = near.iter().find(|near| is_bridge_here(near))?;
-            Some((links.name(at)?, links.end(*bridge)?.name.clone()))
-        })
+        let beyond: Vec<usize> = layer2.reached(*holder, Past::All).iter().collect();
+        beside_a_bridge(layer2, &beyond, &near).or_else(|| beside_a_bridge(layer2, &near, &beyond))
     });
     let elsewhere: Vec<InterfaceRef> = holders.into_iter().filter_map(|at| links.name(at)).collect();
-    let is_on_link = sent.flow.destination == sent.next_hop && sent.next_hop.is_ipv4();
+    let is_on_link = !sent.by_gateway && !is_meant_here && sent.next_hop.is_ipv4();
     let knows_a_way = |at: &usize| {
         let Some(end) = links.end(*at).filter(|end| *end.ns != sent.from.ns) else { return false };
         let packet = Packet { iif: Some(end.name.clone()), ..Packet::to(sent.next_hop) };
@@ -120,6 +113,19 @@ fn nobody(layer2: &Layer2<'_>, sent: &Sent<'_>, from: usize) -> Cause {
     let proxy = near.iter().filter(|_| is_on_link && !elsewhere.is_empty()).find(|at| knows_a_way(at));
     let proxy = proxy.and_then(|at| links.name(*at));
     Cause::NobodyHas { address: sent.next_hop, elsewhere, unplugged, proxy }
+}
+
+/// The first of some interfaces that is in no bridge, though one of others is a bridge of the same namespace.
+fn beside_a_bridge(layer2: &Layer2<'_>, loose: &[usize], others: &[usize]) -> Option<(InterfaceRef, IfName)> {
+    let links = &layer2.links;
+    let is_bridge_in = |at: usize, ns: &crate::lab::NsName| {
+        links.end(at).is_some_and(|end| end.ns == ns && end.interface.bridge_options().is_some())
+    };
+    loose.iter().find_map(|at| {
+        let end = links.end(*at).filter(|end| end.bridge.is_none() && end.interface.bridge_options().is_none())?;
+        let bridge = others.iter().find(|other| is_bridge_in(**other, end.ns))?;
+        Some((links.name(*at)?, links.end(*bridge)?.name.clone()))
+    })
 }
 
 /// A look at each interface on the path.

@@ -11,7 +11,8 @@ use super::segment::{Crossing, Segment, Sent, Tunnel, segment};
 use super::trace::{came_in, packet, sent, stays};
 use super::{Decision, Flow, Layer2, Router, Translated, Verdict, filter, translate, translations};
 use crate::lab::{
-    ConnectionState, ETHERNET_MTU, Family, Hook, IfName, Interface, InterfaceRef, IpProtocol, Namespace, NsName, SysctlKey,
+    ConnectionState, ETHERNET_MTU, Family, Hook, IfName, Interface, InterfaceRef, IpProtocol, Namespace, NsName,
+    SysctlKey,
 };
 
 /// More namespaces than this on one way are a loop: packets start with a TTL of 64.
@@ -140,13 +141,17 @@ pub fn round_trip(layer2: &Layer2<'_>, asked: &Asked) -> RoundTrip {
     let (ns, got) = arrived;
     let source = got.source.or_else(|| there.legs.first().and_then(|leg| leg.source.as_ref()?.flow.source));
     let Some(source) = source else { return RoundTrip { there, back: None } };
+    // The answer to what came in through a VRF goes out through it.
+    let namespace = layer2.router(&ns).map(Router::namespace);
+    let came = got.input.as_ref().and_then(|input| namespace?.interfaces.get(input));
+    let vrf = came.filter(|came| namespace.is_some_and(|own| own.vrf_of(came).is_some()));
     let answer = Flow {
         source: Some(got.destination),
         destination: source,
         source_port: got.destination_port,
         destination_port: got.source_port,
         input: None,
-        out: None,
+        out: vrf.and_then(|came| came.master.clone()),
         mark: 0,
         states: [ConnectionState::Established].into(),
         protocol: got.protocol,
@@ -159,12 +164,9 @@ pub fn round_trip(layer2: &Layer2<'_>, asked: &Asked) -> RoundTrip {
         let from = walk.original(at, &last.came).map_or(seen, |before| Some(before.destination));
         let cause = match from {
             Some(other) if other != wrote_to && *at == asked.from => Some(Cause::OtherSource(other)),
-            _ if *at != asked.from => Some(Cause::NobodyHas {
-                address: source,
-                elsewhere: vec![],
-                unplugged: None,
-                proxy: None,
-            }),
+            _ if *at != asked.from => {
+                Some(Cause::NobodyHas { address: source, elsewhere: vec![], unplugged: None, proxy: None })
+            }
             _ => None,
         };
         if let Some(cause) = cause {
@@ -209,7 +211,8 @@ impl Walk<'_, '_> {
                 legs.push(leg);
                 return Way { legs, end: stopped(&ns, interface, cause) };
             }
-            let (Some(left), Outcome::Leaves { dev, next_hop, .. }) = (leg.source.clone(), &leg.decision.outcome)
+            let (Some(left), Outcome::Leaves { dev, next_hop, route, .. }) =
+                (leg.source.clone(), &leg.decision.outcome)
             else {
                 leg.crossings = over_loopback(router, &leg);
                 legs.push(leg);
@@ -217,7 +220,8 @@ impl Walk<'_, '_> {
             };
             self.track(&leg, &left.flow);
             let from = InterfaceRef { ns: ns.clone(), name: dev.clone() };
-            let sent = Sent { from: &from, next_hop: *next_hop, flow: &left.flow, size: self.size };
+            let by_gateway = route.hops().any(|(via, _)| via.is_some());
+            let sent = Sent { from: &from, next_hop: *next_hop, by_gateway, flow: &left.flow, size: self.size };
             let Segment { crossings, tunnel, end } = segment(self.layer2, &sent);
             leg.crossings = crossings;
             let blocked = tunnel.and_then(|tunnel| self.through(&tunnel, &mut leg));
@@ -317,7 +321,9 @@ impl Walk<'_, '_> {
         for pair in crossings.windows(2) {
             let [from, to] = pair else { continue };
             let passes = !from.leaves && to.leaves && from.at.ns == to.at.ns;
-            if passes && self.is_back && self.layer2.asks_iptables(&from.at, flow.destination)
+            if passes
+                && self.is_back
+                && self.layer2.asks_iptables(&from.at, flow.destination)
                 && let Some(before) = self.original(&from.at.ns, &flow)
             {
                 flow = Flow {
@@ -420,8 +426,7 @@ impl Walk<'_, '_> {
         }
         let protocol = IpProtocol::Udp;
         let flow = Flow::to(protocol, tunnel.remote, tunnel.port);
-        let mut walk =
-            Walk { tracked: Vec::new(), size: None, is_back: false, depth: self.depth + 1, ..*self };
+        let mut walk = Walk { tracked: Vec::new(), size: None, is_back: false, depth: self.depth + 1, ..*self };
         let way = walk.follow(tunnel.from.ns.clone(), flow);
         let obstacle = match &way.end {
             WayEnd::Stopped(obstacle) => Some(obstacle.clone()),
@@ -435,7 +440,8 @@ impl Walk<'_, '_> {
 /// What a namespace sends to itself goes over its loopback.
 fn over_loopback(router: &Router<'_>, leg: &Leg) -> Vec<Crossing> {
     let lo = router.namespace().interfaces.keys().find(|name| name.is_lo());
-    let at = lo.filter(|_| leg.came.input.is_none()).map(|name| InterfaceRef { ns: leg.ns.clone(), name: name.clone() });
+    let at =
+        lo.filter(|_| leg.came.input.is_none()).map(|name| InterfaceRef { ns: leg.ns.clone(), name: name.clone() });
     let both = |at: InterfaceRef| [Crossing { at: at.clone(), leaves: true }, Crossing { at, leaves: false }];
     at.map(both).into_iter().flatten().collect()
 }
@@ -455,9 +461,7 @@ impl Leg {
 /// An answer leaves under the address that the question was sent to.
 fn answer_out(leaving: Flow, original: Option<&Flow>) -> Translated {
     let flow = match original {
-        Some(before) => {
-            Flow { source: Some(before.destination), source_port: before.destination_port, ..leaving }
-        }
+        Some(before) => Flow { source: Some(before.destination), source_port: before.destination_port, ..leaving },
         None => leaving,
     };
     Translated { flow, by: None }

@@ -147,7 +147,7 @@ impl PacketSize {
 }
 
 /// What must happen to a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Expect {
     /// An answer.

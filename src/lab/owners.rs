@@ -37,6 +37,11 @@ impl Owners {
         self.several_ways.contains(ns) && self.of.get(&address).is_some_and(|all| all.iter().eq([ns]))
     }
 
+    /// Whether a namespace has an address; an address of one machine alone counts as its own.
+    pub fn has(&self, ns: &NsName, address: IpAddr) -> bool {
+        address.is_loopback() || self.of.get(&address).is_some_and(|all| all.contains(ns))
+    }
+
     /// An address with the namespaces that have it: `10.0.0.2 (blue)`, `10.0.0.2 (blue or green)`.
     pub fn shown(&self, address: IpAddr) -> String {
         let all = self.of.get(&address).map(Vec::as_slice).unwrap_or_default();

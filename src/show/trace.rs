@@ -7,7 +7,11 @@ use crate::trace::{Direction, Ending, Sight, Stage, Trace};
 /// For people: namespace by namespace, then the answer, then how it ended.
 pub fn trace(trace: &Trace, colour: bool) -> String {
     let size = trace.size.map(|size| format!(", {size} bytes")).unwrap_or_default();
-    let target = if trace.to == trace.address.to_string() { trace.to.clone() } else { format!("{} ({})", trace.to, trace.address) };
+    let target = if trace.to == trace.address.to_string() {
+        trace.to.clone()
+    } else {
+        format!("{} ({})", trace.to, trace.address)
+    };
     let mode = if trace.expected { ", by the file alone" } else { "" };
     let mut text = format!("{} → {target}, {}{size}{mode}\n", trace.from, trace.protocol);
     for (title, stages) in [("", &trace.there), ("and back", &trace.back)] {

@@ -38,6 +38,8 @@ pub enum Code {
     BadValue,
     /// Bridges and links form a loop without STP.
     BridgeLoop,
+    /// By the file alone, a check cannot pass: a warning, or a mistake with `--strict`.
+    CheckCannotPass,
     /// A value contradicts what the cluster generates.
     ClusterConflict,
     /// The kernel adds this route by itself, from an address.

@@ -280,6 +280,22 @@ impl Diagnostics {
         &self.list
     }
 
+    /// Adds that what begins on a line of the topology file is legal, and surely a mistake; or a fault, if warnings are.
+    pub fn warn(&mut self, line: usize, code: Code, message: &str, help: Option<String>) {
+        let span = self.sources.first().line_span(line);
+        let warning = Diagnostic::warning(code, span, message).help(help);
+        let (line, column) = self.sources.first().place(span);
+        let at = self.list.partition_point(|one| one.span.start <= span.start);
+        self.list.insert(at, Diagnostic { line, column, ..warning });
+    }
+
+    /// The same, with every warning a fault.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.list.iter_mut().for_each(|one| one.severity = Severity::Error);
+        self
+    }
+
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

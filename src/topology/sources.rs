@@ -100,6 +100,15 @@ impl<'a> Source<'a> {
         self.lines.line(at)
     }
 
+    /// What is written on a line, counted from 1, without what it begins and ends with.
+    pub fn line_span(&self, line: usize) -> Span {
+        let begin = line.checked_sub(1).and_then(|at| self.lines.0.get(at)).copied().unwrap_or(self.text.len());
+        let text = self.text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let written = text.trim_start_matches([' ', '-']).trim_end();
+        let start = self.start + begin + text.len() - text.trim_start_matches([' ', '-']).len();
+        Span { start, end: start + written.len() }
+    }
+
     /// The line of a piece of all files and its column in characters, both counted from 1.
     pub fn place(&self, span: Span) -> (usize, usize) {
         let start = self.own(span).start;

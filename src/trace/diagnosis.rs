@@ -155,11 +155,22 @@ impl Case<'_> {
         if let Some(ending) = self.answered_by_another(ns) {
             return ending;
         }
+        if let Some((at, words)) = differences::translation(self) {
+            let to_do = super::remedy::for_obstacle(&at, &self.evidence.remedies);
+            let what = format!("{ns} answers, but {words}");
+            return Ending { answered: true, namespace: Some(at.ns.to_string()), what, to_do, ..Ending::default() };
+        }
         let took = self.sightings.first().zip(self.sightings.last());
         let took = took.map(|(first, last)| last.time.saturating_sub(first.time).as_secs_f64() * 1e3);
         let seen = owners.shown(arrival.seen.source.0);
-        let what = format!("{ns} answers, {:.2} ms later; it saw the packet come from {seen}", took.unwrap_or_default());
-        Ending { answered: true, what, ..Ending::default() }
+        let what =
+            format!("{ns} answers, {:.2} ms later; it saw the packet come from {seen}", took.unwrap_or_default());
+        let by = self.round.there.legs.iter().filter_map(|leg| {
+            let source = leg.source.as_ref().filter(|source| source.flow.source != leg.source_before())?;
+            let own = self.evidence.live.namespaces.get(&leg.ns)?;
+            Some(format!("{} translates its source by {}", leg.ns, words::rule(own, source.by.as_ref()?)))
+        });
+        Ending { answered: true, what, besides: by.collect(), ..Ending::default() }
     }
 
     /// Somebody else than the file says has answered.
@@ -227,10 +238,8 @@ impl Case<'_> {
         if let Cause::TooBig { is_told: true, .. } = obstacle.cause
             && let Some(rule) = evidence.counted.get(&obstacle.ns).and_then(|counted| counted.rules.first())
         {
-            ending.what += &format!(
-                "; the message that says so (fragmentation needed) is dropped by {}: {rule}",
-                obstacle.ns
-            );
+            ending.what +=
+                &format!("; the message that says so (fragmentation needed) is dropped by {}: {rule}", obstacle.ns);
         }
         ending
     }
@@ -284,8 +293,10 @@ impl Case<'_> {
             }
             None => (
                 format!("it arrives, and {listens}"),
-                vec![format!("start a program there: `run:` or `serve:` in the file, or `nslab exec {} {ns} -- …`",
-                    self.evidence.wanted.name)],
+                vec![format!(
+                    "start a program there: `run:` or `serve:` in the file, or `nslab exec {} {ns} -- …`",
+                    self.evidence.wanted.name
+                )],
             ),
         };
         let at = differences::translation(self).map_or_else(|| ns.clone(), |(at, _)| at.ns);

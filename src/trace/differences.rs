@@ -136,4 +136,3 @@ fn is_silent_for_others(wanted: &Lab, live: &Namespace, meant: &InterfaceRef) ->
         format!("{} does not answer ARP requests for others on {} ({key} is 0)", meant.ns, meant.name)
     })
 }
-

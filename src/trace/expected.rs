@@ -74,7 +74,8 @@ pub(super) fn stages(lab: &Lab, way: &Way) -> Vec<Stage> {
             let at = stage_of(&mut stages, &crossing.at.ns);
             at.seen.push(sight(crossing, left));
             // What is in a tunnel goes on inside of the packets that carry it.
-            let way = tunnel.take_if(|way| crossing.leaves && way.legs.first().is_some_and(|first| first.ns == crossing.at.ns));
+            let way = tunnel
+                .take_if(|way| crossing.leaves && way.legs.first().is_some_and(|first| first.ns == crossing.at.ns));
             way.iter().for_each(|way| inside(&mut stages, way, left));
         }
         tunnel.iter().for_each(|way| inside(&mut stages, way, left));

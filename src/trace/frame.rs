@@ -37,7 +37,7 @@ pub enum Heard {
 }
 
 /// What a packet is to the one that is followed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The packet itself; of UDP, also its answer, which may hold the same.
     Sent,
@@ -146,9 +146,7 @@ fn ip(packet: &[u8], mark: &Mark, depth: usize) -> Option<Seen> {
     match header.protocol {
         1 | 58 => icmp(header.family, body, mark, depth).map(|kind| own(kind, None, None)),
         6 => tcp(body, mark).and_then(|kind| Some(own(kind, Some(word(body, 0)?), Some(word(body, 2)?)))),
-        17 if body.get(8..24) == Some(&mark.bytes) => {
-            Some(own(Kind::Sent, Some(word(body, 0)?), Some(word(body, 2)?)))
-        }
+        17 if body.get(8..24) == Some(&mark.bytes) => Some(own(Kind::Sent, Some(word(body, 0)?), Some(word(body, 2)?))),
         17 => vxlan(&header, body, mark, depth),
         4 | 41 => {
             let inner = ip(body, mark, depth.checked_sub(1)?)?;

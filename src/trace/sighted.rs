@@ -42,6 +42,13 @@ pub(super) fn in_order(mut sightings: Vec<Sighting>, round: &RoundTrip) -> Vec<S
             asked.insert((seen.source, seen.destination));
         }
     }
+    // What was sent again tells nothing new; what goes in circles has another time to live each time.
+    let mut known = HashSet::new();
+    sightings.retain(|one| {
+        let (ns, interface, leaves) = place(one);
+        let seen = &one.seen;
+        known.insert((ns.clone(), interface.clone(), leaves, seen.kind.clone(), seen.ttl, seen.inside.clone()))
+    });
     by_the_way(sightings, round)
 }
 

@@ -6,7 +6,9 @@ use indexmap::IndexMap;
 
 use crate::forwarding::{Cause, ChainAt, Leg, Obstacle, Outcome, RuleAt, Verdict};
 use crate::iptables;
-use crate::lab::{Family, IfName, Namespace, NsName, ObservedRule, Owners, PortForwarding, Route, RouteKind, SysctlKey};
+use crate::lab::{
+    Family, IfName, Namespace, NsName, ObservedRule, Owners, PortForwarding, Route, RouteKind, SysctlKey,
+};
 
 /// A namespace, and the interface there.
 pub fn place(ns: &NsName, interface: Option<&IfName>) -> String {
@@ -44,13 +46,17 @@ pub fn cause(
             format!("{at} does not believe the source {}: {why} (rp_filter)", owners.shown(*source))
         }
         Cause::TooBig { bytes, mtu, is_told: true } => {
-            format!("{at} sends packets of up to {mtu} bytes, and this one has {bytes} and must not be cut into fragments")
+            format!(
+                "{at} sends packets of up to {mtu} bytes, and this one has {bytes} and must not be cut into fragments"
+            )
         }
         Cause::TooBig { bytes, mtu, is_told: false } => {
             format!("{at} takes packets of up to {mtu} bytes, and drops this one of {bytes} without a word")
         }
         Cause::Down => format!("{at} is down"),
-        Cause::PortClosed(state) => format!("{at} is a port in the state {}, and passes nothing on", state_word(*state)),
+        Cause::PortClosed(state) => {
+            format!("{at} is a port in the state {}, and passes nothing on", state_word(*state))
+        }
         Cause::Isolated { from } => {
             format!("{at} and {from} are isolated ports of one bridge, and get nothing from each other")
         }
@@ -66,7 +72,9 @@ pub fn cause(
         }
         Cause::NoFdbEntry { mac, to } => no_entry(&at, mac.map(|mac| mac.to_string()), &to.to_string()),
         Cause::NobodyHas { address, proxy: Some(proxy), .. } => {
-            format!("nobody answers {at}, who asks for {address}; {proxy} has a way there, and answers for itself alone")
+            format!(
+                "nobody answers {at}, who asks for {address}; {proxy} has a way there, and answers for itself alone"
+            )
         }
         Cause::NobodyHas { address, elsewhere, unplugged, proxy: None } => {
             nobody(&at, *address, elsewhere, unplugged.as_ref()) + &gateway(leg, *address)

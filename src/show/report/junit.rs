@@ -32,7 +32,8 @@ fn suite(tested: &Tested<'_>) -> String {
     };
     let pairs = report.checks.iter().flat_map(|check| check.pairs.iter().map(move |pair| (check, pair)));
     let cases: String = pairs.map(|(check, pair)| case(report, check, pair, &file)).collect();
-    let hints: String = report.hints.iter().map(|hint| format!("hint: {hint}\n")).collect();
+    let explained = report.explained.iter().map(super::explained);
+    let hints = explained.chain(report.hints.iter().map(|hint| format!("hint: {hint}\n"))).collect::<String>();
     let hints = match hints.as_str() {
         "" => String::new(),
         hints => format!("    <system-out>{}</system-out>\n", escaped(hints)),

@@ -15,8 +15,9 @@ pub use tap::tap;
 
 use std::net::IpAddr;
 
-use super::lines::printable;
-use crate::check::{CheckResult, PairResult, Report};
+use super::lines::{WIDTH, fitted, printable};
+use super::trace::ending;
+use crate::check::{CheckResult, Explained, PairResult, Report};
 
 /// Why the checks of a file could not be run.
 #[derive(Debug, Clone, Copy)]
@@ -62,4 +63,18 @@ fn title(check: &CheckResult, pair: &PairResult) -> String {
 /// How a pair that passed came out, where more is known than what was promised: `unreachable: no route at the sender`.
 fn way<'a>(check: &CheckResult, pair: &'a PairResult) -> Option<&'a str> {
     (pair.passed && pair.result != check.expectation).then_some(pair.result.as_str())
+}
+
+/// How many pairs of one cause are named.
+const NAMED: usize = 3;
+
+/// Why some pairs failed: which, the cause, what to do.
+fn explained(explained: &Explained) -> String {
+    let named: Vec<String> = explained.pairs.iter().take(NAMED).map(|pair| printable(pair)).collect();
+    let more = match explained.pairs.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let title = fitted(&format!("why {}{more}:", named.join(", ")), 0, 4, WIDTH);
+    format!("\n{title}{}", ending(&explained.end, false))
 }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::matrix::{is_matrix, listing, matrix};
-use super::{mark, pair_in_full, pair_name, printable, way};
+use super::{explained, mark, pair_in_full, pair_name, printable, way};
 use crate::check::{CheckResult, PairResult, Report};
 use crate::show::counted;
 use crate::show::lines::fitted;
@@ -41,6 +41,7 @@ pub fn table(report: &Report, colour: bool, width: usize) -> String {
         };
     }
     text += &failures(report, width);
+    text.extend(report.explained.iter().map(explained));
     text.extend(report.hints.iter().map(|hint| format!("\nhint: {}\n", printable(hint))));
     text += &summary(report);
     if colour { coloured(&text) } else { text }

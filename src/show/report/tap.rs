@@ -2,7 +2,7 @@
 //! every file whose checks could not be run.
 
 use super::{Tested, printable, title, way};
-use crate::check::{CheckResult, PairResult};
+use crate::check::{CheckResult, PairResult, Report};
 
 /// The reports of any number of labs as one TAP document.
 pub fn tap(tested: &[Tested<'_>]) -> String {
@@ -32,7 +32,7 @@ fn lines(tested: &Tested<'_>) -> Vec<(bool, String, String)> {
         let way = way(check, pair).map(|way| format!("  ---\n  result: {}\n  ...\n", quoted(way)));
         let details = match pair.passed {
             true => way.unwrap_or_default(),
-            false => diagnostics(check, pair, &report.hints, &file),
+            false => diagnostics(check, pair, report, &file),
         };
         (pair.passed, format!("{}: {}", report.lab, title(check, pair)), details)
     };
@@ -45,7 +45,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// What is known of a failure, as a YAML block.
-fn diagnostics(check: &CheckResult, pair: &PairResult, hints: &[String], file: &str) -> String {
+fn diagnostics(check: &CheckResult, pair: &PairResult, report: &Report, file: &str) -> String {
     let mut text = "  ---\n".to_owned();
     text += &format!("  message: {}\n", quoted(pair.failure.as_deref().unwrap_or("not as promised")));
     text += &format!("  result: {}\n", quoted(&pair.result));
@@ -58,8 +58,13 @@ fn diagnostics(check: &CheckResult, pair: &PairResult, hints: &[String], file: &
     if let Some(ns) = &pair.answered_by {
         text += &format!("  answered_by: {}\n", quoted(ns.as_str()));
     }
-    if !hints.is_empty() {
-        let hints: Vec<String> = hints.iter().map(|hint| quoted(hint)).collect();
+    let name = format!("{} → {} ({})", pair.from, pair.to, pair.protocol);
+    let because = report.explained.iter().find(|explained| explained.pairs.contains(&name));
+    if let Some(explained) = because {
+        text += &format!("  because: {}\n", quoted(&explained.end.what));
+    }
+    if !report.hints.is_empty() {
+        let hints: Vec<String> = report.hints.iter().map(|hint| quoted(hint)).collect();
         text += &format!("  hints: [{}]\n", hints.join(", "));
     }
     text + "  ...\n"
