@@ -12,7 +12,8 @@ use crate::kernel::{Scope, process, sandbox};
 use crate::lab::{Lab, NsName, ObservedNamespace};
 
 /// Applies, checks and destroys a lab in a sandbox that this process, started by [`in_child`], moves into;
-/// `text` is the topology file, and `explain` what it is called, where failed checks are to be explained. A promise that is not kept is no error: see [`Report::passed`].
+/// `text` is the topology file, and `explain` what it is called, where failed checks are to be explained. A promise
+/// that is not kept is no error: see [`Report::passed`].
 ///
 /// # Errors
 /// There can be no sandbox, the lab cannot be applied, checked or destroyed, or something of it is left.

@@ -102,7 +102,7 @@ impl<'l> Tracer<'l> {
         Ok(trace)
     }
 
-    /// What keeps a packet by the model of what there is, in words that two packets with one cause share; none: nothing.
+    /// What keeps a packet by the model of what there is, in words that are the same for one cause; none: nothing.
     pub(super) fn obstacle(&mut self, tracing: &Tracing<'_>) -> Option<String> {
         let asked = tracing.asked();
         self.places(&asked);

@@ -141,7 +141,7 @@ impl Follower<'_, '_> {
     fn obstacle(&self) -> Option<(usize, Obstacle)> {
         let mut before: Option<Frame> = None;
         for (at, frame) in self.path.iter().enumerate() {
-            let step = self.into_frame(before, *frame);
+            let step = self.to_frame(before, *frame);
             if let Some((place, cause)) = step {
                 return Some((at, self.obstacle_at(place, cause)?));
             }
@@ -161,7 +161,7 @@ impl Follower<'_, '_> {
     }
 
     /// What stops a frame from coming to this one from the one before.
-    fn into_frame(&self, before: Option<Frame>, frame: Frame) -> Option<(usize, Cause)> {
+    fn to_frame(&self, before: Option<Frame>, frame: Frame) -> Option<(usize, Cause)> {
         let interface = self.interface(frame.at)?;
         if let Some(before) = before.filter(|before| !before.leaves && frame.leaves)
             && let Some(stopped) = self.through_bridge(before, frame)
@@ -314,10 +314,8 @@ impl Follower<'_, '_> {
             let (remote, port) = match kind {
                 VirtualInterface::Vxlan(own) => (self.entry_for(from.at, to.at)?.to, Some(own.port)),
                 VirtualInterface::Ipip { remote, .. } => {
-                    let local = match self.interface(to.at)?.virtual_interface()? {
-                        VirtualInterface::Ipip { local, .. } => *local,
-                        _ => None,
-                    };
+                    let far = self.interface(to.at)?.virtual_interface()?;
+                    let local = if let VirtualInterface::Ipip { local, .. } = far { *local } else { None };
                     (IpAddr::V4((*remote).or(local)?), None)
                 }
                 VirtualInterface::Vlan { .. }

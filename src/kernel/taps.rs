@@ -137,22 +137,26 @@ fn receive(fd: &OwnedFd) -> nix::Result<(Received, libc::sockaddr_ll)> {
     let mut received = Received { bytes, ..Received::default() };
     // SAFETY: the kernel has filled the header, whose control messages are in `control`.
     let mut message = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
-    // SAFETY: a message that is not null is whole, by the kernel's account and CMSG_NXTHDR; its data is read unaligned.
+    // SAFETY: a message that is not null is whole, by the kernel's account and CMSG_NXTHDR.
     while let Some(own) = unsafe { message.as_ref() } {
+        // SAFETY: the data of a message follow its header.
         let data = unsafe { libc::CMSG_DATA(message) };
         match (own.cmsg_level, own.cmsg_type) {
             (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                // SAFETY: a message of this type holds a time, which need not be aligned to be read.
                 let time = unsafe { data.cast::<libc::timespec>().read_unaligned() };
                 let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or_default();
                 received.time = Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanoseconds);
             }
             (libc::SOL_PACKET, libc::PACKET_AUXDATA) => {
+                // SAFETY: a message of this type holds this structure, which need not be aligned to be read.
                 let beside = unsafe { data.cast::<libc::tpacket_auxdata>().read_unaligned() };
                 let has_tag = beside.tp_status & libc::TP_STATUS_VLAN_VALID != 0;
                 received.vlan = has_tag.then_some(beside.tp_vlan_tci & 0x0fff);
             }
             _ => {}
         }
+        // SAFETY: both are those that the kernel has filled.
         message = unsafe { libc::CMSG_NXTHDR(&raw const header, message) };
     }
     // SAFETY: it began as zeros, all of which are valid, and the kernel has written an address of this kind.

@@ -280,7 +280,7 @@ impl Diagnostics {
         &self.list
     }
 
-    /// Adds that what begins on a line of the topology file is legal, and surely a mistake; or a fault, if warnings are.
+    /// Adds that what begins on a line of the topology file is legal, and surely a mistake.
     pub fn warn(&mut self, line: usize, code: Code, message: &str, help: Option<String>) {
         let span = self.sources.first().line_span(line);
         let warning = Diagnostic::warning(code, span, message).help(help);

@@ -2,71 +2,17 @@
 //! file, what was counted. A cause is stated only if the packet was last seen where the cause leaves it; else what is
 //! said is where that was.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::differences;
+use super::evidence::{Case, Evidence, ProbeEnd};
 use super::expected::stopped;
-use super::frame::{Kind, Mark};
-use super::remedy::Remedies;
+use super::frame::Kind;
 use super::sighted::{Sighting, in_order, stages};
 use super::story::{Ending, Trace};
 use super::words;
-use crate::forwarding::{Asked, Cause, Chosen, Layer2, Leg, Obstacle, Outcome, RoundTrip, round_trip};
-use crate::lab::{IfName, Lab, NsName, Observed, Owners, Protocol};
-
-/// What the sender has seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProbeEnd {
-    /// An answer.
-    Answered,
-    /// Its own kernel did not let it out, with what it said.
-    NotSent(String),
-    /// Neither.
-    Silence,
-}
-
-/// What a namespace has counted while the packet was on its way.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// The rules that drop or reject, and have matched something.
-    pub rules: Vec<String>,
-    /// The rules that translate addresses, likewise.
-    pub nat: Vec<String>,
-    /// Its counters of packets that it could not handle, as far as they have changed.
-    pub ip: BTreeMap<String, u64>,
-}
-
-/// All that is known of a packet.
-#[derive(Debug)]
-pub struct Evidence<'a> {
-    /// The lab of the file.
-    pub wanted: &'a Lab,
-    /// The same with the namespaces as they are.
-    pub live: &'a Lab,
-    /// What the kernel shows besides.
-    pub observed: &'a Observed,
-    /// What was sent.
-    pub asked: &'a Asked,
-    /// What was asked for, and the protocol.
-    pub to: &'a str,
-    /// The protocol.
-    pub protocol: Protocol,
-    /// The mark of the packet.
-    pub mark: Mark,
-    /// Where it was seen.
-    pub sightings: Vec<Sighting>,
-    /// Questions for addresses that nobody has answered: who asks, for what.
-    pub unanswered: Vec<(NsName, IfName, IpAddr)>,
-    /// What was counted.
-    pub counted: BTreeMap<NsName, Counted>,
-    /// What the machine itself lost, in words.
-    pub lost: Vec<String>,
-    /// What the sender has seen.
-    pub probe: ProbeEnd,
-    /// What may be done.
-    pub remedies: Remedies<'a>,
-}
+use crate::forwarding::{Asked, Cause, Chosen, Layer2, Leg, Obstacle, Outcome, round_trip};
+use crate::lab::{IfName, NsName, Owners, Protocol};
 
 /// The namespaces in which a packet may be seen at a leg of its way, and on the link behind it.
 fn places_of(leg: &Leg, with_tunnel: bool) -> Vec<&NsName> {
@@ -115,14 +61,6 @@ pub fn diagnose(mut evidence: Evidence<'_>) -> Trace {
     }
 }
 
-/// One packet, and how it ought to have gone.
-pub(super) struct Case<'a> {
-    pub evidence: &'a Evidence<'a>,
-    pub sightings: &'a [Sighting],
-    pub round: &'a RoundTrip,
-    pub wanted: &'a RoundTrip,
-}
-
 impl Case<'_> {
     fn ending(&self) -> Ending {
         let ending = match &self.evidence.probe {
@@ -139,10 +77,10 @@ impl Case<'_> {
         let from = answered.filter(|answer| answer.leaves && !matches!(answer.seen.kind, Kind::Error(_)));
         let sent = || self.sightings.iter().filter(|sighting| sighting.seen.kind == Kind::Sent);
         if let Some(answer) = from {
-            let there = sent().filter(|sighting| sighting.ns == answer.ns && !sighting.leaves).last();
+            let there = sent().rfind(|sighting| sighting.ns == answer.ns && !sighting.leaves);
             return there.map(|there| (&there.ns, there));
         }
-        let last = sent().last().filter(|last| !last.leaves)?;
+        let last = sent().next_back().filter(|last| !last.leaves)?;
         let at_end = self.round.arrives_at() == Some(&last.ns) || self.wanted.arrives_at() == Some(&last.ns);
         at_end.then_some((&last.ns, last))
     }
@@ -252,7 +190,7 @@ impl Case<'_> {
         let places: Vec<&NsName> = way.last().into_iter().flat_map(|leg| places_of(leg, true)).collect();
         let kind = |sighting: &&Sighting| (sighting.seen.kind != Kind::Sent) == is_back;
         let of_errors = |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_));
-        let last = self.sightings.iter().filter(kind).filter(of_errors).last();
+        let last = self.sightings.iter().filter(kind).rfind(of_errors);
         match (last, is_back) {
             (Some(last), _) => last.ns == obstacle.ns || places.contains(&&last.ns) || self.is_beside(last, obstacle),
             // Nothing left at all.
@@ -274,7 +212,7 @@ impl Case<'_> {
             matches!(kind, Kind::Reset) || matches!(kind, Kind::Error(what) if what == "port unreachable")
         };
         let refusal = self.sightings.iter().find(|sighting| is_refusal(&sighting.seen.kind))?;
-        let last = self.sightings.iter().filter(|sighting| sighting.seen.kind == Kind::Sent).last()?;
+        let last = self.sightings.iter().rfind(|sighting| sighting.seen.kind == Kind::Sent)?;
         if last.ns != refusal.ns || last.leaves || self.rule_at(&refusal.ns).is_some() {
             return None;
         }
@@ -321,7 +259,7 @@ impl Case<'_> {
     fn by_what_was_counted(&self) -> Ending {
         let evidence = self.evidence;
         let of_errors = |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_));
-        let last = self.sightings.iter().filter(of_errors).last();
+        let last = self.sightings.iter().rfind(of_errors);
         let Some(last) = last else {
             let from = &evidence.asked.from;
             return self.rule_at(from).unwrap_or_else(|| Ending {

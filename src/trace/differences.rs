@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::diagnosis::Case;
+use super::evidence::Case;
 use super::frame::Kind;
 use super::sighted::Sighting;
 use crate::forwarding::{Cause, Layer2, Leg, Obstacle, Outcome, Verdict};

@@ -1,12 +1,14 @@
 //! What is told of one packet: its way through the lab and back, and where and why it ends.
 //!
 //! A [`Trace`] comes from the model alone (`expected`), or from the packets that were seen in a live lab (`sighted`),
-//! read from the bytes of frames (`frame`). `diagnosis` finds why a packet did not arrive, from what was seen, what
-//! the model makes of the live lab and of the file (`differences`), and what has been counted; `words` says it, and `remedy` what to do. Pure functions:
-//! this room asks no kernel, sends nothing, and knows nothing of terminals.
+//! read from the bytes of frames (`frame`). `diagnosis` finds why a packet did not arrive, from the `evidence`: what was
+//! seen, what the model makes of the live lab and of the file (`differences`), and what has been counted. `words` says
+//! it, and `remedy` what to do; `promises` finds the checks that cannot pass by the file alone. Pure functions: this
+//! room asks no kernel, sends nothing, and knows nothing of terminals.
 
 mod diagnosis;
 mod differences;
+mod evidence;
 mod expected;
 mod frame;
 mod promises;
@@ -15,7 +17,8 @@ mod sighted;
 mod story;
 mod words;
 
-pub use diagnosis::{Counted, Evidence, ProbeEnd, diagnose};
+pub use diagnosis::diagnose;
+pub use evidence::{Counted, Evidence, ProbeEnd};
 pub use expected::expected;
 pub use frame::{Heard, Kind, Mark, Seen, read};
 pub use promises::{Doubt, doubts};

@@ -53,6 +53,27 @@ pub fn cause(
         Cause::TooBig { bytes, mtu, is_told: false } => {
             format!("{at} takes packets of up to {mtu} bytes, and drops this one of {bytes} without a word")
         }
+        Cause::Down
+        | Cause::PortClosed(_)
+        | Cause::Isolated { .. }
+        | Cause::OtherVlan(_)
+        | Cause::NoArp
+        | Cause::NeighbourEntry { .. }
+        | Cause::OtherVxlan { .. }
+        | Cause::NoFdbEntry { .. }
+        | Cause::NobodyHas { .. } => on_the_link(owners, &at, &obstacle.cause, leg),
+        Cause::Loop => "it goes round in circles until its TTL is over".to_owned(),
+        Cause::OtherSource(source) => format!(
+            "the answer comes to {ns} from {}, to which it has not written: the answer did not come back through what \
+             translated the addresses",
+            owners.shown(*source)
+        ),
+    }
+}
+
+/// The same of what stops a frame on a link.
+fn on_the_link(owners: &Owners, at: &str, cause: &Cause, leg: Option<&Leg>) -> String {
+    match cause {
         Cause::Down => format!("{at} is down"),
         Cause::PortClosed(state) => {
             format!("{at} is a port in the state {}, and passes nothing on", state_word(*state))
@@ -70,21 +91,25 @@ pub fn cause(
         Cause::OtherVxlan { own, other, others } => {
             format!("{at} is in the VXLAN {own}, and {other} in the VXLAN {others}")
         }
-        Cause::NoFdbEntry { mac, to } => no_entry(&at, mac.map(|mac| mac.to_string()), &to.to_string()),
+        Cause::NoFdbEntry { mac, to } => no_entry(at, mac.map(|mac| mac.to_string()), &to.to_string()),
         Cause::NobodyHas { address, proxy: Some(proxy), .. } => {
             format!(
                 "nobody answers {at}, who asks for {address}; {proxy} has a way there, and answers for itself alone"
             )
         }
         Cause::NobodyHas { address, elsewhere, unplugged, proxy: None } => {
-            nobody(&at, *address, elsewhere, unplugged.as_ref()) + &gateway(leg, *address)
+            nobody(at, *address, elsewhere, unplugged.as_ref()) + &gateway(leg, *address)
         }
-        Cause::Loop => "it goes round in circles until its TTL is over".to_owned(),
-        Cause::OtherSource(source) => format!(
-            "the answer comes to {ns} from {}, to which it has not written: the answer did not come back through what \
-             translated the addresses",
-            owners.shown(*source)
-        ),
+        Cause::NoNamespace
+        | Cause::NoRoute { .. }
+        | Cause::RouteDrops(_)
+        | Cause::RuleDrops(_)
+        | Cause::NotForwarding(_)
+        | Cause::Filtered(_)
+        | Cause::ReversePath { .. }
+        | Cause::TooBig { .. }
+        | Cause::Loop
+        | Cause::OtherSource(_) => String::new(),
     }
 }
 
