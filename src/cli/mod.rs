@@ -9,6 +9,7 @@ mod dns;
 mod doctor;
 mod exec;
 mod exit_code;
+mod explain;
 mod failure;
 mod init;
 mod lab_arg;
@@ -62,6 +63,8 @@ enum Command {
     Dns(dns::DnsArgs),
     /// Follow one packet through every interface that it crosses, and say why it does not arrive
     Trace(trace::TraceArgs),
+    /// Show what a namespace does with packets to an address: route, next hop, rules, each with a command that shows it
+    Explain(explain::ExplainArgs),
     /// Remove labs and leave the host as it was
     Destroy(destroy::DestroyArgs),
     /// Apply, check and destroy in a temporary sandbox; needs no root
@@ -130,6 +133,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         Command::Policy(args) => policy::run(&args),
         Command::Dns(args) => dns::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Destroy(args) => destroy::run(&args),
         Command::Test(args) => test::run(&args),
         Command::List(args) => list::run(&args),

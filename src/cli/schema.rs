@@ -42,6 +42,8 @@ pub enum Document {
     Verdict,
     /// The output of `trace --format json`
     Trace,
+    /// The output of `explain --format json`
+    Explain,
     /// The output of `validate --format json`
     Validate,
     /// The output of `doctor --format json`
@@ -71,6 +73,7 @@ pub(super) fn run(args: &SchemaArgs) -> Result<u8, Failure> {
         Document::Namespace => show::schema_of::<show::NamespaceStatusView>(),
         Document::Policy => show::schema_of::<show::PolicyView>(),
         Document::Verdict => show::schema_of::<show::VerdictView>(),
+        Document::Explain => show::schema_of::<crate::trace::Lookup>(),
         Document::Trace => show::schema_of::<crate::trace::Trace>(),
         Document::Doctor => show::schema_of::<show::DoctorView>(),
         Document::Validate => show::schema_of::<Vec<show::ValidView>>(),

@@ -12,9 +12,9 @@ use crate::forwarding::{Asked, Chosen, Flow, Layer2, RoundTrip, Way, round_trip}
 use crate::kernel::ip_counters::{IpCounters, ip_counters};
 use crate::kernel::losses::Losses;
 use crate::kernel::{Scope, netns, sysctl};
-use crate::lab::{Check, CountedFirewall, Lab, Namespace, NsName, Observed, PacketSize, Probe, SysctlKey};
+use crate::lab::{Check, CountedFirewall, IfName, Lab, Namespace, NsName, Observed, PacketSize, Probe, SysctlKey};
 use crate::plan::{self, PlannedStep};
-use crate::trace::{self, Counted, Evidence, Remedies, Trace};
+use crate::trace::{self, Counted, Evidence, Lookup, Remedies, Trace};
 
 /// Packets are looked for in so many namespaces at most.
 const MOST_NAMESPACES: usize = 128;
@@ -100,6 +100,14 @@ impl<'l> Tracer<'l> {
             trace = self.once(tracing)?;
         }
         Ok(trace)
+    }
+
+    /// What a namespace does with what goes to an address; none: the lab has no such namespace.
+    pub fn lookup(&mut self, ns: &NsName, flow: &Flow) -> Option<Lookup> {
+        self.read_settings(ns.clone());
+        let interfaces: Vec<IfName> = self.live.namespaces.get(ns)?.interfaces.keys().cloned().collect();
+        let neighbours = self.machine.kernel.details(ns, &interfaces).neighbours;
+        trace::lookup(&self.live, ns, flow, &neighbours)
     }
 
     /// What keeps a packet by the model of what there is, in words that are the same for one cause; none: nothing.

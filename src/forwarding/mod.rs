@@ -31,5 +31,5 @@ pub use obstacle::{Cause, Obstacle};
 pub use packet::Packet;
 pub use prefixes::Prefixes;
 pub use segment::Crossing;
-pub use trace::{Hop, trace};
-pub use way::{Asked, Chosen, Leg, RoundTrip, Way, WayEnd, round_trip};
+pub use trace::{Hop, came_in_or_sent, trace};
+pub use way::{Asked, Chosen, Leg, RoundTrip, Way, WayEnd, forwards, round_trip};

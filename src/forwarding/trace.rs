@@ -80,6 +80,11 @@ fn hop(router: &Router<'_>, layer2: &Layer2<'_>, ns: NsName, flow: &Flow) -> Hop
     hop
 }
 
+/// What becomes of a packet in a namespace until it is routed: of one that came in, or of one that it sends itself.
+pub fn came_in_or_sent(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {
+    if flow.input.is_some() { came_in(router, flow) } else { sent(router, flow) }
+}
+
 pub(super) fn came_in(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {
     let translated = translate(router.namespace(), Hook::Prerouting, flow);
     let decision = router.lookup(&packet(&translated.flow));

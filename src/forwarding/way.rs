@@ -469,7 +469,7 @@ fn answer_out(leaving: Flow, original: Option<&Flow>) -> Translated {
 
 /// Whether a namespace passes on what comes in through an interface. Nothing is known of the host, where no file says
 /// it.
-fn forwards(namespace: &Namespace, family: Family, input: &IfName, is_host: bool) -> bool {
+pub fn forwards(namespace: &Namespace, family: Family, input: &IfName, is_host: bool) -> bool {
     let value = |key: &SysctlKey| namespace.sysctls.get(key).map(crate::lab::SysctlValue::is_on);
     match family {
         Family::Ipv4 => {

@@ -28,7 +28,7 @@ pub use progress::Progress;
 pub use script::{script, undo_script};
 pub use status::{StatusView, status};
 pub use tested::{TestView, tested, tested_summary};
-pub use trace::{mermaid, trace};
+pub use trace::{lookup, mermaid, trace};
 pub use valid::{DiagnosticView, ValidView};
 
 /// An error for people: its code is at the end of its first line.

@@ -2,7 +2,7 @@
 
 use super::lines::{WIDTH, fitted, printable};
 use super::styled;
-use crate::trace::{Direction, Ending, Sight, Stage, Trace};
+use crate::trace::{Direction, Ending, Lookup, Sight, Stage, Trace};
 
 /// For people: namespace by namespace, then the answer, then how it ended.
 pub fn trace(trace: &Trace, colour: bool) -> String {
@@ -67,6 +67,20 @@ pub(super) fn ending(end: &Ending, colour: bool) -> String {
     let what = fitted(&format!("⇒ {}", printable(&end.what)), 0, 2, WIDTH);
     let mut text = styled(&what, if is_well { "32" } else { "31" }, colour);
     text.extend(end.to_do.iter().chain(&end.besides).map(|line| fitted(&printable(line), 2, 4, WIDTH)));
+    text
+}
+
+/// What a namespace does with packets to an address: each question with its answer, and the command that shows it.
+pub fn lookup(lookup: &Lookup, colour: bool) -> String {
+    let widest = lookup.rows.iter().map(|row| row.what.len()).max().unwrap_or_default();
+    let mut text = format!("{} → {}\n", lookup.namespace, lookup.address);
+    for row in &lookup.rows {
+        let answer = format!("{:<widest$}  {}", row.what, printable(&row.is));
+        text += &fitted(&answer, 2, widest + 4, WIDTH);
+        if let Some(command) = &row.command {
+            text += &styled(&fitted(command, widest + 4, widest + 6, WIDTH), "36", colour);
+        }
+    }
     text
 }
 

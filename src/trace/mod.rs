@@ -1,9 +1,10 @@
 //! What is told of one packet: its way through the lab and back, and where and why it ends.
 //!
 //! A [`Trace`] comes from the model alone (`expected`), or from the packets that were seen in a live lab (`sighted`),
-//! read from the bytes of frames (`frame`). `diagnosis` finds why a packet did not arrive, from the `evidence`: what was
-//! seen, what the model makes of the live lab and of the file (`differences`), and what has been counted. `words` says
-//! it, and `remedy` what to do; `promises` finds the checks that cannot pass by the file alone. Pure functions: this
+//! read from the bytes of frames (`frame`). `diagnosis` finds why a packet did not arrive, from the `evidence`: what
+//! was seen, what the model makes of the live lab and of the file (`differences`), and what has been counted. `words`
+//! says it, and `remedy` what to do; `promises` finds the checks that cannot pass by the file alone,
+//! `lookup` what one namespace does with a packet. Pure functions: this
 //! room asks no kernel, sends nothing, and knows nothing of terminals.
 
 mod diagnosis;
@@ -11,6 +12,7 @@ mod differences;
 mod evidence;
 mod expected;
 mod frame;
+mod lookup;
 mod promises;
 mod remedy;
 mod sighted;
@@ -21,6 +23,7 @@ pub use diagnosis::diagnose;
 pub use evidence::{Counted, Evidence, ProbeEnd};
 pub use expected::expected;
 pub use frame::{Heard, Kind, Mark, Seen, read};
+pub use lookup::{Lookup, LookupRow, lookup};
 pub use promises::{Doubt, doubts};
 pub use remedy::Remedies;
 pub use sighted::{Sighting, stages};

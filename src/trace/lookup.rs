@@ -1,0 +1,168 @@
+//! What a namespace does with what goes to an address, question by question, with the command that shows the same.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::words;
+use crate::forwarding::{Flow, Layer2, Outcome, Translated, Verdict, came_in_or_sent, filter, forwards, translate};
+use crate::lab::{ETHERNET_MTU, Family, Hook, InterfaceRef, Lab, NeighbourEntry, NsName, Owners};
+
+/// What a namespace does with what goes to an address.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Lookup {
+    /// The lab's name.
+    pub lab: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The address.
+    pub address: IpAddr,
+    /// The answers, in the order in which the kernel finds them.
+    pub rows: Vec<LookupRow>,
+}
+
+/// One question, its answer, and how to see it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LookupRow {
+    /// What is asked: `route`, `next hop`.
+    pub what: String,
+    /// The answer.
+    pub is: String,
+    /// A command that shows it; none where another row has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+/// Collects rows.
+struct Rows<'a> {
+    ns: &'a NsName,
+    rows: Vec<LookupRow>,
+}
+
+impl Rows<'_> {
+    fn add(&mut self, what: &str, is: String, command: Option<String>) {
+        self.rows.push(LookupRow { what: what.to_owned(), is, command });
+    }
+
+    /// A command of `ip` in the namespace.
+    fn ip(&self, family: Family, what: &str) -> Option<String> {
+        let inside = if self.ns.is_host() { String::new() } else { format!(" -n {}", self.ns) };
+        let six = if family == Family::Ipv6 { " -6" } else { "" };
+        Some(format!("ip{inside}{six} {what}"))
+    }
+
+    /// A command of iptables in the namespace.
+    fn iptables(&self, family: Family, what: &str) -> Option<String> {
+        let inside = if self.ns.is_host() { String::new() } else { format!("ip netns exec {} ", self.ns) };
+        let program = if family == Family::Ipv6 { "ip6tables" } else { "iptables" };
+        Some(format!("{inside}{program} {what}"))
+    }
+}
+
+/// What a namespace of a live lab does with a packet; none: the lab has no such namespace.
+pub fn lookup(lab: &Lab, ns: &NsName, flow: &Flow, neighbours: &[NeighbourEntry]) -> Option<Lookup> {
+    let layer2 = Layer2::new(&lab.namespaces);
+    let router = layer2.router(ns)?;
+    let (owners, family) = (Owners::of(lab), Family::of(flow.destination));
+    let (destination, decision) = came_in_or_sent(router, flow);
+    let mut rows = Rows { ns, rows: Vec::new() };
+    let hook = if flow.input.is_some() { Hook::Prerouting } else { Hook::Output };
+    nat(lab, &mut rows, (hook, family), flow, &destination);
+    let to = destination.flow.destination;
+    if let Some(rule) = &decision.rule {
+        rows.add("policy rule", rule.to_string(), rows.ip(family, "rule"));
+    }
+    let get = rows.ip(family, &route_get(flow, to));
+    match &decision.outcome {
+        Outcome::Local { dev } => {
+            rows.add("route", format!("local: it is for {ns} itself ({dev})"), get);
+            let verdict = if flow.input.is_some() { Hook::Input } else { Hook::Output };
+            self::filtered(lab, &mut rows, (verdict, family), &destination.flow);
+        }
+        Outcome::Leaves { dev, next_hop, source, route } => {
+            rows.add("route", route.to_string(), get);
+            let leaving = Flow {
+                source: destination.flow.source.or(*source),
+                out: Some(dev.clone()),
+                ..destination.flow.clone()
+            };
+            rows.add("source", leaving.source.map_or("none".to_owned(), |source| owners.shown(source)), None);
+            let is_gateway = if *next_hop == to { "the destination itself, " } else { "the gateway " };
+            rows.add("next hop", format!("{is_gateway}{}", owners.shown(*next_hop)), None);
+            let entry = neighbours.iter().find(|entry| entry.dev == *dev && entry.address == *next_hop);
+            let known = entry.map_or("not known yet: it will be asked for".to_owned(), |entry| {
+                let mac = entry.mac.map_or("none".to_owned(), |mac| mac.to_string());
+                format!("{mac} ({})", entry.state.word())
+            });
+            rows.add("MAC address", known, rows.ip(family, &format!("neigh show {next_hop} dev {dev}")));
+            let interface = router.namespace().interfaces.get(dev);
+            let mtu = interface.and_then(|interface| interface.mtu).unwrap_or(ETHERNET_MTU);
+            let state = if interface.is_some_and(|interface| interface.up) { "up" } else { "down" };
+            let show = rows.ip(Family::Ipv4, &format!("-d link show {dev}"));
+            rows.add("interface", format!("{dev}, {state}, packets of up to {mtu} bytes"), show);
+            let at = InterfaceRef { ns: ns.clone(), name: dev.clone() };
+            let far = layer2.owner(&at, *next_hop).map_or("nobody".to_owned(), |far| far.to_string());
+            rows.add("answers there", far, None);
+            let hook = if leaving.input.is_some() { Hook::Forward } else { Hook::Output };
+            if let Some(input) = &leaving.input {
+                let does = if forwards(router.namespace(), family, input, ns.is_host()) { "yes" } else { "no" };
+                let key = words::forwarding_key(family);
+                let inside = if ns.is_host() { String::new() } else { format!("ip netns exec {ns} ") };
+                rows.add("forwarding", does.to_owned(), Some(format!("{inside}sysctl {key}")));
+            }
+            self::filtered(lab, &mut rows, (hook, family), &leaving);
+            let left = translate(router.namespace(), Hook::Postrouting, &leaving);
+            nat(lab, &mut rows, (Hook::Postrouting, family), &leaving, &left);
+        }
+        Outcome::Dropped(route) => rows.add("route", format!("{route}: it drops the packet"), get),
+        Outcome::DroppedByRule => rows.add("route", "none: the policy rule drops the packet".to_owned(), get),
+        Outcome::NoRoute => rows.add("route", "none".to_owned(), get),
+    }
+    Some(Lookup { lab: lab.name.to_string(), namespace: ns.to_string(), address: flow.destination, rows: rows.rows })
+}
+
+fn route_get(flow: &Flow, to: IpAddr) -> String {
+    let from = flow.source.map(|source| format!(" from {source}")).unwrap_or_default();
+    let input = flow.input.as_ref().map(|input| format!(" iif {input}")).unwrap_or_default();
+    format!("route get {to}{from}{input}")
+}
+
+/// What a hook's chains of the table `nat` make of it.
+fn nat(lab: &Lab, rows: &mut Rows<'_>, (hook, family): (Hook, Family), before: &Flow, after: &Translated) {
+    let ends = |flow: &Flow| (flow.source, flow.destination, flow.destination_port);
+    let rule = after.by.as_ref().zip(lab.namespaces.get(rows.ns)).map(|(at, own)| words::rule(own, at));
+    let is = match (ends(before) == ends(&after.flow), rule) {
+        // What a namespace sends itself gets its source here, by no rule.
+        (_, None) => "no rule matches".to_owned(),
+        (true, Some(rule)) => format!("left alone by {rule}"),
+        (false, Some(rule)) => {
+            let source = after.flow.source.filter(|source| Some(*source) != before.source);
+            let source = source.map(|source| format!("from {source}"));
+            let to = after.flow.destination_port.map_or_else(
+                || after.flow.destination.to_string(),
+                |port| std::net::SocketAddr::new(after.flow.destination, port).to_string(),
+            );
+            let to = (before.destination != after.flow.destination
+                || before.destination_port != after.flow.destination_port)
+                .then(|| format!("to {to}"));
+            let both: Vec<String> = [source, to].into_iter().flatten().collect();
+            format!("{} by {rule}", both.join(" "))
+        }
+    };
+    let chain = hook.name();
+    rows.add(&format!("NAT, {chain}"), is, rows.iptables(family, &format!("-t nat -S {chain}")));
+}
+
+/// What a hook's chains of the table `filter` make of it.
+fn filtered(lab: &Lab, rows: &mut Rows<'_>, (hook, family): (Hook, Family), flow: &Flow) {
+    let Some(namespace) = lab.namespaces.get(rows.ns) else { return };
+    let is = match filter(namespace, hook, flow) {
+        Verdict::Accepted(None) => "accepted: no rule matches".to_owned(),
+        Verdict::Accepted(Some(at)) => format!("accepted by {}", words::rule(namespace, &at)),
+        Verdict::Dropped(at) => format!("dropped by {}", words::rule(namespace, &at)),
+        Verdict::Rejected(at, _) => format!("rejected by {}", words::rule(namespace, &at)),
+    };
+    let chain = hook.name();
+    rows.add(&format!("filter, {chain}"), is, rows.iptables(family, &format!("-S {chain}")));
+}
