@@ -9,6 +9,7 @@ use super::trace::{Tracer, Tracing};
 use crate::check::{self, Explained, PairResult, Report};
 use crate::forwarding::Chosen;
 use crate::lab::{Check, Expect, Lab, Probe};
+use crate::trace::Ending;
 
 /// So many groups are traced: each may wait for an answer that does not come.
 const MOST_GROUPS: usize = 12;
@@ -48,7 +49,7 @@ fn explained(lab: &Lab, file: &str, report: &Report) -> Result<Vec<Explained>, E
     let mut causes: IndexMap<(Expect, String, Option<String>), Explained> = IndexMap::new();
     for pairs in groups.values().take(MOST_GROUPS) {
         let Some((check, probe, _)) = pairs.first() else { continue };
-        let end = tracer.trace(&tracing(check, probe))?.end;
+        let end = as_promised(check.expect, tracer.trace(&tracing(check, probe))?.end);
         let names = pairs.iter().map(|(.., pair)| format!("{} → {} ({})", pair.from, pair.to, pair.protocol));
         let key = (check.expect, end.what.clone(), end.namespace.clone());
         causes.entry(key).or_insert_with(|| Explained { pairs: Vec::new(), end }).pairs.extend(names);
@@ -60,6 +61,19 @@ fn of_pair<'a>((check, probe): (&'a Check, &'a Probe), file: &'a str, chosen: &'
     // What is to be refused, and what a program is asked for, nslab does not answer in its place.
     let answers = check.asks.is_none() && check.expect != Expect::Refused;
     Tracing { check, probe, answers, timeout: TIMEOUT.min(check.timeout), file, chosen }
+}
+
+/// What should not arrive and does has met no obstacle, whatever becomes of the answer.
+fn as_promised(expect: Expect, end: Ending) -> Ending {
+    match (expect, &end.arrived) {
+        (Expect::Unreachable, Some(ns)) => Ending {
+            what: format!("it arrives at {ns}: nothing on the way there keeps it"),
+            namespace: Some(ns.clone()),
+            arrived: end.arrived,
+            ..Ending::default()
+        },
+        (_, _) => end,
+    }
 }
 
 fn failed<'a>(lab: &'a Lab, report: &'a Report) -> impl Iterator<Item = Failed<'a>> {

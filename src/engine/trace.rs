@@ -16,8 +16,8 @@ use crate::lab::{Check, CountedFirewall, IfName, Lab, Namespace, NsName, Observe
 use crate::plan::{self, PlannedStep};
 use crate::trace::{self, Counted, Evidence, Lookup, Remedies, Trace};
 
-/// Packets are looked for in so many namespaces at most.
-const MOST_NAMESPACES: usize = 128;
+/// In labs of so many namespaces, packets are looked for in all of them; in others, in those on their way.
+const FEW_NAMESPACES: usize = 16;
 
 /// How often a packet is sent whose loss nothing explains. A router cannot ask for IPv6 neighbours until its link-local
 /// address has proven to be unique, which takes up to two seconds from when the interface comes up (RFC 4862, section
@@ -115,9 +115,10 @@ impl<'l> Tracer<'l> {
         let asked = tracing.asked();
         self.places(&asked);
         let round = round_trip(&Layer2::new(&self.live.namespaces), &asked);
-        let (obstacle, is_back) = round.obstacle()?;
+        // What keeps a packet there keeps an answer there as well.
+        let (obstacle, _) = round.obstacle()?;
         let interface = obstacle.interface.as_ref().map_or("", |name| name.as_str());
-        Some(format!("{}/{interface} {} {is_back}", obstacle.ns, obstacle.cause.kind()))
+        Some(format!("{}/{interface} {}", obstacle.ns, obstacle.cause.kind()))
     }
 
     fn once(&mut self, tracing: &Tracing<'_>) -> Result<Trace, EngineError> {
@@ -170,7 +171,7 @@ impl<'l> Tracer<'l> {
         }
         // In a small lab, it may be seen anywhere.
         let all = self.live.namespaces.keys();
-        if all.len() <= MOST_NAMESPACES {
+        if all.len() <= FEW_NAMESPACES {
             places.extend(all.cloned());
         }
         places.retain(|ns| self.live.namespaces.contains_key(ns));

@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::EngineError;
 use crate::kernel::packet_size::{Fragments, set_fragments};
 use crate::kernel::sockets::{self, Protocol as Speaks};
-use crate::kernel::taps::Tap;
+use crate::kernel::taps::{self, Tap};
 use crate::kernel::{KernelError, netns};
 use crate::lab::{Family, IfName, NsName, PacketSize, Probe, Protocol};
 use crate::trace::{Heard, Kind, Mark, ProbeEnd, Sighting, read};
@@ -71,6 +71,7 @@ pub(super) fn send_and_watch(sending: &Sending<'_>, at: &[&NsName]) -> Result<Wa
     };
     let answered =
         |asked: &(NsName, IfName, IpAddr)| watch.told.iter().any(|(ns, target)| *ns == asked.0 && *target == asked.2);
+    taps::close(std::mem::take(&mut watch.taps).into_iter().map(|(_, tap)| tap).collect());
     let mut unanswered = watch.asked.clone();
     unanswered.retain(|asked| !answered(asked));
     unanswered.dedup();
