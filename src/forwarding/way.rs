@@ -206,6 +206,9 @@ impl Walk<'_, '_> {
             let Some(router) = self.layer2.router(&ns) else {
                 return Way { legs, end: stopped(&ns, None, Cause::NoNamespace) };
             };
+            if legs.iter().any(|before: &Leg| before.ns == ns && before.came == flow) {
+                return Way { end: stopped(&ns, came_in, Cause::Loop), legs };
+            }
             let mut leg = self.leg(router, &ns, &flow);
             if let Some((interface, cause)) = self.within(router, &leg) {
                 legs.push(leg);

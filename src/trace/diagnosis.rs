@@ -14,6 +14,9 @@ use super::words;
 use crate::forwarding::{Asked, Cause, Chosen, Layer2, Leg, Obstacle, Outcome, round_trip};
 use crate::lab::{IfName, NsName, Owners, Protocol};
 
+/// No more things that are in no file are named than this.
+const MOST_OTHERS: usize = 3;
+
 /// The namespaces in which a packet may be seen at a leg of its way, and on the link behind it.
 fn places_of(leg: &Leg, with_tunnel: bool) -> Vec<&NsName> {
     let crossed = leg.crossings.iter().map(|crossing| &crossing.at.ns);
@@ -132,7 +135,7 @@ impl Case<'_> {
         let from = &self.evidence.asked.from;
         match self.round.obstacle() {
             Some((obstacle, false)) if obstacle.ns == *from => self.stopped(obstacle, false),
-            Some(_) | None => match self.rule_at(from) {
+            Some(_) | None => match self.rule_at(from, false) {
                 Some(ending) => ending,
                 None => Ending {
                     namespace: Some(from.to_string()),
@@ -191,6 +194,13 @@ impl Case<'_> {
         let kind = |sighting: &&Sighting| (sighting.seen.kind != Kind::Sent) == is_back;
         let of_errors = |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_));
         let last = self.sightings.iter().filter(kind).rfind(of_errors);
+        // Who does not believe a source does not answer its questions either: it is the namespace before that sees it last.
+        let before = way.legs.len().checked_sub(2).and_then(|at| way.legs.get(at)).map(|leg| &leg.ns);
+        if matches!(obstacle.cause, Cause::ReversePath { .. })
+            && last.map(|last| &last.ns).or(way.legs.first().map(|first| &first.ns)) == before
+        {
+            return true;
+        }
         match (last, is_back) {
             (Some(last), _) => last.ns == obstacle.ns || places.contains(&&last.ns) || self.is_beside(last, obstacle),
             // Nothing left at all.
@@ -213,7 +223,7 @@ impl Case<'_> {
         };
         let refusal = self.sightings.iter().find(|sighting| is_refusal(&sighting.seen.kind))?;
         let last = self.sightings.iter().rfind(|sighting| sighting.seen.kind == Kind::Sent)?;
-        if last.ns != refusal.ns || last.leaves || self.rule_at(&refusal.ns).is_some() {
+        if last.ns != refusal.ns || last.leaves || self.rule_at(&refusal.ns, false).is_some() {
             return None;
         }
         if let Some((obstacle, false)) = self.round.obstacle() {
@@ -242,7 +252,7 @@ impl Case<'_> {
     }
 
     /// The rule of a namespace that has dropped or rejected something meanwhile.
-    fn rule_at(&self, ns: &NsName) -> Option<Ending> {
+    fn rule_at(&self, ns: &NsName, is_answer: bool) -> Option<Ending> {
         let rule = self.evidence.counted.get(ns)?.rules.first()?;
         let does = if rule.contains("REJECT") { "rejects" } else { "drops" };
         let obstacle = Obstacle {
@@ -251,7 +261,10 @@ impl Case<'_> {
             cause: Cause::Filtered(crate::forwarding::Verdict::Accepted(None)),
         };
         let to_do = super::remedy::for_obstacle(&obstacle, &self.evidence.remedies);
-        let what = format!("{ns} {does} it: {rule}");
+        let what = match is_answer {
+            true => format!("it arrives, and {ns} {does} the answer: {rule}"),
+            false => format!("{ns} {does} it: {rule}"),
+        };
         Some(Ending { namespace: Some(ns.to_string()), what, to_do, ..Ending::default() })
     }
 
@@ -262,14 +275,14 @@ impl Case<'_> {
         let last = self.sightings.iter().rfind(of_errors);
         let Some(last) = last else {
             let from = &evidence.asked.from;
-            return self.rule_at(from).unwrap_or_else(|| Ending {
+            return self.rule_at(from, false).unwrap_or_else(|| Ending {
                 namespace: Some(from.to_string()),
                 what: format!("it was seen at no interface of {from}"),
                 is_unexplained: true,
                 ..Ending::default()
             });
         };
-        if let Some(ending) = self.rule_at(&last.ns) {
+        if let Some(ending) = self.rule_at(&last.ns, last.seen.kind != Kind::Sent) {
             return ending;
         }
         let place = words::place(&last.ns, Some(&last.interface));
@@ -282,6 +295,18 @@ impl Case<'_> {
             let who = Owners::of(evidence.wanted).shown(*target);
             what = format!("{ns}/{interface} asks who has {who}, and nobody answers");
         }
+        let obstacle = Obstacle {
+            ns: last.ns.clone(),
+            interface: None,
+            cause: Cause::Filtered(crate::forwarding::Verdict::Accepted(None)),
+        };
+        let mut to_do = super::remedy::by_steps(&obstacle, &evidence.remedies);
+        if let Some(first) = to_do.first_mut() {
+            *first = format!("{} is not as its file says, which may be why; `nslab apply` would do:", last.ns);
+        }
+        let others = evidence.observed.namespaces.get(&last.ns).map(|own| own.foreign.others.as_slice());
+        let others = others.unwrap_or_default().iter().take(MOST_OTHERS);
+        let others = others.map(|other| format!("{} has something that is in no file: {}", last.ns, other.object.text));
         let said = self.sightings.iter().find_map(|sighting| match &sighting.seen.kind {
             Kind::Error(what) => Some(format!("{} says: {what}", sighting.seen.source.0)),
             Kind::Sent | Kind::Answer | Kind::Reset => None,
@@ -293,7 +318,8 @@ impl Case<'_> {
             interface: Some(last.interface.to_string()),
             is_unexplained: true,
             what,
-            besides: said.into_iter().chain(counted).chain(evidence.lost.iter().cloned()).collect(),
+            to_do,
+            besides: others.chain(said).chain(counted).chain(evidence.lost.iter().cloned()).collect(),
             ..Ending::default()
         }
     }

@@ -49,6 +49,10 @@ pub(super) fn stopped(
     let way = if is_back { round.back.as_ref() } else { Some(&round.there) };
     let leg = way.and_then(Way::last);
     let words = words::cause(&lab.namespaces, &Owners::of(lab), obstacle, (leg, is_back));
+    let words = match obstacle.cause {
+        Cause::Loop => format!("{words}: {}", circle(way, &obstacle.ns)),
+        _ => words,
+    };
     let what = match (is_back, &obstacle.cause) {
         (false, _) | (true, Cause::OtherSource(_)) => words,
         (true, _) => format!("it arrives; its answer ends at {}: {words}", obstacle.ns),
@@ -60,6 +64,17 @@ pub(super) fn stopped(
         to_do: remedy::for_obstacle(obstacle, remedies),
         ..Ending::default()
     }
+}
+
+/// The namespaces of a circle, and where they send a packet.
+fn circle(way: Option<&Way>, first: &NsName) -> String {
+    let legs = way.map_or(&[][..], |way| way.legs.as_slice());
+    let start = legs.iter().position(|leg| leg.ns == *first).unwrap_or_default();
+    let routes = legs.iter().skip(start).map(|leg| match &leg.decision.outcome {
+        Outcome::Leaves { route, .. } => format!("{} by `{route}`", leg.ns),
+        Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => leg.ns.to_string(),
+    });
+    routes.collect::<Vec<_>>().join(", ")
 }
 
 /// The namespaces of a way, as they are told.

@@ -73,7 +73,10 @@ fn fits(cause: &Cause, step: &Step) -> bool {
         Cause::NoRoute { .. } | Cause::RouteDrops(_) | Cause::RuleDrops(_) => {
             !matches!(step, Step::Firewall(_) | Step::Nft(_) | Step::Sysctl(_) | Step::Program(_) | Step::EtcFiles(_))
         }
-        Cause::NotForwarding(_) | Cause::ReversePath { .. } => matches!(step, Step::Sysctl(_) | Step::Foreign(_)),
+        Cause::NotForwarding(_) => matches!(step, Step::Sysctl(_) | Step::Foreign(_)),
+        Cause::ReversePath { .. } => {
+            matches!(step, Step::Sysctl(_) | Step::Foreign(_) | Step::Route(_) | Step::PolicyRule(_))
+        }
         Cause::Filtered(_) => matches!(step, Step::Firewall(_) | Step::Nft(_) | Step::Foreign(_)),
         Cause::NoNamespace
         | Cause::TooBig { .. }

@@ -62,7 +62,7 @@ pub fn cause(
         | Cause::OtherVxlan { .. }
         | Cause::NoFdbEntry { .. }
         | Cause::NobodyHas { .. } => on_the_link(owners, &at, &obstacle.cause, leg),
-        Cause::Loop => "it goes round in circles until its TTL is over".to_owned(),
+        Cause::Loop => "it goes round in circles".to_owned(),
         Cause::OtherSource(source) => format!(
             "the answer comes to {ns} from {}, to which it has not written: the answer did not come back through what \
              translated the addresses",
