@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use crate::lab::{
-    Family, Lab, LabEtc, LabName, Namespace, NetworkPolicies, NsName, Observed, ObservedNamespace, Origins,
+    Family, Lab, LabEtc, LabName, Namespace, NetworkPolicies, NsName, Observed, ObservedNamespace, Origins, Places,
 };
 use crate::plan::{self, PlannedStep};
 use crate::preflight::Needs;
@@ -107,6 +107,7 @@ fn found(owner: Option<LabName>, found: &ObservedNamespace) {
         network_policies: NetworkPolicies::default(),
         etc: LabEtc::default(),
         origins: Origins::new(),
+        places: Places::new(),
     };
     json(&live);
     let _ = plan::conflicts(&wanted, &live);

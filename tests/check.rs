@@ -73,9 +73,9 @@ fn ip(address: &str) -> IpAddr {
 }
 
 fn lab(namespaces: indexmap::IndexMap<NsName, Namespace>, checks: Vec<Check>) -> Lab {
-    let (description, exec_checks, network_policies, etc, origins) = Default::default();
+    let (description, exec_checks, network_policies, etc, origins, places) = Default::default();
     let name = "lab".parse().unwrap();
-    Lab { name, description, namespaces, checks, exec_checks, network_policies, etc, origins }
+    Lab { name, description, namespaces, checks, exec_checks, network_policies, etc, origins, places }
 }
 
 fn report(checks: Vec<Check>) -> Report {

@@ -140,10 +140,16 @@ pub struct Lab {
     /// What in the file asks for the interfaces of a kind, where they are not written one by one.
     #[serde(skip)]
     pub origins: Origins,
+    /// Where its programs are written, for what is said of one that fails.
+    #[serde(skip)]
+    pub places: Places,
 }
 
 /// What in a file asks for the interfaces of a kind.
 pub type Origins = BTreeMap<VirtualKind, Origin>;
+
+/// Where programs are written: the file, the line and the column in characters, `lab.yaml:5:7`.
+pub type Places = BTreeMap<ProgramRef, String>;
 
 /// A piece of shorthand in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
