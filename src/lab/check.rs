@@ -109,6 +109,16 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// The same to another port.
+    #[must_use]
+    pub fn at(self, port: u16) -> Self {
+        match self {
+            Self::Icmp => Self::Icmp,
+            Self::Tcp(_) => Self::Tcp(port),
+            Self::Udp(_) => Self::Udp(port),
+        }
+    }
+
     /// In words, where it carries what is asked of a program: `icmp`, `tcp/80`, `http/80`.
     pub fn named(self, asks: Option<&Asks>) -> String {
         match (self, asks) {

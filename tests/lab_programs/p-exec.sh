@@ -48,3 +48,19 @@ SECRET=1 nslab check own.yaml
 nslab check --format json own.yaml | grep -q '"exit_code": 1'
 nslab test own.yaml
 nslab destroy p-exec
+# A command runs once, also where a spanning tree has to form first; and it finds the network that there is then.
+cat > tree.yaml <<'END'
+name: p-exec
+namespaces:
+  red: { interfaces: { e: { addresses: [10.0.0.1/24] } } }
+  blue: { interfaces: { e: { addresses: [10.0.0.2/24] } } }
+  lan: { bridges: { br: { ports: [r, b], stp: true, forward_delay: 2s } } }
+links: [[red/e, lan/r], [blue/e, lan/b]]
+checks:
+  - { from: red, to: blue }
+  - { from: red, exec: [sh, -c, 'echo ran >> /run/here/ran; ping -c 1 -W 1 10.0.0.2'] }
+END
+nslab apply tree.yaml
+nslab check tree.yaml
+[ "$(cat ran)" = ran ]
+nslab destroy p-exec
