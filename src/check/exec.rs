@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::{CheckResult, Outcome, PairResult};
+use super::report::{CheckResult, EXEC, Outcome, PairResult};
 use crate::lab::{Ended, ExecCheck, NsName, Printed, Ran, in_one_line};
 
 /// So much of a line of output is shown.
@@ -35,12 +35,13 @@ fn pair(check: &ExecCheck, from: NsName, ran: &Ran, took: Duration) -> PairResul
         to: in_one_line(&check.command.join(" "), COMMAND),
         to_namespace: None,
         address: None,
-        protocol: "exec".to_owned(),
+        protocol: EXEC.to_owned(),
         size: None,
         passed: failure.is_none(),
         result,
         failure,
         saw,
+        queries: Vec::new(),
         seen_as: None,
         answered_by: None,
         took,

@@ -344,7 +344,7 @@ fn endpoints(probe: &Probe) -> String {
 }
 
 /// `1 s`, `250 ms`.
-fn in_words(duration: Duration) -> String {
+pub(super) fn in_words(duration: Duration) -> String {
     if duration >= Duration::from_secs(1) {
         format!("{} s", duration.as_secs_f64())
     } else {

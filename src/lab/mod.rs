@@ -63,7 +63,7 @@ pub use asks::{Asks, DnsAnswer, DnsQuery, DnsType, HttpRequest};
 pub use bridge::BridgeOptions;
 pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
-pub use check::{Check, Expect, PacketSize, Probe, Protocol, SeenAs, Target};
+pub use check::{Check, Expect, PacketSize, Probe, Protocol, SeenAs, Target, TargetName};
 pub use counted_firewall::{CountedChain, CountedFirewall, CountedRule, Counters};
 pub use dnat::{DnatPort, DnatTarget, PortRange};
 pub use dns::{DnsData, DnsName, DnsNameError, DnsRecord, DnsValue, DnsZone};
