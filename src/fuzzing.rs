@@ -5,10 +5,14 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // This is how a fuzz target reports.
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 
+use crate::dns::{self, Answer, Transport, Zones};
 use crate::lab::{
-    Family, Lab, LabEtc, LabName, Namespace, NetworkPolicies, NsName, Observed, ObservedNamespace, Origins,
+    Family, Lab, LabEtc, LabName, Namespace, NetworkPolicies, NsName, Observed, ObservedNamespace, Origins, Places,
+    zones_of_text,
 };
 use crate::plan::{self, PlannedStep};
 use crate::preflight::Needs;
@@ -89,6 +93,49 @@ pub fn iptables_save(text: &str) {
     found(owner, &ObservedNamespace { is, firewall, ..ObservedNamespace::default() });
 }
 
+/// A lab with a name server that asks another, for [`dns`].
+const NAMES: &str = "name: fuzz
+namespaces:
+  ns:
+    interfaces: { e: { addresses: [10.0.0.1/24] } }
+    serve:
+      - dns: 53
+        forward: other
+        zones:
+          lab: { web: [10.0.0.80, 'fd00::80'], www: { CNAME: web }, out: { CNAME: www.example.org. }, '*.any': 10.0.0.9,
+            a: { CNAME: b }, b: { CNAME: a }, sub: { NS: ns }, '@': { MX: 10 web, TXT: some text }, _s._tcp: { SRV: 0 5 80 web } }
+  other:
+    interfaces: { e: { addresses: [10.0.0.2/24] } }
+    serve: [{ dns: 53, zones: { example.org: { www: 192.0.2.80 } } }]
+links: [[ns/e, other/e]]
+";
+
+/// A query to a name server, and what the one says that it may ask: the first byte is the length of the query. There is
+/// no answer, or one to this query, no longer than its transport takes; and answers are not answered.
+pub fn dns(bytes: &[u8]) {
+    static ZONES: OnceLock<Zones> = OnceLock::new();
+    let zones = ZONES.get_or_init(|| {
+        let lab = topology::parse("names", NAMES).expect("a lab").lab;
+        let text = lab.etc.namespaces.values().find_map(|files| files.zones.clone()).expect("zones");
+        Zones::new(&zones_of_text(&text).expect("zones"))
+    });
+    let Some((length, rest)) = bytes.split_first() else { return };
+    let (query, said) = rest.split_at(rest.len().min(usize::from(*length)));
+    for (transport, most) in [(Transport::Udp, 1232), (Transport::Tcp, 65_535)] {
+        let reply = match dns::answer(query, zones, transport) {
+            Answer::Nothing => continue,
+            Answer::Reply(reply) => reply,
+            Answer::Ask(_) => match dns::complete(query, zones, transport, Some(said)) {
+                Some(reply) => reply,
+                None => continue,
+            },
+        };
+        assert!((12..=most).contains(&reply.len()), "{} bytes over {transport:?}", reply.len());
+        assert!(reply.get(..2) == query.get(..2) && reply.get(2).is_some_and(|flags| flags & 0x80 != 0), "{reply:?}");
+        assert_eq!(dns::answer(&reply, zones, transport), Answer::Nothing, "an answer is answered");
+    }
+}
+
 /// What is found in `host`, or in a namespace of a lab, can be fixed, brought back and removed.
 fn found(owner: Option<LabName>, found: &ObservedNamespace) {
     let lab: LabName = owner.unwrap_or_else(|| "fuzz".parse().expect("a name"));
@@ -107,6 +154,7 @@ fn found(owner: Option<LabName>, found: &ObservedNamespace) {
         network_policies: NetworkPolicies::default(),
         etc: LabEtc::default(),
         origins: Origins::new(),
+        places: Places::new(),
     };
     json(&live);
     let _ = plan::conflicts(&wanted, &live);
@@ -190,6 +238,11 @@ mod tests {
     #[test]
     fn every_input_of_the_loader() {
         all_inputs("loader", |bytes| loader(&String::from_utf8_lossy(bytes)));
+    }
+
+    #[test]
+    fn every_input_of_dns() {
+        all_inputs("dns", dns);
     }
 
     #[test]

@@ -18,13 +18,9 @@ use support::{run, sandbox};
 
 /// A check of one sender and one address, reachable by ping until told otherwise.
 fn check(from: &str, to: &str, address: &str) -> Check {
-    let target = Target {
-        label: to.to_owned(),
-        address: ip(address),
-        scope: None,
-        ns: to.parse().ok().filter(|_| !to.contains('.')),
-    };
-    let (from_ns, arrives_at) = (ns(from), target.ns.clone());
+    let to_ns: Option<NsName> = to.parse().ok().filter(|_| !to.contains('.'));
+    let (from_ns, arrives_at) = (ns(from), to_ns.clone());
+    let target = Target { label: to.to_owned(), address: ip(address), scope: None, ns: to_ns, name: None };
     let probe = Probe { from: from_ns, source: None, arrives_at, to: target, endpoints: vec![], listen: vec![] };
     Check {
         name: format!("{from} → {to}"),
@@ -73,9 +69,9 @@ fn ip(address: &str) -> IpAddr {
 }
 
 fn lab(namespaces: indexmap::IndexMap<NsName, Namespace>, checks: Vec<Check>) -> Lab {
-    let (description, exec_checks, network_policies, etc, origins) = Default::default();
+    let (description, exec_checks, network_policies, etc, origins, places) = Default::default();
     let name = "lab".parse().unwrap();
-    Lab { name, description, namespaces, checks, exec_checks, network_policies, etc, origins }
+    Lab { name, description, namespaces, checks, exec_checks, network_policies, etc, origins, places }
 }
 
 fn report(checks: Vec<Check>) -> Report {
@@ -84,7 +80,7 @@ fn report(checks: Vec<Check>) -> Report {
     let namespaces: BTreeMap<_, _> = names.into_iter().flatten().map(|ns| (ns, Namespace::default())).collect();
     let namespaces = namespaces.into_iter().collect();
     let lab = lab(namespaces, checks);
-    check::run(&lab).expect("the checks run")
+    check::run(&lab, &BTreeMap::new()).expect("the checks run")
 }
 
 /// The result of one check of one pair.
@@ -395,7 +391,7 @@ fn a_lab_that_is_not_there() {
     sandbox();
     run("ip netns add red");
     let lab = lab(indexmap::IndexMap::new(), vec![check("red", "blue", "192.168.15.2")]);
-    let error = check::run(&lab).expect_err("blue does not exist");
+    let error = check::run(&lab, &BTreeMap::new()).expect_err("blue does not exist");
     assert_eq!(
         error.to_string(),
         "lab lab is not applied, or not completely: namespace blue does not exist\napply it first: nslab apply FILE"

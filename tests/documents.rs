@@ -214,3 +214,44 @@ fn json_fields_are_documented() {
         assert!(missing.is_empty(), "{of}: {missing:?}");
     }
 }
+
+/// The headings of a document below its title, each with its level: those outside of blocks.
+fn headings(document: &str) -> Vec<(usize, String)> {
+    let mut is_in_block = false;
+    let mut headings = Vec::new();
+    for line in document.lines() {
+        is_in_block ^= line.starts_with("```");
+        let level = line.bytes().take_while(|byte| *byte == b'#').count();
+        if !is_in_block && level > 1 {
+            headings.push((level, line[level..].trim().to_owned()));
+        }
+    }
+    headings
+}
+
+/// Where links to a heading lead, as GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+/// The table of contents of the language is its headings, and links within the page lead to some.
+#[test]
+fn contents_are_the_headings() {
+    let page = std::fs::read_to_string(project("docs/topology.md")).unwrap();
+    let headings = headings(&page);
+    let anchors: Vec<String> = headings.iter().map(|(_, heading)| anchor(heading)).collect();
+    let entry = |((level, heading), anchor): (&(usize, String), &String)| {
+        format!("{}- [{heading}](#{anchor})", "  ".repeat(level - 2))
+    };
+    let wanted: Vec<String> = headings.iter().zip(&anchors).map(entry).collect();
+    let contents: Vec<&str> =
+        page.lines().filter(|line| line.trim_start().starts_with("- [") && line.contains("](#")).collect();
+    assert_eq!(contents, wanted, "the contents of docs/topology.md; these are its headings:\n{}", wanted.join("\n"));
+    let mut rest = page.as_str();
+    while let Some((_, after)) = rest.split_once("](#") {
+        let (link, after) = after.split_once(')').unwrap();
+        assert!(anchors.iter().any(|anchor| anchor == link), "docs/topology.md has no heading #{link}");
+        rest = after;
+    }
+}

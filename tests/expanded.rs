@@ -37,6 +37,7 @@ fn parsed(name: &str, text: &str) -> topology::Topology {
 /// The lab without the places in the file that it remembers.
 fn lineless(mut lab: Lab) -> Lab {
     lab.origins.clear();
+    lab.places.clear();
     lab.checks.iter_mut().for_each(|check| check.line = 0);
     lab.exec_checks.iter_mut().for_each(|check| check.line = 0);
     for policy in &mut lab.network_policies.policies {

@@ -21,7 +21,9 @@ mod virtual_interfaces;
 mod vlans;
 
 use nslab::kernel::{Kernel, Scope};
-use nslab::lab::{IfName, InterfaceRef, Lab, LabEtc, LabName, Namespace, NetworkPolicies, NsName, Observed, Origins};
+use nslab::lab::{
+    IfName, InterfaceRef, Lab, LabEtc, LabName, Namespace, NetworkPolicies, NsName, Observed, Origins, Places,
+};
 
 fn lab() -> LabName {
     "t".parse().unwrap()
@@ -53,6 +55,7 @@ fn wanting(namespaces: impl IntoIterator<Item = NsName>) -> Lab {
         network_policies: NetworkPolicies::default(),
         etc: LabEtc::default(),
         origins: Origins::new(),
+        places: Places::new(),
     }
 }
 

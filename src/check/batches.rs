@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::attempt::attempt;
 use super::error::CheckError;
 use super::harness::Harness;
+use super::names::Found;
 use super::report::{CheckResult, Outcome, PairResult};
 use super::spread;
 use super::verdict::{self, Try};
@@ -165,6 +166,10 @@ async fn round(
 pub(super) async fn run_probe(harness: &Harness, checks: &[Check], place: Place) -> Option<(Place, PairResult)> {
     let check = place.check_in(checks)?;
     let probe = check.probes.get(place.probe)?;
+    let name = harness.names.of(probe);
+    if let Some(Err(why)) = name.map(|found| &found.address) {
+        return Some((place, unresolved(check, probe, why, name)));
+    }
     let mut tries = 1;
     let mut first_answer = None;
     loop {
@@ -206,12 +211,34 @@ pub(super) async fn run_probe(harness: &Harness, checks: &[Check], place: Place)
             result: summary,
             failure: verdict.err(),
             saw: seen.outcome,
+            queries: name.map(|found| found.queries.clone()).unwrap_or_default(),
             seen_as,
             answered_by,
             took: seen.took,
             tries,
         };
         return Some((place, result));
+    }
+}
+
+/// The result of a pair whose destination is a name that has no address: nothing was sent.
+fn unresolved(check: &Check, probe: &Probe, why: &str, name: Option<&Found>) -> PairResult {
+    PairResult {
+        from: probe.from.clone(),
+        to: probe.to.label.clone(),
+        to_namespace: None,
+        address: None,
+        protocol: check.protocol.named(check.asks.as_ref()),
+        size: check.size.map(|size| size.bytes),
+        passed: false,
+        result: "not resolved".to_owned(),
+        failure: Some(why.to_owned()),
+        saw: Outcome::NoProbe { what: why.to_owned() },
+        queries: name.map(|found| found.queries.clone()).unwrap_or_default(),
+        seen_as: None,
+        answered_by: None,
+        took: Duration::ZERO,
+        tries: 1,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Messages are the library's (domain); RFC 1035 names the parts.
 
 use std::io;
+use std::net::IpAddr;
 
 use domain::base::iana::Rcode;
 use domain::base::message::RecordSection;
@@ -166,6 +167,21 @@ impl DnsReply {
             true => Ok(()),
             false => Err(format!("{} instead of {}", self.in_short(), wanted(query.answer.as_ref()))),
         }
+    }
+
+    /// The first of its addresses.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.records.iter().find_map(|record| record.parse().ok())
+    }
+
+    /// Whether it says that there is no such name.
+    pub(super) fn is_no_name(&self) -> bool {
+        self.code == "NXDOMAIN"
+    }
+
+    /// Whether it says what there is of the name, if anything.
+    pub(super) fn is_final(&self) -> bool {
+        self.code == "NOERROR" || self.is_no_name()
     }
 
     /// Its records, or why there are none.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::{CheckResult, Outcome, PairResult};
+use super::report::{CheckResult, EXEC, Outcome, PairResult};
 use crate::lab::{Ended, ExecCheck, NsName, Printed, Ran, in_one_line};
 
 /// So much of a line of output is shown.
@@ -35,12 +35,13 @@ fn pair(check: &ExecCheck, from: NsName, ran: &Ran, took: Duration) -> PairResul
         to: in_one_line(&check.command.join(" "), COMMAND),
         to_namespace: None,
         address: None,
-        protocol: "exec".to_owned(),
+        protocol: EXEC.to_owned(),
         size: None,
         passed: failure.is_none(),
         result,
         failure,
         saw,
+        queries: Vec::new(),
         seen_as: None,
         answered_by: None,
         took,
@@ -51,7 +52,8 @@ fn pair(check: &ExecCheck, from: NsName, ran: &Ran, took: Duration) -> PairResul
 /// What a check promises, in words: `exit code 0, output with "hello"`.
 fn promise(check: &ExecCheck) -> String {
     let contains = check.contains.as_ref().map(|text| format!(", output with {text:?}")).unwrap_or_default();
-    format!("exit code {}{contains}", check.exit_code)
+    let output = check.output.as_ref().map(|text| format!(", output {text:?}")).unwrap_or_default();
+    format!("exit code {}{contains}{output}", check.exit_code)
 }
 
 /// Whether a command has ended as promised.
@@ -64,14 +66,26 @@ fn judge(check: &ExecCheck, ran: &Ran) -> Result<(), String> {
         Ran::TooLong(printed) => {
             Err(format!("it had not ended after {:?}, and was killed{}", check.timeout, said(printed)))
         }
-        Ran::Ended(Ended::Code(code), printed) if *code == i32::from(check.exit_code) => match &check.contains {
-            Some(text) if !contains(&printed.output, text.as_bytes()) => {
-                let place = if printed.is_whole { "its output" } else { "the first MiB of its output" };
-                Err(format!("{place} does not contain {text:?}{}", said(printed)))
-            }
-            Some(_) | None => Ok(()),
-        },
+        Ran::Ended(Ended::Code(code), printed) if *code == i32::from(check.exit_code) => {
+            printed_as_promised(check, printed)
+        }
         Ran::Ended(ended, printed) => Err(format!("it {ended}, not with {}{}", check.exit_code, said(printed))),
+    }
+}
+
+/// Whether a command has printed what was promised.
+fn printed_as_promised(check: &ExecCheck, printed: &Printed) -> Result<(), String> {
+    let place = if printed.is_whole { "its output" } else { "the first MiB of its output" };
+    if let Some(text) = check.contains.as_ref().filter(|text| !contains(&printed.output, text.as_bytes())) {
+        return Err(format!("{place} does not contain {text:?}{}", said(printed)));
+    }
+    let output = printed.output.trim_ascii();
+    match &check.output {
+        Some(text) if !printed.is_whole || output != text.as_bytes() => {
+            let came: String = String::from_utf8_lossy(output).chars().take(SHOWN).collect();
+            Err(format!("{place} is {came:?}, not {text:?}"))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

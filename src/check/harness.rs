@@ -15,6 +15,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
 
 use super::error::CheckError;
+use super::names::Names;
 use super::registry::Registry;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;
@@ -66,6 +67,8 @@ pub(super) struct Harness {
     taken: RefCell<BTreeSet<Port>>,
     /// Who has which address.
     pub owners: Owners,
+    /// The names that probes go to, resolved.
+    pub names: Names,
     /// What is known of the probes.
     pub registry: Registry,
     /// How many more descriptors may be in use at once.
@@ -97,13 +100,14 @@ impl Harness {
     ///
     /// # Errors
     /// The lab is not there, or the kernel refuses sockets.
-    pub(super) fn set(lab: &Lab) -> Result<Self, CheckError> {
+    pub(super) fn set(lab: &Lab, names: Names) -> Result<Self, CheckError> {
         let limit = open_files::raise();
         let mut harness = Self {
             sites: open_sites(lab)?,
             raw: BTreeMap::new(),
             taken: RefCell::default(),
             owners: Owners::of(lab),
+            names,
             registry: Registry::new(),
             descriptors: Semaphore::new(0),
             next_port: Cell::new(RandomState::new().hash_one("port") as u16 % PORTS),

@@ -56,8 +56,11 @@ pub(super) fn failures<'a>(
 ) -> impl Iterator<Item = (Flow, &'a PairResult)> + 'a {
     let probed = checks.iter().filter(|check| !check.is_of_command());
     let all = lab.checks.iter().zip(probed).flat_map(|(check, result)| {
-        let flow = |probe: &Probe| Flow { source: probe.source, ..Flow::probing(check.protocol, probe.to.address) };
-        check.probes.iter().map(flow).zip(&result.pairs)
+        let flow = |(probe, pair): (&Probe, &'a PairResult)| {
+            // A name has an address where it was resolved.
+            Some((Flow { source: probe.source, ..Flow::probing(check.protocol, pair.address?) }, pair))
+        };
+        check.probes.iter().zip(&result.pairs).filter_map(flow)
     });
     all.filter(|(_, pair)| !pair.passed)
 }

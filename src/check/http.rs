@@ -108,6 +108,9 @@ fn name(to: &Target) -> String {
     if to.address.is_ipv6() && label == to.address.to_string() {
         return format!("[{label}]");
     }
+    if let Some(name) = &to.name {
+        return name.name.trim_end_matches('.').to_owned();
+    }
     match label.strip_prefix("service/").map(|service| service.split_once('/').ok_or(service)) {
         None => label.to_owned(),
         Some(Err(service)) => service.to_owned(),

@@ -69,7 +69,7 @@ pub struct PairResult {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_name")]
     #[schemars(with = "Option<String>")]
     pub to_namespace: Option<NsName>,
-    /// The address that was probed; none where a command was run.
+    /// The address that was probed; none where a command was run, or a name has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// What was sent: `icmp`, `tcp/80`, `udp/53`, `http/80`; or `exec`, where a command was run.
@@ -86,6 +86,9 @@ pub struct PairResult {
     pub failure: Option<String>,
     /// What the sender saw, in the last try.
     pub saw: Outcome,
+    /// What was asked to resolve the name that was probed, and what came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<String>,
     /// The source address that the destination saw, where nslab has a socket there.
     pub seen_as: Option<IpAddr>,
     /// The namespace that the probe arrived in, where nslab has a socket there.
@@ -99,6 +102,9 @@ pub struct PairResult {
     /// How often it was tried, the first time included.
     pub tries: u32,
 }
+
+/// The protocol of a pair for which a command was run.
+pub(super) const EXEC: &str = "exec";
 
 /// What a namespace says that has asked for a neighbour in vain, over IPv4 and IPv6.
 pub(super) const HOST_UNREACHABLE: &str = "host unreachable";
@@ -234,7 +240,7 @@ impl Report {
 impl CheckResult {
     /// Whether it is that of a command: then nothing was probed.
     pub fn is_of_command(&self) -> bool {
-        self.pairs.iter().any(|pair| pair.address.is_none())
+        self.pairs.iter().any(|pair| pair.protocol == EXEC)
     }
 
     /// How many of its pairs are not as promised.

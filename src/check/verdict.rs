@@ -235,13 +235,31 @@ impl Try<'_> {
                 self.check.protocol.named(None)
             ),
             _ if self.seen.taken => {
-                let port = self.check.protocol.named(None);
-                format!("{who}: a program has {port} there, but not at this address, or a rule rejects it")
+                format!("{who}: a program has {} there, but not at this address, or a rule rejects it", self.led_to().0)
             }
-            Expect::Reachable | Expect::Unanswered | Expect::Refused => {
-                format!("{who}: nothing listens on {} {at}, or a rule rejects it", self.check.protocol.named(None))
-            }
+            Expect::Reachable | Expect::Unanswered | Expect::Refused => match self.led_to() {
+                (port, None) => format!("{who}: nothing listens on {port} {at}, or a rule rejects it"),
+                (port, Some(ns)) => {
+                    let outer = self.check.protocol.named(None);
+                    format!("{who}: nothing listens on {port} of {ns}, to which {outer} is led, or a rule rejects it")
+                }
+            },
         }
+    }
+
+    /// The port at which the probe came to a namespace, and that namespace if it was led there, to another port or to
+    /// another namespace than it was sent to.
+    fn led_to(&self) -> (String, Option<&NsName>) {
+        let sent = self.check.protocol;
+        let there = self.seen.arrival.as_ref().and_then(|arrival| {
+            let inner = self.probe.listen.iter().find(|(ns, _)| *ns == arrival.ns).map(|(_, port)| sent.at(*port))?;
+            let has_moved = arrival.destination.is_some_and(|address| address != self.probe.to.address);
+            // One that came past the port, to the address that was meant, was not led.
+            let is_there = self.probe.to.ns.as_ref().is_none_or(|ns| *ns == arrival.ns);
+            let is_led = has_moved || (is_there && inner != sent);
+            is_led.then_some((inner.named(None), Some(&arrival.ns)))
+        });
+        there.unwrap_or_else(|| (sent.named(None), None))
     }
 
     /// An error that the network has reported, and who sent it.
@@ -326,7 +344,7 @@ fn endpoints(probe: &Probe) -> String {
 }
 
 /// `1 s`, `250 ms`.
-fn in_words(duration: Duration) -> String {
+pub(super) fn in_words(duration: Duration) -> String {
     if duration >= Duration::from_secs(1) {
         format!("{} s", duration.as_secs_f64())
     } else {

@@ -26,7 +26,7 @@ pub struct ApplyArgs {
     /// If a program cannot be started, leave everything as it is then, to look at, instead of undoing it
     #[arg(long)]
     keep: bool,
-    /// Show every step with its command, however many there are
+    /// Show every step with its command, however many there are, and how names of checks were resolved
     #[arg(long, short)]
     verbose: bool,
     /// How to show what was done
@@ -67,6 +67,9 @@ pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
             }
             if let Some(report) = &report {
                 print(&show::report::table(report, colour(), show::width()))?;
+                if args.verbose {
+                    print(&show::report::queries(report))?;
+                }
             }
         }
     }

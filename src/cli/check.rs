@@ -43,6 +43,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
     };
     if args.report.format == ReportFormat::Table {
         print(&show::report::table(&report, colour(), show::width()))?;
+        if args.report.verbose {
+            print(&show::report::queries(&report))?;
+        }
     }
     args.report.write(&[Tested { file: Some(&file), outcome: Ok(&report) }], &report)?;
     Ok(if report.passed() { DONE } else { OUT_OF_SYNC })

@@ -29,6 +29,9 @@ pub struct ReportArgs {
     /// How to show the results
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,
+    /// Also show how the names that checks go to were resolved
+    #[arg(long, short)]
+    pub verbose: bool,
     /// Also write the results to this file as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,

@@ -50,6 +50,9 @@ pub(super) fn run(args: &TestArgs) -> Result<u8, Failure> {
         }
         if args.report.format == ReportFormat::Table {
             print(&show::tested(view, colour()))?;
+            if let Some(report) = view.report.as_ref().filter(|_| args.report.verbose) {
+                print(&show::report::queries(report))?;
+            }
         } else if let Some(error) = &view.error {
             say(&format!("{}: {error}", view.file));
         }

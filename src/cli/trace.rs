@@ -75,6 +75,10 @@ pub(super) fn run(args: &TraceArgs) -> Result<u8, Failure> {
     let Some(probe) = check.probes.first() else {
         return Err(Failure::Usage(format!("{} cannot send to {}", args.from, args.to)));
     };
+    if probe.to.name.is_some() {
+        let how = format!("`nslab exec {} {} -- getent ahosts NAME` shows its addresses", topology.lab.name, args.from);
+        return Err(Failure::Usage(format!("a trace goes to an address, and {} is a name: {how}", args.to)));
+    }
     let file = args.lab.display().to_string();
     let timeout = Duration::from_millis(args.timeout.into());
     let tracing = Tracing { check: &check, probe, answers: false, timeout, file: &file, chosen: &Chosen::default() };

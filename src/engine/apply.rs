@@ -86,7 +86,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
     let folder = lock(&lab.name, !options.no_wait, &mut stop, report)?;
     let (mut machine, before) = (Machine::open()?, Observed::default());
     machine.may_have_programs = folder.may_have_programs();
-    machine.keeps_programs = options.keep;
+    (machine.keeps_programs, machine.places) = (options.keep, lab.places.clone());
     let mut run = Run {
         lab,
         options,

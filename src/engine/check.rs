@@ -1,15 +1,18 @@
 //! Runs the checks of a lab, and says where it is no longer as its file says.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use super::exec::own_etc;
 use super::{EngineError, Listener, Machine, exec_checks, ready};
-use crate::check::{self, Report};
+use crate::check::{self, Report, ResolverFiles};
 use crate::kernel::Scope;
-use crate::lab::{Expect, Lab};
+use crate::lab::{Expect, Lab, NsName};
 use crate::plan;
 
 /// Runs the checks of a lab; where a spanning tree may have decided the result before it had formed, again afterwards.
-/// Pairs that reach each other already need no tree. A promise that is not kept is no error: see [`Report::passed`].
+/// Pairs that reach each other already need no tree. Commands run once, and so not before. A promise that is not kept
+/// is no error: see [`Report::passed`].
 ///
 /// # Errors
 /// Nothing could be checked: a namespace is missing, or the kernel refuses sockets.
@@ -25,7 +28,8 @@ fn run(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
     if !ready::has_spanning_tree(lab) {
         return once(lab);
     }
-    if lab.checks.iter().all(|check| check.expect == Expect::Reachable) {
+    let may_repeat = lab.exec_checks.is_empty();
+    if may_repeat && lab.checks.iter().all(|check| check.expect == Expect::Reachable) {
         let results = once(lab)?;
         if results.passed() {
             return Ok(results);
@@ -39,17 +43,29 @@ fn run(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
 /// program there.
 fn once(lab: &Lab) -> Result<Report, EngineError> {
     if lab.exec_checks.is_empty() {
-        return Ok(check::run(lab)?);
+        return Ok(check::run(lab, &resolver_files(lab)?)?);
     }
     check::is_applied(lab)?;
     let begin = Instant::now();
     let of_commands = exec_checks::run(lab);
-    let mut results = check::run(lab)?;
+    let mut results = check::run(lab, &resolver_files(lab)?)?;
     results.checks.extend(of_commands);
     // In the order of the file.
     results.checks.sort_by_key(|check| check.line);
     results.elapsed = begin.elapsed();
     Ok(results)
+}
+
+/// The files by which those resolve names whose checks go to some.
+fn resolver_files(lab: &Lab) -> Result<BTreeMap<NsName, ResolverFiles>, EngineError> {
+    let named = lab.checks.iter().flat_map(|check| &check.probes).filter(|probe| probe.to.name.is_some());
+    let senders: BTreeSet<&NsName> = named.map(|probe| &probe.from).collect();
+    let files = senders.into_iter().map(|ns| {
+        let own = own_etc(&lab.name, ns)?;
+        let text = |name| own.text(ns, name);
+        Ok((ns.clone(), ResolverFiles { hosts: text("hosts"), resolv_conf: text("resolv.conf") }))
+    });
+    files.collect()
 }
 
 /// The same for a lab that was applied some time ago: where a promise is not kept, a hint says that the lab is no

@@ -20,8 +20,8 @@ const MOST_FAILURES: usize = 2000;
 /// How long a trace waits.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A pair that has failed.
-type Failed<'a> = (&'a Check, &'a Probe, &'a PairResult);
+/// A pair that has failed, with what was probed.
+type Failed<'a> = (&'a Check, Probe, &'a PairResult);
 
 /// Adds to a report why its checks have failed, as far as it can be found out; `file` is what `nslab apply` is to be
 /// called with. Where no packet is to be sent for that, or none can be, the model says what it can. What cannot be
@@ -40,16 +40,17 @@ pub fn explain(lab: &Lab, file: &str, sends: bool, report: &mut Report) {
 fn explained(lab: &Lab, file: &str, report: &Report) -> Result<Vec<Explained>, EngineError> {
     let mut tracer = Tracer::new(lab)?;
     let chosen = Chosen::default();
-    let tracing = |check, probe| of_pair((check, probe), file, &chosen);
     let mut groups: IndexMap<String, Vec<Failed<'_>>> = IndexMap::new();
     for (check, probe, pair) in failed(lab, report).take(MOST_FAILURES) {
-        let cause = tracer.obstacle(&tracing(check, probe)).unwrap_or_else(|| format!("{} {}", pair.from, pair.result));
+        let cause = tracer
+            .obstacle(&of_pair((check, &probe), file, &chosen))
+            .unwrap_or_else(|| format!("{} {}", pair.from, pair.result));
         groups.entry(format!("{:?} {cause}", check.expect)).or_default().push((check, probe, pair));
     }
     let mut causes: IndexMap<(Expect, String, Option<String>), Explained> = IndexMap::new();
     for pairs in groups.values().take(MOST_GROUPS) {
         let Some((check, probe, _)) = pairs.first() else { continue };
-        let end = as_promised(check.expect, tracer.trace(&tracing(check, probe))?.end);
+        let end = as_promised(check.expect, tracer.trace(&of_pair((check, probe), file, &chosen))?.end);
         let names = pairs.iter().map(|(.., pair)| format!("{} → {} ({})", pair.from, pair.to, pair.protocol));
         let key = (check.expect, end.what.clone(), end.namespace.clone());
         causes.entry(key).or_insert_with(|| Explained { pairs: Vec::new(), end }).pairs.extend(names);
@@ -76,10 +77,19 @@ fn as_promised(expect: Expect, end: Ending) -> Ending {
     }
 }
 
+/// What was sent: to the address of a name, if it has one.
+fn as_sent(probe: &Probe, pair: &PairResult) -> Option<Probe> {
+    let mut probe = probe.clone();
+    if probe.to.name.take().is_some() {
+        probe.to.address = pair.address?;
+    }
+    Some(probe)
+}
+
 fn failed<'a>(lab: &'a Lab, report: &'a Report) -> impl Iterator<Item = Failed<'a>> {
     let probed = report.checks.iter().filter(|check| !check.is_of_command());
     lab.checks.iter().zip(probed).flat_map(|(check, result)| {
         let pairs = check.probes.iter().zip(&result.pairs).filter(|(_, pair)| !pair.passed);
-        pairs.map(move |(probe, pair)| (check, probe, pair))
+        pairs.filter_map(move |(probe, pair)| Some((check, as_sent(probe, pair)?, pair)))
     })
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::host_settings::{self, Memory};
 use super::{deviceless_routes, etc_files, marks, of_programs};
 use crate::kernel::{Kernel, KernelError, Marked, Scope};
-use crate::lab::{LabName, NsName, Observed};
+use crate::lab::{LabName, NsName, Observed, Places};
 use crate::programs;
 use crate::state::{self, FirewallLock, HostSettings};
 use crate::steps::{Step, SysctlStep};
@@ -22,6 +22,8 @@ pub struct Machine {
     pub(super) may_have_programs: bool,
     /// Whether programs that were started with one that cannot be are left.
     pub(super) keeps_programs: bool,
+    /// Where the programs are written that may be started.
+    pub(super) places: Places,
 }
 
 impl Machine {
@@ -30,8 +32,8 @@ impl Machine {
     /// # Errors
     /// As with [`Kernel::open`].
     pub fn open() -> Result<Self, KernelError> {
-        let (memory, unproven) = (Memory::default(), Vec::new());
-        Ok(Self { kernel: Kernel::open()?, memory, unproven, may_have_programs: false, keeps_programs: false })
+        let (kernel, memory, unproven, places) = (Kernel::open()?, Memory::default(), Vec::new(), Places::new());
+        Ok(Self { kernel, memory, unproven, may_have_programs: false, keeps_programs: false, places })
     }
 
     /// What there is of a lab, and of what is wanted, as far as it can be read.
@@ -118,7 +120,7 @@ impl Machine {
             }
             Step::Program(first) => {
                 self.kernel.free_removed();
-                of_programs::run(&mut self.kernel, first, group, self.keeps_programs)
+                of_programs::run(&mut self.kernel, first, group, (self.keeps_programs, &self.places))
             }
             Step::Namespace(_)
             | Step::Mark(_)

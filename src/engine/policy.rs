@@ -1,6 +1,7 @@
 //! Whether the live lab does what its network policies say: the same question for every pair of pods, asked with
 //! packets.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub fn prove(lab: &Lab, file: &str, progress: &mut dyn FnMut(usize, usize)) -> R
     for part in parts(checks) {
         progress(made, all);
         made += part.iter().map(|check| check.probes.len()).sum::<usize>();
-        let own = check::run(&Lab { checks: part, ..lab.clone() })?;
+        let own = check::run(&Lab { checks: part, ..lab.clone() }, &BTreeMap::new())?;
         match &mut report {
             None => report = Some(own),
             Some(report) => {
@@ -48,7 +49,7 @@ pub fn prove(lab: &Lab, file: &str, progress: &mut dyn FnMut(usize, usize)) -> R
     }
     let mut report = match report {
         Some(report) => report,
-        None => check::run(&Lab { checks: Vec::new(), ..lab.clone() })?,
+        None => check::run(&Lab { checks: Vec::new(), ..lab.clone() }, &BTreeMap::new())?,
     };
     if !report.passed() {
         report.hints.extend(super::check::drift(lab).and_then(|steps| check::drift_hint(steps, file)));
@@ -137,7 +138,7 @@ fn probe(from: &NsName, to: &NsName, address: IpAddr, port: u16) -> Probe {
     Probe {
         from: from.clone(),
         source: None,
-        to: Target { label: to.to_string(), address, scope: None, ns: Some(to.clone()) },
+        to: Target { label: to.to_string(), address, scope: None, ns: Some(to.clone()), name: None },
         arrives_at: Some(to.clone()),
         endpoints: Vec::new(),
         listen: vec![(to.clone(), port)],

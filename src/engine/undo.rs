@@ -17,6 +17,8 @@ use crate::steps::{InterfaceStep, MarkStep, Presence, Step, SysctlStep};
 impl Run<'_> {
     /// Undoes what was done, and adds the result to the error.
     pub(super) fn undo(mut self, error: EngineError) -> EngineError {
+        // What is started now is of a former file.
+        self.machine.places.clear();
         let done = std::mem::take(&mut self.done);
         let mut outcome = UndoError { undone: done.len(), is_left: false, failed: Vec::new() };
         // To start a program anew, the former one was ended.

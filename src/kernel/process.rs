@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, ErrorKind};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -59,6 +60,9 @@ impl ExecError {
     }
 }
 
+/// So much of a file of `/etc` is read.
+const LONGEST_FILE: u64 = 1 << 20;
+
 /// What programs in a namespace find in `/etc`, besides what `/etc/netns/NAME` says.
 #[derive(Debug, Default)]
 pub enum OwnEtc {
@@ -77,6 +81,25 @@ impl OwnEtc {
         let folder = PathBuf::from(path);
         folder.is_dir().then_some(Self::Folder(folder))
     }
+
+    /// The text of a file of `/etc` as programs in a namespace find it; empty where there is none.
+    pub(crate) fn text(&self, ns: &NsName, name: &str) -> String {
+        let own = match self {
+            Self::Machines => None,
+            Self::Folder(folder) => text_of(&folder.join(name)),
+            Self::Texts(texts) => texts.iter().find(|(own, _)| *own == name).map(|(_, text)| text.clone()),
+        };
+        let of_ns = || text_of(Path::new(&format!("/etc/netns/{ns}/{name}"))).filter(|_| !ns.is_host());
+        own.or_else(of_ns).or_else(|| text_of(&Path::new("/etc").join(name))).unwrap_or_default()
+    }
+}
+
+/// The beginning of a file; none where there is none to read.
+fn text_of(path: &Path) -> Option<String> {
+    let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+    let mut bytes = Vec::new();
+    opened.take(LONGEST_FILE).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Replaces this process by a command inside a namespace, as `ip netns exec` does: with that namespace's `/sys`, and

@@ -49,9 +49,9 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// The receive buffer of raw sockets, in bytes: room for a reply from each of several thousand hosts. Memory is
-/// taken only as packets wait.
-const RAW_BUFFER: usize = 4 << 20;
+/// The receive buffer of raw sockets and of servers, in bytes: room for a packet from each of several thousand hosts.
+/// Memory is taken only as packets wait.
+const LARGE_BUFFER: usize = 4 << 20;
 
 /// Opens sockets inside a namespace, all of them in one visit: as many of each kind as asked for, in the order asked
 /// for.
@@ -80,6 +80,9 @@ fn refused(errno: Errno, protocol: Protocol) -> KernelError {
 /// EADDRINUSE: another socket has the port. EAFNOSUPPORT: the kernel does not have the family.
 pub fn open_server(protocol: Protocol, address: SocketAddr) -> nix::Result<OwnedFd> {
     let fd = bare(protocol, Family::of(address.ip()))?;
+    if protocol == Protocol::Udp {
+        give_room(&fd)?;
+    }
     serve(&fd, protocol, address)?;
     Ok(fd)
 }
@@ -101,13 +104,19 @@ fn bare(protocol: Protocol, family: Family) -> nix::Result<OwnedFd> {
     socket(domain, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, number)
 }
 
+/// Gives a socket a large receive buffer. Without CAP_NET_ADMIN in the first user namespace, it stays at
+/// net.core.rmem_max, which is smaller.
+fn give_room(fd: &OwnedFd) -> nix::Result<()> {
+    match setsockopt(fd, sockopt::RcvBufForce, &LARGE_BUFFER) {
+        Ok(()) => Ok(()),
+        Err(_) => setsockopt(fd, sockopt::RcvBuf, &LARGE_BUFFER),
+    }
+}
+
 fn open(protocol: Protocol, family: Family) -> nix::Result<OwnedFd> {
     let fd = bare(protocol, family)?;
     if !matches!(protocol, Protocol::Tcp | Protocol::Udp) {
-        // Without CAP_NET_ADMIN in the first user namespace the buffer stays at net.core.rmem_max, which is smaller.
-        if setsockopt(&fd, sockopt::RcvBufForce, &RAW_BUFFER).is_err() {
-            setsockopt(&fd, sockopt::RcvBuf, &RAW_BUFFER)?;
-        }
+        give_room(&fd)?;
         tell_destinations(&fd, family)?;
     }
     match protocol {

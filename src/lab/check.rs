@@ -1,5 +1,6 @@
 //! Checks: what the file promises about who reaches whom, resolved to single probes.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl Probe {
 /// Where a probe goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Target {
-    /// What the file calls it: a namespace's name, the address itself, or a service: `service/web`.
+    /// What the file calls it: a namespace's name, the address itself, a service (`service/web`) or `name/web.lab`.
     pub label: String,
     /// The address that is probed.
     pub address: IpAddr,
@@ -87,6 +88,21 @@ pub struct Target {
     pub scope: Option<IfName>,
     /// The namespace that has the address, if one of the lab has.
     pub ns: Option<NsName>,
+    /// The name that the sender has to resolve first; until then, the address is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<TargetName>,
+}
+
+/// A name that a probe goes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TargetName {
+    /// As the file has it: with a dot at its end, it is whole.
+    pub name: String,
+    /// The family that its address has to have, if the check asks for one.
+    pub family: Option<Family>,
+    /// The addresses of services, which it may turn out to be, with the endpoints that the check's port leads to.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<IpAddr, Vec<(NsName, u16)>>,
 }
 
 impl Target {
@@ -109,6 +125,16 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// The same to another port.
+    #[must_use]
+    pub fn at(self, port: u16) -> Self {
+        match self {
+            Self::Icmp => Self::Icmp,
+            Self::Tcp(_) => Self::Tcp(port),
+            Self::Udp(_) => Self::Udp(port),
+        }
+    }
+
     /// In words, where it carries what is asked of a program: `icmp`, `tcp/80`, `http/80`.
     pub fn named(self, asks: Option<&Asks>) -> String {
         match (self, asks) {

@@ -21,6 +21,9 @@ pub struct ExecCheck {
     pub exit_code: u8,
     /// A text that its output must contain.
     pub contains: Option<String>,
+    /// What its output must be, without the blank space around it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     /// How long it may take.
     #[serde(serialize_with = "super::check::seconds")]
     pub timeout: Duration,

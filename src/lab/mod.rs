@@ -64,7 +64,7 @@ pub use asks::{Asks, DnsAnswer, DnsQuery, DnsType, HttpRequest};
 pub use bridge::BridgeOptions;
 pub use bridge_port::{PortForwarding, PortOptions, PortSwitch, PortSwitches};
 pub use chain::{CHAIN_PREFIX, ChainId, Family, Hook, Policy, Table};
-pub use check::{Check, Expect, PacketSize, Probe, Protocol, SeenAs, Target};
+pub use check::{Check, Expect, PacketSize, Probe, Protocol, SeenAs, Target, TargetName};
 pub use counted_firewall::{CountedChain, CountedFirewall, CountedRule, Counters};
 pub use dnat::{DnatPort, DnatTarget, PortRange};
 pub use dns::{DnsData, DnsName, DnsNameError, DnsRecord, DnsValue, DnsZone};
@@ -142,10 +142,16 @@ pub struct Lab {
     /// What in the file asks for the interfaces of a kind, where they are not written one by one.
     #[serde(skip)]
     pub origins: Origins,
+    /// Where its programs are written, for what is said of one that fails.
+    #[serde(skip)]
+    pub places: Places,
 }
 
 /// What in a file asks for the interfaces of a kind.
 pub type Origins = BTreeMap<VirtualKind, Origin>;
+
+/// Where programs are written: the file, the line and the column in characters, `lab.yaml:5:7`.
+pub type Places = BTreeMap<ProgramRef, String>;
 
 /// A piece of shorthand in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

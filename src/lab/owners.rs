@@ -32,6 +32,11 @@ impl Owners {
         Self { of: owners, several_ways: several_ways.map(|(ns, _)| ns.clone()).collect() }
     }
 
+    /// The first namespace that has an address.
+    pub fn first(&self, address: IpAddr) -> Option<&NsName> {
+        self.of.get(&address)?.first()
+    }
+
     /// Whether a namespace may send from an address by one of several ways out, and is the only one that has it.
     pub fn may_leave_as(&self, ns: &NsName, address: IpAddr) -> bool {
         self.several_ways.contains(ns) && self.of.get(&address).is_some_and(|all| all.iter().eq([ns]))

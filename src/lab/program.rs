@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +144,8 @@ pub struct ObservedProgram {
     pub pid: Option<i32>,
     /// The process that keeps it: all of its processes are below that.
     pub keeper: Option<i32>,
+    /// When it was first to run like this, in milliseconds since 1970: older output is that of what it was before.
+    pub began: u64,
     /// Since when it has been so, in milliseconds since 1970.
     pub since: u64,
     /// Whether it was ready at some time since it was first started.
@@ -245,6 +247,7 @@ impl ObservedProgram {
             state: ProgramState::Running,
             pid: None,
             keeper: None,
+            began: 0,
             since: 0,
             was_ready: true,
             restarts: 0,
@@ -252,6 +255,11 @@ impl ObservedProgram {
             why: None,
             is_inside: true,
         }
+    }
+
+    /// When it was first to run like this.
+    pub fn began(&self) -> SystemTime {
+        UNIX_EPOCH.checked_add(Duration::from_millis(self.began)).unwrap_or(UNIX_EPOCH)
     }
 
     /// Why it counts as one that is not there: it would have to be started; none where it is as it should be.

@@ -173,7 +173,7 @@ mod tests {
     use super::super::{teardown, way_back};
     use crate::lab::{
         IfName, Interface, InterfaceKind, Lab, LabEtc, Namespace, NetworkPolicies, NftFamily, NftTable, NftTableId,
-        NsName, Origins,
+        NsName, Origins, Places,
     };
 
     #[test]
@@ -191,6 +191,7 @@ mod tests {
             network_policies: NetworkPolicies::default(),
             etc: LabEtc::default(),
             origins: Origins::new(),
+            places: Places::new(),
         };
         let now = teardown::as_built(&lab);
         let mut before = now.clone();

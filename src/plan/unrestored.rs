@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use indexmap::IndexMap;
 
-    use crate::lab::{ForeignKind, ForeignRoute, LabEtc, NetworkPolicies, Origins};
+    use crate::lab::{ForeignKind, ForeignRoute, LabEtc, NetworkPolicies, Origins, Places};
 
     fn observed(routes: &[&str]) -> Observed {
         let object = |text: &&str| ForeignObject {
@@ -108,6 +108,7 @@ mod tests {
             network_policies: NetworkPolicies::default(),
             etc: LabEtc::default(),
             origins: Origins::new(),
+            places: Places::new(),
         };
         let (before, now) =
             (observed(&["10.0.0.0/8 tos 0x10", "10.1.0.0/16 tos 0x10"]), observed(&["10.1.0.0/16 tos 0x10"]));

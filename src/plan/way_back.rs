@@ -5,7 +5,7 @@ use super::planned::Plan;
 use super::unread::in_common;
 use crate::lab::{
     ChainName, IfName, Interface, InterfaceKind, Keep, Lab, LabName, Namespace, NetworkPolicies, NsName, Observed,
-    ObservedNamespace, Origins,
+    ObservedNamespace, Origins, Places,
 };
 use crate::steps::{FirewallChange, FirewallStep, Presence, Step, SysctlStep};
 
@@ -72,6 +72,7 @@ fn as_lab(wanted: &Lab, live: &Observed) -> Lab {
         network_policies: NetworkPolicies::default(),
         etc: live.etc.clone(),
         origins: Origins::new(),
+        places: Places::new(),
     }
 }
 

@@ -18,7 +18,7 @@ use super::output::last_lines;
 use super::strays;
 use crate::failpoint;
 use crate::kernel::{KernelCode, KernelError, process, wait};
-use crate::lab::{LabName, NsName, ObservedProgram, Program, ProgramRef, ProgramState};
+use crate::lab::{LabName, NsName, ObservedProgram, Places, Program, ProgramRef, ProgramState};
 use crate::state::ProgramFiles;
 
 /// A supervisor answers at once; one that takes longer is stopped, or means ill.
@@ -142,7 +142,7 @@ pub(crate) fn list(lab: &LabName) -> Result<Option<Programs>, KernelError> {
 }
 
 /// Starts programs, each once what it needs is ready, and waits until all are. All are started, or none: where one
-/// cannot be, the others are ended again, unless that is what they are kept for.
+/// cannot be, the others are ended again, unless they are kept. An error says where each is written.
 ///
 /// # Errors
 /// One could not be started or was not ready in time, or a signal came.
@@ -150,7 +150,7 @@ pub(crate) fn start(
     lab: &LabName,
     namespaces: &BTreeSet<NsName>,
     programs: &[(ProgramRef, Program)],
-    keeps: bool,
+    (keeps, places): (bool, &Places),
 ) -> Result<(), KernelError> {
     let request = Request::Start(programs.to_vec());
     let names: Vec<ProgramRef> = programs.iter().map(|(name, _)| name.clone()).collect();
@@ -166,7 +166,7 @@ pub(crate) fn start(
             (supervisor, now.unwrap_or_default())
         }
     };
-    let started = wait_until_ready(&mut supervisor, now, &names);
+    let started = wait_until_ready(&mut supervisor, now, &names, places);
     let is_kept = |error: &KernelError| keeps && error.code() == KernelCode::ProgramFailed;
     if started.as_ref().is_err_and(|error| !is_kept(error)) {
         drop(supervisor);
@@ -181,13 +181,14 @@ fn wait_until_ready(
     supervisor: &mut Supervisor<'_>,
     mut now: Programs,
     names: &[ProgramRef],
+    places: &Places,
 ) -> Result<(), KernelError> {
     let mut pause = FIRST_PAUSE;
     loop {
         let of = |name: &&ProgramRef| now.get(name);
         let failed: Vec<&ProgramRef> = names.iter().filter(|name| of(name).is_none_or(has_failed)).collect();
         if !failed.is_empty() {
-            return Err(failure(supervisor.lab, &failed, &now));
+            return Err(failure(supervisor.lab, &failed, &now, places));
         }
         if names.iter().filter_map(|name| of(&name)).all(is_up) {
             return Ok(());
@@ -213,8 +214,8 @@ fn is_up(program: &ObservedProgram) -> bool {
     }
 }
 
-/// Why programs could not be started: those first that others need, with their last lines.
-fn failure(lab: &LabName, failed: &[&ProgramRef], now: &Programs) -> KernelError {
+/// Why programs could not be started: those first that others need, with their places in the file and their last lines.
+fn failure(lab: &LabName, failed: &[&ProgramRef], now: &Programs, places: &Places) -> KernelError {
     let needs_failed = |name: &ProgramRef| {
         now.get(name).is_some_and(|own| own.program.needs.iter().any(|need| now.get(need).is_some_and(has_failed)))
     };
@@ -226,9 +227,13 @@ fn failure(lab: &LabName, failed: &[&ProgramRef], now: &Programs) -> KernelError
     };
     let why = |name: &ProgramRef| {
         let why = now.get(name).map_or_else(|| "its supervisor was killed".to_owned(), ObservedProgram::failure);
-        let lines = last_lines(lab, name, LINES);
+        let place = places.get(name).map(|place| format!("\n  --> {place}")).unwrap_or_default();
+        let since = now.get(name).map(ObservedProgram::began);
+        let lines = since.map(|since| last_lines(lab, name, LINES, since)).unwrap_or_default();
         let lines: String = lines.iter().map(|line| format!("\n    {line}")).collect();
-        if lines.is_empty() { why } else { format!("{why}; its last lines:{lines}") }
+        let head = if lines.is_empty() { "" } else { "\n  its last lines:" };
+        let (what, help) = why.split_at(why.find('\n').unwrap_or(why.len()));
+        format!("{what}{place}{help}{head}{lines}")
     };
     let Some((first, others)) = failed.split_first() else { return KernelError::new("start programs") };
     let mut text = why(first);

@@ -47,9 +47,10 @@ fn lines(output: &[u8]) -> impl Iterator<Item = Line> {
     })
 }
 
-/// The last lines of a program's output.
-pub(super) fn last_lines(lab: &LabName, program: &ProgramRef, count: usize) -> Vec<String> {
-    let all = output(lab, program, &mut Position::default(), false).unwrap_or_default();
+/// The last lines of a program's output since a time: what it was before has written to the same file.
+pub(super) fn last_lines(lab: &LabName, program: &ProgramRef, count: usize, since: SystemTime) -> Vec<String> {
+    let mut all = output(lab, program, &mut Position::default(), false).unwrap_or_default();
+    all.retain(|line| line.at >= since);
     let shown = |text: &str| text.chars().take(300).collect();
     all.iter().skip(all.len().saturating_sub(count)).map(|line| shown(&line.text)).collect()
 }

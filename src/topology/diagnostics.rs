@@ -204,6 +204,13 @@ impl<'a> Collector<'a> {
         self.sources.of(span).place(span)
     }
 
+    /// A place with its file: `lab.yaml:5:7`.
+    pub(super) fn full_place(&self, span: Span) -> String {
+        let source = self.sources.of(span);
+        let (line, column) = source.place(span);
+        format!("{}:{line}:{column}", source.name)
+    }
+
     /// What is written at a place.
     pub(super) fn written(&self, span: Span) -> &str {
         self.sources.of(span).written(span)

@@ -85,8 +85,8 @@ fn doubt(lab: &Lab, (layer2, owners): (&Layer2<'_>, &Owners), check: &Check, pro
     let flow = Flow { source: probe.source, ..Flow::probing(check.protocol, probe.to.address) };
     let size = check.size.filter(|size| size.dont_fragment).map(|size| size.bytes);
     let asked = Asked { from: probe.from.clone(), flow, size, chosen: Chosen::default() };
-    // An interface's own link is not followed by addresses alone.
-    if probe.to.scope.is_some() {
+    // An interface's own link is not followed by addresses alone, and what has a name has no address yet.
+    if probe.to.scope.is_some() || probe.to.name.is_some() {
         return None;
     }
     let round = round_trip(layer2, &asked);

@@ -13,7 +13,7 @@ for lost in nothing all; do
   unshare --net=/run/netns/mounted ip link set lo alias nslab:other
   [ $lost = nothing ] || rm -rf /run/nslab
   nslab list --format json > labs
-  ! grep -qE 'second|made|mounted' labs
+  ! grep -qE 'second|made|mounted' labs || exit 1
   nslab destroy other
   nslab destroy --all
   [ "$(ip netns list | sed 's/ .*//' | sort | xargs)" = 'made mounted second' ]

@@ -16,12 +16,12 @@ is 200; grep -q "somebody has changed $setting of the host to 200" said; [ ! -e 
 sysctl -qw $setting=99
 lab a 100; sysctl -qw $setting=99
 nslab destroy a > said 2>&1
-is 99; ! grep -q somebody said
+is 99; ! grep -q somebody said || exit 1
 
 # Spelt otherwise it is the same.
 lab a 100-101; sysctl -qw $setting=100,101
 nslab destroy a > said 2>&1
-is 99; ! grep -q somebody said
+is 99; ! grep -q somebody said || exit 1
 
 # Changed by an edit of the lab, it is the lab's, also when the file loses it.
 lab a 100; lab a 300
@@ -38,7 +38,7 @@ nslab destroy a; is 200; sysctl -qw $setting=99
 # Two labs: the last one looks.
 lab a 100; lab b 100; sysctl -qw $setting=200
 nslab destroy a > said 2>&1
-is 200; ! grep -q somebody said
+is 200; ! grep -q somebody said || exit 1
 nslab destroy b > said 2>&1
 is 200; grep -q "somebody has changed $setting" said
 sysctl -qw $setting=99

@@ -26,7 +26,7 @@ COMMIT"; do
   done
   [ "$(sysctl -n net.ipv4.ip_forward)" = 1 ]
   nslab list | grep -q fw
-  nslab status fw > said; grep -q "iptables-save does not show" said; ! grep -q 'make chain' said
+  nslab status fw > said; grep -q "iptables-save does not show" said; ! grep -q 'make chain' said || exit 1
   nslab apply other.yaml
   nslab destroy other
 

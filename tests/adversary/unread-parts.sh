@@ -26,7 +26,7 @@ for place in $(for part in $red_parts; do echo red:$part; done; for part in $hos
   # Only who needs the mark of a namespace reads it: where a file names the namespace, it is looked into.
   [ "$part" = mark ] && told=0 || told=3
   fails $told blind plan parts.yaml
-  [ $told = 0 ] || { grep -q "$named" said; ! grep -q 'step' said; }
+  [ $told = 0 ] || { grep -q "$named" said; ! grep -q 'step' said || exit 1; }
   fails $told blind plan --format json parts.yaml
   fails $told blind apply edited.yaml
   [ $told = 0 ] || grep -q "$named" said
@@ -46,7 +46,7 @@ for place in $(for part in $red_parts; do echo red:$part; done; for part in $hos
   fi
 
   fails 0 blind status parts
-  [ $told = 0 ] || { grep -q 'Not known' said; ! grep -q 'to fix' said; }
+  [ $told = 0 ] || { grep -q 'Not known' said; ! grep -q 'to fix' said || exit 1; }
   fails 0 blind check parts
   # Damage elsewhere is seen, and mended.
   ip -n green addr flush dev eth0

@@ -15,12 +15,12 @@ fails() { wanted=$1; shift; code=0; "$@" > said 2>&1 || code=$?; [ $code = "$wan
 blind() { NSLAB_STOP_AT="unread:firewall rules of node1" nslab "$@"; }
 fails 3 blind plan nodes.yaml
 grep -q 'cannot list the firewall rules of node1: .*(ENOMEM)' said
-! grep -q -e step -e 'table ' said
+! grep -q -e step -e 'table ' said || exit 1
 fails 0 blind status nodes
-! grep -q 'to fix' said
+! grep -q 'to fix' said || exit 1
 # What drifts elsewhere is seen.
 ip netns exec node2 nft flush chain ip kube-proxy services
 fails 3 blind plan nodes.yaml
 grep -q 'chain services of table ip kube-proxy in node2' said
-! grep -q node1.*table said
+! grep -q node1.*table said || exit 1
 nslab destroy nodes

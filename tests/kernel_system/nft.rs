@@ -5,7 +5,7 @@ use nslab::kernel::{Kernel, Scope};
 use nslab::lab::{
     Condition, ConnectionState, Family, Hook, IpProtocol, Lab, MarkBits, Namespace, NftChain, NftChainType,
     NftCondition, NftElement, NftFamily, NftField, NftRule, NftSet, NftSide, NftStatement, NftTable, NftTableId,
-    NftTables, NftType, NftValue, NftVerdict, NsName, Observed, Origins, Policy, PortRange,
+    NftTables, NftType, NftValue, NftVerdict, NsName, Observed, Origins, Places, Policy, PortRange,
 };
 use nslab::plan;
 use nslab::steps::Step;
@@ -145,6 +145,7 @@ fn lab(nft: NftTables) -> Lab {
         network_policies: nslab::lab::NetworkPolicies::default(),
         etc: nslab::lab::LabEtc::default(),
         origins: Origins::new(),
+        places: Places::new(),
     }
 }
 

@@ -23,7 +23,7 @@ nslab logs p-basics red/words > said; [ "$(cat said)" = "<a><b  c><d ef><>" ]
 nslab logs p-basics red/awk > said; [ "$(cat said)" = 42 ]
 nslab logs p-basics red/who > said; head -5 said > first
 printf 'hello {n} ${x} p-basics red p-basics/red/who\n/usr\ndaemon\n100\n65536\n' | cmp - first
-grep -qx 'USER=daemon' said; ! grep -q SECRET said
+grep -qx 'USER=daemon' said; ! grep -q SECRET said || exit 1
 nslab logs p-basics red/list > said; sed -n 3p said | grep -qx root; sed -n 4p said | grep -qx 512; tail -1 said | grep -qx over
 # Several programs: whose line each is.
 ends 0 'red/awk | 42' nslab logs p-basics

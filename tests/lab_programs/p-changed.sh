@@ -12,7 +12,7 @@ ends 0 'end program red/b, and start it as the file has it' nslab apply lab.yaml
 # What cannot be started: the former one is back.
 cp lab.yaml good.yaml
 lab 'a: sleep 3601' 'b: [sh, -c, "echo one; echo two >&2; exit 3"]' 'e: sleep 3605'
-ends 3 'cannot start program red/b: it ended with exit code 3; its last lines:' nslab apply lab.yaml
+ends 3 'cannot start program red/b: it ended with exit code 3 [program-failed]' nslab apply lab.yaml
 grep -q '    two' said
 [ "$(field p-changed red/a pid)" = "$a" ]
 ends 0 'nothing to do' nslab plan good.yaml

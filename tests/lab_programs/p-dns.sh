@@ -65,8 +65,8 @@ lookup ahostsv4 printer.example.org | grep -q '^10.0.0.9 '
 lookup ahostsv4 alias | grep -q '^10.0.0.1 '
 lookup ahostsv4 www.example.net | grep -q '^192.0.2.80 '
 lookup ahostsv4 away.example.org | grep -q '^192.0.2.80 '
-! lookup ahostsv4 nobody.example.org
-! lookup ahostsv4 www.example.com
+! lookup ahostsv4 nobody.example.org || exit 1
+! lookup ahostsv4 www.example.com || exit 1
 nslab logs p-dns ns/serve > said
 grep -Eqx 'dns 53: from 10.0.0.2:[0-9]+ to 10.0.0.53: www.example.org A: NOERROR' said
 grep -Eqx 'dns 53: from 10.0.0.2:[0-9]+ to 10.0.0.53: nobody.example.org A: NXDOMAIN' said
@@ -74,7 +74,7 @@ grep -Eqx 'dns 53: from 10.0.0.2:[0-9]+ to 10.0.0.53: www.example.com A: REFUSED
 
 # Another record: the server goes on running, and has it at once.
 sed -i 's/www: \[10.0.0.1, fd00::1\]/www: 10.0.0.7/; s/mail: 10.0.0.25/mail: 10.0.0.25\n            new: 10.0.0.8/' lab.yaml
-nslab plan lab.yaml > said; grep -qF 'write the zones of ns' said; ! grep -q 'servers' said
+nslab plan lab.yaml > said; grep -qF 'write the zones of ns' said; ! grep -q 'servers' said || exit 1
 nslab apply lab.yaml
 for _ in $(seq 50); do lookup ahostsv4 new && break; sleep 0.1; done
 lookup ahostsv4 new | grep -q '^10.0.0.8 '; lookup ahostsv4 www | grep -q '^10.0.0.7 '

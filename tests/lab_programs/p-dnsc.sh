@@ -15,6 +15,7 @@ done
 [ "$(v4 client 10-244-2-6.web-pods)" = '10.244.2.6 ' ]
 [ "$(v4 client www.example.org)" = '192.0.2.80 ' ]; [ "$(v4 client elsewhere)" = '192.0.2.80 ' ]
 [ "$(v4 client kube-dns.kube-system)" = '10.96.0.10 ' ]
+nslab check -v lab.yaml > said; grep -qx "  web-service.apps.apps.svc.cluster.local A at 10.96.0.10: NXDOMAIN" said
 [ "$(nslab exec p-dnsc client -- getent hosts 10.96.0.20 | awk '{ print $2 }')" = web-service.apps.svc.cluster.local ]
 [ "$(v4 client nobody)" = '' ]
 # A pod is no longer ready, and a service is new: the same processes say so.

@@ -9,7 +9,7 @@ refused nosuch 'there is no command `nosuch`'
 refused /etc/passwd 'cannot run `/etc/passwd`: Permission denied'
 refused '{ command: sleep 9, user: nosuchuser }' 'there is no user `nosuchuser`'
 refused '{ command: sleep 9, directory: /nosuch }' 'it cannot start in /nosuch: No such file or directory'
-refused 'sh -c "echo why >&2; exit 4"' 'it ended with exit code 4; its last lines:'
+refused 'sh -c "echo why >&2; exit 4"' 'it ended with exit code 4 [program-failed]'
 grep -q '    why' said
 refused '{ command: "true", ready: { line: x } }' 'it ended with exit code 0 before it was ready'
 refused '{ command: sleep 9, ready: { file: /nosuch, within: 200ms } }' 'it is not ready after 200ms: there is no /nosuch'

@@ -66,7 +66,7 @@ get / | ask blue 10.0.0.1 80 | grep -q '^red answers'
 # TCP and UDP.
 echo hello | ask blue 10.0.0.3 7 > got; sed -n 1p got | grep -Eqx 'red answers at 10.0.0.3:7 to 10.0.0.2:[0-9]+'
 [ "$(sed -n 2p got)" = hello ]; [ "$(wc -l < got)" = 2 ]
-! echo | ask blue 10.0.0.1 7
+! echo | ask blue 10.0.0.1 7 || exit 1
 echo hello | ask blue 10.0.0.3 7 udp > got; sed -n 1p got | grep -Eqx 'red answers at 10.0.0.3:7 to 10.0.0.2:[0-9]+'
 [ "$(sed -n 2p got)" = hello ]
 echo hello | ask blue fd00::1 7 udp | grep -q 'red answers at \[fd00::1\]:7 to \[fd00::2\]'

@@ -6,10 +6,12 @@
 
 mod junit;
 mod matrix;
+mod queries;
 mod table;
 mod tap;
 
 pub use junit::junit;
+pub use queries::queries;
 pub use table::table;
 pub use tap::tap;
 

@@ -27,6 +27,8 @@ pub struct Body {
     pub labels: Vec<Entry>,
     pub ports: Vec<Entry>,
     pub ready: Option<Entry>,
+    /// A pod's name in a headless service.
+    pub names: Vec<Entry>,
     pub kube_proxy: Option<Entry>,
     pub load_balancer: Option<Entry>,
     pub network_policies: Option<Entry>,
@@ -52,6 +54,7 @@ impl Body {
             labels: Vec::new(),
             ports: Vec::new(),
             ready: None,
+            names: Vec::new(),
             kube_proxy: None,
             load_balancer: None,
             network_policies: None,
@@ -84,7 +87,7 @@ impl Body {
             self.load_balancer,
             self.network_policies,
         ];
-        place.map(parts.into_iter().flatten())
+        place.map(parts.into_iter().flatten().chain(self.names))
     }
 
     /// An interface of these addresses.

@@ -25,6 +25,8 @@ pub struct Pod<'w> {
     pub labels: Vec<&'w (Spanned<Text>, Spanned<Text>)>,
     pub ports: &'w [(Spanned<DnsLabel>, Spanned<PodPort>)],
     pub ready: Option<&'w Spanned<bool>>,
+    pub hostname: Option<&'w Spanned<DnsLabel>>,
+    pub subdomain: Option<&'w Spanned<DnsLabel>>,
     pub run: Option<&'w WrittenPrograms>,
     pub serve: Option<&'w WrittenServers>,
     pub dns_policy: Option<&'w Spanned<DnsPolicy>>,
@@ -39,6 +41,8 @@ struct Wanted<'w> {
     labels: Option<&'w Named<Text, Spanned<Text>>>,
     ports: &'w [(Spanned<DnsLabel>, Spanned<PodPort>)],
     ready: Option<&'w Spanned<bool>>,
+    hostname: Option<&'w Spanned<DnsLabel>>,
+    subdomain: Option<&'w Spanned<DnsLabel>>,
     run: Option<&'w WrittenPrograms>,
     serve: Option<&'w WrittenServers>,
     dns_policy: Option<&'w Spanned<DnsPolicy>>,
@@ -72,7 +76,8 @@ pub fn of_node<'w>(
             let message = "`namespace` makes this label already";
             found.add(Diagnostic::new(Code::ReservedName, key.span, message).also(namespace.span, "here"));
         }
-        let Wanted { name, namespace, ports, ready, run, serve, dns_policy, dns_config, .. } = wanted;
+        let Wanted { name, namespace, ports, ready, hostname, subdomain, run, serve, dns_policy, dns_config, .. } =
+            wanted;
         pods.push(Pod {
             name,
             addresses,
@@ -81,6 +86,8 @@ pub fn of_node<'w>(
             labels,
             ports,
             ready,
+            hostname,
+            subdomain,
             run,
             serve,
             dns_policy,
@@ -109,6 +116,8 @@ fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Collector<'_>) -
                 labels: None,
                 ports: &[],
                 ready: None,
+                hostname: None,
+                subdomain: None,
                 run: None,
                 serve: None,
                 dns_policy: None,
@@ -131,6 +140,8 @@ impl<'w> Wanted<'w> {
             labels: Some(&pod.labels),
             ports: &pod.ports.entries,
             ready: pod.ready.as_ref(),
+            hostname: pod.hostname.as_ref(),
+            subdomain: pod.subdomain.as_ref(),
             run: pod.run.as_ref(),
             serve: pod.serve.as_ref(),
             dns_policy: pod.dns_policy.as_ref(),

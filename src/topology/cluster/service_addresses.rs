@@ -105,6 +105,21 @@ fn chosen(service: &Service, networks: &[IpNet], found: &mut Collector<'_>) -> V
     all
 }
 
+/// The families of the pods that a headless service stands for, where the cluster has two and it has one of them. One
+/// without a selector has both, if it does not say which.
+fn families_of_name(service: &Service, networks: &[IpNet], found: &mut Collector<'_>) -> Option<Entry> {
+    let is_for_anybody = service.selector.entries.is_empty() && service.pods.is_empty();
+    let says = !service.ip_families.is_empty() || service.ip_family_policy.is_some();
+    if !service.is_headless() || networks.len() < 2 || (is_for_anybody && !says) {
+        return None;
+    }
+    let chosen = chosen(service, networks, found);
+    let [only] = chosen.as_slice() else { return None };
+    let place = Place(service.ip_families.first().map_or(service.name.span, |own| own.span));
+    let family = place.scalar(Family::of(only.addr()));
+    Some(place.entry("ipFamilies", place.list([family])))
+}
+
 /// Adds the second family where the policy asks for it. Without a policy, the author's own two are meant.
 fn policy(
     service: &Service,
@@ -148,6 +163,7 @@ impl Taken {
         // What the cluster chooses by is its own.
         entries.retain(|(key, _)| !is(key, "ipFamilies") && !is(key, "ipFamilyPolicy"));
         if service.is_name() || networks.is_empty() {
+            entries.extend(families_of_name(service, networks, found));
             return tree;
         }
         self.addresses(service, networks, entries, found);

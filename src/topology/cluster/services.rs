@@ -6,7 +6,7 @@ use super::body::{Body, UPLINK};
 use super::layout::{Layout, Node as Endpoint};
 use super::piece::{Entry, Place};
 use super::pods::Pod;
-use crate::topology::schema::{ProxyMode, Routing};
+use crate::topology::schema::{DnsLabel, ProxyMode, Routing, Spanned};
 use crate::topology::yaml::Node;
 
 /// What a node has for services.
@@ -88,5 +88,9 @@ pub fn of_pod(pod: &Pod<'_>, body: &mut Body) {
         let value = Place(port.span).scalar(format!("{}/{}", port.value.number, port.value.protocol));
         body.ports.push((Place(name.span).scalar(&name.value.0), value));
     }
+    let names = [("hostname", pod.hostname), ("subdomain", pod.subdomain)];
+    let entry =
+        |(key, own): (&str, Option<&Spanned<DnsLabel>>)| own.map(|own| Place(own.span).field(key, &own.value.0));
+    body.names = names.into_iter().filter_map(entry).collect();
     body.ready = pod.ready.map(|ready| (body.place.scalar("ready"), Place(ready.span).scalar(ready.value)));
 }

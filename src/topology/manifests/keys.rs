@@ -44,7 +44,7 @@ pub const NAMESPACE: Keys = Keys { read: &[], idle: &["finalizers"], matter: &[]
 
 /// Of Deployment, ReplicaSet, ReplicationController, StatefulSet and DaemonSet.
 pub const WORKLOAD: Keys = Keys {
-    read: &["replicas", "selector", "template", "ordinals"],
+    read: &["replicas", "selector", "serviceName", "template", "ordinals"],
     idle: &[
         "minReadySeconds",
         "paused",
@@ -52,7 +52,6 @@ pub const WORKLOAD: Keys = Keys {
         "podManagementPolicy",
         "progressDeadlineSeconds",
         "revisionHistoryLimit",
-        "serviceName",
         "strategy",
         "updateStrategy",
         "volumeClaimTemplates",
@@ -63,19 +62,25 @@ pub const WORKLOAD: Keys = Keys {
 pub const TEMPLATE: Keys = Keys { read: &["metadata", "spec"], idle: &[], matter: &[] };
 
 pub const POD: Keys = Keys {
-    read: &["containers", "initContainers", "nodeName", "nodeSelector"],
+    read: &[
+        "containers",
+        "dnsConfig",
+        "dnsPolicy",
+        "hostname",
+        "initContainers",
+        "nodeName",
+        "nodeSelector",
+        "subdomain",
+    ],
     idle: &[
         "activeDeadlineSeconds",
         "automountServiceAccountToken",
-        "dnsConfig",
-        "dnsPolicy",
         "enableServiceLinks",
         "ephemeralContainers",
         "hostAliases",
         "hostIPC",
         "hostPID",
         "hostUsers",
-        "hostname",
         "hostnameOverride",
         "imagePullSecrets",
         "os",
@@ -94,7 +99,6 @@ pub const POD: Keys = Keys {
         "serviceAccountName",
         "setHostnameAsFQDN",
         "shareProcessNamespace",
-        "subdomain",
         "terminationGracePeriodSeconds",
         "tolerations",
         "volumes",

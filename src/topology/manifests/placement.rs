@@ -15,8 +15,8 @@ const HOSTNAME: &str = "kubernetes.io/hostname";
 /// Another, which many manifests ask for.
 const LINUX: (&str, &str) = ("kubernetes.io/os", "linux");
 
-/// Puts pods on the nodes of a cluster. Where the topology has a pod of the same name with nothing but an address, it
-/// says where this one is.
+/// Puts pods on the nodes of a cluster. Where the topology has a pod of the same name, of which it says nothing that
+/// a manifest does, it says where this one is, and what runs in it.
 pub fn place(pods: Vec<Pods<'_>>, cluster: &mut Cluster, found: &mut Collector<'_>) {
     let places = places(cluster);
     let mut used = HashSet::new();
@@ -42,7 +42,7 @@ pub fn place(pods: Vec<Pods<'_>>, cluster: &mut Cluster, found: &mut Collector<'
             let by_name = || chosen(pod.name.value.as_str(), &nodes, cluster);
             let Some(node) = place.map(|(at, _)| *at).or(node).or_else(by_name) else { continue };
             if let Some((_, place)) = place {
-                pod.address.clone_from(&place.address);
+                (pod.address, pod.run, pod.serve) = (place.address.clone(), place.run.clone(), place.serve.clone());
                 used.insert((node, pod.name.value.clone()));
             }
             if let Some(on_node) = on_nodes.get_mut(node) {
@@ -71,8 +71,9 @@ fn places(cluster: &Cluster) -> HashMap<&str, (usize, &Pod)> {
 }
 
 fn is_bare(pod: &NameOrPod) -> bool {
-    let Pod { namespace, labels, ports, ready, .. } = &pod.0;
-    namespace.is_none() && ready.is_none() && labels.entries.is_empty() && ports.entries.is_empty()
+    let Pod { namespace, labels, ports, ready, hostname, subdomain, dns_policy, dns_config, .. } = &pod.0;
+    let has_dns = hostname.is_some() || subdomain.is_some() || dns_policy.is_some() || dns_config.is_some();
+    !has_dns && namespace.is_none() && ready.is_none() && labels.entries.is_empty() && ports.entries.is_empty()
 }
 
 /// The nodes on which pods may be.

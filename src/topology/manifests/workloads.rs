@@ -8,7 +8,9 @@ use super::object::{Kind, Object};
 use crate::lab::{NsName, PortProtocol, fnv1a};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{Cluster, DEFAULT_NAMESPACE, DnsLabel, Named, Pod, PodPort, Read, Spanned, Text};
+use crate::topology::schema::{
+    Cluster, DEFAULT_NAMESPACE, DnsConfig, DnsLabel, DnsPolicy, Named, Pod, PodPort, Read, Spanned, Text,
+};
 use crate::topology::yaml::{Node, Value};
 
 /// The pods of an object.
@@ -40,6 +42,10 @@ pub struct Template<'t> {
     pub labels: Named<Text, Spanned<Text>>,
     pub ports: Named<DnsLabel, Spanned<PodPort>>,
     pub ready: Option<Spanned<bool>>,
+    pub hostname: Option<Spanned<DnsLabel>>,
+    pub subdomain: Option<Spanned<DnsLabel>>,
+    pub dns_policy: Option<Spanned<DnsPolicy>>,
+    pub dns_config: Option<DnsConfig>,
     pub node_name: Option<(&'t str, Span)>,
     pub node_selector: Vec<(&'t str, &'t str, Span)>,
 }
@@ -102,9 +108,11 @@ fn of<'t>(object: &Object<'t>, found: &mut Collector<'_>) -> Option<Pods<'t>> {
             (Names::Counted { many: replicas(object, found)? }, made(object, found)?)
         }
         Kind::StatefulSet => {
+            let service = object.spec().and_then(|spec| optional(spec, "serviceName", found));
             let first = object.spec().and_then(|spec| get(get(spec, "ordinals")?, "start"));
             let first = first.map_or(Some(0), |first| Some(Spanned::<u32>::read(first, found)?.value))?;
-            (Names::Ordinals { first, many: replicas(object, found)? }, made(object, found)?)
+            let like = Template { subdomain: service, ..made(object, found)? };
+            (Names::Ordinals { first, many: replicas(object, found)? }, like)
         }
         Kind::DaemonSet => (Names::EveryNode, made(object, found)?),
         Kind::Namespace | Kind::Service | Kind::Endpoints | Kind::EndpointSlice | Kind::NetworkPolicy => return None,
@@ -177,10 +185,19 @@ fn template<'t>(
         labels,
         ports: ports(spec, found),
         ready: ready(object.body),
+        hostname: optional(spec, "hostname", found),
+        subdomain: optional(spec, "subdomain", found),
+        dns_policy: optional(spec, "dnsPolicy", found),
+        dns_config: optional(spec, "dnsConfig", found),
         // What nobody has chosen yet is shown as an empty text.
         node_name: get(spec, "nodeName").and_then(|own| text(own, found)).filter(|(name, _)| !name.is_empty()),
         node_selector,
     })
+}
+
+/// The value of a key of a pod that nslab has as well.
+fn optional<T: Read>(spec: &Node, key: &str, found: &mut Collector<'_>) -> Option<T> {
+    get(spec, key).filter(|own| !matches!(own.value, Value::Null)).and_then(|own| T::read(own, found))
 }
 
 /// The ports of a pod's containers that have names; the others are there for people only.
@@ -229,11 +246,13 @@ fn ready(body: &Node) -> Option<Spanned<bool>> {
 }
 
 impl Template<'_> {
-    /// A pod of a StatefulSet, which gives each two labels, so that a service can have it alone.
+    /// A pod of a StatefulSet, which gives each two labels, so that a service can have it alone, and a name in the
+    /// service that it names.
     pub fn ordinal(&self, number: u64, found: &mut Collector<'_>) -> Option<Pod> {
         let mut pod = self.pod(&format!("-{number}"), found)?;
         let text = |text: &str| Spanned { value: Text(text.to_owned()), span: self.stem.span };
         let name = format!("{}-{number}", self.stem.value);
+        pod.hostname = Some(Spanned { value: DnsLabel(name.clone()), span: self.stem.span });
         for (key, value) in [(POD_NAME, name), (POD_INDEX, number.to_string())] {
             pod.labels.entries.retain(|(own, _)| own.value.0 != key);
             pod.labels.entries.push((text(key), text(&value)));
@@ -257,6 +276,8 @@ impl Template<'_> {
         let name: Spanned<NsName> = Read::read(&written, found)?;
         let (namespace, labels) = (self.namespace.clone(), self.labels.clone());
         let (ports, ready) = (self.ports.clone(), self.ready.clone());
-        Some(Pod { namespace, labels, ports, ready, ..Pod::new(name) })
+        let (hostname, subdomain) = (self.hostname.clone(), self.subdomain.clone());
+        let (dns_policy, dns_config) = (self.dns_policy.clone(), self.dns_config.clone());
+        Some(Pod { namespace, labels, ports, ready, hostname, subdomain, dns_policy, dns_config, ..Pod::new(name) })
     }
 }

@@ -17,7 +17,7 @@ pub fn resolve(
     let wanted = written.protocol.as_ref().map(|protocol| (transport(protocol.value), protocol.span));
     let of_services = to.iter().filter_map(|to| match to.side {
         SelectorList::Service(service) => Some((services.all.get(service)?, to.span)),
-        SelectorList::Namespace(_) | SelectorList::Address(_) => None,
+        SelectorList::Namespace(_) | SelectorList::Address(_) | SelectorList::DnsName(_) => None,
     });
     let of_services: Vec<_> = of_services.collect();
     let is_ping = matches!(wanted, Some((Probing::Icmp, _)));

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::net::{Net, ResolvedNamespace};
 use super::probes::{self, Question};
@@ -66,7 +66,7 @@ pub fn resolve(
         }
         room -= cost;
         let protocol = check_protocol::resolve(written, &to, services, found);
-        checks.extend(check((written, protocol), net, &maker, (&from, &to), before, found));
+        checks.extend(check((written, protocol), net, (&maker, &parties.names), (&from, &to), before, found));
     }
     (checks, exec_checks)
 }
@@ -74,7 +74,7 @@ pub fn resolve(
 fn check(
     (written, protocol): (&schema::Check, Option<Protocol>),
     net: &Net<'_>,
-    maker: &probes::Maker<'_>,
+    (maker, names): (&probes::Maker<'_>, &IndexSet<&str>),
     (from, to): (&[Endpoint], &[Endpoint]),
     before: usize,
     found: &mut Collector<'_>,
@@ -87,7 +87,7 @@ fn check(
     let size = size(written, protocol, expect, found);
     let links = links(written, found);
     let source = written.source.as_ref().map(|source| source.value);
-    let question = Question { protocol, expect, family, source, answered_by, links };
+    let question = Question { protocol, expect, family, source, answered_by, links, names };
     source_is_theirs(written, net, from, found);
     let probes = maker.probes(&question, (from, to), found);
     if probes.is_empty() && found.count() == before && net.names.are_whole() {
@@ -119,7 +119,12 @@ fn check(
 fn links<'f>(written: &'f schema::Check, found: &mut Collector<'_>) -> Vec<(Span, &'f IfName)> {
     let on_link = |party: &'f Spanned<Selector>| match &party.value {
         Selector::OnLink(_, dev) => Some((party.span, dev)),
-        Selector::All | Selector::Name(_) | Selector::Label(..) | Selector::Address(_) | Selector::Service(_) => None,
+        Selector::All
+        | Selector::Name(_)
+        | Selector::Label(..)
+        | Selector::Address(_)
+        | Selector::Service(_)
+        | Selector::DnsName(_) => None,
     };
     for (span, _) in written.from.0.iter().filter_map(on_link) {
         found.add(Diagnostic::new(Code::BadValue, span, "a check starts in a namespace; `%` is for its destination"));
@@ -197,7 +202,7 @@ fn source_is_theirs(written: &schema::Check, net: &Net<'_>, from: &[Endpoint], f
     let Some(source) = &written.source else { return };
     let namespaces = from.iter().filter_map(|member| match member.side {
         SelectorList::Namespace(namespace) => net.namespaces.get(namespace),
-        SelectorList::Address(_) | SelectorList::Service(_) => None,
+        SelectorList::Address(_) | SelectorList::Service(_) | SelectorList::DnsName(_) => None,
     });
     // The machine has addresses that the file does not know.
     let may_have_it = |namespace: &ResolvedNamespace<'_>| namespace.name.is_host() && is_anyones(source.value);

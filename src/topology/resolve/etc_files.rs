@@ -78,7 +78,11 @@ fn files(namespace: &ResolvedNamespace<'_>) -> EtcFiles {
         }
     };
     let resolv_conf = namespace.written.dns.as_ref().map(|resolver| resolv_conf(&resolver.dns));
-    EtcFiles { hosts, resolv_conf, ..EtcFiles::of(&namespace.name) }
+    let files = EtcFiles { hosts, resolv_conf, ..EtcFiles::of(&namespace.name) };
+    match &namespace.written.hostname {
+        Some(own) => EtcFiles { hostname: Some(format!("{}\n", own.value.0)), ..files },
+        None => files,
+    }
 }
 
 fn resolv_conf(dns: &Dns) -> String {

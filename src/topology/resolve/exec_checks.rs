@@ -39,6 +39,10 @@ pub fn resolve(
         Some(name) => name.value.0.split_whitespace().collect::<Vec<_>>().join(" "),
         None => format!("{} → {}", as_written(&written.from.0), in_one_line(&written.exec.0.join(" "), LONGEST_NAME)),
     };
+    if let (Some(output), Some(contains)) = (&written.output, &written.contains) {
+        let message = "`output` says all that `contains` could";
+        found.add(Diagnostic::new(Code::ContradictoryKeys, contains.span, message).also(output.span, "the output"));
+    }
     ExecCheck {
         name,
         line: found.line(written.span) as u64,
@@ -46,6 +50,7 @@ pub fn resolve(
         from,
         exit_code: written.exit_code.as_ref().map_or(0, |code| code.value.0),
         contains: written.contains.as_ref().and_then(|text: &Spanned<schema::Text>| asks::some_text(text, found)),
+        output: written.output.as_ref().map(|text| text.value.0.trim().to_owned()),
         timeout: written.timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.value),
     }
 }

@@ -103,7 +103,8 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
     }
     let description = file.description.as_ref().map(|text| text.value.0.clone());
     let name = file.name.value.clone();
-    Lab { name, description, namespaces, checks, exec_checks, network_policies, etc, origins }
+    let places = program::places(&net, found);
+    Lab { name, description, namespaces, checks, exec_checks, network_policies, etc, origins, places }
 }
 
 /// All namespaces with their interfaces.

@@ -169,8 +169,12 @@ fn service(written: &schema::Service, own: &Resolved, pods: &Pods<'_, '_>) -> Op
         number,
     };
     let mut endpoints: BTreeMap<IpAddr, Vec<ClusterPort>> = BTreeMap::new();
-    for address in own.selected.iter().flat_map(|at| pods.addresses(*at)) {
-        endpoints.entry(*address).or_default();
+    let mut hostnames: BTreeMap<IpAddr, String> = BTreeMap::new();
+    for at in &own.selected {
+        for address in pods.addresses(*at) {
+            endpoints.entry(*address).or_default();
+            hostnames.extend(hostname(*at, (namespace, name), pods).map(|own| (*address, own)));
+        }
     }
     for (written, numbers) in written.ports.iter().zip(&own.numbers) {
         for (at, number) in numbers {
@@ -185,12 +189,30 @@ fn service(written: &schema::Service, own: &Resolved, pods: &Pods<'_, '_>) -> Op
         let own = own.map(|own| port(own, endpoint.port.value));
         endpoints.entry(endpoint.address.value).or_default().extend(own);
     }
-    let endpoints = endpoints.into_iter();
+    let families: BTreeSet<Family> = match &kind {
+        ServiceKind::Addresses(addresses) => addresses.iter().copied().map(Family::of).collect(),
+        ServiceKind::Headless | ServiceKind::ExternalName(_) => {
+            written.ip_families.iter().map(|own| own.value.0).collect()
+        }
+    };
+    endpoints.retain(|address, _| families.is_empty() || families.contains(&Family::of(*address)));
+    let endpoint = |(address, ports)| ClusterEndpoint { address, hostname: hostnames.get(&address).cloned(), ports };
     Some(ClusterService {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         kind,
         ports: written.ports.iter().map(|own| port(own, own.port.value)).collect(),
-        endpoints: endpoints.map(|(address, ports)| ClusterEndpoint { address, hostname: None, ports }).collect(),
+        endpoints: endpoints.into_iter().map(endpoint).collect(),
     })
+}
+
+/// The name of a pod in a service: its `hostname`, where its `subdomain` is the service, in its own Kubernetes
+/// namespace (`ShouldSetHostname` of the controller of EndpointSlices).
+fn hostname(at: usize, (namespace, service): (&str, &str), pods: &Pods<'_, '_>) -> Option<String> {
+    let pod = pods.net.namespaces.get(at)?.written;
+    let labels = &pod.labels.entries;
+    let here = labels.iter().find(|(key, _)| key.value.0 == "namespace");
+    let here = here.map_or(DEFAULT_NAMESPACE, |(_, own)| &own.value.0);
+    let is_its = pod.subdomain.as_ref().is_some_and(|own| own.value.0 == service) && here == namespace;
+    pod.hostname.as_ref().filter(|_| is_its).map(|own| own.value.0.clone())
 }

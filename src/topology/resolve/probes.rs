@@ -10,7 +10,9 @@ use super::net::{Net, ResolvedNamespace, is_link_local};
 use super::selectors::{Endpoint, SelectorList};
 use super::services::Services;
 use crate::forwarding::{Flow, Outcome, Packet, Router};
-use crate::lab::{Expect, Family, IfName, IpProtocol, Namespace, NsName, Probe, Protocol, Target, is_global};
+use crate::lab::{
+    Expect, Family, IfName, IpProtocol, Namespace, NsName, Probe, Protocol, Target, TargetName, is_global,
+};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 
@@ -25,6 +27,8 @@ pub struct Question<'f> {
     pub answered_by: Option<usize>,
     /// The destinations that are meant on the link of an interface of the sender, by their places in the file.
     pub links: Vec<(Span, &'f IfName)>,
+    /// The names that checks go to.
+    pub names: &'f IndexSet<&'f str>,
 }
 
 impl Question<'_> {
@@ -117,6 +121,10 @@ impl<'n> Maker<'n> {
                 self.is_of_family(question, address, to)?;
                 ((format!("service/{}", service.short_name()), (address, None)), None)
             }
+            SelectorList::DnsName(name) => {
+                let name = question.names.get_index(name).ok_or(None)?;
+                return Ok(self.by_name(question, (here, namespace), name));
+            }
         };
         if let Some(probe) = self.by_service(question, (here, namespace), (&label, address), named, to) {
             return Ok(probe);
@@ -135,7 +143,7 @@ impl<'n> Maker<'n> {
         Ok(Probe {
             from: namespace.name.clone(),
             source: question.source,
-            to: Target { label, address, scope, ns: there.and_then(|there| self.name(there)) },
+            to: Target { label, address, scope, ns: there.and_then(|there| self.name(there)), name: None },
             arrives_at: named.and_then(|named| self.arrives_at(question, named, led)),
             endpoints: Vec::new(),
             listen: self.listen(question, address, there, led),
@@ -167,11 +175,45 @@ impl<'n> Maker<'n> {
         Some(Probe {
             from: from.name.clone(),
             source: question.source,
-            to: Target { label: label.to_owned(), address, scope: None, ns: node.and_then(|node| self.name(node)) },
+            to: Target {
+                label: label.to_owned(),
+                address,
+                scope: None,
+                ns: node.and_then(|node| self.name(node)),
+                name: None,
+            },
             arrives_at: None,
             endpoints: endpoints.iter().filter_map(|(at, _)| self.name(*at)).collect(),
             listen: listen.iter().filter_map(listens).collect(),
         })
+    }
+
+    /// A probe to a name, which the sender resolves when it runs: so its address is not known yet.
+    fn by_name(&self, question: &Question, (here, from): (usize, &ResolvedNamespace<'_>), name: &str) -> Probe {
+        let (protocol, number) = port_of(question.protocol);
+        let endpoints = |address: IpAddr| {
+            let found = self.services.port_at(None, address, protocol, number);
+            let all = found.map(|(port, is_external)| self.services.endpoints(port, is_external, (here, from), None));
+            let all = all.unwrap_or_default().into_iter();
+            (address, all.filter_map(|(at, port)| Some((self.name(at)?, port))).collect())
+        };
+        let addresses = self.services.all.iter().flat_map(|service| &service.addresses);
+        let services = addresses.map(|address| endpoints(*address)).collect();
+        let target = TargetName { name: name.to_owned(), family: question.family, services };
+        Probe {
+            from: from.name.clone(),
+            source: question.source,
+            to: Target {
+                label: format!("name/{name}"),
+                address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                scope: None,
+                ns: None,
+                name: Some(target),
+            },
+            arrives_at: None,
+            endpoints: Vec::new(),
+            listen: Vec::new(),
+        }
     }
 
     /// Whether an address is a node's own loopback, asked for a port of the node by itself.

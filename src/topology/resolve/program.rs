@@ -6,7 +6,9 @@ use indexmap::IndexMap;
 
 use super::net::{Net, ResolvedNamespace};
 use super::server;
-use crate::lab::{GRACE, LabName, Limits, NsName, PortProtocol, Program, ProgramName, ProgramRef, READY_WITHIN};
+use crate::lab::{
+    GRACE, LabName, Limits, NsName, Places, PortProtocol, Program, ProgramName, ProgramRef, READY_WITHIN,
+};
 use crate::lab::{Ready, Restart, Runs, Server, Stop, StopSignal};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
@@ -131,6 +133,17 @@ fn ready(written: &schema::Ready, found: &mut Collector<'_>) -> Ready {
 
 fn reference(ns: &NsName, needed: &NeededProgram) -> ProgramRef {
     ProgramRef { ns: needed.ns.clone().unwrap_or_else(|| ns.clone()), name: needed.name.clone() }
+}
+
+/// Where each program is written, and the built-in servers of each namespace.
+pub fn places(net: &Net<'_>, found: &Collector<'_>) -> Places {
+    let of_namespace = |own: &ResolvedNamespace<'_>| {
+        let written = own.written.run.entries.iter().map(|(name, _)| (name.value.clone(), name.span));
+        let servers = own.written.serve.first().map(|first| (ProgramName::servers(), first.span));
+        let of = |name| ProgramRef { ns: own.name.clone(), name };
+        written.chain(servers).map(|(name, span)| (of(name), found.full_place(span))).collect::<Vec<_>>()
+    };
+    net.namespaces.iter().flat_map(of_namespace).collect()
 }
 
 /// A program, and what it needs with the places where that is written.

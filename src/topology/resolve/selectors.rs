@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
+use indexmap::IndexSet;
+
 use super::net::Net;
 use super::services::Services;
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::{File, Selector, Spanned};
+use crate::topology::schema::{File, Selector, Spanned, WrittenCheck};
 
 /// Of longer lists, only the first and the last are named.
 pub const LISTED: usize = 8;
@@ -27,6 +29,8 @@ pub struct Selectors<'f> {
     labels: HashMap<(&'f str, &'f str), Vec<usize>>,
     /// Names of groups that could not be read.
     lost: HashSet<&'f str>,
+    /// The names of DNS that checks go to, each once.
+    pub names: IndexSet<&'f str>,
 }
 
 /// One end of a probe.
@@ -35,6 +39,8 @@ pub enum SelectorList {
     Namespace(usize),
     Address(IpAddr),
     Service(usize),
+    /// A name of DNS, by its number in [`Selectors::names`].
+    DnsName(usize),
 }
 
 /// A side and the word of the file that names it.
@@ -68,7 +74,16 @@ impl<'f> Selectors<'f> {
                 labels.entry((key.value.0.as_str(), value.value.0.as_str())).or_default().push(at);
             }
         }
-        Self { services, groups, labels, lost: file.groups.lost.iter().map(String::as_str).collect() }
+        let lost = file.groups.lost.iter().map(String::as_str).collect();
+        let destinations = file.checks.iter().flat_map(|check| match check {
+            WrittenCheck::Probe(check) => check.to.0.as_slice(),
+            WrittenCheck::Exec(_) => &[],
+        });
+        let name = |to: &'f Spanned<Selector>| match &to.value {
+            Selector::DnsName(name) => Some(name.as_str()),
+            _ => None,
+        };
+        Self { services, groups, labels, lost, names: destinations.filter_map(name).collect() }
     }
 
     /// What a side of a check means, each once, in the order of the file.
@@ -91,6 +106,9 @@ impl<'f> Selectors<'f> {
                 self.sides(net, &Spanned { value: (**inner).clone(), span: party.span }, found)
             }
             Selector::Address(address) => vec![SelectorList::Address(*address)],
+            Selector::DnsName(name) => {
+                self.names.get_index_of(name.as_str()).map(SelectorList::DnsName).into_iter().collect()
+            }
             Selector::Service(name) => self.service(net, name, party.span, found).into_iter().collect(),
             Selector::All => {
                 let own = net.namespaces.iter().enumerate().filter(|(_, namespace)| !namespace.name.is_host());

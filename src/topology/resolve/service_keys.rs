@@ -73,7 +73,7 @@ pub fn timeout(written: &Service) -> Option<&Spanned<u32>> {
 
 /// Its addresses, one for each of its families; none: it is headless, or a name alone.
 pub fn addresses(written: &Service, found: &mut Collector<'_>) -> Vec<IpAddr> {
-    let families = written.ip_families.first().map(|family| family.span);
+    let families = written.ip_families.first().filter(|_| !written.is_headless()).map(|family| family.span);
     for (span, key) in
         [(families, "ipFamilies"), (written.ip_family_policy.as_ref().map(|at| at.span), "ipFamilyPolicy")]
     {

@@ -11,7 +11,7 @@ use super::read::{Fields, Named, OneOrMany, Read, Spanned};
 use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_lab::Text;
 use super::service::DnsLabel;
-use crate::lab::{DnsType, Expect, Family, IfName, NsName, PacketSize};
+use crate::lab::{DnsName, DnsType, Expect, Family, IfName, NsName, PacketSize};
 use crate::topology::diagnostics::{Collector, Span};
 use crate::topology::yaml::Node;
 
@@ -23,8 +23,8 @@ pub struct Check {
     pub name: Option<Spanned<Text>>,
     /// Where the packet starts: a namespace, a group, `all`, a label such as `role=db`, or a list of these.
     pub from: OneOrMany<Spanned<Selector>>,
-    /// Where it goes: the same, or an IP address, or a service, `service/web`; with `%eth0`, by the link-local address
-    /// on that link of the sender.
+    /// Where it goes: the same, or an IP address, a service, `service/web`, or a name, `name/web.lab`; with `%eth0`,
+    /// by the link-local address on that link of the sender.
     pub to: OneOrMany<Spanned<Selector>>,
     /// `icmp`, `tcp`, `udp`, or `http` or `dns`, which a program has to answer; `tcp` where a port is given, else
     /// `icmp`.
@@ -90,6 +90,8 @@ pub enum Selector {
     Address(IpAddr),
     /// A service, with or without its Kubernetes namespace.
     Service(String),
+    /// A name that the sender resolves by its own files and name servers.
+    DnsName(String),
     /// One of these by its link-local address, on the link of an interface of the sender.
     OnLink(Box<Self>, IfName),
 }
@@ -150,6 +152,7 @@ impl fmt::Display for Selector {
             Self::Label(key, value) => write!(f, "{key}={value}"),
             Self::Address(address) => write!(f, "{address}"),
             Self::Service(name) => write!(f, "{SERVICE}{name}"),
+            Self::DnsName(name) => write!(f, "{DNS_NAME}{name}"),
             Self::OnLink(party, dev) => write!(f, "{party}%{dev}"),
         }
     }
@@ -165,13 +168,18 @@ impl Scalar for Selector {
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
         }
-        if let Some((party, dev)) = text.split_once('%') {
+        if let Some((party, dev)) = text.split_once('%').filter(|(party, _)| !party.starts_with(DNS_NAME)) {
             let help = "behind % is the sender's interface, as in fe80::1%eth0";
             let dev = dev.parse().map_err(|_| not::<Self>(text).help(help))?;
             return Ok(Self::OnLink(Box::new(Self::parse(party)?), dev));
         }
         if let Some(name) = text.strip_prefix(SERVICE) {
             return Ok(Self::Service(name.to_owned()));
+        }
+        if let Some(name) = text.strip_prefix(DNS_NAME) {
+            let is_whole = name.parse::<DnsName>().is_ok_and(|own| !own.as_str().is_empty() && !name.starts_with('*'));
+            let help = "behind name/ is a name of DNS, as in name/web.shop";
+            return if is_whole { Ok(Self::DnsName(name.to_owned())) } else { Err(not::<Self>(text).help(help)) };
         }
         if text.contains('/') {
             return Err(not::<Self>(text).help("a check goes to single addresses, or to namespaces by name"));
@@ -189,6 +197,9 @@ impl Scalar for Selector {
 
 /// What a side begins with that is a service.
 const SERVICE: &str = "service/";
+
+/// What a side begins with that is a name of DNS.
+const DNS_NAME: &str = "name/";
 
 impl Scalar for CheckPort {
     const WHAT: &'static str = "a port from 1 to 65535, or the name of a service's port";

@@ -139,6 +139,10 @@ pub struct Pod {
     /// Built-in servers in it.
     #[schemars(with = "Vec<Server>", default)]
     pub serve: Option<WrittenServers>,
+    /// Its name in the headless service that `subdomain` names; by default, its address with dashes.
+    pub hostname: Option<Spanned<DnsLabel>>,
+    /// The headless service in which it has its `hostname`.
+    pub subdomain: Option<Spanned<DnsLabel>>,
     /// What it finds in `/etc/resolv.conf`: `ClusterFirst`, the default, `Default`, `None` or
     /// `ClusterFirstWithHostNet`.
     #[schemars(rename = "dnsPolicy")]
@@ -179,8 +183,8 @@ impl Pod {
     /// One of which nothing is said but its name.
     pub fn new(name: Spanned<NsName>) -> Self {
         let (address, namespace, labels, ports, ready) = Default::default();
-        let (run, serve, dns_policy, dns_config) = Default::default();
-        Self { name, address, namespace, labels, ports, ready, run, serve, dns_policy, dns_config }
+        let (hostname, subdomain, run, serve, dns_policy, dns_config) = Default::default();
+        Self { name, address, namespace, labels, ports, ready, hostname, subdomain, run, serve, dns_policy, dns_config }
     }
 }
 
@@ -345,11 +349,25 @@ impl Read for NameOrPod {
         let ready = fields.optional("ready");
         let run = fields.optional("run");
         let serve = fields.optional("serve");
+        let hostname = fields.optional("hostname");
+        let subdomain = fields.optional("subdomain");
         let dns_policy = fields.optional("dnsPolicy");
         let dns_config = fields.optional("dnsConfig");
         fields.end();
-        let name = name?;
-        Some(Self(Pod { name, address, namespace, labels, ports, ready, run, serve, dns_policy, dns_config }))
+        Some(Self(Pod {
+            name: name?,
+            address,
+            namespace,
+            labels,
+            ports,
+            ready,
+            hostname,
+            subdomain,
+            run,
+            serve,
+            dns_policy,
+            dns_config,
+        }))
     }
 }
 

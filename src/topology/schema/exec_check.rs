@@ -16,7 +16,7 @@ use crate::topology::yaml::{Node, Value};
 /// A check of either kind.
 pub enum WrittenCheck {
     Probe(Box<Check>),
-    Exec(ExecCheck),
+    Exec(Box<ExecCheck>),
 }
 
 /// A command that is run in namespaces, and how it has to end.
@@ -33,6 +33,8 @@ pub struct ExecCheck {
     pub exit_code: Option<Spanned<ExitCode>>,
     /// A text that its output must contain; its error output does not count.
     pub contains: Option<Spanned<Text>>,
+    /// What its output must be, without the blank space around it; its error output does not count.
+    pub output: Option<Spanned<Text>>,
     /// How long it may take; 10s by default.
     pub timeout: Option<Spanned<Duration>>,
     /// Where it is in the file.
@@ -61,7 +63,9 @@ impl Read for WrittenCheck {
     fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
         let is_exec = |(key, _): &(Node, Node)| matches!(&key.value, Value::Scalar(text) if text == "exec");
         match &node.value {
-            Value::Map(entries) if entries.iter().any(is_exec) => ExecCheck::read(node, found).map(Self::Exec),
+            Value::Map(entries) if entries.iter().any(is_exec) => {
+                ExecCheck::read(node, found).map(|check| Self::Exec(Box::new(check)))
+            }
             _ => Check::read(node, found).map(|check| Self::Probe(Box::new(check))),
         }
     }
@@ -75,10 +79,11 @@ impl Read for ExecCheck {
         let exec = fields.required("exec");
         let exit_code = fields.optional("exit_code");
         let contains = fields.optional("contains");
+        let output = fields.optional("output");
         let timeout = fields.optional("timeout");
         let span = fields.head();
         fields.end();
-        Some(Self { name, from: from?, exec: exec?, exit_code, contains, timeout, span })
+        Some(Self { name, from: from?, exec: exec?, exit_code, contains, output, timeout, span })
     }
 }
 

@@ -91,6 +91,10 @@ pub struct Namespace {
     pub ports: Named<DnsLabel, Spanned<PodPort>>,
     /// Of a pod: whether services lead to it; true by default.
     pub ready: Option<Spanned<bool>>,
+    /// Of a pod: its name in the headless service that `subdomain` names; by default, its address with dashes.
+    pub hostname: Option<Spanned<DnsLabel>>,
+    /// Of a pod: the headless service in which it has its `hostname`.
+    pub subdomain: Option<Spanned<DnsLabel>>,
     /// Of a node: that it has the rules of all services.
     pub kube_proxy: Option<KubeProxy>,
     /// Whether it spreads what comes for the `loadBalancerIP` of services over the nodes.
@@ -134,6 +138,8 @@ impl Read for Namespace {
             labels: fields.or_empty("labels"),
             ports: fields.or_empty("ports"),
             ready: fields.optional("ready"),
+            hostname: fields.optional("hostname"),
+            subdomain: fields.optional("subdomain"),
             kube_proxy: fields.optional("kube_proxy"),
             load_balancer: fields.optional("load_balancer"),
             network_policies: fields.optional("network_policies"),

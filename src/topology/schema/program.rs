@@ -131,6 +131,7 @@ pub struct FilePath(pub String);
 pub struct Bytes(pub u64);
 
 /// Programs that have been read, and their place in the tree, which becomes a part of several namespaces.
+#[derive(Clone)]
 pub struct WrittenPrograms(pub Vec<(Node, Node)>);
 
 /// So many bytes has a command at most: less than any kernel takes (execve(2)).

@@ -44,6 +44,7 @@ pub struct Server {
 }
 
 /// Servers that have been read, and their places in the tree, which become a part of several namespaces.
+#[derive(Clone)]
 pub struct WrittenServers(pub Vec<Node>);
 
 impl Read for Server {

@@ -44,7 +44,7 @@ pub struct Service {
     #[schemars(rename = "clusterIPs", default)]
     pub cluster_ips: Vec<Spanned<ClusterIp>>,
     /// In a cluster: the families of its addresses, `IPv4` and `IPv6`, the first one first; by default the family of
-    /// the first `service_network`.
+    /// the first `service_network`. Of a headless one: the families of the addresses that its name stands for.
     #[schemars(default)]
     pub ip_families: Vec<Spanned<IpFamily>>,
     /// In a cluster: `SingleStack`, the default, for an address of one family; `PreferDualStack` for one of each
@@ -426,8 +426,12 @@ impl Service {
 
     /// Whether it has no address, and so no rules: a name alone.
     pub fn is_name(&self) -> bool {
-        let headless = self.cluster_ips().any(|own| own.value == ClusterIp::Headless);
-        headless || self.kind() == ServiceType::ExternalName
+        self.is_headless() || self.kind() == ServiceType::ExternalName
+    }
+
+    /// Whether its name stands for its pods.
+    pub fn is_headless(&self) -> bool {
+        self.cluster_ips().any(|own| own.value == ClusterIp::Headless)
     }
 }
 
