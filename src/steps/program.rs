@@ -1,5 +1,7 @@
 //! Programs, started, ended and started anew.
 
+use std::collections::BTreeSet;
+
 use super::operation::{Batch, Operation, Reach};
 use super::{Change, Phase, Update};
 use crate::iptables::shell_word;
@@ -74,8 +76,26 @@ impl ProgramStep {
             format!("rm -f {folder}/{name}; printf %s {} > {folder}/{name}; ", shell_word(text))
         };
         let files: String = program.files.iter().map(write).collect();
+        let certificates: String =
+            program.certificates.iter().map(|(name, hosts)| self.certificate(name, hosts)).collect();
         let owner = program.user.as_ref().map(|user| format!("chown -hR {} {folder}; ", shell_word(user)));
-        format!("mkdir -p {folder}; {files}{}", owner.unwrap_or_default())
+        format!("mkdir -p {folder}; {files}{certificates}{}", owner.unwrap_or_default())
+    }
+
+    /// What makes a certificate by hand, and the authority that signs it.
+    fn certificate(&self, name: &str, hosts: &BTreeSet<String>) -> String {
+        const NEW: &str = "openssl req -x509 -days 3650 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1";
+        let (lab, folder) = (format!("/run/nslab/{}", self.lab), self.folder());
+        let first = hosts.iter().next().map_or("", String::as_str);
+        let names: Vec<String> = hosts.iter().map(|host| format!("DNS:{host}")).collect();
+        let names = shell_word(&format!("subjectAltName={}", names.join(",")));
+        format!(
+            "[ -e {lab}/ca.key ] || {NEW} -subj '/CN=authority of the lab {}/O=nslab' -keyout {lab}/ca.key -out {lab}/ca.crt; \
+             {NEW} -CA {lab}/ca.crt -CAkey {lab}/ca.key -subj {} -addext {names} -keyout {folder}/{name}.key \
+             -out {folder}/{name}.crt; ",
+            self.lab,
+            shell_word(&format!("/CN={first}"))
+        )
     }
 
     /// What signals it by hand: whoever has its name in the environment.
@@ -92,7 +112,10 @@ impl ProgramStep {
     /// What ends it by hand.
     fn end(&self, program: &Program) -> String {
         let ended = self.signal(program.stop.signal);
-        if program.files.is_empty() { ended } else { format!("{ended}; rm -rf {}", self.folder()) }
+        let ended = if program.files.is_empty() { ended } else { format!("{ended}; rm -rf {}", self.folder()) };
+        let authority = format!("/run/nslab/{}/ca", self.lab);
+        let has_some = !program.certificates.is_empty();
+        if has_some { format!("{ended}; rm -f {authority}.crt {authority}.key") } else { ended }
     }
 }
 
@@ -111,7 +134,7 @@ impl Operation for ProgramStep {
             Update::Remove(from) => format!("end {}{}", called(from), servers(from)),
             Update::Replace(Change { from, to }) => match from.reloads_as(to) {
                 Some(signal) => {
-                    let files = if to.files.len() == 1 { "file" } else { "files" };
+                    let files = if to.file_names().len() == 1 { "file" } else { "files" };
                     format!("write the {files} of {} anew, and send it {}", called(to), signal.name())
                 }
                 None => {
