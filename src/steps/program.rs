@@ -98,12 +98,16 @@ impl ProgramStep {
         )
     }
 
-    /// What signals it by hand: whoever has its name in the environment.
-    fn signal(&self, signal: StopSignal) -> String {
+    /// What signals it by hand: whoever has its name in the environment, or is where its files are.
+    fn signal(&self, program: &Program, signal: StopSignal) -> String {
         let name = format!("NSLAB_PROGRAM={}/{}", self.lab, self.program).replace('.', "\\.");
+        let has_folder = !program.files.is_empty() && program.directory.is_none();
+        // Some write their title over their environment (nginx).
+        let is_there = format!(" || [ \"$(readlink /proc/$pid/cwd)\" = {} ]", self.folder());
+        let is_there = if has_folder { is_there } else { String::new() };
         format!(
-            "for pid in $(ip netns pids {}); do if tr '\\0' '\\n' < /proc/$pid/environ | grep -qx '{name}'; then \
-             kill -{} $pid; fi; done",
+            "for pid in $(ip netns pids {}); do if tr '\\0' '\\n' < /proc/$pid/environ | grep -qx '{name}'{is_there}; \
+             then kill -{} $pid; fi; done",
             self.program.ns,
             signal.name()
         )
@@ -111,7 +115,7 @@ impl ProgramStep {
 
     /// What ends it by hand.
     fn end(&self, program: &Program) -> String {
-        let ended = self.signal(program.stop.signal);
+        let ended = self.signal(program, program.stop.signal);
         let ended = if program.files.is_empty() { ended } else { format!("{ended}; rm -rf {}", self.folder()) };
         let authority = format!("/run/nslab/{}/ca", self.lab);
         let has_some = !program.certificates.is_empty();
@@ -150,7 +154,7 @@ impl Operation for ProgramStep {
             Update::Add(to) => self.start(to),
             Update::Remove(from) => self.end(from),
             Update::Replace(Change { from, to }) => match from.reloads_as(to) {
-                Some(signal) => format!("{}{}", self.write_files(to), self.signal(signal)),
+                Some(signal) => format!("{}{}", self.write_files(to), self.signal(to, signal)),
                 None => format!("{}; {}", self.end(from), self.start(to)),
             },
         }
