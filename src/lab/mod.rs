@@ -106,7 +106,7 @@ pub(crate) use original_sysctls::{note, noted};
 pub use policy_rule::{PolicyRule, RuleAction};
 pub use program::{
     Ended, GRACE, Limits, ObservedProgram, PROGRAM_PATH, Program, ProgramRef, ProgramState, READY_WITHIN, Ready,
-    Restart, Runs, Stop, StopSignal, certificate_files,
+    Restart, Runs, Stop, StopSignal, authority_file, certificate_files,
 };
 pub use route::{DEFAULT_IPV6_METRIC, LOCAL_TABLE, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NsName, PortProtocol, ProgramName, Server};
+use super::{LabName, NsName, PortProtocol, ProgramName, Server};
 
 /// A program that runs in a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,6 +203,11 @@ pub const SERVERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// The time that a program has between the signal and being killed, by default.
 pub const GRACE: Duration = Duration::from_secs(5);
+
+/// The certificate of the authority that signs the certificates of a lab's programs.
+pub fn authority_file(lab: &LabName) -> String {
+    format!("/run/nslab/{lab}/ca.crt")
+}
 
 /// The files of a certificate of a program, and of its key.
 pub fn certificate_files(name: &str) -> [String; 2] {

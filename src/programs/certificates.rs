@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::child;
 use crate::certificates;
 use crate::kernel::{KernelCode, KernelError};
-use crate::lab::certificate_files;
-use crate::lab::{LabName, Program, ProgramRef};
+use crate::lab::{LabName, Program, ProgramRef, certificate_files, fnv1a};
 use crate::state::ProgramFiles;
 
 /// Sees to it that a lab has an authority, if one of these programs has certificates. Whoever writes them only reads
@@ -26,45 +25,57 @@ pub(super) fn prepare(lab: &LabName, programs: &[(ProgramRef, Program)]) -> Resu
     state.set_authority(&made.certificate, &made.key)
 }
 
-/// Writes the certificates of a program that are not there, or have had other hosts.
+/// Writes the certificates of a program that are not there, or are for other hosts or of another authority.
 ///
 /// # Errors
 /// Why they cannot be made or written.
 pub(super) fn write(state: &ProgramFiles, lab: &LabName, name: &ProgramRef, program: &Program) -> Result<(), String> {
+    let missing = missing(state, name, program).map_err(|error| error.to_string())?;
+    if missing.is_empty() {
+        return Ok(());
+    }
     let owner = child::owner(program)?;
-    for (own, hosts) in &program.certificates {
-        if is_there(state, name, own, hosts).map_err(|error| error.to_string())? {
-            continue;
-        }
-        let heading = heading(hosts);
+    let authority = state.authority().map_err(|error| error.to_string())?;
+    let [signer, signers_key] =
+        authority.ok_or_else(|| format!("its certificates cannot be signed: the authority of {lab} is gone"))?;
+    for (own, hosts) in program.certificates.iter().filter(|(own, _)| missing.contains(own)) {
+        let names: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let made = certificates::signed(lab, &signers_key, &names)?;
         let [certificate, key] = certificate_files(own);
-        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-        let authority = state.authority().map_err(|error| error.to_string())?;
-        let authority =
-            authority.ok_or_else(|| format!("its certificates cannot be signed: the authority of {lab} is gone"))?;
-        let made = certificates::signed(lab, &authority, &hosts)?;
-        let files = BTreeMap::from([(certificate, heading + &made.certificate), (key, made.key)]);
+        let text = heading(hosts, &signer) + &made.certificate;
+        let files = BTreeMap::from([(certificate, text), (key, made.key)]);
         state.write(name, &files, owner).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
-/// Whether a certificate of a program is there, for these hosts.
+/// The certificates of a program that are not there as they are to be.
 ///
 /// # Errors
-/// Its files cannot be read.
-pub(super) fn is_there(
+/// The files cannot be read.
+pub(super) fn missing<'p>(
     state: &ProgramFiles,
     name: &ProgramRef,
-    own: &str,
-    hosts: &BTreeSet<String>,
-) -> Result<bool, KernelError> {
-    let [certificate, key] = certificate_files(own);
-    let has_key = state.text(name, &key)?.is_some_and(|text| text.starts_with("-----BEGIN"));
-    Ok(has_key && state.text(name, &certificate)?.is_some_and(|text| text.starts_with(&heading(hosts))))
+    program: &'p Program,
+) -> Result<Vec<&'p String>, KernelError> {
+    if program.certificates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some([signer, _]) = state.authority()? else { return Ok(program.certificates.keys().collect()) };
+    let mut missing = Vec::new();
+    for (own, hosts) in &program.certificates {
+        let [certificate, key] = certificate_files(own);
+        let has_key = state.text(name, &key)?.is_some_and(|text| text.starts_with("-----BEGIN"));
+        let heading = heading(hosts, &signer);
+        if !has_key || !state.text(name, &certificate)?.is_some_and(|text| text.starts_with(&heading)) {
+            missing.push(own);
+        }
+    }
+    Ok(missing)
 }
 
-/// What stands before a certificate in its file, where nobody looks for one.
-fn heading(hosts: &BTreeSet<String>) -> String {
-    format!("{}\n", hosts.iter().map(String::as_str).collect::<Vec<_>>().join(" "))
+/// What stands before a certificate in its file, where nobody looks for one: whom it is for, and whose it is.
+fn heading(hosts: &BTreeSet<String>, signer: &str) -> String {
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    format!("{}\nauthority {:08x}\n", hosts.join(" "), fnv1a(signer))
 }

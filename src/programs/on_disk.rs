@@ -16,7 +16,8 @@ pub(super) fn as_found(state: &ProgramFiles, name: &ProgramRef, program: &Progra
         }
         None => false,
     });
-    found.certificates.retain(|own, hosts| certificates::is_there(state, name, own, hosts).unwrap_or_default());
+    let missing = certificates::missing(state, name, program).unwrap_or_default();
+    found.certificates.retain(|own, _| !missing.contains(&own));
     found
 }
 

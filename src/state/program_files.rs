@@ -103,12 +103,13 @@ impl ProgramFiles {
         of_namespace.get(program.name.as_str())?.map_or(Ok(None), |folder| folder.read(name))
     }
 
-    /// The key of the authority that signs the certificates of the lab's programs.
+    /// The certificate and the key of the authority that signs the certificates of the lab's programs.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub(crate) fn authority(&self) -> Result<Option<String>, KernelError> {
-        self.folder.read(AUTHORITY[1])
+    /// They cannot be read.
+    pub(crate) fn authority(&self) -> Result<Option<[String; 2]>, KernelError> {
+        let [certificate, key] = [self.folder.read(AUTHORITY[0])?, self.folder.read(AUTHORITY[1])?];
+        Ok(certificate.zip(key).map(<[String; 2]>::from))
     }
 
     /// Keeps the certificate of that authority, for whoever asks programs, and its key.
@@ -116,7 +117,6 @@ impl ProgramFiles {
     /// # Errors
     /// They cannot be written.
     pub(crate) fn set_authority(&self, certificate: &str, key: &str) -> Result<(), KernelError> {
-        // The key makes it whole.
         self.folder.put(AUTHORITY[0], certificate, None)?;
         self.folder.put(AUTHORITY[1], key, None)
     }

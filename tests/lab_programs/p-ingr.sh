@@ -17,6 +17,7 @@ grep '^caller: ' answers | grep -vqE '^caller: 10\.244\.[123]\.' && exit 1
 out -H 'X-Forwarded-For: 1.2.3.4' --resolve shop.example:30080:192.168.1.12 http://shop.example:30080/stream/live > answers
 grep -q '^stream-1 answers' answers; grep -qx 'x-forwarded-for: 192.168.1.100' answers
 # HTTPS: the lab's own authority, and no other.
+ends 0 'Certificates are signed by /run/nslab/p-ingr/ca.crt.' nslab status p-ingr
 secure() { out --resolve "$1:443:198.51.100.10" "https://$1/" --cacert /run/nslab/p-ingr/ca.crt; }
 secure secure.example | grep -q '^pay-. answers'
 ends 60 'SSL' secure shop.example
@@ -73,10 +74,11 @@ for _ in $(seq 100); do [ "$(field p-ingr ingress-nginx-1/nginx restarts)" = 1 ]
 becomes p-ingr ingress-nginx-1/nginx running
 ends 0 'nothing to do' nslab plan lab.yaml
 nslab check lab.yaml
-# The authority is gone: the next certificate is of a new one.
+# The authority is gone: there is a new one, and all certificates are of that.
 rm /run/nslab/p-ingr/ca.key
-sed -i 's/hosts: \[secure.example, more.example\]/hosts: [secure.example]/' lab.yaml
-nslab apply lab.yaml
+ends 0 'program ingress-nginx-3/nginx anew, and send it HUP (`certificates` differs)' nslab plan lab.yaml
+nslab apply lab.yaml; [ "$(cat /run/nslab/p-ingr/ca.crt)" != "$ca" ]
+ends 0 'nothing to do' nslab plan lab.yaml
 for _ in $(seq 50); do secure secure.example > answers 2>&1 && break; sleep 0.1; done; grep -q '^pay-. answers' answers
 nslab destroy p-ingr
 [ ! -e /run/nslab/p-ingr ]
