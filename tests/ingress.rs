@@ -3,7 +3,7 @@
 //!
 //! A request is `HOST/PATH = ANSWER`: a service, with the path that it has seen where that is another; or the status,
 //! with where a redirection leads. The services are `a` to `f`, each of one pod, at port 80, which is called `http`;
-//! `nobody` has no pods. With `files`, the manifests stand for the ingresses.
+//! `nobody` has no pods. With `files`, the manifests stand for the ingresses; a `lab` has checks instead of requests.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
 
@@ -28,7 +28,11 @@ struct Case {
     /// Files of manifests.
     #[serde(default)]
     files: BTreeMap<String, String>,
+    #[serde(default)]
     requests: String,
+    /// A lab of its own instead, whose checks hold.
+    #[serde(default)]
+    lab: String,
 }
 
 const SERVICES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -81,9 +85,11 @@ fn requests_come_to_their_services() {
     golden::run("tests/ingress", &golden::files("tests/ingress", "yaml"), |_, path| {
         let case: Case = serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).map_err(|e| e.to_string())?;
         sandbox();
-        fs::write("/run/lab.yaml", topology(&case)).unwrap();
+        let lab = if case.lab.is_empty() { topology(&case) } else { case.lab.clone() };
+        assert!(case.lab.is_empty() != case.requests.is_empty(), "requests, or a lab with checks");
+        fs::write("/run/lab.yaml", lab).unwrap();
         case.files.iter().for_each(|(name, text)| fs::write(Path::new("/run").join(name), text).unwrap());
-        ends(&["apply", "/run/lab.yaml"], 0);
+        ends(&["apply", "--check", "/run/lab.yaml"], 0);
         let mut wrong = String::new();
         let requests = case.requests.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         for (number, line) in requests.enumerate() {

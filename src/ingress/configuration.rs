@@ -36,7 +36,7 @@ user root;
 pid nginx.pid;
 worker_processes 1;
 worker_shutdown_timeout 240s;
-events { worker_connections 4096; }
+events { worker_connections 1024; }
 http {
     log_format routed '$remote_addr "$request" $host $status $proxy_upstream_name $upstream_addr';
     access_log /dev/stdout routed;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 /// A host of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Host {
+    /// Of a wildcard what stands behind the `*.`.
     name: String,
     is_wildcard: bool,
 }
@@ -15,17 +16,7 @@ const LONGEST: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
 impl Host {
-    /// What stands behind the `*.` of a wildcard; else the name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether it is a wildcard.
-    pub fn is_wildcard(&self) -> bool {
-        self.is_wildcard
-    }
-
-    /// Whether a certificate or a rule for this host is one for the other, too.
+    /// Whether a certificate for this host is one for the other, too.
     pub fn covers(&self, other: &Self) -> bool {
         let of_one_label = || other.name.split_once('.').is_some_and(|(_, rest)| rest == self.name);
         self == other || self.is_wildcard && !other.is_wildcard && of_one_label()

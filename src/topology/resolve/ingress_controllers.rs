@@ -18,6 +18,8 @@ use crate::topology::schema::{File, Ingress};
 const CLASS: &str = "nginx";
 /// nginx by its name, and where it finds its configuration: where it starts.
 const COMMAND: [&str; 7] = ["nginx", "-p", ".", "-c", CONFIGURATION, "-e", "stderr"];
+/// How many bytes of configuration are worth making, for all controllers together.
+const LARGEST: usize = 32 << 20;
 /// A machine with many labs may be slow.
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -41,7 +43,8 @@ pub fn programs(
             (Some((name, _)), Some(_)) if classes.contains(&name) => taken.entry(name).or_default().push(own),
             (Some((name, span)), Some(first)) => {
                 let message = format!("no controller here has the class `{name}`: this ingress is left to others");
-                let help = format!("the controllers have the class `{first}`");
+                let help =
+                    format!("theirs is `{first}`; with `ingress_controller: {{ class: {name} }}` it is this one");
                 found.tell(Diagnostic::warning(Code::IngressIgnored, span, message).help(help));
             }
             (_, None) => nobody(own, file, net, found),
@@ -54,10 +57,20 @@ pub fn programs(
         sites.entry(class).or_insert_with(|| ingress::sites(all, &backends, found));
     }
     let mut programs = BTreeMap::new();
+    let mut room = LARGEST;
     for own in controllers {
-        if let Some(sites) = sites.get(class(own)) {
-            programs.insert(own.name.clone(), program(own, sites, &backends));
-        }
+        let Some(sites) = sites.get(class(own)) else { continue };
+        let program = program(own, sites, &backends);
+        let size = program.files.values().map(String::len).sum();
+        let Some(rest) = room.checked_sub(size) else {
+            let span = own.written.ingress_controller.as_ref().map_or_else(Span::default, |own| own.span);
+            let message = format!("with this controller, configurations of nginx have more than {LARGEST} bytes");
+            let fault = Diagnostic::new(Code::TooMany, span, message);
+            found.add(fault.help("take fewer controllers, rules or pods".to_owned()));
+            break;
+        };
+        room = rest;
+        programs.insert(own.name.clone(), program);
     }
     programs
 }
