@@ -7,6 +7,7 @@
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod certificates;
 pub mod check;
 pub mod cli;
 pub mod dns;
@@ -15,6 +16,7 @@ mod failpoint;
 pub mod forwarding;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod ingress;
 pub mod iptables;
 pub mod kernel;
 pub mod lab;

@@ -131,6 +131,11 @@ impl ProgramName {
         Self("serve".into())
     }
 
+    /// The program that an ingress controller is.
+    pub fn ingress() -> Self {
+        Self("nginx".into())
+    }
+
     /// Whether it is that of the built-in servers, in a namespace that has some.
     pub fn is_servers(&self) -> bool {
         &*self.0 == "serve"

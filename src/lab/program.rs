@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::{NsName, PortProtocol, ProgramName, Server};
+use super::{LabName, NsName, PortProtocol, ProgramName, Server};
 
 /// A program that runs in a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,10 @@ pub struct Program {
     /// Files that are written for it, with their text, into a folder of its own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub files: BTreeMap<String, String>,
+    /// Certificates of the lab's own authority that are made for it, by name, each with its hosts: `NAME.crt` and
+    /// `NAME.key` in the folder of its files.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub certificates: BTreeMap<String, BTreeSet<String>>,
     /// The signal at which it reads its files anew; none: it is started anew where they have changed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reload: Option<StopSignal>,
@@ -190,6 +194,9 @@ pub enum Ended {
     Signal(i32),
 }
 
+/// Where the commands of programs are looked for, unless one has a PATH of its own.
+pub const PROGRAM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The time that a program has to become ready, by default.
 pub const READY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -199,11 +206,28 @@ pub const SERVERS_WITHIN: Duration = Duration::from_secs(1);
 /// The time that a program has between the signal and being killed, by default.
 pub const GRACE: Duration = Duration::from_secs(5);
 
+/// The certificate of the authority that signs the certificates of a lab's programs.
+pub fn authority_file(lab: &LabName) -> String {
+    format!("/run/nslab/{lab}/ca.crt")
+}
+
+/// The files of a certificate of a program, and of its key.
+pub fn certificate_files(name: &str) -> [String; 2] {
+    [format!("{name}.crt"), format!("{name}.key")]
+}
+
 impl Program {
     /// The signal by which a running program becomes another one, once that one's files are written; none: it has to
     /// be started anew.
     pub fn reloads_as(&self, other: &Self) -> Option<StopSignal> {
-        self.reload.filter(|_| Self { files: other.files.clone(), ..self.clone() } == *other)
+        let (files, certificates) = (other.files.clone(), other.certificates.clone());
+        self.reload.filter(|_| Self { files, certificates, ..self.clone() } == *other)
+    }
+
+    /// The names of its files, with those of its certificates.
+    pub fn file_names(&self) -> BTreeSet<String> {
+        let own = self.certificates.keys().flat_map(|name| certificate_files(name));
+        own.chain(self.files.keys().cloned()).collect()
     }
 
     /// Built-in servers, which have a program of their own in each namespace.
@@ -220,6 +244,7 @@ impl Program {
             user: None,
             directory: None,
             files: BTreeMap::new(),
+            certificates: BTreeMap::new(),
             reload: None,
             ready: Ready::Running,
             within: READY_WITHIN,

@@ -47,6 +47,7 @@ fn differs(is: &Program, want: &Program) -> String {
         ("user", is.user != want.user),
         ("directory", is.directory != want.directory),
         ("files", is.files != want.files),
+        ("certificates", is.certificates != want.certificates),
         ("reload", is.reload != want.reload),
         ("ready", is.ready != want.ready || is.within != want.within),
         ("needs", is.needs != want.needs),

@@ -20,6 +20,8 @@ pub struct Questions {
     pub forwarding: bool,
     /// Which of these namespaces exist.
     pub namespaces: BTreeSet<NsName>,
+    /// Whether these commands are there for programs.
+    pub commands: BTreeSet<&'static str>,
 }
 
 /// Something that a kernel can be built without.
@@ -104,6 +106,8 @@ pub struct Facts {
     pub open_files: u64,
     /// How many of the namespaces that were asked about exist.
     pub existing: usize,
+    /// The commands that were asked for and are not installed.
+    pub missing_commands: BTreeSet<&'static str>,
     /// How much memory is available, in MiB (`MemAvailable` of proc_meminfo(5)), where that is shown.
     pub memory: Option<u64>,
 }

@@ -152,6 +152,19 @@ pub(super) fn sysctls(needs: &Needs, facts: &Facts, place: &str) -> Vec<Finding>
     (!facts.sysctls_writable).then(finding).into_iter().collect()
 }
 
+pub(super) fn commands(needs: &Needs, facts: &Facts) -> Vec<Finding> {
+    let missing = needs.commands.iter().filter(|(command, _)| facts.missing_commands.contains(*command));
+    missing
+        .map(|(command, place)| {
+            Finding::error(
+                MachineCode::CommandMissing,
+                format!("there is no {command} (it is not installed); needed by {place}"),
+                format!("install the package {command}; the service of that name need not run"),
+            )
+        })
+        .collect()
+}
+
 pub(super) fn limits(needs: &Needs, facts: &Facts) -> Vec<Finding> {
     // A namespace takes two: itself, and a netlink socket in it.
     let files = needs.namespaces.len() as u64 * 2 + OTHER_FILES;

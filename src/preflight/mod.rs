@@ -19,7 +19,7 @@ pub use needs::Needs;
 
 /// Examines every subject that concerns the needs.
 pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
-    let subjects: [(&'static str, Option<Vec<Finding>>); 9] = [
+    let subjects: [(&'static str, Option<Vec<Finding>>); 10] = [
         ("privileges", Some(machine::privileges(facts))),
         (
             "named namespaces (/run/netns)",
@@ -30,6 +30,7 @@ pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
         ("IPv6", needs.ipv6.as_ref().map(|place| machine::ipv6(needs, facts, place))),
         ("sysctls", needs.sysctls.as_ref().map(|place| machine::sysctls(needs, facts, place))),
         ("limits", needs.lab.as_ref().map(|_| machine::limits(needs, facts))),
+        ("commands", (!needs.commands.is_empty()).then(|| machine::commands(needs, facts))),
         ("iptables", (!needs.firewall.is_empty()).then(|| firewall::programs(needs, facts))),
         (
             "forwarding",

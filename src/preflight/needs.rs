@@ -9,8 +9,11 @@ use super::facts::{Extension, Feature, Questions};
 use super::finding::Finding;
 use crate::lab::{
     Address, Condition, Family, FirewallRule, FirewallTarget, Hook, IfName, InterfaceKind, IpProtocol, Lab, LabName,
-    Namespace, NsName, Origin, Route, SysctlKey, SysctlValue, VirtualKind,
+    Namespace, NsName, Origin, ProgramName, Route, SysctlKey, SysctlValue, VirtualKind,
 };
+
+/// The command of ingress controllers, and the name of its package.
+pub(super) const NGINX: &str = "nginx";
 
 /// What a lab needs.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +42,8 @@ pub struct Needs {
     pub(super) sysctls: Option<String>,
     /// How many addresses it has, of each family.
     pub(super) addresses: BTreeMap<Family, u64>,
+    /// The commands that it runs and cannot bring along, and where it runs each first.
+    pub(super) commands: BTreeMap<&'static str, String>,
 }
 
 impl Needs {
@@ -50,6 +55,7 @@ impl Needs {
             needs.add_interfaces(lab, ns, namespace);
             needs.add_routing(ns, namespace);
             needs.add_firewall(ns, namespace);
+            needs.add_controller(ns, namespace);
             if ns.is_host() {
                 needs.add_host(lab, namespace);
             }
@@ -85,6 +91,7 @@ impl Needs {
             iptables: self.firewall.keys().copied().collect(),
             forwarding: !self.host_forwards.is_empty() || self.host_bridges,
             namespaces: self.namespaces.clone(),
+            commands: self.commands.keys().copied().collect(),
         }
     }
 
@@ -153,6 +160,13 @@ impl Needs {
             for extension in rules.iter().flat_map(extensions) {
                 self.feature(Feature::Extension(chain.family, extension), || format!("the rules of {ns}"));
             }
+        }
+    }
+
+    /// The author of the file has not written that command.
+    fn add_controller(&mut self, ns: &NsName, namespace: &Namespace) {
+        if namespace.programs.get(&ProgramName::ingress()).is_some_and(|program| !program.certificates.is_empty()) {
+            self.commands.entry(NGINX).or_insert_with(|| format!("the ingress controller {ns}"));
         }
     }
 

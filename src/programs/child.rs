@@ -21,11 +21,8 @@ use super::server_child::become_servers;
 use crate::failpoint;
 use crate::kernel::open_files;
 use crate::kernel::process::{self, OwnEtc};
-use crate::lab::{LabName, NsName, Program, ProgramRef, Runs};
+use crate::lab::{LabName, NsName, PROGRAM_PATH, Program, ProgramRef, Runs};
 use crate::state::{self, ProgramFiles};
-
-/// Where commands are looked for, unless the program has a PATH of its own.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What a process is started for.
 pub(super) struct Start<'a> {
@@ -93,7 +90,7 @@ fn become_command(start: &Start<'_>, command: &[String], output: [Option<&OwnedF
     }
     let folder = folder_of_files(start)?;
     let environment = environment(start, user.as_ref());
-    let candidates = candidates(command, environment.get("PATH").map_or(PATH, String::as_str));
+    let candidates = candidates(command, environment.get("PATH").map_or(PROGRAM_PATH, String::as_str));
     let arguments = c_strings(command.iter().cloned());
     let variables = c_strings(environment.into_iter().map(|(key, value)| format!("{key}={value}")));
     open_files::restore();
@@ -186,7 +183,7 @@ fn become_user(user: &User) -> nix::Result<()> {
 /// What the command finds in its environment: nothing of that of whoever has started nslab.
 fn environment(start: &Start<'_>, user: Option<&User>) -> BTreeMap<String, String> {
     let own = [
-        ("PATH", PATH.to_owned()),
+        ("PATH", PROGRAM_PATH.to_owned()),
         ("NSLAB_LAB", start.lab.to_string()),
         ("NSLAB_NS", start.name.ns.to_string()),
         ("NSLAB_PROGRAM", format!("{}/{}", start.lab, start.name)),

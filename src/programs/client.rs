@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 
+use super::certificates;
 use super::message::{Answer, Request};
+use super::on_disk;
 use super::output::last_lines;
 use super::strays;
 use crate::failpoint;
@@ -130,15 +132,15 @@ fn refused(lab: &LabName) -> KernelError {
     KernelError::new(format!("ask the supervisor of the programs of {lab}"))
 }
 
-/// The programs of a lab; none where it has no supervisor.
+/// The programs of a lab, with their files as they are; none where it has no supervisor.
 ///
 /// # Errors
 /// The supervisor does not answer.
 pub(crate) fn list(lab: &LabName) -> Result<Option<Programs>, KernelError> {
-    match Supervisor::find(lab)? {
-        Some(mut supervisor) => supervisor.ask(&Request::List),
-        None => Ok(None),
-    }
+    let Some(mut supervisor) = Supervisor::find(lab)? else { return Ok(None) };
+    let mut programs = supervisor.ask(&Request::List)?;
+    on_disk::look(lab, programs.iter_mut().flatten());
+    Ok(programs)
 }
 
 /// Starts programs, each once what it needs is ready, and waits until all are. All are started, or none: where one
@@ -152,6 +154,7 @@ pub(crate) fn start(
     programs: &[(ProgramRef, Program)],
     (keeps, places): (bool, &Places),
 ) -> Result<(), KernelError> {
+    certificates::prepare(lab, programs)?;
     let request = Request::Start(programs.to_vec());
     let names: Vec<ProgramRef> = programs.iter().map(|(name, _)| name.clone()).collect();
     let found = match Supervisor::find(lab)? {

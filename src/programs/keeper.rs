@@ -16,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, pipe2};
 
+use super::certificates;
 use super::channel::Channel;
 use super::child::{self, Start};
 use super::message::Report;
@@ -325,7 +326,8 @@ impl Keeper {
         let state = ProgramFiles::open(&self.lab).map_err(|error| error.to_string())?;
         let state =
             state.ok_or_else(|| "its files cannot be written: the lab has no folder in /run/nslab".to_owned())?;
-        state.write(&self.name, &self.program.files, owner).map_err(|error| error.to_string())
+        state.write(&self.name, &self.program.files, owner).map_err(|error| error.to_string())?;
+        certificates::write(&state, &self.lab, &self.name, &self.program)
     }
 
     /// Takes what has changed in the files of the program, and lets it read them anew.
@@ -336,8 +338,8 @@ impl Keeper {
             return Err(why);
         }
         if let Ok(Some(state)) = ProgramFiles::open(&self.lab) {
-            let dropped = former.files.keys().filter(|name| !self.program.files.contains_key(*name));
-            dropped.for_each(|name| drop(state.remove(&self.name, Some(name))));
+            let (former, own) = (former.file_names(), self.program.file_names());
+            former.difference(&own).for_each(|name| drop(state.remove(&self.name, Some(name))));
         }
         // Without a first process, those that it has left. Their numbers are theirs until this process takes them in.
         let first = main.map_or_else(|| tree::children(getpid()), |main| vec![main]);

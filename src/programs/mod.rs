@@ -10,6 +10,7 @@
 //! `client.rs` is nslab's end of the socket, `supervisor.rs` the other one. The room does not know which programs are
 //! wanted, nor what a topology file is.
 
+mod certificates;
 mod channel;
 mod child;
 mod client;
@@ -17,6 +18,7 @@ mod forked;
 mod held;
 mod keeper;
 mod message;
+mod on_disk;
 mod once;
 mod output;
 mod readiness;

@@ -1,10 +1,12 @@
 //! What is left where a supervisor and its keepers were killed together: processes that have the name of one of the
-//! lab's programs in the environment that they were started with, in one of the lab's own namespaces.
+//! lab's programs in the environment that they were started with, or are where the files of one are (nginx writes its
+//! title over its environment), in one of the lab's own namespaces.
 //!
-//! This is the last resort: one that has another environment is not found.
+//! This is the last resort: one that has another environment, and has gone elsewhere, is not found.
 
 use std::collections::BTreeSet;
-use std::fs::{read, read_dir};
+use std::fs::{read, read_dir, read_link};
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -32,6 +34,7 @@ pub(super) fn end(lab: &LabName, namespaces: &BTreeSet<NsName>) -> Result<(), Ke
     let own: BTreeSet<(u64, u64)> = namespaces.iter().filter_map(|ns| identity(&format!("/run/netns/{ns}"))).collect();
     let host = identity("/proc/thread-self/ns/net");
     let program = format!("NSLAB_PROGRAM={lab}/");
+    let folder = format!("/run/nslab/{lab}/files/");
     let keeper = format!("{SUPERVISOR}={lab}");
     let (begin, mut told) = (Instant::now(), BTreeSet::new());
     loop {
@@ -40,7 +43,8 @@ pub(super) fn end(lab: &LabName, namespaces: &BTreeSet<NsName>) -> Result<(), Ke
             let ns = identity(&format!("/proc/{pid}/ns/net"));
             let is_of_keepers = ns == host && has(pid, |variable| variable == keeper.as_bytes());
             let is_program = || {
-                ns.is_some_and(|ns| own.contains(&ns)) && has(pid, |variable| variable.starts_with(program.as_bytes()))
+                ns.is_some_and(|ns| own.contains(&ns))
+                    && (has(pid, |variable| variable.starts_with(program.as_bytes())) || is_below(pid, &folder))
             };
             if !is_of_keepers && !is_program() {
                 continue;
@@ -71,6 +75,11 @@ pub(super) fn end(lab: &LabName, namespaces: &BTreeSet<NsName>) -> Result<(), Ke
 fn processes() -> Vec<Pid> {
     let entries = read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw)).collect()
+}
+
+/// Whether the working directory of a process is below a folder.
+fn is_below(pid: Pid, folder: &str) -> bool {
+    read_link(format!("/proc/{pid}/cwd")).is_ok_and(|path| path.as_os_str().as_bytes().starts_with(folder.as_bytes()))
 }
 
 /// Whether a process has a variable in the environment that it was started with. One that has ended has none.

@@ -21,6 +21,7 @@ use super::channel::Channel;
 use super::forked::keep_only;
 use super::held::Held;
 use super::message::{Answer, Request};
+use super::on_disk;
 use super::sandbox::Owner;
 use super::signals::Signals;
 use super::tree;
@@ -221,7 +222,8 @@ impl Supervisor {
             // One that is not ready yet may not know the signal.
             let is_running = held.is.state == ProgramState::Running;
             let reloads = || is_running && held.is.program.reloads_as(&program).is_some();
-            if held.is.program == program || reloads() && held.reload(&program) {
+            let is_so = || held.is.program == program && is_as_written(&self.lab, &name, &program);
+            if is_so() || reloads() && held.reload(&program) {
                 return;
             }
         }
@@ -344,6 +346,13 @@ impl Supervisor {
         }
         has_strangers
     }
+}
+
+/// Whether the files of a program that is there are still what was written.
+fn is_as_written(lab: &LabName, name: &ProgramRef, program: &Program) -> bool {
+    let is_without = program.files.is_empty() && program.certificates.is_empty();
+    let state = ProgramFiles::open(lab).ok().flatten();
+    is_without || state.is_none_or(|state| on_disk::as_found(&state, name, program) == *program)
 }
 
 /// Removes the files of a program of which there is no keeper: those that end do it themselves. What cannot be removed

@@ -1,4 +1,5 @@
-//! HTTP/1.1: who answers, and who has asked for what, a line each; or the text and the status that the file gives.
+//! HTTP/1.1: who answers, and who has asked for what, a line each, and for whom, where a proxy says so; or the text and
+//! the status that the file gives.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -68,7 +69,9 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let asked = format!("{} {}", shown(request.method().as_str()), shown(&request.uri().to_string()));
-    let host = request.headers().get(HOST).map(|host| shown(&String::from_utf8_lossy(host.as_bytes())));
+    let header = |value: &HeaderValue| shown(&String::from_utf8_lossy(value.as_bytes()));
+    let host = request.headers().get(HOST).map(header);
+    let client = request.headers().get("x-forwarded-for").map(header);
     let refused = read_body(request.into_body()).await.err();
     let plain = HttpAnswer::default();
     let wanted = if let ServerKind::Http(answer) = &named.server.kind { answer } else { &plain };
@@ -78,7 +81,8 @@ async fn answer(
         _ => {
             let host = host.unwrap_or_default();
             let introduction = named.introduction(at);
-            format!("{introduction}\ncaller: {from}\nrequest: {asked}\nhost: {host}\n")
+            let client = client.map(|own| format!("x-forwarded-for: {own}\n")).unwrap_or_default();
+            format!("{introduction}\ncaller: {from}\nrequest: {asked}\nhost: {host}\n{client}")
         }
     };
     named.tell(from, at, format_args!(": {asked}, {}", status.as_u16()));

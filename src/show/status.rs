@@ -11,7 +11,7 @@ use super::plan::StepView;
 use super::program::{self, ProgramView};
 use crate::engine::Status;
 use crate::kernel::process::Process;
-use crate::lab::{Interface, LabName, Namespace, NsName, ObservedProgram, ProgramRef};
+use crate::lab::{Interface, LabName, Namespace, NsName, ObservedProgram, ProgramRef, authority_file};
 
 /// How far what belongs to a namespace is indented.
 const INDENT: usize = 2;
@@ -26,6 +26,9 @@ pub struct StatusView {
     /// Its programs; absent where it has none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     programs: Vec<ProgramView>,
+    /// The file with the certificate of the authority that signs those of its programs; absent where they have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authority: Option<String>,
     /// Whether programs were started, and the process that held them is gone: `true`, or absent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     lost_programs: bool,
@@ -108,6 +111,11 @@ impl StatusView {
             lab: lab.to_string(),
             namespaces: namespaces.filter(|ns| ns.name != "host" || !ns.interfaces.is_empty()).collect(),
             programs: live.programs.iter().map(program).collect(),
+            authority: live
+                .programs
+                .values()
+                .any(|is| !is.program.certificates.is_empty())
+                .then(|| authority_file(lab)),
             lost_programs: *has_lost_programs,
             drift: drift.as_ref().map(|plan| plan.steps.iter().map(StepView::new).collect()),
             unread: unread.clone(),
@@ -170,7 +178,9 @@ pub fn status(view: &StatusView, width: usize) -> String {
             format!("Drift: {} to fix:\n{}", counted(steps.len(), "step"), lines.collect::<String>())
         }
     };
-    let programs = program::programs(&view.programs, width);
+    let authority = view.authority.iter();
+    let authority = authority.map(|file| fitted(&format!("Certificates are signed by {file}."), 0, 2, width) + "\n");
+    let programs = program::programs(&view.programs, width) + &authority.collect::<String>();
     let lost = match view.lost_programs {
         true => {
             fitted("Programs: the process that held them is gone, and they with it; `apply` starts them.", 0, 2, width)

@@ -23,6 +23,9 @@ use crate::lab::{LabName, ProgramRef};
 /// The socket of the supervisor.
 const SOCKET: &str = "supervisor";
 
+/// The certificate and the key of the lab's authority.
+const AUTHORITY: [&str; 2] = ["ca.crt", "ca.key"];
+
 /// A file of output has at most so many bytes.
 const LONGEST: u64 = 1 << 20;
 
@@ -88,6 +91,34 @@ impl ProgramFiles {
             folder.put(name, text, owner)?;
         }
         Ok(())
+    }
+
+    /// The text of a file of a program; none where it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn text(&self, program: &ProgramRef, name: &str) -> Result<Option<String>, KernelError> {
+        let Some(files) = self.folder.get(FILES)? else { return Ok(None) };
+        let Some(of_namespace) = files.get(program.ns.as_str())? else { return Ok(None) };
+        of_namespace.get(program.name.as_str())?.map_or(Ok(None), |folder| folder.read(name))
+    }
+
+    /// The certificate and the key of the authority that signs the certificates of the lab's programs.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(crate) fn authority(&self) -> Result<Option<[String; 2]>, KernelError> {
+        let [certificate, key] = [self.folder.read(AUTHORITY[0])?, self.folder.read(AUTHORITY[1])?];
+        Ok(certificate.zip(key).map(<[String; 2]>::from))
+    }
+
+    /// Keeps the certificate of that authority, for whoever asks programs, and its key.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub(crate) fn set_authority(&self, certificate: &str, key: &str) -> Result<(), KernelError> {
+        self.folder.put(AUTHORITY[0], certificate, None)?;
+        self.folder.put(AUTHORITY[1], key, None)
     }
 
     /// The folder that [`Self::write`] has made.

@@ -1,5 +1,7 @@
 //! Programs, started, ended and started anew.
 
+use std::collections::BTreeSet;
+
 use super::operation::{Batch, Operation, Reach};
 use super::{Change, Phase, Update};
 use crate::iptables::shell_word;
@@ -74,16 +76,38 @@ impl ProgramStep {
             format!("rm -f {folder}/{name}; printf %s {} > {folder}/{name}; ", shell_word(text))
         };
         let files: String = program.files.iter().map(write).collect();
+        let certificates: String =
+            program.certificates.iter().map(|(name, hosts)| self.certificate(name, hosts)).collect();
         let owner = program.user.as_ref().map(|user| format!("chown -hR {} {folder}; ", shell_word(user)));
-        format!("mkdir -p {folder}; {files}{}", owner.unwrap_or_default())
+        format!("mkdir -p {folder}; {files}{certificates}{}", owner.unwrap_or_default())
     }
 
-    /// What signals it by hand: whoever has its name in the environment.
-    fn signal(&self, signal: StopSignal) -> String {
-        let name = format!("NSLAB_PROGRAM={}/{}", self.lab, self.program).replace('.', "\\.");
+    /// What makes a certificate by hand, and the authority that signs it.
+    fn certificate(&self, name: &str, hosts: &BTreeSet<String>) -> String {
+        const NEW: &str = "openssl req -x509 -days 3650 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1";
+        let (lab, folder) = (format!("/run/nslab/{}", self.lab), self.folder());
+        let first = hosts.iter().next().map_or("", String::as_str);
+        let names: Vec<String> = hosts.iter().map(|host| format!("DNS:{host}")).collect();
+        let names = shell_word(&format!("subjectAltName={}", names.join(",")));
         format!(
-            "for pid in $(ip netns pids {}); do if tr '\\0' '\\n' < /proc/$pid/environ | grep -qx '{name}'; then \
-             kill -{} $pid; fi; done",
+            "[ -e {lab}/ca.key ] || {NEW} -subj '/CN=authority of the lab {}/O=nslab' -keyout {lab}/ca.key -out {lab}/ca.crt; \
+             {NEW} -CA {lab}/ca.crt -CAkey {lab}/ca.key -subj {} -addext {names} -keyout {folder}/{name}.key \
+             -out {folder}/{name}.crt; ",
+            self.lab,
+            shell_word(&format!("/CN={first}"))
+        )
+    }
+
+    /// What signals it by hand: whoever has its name in the environment, or is where its files are.
+    fn signal(&self, program: &Program, signal: StopSignal) -> String {
+        let name = format!("NSLAB_PROGRAM={}/{}", self.lab, self.program).replace('.', "\\.");
+        let has_folder = !program.files.is_empty() && program.directory.is_none();
+        // Some write their title over their environment (nginx).
+        let is_there = format!(" || [ \"$(readlink /proc/$pid/cwd)\" = {} ]", self.folder());
+        let is_there = if has_folder { is_there } else { String::new() };
+        format!(
+            "for pid in $(ip netns pids {}); do if tr '\\0' '\\n' < /proc/$pid/environ | grep -qx '{name}'{is_there}; \
+             then kill -{} $pid; fi; done",
             self.program.ns,
             signal.name()
         )
@@ -91,8 +115,11 @@ impl ProgramStep {
 
     /// What ends it by hand.
     fn end(&self, program: &Program) -> String {
-        let ended = self.signal(program.stop.signal);
-        if program.files.is_empty() { ended } else { format!("{ended}; rm -rf {}", self.folder()) }
+        let ended = self.signal(program, program.stop.signal);
+        let ended = if program.files.is_empty() { ended } else { format!("{ended}; rm -rf {}", self.folder()) };
+        let authority = format!("/run/nslab/{}/ca", self.lab);
+        let has_some = !program.certificates.is_empty();
+        if has_some { format!("{ended}; rm -f {authority}.crt {authority}.key") } else { ended }
     }
 }
 
@@ -111,7 +138,7 @@ impl Operation for ProgramStep {
             Update::Remove(from) => format!("end {}{}", called(from), servers(from)),
             Update::Replace(Change { from, to }) => match from.reloads_as(to) {
                 Some(signal) => {
-                    let files = if to.files.len() == 1 { "file" } else { "files" };
+                    let files = if to.file_names().len() == 1 { "file" } else { "files" };
                     format!("write the {files} of {} anew, and send it {}", called(to), signal.name())
                 }
                 None => {
@@ -127,7 +154,7 @@ impl Operation for ProgramStep {
             Update::Add(to) => self.start(to),
             Update::Remove(from) => self.end(from),
             Update::Replace(Change { from, to }) => match from.reloads_as(to) {
-                Some(signal) => format!("{}{}", self.write_files(to), self.signal(signal)),
+                Some(signal) => format!("{}{}", self.write_files(to), self.signal(to, signal)),
                 None => format!("{}; {}", self.end(from), self.start(to)),
             },
         }

@@ -70,6 +70,8 @@ pub enum Code {
     GatewayUnreachable,
     /// Two virtual interfaces have the same id and parent, table or endpoints, of which the kernel allows one.
     IdentityTwice,
+    /// Warning: an ingress is of a class that no controller of the file has.
+    IngressIgnored,
     /// A route leaves through an interface that the file keeps down.
     InterfaceDown,
     /// An interface is in two links.
@@ -96,6 +98,8 @@ pub enum Code {
     NoAddress,
     /// A gateway needs `dev`, because no subnet says which interface leads to it.
     NoDev,
+    /// An ingress would be ignored, because nothing carries it out.
+    NoIngressController,
     /// A question is to be forwarded to a namespace that has no name server.
     NoNameServer,
     /// A route has no next hop: no `via`, `dev` or `type`.
@@ -126,6 +130,8 @@ pub enum Code {
     NumberTwice,
     /// Warning: objects of manifests that do not change who reaches whom are passed over.
     PassedOver,
+    /// Two paths of a host are for the same requests.
+    PathTwice,
     /// The numbers of ports on both sides of a translation differ.
     PortCount,
     /// Warning: a network policy, or a part of it, has no effect.
@@ -162,6 +168,8 @@ pub enum Code {
     RuleTwice,
     /// An interface has a second address in the same subnet.
     SecondAddress,
+    /// Two ingresses say who takes what no rule does.
+    SecondBackend,
     /// The file contains a second YAML document.
     SecondDocument,
     /// One entry contains two ranges.

@@ -75,8 +75,11 @@ pub fn replace_programs(names: &[&str], script: &str) {
 }
 
 /// What nslab says of a kind of interface that the kernel lacks, asked in a sandbox; none where it has it. `filtering`
-/// are bridges that keep VLANs apart.
+/// are bridges that keep VLANs apart, and `nginx` is a program.
 pub fn lacking(kind: &str) -> Option<String> {
+    if kind == "nginx" {
+        return (!Path::new("/usr/sbin/nginx").exists()).then(|| "there is no nginx".to_owned());
+    }
     // Whatever a kind misses to be made, only a kernel without it says that it does not know it.
     let (options, refusal, said) = match kind {
         "filtering" => ("bridge vlan_filtering 1", "not supported", "VLAN filtering of bridges".to_owned()),
@@ -87,8 +90,9 @@ pub fn lacking(kind: &str) -> Option<String> {
     tried.contains(refusal).then(|| format!("this kernel has no {said}"))
 }
 
-/// What not every kernel has, and which topology needs it (see [`lacking`]).
-pub const NEEDS: [(&str, &str); 2] = [("15-vlans.yaml", "filtering"), ("16-vrf.yaml", "vrf")];
+/// What not every kernel or machine has, and which topology needs it (see [`lacking`]).
+pub const NEEDS: [(&str, &str); 3] =
+    [("12-ingress.yaml", "nginx"), ("15-vlans.yaml", "filtering"), ("16-vrf.yaml", "vrf")];
 
 /// What this kernel lacks for a shipped topology, as nslab says it.
 pub fn lacking_for(file: &Path) -> Option<String> {

@@ -14,6 +14,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access};
 
 use super::{KernelError, firewall, netns};
+use crate::lab::PROGRAM_PATH;
 use crate::preflight::{Facts, Questions, has_privileges};
 
 /// Finds out what is asked, of the calling thread's network namespace and the machine. Without the privileges that it
@@ -31,6 +32,7 @@ pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
         open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, most)| most),
         existing: netns::list()?.iter().filter(|ns| questions.namespaces.contains(ns)).count(),
         memory: available_memory(),
+        missing_commands: questions.commands.iter().copied().filter(|command| !is_installed(command)).collect(),
         ..Facts::default()
     };
     if questions.host_network {
@@ -55,6 +57,12 @@ pub fn capabilities() -> u64 {
     let status = read_to_string("/proc/thread-self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Whether programs find a command.
+fn is_installed(command: &str) -> bool {
+    let mut folders = PROGRAM_PATH.split(':').map(Path::new);
+    folders.any(|folder| access(&folder.join(command), AccessFlags::X_OK).is_ok())
 }
 
 fn is_writable_mount(path: &str) -> bool {

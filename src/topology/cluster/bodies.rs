@@ -9,7 +9,7 @@ use super::names::{GROUPS, LAN, LAN_BRIDGE, LB, ROUTER};
 use super::numbers;
 use super::piece::{Entry, Place};
 use super::pods::Pod;
-use super::{dns, network_policies, routing, services, tunnels};
+use super::{dns, ingress, network_policies, routing, services, tunnels};
 use crate::topology::schema::{Egress, Routing, Spanned, Text};
 use crate::topology::yaml::Node;
 
@@ -50,7 +50,9 @@ pub fn entries(layout: &Layout<'_>, cluster: Place) -> Vec<Entry> {
     let parts =
         [("namespaces", cluster.map(namespaces)), ("links", cluster.list(links)), ("groups", groups)].into_iter();
     let services = (!layout.services.is_empty()).then(|| ("services", cluster.list(layout.services.clone())));
-    let parts = parts.chain(services).map(|(key, part)| cluster.entry(key, part));
+    let rules = layout.ingress.iter().map(|own| own.0.clone());
+    let rules = (!layout.ingress.is_empty()).then(|| ("ingress", cluster.list(rules)));
+    let parts = parts.chain(services).chain(rules).map(|(key, part)| cluster.entry(key, part));
     parts.chain(network_policies::entries(layout, cluster)).collect()
 }
 
@@ -120,6 +122,7 @@ fn pod_body(layout: &Layout<'_>, node: &Endpoint<'_>, pod: &Pod<'_>) -> Node {
     body.run = pod.run.map(|run| run.0.clone()).unwrap_or_default();
     body.serve = pod.serve.map(|serve| serve.0.clone()).unwrap_or_default();
     body.dns = dns::of_pod(layout, node, pod);
+    body.ingress_controller = ingress::of_pod(pod);
     services::of_pod(pod, &mut body);
     body.node()
 }

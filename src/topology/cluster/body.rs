@@ -32,6 +32,7 @@ pub struct Body {
     pub kube_proxy: Option<Entry>,
     pub load_balancer: Option<Entry>,
     pub network_policies: Option<Entry>,
+    pub ingress_controller: Option<Entry>,
 }
 
 impl Body {
@@ -58,6 +59,7 @@ impl Body {
             kube_proxy: None,
             load_balancer: None,
             network_policies: None,
+            ingress_controller: None,
         }
     }
 
@@ -86,6 +88,7 @@ impl Body {
             self.kube_proxy,
             self.load_balancer,
             self.network_policies,
+            self.ingress_controller,
         ];
         place.map(parts.into_iter().flatten().chain(self.names))
     }

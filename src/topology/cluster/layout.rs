@@ -40,6 +40,8 @@ pub struct Layout<'w> {
     pub proxy_mode: ProxyMode,
     /// The services with their addresses, as pieces of the tree.
     pub services: Vec<Tree>,
+    /// The rules for ingress controllers, as they are written.
+    pub ingress: &'w [schema::WrittenIngress],
     /// The network policies, as they are written.
     pub policies: &'w [schema::WrittenPolicy],
     /// What becomes of connections that a change of policies forbids, if it is written.
@@ -150,6 +152,7 @@ pub fn lay_out<'w>(cluster: &'w Cluster, found: &mut Collector<'_>) -> Layout<'w
         lb,
         proxy_mode,
         services,
+        ingress: &cluster.ingress,
         policies: &cluster.policies,
         policy_conntrack: cluster.policy_conntrack.as_ref(),
         namespace_labels: cluster.namespace_labels.as_ref(),

@@ -1,15 +1,16 @@
 //! The `cluster` shorthand: nodes and pods become namespaces, links and groups of the plain language.
 //!
 //! `layout` fills in every number and address (`addresses` those of nodes, `pods` those of pods, `service_addresses`
-//! those of services), `dns` adds name servers, `bodies` says what is in each namespace, `routing` and `tunnels` how
-//! packets get from node to node, `services` what services need of nodes, and `merge` puts it all into the file's own
-//! tree. Every new piece of the tree has the place of the shorthand that it is made from, so that a mistake which is
-//! found later is reported where its author can fix it.
+//! those of services), `dns` adds name servers and `ingress` its controllers, `bodies` says what is in each namespace,
+//! `routing` and `tunnels` how packets get from node to node, `services` what services need of nodes, and `merge` puts
+//! it all into the file's own tree. Every new piece of the tree has the place of the shorthand that it is made from, so
+//! that a mistake which is found later is reported where its author can fix it.
 
 mod addresses;
 mod bodies;
 mod body;
 mod dns;
+mod ingress;
 mod layout;
 mod merge;
 mod names;
@@ -46,6 +47,7 @@ pub(super) fn expand(tree: Node, folder: Option<&Path>, found: &mut Collector<'_
         if let Some(written) = &mut written {
             manifests::read(written, folder, found);
             dns::add(written, found);
+            ingress::add(written, found);
         }
         let layout = written.as_ref().map(|written| layout::lay_out(written, found));
         own_groups(&file, found);

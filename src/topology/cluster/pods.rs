@@ -13,6 +13,7 @@ use super::names::{Names, is_new};
 use super::numbers;
 use crate::lab::{IfName, NsName};
 use crate::topology::code::Code;
+use crate::topology::yaml::Node;
 
 /// A pod.
 pub struct Pod<'w> {
@@ -31,6 +32,7 @@ pub struct Pod<'w> {
     pub serve: Option<&'w WrittenServers>,
     pub dns_policy: Option<&'w Spanned<DnsPolicy>>,
     pub dns_config: Option<&'w DnsConfig>,
+    pub ingress_controller: Option<&'w Node>,
 }
 
 /// What the author says of a pod.
@@ -47,6 +49,7 @@ struct Wanted<'w> {
     serve: Option<&'w WrittenServers>,
     dns_policy: Option<&'w Spanned<DnsPolicy>>,
     dns_config: Option<&'w DnsConfig>,
+    ingress_controller: Option<&'w Node>,
     /// Of a pod of a manifest: its node.
     of_manifest: Option<&'w NsName>,
 }
@@ -78,6 +81,7 @@ pub fn of_node<'w>(
         }
         let Wanted { name, namespace, ports, ready, hostname, subdomain, run, serve, dns_policy, dns_config, .. } =
             wanted;
+        let ingress_controller = wanted.ingress_controller;
         pods.push(Pod {
             name,
             addresses,
@@ -92,6 +96,7 @@ pub fn of_node<'w>(
             serve,
             dns_policy,
             dns_config,
+            ingress_controller,
         });
     }
     taken.spoilt.iter().for_each(|span| found.spoil(*span));
@@ -122,6 +127,7 @@ fn wanted<'w>(node: u32, written: Option<&'w Pods>, found: &mut Collector<'_>) -
                 serve: None,
                 dns_policy: None,
                 dns_config: None,
+                ingress_controller: None,
                 of_manifest: None,
             };
             names.map(plain).collect()
@@ -146,6 +152,7 @@ impl<'w> Wanted<'w> {
             serve: pod.serve.as_ref(),
             dns_policy: pod.dns_policy.as_ref(),
             dns_config: pod.dns_config.as_ref(),
+            ingress_controller: pod.ingress_controller.as_ref(),
             of_manifest,
         }
     }

@@ -191,3 +191,6 @@ pub const SUBSET_ADDRESS: Keys = Keys { read: &["ip"], idle: &["hostname", "node
 pub const ENDPOINT_PORT: Keys = Keys { read: &["name", "port", "protocol"], idle: &["appProtocol"], matter: &[] };
 
 pub const POLICY: Keys = Keys { read: &["podSelector", "policyTypes", "ingress", "egress"], idle: &[], matter: &[] };
+
+pub const INGRESS: Keys =
+    Keys { read: &["ingressClassName", "defaultBackend", "rules", "tls"], idle: &[], matter: &[] };

@@ -23,6 +23,7 @@ pub enum Kind {
     Endpoints,
     EndpointSlice,
     NetworkPolicy,
+    Ingress,
 }
 
 /// An object.
@@ -37,7 +38,7 @@ pub struct Object<'t> {
 }
 
 /// The kinds that nslab has, with their groups and versions.
-const KINDS: [(&str, &str, Kind); 11] = [
+const KINDS: [(&str, &str, Kind); 12] = [
     ("v1", "Namespace", Kind::Namespace),
     ("v1", "Pod", Kind::Pod),
     ("v1", "ReplicationController", Kind::ReplicationController),
@@ -49,6 +50,7 @@ const KINDS: [(&str, &str, Kind); 11] = [
     ("v1", "Endpoints", Kind::Endpoints),
     ("discovery.k8s.io/v1", "EndpointSlice", Kind::EndpointSlice),
     ("networking.k8s.io/v1", "NetworkPolicy", Kind::NetworkPolicy),
+    ("networking.k8s.io/v1", "Ingress", Kind::Ingress),
 ];
 
 /// Kinds that say nothing about who reaches whom.

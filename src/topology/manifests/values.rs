@@ -10,18 +10,25 @@ use crate::topology::schema::{LabelKey, LabelValue, Read, Spanned};
 use crate::topology::yaml::{Node, Value};
 
 /// Keys below which values are that nslab reads.
-const INNER: [&str; 16] = [
+const INNER: [&str; 23] = [
+    "backend",
     "containers",
+    "defaultBackend",
     "egress",
     "from",
+    "http",
     "ingress",
     "initContainers",
     "matchExpressions",
     "metadata",
     "namespaceSelector",
+    "paths",
     "podSelector",
+    "port",
     "ports",
+    "rules",
     "selector",
+    "service",
     "spec",
     "subsets",
     "template",
@@ -31,7 +38,7 @@ const INNER: [&str; 16] = [
 /// Keys with labels below them.
 const LABELS: [&str; 3] = ["labels", "matchLabels", "nodeSelector"];
 /// Keys whose value is a number, or a name.
-const NUMBERS: [&str; 6] = ["containerPort", "endPort", "nodePort", "port", "replicas", "targetPort"];
+const NUMBERS: [&str; 7] = ["containerPort", "endPort", "nodePort", "number", "port", "replicas", "targetPort"];
 
 /// Looks at all objects.
 pub fn check(objects: &[Object<'_>], found: &mut Collector<'_>) {
@@ -55,7 +62,7 @@ fn walk(node: &Node, protocols: bool, found: &mut Collector<'_>) {
                     }
                     "protocol" if protocols => drop(Spanned::<PortProtocol>::read(value, found)),
                     _ if LABELS.contains(&name) => labels(value, found),
-                    _ if NUMBERS.contains(&name) => is_number(value, found),
+                    _ if NUMBERS.contains(&name) && scalar(value).is_some() => is_number(value, found),
                     _ if INNER.contains(&name) => walk(value, protocols, found),
                     _ => {}
                 }

@@ -115,7 +115,12 @@ fn of<'t>(object: &Object<'t>, found: &mut Collector<'_>) -> Option<Pods<'t>> {
             (Names::Ordinals { first, many: replicas(object, found)? }, like)
         }
         Kind::DaemonSet => (Names::EveryNode, made(object, found)?),
-        Kind::Namespace | Kind::Service | Kind::Endpoints | Kind::EndpointSlice | Kind::NetworkPolicy => return None,
+        Kind::Namespace
+        | Kind::Service
+        | Kind::Endpoints
+        | Kind::EndpointSlice
+        | Kind::NetworkPolicy
+        | Kind::Ingress => return None,
     };
     Some(Pods { names, like })
 }

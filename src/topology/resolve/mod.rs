@@ -19,6 +19,9 @@ mod exec_checks;
 mod fdb_entry;
 mod filter;
 mod gateways;
+mod ingress;
+mod ingress_backends;
+mod ingress_controllers;
 mod interface;
 mod keep;
 mod led;
@@ -60,7 +63,7 @@ use self::net::{Names, Net, ResolvedNamespace};
 use self::veth::VethPairs;
 use super::diagnostics::Collector;
 use super::schema::File;
-use crate::lab::{Family, Lab, LabName, Namespace, NsName, Origins};
+use crate::lab::{Family, Lab, LabName, Namespace, NsName, Origins, ProgramName};
 use crate::policies;
 
 /// The lab that the file describes; worth something only if no fault was found.
@@ -77,6 +80,11 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         if let Some(namespace) = namespaces.get_mut(&own.name) {
             services::rules(own, at, &services, namespace);
             load_balancer::routes(own, &net, &services, namespace, found);
+        }
+    }
+    for (name, program) in ingress_controllers::programs(file, &net, &services, found) {
+        if let Some(namespace) = namespaces.get_mut(&name) {
+            namespace.programs.insert(ProgramName::ingress(), program);
         }
     }
     let network_policies = network_policies::resolve(file, &net, found);

@@ -1,6 +1,6 @@
 //! Programs: what each namespace runs, and in which order they start.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use indexmap::IndexMap;
 
@@ -22,14 +22,7 @@ pub fn programs(
 ) -> IndexMap<ProgramName, Program> {
     let written = &namespace.written.run.entries;
     if namespace.name.is_host() {
-        let programs = written.first().map(|(name, _)| (name.span, "programs"));
-        let servers = namespace.written.serve.first().map(|server| (server.span, "servers"));
-        for (span, what) in programs.into_iter().chain(servers) {
-            let message = format!("{what} cannot run in `host`");
-            let help =
-                "the machine's own network has its own services, which a lab leaves alone; put it into a namespace";
-            found.add(Diagnostic::new(Code::ProgramInHost, span, message).help(help.to_owned()));
-        }
+        not_in_host(namespace, found);
         return IndexMap::new();
     }
     let servers = server::servers(namespace, lab, found);
@@ -38,6 +31,7 @@ pub fn programs(
         server.protocols().iter().map(move |protocol| ((port, *protocol), (span, kind.clone())))
     };
     let mut ports: HashMap<(u16, PortProtocol), (Span, String)> = servers.iter().flat_map(of_servers).collect();
+    controllers_ports(namespace, &mut ports, found);
     let mut programs = IndexMap::new();
     for (name, own) in written {
         if let Some(port) = own.ready.as_ref().and_then(|ready| ready.port.as_ref())
@@ -50,11 +44,7 @@ pub fn programs(
             let fault = Diagnostic::new(Code::ProgramPortTwice, port.span, message).help(help.to_owned());
             found.add(fault.also(first, format!("`{other}`")));
         }
-        if let Some((span, _)) = servers.first().filter(|_| name.value.is_servers()) {
-            let message = "built-in servers are a program of this name";
-            let fault = Diagnostic::new(Code::ReservedName, name.span, message).also(*span, "here");
-            found.add(fault.help("choose another name".to_owned()));
-        }
+        reserved(namespace, name, servers.first().map(|(span, _)| *span), found);
         programs.insert(name.value.clone(), program(&namespace.name, own, found));
     }
     if !servers.is_empty() {
@@ -62,6 +52,53 @@ pub fn programs(
         programs.insert(ProgramName::servers(), Program::of_servers(servers));
     }
     programs
+}
+
+/// What cannot be in `host`.
+fn not_in_host(namespace: &ResolvedNamespace<'_>, found: &mut Collector<'_>) {
+    let written = namespace.written;
+    let programs = written.run.entries.first().map(|(name, _)| (name.span, "programs"));
+    let servers = written.serve.first().map(|server| (server.span, "servers"));
+    let controller = written.ingress_controller.as_ref().map(|own| (own.span, "ingress controllers"));
+    for (span, what) in programs.into_iter().chain(servers).chain(controller) {
+        let message = format!("{what} cannot run in `host`");
+        let help = "the machine's own network has its own services, which a lab leaves alone; put it into a namespace";
+        found.add(Diagnostic::new(Code::ProgramInHost, span, message).help(help.to_owned()));
+    }
+}
+
+/// Names of programs that nslab gives itself.
+fn reserved(
+    namespace: &ResolvedNamespace<'_>,
+    name: &Spanned<ProgramName>,
+    servers: Option<Span>,
+    found: &mut Collector<'_>,
+) {
+    let controller = namespace.written.ingress_controller.as_ref().map(|own| own.span);
+    let (span, message) = match (servers, controller) {
+        (Some(span), _) if name.value.is_servers() => (span, "built-in servers are a program of this name"),
+        (_, Some(span)) if name.value == ProgramName::ingress() => {
+            (span, "an ingress controller is a program of this name")
+        }
+        _ => return,
+    };
+    let fault = Diagnostic::new(Code::ReservedName, name.span, message).also(span, "here");
+    found.add(fault.help("choose another name".to_owned()));
+}
+
+/// The ports of an ingress controller.
+fn controllers_ports(
+    namespace: &ResolvedNamespace<'_>,
+    ports: &mut HashMap<(u16, PortProtocol), (Span, String)>,
+    found: &mut Collector<'_>,
+) {
+    let Some(controller) = namespace.written.ingress_controller.as_ref().map(|own| own.span) else { return };
+    for port in [80, 443] {
+        if let Some((span, other)) = ports.insert((port, PortProtocol::Tcp), (controller, "nginx".to_owned())) {
+            let message = format!("port {port} is `{other}`'s, and an ingress controller has it already");
+            found.add(Diagnostic::new(Code::ProgramPortTwice, span, message).also(controller, "the controller"));
+        }
+    }
 }
 
 fn program(ns: &NsName, written: &schema::Program, found: &mut Collector<'_>) -> Program {
@@ -76,6 +113,7 @@ fn program(ns: &NsName, written: &schema::Program, found: &mut Collector<'_>) ->
         user: written.user.as_ref().map(|user| user.value.0.clone()),
         directory: written.directory.as_ref().map(|directory| directory.value.0.clone()),
         files: written.files.entries.iter().map(|(name, text)| (name.value.0.clone(), text.value.0.clone())).collect(),
+        certificates: BTreeMap::new(),
         reload: reload(written, found),
         ready: written.ready.as_ref().map_or(Ready::Running, |written| ready(written, found)),
         within: within.map_or(READY_WITHIN, |within| within.value),
@@ -157,6 +195,9 @@ pub fn check(net: &Net<'_>, found: &mut Collector<'_>) {
             let of = |needed: &Spanned<NeededProgram>| (reference(&own.name, &needed.value), needed.span);
             let program = program.needs.iter().map(of).collect();
             needs.insert(ProgramRef { ns: own.name.clone(), name: name.value.clone() }, program);
+        }
+        if own.written.ingress_controller.is_some() {
+            needs.entry(ProgramRef { ns: own.name.clone(), name: ProgramName::ingress() }).or_default();
         }
         if !own.written.serve.is_empty() {
             let servers = ProgramRef { ns: own.name.clone(), name: ProgramName::servers() };

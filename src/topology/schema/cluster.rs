@@ -7,6 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::cluster_dns::{ClusterDns, DnsConfig, DnsPolicy, WrittenResolver};
 use super::etc_files::Resolver;
+use super::ingress::Ingress;
+use super::ingress_controller::{ClusterIngress, WrittenIngress};
 use super::keep::KeepEverywhere;
 use super::kube_proxy::ProxyMode;
 use super::network_policy::{LabelKey, LabelValue, NetworkPolicy};
@@ -50,6 +52,11 @@ pub struct Cluster {
     /// Network policies.
     #[schemars(with = "Vec<NetworkPolicy>", default)]
     pub policies: Vec<WrittenPolicy>,
+    /// Rules for requests of HTTP, for the cluster's ingress controllers.
+    #[schemars(with = "Vec<Ingress>", default)]
+    pub ingress: Vec<WrittenIngress>,
+    /// The ingress controllers, which a cluster with `ingress` has in any case.
+    pub ingress_controller: Option<ClusterIngress>,
     /// What becomes of connections that a change of policies forbids: `keep`, the default, or `forget`.
     pub policy_conntrack: Option<Spanned<PolicyConntrack>>,
     /// The labels of Kubernetes namespaces, for policies. Each has `kubernetes.io/metadata.name` by itself.
@@ -150,6 +157,9 @@ pub struct Pod {
     /// What it finds there besides.
     #[schemars(rename = "dnsConfig")]
     pub dns_config: Option<DnsConfig>,
+    /// What makes it an ingress controller of the cluster.
+    #[schemars(skip)]
+    pub ingress_controller: Option<Tree>,
 }
 
 /// A pod: its name alone, or a map.
@@ -184,7 +194,21 @@ impl Pod {
     pub fn new(name: Spanned<NsName>) -> Self {
         let (address, namespace, labels, ports, ready) = Default::default();
         let (hostname, subdomain, run, serve, dns_policy, dns_config) = Default::default();
-        Self { name, address, namespace, labels, ports, ready, hostname, subdomain, run, serve, dns_policy, dns_config }
+        Self {
+            name,
+            address,
+            namespace,
+            labels,
+            ports,
+            ready,
+            hostname,
+            subdomain,
+            run,
+            serve,
+            dns_policy,
+            dns_config,
+            ingress_controller: Default::default(),
+        }
     }
 }
 
@@ -264,6 +288,8 @@ impl Read for Cluster {
         let proxy_mode = fields.optional("proxy_mode");
         let services = fields.or_empty("services");
         let policies = fields.or_empty("policies");
+        let ingress = fields.or_empty("ingress");
+        let ingress_controller = fields.optional("ingress_controller");
         let policy_conntrack = fields.optional("policy_conntrack");
         let namespace_labels = fields.optional("namespace_labels");
         let kubernetes = fields.or_empty("kubernetes");
@@ -281,6 +307,8 @@ impl Read for Cluster {
             proxy_mode,
             services,
             policies,
+            ingress,
+            ingress_controller,
             policy_conntrack,
             namespace_labels,
             kubernetes,
@@ -354,8 +382,8 @@ impl Read for NameOrPod {
         let dns_policy = fields.optional("dnsPolicy");
         let dns_config = fields.optional("dnsConfig");
         fields.end();
+        let plain = Pod::new(name?);
         Some(Self(Pod {
-            name: name?,
             address,
             namespace,
             labels,
@@ -367,6 +395,7 @@ impl Read for NameOrPod {
             serve,
             dns_policy,
             dns_config,
+            ..plain
         }))
     }
 }

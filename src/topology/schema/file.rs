@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 
 use super::exec_check::WrittenCheck;
+use super::ingress::Ingress;
 use super::namespace::Namespace;
 use super::network_policy::{LabelKey, LabelValue, NetworkPolicy};
 use super::read::{Fields, Named, Spanned};
@@ -38,6 +39,9 @@ pub struct File {
     /// Network policies, which nodes with `network_policies` enforce.
     #[schemars(default)]
     pub policies: Vec<NetworkPolicy>,
+    /// Rules for requests of HTTP, which namespaces with `ingress_controller` carry out.
+    #[schemars(default)]
+    pub ingress: Vec<Ingress>,
     /// The labels of Kubernetes namespaces, for policies. Each has `kubernetes.io/metadata.name` by itself.
     #[schemars(default)]
     pub namespace_labels: Named<DnsLabel, Named<LabelKey, Spanned<LabelValue>>>,
@@ -77,6 +81,7 @@ impl File {
         let cluster = fields.has("cluster");
         let services = fields.or_empty("services");
         let policies = fields.or_empty("policies");
+        let ingress = fields.or_empty("ingress");
         let namespace_labels = fields.or_empty("namespace_labels");
         let groups = fields.or_empty("groups");
         let checks = fields.or_empty("checks");
@@ -94,6 +99,7 @@ impl File {
             cluster,
             services,
             policies,
+            ingress,
             namespace_labels,
             groups,
             checks,

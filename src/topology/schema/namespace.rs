@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use super::bridge::Bridge;
 use super::etc_files::{Hosts, Resolver};
 use super::filter::Filter;
+use super::ingress_controller::IngressController;
 use super::interface::Interface;
 use super::keep::Keep;
 use super::kube_proxy::KubeProxy;
@@ -101,6 +102,8 @@ pub struct Namespace {
     pub load_balancer: Option<Spanned<bool>>,
     /// Of a node: that it enforces the network policies.
     pub network_policies: Option<NetworkPolicies>,
+    /// That it is an ingress controller: it runs nginx, which carries out the file's `ingress`.
+    pub ingress_controller: Option<IngressController>,
     /// What programs in it find in `/etc/hosts`: `lab` (the default in a file that has this key, or `dns`, anywhere),
     /// `machine`, or names with their addresses.
     pub hosts: Option<Hosts>,
@@ -143,6 +146,7 @@ impl Read for Namespace {
             kube_proxy: fields.optional("kube_proxy"),
             load_balancer: fields.optional("load_balancer"),
             network_policies: fields.optional("network_policies"),
+            ingress_controller: fields.optional("ingress_controller"),
             hosts: fields.optional("hosts"),
             dns: fields.optional("dns"),
             whole: false,
