@@ -57,6 +57,6 @@ fn checked(text: &Path, explains: bool) -> Result<(String, Report), Failure> {
     let (lab, name) = (topology.lab, text.display().to_string());
     let mut progress = show::Progress::new();
     let mut report = engine::check_later(&lab, &name, &mut |event| print_event(&lab.name, &mut progress, &event))?;
-    engine::explain(&lab, &name, explains, &mut report);
+    engine::explain(&lab, &file, explains, &mut report);
     Ok((file, report))
 }

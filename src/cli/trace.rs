@@ -28,10 +28,10 @@ pub struct TraceArgs {
     /// Where to: a namespace, an address, or a service, such as service/web
     to: String,
     /// Open a TCP connection to this port; without --tcp and --udp, an echo request is sent
-    #[arg(long, value_name = "PORT", conflicts_with = "udp")]
+    #[arg(long, value_name = "PORT", conflicts_with = "udp", value_parser = clap::value_parser!(u16).range(1..))]
     tcp: Option<u16>,
     /// Send a UDP datagram to this port
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     udp: Option<u16>,
     /// The size of the IP packet in bytes, which must not be cut into fragments
     #[arg(long, value_name = "BYTES", conflicts_with = "tcp")]
@@ -70,7 +70,8 @@ enum TraceFormat {
 /// # Errors
 /// The command could not do its work.
 pub(super) fn run(args: &TraceArgs) -> Result<u8, Failure> {
-    let Source { topology, .. } = LabArg::of(&args.lab)?.topology()?;
+    let lab = LabArg::of(&args.lab)?;
+    let Source { topology, file } = lab.topology()?;
     let check = check(args, &topology)?;
     let Some(probe) = check.probes.first() else {
         return Err(Failure::Usage(format!("{} cannot send to {}", args.from, args.to)));
@@ -79,7 +80,6 @@ pub(super) fn run(args: &TraceArgs) -> Result<u8, Failure> {
         let how = format!("`nslab exec {} {} -- getent ahosts NAME` shows its addresses", topology.lab.name, args.from);
         return Err(Failure::Usage(format!("a trace goes to an address, and {} is a name: {how}", args.to)));
     }
-    let file = args.lab.display().to_string();
     let timeout = Duration::from_millis(args.timeout.into());
     let tracing = Tracing { check: &check, probe, answers: false, timeout, file: &file, chosen: &Chosen::default() };
     if args.expected {
@@ -100,6 +100,12 @@ fn check(args: &TraceArgs, topology: &Topology) -> Result<Check, Failure> {
         let near = nearest(args.from.as_str(), names().map(NsName::as_str));
         let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         return Err(Failure::Usage(format!("the lab {} has no namespace {}{near}", topology.lab.name, args.from)));
+    }
+    if !args.to.contains('/') && args.to.parse::<IpAddr>().is_err() && !names().any(|ns| ns.as_str() == args.to) {
+        let near = nearest(&args.to, names().map(NsName::as_str));
+        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let to = &args.to;
+        return Err(Failure::Usage(format!("the lab {} has no namespace {to}{near}", topology.lab.name)));
     }
     let quoted = |text: &str| format!("\"{}\"", text.replace(['"', '\\'], ""));
     let mut written = format!("{{ from: {}, to: {}", quoted(args.from.as_str()), quoted(&args.to));

@@ -95,7 +95,7 @@ fn nobody(layer2: &Layer2<'_>, sent: &Sent<'_>, from: usize) -> Cause {
         return Cause::NeighbourEntry { address: entry.address, mac: entry.mac };
     }
     let holders: Vec<usize> = links.holders(sent.next_hop).to_vec();
-    let near: Vec<usize> = layer2.reached(from, Past::All).iter().collect();
+    let near: Vec<usize> = layer2.reached(from, Past::All).iter().chain([from]).collect();
     // Whoever is meant to be in another subnet is not missing on this link.
     let is_meant_here = links.interface(from).is_some_and(|own| own.addresses.iter().any(|a| a.reaches(sent.next_hop)));
     let unplugged = holders.iter().filter(|_| is_meant_here).find_map(|holder| {

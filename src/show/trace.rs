@@ -14,30 +14,36 @@ pub fn trace(trace: &Trace, colour: bool) -> String {
     };
     let mode = if trace.expected { ", by the file alone" } else { "" };
     let mut text = format!("{} → {target}, {}{size}{mode}\n", trace.from, trace.protocol);
-    for (title, stages) in [("", &trace.there), ("and back", &trace.back)] {
-        if !title.is_empty() && !stages.is_empty() {
+    for (title, stages) in [("there", &trace.there), ("and back", &trace.back)] {
+        if !stages.is_empty() {
             text += &format!("\n{title}\n");
         }
-        text.extend(stages.iter().map(|stage| self::stage(stage, colour)));
+        let mut macs = None;
+        text.extend(stages.iter().map(|stage| self::stage(stage, &mut macs, colour)));
     }
+    text.push('\n');
     text + &ending(&trace.end, colour)
 }
 
-fn stage(stage: &Stage, colour: bool) -> String {
+/// The MAC addresses of a link.
+type Macs = Option<(String, String)>;
+
+/// A namespace; `macs` are those of the link before it.
+fn stage(stage: &Stage, macs: &mut Macs, colour: bool) -> String {
     let mut text = format!("  {}\n", styled(&stage.namespace, "1", colour));
     let comes_in = |sight: &&Sight| sight.direction == Direction::In;
     let first_out = stage.seen.iter().position(|sight| !comes_in(&sight)).unwrap_or(stage.seen.len());
     let (came, went) = stage.seen.split_at(first_out);
-    text.extend(came.iter().map(sight));
+    text.extend(came.iter().map(|one| sight(one, macs)));
     for remark in &stage.remarks {
         text += &styled(&fitted(remark, 8, 10, WIDTH), "2", colour);
     }
-    text.extend(went.iter().map(sight));
+    text.extend(went.iter().map(|one| sight(one, macs)));
     text
 }
 
 /// An interface, on one line, and on a second one what is special there.
-fn sight(sight: &Sight) -> String {
+fn sight(sight: &Sight, before: &mut Macs) -> String {
     let way = match sight.direction {
         Direction::In => "in ",
         Direction::Out => "out",
@@ -52,7 +58,11 @@ fn sight(sight: &Sight) -> String {
     let time = sight.after_us.map(|after| format!("  {after:.0} µs")).unwrap_or_default();
     let mut text = format!("    {way} {:<15} {from} → {to}{ttl}{time}\n", sight.interface);
     let vlan = sight.vlan.map(|vlan| format!("VLAN {vlan}"));
-    let macs = sight.source_mac.as_ref().zip(sight.destination_mac.as_ref()).map(|(from, to)| format!("{from} → {to}"));
+    let macs = sight.source_mac.clone().zip(sight.destination_mac.clone());
+    // Those of one link are told once.
+    let is_new = macs != *before;
+    before.clone_from(&macs);
+    let macs = macs.filter(|_| is_new).map(|(from, to)| format!("MAC {from} → {to}"));
     let inside = sight.inside.as_ref().map(|around| format!("inside {around}"));
     let details: Vec<String> = [macs, vlan, inside, sight.says.clone()].into_iter().flatten().collect();
     if !details.is_empty() {
@@ -101,9 +111,11 @@ pub fn mermaid(trace: &Trace) -> String {
         for pair in stages.windows(2) {
             let [from, to] = pair else { continue };
             let sight = from.seen.last().or(to.seen.first());
+            let arrow = if sight.is_some_and(|sight| sight.says.is_some()) { "--x" } else { arrow };
             let label = sight.map(|sight| {
                 let source = sight.source.map(|source| source.to_string()).unwrap_or_default();
-                format!("{source} → {}", sight.destination)
+                let says = sight.says.as_ref().map(|says| format!(", {says}")).unwrap_or_default();
+                format!("{source} → {}{says}", sight.destination)
             });
             let label = label.unwrap_or_else(|| trace.protocol.clone());
             text += &format!("    n{}{arrow}n{}: {label}\n", place(&from.namespace), place(&to.namespace));

@@ -12,7 +12,7 @@ use super::sighted::{Sighting, in_order, stages};
 use super::story::{Ending, Trace};
 use super::words;
 use crate::forwarding::{Asked, Cause, Chosen, Layer2, Leg, Obstacle, Outcome, round_trip};
-use crate::lab::{IfName, NsName, Owners, Protocol};
+use crate::lab::{IfName, InterfaceKind, Lab, NsName, Owners, Protocol};
 
 /// No more things that are in no file are named than this.
 const MOST_OTHERS: usize = 3;
@@ -24,6 +24,26 @@ fn places_of(leg: &Leg, with_tunnel: bool) -> Vec<&NsName> {
     let inside = leg.tunnel.iter().filter(|_| with_tunnel).filter_map(|tunnel| tunnel.last());
     places.extend(inside.flat_map(|leg| places_of(leg, false)));
     places
+}
+
+/// Whether a frame is more than one that a switch floods to an interface for which it is not, or an error that a
+/// namespace tells itself.
+fn is_meant(live: &Lab, sighting: &Sighting) -> bool {
+    if sighting.interface.is_lo() && matches!(sighting.seen.kind, Kind::Error(_)) {
+        return false;
+    }
+    let Some(namespace) = live.namespaces.get(&sighting.ns) else { return true };
+    let interface = namespace.interfaces.get(&sighting.interface);
+    let (Some(interface), Some((_, to))) = (interface, sighting.seen.macs) else { return true };
+    let is_group = to.0[0] & 1 != 0;
+    let is_end = matches!(interface.kind, InterfaceKind::Veth { .. }) && interface.master.is_none();
+    // What is stacked on an interface may have a MAC address of its own.
+    let is_below = || {
+        let all = live.namespaces.values().flat_map(|other| other.interfaces.values());
+        let lowers = all.filter_map(|other| other.virtual_interface()?.lower());
+        lowers.into_iter().any(|lower| lower.ns == sighting.ns && lower.name == sighting.interface)
+    };
+    sighting.leaves || is_group || !is_end || interface.mac.is_none_or(|own| own == to) || is_below()
 }
 
 /// What chance has chosen, as far as it was seen.
@@ -41,6 +61,7 @@ fn chosen(sightings: &[Sighting]) -> Chosen {
 pub fn diagnose(mut evidence: Evidence<'_>) -> Trace {
     let asked = Asked { chosen: chosen(&evidence.sightings), ..evidence.asked.clone() };
     let round = round_trip(&Layer2::new(&evidence.live.namespaces), &asked);
+    evidence.sightings.retain(|sighting| is_meant(evidence.live, sighting));
     let sightings = in_order(std::mem::take(&mut evidence.sightings), &round);
     let wanted = round_trip(&Layer2::new(&evidence.wanted.namespaces), &asked);
     let start = sightings.first().map(|first| first.time).unwrap_or_default();
@@ -104,8 +125,7 @@ impl Case<'_> {
         let took = self.sightings.first().zip(self.sightings.last());
         let took = took.map(|(first, last)| last.time.saturating_sub(first.time).as_secs_f64() * 1e3);
         let seen = owners.shown(arrival.seen.source.0);
-        let what =
-            format!("{ns} answers, {:.2} ms later; it saw the packet come from {seen}", took.unwrap_or_default());
+        let what = format!("{ns} answers after {:.2} ms; it sees {seen} as the source", took.unwrap_or_default());
         let by = self.round.there.legs.iter().filter_map(|leg| {
             let source = leg.source.as_ref().filter(|source| source.flow.source != leg.source_before())?;
             let own = self.evidence.live.namespaces.get(&leg.ns)?;
@@ -119,7 +139,7 @@ impl Case<'_> {
         let meant = self.wanted.arrives_at().filter(|meant| *meant != ns)?;
         let address = self.wanted.arrival().map(|flow| flow.destination)?;
         let what = differences::translation(self).map_or_else(
-            || format!("{ns} answers in the place of {meant}: it has the address {address}, too"),
+            || format!("{ns} answers in the place of {meant}: {}", self.who_has(ns, meant, address)),
             |(_, words)| format!("{ns} answers in the place of {meant}: {words}"),
         );
         let obstacle = Obstacle {
@@ -129,6 +149,15 @@ impl Case<'_> {
         };
         let to_do = super::remedy::by_steps(&obstacle, &self.evidence.remedies);
         Some(Ending { answered: true, namespace: Some(ns.to_string()), what, to_do, ..Ending::default() })
+    }
+
+    /// Which of two namespaces has an address.
+    fn who_has(&self, ns: &NsName, meant: &NsName, address: IpAddr) -> String {
+        let live = Owners::of(self.evidence.live);
+        match live.has(meant, address) {
+            true => format!("both have the address {address}"),
+            false => format!("{ns} has the address {address}, and {meant} does not"),
+        }
     }
 
     fn not_sent(&self, why: &str) -> Ending {
@@ -161,6 +190,11 @@ impl Case<'_> {
     /// The ending at an obstacle of the live lab; what differs from the file before it comes first.
     fn stopped(&self, obstacle: &Obstacle, is_back: bool) -> Ending {
         let evidence = self.evidence;
+        if self.is_wanted(obstacle) {
+            let ending = stopped(evidence.live, self.round, (obstacle, is_back), &evidence.remedies);
+            let to_do = ending.to_do.iter().map(|what| format!("this is as the file says; for it to arrive, {what}"));
+            return Ending { to_do: to_do.collect(), ..ending };
+        }
         let mut ending = stopped(evidence.live, self.round, (obstacle, is_back), &evidence.remedies);
         if let Some((at, words)) = differences::translation(self) {
             let then = ending.what;
@@ -171,6 +205,10 @@ impl Case<'_> {
                 to_do: super::remedy::for_obstacle(&at, &evidence.remedies),
                 ..ending
             };
+        } else if let Some((at, words)) = differences::route(self).filter(|(at, _)| at.ns != obstacle.ns) {
+            ending.what = format!("{words}; so {}", ending.what);
+            ending.to_do = super::remedy::for_obstacle(&at, &evidence.remedies);
+            (ending.namespace, ending.interface) = (Some(at.ns.to_string()), None);
         } else if let Some((at, words)) = differences::holder(self, obstacle) {
             ending.what = words;
             ending.to_do = super::remedy::for_obstacle(&at, &evidence.remedies);
@@ -183,6 +221,13 @@ impl Case<'_> {
                 &format!("; the message that says so (fragmentation needed) is dropped by {}: {rule}", obstacle.ns);
         }
         ending
+    }
+
+    /// Whether the file says so, and the lab is as it says there.
+    fn is_wanted(&self, obstacle: &Obstacle) -> bool {
+        let is_same = |wanted: &Obstacle| wanted.ns == obstacle.ns && wanted.cause.kind() == obstacle.cause.kind();
+        self.wanted.obstacle().is_some_and(|(wanted, _)| is_same(wanted))
+            && super::remedy::by_steps(obstacle, &self.evidence.remedies).is_empty()
     }
 
     /// Whether the packet was last seen where this leaves it.
@@ -242,7 +287,7 @@ impl Case<'_> {
             None => (
                 format!("it arrives, and {listens}"),
                 vec![format!(
-                    "start a program there: `run:` or `serve:` in the file, or `nslab exec {} {ns} -- …`",
+                    "a check listens there itself while it runs, a trace does not; start a program: `run:` or `serve:` in the file, or `nslab exec {} {ns} -- …`",
                     self.evidence.wanted.name
                 )],
             ),

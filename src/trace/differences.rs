@@ -29,13 +29,31 @@ pub(super) fn translation(case: &Case<'_>) -> Option<(Obstacle, String)> {
             None => format!("{ns} does not translate its source to {to}"),
         }
     } else if is.destination == came {
-        format!("{ns} does not lead {} to {}", end(came), end(wanted.destination))
+        format!("{ns} does not redirect {} to {} (no DNAT)", end(came), end(wanted.destination))
     } else {
         let to = end(is.destination);
-        format!("{ns} leads {} to {to}{}, and not to {}", end(came), by("DNAT"), end(wanted.destination))
+        format!("{ns} redirects {} to {to}{}, and not to {}", end(came), by("DNAT"), end(wanted.destination))
     };
     let cause = Cause::Filtered(Verdict::Accepted(None));
     Some((Obstacle { ns: ns.clone(), interface: None, cause }, text))
+}
+
+/// The first namespace that sends the packet another way than the file says, and how.
+pub(super) fn route(case: &Case<'_>) -> Option<(Obstacle, String)> {
+    let legs = case.wanted.there.legs.iter().zip(&case.round.there.legs);
+    let way = |leg: &Leg| match &leg.decision.outcome {
+        Outcome::Leaves { dev, next_hop, route, .. } => Some((dev.clone(), *next_hop, route.clone())),
+        Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => None,
+    };
+    let (wanted, live) = legs.take_while(|(wanted, live)| wanted.ns == live.ns).find(|(wanted, live)| {
+        let (wanted, live) = (way(wanted), way(live));
+        wanted.is_some() && live.is_some() && wanted.map(|way| (way.0, way.1)) != live.map(|way| (way.0, way.1))
+    })?;
+    let ((.., meant), (_, next_hop, is)) = (way(wanted)?, way(live)?);
+    let ns = live.ns.clone();
+    let to = crate::lab::Owners::of(case.evidence.live).shown(next_hop);
+    let text = format!("{ns} sends it to {to} by the route `{is}`, and not by `{meant}` as the file says");
+    Some((Obstacle { ns, interface: None, cause: Cause::NoRoute { to: live.came.destination } }, text))
 }
 
 /// A packet behind the translations of a namespace.
@@ -95,7 +113,7 @@ pub(super) fn holder(case: &Case<'_>, obstacle: &Obstacle) -> Option<(Obstacle, 
         cause: Cause::NoNamespace,
     };
     let Some(namespace) = live.namespaces.get(&meant.ns) else {
-        return Some((at(false), format!("the namespace {} is gone, which has {address}", meant.ns)));
+        return Some((at(false), format!("the namespace {}, which should have {address}, does not exist", meant.ns)));
     };
     let Some(interface) = namespace.interfaces.get(&meant.name) else {
         let moved = live.namespaces.iter().find(|(ns, other)| {
@@ -103,7 +121,7 @@ pub(super) fn holder(case: &Case<'_>, obstacle: &Obstacle) -> Option<(Obstacle, 
             other.interfaces.contains_key(&meant.name) && !own
         });
         let where_to = moved.map(|(ns, _)| format!("; {ns} has an interface of this name")).unwrap_or_default();
-        return Some((at(true), format!("{} has no {}{where_to}", meant.ns, meant.name)));
+        return Some((at(true), format!("{meant} does not exist{where_to}")));
     };
     let what = without_address(case, &meant, namespace, interface, *address)
         .or_else(|| is_silent_for_others(wanted, namespace, &meant))?;

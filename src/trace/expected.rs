@@ -55,7 +55,7 @@ pub(super) fn stopped(
     };
     let what = match (is_back, &obstacle.cause) {
         (false, _) | (true, Cause::OtherSource(_)) => words,
-        (true, _) => format!("it arrives; its answer ends at {}: {words}", obstacle.ns),
+        (true, _) => format!("it arrives, but the answer is lost at {}: {words}", obstacle.ns),
     };
     Ending {
         namespace: Some(obstacle.ns.to_string()),
@@ -82,7 +82,7 @@ pub(super) fn stages(lab: &Lab, way: &Way) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
     for leg in &way.legs {
         let stage = stage_of(&mut stages, &leg.ns);
-        stage.remarks.extend(remarks(lab, leg));
+        stage.remarks.extend(remarks(lab, leg, !leg.crossings.is_empty()));
         let left = leg.source.as_ref().map_or(&leg.destination.flow, |source| &source.flow);
         let mut tunnel = leg.tunnel.as_ref();
         for crossing in &leg.crossings {
@@ -139,7 +139,7 @@ fn sight(crossing: &Crossing, flow: &Flow) -> Sight {
 }
 
 /// What a namespace makes of a packet, in words.
-pub(super) fn remarks(lab: &Lab, leg: &Leg) -> Vec<String> {
+pub(super) fn remarks(lab: &Lab, leg: &Leg, has_left: bool) -> Vec<String> {
     let namespace = lab.namespaces.get(&leg.ns);
     let by = |at: &Option<crate::forwarding::RuleAt>| {
         let rule = at.as_ref().zip(namespace).map(|(at, own)| format!(" by {}", words::rule(own, at)));
@@ -148,19 +148,22 @@ pub(super) fn remarks(lab: &Lab, leg: &Leg) -> Vec<String> {
     let mut remarks = Vec::new();
     let led = &leg.destination;
     if led.flow.destination != leg.came.destination || led.flow.destination_port != leg.came.destination_port {
-        remarks.push(format!("led to {}{}", end(led.flow.destination, led.flow.destination_port), by(&led.by)));
+        let what =
+            if led.by.is_some() { "DNAT: the destination becomes" } else { "translated back: the destination becomes" };
+        remarks.push(format!("{what} {}{}", end(led.flow.destination, led.flow.destination_port), by(&led.by)));
     }
     match &leg.decision.outcome {
         Outcome::Leaves { route, .. } => remarks.push(format!("route: {route}")),
-        Outcome::Local { .. } => remarks.push(format!("{} is its own", led.flow.destination)),
+        Outcome::Local { .. } => remarks.push(format!("delivered: {} is its own address", led.flow.destination)),
         Outcome::Dropped(route) => remarks.push(format!("route: {route}")),
         Outcome::DroppedByRule | Outcome::NoRoute => {}
     }
-    if let Some(source) = &leg.source
+    if let Some(source) = leg.source.as_ref().filter(|_| has_left)
         && let Some(address) = source.flow.source
         && led.flow.source.is_some_and(|before| before != address)
     {
-        remarks.push(format!("leaves as {address}{}", by(&source.by)));
+        let what = if source.by.is_some() { "SNAT: the source becomes" } else { "translated back: the source becomes" };
+        remarks.push(format!("{what} {address}{}", by(&source.by)));
     }
     remarks
 }

@@ -30,7 +30,7 @@ pub(super) fn by_steps(obstacle: &Obstacle, remedies: &Remedies<'_>) -> Vec<Stri
     if steps.is_empty() {
         return Vec::new();
     }
-    let apply = format!("`nslab apply {}` sets that right", remedies.file);
+    let apply = format!("`nslab apply {}` repairs this", remedies.file);
     let is_made = |planned: &&PlannedStep| {
         matches!(planned.step, Step::Namespace(_) | Step::Veth(_) | Step::VirtualInterface(_) | Step::Bridge(_))
     };

@@ -103,11 +103,13 @@ pub fn stages<'s>(
     start: Duration,
 ) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
+    let sightings: Vec<&Sighting> = sightings.collect();
+    let left: HashSet<&NsName> = sightings.iter().filter(|one| one.leaves).map(|one| &one.ns).collect();
     let mut legs = way.map_or(&[][..], |way| way.legs.as_slice()).iter().peekable();
     let mut remark = |stage: &mut Stage, ns: &NsName| {
         // A switch has no leg of its own.
         if let Some(leg) = legs.next_if(|leg: &&Leg| leg.ns == *ns) {
-            stage.remarks = remarks(lab, leg);
+            stage.remarks = remarks(lab, leg, left.contains(ns));
         }
     };
     for sighting in sightings {

@@ -40,10 +40,10 @@ pub fn cause(
         Cause::Filtered(verdict) => filtered(namespaces.get(ns), ns, verdict),
         Cause::ReversePath { source, out } => {
             let why = match out {
-                Some(out) => format!("its own way there leads out through {out}"),
-                None => "it has no way there itself".to_owned(),
+                Some(out) => format!("its own route to {} leaves through {out}", owners.shown(*source)),
+                None => format!("it has no route to {}", owners.shown(*source)),
             };
-            format!("{at} does not believe the source {}: {why} (rp_filter)", owners.shown(*source))
+            format!("{at} drops it by rp_filter: {why}")
         }
         Cause::TooBig { bytes, mtu, is_told: true } => {
             format!(
@@ -93,12 +93,10 @@ fn on_the_link(owners: &Owners, at: &str, cause: &Cause, leg: Option<&Leg>) -> S
         }
         Cause::NoFdbEntry { mac, to } => no_entry(at, mac.map(|mac| mac.to_string()), &to.to_string()),
         Cause::NobodyHas { address, proxy: Some(proxy), .. } => {
-            format!(
-                "nobody answers {at}, who asks for {address}; {proxy} has a way there, and answers for itself alone"
-            )
+            format!("{at} looks for {address} on its own link; {proxy} has a way there, but answers for itself alone")
         }
         Cause::NobodyHas { address, elsewhere, unplugged, proxy: None } => {
-            nobody(at, *address, elsewhere, unplugged.as_ref()) + &gateway(leg, *address)
+            nobody(at, *address, elsewhere, unplugged.as_ref(), leg)
         }
         Cause::NoNamespace
         | Cause::NoRoute { .. }
@@ -123,28 +121,32 @@ fn nobody(
     address: IpAddr,
     elsewhere: &[crate::lab::InterfaceRef],
     unplugged: Option<&(crate::lab::InterfaceRef, IfName)>,
+    leg: Option<&Leg>,
 ) -> String {
     if let Some((interface, bridge)) = unplugged {
         return format!("{interface} is not a port of {bridge}, so {at} does not get to {address}");
     }
     let who = match elsewhere.first() {
-        Some(other) => format!(" there; {other} has it, on another link"),
+        Some(other) => format!("; {other} has it, on another link"),
         None => String::new(),
     };
-    format!("nobody answers {at}, who asks for {address}: no interface has it{who}")
+    match gateway(leg, address) {
+        Some((ns, route)) => format!("the gateway of {ns}, {address}, is nobody on the link of {at}{who}: {route}"),
+        None => format!("{at} looks for {address} on its own link, and nobody there has it{who}"),
+    }
 }
 
 /// The route that leads to a gateway, and the policy rule of a person that led to that.
-fn gateway(leg: Option<&Leg>, address: IpAddr) -> String {
+fn gateway(leg: Option<&Leg>, address: IpAddr) -> Option<(&NsName, String)> {
     const KERNELS: [u32; 3] = [0, 32766, 32767];
-    let Some(leg) = leg else { return String::new() };
-    let Outcome::Leaves { route, .. } = &leg.decision.outcome else { return String::new() };
+    let leg = leg?;
+    let Outcome::Leaves { route, .. } = &leg.decision.outcome else { return None };
     if !route.hops().any(|(via, _)| via == Some(address)) {
-        return String::new();
+        return None;
     }
     let rule = leg.decision.rule.as_ref().filter(|rule| !KERNELS.contains(&rule.priority));
     let by = rule.map(|rule| format!(", by the policy rule `{rule}`")).unwrap_or_default();
-    format!(". It is the gateway of the route `{route}`{by}")
+    Some((&leg.ns, format!("route `{route}`{by}")))
 }
 
 fn drops(route: &Route) -> &'static str {

@@ -73,10 +73,11 @@ const NAMED: usize = 3;
 /// Why some pairs failed: which, the cause, what to do.
 fn explained(explained: &Explained) -> String {
     let named: Vec<String> = explained.pairs.iter().take(NAMED).map(|pair| printable(pair)).collect();
-    let more = match explained.pairs.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(", and {more} more"),
+    let title = match explained.pairs.len() {
+        1 => format!("why {} fails:", named.join(", ")),
+        all if all <= NAMED => format!("why {all} pairs fail ({}):", named.join(", ")),
+        all => format!("why {all} pairs fail ({}, …):", named.join(", ")),
     };
-    let title = fitted(&format!("why {}{more}:", named.join(", ")), 0, 4, WIDTH);
+    let title = fitted(&title, 0, 4, WIDTH);
     format!("\n{title}{}", ending(&explained.end, false))
 }

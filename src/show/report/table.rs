@@ -40,8 +40,8 @@ pub fn table(report: &Report, colour: bool, width: usize) -> String {
             false => list(check, &columns),
         };
     }
-    text += &failures(report, width);
     text.extend(report.explained.iter().map(explained));
+    text += &failures(report, width);
     text.extend(report.hints.iter().map(|hint| format!("\nhint: {}\n", printable(hint))));
     text += &summary(report);
     if colour { coloured(&text) } else { text }
