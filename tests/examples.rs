@@ -38,7 +38,9 @@ const HIDE: &str = "
 
 #[test]
 fn a_missing_package_is_named() {
-    golden::run("topologies/examples", &golden::files("topologies/examples", "yaml"), |_, file| {
+    let mut cases = golden::files("topologies/examples", "yaml");
+    cases.push(("12-ingress".to_owned(), project("topologies/12-ingress.yaml")));
+    golden::run("topologies/examples", &cases, |_, file| {
         sandbox();
         run(HIDE);
         let output = nslab(["apply", &file.display().to_string()]);

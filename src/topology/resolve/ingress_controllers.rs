@@ -32,6 +32,9 @@ pub fn programs(
 ) -> BTreeMap<NsName, Program> {
     let controllers: Vec<&ResolvedNamespace<'_>> =
         net.namespaces.iter().filter(|own| own.written.ingress_controller.is_some() && !own.name.is_host()).collect();
+    if file.ingress.is_empty() && controllers.is_empty() {
+        return BTreeMap::new();
+    }
     let classes: Vec<&str> = controllers.iter().map(|own| class(own)).collect();
     names_are_unique(file, found);
     let mut taken: HashMap<&str, Vec<&Ingress>> = HashMap::new();
