@@ -53,7 +53,7 @@ impl Tracing<'_> {
 
 /// What would happen to a packet by the file alone.
 pub fn trace_expected(lab: &Lab, tracing: &Tracing<'_>) -> Trace {
-    let remedies = Remedies { steps: &[], file: tracing.file };
+    let remedies = Remedies { steps: &[], file: tracing.file, lab };
     trace::expected(lab, &tracing.asked(), &tracing.probe.to.label, tracing.check.protocol, &remedies)
 }
 
@@ -151,7 +151,7 @@ impl<'l> Tracer<'l> {
             counted: counted.collect(),
             lost: crate::check::losses(&[Losses::now().since(losses)]),
             probe: watched.end,
-            remedies: Remedies { steps: &self.steps, file: tracing.file },
+            remedies: Remedies { steps: &self.steps, file: tracing.file, lab: &self.live },
         }))
     }
 

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use super::differences;
+use super::differences::{self, Difference};
 use super::evidence::{Case, Evidence, ProbeEnd};
 use super::expected::stopped;
 use super::frame::Kind;
@@ -32,7 +32,9 @@ fn is_meant(live: &Lab, sighting: &Sighting) -> bool {
     if sighting.interface.is_lo() && matches!(sighting.seen.kind, Kind::Error(_)) {
         return false;
     }
-    let Some(namespace) = live.namespaces.get(&sighting.ns) else { return true };
+    // The MAC addresses of what is in a tunnel are those of the tunnel's ends.
+    let namespace = live.namespaces.get(&sighting.ns).filter(|_| sighting.seen.inside.is_none());
+    let Some(namespace) = namespace else { return true };
     let interface = namespace.interfaces.get(&sighting.interface);
     let (Some(interface), Some((_, to))) = (interface, sighting.seen.macs) else { return true };
     let is_group = to.0[0] & 1 != 0;
@@ -117,8 +119,7 @@ impl Case<'_> {
         if let Some(ending) = self.answered_by_another(ns) {
             return ending;
         }
-        if let Some((at, words)) = differences::translation(self) {
-            let to_do = super::remedy::for_obstacle(&at, &self.evidence.remedies);
+        if let Some(Difference { at, words, to_do }) = differences::translation(self) {
             let what = format!("{ns} answers, but {words}");
             return Ending { answered: true, namespace: Some(at.ns.to_string()), what, to_do, ..Ending::default() };
         }
@@ -140,7 +141,7 @@ impl Case<'_> {
         let address = self.wanted.arrival().map(|flow| flow.destination)?;
         let what = differences::translation(self).map_or_else(
             || format!("{ns} answers in the place of {meant}: {}", self.who_has(ns, meant, address)),
-            |(_, words)| format!("{ns} answers in the place of {meant}: {words}"),
+            |other| format!("{ns} answers in the place of {meant}: {}", other.words),
         );
         let obstacle = Obstacle {
             ns: ns.clone(),
@@ -196,13 +197,13 @@ impl Case<'_> {
             return Ending { to_do: to_do.collect(), ..ending };
         }
         let mut ending = stopped(evidence.live, self.round, (obstacle, is_back), &evidence.remedies);
-        if let Some((at, words)) = differences::translation(self) {
+        if let Some(Difference { at, words, to_do }) = differences::translation(self) {
             let then = ending.what;
             ending = Ending {
                 namespace: Some(at.ns.to_string()),
                 interface: None,
                 what: format!("{words}; so {then}"),
-                to_do: super::remedy::for_obstacle(&at, &evidence.remedies),
+                to_do,
                 ..ending
             };
         } else if let Some((at, words)) = differences::route(self).filter(|(at, _)| at.ns != obstacle.ns) {
@@ -280,19 +281,18 @@ impl Case<'_> {
             Protocol::Tcp(_) | Protocol::Icmp => "TCP",
         };
         let listens = format!("nobody listens on {protocol} port {port} of {ns}");
-        let (what, to_do) = match differences::translation(self) {
-            Some((at, words)) => {
-                (format!("{words}; so {listens}"), super::remedy::for_obstacle(&at, &self.evidence.remedies))
-            }
+        let (at, what, to_do) = match differences::translation(self) {
+            Some(Difference { at, words, to_do }) => (at.ns, format!("{words}; so {listens}"), to_do),
             None => (
+                ns.clone(),
                 format!("it arrives, and {listens}"),
                 vec![format!(
-                    "a check listens there itself while it runs, a trace does not; start a program: `run:` or `serve:` in the file, or `nslab exec {} {ns} -- …`",
+                    "a check listens there itself while it runs, a trace does not; start a program: `run:` or `serve:` \
+                     in the file, or `nslab exec {} {ns} -- …`",
                     self.evidence.wanted.name
                 )],
             ),
         };
-        let at = differences::translation(self).map_or_else(|| ns.clone(), |(at, _)| at.ns);
         Some(Ending { namespace: Some(at.to_string()), what, to_do, ..Ending::default() })
     }
 

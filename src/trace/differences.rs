@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use super::evidence::Case;
 use super::frame::Kind;
+use super::remedy;
 use super::sighted::Sighting;
 use crate::forwarding::{Cause, Layer2, Leg, Obstacle, Outcome, Verdict};
 use crate::lab::{Interface, InterfaceRef, Lab, Namespace, SysctlKey};
 
 /// The first namespace that translates the packet otherwise than the file says, and how.
-pub(super) fn translation(case: &Case<'_>) -> Option<(Obstacle, String)> {
+pub(super) fn translation(case: &Case<'_>) -> Option<Difference> {
     let legs = case.wanted.there.legs.iter();
     let (meant, is) = legs.map_while(|leg| Some((leg, left(case, leg)?))).find(|(meant, is)| {
         let wanted = wanted(meant);
@@ -35,7 +36,21 @@ pub(super) fn translation(case: &Case<'_>) -> Option<(Obstacle, String)> {
         format!("{ns} redirects {} to {to}{}, and not to {}", end(came), by("DNAT"), end(wanted.destination))
     };
     let cause = Cause::Filtered(Verdict::Accepted(None));
-    Some((Obstacle { ns: ns.clone(), interface: None, cause }, text))
+    let at = Obstacle { ns: ns.clone(), interface: None, cause };
+    let mut to_do = remedy::for_obstacle(&at, &case.evidence.remedies);
+    // In the host, it may be a rule of somebody else.
+    if to_do.is_empty() && ns.is_host() {
+        let rule = by("-j").replacen(" by `-A", "to remove it: `iptables -w -t nat -D", 1);
+        to_do.extend((!rule.is_empty()).then_some(rule));
+    }
+    Some(Difference { at, words: text, to_do })
+}
+
+/// Where and how the way of a packet differs, and what to do about it.
+pub(super) struct Difference {
+    pub at: Obstacle,
+    pub words: String,
+    pub to_do: Vec<String>,
 }
 
 /// The first namespace that sends the packet another way than the file says, and how.

@@ -7,6 +7,9 @@ use super::remedy::{self, Remedies};
 use super::story::{Direction, Ending, Sight, Stage, Trace};
 use super::words;
 
+/// How a remark about a translated destination begins.
+pub(super) const DNAT: &str = "DNAT: the destination becomes";
+
 /// What would happen to a packet, by the lab alone.
 pub fn expected(lab: &Lab, asked: &Asked, to: &str, protocol: Protocol, remedies: &Remedies<'_>) -> Trace {
     let layer2 = Layer2::new(&lab.namespaces);
@@ -148,8 +151,7 @@ pub(super) fn remarks(lab: &Lab, leg: &Leg, has_left: bool) -> Vec<String> {
     let mut remarks = Vec::new();
     let led = &leg.destination;
     if led.flow.destination != leg.came.destination || led.flow.destination_port != leg.came.destination_port {
-        let what =
-            if led.by.is_some() { "DNAT: the destination becomes" } else { "translated back: the destination becomes" };
+        let what = if led.by.is_some() { DNAT } else { "translated back: the destination becomes" };
         remarks.push(format!("{what} {}{}", end(led.flow.destination, led.flow.destination_port), by(&led.by)));
     }
     match &leg.decision.outcome {

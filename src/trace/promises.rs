@@ -101,7 +101,7 @@ fn doubt(lab: &Lab, (layer2, owners): (&Layer2<'_>, &Owners), check: &Check, pro
 
 fn of_obstacle(lab: &Lab, round: &RoundTrip) -> Option<Why> {
     let (obstacle, is_back) = round.obstacle().filter(|(obstacle, _)| is_sure(obstacle))?;
-    let ending = stopped(lab, round, (obstacle, is_back), &Remedies { steps: &[], file: "" });
+    let ending = stopped(lab, round, (obstacle, is_back), &Remedies { steps: &[], file: "", lab });
     let place = (obstacle.ns.clone(), obstacle.interface.clone());
     let key = (Some(place), obstacle.cause.kind().to_owned());
     Some(Why { key, what: ending.what, to_do: ending.to_do.into_iter().next() })

@@ -1,8 +1,9 @@
 //! What to do about what keeps a packet from going on: the steps that make the lab what its file says, or else what to
 //! change in the file.
 
-use crate::forwarding::{Cause, Obstacle};
-use crate::lab::{Family, IfName};
+use super::words;
+use crate::forwarding::{Cause, ChainAt, Obstacle, Verdict};
+use crate::lab::{Family, IfName, Lab};
 use crate::plan::PlannedStep;
 use crate::steps::Step;
 
@@ -16,12 +17,29 @@ pub struct Remedies<'a> {
     pub steps: &'a [PlannedStep],
     /// What `nslab apply` is to be called with.
     pub file: &'a str,
+    /// The lab as it is followed: that which is live, or that of the file.
+    pub lab: &'a Lab,
 }
 
 /// What to do about an obstacle.
 pub(super) fn for_obstacle(obstacle: &Obstacle, remedies: &Remedies<'_>) -> Vec<String> {
     let steps = by_steps(obstacle, remedies);
-    if steps.is_empty() { in_the_file(obstacle).into_iter().collect() } else { steps }
+    if !steps.is_empty() {
+        return steps;
+    }
+    by_removal(obstacle, remedies.lab).or_else(|| in_the_file(obstacle)).into_iter().collect()
+}
+
+/// The command that removes a rule of the host that is no lab's.
+fn by_removal(obstacle: &Obstacle, lab: &Lab) -> Option<String> {
+    let Cause::Filtered(Verdict::Dropped(at) | Verdict::Rejected(at, _)) = &obstacle.cause else { return None };
+    let ChainAt::Iptables(id) = &at.chain else { return None };
+    let namespace = lab.namespaces.get(&obstacle.ns).filter(|_| obstacle.ns.is_host() && id.owner().is_none())?;
+    let rule = words::rule(namespace, at);
+    Some(format!(
+        "it is no rule of a lab; to remove it: {}",
+        rule.replacen("-A", &format!("{} -w -t {} -D", id.family.program(), id.table.name()), 1).trim_matches('`')
+    ))
 }
 
 /// The commands of the steps that have to do with an obstacle; none where the lab is as its file says there.
@@ -104,6 +122,7 @@ fn in_the_file(obstacle: &Obstacle) -> Option<String> {
         Cause::RouteDrops(route) => format!("remove the route `{route}` from {ns}"),
         Cause::RuleDrops(Some(rule)) => format!("remove the policy rule `{rule}` from {ns}"),
         Cause::NotForwarding(Family::Ipv4 | Family::Ipv6) => format!("write `forwarding: true` at {ns}"),
+        Cause::Filtered(Verdict::Accepted(_)) => return None,
         Cause::Filtered(_) => format!("remove that rule from {ns}, or put one that accepts before it"),
         Cause::ReversePath { .. } => {
             format!("give {ns} a route to the source through that interface, or set `rp_filter` to 0 or 2")

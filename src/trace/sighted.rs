@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::expected::remarks;
+use super::expected::{DNAT, remarks};
 use super::frame::{Kind, Seen};
 use super::story::{Direction, Sight, Stage};
 use crate::forwarding::{Leg, RoundTrip, Way};
@@ -122,7 +122,22 @@ pub fn stages<'s>(
             stage.seen.push(sight(sighting, start));
         }
     }
+    stages.iter_mut().for_each(as_seen);
     stages
+}
+
+/// Where a packet leaves to another destination than the model says, that counts which was seen.
+fn as_seen(stage: &mut Stage) {
+    let Some(out) = stage.seen.iter().find(|sight| sight.direction == Direction::Out) else { return };
+    let to = out.destination_port.map_or_else(
+        || out.destination.to_string(),
+        |port| std::net::SocketAddr::new(out.destination, port).to_string(),
+    );
+    for remark in &mut stage.remarks {
+        if remark.starts_with(DNAT) && !remark.starts_with(&format!("{DNAT} {to}")) {
+            *remark = format!("{DNAT} {to}");
+        }
+    }
 }
 
 fn sight(sighting: &Sighting, start: Duration) -> Sight {

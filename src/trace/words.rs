@@ -131,7 +131,9 @@ fn nobody(
         None => String::new(),
     };
     match gateway(leg, address) {
-        Some((ns, route)) => format!("the gateway of {ns}, {address}, is nobody on the link of {at}{who}: {route}"),
+        Some((ns, route)) => {
+            format!("{ns}'s gateway {address} is not there: nobody on the link of {at} has this address{who} ({route})")
+        }
         None => format!("{at} looks for {address} on its own link, and nobody there has it{who}"),
     }
 }
