@@ -105,8 +105,8 @@ pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule}
 pub(crate) use original_sysctls::{note, noted};
 pub use policy_rule::{PolicyRule, RuleAction};
 pub use program::{
-    Ended, GRACE, Limits, ObservedProgram, Program, ProgramRef, ProgramState, READY_WITHIN, Ready, Restart, Runs, Stop,
-    StopSignal,
+    Ended, GRACE, Limits, ObservedProgram, Position, Program, ProgramRef, ProgramState, READY_WITHIN, Ready, Restart,
+    Runs, Stop, StopSignal,
 };
 pub use route::{DEFAULT_IPV6_METRIC, LOCAL_TABLE, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;
