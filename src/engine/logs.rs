@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::exec::no_such_namespace;
 use super::{EngineError, is_kept};
-use crate::lab::{LabName, NsName, ProgramName, ProgramRef};
-use crate::programs::{self, Line, Position};
+use crate::lab::{LabName, NsName, Position, ProgramName, ProgramRef};
+use crate::programs::{self, Line};
 use crate::topology::nearest;
 use crate::{state, topology};
 

@@ -107,8 +107,8 @@ pub(crate) use original_sysctls::{note, noted};
 pub use owners::Owners;
 pub use policy_rule::{PolicyRule, RuleAction};
 pub use program::{
-    Ended, GRACE, Limits, ObservedProgram, PROGRAM_PATH, Program, ProgramRef, ProgramState, READY_WITHIN, Ready,
-    Restart, Runs, Stop, StopSignal, authority_file, certificate_files,
+    Ended, GRACE, Limits, ObservedProgram, PROGRAM_PATH, Position, Program, ProgramRef, ProgramState, READY_WITHIN,
+    Ready, Restart, Runs, Stop, StopSignal, authority_file, certificate_files,
 };
 pub use route::{DEFAULT_IPV6_METRIC, LOCAL_TABLE, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -148,8 +148,8 @@ pub struct ObservedProgram {
     pub pid: Option<i32>,
     /// The process that keeps it: all of its processes are below that.
     pub keeper: Option<i32>,
-    /// When it was first to run like this, in milliseconds since 1970: older output is that of what it was before.
-    pub began: u64,
+    /// Where its output begins: before that is the output of what it was before. None: it has none yet.
+    pub output: Option<Position>,
     /// Since when it has been so, in milliseconds since 1970.
     pub since: u64,
     /// Whether it was ready at some time since it was first started.
@@ -162,6 +162,15 @@ pub struct ObservedProgram {
     pub why: Option<String>,
     /// Whether it runs in the namespace that has the name now.
     pub is_inside: bool,
+}
+
+/// How far into a program's output: so many bytes of the file of this number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The number of the file (its inode).
+    pub file: u64,
+    /// Bytes from its beginning.
+    pub offset: u64,
 }
 
 /// How a program is.
@@ -272,7 +281,7 @@ impl ObservedProgram {
             state: ProgramState::Running,
             pid: None,
             keeper: None,
-            began: 0,
+            output: None,
             since: 0,
             was_ready: true,
             restarts: 0,
@@ -280,11 +289,6 @@ impl ObservedProgram {
             why: None,
             is_inside: true,
         }
-    }
-
-    /// When it was first to run like this.
-    pub fn began(&self) -> SystemTime {
-        UNIX_EPOCH.checked_add(Duration::from_millis(self.began)).unwrap_or(UNIX_EPOCH)
     }
 
     /// Why it counts as one that is not there: it would have to be started; none where it is as it should be.
@@ -308,6 +312,13 @@ impl ObservedProgram {
             (None, Some(ended)) => format!("it {ended}"),
             (None, None) => "it has failed".to_owned(),
         }
+    }
+}
+
+impl Position {
+    /// Goes back by so many bytes.
+    pub fn back(&mut self, bytes: usize) {
+        self.offset = self.offset.saturating_sub(bytes as u64);
     }
 }
 

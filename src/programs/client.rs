@@ -231,7 +231,7 @@ fn failure(lab: &LabName, failed: &[&ProgramRef], now: &Programs, places: &Place
     let why = |name: &ProgramRef| {
         let why = now.get(name).map_or_else(|| "its supervisor was killed".to_owned(), ObservedProgram::failure);
         let place = places.get(name).map(|place| format!("\n  --> {place}")).unwrap_or_default();
-        let since = now.get(name).map(ObservedProgram::began);
+        let since = now.get(name).and_then(|own| own.output);
         let lines = since.map(|since| last_lines(lab, name, LINES, since)).unwrap_or_default();
         let lines: String = lines.iter().map(|line| format!("\n    {line}")).collect();
         let head = if lines.is_empty() { "" } else { "\n  its last lines:" };

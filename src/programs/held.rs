@@ -40,12 +40,8 @@ pub(super) struct Keeper {
 impl Held {
     /// One that waits for what it needs.
     pub(super) fn new(program: Program) -> Self {
-        let is = ObservedProgram {
-            state: ProgramState::Waiting,
-            was_ready: false,
-            began: now(),
-            ..ObservedProgram::running(program)
-        };
+        let is =
+            ObservedProgram { state: ProgramState::Waiting, was_ready: false, ..ObservedProgram::running(program) };
         let (began, ready_until) = (Instant::now(), Instant::now());
         let mut held = Self { is, keeper: None, is_to_end: false, began, ready_until, next: None, namespace: None };
         held.become_(ProgramState::Waiting, None);
@@ -103,7 +99,7 @@ impl Held {
     pub(super) fn reload(&mut self, program: &Program) -> bool {
         let Some(keeper) = &mut self.keeper else { return false };
         keeper.channel.send(program);
-        (self.is.program, self.is.began) = (program.clone(), now());
+        self.is.program = program.clone();
         // Until the keeper has done it, and reports.
         (self.is.state, self.is.was_ready) = (ProgramState::Starting, false);
         true
@@ -126,7 +122,7 @@ impl Held {
                 self.is.state = report.state;
             }
             (self.is.pid, self.is.why, self.is.ended) = (report.pid, report.why, report.ended.or(self.is.ended));
-            (self.is.was_ready, self.is.restarts) = (report.was_ready, report.restarts);
+            (self.is.was_ready, self.is.restarts, self.is.output) = (report.was_ready, report.restarts, report.output);
         }
         is_gone
     }

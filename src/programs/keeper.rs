@@ -112,7 +112,8 @@ impl Keeper {
         let files = ProgramFiles::open(&lab).ok().flatten();
         let log = files.and_then(|files| files.log(&name).ok());
         let state = ProgramState::Starting;
-        let report = Report { state, pid: None, was_ready: false, restarts: 0, ended: None, why: None };
+        let output = log.as_ref().and_then(|log| log.end().ok());
+        let report = Report { state, pid: None, was_ready: false, restarts: 0, ended: None, why: None, output };
         Ok(Self {
             lab,
             name,
@@ -333,6 +334,7 @@ impl Keeper {
     /// Takes what has changed in the files of the program, and lets it read them anew.
     fn reload(&mut self, program: Program, main: Option<Pid>) -> Result<(), String> {
         let former = std::mem::replace(&mut self.program, program);
+        self.report.output = self.log.as_ref().and_then(|log| log.end().ok());
         if let Err(why) = self.write_files() {
             self.report.was_ready = false;
             return Err(why);

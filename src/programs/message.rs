@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::lab::{Ended, ObservedProgram, Program, ProgramRef, ProgramState};
+use crate::lab::{Ended, ObservedProgram, Position, Program, ProgramRef, ProgramState};
 
 /// What nslab asks a supervisor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,4 +33,6 @@ pub(super) struct Report {
     pub(super) restarts: u32,
     pub(super) ended: Option<Ended>,
     pub(super) why: Option<String>,
+    /// Where its output begins.
+    pub(super) output: Option<Position>,
 }

@@ -35,5 +35,3 @@ pub use output::Line;
 pub(crate) use output::output;
 pub(crate) use readiness::ports;
 pub use supervisor::supervise;
-
-pub(crate) use crate::state::Position;

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::kernel::KernelError;
-use crate::lab::{LabName, ProgramRef};
-use crate::state::{Position, ProgramFiles};
+use crate::lab::{LabName, Position, ProgramRef};
+use crate::state::ProgramFiles;
 
 /// A line of output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,10 +47,9 @@ fn lines(output: &[u8]) -> impl Iterator<Item = Line> {
     })
 }
 
-/// The last lines of a program's output since a time: what it was before has written to the same file.
-pub(super) fn last_lines(lab: &LabName, program: &ProgramRef, count: usize, since: SystemTime) -> Vec<String> {
-    let mut all = output(lab, program, &mut Position::default(), false).unwrap_or_default();
-    all.retain(|line| line.at >= since);
+/// The last lines of a program's output behind a position.
+pub(super) fn last_lines(lab: &LabName, program: &ProgramRef, count: usize, mut since: Position) -> Vec<String> {
+    let all = output(lab, program, &mut since, false).unwrap_or_default();
     let shown = |text: &str| text.chars().take(300).collect();
     all.iter().skip(all.len().saturating_sub(count)).map(|line| shown(&line.text)).collect()
 }

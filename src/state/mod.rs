@@ -24,4 +24,4 @@ pub(crate) use journal::{Activity, Journal};
 pub(crate) use lab_folder::{LabFolder, ToRemove, topology, topology_file};
 pub(crate) use labs::{IdleLabs, labs};
 pub(crate) use oddities::oddities;
-pub(crate) use program_files::{Log, Position, ProgramFiles};
+pub(crate) use program_files::{Log, ProgramFiles};

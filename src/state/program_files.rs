@@ -18,7 +18,7 @@ use nix::unistd::{Gid, Uid, fchown, getegid, geteuid};
 
 use super::folder::{FILES, Folder, LOGS, PRIVATE_FILE, refused};
 use crate::kernel::KernelError;
-use crate::lab::{LabName, ProgramRef};
+use crate::lab::{LabName, Position, ProgramRef};
 
 /// The socket of the supervisor.
 const SOCKET: &str = "supervisor";
@@ -34,20 +34,6 @@ pub(crate) type Files = BTreeMap<String, String>;
 
 /// Whose files are; none: nslab's own user's.
 pub(crate) type Owner = Option<(Uid, Gid)>;
-
-/// How far a program's output has been read: so many bytes of the file of this number.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Position {
-    file: u64,
-    offset: u64,
-}
-
-impl Position {
-    /// Goes back by so many bytes.
-    pub(crate) fn back(&mut self, bytes: usize) {
-        self.offset = self.offset.saturating_sub(bytes as u64);
-    }
-}
 
 /// The folder of a lab, for what has to do with programs.
 #[derive(Debug)]
@@ -193,6 +179,14 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// Where it ends now.
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub(crate) fn end(&self) -> nix::Result<Position> {
+        Ok(Position { file: fstat(&self.file)?.st_ino, offset: self.size })
+    }
+
     /// Adds output. What cannot be written is lost: a program does not wait for its log.
     pub(crate) fn write(&mut self, output: &[u8]) {
         if self.size > 0 && self.size + output.len() as u64 > LONGEST {
