@@ -281,6 +281,9 @@ fn scripts_build_the_same_lab_and_remove_it() {
             sandbox();
             let before = host_account();
             let script = String::from_utf8(expect(0, &["commands", &file]).stdout).unwrap();
+            // Built-in servers are nslab's.
+            let folder = Path::new(env!("CARGO_BIN_EXE_nslab")).parent().unwrap().display();
+            let script = format!("PATH={folder}:$PATH\n{script}");
             let undo = String::from_utf8(expect(0, &["commands", "--undo", &file]).stdout).unwrap();
             // The script calls nslab for built-in servers.
             let own = Path::new(env!("CARGO_BIN_EXE_nslab")).parent().unwrap();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::dns::{self, DnsReply, Reply};
 use super::error::CheckError;
@@ -191,8 +191,8 @@ impl Asker {
 
     /// Asks one name server after the other until one says whether there is the name; none: nobody does.
     async fn ask_all(&mut self, query: &DnsQuery, resolver: &Resolver) -> Option<DnsReply> {
-        for _ in 0..resolver.attempts {
-            let mut is_silent = false;
+        for attempt in 1..=resolver.attempts {
+            let (begin, mut is_silent) = (Instant::now(), false);
             for server in &resolver.servers {
                 let said = self.ask(query, SocketAddr::new(*server, PORT)).await;
                 let said = said.unwrap_or_else(|error| {
@@ -212,9 +212,11 @@ impl Asker {
                 }
             }
             // One that refuses does so again.
-            if !is_silent {
+            if !is_silent || attempt == resolver.attempts {
                 return None;
             }
+            // One that has just been started may answer the next time.
+            sleep_until(begin + self.limit).await;
         }
         None
     }
