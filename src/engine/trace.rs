@@ -225,7 +225,7 @@ fn namespaces_of(round: &RoundTrip) -> Vec<NsName> {
 /// The settings of a namespace that decide about packets.
 fn settings(namespace: &Namespace) -> BTreeSet<SysctlKey> {
     let all = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.all.rp_filter"];
-    let all = all.into_iter().chain(["net.bridge.bridge-nf-call-iptables"]);
+    let all = all.into_iter().chain(["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"]);
     let own = namespace.interfaces.keys().flat_map(|name| {
         let name = name.as_str().replace('.', "/");
         let ipv4 = ["forwarding", "rp_filter", "proxy_arp"].map(|key| format!("net.ipv4.conf.{name}.{key}"));

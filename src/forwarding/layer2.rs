@@ -113,11 +113,15 @@ impl<'l> Layer2<'l> {
         let Some(end) = self.links.end(bridge) else { return false };
         let own = end.interface.bridge_options().is_some_and(|options| options.nf_call_iptables);
         let namespace = self.router(end.ns).map(Router::namespace);
+        let setting = match destination {
+            IpAddr::V4(_) => "net.bridge.bridge-nf-call-iptables",
+            IpAddr::V6(_) => "net.bridge.bridge-nf-call-ip6tables",
+        };
         let all = namespace.is_some_and(|namespace| {
-            let all = namespace.sysctls.iter().find(|(key, _)| key.as_str() == "net.bridge.bridge-nf-call-iptables");
+            let all = namespace.sysctls.iter().find(|(key, _)| key.as_str() == setting);
             all.is_some_and(|(_, value)| value.is_on())
         });
-        (own || all) && destination.is_ipv4()
+        (own && destination.is_ipv4()) || all
     }
 
     /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.

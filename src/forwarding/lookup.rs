@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::Packet;
 use super::table::{self, Tables};
 use crate::lab::{
-    Address, IfName, Interface, LOCAL_TABLE, MAIN_TABLE, Namespace, PolicyRule, Route, RouteKind, RuleAction,
+    Address, Family, IfName, Interface, LOCAL_TABLE, MAIN_TABLE, Namespace, PolicyRule, Route, RouteKind, RuleAction,
     VirtualInterface,
 };
 
@@ -177,10 +177,12 @@ impl<'n> Router<'n> {
 
     /// The address of an interface in the subnet of the next hop, or else its first one of the family.
     fn source(&self, dev: &IfName, next_hop: IpAddr) -> Option<IpAddr> {
-        let addresses = &self.namespace.interfaces.get(dev)?.addresses;
+        let interface = self.namespace.interfaces.get(dev)?;
+        let addresses = &interface.addresses;
         let near = addresses.iter().find(|own| own.reaches(next_hop));
         let first = || addresses.iter().find(|own| own.is_ipv6() == next_hop.is_ipv6());
-        near.or_else(first).map(Address::ip)
+        let own = near.or_else(first).map(Address::ip);
+        own.or_else(|| self.namespace.address_for(interface, Family::of(next_hop)))
     }
 }
 

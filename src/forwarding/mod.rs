@@ -32,4 +32,4 @@ pub use packet::Packet;
 pub use prefixes::Prefixes;
 pub use segment::Crossing;
 pub use trace::{Hop, came_in_or_sent, trace};
-pub use way::{Asked, Chosen, Leg, RoundTrip, Way, WayEnd, forwards, round_trip};
+pub use way::{Asked, Chosen, EPHEMERAL_PORT, Leg, RoundTrip, Way, WayEnd, forwards, round_trip};

@@ -99,9 +99,11 @@ fn redirect(namespace: &Namespace, hook: Hook, ports: Option<PortRange>, flow: &
 
 /// The address that an interface shows to another one: the one in the same subnet, else its first of the family.
 fn address_on(namespace: &Namespace, name: &IfName, to: IpAddr) -> Option<IpAddr> {
-    let own = &namespace.interfaces.get(name)?.addresses;
+    let interface = namespace.interfaces.get(name)?;
+    let own = &interface.addresses;
     let same_family = own.iter().find(|own| own.family() == Family::of(to));
-    own.iter().find(|own| own.reaches(to)).or(same_family).map(Address::ip)
+    let near = own.iter().find(|own| own.reaches(to)).or(same_family).map(Address::ip);
+    near.or_else(|| namespace.address_for(interface, Family::of(to)))
 }
 
 #[cfg(test)]

@@ -100,6 +100,15 @@ pub enum Cause {
     },
     /// It goes round in circles until its TTL is over.
     Loop,
+    /// No interface of the namespace at the other end of the tunnel has the address that its packets are sent to.
+    NoTunnelEnd {
+        /// The address.
+        remote: IpAddr,
+        /// The other end.
+        end: InterfaceRef,
+    },
+    /// The namespace takes the answer for its own, as it has the address of the sender as well.
+    AnswerElsewhere(IpAddr),
     /// The answer comes back under a source address that the sender has not written to.
     OtherSource(IpAddr),
 }
@@ -127,6 +136,8 @@ impl Cause {
             Self::NoFdbEntry { .. } => "no-fdb-entry",
             Self::NobodyHas { .. } => "nobody-has-it",
             Self::Loop => "loop",
+            Self::NoTunnelEnd { .. } => "no-tunnel-end",
+            Self::AnswerElsewhere(_) => "answer-elsewhere",
             Self::OtherSource(_) => "other-source",
         }
     }

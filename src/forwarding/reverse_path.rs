@@ -15,7 +15,10 @@ pub(super) fn reverse_path(router: &Router<'_>, came: &Flow) -> Option<(Option<I
     }
     let back = Packet { mark: came.mark, ..Packet::to(source) };
     let out = match router.lookup(&back).outcome {
-        Outcome::Leaves { dev, .. } => Some(dev),
+        // Of several ways, each is one.
+        Outcome::Leaves { dev, route, .. } => {
+            Some(if route.hops().any(|(_, dev)| dev == input) { input.clone() } else { dev })
+        }
         Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => None,
     };
     let is_believed = match mode {

@@ -236,7 +236,11 @@ impl Follower<'_, '_> {
             return Some((from.at, Cause::OtherVxlan { own: own.id, other: end, others: other.id }));
         }
         if self.entry_for(from.at, to.at).is_none() {
-            let cause = Cause::NoFdbEntry { mac: self.mac_of_owner(), to: self.layer2.links.name(to.at)? };
+            let end = self.layer2.links.name(to.at)?;
+            let cause = match self.remote_that_nobody_has(from.at) {
+                Some(remote) => Cause::NoTunnelEnd { remote, end },
+                None => Cause::NoFdbEntry { mac: self.mac_of_owner(), to: end },
+            };
             return Some((from.at, cause));
         }
         None
@@ -245,6 +249,16 @@ impl Follower<'_, '_> {
     fn mac_of_owner(&self) -> Option<Mac> {
         let owner = self.interface(self.owner)?;
         owner.mac
+    }
+
+    /// The address to which a forwarding entry for the owner leads, if nobody has it.
+    fn remote_that_nobody_has(&self, from: usize) -> Option<IpAddr> {
+        let end = self.layer2.links.end(from)?;
+        let mac = self.mac_of_owner();
+        let entries = self.layer2.router(end.ns)?.namespace().fdb.iter().filter(|entry| entry.dev == *end.name);
+        let of_it = entries.filter(|entry| Some(entry.mac) == mac || entry.mac == Mac::ANY);
+        let mut lost = of_it.map(|entry| entry.to).filter(|to| self.layer2.links.holders(*to).is_empty());
+        lost.next()
     }
 
     /// The forwarding entry that leads a frame for the owner from one end of a tunnel to the other.

@@ -18,6 +18,9 @@ use crate::lab::{
 /// More namespaces than this on one way are a loop: packets start with a TTL of 64.
 const MAX_LEGS: usize = 64;
 
+/// The source port of a packet whose own is not known: one of those that Linux chooses from.
+pub const EPHEMERAL_PORT: u16 = 40_000;
+
 /// How deep tunnels are followed into each other.
 const MAX_TUNNELS: usize = 4;
 
@@ -132,7 +135,9 @@ impl Way {
 pub fn round_trip(layer2: &Layer2<'_>, asked: &Asked) -> RoundTrip {
     let chosen = &asked.chosen;
     let mut walk = Walk { layer2, size: asked.size, chosen, tracked: Vec::new(), is_back: false, depth: 0 };
-    let flow = Flow { input: None, ..asked.flow.clone() };
+    // A rule about some port is not to decide because none is known.
+    let port = asked.flow.source_port.or(asked.flow.destination_port.map(|_| EPHEMERAL_PORT));
+    let flow = Flow { input: None, source_port: port, ..asked.flow.clone() };
     let there = walk.follow(asked.from.clone(), flow.clone());
     let arrived = match (&there.end, there.legs.last()) {
         (WayEnd::Arrived(ns), Some(last)) => (ns.clone(), last.destination.flow.clone()),
@@ -164,9 +169,7 @@ pub fn round_trip(layer2: &Layer2<'_>, asked: &Asked) -> RoundTrip {
         let from = walk.original(at, &last.came).map_or(seen, |before| Some(before.destination));
         let cause = match from {
             Some(other) if other != wrote_to && *at == asked.from => Some(Cause::OtherSource(other)),
-            _ if *at != asked.from => {
-                Some(Cause::NobodyHas { address: source, elsewhere: vec![], unplugged: None, proxy: None })
-            }
+            _ if *at != asked.from => Some(Cause::AnswerElsewhere(source)),
             _ => None,
         };
         if let Some(cause) = cause {
@@ -218,6 +221,7 @@ impl Walk<'_, '_> {
                 (leg.source.clone(), &leg.decision.outcome)
             else {
                 leg.crossings = over_loopback(router, &leg);
+                self.track(&leg, &leg.destination.flow);
                 legs.push(leg);
                 return Way { legs, end: WayEnd::Arrived(ns) };
             };
@@ -271,7 +275,9 @@ impl Walk<'_, '_> {
             Outcome::Local { .. } => leg.verdict = Some(stays(namespace, &leg.destination.flow)),
             Outcome::Leaves { dev, source, .. } => {
                 let own = leg.destination.flow.clone();
-                let leaving = Flow { out: Some(dev.clone()), source: own.source.or(*source), ..own };
+                // Who passes a packet on gives it no source.
+                let chosen = source.filter(|_| own.input.is_none());
+                let leaving = Flow { out: Some(dev.clone()), source: own.source.or(chosen), ..own };
                 let hook = if leaving.input.is_some() { Hook::Forward } else { Hook::Output };
                 leg.verdict = Some(filter(namespace, hook, &leaving));
                 leg.source = Some(match self.is_back {
@@ -431,8 +437,10 @@ impl Walk<'_, '_> {
         let flow = Flow::to(protocol, tunnel.remote, tunnel.port);
         let mut walk = Walk { tracked: Vec::new(), size: None, is_back: false, depth: self.depth + 1, ..*self };
         let way = walk.follow(tunnel.from.ns.clone(), flow);
+        // Of packets of IP in IP, the model does not know what rules say.
+        let is_known = |obstacle: &Obstacle| tunnel.port.is_some() || !matches!(obstacle.cause, Cause::Filtered(_));
         let obstacle = match &way.end {
-            WayEnd::Stopped(obstacle) => Some(obstacle.clone()),
+            WayEnd::Stopped(obstacle) => Some(obstacle.clone()).filter(|obstacle| is_known(obstacle)),
             WayEnd::Arrived(_) => None,
         };
         leg.tunnel = Some(Box::new(way));
@@ -453,7 +461,9 @@ impl Leg {
     /// The source with which it leaves before that is translated.
     pub fn source_before(&self) -> Option<IpAddr> {
         match &self.decision.outcome {
-            Outcome::Leaves { source, .. } => self.destination.flow.source.or(*source),
+            Outcome::Leaves { source, .. } => {
+                self.destination.flow.source.or(source.filter(|_| self.came.input.is_none()))
+            }
             Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => {
                 self.destination.flow.source
             }

@@ -99,7 +99,7 @@ pub use network_policy::{
 pub use nft_chain::{NftBase, NftChain, NftChainType};
 pub use nft_rule::{NftCondition, NftField, NftRule, NftSide, NftStatement, NftVerdict};
 pub use nft_set::{NftElement, NftKey, NftSet, NftSetDefinition, NftType, NftValue};
-pub use nft_table::{NftFamily, NftTable, NftTableId, NftTables};
+pub use nft_table::{NftFamily, NftTable, NftTableId, NftTables, POLICY_TABLE};
 pub use nft_text::{comment_text, key_text};
 pub use observed::{Claims, Observed, ObservedNamespace, Routing};
 pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
@@ -218,6 +218,16 @@ impl Namespace {
     pub fn global_addresses(&self) -> impl Iterator<Item = IpAddr> {
         let addresses = self.interfaces.values().flat_map(|interface| &interface.addresses);
         addresses.map(Address::ip).filter(|address| is_global(*address))
+    }
+
+    /// An address that it sends from through an interface that has none: the first of any other in the same VRF, or
+    /// in none (`inet_select_addr`).
+    pub fn address_for(&self, interface: &Interface, family: Family) -> Option<IpAddr> {
+        let is_vrf = |one: &Interface| one.virtual_interface().is_some_and(|own| own.table().is_some());
+        let vrf = self.vrf_of(interface);
+        let others = self.interfaces.values().filter(|other| self.vrf_of(other) == vrf && !is_vrf(interface));
+        let mut addresses = others.flat_map(|other| &other.addresses).map(Address::ip);
+        addresses.find(|address| is_global(*address) && Family::of(*address) == family)
     }
 
     /// The routing table of the VRF that an interface is, or is a port of.

@@ -74,3 +74,6 @@ impl NftTable {
         self.chains.entry(name.into()).or_default()
     }
 }
+
+/// The name of the table of network policies, which is nslab's own.
+pub const POLICY_TABLE: &str = "network-policies";

@@ -14,12 +14,9 @@ use super::judge::{is_pod, isolating};
 use crate::lab::{
     Condition, ConnectionState, Direction, Family, Hook, IpProtocol, NetworkPolicies, NetworkPolicy, NetworkPolicyRule,
     NftChain, NftChainType, NftCondition, NftFamily, NftField, NftKey, NftRule, NftSet, NftSide, NftStatement,
-    NftTable, NftTableId, NftType, NftValue, NftVerdict, NsName, PolicyNode, PolicyPeer, PolicyPort, PortMatch,
-    PortProtocol, PortRange, fnv1a,
+    NftTable, NftTableId, NftType, NftValue, NftVerdict, NsName, POLICY_TABLE, PolicyNode, PolicyPeer, PolicyPort,
+    PortMatch, PortProtocol, PortRange, fnv1a,
 };
-
-/// The name of the table.
-const NAME: &str = "network-policies";
 
 /// The chain for what pods send each other beside their addresses.
 const BESIDE: &str = "beside-addresses";
@@ -31,7 +28,7 @@ const LONGEST_COMMENT: usize = 100;
 
 /// Which table it is.
 pub fn table_id() -> NftTableId {
-    NftTableId::new(NftFamily::Inet, NAME)
+    NftTableId::new(NftFamily::Inet, POLICY_TABLE)
 }
 
 /// The table of a node; none: no policy is enforced.

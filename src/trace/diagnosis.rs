@@ -11,7 +11,7 @@ use super::frame::Kind;
 use super::sighted::{Sighting, in_order, stages};
 use super::story::{Ending, Trace};
 use super::words;
-use crate::forwarding::{Asked, Cause, Chosen, Layer2, Leg, Obstacle, Outcome, round_trip};
+use crate::forwarding::{Asked, Cause, ChainAt, Chosen, Layer2, Leg, Obstacle, Outcome, Verdict, round_trip};
 use crate::lab::{IfName, InterfaceKind, Lab, NsName, Owners, Protocol};
 
 /// No more things that are in no file are named than this.
@@ -119,7 +119,7 @@ impl Case<'_> {
         if let Some(ending) = self.answered_by_another(ns) {
             return ending;
         }
-        if let Some(Difference { at, words, to_do }) = differences::translation(self) {
+        if let Some(Difference { at, words, to_do, .. }) = differences::translation(self) {
             let what = format!("{ns} answers, but {words}");
             return Ending { answered: true, namespace: Some(at.ns.to_string()), what, to_do, ..Ending::default() };
         }
@@ -196,8 +196,11 @@ impl Case<'_> {
             let to_do = ending.to_do.iter().map(|what| format!("this is as the file says; for it to arrive, {what}"));
             return Ending { to_do: to_do.collect(), ..ending };
         }
+        if let Some(ending) = self.without_namespace() {
+            return ending;
+        }
         let mut ending = stopped(evidence.live, self.round, (obstacle, is_back), &evidence.remedies);
-        if let Some(Difference { at, words, to_do }) = differences::translation(self) {
+        if let Some(Difference { at, words, to_do, .. }) = differences::translation(self) {
             let then = ending.what;
             ending = Ending {
                 namespace: Some(at.ns.to_string()),
@@ -224,6 +227,20 @@ impl Case<'_> {
         ending
     }
 
+    /// A namespace on the way that does not exist.
+    fn without_namespace(&self) -> Option<Ending> {
+        let ways = [Some(&self.wanted.there), self.wanted.back.as_ref()];
+        let mut places = ways.into_iter().flatten().flat_map(|way| &way.legs).flat_map(|leg| places_of(leg, true));
+        let gone = places.find(|ns| !self.evidence.live.namespaces.contains_key(*ns))?;
+        let obstacle = Obstacle { ns: gone.clone(), interface: None, cause: Cause::NoNamespace };
+        Some(Ending {
+            namespace: Some(gone.to_string()),
+            what: format!("the namespace {gone}, which is on the way, does not exist"),
+            to_do: super::remedy::for_obstacle(&obstacle, &self.evidence.remedies),
+            ..Ending::default()
+        })
+    }
+
     /// Whether the file says so, and the lab is as it says there.
     fn is_wanted(&self, obstacle: &Obstacle) -> bool {
         let is_same = |wanted: &Obstacle| wanted.ns == obstacle.ns && wanted.cause.kind() == obstacle.cause.kind();
@@ -235,14 +252,17 @@ impl Case<'_> {
     fn fits(&self, obstacle: &Obstacle, is_back: bool) -> bool {
         let way = if is_back { self.round.back.as_ref() } else { Some(&self.round.there) };
         let Some(way) = way else { return false };
+        if !self.has_counted(obstacle) {
+            return false;
+        }
         // Who asks for a MAC address in vain has not sent it yet.
         let places: Vec<&NsName> = way.last().into_iter().flat_map(|leg| places_of(leg, true)).collect();
         let kind = |sighting: &&Sighting| (sighting.seen.kind != Kind::Sent) == is_back;
         let of_errors = |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_));
         let last = self.sightings.iter().filter(kind).rfind(of_errors);
-        // Who does not believe a source does not answer its questions either: it is the namespace before that sees it last.
+        // Who does not believe a source does not answer its questions either: the namespace before sees it last.
         let before = way.legs.len().checked_sub(2).and_then(|at| way.legs.get(at)).map(|leg| &leg.ns);
-        if matches!(obstacle.cause, Cause::ReversePath { .. })
+        if matches!(obstacle.cause, Cause::ReversePath { .. } | Cause::RuleDrops(_))
             && last.map(|last| &last.ns).or(way.legs.first().map(|first| &first.ns)) == before
         {
             return true;
@@ -253,6 +273,17 @@ impl Case<'_> {
             (None, false) => way.legs.len() == 1,
             (None, true) => way.legs.len() == 1 && self.arrived().is_some(),
         }
+    }
+
+    /// Whether the rule that is said to keep it has matched something, if rules of its kind count.
+    fn has_counted(&self, obstacle: &Obstacle) -> bool {
+        let Cause::Filtered(Verdict::Dropped(at) | Verdict::Rejected(at, _)) = &obstacle.cause else { return true };
+        if matches!(at.chain, ChainAt::Nft(..)) {
+            return true;
+        }
+        let counted = self.evidence.counted.get(&obstacle.ns).map(|counted| counted.rules.as_slice());
+        let rule = self.evidence.live.namespaces.get(&obstacle.ns).map(|own| words::rule(own, at));
+        rule.is_some_and(|rule| counted.unwrap_or_default().contains(&rule))
     }
 
     /// Whether a packet was last seen at the other end of the link of an obstacle.
@@ -281,8 +312,8 @@ impl Case<'_> {
             Protocol::Tcp(_) | Protocol::Icmp => "TCP",
         };
         let listens = format!("nobody listens on {protocol} port {port} of {ns}");
-        let (at, what, to_do) = match differences::translation(self) {
-            Some(Difference { at, words, to_do }) => (at.ns, format!("{words}; so {listens}"), to_do),
+        let (at, what, to_do) = match differences::translation(self).filter(|other| other.is_of_destination) {
+            Some(Difference { at, words, to_do, .. }) => (at.ns, format!("{words}; so {listens}"), to_do),
             None => (
                 ns.clone(),
                 format!("it arrives, and {listens}"),
@@ -300,11 +331,7 @@ impl Case<'_> {
     fn rule_at(&self, ns: &NsName, is_answer: bool) -> Option<Ending> {
         let rule = self.evidence.counted.get(ns)?.rules.first()?;
         let does = if rule.contains("REJECT") { "rejects" } else { "drops" };
-        let obstacle = Obstacle {
-            ns: ns.clone(),
-            interface: None,
-            cause: Cause::Filtered(crate::forwarding::Verdict::Accepted(None)),
-        };
+        let obstacle = Obstacle { ns: ns.clone(), interface: None, cause: Cause::Filtered(Verdict::Accepted(None)) };
         let to_do = super::remedy::for_obstacle(&obstacle, &self.evidence.remedies);
         let what = match is_answer {
             true => format!("it arrives, and {ns} {does} the answer: {rule}"),
@@ -318,15 +345,7 @@ impl Case<'_> {
         let evidence = self.evidence;
         let of_errors = |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_));
         let last = self.sightings.iter().rfind(of_errors);
-        let Some(last) = last else {
-            let from = &evidence.asked.from;
-            return self.rule_at(from, false).unwrap_or_else(|| Ending {
-                namespace: Some(from.to_string()),
-                what: format!("it was seen at no interface of {from}"),
-                is_unexplained: true,
-                ..Ending::default()
-            });
-        };
+        let Some(last) = last else { return self.never_seen() };
         if let Some(ending) = self.rule_at(&last.ns, last.seen.kind != Kind::Sent) {
             return ending;
         }
@@ -340,11 +359,8 @@ impl Case<'_> {
             let who = Owners::of(evidence.wanted).shown(*target);
             what = format!("{ns}/{interface} asks who has {who}, and nobody answers");
         }
-        let obstacle = Obstacle {
-            ns: last.ns.clone(),
-            interface: None,
-            cause: Cause::Filtered(crate::forwarding::Verdict::Accepted(None)),
-        };
+        let obstacle =
+            Obstacle { ns: last.ns.clone(), interface: None, cause: Cause::Filtered(Verdict::Accepted(None)) };
         let mut to_do = super::remedy::by_steps(&obstacle, &evidence.remedies);
         if let Some(first) = to_do.first_mut() {
             *first = format!("{} is not as its file says, which may be why; `nslab apply` would do:", last.ns);
@@ -367,6 +383,38 @@ impl Case<'_> {
             besides: others.chain(said).chain(counted).chain(evidence.lost.iter().cloned()).collect(),
             ..Ending::default()
         }
+    }
+
+    /// Of a packet that was seen nowhere: usually, the sender has asked for a MAC address in vain.
+    fn never_seen(&self) -> Ending {
+        let evidence = self.evidence;
+        let from = &evidence.asked.from;
+        if let Some(ending) = self.rule_at(from, false) {
+            return ending;
+        }
+        let next_hops = self.next_hops(from);
+        let asks = |asked: &&(NsName, IfName, IpAddr)| asked.0 == *from && next_hops.contains(&asked.2);
+        let what = match evidence.unanswered.iter().find(asks) {
+            Some((ns, interface, target)) => {
+                let who = Owners::of(evidence.wanted).shown(*target);
+                format!("{ns}/{interface} asks who has {who}, and nobody answers")
+            }
+            None => format!("it was seen at no interface of {from}"),
+        };
+        // What differs from the file on the first link may be why.
+        let places = self.wanted.there.legs.iter().take(2).flat_map(|leg| places_of(leg, true));
+        let mut to_do = Vec::new();
+        for ns in places {
+            let cause = Cause::NoNamespace;
+            let at = Obstacle { ns: ns.clone(), interface: None, cause };
+            let steps = super::remedy::by_steps(&at, &evidence.remedies);
+            if to_do.is_empty() && !steps.is_empty() {
+                to_do = steps;
+                let why = format!("{ns} is not as its file says, which may be why; `nslab apply` would do:");
+                to_do.splice(..1, [why]);
+            }
+        }
+        Ending { namespace: Some(from.to_string()), what, to_do, is_unexplained: true, ..Ending::default() }
     }
 
     /// Whom a namespace sends the packet or its answer to, by the model.

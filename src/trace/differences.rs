@@ -6,7 +6,7 @@ use super::evidence::Case;
 use super::frame::Kind;
 use super::remedy;
 use super::sighted::Sighting;
-use crate::forwarding::{Cause, Layer2, Leg, Obstacle, Outcome, Verdict};
+use crate::forwarding::{Cause, Layer2, Leg, Obstacle, Outcome, Verdict, Way};
 use crate::lab::{Interface, InterfaceRef, Lab, Namespace, SysctlKey};
 
 /// The first namespace that translates the packet otherwise than the file says, and how.
@@ -14,7 +14,10 @@ pub(super) fn translation(case: &Case<'_>) -> Option<Difference> {
     let legs = case.wanted.there.legs.iter();
     let (meant, is) = legs.map_while(|leg| Some((leg, left(case, leg)?))).find(|(meant, is)| {
         let wanted = wanted(meant);
-        is.destination != wanted.destination || (is_translated(meant) && is.source != wanted.source)
+        let is_other = is.source.is_some() && wanted.source.is_some() && is.source != wanted.source;
+        // Which address a sender takes is a matter of its route.
+        let counts = is_translated(meant) || meant.came.input.is_some();
+        is.destination != wanted.destination || (is_other && counts)
     })?;
     let ns = &meant.ns;
     let wanted = wanted(meant);
@@ -43,19 +46,28 @@ pub(super) fn translation(case: &Case<'_>) -> Option<Difference> {
         let rule = by("-j").replacen(" by `-A", "to remove it: `iptables -w -t nat -D", 1);
         to_do.extend((!rule.is_empty()).then_some(rule));
     }
-    Some(Difference { at, words: text, to_do })
+    let is_of_destination = is.destination != wanted.destination;
+    Some(Difference { at, words: text, is_of_destination, to_do })
 }
 
 /// Where and how the way of a packet differs, and what to do about it.
 pub(super) struct Difference {
     pub at: Obstacle,
     pub words: String,
+    /// Whether it leads the packet elsewhere.
+    pub is_of_destination: bool,
     pub to_do: Vec<String>,
 }
 
 /// The first namespace that sends the packet another way than the file says, and how.
 pub(super) fn route(case: &Case<'_>) -> Option<(Obstacle, String)> {
-    let legs = case.wanted.there.legs.iter().zip(&case.round.there.legs);
+    let back = case.wanted.back.as_ref().zip(case.round.back.as_ref());
+    on_way(case, &case.wanted.there, &case.round.there)
+        .or_else(|| back.and_then(|(wanted, live)| on_way(case, wanted, live)))
+}
+
+fn on_way(case: &Case<'_>, wanted: &Way, live: &Way) -> Option<(Obstacle, String)> {
+    let legs = wanted.legs.iter().zip(&live.legs);
     let way = |leg: &Leg| match &leg.decision.outcome {
         Outcome::Leaves { dev, next_hop, route, .. } => Some((dev.clone(), *next_hop, route.clone())),
         Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => None,

@@ -1,6 +1,8 @@
 //! The way of a packet by the model: what would happen, and nothing is sent.
 
-use crate::forwarding::{Asked, Cause, Crossing, Flow, Layer2, Leg, Obstacle, Outcome, RoundTrip, Way, round_trip};
+use crate::forwarding::{
+    Asked, Cause, Crossing, EPHEMERAL_PORT, Flow, Layer2, Leg, Obstacle, Outcome, RoundTrip, Way, round_trip,
+};
 use crate::lab::{Lab, NsName, Owners, Protocol};
 
 use super::remedy::{self, Remedies};
@@ -128,9 +130,9 @@ fn sight(crossing: &Crossing, flow: &Flow) -> Sight {
         interface: crossing.at.name.to_string(),
         direction: if crossing.leaves { Direction::Out } else { Direction::In },
         source: flow.source,
-        source_port: flow.source_port,
+        source_port: flow.source_port.filter(|port| *port != EPHEMERAL_PORT),
         destination: flow.destination,
-        destination_port: flow.destination_port,
+        destination_port: flow.destination_port.filter(|port| *port != EPHEMERAL_PORT),
         ttl: None,
         source_mac: None,
         destination_mac: None,

@@ -2,8 +2,8 @@
 //! change in the file.
 
 use super::words;
-use crate::forwarding::{Cause, ChainAt, Obstacle, Verdict};
-use crate::lab::{Family, IfName, Lab};
+use crate::forwarding::{Cause, ChainAt, Obstacle, RuleAt, Verdict};
+use crate::lab::{Family, IfName, Lab, POLICY_TABLE};
 use crate::plan::PlannedStep;
 use crate::steps::Step;
 
@@ -27,7 +27,7 @@ pub(super) fn for_obstacle(obstacle: &Obstacle, remedies: &Remedies<'_>) -> Vec<
     if !steps.is_empty() {
         return steps;
     }
-    by_removal(obstacle, remedies.lab).or_else(|| in_the_file(obstacle)).into_iter().collect()
+    by_removal(obstacle, remedies.lab).or_else(|| in_the_file(obstacle, remedies.lab)).into_iter().collect()
 }
 
 /// The command that removes a rule of the host that is no lab's.
@@ -66,6 +66,7 @@ pub(super) fn by_steps(obstacle: &Obstacle, remedies: &Remedies<'_>) -> Vec<Stri
 fn concerning<'a>(obstacle: &Obstacle, steps: &'a [PlannedStep]) -> Vec<&'a PlannedStep> {
     let elsewhere = match &obstacle.cause {
         Cause::OtherVxlan { other, .. } => Some(&other.ns),
+        Cause::NoTunnelEnd { end, .. } => Some(&end.ns),
         Cause::NobodyHas { unplugged: Some((interface, _)), .. } => Some(&interface.ns),
         _ => None,
     };
@@ -108,21 +109,42 @@ fn fits(cause: &Cause, step: &Step) -> bool {
         | Cause::NoFdbEntry { .. }
         | Cause::NobodyHas { .. }
         | Cause::Loop
+        | Cause::NoTunnelEnd { .. }
+        | Cause::AnswerElsewhere(_)
         | Cause::OtherSource(_) => !matches!(step, Step::Program(_) | Step::EtcFiles(_)),
     }
 }
 
+fn is_of_policies(at: &RuleAt) -> bool {
+    matches!(&at.chain, ChainAt::Nft(table, _) if table.name == POLICY_TABLE)
+}
+
+fn is_of_services(at: &RuleAt) -> bool {
+    match &at.chain {
+        ChainAt::Iptables(id) => id.chain.is_of_services(),
+        ChainAt::Nft(table, _) => table.is_of_services(),
+    }
+}
+
 /// What to change in the file.
-fn in_the_file(obstacle: &Obstacle) -> Option<String> {
+fn in_the_file(obstacle: &Obstacle, lab: &Lab) -> Option<String> {
     let ns = &obstacle.ns;
     let at = obstacle.interface.as_ref().map_or_else(|| ns.to_string(), |interface| format!("{ns}/{interface}"));
     Some(match &obstacle.cause {
         Cause::NoNamespace | Cause::Loop | Cause::OtherSource(_) | Cause::RuleDrops(None) => return None,
+        Cause::NoTunnelEnd { remote, end } => format!("give {} the address {remote}", end.ns),
+        Cause::AnswerElsewhere(address) => format!("remove the address {address} from {ns}"),
         Cause::NoRoute { to } => format!("give {ns} a route that leads to {to}, under `routes:`"),
         Cause::RouteDrops(route) => format!("remove the route `{route}` from {ns}"),
         Cause::RuleDrops(Some(rule)) => format!("remove the policy rule `{rule}` from {ns}"),
         Cause::NotForwarding(Family::Ipv4 | Family::Ipv6) => format!("write `forwarding: true` at {ns}"),
         Cause::Filtered(Verdict::Accepted(_)) => return None,
+        Cause::Filtered(Verdict::Dropped(at) | Verdict::Rejected(at, _)) if is_of_policies(at) => {
+            format!("allow it in a network policy; `nslab policy {} FROM TO PORT` says which isolate", lab.name)
+        }
+        Cause::Filtered(Verdict::Dropped(at) | Verdict::Rejected(at, _)) if is_of_services(at) => {
+            "no pod of the service is ready: see its `selector`, and `ready` of its pods".to_owned()
+        }
         Cause::Filtered(_) => format!("remove that rule from {ns}, or put one that accepts before it"),
         Cause::ReversePath { .. } => {
             format!("give {ns} a route to the source through that interface, or set `rp_filter` to 0 or 2")

@@ -62,6 +62,15 @@ pub fn cause(
         | Cause::OtherVxlan { .. }
         | Cause::NoFdbEntry { .. }
         | Cause::NobodyHas { .. } => on_the_link(owners, &at, &obstacle.cause, leg),
+        Cause::NoTunnelEnd { remote, end } => {
+            let ns = &end.ns;
+            format!(
+                "{at} sends it to {remote}, and {ns}, where the other end of the tunnel is, does not have this address"
+            )
+        }
+        Cause::AnswerElsewhere(address) => {
+            format!("{ns} takes the answer for its own: it has the address {}, too", owners.shown(*address))
+        }
         Cause::Loop => "it goes round in circles".to_owned(),
         Cause::OtherSource(source) => format!(
             "the answer comes to {ns} from {}, to which it has not written: the answer did not come back through what \
@@ -107,6 +116,8 @@ fn on_the_link(owners: &Owners, at: &str, cause: &Cause, leg: Option<&Leg>) -> S
         | Cause::ReversePath { .. }
         | Cause::TooBig { .. }
         | Cause::Loop
+        | Cause::NoTunnelEnd { .. }
+        | Cause::AnswerElsewhere(_)
         | Cause::OtherSource(_) => String::new(),
     }
 }
