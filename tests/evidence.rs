@@ -49,7 +49,7 @@ fn judge(name: &str, case: &Case) {
     let applied = nslab(["apply", "/run/case.yaml"]);
     assert_eq!(applied.status.code(), Some(0), "{name}: {}", text(&applied));
     run(&case.then);
-    let output = nslab(["check", "--format", "json", "/run/case.yaml"]);
+    let output = nslab(["check", "--no-explain", "--format", "json", "/run/case.yaml"]);
     let report: serde_json::Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{name}: {error}: {}", text(&output)));
     let checks = report["checks"].as_array().unwrap();

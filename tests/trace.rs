@@ -127,6 +127,40 @@ fn read(path: &Path) -> Fault {
     serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The route that `nslab explain` names is the one that the kernel takes.
+#[test]
+fn what_is_explained_is_what_the_kernel_does() {
+    let asked = [
+        ("03-nat", "red", "192.168.1.3"),
+        ("03-nat", "red", "192.168.15.2"),
+        ("03-nat", "host", "192.168.1.3"),
+        ("06-pods", "pod-1-1", "10.244.3.2"),
+        ("06-pods", "node1", "10.244.3.2"),
+        ("13-dual-stack", "node1", "fd00:10:244:2::2"),
+        ("08-overlay", "node2", "10.244.3.2"),
+    ];
+    let cases: Vec<_> = asked.iter().map(|case| (format!("{}-{}-{}", case.0, case.1, case.2), *case)).collect();
+    golden::run("tests/trace", &cases, |_, (lab, ns, address)| {
+        sandbox();
+        let file = project(format!("topologies/{lab}.yaml")).display().to_string();
+        ends(&["apply", &file], 0);
+        let said = ends(&["explain", &file, ns, address, "--format", "json"], 0);
+        let inside = if *ns == "host" { String::new() } else { format!("-n {ns}") };
+        let shown = text(&sh(&format!("ip {inside} -j route get {address}")));
+        let kernels: serde_json::Value = serde_json::from_str(&shown).map_err(|error| format!("{error}: {shown}"))?;
+        let row = |what: &str| {
+            let lookup: serde_json::Value = serde_json::from_str(&said).unwrap();
+            let rows = lookup["rows"].as_array().unwrap().clone();
+            rows.iter().find(|row| row["what"] == what).map(|row| row["is"].as_str().unwrap().to_owned())
+        };
+        let next_hop = kernels[0]["gateway"].as_str().unwrap_or(address);
+        let right = row("next hop").is_some_and(|is| is.contains(next_hop))
+            && row("interface").is_some_and(|is| is.starts_with(kernels[0]["dev"].as_str().unwrap()))
+            && row("source").is_some_and(|is| is.starts_with(kernels[0]["prefsrc"].as_str().unwrap()));
+        if right { Ok(()) } else { Err(format!("the kernel: {shown}\nnslab: {said}")) }
+    });
+}
+
 /// Nothing is said of labs whose checks pass.
 #[test]
 fn shipped_labs_have_no_warnings() {

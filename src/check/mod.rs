@@ -43,6 +43,7 @@ pub use exec::exec_result;
 use harness::Harness;
 pub use harness::is_applied;
 pub use hints::{drift_hint, idle_routers, losses};
+pub use names::place_at;
 pub use report::{CheckResult, Explained, NotSentCause, Outcome, PairResult, Report};
 pub use resolver::ResolverFiles;
 pub use settings::unusual_settings;

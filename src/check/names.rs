@@ -20,7 +20,7 @@ use super::resolver::{Resolver, ResolverFiles, in_hosts};
 use super::verdict::in_words;
 use crate::forwarding::{Flow, Hop, Layer2, trace};
 use crate::kernel::{netns, sockets};
-use crate::lab::{DnsQuery, DnsType, Expect, Family, Lab, NsName, Owners, Probe, Protocol, TargetName};
+use crate::lab::{Check, DnsQuery, DnsType, Expect, Family, Lab, NsName, Owners, Probe, Protocol, TargetName};
 
 /// The port of name servers (RFC 1035, section 4.2).
 const PORT: u16 = 53;
@@ -113,6 +113,12 @@ impl Key {
     fn of(probe: &Probe, name: &TargetName) -> Option<Self> {
         Some(Self { from: probe.from.clone(), name: name.name.clone(), family: name.family })
     }
+}
+
+/// Has a probe that goes to a name go to the address that was found for it.
+pub fn place_at(lab: &Lab, check: &Check, probe: &mut Probe, address: IpAddr) {
+    place(probe, address, check.protocol, (&Layer2::new(&lab.namespaces), &Owners::of(lab)));
+    probe.to.name = None;
 }
 
 /// Has a probe go to an address: to one of a service's endpoints, or to where the file's routes and its translations

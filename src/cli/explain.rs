@@ -23,10 +23,10 @@ pub struct ExplainArgs {
     /// The destination
     address: IpAddr,
     /// A TCP connection to this port; without --tcp and --udp, an echo request
-    #[arg(long, value_name = "PORT", conflicts_with = "udp")]
+    #[arg(long, value_name = "PORT", conflicts_with = "udp", value_parser = clap::value_parser!(u16).range(1..))]
     tcp: Option<u16>,
     /// A UDP datagram to this port
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     udp: Option<u16>,
     /// Of packets that come in through this interface; of the namespace's own by default
     #[arg(long = "in", value_name = "INTERFACE", requires = "source")]
@@ -45,6 +45,9 @@ pub struct ExplainArgs {
 /// The command could not do its work.
 pub(super) fn run(args: &ExplainArgs) -> Result<u8, Failure> {
     let topology = LabArg::of(&args.lab)?.topology()?.topology;
+    if args.source.is_some_and(|source| source.is_ipv4() != args.address.is_ipv4()) {
+        return Err(Failure::Usage("--source and the destination are of two families".to_owned()));
+    }
     let protocol = match (args.tcp, args.udp) {
         (Some(port), _) => Protocol::Tcp(port),
         (None, Some(port)) => Protocol::Udp(port),

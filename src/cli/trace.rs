@@ -42,7 +42,7 @@ pub struct TraceArgs {
     /// Follow so many packets, one after the other
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     count: u32,
-    /// How long to wait for the answer, in milliseconds
+    /// How long to wait for the answer, in milliseconds; what is lost for no known reason is sent again
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=60000))]
     timeout: u32,
     /// Send nothing: say what would happen by the file alone
@@ -101,7 +101,8 @@ fn check(args: &TraceArgs, topology: &Topology) -> Result<Check, Failure> {
         let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         return Err(Failure::Usage(format!("the lab {} has no namespace {}{near}", topology.lab.name, args.from)));
     }
-    if !args.to.contains('/') && args.to.parse::<IpAddr>().is_err() && !names().any(|ns| ns.as_str() == args.to) {
+    let party = args.to.split('%').next().unwrap_or_default();
+    if !party.contains('/') && party.parse::<IpAddr>().is_err() && !names().any(|ns| ns.as_str() == party) {
         let near = nearest(&args.to, names().map(NsName::as_str));
         let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         let to = &args.to;

@@ -51,6 +51,11 @@ fn explained(lab: &Lab, file: &str, report: &Report) -> Result<Vec<Explained>, E
     for pairs in groups.values().take(MOST_GROUPS) {
         let Some((check, probe, _)) = pairs.first() else { continue };
         let end = as_promised(check.expect, tracer.trace(&of_pair((check, probe), file, &chosen))?.end);
+        // Where the network does as promised, it is not why.
+        let is_as_promised = end.answered && end.namespace.is_none();
+        if is_as_promised && check.expect == Expect::Reachable && check.seen_as.is_none() {
+            continue;
+        }
         let names = pairs.iter().map(|(.., pair)| format!("{} → {} ({})", pair.from, pair.to, pair.protocol));
         let key = (check.expect, end.what.clone(), end.namespace.clone());
         causes.entry(key).or_insert_with(|| Explained { pairs: Vec::new(), end }).pairs.extend(names);
@@ -78,18 +83,18 @@ fn as_promised(expect: Expect, end: Ending) -> Ending {
 }
 
 /// What was sent: to the address of a name, if it has one.
-fn as_sent(probe: &Probe, pair: &PairResult) -> Option<Probe> {
+fn as_sent(lab: &Lab, check: &Check, probe: &Probe, pair: &PairResult) -> Option<Probe> {
     let mut probe = probe.clone();
-    if probe.to.name.take().is_some() {
-        probe.to.address = pair.address?;
+    if probe.to.name.is_some() {
+        check::place_at(lab, check, &mut probe, pair.address?);
     }
     Some(probe)
 }
 
 fn failed<'a>(lab: &'a Lab, report: &'a Report) -> impl Iterator<Item = Failed<'a>> {
     let probed = report.checks.iter().filter(|check| !check.is_of_command());
-    lab.checks.iter().zip(probed).flat_map(|(check, result)| {
+    lab.checks.iter().zip(probed).flat_map(move |(check, result)| {
         let pairs = check.probes.iter().zip(&result.pairs).filter(|(_, pair)| !pair.passed);
-        pairs.filter_map(move |(probe, pair)| Some((check, as_sent(probe, pair)?, pair)))
+        pairs.filter_map(move |(probe, pair)| Some((check, as_sent(lab, check, probe, pair)?, pair)))
     })
 }

@@ -1,6 +1,6 @@
-//! The use cases: apply, destroy, check, test, and what labs there are. A lab is changed under its lock, with a journal
-//! written before the first change; when a step fails or a signal comes, everything is undone; at the end, the lab is
-//! compared with the kernel again.
+//! The use cases: apply, destroy, check, trace, test, and what labs there are. A lab is changed under its lock, with a
+//! journal written before the first change; when a step fails or a signal comes, everything is undone; at the end, the
+//! lab is compared with the kernel again.
 //!
 //! It knows nothing of files' syntax or of how results are shown.
 

@@ -106,8 +106,8 @@ impl<'l> Tracer<'l> {
     pub fn lookup(&mut self, ns: &NsName, flow: &Flow) -> Option<Lookup> {
         self.read_settings(ns.clone());
         let interfaces: Vec<IfName> = self.live.namespaces.get(ns)?.interfaces.keys().cloned().collect();
-        let neighbours = self.machine.kernel.details(ns, &interfaces).neighbours;
-        trace::lookup(&self.live, ns, flow, &neighbours)
+        let details = self.machine.kernel.details(ns, &interfaces);
+        trace::lookup(&self.live, ns, flow, (&details.neighbours, &details.firewall))
     }
 
     /// What keeps a packet by the model of what there is, in words that are the same for one cause; none: nothing.

@@ -21,6 +21,12 @@ const GRACE: Duration = Duration::from_millis(5);
 /// How long the kernel usually takes until it notes when packets come.
 const UNTIL_TIMES_ARE_NOTED: Duration = Duration::from_millis(2);
 
+/// So many frames are read from a namespace at once.
+const MOST_FRAMES: usize = 4096;
+
+/// How long it is at most until the sender's socket is asked again.
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
+
 /// The bytes of headers between that of IP and the payload.
 const HEADER: u16 = 8;
 
@@ -105,6 +111,11 @@ fn servers(sending: &Sending<'_>) -> Result<Vec<(Speaks, OwnedFd)>, EngineError>
         let Ok(fd) = netns::open(ns) else { continue };
         let [socket] = <[OwnedFd; 1]>::try_from(sockets::open_in(fd.as_fd(), &[(speaks, family, 1)])?)
             .map_err(|_| KernelError::new(format!("open a socket in {ns}")))?;
+        if let (Speaks::Udp, Some(size)) = (speaks, sending.size) {
+            let fragments = if size.dont_fragment { Fragments::Never } else { Fragments::Allowed };
+            // Where that is refused, answers go as the kernel sends them.
+            let _ = set_fragments(&socket, family, fragments);
+        }
         if sockets::serve(&socket, speaks, SocketAddr::new(sockets::any_address(family), *port)).is_ok() {
             open.push((speaks, socket));
         }
@@ -212,8 +223,12 @@ impl Watch {
             }
             let mut all: Vec<PollFd<'_>> =
                 self.taps.iter().map(|(_, tap)| PollFd::new(tap.as_fd(), PollFlags::POLLIN)).collect();
-            all.extend(self.servers.iter().map(|(_, fd)| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
-            let wait = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+            // Connections are accepted by the kernel.
+            let servers = self.servers.iter().filter(|(speaks, _)| *speaks == Speaks::Udp);
+            all.extend(servers.map(|(_, fd)| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
+            // A socket may get the answer a moment after a tap has seen it.
+            let wait =
+                PollTimeout::try_from(left.min(LONGEST_WAIT) + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
             // A signal ends nslab, or is none of ours.
             let _ = poll(&mut all, wait);
         }
@@ -222,7 +237,8 @@ impl Watch {
     /// Takes in what there is.
     fn look(&mut self) {
         for (ns, tap) in &self.taps {
-            while let Some(frame) = tap.read() {
+            // More than this at once is other traffic, and leaves no time for the clock.
+            for frame in std::iter::from_fn(|| tap.read()).take(MOST_FRAMES) {
                 match read(&frame.bytes, frame.has_ethernet, frame.vlan, &self.mark) {
                     Some(Heard::Packet(seen)) => self.seen.push(Sighting {
                         ns: ns.clone(),
@@ -234,13 +250,13 @@ impl Watch {
                     Some(Heard::Question { target }) if frame.leaves => {
                         self.asked.push((ns.clone(), frame.interface, target));
                     }
-                    Some(Heard::Reply { target, .. }) if !frame.leaves => self.told.push((ns.clone(), target)),
+                    Some(Heard::Reply { target }) if !frame.leaves => self.told.push((ns.clone(), target)),
                     Some(Heard::Question { .. } | Heard::Reply { .. }) | None => {}
                 }
             }
         }
         for (speaks, fd) in &self.servers {
-            let mut buffer = [0; 2048];
+            let mut buffer = vec![0; usize::from(PacketSize::MOST)];
             if *speaks == Speaks::Udp
                 && let Ok(got) = sockets::receive(fd, &mut buffer)
             {

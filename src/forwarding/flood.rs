@@ -21,7 +21,7 @@ pub(super) struct Frame {
 /// What a frame gets past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Past {
-    /// What is wired together and in one VLAN, whatever is up.
+    /// What is wired together and in one VLAN, past ports of bridges that are up.
     Wired,
     /// The same, as long as all of it is up and forwards.
     Open,

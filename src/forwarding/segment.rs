@@ -168,12 +168,6 @@ impl Follower<'_, '_> {
         {
             return Some(stopped);
         }
-        // What a bridge sends itself has no frame before.
-        if let (None, Some(bridge)) = (before, interface.bridge_options().map(|_| frame.at))
-            && !self.interface(bridge)?.up
-        {
-            return Some((bridge, Cause::Down));
-        }
         if !interface.up {
             return Some((frame.at, Cause::Down));
         }

@@ -317,7 +317,7 @@ impl Walk<'_, '_> {
             };
             let first = route.hops().filter_map(|hop| Some((seen(hop)?, hop))).min_by_key(|(rank, _)| *rank);
             if let Some((_, (via, other))) = first {
-                (*dev, *next_hop) = (other.clone(), via.unwrap_or(*next_hop));
+                (*dev, *next_hop) = (other.clone(), via.unwrap_or(destination.flow.destination));
             }
         }
         (destination, decision)

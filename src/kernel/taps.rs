@@ -87,7 +87,8 @@ impl Tap {
 pub fn close(taps: Vec<Tap>) {
     std::thread::scope(|scope| {
         for tap in taps {
-            scope.spawn(move || drop(tap));
+            // Where there is no thread to be had, it is closed here.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, move || drop(tap));
         }
     });
 }

@@ -43,8 +43,10 @@ pub(super) fn write(state: &ProgramFiles, lab: &LabName, name: &ProgramRef, prog
         let made = certificates::signed(lab, &signers_key, &names)?;
         let [certificate, key] = certificate_files(own);
         let text = heading(hosts, &signer) + &made.certificate;
-        let files = BTreeMap::from([(certificate, text), (key, made.key)]);
-        state.write(name, &files, owner).map_err(|error| error.to_string())?;
+        // The key comes first: a certificate that is there has its key.
+        for file in [(key, made.key), (certificate, text)] {
+            state.write(name, &BTreeMap::from([file]), owner).map_err(|error| error.to_string())?;
+        }
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Everything that people read, and the same as JSON for programs: plans, scripts, labs, results of checks.
+//! Everything that people read, and the same as JSON for programs: plans, scripts, labs, results of checks, ways of
+//! packets.
 //!
 //! Functions from values to text; nothing here asks the kernel, reads a file or prints.
 

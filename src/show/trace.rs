@@ -36,7 +36,7 @@ fn stage(stage: &Stage, macs: &mut Macs, colour: bool) -> String {
     let (came, went) = stage.seen.split_at(first_out);
     text.extend(came.iter().map(|one| sight(one, macs)));
     for remark in &stage.remarks {
-        text += &styled(&fitted(remark, 8, 10, WIDTH), "2", colour);
+        text += &styled(&fitted(&printable(remark), 8, 10, WIDTH), "2", colour);
     }
     text.extend(went.iter().map(|one| sight(one, macs)));
     text
@@ -122,7 +122,7 @@ pub fn mermaid(trace: &Trace) -> String {
         }
     }
     let last = trace.end.namespace.as_deref().or(trace.end.arrived.as_deref()).unwrap_or(&trace.from);
-    let what = trace.end.what.replace(';', ",").replace('#', "");
+    let what = printable(&trace.end.what).replace(';', ",").replace('#', "");
     if names.contains(&last) {
         text += &format!("    Note over n{}: {what}\n", place(last));
     }

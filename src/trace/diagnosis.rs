@@ -318,8 +318,8 @@ impl Case<'_> {
                 ns.clone(),
                 format!("it arrives, and {listens}"),
                 vec![format!(
-                    "a check listens there itself while it runs, a trace does not; start a program: `run:` or `serve:` \
-                     in the file, or `nslab exec {} {ns} -- …`",
+                    "start a program there (a check of a port listens itself while it runs): `run:` or `serve:` in \
+                     the file, or `nslab exec {} {ns} -- …`",
                     self.evidence.wanted.name
                 )],
             ),

@@ -42,7 +42,7 @@ pub struct Evidence<'a> {
     pub observed: &'a Observed,
     /// What was sent.
     pub asked: &'a Asked,
-    /// What was asked for, and the protocol.
+    /// What was asked for.
     pub to: &'a str,
     /// The protocol.
     pub protocol: Protocol,

@@ -31,8 +31,6 @@ pub enum Heard {
     Reply {
         /// The address.
         target: IpAddr,
-        /// Who has it.
-        mac: Option<Mac>,
     },
 }
 
@@ -111,7 +109,7 @@ fn ethernet(frame: &[u8], vlan: Option<u16>, mark: &Mark, depth: usize) -> Optio
 fn arp(body: &[u8]) -> Option<Heard> {
     match word(body, 6)? {
         1 => Some(Heard::Question { target: ipv4(body, 24)? }),
-        2 => Some(Heard::Reply { target: ipv4(body, 14)?, mac: mac(body, 8) }),
+        2 => Some(Heard::Reply { target: ipv4(body, 14)? }),
         _ => None,
     }
 }
@@ -125,7 +123,7 @@ fn neighbour_discovery(kind: u16, packet: &[u8]) -> Option<Heard> {
     let target = ipv6(packet, 48)?;
     match packet.get(40)? {
         135 => Some(Heard::Question { target }),
-        136 => Some(Heard::Reply { target, mac: mac(packet, 66) }),
+        136 => Some(Heard::Reply { target }),
         _ => None,
     }
 }

@@ -6,8 +6,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::words;
-use crate::forwarding::{Flow, Layer2, Outcome, Translated, Verdict, came_in_or_sent, filter, forwards, translate};
-use crate::lab::{ETHERNET_MTU, Family, Hook, InterfaceRef, Lab, NeighbourEntry, NsName, Owners};
+use crate::forwarding::{
+    Flow, Layer2, Outcome, Router, Translated, Verdict, came_in_or_sent, filter, forwards, translate,
+};
+use crate::lab::{
+    CHAIN_PREFIX, ChainId, CountedChain, CountedFirewall, CountedRule, ETHERNET_MTU, Family, Hook, IfName,
+    InterfaceRef, Lab, NeighbourEntry, NsName, Owners, Policy, Route, Table,
+};
 
 /// What a namespace does with what goes to an address.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -61,14 +66,21 @@ impl Rows<'_> {
 }
 
 /// What a namespace of a live lab does with a packet; none: the lab has no such namespace.
-pub fn lookup(lab: &Lab, ns: &NsName, flow: &Flow, neighbours: &[NeighbourEntry]) -> Option<Lookup> {
+pub fn lookup(
+    lab: &Lab,
+    ns: &NsName,
+    flow: &Flow,
+    (neighbours, counted): (&[NeighbourEntry], &CountedFirewall),
+) -> Option<Lookup> {
     let layer2 = Layer2::new(&lab.namespaces);
     let router = layer2.router(ns)?;
     let (owners, family) = (Owners::of(lab), Family::of(flow.destination));
     let (destination, decision) = came_in_or_sent(router, flow);
     let mut rows = Rows { ns, rows: Vec::new() };
     let hook = if flow.input.is_some() { Hook::Prerouting } else { Hook::Output };
-    nat(lab, &mut rows, (hook, family), flow, &destination);
+    // What a namespace sends gets its source before any rule is asked.
+    let before = Flow { source: destination.flow.source, ..flow.clone() };
+    nat(lab, &mut rows, (hook, family), &before, &destination);
     let to = destination.flow.destination;
     if let Some(rule) = &decision.rule {
         rows.add("policy rule", rule.to_string(), rows.ip(family, "rule"));
@@ -77,8 +89,14 @@ pub fn lookup(lab: &Lab, ns: &NsName, flow: &Flow, neighbours: &[NeighbourEntry]
     match &decision.outcome {
         Outcome::Local { dev } => {
             rows.add("route", format!("local: it is for {ns} itself ({dev})"), get);
-            let verdict = if flow.input.is_some() { Hook::Input } else { Hook::Output };
-            self::filtered(lab, &mut rows, (verdict, family), &destination.flow);
+            let own = &destination.flow;
+            if flow.input.is_none() {
+                let sent = Flow { out: Some(IfName::lo()), ..own.clone() };
+                filtered((lab, counted), &mut rows, (Hook::Output, family), &sent);
+            }
+            let input = Some(flow.input.clone().unwrap_or_else(IfName::lo));
+            let came = Flow { input, out: None, ..own.clone() };
+            filtered((lab, counted), &mut rows, (Hook::Input, family), &came);
         }
         Outcome::Leaves { dev, next_hop, source, route } => {
             rows.add("route", route.to_string(), get);
@@ -88,22 +106,7 @@ pub fn lookup(lab: &Lab, ns: &NsName, flow: &Flow, neighbours: &[NeighbourEntry]
                 ..destination.flow.clone()
             };
             rows.add("source", leaving.source.map_or("none".to_owned(), |source| owners.shown(source)), None);
-            let is_gateway = if *next_hop == to { "the destination itself, " } else { "the gateway " };
-            rows.add("next hop", format!("{is_gateway}{}", owners.shown(*next_hop)), None);
-            let entry = neighbours.iter().find(|entry| entry.dev == *dev && entry.address == *next_hop);
-            let known = entry.map_or("not known yet: it will be asked for".to_owned(), |entry| {
-                let mac = entry.mac.map_or("none".to_owned(), |mac| mac.to_string());
-                format!("{mac} ({})", entry.state.word())
-            });
-            rows.add("MAC address", known, rows.ip(family, &format!("neigh show {next_hop} dev {dev}")));
-            let interface = router.namespace().interfaces.get(dev);
-            let mtu = interface.and_then(|interface| interface.mtu).unwrap_or(ETHERNET_MTU);
-            let state = if interface.is_some_and(|interface| interface.up) { "up" } else { "down" };
-            let show = rows.ip(Family::Ipv4, &format!("-d link show {dev}"));
-            rows.add("interface", format!("{dev}, {state}, packets of up to {mtu} bytes"), show);
-            let at = InterfaceRef { ns: ns.clone(), name: dev.clone() };
-            let far = layer2.owner(&at, *next_hop).map_or("nobody".to_owned(), |far| far.to_string());
-            rows.add("answers there", far, None);
+            link(&mut rows, (&layer2, router), (dev, *next_hop, route), (&owners, neighbours), *next_hop == to);
             let hook = if leaving.input.is_some() { Hook::Forward } else { Hook::Output };
             if let Some(input) = &leaving.input {
                 let does = if forwards(router.namespace(), family, input, ns.is_host()) { "yes" } else { "no" };
@@ -111,7 +114,7 @@ pub fn lookup(lab: &Lab, ns: &NsName, flow: &Flow, neighbours: &[NeighbourEntry]
                 let inside = if ns.is_host() { String::new() } else { format!("ip netns exec {ns} ") };
                 rows.add("forwarding", does.to_owned(), Some(format!("{inside}sysctl {key}")));
             }
-            self::filtered(lab, &mut rows, (hook, family), &leaving);
+            filtered((lab, counted), &mut rows, (hook, family), &leaving);
             let left = translate(router.namespace(), Hook::Postrouting, &leaving);
             nat(lab, &mut rows, (Hook::Postrouting, family), &leaving, &left);
         }
@@ -120,6 +123,34 @@ pub fn lookup(lab: &Lab, ns: &NsName, flow: &Flow, neighbours: &[NeighbourEntry]
         Outcome::NoRoute => rows.add("route", "none".to_owned(), get),
     }
     Some(Lookup { lab: lab.name.to_string(), namespace: ns.to_string(), address: flow.destination, rows: rows.rows })
+}
+
+/// The link through which a packet leaves, and who gets it there.
+fn link(
+    rows: &mut Rows<'_>,
+    (layer2, router): (&Layer2<'_>, &Router<'_>),
+    (dev, next_hop, route): (&IfName, IpAddr, &Route),
+    (owners, neighbours): (&Owners, &[NeighbourEntry]),
+    is_destination: bool,
+) {
+    let family = Family::of(next_hop);
+    let is_gateway = if is_destination { "the destination itself, " } else { "the gateway " };
+    rows.add("next hop", format!("{is_gateway}{}", owners.shown(next_hop)), None);
+    let entry = neighbours.iter().find(|entry| entry.dev == *dev && entry.address == next_hop);
+    let known = entry.map_or("not known yet: it will be asked for".to_owned(), |entry| {
+        let mac = entry.mac.map_or("none".to_owned(), |mac| mac.to_string());
+        format!("{mac} ({})", entry.state.word())
+    });
+    rows.add("MAC address", known, rows.ip(family, &format!("neigh show {next_hop} dev {dev}")));
+    let interface = router.namespace().interfaces.get(dev);
+    let mtu = interface.and_then(|interface| interface.mtu).unwrap_or(ETHERNET_MTU);
+    let mtu = route.mtu.map_or(mtu, |of_route| of_route.min(mtu));
+    let state = if interface.is_some_and(|interface| interface.up) { "up" } else { "down" };
+    let show = rows.ip(Family::Ipv4, &format!("-d link show {dev}"));
+    rows.add("interface", format!("{dev}, {state}, packets of up to {mtu} bytes"), show);
+    let at = InterfaceRef { ns: rows.ns.clone(), name: dev.clone() };
+    let far = layer2.owner(&at, next_hop).map_or("nobody".to_owned(), |far| far.to_string());
+    rows.add("answers there", far, None);
 }
 
 fn route_get(flow: &Flow, to: IpAddr) -> String {
@@ -155,9 +186,26 @@ fn nat(lab: &Lab, rows: &mut Rows<'_>, (hook, family): (Hook, Family), before: &
 }
 
 /// What a hook's chains of the table `filter` make of it.
-fn filtered(lab: &Lab, rows: &mut Rows<'_>, (hook, family): (Hook, Family), flow: &Flow) {
+fn filtered(
+    (lab, counted): (&Lab, &CountedFirewall),
+    rows: &mut Rows<'_>,
+    (hook, family): (Hook, Family),
+    flow: &Flow,
+) {
     let Some(namespace) = lab.namespaces.get(rows.ns) else { return };
+    let id = ChainId::builtin(family, Table::Filter, hook);
+    let chain = counted.get(&id);
+    // The model knows the rules of labs.
+    let known = namespace.firewall.chains.get(&id).map_or(0, Vec::len);
+    let of_others = |chain: &CountedChain| {
+        let is_jump = |rule: &&CountedRule| rule.text.contains(&format!("-j {CHAIN_PREFIX}"));
+        rows.ns.is_host() && chain.rules.iter().filter(|rule| !is_jump(rule)).count() > known
+    };
     let is = match filter(namespace, hook, flow) {
+        Verdict::Accepted(None) if chain.is_some_and(of_others) => "not known: there are rules of others".to_owned(),
+        Verdict::Accepted(None) if chain.is_some_and(|chain| chain.policy == Some(Policy::Drop)) => {
+            format!("dropped by `-P {} DROP`: no rule matches", hook.name())
+        }
         Verdict::Accepted(None) => "accepted: no rule matches".to_owned(),
         Verdict::Accepted(Some(at)) => format!("accepted by {}", words::rule(namespace, &at)),
         Verdict::Dropped(at) => format!("dropped by {}", words::rule(namespace, &at)),

@@ -26,6 +26,5 @@ pub use frame::{Heard, Kind, Mark, Seen, read};
 pub use lookup::{Lookup, LookupRow, lookup};
 pub use promises::{Doubt, doubts};
 pub use remedy::Remedies;
-pub use sighted::{Sighting, stages};
+pub use sighted::Sighting;
 pub use story::{Direction, Ending, Sight, Stage, Trace};
-pub use words::{cause, place};

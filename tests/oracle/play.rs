@@ -114,7 +114,7 @@ fn once(file: &Value, lab: &Lab, before: &'static str) -> Result<Tally, String> 
             return Err(format!("apply: {}", text(&applied)));
         }
         sh(before);
-        let checked = nslab(["check", "--format", "json", "/run/oracle.yaml"]);
+        let checked = nslab(["check", "--no-explain", "--format", "json", "/run/oracle.yaml"]);
         let report: Value =
             serde_json::from_slice(&checked.stdout).map_err(|why| format!("check: {why}: {}", text(&checked)))?;
         let Compared { tally, wrong } = judge::compare(&lab, &report);
