@@ -56,10 +56,13 @@ fn expect(code: i32, args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// Everything that crosses the switch between the nodes during some work, for `tcpdump -r` with a filter.
+/// Everything that crosses the switch between the nodes during some work, for `tcpdump -r` with a filter. Only headers
+/// are kept: the buffer has room for as many packets as fit there with all that is kept of them.
 fn captured(work: impl FnOnce()) -> impl Fn(&str) -> Vec<String> {
     let mut tcpdump = Command::new("ip")
-        .args("netns exec lan tcpdump --immediate-mode -B 16384 -Z root -U -i br-lan -w /run/lan.pcap".split(' '))
+        .args(
+            "netns exec lan tcpdump --immediate-mode -s 256 -B 16384 -Z root -U -i br-lan -w /run/lan.pcap".split(' '),
+        )
         .stderr(Stdio::piped())
         .spawn()
         .expect("tcpdump");

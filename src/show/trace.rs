@@ -2,7 +2,7 @@
 
 use super::lines::{WIDTH, fitted, printable};
 use super::styled;
-use crate::trace::{Direction, Ending, Lookup, Sight, Stage, Trace};
+use crate::trace::{Direction, Ending, Lookup, Sight, Stage, Trace, end};
 
 /// For people: namespace by namespace, then the answer, then how it ended.
 pub fn trace(trace: &Trace, colour: bool) -> String {
@@ -48,12 +48,8 @@ fn sight(sight: &Sight, before: &mut Macs) -> String {
         Direction::In => "in ",
         Direction::Out => "out",
     };
-    let end = |address: Option<std::net::IpAddr>, port: Option<u16>| match (address, port) {
-        (Some(address), Some(port)) => std::net::SocketAddr::new(address, port).to_string(),
-        (Some(address), None) => address.to_string(),
-        (None, _) => "?".to_owned(),
-    };
-    let (from, to) = (end(sight.source, sight.source_port), end(Some(sight.destination), sight.destination_port));
+    let from = sight.source.map_or_else(|| "?".to_owned(), |source| end(source, sight.source_port));
+    let to = end(sight.destination, sight.destination_port);
     let ttl = sight.ttl.map(|ttl| format!("  ttl {ttl}")).unwrap_or_default();
     let time = sight.after_us.map(|after| format!("  {after:.0} µs")).unwrap_or_default();
     let mut text = format!("    {way} {:<15} {from} → {to}{ttl}{time}\n", sight.interface);

@@ -6,6 +6,7 @@ use super::evidence::Case;
 use super::frame::Kind;
 use super::remedy;
 use super::sighted::Sighting;
+use super::words;
 use crate::forwarding::{Cause, Layer2, Leg, Obstacle, Outcome, Verdict, Way};
 use crate::lab::{Interface, InterfaceRef, Lab, Namespace, SysctlKey};
 
@@ -121,10 +122,7 @@ fn left(case: &Case<'_>, leg: &Leg) -> Option<Left> {
 type End = (IpAddr, Option<u16>);
 
 fn end((address, port): End) -> String {
-    match port {
-        Some(port) => std::net::SocketAddr::new(address, port).to_string(),
-        None => address.to_string(),
-    }
+    words::end(address, port)
 }
 
 /// Where nobody answers for a next hop: what is with the interface that answers by the file.

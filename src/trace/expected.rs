@@ -154,7 +154,7 @@ pub(super) fn remarks(lab: &Lab, leg: &Leg, has_left: bool) -> Vec<String> {
     let led = &leg.destination;
     if led.flow.destination != leg.came.destination || led.flow.destination_port != leg.came.destination_port {
         let what = if led.by.is_some() { DNAT } else { "translated back: the destination becomes" };
-        remarks.push(format!("{what} {}{}", end(led.flow.destination, led.flow.destination_port), by(&led.by)));
+        remarks.push(format!("{what} {}{}", words::end(led.flow.destination, led.flow.destination_port), by(&led.by)));
     }
     match &leg.decision.outcome {
         Outcome::Leaves { route, .. } => remarks.push(format!("route: {route}")),
@@ -170,11 +170,4 @@ pub(super) fn remarks(lab: &Lab, leg: &Leg, has_left: bool) -> Vec<String> {
         remarks.push(format!("{what} {address}{}", by(&source.by)));
     }
     remarks
-}
-
-fn end(address: std::net::IpAddr, port: Option<u16>) -> String {
-    match port {
-        Some(port) => std::net::SocketAddr::new(address, port).to_string(),
-        None => address.to_string(),
-    }
 }

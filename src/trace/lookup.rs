@@ -170,10 +170,7 @@ fn nat(lab: &Lab, rows: &mut Rows<'_>, (hook, family): (Hook, Family), before: &
         (false, Some(rule)) => {
             let source = after.flow.source.filter(|source| Some(*source) != before.source);
             let source = source.map(|source| format!("from {source}"));
-            let to = after.flow.destination_port.map_or_else(
-                || after.flow.destination.to_string(),
-                |port| std::net::SocketAddr::new(after.flow.destination, port).to_string(),
-            );
+            let to = words::end(after.flow.destination, after.flow.destination_port);
             let to = (before.destination != after.flow.destination
                 || before.destination_port != after.flow.destination_port)
                 .then(|| format!("to {to}"));

@@ -28,3 +28,4 @@ pub use promises::{Doubt, doubts};
 pub use remedy::Remedies;
 pub use sighted::Sighting;
 pub use story::{Direction, Ending, Sight, Stage, Trace};
+pub use words::end;

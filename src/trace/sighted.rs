@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::expected::{DNAT, remarks};
 use super::frame::{Kind, Seen};
 use super::story::{Direction, Sight, Stage};
+use super::words;
 use crate::forwarding::{Leg, RoundTrip, Way};
 use crate::lab::{IfName, Lab, NsName};
 
@@ -129,10 +130,7 @@ pub fn stages<'s>(
 /// Where a packet leaves to another destination than the model says, that counts which was seen.
 fn as_seen(stage: &mut Stage) {
     let Some(out) = stage.seen.iter().find(|sight| sight.direction == Direction::Out) else { return };
-    let to = out.destination_port.map_or_else(
-        || out.destination.to_string(),
-        |port| std::net::SocketAddr::new(out.destination, port).to_string(),
-    );
+    let to = words::end(out.destination, out.destination_port);
     for remark in &mut stage.remarks {
         if remark.starts_with(DNAT) && !remark.starts_with(&format!("{DNAT} {to}")) {
             *remark = format!("{DNAT} {to}");

@@ -1,6 +1,6 @@
 //! What keeps a packet from going on, in one sentence.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use indexmap::IndexMap;
 
@@ -16,6 +16,11 @@ pub fn place(ns: &NsName, interface: Option<&IfName>) -> String {
         Some(interface) => format!("{ns}/{interface}"),
         None => ns.to_string(),
     }
+}
+
+/// An address, with its port if there is one.
+pub fn end(address: IpAddr, port: Option<u16>) -> String {
+    port.map_or_else(|| address.to_string(), |port| SocketAddr::new(address, port).to_string())
 }
 
 /// Why a packet goes no further; of the answer, where it is on its way `back`. The leg is the last one of its way.
