@@ -9,7 +9,7 @@
 mod support;
 
 use serde::Deserialize;
-use support::{nslab, project, run, sandbox, text};
+use support::{golden, nslab, run, sandbox, text};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,22 +25,12 @@ struct Case {
 
 #[test]
 fn verdicts_rest_on_evidence() {
-    let mut files: Vec<_> =
-        std::fs::read_dir(project("tests/evidence")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let only = std::env::var("CASE").ok();
-    let mut run = 0;
-    for file in files {
-        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-        if only.as_ref().is_some_and(|only| *only != name) {
-            continue;
-        }
-        let case: Case = serde_saphyr::from_str(&std::fs::read_to_string(&file).unwrap())
+    golden::run("tests/evidence", &golden::files("tests/evidence", "yaml"), |name, path| {
+        let case: Case = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        std::thread::spawn(move || judge(&name, &case)).join().unwrap();
-        run += 1;
-    }
-    assert!(run > 0, "no case has this name");
+        judge(name, &case);
+        Ok(())
+    });
 }
 
 fn judge(name: &str, case: &Case) {
