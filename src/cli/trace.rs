@@ -12,7 +12,7 @@ use super::lab_arg::{LabArg, Source};
 use super::output::{colour, print, print_json};
 use crate::engine::{self, Tracer, Tracing};
 use crate::forwarding::Chosen;
-use crate::lab::{Check, NsName};
+use crate::lab::{Check, Lab, NsName};
 use crate::show;
 use crate::topology::{LoadError, Topology, nearest};
 use crate::trace::Trace;
@@ -95,18 +95,14 @@ pub(super) fn run(args: &TraceArgs) -> Result<u8, Failure> {
 
 /// The check that the arguments stand for: what is sent to whom is read as in a file.
 fn check(args: &TraceArgs, topology: &Topology) -> Result<Check, Failure> {
-    let names = || topology.lab.namespaces.keys();
-    if !names().any(|ns| *ns == args.from) && !args.from.is_host() {
-        let near = nearest(args.from.as_str(), names().map(NsName::as_str));
-        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        return Err(Failure::Usage(format!("the lab {} has no namespace {}{near}", topology.lab.name, args.from)));
+    let lab = &topology.lab;
+    let has = |name: &str| lab.namespaces.keys().any(|ns| ns.as_str() == name);
+    if !has(args.from.as_str()) && !args.from.is_host() {
+        return Err(unknown(lab, args.from.as_str()));
     }
     let party = args.to.split('%').next().unwrap_or_default();
-    if !party.contains('/') && party.parse::<IpAddr>().is_err() && !names().any(|ns| ns.as_str() == party) {
-        let near = nearest(&args.to, names().map(NsName::as_str));
-        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        let to = &args.to;
-        return Err(Failure::Usage(format!("the lab {} has no namespace {to}{near}", topology.lab.name)));
+    if !party.contains('/') && party.parse::<IpAddr>().is_err() && !has(party) {
+        return Err(unknown(lab, &args.to));
     }
     let quoted = |text: &str| format!("\"{}\"", text.replace(['"', '\\'], ""));
     let mut written = format!("{{ from: {}, to: {}", quoted(args.from.as_str()), quoted(&args.to));
@@ -122,6 +118,13 @@ fn check(args: &TraceArgs, topology: &Topology) -> Result<Check, Failure> {
     written += " }";
     let check = topology.check("the command line, as a check", &written).map_err(LoadError::Invalid)?;
     check.ok_or_else(|| Failure::Usage(format!("{} cannot send to {}", args.from, args.to)))
+}
+
+/// That a lab has no namespace of a name.
+fn unknown(lab: &Lab, name: &str) -> Failure {
+    let near = nearest(name, lab.namespaces.keys().map(NsName::as_str));
+    let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    Failure::Usage(format!("the lab {} has no namespace {name}{near}", lab.name))
 }
 
 fn show(trace: &Trace, format: TraceFormat) -> Result<u8, Failure> {

@@ -12,7 +12,7 @@ use crate::forwarding::{Asked, Chosen, Flow, Layer2, RoundTrip, Way, round_trip}
 use crate::kernel::ip_counters::{IpCounters, ip_counters};
 use crate::kernel::losses::Losses;
 use crate::kernel::{Scope, netns, sysctl};
-use crate::lab::{Check, CountedFirewall, IfName, Lab, Namespace, NsName, Observed, PacketSize, Probe, SysctlKey};
+use crate::lab::{Check, CountedFirewall, IfName, Lab, Namespace, NsName, Observed, Probe, SysctlKey};
 use crate::plan::{self, PlannedStep};
 use crate::trace::{self, Counted, Evidence, Lookup, Remedies, Trace};
 
@@ -45,9 +45,7 @@ pub struct Tracing<'a> {
 impl Tracing<'_> {
     /// What the model is asked.
     fn asked(&self) -> Asked {
-        let flow = Flow { source: self.probe.source, ..Flow::probing(self.check.protocol, self.probe.to.address) };
-        let size = self.check.size.filter(|size| size.dont_fragment).map(|size: PacketSize| size.bytes);
-        Asked { from: self.probe.from.clone(), flow, size, chosen: self.chosen.clone() }
+        Asked { chosen: self.chosen.clone(), ..Asked::of(self.check, self.probe) }
     }
 }
 
@@ -145,7 +143,6 @@ impl<'l> Tracer<'l> {
             asked: &asked,
             to: &tracing.probe.to.label,
             protocol: tracing.check.protocol,
-            mark: watched.mark,
             sightings: watched.sightings,
             unanswered: watched.unanswered,
             counted: counted.collect(),

@@ -32,7 +32,6 @@ const HEADER: u16 = 8;
 
 /// What was seen.
 pub(super) struct Watched {
-    pub mark: Mark,
     pub sightings: Vec<Sighting>,
     /// Who asked for which address, and got no answer.
     pub unanswered: Vec<(NsName, IfName, IpAddr)>,
@@ -81,7 +80,7 @@ pub(super) fn send_and_watch(sending: &Sending<'_>, at: &[&NsName]) -> Result<Wa
     let mut unanswered = watch.asked.clone();
     unanswered.retain(|asked| !answered(asked));
     unanswered.dedup();
-    Ok(Watched { mark, sightings: watch.seen, unanswered, end })
+    Ok(Watched { sightings: watch.seen, unanswered, end })
 }
 
 fn random_mark() -> Result<Mark, EngineError> {

@@ -4,6 +4,7 @@
 //! Pure functions on a [`Lab`](crate::lab::Lab): nothing here knows files, asks the kernel, or knows what is done with
 //! the answer. What only runs at run time (learnt neighbours, ICMP redirects, router advertisements) is not modelled.
 
+mod asked;
 mod decision;
 mod filter;
 mod firewall;
@@ -22,6 +23,7 @@ mod table;
 mod trace;
 mod way;
 
+pub use asked::{Asked, Chosen};
 pub use filter::{Verdict, filter};
 pub use firewall::{ChainAt, Flow, RuleAt};
 pub use layer2::Layer2;
@@ -32,4 +34,4 @@ pub use packet::Packet;
 pub use prefixes::Prefixes;
 pub use segment::Crossing;
 pub use trace::{Hop, came_in_or_sent, trace};
-pub use way::{Asked, Chosen, EPHEMERAL_PORT, Leg, RoundTrip, Way, WayEnd, forwards, round_trip};
+pub use way::{EPHEMERAL_PORT, Leg, RoundTrip, Way, WayEnd, forwards, round_trip};

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::asked::{Asked, Chosen};
 use super::lookup::Outcome;
 use super::obstacle::{Cause, Obstacle};
 use super::reverse_path::reverse_path;
@@ -61,29 +62,6 @@ pub struct Leg {
     pub crossings: Vec<Crossing>,
     /// The way of the packets that carry it through a tunnel on this link.
     pub tunnel: Option<Box<Way>>,
-}
-
-/// What is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// Who sends it.
-    pub from: NsName,
-    /// The packet.
-    pub flow: Flow,
-    /// The size of the IP packet in bytes, where it must not be cut into fragments.
-    pub size: Option<u16>,
-    /// What chance has chosen.
-    pub chosen: Chosen,
-}
-
-/// What was seen of a packet whose way is a matter of chance: of several ways, it took the one that leads there. Where
-/// nothing is known, it is the first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Chosen {
-    /// The destinations that it had.
-    pub destinations: BTreeSet<(IpAddr, Option<u16>)>,
-    /// The namespaces that it came to, in order.
-    pub namespaces: Vec<NsName>,
 }
 
 /// A way and the way back.

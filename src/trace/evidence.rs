@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::frame::Mark;
 use super::remedy::Remedies;
 use super::sighted::Sighting;
 use crate::forwarding::{Asked, RoundTrip};
@@ -46,8 +45,6 @@ pub struct Evidence<'a> {
     pub to: &'a str,
     /// The protocol.
     pub protocol: Protocol,
-    /// The mark of the packet.
-    pub mark: Mark,
     /// Where it was seen.
     pub sightings: Vec<Sighting>,
     /// Questions for addresses that nobody has answered: who asks, for what.

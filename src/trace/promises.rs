@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use super::expected::stopped;
 use super::remedy::Remedies;
-use crate::forwarding::{Asked, Cause, Chosen, Flow, Layer2, Obstacle, RoundTrip, round_trip};
+use crate::forwarding::{Asked, Cause, Layer2, Obstacle, RoundTrip, round_trip};
 use crate::lab::{Check, Expect, IfName, Lab, NsName, Owners, Probe, SeenAs};
 
 /// So many pairs are followed; a full mesh of a hundred namespaces has slightly fewer.
@@ -82,14 +82,11 @@ impl Group {
 
 /// Why a pair cannot be as promised, and what to do.
 fn doubt(lab: &Lab, (layer2, owners): (&Layer2<'_>, &Owners), check: &Check, probe: &Probe) -> Option<Why> {
-    let flow = Flow { source: probe.source, ..Flow::probing(check.protocol, probe.to.address) };
-    let size = check.size.filter(|size| size.dont_fragment).map(|size| size.bytes);
-    let asked = Asked { from: probe.from.clone(), flow, size, chosen: Chosen::default() };
     // An interface's own link is not followed by addresses alone, and what has a name has no address yet.
     if probe.to.scope.is_some() || probe.to.name.is_some() {
         return None;
     }
-    let round = round_trip(layer2, &asked);
+    let round = round_trip(layer2, &Asked::of(check, probe));
     match check.expect {
         Expect::Reachable => of_obstacle(lab, &round).or_else(|| {
             let what = elsewhere(owners, check, probe, &round)?;
