@@ -16,6 +16,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, User};
 use nix::unistd::{chdir, execve, fchdir, fork, getpid, initgroups, pipe2, setgid, setsid, setuid};
 
+use super::cgroup::Group;
 use super::forked::{plain_signals, streams};
 use super::server_child::become_servers;
 use crate::failpoint;
@@ -33,6 +34,8 @@ pub(super) struct Start<'a> {
     pub(super) runs: &'a Runs,
     /// What it finds in `/etc`.
     pub(super) etc: &'a OwnEtc,
+    /// The control group that it is to be in.
+    pub(super) group: Option<&'a Group>,
 }
 
 /// What programs of a namespace find in `/etc`.
@@ -53,6 +56,7 @@ pub(super) fn spawn(start: &Start<'_>, output: [Option<&OwnedFd>; 2]) -> Result<
     // SAFETY: this process has one thread, so the child may do anything that this process may.
     match unsafe { fork() }.map_err(refused)? {
         ForkResult::Child => {
+            start.group.inspect(|group| group.enter());
             match start.runs {
                 Runs::Command(command) => {
                     let Err(why) = become_command(start, command, output);

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid, fork};
 
+use super::cgroup::Groups;
 use super::channel::Channel;
 use super::forked::keep_only;
 use super::keeper;
@@ -53,13 +54,13 @@ impl Held {
     }
 
     /// Starts its keeper.
-    pub(super) fn start(&mut self, lab: &LabName, name: &ProgramRef) {
-        if let Err(error) = self.try_to_start(lab, name) {
+    pub(super) fn start(&mut self, lab: &LabName, name: &ProgramRef, groups: Option<&Groups>) {
+        if let Err(error) = self.try_to_start(lab, name, groups) {
             self.become_(ProgramState::Failed, Some(format!("it cannot be kept: {error}")));
         }
     }
 
-    fn try_to_start(&mut self, lab: &LabName, name: &ProgramRef) -> std::io::Result<()> {
+    fn try_to_start(&mut self, lab: &LabName, name: &ProgramRef, groups: Option<&Groups>) -> std::io::Result<()> {
         failpoint::pass("start a keeper")?;
         self.namespace = identity(&name.ns);
         let (ours, theirs) = UnixStream::pair()?;
@@ -68,7 +69,8 @@ impl Held {
             ForkResult::Child => {
                 drop(ours);
                 if let Ok(theirs) = keep_only(theirs.into()) {
-                    keeper::keep(lab.clone(), name.clone(), self.is.program.clone(), theirs.into());
+                    let group = groups.and_then(|groups| groups.make(name));
+                    keeper::keep(lab.clone(), name.clone(), self.is.program.clone(), theirs.into(), group);
                 }
                 // SAFETY: ends this copy of the supervisor without anything that the supervisor itself has yet to do.
                 unsafe { libc::_exit(0) }

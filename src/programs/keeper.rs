@@ -17,11 +17,13 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, pipe2};
 
 use super::certificates;
+use super::cgroup::Group;
 use super::channel::Channel;
 use super::child::{self, Start};
 use super::message::Report;
 use super::signals::Signals;
 use super::{readiness, tree};
+use crate::kernel::process::OwnEtc;
 use crate::lab::{Ended, LabName, Program, ProgramRef, ProgramState, Ready, Restart, Runs, StopSignal};
 use crate::state::{Log, ProgramFiles};
 
@@ -50,6 +52,7 @@ pub(super) struct Keeper {
     name: ProgramRef,
     program: Program,
     supervisor: Channel,
+    group: Option<Group>,
     signals: Signals,
     output: (File, OwnedFd),
     log: Option<Log>,
@@ -87,11 +90,14 @@ struct Happened {
 }
 
 /// Keeps a program until the supervisor has it ended or is gone, or it has ended for good.
-pub(super) fn keep(lab: LabName, name: ProgramRef, program: Program, supervisor: UnixStream) {
-    let Ok(mut keeper) = Keeper::new(lab, name, program, supervisor) else { return };
+pub(super) fn keep(lab: LabName, name: ProgramRef, program: Program, supervisor: UnixStream, group: Option<Group>) {
+    let Ok(mut keeper) = Keeper::new(lab, name, program, supervisor, group) else { return };
     let is_wanted = keeper.run();
     if let Some(log) = &mut keeper.log {
         log.end_line();
+    }
+    if let Some(group) = &keeper.group {
+        group.remove();
     }
     // Those of one that has ended by itself are left for looking.
     if !is_wanted
@@ -103,7 +109,13 @@ pub(super) fn keep(lab: LabName, name: ProgramRef, program: Program, supervisor:
 }
 
 impl Keeper {
-    fn new(lab: LabName, name: ProgramRef, program: Program, supervisor: UnixStream) -> nix::Result<Self> {
+    fn new(
+        lab: LabName,
+        name: ProgramRef,
+        program: Program,
+        supervisor: UnixStream,
+        group: Option<Group>,
+    ) -> nix::Result<Self> {
         set_child_subreaper(true)?;
         let signals = Signals::hold()?;
         let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
@@ -119,6 +131,7 @@ impl Keeper {
             name,
             program,
             supervisor: Channel::new(supervisor),
+            group,
             signals,
             output: (File::from(read), write),
             log,
@@ -261,8 +274,13 @@ impl Keeper {
         self.write_files()?;
         let etc = child::own_etc(&self.lab, &self.name.ns);
         let runs = &self.program.runs;
-        let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs, etc: &etc };
+        let start = self.start_of(runs, &etc);
         child::spawn(&start, [Some(&self.output.1); 2])
+    }
+
+    fn start_of<'a>(&'a self, runs: &'a Runs, etc: &'a OwnEtc) -> Start<'a> {
+        let Self { lab, name, program, group, .. } = self;
+        Start { lab, name, program, runs, etc, group: group.as_ref() }
     }
 
     fn is_ready(&self, begin: Instant) -> bool {
@@ -283,7 +301,7 @@ impl Keeper {
         {
             let etc = child::own_etc(&self.lab, &self.name.ns);
             let runs = Runs::Command(command.clone());
-            let start = Start { lab: &self.lab, name: &self.name, program: &self.program, runs: &runs, etc: &etc };
+            let start = self.start_of(&runs, &etc);
             self.probe = child::spawn(&start, [None; 2]).ok();
         }
     }
@@ -415,6 +433,8 @@ impl Keeper {
             }
         }
         loop {
+            // All at once, where there is a group, however fast they start others.
+            self.group.as_ref().inspect(|group| group.kill());
             tree::signal_all(getpid(), Signal::SIGKILL, BTreeSet::new());
             if self.wait_for_end(KILL_INTERVAL) {
                 return;

@@ -3,7 +3,8 @@
 //! The supervisor is this program once more, without a parent, and listens at a socket in the lab's folder. For each
 //! program it has a keeper, a process that takes in all descendants of the program (PR_SET_CHILD_SUBREAPER): whatever
 //! they do, they stay below it, so all of them can be ended. A keeper whose supervisor is gone ends its program; what a
-//! keeper that is gone has left comes to the supervisor, which ends it.
+//! keeper that is gone has left comes to the supervisor, which ends it. Where nslab may make control groups, each
+//! program has one (`cgroup.rs`): what nobody keeps any more is found by it.
 //!
 //! A command of a check has no supervisor: the process that runs it (`once.rs`) takes in its descendants, too.
 //!
@@ -11,6 +12,7 @@
 //! wanted, nor what a topology file is.
 
 mod certificates;
+mod cgroup;
 mod channel;
 mod child;
 mod client;

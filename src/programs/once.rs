@@ -77,7 +77,7 @@ pub(crate) fn run_once(once: &Once, etc: &OwnEtc, asker: BorrowedFd<'_>) -> Ran 
     let Ok(name) = NAME.parse() else { return refused(Errno::EINVAL) };
     let name = ProgramRef { ns: once.ns.clone(), name };
     let program = Program::plain(Runs::Command(once.command.clone()));
-    let start = Start { lab: &once.lab, name: &name, program: &program, runs: &program.runs, etc };
+    let start = Start { lab: &once.lab, name: &name, program: &program, runs: &program.runs, etc, group: None };
     let main = match child::spawn(&start, [Some(&output.1), Some(&errors.1)]) {
         Ok(main) => main,
         Err(why) => return Ran::NotStarted(why),

@@ -1,8 +1,9 @@
-//! What is left where a supervisor and its keepers were killed together: processes that have the name of one of the
-//! lab's programs in the environment that they were started with, or are where the files of one are (nginx writes its
-//! title over its environment), in one of the lab's own namespaces.
+//! What is left where a supervisor and its keepers were killed together: processes in the control group of one of the
+//! lab's programs; and, where there are no groups, those that have the name of one in the environment that they were
+//! started with, or are where the files of one are (nginx writes its title over its environment), in one of the lab's
+//! own namespaces.
 //!
-//! This is the last resort: one that has another environment, and has gone elsewhere, is not found.
+//! This is the last resort: without a group, one that has another environment, and has gone elsewhere, is not found.
 
 use std::collections::BTreeSet;
 use std::fs::{read, read_dir, read_link};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::cgroup::Left;
 use super::tree;
 use crate::kernel::process::{self, identity};
 use crate::kernel::{KernelCode, KernelError};
@@ -36,9 +38,10 @@ pub(super) fn end(lab: &LabName, namespaces: &BTreeSet<NsName>) -> Result<(), Ke
     let program = format!("NSLAB_PROGRAM={lab}/");
     let folder = format!("/run/nslab/{lab}/files/");
     let keeper = format!("{SUPERVISOR}={lab}");
+    let groups = Left::find(lab);
     let (begin, mut told) = (Instant::now(), BTreeSet::new());
     loop {
-        let mut left = None;
+        let mut left = groups.end();
         for pid in processes() {
             let ns = identity(&format!("/proc/{pid}/ns/net"));
             let is_of_keepers = ns == host && has(pid, |variable| variable == keeper.as_bytes());

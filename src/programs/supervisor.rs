@@ -17,6 +17,7 @@ use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, geteuid, getpid, setsid};
 
+use super::cgroup::Groups;
 use super::channel::Channel;
 use super::forked::keep_only;
 use super::held::Held;
@@ -76,6 +77,7 @@ struct Supervisor {
     listener: UnixListener,
     signals: Signals,
     owner: Owner,
+    groups: Option<Groups>,
     clients: Vec<Client>,
     held: BTreeMap<ProgramRef, Held>,
     /// Since when there has been nothing to do.
@@ -93,8 +95,8 @@ impl Supervisor {
         open_files::raise();
         let (signals, owner) = (Signals::hold().ok()?, Owner::find());
         let ends = matches!(owner, Owner::Gone);
-        let (clients, held) = (Vec::new(), BTreeMap::new());
-        Some(Self { lab, listener, signals, owner, clients, held, idle: None, had_client: false, ends })
+        let (groups, clients, held) = (Groups::of(&lab), Vec::new(), BTreeMap::new());
+        Some(Self { lab, listener, signals, owner, groups, clients, held, idle: None, had_client: false, ends })
     }
 
     fn run(&mut self) {
@@ -124,6 +126,7 @@ impl Supervisor {
 
     /// Removes the socket before nobody listens at it any more: whoever finds none may make a new one.
     fn leave(&self) {
+        self.groups.as_ref().inspect(|groups| groups.remove());
         if let Ok(Some(files)) = ProgramFiles::open(&self.lab) {
             let _ = files.remove_socket();
         }
@@ -326,7 +329,7 @@ impl Supervisor {
             if failed.is_some() {
                 held.become_(ProgramState::Failed, failed);
             } else if is_next {
-                held.start(&self.lab, &name);
+                held.start(&self.lab, &name, self.groups.as_ref());
             }
         }
     }

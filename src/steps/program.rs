@@ -117,9 +117,12 @@ impl ProgramStep {
     fn end(&self, program: &Program) -> String {
         let ended = self.signal(program, program.stop.signal);
         let ended = if program.files.is_empty() { ended } else { format!("{ended}; rm -rf {}", self.folder()) };
-        let authority = format!("/run/nslab/{}/ca", self.lab);
-        let has_some = !program.certificates.is_empty();
-        if has_some { format!("{ended}; rm -f {authority}.crt {authority}.key") } else { ended }
+        if program.certificates.is_empty() {
+            return ended;
+        }
+        // The authority goes with the last certificate of it.
+        let lab = format!("/run/nslab/{}", self.lab);
+        format!("{ended}; ls {lab}/files/*/*.crt > /dev/null 2>&1 || rm -f {lab}/ca.crt {lab}/ca.key")
     }
 }
 
