@@ -38,7 +38,8 @@ fn case(lab: &str, script: &Path) -> Result<(), String> {
 /// What there is of a lab that is to be gone.
 fn left(lab: &str, mounts: usize) -> Result<(), String> {
     let processes = processes(lab);
-    let groups = format!("find /sys/fs/cgroup -type d -name 'nslab-{lab}-'$(stat -Lc %i /proc/self/ns/net) 2>/dev/null");
+    let groups =
+        format!("find /sys/fs/cgroup -type d -name 'nslab-{lab}-'$(stat -Lc %i /proc/self/ns/net) 2>/dev/null");
     let files = run(&format!("find /run/nslab /run/netns/* 2>/dev/null || true; {groups} || true"));
     match processes.is_empty() && files.trim().is_empty() && self::mounts() == mounts {
         true => Ok(()),

@@ -63,7 +63,7 @@ fn look_again<'a>(
     let scope = all_of(lab);
     let done: Vec<&Step> = steps.map(|planned| &planned.step).collect();
     let touched: Option<BTreeSet<NsName>> = done.iter().map(|step| step.only_namespace()).collect();
-    let Some(touched) = touched else { return Ok(machine.observe(&scope)?) };
+    let Some(touched) = touched else { return Ok(machine.observe_after(&scope, &done, before)?) };
     Ok(machine.observe_again(&scope, &touched, &done, before)?)
 }
 

@@ -41,7 +41,20 @@ impl Machine {
     /// # Errors
     /// As with [`Kernel::observe`]; or a file of the state cannot be read.
     pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Observed, KernelError> {
-        let mut live = self.kernel.observe(scope)?;
+        self.observe_after(scope, &[], &Observed::default())
+    }
+
+    /// The same after some steps on what was `before`; see [`Kernel::observe_after`].
+    ///
+    /// # Errors
+    /// As with [`Self::observe`].
+    pub(super) fn observe_after(
+        &mut self,
+        scope: &Scope<'_>,
+        done: &[&Step],
+        before: &Observed,
+    ) -> Result<Observed, KernelError> {
+        let mut live = self.kernel.observe_after(scope, done, before)?;
         self.complete(scope, &mut live)?;
         Ok(live)
     }

@@ -79,8 +79,22 @@ impl Kernel {
     /// # Errors
     /// Where `/run/netns` cannot be read, or the process has too many open files.
     pub fn observe(&mut self, scope: &Scope<'_>) -> Result<Observed, KernelError> {
+        self.observe_after(scope, &[], &Observed::default())
+    }
+
+    /// The same after some steps on what was `before`: a large firewall of which the kernel says that nobody but these
+    /// has changed it is not listed again.
+    ///
+    /// # Errors
+    /// As with [`Self::observe`].
+    pub fn observe_after(
+        &mut self,
+        scope: &Scope<'_>,
+        done: &[&Step],
+        before: &Observed,
+    ) -> Result<Observed, KernelError> {
         self.handles.let_go();
-        observe::live(&mut self.handles, scope)
+        observe::live(&mut self.handles, scope, done, before)
     }
 
     /// The same, where nothing but what is in some namespaces can have changed since `before`, and not their

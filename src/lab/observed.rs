@@ -95,12 +95,12 @@ pub struct Routing {
 }
 
 impl ObservedNamespace {
-    /// Another look at the namespace, with the firewall of this one, which has a generation.
+    /// Another look at the namespace, with the firewall of this one.
     #[must_use]
-    pub fn hand_over_firewall(self, mut to: Self, generation: u32) -> Self {
+    pub fn hand_over_firewall(self, mut to: Self) -> Self {
         to.firewall = self.firewall;
         (to.is.firewall, to.is.nft) = (self.is.firewall, self.is.nft);
-        to.firewall_generation = Some(generation);
+        to.firewall_generation = self.firewall_generation;
         to
     }
 

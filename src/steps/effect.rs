@@ -1,18 +1,29 @@
 //! What firewall steps make of a firewall that was read: what the kernel has afterwards if nobody else has changed it.
 
+use std::collections::BTreeSet;
+
 use super::{FirewallChange, FirewallStep, NftChange, NftStep, Presence, Step, Update};
-use crate::lab::{Firewall, NftChain, NftSet, NftTable, NftTables, ObservedFirewall, ObservedNamespace, ObservedRule};
+use crate::lab::{
+    ChainId, Firewall, NftChain, NftSet, NftTable, NftTables, ObservedFirewall, ObservedNamespace, ObservedRule,
+};
+
+/// Changes what was observed of a namespace as steps on it change the kernel, where they are about chains, rules or
+/// tables that the model has words for; any others change nothing. None where it cannot be said.
+pub fn take_effect(steps: &[&Step], on: &mut ObservedNamespace) -> Option<()> {
+    steps.iter().try_for_each(|step| step.take_effect(on))?;
+    let chains = steps.iter().filter_map(|step| match step {
+        Step::Firewall(step) => Some(&step.chain),
+        _ => None,
+    });
+    let chains: BTreeSet<&ChainId> = chains.collect();
+    chains.into_iter().for_each(|chain| known(chain, &on.firewall, &mut on.is.firewall));
+    Some(())
+}
 
 impl Step {
-    /// Changes what was observed of its namespace as the step changes the kernel, if it is about chains, rules or
-    /// tables that the model has words for; any other changes nothing. None where it cannot be said.
-    pub fn take_effect(&self, on: &mut ObservedNamespace) -> Option<()> {
+    fn take_effect(&self, on: &mut ObservedNamespace) -> Option<()> {
         match self {
-            Self::Firewall(step) => {
-                of_iptables(step, &mut on.firewall)?;
-                known(step, &on.firewall, &mut on.is.firewall);
-                Some(())
-            }
+            Self::Firewall(step) => of_iptables(step, &mut on.firewall),
             Self::Nft(step) => of_nftables(step, &mut on.is.nft),
             Self::Foreign(step) if step.change.object().is_of_a_firewall() => None,
             Self::Foreign(_)
@@ -58,8 +69,8 @@ fn of_iptables(FirewallStep { chain, change, .. }: &FirewallStep, on: &mut Obser
     Some(())
 }
 
-/// Takes what the model has words for over from the chain of a step.
-fn known(FirewallStep { chain, .. }: &FirewallStep, from: &ObservedFirewall, to: &mut Firewall) {
+/// Takes what the model has words for over from a chain.
+fn known(chain: &ChainId, from: &ObservedFirewall, to: &mut Firewall) {
     match from.chains.get(chain) {
         Some(rules) => {
             let known = rules.iter().filter_map(ObservedRule::meaning).cloned().collect();

@@ -35,6 +35,7 @@ pub use address::AddressStep;
 pub use bridge::BridgeStep;
 pub use bridge_port::BridgePortStep;
 pub use change::{Change, Presence, Update};
+pub use effect::take_effect;
 pub use etc_files::EtcFilesStep;
 pub use fdb_entry::FdbEntryStep;
 pub use firewall::{FirewallChange, FirewallStep};

@@ -116,6 +116,19 @@ pub(super) fn generation(ns: BorrowedFd<'_>) -> Result<Option<u32>, KernelError>
     run_in(ns, || Nftables::open()?.map(|mut nft| nft.generation()).transpose())?
 }
 
+/// Whether the kernel has just these chains of iptables, each with as many rules, in nf_tables of a namespace.
+///
+/// # Errors
+/// The kernel refuses to list chains.
+pub(super) fn is_so(ns: BorrowedFd<'_>, firewall: &ObservedFirewall) -> Result<bool, KernelError> {
+    let is_so = |mut nft: Nftables| {
+        let account = nft.account()?;
+        let is_right = |family| account.contradiction(firewall, family, &BTreeSet::new()).is_none();
+        Ok(is_right(Family::Ipv4) && is_right(Family::Ipv6))
+    };
+    run_in(ns, || Nftables::open()?.map_or(Ok(firewall.chains.is_empty()), is_so))?
+}
+
 /// How many transactions `iptables-restore` takes for steps: one for each table.
 pub(super) fn transactions(steps: &[Step]) -> u32 {
     u32::try_from(restore::tables(steps).count()).unwrap_or(u32::MAX)

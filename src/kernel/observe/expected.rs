@@ -6,40 +6,54 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::kernel::netns::NetnsHandles;
 use crate::kernel::{KernelError, firewall};
 use crate::lab::{NsName, Observed, ObservedNamespace};
-use crate::steps::Step;
+use crate::steps::{Step, take_effect};
 
 /// From how many chains on a firewall is large: to list that many takes longer than everything else.
 const LARGE: usize = 500;
 
-/// How many steps on one are looked at by what they do.
-const FEW: usize = 500;
+/// From how many steps on the kernel's own account of the chains is compared with what they should have led to.
+const MANY: usize = 500;
 
-/// Lets steps take effect on the large firewalls of some namespaces as they were; those of which that is all, with the
-/// generations that they have now.
+/// The generation of a namespace that is new (`nf_tables_init_net` in the kernel's nf_tables_api.c).
+const FIRST: u32 = 1;
+
+/// Lets steps take effect on the large firewalls of some namespaces as they were `before`; those of which that is all,
+/// with the generations that they have now.
 pub(super) fn firewalls(
     handles: &mut NetnsHandles,
     namespaces: &BTreeSet<NsName>,
     done: &[&Step],
-    live: &mut Observed,
-) -> Result<BTreeMap<NsName, u32>, KernelError> {
-    let mut known = BTreeMap::new();
-    for ns in namespaces {
-        let steps: Vec<&Step> = done.iter().filter(|step| step.namespace() == *ns).copied().collect();
-        let large = live.namespaces.get_mut(ns).filter(|namespace| is_large(namespace) && steps.len() <= FEW);
-        let Some(namespace) = large else { continue };
-        let Some(read) = namespace.firewall_generation else { continue };
-        let netns = handles.get(ns)?;
+    before: &Observed,
+) -> Result<BTreeMap<NsName, ObservedNamespace>, KernelError> {
+    let (mut known, mut by_namespace) = (BTreeMap::new(), BTreeMap::<NsName, Vec<&Step>>::new());
+    for step in done {
+        by_namespace.entry(step.namespace()).or_default().push(step);
+    }
+    for (ns, steps) in by_namespace {
+        let is_new = steps.iter().any(|step| step.makes_namespace());
+        let was = before.namespaces.get(&ns).filter(|_| !is_new);
+        if !namespaces.contains(&ns) || was.map_or(0, chains) + steps.len() < LARGE {
+            continue;
+        }
+        let Some(read) = was.map_or(Some(FIRST), |was| was.firewall_generation) else { continue };
+        let netns = handles.get(&ns)?;
         let expected = netns.own_generation(read);
-        if firewall::generation(netns.fd())? == Some(expected)
-            && steps.into_iter().try_for_each(|step| step.take_effect(namespace)).is_some()
+        if firewall::generation(netns.fd())? != Some(expected) {
+            continue;
+        }
+        let mut namespace = was.cloned().unwrap_or_default();
+        if take_effect(&steps, &mut namespace).is_some()
+            && chains(&namespace) >= LARGE
+            && (steps.len() < MANY || firewall::is_so(netns.fd(), &namespace.firewall)?)
         {
-            known.insert(ns.clone(), expected);
+            namespace.firewall_generation = Some(expected);
+            known.insert(ns, namespace);
         }
     }
     Ok(known)
 }
 
-fn is_large(namespace: &ObservedNamespace) -> bool {
+fn chains(namespace: &ObservedNamespace) -> usize {
     let in_tables: usize = namespace.is.nft.values().map(|table| table.chains.len()).sum();
-    namespace.firewall.chains.len() + in_tables >= LARGE
+    namespace.firewall.chains.len() + in_tables
 }

@@ -36,12 +36,17 @@ use parts::{Parts, unread};
 /// How many namespaces' firewalls a thread has listed at once: each takes a process or two.
 const MAX_LISTINGS: usize = 4;
 
-/// Observes everything in scope.
-pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Observed, KernelError> {
+/// Observes everything in scope. Large firewalls that are as some steps have made them, since `before`, are not listed.
+pub(super) fn live(
+    handles: &mut NetnsHandles,
+    scope: &Scope<'_>,
+    done: &[&Step],
+    before: &Observed,
+) -> Result<Observed, KernelError> {
     let wanted = |ns: &NsName| scope.wants(ns);
     let Found { namespaces, leftovers, others } = netns::find()?;
     let (names, refused) = open_all(handles, namespaces)?;
-    let known = Known::find();
+    let mut known = Known { firewalls: expected::firewalls(handles, &names, done, before)?, ..Known::find() };
     let mut live = Observed::default();
     // Names that lead to no namespace. The lab's own are shown (as empty namespaces) where they are not wanted, since
     // making the namespace replaces them; those of other labs are shown where the lab wants the name.
@@ -64,7 +69,10 @@ pub(super) fn live(handles: &mut NetnsHandles, scope: &Scope<'_>) -> Result<Obse
     for observed in share(in_scope, |queue| observe_all(queue, scope, &known)) {
         let (observed, unread) = observed?;
         live.unread.extend(unread);
-        for (ns, namespace, interfaces) in observed {
+        for (ns, mut namespace, interfaces) in observed {
+            if let Some(known) = known.firewalls.remove(&ns) {
+                namespace = known.hand_over_firewall(namespace);
+            }
             live.namespaces.insert(ns.clone(), namespace);
             seen.extend(interfaces.map(|interfaces| (ns, interfaces)));
         }
@@ -85,8 +93,7 @@ pub(super) fn again(
 ) -> Result<Observed, KernelError> {
     let mut live = before.clone();
     live.unread.retain(|unread| !namespaces.contains(&unread.ns));
-    let firewalls = expected::firewalls(handles, namespaces, done, &mut live)?;
-    let known = Known { firewalls, ..Known::find() };
+    let mut known = Known { firewalls: expected::firewalls(handles, namespaces, done, before)?, ..Known::find() };
     let touched = handles.all().into_iter().filter(|(ns, _)| namespaces.contains(ns)).collect();
     for observed in share(touched, |queue| observe_all(queue, scope, &known)) {
         let (observed, unread) = observed?;
@@ -98,8 +105,8 @@ pub(super) fn again(
                     interface.kind.connect_like(&was.kind);
                 }
             }
-            if let Some(generation) = known.firewalls.get(&ns) {
-                now = was.unwrap_or_default().hand_over_firewall(now, *generation);
+            if let Some(known) = known.firewalls.remove(&ns) {
+                now = known.hand_over_firewall(now);
             }
             live.namespaces.insert(ns, now);
         }
@@ -113,8 +120,8 @@ struct Known {
     installed: Installed,
     /// Whose the names of namespaces are.
     names: GivenNames,
-    /// The firewalls that are known without a look, with their generations.
-    firewalls: BTreeMap<NsName, u32>,
+    /// Namespaces whose firewalls are known without a look.
+    firewalls: BTreeMap<NsName, ObservedNamespace>,
 }
 
 impl Known {
