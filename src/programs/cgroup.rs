@@ -1,13 +1,16 @@
-//! The control groups of programs, where there are some that nslab may make: whatever a program does, its processes are
-//! in its group, and the kernel ends all that are in there at once. What nobody keeps any more is found by them.
+//! The control groups of programs, where there are some that nslab may make: the processes of a program are in its
+//! group, unless they move to another, and the kernel ends all that are in there at once. What nobody keeps any more is
+//! found by them.
 //!
 //! A lab's groups are below the one that its supervisor was started in: `nslab-LAB-INODE/NS.PROGRAM`. The inode is that
-//! of the host's network namespace: labs of different sandboxes may have one name. No controller is used.
+//! of the host's network namespace: labs of different sandboxes may have one name. Who shares the network namespace of
+//! the host and its groups, but not its mounts, has the same labs. Those of a sandbox that was killed stay, empty. No
+//! controller is used.
 //!
 //! Facts from cgroups(7) and the kernel's Documentation/admin-guide/cgroup-v2.rst.
 
 use std::fs::{DirBuilder, File, read_dir, read_to_string};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -16,11 +19,10 @@ use nix::unistd::{Pid, geteuid};
 use crate::kernel::process::identity;
 use crate::lab::{LabName, ProgramRef};
 
-/// So deep groups are looked for.
+/// How deep groups are looked for, and removed.
 const DEEPEST: usize = 32;
 
 /// Where the groups of a lab are made.
-#[derive(Clone)]
 pub(super) struct Groups {
     folder: PathBuf,
 }
@@ -38,12 +40,16 @@ impl Groups {
     /// Makes the group of a program; none where that is refused, or the kernel (before 5.14) cannot end one at once.
     pub(super) fn make(&self, ProgramRef { ns, name }: &ProgramRef) -> Option<Group> {
         let folder = self.folder.join(format!("{ns}.{name}"));
-        DirBuilder::new().recursive(true).mode(0o755).create(&folder).ok()?;
-        let open = |file| File::options().write(true).open(folder.join(file));
-        match (open("cgroup.procs"), open("cgroup.kill")) {
+        for folder in [&self.folder, &folder] {
+            match DirBuilder::new().mode(0o755).create(folder) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return None,
+                _ => {}
+            }
+        }
+        match (File::options().write(true).open(folder.join("cgroup.procs")), to_kill(&folder)) {
             (Ok(processes), Ok(kill)) => Some(Group { folder, processes, kill }),
             _ => {
-                remove(&self.folder, DEEPEST);
+                remove(&folder, 0);
                 None
             }
         }
@@ -63,7 +69,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Has this process, and all that it will start, be of the group.
+    /// Moves this process into the group; what it starts is in it, too.
     pub(super) fn enter(&self) {
         // Where that is refused, the group stays empty: it is one way to find the processes, and not the only one.
         let _ = (&self.processes).write_all(b"0");
@@ -96,11 +102,11 @@ impl Left {
     /// Ends their processes, and removes those that are empty; a process that has not ended yet.
     pub(super) fn end(&self) -> Option<Pid> {
         for folder in &self.0 {
-            let file = File::options().write(true).open(folder.join("cgroup.kill"));
-            let _ = file.and_then(|mut file| file.write_all(b"1"));
-            remove(folder, DEEPEST);
+            let _ = to_kill(folder).and_then(|mut file| file.write_all(b"1"));
         }
-        self.0.iter().find_map(|folder| process_in(folder, DEEPEST))
+        let left = self.0.iter().find_map(|folder| process_in(folder, DEEPEST));
+        self.0.iter().for_each(|folder| remove(folder, DEEPEST));
+        left
     }
 }
 
@@ -120,12 +126,17 @@ fn name_of(lab: &LabName) -> Option<String> {
     Some(format!("nslab-{lab}-{inode}"))
 }
 
-/// Groups of this name that this user has made.
+/// What ends all processes of a group at once, if they are ended by this process.
+fn to_kill(folder: &Path) -> std::io::Result<File> {
+    File::options().write(true).open(folder.join("cgroup.kill"))
+}
+
+/// Groups of this name that this user has made and may end.
 fn find(below: &Path, name: &str, depth: usize, found: &mut Vec<PathBuf>) {
     for group in groups_in(below) {
         if group.file_name().is_some_and(|own| own == name) {
             let is_ours = group.metadata().is_ok_and(|meta| meta.uid() == geteuid().as_raw());
-            found.extend(is_ours.then_some(group));
+            found.extend(Some(group).filter(|group| is_ours && to_kill(group).is_ok()));
         } else if let Some(depth) = depth.checked_sub(1) {
             find(&group, name, depth, found);
         }

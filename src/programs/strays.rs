@@ -1,7 +1,6 @@
 //! What is left where a supervisor and its keepers were killed together: processes in the control group of one of the
-//! lab's programs; and, where there are no groups, those that have the name of one in the environment that they were
-//! started with, or are where the files of one are (nginx writes its title over its environment), in one of the lab's
-//! own namespaces.
+//! lab's programs; and those that have the name of one in the environment that they were started with, or are where the
+//! files of one are (nginx writes its title over its environment), in one of the lab's own namespaces.
 //!
 //! This is the last resort: without a group, one that has another environment, and has gone elsewhere, is not found.
 

@@ -11,11 +11,7 @@ use crate::lab::{
 /// tables that the model has words for; any others change nothing. None where it cannot be said.
 pub fn take_effect(steps: &[&Step], on: &mut ObservedNamespace) -> Option<()> {
     steps.iter().try_for_each(|step| step.take_effect(on))?;
-    let chains = steps.iter().filter_map(|step| match step {
-        Step::Firewall(step) => Some(&step.chain),
-        _ => None,
-    });
-    let chains: BTreeSet<&ChainId> = chains.collect();
+    let chains: BTreeSet<&ChainId> = steps.iter().filter_map(|step| step.firewall()).map(|step| &step.chain).collect();
     chains.into_iter().for_each(|chain| known(chain, &on.firewall, &mut on.is.firewall));
     Some(())
 }
@@ -60,9 +56,11 @@ fn of_iptables(FirewallStep { chain, change, .. }: &FirewallStep, on: &mut Obser
             }
             rules.insert(at, (**rule).clone());
         }
-        FirewallChange::Rule { change: Presence::Remove(rule), .. } => {
+        FirewallChange::Rule { change: Presence::Remove(rule), position, .. } => {
             let rules = on.chains.get_mut(chain)?;
-            let at = rules.iter().position(|there| *there == **rule)?;
+            let given = position.and_then(|position| position.checked_sub(1));
+            let given = given.filter(|at| rules.get(*at) == Some(&**rule));
+            let at = given.or_else(|| rules.iter().position(|there| *there == **rule))?;
             rules.remove(at);
         }
     }

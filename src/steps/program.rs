@@ -122,7 +122,7 @@ impl ProgramStep {
         }
         // The authority goes with the last certificate of it.
         let lab = format!("/run/nslab/{}", self.lab);
-        format!("{ended}; ls {lab}/files/*/*.crt > /dev/null 2>&1 || rm -f {lab}/ca.crt {lab}/ca.key")
+        format!("{ended}; ls {lab}/files/*/*/*.crt > /dev/null 2>&1 || rm -f {lab}/ca.crt {lab}/ca.key")
     }
 }
 

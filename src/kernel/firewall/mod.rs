@@ -108,12 +108,12 @@ pub(super) fn run_and_hold(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<Option<
 }
 
 /// The number of the present rules in nf_tables of a namespace: each transaction gives them the next one. None where
-/// this kernel has no netfilter over netlink.
+/// this kernel has no netfilter over netlink, or no nf_tables.
 ///
 /// # Errors
 /// The kernel does not say it.
 pub(super) fn generation(ns: BorrowedFd<'_>) -> Result<Option<u32>, KernelError> {
-    run_in(ns, || Nftables::open()?.map(|mut nft| nft.generation()).transpose())?
+    run_in(ns, || Nftables::open()?.map_or(Ok(None), |mut nft| nft.generation_if_any()))?
 }
 
 /// Whether the kernel has just these chains of iptables, each with as many rules, in nf_tables of a namespace.

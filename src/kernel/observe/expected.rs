@@ -11,7 +11,8 @@ use crate::steps::{Step, take_effect};
 /// From how many chains on a firewall is large: to list that many takes longer than everything else.
 const LARGE: usize = 500;
 
-/// From how many steps on the kernel's own account of the chains is compared with what they should have led to.
+/// From how many steps on the kernel's own account, of its chains and how often each is in use, is compared with what
+/// they should have led to. How iptables words the rules is seen by the next look alone.
 const MANY: usize = 500;
 
 /// The generation of a namespace that is new (`nf_tables_init_net` in the kernel's nf_tables_api.c).
@@ -26,7 +27,8 @@ pub(super) fn firewalls(
     before: &Observed,
 ) -> Result<BTreeMap<NsName, ObservedNamespace>, KernelError> {
     let (mut known, mut by_namespace) = (BTreeMap::new(), BTreeMap::<NsName, Vec<&Step>>::new());
-    for step in done {
+    let makes_or_changes = |step: &&&Step| step.makes_namespace() || step.changes_a_firewall();
+    for step in done.iter().filter(makes_or_changes) {
         by_namespace.entry(step.namespace()).or_default().push(step);
     }
     for (ns, steps) in by_namespace {
@@ -38,7 +40,8 @@ pub(super) fn firewalls(
         let Some(read) = was.map_or(Some(FIRST), |was| was.firewall_generation) else { continue };
         let netns = handles.get(&ns)?;
         let expected = netns.own_generation(read);
-        if firewall::generation(netns.fd())? != Some(expected) {
+        // Without a transaction of ours, these are no changes of nf_tables, or of another namespace of this name.
+        if expected == read || firewall::generation(netns.fd())? != Some(expected) {
             continue;
         }
         let mut namespace = was.cloned().unwrap_or_default();

@@ -75,13 +75,23 @@ impl Nftables {
 
     /// The number of the present rules: every change to anything in nf_tables gives them another.
     pub(in crate::kernel::firewall) fn generation(&mut self) -> Result<u32, KernelError> {
-        let mut ask = || {
-            let answer = self.socket.get_bytes(NFT_MSG_GETGEN, &Message::new(None, Vec::new()).payload())?;
-            let answer = Message::parse(&answer)?;
-            let generation = answer.value(NFTA_GEN_ID).and_then(|value| parse_u32_be(value).ok());
-            generation.ok_or(NetlinkError::from(Errno::EBADMSG))
-        };
-        ask().map_err(|error| refused("ask nf_tables for its generation", error))
+        self.ask_generation().map_err(|error| refused("ask nf_tables for its generation", error))
+    }
+
+    /// The same; none where this kernel has no nf_tables.
+    pub(in crate::kernel::firewall) fn generation_if_any(&mut self) -> Result<Option<u32>, KernelError> {
+        match self.ask_generation() {
+            Ok(generation) => Ok(Some(generation)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(refused("ask nf_tables for its generation", error)),
+        }
+    }
+
+    fn ask_generation(&mut self) -> Result<u32, NetlinkError> {
+        let answer = self.socket.get_bytes(NFT_MSG_GETGEN, &Message::new(None, Vec::new()).payload())?;
+        let answer = Message::parse(&answer)?;
+        let generation = answer.value(NFTA_GEN_ID).and_then(|value| parse_u32_be(value).ok());
+        generation.ok_or(NetlinkError::from(Errno::EBADMSG))
     }
 
     /// Everything of one kind, of every family.
