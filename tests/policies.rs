@@ -128,7 +128,7 @@ fn policies_mean_what_the_cases_say() {
 #[test]
 fn random_policies_mean_what_the_oracle_says() {
     let mut numbers = Numbers(1);
-    for case in 0..200 {
+    for case in 0..300 {
         let step = random::step(&mut numbers);
         let wrong = judge_says_so(&Fixture::new(&step));
         matrix_says_so(&Fixture::new(&step));
