@@ -27,7 +27,8 @@ fn every_kind_has_a_case() {
             VirtualKind::Macvlan => ("macvlan", Some(VirtualKind::Ipvlan)),
             VirtualKind::Ipvlan => ("ipvlan", Some(VirtualKind::Vlan)),
             VirtualKind::Vlan => ("vlan", Some(VirtualKind::Ipip)),
-            VirtualKind::Ipip => ("ipip", Some(VirtualKind::Dummy)),
+            VirtualKind::Ipip => ("ipip", Some(VirtualKind::Gre)),
+            VirtualKind::Gre => ("gre", Some(VirtualKind::Dummy)),
             VirtualKind::Dummy => ("dummy", Some(VirtualKind::Vrf)),
             VirtualKind::Vrf => ("vrf", None),
         };

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use indexmap::IndexMap;
 
 use super::links::{End, Links};
-use crate::lab::{Interface, InterfaceKind, MacvlanMode, PortForwarding, Tagging, VirtualInterface, Vlans, Vxlan};
+use crate::lab::{Gre, Interface, InterfaceKind, MacvlanMode, PortForwarding, Tagging, VirtualInterface, Vlans, Vxlan};
 
 /// A frame at an interface, with its VLAN tag if it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,6 +130,7 @@ impl<'l> Flood<'_, 'l> {
             VirtualInterface::Vlan { id, .. } => end.lower.iter().for_each(|parent| self.go(*parent, Some(*id))),
             VirtualInterface::Ipip { local, remote: Some(remote) } => self.through_ipip(frame, *local, *remote),
             VirtualInterface::Ipip { local, remote: None } => self.through_every_tunnel(frame, *local),
+            VirtualInterface::Gre(gre) => self.through_gre(frame, gre),
             VirtualInterface::Dummy | VirtualInterface::Vrf { .. } => {}
         }
     }
@@ -141,6 +142,14 @@ impl<'l> Flood<'_, 'l> {
             *local == Some(to) && (remote.is_none() || *remote == from)
         };
         for other in self.links.tunnels(to.into(), answers) {
+            self.comes_in(other, frame.tag);
+        }
+    }
+
+    /// To the other end of a tunnel of GRE.
+    fn through_gre(&mut self, frame: Frame, own: &Gre) {
+        let answers = |other: &VirtualInterface| matches!(other, VirtualInterface::Gre(other) if own.sends_to(other));
+        for other in own.remote.iter().flat_map(|remote| self.links.tunnels((*remote).into(), answers)) {
             self.comes_in(other, frame.tag);
         }
     }
@@ -216,6 +225,7 @@ impl<'l> Flood<'_, 'l> {
                     VirtualInterface::Vlan { .. }
                     | VirtualInterface::Vxlan(_)
                     | VirtualInterface::Ipip { .. }
+                    | VirtualInterface::Gre(_)
                     | VirtualInterface::Dummy
                     | VirtualInterface::Vrf { .. },
                 )

@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use super::flood::{Flood, Past, Reached};
 use super::links::{End, Links};
 use super::{Outcome, Packet, Router};
-use crate::lab::{InterfaceRef, Namespace, NsName, VirtualKind};
+use crate::lab::{InterfaceRef, Namespace, NsName};
 
 /// What a broadcast reaches is kept for so many interfaces: probes come sender by sender, over the same few routers.
 const FLOODS_KEPT: usize = 64;
@@ -126,7 +126,7 @@ impl<'l> Layer2<'l> {
 
     /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.
     fn other_end(&self, from: usize, neighbours: &Reached) -> Option<usize> {
-        let is_tunnel = self.links.interface(from)?.virtual_interface()?.kind() == VirtualKind::Ipip;
+        let is_tunnel = self.links.interface(from)?.virtual_interface()?.kind().is_tunnel_of_packets();
         neighbours.iter().next().filter(|_| is_tunnel)
     }
 

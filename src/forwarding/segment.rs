@@ -326,6 +326,7 @@ impl Follower<'_, '_> {
                     let local = if let VirtualInterface::Ipip { local, .. } = far { *local } else { None };
                     (IpAddr::V4((*remote).or(local)?), None)
                 }
+                VirtualInterface::Gre(gre) => (IpAddr::V4(gre.remote?), None),
                 VirtualInterface::Vlan { .. }
                 | VirtualInterface::Macvlan { .. }
                 | VirtualInterface::Ipvlan { .. }

@@ -22,6 +22,7 @@ mod firewall;
 mod firewall_extensions;
 mod firewall_rule;
 mod foreign;
+mod gre;
 mod interface;
 mod interface_flags;
 mod interface_ref;
@@ -78,6 +79,7 @@ pub use firewall_rule::{Condition, ConnectionState, FirewallRule, FirewallTarget
 pub use foreign::{
     Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignOther, ForeignRoute, ForeignRule,
 };
+pub use gre::Gre;
 use indexmap::IndexMap;
 pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
 pub use interface_flags::InterfaceFlags;

@@ -20,6 +20,7 @@ impl Walk<'_> {
             | VirtualInterface::Ipvlan { .. }
             | VirtualInterface::Vlan { .. }
             | VirtualInterface::Ipip { .. }
+            | VirtualInterface::Gre(_)
             | VirtualInterface::Dummy
             | VirtualInterface::Vrf { .. } => None,
         }

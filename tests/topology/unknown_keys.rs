@@ -15,6 +15,7 @@ pub const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Ipvlan", "namespaces: { red: { ipvlans: { ipv0: { qqq: 1 } } } }"),
     ("Vlan", "namespaces: { red: { vlans: { eth0.10: { qqq: 1 } } } }"),
     ("Ipip", "namespaces: { red: { ipips: { tun0: { qqq: 1 } } } }"),
+    ("Gre", "namespaces: { red: { gres: { gre1: { qqq: 1 } } } }"),
     ("Vrf", "namespaces: { red: { vrfs: { blue: { qqq: 1 } } } }"),
     ("NextHop", "namespaces: { red: { routes: [{ nexthops: [{ qqq: 1 }] }] } }"),
     ("Route", "namespaces: { red: { routes: [{ qqq: 1 }] } }"),

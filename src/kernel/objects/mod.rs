@@ -11,6 +11,7 @@ pub(super) mod fdb_entry;
 pub(super) mod foreign;
 pub(super) mod foreign_neighbour;
 mod foreign_route;
+mod gre;
 pub(super) mod interface;
 pub(super) mod link_option;
 pub(super) mod loopback;

@@ -79,6 +79,6 @@ pub use service::{
 };
 pub use service_family::IpFamilyPolicy;
 pub use transport::Transport;
-pub use virtual_interface::{Ipip, Ipvlan, Macvlan, Parent, VirtualInterface, Vlan, Vrf};
+pub use virtual_interface::{Gre, Ipip, Ipvlan, Macvlan, Parent, VirtualInterface, Vlan, Vrf};
 pub use vlans::{VlanId, VlanIds};
 pub use vxlan::Vxlan;
