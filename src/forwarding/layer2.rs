@@ -60,8 +60,16 @@ impl<'l> Layer2<'l> {
         self.links.name(self.owner_past(Past::Wired, from, address)?)
     }
 
+    /// The interface through which a packet comes in that is sent to a next hop, or, by WireGuard, to its destination.
+    pub fn receiver(&self, from: &InterfaceRef, next_hop: IpAddr, destination: IpAddr) -> Option<InterfaceRef> {
+        self.owner(from, if self.is_wireguard(from) { destination } else { next_hop })
+    }
+
     /// The same among those that a frame reaches past some obstacles.
     pub(super) fn owner_past(&self, past: Past, from: &InterfaceRef, address: IpAddr) -> Option<usize> {
+        if self.is_wireguard(from) {
+            return self.links.place(&self.wireguard_end(from, address)?);
+        }
         let own = self.router(&from.ns)?.namespace();
         let entry = own.neighbours.iter().find(|entry| entry.dev == from.name && entry.address == address);
         let from = self.links.place(from)?;

@@ -23,6 +23,8 @@ pub(super) struct Tunnel {
     pub to: InterfaceRef,
     pub remote: IpAddr,
     pub port: Option<u16>,
+    /// Whether what goes through is encrypted.
+    pub is_sealed: bool,
 }
 
 /// The way of a frame to the next hop.
@@ -330,10 +332,11 @@ impl Follower<'_, '_> {
                 VirtualInterface::Vlan { .. }
                 | VirtualInterface::Macvlan { .. }
                 | VirtualInterface::Ipvlan { .. }
+                | VirtualInterface::Wireguard(_)
                 | VirtualInterface::Dummy
                 | VirtualInterface::Vrf { .. } => return None,
             };
-            (from.leaves && !to.leaves).then_some(Tunnel { from: near, to: far, remote, port })
+            (from.leaves && !to.leaves).then_some(Tunnel { from: near, to: far, remote, port, is_sealed: false })
         })
     }
 }

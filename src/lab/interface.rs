@@ -77,6 +77,7 @@ impl InterfaceKind {
                 VirtualInterface::Vlan { .. } => None,
                 VirtualInterface::Ipip { .. }
                 | VirtualInterface::Gre(_)
+                | VirtualInterface::Wireguard(_)
                 | VirtualInterface::Dummy
                 | VirtualInterface::Vrf { .. } => without(false, false),
             },

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
-use super::{Gre, IfName, InterfaceRef, NsName, Vxlan};
+use super::{Gre, IfName, InterfaceRef, NsName, Vxlan, Wireguard};
 
 /// An interface that is neither a veth nor a bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +43,8 @@ pub enum VirtualInterface {
     },
     /// One end of a tunnel that carries packets of IPv4 and IPv6 in IPv4 packets (RFC 2784, RFC 2890).
     Gre(Gre),
+    /// An interface whose packets travel encrypted, in datagrams of UDP, to the peer that each is for.
+    Wireguard(Wireguard),
     /// An interface that leads nowhere.
     Dummy,
     /// A routing table for its ports, and for no others (Documentation/networking/vrf.rst of the kernel).
@@ -67,6 +69,8 @@ pub enum VirtualKind {
     Ipip,
     /// [`VirtualInterface::Gre`].
     Gre,
+    /// [`VirtualInterface::Wireguard`].
+    Wireguard,
     /// [`VirtualInterface::Dummy`].
     Dummy,
     /// [`VirtualInterface::Vrf`].
@@ -116,8 +120,17 @@ impl IfName {
 
 impl VirtualKind {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Vxlan, Self::Macvlan, Self::Ipvlan, Self::Vlan, Self::Ipip, Self::Gre, Self::Dummy, Self::Vrf];
+    pub const ALL: [Self; 9] = [
+        Self::Vxlan,
+        Self::Macvlan,
+        Self::Ipvlan,
+        Self::Vlan,
+        Self::Ipip,
+        Self::Gre,
+        Self::Wireguard,
+        Self::Dummy,
+        Self::Vrf,
+    ];
 
     /// The kernel's word for it, as after `type` in `ip link`.
     pub fn name(self) -> &'static str {
@@ -128,6 +141,7 @@ impl VirtualKind {
             Self::Vlan => "vlan",
             Self::Ipip => "ipip",
             Self::Gre => "gre",
+            Self::Wireguard => "wireguard",
             Self::Dummy => "dummy",
             Self::Vrf => "vrf",
         }
@@ -138,7 +152,9 @@ impl VirtualKind {
         match self {
             Self::Vlan => "8021q",
             Self::Gre => "ip_gre",
-            Self::Vxlan | Self::Macvlan | Self::Ipvlan | Self::Ipip | Self::Dummy | Self::Vrf => self.name(),
+            Self::Vxlan | Self::Macvlan | Self::Ipvlan | Self::Ipip | Self::Wireguard | Self::Dummy | Self::Vrf => {
+                self.name()
+            }
         }
     }
 
@@ -146,13 +162,15 @@ impl VirtualKind {
     pub fn is_tunnel_of_packets(self) -> bool {
         match self {
             Self::Ipip | Self::Gre => true,
-            Self::Vxlan | Self::Macvlan | Self::Ipvlan | Self::Vlan | Self::Dummy | Self::Vrf => false,
+            Self::Vxlan | Self::Macvlan | Self::Ipvlan | Self::Vlan | Self::Wireguard | Self::Dummy | Self::Vrf => {
+                false
+            }
         }
     }
 
     /// Whether Ethernet frames go through it, so that it has a MAC address and can be a parent.
     pub fn is_ethernet(self) -> bool {
-        !self.is_tunnel_of_packets()
+        !self.is_tunnel_of_packets() && self != Self::Wireguard
     }
 }
 
@@ -166,6 +184,7 @@ impl VirtualInterface {
             Self::Vlan { .. } => VirtualKind::Vlan,
             Self::Ipip { .. } => VirtualKind::Ipip,
             Self::Gre(_) => VirtualKind::Gre,
+            Self::Wireguard(_) => VirtualKind::Wireguard,
             Self::Dummy => VirtualKind::Dummy,
             Self::Vrf { .. } => VirtualKind::Vrf,
         }
@@ -175,7 +194,9 @@ impl VirtualInterface {
     pub fn lower(&self) -> Option<&InterfaceRef> {
         match self {
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.as_ref(),
-            Self::Vxlan(_) | Self::Ipip { .. } | Self::Gre(_) | Self::Dummy | Self::Vrf { .. } => None,
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Gre(_) | Self::Wireguard(_) | Self::Dummy | Self::Vrf { .. } => {
+                None
+            }
         }
     }
 
@@ -183,7 +204,9 @@ impl VirtualInterface {
     pub fn lower_mut(&mut self) -> Option<&mut Option<InterfaceRef>> {
         match self {
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => Some(parent),
-            Self::Vxlan(_) | Self::Ipip { .. } | Self::Gre(_) | Self::Dummy | Self::Vrf { .. } => None,
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Gre(_) | Self::Wireguard(_) | Self::Dummy | Self::Vrf { .. } => {
+                None
+            }
         }
     }
 
@@ -193,7 +216,7 @@ impl VirtualInterface {
         match self {
             Self::Vxlan(vxlan) => vxlan.dev.as_ref().map(|dev| InterfaceRef { ns: ns.clone(), name: dev.clone() }),
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.clone(),
-            Self::Ipip { .. } | Self::Gre(_) | Self::Dummy | Self::Vrf { .. } => None,
+            Self::Ipip { .. } | Self::Gre(_) | Self::Wireguard(_) | Self::Dummy | Self::Vrf { .. } => None,
         }
     }
 
@@ -207,6 +230,7 @@ impl VirtualInterface {
             | Self::Vlan { .. }
             | Self::Ipip { .. }
             | Self::Gre(_)
+            | Self::Wireguard(_)
             | Self::Dummy => None,
         }
     }
@@ -220,6 +244,7 @@ impl VirtualInterface {
             | Self::Vlan { .. }
             | Self::Ipip { .. }
             | Self::Gre(_)
+            | Self::Wireguard(_)
             | Self::Dummy
             | Self::Vrf { .. } => None,
         }
@@ -229,7 +254,9 @@ impl VirtualInterface {
     pub fn is_complete(&self) -> bool {
         match self {
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.is_some(),
-            Self::Vxlan(_) | Self::Ipip { .. } | Self::Gre(_) | Self::Dummy | Self::Vrf { .. } => true,
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Gre(_) | Self::Wireguard(_) | Self::Dummy | Self::Vrf { .. } => {
+                true
+            }
         }
     }
 
@@ -249,6 +276,7 @@ impl VirtualInterface {
                 let is_shared = |mode: &MacvlanMode| *mode != MacvlanMode::Passthru;
                 is == to && is_shared(from) && is_shared(mode)
             }
+            Self::Wireguard(_) => matches!(other, Self::Wireguard(_)),
             Self::Ipvlan { .. }
             | Self::Vlan { .. }
             | Self::Ipip { .. }
@@ -272,6 +300,10 @@ impl VirtualInterface {
                 }
             }
             Self::Macvlan { mode, .. } => options += &format!(" mode {}", mode.name()),
+            Self::Wireguard(to) => {
+                let Self::Wireguard(from) = from else { return options };
+                options += &to.changes_from(from);
+            }
             // These are made anew.
             Self::Ipvlan { .. }
             | Self::Vlan { .. }
@@ -323,6 +355,7 @@ impl fmt::Display for VirtualInterface {
                 write!(f, "{}{}", option("local", local), option("remote", remote))
             }
             Self::Gre(gre) => gre.fmt(f),
+            Self::Wireguard(wireguard) => wireguard.fmt(f),
             Self::Dummy => Ok(()),
             Self::Vrf { table } => write!(f, " table {table}"),
         }

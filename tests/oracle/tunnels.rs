@@ -21,6 +21,7 @@ impl Walk<'_> {
             | VirtualInterface::Vlan { .. }
             | VirtualInterface::Ipip { .. }
             | VirtualInterface::Gre(_)
+            | VirtualInterface::Wireguard(_)
             | VirtualInterface::Dummy
             | VirtualInterface::Vrf { .. } => None,
         }

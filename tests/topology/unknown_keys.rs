@@ -16,6 +16,8 @@ pub const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("Vlan", "namespaces: { red: { vlans: { eth0.10: { qqq: 1 } } } }"),
     ("Ipip", "namespaces: { red: { ipips: { tun0: { qqq: 1 } } } }"),
     ("Gre", "namespaces: { red: { gres: { gre1: { qqq: 1 } } } }"),
+    ("Wireguard", "namespaces: { red: { wireguards: { wg0: { qqq: 1 } } } }"),
+    ("WireguardPeer", "namespaces: { red: { wireguards: { wg0: { peers: { blue: { qqq: 1 } } } } } }"),
     ("Vrf", "namespaces: { red: { vrfs: { blue: { qqq: 1 } } } }"),
     ("NextHop", "namespaces: { red: { routes: [{ nexthops: [{ qqq: 1 }] }] } }"),
     ("Route", "namespaces: { red: { routes: [{ qqq: 1 }] } }"),

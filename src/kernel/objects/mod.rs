@@ -34,6 +34,7 @@ pub(super) mod veth;
 pub(super) mod virtual_interface;
 pub(super) mod vlans;
 pub(super) mod vxlan;
+pub(super) mod wireguard;
 pub(super) mod xfrm;
 
 use super::netlink::NetlinkError;

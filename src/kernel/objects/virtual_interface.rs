@@ -13,13 +13,13 @@ use nix::errno::Errno;
 use super::gre::{self, tunnel_address};
 use super::interface::{RawInterface, option};
 use super::odd_option::odd_option;
-use super::{Decoded, interface, mark, vxlan};
+use super::{Decoded, interface, mark, vxlan, wireguard};
 use crate::kernel::KernelError;
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::{NetnsHandle, NetnsHandles};
 use crate::lab::{
     ForeignInterface, IfName, InterfaceRef, IpvlanMode, LabName, Mac, MacvlanMode, NsName, VirtualInterface,
-    VirtualKind,
+    VirtualKind, Wireguard,
 };
 
 /// Options of each kind (linux/if_link.h, linux/if_tunnel.h).
@@ -65,6 +65,12 @@ pub(in crate::kernel) fn add(
     }
     let netns = handles.get(&new.ns)?;
     netns.forget(&new.name);
+    if let VirtualInterface::Wireguard(options) = virtual_interface {
+        wireguard::set_options(netns.fd(), &new.name, *options, tried).inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = interface::delete(netns, &new.name);
+        })?;
+    }
     mark::set_on_new(netns, new, &mark).map_err(about)
 }
 
@@ -99,12 +105,12 @@ pub(in crate::kernel) fn set(
     from: &VirtualInterface,
     to: &VirtualInterface,
 ) -> Result<(), NetlinkError> {
-    use VirtualInterface::{Dummy, Gre, Ipip, Ipvlan, Macvlan, Vlan, Vrf, Vxlan};
+    use VirtualInterface::{Dummy, Gre, Ipip, Ipvlan, Macvlan, Vlan, Vrf, Vxlan, Wireguard};
     let data = match (from, to) {
         (Vxlan(from), Vxlan(to)) => InfoData::Vxlan(vxlan::encode_changes(from, to)),
         (_, Macvlan { mode, .. }) => InfoData::MacVlan(vec![encode_macvlan_mode(*mode)]),
-        // These are made anew (`VirtualInterface::can_become`).
-        (_, Vxlan(_) | Ipvlan { .. } | Vlan { .. } | Ipip { .. } | Gre(_) | Dummy | Vrf { .. }) => {
+        // These are made anew (`VirtualInterface::can_become`), or changed in another way.
+        (_, Vxlan(_) | Ipvlan { .. } | Vlan { .. } | Ipip { .. } | Gre(_) | Wireguard(_) | Dummy | Vrf { .. }) => {
             return Err(Errno::EOPNOTSUPP.into());
         }
     };
@@ -116,10 +122,10 @@ pub(in crate::kernel) fn set(
 
 /// The interface that the packets of a tunnel are bound to.
 fn bound_to(virtual_interface: &VirtualInterface) -> Option<&IfName> {
-    use VirtualInterface::{Dummy, Gre, Ipip, Ipvlan, Macvlan, Vlan, Vrf, Vxlan};
+    use VirtualInterface::{Dummy, Gre, Ipip, Ipvlan, Macvlan, Vlan, Vrf, Vxlan, Wireguard};
     match virtual_interface {
         Vxlan(vxlan) => vxlan.dev.as_ref(),
-        Macvlan { .. } | Ipvlan { .. } | Vlan { .. } | Ipip { .. } | Gre(_) | Dummy | Vrf { .. } => None,
+        Macvlan { .. } | Ipvlan { .. } | Vlan { .. } | Ipip { .. } | Gre(_) | Wireguard(_) | Dummy | Vrf { .. } => None,
     }
 }
 
@@ -140,6 +146,8 @@ fn encode(virtual_interface: &VirtualInterface, bound_to: Option<u32>) -> LinkAt
             (InfoKind::IpIp, Some(InfoData::IpTunnel(local.into_iter().chain(remote).collect())))
         }
         VirtualInterface::Gre(own) => (InfoKind::GreTun, Some(InfoData::GreTun(gre::encode(own)))),
+        // Its options are for another part of the kernel.
+        VirtualInterface::Wireguard(_) => (InfoKind::Wireguard, None),
         VirtualInterface::Dummy => (InfoKind::Dummy, None),
         VirtualInterface::Vrf { table } => (InfoKind::Vrf, Some(InfoData::Vrf(vec![InfoVrf::TableId(*table)]))),
     };
@@ -147,7 +155,8 @@ fn encode(virtual_interface: &VirtualInterface, bound_to: Option<u32>) -> LinkAt
     LinkAttribute::LinkInfo([LinkInfo::Kind(kind)].into_iter().chain(data).collect())
 }
 
-/// The virtual interface, if it is of a kind that a lab can have; its parent is not known yet.
+/// The virtual interface, if it is of a kind that a lab can have; its parent is not known yet, and neither are the
+/// options of WireGuard.
 pub(in crate::kernel) fn decode(
     raw: &RawInterface<'_>,
     name_of: impl Fn(u32) -> Option<IfName>,
@@ -196,6 +205,7 @@ pub(in crate::kernel) fn decode(
             Some(gre) => VirtualInterface::Gre(gre),
             None => return foreign("with other flags or keys"),
         },
+        VirtualKind::Wireguard => VirtualInterface::Wireguard(Wireguard { listen_port: 0, fwmark: 0 }),
         VirtualKind::Dummy => VirtualInterface::Dummy,
         VirtualKind::Vrf => VirtualInterface::Vrf { table: option(data, IFLA_VRF_TABLE)?.map_or(Ok(0), parse_u32)? },
     })))

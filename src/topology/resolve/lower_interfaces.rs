@@ -105,10 +105,11 @@ fn is_alone(written: Written<'_>) -> bool {
 /// What a virtual interface cannot have of its own.
 fn taken_over(written: Written<'_>, found: &mut Collector<'_>) {
     let common = written.common();
-    let has_no_mac = matches!(written, Written::Ipvlan(_) | Written::Ipip(_) | Written::Gre(_)) || is_alone(written);
+    let has_no_mac = matches!(written, Written::Ipvlan(_) | Written::Ipip(_) | Written::Gre(_) | Written::Wireguard(_))
+        || is_alone(written);
     if let Some(mac) = common.mac.as_ref().filter(|_| has_no_mac) {
         let message = match written {
-            Written::Ipip(_) | Written::Gre(_) => "an IP tunnel has no MAC address".to_owned(),
+            Written::Ipip(_) | Written::Gre(_) | Written::Wireguard(_) => "an IP tunnel has no MAC address".to_owned(),
             _ => format!("{} like this has the MAC address of its parent", written.called()),
         };
         found.add(Diagnostic::new(Code::KeyNotAllowed, mac.span, message));

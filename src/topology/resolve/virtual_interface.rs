@@ -7,6 +7,7 @@ use super::mtu::{self, plausible_mtu};
 use super::net::{Names, ResolvedInterface, ResolvedNamespace};
 use super::place::{Place, Placed};
 use super::vxlan::{self, Holders};
+use super::wireguard;
 use crate::lab::{
     Gre, IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MAX_STACKING, MacvlanMode, NsName,
     VirtualInterface,
@@ -49,6 +50,7 @@ pub fn interface(
             key: key.as_ref().map(|key| key.value),
             ttl: ttl.as_ref().map(|ttl| ttl.value.0),
         }),
+        Written::Wireguard(own) => VirtualInterface::Wireguard(wireguard::options(own)),
         Written::Dummy(_) => VirtualInterface::Dummy,
         Written::Vrf(schema::Vrf { table, .. }) => VirtualInterface::Vrf { table: table.value.0 },
     };
@@ -129,7 +131,9 @@ fn under(
         | schema::VirtualInterface::Vlan(schema::Vlan { parent, .. }) => {
             self::parent(namespaces, names, own, (parent, written), found)
         }
-        schema::VirtualInterface::Dummy(_) | schema::VirtualInterface::Vrf(_) => None,
+        schema::VirtualInterface::Wireguard(_)
+        | schema::VirtualInterface::Dummy(_)
+        | schema::VirtualInterface::Vrf(_) => None,
     }
 }
 

@@ -42,6 +42,7 @@ mod veth;
 mod virtual_interface;
 mod vlans;
 mod vxlan;
+mod wireguard;
 
 pub use bridge::Bridge;
 pub use bridge_port::Port;
@@ -82,3 +83,4 @@ pub use transport::Transport;
 pub use virtual_interface::{Gre, Ipip, Ipvlan, Macvlan, Parent, VirtualInterface, Vlan, Vrf};
 pub use vlans::{VlanId, VlanIds};
 pub use vxlan::Vxlan;
+pub use wireguard::{Endpoint, PeerName, Wireguard, WireguardPeer};

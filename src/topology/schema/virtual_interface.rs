@@ -10,6 +10,7 @@ use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_net::TableId;
 use super::vlans::VlanId;
 use super::vxlan::Vxlan;
+use super::wireguard::Wireguard;
 use crate::lab::{IfName, InterfaceRef, IpvlanMode, MacvlanMode, NsName};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
@@ -106,6 +107,7 @@ pub enum VirtualInterface<'f> {
     Vlan(&'f Vlan),
     Ipip(&'f Ipip),
     Gre(&'f Gre),
+    Wireguard(&'f Wireguard),
     Dummy(&'f Interface),
     Vrf(&'f Vrf),
 }
@@ -128,6 +130,7 @@ impl<'f> VirtualInterface<'f> {
             Self::Vlan(device) => &device.common,
             Self::Ipip(device) => &device.common,
             Self::Gre(device) => &device.common,
+            Self::Wireguard(device) => &device.common,
             Self::Dummy(common) => common,
             Self::Vrf(device) => &device.common,
         }
@@ -142,6 +145,7 @@ impl<'f> VirtualInterface<'f> {
             Self::Vlan(_) => "a vlan",
             Self::Ipip(_) => "an ipip tunnel",
             Self::Gre(_) => "a gre tunnel",
+            Self::Wireguard(_) => "a wireguard interface",
             Self::Dummy(_) => "a dummy",
             Self::Vrf(_) => "a vrf",
         }
