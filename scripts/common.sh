@@ -55,6 +55,8 @@ lacks() {
       ;;
     15-vlans.yaml) try='type bridge vlan_filtering 1' what='this kernel has no VLAN filtering of bridges' ;;
     16-vrf.yaml) try='type vrf table 1' what='this kernel has no interfaces of the kind vrf' ;;
+    17-gre.yaml) try='type gre remote 192.0.2.1' what='this kernel has no interfaces of the kind gre' ;;
+    18-wireguard.yaml) try='type wireguard' what='this kernel has no interfaces of the kind wireguard' ;;
     *) return 0 ;;
   esac
   # shellcheck disable=SC2086 # words on purpose

@@ -94,7 +94,8 @@ const TABLES: [Table; 10] = [
     Table {
         rows: "kinds-table.yaml",
         lab: "kinds-lab.yaml",
-        try_it: "ip link add name try0 type vrf table 1; ip link add name try1 type dummy",
+        try_it: "ip link add name try0 type vrf table 1; ip link add name try1 type dummy
+                 ip link add name try2 type gre remote 192.0.2.1; ip link add name try3 type wireguard",
         lacking: "interfaces of the kind",
         every: 4,
     },

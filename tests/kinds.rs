@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::os::unix::fs::MetadataExt;
+
 use nslab::lab::VirtualKind;
 use support::{golden, host_account, lacking, nslab, run, sandbox, sh, text};
 
@@ -27,7 +29,9 @@ fn every_kind_has_a_case() {
             VirtualKind::Macvlan => ("macvlan", Some(VirtualKind::Ipvlan)),
             VirtualKind::Ipvlan => ("ipvlan", Some(VirtualKind::Vlan)),
             VirtualKind::Vlan => ("vlan", Some(VirtualKind::Ipip)),
-            VirtualKind::Ipip => ("ipip", Some(VirtualKind::Dummy)),
+            VirtualKind::Ipip => ("ipip", Some(VirtualKind::Gre)),
+            VirtualKind::Gre => ("gre", Some(VirtualKind::Wireguard)),
+            VirtualKind::Wireguard => ("wireguard", Some(VirtualKind::Dummy)),
             VirtualKind::Dummy => ("dummy", Some(VirtualKind::Vrf)),
             VirtualKind::Vrf => ("vrf", None),
         };
@@ -86,4 +90,67 @@ fn the_rule_of_vrfs_is_the_kernels_and_others_like_it_are_extras() {
     assert_eq!(nslab(["apply", file]).status.code(), Some(0));
     assert!(planned().contains("nothing to do"), "{}", planned());
     assert!(run("ip -n red rule show pref 1000").contains("1000:\tfrom all lookup [l3mdev-table]"));
+}
+
+/// A word that the packets below carry, in hexadecimal.
+const WORD: (&str, &str) = ("in clear", "696e20636c656172");
+
+/// What the router in the middle of a shipped topology sees of packets from one site to the other.
+fn seen_on_the_way(file: &str) -> String {
+    let file = support::project(file).display().to_string();
+    assert_eq!(nslab(["apply", &file]).status.code(), Some(0), "{file}");
+    run(&format!(
+        "ip netns exec internet tcpdump -Uni w1 -w /run/way.pcap 2>/run/said & tcpdump=$!
+        until grep -q listening /run/said; do sleep 0.1; done
+        ip netns exec left ping -qc 3 -i 0.2 -W 5 -p {} 10.2.0.2
+        sleep 1; kill $tcpdump; wait $tcpdump || true",
+        WORD.1
+    ));
+    run("tcpdump -Anr /run/way.pcap 2>/dev/null")
+}
+
+#[test]
+fn what_goes_through_gre_can_be_read_on_the_way_and_not_through_wireguard() {
+    sandbox();
+    if lacking("gre").or_else(|| lacking("wireguard")).is_some() {
+        // `walkthrough` has such a kernel refuse both.
+        return;
+    }
+    let gre = seen_on_the_way("topologies/17-gre.yaml");
+    assert!(gre.contains("GREv0, key=0x7") && gre.contains(WORD.0), "{gre}");
+    assert_eq!(nslab(["destroy", "gre"]).status.code(), Some(0));
+    let wireguard = seen_on_the_way("topologies/18-wireguard.yaml");
+    let sent = wireguard.matches("192.0.2.2.51820 > 192.0.2.6.51820: UDP").count();
+    assert!(sent >= 3 && !wireguard.contains(WORD.0), "{wireguard}");
+}
+
+#[test]
+fn private_keys_are_kept_for_root_alone_and_shown_nowhere() {
+    sandbox();
+    if lacking("wireguard").is_some() {
+        return;
+    }
+    let file = support::project("topologies/18-wireguard.yaml").display().to_string();
+    let mut said = text(&nslab(["apply", "--check", &file]));
+    run("ip -n site1 link del wg0; ip netns exec site2 wg set wg0 private-key /dev/null");
+    for args in [["plan", "--format=json"], ["plan", "--format=text"], ["commands", "--undo"], ["apply", "--no-wait"]] {
+        said += &text(&nslab([args[0], args[1], &file]));
+    }
+    for args in [["status", "--format=json"], ["status", "--format=text"], ["list", "--format=json"]] {
+        said += &text(&nslab([args[0], args[1], "wireguard"]));
+    }
+    said += &run("cat /run/nslab/wireguard/journal.json /run/nslab/wireguard/topology.yaml");
+    let mut keys = 0;
+    for entry in std::fs::read_dir("/run/nslab/wireguard/wireguard").unwrap() {
+        let path = entry.unwrap().path();
+        let (mode, key) = (std::fs::metadata(&path).unwrap().mode(), std::fs::read_to_string(&path).unwrap());
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        assert!(key.trim().len() == 44 && !said.contains(key.trim()), "{}", path.display());
+        let name = path.file_name().unwrap().to_str().unwrap().replace(':', " wg show ");
+        assert_eq!(run(&format!("ip netns exec {name} private-key")), key, "{name}");
+        keys += 1;
+    }
+    assert_eq!(keys, 2);
+    assert_eq!(nslab(["destroy", "wireguard"]).status.code(), Some(0));
+    assert!(!std::path::Path::new("/run/nslab").exists());
 }

@@ -177,6 +177,10 @@ pub enum NotSentCause {
     TooLarge,
     /// It has no address of its own to send from.
     NoSource,
+    /// No peer of its WireGuard interface may have the destination.
+    NoPeer,
+    /// Its WireGuard interface does not know yet where the peer is.
+    NoEndpoint,
 }
 
 impl fmt::Display for NotSentCause {
@@ -190,6 +194,8 @@ impl fmt::Display for NotSentCause {
             Self::InterfaceDown => "interface of the sender is down",
             Self::TooLarge => "larger than the sender's MTU",
             Self::NoSource => "no address at the sender",
+            Self::NoPeer => "no such peer at the sender",
+            Self::NoEndpoint => "no endpoint at the sender",
         })
     }
 }

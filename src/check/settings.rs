@@ -124,6 +124,9 @@ fn is_asked_for(wanted: &Namespace, key: &SysctlKey) -> bool {
     let along = match setting {
         "forwarding" if folder == "net.ipv4.conf" => sets(SysctlKey::ipv4_forwarding().as_str()),
         "accept_redirects" if interface == "all" => sets(SysctlKey::ipv4_forwarding().as_str()),
+        // WireGuard sets both for itself (wg_open in the kernel).
+        "send_redirects" if interface == "all" => !wanted.wireguard.is_empty(),
+        "send_redirects" | "addr_gen_mode" if wanted.wireguard.keys().any(|own| own.as_str() == interface) => true,
         // A secret is of use only with addresses that are made of it.
         "addr_gen_mode" => sets(&format!("{folder}.{interface}.stable_secret")),
         _ => false,

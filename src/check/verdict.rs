@@ -371,6 +371,13 @@ pub(super) fn local_refusal(errno: Errno, probe: &Probe, owners: &Owners) -> Opt
         Errno::EADDRNOTAVAIL if probe.source.is_none() => {
             (NotSentCause::NoSource, format!("it has no address of its own to reach {} from", to()))
         }
+        // The words of WireGuard (wg_xmit in the kernel).
+        Errno::ENOKEY => {
+            (NotSentCause::NoPeer, format!("no peer of its WireGuard interface has {} among its allowed-ips", to()))
+        }
+        Errno::EDESTADDRREQ => {
+            (NotSentCause::NoEndpoint, "its WireGuard interface has not heard from the peer yet".to_owned())
+        }
         _ => return None,
     };
     Some(Outcome::NotSent { cause, what: format!("{why}: {}", errno.desc()) })

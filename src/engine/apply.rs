@@ -7,7 +7,7 @@ use super::lock::lock;
 use super::plan::{Planned, all_of, compare};
 use super::{
     EngineError, Event, Interrupts, Listener, Machine, UndoError, deviceless_routes, etc_files, flows, host_settings,
-    original_sysctls, policy_flows, preconditions, ready,
+    original_sysctls, policy_flows, preconditions, ready, wireguard_keys,
 };
 use crate::kernel::KernelError;
 use crate::lab::{Lab, LabName, NsName, Observed, Part};
@@ -152,6 +152,7 @@ impl Run<'_> {
         }
         let mut live = None;
         demand_firewalls(&self.before)?;
+        wireguard_keys::choose(self.lab, &mut self.before);
         let mut planned = compare(self.lab, &self.before);
         for round in 0..MAX_ROUNDS {
             self.unread.clone_from(&planned.unread);
@@ -176,8 +177,9 @@ impl Run<'_> {
             self.run_steps(&planned.plan.steps)?;
             let steps = adoption.iter().chain(&planned.plan.steps);
             let before = live.as_ref().unwrap_or(&self.before);
-            let now = look_again(&mut self.machine, self.lab, steps, before)?;
+            let mut now = look_again(&mut self.machine, self.lab, steps, before)?;
             demand_firewalls(&now)?;
+            wireguard_keys::choose(self.lab, &mut now);
             planned = compare(self.lab, &now);
             live = Some(now);
         }
@@ -212,6 +214,7 @@ impl Run<'_> {
             host_settings::note(&mut self.machine.kernel, &self.lab.name)?;
         }
         original_sysctls::settle(&mut self.machine.kernel, self.lab, live.unwrap_or(&self.before))?;
+        wireguard_keys::settle(&self.folder, self.lab, live.unwrap_or(&self.before))?;
         if !self.done.is_empty() {
             ready::wait(&mut self.machine.kernel, self.lab, &mut self.stop, &mut self.report)?;
         }
@@ -269,6 +272,7 @@ impl Run<'_> {
         self.has_listed = listed != before && self.exists();
         let texts = steps.iter().map(|planned| planned.step.text()).collect();
         self.folder.write_journal(&Journal::new(lab, Activity::Applying, texts))?;
+        self.folder.keep_wireguard_keys(&self.before.wireguard_keys)?;
         self.claim_settings()?;
         (self.report)(Event::Planned(steps.len()));
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::exec::own_etc;
-use super::{EngineError, Listener, Machine, exec_checks, ready};
+use super::{EngineError, Listener, Machine, exec_checks, handshakes, ready};
 use crate::check::{self, Report, ResolverFiles};
 use crate::kernel::Scope;
 use crate::lab::{Expect, Lab, NsName};
@@ -42,6 +42,7 @@ fn run(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
 /// Runs all checks once. Commands come first, while nslab listens nowhere: one that connects to a port must find a
 /// program there.
 fn once(lab: &Lab) -> Result<Report, EngineError> {
+    handshakes::have(lab)?;
     if lab.exec_checks.is_empty() {
         return Ok(check::run(lab, &resolver_files(lab)?)?);
     }

@@ -83,6 +83,7 @@ impl Machine {
         }
         let etc = scope.desired.into_iter().flat_map(|desired| desired.etc.namespaces.keys());
         live.etc = state::etc_files(scope.lab, etc)?;
+        live.wireguard_keys = state::wireguard_keys(scope.lab)?;
         self.unproven = deviceless_routes::keep_own(&mut self.kernel, scope.lab, live)?;
         let are_wanted = scope.desired.is_some_and(|lab| lab.programs().next().is_some());
         let are_noted = live.namespaces.values().any(|ns| ns.has_programs);
@@ -148,6 +149,7 @@ impl Machine {
             | Step::PolicyRule(_)
             | Step::Neighbour(_)
             | Step::FdbEntry(_)
+            | Step::Wireguard(_)
             | Step::Foreign(_)
             | Step::Firewall(_)
             | Step::Nft(_)

@@ -15,6 +15,7 @@ mod exec;
 mod exec_checks;
 mod explain;
 mod flows;
+mod handshakes;
 pub mod host_settings;
 mod interrupt;
 mod labs;
@@ -36,6 +37,7 @@ mod test;
 mod trace;
 mod trace_probe;
 mod undo;
+mod wireguard_keys;
 
 pub use apply::{Applied, Options, apply};
 pub use check::{check, check_later};

@@ -7,7 +7,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use indexmap::IndexMap;
 
 use super::links::{End, Links};
-use crate::lab::{Interface, InterfaceKind, MacvlanMode, PortForwarding, Tagging, VirtualInterface, Vlans, Vxlan};
+use crate::lab::{
+    Gre, IfName, Interface, InterfaceKind, InterfaceRef, MacvlanMode, NsName, PortForwarding, Tagging,
+    VirtualInterface, Vlans, Vxlan,
+};
 
 /// A frame at an interface, with its VLAN tag if it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,6 +133,8 @@ impl<'l> Flood<'_, 'l> {
             VirtualInterface::Vlan { id, .. } => end.lower.iter().for_each(|parent| self.go(*parent, Some(*id))),
             VirtualInterface::Ipip { local, remote: Some(remote) } => self.through_ipip(frame, *local, *remote),
             VirtualInterface::Ipip { local, remote: None } => self.through_every_tunnel(frame, *local),
+            VirtualInterface::Gre(gre) => self.through_gre(frame, gre),
+            VirtualInterface::Wireguard(_) => self.through_wireguard(frame, end),
             VirtualInterface::Dummy | VirtualInterface::Vrf { .. } => {}
         }
     }
@@ -142,6 +147,27 @@ impl<'l> Flood<'_, 'l> {
         };
         for other in self.links.tunnels(to.into(), answers) {
             self.comes_in(other, frame.tag);
+        }
+    }
+
+    /// To the other end of a tunnel of GRE.
+    fn through_gre(&mut self, frame: Frame, own: &Gre) {
+        let answers = |other: &VirtualInterface| matches!(other, VirtualInterface::Gre(other) if own.sends_to(other));
+        for other in own.remote.iter().flat_map(|remote| self.links.tunnels((*remote).into(), answers)) {
+            self.comes_in(other, frame.tag);
+        }
+    }
+
+    /// To all peers that know it as a peer of theirs.
+    fn through_wireguard(&mut self, frame: Frame, own: &End<'l>) {
+        let links = self.links;
+        let is_own = |peer: &InterfaceRef| peer.ns == *own.ns && peer.name == *own.name;
+        let peers = |ns: &NsName, name: &IfName| links.router(ns)?.namespace().wireguard.get(name);
+        for peer in peers(own.ns, own.name).into_iter().flatten().filter_map(|peer| peer.interface.as_ref()) {
+            let mut back = peers(&peer.ns, &peer.name).into_iter().flatten();
+            if back.any(|back| back.interface.as_ref().is_some_and(is_own)) {
+                links.place(peer).into_iter().for_each(|at| self.comes_in(at, frame.tag));
+            }
         }
     }
 
@@ -216,6 +242,8 @@ impl<'l> Flood<'_, 'l> {
                     VirtualInterface::Vlan { .. }
                     | VirtualInterface::Vxlan(_)
                     | VirtualInterface::Ipip { .. }
+                    | VirtualInterface::Gre(_)
+                    | VirtualInterface::Wireguard(_)
                     | VirtualInterface::Dummy
                     | VirtualInterface::Vrf { .. },
                 )

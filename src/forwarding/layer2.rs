@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use super::flood::{Flood, Past, Reached};
 use super::links::{End, Links};
 use super::{Outcome, Packet, Router};
-use crate::lab::{InterfaceRef, Namespace, NsName, VirtualKind};
+use crate::lab::{InterfaceRef, Namespace, NsName};
 
 /// What a broadcast reaches is kept for so many interfaces: probes come sender by sender, over the same few routers.
 const FLOODS_KEPT: usize = 64;
@@ -60,8 +60,16 @@ impl<'l> Layer2<'l> {
         self.links.name(self.owner_past(Past::Wired, from, address)?)
     }
 
+    /// The interface through which a packet comes in that is sent to a next hop, or, by WireGuard, to its destination.
+    pub fn receiver(&self, from: &InterfaceRef, next_hop: IpAddr, destination: IpAddr) -> Option<InterfaceRef> {
+        self.owner(from, if self.is_wireguard(from) { destination } else { next_hop })
+    }
+
     /// The same among those that a frame reaches past some obstacles.
     pub(super) fn owner_past(&self, past: Past, from: &InterfaceRef, address: IpAddr) -> Option<usize> {
+        if self.is_wireguard(from) {
+            return self.links.place(&self.wireguard_end(from, address)?);
+        }
         let own = self.router(&from.ns)?.namespace();
         let entry = own.neighbours.iter().find(|entry| entry.dev == from.name && entry.address == address);
         let from = self.links.place(from)?;
@@ -126,7 +134,7 @@ impl<'l> Layer2<'l> {
 
     /// A tunnel of IP packets asks no one for the address: what goes in comes out at the other end.
     fn other_end(&self, from: usize, neighbours: &Reached) -> Option<usize> {
-        let is_tunnel = self.links.interface(from)?.virtual_interface()?.kind() == VirtualKind::Ipip;
+        let is_tunnel = self.links.interface(from)?.virtual_interface()?.kind().is_tunnel_of_packets();
         neighbours.iter().next().filter(|_| is_tunnel)
     }
 

@@ -22,6 +22,7 @@ mod segment;
 mod table;
 mod trace;
 mod way;
+mod wireguard;
 
 pub use asked::{Asked, Chosen};
 pub use filter::{Verdict, filter};
@@ -29,7 +30,7 @@ pub use firewall::{ChainAt, Flow, RuleAt};
 pub use layer2::Layer2;
 pub use lookup::{Decision, Outcome, Router, source_towards};
 pub use nat::{Translated, may_lead_elsewhere, translate, translations};
-pub use obstacle::{Cause, Obstacle};
+pub use obstacle::{Cause, Obstacle, PeerCause};
 pub use packet::Packet;
 pub use prefixes::Prefixes;
 pub use segment::Crossing;

@@ -107,10 +107,56 @@ pub enum Cause {
         /// The other end.
         end: InterfaceRef,
     },
+    /// WireGuard does not send it, or does not take it.
+    Peer(PeerCause),
     /// The namespace takes the answer for its own, as it has the address of the sender as well.
     AnswerElsewhere(IpAddr),
     /// The answer comes back under a source address that the sender has not written to.
     OtherSource(IpAddr),
+}
+
+/// Why WireGuard does not send a packet, or does not take it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerCause {
+    /// None of the interface's peers has the destination among its `allowed_ips`.
+    NoneFor {
+        /// The destination.
+        address: IpAddr,
+    },
+    /// The peer that has the destination among its `allowed_ips` has a key that nothing in the lab has.
+    IsNobody {
+        /// The destination.
+        address: IpAddr,
+    },
+    /// The interface does not have the sender among its peers.
+    NotKnown {
+        /// The sender.
+        from: InterfaceRef,
+    },
+    /// Neither of two peers knows where the other is.
+    NoEndpoint {
+        /// The peer.
+        peer: InterfaceRef,
+    },
+    /// The source is not among the `allowed_ips` of the peer that it comes from.
+    SourceNotAllowed {
+        /// The source.
+        source: IpAddr,
+        /// The peer.
+        from: InterfaceRef,
+    },
+}
+
+impl PeerCause {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::NoneFor { .. } => "no-peer-for-it",
+            Self::IsNobody { .. } => "peer-is-nobody",
+            Self::NotKnown { .. } => "not-its-peer",
+            Self::NoEndpoint { .. } => "no-endpoint",
+            Self::SourceNotAllowed { .. } => "source-not-allowed",
+        }
+    }
 }
 
 impl Cause {
@@ -137,6 +183,7 @@ impl Cause {
             Self::NobodyHas { .. } => "nobody-has-it",
             Self::Loop => "loop",
             Self::NoTunnelEnd { .. } => "no-tunnel-end",
+            Self::Peer(cause) => cause.kind(),
             Self::AnswerElsewhere(_) => "answer-elsewhere",
             Self::OtherSource(_) => "other-source",
         }

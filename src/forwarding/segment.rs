@@ -23,6 +23,8 @@ pub(super) struct Tunnel {
     pub to: InterfaceRef,
     pub remote: IpAddr,
     pub port: Option<u16>,
+    /// Whether what goes through is encrypted.
+    pub is_sealed: bool,
 }
 
 /// The way of a frame to the next hop.
@@ -326,13 +328,15 @@ impl Follower<'_, '_> {
                     let local = if let VirtualInterface::Ipip { local, .. } = far { *local } else { None };
                     (IpAddr::V4((*remote).or(local)?), None)
                 }
+                VirtualInterface::Gre(gre) => (IpAddr::V4(gre.remote?), None),
                 VirtualInterface::Vlan { .. }
                 | VirtualInterface::Macvlan { .. }
                 | VirtualInterface::Ipvlan { .. }
+                | VirtualInterface::Wireguard(_)
                 | VirtualInterface::Dummy
                 | VirtualInterface::Vrf { .. } => return None,
             };
-            (from.leaves && !to.leaves).then_some(Tunnel { from: near, to: far, remote, port })
+            (from.leaves && !to.leaves).then_some(Tunnel { from: near, to: far, remote, port, is_sealed: false })
         })
     }
 }

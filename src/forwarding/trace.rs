@@ -73,7 +73,8 @@ fn hop(router: &Router<'_>, layer2: &Layer2<'_>, ns: NsName, flow: &Flow) -> Hop
             let hook = if leaving.input.is_some() { Hook::Forward } else { Hook::Output };
             hop.verdict = Some(filter(namespace, hook, &leaving));
             hop.source = Some(translate(namespace, Hook::Postrouting, &leaving));
-            hop.next = layer2.owner(&InterfaceRef { ns: hop.ns.clone(), name: dev.clone() }, *next_hop);
+            let from = InterfaceRef { ns: hop.ns.clone(), name: dev.clone() };
+            hop.next = layer2.receiver(&from, *next_hop, hop.destination.flow.destination);
         }
         Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => {}
     }

@@ -10,7 +10,7 @@ use super::obstacle::{Cause, Obstacle};
 use super::reverse_path::reverse_path;
 use super::segment::{Crossing, Segment, Sent, Tunnel, segment};
 use super::trace::{came_in, packet, sent, stays};
-use super::{Decision, Flow, Layer2, Router, Translated, Verdict, filter, translate, translations};
+use super::{Decision, Flow, Layer2, Router, Translated, Verdict, filter, translate, translations, wireguard};
 use crate::lab::{
     ConnectionState, ETHERNET_MTU, Family, Hook, IfName, Interface, InterfaceRef, IpProtocol, Namespace, NsName,
     SysctlKey,
@@ -62,6 +62,8 @@ pub struct Leg {
     pub crossings: Vec<Crossing>,
     /// The way of the packets that carry it through a tunnel on this link.
     pub tunnel: Option<Box<Way>>,
+    /// Whether it is encrypted in there, and so is not seen.
+    pub is_sealed: bool,
 }
 
 /// A way and the way back.
@@ -207,7 +209,9 @@ impl Walk<'_, '_> {
             let from = InterfaceRef { ns: ns.clone(), name: dev.clone() };
             let by_gateway = route.hops().any(|(via, _)| via.is_some());
             let sent = Sent { from: &from, next_hop: *next_hop, by_gateway, flow: &left.flow, size: self.size };
-            let Segment { crossings, tunnel, end } = segment(self.layer2, &sent);
+            let is_wireguard = self.layer2.is_wireguard(&from);
+            let follow = if is_wireguard { wireguard::segment } else { segment };
+            let Segment { crossings, tunnel, end } = follow(self.layer2, &sent);
             leg.crossings = crossings;
             let blocked = tunnel.and_then(|tunnel| self.through(&tunnel, &mut leg));
             legs.push(leg);
@@ -248,6 +252,7 @@ impl Walk<'_, '_> {
             source: None,
             crossings: Vec::new(),
             tunnel: None,
+            is_sealed: false,
         };
         match &leg.decision.outcome {
             Outcome::Local { .. } => leg.verdict = Some(stays(namespace, &leg.destination.flow)),
@@ -290,7 +295,8 @@ impl Walk<'_, '_> {
         {
             let seen = |(via, dev): (Option<IpAddr>, &IfName)| {
                 let from = InterfaceRef { ns: ns.clone(), name: dev.clone() };
-                let to = self.layer2.owner(&from, via.unwrap_or(destination.flow.destination))?;
+                let to = destination.flow.destination;
+                let to = self.layer2.receiver(&from, via.unwrap_or(to), to)?;
                 self.chosen.namespaces.iter().position(|ns| *ns == to.ns)
             };
             let first = route.hops().filter_map(|hop| Some((seen(hop)?, hop))).min_by_key(|(rank, _)| *rank);
@@ -419,9 +425,14 @@ impl Walk<'_, '_> {
         let is_known = |obstacle: &Obstacle| tunnel.port.is_some() || !matches!(obstacle.cause, Cause::Filtered(_));
         let obstacle = match &way.end {
             WayEnd::Stopped(obstacle) => Some(obstacle.clone()).filter(|obstacle| is_known(obstacle)),
+            WayEnd::Arrived(ns) if tunnel.is_sealed && *ns != tunnel.to.ns => {
+                let cause = Cause::NoTunnelEnd { remote: tunnel.remote, end: tunnel.to.clone() };
+                let InterfaceRef { ns, name } = tunnel.from.clone();
+                Some(Box::new(Obstacle { ns, interface: Some(name), cause }))
+            }
             WayEnd::Arrived(_) => None,
         };
-        leg.tunnel = Some(Box::new(way));
+        (leg.tunnel, leg.is_sealed) = (Some(Box::new(way)), tunnel.is_sealed);
         obstacle
     }
 }

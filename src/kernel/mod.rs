@@ -8,6 +8,7 @@ mod error;
 pub mod facts;
 pub(crate) mod file_watch;
 pub mod firewall;
+mod handshake;
 pub mod ip_counters;
 pub mod losses;
 pub mod neighbours;

@@ -4,11 +4,11 @@ use super::netlink::NetlinkError;
 use super::netns::{NetnsHandle, NetnsHandles};
 use super::objects::{
     address, bridge, bridge_port, fdb_entry, foreign, interface, mark, namespace, neighbour, policy_rule, route,
-    sysctl as namespace_sysctl, veth, virtual_interface, vlans, xfrm,
+    sysctl as namespace_sysctl, veth, virtual_interface, vlans, wireguard, xfrm,
 };
 use super::{KernelError, firewall, sysctl};
-use crate::lab::{ForeignKind, NsName};
-use crate::steps::{BridgeStep, NamespaceStep, Step, SysctlStep, VirtualInterfaceStep, VlansStep};
+use crate::lab::{ForeignKind, NsName, VirtualInterface};
+use crate::steps::{BridgeStep, Change, NamespaceStep, Step, SysctlStep, VirtualInterfaceStep, VlansStep};
 
 /// Runs steps that go together (see [`Step::batches_with`]): all of them or none; of removals of namespaces, as many as
 /// possible. What [`firewall::run_and_hold`] leaves open is `held`.
@@ -40,6 +40,10 @@ pub(super) fn batch(
         Step::VirtualInterface(VirtualInterfaceStep::Add { new, kind, lab }) => {
             virtual_interface::add(handles, &new.interface, kind, (new.mac, new.mtu), lab, &first.text())
         }
+        Step::VirtualInterface(VirtualInterfaceStep::Options {
+            interface,
+            change: Change { to: VirtualInterface::Wireguard(to), .. },
+        }) => wireguard::set_options(handles.get(&interface.ns)?.fd(), &interface.name, *to, &first.text()),
         Step::VirtualInterface(VirtualInterfaceStep::Options { interface, change }) => {
             inside(handles, first, |netns| virtual_interface::set(netns, interface, &change.from, &change.to))
         }
@@ -47,6 +51,7 @@ pub(super) fn batch(
         Step::Route(step) => inside(handles, first, |netns| route::run(netns, step)),
         Step::PolicyRule(step) => inside(handles, first, |netns| policy_rule::run(netns, step)),
         Step::Neighbour(step) => inside(handles, first, |netns| neighbour::run(netns, step)),
+        Step::Wireguard(step) => wireguard::run(handles.get(&first.namespace())?.fd(), step),
         Step::FdbEntry(step) => inside(handles, first, |netns| fdb_entry::run(netns, step)),
         Step::Foreign(step) if step.change.object().is_of_a_firewall() => {
             firewall::foreign_tables::run(handles.get(&step.ns)?.fd(), &step.change)

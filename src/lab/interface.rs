@@ -75,9 +75,11 @@ impl InterfaceKind {
                 VirtualInterface::Ipvlan { mode: IpvlanMode::L2, .. } => Some(ethernet),
                 VirtualInterface::Ipvlan { mode: IpvlanMode::L3 | IpvlanMode::L3s, .. } => without(false, true),
                 VirtualInterface::Vlan { .. } => None,
-                VirtualInterface::Ipip { .. } | VirtualInterface::Dummy | VirtualInterface::Vrf { .. } => {
-                    without(false, false)
-                }
+                VirtualInterface::Ipip { .. }
+                | VirtualInterface::Gre(_)
+                | VirtualInterface::Wireguard(_)
+                | VirtualInterface::Dummy
+                | VirtualInterface::Vrf { .. } => without(false, false),
             },
             Self::Other(_) => None,
         }

@@ -22,6 +22,7 @@ mod firewall;
 mod firewall_extensions;
 mod firewall_rule;
 mod foreign;
+mod gre;
 mod interface;
 mod interface_flags;
 mod interface_ref;
@@ -54,6 +55,7 @@ mod unread;
 mod virtual_interface;
 mod vlans;
 mod vxlan;
+mod wireguard;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -78,6 +80,7 @@ pub use firewall_rule::{Condition, ConnectionState, FirewallRule, FirewallTarget
 pub use foreign::{
     Foreign, ForeignFdbEntry, ForeignInterface, ForeignKind, ForeignObject, ForeignOther, ForeignRoute, ForeignRule,
 };
+pub use gre::Gre;
 use indexmap::IndexMap;
 pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
 pub use interface_flags::InterfaceFlags;
@@ -118,6 +121,9 @@ pub use unread::{Part, Unread};
 pub use virtual_interface::{IpvlanMode, MAX_STACKING, MacvlanMode, VirtualInterface, VirtualKind};
 pub use vlans::{Tagging, VlanRange, Vlans};
 pub use vxlan::{VXLAN_PORT, Vxlan, VxlanSlot};
+pub use wireguard::{
+    KeyedPeer, ObservedWireguard, PublicKey, SecretKey, SecretKeys, WIREGUARD_PORT, Wireguard, WireguardPeer,
+};
 
 /// A network that is wanted: every namespace with all that is in it, and the checks that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -179,6 +185,9 @@ pub struct Namespace {
     pub neighbours: BTreeSet<Neighbour>,
     /// Permanent forwarding entries of its VXLAN ends.
     pub fdb: BTreeSet<FdbEntry>,
+    /// The peers of its WireGuard interfaces.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub wireguard: BTreeMap<IfName, Vec<WireguardPeer>>,
     /// Sysctls. Wanted: those that the file sets. Live: the present value of those that were asked for; a key
     /// that this kernel lacks is absent.
     pub sysctls: BTreeMap<SysctlKey, SysctlValue>,

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::{
     Address, AlteredAddress, Foreign, IfName, Interface, LabEtc, LabName, Namespace, NsName, ObservedFirewall,
-    ObservedProgram, PolicyRule, ProgramRef, Route, SysctlKey, SysctlValue, Unread, VirtualInterface, Vxlan, VxlanSlot,
+    ObservedProgram, ObservedWireguard, PolicyRule, ProgramRef, Route, SecretKeys, SysctlKey, SysctlValue, Unread,
+    VirtualInterface, Vxlan, VxlanSlot,
 };
 
 /// What the kernel says: the namespaces that exist and are of interest to one lab.
@@ -24,6 +25,10 @@ pub struct Observed {
     /// The lab's programs, whichever namespaces they are in.
     #[serde(skip)]
     pub programs: BTreeMap<ProgramRef, ObservedProgram>,
+    /// The private keys that its WireGuard interfaces are to have, as far as they have been chosen: those that the lab
+    /// keeps, once the engine has looked at the files.
+    #[serde(skip)]
+    pub wireguard_keys: SecretKeys,
 }
 
 /// One network namespace as the kernel shows it.
@@ -77,6 +82,9 @@ pub struct ObservedNamespace {
     /// Which of the policy rules are missing that the kernel gives every namespace.
     #[serde(skip)]
     pub lost_rules: BTreeSet<PolicyRule>,
+    /// Its WireGuard interfaces, with their keys.
+    #[serde(skip)]
+    pub wireguards: BTreeMap<IfName, ObservedWireguard>,
     /// What there is and cannot be said in the model's words.
     #[serde(skip_serializing_if = "Foreign::is_empty")]
     pub foreign: Foreign,

@@ -1,6 +1,6 @@
 //! A part of what is observed of a namespace, taken from elsewhere: where it could not be read.
 
-use super::{Interface, NsName, Observed, ObservedNamespace, Part};
+use super::{Interface, InterfaceKind, NsName, Observed, ObservedNamespace, Part, VirtualInterface};
 
 impl Observed {
     /// Whether a part of a namespace could not be read.
@@ -38,6 +38,13 @@ impl ObservedNamespace {
                 self.is.fdb.clone_from(&from.is.fdb);
                 self.foreign.fdb.clone_from(&from.foreign.fdb);
             }
+            Part::Wireguard => self.take_of_interfaces(from, |own, other| {
+                let is_one =
+                    |kind: &InterfaceKind| matches!(kind, InterfaceKind::Virtual(VirtualInterface::Wireguard(_)));
+                if is_one(&own.kind) && is_one(&other.kind) {
+                    own.kind.clone_from(&other.kind);
+                }
+            }),
             Part::Proxies | Part::Qdiscs | Part::NextHops | Part::Xfrm => {}
             Part::Sysctl(key) => {
                 self.is.sysctls.remove(key);

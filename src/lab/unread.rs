@@ -34,6 +34,8 @@ pub enum Part {
     Proxies,
     /// Forwarding entries.
     FdbEntries,
+    /// WireGuard interfaces: their options, keys and peers.
+    Wireguard,
     /// Queueing disciplines.
     Qdiscs,
     /// Nexthop objects.
@@ -57,6 +59,7 @@ impl fmt::Display for Part {
             Self::Neighbours => "neighbours",
             Self::Proxies => "proxies of neighbours",
             Self::FdbEntries => "forwarding entries",
+            Self::Wireguard => "WireGuard interfaces",
             Self::Qdiscs => "qdiscs",
             Self::NextHops => "nexthop objects",
             Self::Xfrm => "xfrm policies and states",
@@ -75,6 +78,7 @@ impl Part {
             | Self::Neighbours
             | Self::Proxies
             | Self::FdbEntries
+            | Self::Wireguard
             | Self::Qdiscs
             | Self::NextHops
             | Self::Xfrm

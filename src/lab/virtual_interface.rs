@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
-use super::{InterfaceRef, NsName, Vxlan};
+use super::{Gre, IfName, InterfaceRef, NsName, Vxlan, Wireguard};
 
 /// An interface that is neither a veth nor a bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,6 +41,10 @@ pub enum VirtualInterface {
         /// The other end; none: the gateway of the route that leads into the tunnel.
         remote: Option<Ipv4Addr>,
     },
+    /// One end of a tunnel that carries packets of IPv4 and IPv6 in IPv4 packets (RFC 2784, RFC 2890).
+    Gre(Gre),
+    /// An interface whose packets travel encrypted, in datagrams of UDP, to the peer that each is for.
+    Wireguard(Wireguard),
     /// An interface that leads nowhere.
     Dummy,
     /// A routing table for its ports, and for no others (Documentation/networking/vrf.rst of the kernel).
@@ -63,6 +67,10 @@ pub enum VirtualKind {
     Vlan,
     /// [`VirtualInterface::Ipip`].
     Ipip,
+    /// [`VirtualInterface::Gre`].
+    Gre,
+    /// [`VirtualInterface::Wireguard`].
+    Wireguard,
     /// [`VirtualInterface::Dummy`].
     Dummy,
     /// [`VirtualInterface::Vrf`].
@@ -98,10 +106,31 @@ pub enum IpvlanMode {
 /// The most interfaces that may be stacked on one another, the lowest one included (MAX_NEST_DEV in the kernel).
 pub const MAX_STACKING: usize = 8;
 
+/// Interfaces that the kernel itself puts into every namespace when a tunnel module is loaded, and that cannot be
+/// removed (see `net.core.fb_tunnels_only_for_init_net` in the kernel's sysctl documentation).
+const FALLBACK_TUNNELS: [&str; 9] =
+    ["tunl0", "sit0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0"];
+
+impl IfName {
+    /// Whether the kernel itself puts an interface of this name into every namespace.
+    pub fn is_fallback_tunnel(&self) -> bool {
+        FALLBACK_TUNNELS.contains(&self.as_str())
+    }
+}
+
 impl VirtualKind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Vxlan, Self::Macvlan, Self::Ipvlan, Self::Vlan, Self::Ipip, Self::Dummy, Self::Vrf];
+    pub const ALL: [Self; 9] = [
+        Self::Vxlan,
+        Self::Macvlan,
+        Self::Ipvlan,
+        Self::Vlan,
+        Self::Ipip,
+        Self::Gre,
+        Self::Wireguard,
+        Self::Dummy,
+        Self::Vrf,
+    ];
 
     /// The kernel's word for it, as after `type` in `ip link`.
     pub fn name(self) -> &'static str {
@@ -111,6 +140,8 @@ impl VirtualKind {
             Self::Ipvlan => "ipvlan",
             Self::Vlan => "vlan",
             Self::Ipip => "ipip",
+            Self::Gre => "gre",
+            Self::Wireguard => "wireguard",
             Self::Dummy => "dummy",
             Self::Vrf => "vrf",
         }
@@ -118,12 +149,28 @@ impl VirtualKind {
 
     /// The kernel's module for it.
     pub fn module(self) -> &'static str {
-        if self == Self::Vlan { "8021q" } else { self.name() }
+        match self {
+            Self::Vlan => "8021q",
+            Self::Gre => "ip_gre",
+            Self::Vxlan | Self::Macvlan | Self::Ipvlan | Self::Ipip | Self::Wireguard | Self::Dummy | Self::Vrf => {
+                self.name()
+            }
+        }
+    }
+
+    /// Whether IP packets without Ethernet frames go through it, to another end that is set beforehand.
+    pub fn is_tunnel_of_packets(self) -> bool {
+        match self {
+            Self::Ipip | Self::Gre => true,
+            Self::Vxlan | Self::Macvlan | Self::Ipvlan | Self::Vlan | Self::Wireguard | Self::Dummy | Self::Vrf => {
+                false
+            }
+        }
     }
 
     /// Whether Ethernet frames go through it, so that it has a MAC address and can be a parent.
     pub fn is_ethernet(self) -> bool {
-        self != Self::Ipip
+        !self.is_tunnel_of_packets() && self != Self::Wireguard
     }
 }
 
@@ -136,6 +183,8 @@ impl VirtualInterface {
             Self::Ipvlan { .. } => VirtualKind::Ipvlan,
             Self::Vlan { .. } => VirtualKind::Vlan,
             Self::Ipip { .. } => VirtualKind::Ipip,
+            Self::Gre(_) => VirtualKind::Gre,
+            Self::Wireguard(_) => VirtualKind::Wireguard,
             Self::Dummy => VirtualKind::Dummy,
             Self::Vrf { .. } => VirtualKind::Vrf,
         }
@@ -145,7 +194,9 @@ impl VirtualInterface {
     pub fn lower(&self) -> Option<&InterfaceRef> {
         match self {
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.as_ref(),
-            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => None,
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Gre(_) | Self::Wireguard(_) | Self::Dummy | Self::Vrf { .. } => {
+                None
+            }
         }
     }
 
@@ -153,7 +204,9 @@ impl VirtualInterface {
     pub fn lower_mut(&mut self) -> Option<&mut Option<InterfaceRef>> {
         match self {
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => Some(parent),
-            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => None,
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Gre(_) | Self::Wireguard(_) | Self::Dummy | Self::Vrf { .. } => {
+                None
+            }
         }
     }
 
@@ -163,7 +216,7 @@ impl VirtualInterface {
         match self {
             Self::Vxlan(vxlan) => vxlan.dev.as_ref().map(|dev| InterfaceRef { ns: ns.clone(), name: dev.clone() }),
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.clone(),
-            Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => None,
+            Self::Ipip { .. } | Self::Gre(_) | Self::Wireguard(_) | Self::Dummy | Self::Vrf { .. } => None,
         }
     }
 
@@ -176,6 +229,8 @@ impl VirtualInterface {
             | Self::Ipvlan { .. }
             | Self::Vlan { .. }
             | Self::Ipip { .. }
+            | Self::Gre(_)
+            | Self::Wireguard(_)
             | Self::Dummy => None,
         }
     }
@@ -188,6 +243,8 @@ impl VirtualInterface {
             | Self::Ipvlan { .. }
             | Self::Vlan { .. }
             | Self::Ipip { .. }
+            | Self::Gre(_)
+            | Self::Wireguard(_)
             | Self::Dummy
             | Self::Vrf { .. } => None,
         }
@@ -197,7 +254,9 @@ impl VirtualInterface {
     pub fn is_complete(&self) -> bool {
         match self {
             Self::Macvlan { parent, .. } | Self::Ipvlan { parent, .. } | Self::Vlan { parent, .. } => parent.is_some(),
-            Self::Vxlan(_) | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => true,
+            Self::Vxlan(_) | Self::Ipip { .. } | Self::Gre(_) | Self::Wireguard(_) | Self::Dummy | Self::Vrf { .. } => {
+                true
+            }
         }
     }
 
@@ -217,7 +276,13 @@ impl VirtualInterface {
                 let is_shared = |mode: &MacvlanMode| *mode != MacvlanMode::Passthru;
                 is == to && is_shared(from) && is_shared(mode)
             }
-            Self::Ipvlan { .. } | Self::Vlan { .. } | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => false,
+            Self::Wireguard(_) => matches!(other, Self::Wireguard(_)),
+            Self::Ipvlan { .. }
+            | Self::Vlan { .. }
+            | Self::Ipip { .. }
+            | Self::Gre(_)
+            | Self::Dummy
+            | Self::Vrf { .. } => false,
         }
     }
 
@@ -235,8 +300,17 @@ impl VirtualInterface {
                 }
             }
             Self::Macvlan { mode, .. } => options += &format!(" mode {}", mode.name()),
+            Self::Wireguard(to) => {
+                let Self::Wireguard(from) = from else { return options };
+                options += &to.changes_from(from);
+            }
             // These are made anew.
-            Self::Ipvlan { .. } | Self::Vlan { .. } | Self::Ipip { .. } | Self::Dummy | Self::Vrf { .. } => {}
+            Self::Ipvlan { .. }
+            | Self::Vlan { .. }
+            | Self::Ipip { .. }
+            | Self::Gre(_)
+            | Self::Dummy
+            | Self::Vrf { .. } => {}
         }
         options
     }
@@ -280,6 +354,8 @@ impl fmt::Display for VirtualInterface {
                 };
                 write!(f, "{}{}", option("local", local), option("remote", remote))
             }
+            Self::Gre(gre) => gre.fmt(f),
+            Self::Wireguard(wireguard) => wireguard.fmt(f),
             Self::Dummy => Ok(()),
             Self::Vrf { table } => write!(f, " table {table}"),
         }

@@ -7,7 +7,7 @@ use super::planned::Plan;
 use super::unread::assumed;
 use super::{
     address, bridge, bridge_port, etc_files, fdb_entry, firewall, foreign, gateways, interface, namespace, neighbour,
-    nft, policy_rule, program, route, services, sysctl, veth, virtual_interface, vlans,
+    nft, policy_rule, program, route, services, sysctl, veth, virtual_interface, vlans, wireguard,
 };
 use crate::lab::{Interface, InterfaceKind, InterfaceRef, Lab, NsName, Observed};
 
@@ -87,6 +87,7 @@ fn inside(sides: &Sides<'_>, draft: &mut Draft) {
     gateways::compare(sides, begin, draft);
     neighbour::compare(sides, &lost, draft);
     fdb_entry::compare(sides, &lost, draft);
+    wireguard::compare(sides, &lost, draft);
     foreign::compare(sides, &lost, draft);
     sysctl::compare(sides, &lost, draft);
     firewall::compare(&sides.compared.lab.name, sides.ns, &sides.want.firewall, &sides.observed.firewall, draft);

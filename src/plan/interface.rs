@@ -15,11 +15,6 @@ const VRF_MTU: u32 = 65575;
 /// The reason for making what is not there.
 pub(super) const ABSENT: &str = "it does not exist";
 
-/// Interfaces that the kernel itself puts into every namespace when a tunnel module is loaded, and that cannot be
-/// removed (see `net.core.fb_tunnels_only_for_init_net` in the kernel's sysctl documentation).
-const FALLBACK_TUNNELS: [&str; 9] =
-    ["tunl0", "sit0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0"];
-
 /// Plans the removal of an interface in whose place another is wanted; the reason for making the new one.
 pub(super) fn replace(interface: &InterfaceRef, live: Option<&Interface>, draft: &mut Draft) -> String {
     let Some(live) = live else { return ABSENT.to_owned() };
@@ -59,7 +54,7 @@ pub(super) fn remove_extras(compared: &Compared<'_>, draft: &mut Draft) {
 }
 
 fn is_kernels(name: &IfName) -> bool {
-    name.is_lo() || FALLBACK_TUNNELS.contains(&name.as_str())
+    name.is_lo() || name.is_fallback_tunnel()
 }
 
 /// Plans the settings that differ on an interface that stays.

@@ -34,6 +34,7 @@ mod veth;
 mod virtual_interface;
 mod vlans;
 mod way_back;
+mod wireguard;
 
 pub use compare::plan;
 pub use conflicts::{Conflict, ConflictCode, adoption, conflicts, removed_by_adoption};

@@ -1,12 +1,14 @@
 //! The way back: what has to go so that nothing of a lab is left.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use super::etc_files;
 use super::planned::PlannedStep;
 use crate::lab::{
-    ChainId, FirewallRule, ForeignObject, IfName, Lab, LabName, Namespace, NsName, Observed, ObservedFirewall,
-    ObservedNamespace, ObservedProgram, ObservedRule, Program, Routing, SysctlKey,
+    ChainId, FirewallRule, ForeignObject, IfName, InterfaceRef, KeyedPeer, Lab, LabName, Namespace, NsName, Observed,
+    ObservedFirewall, ObservedNamespace, ObservedProgram, ObservedRule, ObservedWireguard, Program, Routing, SecretKey,
+    SecretKeys, SysctlKey, WireguardPeer,
 };
 use crate::steps::{
     FirewallChange, FirewallStep, ForeignStep, InterfaceStep, NamespaceStep, PolicyRuleStep, Presence, ProgramStep,
@@ -76,12 +78,33 @@ pub fn as_built(lab: &Lab) -> Observed {
         live.namespaces
             .insert(ns.clone(), ObservedNamespace { is, firewall, connected, ..ObservedNamespace::default() });
     }
+    wireguards(lab, &mut live);
     let running = |program: &Program| ObservedProgram::running(program.clone());
     live.programs = lab.programs().map(|(name, program)| (name, running(program))).collect();
     if let Some(host) = live.namespaces.get_mut(&NsName::host()) {
         host.nslab_routing = Routing { routes: host.is.routes.clone(), rules: host.is.rules.clone() };
     }
     live
+}
+
+/// Gives the WireGuard interfaces keys, and makes them known to each other.
+fn wireguards(lab: &Lab, live: &mut Observed) {
+    let of = |(ns, namespace): (&NsName, &Namespace)| {
+        let interface = |name: &IfName| InterfaceRef { ns: ns.clone(), name: name.clone() };
+        namespace.wireguard.keys().map(interface).collect::<Vec<_>>()
+    };
+    let keys: SecretKeys = lab.namespaces.iter().flat_map(of).map(|one| (one, SecretKey::random())).collect();
+    for (interface, key) in &keys {
+        let Some(namespace) = live.namespaces.get_mut(&interface.ns) else { continue };
+        let peer = |peer: &WireguardPeer| KeyedPeer {
+            public_key: peer.interface.as_ref().and_then(|other| keys.get(other)).map(SecretKey::public),
+            preshared_key: None,
+            peer: peer.clone(),
+        };
+        let peers = namespace.is.wireguard.get(&interface.name).into_iter().flatten().map(peer).collect();
+        let own = ObservedWireguard { key: Some(key.clone()), peers, heard: BTreeMap::new() };
+        namespace.wireguards.insert(interface.name.clone(), own);
+    }
 }
 
 /// The lab's routes and policy rules in `host` that do not go with an interface.

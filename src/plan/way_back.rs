@@ -4,18 +4,28 @@ use super::compare::plan;
 use super::planned::Plan;
 use super::unread::in_common;
 use crate::lab::{
-    ChainName, IfName, Interface, InterfaceKind, Keep, Lab, LabName, Namespace, NetworkPolicies, NsName, Observed,
-    ObservedNamespace, Origins, Places,
+    ChainName, IfName, Interface, InterfaceKind, InterfaceRef, Keep, Lab, LabName, Namespace, NetworkPolicies, NsName,
+    Observed, ObservedNamespace, ObservedWireguard, Origins, Places, SecretKeys,
 };
-use crate::steps::{FirewallChange, FirewallStep, Presence, Step, SysctlStep};
+use crate::steps::{FirewallChange, FirewallStep, Presence, Step, SysctlStep, Update, WireguardStep};
 
 /// Plans the way back to what was there before. Rules and settings that were added by hand have come back with the
 /// steps' own inverses, and are left alone.
 pub fn way_back(lab: &Lab, before: &Observed, now: &Observed) -> Plan {
     let [before, now] = in_common(lab, before, now);
+    let now = Observed { wireguard_keys: keys(&before), ..now.into_owned() };
     let mut plan = plan(&as_lab(lab, &before), &now);
     plan.steps.retain(|planned| is_kept(&planned.step));
     plan
+}
+
+/// The private keys of what there was.
+fn keys(live: &Observed) -> SecretKeys {
+    let all = live.namespaces.iter().flat_map(|(ns, namespace)| namespace.wireguards.iter().map(move |own| (ns, own)));
+    let key = |(ns, (name, own)): (&NsName, (&IfName, &ObservedWireguard))| {
+        Some((InterfaceRef { ns: ns.clone(), name: name.clone() }, own.key.clone()?))
+    };
+    all.filter_map(key).collect()
 }
 
 fn is_kept(step: &Step) -> bool {
@@ -27,7 +37,9 @@ fn is_kept(step: &Step) -> bool {
             FirewallChange::AddChain | FirewallChange::Rule { change: Presence::Add(_), .. } => true,
         },
         // What was put back as it was cannot be said in the model, and would seem to be an extra.
-        Step::Foreign(_) | Step::Sysctl(SysctlStep::RestoreHost { .. }) => false,
+        Step::Foreign(_)
+        | Step::Wireguard(WireguardStep::Peer { change: Update::Remove(_), .. })
+        | Step::Sysctl(SysctlStep::RestoreHost { .. }) => false,
         Step::Sysctl(SysctlStep::Set { .. })
         | Step::Namespace(_)
         | Step::Mark(_)
@@ -42,6 +54,7 @@ fn is_kept(step: &Step) -> bool {
         | Step::PolicyRule(_)
         | Step::Neighbour(_)
         | Step::FdbEntry(_)
+        | Step::Wireguard(_)
         | Step::Nft(_)
         | Step::EtcFiles(_)
         | Step::Program(_) => true,
@@ -89,6 +102,7 @@ fn restorable(lab: &LabName, name: &NsName, live: &ObservedNamespace, keep: Keep
     });
     wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
     wanted.fdb.retain(|entry| on_own(&entry.dev));
+    wanted.wireguard.retain(|name, _| on_own(name));
     wanted.firewall.chains.retain(|chain, rules| {
         if chain.hook().is_some() {
             rules.retain(|rule| rule.leads_to().is_some_and(ChainName::is_of_services));

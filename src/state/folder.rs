@@ -36,6 +36,8 @@ pub(super) const ETC: &str = "etc";
 pub(super) const LOGS: &str = "logs";
 /// The folder of a lab in which the files of its programs are.
 pub(super) const FILES: &str = "files";
+/// The folder of a lab in which the private keys of its WireGuard interfaces are.
+pub(super) const WIREGUARD: &str = "wireguard";
 /// The name of the lock in each folder.
 pub(super) const LOCK: &str = "lock";
 /// No file of nslab's is longer, in bytes.
@@ -354,7 +356,7 @@ impl Folder {
         let Some(folder) = self.get(name)? else { return self.remove_folder(name) };
         let mut removed = Ok(());
         for file in folder.names()?.iter().filter(|file| *file != LOCK) {
-            removed = removed.and(match [ETC, FILES, LOGS].contains(&file.as_str()) {
+            removed = removed.and(match [ETC, FILES, LOGS, WIREGUARD].contains(&file.as_str()) {
                 true => folder.remove_tree(file),
                 false => folder.remove(file, UnlinkatFlags::NoRemoveDir),
             });

@@ -25,6 +25,11 @@ pub(crate) struct LabFolder {
 }
 
 impl LabFolder {
+    /// The folder itself.
+    pub(super) fn files(&self) -> &Folder {
+        &self.folder
+    }
+
     /// Whether programs may have been started for the lab: one that has none has no folder for their output.
     pub(crate) fn may_have_programs(&self) -> bool {
         self.lock.has_folders

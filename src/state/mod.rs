@@ -1,5 +1,5 @@
-//! The files of `/run/nslab`: each lab's lock, journal, applied topology, list of routes and programs' output, what its
-//! programs find in `/etc`, and what host settings were before the first lab that needs them.
+//! The files of `/run/nslab`: each lab's lock, journal, applied topology, list of routes, programs' output and private
+//! keys, what its programs find in `/etc`, and what host settings were before the first lab that needs them.
 //!
 //! It knows the model, and of the kernel no more than how it reports an error. It does not know what the files are for,
 //! nor what a setting is now: `engine` does. All of them are gone after a reboot, as the namespaces are, and none of
@@ -16,6 +16,7 @@ mod lock;
 mod oddities;
 mod program_files;
 mod tree;
+mod wireguard_keys;
 
 pub(crate) use deviceless_routes::{Identity, listed_by, listed_by_others};
 pub(crate) use etc_files::{etc_files, etc_folder, set_etc_files, set_lab_hosts, why_no_links};
@@ -25,3 +26,4 @@ pub(crate) use lab_folder::{LabFolder, ToRemove, topology, topology_file};
 pub(crate) use labs::{IdleLabs, labs};
 pub(crate) use oddities::oddities;
 pub(crate) use program_files::{Log, ProgramFiles};
+pub(crate) use wireguard_keys::wireguard_keys;

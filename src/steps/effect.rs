@@ -36,6 +36,7 @@ impl Step {
             | Self::PolicyRule(_)
             | Self::Neighbour(_)
             | Self::FdbEntry(_)
+            | Self::Wireguard(_)
             | Self::EtcFiles(_)
             | Self::Program(_)
             | Self::Sysctl(_) => Some(()),

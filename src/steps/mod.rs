@@ -30,6 +30,7 @@ mod sysctl;
 mod veth;
 mod virtual_interface;
 mod vlans;
+mod wireguard;
 
 pub use address::AddressStep;
 pub use bridge::BridgeStep;
@@ -56,6 +57,7 @@ pub use sysctl::SysctlStep;
 pub use veth::VethStep;
 pub use virtual_interface::VirtualInterfaceStep;
 pub use vlans::VlansStep;
+pub use wireguard::{WireguardKey, WireguardStep};
 
 use crate::lab::{InterfaceRef, NsName};
 
@@ -88,6 +90,8 @@ pub enum Step {
     Neighbour(NeighbourStep),
     /// A forwarding entry of a VXLAN interface is added or removed.
     FdbEntry(FdbEntryStep),
+    /// A WireGuard interface gets a key, or a peer of it changes.
+    Wireguard(WireguardStep),
     /// An object that the model cannot express is removed, or put back.
     Foreign(ForeignStep),
     /// A sysctl is set, or one of `host` restored.
@@ -118,6 +122,7 @@ impl Step {
             Self::PolicyRule(step) => step,
             Self::Neighbour(step) => step,
             Self::FdbEntry(step) => step,
+            Self::Wireguard(step) => step,
             Self::Foreign(step) => step,
             Self::Sysctl(step) => step,
             Self::Firewall(step) => step,
@@ -165,6 +170,7 @@ impl Step {
             Self::PolicyRule(step) => Self::PolicyRule(step.inverse()),
             Self::Neighbour(step) => Self::Neighbour(step.inverse()),
             Self::FdbEntry(step) => Self::FdbEntry(step.inverse()),
+            Self::Wireguard(step) => Self::Wireguard(step.inverse()),
             Self::Foreign(step) => Self::Foreign(step.inverse()?),
             Self::Sysctl(step) => Self::Sysctl(step.inverse()?),
             Self::Firewall(step) => Self::Firewall(step.inverse()),
@@ -199,6 +205,7 @@ impl Step {
             | Self::VirtualInterface(VirtualInterfaceStep::Options { interface, .. })
             | Self::Vlans(VlansStep { interface, .. })
             | Self::Address(AddressStep { interface, .. }) => Some(interface),
+            Self::Wireguard(step) => Some(step.interface()),
             Self::Bridge(BridgeStep::Add { .. })
             | Self::VirtualInterface(VirtualInterfaceStep::Add { .. })
             | Self::Namespace(_)
@@ -242,7 +249,9 @@ impl Step {
     /// Whether packets may go another way because of it, or in other sizes.
     pub fn changes_ways(&self) -> bool {
         match self {
-            Self::Route(_) | Self::PolicyRule(_) | Self::VirtualInterface(_) | Self::Veth(_) => true,
+            Self::Route(_) | Self::PolicyRule(_) | Self::VirtualInterface(_) | Self::Veth(_) | Self::Wireguard(_) => {
+                true
+            }
             Self::Interface(step) => matches!(step, InterfaceStep::Mtu { .. }),
             Self::Namespace(_)
             | Self::Mark(_)
@@ -283,6 +292,7 @@ impl Step {
             | Self::PolicyRule(_)
             | Self::Neighbour(_)
             | Self::FdbEntry(_)
+            | Self::Wireguard(_)
             | Self::Foreign(_)
             | Self::Firewall(_)
             | Self::Nft(_)
@@ -330,6 +340,7 @@ impl Step {
             | Self::PolicyRule(_)
             | Self::Neighbour(_)
             | Self::FdbEntry(_)
+            | Self::Wireguard(_)
             | Self::Foreign(_)
             | Self::Firewall(_)
             | Self::EtcFiles(_)
@@ -355,6 +366,7 @@ impl Step {
             | Self::PolicyRule(_)
             | Self::Neighbour(_)
             | Self::FdbEntry(_)
+            | Self::Wireguard(_)
             | Self::Foreign(_)
             | Self::Nft(_)
             | Self::EtcFiles(_)

@@ -10,8 +10,8 @@ pub enum Phase {
     EndPrograms,
     /// Before what the rules guard changes.
     RemoveFirewall,
-    /// Routes, policy rules, neighbour and forwarding entries: before the addresses and interfaces that take them
-    /// along.
+    /// Routes, policy rules, peers, neighbour and forwarding entries: before the addresses and interfaces that take
+    /// them along.
     RemoveRoutes,
     /// Before the interfaces that have them.
     RemoveAddresses,
@@ -60,6 +60,10 @@ pub enum Phase {
     AddPolicyRules,
     /// After all that the rules guard.
     SetFirewall,
+    /// Peers of WireGuard interfaces: once packets find their way, and are let through.
+    AddPeers,
+    /// Those that are spoken to at once, and if they do not answer then, only five seconds later (REKEY_TIMEOUT).
+    AddPeersKeptAlive,
     /// After the namespaces that they are for.
     SetEtcFiles,
     /// Once the network is as it is to be.

@@ -3,7 +3,7 @@
 use super::command::{ip, ip_link_set};
 use super::new_interface::Inverse;
 use super::operation::{Operation, Reach};
-use super::{Change, NewInterface, Phase, Tier};
+use super::{Change, NewInterface, Phase, Tier, wireguard};
 use crate::lab::{IfName, InterfaceRef, LabName, NsName, VirtualInterface};
 
 /// A step on a virtual interface.
@@ -54,7 +54,13 @@ impl Operation for VirtualInterfaceStep {
 
     fn command(&self) -> String {
         match self {
-            Self::Add { new, kind, lab } => add(new, kind, lab, &new.interface.name),
+            Self::Add { new, kind, lab } => {
+                let options = options(&new.interface, kind).map(|options| format!("; {options}"));
+                add(new, kind, lab, &new.interface.name) + &options.unwrap_or_default()
+            }
+            Self::Options { interface, change: Change { from, to: to @ VirtualInterface::Wireguard(_) } } => {
+                wireguard::options(interface, &to.changes_from(from))
+            }
             Self::Options { interface, change: Change { from, to } } => {
                 format!("{} type {}{}", ip_link_set(interface), to.kind().name(), to.changes_from(from))
             }
@@ -72,8 +78,9 @@ impl Operation for VirtualInterfaceStep {
                     let rename = format!("{} link set dev {temporary} name {name}", ip(ns));
                     vec![add(new, kind, lab, &temporary), rename]
                 } else {
-                    vec![self.command()]
+                    vec![add(new, kind, lab, name)]
                 };
+                lines.extend(options(&new.interface, kind));
                 lines.extend(new.alias(lab));
                 lines
             }
@@ -120,7 +127,15 @@ fn add(new: &NewInterface, kind: &VirtualInterface, lab: &LabName, name: &IfName
     let from = kind.lower().map_or(ns, |parent| &parent.ns);
     let link = kind.lower().map(|parent| format!(" link {}{}", parent.name, netns(from, ns)));
     let (link, settings) = (link.unwrap_or_default(), new.settings(lab));
+    let is_whole = !matches!(kind, VirtualInterface::Wireguard(_));
+    let kind = if is_whole { kind.to_string() } else { kind.kind().name().to_owned() };
     format!("{} link add name {name}{link}{settings} type {kind}", ip(from))
+}
+
+/// The command for options that cannot be given when an interface is made.
+fn options(interface: &InterfaceRef, kind: &VirtualInterface) -> Option<String> {
+    let VirtualInterface::Wireguard(own) = kind else { return None };
+    Some(wireguard::options(interface, &own.to_string()))
 }
 
 /// The word that puts what is made in one namespace into another: the host's is that of the shell.

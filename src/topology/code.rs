@@ -18,6 +18,8 @@ pub enum Code {
     AddressTwice,
     /// More than one address fits, so the one that is meant must be written.
     AmbiguousAddress,
+    /// A namespace has several WireGuard interfaces, and the peer that is meant must be written.
+    AmbiguousPeer,
     /// A command has no words, or has something that only a shell would act on.
     BadCommand,
     /// This address cannot be the destination of a forwarding entry.
@@ -132,6 +134,8 @@ pub enum Code {
     PassedOver,
     /// Two paths of a host are for the same requests.
     PathTwice,
+    /// Warning: a peer does not have the interface among its own peers, and so takes nothing from it.
+    PeerOneSided,
     /// The numbers of ports on both sides of a translation differ.
     PortCount,
     /// Warning: a network policy, or a part of it, has no effect.

@@ -106,7 +106,7 @@ pub fn lookup(
                 ..destination.flow.clone()
             };
             rows.add("source", leaving.source.map_or("none".to_owned(), |source| owners.shown(source)), None);
-            link(&mut rows, (&layer2, router), (dev, *next_hop, route), (&owners, neighbours), *next_hop == to);
+            link(&mut rows, (&layer2, router), (dev, *next_hop, route), (&owners, neighbours), to);
             let hook = if leaving.input.is_some() { Hook::Forward } else { Hook::Output };
             if let Some(input) = &leaving.input {
                 let does = if forwards(router.namespace(), family, input, ns.is_host()) { "yes" } else { "no" };
@@ -131,10 +131,10 @@ fn link(
     (layer2, router): (&Layer2<'_>, &Router<'_>),
     (dev, next_hop, route): (&IfName, IpAddr, &Route),
     (owners, neighbours): (&Owners, &[NeighbourEntry]),
-    is_destination: bool,
+    to: IpAddr,
 ) {
     let family = Family::of(next_hop);
-    let is_gateway = if is_destination { "the destination itself, " } else { "the gateway " };
+    let is_gateway = if next_hop == to { "the destination itself, " } else { "the gateway " };
     rows.add("next hop", format!("{is_gateway}{}", owners.shown(next_hop)), None);
     let entry = neighbours.iter().find(|entry| entry.dev == *dev && entry.address == next_hop);
     let known = entry.map_or("not known yet: it will be asked for".to_owned(), |entry| {
@@ -149,7 +149,7 @@ fn link(
     let show = rows.ip(Family::Ipv4, &format!("-d link show {dev}"));
     rows.add("interface", format!("{dev}, {state}, packets of up to {mtu} bytes"), show);
     let at = InterfaceRef { ns: rows.ns.clone(), name: dev.clone() };
-    let far = layer2.owner(&at, next_hop).map_or("nobody".to_owned(), |far| far.to_string());
+    let far = layer2.receiver(&at, next_hop, to).map_or("nobody".to_owned(), |far| far.to_string());
     rows.add("answers there", far, None);
 }
 

@@ -2,7 +2,7 @@
 //! change in the file.
 
 use super::words;
-use crate::forwarding::{Cause, ChainAt, Obstacle, RuleAt, Verdict};
+use crate::forwarding::{Cause, ChainAt, Obstacle, PeerCause, RuleAt, Verdict};
 use crate::lab::{Family, IfName, Lab, POLICY_TABLE};
 use crate::plan::PlannedStep;
 use crate::steps::Step;
@@ -67,6 +67,8 @@ fn concerning<'a>(obstacle: &Obstacle, steps: &'a [PlannedStep]) -> Vec<&'a Plan
     let elsewhere = match &obstacle.cause {
         Cause::OtherVxlan { other, .. } => Some(&other.ns),
         Cause::NoTunnelEnd { end, .. } => Some(&end.ns),
+        Cause::Peer(PeerCause::NotKnown { from } | PeerCause::SourceNotAllowed { from, .. }) => Some(&from.ns),
+        Cause::Peer(PeerCause::NoEndpoint { peer }) => Some(&peer.ns),
         Cause::NobodyHas { unplugged: Some((interface, _)), .. } => Some(&interface.ns),
         _ => None,
     };
@@ -110,6 +112,7 @@ fn fits(cause: &Cause, step: &Step) -> bool {
         | Cause::NobodyHas { .. }
         | Cause::Loop
         | Cause::NoTunnelEnd { .. }
+        | Cause::Peer(_)
         | Cause::AnswerElsewhere(_)
         | Cause::OtherSource(_) => !matches!(step, Step::Program(_) | Step::EtcFiles(_)),
     }
@@ -126,6 +129,19 @@ fn is_of_services(at: &RuleAt) -> bool {
     }
 }
 
+/// What to change in the file for WireGuard to send a packet, or take it.
+fn about_peer(cause: &PeerCause, at: &str) -> Option<String> {
+    Some(match cause {
+        PeerCause::NoneFor { address } => format!("write {address} under `allowed_ips` of a peer of {at}"),
+        PeerCause::IsNobody { .. } => return None,
+        PeerCause::NotKnown { from } => format!("write {from} under `peers:` of {at}"),
+        PeerCause::NoEndpoint { peer } => format!("write the `endpoint` of {peer} under `peers:` of {at}"),
+        PeerCause::SourceNotAllowed { source, from } => {
+            format!("write {source} under `allowed_ips` of the peer {from} of {at}")
+        }
+    })
+}
+
 /// What to change in the file.
 fn in_the_file(obstacle: &Obstacle, lab: &Lab) -> Option<String> {
     let ns = &obstacle.ns;
@@ -133,6 +149,7 @@ fn in_the_file(obstacle: &Obstacle, lab: &Lab) -> Option<String> {
     Some(match &obstacle.cause {
         Cause::NoNamespace | Cause::Loop | Cause::OtherSource(_) | Cause::RuleDrops(None) => return None,
         Cause::NoTunnelEnd { remote, end } => format!("give {} the address {remote}", end.ns),
+        Cause::Peer(cause) => return about_peer(cause, &at),
         Cause::AnswerElsewhere(address) => format!("remove the address {address} from {ns}"),
         Cause::NoRoute { to } => format!("give {ns} a route that leads to {to}, under `routes:`"),
         Cause::RouteDrops(route) => format!("remove the route `{route}` from {ns}"),

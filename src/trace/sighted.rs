@@ -81,6 +81,7 @@ fn places(way: &Way) -> Vec<Place<'_>> {
             let crossed = leg.crossings.iter().map(|crossing| (&crossing.at.ns, &crossing.at.name, crossing.leaves));
             match &leg.tunnel {
                 None => into.extend(crossed),
+                Some(_) if leg.is_sealed => into.extend(crossed),
                 // What is inside of a tunnel enters it at its near end, and comes out at the far one.
                 Some(tunnel) => {
                     let mut crossed = crossed;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use indexmap::IndexMap;
 
-use crate::forwarding::{Cause, ChainAt, Leg, Obstacle, Outcome, RuleAt, Verdict};
+use crate::forwarding::{Cause, ChainAt, Leg, Obstacle, Outcome, PeerCause, RuleAt, Verdict};
 use crate::iptables;
 use crate::lab::{
     Family, IfName, Namespace, NsName, ObservedRule, Owners, PortForwarding, Route, RouteKind, SysctlKey,
@@ -67,12 +67,11 @@ pub fn cause(
         | Cause::OtherVxlan { .. }
         | Cause::NoFdbEntry { .. }
         | Cause::NobodyHas { .. } => on_the_link(owners, &at, &obstacle.cause, leg),
-        Cause::NoTunnelEnd { remote, end } => {
-            let ns = &end.ns;
-            format!(
-                "{at} sends it to {remote}, and {ns}, where the other end of the tunnel is, does not have this address"
-            )
-        }
+        Cause::Peer(cause) => of_peer(owners, &at, cause),
+        Cause::NoTunnelEnd { remote, end } => format!(
+            "{at} sends it to {remote}, and {}, where the other end of the tunnel is, does not have this address",
+            end.ns
+        ),
         Cause::AnswerElsewhere(address) => {
             format!("{ns} takes the answer for its own: it has the address {}, too", owners.shown(*address))
         }
@@ -122,8 +121,30 @@ fn on_the_link(owners: &Owners, at: &str, cause: &Cause, leg: Option<&Leg>) -> S
         | Cause::TooBig { .. }
         | Cause::Loop
         | Cause::NoTunnelEnd { .. }
+        | Cause::Peer(_)
         | Cause::AnswerElsewhere(_)
         | Cause::OtherSource(_) => String::new(),
+    }
+}
+
+/// The same of what WireGuard does not send, or not take.
+fn of_peer(owners: &Owners, at: &str, cause: &PeerCause) -> String {
+    match cause {
+        PeerCause::NoneFor { address } => {
+            format!("{at} drops it: no peer of it has {} among its allowed-ips", owners.shown(*address))
+        }
+        PeerCause::IsNobody { address } => format!(
+            "{at} sends what is for {} to a peer with a key that nothing in the lab has",
+            owners.shown(*address)
+        ),
+        PeerCause::NotKnown { from } => format!("{at} takes nothing from {from}, which is none of its peers"),
+        PeerCause::NoEndpoint { peer } => {
+            format!("{at} has no endpoint for its peer {peer}, which has none for it either: neither can begin")
+        }
+        PeerCause::SourceNotAllowed { source, from } => format!(
+            "{at} drops it: the source {} is not among the allowed-ips of its peer {from}",
+            owners.shown(*source)
+        ),
     }
 }
 

@@ -20,6 +20,8 @@ impl Walk<'_> {
             | VirtualInterface::Ipvlan { .. }
             | VirtualInterface::Vlan { .. }
             | VirtualInterface::Ipip { .. }
+            | VirtualInterface::Gre(_)
+            | VirtualInterface::Wireguard(_)
             | VirtualInterface::Dummy
             | VirtualInterface::Vrf { .. } => None,
         }

@@ -91,8 +91,13 @@ pub fn lacking(kind: &str) -> Option<String> {
 }
 
 /// What not every kernel or machine has, and which topology needs it (see [`lacking`]).
-pub const NEEDS: [(&str, &str); 3] =
-    [("12-ingress.yaml", "nginx"), ("15-vlans.yaml", "filtering"), ("16-vrf.yaml", "vrf")];
+pub const NEEDS: [(&str, &str); 5] = [
+    ("12-ingress.yaml", "nginx"),
+    ("15-vlans.yaml", "filtering"),
+    ("16-vrf.yaml", "vrf"),
+    ("17-gre.yaml", "gre"),
+    ("18-wireguard.yaml", "wireguard"),
+];
 
 /// What this kernel lacks for a shipped topology, as nslab says it.
 pub fn lacking_for(file: &Path) -> Option<String> {

@@ -6,10 +6,12 @@
 
 mod ack;
 mod attributes;
+mod generic;
 mod socket;
 
 pub use ack::NetlinkError;
 #[cfg(any(test, fuzzing))]
 pub use ack::{Answer, Says, answers};
 pub use attributes::{append, attributes, name_text, printable, with_attributes};
+pub use generic::{GENERIC_HEADER, GenericSocket};
 pub use socket::{Dump, Message, Protocol, Socket};

@@ -4,7 +4,7 @@
 
 use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
+use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
 use nix::errno::Errno;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{SndBuf, SndBufForce};
@@ -21,6 +21,8 @@ pub enum Protocol {
     Netfilter,
     /// The transformation of packets (IPsec).
     Xfrm,
+    /// Parts that are known by a name; see [`super::GenericSocket`].
+    Generic,
 }
 
 /// A netlink socket in one namespace.
@@ -66,6 +68,7 @@ impl Socket {
             Protocol::Route => NETLINK_ROUTE,
             Protocol::Netfilter => NETLINK_NETFILTER,
             Protocol::Xfrm => NETLINK_XFRM,
+            Protocol::Generic => NETLINK_GENERIC,
         })?;
         inner.set_netlink_get_strict_chk(true)?;
         inner.set_ext_ack(true)?;

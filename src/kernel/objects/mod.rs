@@ -11,6 +11,7 @@ pub(super) mod fdb_entry;
 pub(super) mod foreign;
 pub(super) mod foreign_neighbour;
 mod foreign_route;
+mod gre;
 pub(super) mod interface;
 pub(super) mod link_option;
 pub(super) mod loopback;
@@ -33,6 +34,7 @@ pub(super) mod veth;
 pub(super) mod virtual_interface;
 pub(super) mod vlans;
 pub(super) mod vxlan;
+pub(super) mod wireguard;
 pub(super) mod xfrm;
 
 use super::netlink::NetlinkError;

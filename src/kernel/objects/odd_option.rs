@@ -4,11 +4,11 @@
 use netlink_packet_core::DecodeError;
 
 use super::interface::option;
-use crate::lab::VirtualKind::{self, Ipip, Ipvlan, Macvlan, Vlan, Vxlan};
+use crate::lab::VirtualKind::{self, Gre, Ipip, Ipvlan, Macvlan, Vlan, Vxlan};
 
 /// An option with the bytes that its value begins with where nobody has set it; without any, the kernel names it only
 /// where it is set.
-const OPTIONS: [(VirtualKind, u16, &str, &[u8]); 19] = [
+const OPTIONS: [(VirtualKind, u16, &str, &[u8]); 26] = [
     (Vxlan, 9, "maxaddress", &[0; 4]),
     (Vxlan, 11, "proxy", &[0]),
     (Vxlan, 12, "rsc", &[0]),
@@ -28,6 +28,13 @@ const OPTIONS: [(VirtualKind, u16, &str, &[u8]); 19] = [
     (Ipip, 15, "encap", &[0; 2]),
     (Ipip, 19, "external", &[]),
     (Ipip, 20, "fwmark", &[0; 4]),
+    (Gre, 1, "dev", &[0; 4]),
+    (Gre, 9, "tos", &[0]),
+    (Gre, 10, "nopmtudisc", &[1]),
+    (Gre, 14, "encap", &[0; 2]),
+    (Gre, 18, "external", &[]),
+    (Gre, 19, "ignore-df", &[0]),
+    (Gre, 20, "fwmark", &[0; 4]),
 ];
 
 /// The word of the first such option that is set, among the options of a kind.

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use netlink_packet_core::Emitable;
 use proptest::prelude::*;
 
-use crate::lab::{IfName, Mac, Vxlan};
+use crate::lab::{Gre, IfName, Mac, Vxlan};
 
 /// The index of the one interface.
 pub(super) const INDEX: u32 = 7;
@@ -63,5 +63,15 @@ pub(super) fn vxlan() -> impl Strategy<Value = Vxlan> {
         port,
         dev,
         learning,
+    })
+}
+
+pub(super) fn gre() -> impl Strategy<Value = Gre> {
+    let (local, remote) = (option_of(ipv4()), option_of(ipv4()));
+    (local, remote, option_of(any::<u32>()), option_of(1..=u8::MAX)).prop_map(|(local, remote, key, ttl)| Gre {
+        local,
+        remote,
+        key,
+        ttl,
     })
 }

@@ -1,9 +1,8 @@
 //! Virtual interfaces other than veth pairs and bridges: one message makes one, with or without a parent.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
 
-use netlink_packet_core::{DecodeError, parse_ip, parse_u16, parse_u32};
+use netlink_packet_core::{DecodeError, parse_u16, parse_u32};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     InfoData, InfoIpTunnel, InfoIpVlan, InfoKind, InfoMacVlan, InfoVlan, InfoVrf, IpVlanMode, LinkAttribute, LinkInfo,
@@ -11,15 +10,16 @@ use netlink_packet_route::link::{
 };
 use nix::errno::Errno;
 
+use super::gre::{self, tunnel_address};
 use super::interface::{RawInterface, option};
 use super::odd_option::odd_option;
-use super::{Decoded, interface, mark, vxlan};
+use super::{Decoded, interface, mark, vxlan, wireguard};
 use crate::kernel::KernelError;
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::netns::{NetnsHandle, NetnsHandles};
 use crate::lab::{
     ForeignInterface, IfName, InterfaceRef, IpvlanMode, LabName, Mac, MacvlanMode, NsName, VirtualInterface,
-    VirtualKind,
+    VirtualKind, Wireguard,
 };
 
 /// Options of each kind (linux/if_link.h, linux/if_tunnel.h).
@@ -65,6 +65,12 @@ pub(in crate::kernel) fn add(
     }
     let netns = handles.get(&new.ns)?;
     netns.forget(&new.name);
+    if let VirtualInterface::Wireguard(options) = virtual_interface {
+        wireguard::set_options(netns.fd(), &new.name, *options, tried).inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = interface::delete(netns, &new.name);
+        })?;
+    }
     mark::set_on_new(netns, new, &mark).map_err(about)
 }
 
@@ -99,12 +105,12 @@ pub(in crate::kernel) fn set(
     from: &VirtualInterface,
     to: &VirtualInterface,
 ) -> Result<(), NetlinkError> {
-    use VirtualInterface::{Dummy, Ipip, Ipvlan, Macvlan, Vlan, Vrf, Vxlan};
+    use VirtualInterface::{Dummy, Gre, Ipip, Ipvlan, Macvlan, Vlan, Vrf, Vxlan, Wireguard};
     let data = match (from, to) {
         (Vxlan(from), Vxlan(to)) => InfoData::Vxlan(vxlan::encode_changes(from, to)),
         (_, Macvlan { mode, .. }) => InfoData::MacVlan(vec![encode_macvlan_mode(*mode)]),
-        // These are made anew (`VirtualInterface::can_become`).
-        (_, Vxlan(_) | Ipvlan { .. } | Vlan { .. } | Ipip { .. } | Dummy | Vrf { .. }) => {
+        // These are made anew (`VirtualInterface::can_become`), or changed in another way.
+        (_, Vxlan(_) | Ipvlan { .. } | Vlan { .. } | Ipip { .. } | Gre(_) | Wireguard(_) | Dummy | Vrf { .. }) => {
             return Err(Errno::EOPNOTSUPP.into());
         }
     };
@@ -116,10 +122,10 @@ pub(in crate::kernel) fn set(
 
 /// The interface that the packets of a tunnel are bound to.
 fn bound_to(virtual_interface: &VirtualInterface) -> Option<&IfName> {
-    use VirtualInterface::{Dummy, Ipip, Ipvlan, Macvlan, Vlan, Vrf, Vxlan};
+    use VirtualInterface::{Dummy, Gre, Ipip, Ipvlan, Macvlan, Vlan, Vrf, Vxlan, Wireguard};
     match virtual_interface {
         Vxlan(vxlan) => vxlan.dev.as_ref(),
-        Macvlan { .. } | Ipvlan { .. } | Vlan { .. } | Ipip { .. } | Dummy | Vrf { .. } => None,
+        Macvlan { .. } | Ipvlan { .. } | Vlan { .. } | Ipip { .. } | Gre(_) | Wireguard(_) | Dummy | Vrf { .. } => None,
     }
 }
 
@@ -139,6 +145,9 @@ fn encode(virtual_interface: &VirtualInterface, bound_to: Option<u32>) -> LinkAt
             let remote = remote.map(|remote| InfoIpTunnel::Remote(remote.into()));
             (InfoKind::IpIp, Some(InfoData::IpTunnel(local.into_iter().chain(remote).collect())))
         }
+        VirtualInterface::Gre(own) => (InfoKind::GreTun, Some(InfoData::GreTun(gre::encode(own)))),
+        // Its options are for another part of the kernel.
+        VirtualInterface::Wireguard(_) => (InfoKind::Wireguard, None),
         VirtualInterface::Dummy => (InfoKind::Dummy, None),
         VirtualInterface::Vrf { table } => (InfoKind::Vrf, Some(InfoData::Vrf(vec![InfoVrf::TableId(*table)]))),
     };
@@ -146,7 +155,8 @@ fn encode(virtual_interface: &VirtualInterface, bound_to: Option<u32>) -> LinkAt
     LinkAttribute::LinkInfo([LinkInfo::Kind(kind)].into_iter().chain(data).collect())
 }
 
-/// The virtual interface, if it is of a kind that a lab can have; its parent is not known yet.
+/// The virtual interface, if it is of a kind that a lab can have; its parent is not known yet, and neither are the
+/// options of WireGuard.
 pub(in crate::kernel) fn decode(
     raw: &RawInterface<'_>,
     name_of: impl Fn(u32) -> Option<IfName>,
@@ -157,7 +167,9 @@ pub(in crate::kernel) fn decode(
     let odd = odd_option(kind, data)?;
     Ok(Some(Decoded::Known(match kind {
         // A tunnel whose packets are in another namespace than the tunnel, which no lab has.
-        VirtualKind::Vxlan | VirtualKind::Ipip if raw.link_netns.is_some() => return foreign("of another namespace"),
+        VirtualKind::Vxlan | VirtualKind::Ipip | VirtualKind::Gre if raw.link_netns.is_some() => {
+            return foreign("of another namespace");
+        }
         VirtualKind::Vxlan => match vxlan::decode(data, name_of)? {
             Decoded::Known(vxlan) => match odd {
                 None => VirtualInterface::Vxlan(vxlan),
@@ -189,6 +201,11 @@ pub(in crate::kernel) fn decode(
             local: tunnel_address(data, IFLA_IPTUN_LOCAL)?,
             remote: tunnel_address(data, IFLA_IPTUN_REMOTE)?,
         },
+        VirtualKind::Gre => match gre::decode(data)? {
+            Some(gre) => VirtualInterface::Gre(gre),
+            None => return foreign("with other flags or keys"),
+        },
+        VirtualKind::Wireguard => VirtualInterface::Wireguard(Wireguard { listen_port: 0, fwmark: 0 }),
         VirtualKind::Dummy => VirtualInterface::Dummy,
         VirtualKind::Vrf => VirtualInterface::Vrf { table: option(data, IFLA_VRF_TABLE)?.map_or(Ok(0), parse_u32)? },
     })))
@@ -196,14 +213,6 @@ pub(in crate::kernel) fn decode(
 
 fn foreign(text: String) -> Decoded<VirtualInterface, ForeignInterface> {
     Decoded::Foreign(ForeignInterface { text, vxlan: None })
-}
-
-/// An address of a tunnel; of zeros, it is none.
-fn tunnel_address(data: &[u8], wanted: u16) -> Result<Option<Ipv4Addr>, DecodeError> {
-    match option(data, wanted)?.map(parse_ip).transpose()? {
-        Some(IpAddr::V4(address)) if !address.is_unspecified() => Ok(Some(address)),
-        _ => Ok(None),
-    }
 }
 
 fn encode_macvlan_mode(mode: MacvlanMode) -> InfoMacVlan {
@@ -250,7 +259,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::round_trip::{INDEX, bytes, dev, ipv4, option_of, vxlan};
+    use super::super::round_trip::{INDEX, bytes, dev, gre, ipv4, option_of, vxlan};
     use super::*;
 
     fn any_device() -> impl Strategy<Value = VirtualInterface> {
@@ -263,6 +272,7 @@ mod tests {
             ipvlan.prop_map(|mode| VirtualInterface::Ipvlan { parent: None, mode }),
             (1..=4094_u16).prop_map(|id| VirtualInterface::Vlan { parent: None, id }),
             (option_of(ipv4()), option_of(ipv4())).prop_map(|(local, remote)| VirtualInterface::Ipip { local, remote }),
+            gre().prop_map(VirtualInterface::Gre),
             Just(VirtualInterface::Dummy),
             (1..u32::MAX).prop_map(|table| VirtualInterface::Vrf { table }),
         ]

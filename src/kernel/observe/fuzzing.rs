@@ -9,7 +9,7 @@ use super::{interfaces, peers};
 use crate::kernel::facts::host;
 use crate::kernel::netlink::{Answer, NetlinkError, Says, answers};
 use crate::kernel::objects::{
-    bridge_fdb, fdb_entry, neighbour, next_hop_object, policy_rule, qdisc, route, vlans, xfrm,
+    bridge_fdb, fdb_entry, neighbour, next_hop_object, policy_rule, qdisc, route, vlans, wireguard, xfrm,
 };
 use crate::lab::{Foreign, IfName, Mark, Namespace, ObservedNamespace, Routing};
 
@@ -33,6 +33,7 @@ pub(crate) fn namespace_in(bytes: &[u8], sequence: u32) -> ObservedNamespace {
     for item in listing(RTM_NEWNSID) {
         let _ = peers::read_number(item);
     }
+    let _ = wireguard::decode(listing(RTM_NEWLINK));
     let _ = host::listed(listing(RTM_NEWLINK), listing(RTM_NEWROUTE), listing(RTM_NEWADDR));
     let mut interfaces = interfaces::listed(listing(RTM_NEWLINK)).unwrap_or_default();
     for mark in &interfaces.marks {

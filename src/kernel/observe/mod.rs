@@ -11,6 +11,7 @@ mod parents;
 mod parts;
 mod peers;
 mod switches;
+mod wireguard;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -24,8 +25,8 @@ use super::{KernelError, Scope, sysctl};
 use crate::failpoint;
 use crate::lab::{
     FdbEntry, Foreign, ForeignFdbEntry, ForeignOther, IfName, Interface, InterfaceKind, LabName, Mark, Namespace,
-    Neighbour, NsName, Observed, ObservedNamespace, Part, Routing, RuleAction, SysctlKey, SysctlValue, Unread,
-    VirtualInterface,
+    Neighbour, NsName, Observed, ObservedNamespace, Part, PolicyRule, Route, Routing, RuleAction, SysctlKey,
+    SysctlValue, Unread, VirtualInterface,
 };
 use crate::steps::Step;
 use interfaces::Interfaces;
@@ -79,6 +80,7 @@ pub(super) fn live(
     }
     peers::connect(handles, &seen, &mut live);
     parents::connect(handles, &seen, &mut live);
+    wireguard::connect(&mut live);
     live.unread.sort_by(|a, b| a.ns.cmp(&b.ns));
     Ok(live)
 }
@@ -111,6 +113,7 @@ pub(super) fn again(
             live.namespaces.insert(ns, now);
         }
     }
+    wireguard::connect(&mut live);
     Ok(live)
 }
 
@@ -310,8 +313,7 @@ fn namespace(
     others.extend(switches::turned(&interfaces, desired, &sysctls));
     others.extend(parts.listed(Part::Xfrm, others::from_inside(ns)));
     let look = known.look(ns, scope, desired);
-    let nslab_routing = Routing { routes: routes.of_nslab, rules: rules.of_nslab };
-    let is = Namespace {
+    let mut is = Namespace {
         owner: owner(ns, &interfaces, &known.names),
         interfaces: std::mem::take(&mut interfaces.by_name),
         routes: routes.all,
@@ -322,10 +324,11 @@ fn namespace(
         ..Namespace::default()
     };
     let namespace = ObservedNamespace {
+        wireguards: parts.listed(Part::Wireguard, wireguard::here(&mut is)),
         is,
         connected: routes.connected,
         original_sysctls,
-        nslab_routing: if ns.is_host() { nslab_routing } else { Routing::default() },
+        nslab_routing: nslab_routing(ns, routes.of_nslab, rules.of_nslab),
         half_marked,
         alternative_names: std::mem::take(&mut interfaces.alternative_names),
         altered_addresses: std::mem::take(&mut interfaces.altered_addresses),
@@ -342,6 +345,11 @@ fn namespace(
         ..ObservedNamespace::default()
     };
     Ok((namespace, interfaces, look.unwrap_or_else(|error| Look::failed(ns, error))))
+}
+
+/// The routes and rules with nslab's number, in `host`; elsewhere, all are the lab's.
+fn nslab_routing(ns: &NsName, routes: BTreeSet<Route>, rules: BTreeSet<PolicyRule>) -> Routing {
+    if ns.is_host() { Routing { routes, rules } } else { Routing::default() }
 }
 
 /// The routes of a namespace. Without its addresses, it could not be said which of them the kernel has made.

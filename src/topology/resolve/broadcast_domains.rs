@@ -156,6 +156,8 @@ fn join_devices(devices: &[Placed<'_>], number: impl Fn(Place) -> usize, broadca
             }
             VirtualInterface::Vxlan(_)
             | VirtualInterface::Ipip(_)
+            | VirtualInterface::Gre(_)
+            | VirtualInterface::Wireguard(_)
             | VirtualInterface::Dummy(_)
             | VirtualInterface::Vrf(_) => {}
         }

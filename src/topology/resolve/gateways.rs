@@ -55,7 +55,9 @@ fn asks_for_neighbours(dev: &ResolvedInterface) -> bool {
         InterfaceKind::Loopback | InterfaceKind::Other(_) => false,
         InterfaceKind::Virtual(kind) => match kind.kind() {
             VirtualKind::Vxlan | VirtualKind::Macvlan | VirtualKind::Ipvlan | VirtualKind::Vlan => true,
-            VirtualKind::Ipip | VirtualKind::Dummy | VirtualKind::Vrf => false,
+            VirtualKind::Ipip | VirtualKind::Gre | VirtualKind::Wireguard | VirtualKind::Dummy | VirtualKind::Vrf => {
+                false
+            }
         },
     }
 }

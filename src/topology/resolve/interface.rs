@@ -157,6 +157,12 @@ impl<'n, 'f, 't> Maker<'n, 'f, 't> {
             ));
             return false;
         }
+        if name.value.is_fallback_tunnel() {
+            let message = format!("`{}` is {what} here and an interface of the kernel's as well", name.value);
+            let help = "with its tunnels, the kernel puts one of this name into every namespace: choose another name";
+            self.found.add(Diagnostic::new(Code::NameTwice, name.span, message).help(help.to_owned()));
+            return false;
+        }
         let claimed = self.named.get(&name.value).filter(|claim| **claim != (name.span, what)).copied();
         let taken =
             claimed.or_else(|| self.veths.by_name.get(&name.value).map(|veth| (veth.span, "an interface of a link")));

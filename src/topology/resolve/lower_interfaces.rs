@@ -8,7 +8,7 @@ use super::place::{Place, Placed};
 use crate::lab::{MacvlanMode, VirtualInterface, VirtualKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-use crate::topology::schema::VirtualInterface as Written;
+use crate::topology::schema::{self, VirtualInterface as Written};
 
 /// What there can be one of.
 #[derive(PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ enum Single {
     Vrf(usize, u32),
     /// A tunnel of a namespace between two addresses.
     Ipip(usize, Ipv4Addr, Option<Ipv4Addr>),
+    /// The same of GRE, with a key.
+    Gre(usize, Ipv4Addr, Ipv4Addr, Option<u32>),
 }
 
 /// Why an interface cannot be the parent.
@@ -56,6 +58,7 @@ pub fn check(all: &[Placed<'_>], found: &mut Collector<'_>) {
             let same = match placed.written {
                 Written::Vlan(_) => "the same id and parent",
                 Written::Vrf(_) => "the same table",
+                Written::Gre(_) => "the same ends and key",
                 _ => "the same ends",
             };
             let message = format!("`{}` has {same} as another one", placed.name.value);
@@ -84,6 +87,9 @@ fn single(placed: &Placed<'_>) -> Option<Single> {
             let remote = ipip.remote.as_ref().map(|remote| remote.value);
             Some(Single::Ipip(placed.at.0, ipip.local.value, remote))
         }
+        Written::Gre(schema::Gre { local, remote, key, .. }) => {
+            Some(Single::Gre(placed.at.0, local.value, remote.value, key.as_ref().map(|key| key.value)))
+        }
         _ => None,
     }
 }
@@ -99,10 +105,11 @@ fn is_alone(written: Written<'_>) -> bool {
 /// What a virtual interface cannot have of its own.
 fn taken_over(written: Written<'_>, found: &mut Collector<'_>) {
     let common = written.common();
-    let has_no_mac = matches!(written, Written::Ipvlan(_) | Written::Ipip(_)) || is_alone(written);
+    let has_no_mac = matches!(written, Written::Ipvlan(_) | Written::Ipip(_) | Written::Gre(_) | Written::Wireguard(_))
+        || is_alone(written);
     if let Some(mac) = common.mac.as_ref().filter(|_| has_no_mac) {
         let message = match written {
-            Written::Ipip(_) => "an IP tunnel has no MAC address".to_owned(),
+            Written::Ipip(_) | Written::Gre(_) | Written::Wireguard(_) => "an IP tunnel has no MAC address".to_owned(),
             _ => format!("{} like this has the MAC address of its parent", written.called()),
         };
         found.add(Diagnostic::new(Code::KeyNotAllowed, mac.span, message));

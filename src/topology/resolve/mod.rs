@@ -55,6 +55,9 @@ mod virtual_interface;
 mod vlans;
 mod vrf;
 mod vxlan;
+mod wireguard;
+
+use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
@@ -80,6 +83,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         if let Some(namespace) = namespaces.get_mut(&own.name) {
             services::rules(own, at, &services, namespace);
             load_balancer::routes(own, &net, &services, namespace, found);
+            namespace.wireguard = wireguard::peers(own, &net, found);
         }
     }
     for (name, program) in ingress_controllers::programs(file, &net, &services, found) {
@@ -150,6 +154,7 @@ fn namespace(namespace: &net::ResolvedNamespace<'_>, lab: &LabName, found: &mut 
         rules: policy_rule::rules(namespace, found),
         neighbours: neighbour::neighbours(namespace, found),
         fdb: fdb_entry::entries(namespace, found),
+        wireguard: BTreeMap::new(),
         sysctls: sysctl::resolve(namespace, ipv6, found),
         firewall: chains.into_firewall(),
         nft: crate::lab::NftTables::new(),

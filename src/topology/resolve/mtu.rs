@@ -17,11 +17,22 @@ const IPV4_MTU: u32 = 68;
 /// The outer IPv4 header.
 const IPIP_OVERHEAD: u32 = 20;
 
+/// The outer IPv4 header, and that of GRE (RFC 2784).
+const GRE_OVERHEAD: u32 = 24;
+
+/// The key in the header of GRE (RFC 2890).
+const GRE_KEY: u32 = 4;
+
+/// The outer IPv6 header (40), UDP (8), and what WireGuard puts around a packet (32): it may go to any peer.
+const WIREGUARD_OVERHEAD: u32 = 80;
+
 /// Gives a virtual interface the MTU that there is room for, or compares its own.
 pub fn room(namespaces: &mut [ResolvedNamespace<'_>], placed: &Placed<'_>, found: &mut Collector<'_>) {
     let (overhead, is_bound) = match placed.written {
         schema::VirtualInterface::Vxlan(vxlan) => (vxlan::overhead(vxlan), vxlan.dev.is_some()),
         schema::VirtualInterface::Ipip(_) => (IPIP_OVERHEAD, false),
+        schema::VirtualInterface::Gre(gre) => (GRE_OVERHEAD + if gre.key.is_some() { GRE_KEY } else { 0 }, false),
+        schema::VirtualInterface::Wireguard(_) => (WIREGUARD_OVERHEAD, false),
         schema::VirtualInterface::Macvlan(_)
         | schema::VirtualInterface::Ipvlan(_)
         | schema::VirtualInterface::Vlan(_) => (0, true),

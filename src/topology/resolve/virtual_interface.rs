@@ -7,8 +7,10 @@ use super::mtu::{self, plausible_mtu};
 use super::net::{Names, ResolvedInterface, ResolvedNamespace};
 use super::place::{Place, Placed};
 use super::vxlan::{self, Holders};
+use super::wireguard;
 use crate::lab::{
-    IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MAX_STACKING, MacvlanMode, NsName, VirtualInterface,
+    Gre, IfName, Interface, InterfaceKind, InterfaceRef, IpvlanMode, MAX_STACKING, MacvlanMode, NsName,
+    VirtualInterface,
 };
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic};
@@ -42,6 +44,13 @@ pub fn interface(
         Written::Ipip(schema::Ipip { local, remote, .. }) => {
             VirtualInterface::Ipip { local: Some(local.value), remote: remote.as_ref().map(|remote| remote.value) }
         }
+        Written::Gre(schema::Gre { local, remote, key, ttl, .. }) => VirtualInterface::Gre(Gre {
+            local: Some(local.value),
+            remote: Some(remote.value),
+            key: key.as_ref().map(|key| key.value),
+            ttl: ttl.as_ref().map(|ttl| ttl.value.0),
+        }),
+        Written::Wireguard(own) => VirtualInterface::Wireguard(wireguard::options(own)),
         Written::Dummy(_) => VirtualInterface::Dummy,
         Written::Vrf(schema::Vrf { table, .. }) => VirtualInterface::Vrf { table: table.value.0 },
     };
@@ -112,8 +121,9 @@ fn under(
             };
             Some((own, *namespace.by_name.get(&name)?))
         }
-        schema::VirtualInterface::Ipip(ipip) => {
-            let local = Spanned { value: ipip.local.value.into(), span: ipip.local.span };
+        schema::VirtualInterface::Ipip(schema::Ipip { local, .. })
+        | schema::VirtualInterface::Gre(schema::Gre { local, .. }) => {
+            let local = Spanned { value: local.value.into(), span: local.span };
             Some((own, *namespace.by_name.get(&vxlan::holder(namespace, holders, &local, found)?)?))
         }
         schema::VirtualInterface::Macvlan(schema::Macvlan { parent, .. })
@@ -121,7 +131,9 @@ fn under(
         | schema::VirtualInterface::Vlan(schema::Vlan { parent, .. }) => {
             self::parent(namespaces, names, own, (parent, written), found)
         }
-        schema::VirtualInterface::Dummy(_) | schema::VirtualInterface::Vrf(_) => None,
+        schema::VirtualInterface::Wireguard(_)
+        | schema::VirtualInterface::Dummy(_)
+        | schema::VirtualInterface::Vrf(_) => None,
     }
 }
 

@@ -42,6 +42,7 @@ mod veth;
 mod virtual_interface;
 mod vlans;
 mod vxlan;
+mod wireguard;
 
 pub use bridge::Bridge;
 pub use bridge_port::Port;
@@ -79,6 +80,7 @@ pub use service::{
 };
 pub use service_family::IpFamilyPolicy;
 pub use transport::Transport;
-pub use virtual_interface::{Ipip, Ipvlan, Macvlan, Parent, VirtualInterface, Vlan, Vrf};
+pub use virtual_interface::{Gre, Ipip, Ipvlan, Macvlan, Parent, VirtualInterface, Vlan, Vrf};
 pub use vlans::{VlanId, VlanIds};
 pub use vxlan::Vxlan;
+pub use wireguard::{Endpoint, PeerName, Wireguard, WireguardPeer};

@@ -19,8 +19,9 @@ use super::route::Route;
 use super::scalar_lab::Text;
 use super::server::Server;
 use super::service::{DnsLabel, PodPort};
-use super::virtual_interface::{Ipip, Ipvlan, Macvlan, VirtualInterface, Vlan, Vrf};
+use super::virtual_interface::{Gre, Ipip, Ipvlan, Macvlan, VirtualInterface, Vlan, Vrf};
 use super::vxlan::Vxlan;
+use super::wireguard::Wireguard;
 use crate::lab::{IfName, SysctlKey, SysctlValue};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
@@ -50,6 +51,12 @@ pub struct Namespace {
     /// Ends of tunnels of IPv4 in IPv4.
     #[schemars(default)]
     pub ipips: Named<IfName, Ipip>,
+    /// Ends of tunnels of GRE.
+    #[schemars(default)]
+    pub gres: Named<IfName, Gre>,
+    /// WireGuard interfaces.
+    #[schemars(default)]
+    pub wireguards: Named<IfName, Wireguard>,
     /// Interfaces that lead nowhere.
     #[schemars(default)]
     pub dummies: Named<IfName, Interface>,
@@ -126,6 +133,8 @@ impl Read for Namespace {
             ipvlans: fields.or_empty("ipvlans"),
             vlans: fields.or_empty("vlans"),
             ipips: fields.or_empty("ipips"),
+            gres: fields.or_empty("gres"),
+            wireguards: fields.or_empty("wireguards"),
             dummies: fields.or_empty("dummies"),
             vrfs: fields.or_empty("vrfs"),
             routes: fields.or_empty("routes"),
@@ -165,8 +174,11 @@ impl Namespace {
         let ipvlans = self.ipvlans.entries.iter().map(|(name, own)| (name, VirtualInterface::Ipvlan(own)));
         let vlans = self.vlans.entries.iter().map(|(name, own)| (name, VirtualInterface::Vlan(own)));
         let ipips = self.ipips.entries.iter().map(|(name, own)| (name, VirtualInterface::Ipip(own)));
+        let gres = self.gres.entries.iter().map(|(name, own)| (name, VirtualInterface::Gre(own)));
+        let wireguards = self.wireguards.entries.iter().map(|(name, own)| (name, VirtualInterface::Wireguard(own)));
         let dummies = self.dummies.entries.iter().map(|(name, own)| (name, VirtualInterface::Dummy(own)));
         let vrfs = self.vrfs.entries.iter().map(|(name, own)| (name, VirtualInterface::Vrf(own)));
-        vxlans.chain(macvlans).chain(ipvlans).chain(vlans).chain(ipips).chain(dummies).chain(vrfs)
+        let tunnels = ipips.chain(gres).chain(wireguards);
+        vxlans.chain(macvlans).chain(ipvlans).chain(vlans).chain(tunnels).chain(dummies).chain(vrfs)
     }
 }

@@ -6,10 +6,11 @@ use schemars::{JsonSchema, Schema};
 
 use super::interface::Interface;
 use super::read::{Fields, Read, Spanned};
-use super::scalar::{Scalar, Wrong, word, words};
+use super::scalar::{Scalar, Wrong, not, word, words};
 use super::scalar_net::TableId;
 use super::vlans::VlanId;
 use super::vxlan::Vxlan;
+use super::wireguard::Wireguard;
 use crate::lab::{IfName, InterfaceRef, IpvlanMode, MacvlanMode, NsName};
 use crate::topology::diagnostics::Collector;
 use crate::topology::yaml::Node;
@@ -66,6 +67,23 @@ pub struct Ipip {
     pub common: Interface,
 }
 
+/// One end of a tunnel that carries packets of IPv4 and IPv6 in IPv4 packets.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Gre {
+    /// The namespace's own address that its packets come from.
+    pub local: Spanned<Ipv4Addr>,
+    /// The other end.
+    pub remote: Spanned<Ipv4Addr>,
+    /// The number in every packet, the same at both ends: tunnels between the same addresses each have their own.
+    pub key: Option<Spanned<u32>>,
+    /// The TTL of the packets that carry others; by default, that of the packet inside.
+    pub ttl: Option<Spanned<Ttl>>,
+    /// What it has.
+    #[schemars(flatten)]
+    pub common: Interface,
+}
+
 /// A routing table for some interfaces of the namespace, and for no others.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -88,6 +106,8 @@ pub enum VirtualInterface<'f> {
     Ipvlan(&'f Ipvlan),
     Vlan(&'f Vlan),
     Ipip(&'f Ipip),
+    Gre(&'f Gre),
+    Wireguard(&'f Wireguard),
     Dummy(&'f Interface),
     Vrf(&'f Vrf),
 }
@@ -109,6 +129,8 @@ impl<'f> VirtualInterface<'f> {
             Self::Ipvlan(device) => &device.common,
             Self::Vlan(device) => &device.common,
             Self::Ipip(device) => &device.common,
+            Self::Gre(device) => &device.common,
+            Self::Wireguard(device) => &device.common,
             Self::Dummy(common) => common,
             Self::Vrf(device) => &device.common,
         }
@@ -122,6 +144,8 @@ impl<'f> VirtualInterface<'f> {
             Self::Ipvlan(_) => "an ipvlan",
             Self::Vlan(_) => "a vlan",
             Self::Ipip(_) => "an ipip tunnel",
+            Self::Gre(_) => "a gre tunnel",
+            Self::Wireguard(_) => "a wireguard interface",
             Self::Dummy(_) => "a dummy",
             Self::Vrf(_) => "a vrf",
         }
@@ -163,6 +187,27 @@ impl Scalar for IpvlanMode {
 
     fn schema() -> Schema {
         words(&IPVLAN_MODES)
+    }
+}
+
+/// The TTL of packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ttl(pub u8);
+
+impl Scalar for Ttl {
+    const WHAT: &'static str = "a TTL: from 1 to 255";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        u32::parse(text)
+            .ok()
+            .and_then(|ttl| u8::try_from(ttl).ok())
+            .filter(|ttl| *ttl > 0)
+            .map(Self)
+            .ok_or_else(|| not::<Self>(text))
+    }
+
+    fn schema() -> Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": 255 })
     }
 }
 
@@ -218,6 +263,19 @@ impl Read for Ipip {
         let common = Interface::from_fields(&mut fields);
         fields.end();
         Some(Self { local: local?, remote, common })
+    }
+}
+
+impl Read for Gre {
+    fn read(node: &Node, found: &mut Collector<'_>) -> Option<Self> {
+        let mut fields = Fields::begin(node, "a gre tunnel", found)?;
+        let local = fields.required("local");
+        let remote = fields.required("remote");
+        let key = fields.optional("key");
+        let ttl = fields.optional("ttl");
+        let common = Interface::from_fields(&mut fields);
+        fields.end();
+        Some(Self { local: local?, remote: remote?, key, ttl, common })
     }
 }
 
