@@ -82,6 +82,10 @@ pub enum Extension {
 pub struct Facts {
     /// The effective capabilities, a bit each (`CapEff` of proc(5)).
     pub capabilities: u64,
+    /// Whether it is root, that of a container, say.
+    pub is_root: bool,
+    /// Why there can be no sandbox, as far as that was tried: where privileges are missing.
+    pub no_sandbox: Option<String>,
     /// What the host uses already.
     pub taken: Vec<Taken>,
     /// Features that were asked for and that the kernel lacks, with what it said.

@@ -20,7 +20,7 @@ pub use needs::Needs;
 /// Examines every subject that concerns the needs.
 pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
     let subjects: [(&'static str, Option<Vec<Finding>>); 10] = [
-        ("privileges", Some(machine::privileges(facts))),
+        ("privileges", Some(machine::privileges(needs, facts))),
         (
             "named namespaces (/run/netns)",
             (needs.lab.is_none() || !needs.namespaces.is_empty()).then(|| machine::directory(facts)),
@@ -44,4 +44,9 @@ pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
 /// Whether the privileges that every lab needs are there: what [`examine`] says of them, at next to no cost.
 pub fn has_privileges(capabilities: u64) -> bool {
     machine::missing(capabilities).is_empty()
+}
+
+/// Whether everything is permitted that labs and their checks take.
+pub fn has_all_privileges(capabilities: u64) -> bool {
+    has_privileges(capabilities) && machine::missing_for_checks(capabilities).is_empty()
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::{KernelError, firewall, netns};
 use crate::lab::PROGRAM_PATH;
@@ -25,6 +25,7 @@ use crate::preflight::{Facts, Questions, has_privileges};
 pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
     let mut facts = Facts {
         capabilities: capabilities(),
+        is_root: geteuid().is_root(),
         ipv6: Path::new("/proc/thread-self/net/if_inet6").exists(),
         sysctls_writable: is_writable_mount("/proc/sys/net"),
         no_netns_directory: no_directory(),
@@ -65,7 +66,8 @@ fn is_installed(command: &str) -> bool {
     folders.any(|folder| access(&folder.join(command), AccessFlags::X_OK).is_ok())
 }
 
-fn is_writable_mount(path: &str) -> bool {
+/// Whether what is mounted there may be written.
+pub(super) fn is_writable_mount(path: &str) -> bool {
     // Where it cannot be looked at, the write itself will say why.
     statvfs(path).map_or(true, |mount| !mount.flags().contains(FsFlags::ST_RDONLY))
 }
