@@ -6,6 +6,7 @@
 
 mod ack;
 mod attributes;
+pub mod numbers;
 mod socket;
 
 pub use ack::NetlinkError;
