@@ -19,7 +19,7 @@ pub fn examine(lab: Option<&Lab>) -> Result<Vec<Examined>, EngineError> {
     let mut examined = preflight::examine(&needs, &facts);
     // Without privileges the kernel does not show what is whose.
     if let Some(lab) = lab
-        && preflight::has_privileges(facts.capabilities)
+        && facts.has_privileges()
     {
         let live = Machine::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
         let findings = plan::conflicts(lab, &live).iter().map(Finding::from).collect();
@@ -43,7 +43,7 @@ pub(super) fn find(lab: &Lab) -> Result<Vec<Finding>, EngineError> {
 /// # Errors
 /// Privileges are missing.
 pub(super) fn demand_privileges(lab: &Lab) -> Result<(), EngineError> {
-    match preflight::has_privileges(facts::capabilities()) {
+    match facts::has_privileges() {
         true => Ok(()),
         false => Err(EngineError::Preconditions(find(lab)?)),
     }
@@ -52,7 +52,7 @@ pub(super) fn demand_privileges(lab: &Lab) -> Result<(), EngineError> {
 /// What is asked of the machine; where privileges are missing, also whether there can be a sandbox.
 fn gather(questions: &Questions) -> Result<Facts, KernelError> {
     let mut facts = facts::gather(questions)?;
-    if !preflight::has_privileges(facts.capabilities) {
+    if !facts.has_privileges() {
         facts.no_sandbox = no_sandbox();
     }
     Ok(facts)

@@ -2,40 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use super::capabilities::{missing, missing_for_checks};
 use super::code::MachineCode;
 use super::facts::{Extension, Facts, Feature};
 use super::finding::Finding;
 use super::needs::Needs;
 use crate::lab::Family;
 
-/// The capabilities that every lab takes, by their bit (linux/capability.h).
-const NEEDED: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
-
-/// Those that checks take besides: to listen at ports below 1024, and to see packets arrive.
-const NEEDED_BY_CHECKS: [(u32, &str); 2] = [(10, "CAP_NET_BIND_SERVICE"), (13, "CAP_NET_RAW")];
-
 /// Files that nslab has open besides those of the namespaces, generously: most are pipes from programs that list
 /// firewalls.
 const OTHER_FILES: u64 = 160;
-
-/// The needed capabilities that are not among these.
-pub(super) fn missing(capabilities: u64) -> Vec<&'static str> {
-    not_among(capabilities, &NEEDED)
-}
-
-/// Those that checks need and that are not among these.
-pub(super) fn missing_for_checks(capabilities: u64) -> Vec<&'static str> {
-    not_among(capabilities, &NEEDED_BY_CHECKS)
-}
-
-fn not_among(capabilities: u64, needed: &[(u32, &'static str)]) -> Vec<&'static str> {
-    needed.iter().filter(|(bit, _)| capabilities & (1 << bit) == 0).map(|(_, name)| *name).collect()
-}
 
 pub(super) fn privileges(needs: &Needs, facts: &Facts) -> Vec<Finding> {
     let missing = missing(facts.capabilities);
     if !missing.is_empty() {
         let what = format!("this process lacks {}", missing.join(" and "));
+        return vec![Finding::error(MachineCode::PrivilegesMissing, what, without_privileges(facts))];
+    }
+    if facts.network_of_others {
+        let what = "this process is root, but not of this network: it belongs to another user namespace".to_owned();
         return vec![Finding::error(MachineCode::PrivilegesMissing, what, without_privileges(facts))];
     }
     let missing = missing_for_checks(facts.capabilities);
@@ -52,6 +37,7 @@ pub(super) fn privileges(needs: &Needs, facts: &Facts) -> Vec<Finding> {
 /// What to do where privileges are missing. Root without them is that of a container.
 fn without_privileges(facts: &Facts) -> String {
     let get = match facts.is_root {
+        true if missing(facts.capabilities).is_empty() => "a container needs a network of its own, not --network host",
         true => "a container needs --cap-add NET_ADMIN,NET_RAW,SYS_ADMIN, or --privileged",
         false => "run it as root (sudo)",
     };

@@ -4,6 +4,7 @@
 //! Pure judgement: [`Needs`] says what a lab needs, [`Facts`] what the machine has; nothing here asks the machine, or
 //! knows what is done about a finding.
 
+mod capabilities;
 mod code;
 mod collisions;
 mod facts;
@@ -41,12 +42,7 @@ pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
     subjects.into_iter().filter_map(examined).collect()
 }
 
-/// Whether the privileges that every lab needs are there: what [`examine`] says of them, at next to no cost.
-pub fn has_privileges(capabilities: u64) -> bool {
-    machine::missing(capabilities).is_empty()
-}
-
 /// Whether everything is permitted that labs and their checks take.
-pub fn has_all_privileges(capabilities: u64) -> bool {
-    has_privileges(capabilities) && machine::missing_for_checks(capabilities).is_empty()
+pub fn has_all_privileges(own: u64) -> bool {
+    capabilities::has_privileges(own) && capabilities::missing_for_checks(own).is_empty()
 }

@@ -15,7 +15,7 @@ use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::{KernelError, firewall, netns};
 use crate::lab::PROGRAM_PATH;
-use crate::preflight::{Facts, Questions, has_privileges};
+use crate::preflight::{Facts, Questions};
 
 /// Finds out what is asked, of the calling thread's network namespace and the machine. Without the privileges that it
 /// takes, features and firewall tables are left out.
@@ -24,8 +24,6 @@ use crate::preflight::{Facts, Questions, has_privileges};
 /// Where the host's addresses, routes or firewall tables, or the names of namespaces, cannot be listed.
 pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
     let mut facts = Facts {
-        capabilities: capabilities(),
-        is_root: geteuid().is_root(),
         ipv6: Path::new("/proc/thread-self/net/if_inet6").exists(),
         sysctls_writable: is_writable_mount("/proc/sys/net"),
         no_netns_directory: no_directory(),
@@ -34,12 +32,12 @@ pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
         existing: netns::list()?.iter().filter(|ns| questions.namespaces.contains(ns)).count(),
         memory: available_memory(),
         missing_commands: questions.commands.iter().copied().filter(|command| !is_installed(command)).collect(),
-        ..Facts::default()
+        ..own_rights()
     };
     if questions.host_network {
         facts.taken = host::taken()?;
     }
-    let privileged = has_privileges(facts.capabilities);
+    let privileged = facts.has_privileges();
     for &family in &questions.iptables {
         facts.iptables.insert(family, firewall::facts::program_state(family, privileged)?);
     }
@@ -51,6 +49,21 @@ pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
         }
     }
     Ok(facts)
+}
+
+/// Whether the privileges that every lab needs are there: what [`gather`] finds of them, at next to no cost.
+pub fn has_privileges() -> bool {
+    own_rights().has_privileges()
+}
+
+/// What this process may do.
+fn own_rights() -> Facts {
+    Facts {
+        capabilities: capabilities(),
+        is_root: geteuid().is_root(),
+        network_of_others: !netns::is_ours(),
+        ..Facts::default()
+    }
 }
 
 /// The effective capabilities of the calling thread, a bit each; none where proc(5) is not there to tell.
