@@ -4,6 +4,11 @@
 
 use std::process::ExitCode;
 
+/// The allocator of musl takes several times as long as that of glibc (docs/performance.md).
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = match nslab::cli::parse() {
         Ok(args) => args,

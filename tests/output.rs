@@ -24,6 +24,21 @@ fn output_that_cannot_be_written_is_a_failure() {
     assert!(text(&gone).contains("code 0"), "{}", text(&gone));
 }
 
+/// Of each command that the help names, and of none that it hides.
+#[test]
+fn there_is_a_manual_page_for_each_command() {
+    sandbox();
+    let pages = run(&format!("{NSLAB} man /run/man/pages; cd /run/man/pages; ls"));
+    let named = run(&format!(
+        "echo nslab.1; {NSLAB} --help | sed -n '/^Commands:/,/^Options:/s/^  \\([a-z]\\+\\) .*/nslab-\\1.1/p' | grep -v help | sort"
+    ));
+    let sorted = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    assert!(sorted(&named).len() > 20, "{named}");
+    assert_eq!(sorted(&pages), sorted(&named));
+    assert!(run("cat /run/man/pages/nslab-apply.1").contains("Run the file"));
+    assert_eq!(sh(&format!("{NSLAB} man /proc/pages")).status.code(), Some(3));
+}
+
 #[test]
 fn a_file_may_be_called_like_an_option() {
     sandbox();

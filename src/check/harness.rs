@@ -139,7 +139,9 @@ impl Harness {
                 }
                 Err(errno) => {
                     let what = format!("listen on {} port {} in {}", port.protocol, port.number, port.ns);
-                    return Err(KernelError::new(what).with_errno(errno).into());
+                    let error = KernelError::new(what);
+                    let error = if errno == Errno::EACCES { error.hint(sockets::CHECKS_NEED) } else { error };
+                    return Err(error.with_errno(errno).into());
                 }
             }
         }

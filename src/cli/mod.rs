@@ -15,6 +15,7 @@ mod init;
 mod lab_arg;
 mod list;
 mod logs;
+mod man;
 mod output;
 mod plan;
 mod policy;
@@ -99,6 +100,8 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Print completions for a shell
     Completions(schema::CompletionsArgs),
+    /// Write the manual pages of all commands into a folder
+    Man(man::ManArgs),
     /// Write a small topology file to start from
     Init(init::InitArgs),
 }
@@ -150,6 +153,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         Command::RunOnce => run_once::run(),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => schema::run_completions(&args, &mut Args::command()),
+        Command::Man(args) => man::run(&args, Args::command()),
         Command::Init(args) => init::run(&args),
     }
 }

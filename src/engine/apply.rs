@@ -83,8 +83,9 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
     let mut stop = Interrupts::hold();
     let start = Instant::now();
     preconditions::demand_privileges(lab)?;
-    let folder = lock(&lab.name, !options.no_wait, &mut stop, report)?;
+    // First, so that there is no folder of a lab where nothing can be done for it.
     let (mut machine, before) = (Machine::open()?, Observed::default());
+    let folder = lock(&lab.name, !options.no_wait, &mut stop, report)?;
     machine.may_have_programs = folder.may_have_programs();
     (machine.keeps_programs, machine.places) = (options.keep, lab.places.clone());
     let mut run = Run {

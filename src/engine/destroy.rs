@@ -30,8 +30,8 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     // Half a lab is of no use: once begun, the removal is finished before a signal is handled.
     let mut stop = Interrupts::hold();
     let start = Instant::now();
-    let folder = lock_for_removal(lab, wait, &mut stop, report)?;
     let mut machine = Machine::open()?;
+    let folder = lock_for_removal(lab, wait, &mut stop, report)?;
     machine.may_have_programs = folder.may_have_programs();
     machine.memory.told.extend(folder.why_not().and_then(Told::unless_odd));
     let live = machine.observe(&Scope { lab, desired: None, inside: false })?;

@@ -6,6 +6,7 @@
 
 mod apply;
 mod check;
+mod child;
 mod code;
 mod destroy;
 mod deviceless_routes;
@@ -41,6 +42,7 @@ mod wireguard_keys;
 
 pub use apply::{Applied, Options, apply};
 pub use check::{check, check_later};
+pub use child::in_child;
 pub use code::EngineCode;
 pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
@@ -57,7 +59,7 @@ pub use plan::{Planned, plan};
 pub use policy::{prove, source};
 pub use preconditions::examine;
 pub use serve::serve;
-pub use test::{in_child, test};
+pub use test::test;
 pub use trace::{Tracer, Tracing, trace_expected};
 
 pub use crate::programs::supervise;

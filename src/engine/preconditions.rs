@@ -1,10 +1,12 @@
 //! What a machine lacks for a lab, examined before the first change.
 
-use super::{EngineError, Machine};
-use crate::kernel::{Scope, facts};
+use std::process::Output;
+
+use super::{EngineError, Machine, child};
+use crate::kernel::{KernelError, Scope, facts};
 use crate::lab::Lab;
 use crate::plan;
-use crate::preflight::{self, Examined, Finding, Needs};
+use crate::preflight::{self, Examined, Facts, Finding, Needs, Questions};
 
 /// Examines thoroughly everything that a lab needs, or labs in general; changes nothing,
 /// except that the kernel may load the modules that it is asked for.
@@ -13,11 +15,11 @@ use crate::preflight::{self, Examined, Finding, Needs};
 /// The machine cannot be examined.
 pub fn examine(lab: Option<&Lab>) -> Result<Vec<Examined>, EngineError> {
     let needs = lab.map_or_else(Needs::in_general, Needs::of);
-    let facts = facts::gather(&needs.questions(true))?;
+    let facts = gather(&needs.questions(true))?;
     let mut examined = preflight::examine(&needs, &facts);
     // Without privileges the kernel does not show what is whose.
     if let Some(lab) = lab
-        && preflight::has_privileges(facts.capabilities)
+        && facts.has_privileges()
     {
         let live = Machine::open()?.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
         let findings = plan::conflicts(lab, &live).iter().map(Finding::from).collect();
@@ -32,7 +34,7 @@ pub fn examine(lab: Option<&Lab>) -> Result<Vec<Examined>, EngineError> {
 /// The machine cannot be examined.
 pub(super) fn find(lab: &Lab) -> Result<Vec<Finding>, EngineError> {
     let needs = Needs::of(lab);
-    let facts = facts::gather(&needs.questions(false))?;
+    let facts = gather(&needs.questions(false))?;
     Ok(preflight::examine(&needs, &facts).into_iter().flat_map(|examined| examined.findings).collect())
 }
 
@@ -41,8 +43,31 @@ pub(super) fn find(lab: &Lab) -> Result<Vec<Finding>, EngineError> {
 /// # Errors
 /// Privileges are missing.
 pub(super) fn demand_privileges(lab: &Lab) -> Result<(), EngineError> {
-    match preflight::has_privileges(facts::capabilities()) {
+    match facts::has_privileges() {
         true => Ok(()),
         false => Err(EngineError::Preconditions(find(lab)?)),
+    }
+}
+
+/// What is asked of the machine; where privileges are missing, also whether there can be a sandbox.
+fn gather(questions: &Questions) -> Result<Facts, KernelError> {
+    let mut facts = facts::gather(questions)?;
+    if !facts.has_privileges() {
+        facts.no_sandbox = no_sandbox();
+    }
+    Ok(facts)
+}
+
+/// Why there can be no sandbox here; none where one was made, for nothing.
+fn no_sandbox() -> Option<String> {
+    // By this name it is found in there as well.
+    match child::in_child(["sandbox", "--", "/proc/self/exe", "--version"]) {
+        Ok(Output { status, .. }) if status.success() => None,
+        Ok(Output { stderr, .. }) => {
+            let said = String::from_utf8_lossy(&stderr);
+            let first = said.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            Some(first.rsplit_once(" [").map_or(first, |(text, _code)| text).to_owned())
+        }
+        Err(error) => Some(error.to_string()),
     }
 }

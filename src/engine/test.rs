@@ -1,9 +1,5 @@
 //! Builds a lab in a sandbox, checks it and removes it again.
 
-use std::ffi::OsStr;
-use std::io;
-use std::process::{Command, Output, Stdio};
-
 use nix::unistd::getppid;
 
 use super::{EngineError, Machine, Options, apply, check, destroy, plan};
@@ -11,7 +7,7 @@ use crate::check::Report;
 use crate::kernel::{Scope, process, sandbox};
 use crate::lab::{Lab, NsName, ObservedNamespace};
 
-/// Applies, checks and destroys a lab in a sandbox that this process, started by [`in_child`], moves into;
+/// Applies, checks and destroys a lab in a sandbox that this process, started by [`super::in_child`], moves into;
 /// `text` is the topology file, and `explain` what it is called, where failed checks are to be explained. A promise
 /// that is not kept is no error: see [`Report::passed`].
 ///
@@ -36,18 +32,6 @@ pub fn test(lab: &Lab, text: &str, explain: Option<&str>) -> Result<Report, Engi
         return Err(EngineError::HostChanged);
     }
     Ok(report)
-}
-
-/// Starts nslab once more, with these arguments, and waits for its end: a sandbox belongs to a process, and threads
-/// cannot make one. Where this thread is killed, so is that nslab.
-///
-/// # Errors
-/// It cannot be started.
-pub fn in_child(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> io::Result<Output> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(args).stdin(Stdio::inherit());
-    process::end_with_this_thread(&mut command);
-    command.output()
 }
 
 /// What there is in the host.

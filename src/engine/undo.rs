@@ -157,16 +157,17 @@ impl Run<'_> {
 
     /// Releases the host settings that the run has claimed, and removes the state of a lab that was not there before.
     fn forget_the_attempt(&mut self, outcome: &mut UndoError) {
-        outcome.failed.extend(self.try_to_forget().err().map(|error| error.to_string()));
+        // One that fails keeps none of the others from being done.
+        let done = [self.return_claims(), self.note_claims(), self.machine.tidy(), self.folder.remove_if_unused()];
+        outcome.failed.extend(done.into_iter().filter_map(|done| Some(done.err()?.to_string())));
     }
 
-    fn try_to_forget(&mut self) -> Result<(), EngineError> {
-        self.return_claims()?;
+    /// Notes the lab's claims in its marks, if the run has changed them and the lab was there before.
+    fn note_claims(&mut self) -> Result<(), KernelError> {
         if (self.has_claimed || self.has_released) && self.folder.is_applied()? {
             host_settings::note(&mut self.machine.kernel, &self.lab.name)?;
         }
-        self.machine.tidy()?;
-        Ok(self.folder.remove_if_unused()?)
+        Ok(())
     }
 }
 

@@ -55,7 +55,8 @@ impl Tap {
         netns::run_in(ns, || {
             let fd = packet_socket().map_err(|errno| {
                 let error = KernelError::new("open a packet socket".to_owned()).with_errno(errno);
-                error.hint("to follow packets takes CAP_NET_RAW: run nslab as root, or in `nslab sandbox`")
+                error
+                    .hint("to follow packets takes CAP_NET_RAW: run nslab as root; a container needs --cap-add NET_RAW")
             })?;
             let all = if_nameindex().map_err(|e| KernelError::new("list interfaces".to_owned()).with_errno(e))?;
             let named = all.iter().filter_map(|one| Some((one.index(), one.name().to_str().ok()?.parse().ok()?)));

@@ -11,6 +11,8 @@ use crate::plan::ConflictCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineCode {
+    /// The process lacks capabilities that checks need.
+    ChecksNotPermitted,
     /// A command that the lab runs is not installed.
     CommandMissing,
     /// The host drops packets that it forwards, or that cross its bridges.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
+use super::capabilities::has_privileges;
 use crate::lab::{Family, LabName, NsName, VirtualKind};
 
 /// What to find out. What is not asked for is not examined: some answers cost a namespace or a process.
@@ -82,6 +83,12 @@ pub enum Extension {
 pub struct Facts {
     /// The effective capabilities, a bit each (`CapEff` of proc(5)).
     pub capabilities: u64,
+    /// Whether it is root, that of a container, say.
+    pub is_root: bool,
+    /// Whether the network belongs to a user namespace in which this process has no rights, whatever its capabilities.
+    pub network_of_others: bool,
+    /// Why there can be no sandbox, as far as that was tried: where privileges are missing.
+    pub no_sandbox: Option<String>,
     /// What the host uses already.
     pub taken: Vec<Taken>,
     /// Features that were asked for and that the kernel lacks, with what it said.
@@ -110,6 +117,13 @@ pub struct Facts {
     pub missing_commands: BTreeSet<&'static str>,
     /// How much memory is available, in MiB (`MemAvailable` of proc_meminfo(5)), where that is shown.
     pub memory: Option<u64>,
+}
+
+impl Facts {
+    /// Whether the privileges that every lab needs are there.
+    pub fn has_privileges(&self) -> bool {
+        !self.network_of_others && has_privileges(self.capabilities)
+    }
 }
 
 /// An address or a route that the host has.

@@ -2,35 +2,49 @@
 
 use std::collections::BTreeMap;
 
+use super::capabilities::{missing, missing_for_checks};
 use super::code::MachineCode;
 use super::facts::{Extension, Facts, Feature};
 use super::finding::Finding;
 use super::needs::Needs;
 use crate::lab::Family;
 
-/// The capabilities that every lab takes, by their bit (linux/capability.h).
-const NEEDED: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
-
 /// Files that nslab has open besides those of the namespaces, generously: most are pipes from programs that list
 /// firewalls.
 const OTHER_FILES: u64 = 160;
 
-/// The needed capabilities that are not among these.
-pub(super) fn missing(capabilities: u64) -> Vec<&'static str> {
-    NEEDED.iter().filter(|(bit, _)| capabilities & (1 << bit) == 0).map(|(_, name)| *name).collect()
-}
-
-pub(super) fn privileges(facts: &Facts) -> Vec<Finding> {
+pub(super) fn privileges(needs: &Needs, facts: &Facts) -> Vec<Finding> {
     let missing = missing(facts.capabilities);
-    if missing.is_empty() {
+    if !missing.is_empty() {
+        let what = format!("this process lacks {}", missing.join(" and "));
+        return vec![Finding::error(MachineCode::PrivilegesMissing, what, without_privileges(facts))];
+    }
+    if facts.network_of_others {
+        let what = "this process is root, but not of this network: it belongs to another user namespace".to_owned();
+        return vec![Finding::error(MachineCode::PrivilegesMissing, what, without_privileges(facts))];
+    }
+    let missing = missing_for_checks(facts.capabilities);
+    if missing.is_empty() || !needs.has_checks {
         return Vec::new();
     }
-    vec![Finding::error(
-        MachineCode::PrivilegesMissing,
-        format!("this process lacks {}", missing.join(" and ")),
-        "run it as root (sudo), or in a private host: `nslab test FILE` and `nslab sandbox` need no root; a container \
-         needs --privileged",
+    vec![Finding::warning(
+        MachineCode::ChecksNotPermitted,
+        format!("this process lacks {}, which checks need", missing.join(" and ")),
+        format!("a container needs --cap-add {} as well", missing.join(",").replace("CAP_", "")),
     )]
+}
+
+/// What to do where privileges are missing. Root without them is that of a container.
+fn without_privileges(facts: &Facts) -> String {
+    let get = match facts.is_root {
+        true if missing(facts.capabilities).is_empty() => "a container needs a network of its own, not --network host",
+        true => "a container needs --cap-add NET_ADMIN,NET_RAW,SYS_ADMIN, or --privileged",
+        false => "run it as root (sudo)",
+    };
+    match &facts.no_sandbox {
+        None => format!("{get}; without, `nslab test FILE` and `nslab sandbox` work, in a private host"),
+        Some(why) => format!("{get}; without, not even `nslab test` works here: {why}"),
+    }
 }
 
 pub(super) fn directory(facts: &Facts) -> Vec<Finding> {
@@ -146,7 +160,7 @@ pub(super) fn sysctls(needs: &Needs, facts: &Facts, place: &str) -> Vec<Finding>
         needs.lack(
             MachineCode::SysctlsReadOnly,
             format!("/proc/sys/net is read-only here; needed by {place}"),
-            "a container must be started with --privileged, or with /proc/sys writable; `nslab test` brings its own",
+            "a container needs --security-opt unmask=ALL (Docker: systempaths=unconfined), or --privileged",
         )
     };
     (!facts.sysctls_writable).then(finding).into_iter().collect()

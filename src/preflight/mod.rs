@@ -4,6 +4,7 @@
 //! Pure judgement: [`Needs`] says what a lab needs, [`Facts`] what the machine has; nothing here asks the machine, or
 //! knows what is done about a finding.
 
+mod capabilities;
 mod code;
 mod collisions;
 mod facts;
@@ -20,7 +21,7 @@ pub use needs::Needs;
 /// Examines every subject that concerns the needs.
 pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
     let subjects: [(&'static str, Option<Vec<Finding>>); 10] = [
-        ("privileges", Some(machine::privileges(facts))),
+        ("privileges", Some(machine::privileges(needs, facts))),
         (
             "named namespaces (/run/netns)",
             (needs.lab.is_none() || !needs.namespaces.is_empty()).then(|| machine::directory(facts)),
@@ -41,7 +42,7 @@ pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
     subjects.into_iter().filter_map(examined).collect()
 }
 
-/// Whether the privileges that every lab needs are there: what [`examine`] says of them, at next to no cost.
-pub fn has_privileges(capabilities: u64) -> bool {
-    machine::missing(capabilities).is_empty()
+/// Whether everything is permitted that labs and their checks take.
+pub fn has_all_privileges(own: u64) -> bool {
+    capabilities::has_privileges(own) && capabilities::missing_for_checks(own).is_empty()
 }

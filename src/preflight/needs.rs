@@ -40,6 +40,8 @@ pub struct Needs {
     pub(super) ipv6: Option<String>,
     /// Where it sets a sysctl first.
     pub(super) sysctls: Option<String>,
+    /// Whether there is something to check.
+    pub(super) has_checks: bool,
     /// How many addresses it has, of each family.
     pub(super) addresses: BTreeMap<Family, u64>,
     /// The commands that it runs and cannot bring along, and where it runs each first.
@@ -51,6 +53,7 @@ impl Needs {
     pub fn of(lab: &Lab) -> Self {
         let mut needs = Self { lab: Some(lab.name.clone()), ..Self::default() };
         needs.namespaces = lab.own_namespaces().cloned().collect();
+        needs.has_checks = !lab.checks.is_empty();
         for (ns, namespace) in &lab.namespaces {
             needs.add_interfaces(lab, ns, namespace);
             needs.add_routing(ns, namespace);
@@ -76,6 +79,7 @@ impl Needs {
             needs.host_forwards.insert(family);
         }
         needs.features = features.into_iter().map(|feature| (feature, "labs with it".to_owned())).collect();
+        needs.has_checks = true;
         needs.ipv6 = Some("labs with IPv6".to_owned());
         needs.sysctls = Some("labs with `forwarding` or `sysctls`".to_owned());
         needs

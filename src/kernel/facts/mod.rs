@@ -11,11 +11,11 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::{KernelError, firewall, netns};
 use crate::lab::PROGRAM_PATH;
-use crate::preflight::{Facts, Questions, has_privileges};
+use crate::preflight::{Facts, Questions};
 
 /// Finds out what is asked, of the calling thread's network namespace and the machine. Without the privileges that it
 /// takes, features and firewall tables are left out.
@@ -24,7 +24,6 @@ use crate::preflight::{Facts, Questions, has_privileges};
 /// Where the host's addresses, routes or firewall tables, or the names of namespaces, cannot be listed.
 pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
     let mut facts = Facts {
-        capabilities: capabilities(),
         ipv6: Path::new("/proc/thread-self/net/if_inet6").exists(),
         sysctls_writable: is_writable_mount("/proc/sys/net"),
         no_netns_directory: no_directory(),
@@ -33,12 +32,12 @@ pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
         existing: netns::list()?.iter().filter(|ns| questions.namespaces.contains(ns)).count(),
         memory: available_memory(),
         missing_commands: questions.commands.iter().copied().filter(|command| !is_installed(command)).collect(),
-        ..Facts::default()
+        ..own_rights()
     };
     if questions.host_network {
         facts.taken = host::taken()?;
     }
-    let privileged = has_privileges(facts.capabilities);
+    let privileged = facts.has_privileges();
     for &family in &questions.iptables {
         facts.iptables.insert(family, firewall::facts::program_state(family, privileged)?);
     }
@@ -50,6 +49,21 @@ pub fn gather(questions: &Questions) -> Result<Facts, KernelError> {
         }
     }
     Ok(facts)
+}
+
+/// Whether the privileges that every lab needs are there: what [`gather`] finds of them, at next to no cost.
+pub fn has_privileges() -> bool {
+    own_rights().has_privileges()
+}
+
+/// What this process may do.
+fn own_rights() -> Facts {
+    Facts {
+        capabilities: capabilities(),
+        is_root: geteuid().is_root(),
+        network_of_others: !netns::is_ours(),
+        ..Facts::default()
+    }
 }
 
 /// The effective capabilities of the calling thread, a bit each; none where proc(5) is not there to tell.
@@ -65,7 +79,8 @@ fn is_installed(command: &str) -> bool {
     folders.any(|folder| access(&folder.join(command), AccessFlags::X_OK).is_ok())
 }
 
-fn is_writable_mount(path: &str) -> bool {
+/// Whether what is mounted there may be written.
+pub(super) fn is_writable_mount(path: &str) -> bool {
     // Where it cannot be looked at, the write itself will say why.
     statvfs(path).map_or(true, |mount| !mount.flags().contains(FsFlags::ST_RDONLY))
 }

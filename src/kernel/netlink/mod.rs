@@ -7,6 +7,7 @@
 mod ack;
 mod attributes;
 mod generic;
+pub mod numbers;
 mod socket;
 
 pub use ack::NetlinkError;

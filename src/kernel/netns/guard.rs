@@ -36,6 +36,12 @@ pub(super) fn own() -> std::io::Result<OwnedFd> {
     Ok(File::open("/proc/thread-self/ns/net")?.into())
 }
 
+/// Whether this process has rights over the network namespace that it is in. Root of a user namespace has none over one
+/// that was there before: the host's, in a container.
+pub fn is_ours() -> bool {
+    NetnsGuard::begin().is_ok()
+}
+
 /// The time that a thread is elsewhere, in one namespace after the other; its end leads home.
 pub(in crate::kernel) struct NetnsGuard {
     home: OwnedFd,

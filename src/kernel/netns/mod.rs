@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub(super) use given_names::GivenNames;
-pub use guard::run_in;
 pub(super) use guard::{NetnsGuard, run_in_new};
+pub use guard::{is_ours, run_in};
 pub(super) use handle::{NetnsHandle, NetnsHandles};
 use kind::Kind;
 use nix::errno::Errno;

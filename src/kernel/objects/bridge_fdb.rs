@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
-use libc::{NDA_CACHEINFO, NDA_LLADDR, NDA_MASTER, NDA_VLAN};
+use libc::{NDA_CACHEINFO, NDA_LLADDR, NDA_VLAN};
 use netlink_packet_core::{DecodeError, Emitable, parse_mac, parse_u16, parse_u32};
 use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourHeader, NeighbourState};
 
+use crate::kernel::netlink::numbers::NDA_MASTER;
 use crate::kernel::netlink::{attributes, with_attributes};
 use crate::lab::{ForeignKind, ForeignObject, ForeignOther, IfName, Mac};
 

@@ -2,14 +2,12 @@
 
 use std::net::IpAddr;
 
-use libc::{
-    RTA_CACHEINFO, RTA_ENCAP, RTA_ENCAP_TYPE, RTA_FLOW, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH, RTA_NEWDST, RTA_OIF,
-    RTA_SRC, RTA_VIA,
-};
+use libc::{RTA_CACHEINFO, RTA_FLOW, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH, RTA_OIF, RTA_SRC};
 use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u16, parse_u32};
 use netlink_packet_route::route::{RouteFlags, RouteHeader, RouteProtocol, RouteType};
 
 use super::rtnexthop::without_state;
+use crate::kernel::netlink::numbers::{RTA_ENCAP, RTA_ENCAP_TYPE, RTA_NEWDST, RTA_VIA};
 use crate::kernel::netlink::{attributes, with_attributes};
 use crate::lab::{ForeignKind, ForeignObject, ForeignRoute, ROUTE_PROTOCOL, Route};
 

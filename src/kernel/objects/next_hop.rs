@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use libc::{RTA_GATEWAY, RTA_VIA};
+use libc::RTA_GATEWAY;
 use netlink_packet_core::{DecodeError, parse_ip};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteNextHop};
 
 use super::rtnexthop::{HEADER, ONLINK};
 use super::{Decoded, foreign_route};
 use crate::kernel::netlink::attributes;
+use crate::kernel::netlink::numbers::RTA_VIA;
 use crate::lab::{IfName, NextHop};
 
 /// The next hops, with the index of the interface of each.
