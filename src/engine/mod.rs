@@ -38,7 +38,7 @@ mod trace_probe;
 mod undo;
 
 pub use apply::{Applied, Options, apply};
-pub use check::{check, check_later};
+pub use check::{Called, check, check_later};
 pub use code::EngineCode;
 pub use destroy::{Destroyed, destroy};
 pub use error::{EngineError, UndoError};
