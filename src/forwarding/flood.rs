@@ -44,6 +44,11 @@ impl Reached {
         self.at.keys().copied()
     }
 
+    /// How many frames it takes.
+    pub(super) fn frames(&self) -> usize {
+        self.before.len()
+    }
+
     /// How near an interface is, if it is reached.
     pub(super) fn rank(&self, at: usize) -> Option<usize> {
         self.at.get_index_of(&at)
@@ -125,8 +130,7 @@ impl<'l> Flood<'_, 'l> {
     fn leave_virtual(&mut self, frame: Frame, end: &End<'l>, virtual_interface: &VirtualInterface) {
         match virtual_interface {
             VirtualInterface::Vxlan(vxlan) => self.through_vxlan(frame, end, vxlan),
-            VirtualInterface::Macvlan { mode, .. } => self.past_parent(frame, end, *mode == MacvlanMode::Bridge),
-            VirtualInterface::Ipvlan { .. } => self.past_parent(frame, end, true),
+            VirtualInterface::Macvlan { .. } | VirtualInterface::Ipvlan { .. } => self.past_parent(frame, end),
             VirtualInterface::Vlan { id, .. } => end.lower.iter().for_each(|parent| self.go(*parent, Some(*id))),
             VirtualInterface::Ipip { local, remote: Some(remote) } => self.through_ipip(frame, *local, *remote),
             VirtualInterface::Ipip { local, remote: None } => self.through_every_tunnel(frame, *local),
@@ -140,9 +144,12 @@ impl<'l> Flood<'_, 'l> {
             let VirtualInterface::Ipip { local, remote } = other else { return false };
             *local == Some(to) && (remote.is_none() || *remote == from)
         };
-        for other in self.links.tunnels(to.into(), answers) {
-            self.comes_in(other, frame.tag);
-        }
+        let others = match self.past {
+            Past::Wired | Past::Open => self.links.tunnels(to.into(), answers),
+            // Also where the other end has lost its address.
+            Past::All => self.links.all_of(answers),
+        };
+        others.into_iter().for_each(|other| self.comes_in(other, frame.tag));
     }
 
     /// The gateway of a route chooses the other end of such a tunnel: it may be any.
@@ -158,16 +165,15 @@ impl<'l> Flood<'_, 'l> {
     }
 
     /// From a macvlan or ipvlan: out through the parent, and to the others on it, if they may speak to each other.
-    fn past_parent(&mut self, frame: Frame, own: &End<'l>, to_others: bool) {
+    fn past_parent(&mut self, frame: Frame, own: &End<'l>) {
         let links = self.links;
         let Some((at, parent)) = own.lower.and_then(|at| Some((at, links.end(at)?))) else { return };
         self.go(at, frame.tag);
         let kind = |of: &End<'_>| of.interface.virtual_interface().map(VirtualInterface::kind);
-        for other in parent.uppers.iter().filter(|_| to_others) {
-            if links.end(*other).is_some_and(|other| kind(other) == kind(own)) {
-                self.comes_in(*other, frame.tag);
-            }
-        }
+        let is_open = |other: &End<'_>| self.past == Past::All || silent(own, other).is_none();
+        let fits = |other: &&usize| links.end(**other).is_some_and(|other| kind(other) == kind(own) && is_open(other));
+        let others: Vec<usize> = parent.uppers.iter().filter(fits).copied().collect();
+        others.into_iter().for_each(|other| self.comes_in(other, frame.tag));
     }
 
     /// To every end that the forwarding entries name.
@@ -210,7 +216,9 @@ impl<'l> Flood<'_, 'l> {
         for upper in links.end(at).map_or(&[][..], |end| end.uppers.as_slice()) {
             let stacked = links.end(*upper).and_then(|end| end.interface.virtual_interface());
             match stacked {
-                Some(VirtualInterface::Vlan { id, .. }) if tag == Some(*id) => self.comes_in(*upper, None),
+                Some(VirtualInterface::Vlan { id, .. }) if tag == Some(*id) || self.past == Past::All => {
+                    self.comes_in(*upper, None);
+                }
                 Some(VirtualInterface::Macvlan { .. } | VirtualInterface::Ipvlan { .. }) => self.comes_in(*upper, tag),
                 Some(
                     VirtualInterface::Vlan { .. }
@@ -259,6 +267,20 @@ impl<'l> Flood<'_, 'l> {
             self.deliver(bridge, tag);
         }
     }
+}
+
+/// Of two macvlans on one parent, the first that does not speak to others there, with its mode
+/// (`macvlan_queue_xmit` asks for the mode of both).
+pub(super) fn silent<'e, 'l>(a: &'e End<'l>, b: &'e End<'l>) -> Option<(&'e End<'l>, MacvlanMode)> {
+    [a, b].into_iter().find_map(|end| match end.interface.virtual_interface()? {
+        VirtualInterface::Macvlan { mode, .. } => (*mode != MacvlanMode::Bridge).then_some((end, *mode)),
+        VirtualInterface::Vxlan(_)
+        | VirtualInterface::Ipvlan { .. }
+        | VirtualInterface::Vlan { .. }
+        | VirtualInterface::Ipip { .. }
+        | VirtualInterface::Dummy
+        | VirtualInterface::Vrf { .. } => None,
+    })
 }
 
 /// Whether a port passes frames on, as far as a person has a say in it.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::altered::missing;
 use super::evidence::Case;
 use super::frame::Kind;
 use super::remedy;
@@ -16,8 +17,9 @@ pub(super) fn translation(case: &Case<'_>) -> Option<Difference> {
     let (meant, is) = legs.map_while(|leg| Some((leg, left(case, leg)?))).find(|(meant, is)| {
         let wanted = wanted(meant);
         let is_other = is.source.is_some() && wanted.source.is_some() && is.source != wanted.source;
-        // Which address a sender takes is a matter of its route.
-        let counts = is_translated(meant) || meant.came.input.is_some();
+        // Which address a sender takes is a matter of its route, unless a rule has translated it.
+        let has_counted = || case.evidence.counted.get(&meant.ns).is_some_and(|counted| !counted.nat.is_empty());
+        let counts = is_translated(meant) || meant.came.input.is_some() || has_counted();
         is.destination != wanted.destination || (is_other && counts)
     })?;
     let ns = &meant.ns;
@@ -141,12 +143,7 @@ pub(super) fn holder(case: &Case<'_>, obstacle: &Obstacle) -> Option<(Obstacle, 
         return Some((at(false), format!("the namespace {}, which should have {address}, does not exist", meant.ns)));
     };
     let Some(interface) = namespace.interfaces.get(&meant.name) else {
-        let moved = live.namespaces.iter().find(|(ns, other)| {
-            let own = wanted.namespaces.get(*ns).is_some_and(|own| own.interfaces.contains_key(&meant.name));
-            other.interfaces.contains_key(&meant.name) && !own
-        });
-        let where_to = moved.map(|(ns, _)| format!("; {ns} has an interface of this name")).unwrap_or_default();
-        return Some((at(true), format!("{meant} does not exist{where_to}")));
+        return Some((at(true), missing((wanted, live), &meant)));
     };
     let what = without_address(case, &meant, namespace, interface, *address)
         .or_else(|| is_silent_for_others(wanted, namespace, &meant))?;

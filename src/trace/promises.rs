@@ -107,7 +107,7 @@ fn of_obstacle(lab: &Lab, round: &RoundTrip) -> Option<Why> {
 /// Whether the file alone says so: the machine has routes, links and rules that are in no file.
 fn is_sure(obstacle: &Obstacle) -> bool {
     // Whether a bridge translates what it passes on is a setting of the kernel.
-    if matches!(obstacle.cause, Cause::OtherSource(_)) {
+    if matches!(obstacle.cause, Cause::OtherSource { .. }) {
         return false;
     }
     !obstacle.ns.is_host() || matches!(obstacle.cause, Cause::Filtered(_) | Cause::Down | Cause::Isolated { .. })
