@@ -11,11 +11,13 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use nslab::check::Report;
 use nslab::engine::{Tracer, Tracing, trace_expected};
 use nslab::forwarding::Chosen;
 use nslab::lab::{Expect, IfName, Lab, NsName};
@@ -207,6 +209,29 @@ fn as_nobody(args: &[&str]) -> Output {
     let mut command = Command::new("/mnt/nslab");
     command.args(args).env("NO_COLOR", "1").current_dir("/").uid(65534).gid(65534);
     command.output().expect("nslab")
+}
+
+/// What `validate` says that a check cannot come to, the check does not come to in a live lab; all others of the file
+/// pass. What it says is in `NAME.expected`.
+#[test]
+fn what_is_warned_of_fails() {
+    golden::run("tests/trace/warned", &golden::files_with_expectations("tests/trace/warned", "yaml"), |_, path| {
+        let file = path.display().to_string();
+        let said = text(&nslab(["validate", &file])).replace(&file, "FILE");
+        golden::expect(&path.with_extension("expected"), &said)?;
+        let warned: BTreeSet<u64> = said
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("--> FILE:")?.split(':').next()?.parse().ok())
+            .collect();
+        sandbox();
+        ends(&["apply", &file], 0);
+        let output = nslab(["check", "--no-explain", "--format", "json", &file]);
+        let report: Report =
+            serde_json::from_slice(&output.stdout).map_err(|error| format!("{error}: {}", text(&output)))?;
+        let failed: BTreeSet<u64> =
+            report.checks.iter().filter(|check| check.failures() > 0).map(|check| check.line).collect();
+        if failed == warned { Ok(()) } else { Err(format!("warned of {warned:?}, failed {failed:?}:\n{said}")) }
+    });
 }
 
 fn read(path: &Path) -> Fault {

@@ -4,9 +4,9 @@
 //! read from the bytes of frames (`frame`). `diagnosis` finds why a packet did not arrive, from the `evidence`: what
 //! was seen, what the model makes of the live lab and of the file (`differences`, and `altered` interfaces), and what
 //! has been counted. `refused` is about refusals, `unexplained` about what the model knows no reason for. `words` says
-//! it, and `remedy` what to do; `promises` finds the checks that cannot pass by the file alone, `lookup` what one
-//! namespace does with a packet. Pure functions: this room asks no kernel, sends nothing, and knows nothing of
-//! terminals.
+//! it, and `remedy` what to do; `promises` finds the checks that cannot pass by the file alone (`silence` those of them
+//! that expect no answer, and get one), `lookup` what one namespace does with a packet. Pure functions: this room asks
+//! no kernel, sends nothing, and knows nothing of terminals.
 
 mod altered;
 mod diagnosis;
@@ -19,6 +19,7 @@ mod promises;
 mod refused;
 mod remedy;
 mod sighted;
+mod silence;
 mod story;
 mod unexplained;
 mod words;
