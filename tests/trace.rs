@@ -273,6 +273,23 @@ fn what_is_explained_is_what_the_kernel_does() {
     });
 }
 
+/// What a namespace holds against the source of a packet is a row, and an interface is one that it has.
+#[test]
+fn explain_asks_for_the_way_to_a_source() {
+    sandbox();
+    let fault = read(&project("tests/trace/faults/reverse-path.yaml"));
+    let file = fault.file();
+    ends(&["apply", &file], 0);
+    let asked = |input, code| {
+        in_one_line(&ends(&["explain", &file, "router", "10.0.2.9", "--in", input, "--source", "10.0.1.9"], code))
+    };
+    assert!(asked("a", 0).contains("not looked at: rp_filter is 0"), "{}", asked("a", 0));
+    run(&fault.damage);
+    let dropped = "dropped, as rp_filter is 1: the way to 10.0.1.9 (red) leads out through b, and not a";
+    assert!(asked("a", 0).contains(dropped), "{}", asked("a", 0));
+    assert!(asked("c", 2).contains("router has no interface c, but lo, a, b"), "{}", asked("c", 2));
+}
+
 /// Nothing is said of labs whose checks pass.
 #[test]
 fn shipped_labs_have_no_warnings() {
