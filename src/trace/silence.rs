@@ -35,6 +35,12 @@ impl<'l> Silence<'l> {
     /// What comes of a pair that is to be met with silence or a refusal; none: that, or what the model may not know.
     pub(super) fn broken(&self, check: &Check, probe: &Probe, round: &RoundTrip) -> Option<String> {
         let (at, arrival) = (round.arrives_at()?, round.arrival()?);
+        // From an address that it does not have, it sends nothing.
+        let sender = self.lab.namespaces.get(&probe.from)?;
+        let has = |address| sender.global_addresses().any(|own| own == address);
+        if !probe.source.is_none_or(has) {
+            return None;
+        }
         if check.asks.is_some() || check.size.is_some() || check.spread.is_some() || !probe.endpoints.is_empty() {
             return None;
         }

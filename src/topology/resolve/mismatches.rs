@@ -11,6 +11,9 @@ use crate::lab::{Check, ETHERNET_MTU, Expect, IfName, InterfaceKind, InterfaceRe
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 
+/// So many VXLANs of one address are looked at.
+const MOST_VXLANS: usize = 8;
+
 pub fn check(net: &Net<'_>, checks: &[Check], found: &mut Collector<'_>) {
     // Whose checks expect that large packets get lost shows just that.
     if !checks.iter().any(|check| check.size.is_some() && check.expect != Expect::Reachable) {
@@ -145,7 +148,8 @@ fn is_master(port: End<'_>, bridge: End<'_>) -> bool {
 /// A VXLAN interface, by the place of its namespace.
 type VxlanPlace<'a> = (usize, &'a IfName);
 
-/// VXLANs that send to an end which has other VXLANs only. Of several ends, those are told that fit the fewest others.
+/// VXLANs that send to an end which has another VXLAN only, and that one back. Of several ends, those are told that fit
+/// the fewest others.
 fn vxlans(net: &Net<'_>, found: &mut Collector<'_>) {
     let mut ends: HashMap<(IpAddr, u16), BTreeMap<u32, VxlanPlace<'_>>> = HashMap::new();
     let all = || {
@@ -157,15 +161,19 @@ fn vxlans(net: &Net<'_>, found: &mut Collector<'_>) {
     for (place, written, own) in all() {
         ends.entry((written.local.value, own.port)).or_default().insert(own.id, place);
     }
-    let mut differ: BTreeMap<VxlanPlace<'_>, BTreeSet<VxlanPlace<'_>>> = BTreeMap::new();
+    let mut sends: BTreeSet<(VxlanPlace<'_>, VxlanPlace<'_>)> = BTreeSet::new();
     for (place, written, own) in all() {
         let sent_to = written.fdb.iter().map(|entry| entry.to.value).filter(|to| net.only_holder(*to).is_some());
         for others in sent_to.filter_map(|to| ends.get(&(to, own.port))) {
-            if let Some(other) = others.values().next().filter(|_| !others.contains_key(&own.id)) {
-                differ.entry(place).or_default().insert(*other);
-                differ.entry(*other).or_default().insert(place);
+            if !others.contains_key(&own.id) {
+                sends.extend(others.values().take(MOST_VXLANS).map(|other| (place, *other)));
             }
         }
+    }
+    // One that is alone in its network may be meant to be.
+    let mut differ: BTreeMap<VxlanPlace<'_>, Vec<VxlanPlace<'_>>> = BTreeMap::new();
+    for (place, other) in sends.iter().filter(|(place, other)| sends.contains(&(*other, *place))) {
+        differ.entry(*place).or_default().push(*other);
     }
     let mut order: Vec<_> = differ.iter().collect();
     order.sort_by_key(|(place, others)| (others.len(), **place));
