@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use ipnet::IpNet;
 
 use super::trace_probe::{Sending, send_and_watch};
 use super::{EngineError, Machine};
@@ -14,10 +15,11 @@ use crate::kernel::ip_counters::{IpCounters, ip_counters};
 use crate::kernel::losses::Losses;
 use crate::kernel::{Scope, netns, sysctl};
 use crate::lab::{
-    Check, CountedFirewall, IfName, Interface, Lab, LabEtc, Namespace, NetworkPolicies, NsName, Observed,
-    ObservedNamespace, Origins, Places, Probe, SysctlKey,
+    Address, Check, CountedFirewall, IfName, Interface, Lab, LabEtc, Namespace, NetworkPolicies, NsName, Observed,
+    ObservedNamespace, Origins, Places, Probe, Route, SysctlKey,
 };
 use crate::plan::{self, PlannedStep};
+use crate::steps::{RouteStep, Step, Update};
 use crate::trace::{self, Counted, Evidence, Lookup, Remedies, Trace};
 
 /// In labs of so many namespaces, packets are looked for in all of them; in others, in those on their way.
@@ -88,7 +90,9 @@ impl<'l> Tracer<'l> {
         }
         let steps = plan::plan(lab, &observed).steps;
         let namespaces = observed.namespaces.iter().map(|(ns, observed)| (ns.clone(), observed.is.clone())).collect();
-        Ok(Self { machine, wanted: lab, live: followed(lab, namespaces), observed, steps, asked: BTreeSet::new() })
+        let mut live = followed(lab, namespaces);
+        steps.iter().for_each(|planned| without_subnet(&mut live, &planned.step));
+        Ok(Self { machine, wanted: lab, live, observed, steps, asked: BTreeSet::new() })
     }
 
     /// How many steps and conflicts are between the lab and its file.
@@ -249,6 +253,19 @@ fn followed(lab: &Lab, namespaces: IndexMap<NsName, Namespace>) -> Lab {
         etc: LabEtc::default(),
         origins: Origins::default(),
         places: Places::default(),
+    }
+}
+
+/// Where the route is missing that comes with an address, the address is as good as one without a subnet.
+fn without_subnet(live: &mut Lab, step: &Step) {
+    let Step::Route(RouteStep { ns, change: Update::Add(Route { dev: Some(dev), via: None, to, .. }) }) = step else {
+        return;
+    };
+    let interface = live.namespaces.get_mut(ns).and_then(|own| own.interfaces.get_mut(dev));
+    if let Some(interface) = interface {
+        let alone =
+            |own: Address| if own.connected().any(|net| net == *to) { IpNet::from(own.ip()).into() } else { own };
+        interface.addresses = std::mem::take(&mut interface.addresses).into_iter().map(alone).collect();
     }
 }
 
