@@ -36,6 +36,6 @@ pub use packet::Packet;
 pub use prefixes::Prefixes;
 pub use reverse_path::{reverse_path, rp_filter};
 pub use segment::Crossing;
-pub use trace::{Hop, came_in_or_sent, trace};
+pub use trace::{Hop, came_in_or_sent, leaving, trace};
 pub use walk::{EPHEMERAL_PORT, forwards, round_trip};
 pub use way::{Leg, RoundTrip, Way, WayEnd};

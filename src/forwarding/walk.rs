@@ -9,7 +9,7 @@ use super::lookup::Outcome;
 use super::obstacle::{Cause, Obstacle};
 use super::reverse_path::reverse_path;
 use super::segment::{Crossing, Segment, Sent, Tunnel, segment};
-use super::trace::{came_in, packet, sent, stays};
+use super::trace::{came_in, leaving, packet, sent, stays};
 use super::way::{Leg, RoundTrip, Way, WayEnd};
 use super::{Decision, Flow, Layer2, Router, Translated, filter, translate, translations};
 use crate::lab::{
@@ -175,11 +175,7 @@ impl Walk<'_, '_> {
         match &leg.decision.outcome {
             Outcome::Local { .. } => leg.verdict = Some(stays(namespace, &leg.destination.flow)),
             Outcome::Leaves { dev, source, .. } => {
-                let own = leg.destination.flow.clone();
-                // Who passes a packet on gives it no source.
-                let chosen = source.filter(|_| own.input.is_none());
-                let leaving = Flow { out: Some(dev.clone()), source: own.source.or(chosen), ..own };
-                let hook = if leaving.input.is_some() { Hook::Forward } else { Hook::Output };
+                let (hook, leaving) = leaving(&leg.destination, dev, *source);
                 leg.verdict = Some(filter(namespace, hook, &leaving));
                 leg.source = Some(match self.is_back {
                     true => answer_out(leaving, original.as_ref()),

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::words;
 use crate::forwarding::{
-    Flow, Layer2, Outcome, Router, Translated, Verdict, came_in_or_sent, filter, forwards, reverse_path, rp_filter,
-    translate,
+    Flow, Layer2, Outcome, Router, Translated, Verdict, came_in_or_sent, filter, forwards, leaving, reverse_path,
+    rp_filter, translate,
 };
 use crate::lab::{
     CHAIN_PREFIX, ChainId, CountedChain, CountedFirewall, CountedRule, ETHERNET_MTU, Family, Hook, IfName,
@@ -102,14 +102,9 @@ pub fn lookup(
         }
         Outcome::Leaves { dev, next_hop, source, route } => {
             rows.add("route", route.to_string(), get);
-            let leaving = Flow {
-                source: destination.flow.source.or(*source),
-                out: Some(dev.clone()),
-                ..destination.flow.clone()
-            };
+            let (hook, leaving) = leaving(&destination, dev, *source);
             rows.add("source", leaving.source.map_or("none".to_owned(), |source| owners.shown(source)), None);
             link(&mut rows, (&layer2, router), (dev, *next_hop, route), (&owners, neighbours), *next_hop == to);
-            let hook = if leaving.input.is_some() { Hook::Forward } else { Hook::Output };
             if let Some(input) = &leaving.input {
                 let does = if forwards(router.namespace(), family, input, ns.is_host()) { "yes" } else { "no" };
                 let key = words::forwarding_key(family);
