@@ -29,25 +29,28 @@ pub(super) fn translation(case: &Case<'_>) -> Option<Difference> {
         rules.iter().find(|rule| rule.contains(of)).map(|rule| format!(" by {rule}")).unwrap_or_default()
     };
     let came = (meant.came.destination, meant.came.destination_port);
-    let text = if is.destination == wanted.destination {
+    let (text, is_by_rule) = if is.destination == wanted.destination {
         let to = wanted.source?;
         match is.source.filter(|source| Some(*source) != meant.source_before()) {
-            Some(other) => format!("{ns} has it leave as {other}{}, and not as {to}", by("")),
-            None => format!("{ns} does not translate its source to {to}"),
+            Some(other) => (format!("{ns} has it leave as {other}{}, and not as {to}", by("")), true),
+            None => (format!("{ns} does not translate its source to {to}"), false),
         }
     } else if is.destination == came {
-        format!("{ns} does not redirect {} to {} (no DNAT)", end(came), end(wanted.destination))
+        (format!("{ns} does not redirect {} to {} (no DNAT)", end(came), end(wanted.destination)), false)
     } else {
         let to = end(is.destination);
-        format!("{ns} redirects {} to {to}{}, and not to {}", end(came), by("DNAT"), end(wanted.destination))
+        (format!("{ns} redirects {} to {to}{}, and not to {}", end(came), by("DNAT"), end(wanted.destination)), true)
     };
     let cause = Cause::Filtered(Verdict::Accepted(None));
     let at = Obstacle { ns: ns.clone(), interface: None, cause };
     let mut to_do = remedy::for_obstacle(&at, &case.evidence.remedies);
     // In the host, it may be a rule of somebody else.
-    if to_do.is_empty() && ns.is_host() {
+    if to_do.is_empty() && ns.is_host() && is_by_rule {
         let rule = by("-j").replacen(" by `-A", "to remove it: `iptables -w -t nat -D", 1);
-        to_do.extend((!rule.is_empty()).then_some(rule));
+        to_do.push(match rule.is_empty() {
+            true => "a rule that is no lab's does it: `nft list ruleset` shows it".to_owned(),
+            false => rule,
+        });
     }
     let is_of_destination = is.destination != wanted.destination;
     Some(Difference { at, words: text, is_of_destination, to_do })
