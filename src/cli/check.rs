@@ -56,7 +56,8 @@ fn checked(text: &Path, explains: bool) -> Result<(String, Report), Failure> {
     let Source { topology, file } = LabArg::of(text)?.topology()?;
     let (lab, name) = (topology.lab, text.display().to_string());
     let mut progress = show::Progress::new();
-    let mut report = engine::check_later(&lab, &name, &mut |event| print_event(&lab.name, &mut progress, &event))?;
-    engine::explain(&lab, &file, explains, &mut report);
+    let called = engine::Called { lab: &name, file: &file };
+    let mut tell = |event: engine::Event<'_>| print_event(&lab.name, &mut progress, &event);
+    let report = engine::check_later(&lab, called, explains, &mut tell)?;
     Ok((file, report))
 }

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::exec::own_etc;
-use super::{EngineError, Listener, Machine, exec_checks, handshakes, ready};
+use super::trace::Tracer;
+use super::{EngineError, Listener, exec_checks, explain, handshakes, ready};
 use crate::check::{self, Report, ResolverFiles};
-use crate::kernel::Scope;
 use crate::lab::{Expect, Lab, NsName};
-use crate::plan;
 
 /// Runs the checks of a lab; where a spanning tree may have decided the result before it had formed, again afterwards.
 /// Pairs that reach each other already need no tree. Commands run once, and so not before. A promise that is not kept
@@ -69,25 +68,37 @@ fn resolver_files(lab: &Lab) -> Result<BTreeMap<NsName, ResolverFiles>, EngineEr
     files.collect()
 }
 
+/// What a lab is called in commands that are told.
+#[derive(Debug, Clone, Copy)]
+pub struct Called<'a> {
+    /// By whoever asks: its name, or its file.
+    pub lab: &'a str,
+    /// Its file, for `nslab apply`.
+    pub file: &'a str,
+}
+
 /// The same for a lab that was applied some time ago: where a promise is not kept, a hint says that the lab is no
-/// longer as `file` says, if so; and else which settings, of which the file says nothing, are unusual.
+/// longer as its file says, if so; and else which settings, of which the file says nothing, are unusual. With
+/// `explains`, packets are followed to find out why; see [`explain`](super::explain).
 ///
 /// # Errors
 /// As with [`check`].
-pub fn check_later(lab: &Lab, file: &str, report: Listener<'_>) -> Result<Report, EngineError> {
+pub fn check_later(lab: &Lab, called: Called<'_>, explains: bool, report: Listener<'_>) -> Result<Report, EngineError> {
     let mut results = run(lab, report)?;
-    if !results.passed() {
-        match drift(lab) {
-            Some(0) => results.hints.extend(check::unusual_settings(lab, &results.checks)),
-            steps => results.hints.extend(steps.and_then(|steps| check::drift_hint(steps, file))),
-        }
+    if results.passed() {
+        return Ok(results);
     }
+    // One look at the lab is for both.
+    let tracer = Tracer::new(lab).ok();
+    match tracer.as_ref().map(Tracer::drift) {
+        Some(0) => results.hints.extend(check::unusual_settings(lab, &results.checks)),
+        steps => results.hints.extend(steps.and_then(|steps| check::drift_hint(steps, called.lab))),
+    }
+    explain::with(tracer.filter(|_| explains), lab, called.file, &mut results);
     Ok(results)
 }
 
 /// How many steps and conflicts are between a lab and its file, if that can be seen.
 pub(super) fn drift(lab: &Lab) -> Option<usize> {
-    let scope = Scope { lab: &lab.name, desired: Some(lab), inside: true };
-    let live = Machine::open().ok()?.observe(&scope).ok()?;
-    Some(plan::plan(lab, &live).steps.len() + plan::conflicts(lab, &live).len())
+    Some(Tracer::new(lab).ok()?.drift())
 }

@@ -41,7 +41,7 @@ mod undo;
 mod wireguard_keys;
 
 pub use apply::{Applied, Options, apply};
-pub use check::{check, check_later};
+pub use check::{Called, check, check_later};
 pub use child::in_child;
 pub use code::EngineCode;
 pub use destroy::{Destroyed, destroy};

@@ -5,15 +5,21 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use ipnet::IpNet;
 
 use super::trace_probe::{Sending, send_and_watch};
 use super::{EngineError, Machine};
+use crate::check::CheckError;
 use crate::forwarding::{Asked, Chosen, Flow, Layer2, RoundTrip, Way, round_trip};
 use crate::kernel::ip_counters::{IpCounters, ip_counters};
 use crate::kernel::losses::Losses;
 use crate::kernel::{Scope, netns, sysctl};
-use crate::lab::{Check, CountedFirewall, IfName, Lab, Namespace, NsName, Observed, Probe, SysctlKey};
+use crate::lab::{
+    Address, Check, CountedFirewall, IfName, Interface, Lab, LabEtc, Namespace, NetworkPolicies, NsName, Observed,
+    ObservedNamespace, Origins, Places, Probe, Route, SysctlKey,
+};
 use crate::plan::{self, PlannedStep};
+use crate::steps::{RouteStep, Step, Update};
 use crate::trace::{self, Counted, Evidence, Lookup, Remedies, Trace};
 
 /// In labs of so many namespaces, packets are looked for in all of them; in others, in those on their way.
@@ -70,17 +76,28 @@ impl<'l> Tracer<'l> {
     /// Looks at a lab.
     ///
     /// # Errors
-    /// Privileges are missing, or it cannot be found out which namespaces there are.
+    /// Privileges are missing, it cannot be found out which namespaces there are, or some are another lab's.
     pub fn new(lab: &'l Lab) -> Result<Self, EngineError> {
         super::preconditions::demand_privileges(lab)?;
-        crate::check::is_applied(&without_checks(lab))?;
         let mut machine = Machine::open()?;
         let observed = machine.observe(&Scope { lab: &lab.name, desired: Some(lab), inside: true })?;
+        let other = |(ns, own): (&NsName, &ObservedNamespace)| {
+            Some((ns.clone(), own.is.owner.clone().filter(|owner| *owner != lab.name)?))
+        };
+        let others: Vec<_> = observed.namespaces.iter().filter_map(other).collect();
+        if !others.is_empty() {
+            return Err(CheckError::Others { lab: lab.name.clone(), others }.into());
+        }
         let steps = plan::plan(lab, &observed).steps;
-        let namespaces: IndexMap<NsName, Namespace> =
-            observed.namespaces.iter().map(|(ns, observed)| (ns.clone(), observed.is.clone())).collect();
-        let live = Lab { namespaces, ..lab.clone() };
+        let namespaces = observed.namespaces.iter().map(|(ns, observed)| (ns.clone(), observed.is.clone())).collect();
+        let mut live = followed(lab, namespaces);
+        steps.iter().for_each(|planned| without_subnet(&mut live, &planned.step));
         Ok(Self { machine, wanted: lab, live, observed, steps, asked: BTreeSet::new() })
+    }
+
+    /// How many steps and conflicts are between the lab and its file.
+    pub(super) fn drift(&self) -> usize {
+        self.steps.len() + plan::conflicts(self.wanted, &self.observed).len()
     }
 
     /// Sends a packet, watches it, and tells what happened to it.
@@ -100,6 +117,11 @@ impl<'l> Tracer<'l> {
         Ok(trace)
     }
 
+    /// The interfaces of a namespace; none: the lab has no such namespace.
+    pub fn interfaces(&self, ns: &NsName) -> Option<Vec<&IfName>> {
+        Some(self.live.namespaces.get(ns)?.interfaces.keys().collect())
+    }
+
     /// What a namespace does with what goes to an address; none: the lab has no such namespace.
     pub fn lookup(&mut self, ns: &NsName, flow: &Flow) -> Option<Lookup> {
         self.read_settings(ns.clone());
@@ -108,15 +130,16 @@ impl<'l> Tracer<'l> {
         trace::lookup(&self.live, ns, flow, (&details.neighbours, &details.firewall))
     }
 
-    /// What keeps a packet by the model of what there is, in words that are the same for one cause; none: nothing.
-    pub(super) fn obstacle(&mut self, tracing: &Tracing<'_>) -> Option<String> {
-        let asked = tracing.asked();
-        self.places(&asked);
-        let round = round_trip(&Layer2::new(&self.live.namespaces), &asked);
-        // What keeps a packet there keeps an answer there as well.
-        let (obstacle, _) = round.obstacle()?;
-        let interface = obstacle.interface.as_ref().map_or("", |name| name.as_str());
-        Some(format!("{}/{interface} {}", obstacle.ns, obstacle.cause.kind()))
+    /// What keeps packets by the model of what there is, each in words that are the same for one cause; none: nothing.
+    pub(super) fn obstacles(&mut self, tracings: &[Tracing<'_>]) -> Vec<Option<String>> {
+        let asked: Vec<Asked> = tracings.iter().map(Tracing::asked).collect();
+        let words = |round: RoundTrip| {
+            // What keeps a packet there keeps an answer there as well.
+            let (obstacle, _) = round.obstacle()?;
+            let interface = obstacle.interface.as_ref().map_or("", |name| name.as_str());
+            Some(format!("{}/{interface} {}", obstacle.ns, obstacle.cause.kind()))
+        };
+        self.ways(&asked).into_iter().map(words).collect()
     }
 
     fn once(&mut self, tracing: &Tracing<'_>) -> Result<Trace, EngineError> {
@@ -157,15 +180,8 @@ impl<'l> Tracer<'l> {
     fn places(&mut self, asked: &Asked) -> BTreeSet<NsName> {
         let mut places: BTreeSet<NsName> = [asked.from.clone()].into();
         places.extend(namespaces_of(&round_trip(&Layer2::new(&self.wanted.namespaces), asked)));
-        loop {
-            places.extend(namespaces_of(&round_trip(&Layer2::new(&self.live.namespaces), asked)));
-            // Their settings decide where the way goes on.
-            let new: Vec<NsName> = places.difference(&self.asked).cloned().collect();
-            if new.is_empty() {
-                break;
-            }
-            new.into_iter().for_each(|ns| self.read_settings(ns));
-        }
+        places.iter().for_each(|ns| self.read_settings(ns.clone()));
+        places.extend(self.ways(std::slice::from_ref(asked)).iter().flat_map(namespaces_of));
         // In a small lab, it may be seen anywhere.
         let all = self.live.namespaces.keys();
         if all.len() <= FEW_NAMESPACES {
@@ -175,8 +191,34 @@ impl<'l> Tracer<'l> {
         places
     }
 
-    /// Reads the settings of a namespace that decide about packets.
+    /// The ways of packets by what there is. The settings of the namespaces on them decide where they go on: they are
+    /// read, and the links of the lab are gone through again, for those packets alone that come to new ones.
+    fn ways(&mut self, all: &[Asked]) -> Vec<RoundTrip> {
+        let mut ways: Vec<Option<RoundTrip>> = all.iter().map(|_| None).collect();
+        loop {
+            let layer2 = Layer2::new(&self.live.namespaces);
+            let mut new = BTreeSet::new();
+            for (asked, way) in all.iter().zip(&mut ways).filter(|(_, way)| way.is_none()) {
+                let round = round_trip(&layer2, asked);
+                let unread = namespaces_of(&round).into_iter().filter(|ns| !self.asked.contains(ns));
+                let unread: Vec<NsName> = unread.collect();
+                match unread.is_empty() {
+                    true => *way = Some(round),
+                    false => new.extend(unread),
+                }
+            }
+            if new.is_empty() {
+                return ways.into_iter().flatten().collect();
+            }
+            new.into_iter().for_each(|ns| self.read_settings(ns));
+        }
+    }
+
+    /// Reads the settings of a namespace that decide about packets, once.
     fn read_settings(&mut self, ns: NsName) {
+        if self.asked.contains(&ns) {
+            return;
+        }
         if let Some(namespace) = self.live.namespaces.get_mut(&ns)
             && let Ok(fd) = netns::open(&ns)
         {
@@ -199,9 +241,32 @@ impl<'l> Tracer<'l> {
     }
 }
 
-/// Checks of others are no concern of a trace.
-fn without_checks(lab: &Lab) -> Lab {
-    Lab { checks: Vec::new(), exec_checks: Vec::new(), ..lab.clone() }
+/// What is followed of a lab, with these namespaces: neither its checks nor what its programs find in `/etc`.
+fn followed(lab: &Lab, namespaces: IndexMap<NsName, Namespace>) -> Lab {
+    Lab {
+        name: lab.name.clone(),
+        description: None,
+        namespaces,
+        checks: Vec::new(),
+        exec_checks: Vec::new(),
+        network_policies: NetworkPolicies::default(),
+        etc: LabEtc::default(),
+        origins: Origins::default(),
+        places: Places::default(),
+    }
+}
+
+/// Where the route is missing that comes with an address, the address is as good as one without a subnet.
+fn without_subnet(live: &mut Lab, step: &Step) {
+    let Step::Route(RouteStep { ns, change: Update::Add(Route { dev: Some(dev), via: None, to, .. }) }) = step else {
+        return;
+    };
+    let interface = live.namespaces.get_mut(ns).and_then(|own| own.interfaces.get_mut(dev));
+    if let Some(interface) = interface {
+        let alone =
+            |own: Address| if own.connected().any(|net| net == *to) { IpNet::from(own.ip()).into() } else { own };
+        interface.addresses = std::mem::take(&mut interface.addresses).into_iter().map(alone).collect();
+    }
 }
 
 fn namespaces_of(round: &RoundTrip) -> Vec<NsName> {
@@ -223,7 +288,11 @@ fn namespaces_of(round: &RoundTrip) -> Vec<NsName> {
 fn settings(namespace: &Namespace) -> BTreeSet<SysctlKey> {
     let all = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.all.rp_filter"];
     let all = all.into_iter().chain(["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"]);
-    let own = namespace.interfaces.keys().flat_map(|name| {
+    // What comes in through a port of a bridge comes to the namespace through the bridge.
+    let is_bridge = |name: &IfName| namespace.interfaces.get(name).is_some_and(|one| one.bridge_options().is_some());
+    let is_port = |interface: &Interface| interface.master.as_ref().is_some_and(is_bridge);
+    let routed = namespace.interfaces.iter().filter(|(_, interface)| !is_port(interface));
+    let own = routed.flat_map(|(name, _)| {
         let name = name.as_str().replace('.', "/");
         let ipv4 = ["forwarding", "rp_filter", "proxy_arp"].map(|key| format!("net.ipv4.conf.{name}.{key}"));
         ipv4.into_iter().chain([format!("net.ipv6.conf.{name}.disable_ipv6")])

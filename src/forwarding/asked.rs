@@ -27,12 +27,15 @@ pub struct Chosen {
     pub destinations: BTreeSet<(IpAddr, Option<u16>)>,
     /// The namespaces that it came to, in order.
     pub namespaces: Vec<NsName>,
+    /// Where several have an address and the packet gets to none of them: those that are meant.
+    pub meant: BTreeSet<NsName>,
 }
 
 impl Asked {
     /// What a pair of a check sends.
     pub fn of(check: &Check, probe: &Probe) -> Self {
-        let flow = Flow { source: probe.source, ..Flow::probing(check.protocol, probe.to.address) };
+        let (source, out) = (probe.source, probe.to.scope.clone());
+        let flow = Flow { source, out, ..Flow::probing(check.protocol, probe.to.address) };
         let size = check.size.filter(|size| size.dont_fragment).map(|size| size.bytes);
         Self { from: probe.from.clone(), flow, size, chosen: Chosen::default() }
     }

@@ -47,6 +47,11 @@ impl Reached {
         self.at.keys().copied()
     }
 
+    /// How many frames it takes.
+    pub(super) fn frames(&self) -> usize {
+        self.before.len()
+    }
+
     /// How near an interface is, if it is reached.
     pub(super) fn rank(&self, at: usize) -> Option<usize> {
         self.at.get_index_of(&at)
@@ -128,8 +133,7 @@ impl<'l> Flood<'_, 'l> {
     fn leave_virtual(&mut self, frame: Frame, end: &End<'l>, virtual_interface: &VirtualInterface) {
         match virtual_interface {
             VirtualInterface::Vxlan(vxlan) => self.through_vxlan(frame, end, vxlan),
-            VirtualInterface::Macvlan { mode, .. } => self.past_parent(frame, end, *mode == MacvlanMode::Bridge),
-            VirtualInterface::Ipvlan { .. } => self.past_parent(frame, end, true),
+            VirtualInterface::Macvlan { .. } | VirtualInterface::Ipvlan { .. } => self.past_parent(frame, end),
             VirtualInterface::Vlan { id, .. } => end.lower.iter().for_each(|parent| self.go(*parent, Some(*id))),
             VirtualInterface::Ipip { local, remote: Some(remote) } => self.through_ipip(frame, *local, *remote),
             VirtualInterface::Ipip { local, remote: None } => self.through_every_tunnel(frame, *local),
@@ -145,16 +149,22 @@ impl<'l> Flood<'_, 'l> {
             let VirtualInterface::Ipip { local, remote } = other else { return false };
             *local == Some(to) && (remote.is_none() || *remote == from)
         };
-        for other in self.links.tunnels(to.into(), answers) {
-            self.comes_in(other, frame.tag);
-        }
+        self.other_ends(to, answers).into_iter().for_each(|other| self.comes_in(other, frame.tag));
     }
 
     /// To the other end of a tunnel of GRE.
     fn through_gre(&mut self, frame: Frame, own: &Gre) {
         let answers = |other: &VirtualInterface| matches!(other, VirtualInterface::Gre(other) if own.sends_to(other));
-        for other in own.remote.iter().flat_map(|remote| self.links.tunnels((*remote).into(), answers)) {
-            self.comes_in(other, frame.tag);
+        let others = own.remote.map(|remote| self.other_ends(remote, answers)).unwrap_or_default();
+        others.into_iter().for_each(|other| self.comes_in(other, frame.tag));
+    }
+
+    /// The ends of tunnels at an address that take what is sent there.
+    fn other_ends(&self, at: Ipv4Addr, answers: impl Fn(&VirtualInterface) -> bool) -> Vec<usize> {
+        match self.past {
+            Past::Wired | Past::Open => self.links.tunnels(at.into(), answers),
+            // Also where the other end has lost its address.
+            Past::All => self.links.all_of(answers),
         }
     }
 
@@ -184,16 +194,15 @@ impl<'l> Flood<'_, 'l> {
     }
 
     /// From a macvlan or ipvlan: out through the parent, and to the others on it, if they may speak to each other.
-    fn past_parent(&mut self, frame: Frame, own: &End<'l>, to_others: bool) {
+    fn past_parent(&mut self, frame: Frame, own: &End<'l>) {
         let links = self.links;
         let Some((at, parent)) = own.lower.and_then(|at| Some((at, links.end(at)?))) else { return };
         self.go(at, frame.tag);
         let kind = |of: &End<'_>| of.interface.virtual_interface().map(VirtualInterface::kind);
-        for other in parent.uppers.iter().filter(|_| to_others) {
-            if links.end(*other).is_some_and(|other| kind(other) == kind(own)) {
-                self.comes_in(*other, frame.tag);
-            }
-        }
+        let is_open = |other: &End<'_>| self.past == Past::All || silent(own, other).is_none();
+        let fits = |other: &&usize| links.end(**other).is_some_and(|other| kind(other) == kind(own) && is_open(other));
+        let others: Vec<usize> = parent.uppers.iter().filter(fits).copied().collect();
+        others.into_iter().for_each(|other| self.comes_in(other, frame.tag));
     }
 
     /// To every end that the forwarding entries name.
@@ -236,7 +245,9 @@ impl<'l> Flood<'_, 'l> {
         for upper in links.end(at).map_or(&[][..], |end| end.uppers.as_slice()) {
             let stacked = links.end(*upper).and_then(|end| end.interface.virtual_interface());
             match stacked {
-                Some(VirtualInterface::Vlan { id, .. }) if tag == Some(*id) => self.comes_in(*upper, None),
+                Some(VirtualInterface::Vlan { id, .. }) if tag == Some(*id) || self.past == Past::All => {
+                    self.comes_in(*upper, None);
+                }
                 Some(VirtualInterface::Macvlan { .. } | VirtualInterface::Ipvlan { .. }) => self.comes_in(*upper, tag),
                 Some(
                     VirtualInterface::Vlan { .. }
@@ -287,6 +298,22 @@ impl<'l> Flood<'_, 'l> {
             self.deliver(bridge, tag);
         }
     }
+}
+
+/// Of two macvlans on one parent, the first that does not speak to others there, with its mode
+/// (`macvlan_queue_xmit` asks for the mode of both).
+pub(super) fn silent<'e, 'l>(a: &'e End<'l>, b: &'e End<'l>) -> Option<(&'e End<'l>, MacvlanMode)> {
+    [a, b].into_iter().find_map(|end| match end.interface.virtual_interface()? {
+        VirtualInterface::Macvlan { mode, .. } => (*mode != MacvlanMode::Bridge).then_some((end, *mode)),
+        VirtualInterface::Vxlan(_)
+        | VirtualInterface::Ipvlan { .. }
+        | VirtualInterface::Vlan { .. }
+        | VirtualInterface::Ipip { .. }
+        | VirtualInterface::Gre(_)
+        | VirtualInterface::Wireguard(_)
+        | VirtualInterface::Dummy
+        | VirtualInterface::Vrf { .. } => None,
+    })
 }
 
 /// Whether a port passes frames on, as far as a person has a say in it.

@@ -1,26 +1,35 @@
 //! Who is at the other side of an interface, and who answers for an address there.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use indexmap::IndexMap;
 
 use super::flood::{Flood, Past, Reached};
+use super::link_local;
 use super::links::{End, Links};
 use super::{Outcome, Packet, Router};
 use crate::lab::{InterfaceRef, Namespace, NsName};
 
-/// What a broadcast reaches is kept for so many interfaces: probes come sender by sender, over the same few routers.
-const FLOODS_KEPT: usize = 64;
+/// Of what broadcasts reach, so many frames are kept: probes come sender by sender, over the same few routers.
+const FRAMES_KEPT: usize = 1 << 18;
 
 /// The links of a lab, and who answers for an address on them.
 #[derive(Debug)]
 pub struct Layer2<'l> {
     pub(super) links: Links<'l>,
     /// What a broadcast reaches, where that was asked for.
-    floods: RefCell<HashMap<(usize, Past), Rc<Reached>>>,
+    floods: RefCell<Floods>,
+}
+
+/// What broadcasts reach from an interface.
+#[derive(Debug, Default)]
+struct Floods {
+    known: HashMap<(usize, Past), Rc<Reached>>,
+    /// The frames of all.
+    frames: usize,
 }
 
 impl<'l> Layer2<'l> {
@@ -41,15 +50,16 @@ impl<'l> Layer2<'l> {
     }
 
     pub(super) fn reached(&self, from: usize, past: Past) -> Rc<Reached> {
-        if let Some(reached) = self.floods.borrow().get(&(from, past)) {
+        if let Some(reached) = self.floods.borrow().known.get(&(from, past)) {
             return reached.clone();
         }
         let reached = Rc::new(Flood::from(&self.links, from, past));
         let mut floods = self.floods.borrow_mut();
-        if floods.len() == FLOODS_KEPT {
-            floods.clear();
+        floods.frames += reached.frames();
+        if floods.frames > FRAMES_KEPT {
+            *floods = Floods { frames: reached.frames(), ..Floods::default() };
         }
-        floods.insert((from, past), reached.clone());
+        floods.known.insert((from, past), reached.clone());
         reached
     }
 
@@ -57,7 +67,7 @@ impl<'l> Layer2<'l> {
     /// neighbour entry decides, where there is one; else a namespace answers for all that it delivers to itself
     /// (`arp_ignore` 0), and an interface that has the address itself comes first.
     pub fn owner(&self, from: &InterfaceRef, address: IpAddr) -> Option<InterfaceRef> {
-        self.links.name(self.owner_past(Past::Wired, from, address)?)
+        self.links.name(self.owner_past(Past::Wired, from, address, &BTreeSet::new())?)
     }
 
     /// The interface through which a packet comes in that is sent to a next hop, or, by WireGuard, to its destination.
@@ -65,8 +75,14 @@ impl<'l> Layer2<'l> {
         self.owner(from, if self.is_wireguard(from) { destination } else { next_hop })
     }
 
-    /// The same among those that a frame reaches past some obstacles.
-    pub(super) fn owner_past(&self, past: Past, from: &InterfaceRef, address: IpAddr) -> Option<usize> {
+    /// The same among those that a frame reaches past some obstacles; of several, those that are meant come first.
+    pub(super) fn owner_past(
+        &self,
+        past: Past,
+        from: &InterfaceRef,
+        address: IpAddr,
+        meant: &BTreeSet<NsName>,
+    ) -> Option<usize> {
         if self.is_wireguard(from) {
             return self.links.place(&self.wireguard_end(from, address)?);
         }
@@ -78,13 +94,24 @@ impl<'l> Layer2<'l> {
             let is_it = |at: &usize| self.links.interface(*at).is_some_and(|one| one.mac == Some(entry.mac));
             return neighbours.iter().find(is_it);
         }
-        let ranked = self.links.holders(address).iter().filter_map(|holder| Some((neighbours.rank(*holder)?, *holder)));
+        let is_other = |holder: usize| self.links.end(holder).is_none_or(|end| !meant.contains(end.ns));
+        let ranked = self.links.holders(address).iter().filter_map(|holder| {
+            let rank = neighbours.rank(*holder)?;
+            Some(((past == Past::All && is_other(*holder), rank), *holder))
+        });
         ranked
             .min()
             .map(|(_, holder)| holder)
+            .or_else(|| self.has_made(&neighbours, address))
             .or_else(|| self.deliverer(from, &neighbours, address))
             .or_else(|| self.other_end(from, &neighbours))
             .or_else(|| neighbours.iter().find(|at| address.is_ipv4() && self.answers_for_others(*at)))
+    }
+
+    /// The nearest neighbour that has made a link-local address from its MAC address.
+    fn has_made(&self, neighbours: &Reached, address: IpAddr) -> Option<usize> {
+        let has = |at: &usize| self.links.interface(*at).is_some_and(|one| link_local::has(one, address));
+        neighbours.iter().find(|at| link_local::is_link_local(address) && has(at))
     }
 
     /// The nearest neighbour in another namespace that takes an address of its own on any interface, or by a local

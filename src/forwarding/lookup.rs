@@ -4,7 +4,10 @@
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
+use ipnet::IpNet;
+
 use super::Packet;
+use super::link_local;
 use super::table::{self, Tables};
 use crate::lab::{
     Address, Family, IfName, Interface, LOCAL_TABLE, MAIN_TABLE, Namespace, PolicyRule, Route, RouteKind, RuleAction,
@@ -20,6 +23,9 @@ const VRF_PRIORITY: u32 = 1000;
 /// Priorities of the kernel's own rules for the tables `main` and `default`.
 const MAIN_PRIORITY: u32 = 32766;
 const DEFAULT_PRIORITY: u32 = 32767;
+
+/// How long the prefix of link-local IPv6 addresses is.
+const LINK_LOCAL_PREFIX: u8 = 64;
 
 /// What becomes of a packet, and which rule decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +110,9 @@ impl<'n> Router<'n> {
 
     /// What becomes of a packet. A route through a VRF leads to another look-up, in the VRF's table.
     pub fn lookup(&self, packet: &Packet) -> Decision {
+        if let Some(outcome) = self.on_link(packet) {
+            return Decision { rule: None, outcome };
+        }
         let decision = self.look_up(packet);
         let Outcome::Leaves { dev, source, .. } = &decision.outcome else { return decision };
         let into_vrf = self.namespace.interfaces.get(dev).is_some_and(is_vrf);
@@ -111,6 +120,22 @@ impl<'n> Router<'n> {
             return decision;
         }
         self.look_up(&Packet { source: *source, iif: None, oif: Some(dev.clone()), ..packet.clone() })
+    }
+
+    /// What becomes of a packet to a link-local IPv6 address, to which each interface has a route; none: it goes to
+    /// another one, or neither the sender says which link is meant, nor the interface on which it came in.
+    fn on_link(&self, packet: &Packet) -> Option<Outcome> {
+        let to = packet.destination;
+        let dev = packet.iif.as_ref().or(packet.oif.as_ref()).filter(|_| link_local::is_link_local(to))?;
+        let interface = self.namespace.interfaces.get(dev)?;
+        if link_local::has(interface, to) {
+            return Some(Outcome::Local { dev: dev.clone() });
+        }
+        let prefix = Address::from(IpNet::new(to, LINK_LOCAL_PREFIX).ok()?);
+        let route =
+            Route::connected(MAIN_TABLE, dev, prefix).next().filter(|_| packet.iif.is_none() && interface.up)?;
+        let source = packet.source.or_else(|| link_local::of(interface));
+        Some(Outcome::Leaves { dev: dev.clone(), next_hop: to, source, route })
     }
 
     fn look_up(&self, packet: &Packet) -> Decision {

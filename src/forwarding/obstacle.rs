@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Verdict;
-use crate::lab::{Family, IfName, InterfaceRef, Mac, NsName, PolicyRule, PortForwarding, Route};
+use crate::lab::{Family, IfName, InterfaceRef, Mac, MacvlanMode, NsName, PolicyRule, PortForwarding, Route};
 
 /// A place at which a packet goes no further.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,20 @@ pub enum Cause {
     },
     /// The port of the bridge is not in the VLAN of the frame; none: it has none for frames without a tag.
     OtherVlan(Option<u16>),
+    /// The interface takes frames of one VLAN, and the frame is of another; none: it has no tag.
+    OtherVlanInterface {
+        /// The VLAN of the interface.
+        id: u16,
+        /// That of the frame.
+        tag: Option<u16>,
+    },
+    /// The interface is a macvlan that speaks to no other one on its parent.
+    MacvlanMode {
+        /// Its mode.
+        mode: MacvlanMode,
+        /// The other one.
+        other: InterfaceRef,
+    },
     /// The interface neither asks nor answers who has an address.
     NoArp,
     /// A permanent neighbour entry says that the next hop is at a MAC address that nobody on the link has.
@@ -109,10 +123,20 @@ pub enum Cause {
     },
     /// WireGuard does not send it, or does not take it.
     Peer(PeerCause),
+    /// The namespace of the tunnel does not have the address that its packets are sent from.
+    NoTunnelSource {
+        /// The address.
+        local: IpAddr,
+    },
     /// The namespace takes the answer for its own, as it has the address of the sender as well.
     AnswerElsewhere(IpAddr),
     /// The answer comes back under a source address that the sender has not written to.
-    OtherSource(IpAddr),
+    OtherSource {
+        /// The address.
+        source: IpAddr,
+        /// The bridge that passes it on past the iptables of a namespace that translated the question.
+        bridge: Option<InterfaceRef>,
+    },
 }
 
 /// Why WireGuard does not send a packet, or does not take it.
@@ -176,6 +200,8 @@ impl Cause {
             Self::PortClosed(_) => "port-closed",
             Self::Isolated { .. } => "isolated",
             Self::OtherVlan(_) => "other-vlan",
+            Self::OtherVlanInterface { .. } => "other-vlan-interface",
+            Self::MacvlanMode { .. } => "macvlan-mode",
             Self::NoArp => "no-arp",
             Self::NeighbourEntry { .. } => "neighbour-entry",
             Self::OtherVxlan { .. } => "other-vxlan",
@@ -184,8 +210,9 @@ impl Cause {
             Self::Loop => "loop",
             Self::NoTunnelEnd { .. } => "no-tunnel-end",
             Self::Peer(cause) => cause.kind(),
+            Self::NoTunnelSource { .. } => "no-tunnel-source",
             Self::AnswerElsewhere(_) => "answer-elsewhere",
-            Self::OtherSource(_) => "other-source",
+            Self::OtherSource { .. } => "other-source",
         }
     }
 }

@@ -7,9 +7,9 @@ use crate::lab::{IfName, Namespace, SysctlKey};
 
 /// What a namespace holds against the source of a packet that came in: where the way to it leads out, and the source;
 /// none: nothing. (`fib_validate_source` of the kernel; IPv6 has no such setting.)
-pub(super) fn reverse_path(router: &Router<'_>, came: &Flow) -> Option<(Option<IfName>, IpAddr)> {
+pub fn reverse_path(router: &Router<'_>, came: &Flow) -> Option<(Option<IfName>, IpAddr)> {
     let (input, source) = (came.input.as_ref()?, came.source.filter(IpAddr::is_ipv4)?);
-    let mode = mode(router.namespace(), input);
+    let mode = rp_filter(router.namespace(), input);
     if mode == 0 {
         return None;
     }
@@ -28,8 +28,9 @@ pub(super) fn reverse_path(router: &Router<'_>, came: &Flow) -> Option<(Option<I
     (!is_believed).then_some((out, source))
 }
 
-/// The stricter one of the interface's own setting and that of all (`IN_DEV_RPFILTER`).
-fn mode(namespace: &Namespace, input: &IfName) -> u8 {
+/// How strictly a namespace looks at what comes in through an interface: 0 not at all, 1 for the same interface, 2 for
+/// any. The stricter one of the interface's own setting and that of all (`IN_DEV_RPFILTER`).
+pub fn rp_filter(namespace: &Namespace, input: &IfName) -> u8 {
     let of = |name: &str| {
         let key: Option<SysctlKey> = format!("net.ipv4.conf.{name}.rp_filter").parse().ok();
         let value = key.and_then(|key| namespace.sysctls.get(&key)?.as_str().parse().ok());

@@ -1,11 +1,14 @@
 //! What a frame crosses between an interface and the one that answers for its next hop, and what stops it there.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::flood::{Frame, Past, forwards, incoming, outgoing};
+use super::flood::{Frame, Past, forwards, incoming, outgoing, silent};
 use super::obstacle::{Cause, Obstacle};
 use super::{Flow, Layer2, Outcome, Packet, Verdict, filter};
-use crate::lab::{ETHERNET_MTU, Family, FdbEntry, Hook, IfName, Interface, InterfaceRef, Mac, VirtualInterface, Vxlan};
+use crate::lab::{
+    ETHERNET_MTU, Family, FdbEntry, Hook, IfName, Interface, InterfaceRef, Mac, NsName, VirtualInterface, Vxlan,
+};
 
 /// An interface that a frame crosses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub(super) struct Sent<'a> {
     pub flow: &'a Flow,
     /// The size of the packet in bytes, with the IP header, where it matters.
     pub size: Option<u16>,
+    /// Whose addresses are meant where several have one.
+    pub meant: &'a BTreeSet<NsName>,
 }
 
 /// Follows a frame.
@@ -63,7 +68,7 @@ pub(super) fn segment(layer2: &Layer2<'_>, sent: &Sent<'_>) -> Segment {
     let Some(from) = links.place(sent.from) else { return nowhere(Cause::Down) };
     let found = [Past::Open, Past::Wired, Past::All]
         .into_iter()
-        .find_map(|past| Some((past, layer2.owner_past(past, sent.from, sent.next_hop)?)));
+        .find_map(|past| Some((past, layer2.owner_past(past, sent.from, sent.next_hop, sent.meant)?)));
     let Some((past, owner)) = found else { return nowhere(nobody(layer2, sent, from)) };
     let path = layer2.reached(from, past).path(owner);
     let follower = Follower { layer2, sent, path: &path, owner };
@@ -173,8 +178,14 @@ impl Follower<'_, '_> {
         if !interface.up {
             return Some((frame.at, Cause::Down));
         }
+        if let Some(VirtualInterface::Vlan { id, .. }) = interface.virtual_interface()
+            && let Some(tag) = before.filter(|before| !before.leaves && !frame.leaves).map(|before| before.tag)
+            && tag != Some(*id)
+        {
+            return Some((frame.at, Cause::OtherVlanInterface { id: *id, tag }));
+        }
         let before = before.filter(|before| before.leaves)?;
-        if let Some(cause) = self.through_tunnel(before, frame) {
+        if let Some(cause) = self.past_parent(before, frame).or_else(|| self.through_tunnel(before, frame)) {
             return Some(cause);
         }
         // A frame that the other end has no room for is dropped there without a word (is_skb_forwardable).
@@ -221,11 +232,44 @@ impl Follower<'_, '_> {
         Some(filter(namespace, Hook::Forward, &flow)).filter(|verdict| !verdict.is_accepted())
     }
 
+    /// From a macvlan to another one on its parent.
+    fn past_parent(&self, from: Frame, to: Frame) -> Option<(usize, Cause)> {
+        let (own, other) = (self.layer2.links.end(from.at)?, self.layer2.links.end(to.at)?);
+        if to.leaves || own.lower.is_none() || own.lower != other.lower {
+            return None;
+        }
+        let (silent, mode) = silent(own, other)?;
+        let (at, other) = if std::ptr::eq(silent, own) { (from.at, to.at) } else { (to.at, from.at) };
+        Some((at, Cause::MacvlanMode { mode, other: self.layer2.links.name(other)? }))
+    }
+
     fn vxlan(&self, at: usize) -> Option<&Vxlan> {
         self.interface(at)?.virtual_interface()?.vxlan()
     }
 
+    /// Whether the namespace of an interface has an address.
+    fn has(&self, at: usize, address: IpAddr) -> bool {
+        let links = &self.layer2.links;
+        let ns = |at: usize| links.end(at).map(|end| end.ns);
+        links.holders(address).iter().any(|holder| ns(*holder) == ns(at))
+    }
+
     fn through_tunnel(&self, from: Frame, to: Frame) -> Option<(usize, Cause)> {
+        let (near, far) = (self.interface(from.at)?.virtual_interface()?, self.interface(to.at)?.virtual_interface()?);
+        let (local, remote) = match near.vxlan().zip(far.vxlan()) {
+            Some((near, _)) => (near.local, None),
+            None => {
+                let ((local, remote), (end, _)) = ends(near).zip(ends(far))?;
+                (local, remote.or(end))
+            }
+        };
+        // What is sent from an address that is not its own, the kernel drops (ip_route_output_key_hash_rcu).
+        if let Some(local) = local.filter(|local| !self.has(from.at, *local)) {
+            return Some((from.at, Cause::NoTunnelSource { local }));
+        }
+        if let Some(remote) = remote.filter(|remote| !self.has(to.at, *remote)) {
+            return Some((from.at, Cause::NoTunnelEnd { remote, end: self.layer2.links.name(to.at)? }));
+        }
         let (own, other) = (self.vxlan(from.at)?, self.vxlan(to.at)?);
         if own.id != other.id {
             let end = self.layer2.links.name(to.at)?;
@@ -339,4 +383,13 @@ impl Follower<'_, '_> {
             (from.leaves && !to.leaves).then_some(Tunnel { from: near, to: far, remote, port, is_sealed: false })
         })
     }
+}
+
+/// The addresses of the two ends of a tunnel without MAC addresses, as one of them has them.
+fn ends(of: &VirtualInterface) -> Option<(Option<IpAddr>, Option<IpAddr>)> {
+    if let VirtualInterface::Ipip { local, remote } = of {
+        return Some((local.map(IpAddr::V4), remote.map(IpAddr::V4)));
+    }
+    let VirtualInterface::Gre(gre) = of else { return None };
+    Some((gre.local.map(IpAddr::V4), gre.remote.map(IpAddr::V4)))
 }

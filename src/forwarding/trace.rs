@@ -2,6 +2,8 @@
 //! it, where it is routed, and what the packet filter does with it. So it says where a published port leads, from
 //! anywhere, and which routers are on the way.
 
+use std::net::IpAddr;
+
 use super::{Decision, Flow, Layer2, Outcome, Packet, Router, Translated, Verdict, filter, translate};
 use crate::lab::{ConnectionState, Hook, IfName, InterfaceRef, IpProtocol, Namespace, NsName};
 
@@ -68,9 +70,8 @@ fn hop(router: &Router<'_>, layer2: &Layer2<'_>, ns: NsName, flow: &Flow) -> Hop
     let mut hop = Hop { ns, destination, decision, verdict: None, source: None, next: None };
     match &hop.decision.outcome {
         Outcome::Local { .. } => hop.verdict = Some(stays(namespace, &hop.destination.flow)),
-        Outcome::Leaves { dev, next_hop, .. } => {
-            let leaving = Flow { out: Some(dev.clone()), ..hop.destination.flow.clone() };
-            let hook = if leaving.input.is_some() { Hook::Forward } else { Hook::Output };
+        Outcome::Leaves { dev, next_hop, source, .. } => {
+            let (hook, leaving) = leaving(&hop.destination, dev, *source);
             hop.verdict = Some(filter(namespace, hook, &leaving));
             hop.source = Some(translate(namespace, Hook::Postrouting, &leaving));
             let from = InterfaceRef { ns: hop.ns.clone(), name: dev.clone() };
@@ -84,6 +85,14 @@ fn hop(router: &Router<'_>, layer2: &Layer2<'_>, ns: NsName, flow: &Flow) -> Hop
 /// What becomes of a packet in a namespace until it is routed: of one that came in, or of one that it sends itself.
 pub fn came_in_or_sent(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {
     if flow.input.is_some() { came_in(router, flow) } else { sent(router, flow) }
+}
+
+/// A packet as it leaves through an interface, and the hook of the filter that is asked about it. The route's source is
+/// for what the namespace sends itself: who passes a packet on gives it none.
+pub fn leaving(destination: &Translated, dev: &IfName, source: Option<IpAddr>) -> (Hook, Flow) {
+    let own = destination.flow.clone();
+    let (hook, chosen) = if own.input.is_some() { (Hook::Forward, None) } else { (Hook::Output, source) };
+    (hook, Flow { out: Some(dev.clone()), source: own.source.or(chosen), ..own })
 }
 
 pub(super) fn came_in(router: &Router<'_>, flow: &Flow) -> (Translated, Decision) {

@@ -88,10 +88,14 @@ pub enum Code {
     LocalAddress,
     /// `lo` is used as something that the loopback cannot be.
     Loopback,
+    /// Warning: two interfaces of one segment are given the same MAC address.
+    MacTwice,
     /// A required key is missing.
     MissingKey,
     /// A key that needs a value has none.
     MissingValue,
+    /// Warning: the two ends of a link, or interfaces of one segment, have different MTUs.
+    MtuDiffers,
     /// One name is used for two things.
     NameTwice,
     /// A subnet is too small for what must fit in it.
@@ -212,6 +216,8 @@ pub enum Code {
     VlanTwice,
     /// A VRF in `host` would leave a policy rule behind.
     VrfInHost,
+    /// Warning: a VXLAN sends to an end that is in another VXLAN.
+    VxlanDiffers,
     /// A route names another interface than the one that leads to its gateway.
     WrongDev,
     /// A list, a map or a single value is given where another of these is expected.

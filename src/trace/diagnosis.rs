@@ -2,23 +2,25 @@
 //! file, what was counted. A cause is stated only if the packet was last seen where the cause leaves it; else what is
 //! said is where that was.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::differences::{self, Difference};
 use super::evidence::{Case, Evidence, ProbeEnd};
 use super::expected::stopped;
 use super::frame::Kind;
+use super::refused::is_refusal;
 use super::sighted::{Sighting, in_order, stages};
 use super::story::{Ending, Trace};
 use super::words;
-use crate::forwarding::{Asked, Cause, ChainAt, Chosen, Layer2, Leg, Obstacle, Outcome, Verdict, round_trip};
-use crate::lab::{IfName, InterfaceKind, Lab, NsName, Owners, Protocol};
+use crate::forwarding::{Asked, Cause, ChainAt, Chosen, Layer2, Leg, Obstacle, Verdict, round_trip};
+use crate::lab::{FirewallTarget, InterfaceKind, Lab, NsName, Owners};
 
-/// No more things that are in no file are named than this.
-const MOST_OTHERS: usize = 3;
+/// So many rules are looked behind that keep a packet by the model, and have counted none.
+const MOST_RULES: usize = 8;
 
 /// The namespaces in which a packet may be seen at a leg of its way, and on the link behind it.
-fn places_of(leg: &Leg, with_tunnel: bool) -> Vec<&NsName> {
+pub(super) fn places_of(leg: &Leg, with_tunnel: bool) -> Vec<&NsName> {
     let crossed = leg.crossings.iter().map(|crossing| &crossing.at.ns);
     let mut places: Vec<&NsName> = [&leg.ns].into_iter().chain(crossed).collect();
     let inside = leg.tunnel.iter().filter(|_| with_tunnel).filter_map(|tunnel| tunnel.last());
@@ -54,6 +56,7 @@ fn chosen(sightings: &[Sighting]) -> Chosen {
     sightings.sort_by_key(|sighting| sighting.time);
     let sent = || sightings.iter().filter(|sighting| sighting.seen.kind == Kind::Sent);
     Chosen {
+        meant: BTreeSet::new(),
         destinations: sent().map(|sighting| sighting.seen.destination).collect(),
         namespaces: sent().map(|sighting| sighting.ns.clone()).collect(),
     }
@@ -61,17 +64,19 @@ fn chosen(sightings: &[Sighting]) -> Chosen {
 
 /// Tells what happened to a packet.
 pub fn diagnose(mut evidence: Evidence<'_>) -> Trace {
-    let asked = Asked { chosen: chosen(&evidence.sightings), ..evidence.asked.clone() };
+    let mut asked = Asked { chosen: chosen(&evidence.sightings), ..evidence.asked.clone() };
+    let wanted = round_trip(&Layer2::new(&evidence.wanted.namespaces), &asked);
+    let ways = [Some(&wanted.there), wanted.back.as_ref()];
+    asked.chosen.meant = ways.into_iter().flatten().flat_map(|way| &way.legs).map(|leg| leg.ns.clone()).collect();
     let round = round_trip(&Layer2::new(&evidence.live.namespaces), &asked);
     evidence.sightings.retain(|sighting| is_meant(evidence.live, sighting));
     let sightings = in_order(std::mem::take(&mut evidence.sightings), &round);
-    let wanted = round_trip(&Layer2::new(&evidence.wanted.namespaces), &asked);
     let start = sightings.first().map(|first| first.time).unwrap_or_default();
     let is_there = |sighting: &&Sighting| sighting.seen.kind == Kind::Sent;
     let there = stages(evidence.live, sightings.iter().filter(is_there), Some(&round.there), start);
     let back = sightings.iter().filter(|sighting| !is_there(sighting));
     let back = stages(evidence.live, back, round.back.as_ref(), start);
-    let case = Case { evidence: &evidence, sightings: &sightings, round: &round, wanted: &wanted };
+    let case = Case { evidence: &evidence, sightings: &sightings, round: &round, wanted: &wanted, asked: &asked };
     let end = case.ending();
     Trace {
         lab: evidence.wanted.name.to_string(),
@@ -139,6 +144,10 @@ impl Case<'_> {
     fn answered_by_another(&self, ns: &NsName) -> Option<Ending> {
         let meant = self.wanted.arrives_at().filter(|meant| *meant != ns)?;
         let address = self.wanted.arrival().map(|flow| flow.destination)?;
+        if let Some(altered) = self.altered(None) {
+            let what = format!("{ns} answers in the place of {meant}: {}", altered.what);
+            return Some(Ending { answered: true, what, ..altered });
+        }
         let what = differences::translation(self).map_or_else(
             || format!("{ns} answers in the place of {meant}: {}", self.who_has(ns, meant, address)),
             |other| format!("{ns} answers in the place of {meant}: {}", other.words),
@@ -185,11 +194,33 @@ impl Case<'_> {
         {
             return self.stopped(obstacle, is_back);
         }
-        self.by_what_was_counted()
+        self.behind_rules().unwrap_or_else(|| self.by_what_was_counted())
+    }
+
+    /// What keeps the packet behind a rule that keeps it by the model, and has not counted it: it was not met, by what
+    /// the model does not know of it.
+    fn behind_rules(&self) -> Option<Ending> {
+        let mut round = self.round.clone();
+        let mut namespaces = self.evidence.live.namespaces.clone();
+        for _ in 0..MOST_RULES {
+            let (obstacle, _) = round.obstacle().filter(|(obstacle, _)| !self.has_counted(obstacle))?;
+            let Cause::Filtered(Verdict::Dropped(at) | Verdict::Rejected(at, _)) = &obstacle.cause else { return None };
+            let ChainAt::Iptables(id) = &at.chain else { return None };
+            let rules = namespaces.get_mut(&obstacle.ns)?.firewall.chains.get_mut(id)?;
+            rules.get_mut(at.position.checked_sub(1)?)?.target = FirewallTarget::Continue;
+            round = round_trip(&Layer2::new(&namespaces), self.asked);
+            let case = Case { round: &round, ..*self };
+            if let Some((obstacle, is_back)) = round.obstacle()
+                && case.fits(obstacle, is_back)
+            {
+                return Some(case.stopped(obstacle, is_back));
+            }
+        }
+        None
     }
 
     /// The ending at an obstacle of the live lab; what differs from the file before it comes first.
-    fn stopped(&self, obstacle: &Obstacle, is_back: bool) -> Ending {
+    pub(super) fn stopped(&self, obstacle: &Obstacle, is_back: bool) -> Ending {
         let evidence = self.evidence;
         if self.is_wanted(obstacle) {
             let ending = stopped(evidence.live, self.round, (obstacle, is_back), &evidence.remedies);
@@ -197,6 +228,9 @@ impl Case<'_> {
             return Ending { to_do: to_do.collect(), ..ending };
         }
         if let Some(ending) = self.without_namespace() {
+            return ending;
+        }
+        if let Some(ending) = self.altered(Some(obstacle)) {
             return ending;
         }
         let mut ending = stopped(evidence.live, self.round, (obstacle, is_back), &evidence.remedies);
@@ -249,7 +283,7 @@ impl Case<'_> {
     }
 
     /// Whether the packet was last seen where this leaves it.
-    fn fits(&self, obstacle: &Obstacle, is_back: bool) -> bool {
+    pub(super) fn fits(&self, obstacle: &Obstacle, is_back: bool) -> bool {
         let way = if is_back { self.round.back.as_ref() } else { Some(&self.round.there) };
         let Some(way) = way else { return false };
         if !self.has_counted(obstacle) {
@@ -258,7 +292,8 @@ impl Case<'_> {
         // Who asks for a MAC address in vain has not sent it yet.
         let places: Vec<&NsName> = way.last().into_iter().flat_map(|leg| places_of(leg, true)).collect();
         let kind = |sighting: &&Sighting| (sighting.seen.kind != Kind::Sent) == is_back;
-        let of_errors = |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_));
+        let of_errors =
+            |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_)) || is_refusal(&sighting.seen.kind);
         let last = self.sightings.iter().filter(kind).rfind(of_errors);
         // Who does not believe a source does not answer its questions either: the namespace before sees it last.
         let before = way.legs.len().checked_sub(2).and_then(|at| way.legs.get(at)).map(|leg| &leg.ns);
@@ -291,140 +326,5 @@ impl Case<'_> {
         let interfaces = self.evidence.live.namespaces.get(&obstacle.ns).map(|own| &own.interfaces);
         let named = obstacle.interface.as_ref().and_then(|name| interfaces?.get(name));
         named.and_then(|interface| interface.peer()).is_some_and(|peer| peer.ns == last.ns)
-    }
-
-    /// A refusal that comes from where the packet was to arrive.
-    fn nobody_listens(&self) -> Option<Ending> {
-        let is_refusal = |kind: &Kind| {
-            matches!(kind, Kind::Reset) || matches!(kind, Kind::Error(what) if what == "port unreachable")
-        };
-        let refusal = self.sightings.iter().find(|sighting| is_refusal(&sighting.seen.kind))?;
-        let last = self.sightings.iter().rfind(|sighting| sighting.seen.kind == Kind::Sent)?;
-        if last.ns != refusal.ns || last.leaves || self.rule_at(&refusal.ns, false).is_some() {
-            return None;
-        }
-        if let Some((obstacle, false)) = self.round.obstacle() {
-            return Some(self.stopped(obstacle, false)).filter(|_| obstacle.ns == last.ns);
-        }
-        let (ns, port) = (&last.ns, last.seen.destination.1?);
-        let protocol = match self.evidence.protocol {
-            Protocol::Udp(_) => "UDP",
-            Protocol::Tcp(_) | Protocol::Icmp => "TCP",
-        };
-        let listens = format!("nobody listens on {protocol} port {port} of {ns}");
-        let (at, what, to_do) = match differences::translation(self).filter(|other| other.is_of_destination) {
-            Some(Difference { at, words, to_do, .. }) => (at.ns, format!("{words}; so {listens}"), to_do),
-            None => (
-                ns.clone(),
-                format!("it arrives, and {listens}"),
-                vec![format!(
-                    "start a program there (a check of a port listens itself while it runs): `run:` or `serve:` in \
-                     the file, or `nslab exec {} {ns} -- …`",
-                    self.evidence.wanted.name
-                )],
-            ),
-        };
-        Some(Ending { namespace: Some(at.to_string()), what, to_do, ..Ending::default() })
-    }
-
-    /// The rule of a namespace that has dropped or rejected something meanwhile.
-    fn rule_at(&self, ns: &NsName, is_answer: bool) -> Option<Ending> {
-        let rule = self.evidence.counted.get(ns)?.rules.first()?;
-        let does = if rule.contains("REJECT") { "rejects" } else { "drops" };
-        let obstacle = Obstacle { ns: ns.clone(), interface: None, cause: Cause::Filtered(Verdict::Accepted(None)) };
-        let to_do = super::remedy::for_obstacle(&obstacle, &self.evidence.remedies);
-        let what = match is_answer {
-            true => format!("it arrives, and {ns} {does} the answer: {rule}"),
-            false => format!("{ns} {does} it: {rule}"),
-        };
-        Some(Ending { namespace: Some(ns.to_string()), what, to_do, ..Ending::default() })
-    }
-
-    /// What the model knows no reason for.
-    fn by_what_was_counted(&self) -> Ending {
-        let evidence = self.evidence;
-        let of_errors = |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_));
-        let last = self.sightings.iter().rfind(of_errors);
-        let Some(last) = last else { return self.never_seen() };
-        if let Some(ending) = self.rule_at(&last.ns, last.seen.kind != Kind::Sent) {
-            return ending;
-        }
-        let place = words::place(&last.ns, Some(&last.interface));
-        let what_it_is = if last.seen.kind == Kind::Sent { "it" } else { "the answer" };
-        let way = if last.leaves { "went out through" } else { "came in through" };
-        let mut what = format!("{what_it_is} {way} {place}, and was not seen after that");
-        let next_hops = self.next_hops(&last.ns);
-        let asks = |asked: &&(NsName, IfName, IpAddr)| asked.0 == last.ns && next_hops.contains(&asked.2);
-        if let Some((ns, interface, target)) = evidence.unanswered.iter().find(asks) {
-            let who = Owners::of(evidence.wanted).shown(*target);
-            what = format!("{ns}/{interface} asks who has {who}, and nobody answers");
-        }
-        let obstacle =
-            Obstacle { ns: last.ns.clone(), interface: None, cause: Cause::Filtered(Verdict::Accepted(None)) };
-        let mut to_do = super::remedy::by_steps(&obstacle, &evidence.remedies);
-        if let Some(first) = to_do.first_mut() {
-            *first = format!("{} is not as its file says, which may be why; `nslab apply` would do:", last.ns);
-        }
-        let others = evidence.observed.namespaces.get(&last.ns).map(|own| own.foreign.others.as_slice());
-        let others = others.unwrap_or_default().iter().take(MOST_OTHERS);
-        let others = others.map(|other| format!("{} has something that is in no file: {}", last.ns, other.object.text));
-        let said = self.sightings.iter().find_map(|sighting| match &sighting.seen.kind {
-            Kind::Error(what) => Some(format!("{} says: {what}", sighting.seen.source.0)),
-            Kind::Sent | Kind::Answer | Kind::Reset => None,
-        });
-        let counters = evidence.counted.get(&last.ns).map(|counted| &counted.ip);
-        let counted = counters.into_iter().flatten().map(|(name, by)| format!("{} counted {name} +{by}", last.ns));
-        Ending {
-            namespace: Some(last.ns.to_string()),
-            interface: Some(last.interface.to_string()),
-            is_unexplained: true,
-            what,
-            to_do,
-            besides: others.chain(said).chain(counted).chain(evidence.lost.iter().cloned()).collect(),
-            ..Ending::default()
-        }
-    }
-
-    /// Of a packet that was seen nowhere: usually, the sender has asked for a MAC address in vain.
-    fn never_seen(&self) -> Ending {
-        let evidence = self.evidence;
-        let from = &evidence.asked.from;
-        if let Some(ending) = self.rule_at(from, false) {
-            return ending;
-        }
-        let next_hops = self.next_hops(from);
-        let asks = |asked: &&(NsName, IfName, IpAddr)| asked.0 == *from && next_hops.contains(&asked.2);
-        let what = match evidence.unanswered.iter().find(asks) {
-            Some((ns, interface, target)) => {
-                let who = Owners::of(evidence.wanted).shown(*target);
-                format!("{ns}/{interface} asks who has {who}, and nobody answers")
-            }
-            None => format!("it was seen at no interface of {from}"),
-        };
-        // What differs from the file on the first link may be why.
-        let places = self.wanted.there.legs.iter().take(2).flat_map(|leg| places_of(leg, true));
-        let mut to_do = Vec::new();
-        for ns in places {
-            let cause = Cause::NoNamespace;
-            let at = Obstacle { ns: ns.clone(), interface: None, cause };
-            let steps = super::remedy::by_steps(&at, &evidence.remedies);
-            if to_do.is_empty() && !steps.is_empty() {
-                to_do = steps;
-                let why = format!("{ns} is not as its file says, which may be why; `nslab apply` would do:");
-                to_do.splice(..1, [why]);
-            }
-        }
-        Ending { namespace: Some(from.to_string()), what, to_do, is_unexplained: true, ..Ending::default() }
-    }
-
-    /// Whom a namespace sends the packet or its answer to, by the model.
-    fn next_hops(&self, ns: &NsName) -> Vec<IpAddr> {
-        let ways = [Some(&self.round.there), self.round.back.as_ref()];
-        let legs = ways.into_iter().flatten().flat_map(|way| &way.legs).filter(|leg| leg.ns == *ns);
-        legs.filter_map(|leg| match &leg.decision.outcome {
-            Outcome::Leaves { next_hop, .. } => Some(*next_hop),
-            Outcome::Local { .. } | Outcome::Dropped(_) | Outcome::DroppedByRule | Outcome::NoRoute => None,
-        })
-        .collect()
     }
 }

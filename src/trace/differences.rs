@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::altered::missing;
 use super::evidence::Case;
 use super::frame::Kind;
 use super::remedy;
@@ -16,8 +17,9 @@ pub(super) fn translation(case: &Case<'_>) -> Option<Difference> {
     let (meant, is) = legs.map_while(|leg| Some((leg, left(case, leg)?))).find(|(meant, is)| {
         let wanted = wanted(meant);
         let is_other = is.source.is_some() && wanted.source.is_some() && is.source != wanted.source;
-        // Which address a sender takes is a matter of its route.
-        let counts = is_translated(meant) || meant.came.input.is_some();
+        // Which address a sender takes is a matter of its route, unless a rule has translated it.
+        let has_counted = || case.evidence.counted.get(&meant.ns).is_some_and(|counted| !counted.nat.is_empty());
+        let counts = is_translated(meant) || meant.came.input.is_some() || has_counted();
         is.destination != wanted.destination || (is_other && counts)
     })?;
     let ns = &meant.ns;
@@ -27,25 +29,28 @@ pub(super) fn translation(case: &Case<'_>) -> Option<Difference> {
         rules.iter().find(|rule| rule.contains(of)).map(|rule| format!(" by {rule}")).unwrap_or_default()
     };
     let came = (meant.came.destination, meant.came.destination_port);
-    let text = if is.destination == wanted.destination {
+    let (text, is_by_rule) = if is.destination == wanted.destination {
         let to = wanted.source?;
         match is.source.filter(|source| Some(*source) != meant.source_before()) {
-            Some(other) => format!("{ns} has it leave as {other}{}, and not as {to}", by("")),
-            None => format!("{ns} does not translate its source to {to}"),
+            Some(other) => (format!("{ns} has it leave as {other}{}, and not as {to}", by("")), true),
+            None => (format!("{ns} does not translate its source to {to}"), false),
         }
     } else if is.destination == came {
-        format!("{ns} does not redirect {} to {} (no DNAT)", end(came), end(wanted.destination))
+        (format!("{ns} does not redirect {} to {} (no DNAT)", end(came), end(wanted.destination)), false)
     } else {
         let to = end(is.destination);
-        format!("{ns} redirects {} to {to}{}, and not to {}", end(came), by("DNAT"), end(wanted.destination))
+        (format!("{ns} redirects {} to {to}{}, and not to {}", end(came), by("DNAT"), end(wanted.destination)), true)
     };
     let cause = Cause::Filtered(Verdict::Accepted(None));
     let at = Obstacle { ns: ns.clone(), interface: None, cause };
     let mut to_do = remedy::for_obstacle(&at, &case.evidence.remedies);
     // In the host, it may be a rule of somebody else.
-    if to_do.is_empty() && ns.is_host() {
+    if to_do.is_empty() && ns.is_host() && is_by_rule {
         let rule = by("-j").replacen(" by `-A", "to remove it: `iptables -w -t nat -D", 1);
-        to_do.extend((!rule.is_empty()).then_some(rule));
+        to_do.push(match rule.is_empty() {
+            true => "a rule that is no lab's does it: `nft list ruleset` shows it".to_owned(),
+            false => rule,
+        });
     }
     let is_of_destination = is.destination != wanted.destination;
     Some(Difference { at, words: text, is_of_destination, to_do })
@@ -141,12 +146,7 @@ pub(super) fn holder(case: &Case<'_>, obstacle: &Obstacle) -> Option<(Obstacle, 
         return Some((at(false), format!("the namespace {}, which should have {address}, does not exist", meant.ns)));
     };
     let Some(interface) = namespace.interfaces.get(&meant.name) else {
-        let moved = live.namespaces.iter().find(|(ns, other)| {
-            let own = wanted.namespaces.get(*ns).is_some_and(|own| own.interfaces.contains_key(&meant.name));
-            other.interfaces.contains_key(&meant.name) && !own
-        });
-        let where_to = moved.map(|(ns, _)| format!("; {ns} has an interface of this name")).unwrap_or_default();
-        return Some((at(true), format!("{meant} does not exist{where_to}")));
+        return Some((at(true), missing((wanted, live), &meant)));
     };
     let what = without_address(case, &meant, namespace, interface, *address)
         .or_else(|| is_silent_for_others(wanted, namespace, &meant))?;

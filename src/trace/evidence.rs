@@ -60,9 +60,12 @@ pub struct Evidence<'a> {
 }
 
 /// One packet, and how it ought to have gone.
+#[derive(Clone, Copy)]
 pub(super) struct Case<'a> {
     pub evidence: &'a Evidence<'a>,
     pub sightings: &'a [Sighting],
     pub round: &'a RoundTrip,
     pub wanted: &'a RoundTrip,
+    /// What was sent, with what chance has chosen.
+    pub asked: &'a Asked,
 }

@@ -59,7 +59,7 @@ pub(super) fn stopped(
         _ => words,
     };
     let what = match (is_back, &obstacle.cause) {
-        (false, _) | (true, Cause::OtherSource(_)) => words,
+        (false, _) | (true, Cause::OtherSource { .. }) => words,
         (true, _) => format!("it arrives, but the answer is lost at {}: {words}", obstacle.ns),
     };
     Ending {

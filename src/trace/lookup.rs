@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::words;
 use crate::forwarding::{
-    Flow, Layer2, Outcome, Router, Translated, Verdict, came_in_or_sent, filter, forwards, translate,
+    Flow, Layer2, Outcome, Router, Translated, Verdict, came_in_or_sent, filter, forwards, leaving, reverse_path,
+    rp_filter, translate,
 };
 use crate::lab::{
     CHAIN_PREFIX, ChainId, CountedChain, CountedFirewall, CountedRule, ETHERNET_MTU, Family, Hook, IfName,
@@ -86,6 +87,7 @@ pub fn lookup(
         rows.add("policy rule", rule.to_string(), rows.ip(family, "rule"));
     }
     let get = rows.ip(family, &route_get(flow, to));
+    believed(&mut rows, router, flow, &owners);
     match &decision.outcome {
         Outcome::Local { dev } => {
             rows.add("route", format!("local: it is for {ns} itself ({dev})"), get);
@@ -100,14 +102,9 @@ pub fn lookup(
         }
         Outcome::Leaves { dev, next_hop, source, route } => {
             rows.add("route", route.to_string(), get);
-            let leaving = Flow {
-                source: destination.flow.source.or(*source),
-                out: Some(dev.clone()),
-                ..destination.flow.clone()
-            };
+            let (hook, leaving) = leaving(&destination, dev, *source);
             rows.add("source", leaving.source.map_or("none".to_owned(), |source| owners.shown(source)), None);
             link(&mut rows, (&layer2, router), (dev, *next_hop, route), (&owners, neighbours), to);
-            let hook = if leaving.input.is_some() { Hook::Forward } else { Hook::Output };
             if let Some(input) = &leaving.input {
                 let does = if forwards(router.namespace(), family, input, ns.is_host()) { "yes" } else { "no" };
                 let key = words::forwarding_key(family);
@@ -123,6 +120,26 @@ pub fn lookup(
         Outcome::NoRoute => rows.add("route", "none".to_owned(), get),
     }
     Some(Lookup { lab: lab.name.to_string(), namespace: ns.to_string(), address: flow.destination, rows: rows.rows })
+}
+
+/// Whether the namespace believes the source of what comes in (`rp_filter`).
+fn believed(rows: &mut Rows<'_>, router: &Router<'_>, flow: &Flow, owners: &Owners) {
+    let (Some(input), Some(source)) = (&flow.input, flow.source.filter(IpAddr::is_ipv4)) else { return };
+    let source = owners.shown(source);
+    let mode = rp_filter(router.namespace(), input);
+    let is = match (mode, reverse_path(router, flow)) {
+        (0, _) => "not looked at: rp_filter is 0".to_owned(),
+        (1, None) => format!("believed: the way to {source} leads out through {input}"),
+        (_, None) => format!("believed: there is a way to {source}"),
+        (_, Some((Some(out), _))) => {
+            format!("dropped, as rp_filter is {mode}: the way to {source} leads out through {out}, and not {input}")
+        }
+        (_, Some((None, _))) => format!("dropped, as rp_filter is {mode}: there is no way to {source}"),
+    };
+    let inside = if rows.ns.is_host() { String::new() } else { format!("ip netns exec {} ", rows.ns) };
+    let input = input.as_str().replace('.', "/");
+    let command = format!("{inside}sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.{input}.rp_filter");
+    rows.add("its source", is, Some(command));
 }
 
 /// The link through which a packet leaves, and who gets it there.

@@ -2,11 +2,13 @@
 //!
 //! A [`Trace`] comes from the model alone (`expected`), or from the packets that were seen in a live lab (`sighted`),
 //! read from the bytes of frames (`frame`). `diagnosis` finds why a packet did not arrive, from the `evidence`: what
-//! was seen, what the model makes of the live lab and of the file (`differences`), and what has been counted. `words`
-//! says it, and `remedy` what to do; `promises` finds the checks that cannot pass by the file alone,
-//! `lookup` what one namespace does with a packet. Pure functions: this
-//! room asks no kernel, sends nothing, and knows nothing of terminals.
+//! was seen, what the model makes of the live lab and of the file (`differences`, and `altered` interfaces), and what
+//! has been counted. `refused` is about refusals, `unexplained` about what the model knows no reason for. `words` says
+//! it, and `remedy` what to do; `promises` finds the checks that cannot pass by the file alone (`silence` those of them
+//! that expect no answer, and get one), `lookup` what one namespace does with a packet. Pure functions: this room asks
+//! no kernel, sends nothing, and knows nothing of terminals.
 
+mod altered;
 mod diagnosis;
 mod differences;
 mod evidence;
@@ -14,9 +16,12 @@ mod expected;
 mod frame;
 mod lookup;
 mod promises;
+mod refused;
 mod remedy;
 mod sighted;
+mod silence;
 mod story;
+mod unexplained;
 mod words;
 
 pub use diagnosis::diagnose;

@@ -3,12 +3,13 @@
 //! Nothing is said where the model may not know all of it: of routes of the machine, or of namespaces in which programs
 //! add some.
 
-use std::collections::BTreeSet;
-
-use indexmap::IndexMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use super::expected::stopped;
 use super::remedy::Remedies;
+use super::silence::Silence;
 use crate::forwarding::{Asked, Cause, Layer2, Obstacle, RoundTrip, round_trip};
 use crate::lab::{Check, Expect, IfName, Lab, NsName, Owners, Probe, SeenAs};
 
@@ -26,8 +27,13 @@ pub struct Doubt {
     pub to_do: Option<String>,
 }
 
+/// So many destinations are followed from everywhere before the next ones: what reaches their links is found once.
+const DESTINATIONS: usize = 32;
+
 /// What cannot be kept for one cause.
 struct Group {
+    /// Which of all pairs is the first.
+    at: usize,
     line: u64,
     first: String,
     pairs: usize,
@@ -49,26 +55,53 @@ pub fn doubts(lab: &Lab) -> Vec<Doubt> {
     if lab.namespaces.values().any(|namespace| !namespace.keep.is_empty()) {
         return Vec::new();
     }
-    let (layer2, owners) = (Layer2::new(&lab.namespaces), Owners::of(lab));
-    let pairs = lab.checks.iter().flat_map(|check| check.probes.iter().map(move |probe| (check, probe)));
-    let mut groups: IndexMap<(Option<Place>, String), Group> = IndexMap::new();
-    for (check, probe) in pairs.take(MOST_PAIRS) {
-        let Some(cause) = doubt(lab, (&layer2, &owners), check, probe) else { continue };
-        let first = || format!("{} → {}", probe.from, probe.to.label);
-        let group = groups.entry(cause.key.clone()).or_insert_with(|| Group {
+    let model = Model { lab, layer2: Layer2::new(&lab.namespaces), owners: Owners::of(lab), silence: Silence::of(lab) };
+    let mut groups: HashMap<(Option<Place>, String), Group> = HashMap::new();
+    for (at, check, probe) in in_blocks(lab) {
+        let Some(cause) = model.doubt(check, probe) else { continue };
+        let first = Group {
+            at,
             line: check.line,
-            first: first(),
+            first: format!("{} → {}", probe.from, probe.to.label),
             pairs: 0,
             checks: BTreeSet::new(),
             cause,
-        });
-        group.pairs += 1;
-        group.checks.insert(check.line);
+        };
+        match groups.entry(first.cause.key.clone()) {
+            Entry::Vacant(place) => place.insert(first).count(check),
+            Entry::Occupied(place) => {
+                let group = place.into_mut();
+                if at < group.at {
+                    let before = std::mem::replace(group, first);
+                    (group.pairs, group.checks) = (before.pairs, before.checks);
+                }
+                group.count(check);
+            }
+        }
     }
-    groups.into_values().map(Group::told).collect()
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    groups.sort_by_key(|group| group.at);
+    groups.into_iter().map(Group::told).collect()
+}
+
+/// The first pairs of a lab, those to the same few destinations together; each with its place among all.
+fn in_blocks(lab: &Lab) -> Vec<(usize, &Check, &Probe)> {
+    let pairs = lab.checks.iter().flat_map(|check| check.probes.iter().map(move |probe| (check, probe)));
+    let mut pairs: Vec<_> = (0..).zip(pairs).take(MOST_PAIRS).map(|(at, (check, probe))| (at, check, probe)).collect();
+    let mut numbers: HashMap<IpAddr, usize> = HashMap::new();
+    pairs.sort_by_cached_key(|(_, _, probe)| {
+        let next = numbers.len();
+        *numbers.entry(probe.to.address).or_insert(next) / DESTINATIONS
+    });
+    pairs
 }
 
 impl Group {
+    fn count(&mut self, check: &Check) {
+        self.pairs += 1;
+        self.checks.insert(check.line);
+    }
+
     fn told(self) -> Doubt {
         let more = match (self.pairs - 1, self.checks.len()) {
             (0, _) => String::new(),
@@ -80,19 +113,35 @@ impl Group {
     }
 }
 
-/// Why a pair cannot be as promised, and what to do.
-fn doubt(lab: &Lab, (layer2, owners): (&Layer2<'_>, &Owners), check: &Check, probe: &Probe) -> Option<Why> {
-    // An interface's own link is not followed by addresses alone, and what has a name has no address yet.
-    if probe.to.scope.is_some() || probe.to.name.is_some() {
-        return None;
-    }
-    let round = round_trip(layer2, &Asked::of(check, probe));
-    match check.expect {
-        Expect::Reachable => of_obstacle(lab, &round).or_else(|| {
-            let what = elsewhere(owners, check, probe, &round)?;
-            Some(Why { key: (None, what.clone()), what, to_do: None })
-        }),
-        Expect::Unreachable | Expect::Unanswered | Expect::Refused => None,
+/// A lab, ready to follow packets in it.
+struct Model<'l> {
+    lab: &'l Lab,
+    layer2: Layer2<'l>,
+    owners: Owners,
+    silence: Silence<'l>,
+}
+
+impl Model<'_> {
+    /// Why a pair cannot be as promised, and what to do.
+    fn doubt(&self, check: &Check, probe: &Probe) -> Option<Why> {
+        // An interface's own link is not followed by addresses alone, and what has a name has no address yet.
+        if probe.to.scope.is_some() || probe.to.name.is_some() {
+            return None;
+        }
+        let round = round_trip(&self.layer2, &Asked::of(check, probe));
+        let obstacle = match check.expect {
+            Expect::Reachable => of_obstacle(self.lab, &round),
+            Expect::Unreachable | Expect::Unanswered | Expect::Refused => None,
+        };
+        obstacle.or_else(|| {
+            let what = match check.expect {
+                Expect::Reachable => elsewhere(&self.owners, check, probe, &round),
+                Expect::Unreachable | Expect::Unanswered | Expect::Refused => self.silence.broken(check, probe, &round),
+            }?;
+            // What one check promises too much of, another one may mean.
+            let line = if check.expect == Expect::Reachable { 0 } else { check.line };
+            Some(Why { key: (None, format!("{line} {what}")), what, to_do: None })
+        })
     }
 }
 
@@ -107,7 +156,7 @@ fn of_obstacle(lab: &Lab, round: &RoundTrip) -> Option<Why> {
 /// Whether the file alone says so: the machine has routes, links and rules that are in no file.
 fn is_sure(obstacle: &Obstacle) -> bool {
     // Whether a bridge translates what it passes on is a setting of the kernel.
-    if matches!(obstacle.cause, Cause::OtherSource(_)) {
+    if matches!(obstacle.cause, Cause::OtherSource { .. }) {
         return false;
     }
     !obstacle.ns.is_host() || matches!(obstacle.cause, Cause::Filtered(_) | Cause::Down | Cause::Isolated { .. })

@@ -69,6 +69,7 @@ fn concerning<'a>(obstacle: &Obstacle, steps: &'a [PlannedStep]) -> Vec<&'a Plan
         Cause::NoTunnelEnd { end, .. } => Some(&end.ns),
         Cause::Peer(PeerCause::NotKnown { from } | PeerCause::SourceNotAllowed { from, .. }) => Some(&from.ns),
         Cause::Peer(PeerCause::NoEndpoint { peer }) => Some(&peer.ns),
+        Cause::OtherSource { bridge: Some(bridge), .. } => Some(&bridge.ns),
         Cause::NobodyHas { unplugged: Some((interface, _)), .. } => Some(&interface.ns),
         _ => None,
     };
@@ -105,6 +106,8 @@ fn fits(cause: &Cause, step: &Step) -> bool {
         | Cause::PortClosed(_)
         | Cause::Isolated { .. }
         | Cause::OtherVlan(_)
+        | Cause::OtherVlanInterface { .. }
+        | Cause::MacvlanMode { .. }
         | Cause::NoArp
         | Cause::NeighbourEntry { .. }
         | Cause::OtherVxlan { .. }
@@ -113,8 +116,9 @@ fn fits(cause: &Cause, step: &Step) -> bool {
         | Cause::Loop
         | Cause::NoTunnelEnd { .. }
         | Cause::Peer(_)
+        | Cause::NoTunnelSource { .. }
         | Cause::AnswerElsewhere(_)
-        | Cause::OtherSource(_) => !matches!(step, Step::Program(_) | Step::EtcFiles(_)),
+        | Cause::OtherSource { .. } => !matches!(step, Step::Program(_) | Step::EtcFiles(_)),
     }
 }
 
@@ -147,7 +151,13 @@ fn in_the_file(obstacle: &Obstacle, lab: &Lab) -> Option<String> {
     let ns = &obstacle.ns;
     let at = obstacle.interface.as_ref().map_or_else(|| ns.to_string(), |interface| format!("{ns}/{interface}"));
     Some(match &obstacle.cause {
-        Cause::NoNamespace | Cause::Loop | Cause::OtherSource(_) | Cause::RuleDrops(None) => return None,
+        Cause::NoNamespace | Cause::Loop | Cause::RuleDrops(None) | Cause::OtherSource { bridge: None, .. } => {
+            return None;
+        }
+        Cause::OtherSource { bridge: Some(bridge), .. } => {
+            format!("write `nf_call_iptables: true` at {} of {}", bridge.name, bridge.ns)
+        }
+        Cause::NoTunnelSource { local } => format!("give {ns} the address {local}"),
         Cause::NoTunnelEnd { remote, end } => format!("give {} the address {remote}", end.ns),
         Cause::Peer(cause) => return about_peer(cause, &at),
         Cause::AnswerElsewhere(address) => format!("remove the address {address} from {ns}"),
@@ -174,6 +184,9 @@ fn in_the_file(obstacle: &Obstacle, lab: &Lab) -> Option<String> {
         Cause::Isolated { .. } => format!("remove `isolated: true` of one of both ports in {ns}"),
         Cause::OtherVlan(Some(vlan)) => format!("put {at} into the VLAN {vlan}"),
         Cause::OtherVlan(None) => format!("give {at} an untagged VLAN"),
+        Cause::OtherVlanInterface { tag: Some(tag), .. } => format!("write `id: {tag}` at {at}"),
+        Cause::OtherVlanInterface { id, tag: None } => format!("send frames to {at} with the tag {id}"),
+        Cause::MacvlanMode { .. } => format!("write `mode: bridge` at {at}"),
         Cause::NoArp => format!("`ip -n {ns} link set {} arp on`", obstacle.interface.as_ref()?),
         Cause::NeighbourEntry { address, .. } => format!("correct or remove the neighbour entry of {address} in {ns}"),
         Cause::OtherVxlan { own, other, .. } => format!("give {other} the `id` {own}, or {at} that of the other"),

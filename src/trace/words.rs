@@ -62,25 +62,69 @@ pub fn cause(
         | Cause::PortClosed(_)
         | Cause::Isolated { .. }
         | Cause::OtherVlan(_)
+        | Cause::OtherVlanInterface { .. }
+        | Cause::MacvlanMode { .. }
         | Cause::NoArp
         | Cause::NeighbourEntry { .. }
         | Cause::OtherVxlan { .. }
         | Cause::NoFdbEntry { .. }
         | Cause::NobodyHas { .. } => on_the_link(owners, &at, &obstacle.cause, leg),
         Cause::Peer(cause) => of_peer(owners, &at, cause),
-        Cause::NoTunnelEnd { remote, end } => format!(
-            "{at} sends it to {remote}, and {}, where the other end of the tunnel is, does not have this address",
-            end.ns
-        ),
+        Cause::Loop => "it goes round in circles".to_owned(),
+        Cause::NoTunnelEnd { .. }
+        | Cause::NoTunnelSource { .. }
+        | Cause::AnswerElsewhere(_)
+        | Cause::OtherSource { .. } => of_addresses(owners, &at, obstacle),
+    }
+}
+
+/// The same of addresses that are not where they should be, or where they should not.
+fn of_addresses(owners: &Owners, at: &str, Obstacle { ns, cause, .. }: &Obstacle) -> String {
+    match cause {
+        Cause::NoTunnelEnd { remote, end } => {
+            let ns = &end.ns;
+            format!(
+                "{at} sends it to {remote}, and {ns}, where the other end of the tunnel is, does not have this address"
+            )
+        }
         Cause::AnswerElsewhere(address) => {
             format!("{ns} takes the answer for its own: it has the address {}, too", owners.shown(*address))
         }
-        Cause::Loop => "it goes round in circles".to_owned(),
-        Cause::OtherSource(source) => format!(
-            "the answer comes to {ns} from {}, to which it has not written: the answer did not come back through what \
-             translated the addresses",
-            owners.shown(*source)
-        ),
+        Cause::NoTunnelSource { local } => {
+            format!("{at} sends its packets from {local}, and {ns} does not have this address")
+        }
+        Cause::OtherSource { source, bridge } => {
+            let past = bridge.as_ref().map(|bridge| {
+                format!("; {bridge} passes it on without asking the iptables of {} (nf_call_iptables)", bridge.ns)
+            });
+            format!(
+                "the answer comes to {ns} from {}, to which it has not written: the answer did not come back through \
+                 what translated the addresses{}",
+                owners.shown(*source),
+                past.unwrap_or_default()
+            )
+        }
+        Cause::NoNamespace
+        | Cause::NoRoute { .. }
+        | Cause::RouteDrops(_)
+        | Cause::RuleDrops(_)
+        | Cause::NotForwarding(_)
+        | Cause::Filtered(_)
+        | Cause::ReversePath { .. }
+        | Cause::TooBig { .. }
+        | Cause::Down
+        | Cause::PortClosed(_)
+        | Cause::Isolated { .. }
+        | Cause::OtherVlan(_)
+        | Cause::OtherVlanInterface { .. }
+        | Cause::MacvlanMode { .. }
+        | Cause::NoArp
+        | Cause::NeighbourEntry { .. }
+        | Cause::OtherVxlan { .. }
+        | Cause::NoFdbEntry { .. }
+        | Cause::NobodyHas { .. }
+        | Cause::Peer(_)
+        | Cause::Loop => String::new(),
     }
 }
 
@@ -96,6 +140,13 @@ fn on_the_link(owners: &Owners, at: &str, cause: &Cause, leg: Option<&Leg>) -> S
         }
         Cause::OtherVlan(Some(vlan)) => format!("{at} is not in the VLAN {vlan}"),
         Cause::OtherVlan(None) => format!("{at} has no VLAN for frames without a tag"),
+        Cause::OtherVlanInterface { id, tag } => {
+            let own = tag.map_or("without a tag".to_owned(), |tag| format!("of the VLAN {tag}"));
+            format!("{at} takes frames of the VLAN {id}, and this one is {own}")
+        }
+        Cause::MacvlanMode { mode, other } => {
+            format!("{at} is a macvlan in the mode {}: it gets nothing from {other}, on the same parent", mode.name())
+        }
         Cause::NoArp => format!("{at} takes no part in ARP (NOARP): it neither asks nor answers"),
         Cause::NeighbourEntry { address, mac } => format!(
             "{at} sends what is for {} to {mac}, by a permanent neighbour entry, and nobody there has that MAC address",
@@ -122,8 +173,9 @@ fn on_the_link(owners: &Owners, at: &str, cause: &Cause, leg: Option<&Leg>) -> S
         | Cause::Loop
         | Cause::NoTunnelEnd { .. }
         | Cause::Peer(_)
+        | Cause::NoTunnelSource { .. }
         | Cause::AnswerElsewhere(_)
-        | Cause::OtherSource(_) => String::new(),
+        | Cause::OtherSource { .. } => String::new(),
     }
 }
 

@@ -75,10 +75,14 @@ pub fn replace_programs(names: &[&str], script: &str) {
 }
 
 /// What nslab says of a kind of interface that the kernel lacks, asked in a sandbox; none where it has it. `filtering`
-/// are bridges that keep VLANs apart, and `nginx` is a program.
+/// are bridges that keep VLANs apart, `br_netfilter` those that ask iptables, and `nginx` is a program.
 pub fn lacking(kind: &str) -> Option<String> {
     if kind == "nginx" {
         return (!Path::new("/usr/sbin/nginx").exists()).then(|| "there is no nginx".to_owned());
+    }
+    if kind == "br_netfilter" {
+        let has_it = Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables").exists();
+        return (!has_it).then(|| "this kernel has no iptables for packets that cross bridges".to_owned());
     }
     // Whatever a kind misses to be made, only a kernel without it says that it does not know it.
     let (options, refusal, said) = match kind {

@@ -27,6 +27,7 @@ mod keep;
 mod led;
 mod load_balancer;
 mod lower_interfaces;
+mod mismatches;
 mod mtu;
 mod name_servers;
 mod nat;
@@ -101,6 +102,7 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
     if !found.has_faults() {
         prefix_lengths::check(&net, &namespaces, found);
         gateways::check(&net, &namespaces, found);
+        mismatches::check(&net, &checks, found);
     }
     let name_servers = name_servers::resolve(file, &net, &services, found);
     let etc = etc_files::resolve(&net, &namespaces, &name_servers, found);

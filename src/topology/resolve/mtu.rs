@@ -79,8 +79,12 @@ fn asks_for_ipv6(namespaces: &[ResolvedNamespace<'_>], placed: &Placed<'_>) -> O
 
 /// Where the MTU of an interface is written, if it is written with it.
 fn mtu_at(namespaces: &[ResolvedNamespace<'_>], place: Place) -> Option<Span> {
-    let (written, name) = (namespaces.get(place.0)?.written, &at(namespaces, place)?.name);
-    let (_, interface) = written.interfaces.entries.iter().find(|(own, _)| own.value == *name)?;
+    written(namespaces.get(place.0)?, &at(namespaces, place)?.name)
+}
+
+/// The same of an interface of a namespace.
+pub fn written(namespace: &ResolvedNamespace<'_>, name: &IfName) -> Option<Span> {
+    let (_, interface) = namespace.written.interfaces.entries.iter().find(|(own, _)| own.value == *name)?;
     Some(interface.mtu.as_ref()?.span)
 }
 
