@@ -290,6 +290,20 @@ fn explain_asks_for_the_way_to_a_source() {
     assert!(asked("c", 2).contains("router has no interface c, but lo, a, b"), "{}", asked("c", 2));
 }
 
+/// A link-local address is looked up on the link that is named with it.
+#[test]
+fn explain_looks_on_the_link_that_is_meant() {
+    sandbox();
+    let file = read(&project("tests/trace/faults/link-local.yaml")).file();
+    ends(&["apply", &file], 0);
+    let asked = |to: &str, code| in_one_line(&ends(&["explain", &file, "red", to], code));
+    let there = asked("fe80::ff:fe00:2%eth1", 0);
+    assert!(there.contains("route get fe80::ff:fe00:2 oif eth1") && there.contains("there blue/eth0"), "{there}");
+    assert!(asked("fe80::ff:fe00:2%eth0", 0).contains("there nobody"), "{}", asked("fe80::ff:fe00:2%eth0", 0));
+    let unknown = asked("fe80::ff:fe00:2%eth7", 2);
+    assert!(unknown.contains("red has no interface eth7, but lo, eth0, eth1"), "{unknown}");
+}
+
 /// Nothing is said of labs whose checks pass.
 #[test]
 fn shipped_labs_have_no_warnings() {

@@ -173,7 +173,8 @@ fn link(
 fn route_get(flow: &Flow, to: IpAddr) -> String {
     let from = flow.source.map(|source| format!(" from {source}")).unwrap_or_default();
     let input = flow.input.as_ref().map(|input| format!(" iif {input}")).unwrap_or_default();
-    format!("route get {to}{from}{input}")
+    let out = flow.out.as_ref().map(|out| format!(" oif {out}")).unwrap_or_default();
+    format!("route get {to}{from}{input}{out}")
 }
 
 /// What a hook's chains of the table `nat` make of it.
