@@ -39,7 +39,7 @@ pub(super) fn have(lab: &Lab) -> Result<(), EngineError> {
     // What is not there, the checks report in their own way.
     let is_strange = |kernel: &mut Kernel, pair: &Pair| kernel.has_session(&pair.from, &pair.to).is_ok_and(|has| !has);
     let mut waiting: Vec<Pair> = pairs.into_iter().filter(|pair| is_strange(&mut kernel, pair)).collect();
-    waiting.retain(|pair| kernel.send_nothing(&pair.from.ns, pair.address).is_ok());
+    waiting.retain(|pair| kernel.send_nothing(&pair.from, pair.address).is_ok());
     let start = Instant::now();
     while !waiting.is_empty() && start.elapsed() < LIMIT {
         std::thread::sleep(PAUSE);

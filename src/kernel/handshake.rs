@@ -1,12 +1,16 @@
 //! The handshakes of WireGuard interfaces: begun by a packet, and looked for.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::{Duration, SystemTime};
+
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::BindToDevice;
 
 use super::netns::run_in;
 use super::objects::wireguard;
 use super::{Kernel, KernelError};
-use crate::lab::{InterfaceRef, NsName};
+use crate::lab::InterfaceRef;
 
 /// The port of what is thrown away (RFC 863).
 const DISCARD: u16 = 9;
@@ -15,14 +19,18 @@ const DISCARD: u16 = 9;
 const LASTING: Duration = Duration::from_secs(170);
 
 impl Kernel {
-    /// Sends an empty datagram from a namespace, so that the peer that it is for is spoken to.
+    /// Sends an empty datagram through an interface, and no other, so that the peer that it is for is spoken to.
     ///
     /// # Errors
     /// The namespace cannot be entered, or sends nothing there.
-    pub fn send_nothing(&mut self, from: &NsName, to: IpAddr) -> Result<(), KernelError> {
+    pub fn send_nothing(&mut self, from: &InterfaceRef, to: IpAddr) -> Result<(), KernelError> {
         let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let send = || UdpSocket::bind((any, 0)).and_then(|socket| socket.send_to(&[], (to, DISCARD)));
-        let sent = run_in(self.handles.get(from)?.fd(), send)?;
+        let send = || {
+            let socket = UdpSocket::bind((any, 0))?;
+            setsockopt(&socket, BindToDevice, &OsString::from(from.name.as_str()))?;
+            socket.send_to(&[], (to, DISCARD))
+        };
+        let sent: std::io::Result<usize> = run_in(self.handles.get(&from.ns)?.fd(), send)?;
         sent.map(drop).map_err(|error| KernelError::new(format!("send from {from} to {to}")).with_io(&error))
     }
 

@@ -181,7 +181,7 @@ impl fmt::Display for WireguardPeer {
             write!(f, " persistent-keepalive {}", self.keepalive)?;
         }
         let prefixes: Vec<String> = self.allowed_ips.iter().map(ToString::to_string).collect();
-        write!(f, " allowed-ips {}", prefixes.join(","))
+        write!(f, " allowed-ips {}", if prefixes.is_empty() { "''".to_owned() } else { prefixes.join(",") })
     }
 }
 

@@ -7,7 +7,9 @@ use crate::lab::{
     ChainName, IfName, Interface, InterfaceKind, InterfaceRef, Keep, Lab, LabName, Namespace, NetworkPolicies, NsName,
     Observed, ObservedNamespace, ObservedWireguard, Origins, Places, SecretKeys,
 };
-use crate::steps::{FirewallChange, FirewallStep, Presence, Step, SysctlStep, Update, WireguardStep};
+use crate::steps::{
+    Change, FirewallChange, FirewallStep, Presence, Step, SysctlStep, Update, WireguardKey, WireguardStep,
+};
 
 /// Plans the way back to what was there before. Rules and settings that were added by hand have come back with the
 /// steps' own inverses, and are left alone.
@@ -39,7 +41,11 @@ fn is_kept(step: &Step) -> bool {
         // What was put back as it was cannot be said in the model, and would seem to be an extra.
         Step::Foreign(_)
         | Step::Wireguard(WireguardStep::Peer { change: Update::Remove(_), .. })
+        | Step::Wireguard(WireguardStep::Key { change: Change { to: WireguardKey::New, .. }, .. })
         | Step::Sysctl(SysctlStep::RestoreHost { .. }) => false,
+        Step::Wireguard(WireguardStep::Peer { change: Update::Replace(change), .. }) => {
+            change.from.preshared_key.is_none()
+        }
         Step::Sysctl(SysctlStep::Set { .. })
         | Step::Namespace(_)
         | Step::Mark(_)

@@ -68,8 +68,8 @@ impl Operation for WireguardStep {
             Self::Peer { interface, change } => match change {
                 Update::Add(peer) => format!("give {interface} the peer {}{}", peer.name(), peer.peer),
                 Update::Remove(peer) => format!("take the peer {} from {interface}", peer.name()),
-                Update::Replace(Change { to, .. }) => {
-                    format!("set{} on the peer {} of {interface}", to.peer, to.name())
+                Update::Replace(change) => {
+                    format!("set{} on the peer {} of {interface}", settings(change), change.to.name())
                 }
             },
         }
@@ -84,8 +84,9 @@ impl Operation for WireguardStep {
                 WireguardKey::New => format!("wg genkey | {set} private-key /dev/stdin"),
                 WireguardKey::Known(_) => format!("{set} private-key {}", key_file(lab, interface)),
             },
-            Self::Peer { change: Update::Add(peer) | Update::Replace(Change { to: peer, .. }), .. } => {
-                format!("{set} peer {}{}", key_of(peer, true), peer.peer)
+            Self::Peer { change: Update::Add(peer), .. } => format!("{set} peer {}{}", key_of(peer, true), peer.peer),
+            Self::Peer { change: Update::Replace(change), .. } => {
+                format!("{set} peer {}{}", key_of(&change.to, true), settings(change))
             }
             Self::Peer { change: Update::Remove(peer), .. } => format!("{set} peer {} remove", key_of(peer, false)),
         }
@@ -120,6 +121,13 @@ impl Operation for WireguardStep {
 /// The commands that set the options of an interface.
 pub(super) fn options(interface: &InterfaceRef, options: &str) -> String {
     format!("{}wg set {}{options}", inside(&interface.ns), interface.name)
+}
+
+/// The words of `wg set` that make a peer into another one.
+fn settings(Change { from, to }: &Change<Box<KeyedPeer>>) -> String {
+    let never = (to.peer.keepalive == 0 && from.peer.keepalive > 0).then_some(" persistent-keepalive 0");
+    let unshared = (to.preshared_key.is_none() && from.preshared_key.is_some()).then_some(" preshared-key /dev/null");
+    format!("{}{}{}", to.peer, never.unwrap_or_default(), unshared.unwrap_or_default())
 }
 
 /// The file in which the lab keeps the private key of an interface.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use nix::errno::Errno;
+
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::objects::wireguard;
 use crate::lab::{
@@ -13,7 +15,11 @@ pub(super) fn here(is: &mut Namespace) -> Result<BTreeMap<IfName, ObservedWiregu
     let mut all = BTreeMap::new();
     for (name, interface) in &mut is.interfaces {
         if let InterfaceKind::Virtual(VirtualInterface::Wireguard(own)) = &mut interface.kind {
-            let (options, observed) = wireguard::get(name)?;
+            let (options, observed) = match wireguard::get(name) {
+                // It has gone since it was listed.
+                Err(error) if error.errno == Errno::ENODEV => continue,
+                got => got?,
+            };
             *own = options;
             all.insert(name.clone(), observed);
         }

@@ -11,6 +11,9 @@ use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 use crate::topology::schema::{self, Endpoint, PeerName, Spanned};
 
+/// So many prefixes a peer may have: all are in one netlink attribute, of 64 KiB, and each takes 40 bytes or less.
+const MOST_PREFIXES: usize = 1_500;
+
 /// The options as they are written.
 pub fn options(written: &schema::Wireguard) -> Wireguard {
     let listen_port = written.listen_port.as_ref().map_or(WIREGUARD_PORT, |port| port.value);
@@ -77,6 +80,11 @@ impl<'a, 'f> Tunnel<'a, 'f> {
                 found.add(Diagnostic::warning(Code::PeerOneSided, name.span, message).help(help));
             }
             let prefixes = allowed_ips(&peer, name.span, own, found);
+            if let Some((_, at)) = prefixes.get(MOST_PREFIXES) {
+                let message = format!("{named} has more than {MOST_PREFIXES} `allowed_ips`");
+                let help = "write shorter prefixes that have these in them".to_owned();
+                found.add(Diagnostic::new(Code::TooMany, *at, message).help(help));
+            }
             for (prefix, span) in &prefixes {
                 if let Some((first, other)) = allowed.insert(*prefix, (*span, named.clone())) {
                     let message = format!("{prefix} is among the `allowed_ips` of {other} already");
