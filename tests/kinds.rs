@@ -128,6 +128,7 @@ fn what_goes_through_gre_can_be_read_on_the_way_and_not_through_wireguard() {
 fn private_keys_are_kept_for_root_alone_and_shown_nowhere() {
     sandbox();
     if lacking("wireguard").is_some() {
+        // Its case has such a kernel refuse it.
         return;
     }
     let file = support::project("topologies/18-wireguard.yaml").display().to_string();
@@ -153,4 +154,52 @@ fn private_keys_are_kept_for_root_alone_and_shown_nowhere() {
     assert_eq!(keys, 2);
     assert_eq!(nslab(["destroy", "wireguard"]).status.code(), Some(0));
     assert!(!std::path::Path::new("/run/nslab").exists());
+}
+
+/// What `wg` and `ip` say of both ends, keys included; of peers, nothing of what they have sent.
+const ACCOUNT: &str = "for ns in red blue; do
+    ip netns exec $ns wg show wg0 dump | cut -f 1-4,8 | sort; ip -n $ns -o link show wg0 | grep -o '<.*>'; ip -n $ns -o -4 addr show wg0
+done";
+
+/// Keys and peers that somebody has changed are what they were wherever an apply that is to mend them fails.
+#[test]
+fn a_failed_change_of_keys_and_peers_is_undone() {
+    sandbox();
+    if lacking("wireguard").is_some() {
+        // Its case has such a kernel refuse it.
+        return;
+    }
+    let file = "/run/wireguard.yaml";
+    let end = |own: &str, address: &str, tunnel: &str, other: &str| {
+        format!(
+            "  {own}:\n    interfaces: {{ eth0: {{ addresses: [{address}/24] }} }}\n    \
+             wireguards: {{ wg0: {{ addresses: [{tunnel}/24], peers: {{ {other}: }} }} }}\n"
+        )
+    };
+    let both = end("red", "192.0.2.1", "10.9.0.1", "blue") + &end("blue", "192.0.2.2", "10.9.0.2", "red");
+    std::fs::write(file, format!("name: kind\nnamespaces:\n{both}links: [[red/eth0, blue/eth0]]\n")).unwrap();
+    assert_eq!(nslab(["apply", file]).status.code(), Some(0));
+    let mut before = damaged();
+    let mut refused = 0;
+    for at in 1..=25 {
+        let outcome = sh(&format!("NSLAB_STOP_AT=fail:{at} {} apply {file}", env!("CARGO_BIN_EXE_nslab")));
+        match outcome.status.success() {
+            // Not every failure stops an apply.
+            true => before = damaged(),
+            false => refused += 1,
+        }
+        assert_eq!(run(ACCOUNT), before, "{at}: {}", text(&outcome));
+    }
+    assert!(refused > 10, "{refused} failures");
+    assert_eq!(nslab(["apply", file]).status.code(), Some(0));
+    assert_eq!(nslab(["plan", "--exit-code", file]).status.code(), Some(0));
+}
+
+/// The account of two ends of which keys, peers and the port have been changed.
+fn damaged() -> String {
+    run("wg genkey | ip netns exec red wg set wg0 private-key /dev/stdin
+        ip netns exec red wg set wg0 peer $(ip netns exec blue wg show wg0 public-key) allowed-ips 10.0.0.0/8
+        ip netns exec blue wg set wg0 listen-port 777 peer $(wg genkey | wg pubkey) allowed-ips 10.66.0.0/16
+        ip netns exec blue wg set wg0 peer $(wg genkey | wg pubkey) endpoint 192.0.2.9:9");
+    run(ACCOUNT)
 }
