@@ -10,6 +10,9 @@ use crate::lab::{
     ETHERNET_MTU, Family, FdbEntry, Hook, IfName, Interface, InterfaceRef, Mac, NsName, VirtualInterface, Vxlan,
 };
 
+/// So many bytes more than its MTU a link passes on: those of a VLAN tag (`is_skb_forwardable`).
+const VLAN_TAG: u32 = 4;
+
 /// An interface that a frame crosses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crossing {
@@ -191,7 +194,7 @@ impl Follower<'_, '_> {
         // A frame that the other end has no room for is dropped there without a word (is_skb_forwardable).
         let mtu = interface.mtu.unwrap_or(ETHERNET_MTU);
         let sent_with = self.interface(before.at)?.mtu.unwrap_or(ETHERNET_MTU);
-        let bytes = self.sent.size.filter(|bytes| u32::from(*bytes) > mtu && mtu < sent_with)?;
+        let bytes = self.sent.size.filter(|bytes| u32::from(*bytes) > mtu + VLAN_TAG && mtu < sent_with)?;
         Some((frame.at, Cause::TooBig { bytes, mtu, is_told: false }))
     }
 

@@ -332,7 +332,9 @@ impl Walk<'_, '_> {
                 }
                 let own = interface.and_then(|interface| interface.mtu).unwrap_or(ETHERNET_MTU);
                 let mtu = route.mtu.map_or(own, |of_route| of_route.min(own));
-                if let Some(bytes) = self.size.filter(|bytes| u32::from(*bytes) > mtu) {
+                // An answer may be cut into fragments; over IPv6, by who sends it alone.
+                let may_be_cut = self.is_back && (flow.destination.is_ipv4() || flow.input.is_none());
+                if let Some(bytes) = self.size.filter(|bytes| u32::from(*bytes) > mtu && !may_be_cut) {
                     return Some((Some(dev.clone()), Cause::TooBig { bytes, mtu, is_told: true }));
                 }
             }

@@ -20,6 +20,7 @@ mod refused;
 mod remedy;
 mod sighted;
 mod silence;
+mod sources;
 mod story;
 mod unexplained;
 mod words;

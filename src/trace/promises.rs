@@ -4,14 +4,15 @@
 //! add some.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::expected::stopped;
 use super::remedy::Remedies;
-use super::silence::Silence;
-use crate::forwarding::{Asked, Cause, Layer2, Obstacle, RoundTrip, round_trip};
-use crate::lab::{Check, Expect, IfName, Lab, NsName, Owners, Probe, SeenAs};
+use super::silence::{Silence, translates_on_bridges};
+use super::sources;
+use crate::forwarding::{Asked, Cause, Crossing, Layer2, Obstacle, RoundTrip, round_trip};
+use crate::lab::{Check, Expect, IfName, Interface, Lab, Namespace, NsName, Owners, Probe, SeenAs};
 
 /// So many pairs are followed; a full mesh of a hundred namespaces has slightly fewer.
 const MOST_PAIRS: usize = 10_000;
@@ -55,7 +56,13 @@ pub fn doubts(lab: &Lab) -> Vec<Doubt> {
     if lab.namespaces.values().any(|namespace| !namespace.keep.is_empty()) {
         return Vec::new();
     }
-    let model = Model { lab, layer2: Layer2::new(&lab.namespaces), owners: Owners::of(lab), silence: Silence::of(lab) };
+    let model = Model {
+        lab,
+        layer2: Layer2::new(&lab.namespaces),
+        owners: Owners::of(lab),
+        silence: Silence::of(lab),
+        commanded: lab.exec_checks.iter().flat_map(|check| &check.from).collect(),
+    };
     let mut groups: HashMap<(Option<Place>, String), Group> = HashMap::new();
     for (at, check, probe) in in_blocks(lab) {
         let Some(cause) = model.doubt(check, probe) else { continue };
@@ -119,6 +126,8 @@ struct Model<'l> {
     layer2: Layer2<'l>,
     owners: Owners,
     silence: Silence<'l>,
+    /// Where commands of checks run: they may change what is there.
+    commanded: HashSet<&'l NsName>,
 }
 
 impl Model<'_> {
@@ -130,12 +139,12 @@ impl Model<'_> {
         }
         let round = round_trip(&self.layer2, &Asked::of(check, probe));
         let obstacle = match check.expect {
-            Expect::Reachable => of_obstacle(self.lab, &round),
+            Expect::Reachable => self.of_obstacle(&round),
             Expect::Unreachable | Expect::Unanswered | Expect::Refused => None,
         };
         obstacle.or_else(|| {
             let what = match check.expect {
-                Expect::Reachable => elsewhere(&self.owners, check, probe, &round),
+                Expect::Reachable => self.elsewhere(check, probe, &round),
                 Expect::Unreachable | Expect::Unanswered | Expect::Refused => self.silence.broken(check, probe, &round),
             }?;
             // What one check promises too much of, another one may mean.
@@ -143,43 +152,71 @@ impl Model<'_> {
             Some(Why { key: (None, format!("{line} {what}")), what, to_do: None })
         })
     }
-}
 
-fn of_obstacle(lab: &Lab, round: &RoundTrip) -> Option<Why> {
-    let (obstacle, is_back) = round.obstacle().filter(|(obstacle, _)| is_sure(obstacle))?;
-    let ending = stopped(lab, round, (obstacle, is_back), &Remedies { steps: &[], file: "", lab });
-    let place = (obstacle.ns.clone(), obstacle.interface.clone());
-    let key = (Some(place), obstacle.cause.kind().to_owned());
-    Some(Why { key, what: ending.what, to_do: ending.to_do.into_iter().next() })
-}
+    fn of_obstacle(&self, round: &RoundTrip) -> Option<Why> {
+        let lab = self.lab;
+        let (obstacle, is_back) = round.obstacle().filter(|(obstacle, _)| self.is_sure(obstacle))?;
+        let ending = stopped(lab, round, (obstacle, is_back), &Remedies { steps: &[], file: "", lab });
+        let place = (obstacle.ns.clone(), obstacle.interface.clone());
+        let key = (Some(place), obstacle.cause.kind().to_owned());
+        Some(Why { key, what: ending.what, to_do: ending.to_do.into_iter().next() })
+    }
 
-/// Whether the file alone says so: the machine has routes, links and rules that are in no file.
-fn is_sure(obstacle: &Obstacle) -> bool {
-    // Whether a bridge translates what it passes on is a setting of the kernel.
-    if matches!(obstacle.cause, Cause::OtherSource { .. }) {
-        return false;
-    }
-    !obstacle.ns.is_host() || matches!(obstacle.cause, Cause::Filtered(_) | Cause::Down | Cause::Isolated { .. })
-}
-
-/// That it arrives at another place than is promised, or is seen there as somebody else.
-fn elsewhere(owners: &Owners, check: &Check, probe: &Probe, round: &RoundTrip) -> Option<String> {
-    let (at, arrival) = (round.arrives_at()?, round.arrival()?);
-    // Which endpoint of a service it is, is chance.
-    if !probe.endpoints.is_empty() || check.spread.is_some() {
-        return None;
-    }
-    if let Some(meant) = check.answered_by.as_ref().filter(|meant| *meant != at) {
-        return Some(format!("it arrives at {at}, and not at {meant}: no rule leads it there"));
-    }
-    let source = arrival.source?;
-    match check.seen_as? {
-        SeenAs::Address(meant) if meant != source => {
-            Some(format!("{at} sees it come from {}, and not from {meant}", owners.shown(source)))
+    /// Whether the file alone says so: the machine has routes, links and rules that are in no file.
+    fn is_sure(&self, obstacle: &Obstacle) -> bool {
+        // Whether a bridge translates what it passes on is a setting of the kernel.
+        if matches!(obstacle.cause, Cause::OtherSource { .. }) || self.commanded.contains(&obstacle.ns) {
+            return false;
         }
-        SeenAs::Itself if !owners.has(&probe.from, source) => {
-            Some(format!("{at} sees it come from {}, and not from {} itself", owners.shown(source), probe.from))
+        let own = self.lab.namespaces.get(&obstacle.ns);
+        match obstacle.cause {
+            // By which rule the way back is looked for, the model does not know.
+            Cause::ReversePath { .. } if own.is_some_and(has_rules) => return false,
+            // A gateway may answer for neighbours that do not hear each other (RFC 3069).
+            Cause::Isolated { .. } if self.lab.namespaces.values().any(answers_for_isolated) => return false,
+            _ => {}
         }
-        SeenAs::Address(_) | SeenAs::Itself => None,
+        !obstacle.ns.is_host() || matches!(obstacle.cause, Cause::Filtered(_) | Cause::Down | Cause::Isolated { .. })
     }
+
+    /// That it arrives at another place than is promised, or is seen there as somebody else.
+    fn elsewhere(&self, check: &Check, probe: &Probe, round: &RoundTrip) -> Option<String> {
+        let owners = &self.owners;
+        let (at, arrival) = (round.arrives_at()?, round.arrival()?);
+        // Which endpoint of a service it is, is chance.
+        if !probe.endpoints.is_empty() || check.spread.is_some() {
+            return None;
+        }
+        let own = |crossing: &Crossing| self.lab.namespaces.get(&crossing.at.ns);
+        let mut crossings = round.there.legs.iter().flat_map(|leg| &leg.crossings);
+        if crossings.any(|crossing| own(crossing).is_some_and(translates_on_bridges)) {
+            return None;
+        }
+        if let Some(meant) = check.answered_by.as_ref().filter(|meant| *meant != at) {
+            return Some(format!("it arrives at {at}, and not at {meant}: no rule leads it there"));
+        }
+        let (source, seen_as) = (arrival.source?, check.seen_as?);
+        if !sources::are_sure(self.lab, probe.source.is_some(), round) {
+            return None;
+        }
+        match seen_as {
+            SeenAs::Address(meant) if meant != source => {
+                Some(format!("{at} sees it come from {}, and not from {meant}", owners.shown(source)))
+            }
+            SeenAs::Itself if !owners.has(&probe.from, source) => {
+                Some(format!("{at} sees it come from {}, and not from {} itself", owners.shown(source), probe.from))
+            }
+            SeenAs::Address(_) | SeenAs::Itself => None,
+        }
+    }
+}
+
+/// Whether a namespace looks for routes by rules, or in VRFs.
+fn has_rules(own: &Namespace) -> bool {
+    let is_vrf = |interface: &Interface| interface.vrf_table(None).is_some();
+    !own.rules.is_empty() || own.interfaces.values().any(is_vrf)
+}
+
+fn answers_for_isolated(own: &Namespace) -> bool {
+    own.sysctls.keys().any(|key| key.as_str().ends_with(".proxy_arp_pvlan"))
 }

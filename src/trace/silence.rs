@@ -4,11 +4,13 @@
 //! on the way back is of a kind that it knows whole, and both lead over the same namespaces.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
+use super::sources;
 use crate::forwarding::{Crossing, Leg, Outcome, RoundTrip, Way, WayEnd};
 use crate::lab::{
-    Check, Expect, InterfaceKind, Lab, Mac, Namespace, NsName, POLICY_TABLE, PortProtocol, Probe, Protocol, Runs,
-    VirtualInterface,
+    Check, Condition, Expect, Family, FirewallRule, FirewallTarget, Interface, InterfaceKind, Lab, Mac, Namespace,
+    NsName, POLICY_TABLE, PortProtocol, PortRange, Probe, Protocol, Runs, Table, VirtualInterface,
 };
 
 /// The settings that the model knows, by their last words.
@@ -49,6 +51,9 @@ impl<'l> Silence<'l> {
         if !probe.arrives(at) || (is_published && !probe.listen.iter().any(is_at_port)) || !self.knows(round) {
             return None;
         }
+        if !sources::are_sure(self.lab, probe.source.is_some(), round) {
+            return None;
+        }
         let serves = || self.serves(at, check.protocol, arrival.destination_port);
         let back = || format!("it arrives at {at}, and the answer comes back");
         match (check.expect, check.protocol) {
@@ -78,6 +83,7 @@ impl<'l> Silence<'l> {
             matches!(&leg.decision.outcome, Outcome::Leaves { route, .. } if !route.nexthops.is_empty());
         !leg.ns.is_host()
             && self.known.contains(&leg.ns)
+            && self.lab.namespaces.get(&leg.ns).is_some_and(|own| resolves(own, leg))
             && leg.tunnel.is_none()
             && !is_one_of_several
             && leg.crossings.iter().all(|crossing| self.knows_crossing(crossing))
@@ -125,13 +131,52 @@ fn is_known(own: &Namespace) -> bool {
     let is_vrf = |kind: &VirtualInterface| matches!(kind, VirtualInterface::Vrf { .. });
     let is_setting = |key: &str| KNOWN_SETTINGS.iter().any(|known| key.rsplit('.').next() == Some(known));
     let mut rules = own.firewall.chains.values().flatten();
+    // The spanning tree chooses among several ways.
+    let has_stp = |interface: &Interface| interface.bridge_options().is_some_and(|bridge| bridge.stp);
     own.programs.values().all(|program| is_server(&program.runs))
         && own.sysctls.keys().all(|key| is_setting(key.as_str()))
         && own.rules.is_empty()
         && !own.has_services()
         && own.nft.keys().all(|table| table.name == POLICY_TABLE)
-        && !rules.any(|rule| rule.matches.is_chance())
+        && !rules.any(is_beyond)
+        && !translates_on_bridges(own)
+        && !own.interfaces.values().any(has_stp)
         && !own.interfaces.values().any(|interface| interface.virtual_interface().is_some_and(is_vrf))
+}
+
+/// Whether what bridges of a namespace pass on may have its addresses translated there.
+pub(super) fn translates_on_bridges(own: &Namespace) -> bool {
+    let asks = |interface: &Interface| interface.bridge_options().is_some_and(|bridge| bridge.nf_call_iptables);
+    let mut nat = own.firewall.chains.iter().filter(|(chain, _)| chain.table == Table::Nat);
+    own.interfaces.values().any(asks) && nat.any(|(_, rules)| !rules.is_empty())
+}
+
+/// Whether a rule decides by what the model does not know of a packet, or of those that follow it.
+fn is_beyond(rule: &FirewallRule) -> bool {
+    let keeps = matches!(rule.target, FirewallTarget::Drop | FirewallTarget::Reject(_));
+    let is_local = matches!(&rule.target, FirewallTarget::Dnat(to) if to.address.is_loopback());
+    // The kernel chooses the sender's port above those of well-known services.
+    let is_chosen = |ports: &Condition<PortRange>| !matches!(ports, Condition::Is(range) if range.last < 1024);
+    rule.matches.is_chance()
+        || rule.matches.source_port.as_ref().is_some_and(is_chosen)
+        || (keeps && rule.matches.states.is_some())
+        || is_local
+}
+
+/// Whether the neighbours of a namespace on the way find each other by what the model knows. Over IPv6, the questions
+/// for MAC addresses pass the packet filter, and are answered for the addresses of that one interface.
+fn resolves(own: &Namespace, leg: &Leg) -> bool {
+    if leg.came.destination.is_ipv4() {
+        return true;
+    }
+    let mut rules = own.firewall.chains.iter().filter(|(chain, _)| chain.family == Family::Ipv6);
+    let keeps = |rule: &FirewallRule| matches!(rule.target, FirewallTarget::Drop | FirewallTarget::Reject(_));
+    let is_own = |address: IpAddr| {
+        let input = leg.came.input.as_ref().and_then(|input| own.interfaces.get(input));
+        input.is_none_or(|input| input.addresses.iter().any(|own| own.ip() == address))
+    };
+    let is_for_it = matches!(leg.decision.outcome, Outcome::Local { .. });
+    !rules.any(|(_, rules)| rules.iter().any(keeps)) && (!is_for_it || is_own(leg.came.destination))
 }
 
 /// Whether two interfaces are given one MAC address.

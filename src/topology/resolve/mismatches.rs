@@ -11,6 +11,9 @@ use crate::lab::{Check, ETHERNET_MTU, Expect, IfName, InterfaceKind, InterfaceRe
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
 
+/// So many bytes more than its MTU a link passes on: those of a VLAN tag (`is_skb_forwardable` in the kernel).
+const VLAN_TAG: u32 = 4;
+
 /// So many VXLANs of one address are looked at.
 const MOST_VXLANS: usize = 8;
 
@@ -79,6 +82,14 @@ fn two_mtus(a: End<'_>, b: End<'_>, other: &str, found: &mut Collector<'_>) {
     });
 }
 
+/// Whether packets of some size are lost from the end with the larger MTU to the other: a link passes on some bytes
+/// more than its MTU, and whoever has routes with an `mtu`, or is down, sends no larger ones.
+fn is_lossy(a: End<'_>, b: End<'_>) -> bool {
+    let (larger, smaller) = if a.mtu() > b.mtu() { (a, b) } else { (b, a) };
+    let is_careful = larger.of.written.routes.iter().any(|route| route.mtu.is_some());
+    larger.mtu() > smaller.mtu() + VLAN_TAG && !is_careful && a.interface.model.up && b.interface.model.up
+}
+
 /// Ends of links whose MTU is not that of most on their segment; and ports of bridges that take less than the other end
 /// of their link sends, or than any on the segment. A port that takes more does no harm.
 fn mtus(net: &Net<'_>, found: &mut Collector<'_>) {
@@ -95,17 +106,17 @@ fn mtus(net: &Net<'_>, found: &mut Collector<'_>) {
         let most = counts.into_iter().max_by_key(|(mtu, count)| (*count, *mtu)).map(|(mtu, _)| mtu);
         let Some(of_most) = ends.iter().find(|end| Some(end.mtu()) == most) else { continue };
         usual.insert(segment, *of_most);
-        for end in ends.iter().filter(|end| end.mtu() != of_most.mtu()) {
+        for end in ends.iter().filter(|end| is_lossy(**end, *of_most)) {
             two_mtus(*end, *of_most, "on the same segment", found);
         }
     }
     for port in ports {
         let peer = port.interface.model.peer().and_then(|peer| End::of(net, peer));
         match (peer, usual.get(&port.interface.broadcast_domain)) {
-            (Some(peer), _) if !peer.is_port() && port.mtu() < peer.mtu() => {
+            (Some(peer), _) if !peer.is_port() && port.mtu() < peer.mtu() && is_lossy(port, peer) => {
                 two_mtus(port, peer, "the other end of its link", found);
             }
-            (Some(peer), Some(usual)) if peer.is_port() && port.mtu() < usual.mtu() => {
+            (Some(peer), Some(usual)) if peer.is_port() && port.mtu() < usual.mtu() && is_lossy(port, *usual) => {
                 two_mtus(port, *usual, "on the same segment", found);
             }
             (_, _) => {}
@@ -117,16 +128,23 @@ fn mtus(net: &Net<'_>, found: &mut Collector<'_>) {
 fn macs_twice(net: &Net<'_>, found: &mut Collector<'_>) {
     let mut first: HashMap<(usize, Mac), End<'_>> = HashMap::new();
     for end in End::all(net) {
-        let has_own = match &end.interface.model.kind {
-            InterfaceKind::Veth { .. } | InterfaceKind::Bridge(_) => true,
-            InterfaceKind::Virtual(kind) => kind.kind() == VirtualKind::Vxlan,
-            InterfaceKind::Loopback | InterfaceKind::Other(_) => false,
-        };
-        let Some(mac) = end.interface.model.mac.filter(|_| has_own) else { continue };
+        let model = &end.interface.model;
+        // A bridge without addresses sends nothing of its own.
+        let has_own = model.up
+            && match &model.kind {
+                InterfaceKind::Veth { .. } => true,
+                InterfaceKind::Bridge(_) => !model.addresses.is_empty(),
+                InterfaceKind::Virtual(kind) => kind.kind() == VirtualKind::Vxlan,
+                InterfaceKind::Loopback | InterfaceKind::Other(_) => false,
+            };
+        let Some(mac) = model.mac.filter(|_| has_own) else { continue };
         let key = (end.interface.broadcast_domain, mac);
         match first.get(&key) {
             // A bridge may have the MAC address of one of its ports.
             Some(other) if is_master(*other, end) || is_master(end, *other) => {}
+            // Nor do ports; and what is for the other end of a plain link goes there.
+            Some(other) if other.is_port() && end.is_port() => {}
+            Some(other) if is_peer(*other, end) => {}
             Some(other) => {
                 let message =
                     format!("{end} has the MAC address {mac}, and {other}, on the same segment, has it as well");
@@ -139,6 +157,11 @@ fn macs_twice(net: &Net<'_>, found: &mut Collector<'_>) {
             }
         }
     }
+}
+
+fn is_peer(one: End<'_>, other: End<'_>) -> bool {
+    let is_other = |peer: &InterfaceRef| peer.ns == other.of.name && peer.name == other.interface.name;
+    one.interface.model.peer().is_some_and(is_other) && !one.is_port() && !other.is_port()
 }
 
 fn is_master(port: End<'_>, bridge: End<'_>) -> bool {
@@ -162,17 +185,22 @@ fn vxlans(net: &Net<'_>, found: &mut Collector<'_>) {
         ends.entry((written.local.value, own.port)).or_default().insert(own.id, place);
     }
     let mut sends: BTreeSet<(VxlanPlace<'_>, VxlanPlace<'_>)> = BTreeSet::new();
+    // Who has a partner may have the others among its entries for the sake of one list for all.
+    let mut has_partner: BTreeSet<VxlanPlace<'_>> = BTreeSet::new();
     for (place, written, own) in all() {
         let sent_to = written.fdb.iter().map(|entry| entry.to.value).filter(|to| net.only_holder(*to).is_some());
         for others in sent_to.filter_map(|to| ends.get(&(to, own.port))) {
-            if !others.contains_key(&own.id) {
+            if let Some(partner) = others.get(&own.id) {
+                has_partner.extend((*partner != place).then_some(place));
+            } else {
                 sends.extend(others.values().take(MOST_VXLANS).map(|other| (place, *other)));
             }
         }
     }
     // One that is alone in its network may be meant to be.
     let mut differ: BTreeMap<VxlanPlace<'_>, Vec<VxlanPlace<'_>>> = BTreeMap::new();
-    for (place, other) in sends.iter().filter(|(place, other)| sends.contains(&(*other, *place))) {
+    let is_told = |place: &VxlanPlace<'_>| !has_partner.contains(place);
+    for (place, other) in sends.iter().filter(|(place, other)| is_told(place) && sends.contains(&(*other, *place))) {
         differ.entry(*place).or_default().push(*other);
     }
     let mut order: Vec<_> = differ.iter().collect();
