@@ -199,10 +199,10 @@ fn explained(error: KernelError, user: Uid) -> KernelError {
     match forbidding.iter().find(|(key, value, _)| setting(key).as_deref() == Some(*value)) {
         Some((_, _, command)) => error.hint(format!("this system limits them: `{command}`, or run as root")),
         None => error.hint(match user.is_root() {
-            true => "a container needs --cap-add NET_ADMIN,NET_RAW,SYS_ADMIN, or --privileged",
+            true => "a container needs --cap-add NET_ADMIN --cap-add NET_RAW --cap-add SYS_ADMIN, or --privileged",
             false => {
-                "run as root; in a container, as its root with --cap-add NET_ADMIN,NET_RAW,SYS_ADMIN, or with --security-opt \
-                 seccomp=unconfined where users may make user namespaces"
+                "run as root; in a container, as its root with --cap-add NET_ADMIN --cap-add NET_RAW --cap-add \
+                 SYS_ADMIN, or with --security-opt seccomp=unconfined where users may make user namespaces"
             }
         }),
     }

@@ -67,7 +67,7 @@ pub fn open_in(ns: BorrowedFd<'_>, wanted: &[(Protocol, Family, usize)]) -> Resu
 
 /// What permits the sockets of checks: raw ones, and those that listen at a port below 1024.
 pub const CHECKS_NEED: &str = "checks need CAP_NET_BIND_SERVICE and CAP_NET_RAW: run nslab as root; a container needs \
-                               --cap-add NET_BIND_SERVICE,NET_RAW";
+                               --cap-add NET_BIND_SERVICE --cap-add NET_RAW";
 
 fn refused(errno: Errno, protocol: Protocol) -> KernelError {
     let error = KernelError::new(format!("open a {protocol} socket")).with_errno(errno);

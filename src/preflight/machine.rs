@@ -30,7 +30,7 @@ pub(super) fn privileges(needs: &Needs, facts: &Facts) -> Vec<Finding> {
     vec![Finding::warning(
         MachineCode::ChecksNotPermitted,
         format!("this process lacks {}, which checks need", missing.join(" and ")),
-        format!("a container needs --cap-add {} as well", missing.join(",").replace("CAP_", "")),
+        format!("a container needs --cap-add {} as well", missing.join(" --cap-add ").replace("CAP_", "")),
     )]
 }
 
@@ -38,7 +38,7 @@ pub(super) fn privileges(needs: &Needs, facts: &Facts) -> Vec<Finding> {
 fn without_privileges(facts: &Facts) -> String {
     let get = match facts.is_root {
         true if missing(facts.capabilities).is_empty() => "a container needs a network of its own, not --network host",
-        true => "a container needs --cap-add NET_ADMIN,NET_RAW,SYS_ADMIN, or --privileged",
+        true => "a container needs --cap-add NET_ADMIN --cap-add NET_RAW --cap-add SYS_ADMIN, or --privileged",
         false => "run it as root (sudo)",
     };
     match &facts.no_sandbox {

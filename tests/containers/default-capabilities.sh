@@ -1,4 +1,5 @@
-# --cap-add NET_ADMIN,SYS_ADMIN of Podman: root may make user namespaces (CAP_SETFCAP), in which it has CAP_NET_RAW.
+# --cap-add NET_ADMIN --cap-add SYS_ADMIN of Podman: root may make user namespaces (CAP_SETFCAP), in which it has
+# CAP_NET_RAW.
 container() {
   setpriv --bounding-set=-all,+chown,+dac_override,+fowner,+setfcap,+setuid,+setgid,+setpcap,+net_admin,+sys_admin "$@"
 }

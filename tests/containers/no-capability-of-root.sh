@@ -3,9 +3,9 @@ container() {
   setpriv --bounding-set=-all "$@"
 }
 refused container ./nslab test pair.yaml
-says '--cap-add NET_ADMIN,NET_RAW,SYS_ADMIN'
+says '--cap-add NET_ADMIN --cap-add NET_RAW --cap-add SYS_ADMIN'
 refused container ./nslab apply pair.yaml
-says '--cap-add NET_ADMIN,NET_RAW,SYS_ADMIN' 'not even `nslab test` works here'
+says '--cap-add NET_ADMIN --cap-add NET_RAW --cap-add SYS_ADMIN' 'not even `nslab test` works here'
 container ./nslab doctor pair.yaml >said && exit 1
 says 'not even `nslab test` works here'
 # With that one alone, it does.

@@ -62,8 +62,8 @@ fn hint(key: &SysctlKey, errno: Errno) -> Option<&'static str> {
         Errno::ENOENT => Some("this kernel has no such setting in a namespace of its own"),
         Errno::EINVAL | Errno::ERANGE => Some("the kernel does not take this value"),
         Errno::EROFS => Some(
-            "/proc/sys is read-only here: a container needs --security-opt unmask=ALL (Docker: systempaths=unconfined), or \
-             --privileged",
+            "/proc/sys is read-only here: a container needs --security-opt unmask=ALL (Docker: systempaths=unconfined), \
+             or --privileged",
         ),
         Errno::EACCES | Errno::EPERM => Some("it takes root, and not every setting may be changed in a container"),
         _ => None,
