@@ -46,7 +46,7 @@ pub use hints::{drift_hint, idle_routers, losses};
 pub use names::place_at;
 pub use report::{CheckResult, Explained, NotSentCause, Outcome, PairResult, Report};
 pub use resolver::ResolverFiles;
-pub use settings::unusual_settings;
+pub use settings::{first_unusual, unusual_settings};
 
 use names::Names;
 

@@ -135,6 +135,38 @@ fn is_asked_for(wanted: &Namespace, key: &SysctlKey) -> bool {
     along || for_all || sets(&format!("{folder}.default.{setting}"))
 }
 
+/// The settings of the first of some namespaces that has unusual ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusual {
+    /// That it has some, and which.
+    pub hint: String,
+    /// The commands that set them back.
+    pub commands: Vec<String>,
+}
+
+/// The first of some namespaces that has settings that neither the file nor a new namespace has.
+///
+/// # Errors
+/// Settings cannot be read.
+pub fn first_unusual<'n>(
+    lab: &Lab,
+    namespaces: impl Iterator<Item = &'n NsName>,
+) -> Result<Option<Unusual>, KernelError> {
+    let new = sysctl::read_all_of_new()?;
+    for ns in namespaces.filter(|ns| !ns.is_host()).take(COMPARED) {
+        let (Some(wanted), Ok(fd)) = (lab.namespaces.get(ns), netns::open(ns)) else { continue };
+        let live = sysctl::read_all(fd.as_fd())?;
+        let differences = differences(wanted, &live, &new);
+        if let Some(hint) = hint(ns, &differences) {
+            let named = differences.iter().take(NAMED).filter(|(_, _, usual)| !usual.is_empty());
+            let back =
+                |(key, _, usual): &(&SysctlKey, &str, &str)| format!("ip netns exec {ns} sysctl -w '{key}={usual}'");
+            return Ok(Some(Unusual { hint, commands: named.map(back).collect() }));
+        }
+    }
+    Ok(None)
+}
+
 fn hint(ns: &NsName, differences: &[(&SysctlKey, &str, &str)]) -> Option<String> {
     let shown = |text: &str| if text.is_empty() { "empty".to_owned() } else { text.to_owned() };
     let named = differences.iter().take(NAMED);

@@ -114,7 +114,26 @@ impl<'l> Tracer<'l> {
             }
             trace = self.once(tracing)?;
         }
+        if trace.end.is_unexplained {
+            self.tell_settings(&mut trace);
+        }
         Ok(trace)
+    }
+
+    /// What keeps a packet for no other reason may be a setting that no file has: first where it was last seen.
+    fn tell_settings(&self, trace: &mut Trace) {
+        let stages = trace.there.iter().chain(&trace.back).map(|stage| &stage.namespace);
+        let places: Vec<&String> = trace.end.namespace.iter().chain(stages).collect();
+        let mut own: Vec<&NsName> = self.wanted.own_namespaces().collect();
+        own.retain(|ns| places.iter().any(|place| *place == ns.as_str()));
+        own.sort_by_key(|ns| places.iter().position(|place| *place == ns.as_str()));
+        // What cannot be read says nothing.
+        let Ok(Some(unusual)) = crate::check::first_unusual(self.wanted, own.into_iter()) else { return };
+        trace.end.what += &format!("; {}", unusual.hint);
+        if !unusual.commands.is_empty() {
+            trace.end.to_do.push("that may be why; to set them back:".to_owned());
+            trace.end.to_do.extend(unusual.commands);
+        }
     }
 
     /// The interfaces of a namespace; none: the lab has no such namespace.

@@ -9,12 +9,11 @@ use super::differences::{self, Difference};
 use super::evidence::{Case, Evidence, ProbeEnd};
 use super::expected::stopped;
 use super::frame::Kind;
-use super::refused::is_refusal;
 use super::sighted::{Sighting, in_order, stages};
 use super::story::{Ending, Trace};
 use super::words;
 use crate::forwarding::{Asked, Cause, ChainAt, Chosen, Layer2, Leg, Obstacle, Verdict, round_trip};
-use crate::lab::{FirewallTarget, InterfaceKind, Lab, NsName, Owners};
+use crate::lab::{FirewallTarget, IfName, InterfaceKind, Lab, NsName, Owners};
 
 /// So many rules are looked behind that keep a packet by the model, and have counted none.
 const MOST_RULES: usize = 8;
@@ -189,6 +188,9 @@ impl Case<'_> {
         if let Some(ending) = self.nobody_listens() {
             return ending;
         }
+        if let Some(ending) = self.policy() {
+            return ending;
+        }
         if let Some((obstacle, is_back)) = self.round.obstacle()
             && self.fits(obstacle, is_back)
         {
@@ -286,19 +288,25 @@ impl Case<'_> {
     pub(super) fn fits(&self, obstacle: &Obstacle, is_back: bool) -> bool {
         let way = if is_back { self.round.back.as_ref() } else { Some(&self.round.there) };
         let Some(way) = way else { return false };
-        if !self.has_counted(obstacle) {
+        if !self.has_counted(obstacle) || self.is_passed(obstacle, is_back) {
             return false;
         }
         // Who asks for a MAC address in vain has not sent it yet.
         let places: Vec<&NsName> = way.last().into_iter().flat_map(|leg| places_of(leg, true)).collect();
         let kind = |sighting: &&Sighting| (sighting.seen.kind != Kind::Sent) == is_back;
         let of_errors =
-            |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_)) || is_refusal(&sighting.seen.kind);
+            |sighting: &&Sighting| !matches!(sighting.seen.kind, Kind::Error(_)) || sighting.seen.kind.is_refusal();
         let last = self.sightings.iter().filter(kind).rfind(of_errors);
         // Who does not believe a source does not answer its questions either: the namespace before sees it last.
         let before = way.legs.len().checked_sub(2).and_then(|at| way.legs.get(at)).map(|leg| &leg.ns);
         if matches!(obstacle.cause, Cause::ReversePath { .. } | Cause::RuleDrops(_))
             && last.map(|last| &last.ns).or(way.legs.first().map(|first| &first.ns)) == before
+        {
+            return true;
+        }
+        // Who still knows the MAC address of its former holder sends it there.
+        if let Cause::NobodyHas { address, .. } = obstacle.cause
+            && last.is_some_and(|last| self.comes_to_former_holder(last, address))
         {
             return true;
         }
@@ -308,6 +316,32 @@ impl Case<'_> {
             (None, false) => way.legs.len() == 1,
             (None, true) => way.legs.len() == 1 && self.arrived().is_some(),
         }
+    }
+
+    /// Whether a packet was last seen where it has arrived by the file, and for an address that is to be there.
+    fn comes_to_former_holder(&self, last: &Sighting, address: IpAddr) -> bool {
+        let is_for_it = !last.leaves && last.seen.inside.is_none() && last.seen.destination.0 == address;
+        is_for_it && Owners::of(self.evidence.wanted).has(&last.ns, address)
+    }
+
+    /// Whether the packet was seen behind an obstacle of the model, which so has not kept it.
+    pub(super) fn is_passed(&self, obstacle: &Obstacle, is_back: bool) -> bool {
+        let interfaces = self.evidence.live.namespaces.get(&obstacle.ns).map(|own| &own.interfaces);
+        let Some(name) = &obstacle.interface else { return false };
+        let keeps_it_off = matches!(
+            obstacle.cause,
+            Cause::Isolated { .. } | Cause::PortClosed(_) | Cause::OtherVlan(_) | Cause::Down | Cause::TooBig { .. }
+        );
+        if !keeps_it_off {
+            return false;
+        }
+        let peer = interfaces.and_then(|all| all.get(name)?.peer());
+        let takes_it = matches!(obstacle.cause, Cause::TooBig { is_told: false, .. });
+        self.sightings.iter().any(|one| {
+            let at = |ns: &NsName, name: &IfName| one.ns == *ns && one.interface == *name;
+            let is_behind = peer.is_some_and(|peer| at(&peer.ns, &peer.name)) || (takes_it && at(&obstacle.ns, name));
+            !one.leaves && (one.seen.kind != Kind::Sent) == is_back && is_behind
+        })
     }
 
     /// Whether the rule that is said to keep it has matched something, if rules of its kind count.

@@ -22,6 +22,9 @@ pub(super) fn translation(case: &Case<'_>) -> Option<Difference> {
         let counts = is_translated(meant) || meant.came.input.is_some() || has_counted();
         is.destination != wanted.destination || (is_other && counts)
     })?;
+    if let Some(other) = source_of_sender(case, meant, &is) {
+        return Some(other);
+    }
     let ns = &meant.ns;
     let wanted = wanted(meant);
     let by = |of: &str| {
@@ -54,6 +57,20 @@ pub(super) fn translation(case: &Case<'_>) -> Option<Difference> {
     }
     let is_of_destination = is.destination != wanted.destination;
     Some(Difference { at, words: text, is_of_destination, to_do })
+}
+
+/// Where a namespace passes on a source that the sender itself has chosen: how that differs.
+fn source_of_sender(case: &Case<'_>, meant: &Leg, is: &Left) -> Option<Difference> {
+    let first = case.wanted.there.legs.first().filter(|first| first.ns != meant.ns)?;
+    let (chosen, to) = (left(case, first)?.source?, wanted(first).source?);
+    if is.destination != wanted(meant).destination || is.source != Some(chosen) || chosen == to {
+        return None;
+    }
+    let ns = first.ns.clone();
+    let words = format!("{ns} sends it as {chosen}, and not as {to}");
+    let at = Obstacle { ns, interface: None, cause: Cause::NoNamespace };
+    let to_do = remedy::by_steps(&at, &case.evidence.remedies);
+    Some(Difference { at, words, is_of_destination: false, to_do })
 }
 
 /// Where and how the way of a packet differs, and what to do about it.
@@ -111,17 +128,24 @@ fn left(case: &Case<'_>, leg: &Leg) -> Option<Left> {
     let seen = case.sightings.iter().filter(is_here);
     let out = seen.clone().find(|sighting| sighting.leaves && sighting.seen.inside.is_none());
     let seen = out.map(|out| Left { source: Some(out.seen.source.0), destination: out.seen.destination });
-    seen.or_else(|| {
-        let live = case.round.there.legs.iter().find(|live| live.ns == leg.ns)?;
-        // What does not leave has no source to be translated.
-        live.source.as_ref()?;
-        Some(wanted(live))
-    })
-    .or_else(|| {
-        let live = case.round.there.legs.iter().find(|live| live.ns == leg.ns)?;
-        let arrived = matches!(live.decision.outcome, Outcome::Local { .. });
-        arrived.then(|| Left { source: wanted(leg).source, ..wanted(live) })
-    })
+    // Who refuses it has taken it for its own as it came in.
+    let refuses = case.sightings.iter().any(|one| one.ns == leg.ns && one.leaves && one.seen.kind.is_refusal());
+    let kept = case.sightings.iter().rfind(|one| one.seen.kind == Kind::Sent);
+    let kept =
+        kept.filter(|last| refuses && last.ns == leg.ns && !last.leaves && Some(&leg.ns) != case.wanted.arrives_at());
+    let kept = kept.map(|last| Left { source: wanted(leg).source, destination: last.seen.destination });
+    seen.or(kept)
+        .or_else(|| {
+            let live = case.round.there.legs.iter().find(|live| live.ns == leg.ns)?;
+            // What does not leave has no source to be translated.
+            live.source.as_ref()?;
+            Some(wanted(live))
+        })
+        .or_else(|| {
+            let live = case.round.there.legs.iter().find(|live| live.ns == leg.ns)?;
+            let arrived = matches!(live.decision.outcome, Outcome::Local { .. });
+            arrived.then(|| Left { source: wanted(leg).source, ..wanted(live) })
+        })
 }
 
 type End = (IpAddr, Option<u16>);

@@ -47,6 +47,20 @@ pub enum Kind {
     Error(String),
 }
 
+/// What an ICMP error says that refuses a port.
+const PORT_UNREACHABLE: &str = "port unreachable";
+
+impl Kind {
+    /// Whether it refuses a connection, or a datagram.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Reset => true,
+            Self::Error(what) => what == PORT_UNREACHABLE,
+            Self::Sent | Self::Answer => false,
+        }
+    }
+}
+
 /// A packet in a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {

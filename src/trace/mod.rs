@@ -3,12 +3,13 @@
 //! A [`Trace`] comes from the model alone (`expected`), or from the packets that were seen in a live lab (`sighted`),
 //! read from the bytes of frames (`frame`). `diagnosis` finds why a packet did not arrive, from the `evidence`: what
 //! was seen, what the model makes of the live lab and of the file (`differences`, and `altered` interfaces), and what
-//! has been counted. `refused` is about refusals, `unexplained` about what the model knows no reason for. `words` says
-//! it, and `remedy` what to do; `promises` finds the checks that cannot pass by the file alone (`silence` those of them
-//! that expect no answer, and get one), `lookup` what one namespace does with a packet. Pure functions: this room asks
-//! no kernel, sends nothing, and knows nothing of terminals.
+//! has been `counted`. `refused` is about refusals, `unexplained` about what the model knows no reason for. `words`
+//! says it, and `remedy` what to do; `promises` finds the checks that cannot pass by the file alone (`silence` those
+//! of them that expect no answer, and get one), `lookup` what one namespace does with a packet. Pure functions: this
+//! room asks no kernel, sends nothing, and knows nothing of terminals.
 
 mod altered;
+mod counted;
 mod diagnosis;
 mod differences;
 mod evidence;

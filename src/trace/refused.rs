@@ -9,27 +9,17 @@ use super::words;
 use crate::forwarding::Asked;
 use crate::lab::Protocol;
 
-/// What an ICMP error says that refuses a port.
-const PORT_UNREACHABLE: &str = "port unreachable";
-
-/// Whether a packet refuses a connection, or a datagram.
-pub(super) fn is_refusal(kind: &Kind) -> bool {
-    match kind {
-        Kind::Reset => true,
-        Kind::Error(what) => what == PORT_UNREACHABLE,
-        Kind::Sent | Kind::Answer => false,
-    }
-}
-
 impl Case<'_> {
     /// A refusal that comes from where the packet was to arrive.
     pub(super) fn nobody_listens(&self) -> Option<Ending> {
-        let refusal = self.sightings.iter().find(|sighting| is_refusal(&sighting.seen.kind))?;
+        let refusal = self.sightings.iter().find(|sighting| sighting.seen.kind.is_refusal())?;
         let last = self.sightings.iter().rfind(|sighting| sighting.seen.kind == Kind::Sent)?;
         if last.ns != refusal.ns || last.leaves || self.rule_at(&refusal.ns, false).is_some() {
             return None;
         }
-        if let Some((obstacle, false)) = self.round.obstacle() {
+        if let Some((obstacle, false)) = self.round.obstacle()
+            && !self.is_passed(obstacle, false)
+        {
             return Some(self.stopped(obstacle, false)).filter(|_| obstacle.ns == last.ns);
         }
         let (ns, port) = (&last.ns, last.seen.destination.1?);
@@ -50,12 +40,13 @@ impl Case<'_> {
             Some(Difference { at, words, to_do, .. }) => (at.ns, format!("{words}; so {listens}"), to_do),
             None => (ns.clone(), format!("it arrives, and {listens}"), vec![start]),
         };
-        Some(Ending { namespace: Some(at.to_string()), what, to_do, ..Ending::default() })
+        let besides = if at == *ns { self.others(ns) } else { Vec::new() };
+        Some(Ending { namespace: Some(at.to_string()), what, to_do, besides, ..Ending::default() })
     }
 
     /// Where a refusal got lost that did not come to the sender.
     fn lost_refusal(&self, listens: &str) -> Option<Ending> {
-        let refusals = || self.sightings.iter().filter(|sighting| is_refusal(&sighting.seen.kind));
+        let refusals = || self.sightings.iter().filter(|sighting| sighting.seen.kind.is_refusal());
         // One from somebody else than it has written to, the sender takes for nothing.
         let Asked { from, flow, .. } = self.evidence.asked;
         let is_from_there = |kind: &Kind, source| *kind != Kind::Reset || source == flow.destination;

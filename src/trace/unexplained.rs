@@ -18,17 +18,11 @@ use crate::lab::{IfName, NsName, Owners};
 const MOST_OTHERS: usize = 3;
 
 impl Case<'_> {
-    /// The rule of a namespace that has dropped or rejected something meanwhile.
-    pub(super) fn rule_at(&self, ns: &NsName, is_answer: bool) -> Option<Ending> {
-        let rule = self.evidence.counted.get(ns)?.rules.first()?;
-        let does = if rule.contains("REJECT") { "rejects" } else { "drops" };
-        let obstacle = Obstacle { ns: ns.clone(), interface: None, cause: Cause::Filtered(Verdict::Accepted(None)) };
-        let to_do = remedy::for_obstacle(&obstacle, &self.evidence.remedies);
-        let what = match is_answer {
-            true => format!("it arrives, and {ns} {does} the answer: {rule}"),
-            false => format!("{ns} {does} it: {rule}"),
-        };
-        Some(Ending { namespace: Some(ns.to_string()), what, to_do, ..Ending::default() })
+    /// What a namespace has that is in no file.
+    pub(super) fn others(&self, ns: &NsName) -> Vec<String> {
+        let others = self.evidence.observed.namespaces.get(ns).map(|own| own.foreign.others.as_slice());
+        let others = others.unwrap_or_default().iter().take(MOST_OTHERS);
+        others.map(|other| format!("{ns} has something that is in no file: {}", other.object.text)).collect()
     }
 
     /// What the model knows no reason for.
@@ -56,9 +50,6 @@ impl Case<'_> {
         if let Some(first) = to_do.first_mut() {
             *first = format!("{} is not as its file says, which may be why; `nslab apply` would do:", last.ns);
         }
-        let others = evidence.observed.namespaces.get(&last.ns).map(|own| own.foreign.others.as_slice());
-        let others = others.unwrap_or_default().iter().take(MOST_OTHERS);
-        let others = others.map(|other| format!("{} has something that is in no file: {}", last.ns, other.object.text));
         let said = self.sightings.iter().find_map(|sighting| match &sighting.seen.kind {
             Kind::Error(what) => Some(format!("{} says: {what}", sighting.seen.source.0)),
             Kind::Sent | Kind::Answer | Kind::Reset => None,
@@ -71,7 +62,13 @@ impl Case<'_> {
             is_unexplained: true,
             what,
             to_do,
-            besides: others.chain(said).chain(counted).chain(evidence.lost.iter().cloned()).collect(),
+            besides: self
+                .others(&last.ns)
+                .into_iter()
+                .chain(said)
+                .chain(counted)
+                .chain(evidence.lost.iter().cloned())
+                .collect(),
             ..Ending::default()
         }
     }
