@@ -93,17 +93,24 @@ pub(super) fn again(
     done: &[&Step],
     before: &Observed,
 ) -> Result<Observed, KernelError> {
-    let mut live = before.clone();
-    live.unread.retain(|unread| !namespaces.contains(&unread.ns));
+    let is_before = |ns: &NsName| !namespaces.contains(ns);
+    let others = before.namespaces.iter().filter(|(ns, _)| is_before(ns));
+    let mut live = Observed {
+        namespaces: others.map(|(ns, namespace)| (ns.clone(), namespace.clone())).collect(),
+        etc: before.etc.clone(),
+        unread: before.unread.iter().filter(|unread| is_before(&unread.ns)).cloned().collect(),
+        programs: before.programs.clone(),
+        wireguard_keys: before.wireguard_keys.clone(),
+    };
     let mut known = Known { firewalls: expected::firewalls(handles, namespaces, done, before)?, ..Known::find() };
     let touched = handles.all().into_iter().filter(|(ns, _)| namespaces.contains(ns)).collect();
     for observed in share(touched, |queue| observe_all(queue, scope, &known)) {
         let (observed, unread) = observed?;
         live.unread.extend(unread);
         for (ns, mut now, _) in observed {
-            let was = live.namespaces.remove(&ns);
+            let was = before.namespaces.get(&ns);
             for (name, interface) in &mut now.is.interfaces {
-                if let Some(was) = was.as_ref().and_then(|was| was.is.interfaces.get(name)) {
+                if let Some(was) = was.and_then(|was| was.is.interfaces.get(name)) {
                     interface.kind.connect_like(&was.kind);
                 }
             }
