@@ -55,6 +55,12 @@ impl<'a> End<'a> {
         self.of.bridge_of(self.interface).is_some()
     }
 
+    /// Whether it is a port of a bridge with a spanning tree, which may choose another way.
+    fn may_be_blocked(&self) -> bool {
+        let bridge = self.of.bridge_of(self.interface).and_then(|bridge| self.of.interface(bridge));
+        bridge.and_then(|bridge| bridge.model.bridge_options()).is_some_and(|options| options.stp)
+    }
+
     fn mtu(&self) -> u32 {
         self.interface.model.mtu.unwrap_or(ETHERNET_MTU)
     }
@@ -116,7 +122,9 @@ fn mtus(net: &Net<'_>, found: &mut Collector<'_>) {
             (Some(peer), _) if !peer.is_port() && port.mtu() < peer.mtu() && is_lossy(port, peer) => {
                 two_mtus(port, peer, "the other end of its link", found);
             }
-            (Some(peer), Some(usual)) if peer.is_port() && port.mtu() < usual.mtu() && is_lossy(port, *usual) => {
+            (Some(peer), Some(usual))
+                if peer.is_port() && !port.may_be_blocked() && port.mtu() < usual.mtu() && is_lossy(port, *usual) =>
+            {
                 two_mtus(port, *usual, "on the same segment", found);
             }
             (_, _) => {}
