@@ -10,10 +10,7 @@ use std::sync::OnceLock;
 use serde::Serialize;
 
 use crate::dns::{self, Answer, Transport, Zones};
-use crate::lab::{
-    Family, Lab, LabEtc, LabName, Namespace, NetworkPolicies, NsName, Observed, ObservedNamespace, Origins, Places,
-    zones_of_text,
-};
+use crate::lab::{Family, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, zones_of_text};
 use crate::plan::{self, PlannedStep};
 use crate::preflight::Needs;
 use crate::steps::Step;
@@ -145,17 +142,7 @@ fn found(owner: Option<LabName>, found: &ObservedNamespace) {
     let live =
         Observed { namespaces: [(NsName::host(), found.clone()), (red.clone(), own)].into(), ..Observed::default() };
     let wanted = Namespace { owner: Some(lab.clone()), ..Namespace::default() };
-    let wanted = Lab {
-        name: lab.clone(),
-        description: None,
-        namespaces: [(red, wanted)].into(),
-        checks: Vec::new(),
-        exec_checks: Vec::new(),
-        network_policies: NetworkPolicies::default(),
-        etc: LabEtc::default(),
-        origins: Origins::new(),
-        places: Places::new(),
-    };
+    let wanted = Lab::of(lab.clone(), [(red, wanted)].into());
     json(&live);
     let _ = plan::conflicts(&wanted, &live);
     steps(&plan::plan(&wanted, &live).steps);

@@ -21,9 +21,7 @@ mod virtual_interfaces;
 mod vlans;
 
 use nslab::kernel::{Kernel, Scope};
-use nslab::lab::{
-    IfName, InterfaceRef, Lab, LabEtc, LabName, Namespace, NetworkPolicies, NsName, Observed, Origins, Places,
-};
+use nslab::lab::{IfName, InterfaceRef, Lab, LabName, Namespace, NsName, Observed};
 
 fn lab() -> LabName {
     "t".parse().unwrap()
@@ -46,17 +44,7 @@ fn end(text: &str) -> InterfaceRef {
 /// A lab that wants these namespaces, whatever is in them.
 fn wanting(namespaces: impl IntoIterator<Item = NsName>) -> Lab {
     let namespaces = namespaces.into_iter().map(|ns| (ns, Namespace::default())).collect();
-    Lab {
-        name: lab(),
-        description: None,
-        namespaces,
-        checks: Vec::new(),
-        exec_checks: Vec::new(),
-        network_policies: NetworkPolicies::default(),
-        etc: LabEtc::default(),
-        origins: Origins::new(),
-        places: Places::new(),
-    }
+    Lab::of(lab(), namespaces)
 }
 
 fn observe(kernel: &mut Kernel, desired: &Lab) -> Observed {

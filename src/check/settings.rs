@@ -49,9 +49,7 @@ fn compare(lab: &Lab, checks: &[CheckResult]) -> Result<Vec<String>, KernelError
     let new = sysctl::read_all_of_new()?;
     let mut hints = Vec::new();
     for ns in involved.iter().take(COMPARED) {
-        let (Some(wanted), Ok(fd)) = (lab.namespaces.get(*ns), netns::open(ns)) else { continue };
-        let live = sysctl::read_all(fd.as_fd())?;
-        hints.extend(hint(ns, &differences(wanted, &live, &new)));
+        hints.extend(unusual(lab, ns, &new)?.map(|unusual| unusual.hint));
     }
     if !hints.is_empty() && involved.len() > COMPARED {
         hints.push(format!("of {} namespaces on the way, the settings of {COMPARED} were compared", involved.len()));
@@ -154,17 +152,21 @@ pub fn first_unusual<'n>(
 ) -> Result<Option<Unusual>, KernelError> {
     let new = sysctl::read_all_of_new()?;
     for ns in namespaces.filter(|ns| !ns.is_host()).take(COMPARED) {
-        let (Some(wanted), Ok(fd)) = (lab.namespaces.get(ns), netns::open(ns)) else { continue };
-        let live = sysctl::read_all(fd.as_fd())?;
-        let differences = differences(wanted, &live, &new);
-        if let Some(hint) = hint(ns, &differences) {
-            let named = differences.iter().take(NAMED).filter(|(_, _, usual)| !usual.is_empty());
-            let back =
-                |(key, _, usual): &(&SysctlKey, &str, &str)| format!("ip netns exec {ns} sysctl -w '{key}={usual}'");
-            return Ok(Some(Unusual { hint, commands: named.map(back).collect() }));
+        if let Some(unusual) = unusual(lab, ns, &new)? {
+            return Ok(Some(unusual));
         }
     }
     Ok(None)
+}
+
+/// The unusual settings of a namespace; none where it is gone.
+fn unusual(lab: &Lab, ns: &NsName, new: &BTreeMap<SysctlKey, String>) -> Result<Option<Unusual>, KernelError> {
+    let (Some(wanted), Ok(fd)) = (lab.namespaces.get(ns), netns::open(ns)) else { return Ok(None) };
+    let live = sysctl::read_all(fd.as_fd())?;
+    let differences = differences(wanted, &live, new);
+    let named = differences.iter().take(NAMED).filter(|(_, _, usual)| !usual.is_empty());
+    let back = |(key, _, usual): &(&SysctlKey, &str, &str)| format!("ip netns exec {ns} sysctl -w '{key}={usual}'");
+    Ok(hint(ns, &differences).map(|hint| Unusual { hint, commands: named.map(back).collect() }))
 }
 
 fn hint(ns: &NsName, differences: &[(&SysctlKey, &str, &str)]) -> Option<String> {

@@ -15,8 +15,8 @@ use crate::kernel::ip_counters::{IpCounters, ip_counters};
 use crate::kernel::losses::Losses;
 use crate::kernel::{Scope, netns, sysctl};
 use crate::lab::{
-    Address, Check, CountedFirewall, IfName, Interface, Lab, LabEtc, Namespace, NetworkPolicies, NsName, Observed,
-    ObservedNamespace, Origins, Places, Probe, Route, SysctlKey,
+    Address, Check, CountedFirewall, IfName, Interface, Lab, Namespace, NsName, Observed, ObservedNamespace, Probe,
+    Route, SysctlKey,
 };
 use crate::plan::{self, PlannedStep};
 use crate::steps::{RouteStep, Step, Update};
@@ -262,17 +262,7 @@ impl<'l> Tracer<'l> {
 
 /// What is followed of a lab, with these namespaces: neither its checks nor what its programs find in `/etc`.
 fn followed(lab: &Lab, namespaces: IndexMap<NsName, Namespace>) -> Lab {
-    Lab {
-        name: lab.name.clone(),
-        description: None,
-        namespaces,
-        checks: Vec::new(),
-        exec_checks: Vec::new(),
-        network_policies: NetworkPolicies::default(),
-        etc: LabEtc::default(),
-        origins: Origins::default(),
-        places: Places::default(),
-    }
+    Lab::of(lab.name.clone(), namespaces)
 }
 
 /// Where the route is missing that comes with an address, the address is as good as one without a subnet.

@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 
 use crate::kernel::KernelError;
-use crate::lab::{InterfaceRef, Lab, Observed, SecretKey, VirtualInterface};
+use crate::lab::{InterfaceRef, Lab, Namespace, NsName, Observed, SecretKey};
 use crate::state::LabFolder;
 
 /// The WireGuard interfaces of a lab.
 fn interfaces(lab: &Lab) -> impl Iterator<Item = InterfaceRef> {
-    let all = lab.namespaces.iter().flat_map(|(ns, namespace)| namespace.interfaces.iter().map(move |own| (ns, own)));
-    let is_one = |virtual_interface: Option<&VirtualInterface>| {
-        matches!(virtual_interface, Some(VirtualInterface::Wireguard(_)))
+    let of = |(ns, namespace): (&NsName, &Namespace)| {
+        let names = namespace.wireguard.keys().cloned();
+        names.map(|name| InterfaceRef { ns: ns.clone(), name }).collect::<Vec<_>>()
     };
-    all.filter(move |(_, (_, own))| is_one(own.virtual_interface()))
-        .map(|(ns, (name, _))| InterfaceRef { ns: ns.clone(), name: name.clone() })
+    lab.namespaces.iter().flat_map(of)
 }
 
 /// Chooses a key for each interface for which the lab keeps none: the one that it has, or else a new one.

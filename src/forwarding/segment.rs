@@ -7,11 +7,9 @@ use super::flood::{Frame, Past, forwards, incoming, outgoing, silent};
 use super::obstacle::{Cause, Obstacle};
 use super::{Flow, Layer2, Outcome, Packet, Verdict, filter};
 use crate::lab::{
-    ETHERNET_MTU, Family, FdbEntry, Hook, IfName, Interface, InterfaceRef, Mac, NsName, VirtualInterface, Vxlan,
+    ETHERNET_MTU, Family, FdbEntry, Hook, IfName, Interface, InterfaceRef, Mac, NsName, VLAN_TAG_LEN, VirtualInterface,
+    Vxlan,
 };
-
-/// So many bytes more than its MTU a link passes on: those of a VLAN tag (`is_skb_forwardable`).
-const VLAN_TAG: u32 = 4;
 
 /// An interface that a frame crosses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +192,7 @@ impl Follower<'_, '_> {
         // A frame that the other end has no room for is dropped there without a word (is_skb_forwardable).
         let mtu = interface.mtu.unwrap_or(ETHERNET_MTU);
         let sent_with = self.interface(before.at)?.mtu.unwrap_or(ETHERNET_MTU);
-        let bytes = self.sent.size.filter(|bytes| u32::from(*bytes) > mtu + VLAN_TAG && mtu < sent_with)?;
+        let bytes = self.sent.size.filter(|bytes| u32::from(*bytes) > mtu + VLAN_TAG_LEN && mtu < sent_with)?;
         Some((frame.at, Cause::TooBig { bytes, mtu, is_told: false }))
     }
 
@@ -261,10 +259,7 @@ impl Follower<'_, '_> {
         let (near, far) = (self.interface(from.at)?.virtual_interface()?, self.interface(to.at)?.virtual_interface()?);
         let (local, remote) = match near.vxlan().zip(far.vxlan()) {
             Some((near, _)) => (near.local, None),
-            None => {
-                let ((local, remote), (end, _)) = ends(near).zip(ends(far))?;
-                (local, remote.or(end))
-            }
+            None => ends(near, far)?,
         };
         // What is sent from an address that is not its own, the kernel drops (ip_route_output_key_hash_rcu).
         if let Some(local) = local.filter(|local| !self.has(from.at, *local)) {
@@ -370,12 +365,10 @@ impl Follower<'_, '_> {
             let kind = self.interface(from.at)?.virtual_interface()?;
             let (remote, port) = match kind {
                 VirtualInterface::Vxlan(own) => (self.entry_for(from.at, to.at)?.to, Some(own.port)),
-                VirtualInterface::Ipip { remote, .. } => {
-                    let far = self.interface(to.at)?.virtual_interface()?;
-                    let local = if let VirtualInterface::Ipip { local, .. } = far { *local } else { None };
-                    (IpAddr::V4((*remote).or(local)?), None)
+                VirtualInterface::Ipip { .. } | VirtualInterface::Gre(_) => {
+                    let (_, remote) = ends(kind, self.interface(to.at)?.virtual_interface()?)?;
+                    (remote?, None)
                 }
-                VirtualInterface::Gre(gre) => (IpAddr::V4(gre.remote?), None),
                 VirtualInterface::Vlan { .. }
                 | VirtualInterface::Macvlan { .. }
                 | VirtualInterface::Ipvlan { .. }
@@ -388,11 +381,15 @@ impl Follower<'_, '_> {
     }
 }
 
-/// The addresses of the two ends of a tunnel without MAC addresses, as one of them has them.
-fn ends(of: &VirtualInterface) -> Option<(Option<IpAddr>, Option<IpAddr>)> {
-    if let VirtualInterface::Ipip { local, remote } = of {
-        return Some((local.map(IpAddr::V4), remote.map(IpAddr::V4)));
-    }
-    let VirtualInterface::Gre(gre) = of else { return None };
-    Some((gre.local.map(IpAddr::V4), gre.remote.map(IpAddr::V4)))
+/// Where a tunnel without MAC addresses sends from and to, by its own end and, where that is left open, by the other.
+fn ends(near: &VirtualInterface, far: &VirtualInterface) -> Option<(Option<IpAddr>, Option<IpAddr>)> {
+    let addresses = |of: &VirtualInterface| {
+        if let VirtualInterface::Ipip { local, remote } = of {
+            return Some((*local, *remote));
+        }
+        let VirtualInterface::Gre(gre) = of else { return None };
+        Some((gre.local, gre.remote))
+    };
+    let ((local, remote), (other, _)) = addresses(near).zip(addresses(far))?;
+    Some((local.map(IpAddr::V4), remote.or(other).map(IpAddr::V4)))
 }

@@ -258,6 +258,16 @@ impl FirewallRule {
 }
 
 impl FirewallTarget {
+    /// Whether the source becomes an address of the interface through which the packet leaves.
+    pub fn masquerades(&self) -> bool {
+        matches!(self, Self::Masquerade | Self::MasqueradeRandomly)
+    }
+
+    /// Whether no packet goes on.
+    pub fn keeps(&self) -> bool {
+        matches!(self, Self::Drop | Self::Reject(_))
+    }
+
     /// The chain of the same table that it leads to.
     pub fn leads_to(&self) -> Option<&ChainName> {
         match self {

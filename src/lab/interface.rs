@@ -11,6 +11,9 @@ use super::{
 /// MTU of an Ethernet interface that was not changed, in bytes (ETH_DATA_LEN).
 pub const ETHERNET_MTU: u32 = 1500;
 
+/// So many bytes more than its MTU a link passes on: those of a VLAN tag (`is_skb_forwardable` in the kernel).
+pub const VLAN_TAG_LEN: u32 = 4;
+
 /// One interface of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Interface {

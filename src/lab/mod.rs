@@ -82,7 +82,7 @@ pub use foreign::{
 };
 pub use gre::Gre;
 use indexmap::IndexMap;
-pub use interface::{ETHERNET_MTU, Interface, InterfaceKind};
+pub use interface::{ETHERNET_MTU, Interface, InterfaceKind, VLAN_TAG_LEN};
 pub use interface_flags::InterfaceFlags;
 pub use interface_ref::InterfaceRef;
 pub use keep::Keep;
@@ -268,6 +268,21 @@ impl Namespace {
 }
 
 impl Lab {
+    /// One of some namespaces, and nothing else.
+    pub fn of(name: LabName, namespaces: IndexMap<NsName, Namespace>) -> Self {
+        Self {
+            name,
+            description: None,
+            namespaces,
+            checks: Vec::new(),
+            exec_checks: Vec::new(),
+            network_policies: NetworkPolicies::default(),
+            etc: LabEtc::default(),
+            origins: Origins::new(),
+            places: Places::new(),
+        }
+    }
+
     /// The names of all its namespaces except the machine itself.
     pub fn own_namespaces(&self) -> impl Iterator<Item = &NsName> {
         self.namespaces.keys().filter(|ns| !ns.is_host())

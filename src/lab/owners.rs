@@ -60,10 +60,7 @@ impl Owners {
 }
 
 fn has_several_ways(namespace: &Namespace) -> bool {
-    let translates = |rule: &FirewallRule| {
-        use FirewallTarget::{Masquerade, MasqueradeRandomly, Snat};
-        matches!(rule.target, Masquerade | MasqueradeRandomly | Snat(_))
-    };
+    let translates = |rule: &FirewallRule| rule.target.masquerades() || matches!(rule.target, FirewallTarget::Snat(_));
     let by_nft = |statement: &NftStatement| matches!(statement, NftStatement::Masquerade { .. });
     let chains = namespace.nft.values().flat_map(|table| table.chains.values());
     let mut statements = chains.flat_map(|chain| &chain.rules).flat_map(|rule| &rule.statements);

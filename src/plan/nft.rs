@@ -171,10 +171,7 @@ fn without_rules(chain: &NftChain) -> NftChain {
 #[cfg(test)]
 mod tests {
     use super::super::{teardown, way_back};
-    use crate::lab::{
-        IfName, Interface, InterfaceKind, Lab, LabEtc, Namespace, NetworkPolicies, NftFamily, NftTable, NftTableId,
-        NsName, Origins, Places,
-    };
+    use crate::lab::{IfName, Interface, InterfaceKind, Lab, Namespace, NftFamily, NftTable, NftTableId, NsName};
 
     #[test]
     fn a_table_that_was_not_there_goes_on_the_way_back() {
@@ -182,17 +179,7 @@ mod tests {
         let mut red = Namespace { owner: Some("lab".parse().expect("a name")), ..Namespace::default() };
         red.interfaces.insert(IfName::lo(), Interface::new(InterfaceKind::Loopback));
         red.nft.insert(NftTableId::new(NftFamily::Inet, "t"), NftTable::default());
-        let lab = Lab {
-            name: "lab".parse().expect("a name"),
-            description: None,
-            namespaces: [(ns.clone(), red)].into_iter().collect(),
-            checks: Vec::new(),
-            exec_checks: Vec::new(),
-            network_policies: NetworkPolicies::default(),
-            etc: LabEtc::default(),
-            origins: Origins::new(),
-            places: Places::new(),
-        };
+        let lab = Lab::of("lab".parse().expect("a name"), [(ns.clone(), red)].into_iter().collect());
         let now = teardown::as_built(&lab);
         let mut before = now.clone();
         before.namespaces.get_mut(&ns).expect("the namespace").is.nft.clear();

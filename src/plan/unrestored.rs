@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use indexmap::IndexMap;
 
-    use crate::lab::{ForeignKind, ForeignRoute, LabEtc, NetworkPolicies, Origins, Places};
+    use crate::lab::{ForeignKind, ForeignRoute};
 
     fn observed(routes: &[&str]) -> Observed {
         let object = |text: &&str| ForeignObject {
@@ -99,17 +99,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_and_nothing_else() {
-        let lab = |name: &str| Lab {
-            name: name.parse().expect("a name"),
-            description: None,
-            namespaces: IndexMap::new(),
-            checks: Vec::new(),
-            exec_checks: Vec::new(),
-            network_policies: NetworkPolicies::default(),
-            etc: LabEtc::default(),
-            origins: Origins::new(),
-            places: Places::new(),
-        };
+        let lab = |name: &str| Lab::of(name.parse().expect("a name"), IndexMap::new());
         let (before, now) =
             (observed(&["10.0.0.0/8 tos 0x10", "10.1.0.0/16 tos 0x10"]), observed(&["10.1.0.0/16 tos 0x10"]));
         assert_eq!(unrestored(&lab("lab"), &before, &now), ["put route 10.0.0.0/8 tos 0x10 back in red"]);

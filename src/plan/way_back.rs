@@ -4,8 +4,8 @@ use super::compare::plan;
 use super::planned::Plan;
 use super::unread::in_common;
 use crate::lab::{
-    ChainName, IfName, Interface, InterfaceKind, InterfaceRef, Keep, Lab, LabName, Namespace, NetworkPolicies, NsName,
-    Observed, ObservedNamespace, ObservedWireguard, Origins, Places, SecretKeys,
+    ChainName, IfName, Interface, InterfaceKind, InterfaceRef, Keep, Lab, LabName, Namespace, NsName, Observed,
+    ObservedNamespace, ObservedWireguard, SecretKeys,
 };
 use crate::steps::{
     Change, FirewallChange, FirewallStep, Presence, Step, SysctlStep, Update, WireguardKey, WireguardStep,
@@ -82,17 +82,7 @@ fn as_lab(wanted: &Lab, live: &Observed) -> Lab {
         own.programs = programs.map(|(of, program)| (of.name.clone(), program.program.clone())).collect();
         (name.clone(), own)
     });
-    Lab {
-        name: lab.clone(),
-        description: None,
-        namespaces: restorable.collect(),
-        checks: Vec::new(),
-        exec_checks: Vec::new(),
-        network_policies: NetworkPolicies::default(),
-        etc: live.etc.clone(),
-        origins: Origins::new(),
-        places: Places::new(),
-    }
+    Lab { etc: live.etc.clone(), ..Lab::of(lab.clone(), restorable.collect()) }
 }
 
 fn restorable(lab: &LabName, name: &NsName, live: &ObservedNamespace, keep: Keep) -> Namespace {

@@ -153,13 +153,12 @@ pub(super) fn translates_on_bridges(own: &Namespace) -> bool {
 
 /// Whether a rule decides by what the model does not know of a packet, or of those that follow it.
 fn is_beyond(rule: &FirewallRule) -> bool {
-    let keeps = matches!(rule.target, FirewallTarget::Drop | FirewallTarget::Reject(_));
     let is_local = matches!(&rule.target, FirewallTarget::Dnat(to) if to.address.is_loopback());
     // The kernel chooses the sender's port above those of well-known services.
     let is_chosen = |ports: &Condition<PortRange>| !matches!(ports, Condition::Is(range) if range.last < 1024);
     rule.matches.is_chance()
         || rule.matches.source_port.as_ref().is_some_and(is_chosen)
-        || (keeps && rule.matches.states.is_some())
+        || (rule.target.keeps() && rule.matches.states.is_some())
         || is_local
 }
 
@@ -170,13 +169,13 @@ fn resolves(own: &Namespace, leg: &Leg) -> bool {
         return true;
     }
     let mut rules = own.firewall.chains.iter().filter(|(chain, _)| chain.family == Family::Ipv6);
-    let keeps = |rule: &FirewallRule| matches!(rule.target, FirewallTarget::Drop | FirewallTarget::Reject(_));
     let is_own = |address: IpAddr| {
         let input = leg.came.input.as_ref().and_then(|input| own.interfaces.get(input));
         input.is_none_or(|input| input.addresses.iter().any(|own| own.ip() == address))
     };
     let is_for_it = matches!(leg.decision.outcome, Outcome::Local { .. });
-    !rules.any(|(_, rules)| rules.iter().any(keeps)) && (!is_for_it || is_own(leg.came.destination))
+    !rules.any(|(_, rules)| rules.iter().any(|rule| rule.target.keeps()))
+        && (!is_for_it || is_own(leg.came.destination))
 }
 
 /// Whether two interfaces are given one MAC address.

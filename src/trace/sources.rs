@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::forwarding::{Leg, Outcome, RoundTrip};
-use crate::lab::{Address, Family, FirewallTarget, Interface, Lab, Namespace, is_global};
+use crate::lab::{Address, Family, Interface, Lab, Namespace, is_global};
 
 /// Whether only one source is possible on the way there and on the way back.
 pub(super) fn are_sure(lab: &Lab, is_given: bool, round: &RoundTrip) -> bool {
@@ -40,8 +40,7 @@ fn is_translation_sure(lab: &Lab, leg: &Leg) -> bool {
 }
 
 fn masquerades(own: &Namespace) -> bool {
-    let mut rules = own.firewall.chains.values().flatten();
-    rules.any(|rule| matches!(rule.target, FirewallTarget::Masquerade | FirewallTarget::MasqueradeRandomly))
+    own.firewall.chains.values().flatten().any(|rule| rule.target.masquerades())
 }
 
 fn global(interface: &Interface, family: Family) -> impl Iterator<Item = IpAddr> {

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use crate::forwarding::{Cause, ChainAt, Leg, Obstacle, Outcome, PeerCause, RuleAt, Verdict};
 use crate::iptables;
 use crate::lab::{
-    Family, IfName, Namespace, NsName, ObservedRule, Owners, PortForwarding, Route, RouteKind, SysctlKey,
+    Family, IfName, InterfaceRef, Namespace, NsName, ObservedRule, Owners, PortForwarding, Route, RouteKind, SysctlKey,
 };
 
 /// A namespace, and the interface there.
@@ -50,14 +50,7 @@ pub fn cause(
             };
             format!("{at} drops it by rp_filter: {why}")
         }
-        Cause::TooBig { bytes, mtu, is_told: true } => {
-            format!(
-                "{at} sends packets of up to {mtu} bytes, and this one has {bytes} and must not be cut into fragments"
-            )
-        }
-        Cause::TooBig { bytes, mtu, is_told: false } => {
-            format!("{at} takes packets of up to {mtu} bytes, and drops this one of {bytes} without a word")
-        }
+        Cause::TooBig { bytes, mtu, is_told } => too_big(&at, *bytes, *mtu, *is_told),
         Cause::Down
         | Cause::PortClosed(_)
         | Cause::Isolated { .. }
@@ -71,61 +64,45 @@ pub fn cause(
         | Cause::NobodyHas { .. } => on_the_link(owners, &at, &obstacle.cause, leg),
         Cause::Peer(cause) => of_peer(owners, &at, cause),
         Cause::Loop => "it goes round in circles".to_owned(),
-        Cause::NoTunnelEnd { .. }
-        | Cause::NoTunnelSource { .. }
-        | Cause::AnswerElsewhere(_)
-        | Cause::OtherSource { .. } => of_addresses(owners, &at, obstacle),
-    }
-}
-
-/// The same of addresses that are not where they should be, or where they should not.
-fn of_addresses(owners: &Owners, at: &str, Obstacle { ns, cause, .. }: &Obstacle) -> String {
-    match cause {
         Cause::NoTunnelEnd { remote, end } => {
-            let ns = &end.ns;
+            let far = &end.ns;
             format!(
-                "{at} sends it to {remote}, and {ns}, where the other end of the tunnel is, does not have this address"
+                "{at} sends it to {remote}, and {far}, where the other end of the tunnel is, does not have this address"
             )
-        }
-        Cause::AnswerElsewhere(address) => {
-            format!("{ns} takes the answer for its own: it has the address {}, too", owners.shown(*address))
         }
         Cause::NoTunnelSource { local } => {
             format!("{at} sends its packets from {local}, and {ns} does not have this address")
         }
-        Cause::OtherSource { source, bridge } => {
-            let past = bridge.as_ref().map(|bridge| {
-                format!("; {bridge} passes it on without asking the iptables of {} (nf_call_iptables)", bridge.ns)
-            });
+        Cause::AnswerElsewhere(address) => {
+            format!("{ns} takes the answer for its own: it has the address {}, too", owners.shown(*address))
+        }
+        Cause::OtherSource { source, bridge } => other_source(owners, ns, *source, bridge.as_ref()),
+    }
+}
+
+/// That a packet is larger than what goes through an interface: `is_told`, where its sender hears of that.
+fn too_big(at: &str, bytes: u16, mtu: u32, is_told: bool) -> String {
+    match is_told {
+        true => {
             format!(
-                "the answer comes to {ns} from {}, to which it has not written: the answer did not come back through \
-                 what translated the addresses{}",
-                owners.shown(*source),
-                past.unwrap_or_default()
+                "{at} sends packets of up to {mtu} bytes, and this one has {bytes} and must not be cut into fragments"
             )
         }
-        Cause::NoNamespace
-        | Cause::NoRoute { .. }
-        | Cause::RouteDrops(_)
-        | Cause::RuleDrops(_)
-        | Cause::NotForwarding(_)
-        | Cause::Filtered(_)
-        | Cause::ReversePath { .. }
-        | Cause::TooBig { .. }
-        | Cause::Down
-        | Cause::PortClosed(_)
-        | Cause::Isolated { .. }
-        | Cause::OtherVlan(_)
-        | Cause::OtherVlanInterface { .. }
-        | Cause::MacvlanMode { .. }
-        | Cause::NoArp
-        | Cause::NeighbourEntry { .. }
-        | Cause::OtherVxlan { .. }
-        | Cause::NoFdbEntry { .. }
-        | Cause::NobodyHas { .. }
-        | Cause::Peer(_)
-        | Cause::Loop => String::new(),
+        false => format!("{at} takes packets of up to {mtu} bytes, and drops this one of {bytes} without a word"),
     }
+}
+
+/// That an answer does not come from where the question went.
+fn other_source(owners: &Owners, ns: &NsName, source: IpAddr, bridge: Option<&InterfaceRef>) -> String {
+    let past = bridge.map(|bridge| {
+        format!("; {bridge} passes it on without asking the iptables of {} (nf_call_iptables)", bridge.ns)
+    });
+    format!(
+        "the answer comes to {ns} from {}, to which it has not written: the answer did not come back through what \
+         translated the addresses{}",
+        owners.shown(source),
+        past.unwrap_or_default()
+    )
 }
 
 /// The same of what stops a frame on a link.

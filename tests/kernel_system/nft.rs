@@ -5,7 +5,7 @@ use nslab::kernel::{Kernel, Scope};
 use nslab::lab::{
     Condition, ConnectionState, Family, Hook, IpProtocol, Lab, MarkBits, Namespace, NftChain, NftChainType,
     NftCondition, NftElement, NftFamily, NftField, NftRule, NftSet, NftSide, NftStatement, NftTable, NftTableId,
-    NftTables, NftType, NftValue, NftVerdict, NsName, Observed, Origins, Places, Policy, PortRange,
+    NftTables, NftType, NftValue, NftVerdict, NsName, Observed, Policy, PortRange,
 };
 use nslab::plan;
 use nslab::steps::Step;
@@ -136,17 +136,7 @@ fn tables() -> NftTables {
 
 fn lab(nft: NftTables) -> Lab {
     let red = Namespace { nft, ..Namespace::default() };
-    Lab {
-        name: "case".parse().unwrap(),
-        description: None,
-        namespaces: [("red".parse().unwrap(), red)].into_iter().collect(),
-        checks: Vec::new(),
-        exec_checks: Vec::new(),
-        network_policies: nslab::lab::NetworkPolicies::default(),
-        etc: nslab::lab::LabEtc::default(),
-        origins: Origins::new(),
-        places: Places::new(),
-    }
+    Lab::of("case".parse().unwrap(), [("red".parse().unwrap(), red)].into_iter().collect())
 }
 
 fn observed(lab: &Lab) -> Observed {

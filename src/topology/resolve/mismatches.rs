@@ -7,12 +7,9 @@ use std::net::IpAddr;
 
 use super::net::{Net, ResolvedInterface, ResolvedNamespace};
 use super::{mtu, vxlan};
-use crate::lab::{Check, ETHERNET_MTU, Expect, IfName, InterfaceKind, InterfaceRef, Mac, VirtualKind};
+use crate::lab::{Check, ETHERNET_MTU, Expect, IfName, InterfaceKind, InterfaceRef, Mac, VLAN_TAG_LEN, VirtualKind};
 use crate::topology::code::Code;
 use crate::topology::diagnostics::{Collector, Diagnostic, Span};
-
-/// So many bytes more than its MTU a link passes on: those of a VLAN tag (`is_skb_forwardable` in the kernel).
-const VLAN_TAG: u32 = 4;
 
 /// So many VXLANs of one address are looked at.
 const MOST_VXLANS: usize = 8;
@@ -93,7 +90,7 @@ fn two_mtus(a: End<'_>, b: End<'_>, other: &str, found: &mut Collector<'_>) {
 fn is_lossy(a: End<'_>, b: End<'_>) -> bool {
     let (larger, smaller) = if a.mtu() > b.mtu() { (a, b) } else { (b, a) };
     let is_careful = larger.of.written.routes.iter().any(|route| route.mtu.is_some());
-    larger.mtu() > smaller.mtu() + VLAN_TAG && !is_careful && a.interface.model.up && b.interface.model.up
+    larger.mtu() > smaller.mtu() + VLAN_TAG_LEN && !is_careful && a.interface.model.up && b.interface.model.up
 }
 
 /// Ends of links whose MTU is not that of most on their segment; and ports of bridges that take less than the other end
