@@ -6,7 +6,7 @@ use super::exit_code::{DONE, OUT_OF_SYNC};
 use super::failure::Failure;
 use super::output::{Format, colour, print, print_json, say, tell_oddities, warn};
 use crate::engine::{self, EngineError, Event};
-use crate::lab::LabName;
+use crate::lab::{LabName, NsName};
 use crate::{show, topology};
 
 /// Options of `nslab apply`.
@@ -29,6 +29,10 @@ pub struct ApplyArgs {
     /// Show every step with its command, however many there are, and how names of checks were resolved
     #[arg(long, short)]
     verbose: bool,
+    /// Be this machine of the lab, which several machines make together: the namespace is this machine itself, and the
+    /// network between the machines is the one that they have
+    #[arg(long = "as", value_name = "NODE")]
+    node: Option<NsName>,
     /// How to show what was done
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -40,10 +44,13 @@ pub struct ApplyArgs {
 /// The command could not do its work.
 pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     let file = topology::load(&args.file)?;
+    engine::is_applied_alike(&file.lab.name, args.node.as_ref())?;
+    let file = args.node.iter().try_fold(file, engine::on_this_machine)?;
     tell_oddities();
     warn(&file.warnings);
     let mut progress = show::Progress::new();
-    let options = engine::Options { no_wait: args.no_wait, adopt: args.adopt, keep: args.keep };
+    let machine = file.machine.as_ref().map(|own| (&own.share.node, &own.dev));
+    let options = engine::Options { no_wait: args.no_wait, adopt: args.adopt, keep: args.keep, machine };
     let applied =
         engine::apply(&file.lab, &file.text, options, &mut |event| print_event(&file.lab.name, &mut progress, &event));
     progress.end();

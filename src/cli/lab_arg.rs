@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::unknown_lab::UnknownLab;
-use crate::lab::LabName;
+use crate::lab::{LabName, NsName};
 use crate::topology::{LoadError, Topology, parse};
 use crate::{engine, topology};
 
@@ -65,19 +65,35 @@ impl LabArg {
         }
     }
 
-    /// The lab's topology: that of the file, or as it was applied.
+    /// The lab's topology: that of the file, or as it was applied; where that was as one of several machines, this
+    /// machine's.
     ///
     /// # Errors
     /// The file is wrong or cannot be read, or the topology as applied is not kept.
     pub(super) fn topology(&self) -> Result<Source, Failure> {
-        match self {
+        self.topology_as(None)
+    }
+
+    /// The same for a machine of the lab, if one is named.
+    ///
+    /// # Errors
+    /// As with [`Self::topology`]; or this is not that machine.
+    pub(super) fn topology_as(&self, node: Option<&NsName>) -> Result<Source, Failure> {
+        let (topology, file) = match self {
             Self::Named(lab) => {
                 let kept = engine::as_applied(lab)?;
-                let topology = parse(&kept.file, &kept.text).map_err(LoadError::Invalid)?;
-                Ok(Source { topology, file: kept.file })
+                (parse(&kept.file, &kept.text).map_err(LoadError::Invalid)?, kept.file)
             }
-            Self::File(file) => Ok(Source { topology: topology::load(file)?, file: file.display().to_string() }),
-        }
+            Self::File(file) => (topology::load(file)?, file.display().to_string()),
+        };
+        let topology = match node {
+            None => engine::as_on_this_machine(topology)?,
+            Some(node) => {
+                engine::is_applied_alike(&topology.lab.name, Some(node))?;
+                engine::on_this_machine(topology, node)?
+            }
+        };
+        Ok(Source { topology, file })
     }
 }
 

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::lab_arg::LabArg;
 use super::output::{Format, colour, print, print_json, tell_oddities, warn};
 use crate::engine::{self, EngineError};
+use crate::lab::NsName;
 use crate::show;
 
 /// Options of `nslab plan`.
@@ -15,6 +16,9 @@ pub struct PlanArgs {
     /// The topology file, where `-` is standard input; or the name of a lab, to compare it with its topology as applied
     #[arg(value_name = "LAB|FILE")]
     lab: PathBuf,
+    /// Plan for this machine of the lab, which several machines make together; see `nslab apply --as`
+    #[arg(long = "as", value_name = "NODE")]
+    node: Option<NsName>,
     /// Exit with 1 if there is something to do
     #[arg(long)]
     exit_code: bool,
@@ -33,7 +37,7 @@ pub struct PlanArgs {
 /// The command could not do its work.
 pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
     tell_oddities();
-    let topology = LabArg::of(&args.lab)?.topology()?.topology;
+    let topology = LabArg::of(&args.lab)?.topology_as(args.node.as_ref())?.topology;
     if args.expanded {
         print(&topology.expanded())?;
         return Ok(DONE);

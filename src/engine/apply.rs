@@ -10,7 +10,7 @@ use super::{
     original_sysctls, policy_flows, preconditions, ready, wireguard_keys,
 };
 use crate::kernel::KernelError;
-use crate::lab::{Lab, LabName, NsName, Observed, Part};
+use crate::lab::{IfName, Lab, LabName, NsName, Observed, Part};
 use crate::plan::{self, PlannedStep};
 use crate::preflight::Finding;
 use crate::state::{self, Activity, Journal, LabFolder};
@@ -34,13 +34,15 @@ pub struct Applied {
 
 /// How to apply.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
+pub struct Options<'a> {
     /// Do not wait for another nslab that is working on the lab.
     pub no_wait: bool,
     /// Make what exists under a wanted name, and belongs to no lab, the lab's.
     pub adopt: bool,
     /// If a program cannot be started, leave everything as it is then, to be looked at.
     pub keep: bool,
+    /// Which of the machines that make the lab together this is, and its interface on the network between them.
+    pub machine: Option<(&'a NsName, &'a IfName)>,
 }
 
 /// How many namespaces are made before signals are handled again.
@@ -79,7 +81,7 @@ fn demand_firewalls(live: &Observed) -> Result<(), EngineError> {
 ///
 /// # Errors
 /// The lab cannot be applied to this machine, the kernel refused a step, or a signal came; everything was undone.
-pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> Result<Applied, EngineError> {
+pub fn apply(lab: &Lab, text: &str, options: Options<'_>, report: Listener<'_>) -> Result<Applied, EngineError> {
     let mut stop = Interrupts::hold();
     let start = Instant::now();
     preconditions::demand_privileges(lab)?;
@@ -120,7 +122,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options, report: Listener<'_>) -> R
 /// One apply under way.
 pub(super) struct Run<'a> {
     pub(super) lab: &'a Lab,
-    options: Options,
+    options: Options<'a>,
     pub(super) folder: LabFolder,
     pub(super) machine: Machine,
     stop: Interrupts,
@@ -326,7 +328,8 @@ impl Run<'_> {
 
     /// Leaves everything as it is. The topology is kept as well: it says which programs there are.
     fn leave(self, text: &str, error: EngineError) -> EngineError {
-        let failed = self.folder.write_topology(text).err().iter().map(ToString::to_string).collect();
+        let failed =
+            self.folder.write_topology(text, self.options.machine).err().iter().map(ToString::to_string).collect();
         error.with(UndoError { undone: self.done.len(), is_left: true, failed })
     }
 
@@ -347,6 +350,6 @@ impl Run<'_> {
             host_settings::note(&mut self.machine.kernel, &lab.name)?;
         }
         // Last, so that undoing an error here leaves the former topology.
-        Ok(self.folder.write_topology(text)?)
+        Ok(self.folder.write_topology(text, self.options.machine)?)
     }
 }

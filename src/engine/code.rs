@@ -10,6 +10,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EngineCode {
+    /// The lab is applied to this machine as a whole, or as another of its machines.
+    AppliedOtherwise,
     /// The command line has an argument that makes no sense.
     BadArgument,
     /// The result cannot be written.
@@ -30,6 +32,8 @@ pub enum EngineCode {
     LabBusy,
     /// There is no lab of this name on this machine.
     NoSuchLab,
+    /// The lab has no machine of this name, or a machine cannot be that namespace.
+    NoSuchMachine,
     /// The lab has no namespace of this name.
     NoSuchNamespace,
     /// Warning: `ip netns exec` does not find the files that the lab's programs find in `/etc`.
@@ -38,6 +42,8 @@ pub enum EngineCode {
     NoSuchProgram,
     /// Some parts of namespaces could not be read, so nothing was changed there.
     NotRead,
+    /// No interface of this machine has the address that it has in the lab.
+    NotThisMachine,
     /// Some objects of a lab could not be removed.
     NotRemoved,
     /// Directly after an apply, `nslab test` found that a plan was not empty.

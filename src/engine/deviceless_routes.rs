@@ -35,9 +35,9 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
     for rule in &mut host.foreign.rules {
         rule.is_ours = false;
     }
-    let routing = &mut host.nslab_routing;
-    let routes = routing.routes.iter().filter(|route| route.is_deviceless());
-    let texts = routes.map(|route| (Identity::of_route(route), format!("route {route}")));
+    let unattached = host.nslab_routing.routes.iter().filter(|route| host.is.is_unattached(route));
+    let texts = unattached.map(|route| (Identity::of_route(route), format!("route {route}")));
+    let routing = &host.nslab_routing;
     let rules = routing.rules.iter().map(|rule| (Identity::of_rule(rule), format!("policy rule {rule}")));
     let all: BTreeMap<Identity, String> = texts.chain(rules).collect();
     if all.is_empty() {
@@ -50,7 +50,8 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
         let hashes = remembered.get(lab).map(|of_lab| &of_lab.routes);
         own.extend(all.keys().filter(|object| hashes.is_some_and(|has| has.contains(&object.hash()))).cloned());
     }
-    routing.routes.retain(|route| !route.is_deviceless() || own.contains(&Identity::of_route(route)));
+    let (there, routing) = (&host.is, &mut host.nslab_routing);
+    routing.routes.retain(|route| !there.is_unattached(route) || own.contains(&Identity::of_route(route)));
     routing.rules.retain(|rule| own.contains(&Identity::of_rule(rule)));
     if listed.is_some() || all.keys().all(|object| own.contains(object)) {
         return Ok(Vec::new());

@@ -1,6 +1,7 @@
 //! What can go wrong while a command does its work, in the words that people read.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use nix::sys::signal::Signal;
 use thiserror::Error;
@@ -9,7 +10,7 @@ use super::EngineCode;
 use crate::check::CheckError;
 use crate::kernel::process::ExecError;
 use crate::kernel::{KernelCode, KernelError};
-use crate::lab::{LabName, NsName, ProgramRef};
+use crate::lab::{IfName, LabName, NsName, ProgramRef, ShareError};
 use crate::plan::PlannedStep;
 use crate::preflight::Finding;
 
@@ -78,6 +79,36 @@ pub enum EngineError {
         program: ProgramRef,
         /// The one of its programs that may have been meant.
         meant: Option<String>,
+    },
+    /// This machine cannot be that namespace of a lab.
+    #[error(transparent)]
+    Share(#[from] ShareError),
+    /// This machine has not the address of the machine of a lab that it is to be.
+    #[error(
+        "this machine is not {node}: none of its interfaces has the address {}\nthey have {}",
+        words(.addresses.iter(), "of the file (it gives none)"),
+        words(.own.iter().map(|(address, dev)| format!("{address} ({dev})")), "none")
+    )]
+    NotThisMachine {
+        /// The namespace that it is to be.
+        node: NsName,
+        /// Its addresses by the file.
+        addresses: Vec<IpAddr>,
+        /// This machine's addresses, each with its interface.
+        own: Vec<(IpAddr, IfName)>,
+    },
+    /// A lab is applied to this machine as something else.
+    #[error(
+        "on this machine, lab {lab} is applied {}, and not {}\nremove it first: nslab destroy {lab}",
+        applied_as(.before), applied_as(.node)
+    )]
+    AppliedOtherwise {
+        /// The lab.
+        lab: LabName,
+        /// Which machine of it this is; none: all of it is here.
+        before: Option<NsName>,
+        /// Which it is to be.
+        node: Option<NsName>,
     },
     /// The topology of a lab as it was applied is not kept.
     #[error("the topology of lab {0} as it was applied is not kept; name its file instead")]
@@ -152,6 +183,9 @@ impl EngineError {
             Self::NoSuchLab(_) => EngineCode::NoSuchLab.to_string(),
             Self::NoSuchNamespace { .. } => EngineCode::NoSuchNamespace.to_string(),
             Self::NoSuchProgram { .. } => EngineCode::NoSuchProgram.to_string(),
+            Self::Share(_) => EngineCode::NoSuchMachine.to_string(),
+            Self::NotThisMachine { .. } => EngineCode::NotThisMachine.to_string(),
+            Self::AppliedOtherwise { .. } => EngineCode::AppliedOtherwise.to_string(),
             Self::TopologyNotKept(_) => EngineCode::TopologyNotKept.to_string(),
             Self::NotSettled(_) => EngineCode::NotSettled.to_string(),
             Self::HostChanged => EngineCode::HostChanged.to_string(),
@@ -164,7 +198,11 @@ impl EngineError {
         match self {
             Self::Interrupted { signal, .. } => 128_u8.wrapping_add(*signal as u8),
             Self::Exec(error) => error.shell_code(),
-            Self::NoSuchLab(_) | Self::NoSuchNamespace { .. } | Self::NoSuchProgram { .. } => 2,
+            Self::NoSuchLab(_)
+            | Self::NoSuchNamespace { .. }
+            | Self::NoSuchProgram { .. }
+            | Self::Share(_)
+            | Self::AppliedOtherwise { .. } => 2,
             Self::Preconditions(_)
             | Self::Busy(_)
             | Self::Kernel(_)
@@ -173,6 +211,7 @@ impl EngineError {
             | Self::Leftovers(_)
             | Self::NotRead(_)
             | Self::Check(_)
+            | Self::NotThisMachine { .. }
             | Self::TopologyNotKept(_)
             | Self::NotSettled(_)
             | Self::HostChanged => 3,
@@ -185,6 +224,15 @@ fn did_you_mean(lab: &LabName, meant: &Option<String>) -> String {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("`nslab status {lab}` shows what it has"),
     }
+}
+
+fn applied_as(node: &Option<NsName>) -> String {
+    node.as_ref().map_or("as a whole".to_owned(), |node| format!("as {node}"))
+}
+
+fn words(items: impl Iterator<Item = impl ToString>, none: &str) -> String {
+    let items: Vec<String> = items.map(|item| item.to_string()).collect();
+    if items.is_empty() { none.to_owned() } else { items.join(", ") }
 }
 
 fn texts(steps: &[PlannedStep]) -> String {

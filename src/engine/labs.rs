@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EngineError, Machine};
+use super::{EngineError, Machine, as_on_this_machine};
 use crate::kernel::process::{self, Process};
 use crate::kernel::{Marked, Scope};
 use crate::lab::{Lab, LabName, NsName, Observed, ObservedProgram, PortProtocol, ProgramRef};
@@ -118,6 +118,7 @@ pub(super) struct Look {
 /// There is no such lab, or the kernel refuses to show something.
 pub(super) fn look(lab: &LabName) -> Result<Look, EngineError> {
     let saved = state::topology(lab)?.and_then(|text| topology::parse("the topology as applied", &text).ok());
+    let saved = saved.and_then(|saved| as_on_this_machine(saved).ok());
     let desired = saved.as_ref().map(|topology| &topology.lab);
     let mut machine = Machine::open()?;
     let live = machine.observe(&Scope { lab, desired, inside: true })?;

@@ -35,6 +35,7 @@ mod preconditions;
 mod ready;
 mod serve;
 mod test;
+mod this_machine;
 mod trace;
 mod trace_probe;
 mod undo;
@@ -60,6 +61,7 @@ pub use policy::{prove, source};
 pub use preconditions::examine;
 pub use serve::serve;
 pub use test::test;
+pub use this_machine::{as_on_this_machine, is_applied_alike, on_this_machine};
 pub use trace::{Tracer, Tracing, trace_expected};
 
 pub use crate::programs::supervise;

@@ -17,6 +17,7 @@ pub mod netns;
 mod objects;
 mod observe;
 pub mod open_files;
+pub mod own_addresses;
 pub mod packet_size;
 mod port_state;
 pub mod process;

@@ -47,6 +47,7 @@ mod policy_rule;
 mod program;
 mod route;
 mod server;
+mod share;
 mod spread;
 mod sysctl_meaning;
 mod sysctl_time;
@@ -116,6 +117,7 @@ pub use program::{
 pub use route::{DEFAULT_IPV6_METRIC, LOCAL_TABLE, MAIN_TABLE, NextHop, Route, RouteKind, RouteScope, RouteSlot};
 use serde::Serialize;
 pub use server::{HttpAnswer, STATUS_CODES, Server, ServerKind};
+pub use share::{LAN, Share, ShareError};
 pub use spread::{enough_connections, fair_share};
 pub use unread::{Part, Unread};
 pub use virtual_interface::{IpvlanMode, MAX_STACKING, MacvlanMode, VirtualInterface, VirtualKind};

@@ -121,9 +121,17 @@ impl ObservedNamespace {
 }
 
 impl Namespace {
-    /// Its routes and rules that no interface takes along when it goes: routes that drop, and all rules.
+    /// Of a lab, its routes and rules in `host` that no interface of its own takes along when it goes: routes that drop,
+    /// those through interfaces of the machine, and all rules.
     pub fn unattached(&self) -> Routing {
-        let routes = self.routes.iter().filter(|route| route.is_deviceless()).cloned().collect();
-        Routing { routes, rules: self.rules.clone() }
+        let is_loose = |route: &&Route| route.devs().all(|dev| !self.interfaces.contains_key(dev));
+        Routing { routes: self.routes.iter().filter(is_loose).cloned().collect(), rules: self.rules.clone() }
+    }
+
+    /// Of a live `host`, whether no lab's interface takes a route along: it leads nowhere, or through interfaces of the
+    /// machine.
+    pub fn is_unattached(&self, route: &Route) -> bool {
+        let is_of_a_lab = |dev| self.interfaces.get(dev).is_some_and(|there| there.owner.is_some());
+        !route.devs().any(is_of_a_lab)
     }
 }

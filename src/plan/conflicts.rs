@@ -170,7 +170,7 @@ fn settings(lab: &LabName, wanted: &Namespace, is: &ObservedNamespace) -> Vec<Co
 fn routes(lab: &Lab, wanted: &Namespace, observed: &ObservedNamespace) -> Vec<Conflict> {
     let ObservedNamespace { is, nslab_routing, foreign, .. } = observed;
     let of_lab = |dev: &IfName| is.interfaces.get(dev).is_some_and(|there| there.owner.as_ref() == Some(&lab.name));
-    let theirs = |there: &&Route| match there.is_deviceless() {
+    let theirs = |there: &&Route| match is.is_unattached(there) {
         false => !there.devs().all(of_lab),
         true => !nslab_routing.routes.contains(*there),
     };

@@ -96,10 +96,10 @@ fn is_connected(there: &Route, implied: &Route) -> bool {
 }
 
 /// Whether a route that the file does not have is the lab's to remove: all are in its own namespaces; in `host`
-/// those that are marked, and go through an interface of the lab or through none.
+/// those that are marked, and go through an interface of the lab or through none of any lab.
 fn is_ours(sides: &Sides<'_>, route: &Route) -> bool {
-    let dev_is_no_others = route.devs().all(|dev| sides.is_of_lab(dev));
-    !sides.ns.is_host() || (sides.observed.nslab_routing.routes.contains(route) && dev_is_no_others)
+    let dev_is_no_others = || sides.is.is_unattached(route) || route.devs().all(|dev| sides.is_of_lab(dev));
+    !sides.ns.is_host() || (sides.observed.nslab_routing.routes.contains(route) && dev_is_no_others())
 }
 
 /// Whether a route in the place of a wanted one is the lab's to replace: also one that was altered by hand, as long as

@@ -110,7 +110,7 @@ fn wireguards(lab: &Lab, live: &mut Observed) {
 /// The lab's routes and policy rules in `host` that do not go with an interface.
 fn host_routing(host: &ObservedNamespace) -> Vec<Step> {
     let ns = NsName::host;
-    let of_nslab = host.nslab_routing.routes.iter().filter(|route| route.is_deviceless());
+    let of_nslab = host.nslab_routing.routes.iter().filter(|route| host.is.is_unattached(route));
     let routes = of_nslab.map(|route| Step::Route(RouteStep { ns: ns(), change: Update::Remove(route.clone()) }));
     let foreign_routes = host.foreign.routes.iter().filter(|route| route.is_ours).map(|route| &route.object);
     let foreign_rules = host.foreign.rules.iter().filter(|rule| rule.is_ours).map(|rule| &rule.object);

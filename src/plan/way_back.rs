@@ -92,9 +92,9 @@ fn restorable(lab: &LabName, name: &NsName, live: &ObservedNamespace, keep: Keep
     wanted.keep = keep;
     wanted.interfaces.retain(|_, interface| interface.is_of(lab, name) && can_be_made(interface));
     let on_own = |dev: &IfName| wanted.interfaces.contains_key(dev);
-    wanted.routes.retain(|route| match route.is_deviceless() {
+    wanted.routes.retain(|route| match name.is_host() && live.is.is_unattached(route) {
         false => route.devs().all(on_own),
-        true => !name.is_host() || live.nslab_routing.routes.contains(route),
+        true => live.nslab_routing.routes.contains(route),
     });
     wanted.neighbours.retain(|neighbour| on_own(&neighbour.dev));
     wanted.fdb.retain(|entry| on_own(&entry.dev));

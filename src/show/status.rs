@@ -95,8 +95,12 @@ impl StatusView {
             let shown = |interface: &&Interface| interface.is_of(lab, name);
             let links = ns.interfaces.iter().filter(|(_, interface)| shown(interface));
             let of_lab = |dev: &crate::lab::IfName| ns.interfaces.get(dev).is_some_and(|interface| shown(&interface));
-            let route_shown =
-                |route: &&crate::lab::Route| !name.is_host() || (!route.is_deviceless() && route.devs().all(of_lab));
+            let of_nslab = live.namespaces.get(name).map(|live| &live.nslab_routing.routes);
+            let is_own = |route: &crate::lab::Route| match ns.is_unattached(route) {
+                true => of_nslab.is_some_and(|own| own.contains(route)),
+                false => route.devs().all(of_lab),
+            };
+            let route_shown = |route: &&crate::lab::Route| !name.is_host() || is_own(route);
             NamespaceView {
                 name: name.to_string(),
                 interfaces: links

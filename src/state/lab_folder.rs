@@ -8,8 +8,9 @@ use super::deviceless_routes::{self, Identity};
 use super::folder::{Folder, refused};
 use super::journal::Journal;
 use super::lock::Lock;
+use super::machine;
 use crate::kernel::KernelError;
-use crate::lab::LabName;
+use crate::lab::{IfName, LabName, NsName};
 
 pub(super) const JOURNAL: &str = "journal.json";
 pub(super) const TOPOLOGY: &str = "topology.yaml";
@@ -87,11 +88,12 @@ impl LabFolder {
         self.folder.write(JOURNAL, &text)
     }
 
-    /// Keeps the topology as applied.
+    /// Keeps the topology as applied, and as which of its machines, where it has several.
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn write_topology(&self, text: &str) -> Result<(), KernelError> {
+    pub(crate) fn write_topology(&self, text: &str, machine: Option<(&NsName, &IfName)>) -> Result<(), KernelError> {
+        machine.map_or(Ok(()), |own| machine::write(&self.folder, own))?;
         self.folder.write(TOPOLOGY, text)
     }
 

@@ -13,6 +13,7 @@ mod journal;
 mod lab_folder;
 mod labs;
 mod lock;
+mod machine;
 mod oddities;
 mod program_files;
 mod tree;
@@ -24,6 +25,7 @@ pub(crate) use host_settings::{FirewallLock, HostSettings, Setting, claims, form
 pub(crate) use journal::{Activity, Journal};
 pub(crate) use lab_folder::{LabFolder, ToRemove, topology, topology_file};
 pub(crate) use labs::{IdleLabs, labs};
+pub(crate) use machine::machine_of;
 pub(crate) use oddities::oddities;
 pub(crate) use program_files::{Log, ProgramFiles};
 pub(crate) use wireguard_keys::wireguard_keys;

@@ -4,7 +4,7 @@
 use nix::sys::stat::SFlag;
 
 use super::folder::{Folder, LOCK, odd};
-use super::{deviceless_routes, host_settings, lab_folder};
+use super::{deviceless_routes, host_settings, lab_folder, machine};
 use crate::kernel::{KernelCode, KernelError};
 use crate::lab::{LabName, setting_of_folder};
 
@@ -41,6 +41,7 @@ fn of_lab(folder: &Folder, found: &mut Vec<KernelError>) -> Result<(), KernelErr
         serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).err().map(|_| "it is no journal")
     })?;
     file(folder, lab_folder::TOPOLOGY, found, |text| text.trim().is_empty().then_some("it is empty"))?;
+    file(folder, machine::FILE, found, |text| (!text.contains(' ')).then_some("it names no machine"))?;
     file(folder, deviceless_routes::FILE, found, |text| {
         let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
         (!text.lines().all(is_json)).then_some("it is no list of routes and policy rules")

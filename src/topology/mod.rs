@@ -24,7 +24,7 @@ pub use code::Code;
 pub use diagnostics::{Diagnostic, Diagnostics, Severity, nearest};
 use thiserror::Error;
 
-use crate::lab::{Check, Lab, Origins};
+use crate::lab::{Check, IfName, Lab, Origins, Share};
 
 /// A file that has been read and found to be without fault.
 #[derive(Debug, Clone)]
@@ -35,10 +35,30 @@ pub struct Topology {
     pub text: String,
     /// What is legal in it, and surely a mistake.
     pub warnings: Diagnostics,
+    /// Where several machines make the lab together: which of them this is. Then the lab is this machine's.
+    pub machine: Option<OnMachine>,
     expanded: yaml::Node,
 }
 
+/// One of several machines that make a lab together.
+#[derive(Debug, Clone)]
+pub struct OnMachine {
+    /// What is on it.
+    pub share: Share,
+    /// Its own interface on the network between the machines.
+    pub dev: IfName,
+    /// The lab of all machines.
+    pub whole: Lab,
+}
+
 impl Topology {
+    /// The same on one of several machines: see [`Lab::on_machine`].
+    #[must_use]
+    pub fn on_machine(self, share: Share, dev: IfName) -> Self {
+        let lab = self.lab.on_machine(&share, &dev);
+        Self { machine: Some(OnMachine { share, dev, whole: self.lab }), lab, ..self }
+    }
+
     /// The file without shorthand: a topology file that describes the same lab.
     pub fn expanded(&self) -> String {
         yaml::emit(&self.expanded)
@@ -110,7 +130,7 @@ pub fn parse_in(folder: Option<&Path>, name: &str, text: &str) -> Result<Topolog
     let has_manifests = found.has_manifests();
     let ((lab, expanded), warnings) = found.finish(lab.zip(tree))?;
     let text = if has_manifests { yaml::emit(&expanded) } else { text.to_owned() };
-    Ok(Topology { lab, text, warnings, expanded })
+    Ok(Topology { lab, text, warnings, machine: None, expanded })
 }
 
 /// The file in the plain language, without shorthand.
