@@ -45,10 +45,16 @@ const LATE_ANSWER_GRACE: Duration = Duration::from_millis(1);
 
 /// One try of a probe.
 pub(super) async fn attempt(harness: &Harness, check: &Check, probe: &Probe) -> Observation {
+    attempt_with_token(harness, check, probe).await.0
+}
+
+/// The same, with the token that its packets held.
+pub(super) async fn attempt_with_token(harness: &Harness, check: &Check, probe: &Probe) -> (Observation, Token) {
     let (token, entry) = harness.registry.open(&probe.from);
     let started = Instant::now();
     let deadline = started + check.timeout;
-    let mut attempt = Attempt { harness, check, probe, token, entry, left_as: None, answer: None, started, deadline };
+    let (left_as, answer, met) = (None, None, false);
+    let mut attempt = Attempt { harness, check, probe, token, entry, left_as, answer, met, started, deadline };
     let outcome = match check.protocol {
         Protocol::Icmp => attempt.echo().await,
         Protocol::Tcp(port) => attempt.connection(port).await,
@@ -64,7 +70,7 @@ pub(super) async fn attempt(harness: &Harness, check: &Check, probe: &Probe) -> 
     yield_now().await;
     harness.registry.close(token);
     let arrived = attempt.entry.arrival().map(|arrival| &arrival.ns);
-    Observation {
+    let seen = Observation {
         // A packet that could not leave is an outcome like any other.
         outcome: outcome.unwrap_or_else(|not_sent| not_sent),
         arrival: attempt.entry.arrival().cloned(),
@@ -72,8 +78,10 @@ pub(super) async fn attempt(harness: &Harness, check: &Check, probe: &Probe) -> 
         left_as: attempt.left_as,
         taken: harness.listeners(check, probe, arrived).is_program,
         answer: attempt.answer,
+        met: attempt.met,
         took: attempt.started.elapsed(),
-    }
+    };
+    (seen, token)
 }
 
 struct Attempt<'a> {
@@ -84,6 +92,7 @@ struct Attempt<'a> {
     entry: Rc<Entry>,
     left_as: Option<IpAddr>,
     answer: Option<Answer>,
+    met: bool,
     started: Instant,
     deadline: Instant,
 }
@@ -146,7 +155,8 @@ impl Attempt<'_> {
     async fn await_arrival(&self, outcome: &Outcome) {
         let probe = self.probe;
         let matters = probe.has_place() || self.check.seen_as.is_some() || self.check.answered_by.is_some();
-        if *outcome != Outcome::Answered || !matters || self.entry.arrival().is_some() {
+        let is_seen_elsewhere = self.harness.is_for_others(self.check, probe);
+        if *outcome != Outcome::Answered || !matters || is_seen_elsewhere || self.entry.arrival().is_some() {
             return;
         }
         read_arrivals(self.harness, self.check, probe);
@@ -213,6 +223,7 @@ impl Attempt<'_> {
             None if is_ours => {
                 self.deadline = Instant::now() + self.check.timeout;
                 let met = self.in_time(exchange::greet(&mut stream, token)).await;
+                self.met = matches!(met, Some(Ok(())));
                 // On a busy machine, the kernels have done it long before nslab does its part at the other end.
                 let is_there = sockets::is_all_acknowledged(&stream);
                 let _ = stream.set_zero_linger();
@@ -235,7 +246,10 @@ impl Attempt<'_> {
                 let outcome = match self.in_time(data).await {
                     None => Outcome::Stalled,
                     Some(Err(error)) => self.reported(&error, None),
-                    Some(Ok(())) => Outcome::Answered,
+                    Some(Ok(())) => {
+                        self.met = true;
+                        Outcome::Answered
+                    }
                 };
                 let _ = stream.set_zero_linger();
                 outcome

@@ -2,6 +2,7 @@
 //!
 //! Knows how to get a socket into a namespace, not what is sent over it.
 
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -17,11 +18,12 @@ use tokio::sync::Semaphore;
 use super::error::CheckError;
 use super::names::Names;
 use super::registry::Registry;
+use super::side::Sent;
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;
 use crate::kernel::{Kernel, KernelError, netns, open_files};
 use crate::lab::Owners;
-use crate::lab::{Asks, Check, Family, IfName, Lab, NsName, Probe, Protocol};
+use crate::lab::{Asks, Check, Family, IfName, Lab, NsName, Probe, Protocol, Share};
 
 /// How many sockets are opened each time that a namespace is entered.
 const SOCKETS_AT_ONCE: usize = 16;
@@ -71,6 +73,10 @@ pub(super) struct Harness {
     pub names: Names,
     /// What is known of the probes.
     pub registry: Registry,
+    /// What of the lab is on this machine, where several make it together.
+    share: Option<Share>,
+    /// What has been sent that others have to see, by place.
+    pub sent: RefCell<BTreeMap<(usize, usize), Sent>>,
     /// How many more descriptors may be in use at once.
     pub descriptors: Semaphore,
     /// The port that the next TCP connection comes from, counted from the first one that Linux would choose.
@@ -96,19 +102,21 @@ impl Site {
 }
 
 impl Harness {
-    /// Opens every namespace of the lab, and the raw sockets that its checks need.
+    /// Opens every namespace of the lab that is on this machine, and the raw sockets that its checks need.
     ///
     /// # Errors
     /// The lab is not there, or the kernel refuses sockets.
-    pub(super) fn set(lab: &Lab, names: Names) -> Result<Self, CheckError> {
+    pub(super) fn set(lab: &Lab, names: Names, share: Option<&Share>, registry: Registry) -> Result<Self, CheckError> {
         let limit = open_files::raise();
         let mut harness = Self {
-            sites: open_sites(lab)?,
+            sites: open_sites(lab, share)?,
+            share: share.cloned(),
+            sent: RefCell::default(),
             raw: BTreeMap::new(),
             taken: RefCell::default(),
             owners: Owners::of(lab),
             names,
-            registry: Registry::new(),
+            registry,
             descriptors: Semaphore::new(0),
             next_port: Cell::new(RandomState::new().hash_one("port") as u16 % PORTS),
         };
@@ -117,7 +125,7 @@ impl Harness {
             harness.raw.insert(key, sockets::watched(fd)?);
         }
         harness.clear_spares();
-        let in_use = 3 * harness.sites.len() + harness.raw.len() + ports(lab).len();
+        let in_use = 3 * harness.sites.len() + harness.raw.len() + harness.ports(lab).len();
         // Half of what is left stays free for spare sockets and for whatever else the process has open.
         harness.descriptors.add_permits((limit.saturating_sub(in_use) / 2).clamp(16, 4096));
         Ok(harness)
@@ -129,7 +137,7 @@ impl Harness {
     /// The kernel refuses a socket.
     pub(super) fn listen(&self, lab: &Lab) -> Result<Vec<Responder>, CheckError> {
         let mut responders = Vec::new();
-        for port in ports(lab) {
+        for port in self.ports(lab) {
             let fd = self.take(&port.ns, port.protocol, port.family)?;
             let address = SocketAddr::new(sockets::any_address(port.family), port.number);
             match sockets::serve(&fd, port.protocol, address) {
@@ -147,6 +155,35 @@ impl Harness {
         }
         self.clear_spares();
         Ok(responders)
+    }
+
+    /// The ports on this machine that must answer while the lab's checks run.
+    fn ports(&self, lab: &Lab) -> BTreeSet<Port> {
+        ports(lab).into_iter().filter(|port| self.is_here(&port.ns)).collect()
+    }
+
+    /// Whether a namespace is on this machine.
+    pub(super) fn is_here(&self, ns: &NsName) -> bool {
+        self.share.as_ref().is_none_or(|share| share.holds(ns))
+    }
+
+    /// Whether a probe may arrive at another machine, which then has to say so.
+    pub(super) fn is_for_others(&self, check: &Check, probe: &Probe) -> bool {
+        let mut wanted = probe.arrives_at.iter().chain(&probe.endpoints).chain(&check.answered_by).peekable();
+        self.share.is_some() && (wanted.peek().is_none() || wanted.any(|ns| !self.is_here(ns)))
+    }
+
+    /// Whether a probe is sent from here: it starts here, and whoever has to see it is asked as well.
+    pub(super) fn sends(&self, check: &Check, probe: &Probe) -> bool {
+        // Names are resolved where packets start, and other machines would not know to what.
+        let is_known = probe.to.name.is_none() || !self.registry.has_others();
+        let is_seen = self.registry.has_others() || !self.is_for_others(check, probe);
+        self.is_here(&probe.from) && is_known && is_seen
+    }
+
+    /// The ports that other programs have.
+    pub(super) fn taken(&self) -> Vec<Port> {
+        self.taken.borrow().iter().cloned().collect()
     }
 
     /// A fresh socket of a namespace.
@@ -205,7 +242,8 @@ impl Harness {
         spare_asked: bool,
     ) -> Result<usize, KernelError> {
         let mut spared = 0;
-        for site in namespaces.filter(|ns| !ns.is_host()).filter_map(|ns| self.sites.get(ns)) {
+        let is_machine = |ns: &NsName| ns.is_host() || self.share.as_ref().is_some_and(|share| share.node == *ns);
+        for site in namespaces.filter(|ns| !is_machine(ns)).filter_map(|ns| self.sites.get(ns)) {
             if site.neighbours.get().is_none() {
                 let _ = site.neighbours.set(Neighbours::open(site.fd.as_fd())?);
             }
@@ -245,15 +283,16 @@ pub(super) fn raw_protocol(protocol: Protocol) -> sockets::Protocol {
 ///
 /// # Errors
 /// They are not.
-pub fn is_applied(lab: &Lab) -> Result<(), CheckError> {
-    open_sites(lab).map(drop)
+pub fn is_applied(lab: &Lab, share: Option<&Share>) -> Result<(), CheckError> {
+    open_sites(lab, share).map(drop)
 }
 
-fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
+fn open_sites(lab: &Lab, share: Option<&Share>) -> Result<BTreeMap<NsName, Site>, CheckError> {
     let mut sites = BTreeMap::new();
     let mut missing = Vec::new();
-    for ns in namespaces(lab) {
-        match netns::open(ns) {
+    let is_here = |ns: &&NsName| share.is_none_or(|share| share.holds(ns));
+    for ns in namespaces(lab).into_iter().filter(is_here) {
+        match netns::open(&name_here(share, ns)) {
             Ok(fd) => {
                 sites.insert(ns.clone(), Site::new(fd));
             }
@@ -263,9 +302,9 @@ fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
     }
     // The others take no part, but may answer in another's place, and have neighbours. Whether one that is missing
     // matters, the checks find out by themselves.
-    for ns in lab.namespaces.keys() {
+    for ns in lab.namespaces.keys().filter(is_here) {
         if !sites.contains_key(ns)
-            && let Ok(fd) = netns::open(ns)
+            && let Ok(fd) = netns::open(&name_here(share, ns))
         {
             sites.insert(ns.clone(), Site::new(fd));
         }
@@ -273,23 +312,25 @@ fn open_sites(lab: &Lab) -> Result<BTreeMap<NsName, Site>, CheckError> {
     if !missing.is_empty() {
         return Err(CheckError::NotApplied { lab: lab.name.clone(), missing });
     }
-    are_its_own(lab, &sites)?;
+    are_its_own(lab, share, &sites)?;
     Ok(sites)
 }
 
 /// Makes sure that the names lead to namespaces of the lab, each to one of its own. One without a mark was made by
 /// hand, and may be checked like any other.
-fn are_its_own(lab: &Lab, sites: &BTreeMap<NsName, Site>) -> Result<(), CheckError> {
+fn are_its_own(lab: &Lab, share: Option<&Share>, sites: &BTreeMap<NsName, Site>) -> Result<(), CheckError> {
     let owners = Kernel::open()?.owners()?;
-    let other =
-        |ns: &NsName| owners.get(ns).filter(|owner| **owner != lab.name).map(|owner| (ns.clone(), owner.clone()));
+    let owner = |ns: &NsName| owners.get(&name_here(share, ns)).filter(|owner| **owner != lab.name);
+    let other = |ns: &NsName| owner(ns).map(|owner| (ns.clone(), owner.clone()));
     let others: Vec<_> = sites.keys().filter_map(other).collect();
     if !others.is_empty() {
         return Err(CheckError::Others { lab: lab.name.clone(), others });
     }
     let mut names: HashMap<(u64, u64), &NsName> = HashMap::new();
     let host = (NsName::host(), netns::open(&NsName::host())?);
-    let all = sites.iter().map(|(ns, site)| (ns, site.fd.as_fd())).chain([(&host.0, host.1.as_fd())]);
+    // Where several machines make the lab, one of its namespaces is the host.
+    let host = share.is_none().then_some((&host.0, host.1.as_fd()));
+    let all = sites.iter().map(|(ns, site)| (ns, site.fd.as_fd())).chain(host);
     for (ns, fd) in all {
         let Ok(stat) = fstat(fd) else { continue };
         if let Some(first) = names.insert((stat.st_dev, stat.st_ino), ns).filter(|first| *first != ns) {
@@ -297,6 +338,11 @@ fn are_its_own(lab: &Lab, sites: &BTreeMap<NsName, Site>) -> Result<(), CheckErr
         }
     }
     Ok(())
+}
+
+/// What a namespace of a lab is called on this machine.
+fn name_here<'n>(share: Option<&Share>, ns: &'n NsName) -> Cow<'n, NsName> {
+    share.map_or(Cow::Borrowed(ns), |share| Cow::Owned(share.name_here(ns)))
 }
 
 /// The namespaces that take part: senders, destinations, those that answer. Where a destination is an address that no

@@ -19,6 +19,7 @@ mod exec;
 mod harness;
 mod hints;
 mod http;
+mod join;
 mod names;
 mod observation;
 mod packet;
@@ -29,7 +30,9 @@ mod report;
 mod resolver;
 mod respond;
 mod settings;
+mod side;
 mod spread;
+mod stand_by;
 mod summary;
 mod verdict;
 
@@ -43,18 +46,24 @@ pub use exec::exec_result;
 use harness::Harness;
 pub use harness::is_applied;
 pub use hints::{drift_hint, idle_routers, losses};
+pub use join::join;
 pub use names::place_at;
 pub use report::{CheckResult, Explained, NotSentCause, Outcome, PairResult, Report};
 pub use resolver::ResolverFiles;
 pub use settings::{first_unusual, unusual_settings};
+pub use side::Side;
+pub use stand_by::{END, Known, READY, SEND, stand_by};
 
 use names::Names;
 
-use crate::lab::{Check, Expect, Lab, NsName};
+use registry::Registry;
+
+use crate::lab::{Check, Expect, Lab, NsName, Share};
 
 /// Runs all checks of a lab at once, with a result for every pair.
 ///
-/// Names are resolved first, by the `files` of their senders.
+/// Names are resolved first, by the `files` of their senders. Where several machines make the lab, only pairs are tried
+/// that are on this one, of which `share` says what that is; a hint says how many are not.
 ///
 /// A check that is not kept is no error: see [`Report::passed`]. The limit of open files of this process is raised to
 /// what it may be. In a lab with several hundred pairs, its namespaces (never the host) forget the neighbours that they
@@ -62,16 +71,16 @@ use crate::lab::{Check, Expect, Lab, NsName};
 ///
 /// # Errors
 /// Nothing could be checked: a namespace is missing, or the kernel refuses sockets.
-pub fn run(lab: &Lab, files: &BTreeMap<NsName, ResolverFiles>) -> Result<Report, CheckError> {
+pub fn run(lab: &Lab, files: &BTreeMap<NsName, ResolverFiles>, share: Option<&Share>) -> Result<Report, CheckError> {
     let started = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (lab, checks, losses) = tokio::task::LocalSet::new().block_on(&runtime, async {
         let names = match Names::are_in(lab) {
-            true => is_applied(lab).map(|()| Names::resolve(lab, files))?.await?,
+            true => is_applied(lab, share).map(|()| Names::resolve(lab, files))?.await?,
             false => Names::default(),
         };
         let lab = names.placed(lab);
-        let harness = Rc::new(Harness::set(&lab, names)?);
+        let harness = Rc::new(Harness::set(&lab, names, share, Registry::new())?);
         respond::watch(&harness);
         // What is to be refused, and what is asked of programs, comes first, while nslab listens nowhere: a port that
         // another check needs is still closed.
@@ -87,9 +96,22 @@ pub fn run(lab: &Lab, files: &BTreeMap<NsName, ResolverFiles>) -> Result<Report,
     })?;
     let mut report =
         Report { lab: lab.name.clone(), checks, hints: Vec::new(), explained: Vec::new(), elapsed: started.elapsed() };
+    if share.is_some() {
+        report.hints.extend(without_others(&mut report.checks, &lab));
+    }
     if !report.passed() {
         report.hints.extend(policy_hints::hints(&lab, &report.checks));
         report.hints.extend(hints::losses(&losses));
     }
     Ok(report)
+}
+
+/// Leaves out the checks of which this machine has tried nothing; how many pairs it has not tried, as a hint.
+fn without_others(checks: &mut Vec<CheckResult>, lab: &Lab) -> Option<String> {
+    let tried: usize = checks.iter().map(|check| check.pairs.len()).sum();
+    let all: usize = lab.checks.iter().map(|check| check.probes.len()).sum();
+    checks.retain(|check| !check.pairs.is_empty());
+    let left = all.saturating_sub(tried);
+    let how = "`nslab check LAB --open`, `--send` and `--end` on all of them, and `--join`, check those as well";
+    (left > 0).then(|| format!("{left} of {all} pairs have to do with other machines, and were not tried: {how}"))
 }

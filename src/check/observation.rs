@@ -23,6 +23,8 @@ pub(super) struct Observation {
     pub left_as: Option<IpAddr>,
     /// Whether a program has the port at which the probe has arrived, or may have.
     pub taken: bool,
+    /// Whether an nslab was at the other end of a connection.
+    pub met: bool,
     /// From the first packet to the outcome.
     pub took: Duration,
 }

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 
 use super::report::Outcome;
+use super::side::{Arrived, Others};
 use crate::lab::NsName;
 
 /// What identifies a try of a probe in the network: the run's random number and the try's own number.
@@ -60,6 +61,11 @@ pub(super) struct Arrival {
     pub ns: NsName,
 }
 
+/// Whether an arrival after the first is one elsewhere; that of the sender is the answer.
+pub(super) fn also(first: &Arrival, arrival: &Arrival, from: &NsName) -> bool {
+    first.ns != arrival.ns && ![&first.ns, &arrival.ns].contains(&from)
+}
+
 /// What is known of one try.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -102,6 +108,8 @@ pub(super) struct Registry {
     entries: RefCell<HashMap<u64, Rc<Entry>>>,
     /// Datagrams for programs, which hold no token: what is in them.
     queries: RefCell<HashMap<Vec<u8>, Token>>,
+    /// What arrives of others, where that is written down.
+    others: Option<Others>,
 }
 
 impl Registry {
@@ -113,7 +121,18 @@ impl Registry {
             next: Cell::new(0),
             entries: RefCell::default(),
             queries: RefCell::default(),
+            others: None,
         }
+    }
+
+    /// The same, which also writes down what arrives that is of none of its tries.
+    pub(super) fn with_others() -> Self {
+        Self { others: Some(Others::default()), ..Self::new() }
+    }
+
+    /// What has arrived that is of none of its tries.
+    pub(super) fn arrived_of_others(&self) -> Vec<Arrived> {
+        self.others.as_ref().map(Others::all).unwrap_or_default()
     }
 
     /// Opens an entry for a try of a namespace; it is closed by [`Registry::close`].
@@ -132,8 +151,11 @@ impl Registry {
 
     /// Writes down that the opening of a TCP connection arrived, if its sequence number is that of a try.
     pub(super) fn saw_opening(&self, sequence: u32, arrival: Arrival) {
-        let number = u64::from(sequence.wrapping_sub(self.run as u32));
-        self.saw(Token { run: self.run, number }, arrival);
+        let token = Token { run: self.run, number: u64::from(sequence.wrapping_sub(self.run as u32)) };
+        match &self.others {
+            Some(others) if !self.knows(token) => others.saw_opening(sequence, &arrival),
+            Some(_) | None => self.saw(token, arrival),
+        }
     }
 
     /// Writes down what is in the datagram of a try that holds no token.
@@ -154,12 +176,19 @@ impl Registry {
         }
     }
 
+    /// Whether what comes may be a probe of another machine.
+    pub(super) fn has_others(&self) -> bool {
+        self.others.is_some()
+    }
+
     /// Writes down that a probe arrived: the first arrival, and the first one elsewhere. What the sender sees after
     /// that is the answer.
     pub(super) fn saw(&self, token: Token, arrival: Arrival) {
-        let Some(entry) = self.find(token) else { return };
+        let Some(entry) = self.find(token) else {
+            return self.others.iter().for_each(|others| others.saw(&token.to_bytes(), &arrival));
+        };
         match entry.arrival() {
-            Some(first) if first.ns == arrival.ns || [&first.ns, &arrival.ns].contains(&&entry.from) => return,
+            Some(first) if !also(first, &arrival, &entry.from) => return,
             Some(_) => drop(entry.also_at.set(arrival)),
             None => drop(entry.arrival.set(arrival)),
         }

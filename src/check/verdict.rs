@@ -180,7 +180,7 @@ impl Try<'_> {
     }
 
     /// Whether what a program has answered is what was promised.
-    fn answer(&self) -> Result<(), String> {
+    pub(super) fn answer(&self) -> Result<(), String> {
         match (&self.check.asks, &self.seen.answer) {
             (None, _) => Ok(()),
             (Some(Asks::Http(request)), Some(Answer::Http(answer))) => answer.judge(request),

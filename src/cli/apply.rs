@@ -56,9 +56,19 @@ pub(super) fn run(args: &ApplyArgs) -> Result<u8, Failure> {
     progress.end();
     let applied = applied?;
     let report = if args.check {
-        let mut report = engine::check(&file.lab, &mut |event| print_event(&file.lab.name, &mut progress, &event))?;
-        engine::explain(&file.lab, &args.file.display().to_string(), true, &mut report);
-        Some(report)
+        let name = args.file.display().to_string();
+        let mut tell = |event: Event<'_>| print_event(&file.lab.name, &mut progress, &event);
+        Some(match &file.machine {
+            Some(machine) => {
+                let called = engine::Called { lab: file.lab.name.as_str(), file: &name };
+                engine::check_share(&file.lab, machine, called, &mut tell)?
+            }
+            None => {
+                let mut report = engine::check(&file.lab, &mut tell)?;
+                engine::explain(&file.lab, &name, true, &mut report);
+                report
+            }
+        })
     } else {
         None
     };

@@ -2,6 +2,7 @@
 //! result to `show` and chooses the exit code; it knows nothing else.
 
 mod apply;
+mod attend;
 mod check;
 mod commands;
 mod destroy;
@@ -93,6 +94,9 @@ enum Command {
     /// Hold the programs of a lab; nslab itself starts this
     #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
+    /// Hold the checks of a lab of several machines open; nslab itself starts this
+    #[command(hide = true)]
+    Attend(attend::AttendArgs),
     /// Run the command of a check; nslab itself starts this
     #[command(hide = true)]
     RunOnce,
@@ -150,6 +154,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         Command::Doctor(args) => doctor::run(&args),
         Command::Sandbox(args) => sandbox::run(&args),
         Command::Supervise(args) => supervise::run(&args),
+        Command::Attend(args) => attend::run(&args),
         Command::RunOnce => run_once::run(),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => schema::run_completions(&args, &mut Args::command()),

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use super::exec::own_etc;
 use super::trace::Tracer;
-use super::{EngineError, Listener, exec_checks, explain, handshakes, ready};
+use super::{EngineError, Listener, exec_checks, explain, handshakes, ready, sides};
 use crate::check::{self, Report, ResolverFiles};
-use crate::lab::{Expect, Lab, NsName};
+use crate::lab::{Expect, Lab, NsName, Share};
+use crate::topology::OnMachine;
 
 /// Runs the checks of a lab; where a spanning tree may have decided the result before it had formed, again afterwards.
 /// Pairs that reach each other already need no tree. Commands run once, and so not before. A promise that is not kept
@@ -16,39 +17,39 @@ use crate::lab::{Expect, Lab, NsName};
 /// # Errors
 /// Nothing could be checked: a namespace is missing, or the kernel refuses sockets.
 pub fn check(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
-    let mut results = run(lab, report)?;
+    let mut results = run(lab, None, report)?;
     if !results.passed() {
         results.hints.extend(check::unusual_settings(lab, &results.checks));
     }
     Ok(results)
 }
 
-fn run(lab: &Lab, report: Listener<'_>) -> Result<Report, EngineError> {
+fn run(lab: &Lab, share: Option<&Share>, report: Listener<'_>) -> Result<Report, EngineError> {
     if !ready::has_spanning_tree(lab) {
-        return once(lab);
+        return once(lab, share);
     }
     let may_repeat = lab.exec_checks.is_empty();
     if may_repeat && lab.checks.iter().all(|check| check.expect == Expect::Reachable) {
-        let results = once(lab)?;
+        let results = once(lab, share)?;
         if results.passed() {
             return Ok(results);
         }
     }
     ready::wait_for_spanning_trees(lab, report)?;
-    once(lab)
+    once(lab, share)
 }
 
 /// Runs all checks once. Commands come first, while nslab listens nowhere: one that connects to a port must find a
 /// program there.
-fn once(lab: &Lab) -> Result<Report, EngineError> {
+fn once(lab: &Lab, share: Option<&Share>) -> Result<Report, EngineError> {
     handshakes::have(lab)?;
     if lab.exec_checks.is_empty() {
-        return Ok(check::run(lab, &resolver_files(lab)?)?);
+        return Ok(check::run(lab, &resolver_files(lab)?, share)?);
     }
-    check::is_applied(lab)?;
+    check::is_applied(lab, share)?;
     let begin = Instant::now();
     let of_commands = exec_checks::run(lab);
-    let mut results = check::run(lab, &resolver_files(lab)?)?;
+    let mut results = check::run(lab, &resolver_files(lab)?, share)?;
     results.checks.extend(of_commands);
     // In the order of the file.
     results.checks.sort_by_key(|check| check.line);
@@ -84,7 +85,7 @@ pub struct Called<'a> {
 /// # Errors
 /// As with [`check`].
 pub fn check_later(lab: &Lab, called: Called<'_>, explains: bool, report: Listener<'_>) -> Result<Report, EngineError> {
-    let mut results = run(lab, report)?;
+    let mut results = run(lab, None, report)?;
     if results.passed() {
         return Ok(results);
     }
@@ -95,6 +96,24 @@ pub fn check_later(lab: &Lab, called: Called<'_>, explains: bool, report: Listen
         steps => results.hints.extend(steps.and_then(|steps| check::drift_hint(steps, called.lab))),
     }
     explain::with(tracer.filter(|_| explains), lab, called.file, &mut results);
+    Ok(results)
+}
+
+/// The same for one of several machines that make a lab together: only what is on it alone is tried, and nothing is
+/// followed.
+///
+/// # Errors
+/// As with [`check`].
+pub fn check_share(
+    lab: &Lab,
+    OnMachine { share, whole, .. }: &OnMachine,
+    called: Called<'_>,
+    report: Listener<'_>,
+) -> Result<Report, EngineError> {
+    let mut results = run(&sides::with_commands_here(whole, share), Some(share), report)?;
+    if !results.passed() {
+        results.hints.extend(drift(lab).and_then(|steps| check::drift_hint(steps, called.lab)));
+    }
     Ok(results)
 }
 

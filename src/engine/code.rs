@@ -18,6 +18,8 @@ pub enum EngineCode {
     CannotWrite,
     /// The kernel did not keep a change; everything was undone.
     ChangeNotKept,
+    /// The checks of the lab are not open on this machine.
+    ChecksNotOpen,
     /// The process that `nslab test` started for a file ended without a result.
     ChildFailed,
     /// After `nslab test` destroyed a lab, the host was not what it was before.
@@ -42,6 +44,8 @@ pub enum EngineCode {
     NoSuchProgram,
     /// Some parts of namespaces could not be read, so nothing was changed there.
     NotRead,
+    /// The lab is on this machine alone, and not one that several machines make together.
+    NotShared,
     /// No interface of this machine has the address that it has in the lab.
     NotThisMachine,
     /// Some objects of a lab could not be removed.
@@ -52,6 +56,8 @@ pub enum EngineCode {
     PreconditionsNotMet,
     /// Warning: no record says for which lab a route or policy rule of the host was made, so it is left as it is.
     RecordLost,
+    /// What the machines of a lab say of its checks cannot be had, or does not belong together.
+    SidesDiffer,
     /// The topology of a lab as it was applied is not kept, so the lab's name does not say what is wanted.
     TopologyNotKept,
 }

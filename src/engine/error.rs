@@ -97,6 +97,23 @@ pub enum EngineError {
         /// This machine's addresses, each with its interface.
         own: Vec<(IpAddr, IfName)>,
     },
+    /// A lab is applied to this machine alone, and not as one of several.
+    #[error("lab {0} is on this machine alone: `nslab check {0}` is enough, unless it is applied with `--as`")]
+    NotShared(LabName),
+    /// Nobody holds the checks of a lab open.
+    #[error("the checks of lab {0} are not open on this machine: nslab check {0} --open")]
+    NotOpen(LabName),
+    /// What the machines of a lab say of its checks cannot be had, or does not belong together.
+    #[error("{0}")]
+    Sides(String),
+    /// A file is not what a machine says of checks.
+    #[error("{file} is not what `nslab check LAB --end` prints: {why}")]
+    BadSide {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A lab is applied to this machine as something else.
     #[error(
         "on this machine, lab {lab} is applied {}, and not {}\nremove it first: nslab destroy {lab}",
@@ -186,6 +203,9 @@ impl EngineError {
             Self::Share(_) => EngineCode::NoSuchMachine.to_string(),
             Self::NotThisMachine { .. } => EngineCode::NotThisMachine.to_string(),
             Self::AppliedOtherwise { .. } => EngineCode::AppliedOtherwise.to_string(),
+            Self::NotShared(_) => EngineCode::NotShared.to_string(),
+            Self::NotOpen(_) => EngineCode::ChecksNotOpen.to_string(),
+            Self::Sides(_) | Self::BadSide { .. } => EngineCode::SidesDiffer.to_string(),
             Self::TopologyNotKept(_) => EngineCode::TopologyNotKept.to_string(),
             Self::NotSettled(_) => EngineCode::NotSettled.to_string(),
             Self::HostChanged => EngineCode::HostChanged.to_string(),
@@ -202,6 +222,9 @@ impl EngineError {
             | Self::NoSuchNamespace { .. }
             | Self::NoSuchProgram { .. }
             | Self::Share(_)
+            | Self::NotShared(_)
+            | Self::NotOpen(_)
+            | Self::BadSide { .. }
             | Self::AppliedOtherwise { .. } => 2,
             Self::Preconditions(_)
             | Self::Busy(_)
@@ -212,6 +235,7 @@ impl EngineError {
             | Self::NotRead(_)
             | Self::Check(_)
             | Self::NotThisMachine { .. }
+            | Self::Sides(_)
             | Self::TopologyNotKept(_)
             | Self::NotSettled(_)
             | Self::HostChanged => 3,

@@ -37,7 +37,7 @@ pub fn prove(lab: &Lab, file: &str, progress: &mut dyn FnMut(usize, usize)) -> R
     for part in parts(checks) {
         progress(made, all);
         made += part.iter().map(|check| check.probes.len()).sum::<usize>();
-        let own = check::run(&Lab { checks: part, ..lab.clone() }, &BTreeMap::new())?;
+        let own = check::run(&Lab { checks: part, ..lab.clone() }, &BTreeMap::new(), None)?;
         match &mut report {
             None => report = Some(own),
             Some(report) => {
@@ -49,7 +49,7 @@ pub fn prove(lab: &Lab, file: &str, progress: &mut dyn FnMut(usize, usize)) -> R
     }
     let mut report = match report {
         Some(report) => report,
-        None => check::run(&Lab { checks: Vec::new(), ..lab.clone() }, &BTreeMap::new())?,
+        None => check::run(&Lab { checks: Vec::new(), ..lab.clone() }, &BTreeMap::new(), None)?,
     };
     if !report.passed() {
         report.hints.extend(super::check::drift(lab).and_then(|steps| check::drift_hint(steps, file)));

@@ -5,6 +5,7 @@
 //! nor what a setting is now: `engine` does. All of them are gone after a reboot, as the namespaces are, and none of
 //! them is needed to remove a lab: the marks in the kernel say which lab an object belongs to.
 
+mod checks_socket;
 mod deviceless_routes;
 mod etc_files;
 mod folder;
@@ -19,6 +20,7 @@ mod program_files;
 mod tree;
 mod wireguard_keys;
 
+pub(crate) use checks_socket::ChecksSocket;
 pub(crate) use deviceless_routes::{Identity, listed_by, listed_by_others};
 pub(crate) use etc_files::{etc_files, etc_folder, set_etc_files, set_lab_hosts, why_no_links};
 pub(crate) use host_settings::{FirewallLock, HostSettings, Setting, claims, former_values};
