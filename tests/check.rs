@@ -80,7 +80,7 @@ fn report(checks: Vec<Check>) -> Report {
     let namespaces: BTreeMap<_, _> = names.into_iter().flatten().map(|ns| (ns, Namespace::default())).collect();
     let namespaces = namespaces.into_iter().collect();
     let lab = lab(namespaces, checks);
-    check::run(&lab, &BTreeMap::new()).expect("the checks run")
+    check::run(&lab, &BTreeMap::new(), None).expect("the checks run")
 }
 
 /// The result of one check of one pair.
@@ -391,7 +391,7 @@ fn a_lab_that_is_not_there() {
     sandbox();
     run("ip netns add red");
     let lab = lab(indexmap::IndexMap::new(), vec![check("red", "blue", "192.168.15.2")]);
-    let error = check::run(&lab, &BTreeMap::new()).expect_err("blue does not exist");
+    let error = check::run(&lab, &BTreeMap::new(), None).expect_err("blue does not exist");
     assert_eq!(
         error.to_string(),
         "lab lab is not applied, or not completely: namespace blue does not exist\napply it first: nslab apply FILE"

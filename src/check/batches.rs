@@ -11,10 +11,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::attempt::attempt_with_token;
 use super::error::CheckError;
 use super::harness::Harness;
+use super::left;
 use super::names::Found;
-use super::registry::Token;
 use super::report::{CheckResult, Outcome, PairResult};
-use super::side::{Sent, may_be};
 use super::spread;
 use super::verdict::{self, Try};
 use crate::kernel::losses::Losses;
@@ -73,8 +72,9 @@ pub(super) struct Done {
     pub losses: Losses,
 }
 
-/// Runs every probe of those checks that `takes` says, as far as it starts on this machine. Silence while the machine lost packets proves nothing, nor does
-/// an error for want of a neighbour, whoever it was that left no room: such probes are tried again, fewer at once.
+/// Runs every probe of those checks that `takes` says, as far as it starts on this machine. Silence while the machine
+/// lost packets proves nothing, nor does an error for want of a neighbour, whoever it was that left no room: such probes
+/// are tried again, fewer at once.
 ///
 /// # Errors
 /// The kernel does not let the namespaces forget their neighbours.
@@ -192,7 +192,7 @@ pub(super) async fn run_probe(harness: &Harness, checks: &[Check], place: Place)
         let owners = &harness.owners;
         let tried = Try { check, probe, seen: &seen, owners };
         let judged = match harness.is_for_others(check, probe) {
-            true => leave_to_others(harness, place, (tried, token), tries),
+            true => left::to_others(harness, place.numbers(), (tried, token), tries),
             false => tried.judge(),
         };
         let mut last = (judged, seen);
@@ -220,12 +220,6 @@ pub(super) async fn run_probe(harness: &Harness, checks: &[Check], place: Place)
         }
         let (seen_as, answered_by) = seen.arrival.map(|arrival| (arrival.source, arrival.ns)).unzip();
         let result = PairResult {
-            from: probe.from.clone(),
-            to: probe.to.label.clone(),
-            to_namespace: probe.to.ns.clone(),
-            address: Some(probe.to.address),
-            protocol: check.protocol.named(check.asks.as_ref()),
-            size: check.size.map(|size| size.bytes),
             passed: verdict.is_ok(),
             result: summary,
             failure: verdict.err(),
@@ -235,47 +229,21 @@ pub(super) async fn run_probe(harness: &Harness, checks: &[Check], place: Place)
             answered_by,
             took: seen.took,
             tries,
+            ..PairResult::not_tried(check, probe, String::new())
         };
         return Some((place, result));
     }
 }
 
-/// Notes what has been sent that other machines have to see; whether it may be as promised.
-fn leave_to_others(
-    harness: &Harness,
-    Place { check: number, probe }: Place,
-    (tried, token): (Try<'_>, Token),
-    tries: u32,
-) -> Result<(), String> {
-    let Try { check, seen, .. } = tried;
-    let sent = Sent::new((number, probe), check, (seen, token), (tried.answer().err(), tries));
-    let mut all = harness.sent.borrow_mut();
-    // Routers send few errors in a second: an earlier one counts where the next ones are not sent.
-    let says_less = seen.outcome == Outcome::Silence && all.get(&(number, probe)).is_some_and(Sent::is_of_error);
-    if !says_less {
-        all.insert((number, probe), sent);
-    }
-    if may_be(check.expect, &seen.outcome) { Ok(()) } else { Err("it is left to the other machines".to_owned()) }
-}
-
 /// The result of a pair whose destination is a name that has no address: nothing was sent.
 fn unresolved(check: &Check, probe: &Probe, why: &str, name: Option<&Found>) -> PairResult {
     PairResult {
-        from: probe.from.clone(),
-        to: probe.to.label.clone(),
         to_namespace: None,
         address: None,
-        protocol: check.protocol.named(check.asks.as_ref()),
-        size: check.size.map(|size| size.bytes),
-        passed: false,
         result: "not resolved".to_owned(),
-        failure: Some(why.to_owned()),
-        saw: Outcome::NoProbe { what: why.to_owned() },
         queries: name.map(|found| found.queries.clone()).unwrap_or_default(),
-        seen_as: None,
-        answered_by: None,
-        took: Duration::ZERO,
         tries: 1,
+        ..PairResult::not_tried(check, probe, why.to_owned())
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use super::error::CheckError;
 use super::names::Names;
 use super::registry::Registry;
-use super::side::Sent;
+use super::side::{Sent, port_named};
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;
 use crate::kernel::{Kernel, KernelError, netns, open_files};
@@ -181,9 +181,13 @@ impl Harness {
         self.is_here(&probe.from) && is_known && is_seen
     }
 
-    /// The ports that other programs have.
-    pub(super) fn taken(&self) -> Vec<Port> {
-        self.taken.borrow().iter().cloned().collect()
+    /// The ports that other programs have, each as [`port_named`] has it.
+    pub(super) fn taken(&self) -> Vec<String> {
+        let protocol = |Port { protocol, number, .. }: &Port| match protocol {
+            sockets::Protocol::Tcp => Protocol::Tcp(*number),
+            _ => Protocol::Udp(*number),
+        };
+        self.taken.borrow().iter().map(|port| port_named(&port.ns, protocol(port))).collect()
     }
 
     /// A fresh socket of a namespace.

@@ -61,7 +61,7 @@ impl<'a> Joint<'a> {
 
     fn pair(&self, place: Place, check: &Check, probe: &Probe) -> PairResult {
         let Some(sender) = self.machine_of(&probe.from) else {
-            return unknown(check, probe, format!("no machine that took part has {}", probe.from));
+            return PairResult::not_tried(check, probe, format!("no machine that took part has {}", probe.from));
         };
         if let Some(judged) = self.judged.get(&place) {
             return judged.result.clone();
@@ -71,10 +71,10 @@ impl<'a> Joint<'a> {
                 None => format!("{} has not sent it", sender.machine),
                 Some(_) => "names are not tried where several machines make the lab".to_owned(),
             };
-            return unknown(check, probe, why);
+            return PairResult::not_tried(check, probe, why);
         };
         match self.why_unknown(sender, check, probe) {
-            Some(why) => unknown(check, probe, why),
+            Some(why) => PairResult::not_tried(check, probe, why),
             None => self.judge(sent, check, probe),
         }
     }
@@ -131,7 +131,7 @@ impl<'a> Joint<'a> {
             answered_by,
             took,
             tries: sent.tries,
-            ..unknown(check, probe, String::new())
+            ..PairResult::not_tried(check, probe, String::new())
         }
     }
 
@@ -176,26 +176,5 @@ impl<'a> Joint<'a> {
             CheckResult { pairs, ..result }
         });
         whole.collect()
-    }
-}
-
-/// A pair of which nothing is known.
-fn unknown(check: &Check, probe: &Probe, why: String) -> PairResult {
-    PairResult {
-        from: probe.from.clone(),
-        to: probe.to.label.clone(),
-        to_namespace: probe.to.ns.clone(),
-        address: probe.to.name.is_none().then_some(probe.to.address),
-        protocol: check.protocol.named(check.asks.as_ref()),
-        size: check.size.map(|size| size.bytes),
-        passed: false,
-        result: "not tried".to_owned(),
-        failure: Some(why.clone()),
-        saw: Outcome::NoProbe { what: why },
-        queries: Vec::new(),
-        seen_as: None,
-        answered_by: None,
-        took: Duration::ZERO,
-        tries: 0,
     }
 }

@@ -12,8 +12,9 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
+use super::others::{Others, TOKEN_LENGTH};
 use super::report::Outcome;
-use super::side::{Arrived, Others};
+use super::side::Arrived;
 use crate::lab::NsName;
 
 /// What identifies a try of a probe in the network: the run's random number and the try's own number.
@@ -25,7 +26,7 @@ pub(super) struct Token {
 
 impl Token {
     /// Its length in a packet, in bytes.
-    pub(super) const LENGTH: usize = 16;
+    pub(super) const LENGTH: usize = TOKEN_LENGTH;
 
     /// As it is in a packet.
     pub(super) fn to_bytes(self) -> [u8; Self::LENGTH] {
@@ -59,6 +60,12 @@ pub(super) struct Arrival {
     pub destination: Option<IpAddr>,
     /// The namespace.
     pub ns: NsName,
+}
+
+impl Arrival {
+    fn at(&self) -> (&NsName, IpAddr, Option<IpAddr>) {
+        (&self.ns, self.source, self.destination)
+    }
 }
 
 /// Whether an arrival after the first is one elsewhere; that of the sender is the answer.
@@ -153,7 +160,7 @@ impl Registry {
     pub(super) fn saw_opening(&self, sequence: u32, arrival: Arrival) {
         let token = Token { run: self.run, number: u64::from(sequence.wrapping_sub(self.run as u32)) };
         match &self.others {
-            Some(others) if !self.knows(token) => others.saw_opening(sequence, &arrival),
+            Some(others) if !self.knows(token) => others.saw_opening(sequence, arrival.at()),
             Some(_) | None => self.saw(token, arrival),
         }
     }
@@ -185,7 +192,7 @@ impl Registry {
     /// that is the answer.
     pub(super) fn saw(&self, token: Token, arrival: Arrival) {
         let Some(entry) = self.find(token) else {
-            return self.others.iter().for_each(|others| others.saw(&token.to_bytes(), &arrival));
+            return self.others.iter().for_each(|others| others.saw(token.to_bytes(), arrival.at()));
         };
         match entry.arrival() {
             Some(first) if !also(first, &arrival, &entry.from) => return,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::lab::{LabName, NsName};
+use crate::lab::{Check, LabName, NsName, Probe};
 use crate::trace::Ending;
 
 /// The results of all checks of a lab.
@@ -240,6 +240,29 @@ impl Report {
     /// How many pairs are not as promised.
     pub fn failures(&self) -> usize {
         self.checks.iter().map(CheckResult::failures).sum()
+    }
+}
+
+impl PairResult {
+    /// That of a pair of which nothing is known, and why.
+    pub(super) fn not_tried(check: &Check, probe: &Probe, why: String) -> Self {
+        Self {
+            from: probe.from.clone(),
+            to: probe.to.label.clone(),
+            to_namespace: probe.to.ns.clone(),
+            address: Some(probe.to.address),
+            protocol: check.protocol.named(check.asks.as_ref()),
+            size: check.size.map(|size| size.bytes),
+            passed: false,
+            result: "not tried".to_owned(),
+            failure: Some(why.clone()),
+            saw: Outcome::NoProbe { what: why },
+            queries: Vec::new(),
+            seen_as: None,
+            answered_by: None,
+            took: Duration::ZERO,
+            tries: 0,
+        }
     }
 }
 

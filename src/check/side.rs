@@ -1,26 +1,16 @@
 //! One machine's side of checks over several: what it has sent, and what has arrived at it, to be put together with the
 //! sides of the others (`join`).
 //!
-//! A machine sends from its own namespaces, and does not see what arrives elsewhere. Packets that carry no token of
-//! its own run are written down here, whoever has sent them: the others' sides say which of them they know.
+//! A machine sends from its own namespaces, and does not see what arrives elsewhere.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::dns;
-use super::harness::Port;
-use super::observation::Observation;
-use super::registry::{Arrival, Token};
 use super::report::{CheckResult, Outcome, PairResult};
-use crate::kernel::sockets;
-use crate::lab::{Asks, Check, Expect, LabName, NsName, Protocol};
-
-/// How many packets of others are written down at most: a machine may have more to do than to be checked.
-const MOST: usize = 200_000;
+use crate::lab::{LabName, NsName, Protocol};
 
 /// What a machine says of a lab's checks: the output of `nslab check --end`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -106,59 +96,6 @@ pub struct Arrived {
     pub destination: Option<std::net::IpAddr>,
 }
 
-/// What arrives that is of no try of this run.
-#[derive(Debug, Default)]
-pub(super) struct Others {
-    arrived: RefCell<Vec<Arrived>>,
-}
-
-impl Others {
-    /// Writes down a packet that held a token, or 16 bytes that may be one.
-    pub(super) fn saw(&self, bytes: &[u8; Token::LENGTH], arrival: &Arrival) {
-        self.note(mark_of_token(*bytes), arrival);
-    }
-
-    /// Writes down the opening of a TCP connection.
-    pub(super) fn saw_opening(&self, sequence: u32, arrival: &Arrival) {
-        self.note(mark_of_sequence(sequence), arrival);
-    }
-
-    fn note(&self, mark: String, arrival: &Arrival) {
-        let mut arrived = self.arrived.borrow_mut();
-        if arrived.len() < MOST {
-            let Arrival { source, destination, ns } = arrival.clone();
-            arrived.push(Arrived { mark, at: ns.to_string(), source, destination });
-        }
-    }
-
-    /// All of it.
-    pub(super) fn all(&self) -> Vec<Arrived> {
-        self.arrived.borrow().clone()
-    }
-}
-
-impl Sent {
-    /// What is known of a try at its sender.
-    pub(super) fn new(
-        (check, probe): (usize, usize),
-        what: &Check,
-        (seen, token): (&Observation, Token),
-        (answer, tries): (Option<String>, u32),
-    ) -> Self {
-        Self {
-            check,
-            probe,
-            marks: marks(what, token),
-            saw: seen.outcome.clone(),
-            met: seen.met,
-            answer,
-            left_as: seen.left_as,
-            took: seen.took.as_secs_f64(),
-            tries,
-        }
-    }
-}
-
 impl Sent {
     /// Whether the sender has got an error.
     pub(super) fn is_of_error(&self) -> bool {
@@ -166,48 +103,9 @@ impl Sent {
     }
 }
 
-/// Whether what a sender saw may turn out to be as promised.
-pub(super) fn may_be(expect: Expect, saw: &Outcome) -> bool {
-    match (expect, saw) {
-        (_, Outcome::NoProbe { .. }) => false,
-        (Expect::Reachable, Outcome::Answered) | (Expect::Refused, Outcome::Refused { .. }) => true,
-        (Expect::Reachable | Expect::Refused, _) => false,
-        (Expect::Unreachable, _) => !matches!(saw, Outcome::Answered),
-        (Expect::Unanswered, _) => matches!(saw, Outcome::Silence | Outcome::Unreachable { .. }),
-    }
-}
-
-/// What the packets of a try hold.
-fn marks(check: &Check, token: Token) -> Vec<String> {
-    let opening = || mark_of_sequence(token.sequence());
-    let whole = mark_of_token(token.to_bytes());
-    match (check.protocol, &check.asks) {
-        (Protocol::Tcp(_), _) => vec![opening(), whole],
-        (Protocol::Udp(_), Some(Asks::Dns(query))) => {
-            let asked = dns::query(query, token.identifier()).unwrap_or_default();
-            asked.first_chunk().map(|bytes| mark_of_token(*bytes)).into_iter().chain([opening()]).collect()
-        }
-        (Protocol::Icmp | Protocol::Udp(_), _) => vec![whole],
-    }
-}
-
-fn mark_of_token(bytes: [u8; Token::LENGTH]) -> String {
-    format!("{:032x}", u128::from_be_bytes(bytes))
-}
-
-fn mark_of_sequence(sequence: u32) -> String {
-    format!("tcp {sequence:08x}")
-}
-
 /// A port of a namespace, for [`Side::taken`].
 pub(super) fn port_named(ns: &NsName, protocol: Protocol) -> String {
     format!("{ns} {}", protocol.named(None))
-}
-
-/// The same for a socket's.
-pub(super) fn taken(Port { ns, protocol, number, .. }: &Port) -> String {
-    let is_tcp = *protocol == sockets::Protocol::Tcp;
-    port_named(ns, if is_tcp { Protocol::Tcp(*number) } else { Protocol::Udp(*number) })
 }
 
 /// Now, in seconds since 1970.

@@ -15,7 +15,7 @@ use super::harness::Harness;
 use super::names::Names;
 use super::registry::Registry;
 use super::report::CheckResult;
-use super::side::{Judged, Side, Times, now, taken};
+use super::side::{Judged, Side, Times, now};
 use super::{batches, refusals, respond};
 use crate::lab::{Lab, NsName, Share};
 
@@ -145,7 +145,7 @@ impl StandingBy<'_> {
             commands: self.commands.clone(),
             probes: self.harness.sent.borrow().values().cloned().collect(),
             arrived: self.harness.registry.arrived_of_others(),
-            taken: self.harness.taken().iter().map(taken).collect(),
+            taken: self.harness.taken(),
         }
     }
 }

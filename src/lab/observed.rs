@@ -121,8 +121,8 @@ impl ObservedNamespace {
 }
 
 impl Namespace {
-    /// Of a lab, its routes and rules in `host` that no interface of its own takes along when it goes: routes that drop,
-    /// those through interfaces of the machine, and all rules.
+    /// Of a lab, its routes and rules in `host` that no interface of its own takes along when it goes: routes that
+    /// drop, those through interfaces of the machine, and all rules.
     pub fn unattached(&self) -> Routing {
         let is_loose = |route: &&Route| route.devs().all(|dev| !self.interfaces.contains_key(dev));
         Routing { routes: self.routes.iter().filter(is_loose).cloned().collect(), rules: self.rules.clone() }

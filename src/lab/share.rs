@@ -213,8 +213,8 @@ fn rename_ends(interface: &mut Interface, share: &Share) {
     }
 }
 
-/// Makes of a node what the lab has in `host`: without its loopback and its uplink, and with the machine's own interface
-/// in the place of the uplink.
+/// Makes of a node what the lab has in `host`: without its loopback and its uplink, and with the machine's own
+/// interface in the place of the uplink.
 fn become_host(node: &mut Namespace, share: &Share, dev: &IfName) {
     let named = |name: &IfName| if *name == share.uplink { dev.clone() } else { name.clone() };
     node.owner = None;
