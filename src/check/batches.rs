@@ -73,7 +73,7 @@ pub(super) struct Done {
 }
 
 /// Runs every probe of those checks that `takes` says, as far as it starts on this machine. Silence while the machine
-/// lost packets proves nothing, nor does an error for want of a neighbour, whoever it was that left no room: such probes
+/// lost packets proves nothing, nor does an error for want of a neighbour, whoever it was that left no room: those
 /// are tried again, fewer at once.
 ///
 /// # Errors

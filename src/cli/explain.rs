@@ -84,9 +84,11 @@ pub(super) fn run(args: &ExplainArgs) -> Result<u8, Failure> {
         let message = format!("{} has no interface {input}, but {}", args.namespace, names.join(", "));
         return Err(Failure::Usage(message));
     }
-    let lookup = tracer
-        .lookup(&args.namespace, &flow)
-        .ok_or_else(|| Failure::Usage(format!("the lab {} has no namespace {}", topology.lab.name, args.namespace)))?;
+    let unknown = || {
+        let message = || format!("the lab {} has no namespace {}", topology.lab.name, args.namespace);
+        Failure::Usage(topology.elsewhere(args.namespace.as_str()).unwrap_or_else(message))
+    };
+    let lookup = tracer.lookup(&args.namespace, &flow).ok_or_else(unknown)?;
     match args.format {
         Format::Text => print(&show::lookup(&lookup, colour()))?,
         Format::Json => print_json(&lookup)?,

@@ -28,6 +28,8 @@ pub enum Document {
     Apply,
     /// The output of `check --format json`
     Check,
+    /// The output of `check LAB --end`
+    Side,
     /// The output of `test --format json`
     Test,
     /// The output of `list --format json`
@@ -67,6 +69,7 @@ pub(super) fn run(args: &SchemaArgs) -> Result<u8, Failure> {
         Document::Plan => show::schema_of::<show::PlanView>(),
         Document::Apply => show::schema_of::<show::AppliedView>(),
         Document::Check => show::schema_of::<crate::check::Report>(),
+        Document::Side => show::schema_of::<crate::check::Side>(),
         Document::Test => show::schema_of::<Vec<show::TestView>>(),
         Document::List => show::schema_of::<Vec<show::LabView>>(),
         Document::Status => show::schema_of::<show::StatusView>(),

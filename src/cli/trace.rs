@@ -12,7 +12,7 @@ use super::lab_arg::{LabArg, Source};
 use super::output::{colour, print, print_json};
 use crate::engine::{self, Tracer, Tracing};
 use crate::forwarding::Chosen;
-use crate::lab::{Check, Lab, NsName};
+use crate::lab::{Check, NsName};
 use crate::show;
 use crate::topology::{LoadError, Topology, nearest};
 use crate::trace::Trace;
@@ -98,11 +98,11 @@ fn check(args: &TraceArgs, topology: &Topology) -> Result<Check, Failure> {
     let lab = &topology.lab;
     let has = |name: &str| lab.namespaces.keys().any(|ns| ns.as_str() == name);
     if !has(args.from.as_str()) && !args.from.is_host() {
-        return Err(unknown(lab, args.from.as_str()));
+        return Err(unknown(topology, args.from.as_str()));
     }
     let party = args.to.split('%').next().unwrap_or_default();
     if !party.contains('/') && party.parse::<IpAddr>().is_err() && !has(party) {
-        return Err(unknown(lab, &args.to));
+        return Err(unknown(topology, &args.to));
     }
     let quoted = |text: &str| format!("\"{}\"", text.replace(['"', '\\'], ""));
     let mut written = format!("{{ from: {}, to: {}", quoted(args.from.as_str()), quoted(&args.to));
@@ -121,7 +121,11 @@ fn check(args: &TraceArgs, topology: &Topology) -> Result<Check, Failure> {
 }
 
 /// That a lab has no namespace of a name.
-fn unknown(lab: &Lab, name: &str) -> Failure {
+fn unknown(topology: &Topology, name: &str) -> Failure {
+    let lab = &topology.lab;
+    if let Some(elsewhere) = topology.elsewhere(name) {
+        return Failure::Usage(elsewhere);
+    }
     let near = nearest(name, lab.namespaces.keys().map(NsName::as_str));
     let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     Failure::Usage(format!("the lab {} has no namespace {name}{near}", lab.name))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{EngineError, Machine, as_on_this_machine};
 use crate::kernel::process::{self, Process};
 use crate::kernel::{Marked, Scope};
-use crate::lab::{Lab, LabName, NsName, Observed, ObservedProgram, PortProtocol, ProgramRef};
+use crate::lab::{IfName, Lab, LabName, NsName, Observed, ObservedProgram, PortProtocol, ProgramRef};
 use crate::plan::{self, Plan};
 use crate::topology::Topology;
 use crate::{programs, state, topology};
@@ -98,6 +98,8 @@ pub struct Status {
     pub ports: BTreeMap<ProgramRef, BTreeSet<(u16, PortProtocol)>>,
     /// Whether programs were started, and whoever held them is gone.
     pub has_lost_programs: bool,
+    /// Which of the machines that make the lab together this is, and its interface on the network between them.
+    pub machine: Option<(NsName, IfName)>,
 }
 
 /// What there is of a lab.
@@ -137,6 +139,8 @@ pub(super) fn look(lab: &LabName) -> Result<Look, EngineError> {
 /// There is no such lab, or the kernel refuses to show something.
 pub fn status(lab: &LabName) -> Result<Status, EngineError> {
     let Look { saved, live, own, .. } = look(lab)?;
+    let machine = saved.as_ref().and_then(|saved| saved.machine.as_ref());
+    let machine = machine.map(|own| (own.share.node.clone(), own.dev.clone()));
     let drift = saved.map(|saved| plan::plan(&saved.lab, &live));
     let unread = live.unread.iter().map(|unread| unread.why.clone()).collect();
     let processes = process::in_namespaces(&own)?;
@@ -144,5 +148,5 @@ pub fn status(lab: &LabName) -> Result<Status, EngineError> {
     let ports = live.programs.iter().filter_map(keeper).collect();
     let are_noted = live.namespaces.values().any(|ns| ns.has_programs);
     let has_lost_programs = are_noted && programs::list(lab)?.is_none();
-    Ok(Status { live, drift, unread, processes, ports, has_lost_programs })
+    Ok(Status { live, drift, unread, processes, ports, has_lost_programs, machine })
 }

@@ -21,6 +21,9 @@ const INDENT: usize = 2;
 pub struct StatusView {
     /// The lab's name.
     lab: String,
+    /// Which of the machines that make the lab together this is; absent where the lab is on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<MachineView>,
     /// Its namespaces, and `host` with the lab's interfaces there.
     namespaces: Vec<NamespaceView>,
     /// Its programs; absent where it has none.
@@ -38,6 +41,15 @@ pub struct StatusView {
     /// What could not be read, and why; what differs there is not in `drift`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unread: Vec<String>,
+}
+
+/// One of several machines for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MachineView {
+    /// The namespace of the lab that it is.
+    node: String,
+    /// Its interface on the network between the machines.
+    interface: String,
 }
 
 /// A namespace for programs.
@@ -85,7 +97,11 @@ pub(super) struct ProcessView {
 impl StatusView {
     /// From the state of a lab.
     pub fn new(lab: &LabName, status: &Status) -> Self {
-        let Status { live, drift, unread, processes, ports, has_lost_programs } = status;
+        let Status { live, drift, unread, processes, ports, has_lost_programs, machine } = status;
+        let machine_view = |(node, dev): &(NsName, crate::lab::IfName)| MachineView {
+            node: node.to_string(),
+            interface: dev.to_string(),
+        };
         let nowhere = BTreeSet::new();
         let program = |(name, is): (&ProgramRef, &ObservedProgram)| {
             ProgramView::new(name, is, ports.get(name).unwrap_or(&nowhere))
@@ -113,6 +129,7 @@ impl StatusView {
         let namespaces = live.namespaces.iter().map(|(name, ns)| (name, &ns.is)).filter(mine).map(view);
         Self {
             lab: lab.to_string(),
+            machine: machine.as_ref().map(machine_view),
             namespaces: namespaces.filter(|ns| ns.name != "host" || !ns.interfaces.is_empty()).collect(),
             programs: live.programs.iter().map(program).collect(),
             authority: live
@@ -194,8 +211,10 @@ pub fn status(view: &StatusView, width: usize) -> String {
     let unread = view.unread.iter().map(|why| fitted(&printable(&why.replace('\n', "; ")), 2, 4, width));
     let unread: String = unread.collect();
     let unread = if unread.is_empty() { unread } else { format!("Not known:\n{unread}") };
+    let machine = view.machine.iter();
+    let machine: String = machine.map(|own| format!("; this machine is {}, by {}", own.node, own.interface)).collect();
     format!(
-        "{}: {}\n\n{}\n\n{programs}{lost}{drift}{unread}",
+        "{}: {}{machine}\n\n{}\n\n{programs}{lost}{drift}{unread}",
         view.lab,
         counted(view.namespaces.len(), "namespace"),
         table.trim_end_matches('\n')
@@ -279,7 +298,8 @@ namespaces:
 ";
         let lab = topology::parse("a.yaml", yaml).unwrap().lab;
         let (live, processes, ports) = (plan::as_built(&lab), BTreeMap::new(), BTreeMap::new());
-        let status = Status { live, drift: None, unread: Vec::new(), processes, ports, has_lost_programs: false };
+        let (drift, unread, has_lost_programs, machine) = (None, Vec::new(), false, None);
+        let status = Status { live, drift, unread, processes, ports, has_lost_programs, machine };
         let view = StatusView::new(&lab.name, &status);
         let json = serde_json::to_value(&view).unwrap();
         let interfaces = json["namespaces"][0]["interfaces"].as_array().unwrap().clone();

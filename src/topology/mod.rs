@@ -52,6 +52,16 @@ pub struct OnMachine {
 }
 
 impl Topology {
+    /// What to name instead of a namespace that is not on this machine, where several make the lab.
+    pub fn elsewhere(&self, name: &str) -> Option<String> {
+        let OnMachine { share, whole, .. } = self.machine.as_ref()?;
+        let ns = whole.namespaces.keys().find(|ns| ns.as_str() == name)?;
+        Some(match *ns == share.node {
+            true => format!("on this machine, {ns} is the machine itself: `host`"),
+            false => format!("{ns} is not on this machine, which is {}; packets can go to its address", share.node),
+        })
+    }
+
     /// The same on one of several machines: see [`Lab::on_machine`].
     #[must_use]
     pub fn on_machine(self, share: Share, dev: IfName) -> Self {

@@ -1,0 +1,33 @@
+# What cannot be is refused before anything is touched.
+. "$FUNCTIONS"
+keep_states
+refused() { code=0; on 1 nslab "$@" > said 2>&1 || code=$?; cat said; [ "$code" = "$want" ] && grep -F -- "$words" said; }
+want=2 words='node7 is none of the lab'"'"'s machines, which are node1, node2, node3' \
+  refused apply --as node7 topologies/06-pods.yaml
+want=2 words='the lab has no network between machines' refused apply --as red topologies/02-bridge.yaml
+want=2 words='pod-1-1 is none of the lab'"'"'s machines' refused apply --as pod-1-1 topologies/06-pods.yaml
+want=3 words='none of its interfaces has the address 192.168.1.12' refused apply --as node2 topologies/06-pods.yaml
+want=2 words='services and network policies need a namespace of their own' \
+  refused apply --as node1 topologies/09-services.yaml
+want=2 words='services and network policies need a namespace of their own' \
+  refused apply --as node1 topologies/11-policy.yaml
+sed 's/pods: 2 }/pods: 2, run: { x: sleep 9 } }/' topologies/06-pods.yaml > programs.yaml
+want=2 words='it has programs' refused apply --as node1 programs.yaml
+for n in 1 2 3; do state "$n" | diff "before$n" -; done
+
+on 1 nslab apply topologies/02-bridge.yaml
+want=2 words='lab bridge is on this machine alone' refused check bridge --open
+on 1 nslab destroy bridge
+on 1 nslab apply --as node1 topologies/06-pods.yaml
+want=2 words='on this machine, lab pods is applied as node1, and not as a whole' refused apply topologies/06-pods.yaml
+want=2 words='on this machine, lab pods is applied as node1, and not as node2' \
+  refused apply --as node2 topologies/06-pods.yaml
+want=2 words='the checks of lab pods are not open on this machine' refused check pods --send
+want=2 words='the checks of lab pods are not open on this machine' refused check pods --end
+want=2 words='cannot be used with' refused check pods --open --send
+# A lab in which nothing but one route has the place that another has taken.
+on 1 nslab destroy pods
+on 1 ip route add 10.244.3.0/24 via 192.168.1.1
+want=3 words='10.244.3.0/24' refused apply --as node1 topologies/06-pods.yaml
+on 1 ip route del 10.244.3.0/24
+are_as_before
