@@ -4,11 +4,11 @@
 //! namespaces, and drives all of them from one thread: `names` finds the address of a name as its sender would
 //! (`resolver` reads the files for it), `harness` opens the sockets, `attempt` is the sender's side, `respond` the
 //! destination's, `exchange` what both say over TCP, `http` and `dns` what programs are asked, `registry` is where the
-//! two meet, `verdict` judges what `observation` holds, `exec` what commands have come to, `side` what one of several machines
-//! says (`stand_by` holds its sockets open, `others` and `left` are what it cannot judge, `join` does), `summary` puts it into a few
-//! words, `batches` says which probes run when, `hints` why a probe may have got lost (`policy_hints` where policies
-//! are why), `spread` how many connections come to each endpoint of a service, and `settings` what is unusual on its
-//! way. This room knows nothing of files, plans or terminals.
+//! two meet, `verdict` judges what `observation` holds, `exec` what commands have come to, `side` what one of several
+//! machines says (`stand_by` holds its sockets open, `others` and `left` are what it cannot judge, `join` does),
+//! `summary` puts it into a few words, `batches` says which probes run when, `hints` why a probe may have got lost
+//! (`policy_hints` where policies are why), `spread` how many connections come to each endpoint of a service, and
+//! `settings` what is unusual on its way. This room knows nothing of files, plans or terminals.
 
 mod attempt;
 mod batches;
