@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
@@ -120,7 +120,7 @@ impl Harness {
             descriptors: Semaphore::new(0),
             next_port: Cell::new(RandomState::new().hash_one("port") as u16 % PORTS),
         };
-        for key in raw_sockets(lab, harness.sites.keys()) {
+        for key in raw_sockets(lab, harness.sites.keys()).into_iter().chain(harness.for_greetings()) {
             let fd = harness.take(&key.ns, key.protocol, key.family)?;
             harness.raw.insert(key, sockets::watched(fd)?);
         }
@@ -157,6 +157,25 @@ impl Harness {
         Ok(responders)
     }
 
+    /// What one of several machines needs to hear the others, and to be heard: see [`super::greetings`].
+    fn for_greetings(&self) -> Vec<RawKey> {
+        let Some(share) = self.share.as_ref().filter(|_| self.registry.has_others()) else { return Vec::new() };
+        let families: BTreeSet<Family> = share.addresses.iter().copied().map(Family::of).collect();
+        let both = |family| [sockets::Protocol::Icmp, sockets::Protocol::RawUdp].map(|protocol| (protocol, family));
+        let key = |(protocol, family)| RawKey { protocol, family, ns: share.node.clone() };
+        families.into_iter().flat_map(both).map(key).collect()
+    }
+
+    /// Which of its namespaces is no longer the one that was opened: another has its name, or none.
+    pub(super) fn replaced(&self) -> Option<&NsName> {
+        let identity = |fd: BorrowedFd<'_>| fstat(fd).ok().map(|stat| (stat.st_dev, stat.st_ino));
+        let is_same = |(ns, site): &(&NsName, &Site)| {
+            let now = netns::open(&name_here(self.share.as_ref(), ns));
+            now.is_ok_and(|now| identity(now.as_fd()) == identity(site.fd.as_fd()))
+        };
+        self.sites.iter().find(|one| !is_same(one)).map(|(ns, _)| ns)
+    }
+
     /// The ports on this machine that must answer while the lab's checks run.
     fn ports(&self, lab: &Lab) -> BTreeSet<Port> {
         ports(lab).into_iter().filter(|port| self.is_here(&port.ns)).collect()
@@ -175,10 +194,11 @@ impl Harness {
 
     /// Whether a probe is sent from here: it starts here, and whoever has to see it is asked as well.
     pub(super) fn sends(&self, check: &Check, probe: &Probe) -> bool {
-        // Names are resolved where packets start, and other machines would not know to what.
-        let is_known = probe.to.name.is_none() || !self.registry.has_others();
-        let is_seen = self.registry.has_others() || !self.is_for_others(check, probe);
-        self.is_here(&probe.from) && is_known && is_seen
+        // Names are resolved where packets start, and other machines would not know to what; and DNS has no room for
+        // what they know packets by.
+        let is_known = probe.to.name.is_none() && !matches!(check.asks, Some(Asks::Dns(_)));
+        let is_seen = !self.is_for_others(check, probe) || (self.registry.has_others() && is_known);
+        self.is_here(&probe.from) && is_seen && (probe.to.name.is_none() || !self.registry.has_others())
     }
 
     /// The ports that other programs have, each as [`port_named`] has it.

@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::exec::exec_result;
 use super::observation::Observation;
 use super::registry::{Arrival, also};
 use super::report::{CheckResult, Outcome, PairResult, Report};
-use super::side::{Arrived, Judged, Sent, Side, holds, port_named, together, was_open};
+use super::side::{Arrived, Judged, Sent, Side, has_heard, port_named, together};
 use super::verdict::{self, Try};
-use crate::lab::{Check, Expect, Lab, NsName, Owners, Probe, Protocol, Ran};
+use crate::lab::{Asks, Check, Expect, Lab, NsName, Owners, Probe, Protocol};
 
 /// The report of a lab's checks by the sides of its machines; `topology` is the number of the lab's topology, see
 /// [`Side`].
@@ -28,20 +27,26 @@ pub fn join(lab: &Lab, topology: &str, sides: &[Side]) -> Result<Report, String>
         expectation: verdict::promise(check),
         pairs: check.probes.iter().enumerate().map(|(at, probe)| joint.pair((number, at), check, probe)).collect(),
     };
-    let mut checks: Vec<CheckResult> = lab.checks.iter().enumerate().map(pair).collect();
-    checks.extend(joint.commands(lab));
-    checks.sort_by_key(|check| check.line);
-    let times = sides.iter().filter_map(|side| Some(side.sent?.to - side.open.from));
-    let elapsed = Duration::try_from_secs_f64(times.fold(0.0, f64::max)).unwrap_or_default();
-    Ok(Report { lab: lab.name.clone(), checks, hints: Vec::new(), explained: Vec::new(), elapsed })
+    let checks = lab.checks.iter().enumerate().map(pair).collect();
+    let elapsed = sides.iter().map(|side| side.took).fold(0.0, f64::max);
+    let elapsed = Duration::try_from_secs_f64(elapsed).unwrap_or_default();
+    let commands = lab.exec_checks.len();
+    let hint = "run commands, each in one namespace: `nslab check LAB` on each machine runs those";
+    let hints = (commands > 0).then(|| format!("{commands} checks {hint}, and not this")).into_iter().collect();
+    Ok(Report { lab: lab.name.clone(), checks, hints, explained: Vec::new(), elapsed })
 }
 
 /// The place of a pair: its check, and its own number there.
 type Place = (usize, usize);
 
 struct Joint<'a> {
-    machines: BTreeMap<&'a str, &'a Side>,
+    /// The machines that the lab has.
+    all: Vec<NsName>,
     owners: Owners,
+    /// The machine that has each namespace.
+    holder: HashMap<&'a str, &'a Side>,
+    /// Of each sender that some machine has not heard all the time: which, and why.
+    unheard: HashMap<&'a str, String>,
     arrived: HashMap<&'a str, Vec<&'a Arrived>>,
     judged: HashMap<Place, &'a Judged>,
     sent: HashMap<Place, &'a Sent>,
@@ -54,9 +59,13 @@ impl<'a> Joint<'a> {
             arrived.entry(one.mark.as_str()).or_default().push(one);
         }
         let all = || machines.values();
+        let holder = all().flat_map(|side| side.namespaces.iter().map(|ns| (ns.as_str(), *side))).collect();
+        let unheard =
+            all().filter_map(|sender| Some((sender.machine.as_str(), why_unheard(&machines, sender)?))).collect();
         let judged = all().flat_map(|side| &side.judged).map(|one| ((one.check, one.probe), one)).collect();
         let sent = all().flat_map(|side| &side.probes).map(|one| ((one.check, one.probe), one)).collect();
-        Self { owners: Owners::of(lab), arrived, judged, sent, machines }
+        let all = lab.machines().into_iter().map(|(machine, _)| machine).collect();
+        Self { all, holder, unheard, owners: Owners::of(lab), arrived, judged, sent }
     }
 
     fn pair(&self, place: Place, check: &Check, probe: &Probe) -> PairResult {
@@ -67,37 +76,35 @@ impl<'a> Joint<'a> {
             return judged.result.clone();
         }
         let Some(sent) = self.sent.get(&place) else {
-            let why = match probe.to.name {
-                None => format!("{} has not sent it", sender.machine),
-                Some(_) => "names are not tried where several machines make the lab".to_owned(),
-            };
-            return PairResult::not_tried(check, probe, why);
+            return PairResult::not_tried(check, probe, why_not_sent(sender, check, probe));
         };
-        match self.why_unknown(sender, check, probe) {
-            Some(why) => PairResult::not_tried(check, probe, why),
-            None => self.judge(sent, check, probe),
-        }
-    }
-
-    /// Why what was sent to other machines cannot be judged: somebody was not there.
-    fn why_unknown(&self, sender: &Side, check: &Check, probe: &Probe) -> Option<String> {
         let wanted = probe.arrives_at.iter().chain(&probe.to.ns).chain(&probe.endpoints).chain(&check.answered_by);
         let mut missing = wanted.filter(|ns| self.machine_of(ns).is_none());
         if let Some(ns) = missing.next() {
-            return Some(format!("no machine that took part has {ns}"));
+            return PairResult::not_tried(check, probe, format!("no machine that took part has {ns}"));
         }
-        let Some(sent) = sender.sent else { return Some(format!("{} has not sent it", sender.machine)) };
-        let deaf = self.machines.values().find(|side| !was_open(side, sent))?;
-        Some(format!(
-            "{} did not listen all the time that {} sent, by their clocks: open the checks on all machines, then send \
-             from all, then end them",
-            deaf.machine, sender.machine
-        ))
+        let judged = self.judge(sent, check, probe);
+        match self.why_unproven(sender, check, probe).filter(|_| judged.passed) {
+            Some(why) => PairResult::not_tried(check, probe, why),
+            None => judged,
+        }
+    }
+
+    /// Why what would be as promised proves nothing: a machine was not there, or not all the time.
+    fn why_unproven(&self, sender: &Side, check: &Check, probe: &Probe) -> Option<String> {
+        let is_of_address = probe.arrives_at.is_none() && probe.endpoints.is_empty();
+        if check.expect == Expect::Unreachable
+            && is_of_address
+            && let Some(absent) = self.all.iter().find(|machine| self.machine_of(machine).is_none())
+        {
+            return Some(format!("{absent} has not taken part, and may be where it arrives"));
+        }
+        self.unheard.get(sender.machine.as_str()).cloned()
     }
 
     /// Judges a try by what the machines have seen.
     fn judge(&self, sent: &Sent, check: &Check, probe: &Probe) -> PairResult {
-        let (arrival, also_at) = self.arrivals(sent, &probe.from);
+        let (arrival, also_at) = self.arrivals(sent, probe);
         let taken =
             check.asks.is_some() || arrival.as_ref().is_some_and(|arrival| self.is_taken(check, probe, arrival));
         let is_nslabs = matches!(check.protocol, Protocol::Tcp(_)) && !taken;
@@ -136,10 +143,13 @@ impl<'a> Joint<'a> {
     }
 
     /// Where a try arrived first, and where else: the sender sees the answer besides.
-    fn arrivals(&self, sent: &Sent, from: &NsName) -> (Option<Arrival>, Option<Arrival>) {
+    fn arrivals(&self, sent: &Sent, probe: &Probe) -> (Option<Arrival>, Option<Arrival>) {
+        let from = &probe.from;
         let (mut first, mut second) = (None, None);
-        let all = sent.marks.iter().filter_map(|mark| self.arrived.get(mark.as_str())).flatten();
-        for arrived in all {
+        let others = sent.marks.iter().filter_map(|mark| self.arrived.get(mark.as_str())).flatten().copied();
+        // What comes to the sender, unless it sends to itself, is the answer.
+        let is_answer = |arrived: &&Arrived| arrived.at == from.as_str() && probe.to.ns.as_ref() != Some(from);
+        for arrived in sent.arrived.iter().chain(others).filter(|arrived| !is_answer(arrived)) {
             let Ok(ns) = arrived.at.parse() else { continue };
             let arrival = Arrival { source: arrived.source, destination: arrived.destination, ns };
             match &first {
@@ -159,22 +169,30 @@ impl<'a> Joint<'a> {
     }
 
     fn machine_of(&self, ns: &NsName) -> Option<&'a Side> {
-        self.machines.values().copied().find(|side| holds(side, ns))
+        self.holder.get(ns.as_str()).copied()
     }
+}
 
-    /// The results of commands; each machine has those of its own namespaces.
-    fn commands(&self, lab: &Lab) -> Vec<CheckResult> {
-        let all = || self.machines.values().flat_map(|side| &side.commands);
-        let whole = lab.exec_checks.iter().map(|check| {
-            let own = all().filter(|result| result.line == check.line);
-            let mut pairs: Vec<PairResult> = own.flat_map(|result| result.pairs.clone()).collect();
-            let missing = check.from.iter().filter(|ns| !pairs.iter().any(|pair| pair.from == **ns));
-            let not_run =
-                |ns: &NsName| (ns.clone(), Ran::NotStarted("no machine has run it".to_owned()), Duration::ZERO);
-            let mut result = exec_result(check, missing.map(not_run).collect());
-            pairs.append(&mut result.pairs);
-            CheckResult { pairs, ..result }
-        });
-        whole.collect()
-    }
+/// Why a machine has not sent something.
+fn why_not_sent(sender: &Side, check: &Check, probe: &Probe) -> String {
+    let what = match (&probe.to.name, &check.asks) {
+        (Some(_), _) => "names are resolved",
+        (None, Some(Asks::Dns(_))) => "name servers are asked",
+        (None, _) => return format!("{} has not sent it", sender.machine),
+    };
+    format!("{what} on one machine alone: `nslab check LAB` there tries it")
+}
+
+/// Why silence about what a machine has sent proves nothing: another one has not heard all of it.
+fn why_unheard(machines: &BTreeMap<&str, &Side>, sender: &Side) -> Option<String> {
+    let greetings = sender.greetings.as_ref()?;
+    machines.values().filter(|side| side.machine != sender.machine).find_map(|side| match &side.fault {
+        Some(fault) => Some(format!("nothing can be concluded from what {} has not seen: {fault}", side.machine)),
+        None if has_heard(side, greetings) => None,
+        None => Some(format!(
+            "{} has not heard {} before and after all that it sent: open the checks on all machines, then send from all, \
+             then end them; the nodes have to reach each other by ping, or by UDP at port 9",
+            side.machine, sender.machine
+        )),
+    })
 }

@@ -1,14 +1,13 @@
 //! What one of several machines has sent and cannot judge, since it arrives at others: left to them, with the marks by
 //! which they know it.
 
-use super::dns;
 use super::harness::Harness;
 use super::others::{mark_of_sequence, mark_of_token};
-use super::registry::Token;
+use super::registry::{Arrival, Token};
 use super::report::Outcome;
 use super::side::Sent;
 use super::verdict::Try;
-use crate::lab::{Asks, Check, Expect, Protocol};
+use crate::lab::{Check, Expect, Protocol};
 
 /// Notes what has been sent that other machines have to see; whether it may be as promised.
 ///
@@ -25,6 +24,7 @@ pub(super) fn to_others(
         check: place.0,
         probe: place.1,
         marks: marks(check, token),
+        arrived: seen.arrival.iter().chain(&seen.also_at).map(Arrival::written).collect(),
         saw: seen.outcome.clone(),
         met: seen.met,
         answer: tried.answer().err(),
@@ -56,12 +56,8 @@ fn may_be(expect: Expect, saw: &Outcome) -> bool {
 fn marks(check: &Check, token: Token) -> Vec<String> {
     let opening = || mark_of_sequence(token.sequence());
     let whole = mark_of_token(token.to_bytes());
-    match (check.protocol, &check.asks) {
-        (Protocol::Tcp(_), _) => vec![opening(), whole],
-        (Protocol::Udp(_), Some(Asks::Dns(query))) => {
-            let asked = dns::query(query, token.identifier()).unwrap_or_default();
-            asked.first_chunk().map(|bytes| mark_of_token(*bytes)).into_iter().chain([opening()]).collect()
-        }
-        (Protocol::Icmp | Protocol::Udp(_), _) => vec![whole],
+    match check.protocol {
+        Protocol::Tcp(_) => vec![opening(), whole],
+        Protocol::Icmp | Protocol::Udp(_) => vec![whole],
     }
 }

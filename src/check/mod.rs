@@ -5,10 +5,11 @@
 //! (`resolver` reads the files for it), `harness` opens the sockets, `attempt` is the sender's side, `respond` the
 //! destination's, `exchange` what both say over TCP, `http` and `dns` what programs are asked, `registry` is where the
 //! two meet, `verdict` judges what `observation` holds, `exec` what commands have come to, `side` what one of several
-//! machines says (`stand_by` holds its sockets open, `others` and `left` are what it cannot judge, `join` does),
-//! `summary` puts it into a few words, `batches` says which probes run when, `hints` why a probe may have got lost
-//! (`policy_hints` where policies are why), `spread` how many connections come to each endpoint of a service, and
-//! `settings` what is unusual on its way. This room knows nothing of files, plans or terminals.
+//! machines says (`stand_by` holds its sockets open, `others` and `left` are what it cannot judge, `join` does,
+//! `greetings` prove that it has heard the others), `summary` puts it into a few words, `batches` says which probes run
+//! when, `hints` why a probe may have got lost (`policy_hints` where policies are why), `spread` how many connections
+//! come to each endpoint of a service, and `settings` what is unusual on its way. This room knows nothing of files,
+//! plans or terminals.
 
 mod attempt;
 mod batches;
@@ -17,6 +18,7 @@ mod dns;
 mod error;
 mod exchange;
 mod exec;
+mod greetings;
 mod harness;
 mod hints;
 mod http;
@@ -55,7 +57,7 @@ pub use report::{CheckResult, Explained, NotSentCause, Outcome, PairResult, Repo
 pub use resolver::ResolverFiles;
 pub use settings::{first_unusual, unusual_settings};
 pub use side::Side;
-pub use stand_by::{END, Known, READY, SEND, stand_by};
+pub use stand_by::{END, READY, SEND, stand_by};
 
 use names::Names;
 

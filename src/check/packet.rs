@@ -22,6 +22,8 @@ pub(super) enum Message {
 /// A TCP segment or a UDP datagram that a raw socket received.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Segment<'a> {
+    /// The port that it is for.
+    pub port: u16,
     /// Of TCP, its sequence number.
     pub sequence: u32,
     /// What follows the eight bytes with which both headers begin: the whole payload of a datagram.
@@ -35,8 +37,9 @@ pub(super) fn segment(family: Family, bytes: &[u8]) -> Option<Segment<'_>> {
         Family::Ipv6 => 0,
     };
     let segment = bytes.get(header..)?;
+    let port = u16::from_be_bytes(*segment.get(2..)?.first_chunk()?);
     let sequence = u32::from_be_bytes(*segment.get(4..)?.first_chunk()?);
-    Some(Segment { sequence, rest: segment.get(8..)? })
+    Some(Segment { port, sequence, rest: segment.get(8..)? })
 }
 
 const ECHO_HEADER: usize = 8;
@@ -179,7 +182,7 @@ mod tests {
     fn segments_are_read_with_and_without_an_ip_header() {
         let udp = [&[0x12, 0x34, 0, 80, 0, 24, 0, 0][..], &[7; 16]].concat();
         for (family, bytes) in [(Family::Ipv6, udp.clone()), (Family::Ipv4, with_ipv4_header(17, &udp))] {
-            assert_eq!(segment(family, &bytes), Some(Segment { sequence: 0x0018_0000, rest: &[7; 16] }));
+            assert_eq!(segment(family, &bytes), Some(Segment { port: 80, sequence: 0x0018_0000, rest: &[7; 16] }));
             let cut = bytes.len() - udp.len() + 7;
             (0..=cut).for_each(|end| assert_eq!(segment(family, &bytes[..end]), None, "{family:?} {end}"));
         }

@@ -63,6 +63,12 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
+    /// As one of several machines writes it down, where the mark does not matter.
+    pub(super) fn written(&self) -> Arrived {
+        let Self { source, destination, ns } = self.clone();
+        Arrived { mark: String::new(), at: ns.to_string(), source, destination }
+    }
+
     fn at(&self) -> (&NsName, IpAddr, Option<IpAddr>) {
         (&self.ns, self.source, self.destination)
     }
@@ -133,13 +139,15 @@ impl Registry {
     }
 
     /// The same, which also writes down what arrives that is of none of its tries.
-    pub(super) fn with_others() -> Self {
-        Self { others: Some(Others::default()), ..Self::new() }
+    pub(super) fn with_others(others: Others) -> Self {
+        let own = Self::new();
+        let run = (u64::from(others.tag) << 32) | (own.run & u64::from(u32::MAX));
+        Self { run, others: Some(others), ..own }
     }
 
-    /// What has arrived that is of none of its tries.
-    pub(super) fn arrived_of_others(&self) -> Vec<Arrived> {
-        self.others.as_ref().map(Others::all).unwrap_or_default()
+    /// What arrives that is of none of its tries, where that is written down.
+    pub(super) fn others(&self) -> Option<&Others> {
+        self.others.as_ref()
     }
 
     /// Opens an entry for a try of a namespace; it is closed by [`Registry::close`].
@@ -156,11 +164,11 @@ impl Registry {
         self.entries.borrow_mut().remove(&token.number);
     }
 
-    /// Writes down that the opening of a TCP connection arrived, if its sequence number is that of a try.
-    pub(super) fn saw_opening(&self, sequence: u32, arrival: Arrival) {
+    /// Writes down that the opening of a TCP connection to a port arrived, if its sequence number is that of a try.
+    pub(super) fn saw_opening(&self, port: u16, sequence: u32, arrival: Arrival) {
         let token = Token { run: self.run, number: u64::from(sequence.wrapping_sub(self.run as u32)) };
         match &self.others {
-            Some(others) if !self.knows(token) => others.saw_opening(sequence, arrival.at()),
+            Some(others) if token.number >= self.next.get() => others.saw_opening(port, sequence, arrival.at()),
             Some(_) | None => self.saw(token, arrival),
         }
     }
@@ -192,7 +200,9 @@ impl Registry {
     /// that is the answer.
     pub(super) fn saw(&self, token: Token, arrival: Arrival) {
         let Some(entry) = self.find(token) else {
-            return self.others.iter().for_each(|others| others.saw(token.to_bytes(), arrival.at()));
+            // What is of its own run comes too late.
+            let others = self.others.iter().filter(|_| token.run != self.run);
+            return others.for_each(|others| others.saw(token.to_bytes(), arrival.at()));
         };
         match entry.arrival() {
             Some(first) if !also(first, &arrival, &entry.from) => return,

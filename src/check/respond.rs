@@ -82,8 +82,9 @@ pub(super) fn look_at_raw(harness: &Harness, socket: &OwnedFd, key: &RawKey) -> 
     let bytes = buffer.get(..received.length).unwrap_or_default();
     match key.protocol {
         Protocol::RawTcp => {
-            let sequence = packet::segment(key.family, bytes).map(|segment| segment.sequence);
-            sequence.into_iter().for_each(|sequence| harness.registry.saw_opening(sequence, arrival.clone()));
+            if let Some(packet::Segment { port, sequence, .. }) = packet::segment(key.family, bytes) {
+                harness.registry.saw_opening(port, sequence, arrival);
+            }
         }
         Protocol::RawUdp => {
             let datagram = packet::segment(key.family, bytes).map(|segment| segment.rest);
@@ -99,6 +100,13 @@ pub(super) fn look_at_raw(harness: &Harness, socket: &OwnedFd, key: &RawKey) -> 
         },
     }
     Ok(())
+}
+
+/// Reads all that has arrived and was not read yet.
+pub(super) fn read_all(harness: &Harness) {
+    for (key, socket) in &harness.raw {
+        while look_at_raw(harness, socket.get_ref(), key).is_ok() {}
+    }
 }
 
 /// Reads what has arrived of a probe and was not read yet: where it must arrive, or, where an address is probed,

@@ -3,13 +3,12 @@
 //!
 //! A machine sends from its own namespaces, and does not see what arrives elsewhere.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::{BTreeMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::report::{CheckResult, Outcome, PairResult};
+use super::report::{Outcome, PairResult};
 use crate::lab::{LabName, NsName, Protocol};
 
 /// What a machine says of a lab's checks: the output of `nslab check --end`.
@@ -24,14 +23,15 @@ pub struct Side {
     pub machine: String,
     /// The namespaces on it.
     pub namespaces: Vec<String>,
-    /// From when to when it wrote down what arrived, in seconds since 1970 by its own clock.
-    pub open: Times,
-    /// From when to when it sent; none where it was not told to.
-    pub sent: Option<Times>,
+    /// Why nothing can be concluded from what it did not see, if so.
+    pub fault: Option<String>,
+    /// What it sent to the other machines before all probes and after them, so that they know to have heard all of
+    /// them; none where it was not told to send.
+    pub greetings: Option<Greetings>,
+    /// How long it took from the first to the last, in seconds.
+    pub took: f64,
     /// The results of pairs that are on this machine alone.
     pub judged: Vec<Judged>,
-    /// The results of checks that run commands, for the namespaces on this machine.
-    pub commands: Vec<CheckResult>,
     /// What has been sent to other machines.
     pub probes: Vec<Sent>,
     /// What has arrived that this machine has not sent.
@@ -40,13 +40,13 @@ pub struct Side {
     pub taken: Vec<String>,
 }
 
-/// Two moments, in seconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Times {
-    /// The first one.
-    pub from: f64,
-    /// The last one.
-    pub to: f64,
+/// What a machine sends to all others around its probes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Greetings {
+    /// The marks of those that came before all probes.
+    pub before: Vec<String>,
+    /// The marks of those that came after them.
+    pub after: Vec<String>,
 }
 
 /// The result of a pair.
@@ -69,6 +69,8 @@ pub struct Sent {
     pub probe: usize,
     /// What the packets hold by which they are known.
     pub marks: Vec<String>,
+    /// Where it arrived on this machine; those have no mark.
+    pub arrived: Vec<Arrived>,
     /// What the sender saw.
     pub saw: Outcome,
     /// Whether an nslab was at the other end of the connection.
@@ -108,11 +110,6 @@ pub(super) fn port_named(ns: &NsName, protocol: Protocol) -> String {
     format!("{ns} {}", protocol.named(None))
 }
 
-/// Now, in seconds since 1970.
-pub(super) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64()
-}
-
 /// The sides of several machines by name, of one lab with one topology.
 ///
 /// # Errors
@@ -138,12 +135,9 @@ pub(super) fn together<'a>(
     Ok(machines)
 }
 
-/// Whether one machine wrote down what arrived for as long as another one sent.
-pub(super) fn was_open(at: &Side, sent: Times) -> bool {
-    at.open.from <= sent.from && sent.to <= at.open.to
-}
-
-/// Whether a namespace is on a machine.
-pub(super) fn holds(side: &Side, ns: &NsName) -> bool {
-    side.namespaces.iter().any(|own| own == ns.as_str())
+/// Whether one machine wrote down what arrived for as long as another one sent: it has heard one of the greetings
+/// before all probes, and one of those after them. That takes no clock.
+pub(super) fn has_heard(at: &Side, from: &Greetings) -> bool {
+    let heard: HashSet<&str> = at.arrived.iter().map(|one| one.mark.as_str()).collect();
+    [&from.before, &from.after].into_iter().all(|marks| marks.iter().any(|mark| heard.contains(mark.as_str())))
 }

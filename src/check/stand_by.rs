@@ -1,6 +1,7 @@
 //! Holds the sockets of checks open on one of several machines, until it is told to send, and to end: by lines over a
 //! socket, of which each is answered by one.
 
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,14 +11,15 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::batches::Place;
 use super::error::CheckError;
 use super::harness::Harness;
 use super::names::Names;
+use super::others::Others;
 use super::registry::Registry;
-use super::report::CheckResult;
-use super::side::{Judged, Side, Times, now};
-use super::{batches, refusals, respond};
-use crate::lab::{Lab, NsName, Share};
+use super::side::{Greetings, Judged, Side};
+use super::{batches, greetings, refusals, respond};
+use crate::lab::{Lab, NsName, Protocol, Share};
 
 /// Asks whether all sockets are open; the answer is `yes`.
 pub const READY: &str = "ready";
@@ -30,18 +32,10 @@ pub const END: &str = "end";
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// How long a client may take to say what it wants.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often to look whether the lab is still there.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// What is known of the lab beside the model: the number of its topology, the results of its commands.
-pub struct Known {
-    /// The number of the topology; see [`Side`].
-    pub topology: String,
-    /// Runs the commands of checks in the namespaces that are here.
-    pub commands: Box<dyn Fn() -> Vec<CheckResult>>,
-}
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Opens the sockets, and does as it is told over `listener` until it is told to end, `is_over`, or a quarter of an
 /// hour has passed.
@@ -51,19 +45,20 @@ pub struct Known {
 pub fn stand_by(
     lab: &Lab,
     share: &Share,
-    known: &Known,
+    topology: &str,
     listener: UnixListener,
     is_over: impl Fn() -> bool,
 ) -> Result<(), CheckError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let harness = Rc::new(Harness::set(lab, Names::default(), Some(share), Registry::with_others())?);
+        let others = Others::new(tag(topology), ports(lab));
+        let harness = Rc::new(Harness::set(lab, Names::default(), Some(share), Registry::with_others(others))?);
         respond::watch(&harness);
         respond::listen(&harness, lab)?;
         listener.set_nonblocking(true)?;
         let listener = tokio::net::UnixListener::from_std(listener)?;
-        let (opened, sent, judged, commands) = (now(), None, Vec::new(), Vec::new());
-        let mut standing = StandingBy { harness, lab, share, known, opened, sent, judged, commands };
+        let (greetings, took, judged) = (None, Duration::ZERO, Vec::new());
+        let mut standing = StandingBy { harness, lab, share, topology, greetings, took, judged };
         let end = Instant::now() + LIFETIME;
         while Instant::now() < end && !is_over() {
             let Ok(accepted) = timeout_at(end.min(Instant::now() + LOOK), listener.accept()).await else { continue };
@@ -76,6 +71,21 @@ pub fn stand_by(
     })
 }
 
+/// What the tokens of all machines begin with: a part of the number of the topology.
+fn tag(topology: &str) -> u32 {
+    topology.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or_default()
+}
+
+/// The ports of TCP at which probes may arrive.
+fn ports(lab: &Lab) -> BTreeSet<u16> {
+    let tcp = lab.checks.iter().filter_map(|check| match check.protocol {
+        Protocol::Tcp(port) => Some((check, port)),
+        Protocol::Icmp | Protocol::Udp(_) => None,
+    });
+    tcp.flat_map(|(check, port)| check.probes.iter().flat_map(|probe| &probe.listen).map(|own| own.1).chain([port]))
+        .collect()
+}
+
 /// Whether a client may say what is to be done.
 fn is_of_own_user(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == geteuid().as_raw())
@@ -85,11 +95,10 @@ struct StandingBy<'a> {
     harness: Rc<Harness>,
     lab: &'a Lab,
     share: &'a Share,
-    known: &'a Known,
-    opened: f64,
-    sent: Option<Times>,
+    topology: &'a str,
+    greetings: Option<Greetings>,
+    took: Duration,
     judged: Vec<Judged>,
-    commands: Vec<CheckResult>,
 }
 
 impl StandingBy<'_> {
@@ -116,36 +125,47 @@ impl StandingBy<'_> {
 
     /// Sends what starts here.
     async fn send(&mut self) -> Result<(), CheckError> {
-        let from = now();
-        self.commands = (self.known.commands)();
+        let begin = Instant::now();
+        // What was sent before is of another run.
+        self.harness.sent.borrow_mut().clear();
+        self.judged.clear();
+        let before = greetings::send(&self.harness, self.lab, self.share).await;
         let mut done = batches::run(&self.harness, self.lab, |_| true).await?.results;
         refusals::ask_again(&self.harness, &self.lab.checks, &mut done).await?;
-        let sent = self.harness.sent.borrow();
-        let own = done.into_iter().filter(|(place, _)| !sent.contains_key(&place.numbers()));
-        self.judged = own
-            .map(|(place, result)| {
-                let (check, probe) = place.numbers();
-                Judged { check, probe, result }
-            })
-            .collect();
-        self.sent = Some(Times { from, to: now() });
+        let is_own = |place: &Place| !self.harness.sent.borrow().contains_key(&place.numbers());
+        let own = done.into_iter().filter(|(place, _)| is_own(place)).map(|(place, result)| {
+            let (check, probe) = place.numbers();
+            Judged { check, probe, result }
+        });
+        self.judged = own.collect();
+        let after = greetings::send(&self.harness, self.lab, self.share).await;
+        (self.greetings, self.took) = (Some(Greetings { before, after }), begin.elapsed());
         Ok(())
     }
 
-    /// What this machine says.
+    /// What this machine says, with all that has arrived until now.
     fn side(&self) -> Side {
+        respond::read_all(&self.harness);
+        let others = self.harness.registry.others();
         Side {
             lab: self.lab.name.to_string(),
-            topology: self.known.topology.clone(),
+            topology: self.topology.to_owned(),
             machine: self.share.node.to_string(),
             namespaces: self.share.namespaces.iter().map(NsName::to_string).collect(),
-            open: Times { from: self.opened, to: now() },
-            sent: self.sent,
+            fault: self.fault(),
+            greetings: self.greetings.clone(),
+            took: self.took.as_secs_f64(),
             judged: self.judged.clone(),
-            commands: self.commands.clone(),
             probes: self.harness.sent.borrow().values().cloned().collect(),
-            arrived: self.harness.registry.arrived_of_others(),
+            arrived: others.map(Others::all).unwrap_or_default(),
             taken: self.harness.taken(),
         }
+    }
+
+    /// Why nothing can be concluded from what was not seen.
+    fn fault(&self) -> Option<String> {
+        let replaced = self.harness.replaced().map(|ns| format!("{ns} was made anew while the checks were open"));
+        let is_full = self.harness.registry.others().is_some_and(Others::is_full);
+        replaced.or_else(|| is_full.then(|| "more has arrived than it could write down".to_owned()))
     }
 }

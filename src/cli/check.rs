@@ -10,7 +10,7 @@ use super::output::{colour, print};
 use super::report_args::{ReportArgs, ReportFormat};
 use crate::check::Report;
 use crate::show::report::{NotRun, Tested};
-use crate::{engine, show};
+use crate::{engine, show, topology};
 
 /// Options of `nslab check`.
 #[derive(Debug, clap::Args)]
@@ -92,7 +92,11 @@ fn one_of_several(lab: &Path, SeveralMachines { open, send, .. }: &SeveralMachin
 
 /// The report of what several machines saw, and the file that the checks are in.
 fn joined(lab: &Path, sides: &[PathBuf]) -> Result<(String, Report), Failure> {
-    let Source { topology, file } = LabArg::of(lab)?.topology()?;
+    // A file says all; the lab of this machine is not asked for.
+    let (topology, file) = match LabArg::of(lab)? {
+        LabArg::File(file) => (topology::load(&file)?, file.display().to_string()),
+        named @ LabArg::Named(_) => named.topology().map(|Source { topology, file }| (topology, file))?,
+    };
     let read = |path: &PathBuf| {
         let name = path.display().to_string();
         let cannot = |why: String| Failure::Usage(format!("cannot read {name}: {why}"));

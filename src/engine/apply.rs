@@ -339,7 +339,9 @@ impl Run<'_> {
             return Ok(self.folder.remove_if_unused()?);
         }
         let lab = self.lab;
-        if self.done.is_empty() && state::topology(&lab.name)?.as_deref() == Some(text) {
+        let machine = self.options.machine.map(|(node, dev)| (node.clone(), dev.clone()));
+        let is_kept = || Ok::<_, KernelError>(state::machine_of(&lab.name)? == machine);
+        if self.done.is_empty() && state::topology(&lab.name)?.as_deref() == Some(text) && is_kept()? {
             return Ok(());
         }
         self.folder.write_journal(&Journal::new(&lab.name, Activity::Applied, Vec::new()))?;

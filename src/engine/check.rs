@@ -110,6 +110,7 @@ pub fn check_share(
     called: Called<'_>,
     report: Listener<'_>,
 ) -> Result<Report, EngineError> {
+    sides::are_closed(&lab.name)?;
     let mut results = run(&sides::with_commands_here(whole, share), Some(share), report)?;
     if !results.passed() {
         results.hints.extend(drift(lab).and_then(|steps| check::drift_hint(steps, called.lab)));

@@ -18,7 +18,7 @@ pub enum EngineCode {
     CannotWrite,
     /// The kernel did not keep a change; everything was undone.
     ChangeNotKept,
-    /// The checks of the lab are not open on this machine.
+    /// The checks of the lab are not open on this machine, or cannot be opened, or are open and must not be.
     ChecksNotOpen,
     /// The process that `nslab test` started for a file ended without a result.
     ChildFailed,
@@ -56,7 +56,7 @@ pub enum EngineCode {
     PreconditionsNotMet,
     /// Warning: no record says for which lab a route or policy rule of the host was made, so it is left as it is.
     RecordLost,
-    /// What the machines of a lab say of its checks cannot be had, or does not belong together.
+    /// What the machines of a lab say of its checks does not belong together.
     SidesDiffer,
     /// The topology of a lab as it was applied is not kept, so the lab's name does not say what is wanted.
     TopologyNotKept,

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::lock::lock_for_removal;
-use super::{EngineCode, EngineError, Event, Interrupts, Listener, Machine, Told, flows, host_settings};
+use super::{EngineCode, EngineError, Event, Interrupts, Listener, Machine, Told, flows, host_settings, sides};
 use crate::kernel::{KernelError, Scope};
 use crate::lab::{LabName, Observed, SysctlKey, Unread};
 use crate::plan::{PlannedStep, teardown};
 use crate::programs;
-use crate::state::{Activity, Journal};
+use crate::state::{self, Activity, Journal};
 use crate::steps::Step;
 
 /// What a removal did.
@@ -34,6 +34,9 @@ pub fn destroy(lab: &LabName, wait: bool, report: Listener<'_>) -> Result<Destro
     let folder = lock_for_removal(lab, wait, &mut stop, report)?;
     machine.may_have_programs = folder.may_have_programs();
     machine.memory.told.extend(folder.why_not().and_then(Told::unless_odd));
+    if state::machine_of(lab).is_ok_and(|machine| machine.is_some()) {
+        sides::close_checks(lab);
+    }
     let live = machine.observe(&Scope { lab, desired: None, inside: false })?;
     let (unread, beside) = unread(&live);
     machine.memory.told.extend(beside);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kernel::{Kernel, KernelError};
-use crate::lab::{Lab, LabName, NsName, Observed};
+use crate::lab::{Lab, LabName, NsName, Observed, Route};
 use crate::state::{self, Identity};
 
 /// What a lab wants in `host` that no interface belongs to.
@@ -38,6 +38,7 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
     let unattached = host.nslab_routing.routes.iter().filter(|route| host.is.is_unattached(route));
     let texts = unattached.map(|route| (Identity::of_route(route), format!("route {route}")));
     let routing = &host.nslab_routing;
+    let machine = state::machine_of(lab)?;
     let rules = routing.rules.iter().map(|rule| (Identity::of_rule(rule), format!("policy rule {rule}")));
     let all: BTreeMap<Identity, String> = texts.chain(rules).collect();
     if all.is_empty() {
@@ -50,8 +51,14 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
         let hashes = remembered.get(lab).map(|of_lab| &of_lab.routes);
         own.extend(all.keys().filter(|object| hashes.is_some_and(|has| has.contains(&object.hash()))).cloned());
     }
+    // The machine's interface may be called otherwise by now.
+    let under_its_name = |route: &Route| {
+        let dev = machine.as_ref().map(|(_, dev)| dev.clone()).filter(|_| !route.is_deviceless());
+        Identity::of_route(&Route { dev: dev.or_else(|| route.dev.clone()), ..route.clone() })
+    };
+    let is_own = |route: &Route| [Identity::of_route(route), under_its_name(route)].iter().any(|one| own.contains(one));
     let (there, routing) = (&host.is, &mut host.nslab_routing);
-    routing.routes.retain(|route| !there.is_unattached(route) || own.contains(&Identity::of_route(route)));
+    routing.routes.retain(|route| !there.is_unattached(route) || is_own(route));
     routing.rules.retain(|rule| own.contains(&Identity::of_rule(rule)));
     if listed.is_some() || all.keys().all(|object| own.contains(object)) {
         return Ok(Vec::new());

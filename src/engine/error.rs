@@ -85,8 +85,8 @@ pub enum EngineError {
     Share(#[from] ShareError),
     /// This machine has not the address of the machine of a lab that it is to be.
     #[error(
-        "this machine is not {node}: none of its interfaces has the address {}\nthey have {}",
-        words(.addresses.iter(), "of the file (it gives none)"),
+        "this machine is not {node}: no interface has all of its addresses of the file, {}\nthey have {}",
+        words(.addresses.iter(), "of which there are none"),
         words(.own.iter().map(|(address, dev)| format!("{address} ({dev})")), "none")
     )]
     NotThisMachine {
@@ -103,9 +103,12 @@ pub enum EngineError {
     /// Nobody holds the checks of a lab open.
     #[error("the checks of lab {0} are not open on this machine: nslab check {0} --open")]
     NotOpen(LabName),
-    /// What the machines of a lab say of its checks cannot be had, or does not belong together.
+    /// What a machine says of checks cannot be had.
     #[error("{0}")]
     Sides(String),
+    /// What the machines of a lab say of its checks does not belong together.
+    #[error("{0}")]
+    SidesDiffer(String),
     /// A file is not what a machine says of checks.
     #[error("{file} is not what `nslab check LAB --end` prints: {why}")]
     BadSide {
@@ -205,7 +208,8 @@ impl EngineError {
             Self::AppliedOtherwise { .. } => EngineCode::AppliedOtherwise.to_string(),
             Self::NotShared(_) => EngineCode::NotShared.to_string(),
             Self::NotOpen(_) => EngineCode::ChecksNotOpen.to_string(),
-            Self::Sides(_) | Self::BadSide { .. } => EngineCode::SidesDiffer.to_string(),
+            Self::Sides(_) => EngineCode::ChecksNotOpen.to_string(),
+            Self::SidesDiffer(_) | Self::BadSide { .. } => EngineCode::SidesDiffer.to_string(),
             Self::TopologyNotKept(_) => EngineCode::TopologyNotKept.to_string(),
             Self::NotSettled(_) => EngineCode::NotSettled.to_string(),
             Self::HostChanged => EngineCode::HostChanged.to_string(),
@@ -224,6 +228,7 @@ impl EngineError {
             | Self::Share(_)
             | Self::NotShared(_)
             | Self::NotOpen(_)
+            | Self::SidesDiffer(_)
             | Self::BadSide { .. }
             | Self::AppliedOtherwise { .. } => 2,
             Self::Preconditions(_)

@@ -2,7 +2,7 @@
 //! sends when it is told to, and says at the end what it saw; then all of it is put together.
 
 use std::fs::Permissions;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,21 +10,26 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::stat::{self, SFlag};
 use nix::unistd::setsid;
 use sha2::{Digest, Sha256};
 
-use super::{EngineError, as_on_this_machine, exec_checks};
-use crate::check::{self, Known, Report, Side};
+use super::{EngineError, as_on_this_machine};
+use crate::check::{self, Report, Side};
 use crate::kernel::{KernelError, process};
 use crate::lab::{ExecCheck, Lab, LabName, NsName, Share};
-use crate::state::{self, ChecksSocket};
+use crate::programs;
+use crate::state::{self, ChecksSocket, LabFolder};
 use crate::topology::{self, OnMachine, Topology};
 
 /// The name of nslab's command that holds the sockets open.
 const COMMAND: &str = "attend";
 
-/// How long the sockets may take to be opened, and probes to be sent.
+/// How long probes may take to be sent.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// How long everything else may take.
+const SOON: Duration = Duration::from_secs(10);
 
 /// Opens the sockets of a lab's checks on this machine, which stay open until [`end_checks`], or a quarter of an hour.
 /// Those that were open are closed.
@@ -33,8 +38,8 @@ const LIMIT: Duration = Duration::from_secs(10 * 60);
 /// The lab is not applied here as one of several machines, or its sockets cannot be opened.
 pub fn open_checks(lab: &LabName) -> Result<(), EngineError> {
     kept(lab)?;
-    // What one that is open already has seen is nobody's any more.
-    let _ = ask(lab, check::END);
+    let Some(_folder) = LabFolder::try_lock(lab)? else { return Err(EngineError::Busy(lab.clone())) };
+    close_checks(lab);
     let cannot = |error: &io::Error| KernelError::new(format!("open the checks of {lab}")).with_io(error);
     let socket = ChecksSocket::of(lab)?.ok_or_else(|| EngineError::NoSuchLab(lab.clone()))?;
     socket.remove()?;
@@ -46,9 +51,12 @@ pub fn open_checks(lab: &LabName) -> Result<(), EngineError> {
     command.stdin(OwnedFd::from(listener)).stdout(Stdio::null()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|error| cannot(&error))?;
     drop(command);
-    match ask(lab, check::READY) {
+    match ask_within(lab, check::READY, LIMIT) {
         Ok(_) => Ok(()),
-        Err(error) => Err(why_not(child).map_or(error, EngineError::Sides)),
+        Err(error) => {
+            socket.remove()?;
+            Err(why_not(child).map_or(error, EngineError::Sides))
+        }
     }
 }
 
@@ -58,6 +66,8 @@ fn why_not(mut child: Child) -> Option<String> {
     child.stderr.take()?.read_to_string(&mut said).ok()?;
     let _ = child.wait();
     let said = said.trim().trim_start_matches("error: ");
+    // Its code is not that of this error.
+    let said = said.rsplit_once(" [").map_or(said, |(said, _)| said);
     (!said.is_empty()).then(|| said.to_owned())
 }
 
@@ -84,6 +94,19 @@ pub fn end_checks(lab: &LabName) -> Result<String, EngineError> {
     Ok(side)
 }
 
+/// Closes the checks of a lab, if they are open: what was seen is nobody's any more.
+pub(super) fn close_checks(lab: &LabName) {
+    let _ = ask_within(lab, check::END, SOON);
+}
+
+/// Makes sure that nobody holds the checks of a lab open: ports at which they listen are taken.
+pub(super) fn are_closed(lab: &LabName) -> Result<(), EngineError> {
+    match ask_within(lab, check::READY, SOON) {
+        Ok(_) => Err(EngineError::Sides(format!("the checks of lab {lab} are open: nslab check {lab} --end"))),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Puts together what the machines of a lab have said.
 ///
 /// # Errors
@@ -95,7 +118,7 @@ pub fn join_checks(topology: &Topology, sides: &[(String, String)]) -> Result<Re
     };
     let sides = sides.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let whole = topology.machine.as_ref().map_or(&topology.lab, |machine| &machine.whole);
-    check::join(whole, &number(topology), &sides).map_err(EngineError::Sides)
+    check::join(whole, &number(topology), &sides).map_err(EngineError::SidesDiffer)
 }
 
 /// Becomes the process that holds the sockets open; the socket at which it is told what to do is the standard input.
@@ -105,14 +128,17 @@ pub fn join_checks(topology: &Topology, sides: &[(String, String)]) -> Result<Re
 pub fn attend(lab: &LabName) -> Result<(), EngineError> {
     let cannot = |what: &str| EngineError::Sides(format!("{what}: `nslab check {lab} --open` starts this"));
     let listener = io::stdin().as_fd().try_clone_to_owned().map_err(|error| cannot(&error.to_string()))?;
+    let listener = programs::keep_only(listener).map_err(|error| cannot(error.desc()))?;
+    if !stat::fstat(&listener).is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode).contains(SFlag::S_IFSOCK)) {
+        return Err(cannot("there is no socket"));
+    }
     // A process that leads a group, as where a person has started it, has its session already.
     let _ = setsid();
     let topology = kept(lab)?;
     let Some(OnMachine { share, whole, .. }) = &topology.machine else { return Err(cannot("there is one machine")) };
-    let commands = with_commands_here(whole, share);
-    let known = Known { topology: number(&topology), commands: Box::new(move || exec_checks::run(&commands)) };
-    let is_over = || !state::machine_of(lab).is_ok_and(|machine| machine.is_some());
-    Ok(check::stand_by(whole, share, &known, UnixListener::from(listener), is_over)?)
+    let (number, folder) = (number(&topology), state::identity(lab)?);
+    let is_over = || state::identity(lab).ok() != Some(folder);
+    Ok(check::stand_by(whole, share, &number, UnixListener::from(listener), is_over)?)
 }
 
 /// The commands of checks that run on this machine. None runs in its own namespace.
@@ -143,10 +169,22 @@ fn number(topology: &Topology) -> String {
 
 /// Asks the process that holds the checks of a lab open.
 fn ask(lab: &LabName, what: &str) -> Result<String, EngineError> {
+    ask_within(lab, what, LIMIT)
+}
+
+fn ask_within(lab: &LabName, what: &str, limit: Duration) -> Result<String, EngineError> {
     let socket = ChecksSocket::of(lab)?.ok_or_else(|| EngineError::NoSuchLab(lab.clone()))?;
     let mut stream = UnixStream::connect(socket.path()).map_err(|_| EngineError::NotOpen(lab.clone()))?;
-    let refused = |error: io::Error| KernelError::new(format!("ask the checks of {lab}")).with_io(&error);
-    stream.set_read_timeout(Some(LIMIT)).map_err(refused)?;
+    let refused = |error: io::Error| match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            let what =
+                format!("the process that holds the checks of {lab} open has not answered for {} s", limit.as_secs());
+            EngineError::Sides(format!("{what}; if it is stopped, end it: pkill -KILL -f 'nslab attend {lab}'"))
+        }
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => EngineError::NotOpen(lab.clone()),
+        _ => KernelError::new(format!("ask the checks of {lab}")).with_io(&error).into(),
+    };
+    stream.set_read_timeout(Some(limit)).map_err(refused)?;
     writeln!(stream, "{what}").map_err(refused)?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer).map_err(refused)?;

@@ -2,7 +2,7 @@
 
 use super::EngineError;
 use crate::kernel::own_addresses;
-use crate::lab::{LabName, NsName};
+use crate::lab::{IfName, LabName, NsName};
 use crate::state;
 use crate::topology::Topology;
 
@@ -14,8 +14,11 @@ use crate::topology::Topology;
 pub fn on_this_machine(topology: Topology, node: &NsName) -> Result<Topology, EngineError> {
     let share = topology.lab.share(node)?;
     let own = own_addresses::list()?;
-    match own.iter().find(|(address, _)| share.addresses.contains(address)) {
-        Some((_, dev)) => Ok(topology.on_machine(share, dev.clone())),
+    let has_all = |dev: &&IfName| share.addresses.iter().all(|address| own.contains(&(*address, (*dev).clone())));
+    // An address of the loopback leads to no other machine.
+    let mut devs = own.iter().map(|(_, dev)| dev).filter(|dev| !dev.is_lo());
+    match devs.find(has_all).filter(|_| !share.addresses.is_empty()) {
+        Some(dev) => Ok(topology.on_machine(share, dev.clone())),
         None => Err(EngineError::NotThisMachine { node: node.clone(), addresses: share.addresses, own }),
     }
 }

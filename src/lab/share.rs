@@ -137,6 +137,15 @@ impl Lab {
         lab
     }
 
+    /// The machines that may make the lab together, each with its addresses on the network between them.
+    pub fn machines(&self) -> Vec<(NsName, Vec<IpAddr>)> {
+        let addresses = |own: &InterfaceRef| {
+            let interface = self.namespaces.get(&own.ns).and_then(|ns| ns.interfaces.get(&own.name));
+            interface.iter().flat_map(|own| &own.addresses).map(|own| own.ip()).collect()
+        };
+        self.uplinks().iter().map(|own| (own.ns.clone(), addresses(own))).collect()
+    }
+
     /// The interfaces whose links lead to the network between the machines.
     fn uplinks(&self) -> Vec<InterfaceRef> {
         let lan = self.namespaces.iter().filter(|(ns, _)| ns.as_str() == LAN).flat_map(|(_, lan)| &lan.interfaces);

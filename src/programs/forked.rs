@@ -35,7 +35,7 @@ fn signals(of_pipe: SigHandler) -> nix::Result<()> {
 }
 
 /// Closes all descriptors but the standard ones and, as number 3, one more.
-pub(super) fn keep_only(descriptor: OwnedFd) -> nix::Result<OwnedFd> {
+pub(crate) fn keep_only(descriptor: OwnedFd) -> nix::Result<OwnedFd> {
     let mut third = descriptor;
     if third.as_raw_fd() != 3 {
         // SAFETY: whatever is number 3 belongs to the process that this one is a copy of, and is not used here.

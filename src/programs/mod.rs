@@ -32,6 +32,7 @@ mod supervisor;
 mod tree;
 
 pub(crate) use client::{end, list, start};
+pub(crate) use forked::keep_only;
 pub(crate) use once::{Once, end_taken_in, run_once, take_in};
 pub use output::Line;
 pub(crate) use output::output;

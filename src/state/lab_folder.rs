@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use nix::errno::Errno;
+use nix::sys::stat::fstat;
 
 use super::deviceless_routes::{self, Identity};
 use super::folder::{Folder, refused};
@@ -193,6 +194,17 @@ impl ToRemove {
             Self::Nothing(NoFolder { root: None, .. }) => Ok(()),
         }
     }
+}
+
+/// What tells the folder of a lab from any other, also from one of the same name that comes later.
+///
+/// # Errors
+/// There is no such folder, or it cannot be opened.
+pub(crate) fn identity(lab: &LabName) -> Result<(u64, u64), KernelError> {
+    let refused = |errno| refused("open", lab.as_str()).with_errno(errno);
+    let folder = Folder::find_sound()?.map(|root| root.get(lab.as_str())).transpose()?.flatten();
+    let stat = fstat(&folder.ok_or_else(|| refused(Errno::ENOENT))?.fd).map_err(refused)?;
+    Ok((stat.st_dev, stat.st_ino))
 }
 
 /// The path of the topology of a lab as it was applied.

@@ -25,7 +25,7 @@ pub(crate) use deviceless_routes::{Identity, listed_by, listed_by_others};
 pub(crate) use etc_files::{etc_files, etc_folder, set_etc_files, set_lab_hosts, why_no_links};
 pub(crate) use host_settings::{FirewallLock, HostSettings, Setting, claims, former_values};
 pub(crate) use journal::{Activity, Journal};
-pub(crate) use lab_folder::{LabFolder, ToRemove, topology, topology_file};
+pub(crate) use lab_folder::{LabFolder, ToRemove, identity, topology, topology_file};
 pub(crate) use labs::{IdleLabs, labs};
 pub(crate) use machine::machine_of;
 pub(crate) use oddities::oddities;

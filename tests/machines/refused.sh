@@ -6,7 +6,7 @@ want=2 words='node7 is none of the lab'"'"'s machines, which are node1, node2, n
   refused apply --as node7 topologies/06-pods.yaml
 want=2 words='the lab has no network between machines' refused apply --as red topologies/02-bridge.yaml
 want=2 words='pod-1-1 is none of the lab'"'"'s machines' refused apply --as pod-1-1 topologies/06-pods.yaml
-want=3 words='none of its interfaces has the address 192.168.1.12' refused apply --as node2 topologies/06-pods.yaml
+want=3 words='no interface has all of its addresses of the file, 192.168.1.12' refused apply --as node2 topologies/06-pods.yaml
 want=2 words='services and network policies need a namespace of their own' \
   refused apply --as node1 topologies/09-services.yaml
 want=2 words='services and network policies need a namespace of their own' \

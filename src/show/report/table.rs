@@ -173,7 +173,8 @@ fn failure(check: &CheckResult, reason: &str, pairs: &[&PairResult], width: usiz
 fn summary(report: &Report) -> String {
     let (checks, pairs) = (report.checks.len(), report.pairs());
     if pairs == 0 {
-        return format!("lab {} has no checks\n", report.lab);
+        let what = if report.hints.is_empty() { "has no checks" } else { "has no checks that were tried here" };
+        return format!("lab {} {what}\n", report.lab);
     }
     let took = in_words(report.elapsed);
     match report.failures() {

@@ -1,0 +1,116 @@
+# What could make a wrong green of checks over machines.
+. "$FUNCTIONS"
+# A firewall that was in use stays as an empty one.
+on 2 iptables -A FORWARD -j ACCEPT; on 2 iptables -F FORWARD
+keep_states
+sed '/^checks:/,$d' topologies/06-pods.yaml > base.yaml
+with() { cat base.yaml - > lab.yaml; }
+failed() { if nslab check lab.yaml --join side[1-9].json > report; then cat report; exit 1; fi; cat report; }
+opened() { all nslab check pods --open; }
+sent() { all nslab check pods --send; }
+ended() { for n in $machines; do on "$n" nslab check pods --end > "side$n.json"; done; }
+
+# Commands would find nslab listening: they are for each machine alone, and that is said.
+with <<'END'
+checks:
+  - { from: pod-1-1, exec: [bash, -c, ': > /dev/tcp/10.244.2.2/5000'] }
+  - { from: pod-1-1, to: pod-2-1, port: 5000, retries: 0 }
+END
+apply_all lab.yaml
+checked lab.yaml pods | grep 'hint: 1 checks run commands'
+if on 1 nslab check pods > report; then exit 1; fi
+grep 'Connection refused' report
+
+# An answer that comes too late is no arrival at the sender; one that the machine has not read yet counts.
+with <<'END'
+checks:
+  - { name: silence, from: pod-1-1, to: pod-2-1, port: 53, protocol: udp, expect: unreachable, timeout: 300ms }
+END
+apply_all lab.yaml
+opened
+attending=$(on 2 sh -c 'pgrep -f "^nslab attend pods$" --ns $$ --nslist net')
+kill -STOP "$attending"
+on 1 nslab check pods --send
+on 2 nslab check pods --end > side2.json & ending=$!
+sleep 0.3
+kill -CONT "$attending"; wait $ending
+for n in 1 3; do on "$n" nslab check pods --end > "side$n.json"; done
+failed
+grep 'it arrived at pod-2-1' report
+
+# What was sent before is of another run.
+with <<'END'
+checks:
+  - { name: refused, from: pod-1-1, to: pod-2-1, port: 81, expect: refused, retries: 0, timeout: 300ms }
+END
+apply_all lab.yaml
+opened; sent
+on 2 iptables -A FORWARD -p tcp -j DROP
+sent; ended
+failed
+on 2 iptables -F FORWARD
+
+# A namespace is made anew while the checks are open; a lab is.
+with <<'END'
+checks:
+  - { name: silence, from: pod-1-1, to: pod-2-1, expect: unreachable, timeout: 300ms }
+END
+apply_all lab.yaml
+opened
+on 2 ip netns del pod-2-1
+on 2 nslab apply --as node2 lab.yaml
+on 2 ip -n pod-2-1 route replace blackhole default
+sent; ended
+failed
+grep 'pod-2-1 was made anew while the checks were open' report
+opened
+on 2 nslab destroy pods
+on 2 nslab apply --as node2 lab.yaml
+if on 2 nslab check pods --send; then exit 1; fi
+[ -z "$(on 2 sh -c 'pgrep -f "^nslab attend pods$" --ns $$ --nslist net' || true)" ]
+ended_of() { on "$1" nslab check pods --end > "side$1.json"; }
+ended_of 1; ended_of 3
+
+# Who is absent may be where it arrives.
+with <<'END'
+checks:
+  - { name: nobody, from: pod-1-1, to: 10.244.3.77, expect: unreachable, timeout: 300ms }
+END
+apply_all lab.yaml
+checked lab.yaml pods
+on 3 ip -n pod-3-1 addr add 10.244.3.77/32 dev lo
+on 3 ip -n pod-3-1 route del default
+if checked lab.yaml pods > report; then exit 1; fi
+grep 'arrived at pod-3-1' report
+rm side3.json
+failed
+grep 'node3 has not taken part, and may be where it arrives' report
+# The sender's own machine is where it arrives.
+on 1 ip route replace 10.244.3.77/32 via 10.244.1.3
+on 1 ip -n pod-1-2 addr add 10.244.3.77/32 dev lo
+on 1 ip -n pod-1-2 route replace blackhole 10.244.1.2/32
+if checked lab.yaml pods > report; then cat report; exit 1; fi
+grep 'arrived at pod-1-2' report
+on 1 ip route del 10.244.3.77/32
+
+# While checks are open, a plain one would take nslab itself for a program that has the port.
+opened
+if on 1 nslab check pods 2> said; then exit 1; fi
+grep 'the checks of lab pods are open' said
+ended
+# What is open keeps nothing of whoever has opened it.
+on 1 sh -c 'exec 9> lock; flock 9; exec nslab check pods --open'
+flock --nonblock lock true
+
+# The machine's interface is called otherwise when the lab goes, or comes again.
+on 3 ip link set eth1 down; on 3 ip link set eth1 name lan0; on 3 ip link set lan0 up
+on 3 nslab apply --as node3 lab.yaml
+on 3 ip link set lan0 down; on 3 ip link set lan0 name eth1; on 3 ip link set eth1 up
+on 3 nslab apply --as node3 lab.yaml
+on 3 ip link property add dev eth1 altname other
+on 3 ip link set eth1 name lan0 2> /dev/null || { on 3 ip link set eth1 down; on 3 ip link set eth1 name lan0; }
+all nslab destroy pods
+on 3 ip link set lan0 down; on 3 ip link set lan0 name eth1; on 3 ip link set eth1 up
+on 3 ip link property del dev eth1 altname other
+settled 3
+are_as_before
