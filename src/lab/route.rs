@@ -239,8 +239,7 @@ impl fmt::Display for Route {
         if self.table != self.kind.default_table() {
             write!(f, " table {}", self.table)?;
         }
-        let default_metric = if self.is_ipv6() { DEFAULT_IPV6_METRIC } else { 0 };
-        if self.metric != default_metric {
+        if self.metric != self.default_metric() {
             write!(f, " metric {}", self.metric)?;
         }
         if let Some(source) = self.source {
@@ -260,6 +259,11 @@ impl fmt::Display for Route {
 }
 
 impl Route {
+    /// The metric that a route has that names none.
+    pub fn default_metric(&self) -> u32 {
+        if self.is_ipv6() { DEFAULT_IPV6_METRIC } else { 0 }
+    }
+
     /// The scope that `ip route` gives a route that names none.
     pub fn default_scope(&self) -> RouteScope {
         let is_on_link = self.via.is_none() && self.nexthops.is_empty();

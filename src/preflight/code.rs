@@ -11,6 +11,8 @@ use crate::plan::ConflictCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineCode {
+    /// The host would lose a route that a router advertises, since it does not heed those where it forwards.
+    AdvertisedRouteLost,
     /// The process lacks capabilities that checks need.
     ChecksNotPermitted,
     /// A command that the lab runs is not installed.

@@ -9,6 +9,7 @@ use super::code::MachineCode;
 use super::facts::{Facts, Taken};
 use super::finding::Finding;
 use super::needs::Needs;
+use crate::lab::Route;
 
 /// Every subnet and every route of the lab that collides, each with the first thing that it collides with.
 pub(super) fn find(needs: &Needs, facts: &Facts) -> Vec<Finding> {
@@ -20,7 +21,37 @@ pub(super) fn find(needs: &Needs, facts: &Facts) -> Vec<Finding> {
         let taken = foreign(needs, facts).find(|taken| overlap(route.to, taken))?;
         Some(overlaps(&format!("the lab's route {route} in host"), taken))
     });
-    subnets.chain(routes).collect()
+    subnets.chain(routes).chain(defaults(needs, facts)).chain(advertised(needs, facts)).collect()
+}
+
+/// Default routes of the lab that would be used instead of the host's own: those whose author has not said by a metric
+/// which of the two counts.
+fn defaults<'a>(needs: &'a Needs, facts: &'a Facts) -> impl Iterator<Item = Finding> + 'a {
+    let unsaid = |route: &&Route| route.to.prefix_len() == 0 && route.metric == route.default_metric();
+    let unsaid = needs.host_routes.iter().filter(unsaid);
+    unsaid.filter_map(|route| {
+        // One of the same metric is in its place, which is a conflict.
+        let comes_after = |taken: &&Taken| taken.net == route.to && taken.metric > route.metric && !taken.by_nslab;
+        let taken = foreign(needs, facts).find(comes_after)?;
+        Some(Finding::error(
+            MachineCode::SubnetOfHost,
+            format!("the lab's route {route} in host would be used instead of the host's own {}", taken.text),
+            "give the lab's route a `metric` that is larger than that of the host's, or remove the host's",
+        ))
+    })
+}
+
+/// Routes that a router has advertised to the host, and that the kernel removes when the host begins to forward IPv6
+/// (`addrconf_fixup_forwarding`).
+fn advertised<'a>(needs: &'a Needs, facts: &'a Facts) -> impl Iterator<Item = Finding> + 'a {
+    let lost = facts.taken.iter().filter(|taken| needs.host_forwards_ipv6 && taken.goes_with_forwarding).take(1);
+    lost.map(|taken| {
+        Finding::error(
+            MachineCode::AdvertisedRouteLost,
+            format!("the host is to forward IPv6, and would lose its own {}, which a router advertises", taken.text),
+            format!("have it heeded all the same: sysctl -w net.ipv6.conf.{}.accept_ra=2", taken.dev),
+        )
+    })
 }
 
 /// What is not the lab's own: an interface of a name that the lab wants is a conflict, and reported as such.

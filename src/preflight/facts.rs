@@ -135,8 +135,12 @@ pub struct Taken {
     pub dev: String,
     /// The lab that the interface belongs to.
     pub owner: Option<LabName>,
+    /// The metric of the route.
+    pub metric: u32,
     /// Whether the route was made by nslab, for whatever lab.
     pub by_nslab: bool,
+    /// Whether it is a route that a router has advertised (RFC 4861), and that goes when the host begins to forward.
+    pub goes_with_forwarding: bool,
     /// What it is, as `ip route` and `ip addr` spell it: "route 192.168.1.0/24 dev eth0".
     pub text: String,
 }

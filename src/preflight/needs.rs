@@ -28,6 +28,8 @@ pub struct Needs {
     pub(super) host_subnets: Vec<(IfName, IpNet)>,
     /// Its routes in `host`.
     pub(super) host_routes: BTreeSet<Route>,
+    /// Whether the host is to forward IPv6.
+    pub(super) host_forwards_ipv6: bool,
     /// The families that it forwards through `host` without a rule of its own that could accept them.
     pub(super) host_forwards: BTreeSet<Family>,
     /// Whether it has a bridge in `host`, and no rule as above.
@@ -90,7 +92,7 @@ impl Needs {
     pub fn questions(&self, thorough: bool) -> Questions {
         let common = |feature: &Feature| matches!(feature, Feature::Veth | Feature::Bridge);
         Questions {
-            host_network: !self.host_subnets.is_empty() || !self.host_routes.is_empty(),
+            host_network: !self.host_subnets.is_empty() || !self.host_routes.is_empty() || self.host_forwards_ipv6,
             features: self.features.keys().filter(|feature| thorough || !common(feature)).copied().collect(),
             iptables: self.firewall.keys().copied().collect(),
             forwarding: !self.host_forwards.is_empty() || self.host_bridges,
@@ -177,6 +179,8 @@ impl Needs {
     fn add_host(&mut self, lab: &Lab, host: &Namespace) {
         self.host_interfaces = host.interfaces.keys().cloned().collect();
         self.host_routes = host.routes.clone();
+        let forwarding = host.sysctls.get(&SysctlKey::ipv6_forwarding());
+        self.host_forwards_ipv6 = forwarding.is_some_and(SysctlValue::is_on);
         for (name, interface) in &host.interfaces {
             let subnets = interface.addresses.iter().flat_map(Address::subnets);
             self.host_subnets.extend(subnets.map(|subnet| (name.clone(), subnet)));

@@ -1,6 +1,6 @@
 # What is not as promised is never green, whatever the machines say of it.
 . "$FUNCTIONS"
-sed '/rest of the pod network/d; s/seen_as: itself }/seen_as: itself, retries: 0 }/' topologies/06-pods.yaml > lab.yaml
+sed '/rest of the pod network/d; s/seen_as: itself }/seen_as: itself, retries: 1 }/' topologies/06-pods.yaml > lab.yaml
 cat >> lab.yaml <<'END'
   - { name: silence, from: pod-1-1, to: pod-2-1, port: 5000, protocol: udp, expect: unreachable }
   - { name: no answer, from: pod-1-1, to: pod-2-1, port: 5001, protocol: udp, expect: unanswered }

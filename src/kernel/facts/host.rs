@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use libc::{IFLA_IFALIAS, IFLA_IFNAME, RT_TABLE_LOCAL, RTA_DST, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_TABLE};
+use libc::{
+    IFLA_IFALIAS, IFLA_IFNAME, RT_TABLE_LOCAL, RTA_DST, RTA_GATEWAY, RTA_MULTIPATH, RTA_OIF, RTA_PRIORITY, RTA_TABLE,
+};
 use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u32};
 use netlink_packet_route::address::{AddressHeader, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkHeader, LinkMessage};
@@ -91,7 +93,7 @@ fn route(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeEr
         return Ok(None);
     }
     let (mut to, mut via, mut dev, mut several) = (any, None, None, None);
-    let mut table = u32::from(header.table);
+    let (mut table, mut metric) = (u32::from(header.table), 0);
     for attribute in attributes(item.get(header.buffer_len()..).unwrap_or_default()) {
         match attribute? {
             (RTA_DST, value) => to = parse_ip(value)?,
@@ -100,6 +102,7 @@ fn route(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeEr
             // The first of several next hops (struct rtnexthop): length, flags, hops, interface.
             (RTA_MULTIPATH, value) => several = value.get(4..8).map(parse_u32).transpose()?,
             (RTA_TABLE, value) => table = parse_u32(value)?,
+            (RTA_PRIORITY, value) => metric = parse_u32(value)?,
             _ => {}
         }
     }
@@ -117,9 +120,17 @@ fn route(item: &[u8], interfaces: &Interfaces) -> Result<Option<Taken>, DecodeEr
         net,
         dev: interface.name.clone(),
         owner: interface.owner.clone(),
+        metric,
         by_nslab: header.protocol == RouteProtocol::from(ROUTE_PROTOCOL),
+        goes_with_forwarding: header.protocol == RouteProtocol::Ra && !accepts_anyway(&interface.name),
         text,
     }))
+}
+
+/// Whether an interface heeds what routers advertise also where the host forwards (`accept_ra` in ip-sysctl.rst: 2).
+fn accepts_anyway(dev: &str) -> bool {
+    let setting = std::fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{dev}/accept_ra"));
+    setting.is_ok_and(|value| value.trim() == "2")
 }
 
 /// An address: that of an interface which is down has no route.
@@ -132,7 +143,9 @@ fn address(item: &[u8], interfaces: &Interfaces) -> Result<Vec<Taken>, DecodeErr
         net,
         dev: interface.name.clone(),
         owner: interface.owner.clone(),
+        metric: 0,
         by_nslab: false,
+        goes_with_forwarding: false,
         text: format!("address {address} dev {}", interface.name),
     };
     Ok(address.subnets().map(taken).collect())
