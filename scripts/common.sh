@@ -83,6 +83,14 @@ test_shipped() {
   "$@" "${files[@]}"
 }
 
+# busybox_root FOLDER: a root file system of BusyBox (package busybox-static) and nothing else.
+busybox_root() {
+  mkdir -p "$1"/{bin,dev,etc,proc,run,sys,tmp,usr/bin}
+  cp /bin/busybox "$1/bin/"
+  chroot "$1" /bin/busybox --install -s /bin
+  echo 'root:x:0:0::/:/bin/sh' >"$1/etc/passwd"
+}
+
 # host_account: the kernel's own account of this host's network, without what changes by itself (lifetimes, counters,
 # dates).
 host_account() {

@@ -34,9 +34,13 @@ pub fn test(lab: &Lab, text: &str, explain: Option<&str>) -> Result<Report, Engi
     Ok(report)
 }
 
-/// What there is in the host.
+/// What there is in the host, without the interfaces that the kernel puts into every namespace on this machine as soon
+/// as a tunnel, of this lab or of another, is the first that needs a module.
 fn host(lab: &Lab) -> Result<ObservedNamespace, EngineError> {
     let scope = Scope { lab: &lab.name, desired: Some(lab), inside: true };
     let mut live = Machine::open()?.observe(&scope)?;
-    Ok(live.namespaces.remove(&NsName::host()).unwrap_or_default())
+    let mut host = live.namespaces.remove(&NsName::host()).unwrap_or_default();
+    host.is.interfaces.retain(|name, _| !name.is_fallback_tunnel());
+    host.foreign.interfaces.retain(|name, _| !name.is_fallback_tunnel());
+    Ok(host)
 }
