@@ -9,7 +9,7 @@ use crate::kernel::connections::TrackedFlow;
 use crate::kernel::{Kernel, KernelError};
 use crate::lab::{
     Condition, FirewallRule, FirewallTarget, ForeignKind, Hook, IfName, Interface, InterfaceKind, IpProtocol, Matches,
-    Namespace, NftRule, NftStatement, NsName, ObservedRule, PortProtocol,
+    Namespace, NftCondition, NftRule, NftStatement, NftTableId, NftValue, NsName, ObservedRule, PortProtocol,
 };
 use crate::plan::PlannedStep;
 use crate::steps::{Change, FirewallChange, ForeignStep, NftChange, Presence, Step};
@@ -59,7 +59,8 @@ fn changed(done: &[PlannedStep]) -> BTreeMap<NsName, Vec<Changed>> {
         }
     }
     let mut all: BTreeMap<NsName, Vec<Changed>> = BTreeMap::new();
-    let led = done.iter().map(|planned| &planned.step).filter(|step| leads_elsewhere(step));
+    let made = made(done);
+    let led = done.iter().map(|planned| &planned.step).filter(|step| leads_elsewhere(step, &made));
     for ns in led.map(Step::namespace).filter(|ns| !new.contains(ns)) {
         // Of all flows, those go that are led where the tables no longer lead them.
         let udp = Matches { protocol: Some(Condition::Is(IpProtocol::Udp)), ..Matches::default() };
@@ -74,22 +75,46 @@ fn changed(done: &[PlannedStep]) -> BTreeMap<NsName, Vec<Changed>> {
     all
 }
 
-/// Whether a step on a table of nf_tables may lead flows elsewhere: it is about destinations, or about what is chosen
-/// among, or the table goes as a whole, as one does that the file no longer wants.
-fn leads_elsewhere(step: &Step) -> bool {
-    let leads = |rule: &NftRule| {
-        let mut statements = rule.statements.iter();
-        statements.any(|statement| matches!(statement, NftStatement::Dnat(_) | NftStatement::Spread(_)))
-    };
+/// A chain of nf_tables.
+type NftChainRef<'s> = (&'s NsName, &'s NftTableId, &'s str);
+
+/// The chains of nf_tables that steps have made.
+fn made(done: &[PlannedStep]) -> BTreeSet<NftChainRef<'_>> {
+    let steps = done.iter().filter_map(|planned| planned.step.nft());
+    let made = steps.filter_map(|step| match &step.change {
+        NftChange::Chain(name, Presence::Add(_)) => Some((&step.ns, &step.table, name.as_str())),
+        _ => None,
+    });
+    made.collect()
+}
+
+/// Whether a step on a table of nf_tables may lead flows over UDP elsewhere: it is about destinations, or about what is
+/// chosen among, or the table goes as a whole, as one does that the file no longer wants. To a chain that is new, an
+/// element leads that is new.
+fn leads_elsewhere(step: &Step, made: &BTreeSet<NftChainRef<'_>>) -> bool {
     let Some(step) = step.nft() else {
         let Step::Foreign(ForeignStep { change: Presence::Remove(table), .. }) = step else { return false };
         return matches!(table.kind, ForeignKind::NftTable { .. });
     };
     match &step.change {
-        NftChange::Rules(_, Change { from, to }) => from.iter().chain(to).any(leads),
-        NftChange::Element { definition, .. } => definition.is_map,
+        NftChange::Rules(chain, Change { from, to }) => {
+            !made.contains(&(&step.ns, &step.table, chain.as_str())) && from.iter().chain(to).any(leads_udp)
+        }
+        NftChange::Element { definition, key, .. } => {
+            let is_other = |value: &NftValue| matches!(value, NftValue::Protocol(of) if *of != IpProtocol::Udp);
+            definition.is_map && !key.iter().any(is_other)
+        }
         NftChange::Table(_) | NftChange::Chain(..) | NftChange::Set(..) => false,
     }
+}
+
+fn leads_udp(rule: &NftRule) -> bool {
+    let is_other = |condition: &NftCondition| match condition {
+        NftCondition::Protocol(protocol) => !protocol.holds(|of| *of == IpProtocol::Udp),
+        _ => false,
+    };
+    let leads = |statement: &NftStatement| matches!(statement, NftStatement::Dnat(_) | NftStatement::Spread(_));
+    rule.statements.iter().any(leads) && !rule.conditions.iter().any(is_other)
 }
 
 fn translates_udp(rule: &FirewallRule) -> bool {

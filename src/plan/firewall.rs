@@ -3,11 +3,12 @@
 //! In `host`, nothing is looked at but nslab's own chains and the jumps to them. In a lab's own namespace every other
 //! rule is an extra, except a hand-written one that does in the built-in chain what the file wants.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::draft::{Draft, EXTRA, MISSING};
 use super::firewall_chain::{self, step};
 use super::interface::ABSENT;
+use super::side_by_side::side_by_side;
 use crate::lab::{ChainId, Firewall, FirewallRule, LabName, NsName, ObservedFirewall, ObservedRule, Policy};
 use crate::steps::{Change, FirewallChange, Presence};
 
@@ -18,11 +19,14 @@ const AGAIN: &str = "the rules beside it are not as they should be";
 pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &ObservedFirewall, draft: &mut Draft) {
     let mut by_hand: HashSet<(ChainId, FirewallRule)> = HashSet::new();
     // Before the rules that lead to them.
-    for id in want.chains.keys().filter(|id| is_services(id) && !is.chains.contains_key(*id)) {
-        draft.add(step(ns, id, FirewallChange::AddChain), ABSENT);
+    for (id, wanted, there) in side_by_side(&want.chains, &is.chains) {
+        if wanted.is_some() && there.is_none() && is_services(id) {
+            draft.add(step(ns, id, FirewallChange::AddChain), ABSENT);
+        }
     }
-    for (id, rules) in &want.chains {
-        let there = is.chains.get(id).map_or(&[][..], Vec::as_slice);
+    for (id, wanted, there) in side_by_side(&want.chains, &is.chains) {
+        let Some(rules) = wanted else { continue };
+        let (exists, there) = (there.is_some(), there.map_or(&[][..], Vec::as_slice));
         let Some((_, hook)) = id.owner() else {
             match id.hook() {
                 Some(_) => entrance(ns, id, rules, there, draft),
@@ -31,11 +35,11 @@ pub(super) fn compare(lab: &LabName, ns: &NsName, want: &Firewall, is: &Observed
             continue;
         };
         let builtin = ChainId::builtin(id.family, id.table, hook);
-        if !is.chains.contains_key(id) && are_in(is, &builtin, rules) {
+        if !exists && are_in(is, &builtin, rules) {
             by_hand.extend(rules.iter().map(|rule| (builtin.clone(), rule.without_comment())));
             continue;
         }
-        if !is.chains.contains_key(id) {
+        if !exists {
             draft.add(step(ns, id, FirewallChange::AddChain), ABSENT);
         }
         firewall_chain::rules(ns, id, rules, there, draft);
@@ -67,26 +71,25 @@ fn remove_extras(
     by_hand: &HashSet<(ChainId, FirewallRule)>,
     draft: &mut Draft,
 ) {
-    let later = led_to_by_kept(want, is);
+    let unwanted = side_by_side(&want.chains, &is.chains).filter(|(_, wanted, _)| wanted.is_none()).map(|(id, ..)| id);
+    let goes = |id: &&ChainId| id.hook().is_none() && (id.is_of(lab) || !ns.is_host());
+    let extras: BTreeSet<&ChainId> = unwanted.filter(goes).collect();
+    let later = if extras.is_empty() { HashSet::new() } else { led_to_by_kept(want, is) };
     for (id, rules) in &is.chains {
-        let owner = id.owner().map(|(owner, _)| owner);
-        let wanted = want.chains.contains_key(id);
         if id.hook().is_some() {
             remove_rules(ns, id, rules, false, draft, |n, rule| {
                 is_stale_jump(lab, want, id, rule)
                     || is_second_jump(lab, id, rules, n)
                     || (!ns.is_host() && !is_wanted(lab, want, id, rule, by_hand))
             });
-        } else if !wanted && (owner.as_ref() == Some(lab) || !ns.is_host()) {
+        } else if extras.contains(id) {
             remove_rules(ns, id, rules, later.contains(id), draft, |_, _| true);
         }
     }
     // Chains go when no rule is left that leads to them.
-    for id in is.chains.keys().filter(|id| id.hook().is_none() && !want.chains.contains_key(id)) {
-        if id.owner().is_some_and(|(owner, _)| owner == *lab) || !ns.is_host() {
-            let change = FirewallChange::RemoveChain { is_rewritten: later.contains(id) };
-            draft.add(step(ns, id, change), "the file does not need it");
-        }
+    for id in extras {
+        let change = FirewallChange::RemoveChain { is_rewritten: later.contains(id) };
+        draft.add(step(ns, id, change), "the file does not need it");
     }
 }
 

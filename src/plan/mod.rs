@@ -26,6 +26,7 @@ mod policy_rule;
 mod program;
 mod route;
 mod services;
+mod side_by_side;
 mod sysctl;
 mod teardown;
 mod unread;

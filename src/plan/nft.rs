@@ -3,10 +3,12 @@
 //! A table that is there under a wanted name and has something that the model has no words for is foreign, and goes as
 //! a whole.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::compared::Sides;
 use super::draft::{Draft, EXTRA, MISSING};
+use super::side_by_side::side_by_side;
 use crate::lab::{NftChain, NftElement, NftRule, NftSet, NftTable, NftTableId, NftVerdict, NsName};
 use crate::steps::{Change, NftChange, NftStep, Presence, Step, Update};
 
@@ -56,41 +58,48 @@ impl Table<'_, '_> {
 
     /// First what others lead to comes, then what leads to it, and what nothing leads to any more goes.
     fn compare(&mut self, want: &NftTable, is: &NftTable) {
-        let is = &self.without_others(want, is);
+        if want == is {
+            return;
+        }
+        let is = &*self.without_others(want, is);
         for (name, set) in want.sets.iter().filter(|(name, _)| !is.sets.contains_key(*name)) {
             self.add(NftChange::Set(name.clone(), Presence::Add(set.definition.clone())), MISSING);
         }
-        for (name, chain) in want.chains.iter().filter(|(name, _)| !is.chains.contains_key(*name)) {
-            self.add(NftChange::Chain(name.clone(), Presence::Add(without_rules(chain))), MISSING);
+        for (name, wanted, _) in side_by_side(&want.chains, &is.chains).filter(|(.., there)| there.is_none()) {
+            let change = wanted.map(|chain| NftChange::Chain(name.clone(), Presence::Add(without_rules(chain))));
+            change.into_iter().for_each(|change| self.add(change, MISSING));
         }
-        let nothing = |set: &NftSet| NftSet { elements: Default::default(), ..set.clone() };
+        let nothing = |set: &NftSet| NftSet { definition: set.definition.clone(), elements: Default::default() };
         for (name, set) in &want.sets {
-            self.elements(name, set, is.sets.get(name).unwrap_or(&nothing(set)));
+            match is.sets.get(name) {
+                Some(there) => self.elements(name, set, there),
+                None => self.elements(name, set, &nothing(set)),
+            }
         }
         for (name, set) in is.sets.iter().filter(|(name, _)| !want.sets.contains_key(*name)) {
             self.elements(name, &nothing(set), set);
         }
-        let rules = |chain: Option<&NftChain>| chain.map(|chain| chain.rules.clone()).unwrap_or_default();
-        let names: BTreeSet<&String> = want.chains.keys().chain(is.chains.keys()).collect();
-        for name in names {
-            self.rules(name, rules(is.chains.get(name)), rules(want.chains.get(name)));
+        for (name, wanted, there) in side_by_side(&want.chains, &is.chains) {
+            self.rules(name, rules_of(there), rules_of(wanted));
         }
-        for (name, chain) in is.chains.iter().filter(|(name, _)| !want.chains.contains_key(*name)) {
-            self.add(NftChange::Chain(name.clone(), Presence::Remove(without_rules(chain))), EXTRA);
+        for (name, _, there) in side_by_side(&want.chains, &is.chains).filter(|(_, wanted, _)| wanted.is_none()) {
+            let change = there.map(|chain| NftChange::Chain(name.clone(), Presence::Remove(without_rules(chain))));
+            change.into_iter().for_each(|change| self.add(change, EXTRA));
         }
         for (name, set) in is.sets.iter().filter(|(name, _)| !want.sets.contains_key(*name)) {
             self.add(NftChange::Set(name.clone(), Presence::Remove(set.definition.clone())), EXTRA);
         }
     }
 
-    fn rules(&mut self, chain: &str, from: Vec<NftRule>, to: Vec<NftRule>) {
+    fn rules(&mut self, chain: &str, from: &[NftRule], to: &[NftRule]) {
         if from != to {
             let why = match (from.is_empty(), to.is_empty()) {
                 (true, _) => MISSING,
                 (_, true) => EXTRA,
                 (false, false) => "its rules are others",
             };
-            self.add(NftChange::Rules(chain.to_owned(), Change { from, to }), why);
+            let change = Change { from: from.to_vec(), to: to.to_vec() };
+            self.add(NftChange::Rules(chain.to_owned(), change), why);
         }
     }
 
@@ -101,6 +110,9 @@ impl Table<'_, '_> {
             key: key.clone(),
             change,
         };
+        if want.elements == is.elements {
+            return;
+        }
         // Networks that overlap those that go can come after them only.
         for (key, element) in is.elements.iter().filter(|(key, _)| !want.elements.contains_key(*key)) {
             self.add(step(key, Update::Remove(element.clone())), EXTRA);
@@ -119,20 +131,20 @@ impl Table<'_, '_> {
 
     /// Removes chains and sets that are there and are of another kind than those of their names that are wanted; the
     /// table without them, and without what leads to them.
-    fn without_others(&mut self, want: &NftTable, is: &NftTable) -> NftTable {
-        let other_chain = |(name, chain): &(&String, &NftChain)| {
-            let wanted = want.chains.get(*name);
-            wanted.is_some_and(|wanted| (&wanted.base, &wanted.comment) != (&chain.base, &chain.comment))
+    fn without_others<'t>(&mut self, want: &'t NftTable, is: &'t NftTable) -> Cow<'t, NftTable> {
+        let other_chain = |(name, wanted, there): (&'t String, Option<&NftChain>, Option<&NftChain>)| {
+            let (wanted, there) = wanted.zip(there)?;
+            ((&wanted.base, &wanted.comment) != (&there.base, &there.comment)).then_some(name)
         };
         let other_set = |(name, set): &(&String, &NftSet)| {
             want.sets.get(*name).is_some_and(|wanted| wanted.definition != set.definition)
         };
-        let chains: BTreeSet<&String> = is.chains.iter().filter(other_chain).map(|(name, _)| name).collect();
+        let chains: BTreeSet<&String> = side_by_side(&want.chains, &is.chains).filter_map(other_chain).collect();
         let sets: BTreeSet<&String> = is.sets.iter().filter(other_set).map(|(name, _)| name).collect();
-        let mut rest = is.clone();
         if chains.is_empty() && sets.is_empty() {
-            return rest;
+            return Cow::Borrowed(is);
         }
+        let mut rest = is.clone();
         let leads = |verdict: &NftVerdict| verdict.target().is_some_and(|chain| chains.iter().any(|own| *own == chain));
         for (name, set) in &is.sets {
             let goes = |element: &NftElement| sets.contains(name) || element.verdict.as_ref().is_some_and(leads);
@@ -147,7 +159,7 @@ impl Table<'_, '_> {
         };
         for (name, chain) in rest.chains.iter_mut() {
             if chains.contains(name) || chain.rules.iter().any(mentions) {
-                self.rules(name, std::mem::take(&mut chain.rules), Vec::new());
+                self.rules(name, &std::mem::take(&mut chain.rules), &[]);
             }
         }
         for name in chains {
@@ -160,8 +172,12 @@ impl Table<'_, '_> {
                 self.add(NftChange::Set(name.clone(), Presence::Remove(set.definition)), OTHERWISE);
             }
         }
-        rest
+        Cow::Owned(rest)
     }
+}
+
+fn rules_of(chain: Option<&NftChain>) -> &[NftRule] {
+    chain.map_or(&[], |chain| &chain.rules)
 }
 
 fn without_rules(chain: &NftChain) -> NftChain {

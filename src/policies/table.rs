@@ -5,7 +5,7 @@
 //! pod leads to those of its policies, and drops the rest. Peers and named ports are sets, so that a label which
 //! changes changes elements.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -31,26 +31,22 @@ pub fn table_id() -> NftTableId {
     NftTableId::new(NftFamily::Inet, POLICY_TABLE)
 }
 
-/// The table of a node; none: no policy is enforced.
-pub fn table(lab: &NetworkPolicies, node: &NsName) -> Option<NftTable> {
-    if !lab.are_enforced_by(node) {
-        return None;
-    }
+/// The tables of the nodes on which policies are enforced.
+pub fn tables(lab: &NetworkPolicies) -> BTreeMap<NsName, NftTable> {
     let addresses = lab.pods.values().flat_map(|pod| &pod.addresses);
     let families: BTreeSet<Family> = addresses.map(|address| Family::of(*address)).collect();
-    let mut maker = Maker { lab, families, table: NftTable::default() };
-    maker.table.comment = Some("the network policies of this node's pods".to_owned());
-    for direction in [Direction::Egress, Direction::Ingress] {
-        maker.base(node, direction);
-        maker.pods(node, direction);
-    }
-    Some(maker.table)
+    let mut maker = Maker { lab, families, peers: BTreeMap::new(), table: NftTable::default() };
+    let nodes = lab.nodes.keys().filter(|node| lab.are_enforced_by(node));
+    nodes.map(|node| (node.clone(), maker.table_of(node))).collect()
 }
 
 struct Maker<'l> {
     lab: &'l NetworkPolicies,
     /// Those of which pods have addresses.
     families: BTreeSet<Family>,
+    /// The pods that are peers of a rule: they are the same on every node. Found by the set of the rule.
+    peers: BTreeMap<String, Vec<IpAddr>>,
+    /// The table of the node at hand.
     table: NftTable,
 }
 
@@ -58,6 +54,15 @@ struct Maker<'l> {
 type Ways = Vec<Vec<NftCondition>>;
 
 impl<'l> Maker<'l> {
+    fn table_of(&mut self, node: &NsName) -> NftTable {
+        self.table.comment = Some("the network policies of this node's pods".to_owned());
+        for direction in [Direction::Egress, Direction::Ingress] {
+            self.base(node, direction);
+            self.pods(node, direction);
+        }
+        std::mem::take(&mut self.table)
+    }
+
     /// The chain of a direction to which all packets come that the node forwards.
     fn base(&mut self, node: &NsName, direction: Direction) {
         let own = own_side(direction);
@@ -169,11 +174,13 @@ impl<'l> Maker<'l> {
         let (lab, side) = (self.lab, other_side(direction));
         let mut ways = Vec::new();
         if rule.peers.iter().any(|peer| matches!(peer, PolicyPeer::Pods { .. })) {
-            let is_peer = |pod| rule.peers.iter().any(|peer| is_pod(lab, policy, peer, pod));
-            let own = lab.pods.values().filter(|pod| is_peer(pod)).flat_map(|pod| &pod.addresses);
-            let addresses: Vec<IpAddr> = own.copied().collect();
+            let set = format!("peers-{}/{direction}/{}", policy_name(policy), number + 1);
+            let addresses = self.peers.entry(set.clone()).or_insert_with(|| {
+                let is_peer = |pod| rule.peers.iter().any(|peer| is_pod(lab, policy, peer, pod));
+                lab.pods.values().filter(|pod| is_peer(pod)).flat_map(|pod| &pod.addresses).copied().collect()
+            });
             for family in &self.families {
-                let name = named(&format!("peers-{}/{direction}/{}", policy_name(policy), number + 1), *family);
+                let name = named(&set, *family);
                 let mut set = NftSet::set([NftType::Address(*family)]);
                 for address in addresses.iter().filter(|address| Family::of(**address) == *family) {
                     set.insert(key(*address), None);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Connection, Free, Judge, Side, table};
+use super::{Connection, Free, Judge, Side, tables};
 use crate::lab::{NetworkPolicies, NftTable, NsName, PortProtocol};
 use crate::topology;
 
@@ -228,7 +228,7 @@ fn a_verdict_names_the_policy_and_its_rule() {
 fn of_node1(policies: &str, change: impl Fn(&mut NetworkPolicies)) -> NftTable {
     let mut lab = lab(policies);
     change(&mut lab);
-    table(&lab, &"node1".parse().unwrap()).expect("a table")
+    tables(&lab).remove(&"node1".parse().unwrap()).expect("a table")
 }
 
 /// A pod's label decides whose peer it is: that is a matter of elements.
@@ -255,5 +255,5 @@ fn only_isolated_pods_of_the_node_are_in_its_maps() {
     assert_eq!(keys("ingress-pods"), ["10.244.1.2 : goto pod-a/ingress"]);
     assert_eq!(keys("ingress-pods-v6"), ["fd44:0:0:1::2 : goto pod-a/ingress"]);
     assert!(keys("egress-pods").is_empty());
-    assert!(super::table(&lab("[{ name: p, enforce: false }]"), &"node1".parse().unwrap()).is_none());
+    assert!(tables(&lab("[{ name: p, enforce: false }]")).is_empty());
 }

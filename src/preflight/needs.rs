@@ -215,7 +215,7 @@ impl Needs {
 }
 
 /// The matches and targets that a rule uses, of those that a kernel can lack.
-fn extensions(rule: &FirewallRule) -> Vec<Extension> {
+fn extensions(rule: &FirewallRule) -> impl Iterator<Item = Extension> + use<> {
     let of_target = match &rule.target {
         FirewallTarget::Masquerade | FirewallTarget::MasqueradeRandomly => Some(Extension::Masquerade),
         FirewallTarget::Mark(_) => Some(Extension::SetMark),
@@ -240,5 +240,5 @@ fn extensions(rule: &FirewallRule) -> Vec<Extension> {
         rule.comment.as_ref().map(|_| Extension::Comment),
         rule.matches.states.as_ref().map(|_| Extension::Conntrack),
     ];
-    of_matches.into_iter().chain([of_target]).flatten().collect()
+    of_matches.into_iter().chain([of_target]).flatten()
 }

@@ -93,9 +93,10 @@ pub(super) fn resolve(file: &File, origins: Origins, found: &mut Collector<'_>) 
         }
     }
     let network_policies = network_policies::resolve(file, &net, found);
-    for (name, namespace) in &mut namespaces {
-        let table = policies::table(&network_policies, name);
-        namespace.nft.extend(table.map(|table| (policies::table_id(), table)));
+    for (node, table) in policies::tables(&network_policies) {
+        if let Some(namespace) = namespaces.get_mut(&node) {
+            namespace.nft.insert(policies::table_id(), table);
+        }
     }
     let (checks, exec_checks) = checks::resolve(file, &net, (&namespaces, &services), found);
     // Of a lab that is not whole, much could be wrong that is not.
