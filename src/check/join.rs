@@ -84,8 +84,10 @@ impl<'a> Joint<'a> {
             return PairResult::not_tried(check, probe, format!("no machine that took part has {ns}"));
         }
         let judged = self.judge(sent, check, probe);
-        match self.why_unproven(sender, check, probe).filter(|_| judged.passed) {
-            Some(why) => PairResult::not_tried(check, probe, why),
+        // An answer without an arrival may be that of somebody else, or nobody was there to see it arrive.
+        let is_unseen = judged.saw == Outcome::Answered && judged.answered_by.is_none();
+        match self.why_unproven(sender, check, probe).filter(|_| judged.passed || is_unseen) {
+            Some(why) => PairResult { result: "not proven".to_owned(), ..PairResult::not_tried(check, probe, why) },
             None => judged,
         }
     }

@@ -126,7 +126,7 @@ pub(super) fn together<'a>(
             return Err(format!("what {machine} says is of lab {}, not of {lab}", side.lab));
         }
         if side.topology != topology {
-            return Err(format!("{machine} has another topology: apply the same file to all machines"));
+            return Err(format!("what is applied on {machine} is not this file: apply the same one to all machines"));
         }
         if machines.insert(machine, side).is_some() {
             return Err(format!("there are two sides of {machine}"));

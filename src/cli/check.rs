@@ -6,7 +6,7 @@ use super::apply::print_event;
 use super::exit_code::{DONE, OUT_OF_SYNC};
 use super::failure::Failure;
 use super::lab_arg::{LabArg, Source};
-use super::output::{colour, print};
+use super::output::{colour, print, say};
 use super::report_args::{ReportArgs, ReportFormat};
 use crate::check::Report;
 use crate::show::report::{NotRun, Tested};
@@ -82,8 +82,10 @@ fn one_of_several(lab: &Path, SeveralMachines { open, send, .. }: &SeveralMachin
     let lab = LabArg::of(lab)?.name()?;
     if *open {
         engine::open_checks(&lab)?;
+        say(&format!("the checks of {lab} are open, for a quarter of an hour; what was seen before is forgotten"));
     } else if *send {
         engine::send_checks(&lab)?;
+        say(&format!("all checks of {lab} that start here were sent"));
     } else {
         print(&format!("{}\n", engine::end_checks(&lab)?))?;
     }

@@ -72,6 +72,8 @@ enum TraceFormat {
 pub(super) fn run(args: &TraceArgs) -> Result<u8, Failure> {
     let lab = LabArg::of(&args.lab)?;
     let Source { topology, file } = lab.topology()?;
+    let node = topology.machine.as_ref().map(|own| format!("--as {} ", own.share.node));
+    let file = node.unwrap_or_default() + &file;
     let check = check(args, &topology)?;
     let Some(probe) = check.probes.first() else {
         return Err(Failure::Usage(format!("{} cannot send to {}", args.from, args.to)));

@@ -101,7 +101,10 @@ pub enum EngineError {
     #[error("lab {0} is on this machine alone: `nslab check {0}` is enough, unless it is applied with `--as`")]
     NotShared(LabName),
     /// Nobody holds the checks of a lab open.
-    #[error("the checks of lab {0} are not open on this machine: nslab check {0} --open")]
+    #[error(
+        "the checks of lab {0} are not open on this machine: nobody opened them, they were ended already, or a quarter of \
+         an hour is over\nopen them on all machines: nslab check {0} --open"
+    )]
     NotOpen(LabName),
     /// What a machine says of checks cannot be had.
     #[error("{0}")]
@@ -119,8 +122,8 @@ pub enum EngineError {
     },
     /// A lab is applied to this machine as something else.
     #[error(
-        "on this machine, lab {lab} is applied {}, and not {}\nremove it first: nslab destroy {lab}",
-        applied_as(.before), applied_as(.node)
+        "on this machine, lab {lab} is applied {}, and not {}\n{}; or remove it first: nslab destroy {lab}",
+        applied_as(.before), applied_as(.node), as_before(.before)
     )]
     AppliedOtherwise {
         /// The lab.
@@ -257,6 +260,10 @@ fn did_you_mean(lab: &LabName, meant: &Option<String>) -> String {
 
 fn applied_as(node: &Option<NsName>) -> String {
     node.as_ref().map_or("as a whole".to_owned(), |node| format!("as {node}"))
+}
+
+fn as_before(node: &Option<NsName>) -> String {
+    node.as_ref().map_or("leave `--as` away".to_owned(), |node| format!("apply it with `--as {node}`"))
 }
 
 fn words(items: impl Iterator<Item = impl ToString>, none: &str) -> String {

@@ -102,7 +102,9 @@ pub(super) fn close_checks(lab: &LabName) {
 /// Makes sure that nobody holds the checks of a lab open: ports at which they listen are taken.
 pub(super) fn are_closed(lab: &LabName) -> Result<(), EngineError> {
     match ask_within(lab, check::READY, SOON) {
-        Ok(_) => Err(EngineError::Sides(format!("the checks of lab {lab} are open: nslab check {lab} --end"))),
+        Ok(_) => Err(EngineError::Sides(format!(
+            "the checks of lab {lab} are open, and what listens for them would answer here: nslab check {lab} --end"
+        ))),
         Err(_) => Ok(()),
     }
 }
@@ -113,6 +115,10 @@ pub(super) fn are_closed(lab: &LabName) -> Result<(), EngineError> {
 /// It does not belong together, or is not what [`end_checks`] gives.
 pub fn join_checks(topology: &Topology, sides: &[(String, String)]) -> Result<Report, EngineError> {
     let read = |(name, text): &(String, String)| {
+        if text.trim().is_empty() {
+            let why = "it is empty: `--end` has failed there".to_owned();
+            return Err(EngineError::BadSide { file: name.clone(), why });
+        }
         serde_json::from_str::<Side>(text)
             .map_err(|error| EngineError::BadSide { file: name.clone(), why: error.to_string() })
     };

@@ -112,6 +112,11 @@ pub enum Cause {
         /// holder (`proxy_arp`); where the route says that the holder itself is on the link.
         proxy: Option<InterfaceRef>,
     },
+    /// It leaves the host by an interface of the machine's own: what is behind that, the lab does not know.
+    BeyondLab {
+        /// The next hop.
+        address: IpAddr,
+    },
     /// It goes round in circles until its TTL is over.
     Loop,
     /// No interface of the namespace at the other end of the tunnel has the address that its packets are sent to.
@@ -207,6 +212,7 @@ impl Cause {
             Self::OtherVxlan { .. } => "other-vxlan",
             Self::NoFdbEntry { .. } => "no-fdb-entry",
             Self::NobodyHas { .. } => "nobody-has-it",
+            Self::BeyondLab { .. } => "beyond-lab",
             Self::Loop => "loop",
             Self::NoTunnelEnd { .. } => "no-tunnel-end",
             Self::Peer(cause) => cause.kind(),

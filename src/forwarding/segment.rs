@@ -102,6 +102,9 @@ fn nobody(layer2: &Layer2<'_>, sent: &Sent<'_>, from: usize) -> Cause {
     if let Some(entry) = entry {
         return Cause::NeighbourEntry { address: entry.address, mac: entry.mac };
     }
+    if sent.from.ns.is_host() && links.interface(from).is_some_and(|own| own.owner.is_none() && own.is_of_machine()) {
+        return Cause::BeyondLab { address: sent.next_hop };
+    }
     let holders: Vec<usize> = links.holders(sent.next_hop).to_vec();
     let near: Vec<usize> = layer2.reached(from, Past::All).iter().chain([from]).collect();
     // Whoever is meant to be in another subnet is not missing on this link.

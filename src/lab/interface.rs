@@ -145,6 +145,11 @@ impl Interface {
         }
     }
 
+    /// Whether it can be the machine's own, of those in `host`: a device, or a link to what is not looked at.
+    pub fn is_of_machine(&self) -> bool {
+        matches!(self.kind, InterfaceKind::Other(_) | InterfaceKind::Veth { peer: None })
+    }
+
     /// The routing table of the VRF that it is, or is a port of; the master is the interface that it is a port of.
     pub fn vrf_table(&self, master: Option<&Self>) -> Option<u32> {
         master.unwrap_or(self).virtual_interface()?.table()

@@ -113,6 +113,7 @@ fn fits(cause: &Cause, step: &Step) -> bool {
         | Cause::OtherVxlan { .. }
         | Cause::NoFdbEntry { .. }
         | Cause::NobodyHas { .. }
+        | Cause::BeyondLab { .. }
         | Cause::Loop
         | Cause::NoTunnelEnd { .. }
         | Cause::Peer(_)
@@ -199,6 +200,9 @@ fn in_the_file(obstacle: &Obstacle, lab: &Lab) -> Option<String> {
             proxy.ns,
             proxy.name.as_str().replace('.', "/")
         ),
+        Cause::BeyondLab { address } => {
+            format!("go on there: a trace from the machine that has {address}, in the other direction")
+        }
         Cause::NobodyHas { address, .. } => {
             format!("is {address} right? Give it to an interface on the link of {at}, or change who sends there")
         }

@@ -62,6 +62,9 @@ pub fn cause(
         | Cause::OtherVxlan { .. }
         | Cause::NoFdbEntry { .. }
         | Cause::NobodyHas { .. } => on_the_link(owners, &at, &obstacle.cause, leg),
+        Cause::BeyondLab { address } => {
+            format!("it left this machine by {at}, for {address}; what becomes of it there is not known here")
+        }
         Cause::Peer(cause) => of_peer(owners, &at, cause),
         Cause::Loop => "it goes round in circles".to_owned(),
         Cause::NoTunnelEnd { remote, end } => {
@@ -147,6 +150,7 @@ fn on_the_link(owners: &Owners, at: &str, cause: &Cause, leg: Option<&Leg>) -> S
         | Cause::Filtered(_)
         | Cause::ReversePath { .. }
         | Cause::TooBig { .. }
+        | Cause::BeyondLab { .. }
         | Cause::Loop
         | Cause::NoTunnelEnd { .. }
         | Cause::Peer(_)

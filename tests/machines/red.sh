@@ -52,7 +52,7 @@ if grep 'silence.*✓' report; then exit 1; fi
 # What does not belong together.
 refused() { code=0; nslab check "$@" > said 2>&1 || code=$?; cat said; [ $code = "$want" ]; }
 want=2 refused topologies/06-pods.yaml --join side1.json
-grep 'has another topology' said
+grep 'what is applied on node1 is not this file' said
 want=2 refused lab.yaml --join side1.json side1.json
 grep 'two sides of node1' said
 want=2 refused lab.yaml --join lab.yaml
