@@ -29,8 +29,7 @@ pub(super) async fn send(harness: &Harness, lab: &Lab, share: &Share) -> Vec<Str
         if turn > 0 {
             sleep(PAUSE).await;
         }
-        for (machine, addresses) in lab.machines().into_iter().filter(|(machine, _)| *machine != share.node) {
-            let _ = machine;
+        for (_, addresses) in lab.machines().into_iter().filter(|(machine, _)| *machine != share.node) {
             for address in addresses {
                 marks.extend(greet(harness, &share.node, SocketAddr::new(address, PORT)));
             }

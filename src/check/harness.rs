@@ -159,7 +159,7 @@ impl Harness {
 
     /// What one of several machines needs to hear the others, and to be heard: see [`super::greetings`].
     fn for_greetings(&self) -> Vec<RawKey> {
-        let Some(share) = self.share.as_ref().filter(|_| self.registry.has_others()) else { return Vec::new() };
+        let Some(share) = self.share.as_ref().filter(|_| self.registry.others().is_some()) else { return Vec::new() };
         let families: BTreeSet<Family> = share.addresses.iter().copied().map(Family::of).collect();
         let both = |family| [sockets::Protocol::Icmp, sockets::Protocol::RawUdp].map(|protocol| (protocol, family));
         let key = |(protocol, family)| RawKey { protocol, family, ns: share.node.clone() };
@@ -192,13 +192,18 @@ impl Harness {
         self.share.is_some() && (wanted.peek().is_none() || wanted.any(|ns| !self.is_here(ns)))
     }
 
-    /// Whether a probe is sent from here: it starts here, and whoever has to see it is asked as well.
+    /// Whether a probe is sent from here: it starts here, and whoever has to see it is asked as well. To names, and to
+    /// name servers, only one machine sends alone: other machines would not know to what a name leads, and DNS has no
+    /// room for what packets are known by.
     pub(super) fn sends(&self, check: &Check, probe: &Probe) -> bool {
-        // Names are resolved where packets start, and other machines would not know to what; and DNS has no room for
-        // what they know packets by.
-        let is_known = probe.to.name.is_none() && !matches!(check.asks, Some(Asks::Dns(_)));
-        let is_seen = !self.is_for_others(check, probe) || (self.registry.has_others() && is_known);
-        self.is_here(&probe.from) && is_seen && (probe.to.name.is_none() || !self.registry.has_others())
+        if !self.is_here(&probe.from) {
+            return false;
+        }
+        let is_for_others = self.is_for_others(check, probe);
+        match self.registry.others() {
+            None => !is_for_others,
+            Some(_) => probe.to.name.is_none() && !(is_for_others && matches!(check.asks, Some(Asks::Dns(_)))),
+        }
     }
 
     /// The ports that other programs have, each as [`port_named`] has it.

@@ -30,9 +30,8 @@ pub fn join(lab: &Lab, topology: &str, sides: &[Side]) -> Result<Report, String>
     let checks = lab.checks.iter().enumerate().map(pair).collect();
     let elapsed = sides.iter().map(|side| side.took).fold(0.0, f64::max);
     let elapsed = Duration::try_from_secs_f64(elapsed).unwrap_or_default();
-    let commands = lab.exec_checks.len();
-    let hint = "run commands, each in one namespace: `nslab check LAB` on each machine runs those";
-    let hints = (commands > 0).then(|| format!("{commands} checks {hint}, and not this")).into_iter().collect();
+    let commands = "checks that run commands are those of each machine alone: `nslab check LAB` there runs them";
+    let hints = (!lab.exec_checks.is_empty()).then(|| commands.to_owned()).into_iter().collect();
     Ok(Report { lab: lab.name.clone(), checks, hints, explained: Vec::new(), elapsed })
 }
 
@@ -73,7 +72,11 @@ impl<'a> Joint<'a> {
             return PairResult::not_tried(check, probe, format!("no machine that took part has {}", probe.from));
         };
         if let Some(judged) = self.judged.get(&place) {
-            return judged.result.clone();
+            let is_sound = sender.fault.is_none() || !judged.result.passed;
+            return match is_sound {
+                true => judged.result.clone(),
+                false => unproven(check, probe, self.unheard.get(sender.machine.as_str()).cloned().unwrap_or_default()),
+            };
         }
         let Some(sent) = self.sent.get(&place) else {
             return PairResult::not_tried(check, probe, why_not_sent(sender, check, probe));
@@ -87,7 +90,7 @@ impl<'a> Joint<'a> {
         // An answer without an arrival may be that of somebody else, or nobody was there to see it arrive.
         let is_unseen = judged.saw == Outcome::Answered && judged.answered_by.is_none();
         match self.why_unproven(sender, check, probe).filter(|_| judged.passed || is_unseen) {
-            Some(why) => PairResult { result: "not proven".to_owned(), ..PairResult::not_tried(check, probe, why) },
+            Some(why) => unproven(check, probe, why),
             None => judged,
         }
     }
@@ -175,6 +178,11 @@ impl<'a> Joint<'a> {
     }
 }
 
+/// The result of a pair that would be as promised, if nothing kept that from being known.
+fn unproven(check: &Check, probe: &Probe, why: String) -> PairResult {
+    PairResult { result: "not proven".to_owned(), ..PairResult::not_tried(check, probe, why) }
+}
+
 /// Why a machine has not sent something.
 fn why_not_sent(sender: &Side, check: &Check, probe: &Probe) -> String {
     let what = match (&probe.to.name, &check.asks) {
@@ -187,13 +195,16 @@ fn why_not_sent(sender: &Side, check: &Check, probe: &Probe) -> String {
 
 /// Why silence about what a machine has sent proves nothing: another one has not heard all of it.
 fn why_unheard(machines: &BTreeMap<&str, &Side>, sender: &Side) -> Option<String> {
-    let greetings = sender.greetings.as_ref()?;
-    machines.values().filter(|side| side.machine != sender.machine).find_map(|side| match &side.fault {
+    let Some(greetings) = &sender.greetings else {
+        let has_probes = !sender.probes.is_empty() || !sender.judged.is_empty();
+        return has_probes.then(|| format!("{} has not come to the end of what it sent", sender.machine));
+    };
+    machines.values().find_map(|side| match &side.fault {
         Some(fault) => Some(format!("nothing can be concluded from what {} has not seen: {fault}", side.machine)),
-        None if has_heard(side, greetings) => None,
+        None if side.machine == sender.machine || has_heard(side, greetings) => None,
         None => Some(format!(
-            "{} has not heard {} before and after all that it sent: open the checks on all machines, then send from all, \
-             then end them; the nodes have to reach each other by ping, or by UDP at port 9",
+            "{} has not heard {} before and after all that it sent: open the checks on all machines, then send from \
+             all, then end them; the nodes have to reach each other by ping, or by UDP at port 9",
             side.machine, sender.machine
         )),
     })

@@ -20,7 +20,7 @@ pub(super) fn to_others(
     tries: u32,
 ) -> Result<(), String> {
     let Try { check, seen, .. } = tried;
-    let sent = Sent {
+    let mut sent = Sent {
         check: place.0,
         probe: place.1,
         marks: marks(check, token),
@@ -35,6 +35,11 @@ pub(super) fn to_others(
     let mut all = harness.sent.borrow_mut();
     // Routers send few errors in a second: an earlier one counts where the next ones are not sent.
     let says_less = seen.outcome == Outcome::Silence && all.get(&place).is_some_and(Sent::is_of_error);
+    // Where it is to arrive nowhere, no try that has arrived is forgotten.
+    if let Some(before) = all.get(&place).filter(|_| check.expect == Expect::Unreachable) {
+        sent.marks.extend_from_slice(&before.marks);
+        sent.arrived.extend_from_slice(&before.arrived);
+    }
     if !says_less {
         all.insert(place, sent);
     }

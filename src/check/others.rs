@@ -38,9 +38,14 @@ impl Others {
 
     /// Writes down a packet that held 16 bytes, if they are a token of the lab's.
     pub(super) fn saw(&self, bytes: [u8; TOKEN_LENGTH], at: At<'_>) {
-        if bytes.starts_with(&self.tag.to_be_bytes()) {
+        if self.is_tagged(bytes) {
             self.note(mark_of_token(bytes), at);
         }
+    }
+
+    /// Whether 16 bytes are a token of the lab's.
+    pub(super) fn is_tagged(&self, bytes: [u8; TOKEN_LENGTH]) -> bool {
+        bytes.starts_with(&self.tag.to_be_bytes())
     }
 
     /// Writes down the opening of a TCP connection to a port, if checks go there.

@@ -191,11 +191,6 @@ impl Registry {
         }
     }
 
-    /// Whether what comes may be a probe of another machine.
-    pub(super) fn has_others(&self) -> bool {
-        self.others.is_some()
-    }
-
     /// Writes down that a probe arrived: the first arrival, and the first one elsewhere. What the sender sees after
     /// that is the answer.
     pub(super) fn saw(&self, token: Token, arrival: Arrival) {

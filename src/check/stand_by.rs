@@ -62,7 +62,7 @@ pub fn stand_by(
         let end = Instant::now() + LIFETIME;
         while Instant::now() < end && !is_over() {
             let Ok(accepted) = timeout_at(end.min(Instant::now() + LOOK), listener.accept()).await else { continue };
-            let stream = accepted?.0;
+            let Ok((stream, _)) = accepted else { continue };
             if is_of_own_user(&stream) && standing.serve(stream).await {
                 break;
             }
@@ -129,6 +129,7 @@ impl StandingBy<'_> {
         // What was sent before is of another run.
         self.harness.sent.borrow_mut().clear();
         self.judged.clear();
+        self.greetings = None;
         let before = greetings::send(&self.harness, self.lab, self.share).await;
         let mut done = batches::run(&self.harness, self.lab, |_| true).await?.results;
         refusals::ask_again(&self.harness, &self.lab.checks, &mut done).await?;

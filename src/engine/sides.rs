@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::stat::{self, SFlag};
 use nix::unistd::setsid;
 use sha2::{Digest, Sha256};
@@ -29,7 +30,7 @@ const COMMAND: &str = "attend";
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// How long everything else may take.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(3);
 
 /// Opens the sockets of a lab's checks on this machine, which stay open until [`end_checks`], or a quarter of an hour.
 /// Those that were open are closed.
@@ -39,7 +40,7 @@ const SOON: Duration = Duration::from_secs(10);
 pub fn open_checks(lab: &LabName) -> Result<(), EngineError> {
     kept(lab)?;
     let Some(_folder) = LabFolder::try_lock(lab)? else { return Err(EngineError::Busy(lab.clone())) };
-    close_checks(lab);
+    close_checks(lab)?;
     let cannot = |error: &io::Error| KernelError::new(format!("open the checks of {lab}")).with_io(error);
     let socket = ChecksSocket::of(lab)?.ok_or_else(|| EngineError::NoSuchLab(lab.clone()))?;
     socket.remove()?;
@@ -49,12 +50,13 @@ pub fn open_checks(lab: &LabName) -> Result<(), EngineError> {
     command.arg0("nslab").arg(COMMAND).arg(lab.as_str()).env_clear().current_dir("/");
     process::with_former_limits(&mut command);
     command.stdin(OwnedFd::from(listener)).stdout(Stdio::null()).stderr(Stdio::piped());
-    let child = command.spawn().map_err(|error| cannot(&error))?;
+    let mut child = command.spawn().map_err(|error| cannot(&error))?;
     drop(command);
     match ask_within(lab, check::READY, LIMIT) {
         Ok(_) => Ok(()),
         Err(error) => {
             socket.remove()?;
+            let _ = child.kill();
             Err(why_not(child).map_or(error, EngineError::Sides))
         }
     }
@@ -95,17 +97,28 @@ pub fn end_checks(lab: &LabName) -> Result<String, EngineError> {
 }
 
 /// Closes the checks of a lab, if they are open: what was seen is nobody's any more.
-pub(super) fn close_checks(lab: &LabName) {
-    let _ = ask_within(lab, check::END, SOON);
+///
+/// # Errors
+/// Whoever holds them open does not answer.
+pub(super) fn close_checks(lab: &LabName) -> Result<(), EngineError> {
+    if_open(ask_within(lab, check::END, SOON)).map(drop)
+}
+
+/// What came of asking; none where nobody holds the checks open.
+fn if_open(asked: Result<String, EngineError>) -> Result<Option<String>, EngineError> {
+    match asked {
+        Err(EngineError::NotOpen(_) | EngineError::NoSuchLab(_)) => Ok(None),
+        asked => asked.map(Some),
+    }
 }
 
 /// Makes sure that nobody holds the checks of a lab open: ports at which they listen are taken.
 pub(super) fn are_closed(lab: &LabName) -> Result<(), EngineError> {
-    match ask_within(lab, check::READY, SOON) {
-        Ok(_) => Err(EngineError::Sides(format!(
+    match if_open(ask_within(lab, check::READY, SOON))? {
+        Some(_) => Err(EngineError::Sides(format!(
             "the checks of lab {lab} are open, and what listens for them would answer here: nslab check {lab} --end"
         ))),
-        Err(_) => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -143,7 +156,10 @@ pub fn attend(lab: &LabName) -> Result<(), EngineError> {
     let topology = kept(lab)?;
     let Some(OnMachine { share, whole, .. }) = &topology.machine else { return Err(cannot("there is one machine")) };
     let (number, folder) = (number(&topology), state::identity(lab)?);
-    let is_over = || state::identity(lab).ok() != Some(folder);
+    let is_over = || match state::identity(lab) {
+        Ok(now) => now != folder,
+        Err(error) => error.errno() == Some(Errno::ENOENT),
+    };
     Ok(check::stand_by(whole, share, &number, UnixListener::from(listener), is_over)?)
 }
 
@@ -185,7 +201,7 @@ fn ask_within(lab: &LabName, what: &str, limit: Duration) -> Result<String, Engi
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
             let what =
                 format!("the process that holds the checks of {lab} open has not answered for {} s", limit.as_secs());
-            EngineError::Sides(format!("{what}; if it is stopped, end it: pkill -KILL -f 'nslab attend {lab}'"))
+            EngineError::Sides(format!("{what}; if it is stopped, end it: pkill -KILL -f '^nslab attend {lab}$'"))
         }
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => EngineError::NotOpen(lab.clone()),
         _ => KernelError::new(format!("ask the checks of {lab}")).with_io(&error).into(),

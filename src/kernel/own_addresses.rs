@@ -17,7 +17,9 @@ pub fn list() -> Result<Vec<(IpAddr, IfName)>, KernelError> {
         let address = interface.address?;
         let ipv4 = address.as_sockaddr_in().map(|own| IpAddr::from(own.ip()));
         let address = ipv4.or_else(|| address.as_sockaddr_in6().map(|own| own.ip().into()))?;
-        Some((address, interface.interface_name.parse().ok()?))
+        // What it calls an interface is the label of the address, as `eth1:0` (netdevice(7)).
+        let name = interface.interface_name.split(':').next()?;
+        Some((address, name.parse().ok()?))
     });
     Ok(own.filter(|(address, _)| is_global(*address)).collect())
 }

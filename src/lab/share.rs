@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::virtual_interface::VirtualInterface;
 use super::{
     Condition, FirewallRule, IfName, Interface, InterfaceKind, InterfaceRef, Lab, Namespace, NsName, Route, SysctlKey,
+    is_global,
 };
 
 /// The namespace whose bridge is the network between the machines; `cluster` makes it.
@@ -104,7 +105,7 @@ impl Lab {
             return Err(ShareError::Connected { node: node.clone(), other });
         }
         let interface = self.namespaces.get(node).and_then(|own| own.interfaces.get(&uplink.name));
-        let addresses = interface.iter().flat_map(|own| &own.addresses).map(|own| own.ip()).collect();
+        let addresses = interface.into_iter().flat_map(global).collect();
         let share = Share { node: node.clone(), namespaces, uplink: uplink.name.clone(), addresses };
         match self.not_in_host(&share) {
             Some(what) => Err(ShareError::NotInHost { node: node.clone(), what }),
@@ -141,7 +142,7 @@ impl Lab {
     pub fn machines(&self) -> Vec<(NsName, Vec<IpAddr>)> {
         let addresses = |own: &InterfaceRef| {
             let interface = self.namespaces.get(&own.ns).and_then(|ns| ns.interfaces.get(&own.name));
-            interface.iter().flat_map(|own| &own.addresses).map(|own| own.ip()).collect()
+            interface.into_iter().flat_map(global).collect()
         };
         self.uplinks().iter().map(|own| (own.ns.clone(), addresses(own))).collect()
     }
@@ -174,7 +175,10 @@ impl Lab {
     fn not_in_host(&self, share: &Share) -> Option<String> {
         let node = self.namespaces.get(&share.node)?;
         let host = self.namespaces.get(&NsName::host());
-        let own = |of: &Namespace| !of.interfaces.is_empty() || !of.routes.is_empty() || !of.sysctls.is_empty();
+        let own = |of: &Namespace| *of != Namespace { labels: of.labels.clone(), ..Namespace::default() };
+        let is_second = |(name, own): (&IfName, &Interface)| {
+            *name != share.uplink && own.peer().is_some_and(|peer| peer.ns.as_str() == LAN)
+        };
         let is_on_uplink = |own: &Interface| {
             let lower = own.virtual_interface().and_then(VirtualInterface::lower);
             lower.is_some_and(|lower| lower.ns == share.node && lower.name == share.uplink)
@@ -183,6 +187,7 @@ impl Lab {
         let is_vrf = |own: &Interface| own.virtual_interface().is_some_and(|own| own.table().is_some());
         let wireguard = |own: &Interface| matches!(own.virtual_interface(), Some(VirtualInterface::Wireguard(_)));
         let reasons = [
+            (node.interfaces.iter().any(is_second), "it has a second link to the network between the machines"),
             (host.is_some_and(own), "the file has something in `host`, which is the same machine"),
             (
                 node.has_services() || !node.nft.is_empty(),
@@ -203,6 +208,11 @@ impl Lab {
         ];
         reasons.into_iter().find(|(is, _)| *is).map(|(_, why)| why.to_owned())
     }
+}
+
+/// The addresses of an interface that others can reach it by; others say nothing of which machine it is.
+fn global(interface: &Interface) -> impl Iterator<Item = IpAddr> {
+    interface.addresses.iter().map(|own| own.ip()).filter(|address| is_global(*address))
 }
 
 /// The other end of a link, or the parent.

@@ -31,7 +31,10 @@ fn defaults<'a>(needs: &'a Needs, facts: &'a Facts) -> impl Iterator<Item = Find
     let unsaid = needs.host_routes.iter().filter(unsaid);
     unsaid.filter_map(|route| {
         // One of the same metric is in its place, which is a conflict.
-        let comes_after = |taken: &&Taken| taken.net == route.to && taken.metric > route.metric && !taken.by_nslab;
+        let comes_after = |taken: &&Taken| {
+            let is_beside = taken.net == route.to && taken.table == route.table;
+            is_beside && taken.metric > route.metric && !taken.by_nslab
+        };
         let taken = foreign(needs, facts).find(comes_after)?;
         Some(Finding::error(
             MachineCode::SubnetOfHost,
@@ -49,7 +52,7 @@ fn advertised<'a>(needs: &'a Needs, facts: &'a Facts) -> impl Iterator<Item = Fi
         Finding::error(
             MachineCode::AdvertisedRouteLost,
             format!("the host is to forward IPv6, and would lose its own {}, which a router advertises", taken.text),
-            format!("have it heeded all the same: sysctl -w net.ipv6.conf.{}.accept_ra=2", taken.dev),
+            format!("have it heeded all the same: sysctl -w net.ipv6.conf.{}.accept_ra=2", taken.dev.replace('.', "/")),
         )
     })
 }

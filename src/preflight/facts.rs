@@ -135,6 +135,8 @@ pub struct Taken {
     pub dev: String,
     /// The lab that the interface belongs to.
     pub owner: Option<LabName>,
+    /// The routing table of the route; 0 of an address.
+    pub table: u32,
     /// The metric of the route.
     pub metric: u32,
     /// Whether the route was made by nslab, for whatever lab.

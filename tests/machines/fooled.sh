@@ -17,7 +17,7 @@ checks:
   - { from: pod-1-1, to: pod-2-1, port: 5000, retries: 0 }
 END
 apply_all lab.yaml
-checked lab.yaml pods | grep 'hint: 1 checks run commands'
+checked lab.yaml pods | grep 'hint: checks that run commands are those of each machine alone'
 if on 1 nslab check pods > report; then exit 1; fi
 grep 'Connection refused' report
 
@@ -63,6 +63,16 @@ on 2 ip -n pod-2-1 route replace blackhole default
 sent; ended
 failed
 grep 'pod-2-1 was made anew while the checks were open' report
+# A machine does not know better what is on it alone.
+on 2 nslab apply --as node2 lab.yaml
+sed 's/to: pod-2-1/to: pod-1-2/' lab.yaml > own.yaml
+for n in $machines; do on "$n" nslab apply --as "node$n" own.yaml; done
+opened
+on 1 ip netns del pod-1-2; on 1 ip netns add pod-1-2
+sent; ended
+if nslab check own.yaml --join side[1-9].json > report; then cat report; exit 1; fi
+on 1 ip netns del pod-1-2
+apply_all lab.yaml
 opened
 on 2 nslab destroy pods
 on 2 nslab apply --as node2 lab.yaml
@@ -78,6 +88,10 @@ checks:
 END
 apply_all lab.yaml
 checked lab.yaml pods
+# A machine that did not come to the end of what it sent.
+sed 's/"greetings":{[^}]*}/"greetings":null/' side1.json > cut.json
+if nslab check lab.yaml --join cut.json side2.json side3.json > report; then cat report; exit 1; fi
+grep 'node1 has not come to the end of what it sent' report
 on 3 ip -n pod-3-1 addr add 10.244.3.77/32 dev lo
 on 3 ip -n pod-3-1 route del default
 if checked lab.yaml pods > report; then exit 1; fi
@@ -97,6 +111,14 @@ on 1 ip route del 10.244.3.77/32
 opened
 if on 1 nslab check pods 2> said; then exit 1; fi
 grep 'the checks of lab pods are open' said
+ended
+# One that is stopped is not taken for one that is not there.
+opened
+attending=$(on 2 sh -c 'pgrep -f "^nslab attend pods$" --ns $$ --nslist net')
+kill -STOP "$attending"
+if on 2 nslab check pods --open 2> said; then exit 1; fi
+grep 'has not answered for 3 s' said
+kill -CONT "$attending"
 ended
 # What is open keeps nothing of whoever has opened it.
 on 1 sh -c 'exec 9> lock; flock 9; exec nslab check pods --open'
