@@ -410,5 +410,14 @@ fn places(lab: &Lab, stages: &[Stage]) -> Vec<String> {
     let way = |direction| if direction == Direction::In { "in" } else { "out" };
     let shown =
         |(stage, sight): (&Stage, &Sight)| format!("{} {}/{}", way(sight.direction), stage.namespace, sight.interface);
-    crossed.map(shown).collect()
+    once(crossed.map(shown).collect())
+}
+
+/// A way that was gone twice: on a busy machine, the kernel sends the answer of TCP again.
+fn once(mut places: Vec<String>) -> Vec<String> {
+    let (first, second) = places.split_at(places.len() / 2);
+    if first == second {
+        places.truncate(places.len() / 2);
+    }
+    places
 }
