@@ -4,6 +4,7 @@
 //! A machine sends from its own namespaces, and does not see what arrives elsewhere.
 
 use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,6 @@ use crate::lab::{LabName, NsName, Protocol};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
     /// The lab's name.
-    #[schemars(with = "String")]
     pub lab: String,
     /// A number for the topology, which all machines have to have in common.
     pub topology: String,
@@ -41,7 +41,7 @@ pub struct Side {
 }
 
 /// What a machine sends to all others around its probes.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Greetings {
     /// The marks of those that came before all probes.
     pub before: Vec<String>,
@@ -78,7 +78,7 @@ pub struct Sent {
     /// What is not as promised in what a program has answered.
     pub answer: Option<String>,
     /// The source address that it left with, where that is known.
-    pub left_as: Option<std::net::IpAddr>,
+    pub left_as: Option<IpAddr>,
     /// How long the last try took, in seconds.
     pub took: f64,
     /// How often it was tried.
@@ -93,9 +93,9 @@ pub struct Arrived {
     /// The namespace that it arrived in.
     pub at: String,
     /// The source address that it had there.
-    pub source: std::net::IpAddr,
+    pub source: IpAddr,
     /// The destination address that it had there, where the kernel says so.
-    pub destination: Option<std::net::IpAddr>,
+    pub destination: Option<IpAddr>,
 }
 
 impl Sent {

@@ -104,8 +104,7 @@ impl Lab {
         if let Some(other) = machines().into_iter().find(|other| other != node && namespaces.contains(other)) {
             return Err(ShareError::Connected { node: node.clone(), other });
         }
-        let interface = self.namespaces.get(node).and_then(|own| own.interfaces.get(&uplink.name));
-        let addresses = interface.into_iter().flat_map(global).collect();
+        let addresses = self.global_addresses_at(uplink);
         let share = Share { node: node.clone(), namespaces, uplink: uplink.name.clone(), addresses };
         match self.not_in_host(&share) {
             Some(what) => Err(ShareError::NotInHost { node: node.clone(), what }),
@@ -117,17 +116,14 @@ impl Lab {
     /// between the machines is the machine's own `dev`. It has no checks, since those are of the whole lab.
     #[must_use]
     pub fn on_machine(&self, share: &Share, dev: &IfName) -> Self {
-        let own = |ns: &NsName| (share.holds(ns), share.name_here(ns));
         let mut namespaces: IndexMap<NsName, Namespace> = IndexMap::new();
-        for (ns, namespace) in &self.namespaces {
-            if let (true, name) = own(ns) {
-                let mut here = namespace.clone();
-                here.interfaces.values_mut().for_each(|interface| rename_ends(interface, share));
-                if name.is_host() {
-                    become_host(&mut here, share, dev);
-                }
-                namespaces.insert(name, here);
+        for (ns, namespace) in self.namespaces.iter().filter(|(ns, _)| share.holds(ns)) {
+            let mut here = namespace.clone();
+            here.interfaces.values_mut().for_each(|interface| rename_ends(interface, share));
+            if *ns == share.node {
+                become_host(&mut here, share, dev);
             }
+            namespaces.insert(share.name_here(ns), here);
         }
         let mut lab = Self::of(self.name.clone(), namespaces);
         lab.description.clone_from(&self.description);
@@ -140,11 +136,14 @@ impl Lab {
 
     /// The machines that may make the lab together, each with its addresses on the network between them.
     pub fn machines(&self) -> Vec<(NsName, Vec<IpAddr>)> {
-        let addresses = |own: &InterfaceRef| {
-            let interface = self.namespaces.get(&own.ns).and_then(|ns| ns.interfaces.get(&own.name));
-            interface.into_iter().flat_map(global).collect()
-        };
-        self.uplinks().iter().map(|own| (own.ns.clone(), addresses(own))).collect()
+        self.uplinks().iter().map(|own| (own.ns.clone(), self.global_addresses_at(own))).collect()
+    }
+
+    /// The addresses of an interface that others can reach it by; others say nothing of which machine it is.
+    fn global_addresses_at(&self, at: &InterfaceRef) -> Vec<IpAddr> {
+        let interface = self.namespaces.get(&at.ns).and_then(|ns| ns.interfaces.get(&at.name));
+        let addresses = interface.into_iter().flat_map(|own| &own.addresses).map(|own| own.ip());
+        addresses.filter(|address| is_global(*address)).collect()
     }
 
     /// The interfaces whose links lead to the network between the machines.
@@ -208,11 +207,6 @@ impl Lab {
         ];
         reasons.into_iter().find(|(is, _)| *is).map(|(_, why)| why.to_owned())
     }
-}
-
-/// The addresses of an interface that others can reach it by; others say nothing of which machine it is.
-fn global(interface: &Interface) -> impl Iterator<Item = IpAddr> {
-    interface.addresses.iter().map(|own| own.ip()).filter(|address| is_global(*address))
 }
 
 /// The other end of a link, or the parent.

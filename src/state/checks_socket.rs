@@ -22,8 +22,7 @@ impl ChecksSocket {
     /// # Errors
     /// The folder cannot be opened.
     pub(crate) fn of(lab: &LabName) -> Result<Option<Self>, KernelError> {
-        let folder = Folder::find_sound()?.map(|root| root.get(lab.as_str())).transpose()?.flatten();
-        Ok(folder.map(|folder| Self { folder }))
+        Ok(Folder::of_lab(lab)?.map(|folder| Self { folder }))
     }
 
     /// A path of the socket, while this is held.

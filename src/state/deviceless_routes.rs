@@ -62,8 +62,7 @@ pub(super) fn write(folder: &Folder, identities: &BTreeSet<Identity>) -> Result<
 /// # Errors
 /// The list is there and cannot be read.
 pub(crate) fn listed_by(lab: &LabName) -> Result<Option<BTreeSet<Identity>>, KernelError> {
-    let Some(root) = Folder::find_sound()? else { return Ok(None) };
-    let text = root.get(lab.as_str())?.map_or(Ok(None), |folder| folder.read(FILE))?;
+    let text = Folder::of_lab(lab)?.map_or(Ok(None), |folder| folder.read(FILE))?;
     Ok(text.map(|text| text.lines().map(|line| Identity(line.to_owned())).collect()))
 }
 

@@ -21,6 +21,7 @@ use super::tree;
 pub(super) use super::tree::FOLDER;
 use crate::failpoint;
 use crate::kernel::{KernelCode, KernelError};
+use crate::lab::LabName;
 
 /// A folder at or below `/run/nslab`.
 #[derive(Debug)]
@@ -402,6 +403,14 @@ impl Folder {
             Err(error) if error.errno() == Some(Errno::EROFS) => Ok(()),
             other => other,
         }
+    }
+
+    /// The folder of a lab; none where it has none.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(super) fn of_lab(lab: &LabName) -> Result<Option<Self>, KernelError> {
+        Self::find_sound()?.map_or(Ok(None), |root| root.get(lab.as_str()))
     }
 
     /// The path of something in this folder.

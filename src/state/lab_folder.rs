@@ -202,8 +202,7 @@ impl ToRemove {
 /// There is no such folder, or it cannot be opened.
 pub(crate) fn identity(lab: &LabName) -> Result<(u64, u64), KernelError> {
     let refused = |errno| refused("open", lab.as_str()).with_errno(errno);
-    let folder = Folder::find_sound()?.map(|root| root.get(lab.as_str())).transpose()?.flatten();
-    let stat = fstat(&folder.ok_or_else(|| refused(Errno::ENOENT))?.fd).map_err(refused)?;
+    let stat = fstat(&Folder::of_lab(lab)?.ok_or_else(|| refused(Errno::ENOENT))?.fd).map_err(refused)?;
     Ok((stat.st_dev, stat.st_ino))
 }
 
@@ -217,6 +216,5 @@ pub(crate) fn topology_file(lab: &LabName) -> String {
 /// # Errors
 /// It is there and cannot be read.
 pub(crate) fn topology(lab: &LabName) -> Result<Option<String>, KernelError> {
-    let Some(root) = Folder::find_sound()? else { return Ok(None) };
-    root.get(lab.as_str())?.map_or(Ok(None), |folder| folder.read(TOPOLOGY))
+    Folder::of_lab(lab)?.map_or(Ok(None), |folder| folder.read(TOPOLOGY))
 }

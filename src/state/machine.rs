@@ -20,8 +20,7 @@ pub(super) fn write(folder: &Folder, (node, dev): (&NsName, &IfName)) -> Result<
 /// # Errors
 /// It is there and cannot be read.
 pub(crate) fn machine_of(lab: &LabName) -> Result<Option<(NsName, IfName)>, KernelError> {
-    let Some(root) = Folder::find_sound()? else { return Ok(None) };
-    let text = root.get(lab.as_str())?.map_or(Ok(None), |folder| folder.read(FILE))?;
+    let text = Folder::of_lab(lab)?.map_or(Ok(None), |folder| folder.read(FILE))?;
     let machine = text.as_deref().and_then(|text| text.trim_end().split_once(' '));
     Ok(machine.and_then(|(node, dev)| Some((node.parse().ok()?, dev.parse().ok()?))))
 }

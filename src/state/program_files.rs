@@ -47,8 +47,7 @@ impl ProgramFiles {
     /// # Errors
     /// The folder cannot be opened.
     pub(crate) fn open(lab: &LabName) -> Result<Option<Self>, KernelError> {
-        let folder = Folder::find_sound()?.map(|root| root.get(lab.as_str())).transpose()?.flatten();
-        Ok(folder.map(|folder| Self { folder }))
+        Ok(Folder::of_lab(lab)?.map(|folder| Self { folder }))
     }
 
     /// A path of the supervisor's socket, while this is held.

@@ -13,7 +13,7 @@ use crate::lab::{InterfaceRef, LabName, SecretKey, SecretKeys};
 /// # Errors
 /// They are there and cannot be read.
 pub(crate) fn wireguard_keys(lab: &LabName) -> Result<SecretKeys, KernelError> {
-    let folder = Folder::find_sound()?.map_or(Ok(None), |root| root.get(lab.as_str()))?;
+    let folder = Folder::of_lab(lab)?;
     folder.map_or(Ok(SecretKeys::new()), |folder| kept(&folder))
 }
 
