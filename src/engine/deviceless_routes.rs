@@ -2,7 +2,8 @@
 //!
 //! The kernel keeps only one number with them, which says that nslab made them, but not for which lab. So each lab's
 //! folder lists those that it wanted, and the lab's marks have hashes of them. Nothing else says that one is a lab's:
-//! what no record of it has is left, and told when the lab is removed.
+//! what no record of it has is left, and told when the lab is removed. What another lab lists as well is left to that
+//! one: the last of them removes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +46,8 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
         return Ok(Vec::new());
     }
     let listed = state::listed_by(lab)?;
+    let others = state::listed_by_others(lab)?;
+    let is_of_others = |object: &Identity| others.values().any(|list| list.contains(object));
     let mut own = listed.clone().unwrap_or_default();
     if says_more && all.keys().any(|object| !own.contains(object)) {
         let remembered = kernel.remembered()?;
@@ -56,14 +59,14 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
         let dev = machine.as_ref().map(|(_, dev)| dev.clone()).filter(|_| !route.is_deviceless());
         Identity::of_route(&Route { dev: dev.or_else(|| route.dev.clone()), ..route.clone() })
     };
-    let is_own = |route: &Route| [Identity::of_route(route), under_its_name(route)].iter().any(|one| own.contains(one));
+    let is_own = |names: &[Identity]| names.iter().any(|one| own.contains(one)) && !names.iter().any(is_of_others);
     let (there, routing) = (&host.is, &mut host.nslab_routing);
-    routing.routes.retain(|route| !there.is_unattached(route) || is_own(route));
-    routing.rules.retain(|rule| own.contains(&Identity::of_rule(rule)));
+    let names = |route: &Route| [Identity::of_route(route), under_its_name(route)];
+    routing.routes.retain(|route| !there.is_unattached(route) || is_own(&names(route)));
+    routing.rules.retain(|rule| is_own(&[Identity::of_rule(rule)]));
     if listed.is_some() || all.keys().all(|object| own.contains(object)) {
         return Ok(Vec::new());
     }
-    let others = state::listed_by_others(lab)?;
-    let is_nobodys = |object: &Identity| !own.contains(object) && !others.values().any(|list| list.contains(object));
+    let is_nobodys = |object: &Identity| !own.contains(object) && !is_of_others(object);
     Ok(all.into_iter().filter(|(object, _)| is_nobodys(object)).map(|(_, text)| text).collect())
 }
