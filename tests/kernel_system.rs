@@ -7,6 +7,8 @@ mod support;
 mod firewall;
 #[path = "kernel_system/host_settings.rs"]
 mod host_settings;
+#[path = "kernel_system/losses.rs"]
+mod losses;
 #[path = "kernel_system/nft.rs"]
 mod nft;
 #[path = "kernel_system/process.rs"]

@@ -96,18 +96,20 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
             let used = namespaces(&checks, &queue).into_iter().chain(lab.routers());
             harness.forget_neighbours(used, false)?;
         }
-        let before = Losses::now();
+        let before = harness.losses();
         let results = round(harness, lab, &checks, &queue, batch).await?;
-        done.losses = Losses::now().since(before);
+        done.losses = harness.losses().since(before);
         let known = results.into_iter().map(|(place, pair)| (place, better_known(earlier.remove(&place), pair)));
         let (again, sure): (Vec<_>, Vec<_>) = known.partition(|(place, pair)| {
-            let may_arrive = place.check_in(&checks).is_none_or(|check| check.expect != Expect::Unreachable);
-            let proves_nothing = pair.saw.may_come_of_losses() && (may_arrive || pair.answered_by.is_none());
             let helps = !pair.passed && done.losses.neighbours > 0 && queue.len() < queued_before;
-            proves_nothing && (tried < most_tries(pair.passed, done.losses) || helps)
+            proves_nothing(place.check_in(&checks), pair) && (tried < most_tries(pair.passed, done.losses) || helps)
         });
         queued_before = queue.len();
-        done.results.extend(sure);
+        let sockets_lost = done.losses.sockets > 0;
+        done.results.extend(sure.into_iter().map(|(place, pair)| {
+            let is_unproven = sockets_lost && pair.passed && proves_nothing(place.check_in(&checks), &pair);
+            (place, if is_unproven { pair.unproven(UNSEEN.to_owned()) } else { pair })
+        }));
         if again.is_empty() {
             break;
         }
@@ -115,6 +117,15 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
         queue.retain(|place| earlier.contains_key(place));
     }
     Ok(done)
+}
+
+/// Why silence is not what it seems.
+const UNSEEN: &str = "more packets arrived than could be looked at, and it may have been among them";
+
+/// Whether what came of a pair may have come about because packets were lost.
+fn proves_nothing(check: Option<&Check>, pair: &PairResult) -> bool {
+    let may_arrive = check.is_none_or(|check| check.expect != Expect::Unreachable);
+    pair.saw.may_come_of_losses() && (may_arrive || pair.answered_by.is_none())
 }
 
 /// What is known of a pair after one more try: that a probe arrived before is not forgotten.
@@ -125,11 +136,11 @@ fn better_known(before: Option<PairResult>, now: PairResult) -> PairResult {
 
 /// How often a probe is tried that gets no answer, and longer where each try brings some answers. While a table is
 /// full, nothing new gets through; a full queue loses some packets, so that silence twice over is enough for a promise
-/// of silence.
+/// of silence. Who looks at what arrives, and has missed some of it, may have missed it each time.
 fn most_tries(passed: bool, losses: Losses) -> usize {
     match losses {
-        Losses { neighbours: 0, queue: 0 } => 1,
-        Losses { neighbours: 0, .. } if passed => 2,
+        Losses { neighbours: 0, queue: 0, sockets: 0 } => 1,
+        Losses { neighbours: 0, sockets: 0, .. } if passed => 2,
         Losses { .. } => BATCHES.len(),
     }
 }

@@ -19,6 +19,7 @@ use super::error::CheckError;
 use super::names::Names;
 use super::registry::Registry;
 use super::side::{Sent, port_named};
+use crate::kernel::losses::{self, Losses};
 use crate::kernel::neighbours::Neighbours;
 use crate::kernel::sockets;
 use crate::kernel::{Kernel, KernelError, netns, open_files};
@@ -204,6 +205,12 @@ impl Harness {
             None => !is_for_others,
             Some(_) => probe.to.name.is_none() && !(is_for_others && matches!(check.asks, Some(Asks::Dns(_)))),
         }
+    }
+
+    /// What was lost up to now, by the machine and by the sockets that see probes arrive.
+    pub(super) fn losses(&self) -> Losses {
+        let sockets = self.raw.values().map(|socket| losses::of_socket(socket.get_ref())).sum();
+        Losses { sockets, ..Losses::now() }
     }
 
     /// The ports that other programs have, each as [`port_named`] has it.

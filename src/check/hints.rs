@@ -84,6 +84,13 @@ pub fn losses(losses: &[Losses]) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if losses.iter().any(|losses| losses.sockets > 0) {
+        hints.push(
+            "more packets arrived than nslab could look at, and what was lost of them it has not seen: something else \
+             sends a lot there, or the machine is busy"
+                .to_owned(),
+        );
+    }
     hints
 }
 

@@ -32,7 +32,12 @@ pub fn join(lab: &Lab, topology: &str, sides: &[Side]) -> Result<Report, String>
     let elapsed = Duration::try_from_secs_f64(elapsed).unwrap_or_default();
     let commands = "checks that run commands are those of each machine alone: `nslab check LAB` there runs them";
     let hints = (!lab.exec_checks.is_empty()).then(|| commands.to_owned()).into_iter().collect();
-    Ok(Report { lab: lab.name.clone(), checks, hints, explained: Vec::new(), elapsed })
+    let mut report = Report { lab: lab.name.clone(), checks, hints, explained: Vec::new(), elapsed };
+    if !report.passed() {
+        let lost = |side: &Side| side.lost.iter().map(|lost| format!("{}: {lost}", side.machine)).collect::<Vec<_>>();
+        report.hints.extend(sides.iter().flat_map(lost));
+    }
+    Ok(report)
 }
 
 /// The place of a pair: its check, and its own number there.
@@ -46,6 +51,8 @@ struct Joint<'a> {
     holder: HashMap<&'a str, &'a Side>,
     /// Of each sender that some machine has not heard all the time: which, and why.
     unheard: HashMap<&'a str, String>,
+    /// A machine that has lost packets.
+    lossy: Option<&'a str>,
     arrived: HashMap<&'a str, Vec<&'a Arrived>>,
     judged: HashMap<Place, &'a Judged>,
     sent: HashMap<Place, &'a Sent>,
@@ -63,8 +70,9 @@ impl<'a> Joint<'a> {
             all().filter_map(|sender| Some((sender.machine.as_str(), why_unheard(&machines, sender)?))).collect();
         let judged = all().flat_map(|side| &side.judged).map(|one| ((one.check, one.probe), one)).collect();
         let sent = all().flat_map(|side| &side.probes).map(|one| ((one.check, one.probe), one)).collect();
+        let lossy = all().find(|side| !side.lost.is_empty()).map(|side| side.machine.as_str());
         let all = lab.machines().into_iter().map(|(machine, _)| machine).collect();
-        Self { all, holder, unheard, owners: Owners::of(lab), arrived, judged, sent }
+        Self { all, holder, unheard, owners: Owners::of(lab), lossy, arrived, judged, sent }
     }
 
     fn pair(&self, place: Place, check: &Check, probe: &Probe) -> PairResult {
@@ -75,7 +83,10 @@ impl<'a> Joint<'a> {
             let is_sound = sender.fault.is_none() || !judged.result.passed;
             return match is_sound {
                 true => judged.result.clone(),
-                false => unproven(check, probe, self.unheard.get(sender.machine.as_str()).cloned().unwrap_or_default()),
+                false => {
+                    let why = self.unheard.get(sender.machine.as_str()).cloned().unwrap_or_default();
+                    judged.result.clone().unproven(why)
+                }
             };
         }
         let Some(sent) = self.sent.get(&place) else {
@@ -90,7 +101,16 @@ impl<'a> Joint<'a> {
         // An answer without an arrival may be that of somebody else, or nobody was there to see it arrive.
         let is_unseen = judged.saw == Outcome::Answered && judged.answered_by.is_none();
         match self.why_unproven(sender, check, probe).filter(|_| judged.passed || is_unseen) {
-            Some(why) => unproven(check, probe, why),
+            Some(why) => judged.unproven(why),
+            None if judged.passed && judged.saw.may_come_of_losses() => self.lossless(judged),
+            None => judged,
+        }
+    }
+
+    /// What passes for its silence, if no machine has lost packets.
+    fn lossless(&self, judged: PairResult) -> PairResult {
+        match &self.lossy {
+            Some(machine) => judged.unproven(format!("{machine} has lost packets, and it may have been among them")),
             None => judged,
         }
     }
@@ -176,11 +196,6 @@ impl<'a> Joint<'a> {
     fn machine_of(&self, ns: &NsName) -> Option<&'a Side> {
         self.holder.get(ns.as_str()).copied()
     }
-}
-
-/// The result of a pair that would be as promised, if nothing kept that from being known.
-fn unproven(check: &Check, probe: &Probe, why: String) -> PairResult {
-    PairResult { result: "not proven".to_owned(), ..PairResult::not_tried(check, probe, why) }
 }
 
 /// Why a machine has not sent something.

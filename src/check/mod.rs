@@ -57,7 +57,7 @@ pub use report::{CheckResult, Explained, NotSentCause, Outcome, PairResult, Repo
 pub use resolver::ResolverFiles;
 pub use settings::{first_unusual, unusual_settings};
 pub use side::Side;
-pub use stand_by::{END, READY, SEND, stand_by};
+pub use stand_by::{END, READY, SAY, SEND, stand_by};
 
 use names::Names;
 

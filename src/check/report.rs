@@ -264,6 +264,12 @@ impl PairResult {
             tries: 0,
         }
     }
+
+    /// The same, where something keeps it from being known that all is as promised.
+    #[must_use]
+    pub(super) fn unproven(self, why: String) -> Self {
+        Self { passed: false, result: "not proven".to_owned(), failure: Some(why), ..self }
+    }
 }
 
 impl CheckResult {

@@ -25,6 +25,9 @@ pub struct Side {
     pub namespaces: Vec<String>,
     /// Why nothing can be concluded from what it did not see, if so.
     pub fault: Option<String>,
+    /// Which packets it has lost for want of room while the checks were open, and what helps; where there are any,
+    /// silence proves nothing.
+    pub lost: Vec<String>,
     /// What it sent to the other machines before all probes and after them, so that they know to have heard all of
     /// them; none where it was not told to send.
     pub greetings: Option<Greetings>,

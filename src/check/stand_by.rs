@@ -18,14 +18,17 @@ use super::names::Names;
 use super::others::Others;
 use super::registry::Registry;
 use super::side::{Greetings, Judged, Side};
-use super::{batches, greetings, refusals, respond};
+use super::{batches, greetings, hints, refusals, respond};
+use crate::kernel::losses::Losses;
 use crate::lab::{Lab, NsName, Protocol, Share};
 
 /// Asks whether all sockets are open; the answer is `yes`.
 pub const READY: &str = "ready";
 /// Has the probes sent that start here; the answer, when all have come to an end, is `sent`.
 pub const SEND: &str = "send";
-/// Asks for what this machine says, as JSON, and ends.
+/// Asks for what this machine says, as JSON.
+pub const SAY: &str = "say";
+/// Ends; the answer is `ended`.
 pub const END: &str = "end";
 
 /// Whoever is told nothing ends by itself.
@@ -58,7 +61,8 @@ pub fn stand_by(
         listener.set_nonblocking(true)?;
         let listener = tokio::net::UnixListener::from_std(listener)?;
         let (greetings, took, judged) = (None, Duration::ZERO, Vec::new());
-        let mut standing = StandingBy { harness, lab, share, topology, greetings, took, judged };
+        let losses = harness.losses();
+        let mut standing = StandingBy { harness, lab, share, topology, losses, greetings, took, judged };
         let end = Instant::now() + LIFETIME;
         while Instant::now() < end && !is_over() {
             let Ok(accepted) = timeout_at(end.min(Instant::now() + LOOK), listener.accept()).await else { continue };
@@ -96,6 +100,8 @@ struct StandingBy<'a> {
     lab: &'a Lab,
     share: &'a Share,
     topology: &'a str,
+    /// What was lost before the sockets were open.
+    losses: Losses,
     greetings: Option<Greetings>,
     took: Duration,
     judged: Vec<Judged>,
@@ -116,7 +122,8 @@ impl StandingBy<'_> {
                 Err(error) => format!("error: {error}"),
             },
             // Its keys are strings, so this cannot fail.
-            END => serde_json::to_string(&self.side()).unwrap_or_default(),
+            SAY => serde_json::to_string(&self.side()).unwrap_or_default(),
+            END => "ended".to_owned(),
             _ => return false,
         };
         let told = stream.get_mut().write_all(format!("{}\n", answer.replace('\n', " ")).as_bytes()).await;
@@ -154,6 +161,7 @@ impl StandingBy<'_> {
             machine: self.share.node.to_string(),
             namespaces: self.share.namespaces.iter().map(NsName::to_string).collect(),
             fault: self.fault(),
+            lost: hints::losses(&[self.harness.losses().since(self.losses)]),
             greetings: self.greetings.clone(),
             took: self.took.as_secs_f64(),
             judged: self.judged.clone(),

@@ -6,7 +6,7 @@ use super::apply::print_event;
 use super::exit_code::{DONE, OUT_OF_SYNC};
 use super::failure::Failure;
 use super::lab_arg::{LabArg, Source};
-use super::output::{colour, print, say};
+use super::output::{colour, print, print_to_reader, say};
 use super::report_args::{ReportArgs, ReportFormat};
 use crate::check::Report;
 use crate::show::report::{NotRun, Tested};
@@ -87,7 +87,10 @@ fn one_of_several(lab: &Path, SeveralMachines { open, send, .. }: &SeveralMachin
         engine::send_checks(&lab)?;
         say(&format!("all checks of {lab} that start here were sent"));
     } else {
-        print(&format!("{}\n", engine::end_checks(&lab)?))?;
+        // What nobody has read is not lost.
+        if print_to_reader(&format!("{}\n", engine::side_of_checks(&lab)?))? {
+            engine::end_checks(&lab)?;
+        }
     }
     Ok(DONE)
 }

@@ -61,7 +61,7 @@ pub use plan::{Planned, plan};
 pub use policy::{prove, source};
 pub use preconditions::examine;
 pub use serve::serve;
-pub use sides::{attend, end_checks, join_checks, open_checks, send_checks};
+pub use sides::{attend, end_checks, join_checks, open_checks, send_checks, side_of_checks};
 pub use test::test;
 pub use this_machine::{as_on_this_machine, is_applied_alike, on_this_machine};
 pub use trace::{Tracer, Tracing, trace_expected};

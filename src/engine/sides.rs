@@ -85,15 +85,21 @@ pub fn send_checks(lab: &LabName) -> Result<(), EngineError> {
     }
 }
 
-/// Closes the sockets; what this machine has to say, as JSON on one line.
+/// What this machine has to say, as JSON on one line. The sockets stay open: see [`end_checks`].
 ///
 /// # Errors
 /// The checks are not open.
-pub fn end_checks(lab: &LabName) -> Result<String, EngineError> {
-    let side = ask(lab, check::END)?;
-    let socket = ChecksSocket::of(lab)?;
-    socket.map_or(Ok(()), |socket| socket.remove())?;
-    Ok(side)
+pub fn side_of_checks(lab: &LabName) -> Result<String, EngineError> {
+    ask(lab, check::SAY)
+}
+
+/// Closes the sockets: what was seen is forgotten.
+///
+/// # Errors
+/// The checks are not open.
+pub fn end_checks(lab: &LabName) -> Result<(), EngineError> {
+    ask(lab, check::END)?;
+    ChecksSocket::of(lab)?.map_or(Ok(()), |socket| Ok(socket.remove()?))
 }
 
 /// Closes the checks of a lab, if they are open: what was seen is nobody's any more.
@@ -125,7 +131,7 @@ pub(super) fn are_closed(lab: &LabName) -> Result<(), EngineError> {
 /// Puts together what the machines of a lab have said.
 ///
 /// # Errors
-/// It does not belong together, or is not what [`end_checks`] gives.
+/// It does not belong together, or is not what [`side_of_checks`] gives.
 pub fn join_checks(topology: &Topology, sides: &[(String, String)]) -> Result<Report, EngineError> {
     let read = |(name, text): &(String, String)| {
         if text.trim().is_empty() {

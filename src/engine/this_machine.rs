@@ -1,8 +1,8 @@
 //! A lab that several machines make together, of which this one is to be, or is, a namespace.
 
 use super::EngineError;
-use crate::kernel::own_addresses;
-use crate::lab::{IfName, LabName, NsName};
+use crate::kernel::own_addresses::{self, OwnInterface};
+use crate::lab::{Lab, LabName, NsName, Share};
 use crate::state;
 use crate::topology::Topology;
 
@@ -10,16 +10,32 @@ use crate::topology::Topology;
 /// uplink.
 ///
 /// # Errors
-/// The namespace is none of the lab's machines, or this machine has not its address.
+/// The namespace is none of the lab's machines, or this machine has not its address, or not as the file has it.
 pub fn on_this_machine(topology: Topology, node: &NsName) -> Result<Topology, EngineError> {
     let share = topology.lab.share(node)?;
     let own = own_addresses::list()?;
-    let has_all = |dev: &&IfName| share.addresses.iter().all(|address| own.contains(&(*address, (*dev).clone())));
-    // An address of the loopback leads to no other machine.
-    let mut devs = own.iter().map(|(_, dev)| dev).filter(|dev| !dev.is_lo());
-    match devs.find(has_all).filter(|_| !share.addresses.is_empty()) {
-        Some(dev) => Ok(topology.on_machine(share, dev.clone())),
-        None => Err(EngineError::NotThisMachine { node: node.clone(), addresses: share.addresses, own }),
+    let has_all = |own: &&OwnInterface| share.addresses.iter().all(|address| own.addresses.contains(address));
+    let Some(uplink) = own.iter().find(has_all).filter(|_| !share.addresses.is_empty()) else {
+        let named = |own: OwnInterface| own.addresses.into_iter().map(move |address| (address, own.name.clone()));
+        let own = own.into_iter().flat_map(named).collect();
+        return Err(EngineError::NotThisMachine { node: node.clone(), addresses: share.addresses, own });
+    };
+    match differs(&topology.lab, &share, uplink) {
+        Some(what) => Err(EngineError::UplinkDiffers { node: node.clone(), what }),
+        None => Ok(topology.on_machine(share, uplink.name.clone())),
+    }
+}
+
+/// How the machine's own interface is not as the file has it, and what helps: nslab changes nothing of it.
+fn differs(lab: &Lab, share: &Share, is: &OwnInterface) -> Option<String> {
+    let want = lab.namespaces.get(&share.node)?.interfaces.get(&share.uplink)?;
+    let (dev, mtu) = (&is.name, want.mtu.filter(|mtu| *mtu != is.mtu));
+    match (is.is_up || !want.up, mtu) {
+        (false, _) => Some(format!("{dev} is down: ip link set {dev} up")),
+        (true, Some(mtu)) => {
+            Some(format!("the MTU of {dev} is {}, and {mtu} in the file: ip link set {dev} mtu {mtu}", is.mtu))
+        }
+        (true, None) => None,
     }
 }
 

@@ -1,6 +1,8 @@
-//! What the machine loses of packets without a word, for want of room: its counters, over all namespaces.
+//! What the machine loses of packets without a word, for want of room: its counters, over all namespaces, and those of
+//! sockets.
 
 use std::fs::read_to_string;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// How many packets were lost so far, by where there was no room for them. What the kernel does not show counts as
 /// nothing.
@@ -11,10 +13,30 @@ pub struct Losses {
     /// For want of a place in a processor's queue of received packets (`net.core.netdev_max_backlog`): a broadcast on a
     /// bridge takes one for each port.
     pub queue: u64,
+    /// For want of room in the buffers of sockets that were to see them arrive.
+    pub sockets: u64,
+}
+
+/// How many numbers the kernel knows of a socket's memory (`SK_MEMINFO_VARS`), and which of them counts what it has
+/// lost (`SK_MEMINFO_DROPS`).
+const NUMBERS: usize = 9;
+const DROPS: usize = 8;
+
+/// How many packets a socket has lost for want of room in its buffer, since it was opened (`SO_MEMINFO`). A kernel
+/// before 4.12 does not say, which counts as none.
+pub fn of_socket(socket: &OwnedFd) -> u64 {
+    let mut numbers = [0_u32; NUMBERS];
+    let mut length = size_of_val(&numbers) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `numbers`, which is as long.
+    let result = unsafe {
+        let place = numbers.as_mut_ptr().cast();
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MEMINFO, place, &raw mut length)
+    };
+    if result == 0 { u64::from(numbers[DROPS]) } else { 0 }
 }
 
 impl Losses {
-    /// Those up to now.
+    /// Those of the machine up to now, without those of sockets.
     pub fn now() -> Self {
         // Only the first namespace shows its tables of neighbours, which is usually that of the first process.
         let table = |name: &str| {
@@ -23,7 +45,7 @@ impl Losses {
         };
         let tables = ["arp_cache", "ndisc_cache"].iter().filter_map(|name| table(name));
         let queue = read_to_string("/proc/net/softnet_stat").ok().and_then(|text| dropped(&text));
-        Self { neighbours: tables.sum(), queue: queue.unwrap_or_default() }
+        Self { neighbours: tables.sum(), queue: queue.unwrap_or_default(), sockets: 0 }
     }
 
     /// Those since then.
@@ -31,6 +53,7 @@ impl Losses {
         Self {
             neighbours: self.neighbours.saturating_sub(before.neighbours),
             queue: self.queue.saturating_sub(before.queue),
+            sockets: self.sockets.saturating_sub(before.sockets),
         }
     }
 }

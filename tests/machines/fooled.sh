@@ -38,6 +38,27 @@ for n in 1 3; do on "$n" nslab check pods --end > "side$n.json"; done
 failed
 grep 'it arrived at pod-2-1' report
 
+# Nor is silence what a machine could not look at: there was no room for all that arrived.
+opened
+attending=$(on 2 sh -c 'pgrep -f "^nslab attend pods$" --ns $$ --nslist net')
+kill -STOP "$attending"
+on 1 ip netns exec pod-1-1 bash -c '
+  exec 3> /dev/udp/10.244.2.2/53; for ((sent = 0; sent < 20000; sent++)); do printf x >&3; done'
+sleep 0.5
+on 1 nslab check pods --send
+kill -CONT "$attending"
+ended
+failed
+grep 'node2 has lost packets, and it may have been among them' report
+grep 'hint: node2: more packets arrived than nslab could look at' report
+# What cannot be written is not lost.
+opened; sent
+if on 1 sh -c 'nslab check pods --end > /dev/full' 2> said; then exit 1; fi
+grep 'No space left on device' said
+ended
+failed
+grep 'answered by pod-2-1' report
+
 # What was sent before is of another run.
 with <<'END'
 checks:

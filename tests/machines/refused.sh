@@ -14,6 +14,36 @@ want=2 words='services and network policies need a namespace of their own' \
 sed 's/pods: 2 }/pods: 2, run: { x: sleep 9 } }/' topologies/06-pods.yaml > programs.yaml
 want=2 words='it has programs' refused apply --as node1 programs.yaml
 for n in 1 2 3; do state "$n" | diff "before$n" -; done
+# Of the machine's own interface, nothing is changed: so it has to be as in the file.
+on 1 ip link set eth1 down
+want=3 words='this machine cannot be node1: eth1 is down: ip link set eth1 up' \
+  refused apply --as node1 topologies/06-pods.yaml
+want=3 words='eth1 is down' refused plan --as node1 topologies/06-pods.yaml
+on 1 ip link set eth1 up; settled 1
+cat > mtu.yaml <<'END'
+name: mtu
+namespaces:
+  lan: { bridges: { br0: { ports: [one, two] } } }
+  node1:
+    interfaces: { eth0: { addresses: [192.168.1.11/24], mtu: 1400 } }
+    routes: [{ to: 10.9.0.0/16, via: 192.168.1.12 }]
+  node2: { interfaces: { eth0: { addresses: [192.168.1.12/24] } } }
+links: [[node1/eth0, lan/one], [node2/eth0, lan/two]]
+END
+want=3 words='the MTU of eth1 is 1500, and 1400 in the file: ip link set eth1 mtu 1400' refused apply --as node1 mtu.yaml
+for n in 1 2 3; do state "$n" | diff "before$n" -; done
+on 1 ip link set eth1 mtu 1400
+on 1 nslab apply --as node1 mtu.yaml
+
+# What two labs have alike, the last of them removes.
+sed 's/name: mtu/name: like/' mtu.yaml > like.yaml
+on 1 nslab apply --as node1 like.yaml
+on 1 nslab destroy mtu
+on 1 nslab plan like --exit-code
+on 1 ip route | grep '10.9.0.0/16 via 192.168.1.12'
+on 1 nslab destroy like
+on 1 ip link set eth1 mtu 1500
+for n in 1 2 3; do state "$n" | diff "before$n" -; done
 
 on 1 nslab apply topologies/02-bridge.yaml
 want=2 words='lab bridge is on this machine alone' refused check bridge --open
