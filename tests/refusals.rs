@@ -156,3 +156,31 @@ fn exec_has_its_commands_exit_code() {
     assert!(text(&status).contains("192.168.15.1/24") && text(&status).contains("Drift: none"), "{}", text(&status));
     assert!(text(&nslab(["list"])).contains("veth"));
 }
+
+/// A command of a check has changed the host, which no test may leave otherwise than it was.
+#[test]
+fn what_a_test_has_left_in_the_host_is_named() {
+    sandbox();
+    std::fs::write(
+        "/run/leaves.yaml",
+        "name: leaves\nnamespaces: { host: {}, red: {} }\nchecks:\n  - { from: host, exec: [sh, -c, 'ip addr add \
+         10.99.0.1/24 dev lo; ip route add blackhole 10.88.0.0/16'] }\n",
+    )
+    .unwrap();
+    let output = nslab(["test", "/run/leaves.yaml"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    let said = text(&output);
+    for what in ["+ address 10.99.0.1/24 of lo", "+ route blackhole 10.88.0.0/16"] {
+        assert!(said.contains(what), "{what}: {said}");
+    }
+}
+
+/// As in a container with a root file system that nobody may write.
+#[test]
+fn where_nothing_can_be_kept_the_refusal_says_what_helps() {
+    sandbox();
+    run("mount -o remount,ro /run");
+    let output = nslab(["apply", &project("topologies/01-veth.yaml").display().to_string()]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("mount a writable /run (in a container: --tmpfs /run)"), "{}", text(&output));
+}

@@ -148,8 +148,8 @@ pub enum EngineError {
     #[error("after apply there is still something to do: {0}")]
     NotSettled(String),
     /// After a lab was destroyed, the host is not what it was before the lab.
-    #[error("after destroy the host is not what it was before")]
-    HostChanged,
+    #[error("after destroy the host is not what it was before:{0}")]
+    HostChanged(String),
 }
 
 /// How undoing went: how many steps were undone, and what could not be.
@@ -224,7 +224,7 @@ impl EngineError {
             Self::SidesDiffer(_) | Self::BadSide { .. } => EngineCode::SidesDiffer.to_string(),
             Self::TopologyNotKept(_) => EngineCode::TopologyNotKept.to_string(),
             Self::NotSettled(_) => EngineCode::NotSettled.to_string(),
-            Self::HostChanged => EngineCode::HostChanged.to_string(),
+            Self::HostChanged(_) => EngineCode::HostChanged.to_string(),
         }
     }
 
@@ -256,7 +256,7 @@ impl EngineError {
             | Self::Sides(_)
             | Self::TopologyNotKept(_)
             | Self::NotSettled(_)
-            | Self::HostChanged => 3,
+            | Self::HostChanged(_) => 3,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Builds a lab in a sandbox, checks it and removes it again.
 
+use std::collections::BTreeSet;
+
 use nix::unistd::getppid;
 
 use super::{EngineError, Machine, Options, apply, check, destroy, plan};
@@ -28,10 +30,38 @@ pub fn test(lab: &Lab, text: &str, explain: Option<&str>) -> Result<Report, Engi
     let mut report = check::check(lab, &mut |_| {})?;
     super::explain(lab, explain.unwrap_or_default(), explain.is_some(), &mut report);
     destroy::destroy(&lab.name, true, &mut |_| {})?;
-    if host(lab)? != before {
-        return Err(EngineError::HostChanged);
+    let after = host(lab)?;
+    match after == before {
+        true => Ok(report),
+        false => Err(EngineError::HostChanged(difference(&before, &after))),
     }
-    Ok(report)
+}
+
+/// What has come (`+`) and gone (`-`) in the host, a line each.
+fn difference(before: &ObservedNamespace, after: &ObservedNamespace) -> String {
+    let (before, after) = (in_words(before), in_words(after));
+    let gone = before.difference(&after).map(|what| format!("\n- {what}"));
+    let come = after.difference(&before).map(|what| format!("\n+ {what}"));
+    let all: String = gone.chain(come).collect();
+    if all.is_empty() { " in something that has no short name".to_owned() } else { all }
+}
+
+/// What there is in a namespace, in words.
+fn in_words(there: &ObservedNamespace) -> BTreeSet<String> {
+    let ObservedNamespace { is, foreign, firewall, .. } = there;
+    let interfaces = is.interfaces.iter().flat_map(|(name, own)| {
+        let state = format!("{} {name}, {}", own.kind_name(), if own.up { "up" } else { "down" });
+        let addresses = own.addresses.iter().map(move |address| format!("address {address} of {name}"));
+        std::iter::once(state).chain(addresses)
+    });
+    let routes = is.routes.iter().map(|route| format!("route {route}"));
+    let rules = is.rules.iter().map(|rule| format!("policy rule {rule}"));
+    let settings = is.sysctls.iter().map(|(key, value)| format!("{key} = {value}"));
+    let objects = foreign.routes.iter().map(|own| &own.object).chain(foreign.rules.iter().map(|own| &own.object));
+    let others =
+        objects.map(|object| object.text.clone()).chain(foreign.others.iter().map(|own| own.object.text.clone()));
+    let chains = firewall.chains.keys().map(|chain| format!("firewall chain {chain:?}"));
+    interfaces.chain(routes).chain(rules).chain(settings).chain(others).chain(chains).collect()
 }
 
 /// What there is in the host, without the interfaces that the kernel puts into every namespace on this machine as soon

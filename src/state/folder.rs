@@ -116,7 +116,7 @@ impl Folder {
         let pass = || failpoint::pass("make a folder of the state");
         match pass().and_then(|()| mkdirat(&self.fd, name, PRIVATE_FOLDER)) {
             Ok(()) | Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(refused("make", &self.below(name)).with_errno(errno)),
+            Err(errno) => return Err(cannot_make(&self.below(name), errno)),
         }
         self.get(name)?.ok_or_else(|| self.because("open", name, SFlag::S_IFDIR, Errno::ENOENT))
     }
@@ -439,6 +439,16 @@ fn in_the_way(verb: &str, path: &str, kind: SFlag) -> KernelError {
 /// Something that is not what nslab keeps there.
 pub(super) fn odd(verb: &str, path: &str, why: &str) -> KernelError {
     refused(verb, path).said(why).with_code(KernelCode::OddState)
+}
+
+/// That a folder cannot be made, and what helps where what it is to be in cannot be written.
+fn cannot_make(path: &str, errno: Errno) -> KernelError {
+    let error = refused("make", path).with_errno(errno);
+    match errno {
+        Errno::EROFS => error
+            .hint("mount a writable /run (in a container: --tmpfs /run), or use `nslab test`, which brings its own"),
+        _ => error,
+    }
 }
 
 pub(super) fn refused(verb: &str, path: &str) -> KernelError {
