@@ -104,6 +104,7 @@ host_account() {
   ip netns list | cut -d' ' -f1 | sort
   if is_root; then
     for show in iptables-save ip6tables-save; do
+      has "$show" || continue
       printf '## %s\n' "$show"
       "$show" | sed -E '/^#/d; s/\[[0-9]+:[0-9]+\]//'
     done

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use support::rest::at_rest;
-use support::{host_account, nslab, run, sandbox, text};
+use support::{ends, host_account, nslab, run, sandbox, text};
 
 /// Five small labs that all use the host; `a` and `a-b` have names of which one is the other's beginning.
 const LABS: [&str; 5] = ["a", "a-b", "b", "c", "d"];
@@ -162,4 +162,46 @@ fn a_lab_never_touches_one_whose_name_begins_alike() {
 fn succeeds(args: &[&str]) {
     let output = nslab(args);
     assert_eq!(output.status.code(), Some(0), "nslab {args:?}: {}", text(&output));
+}
+
+/// The kernel keeps one route and one rule of a kind: it cannot be both labs'.
+#[test]
+fn a_route_or_rule_of_the_host_that_another_lab_needs_is_a_conflict() {
+    sandbox();
+    let before = host_account();
+    let lab = |name: &str, kind: &str| {
+        format!(
+            "name: {name}\nnamespaces:\n  host:\n    routes: [{{ to: 10.88.0.0/16, type: {kind} }}]\n    rules: [{{ from: \
+             10.77.0.0/16, table: 77, priority: 77 }}]\n"
+        )
+    };
+    let (one, two) = (lab("one", "blackhole"), lab("two", "blackhole"));
+    let on = |topology: &str, args: &[&str], code: i32| {
+        std::fs::write("/run/lab.yaml", topology).unwrap();
+        ends(&[args, &["/run/lab.yaml"]].concat(), code)
+    };
+    on(&one, &["apply"], 0);
+    for (other, route) in [(&two, "blackhole 10.88.0.0/16"), (&lab("two", "unreachable"), "blackhole 10.88.0.0/16")] {
+        let said = on(other, &["apply"], 3);
+        for what in [format!("route {route}").as_str(), "policy rule priority 77 from 10.77.0.0/16"] {
+            let line = said.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {said}"));
+            assert!(line.contains("exists and belongs to lab one"), "{said}");
+        }
+    }
+    on(&one, &["plan", "--exit-code"], 0);
+    // Where both begin at once, at most one of them is applied, and whoever is has it all.
+    on(&one, &["destroy"], 0);
+    std::fs::write("/run/one.yaml", &one).unwrap();
+    std::fs::write("/run/two.yaml", &two).unwrap();
+    let nslab = env!("CARGO_BIN_EXE_nslab");
+    for _ in 0..5 {
+        run(&format!("{nslab} apply /run/one.yaml & {nslab} apply /run/two.yaml & wait"));
+        let labs = run(&format!("{nslab} list"));
+        assert!(!(labs.contains("one") && labs.contains("two")), "{labs}");
+        for applied in ["one", "two"].into_iter().filter(|lab| labs.contains(lab)) {
+            run(&format!("{nslab} plan {applied} --exit-code"));
+        }
+        run(&format!("{nslab} destroy one & {nslab} destroy two & wait"));
+        before.assert_same(&host_account(), "afterwards");
+    }
 }

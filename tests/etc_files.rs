@@ -27,13 +27,7 @@ const LAB_HOSTS: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-lo
 /// A sandbox with an `/etc` of its own, in which `/etc/netns` can be.
 fn own_etc() {
     sandbox();
-    run("mkdir /run/etc
-         cp -a /etc/. /run/etc
-         mount --bind /run/etc /etc
-         rm -rf /etc/netns
-         mkdir /etc/netns
-         mount -t tmpfs -o mode=755 tmpfs /etc/netns
-         [ -e /etc/hostname ] || echo machine > /etc/hostname");
+    support::own_etc();
     std::fs::write(FILE, LAB).unwrap();
 }
 

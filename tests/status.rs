@@ -67,11 +67,17 @@ fn counters_are_those_of_the_kernel() {
     applied();
     run("ip netns exec red ping -c 3 -i 0.1 -q 192.0.2.2
          ip netns exec router iptables -A FORWARD -s 10.9.9.9 -m comment --comment 'by hand' -j REJECT");
-    let status = json("router");
+    // A packet may come between: then both are asked again.
+    let saved = || ["iptables", "ip6tables"].map(|of| (of, run(&format!("ip netns exec router {of}-save -c | grep -v '^#'"))));
+    let (status, saved) = (0..20)
+        .find_map(|_| {
+            let (before, status, after) = (saved(), json("router"), saved());
+            (before == after).then_some((status, after))
+        })
+        .expect("the counters rest for a moment");
     let chains: Vec<&Value> = list(&status, "nat").iter().chain(list(&status, "filter")).collect();
     let mut rules = 0;
-    for family in ["iptables", "ip6tables"] {
-        let saved = run(&format!("ip netns exec router {family}-save -c"));
+    for (family, saved) in saved {
         for line in saved.lines().filter(|line| line.starts_with('[')) {
             let (counters, rule) = line.split_once(" -A ").unwrap();
             let chain = rule.split_whitespace().next().unwrap();

@@ -279,6 +279,7 @@ fn scripts_build_the_same_lab_and_remove_it() {
         let file = file.display().to_string();
         std::thread::spawn(move || {
             sandbox();
+            support::own_etc();
             let before = host_account();
             let script = String::from_utf8(expect(0, &["commands", &file]).stdout).unwrap();
             // Built-in servers are nslab's.

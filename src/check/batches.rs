@@ -102,13 +102,17 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
         let known = results.into_iter().map(|(place, pair)| (place, better_known(earlier.remove(&place), pair)));
         let (again, sure): (Vec<_>, Vec<_>) = known.partition(|(place, pair)| {
             let helps = !pair.passed && done.losses.neighbours > 0 && queue.len() < queued_before;
-            proves_nothing(place.check_in(&checks), pair) && (tried < most_tries(pair.passed, done.losses) || helps)
+            let proves_nothing = proves_nothing(place.check_in(&checks), pair, done.losses);
+            proves_nothing && (tried < most_tries(pair.passed, done.losses) || helps)
         });
         queued_before = queue.len();
-        let sockets_lost = done.losses.sockets > 0;
+        let losses = done.losses;
         done.results.extend(sure.into_iter().map(|(place, pair)| {
-            let is_unproven = sockets_lost && pair.passed && proves_nothing(place.check_in(&checks), &pair);
-            (place, if is_unproven { pair.unproven(UNSEEN.to_owned()) } else { pair })
+            let is_unseen = losses.sockets > 0 && pair.passed;
+            match is_unseen && proves_nothing(place.check_in(&checks), &pair, losses) {
+                true => (place, pair.unproven(UNSEEN.to_owned())),
+                false => (place, pair),
+            }
         }));
         if again.is_empty() {
             break;
@@ -120,12 +124,15 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
 }
 
 /// Why silence is not what it seems.
-const UNSEEN: &str = "more packets arrived than could be looked at, and it may have been among them";
+const UNSEEN: &str = "more packets arrived than could be looked at, and the probe may have been among them";
 
-/// Whether what came of a pair may have come about because packets were lost.
-fn proves_nothing(check: Option<&Check>, pair: &PairResult) -> bool {
+/// Whether what came of a pair may have come about because packets were lost: its silence, or that nobody has seen it
+/// arrive, whatever its sender saw.
+fn proves_nothing(check: Option<&Check>, pair: &PairResult, losses: Losses) -> bool {
     let may_arrive = check.is_none_or(|check| check.expect != Expect::Unreachable);
-    pair.saw.may_come_of_losses() && (may_arrive || pair.answered_by.is_none())
+    let may_be_answered = matches!(pair.saw, Outcome::Answered | Outcome::NoAnswer { .. });
+    let is_unseen = losses.sockets > 0 && !may_arrive && pair.passed && may_be_answered;
+    (pair.saw.may_come_of_losses() || is_unseen) && (may_arrive || pair.answered_by.is_none())
 }
 
 /// What is known of a pair after one more try: that a probe arrived before is not forgotten.

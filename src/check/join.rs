@@ -110,7 +110,10 @@ impl<'a> Joint<'a> {
     /// What passes for its silence, if no machine has lost packets.
     fn lossless(&self, judged: PairResult) -> PairResult {
         match &self.lossy {
-            Some(machine) => judged.unproven(format!("{machine} has lost packets, and it may have been among them")),
+            Some(machine) => judged.unproven(format!(
+                "{machine} has lost packets since the checks were opened, and the probe may have been among them: open \
+                 them anew"
+            )),
             None => judged,
         }
     }

@@ -100,7 +100,7 @@ struct StandingBy<'a> {
     lab: &'a Lab,
     share: &'a Share,
     topology: &'a str,
-    /// What was lost before the sockets were open.
+    /// What was lost up to when the sockets were open.
     losses: Losses,
     greetings: Option<Greetings>,
     took: Duration,

@@ -273,6 +273,10 @@ impl Run<'_> {
         let listed = deviceless_routes::wanted(self.lab).into_iter().chain(before.clone()).collect();
         self.folder.list_deviceless_routes(&listed)?;
         self.has_listed = listed != before && self.exists();
+        // Of two that apply at once, the second to list it sees the list of the first.
+        if let Some(conflict) = deviceless_routes::needed_meanwhile(self.lab)? {
+            return Err(EngineError::Preconditions(vec![Finding::from(&conflict)]));
+        }
         let texts = steps.iter().map(|planned| planned.step.text()).collect();
         self.folder.write_journal(&Journal::new(lab, Activity::Applying, texts))?;
         self.folder.keep_wireguard_keys(&self.before.wireguard_keys)?;

@@ -2,13 +2,14 @@
 //!
 //! The kernel keeps only one number with them, which says that nslab made them, but not for which lab. So each lab's
 //! folder lists those that it wanted, and the lab's marks have hashes of them. Nothing else says that one is a lab's:
-//! what no record of it has is left, and told when the lab is removed. What another lab lists as well is left to that
-//! one: the last of them removes it.
+//! what no record of it has is left, and told when the lab is removed. What another lab needs already, no second one
+//! gets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kernel::{Kernel, KernelError};
-use crate::lab::{Lab, LabName, NsName, Observed, Route};
+use crate::lab::{Lab, LabName, NsName, Observed, ObservedNamespace, Remembered, Route, RoutingOfOthers};
+use crate::plan::Conflict;
 use crate::state::{self, Identity};
 
 /// What a lab wants in `host` that no interface belongs to.
@@ -19,23 +20,15 @@ pub(super) fn wanted(lab: &Lab) -> BTreeSet<Identity> {
     routes.chain(wanted.rules.iter().map(Identity::of_rule)).collect()
 }
 
-/// Leaves in `live`, of the marked routes and rules, those that are this lab's; which of the others no list has, in
-/// words, where the lab has no list.
+/// Leaves in `live`, of the marked routes and rules, those that are this lab's, and says which are others'; which of the
+/// others no list has, in words, where the lab has no list.
 ///
 /// # Errors
 /// A list cannot be read, or the kernel refuses to show what the marks say.
 pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) -> Result<Vec<String>, KernelError> {
     let says_more = live.namespaces.values().any(|ns| ns.says_more);
     let Some(host) = live.namespaces.get_mut(&NsName::host()) else { return Ok(Vec::new()) };
-    // No record has what the model cannot express: what was altered by hand.
-    let interfaces = &host.is.interfaces;
-    let is_of_lab = |dev| interfaces.get(dev).is_some_and(|there| there.owner.as_ref() == Some(lab));
-    for route in &mut host.foreign.routes {
-        route.is_ours &= route.dev.as_ref().is_some_and(is_of_lab);
-    }
-    for rule in &mut host.foreign.rules {
-        rule.is_ours = false;
-    }
+    disown_foreign(host, lab);
     let unattached = host.nslab_routing.routes.iter().filter(|route| host.is.is_unattached(route));
     let texts = unattached.map(|route| (Identity::of_route(route), format!("route {route}")));
     let routing = &host.nslab_routing;
@@ -46,27 +39,72 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
         return Ok(Vec::new());
     }
     let listed = state::listed_by(lab)?;
-    let others = state::listed_by_others(lab)?;
-    let is_of_others = |object: &Identity| others.values().any(|list| list.contains(object));
     let mut own = listed.clone().unwrap_or_default();
-    if says_more && all.keys().any(|object| !own.contains(object)) {
-        let remembered = kernel.remembered()?;
-        let hashes = remembered.get(lab).map(|of_lab| &of_lab.routes);
-        own.extend(all.keys().filter(|object| hashes.is_some_and(|has| has.contains(&object.hash()))).cloned());
-    }
+    let are_all_own = |own: &BTreeSet<Identity>| all.keys().all(|object| own.contains(object));
+    let is_remembered = says_more && !are_all_own(&own);
+    let remembered = if is_remembered { kernel.remembered()? } else { BTreeMap::new() };
+    let hashes = remembered.get(lab).map(|of_lab| &of_lab.routes);
+    own.extend(all.keys().filter(|object| hashes.is_some_and(|has| has.contains(&object.hash()))).cloned());
+    let others = if are_all_own(&own) { BTreeMap::new() } else { state::listed_by_others(lab)? };
+    let owner = |object: &Identity| {
+        let listed = others.iter().find(|(_, list)| list.contains(object)).map(|(other, _)| other);
+        let is_in_marks = |(other, of_lab): &(&LabName, &Remembered)| {
+            *other != lab && !own.contains(object) && of_lab.routes.contains(&object.hash())
+        };
+        listed.or_else(|| remembered.iter().find(is_in_marks).map(|(other, _)| other)).cloned()
+    };
+    host.routing_of_others = RoutingOfOthers {
+        routes: with(&host.nslab_routing.routes, |route| owner(&Identity::of_route(route))),
+        rules: with(&host.nslab_routing.rules, |rule| owner(&Identity::of_rule(rule))),
+    };
     // The machine's interface may be called otherwise by now.
     let under_its_name = |route: &Route| {
         let dev = machine.as_ref().map(|(_, dev)| dev.clone()).filter(|_| !route.is_deviceless());
         Identity::of_route(&Route { dev: dev.or_else(|| route.dev.clone()), ..route.clone() })
     };
-    let is_own = |names: &[Identity]| names.iter().any(|one| own.contains(one)) && !names.iter().any(is_of_others);
+    let is_own = |route: &Route| [Identity::of_route(route), under_its_name(route)].iter().any(|one| own.contains(one));
     let (there, routing) = (&host.is, &mut host.nslab_routing);
-    let names = |route: &Route| [Identity::of_route(route), under_its_name(route)];
-    routing.routes.retain(|route| !there.is_unattached(route) || is_own(&names(route)));
-    routing.rules.retain(|rule| is_own(&[Identity::of_rule(rule)]));
-    if listed.is_some() || all.keys().all(|object| own.contains(object)) {
+    routing.routes.retain(|route| !there.is_unattached(route) || is_own(route));
+    routing.rules.retain(|rule| own.contains(&Identity::of_rule(rule)));
+    if listed.is_some() {
         return Ok(Vec::new());
     }
-    let is_nobodys = |object: &Identity| !own.contains(object) && !is_of_others(object);
-    Ok(all.into_iter().filter(|(object, _)| is_nobodys(object)).map(|(_, text)| text).collect())
+    let is_nobodys = |object: &Identity| !own.contains(object) && owner(object).is_none();
+    Ok(all.iter().filter(|(object, _)| is_nobodys(object)).map(|(_, text)| text.clone()).collect())
+}
+
+/// No record has what the model cannot express: what was altered by hand.
+fn disown_foreign(host: &mut ObservedNamespace, lab: &LabName) {
+    let interfaces = &host.is.interfaces;
+    let is_of_lab = |dev| interfaces.get(dev).is_some_and(|there| there.owner.as_ref() == Some(lab));
+    for route in &mut host.foreign.routes {
+        route.is_ours &= route.dev.as_ref().is_some_and(is_of_lab);
+    }
+    for rule in &mut host.foreign.rules {
+        rule.is_ours = false;
+    }
+}
+
+/// The objects that have an owner, each with it.
+fn with<T: Clone + Ord>(objects: &BTreeSet<T>, owner: impl Fn(&T) -> Option<LabName>) -> BTreeMap<T, LabName> {
+    objects.iter().filter_map(|object| Some((object.clone(), owner(object)?))).collect()
+}
+
+/// The lab that has come to need the same of `host` since that was looked at, and what.
+///
+/// # Errors
+/// A list cannot be read.
+pub(super) fn needed_meanwhile(lab: &Lab) -> Result<Option<Conflict>, KernelError> {
+    let wanted = wanted(lab);
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let others = state::listed_by_others(&lab.name)?;
+    let Some((other, _)) = others.iter().find(|(_, list)| !list.is_disjoint(&wanted)) else { return Ok(None) };
+    let host = lab.namespaces.get(&NsName::host()).map(|host| host.unattached()).unwrap_or_default();
+    let is_theirs = |object: &Identity| others.get(other).is_some_and(|list| list.contains(object));
+    let route = host.routes.iter().find(|route| is_theirs(&Identity::of_route(route)));
+    let rule = host.rules.iter().find(|rule| is_theirs(&Identity::of_rule(rule)));
+    let route = route.map(|route| Conflict::of_route(route, Some(other.clone())));
+    Ok(route.or_else(|| rule.map(|rule| Conflict::of_rule(rule, other.clone()))))
 }

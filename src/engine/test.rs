@@ -48,9 +48,10 @@ fn difference(before: &ObservedNamespace, after: &ObservedNamespace) -> String {
 
 /// What there is in a namespace, in words.
 fn in_words(there: &ObservedNamespace) -> BTreeSet<String> {
-    let ObservedNamespace { is, foreign, firewall, .. } = there;
+    let ObservedNamespace { is, foreign, firewall, firewall_generation, .. } = there;
     let interfaces = is.interfaces.iter().flat_map(|(name, own)| {
-        let state = format!("{} {name}, {}", own.kind_name(), if own.up { "up" } else { "down" });
+        let mtu = own.mtu.map(|mtu| format!(", MTU {mtu}")).unwrap_or_default();
+        let state = format!("{} {name}, {}{mtu}", own.kind_name(), if own.up { "up" } else { "down" });
         let addresses = own.addresses.iter().map(move |address| format!("address {address} of {name}"));
         std::iter::once(state).chain(addresses)
     });
@@ -60,8 +61,9 @@ fn in_words(there: &ObservedNamespace) -> BTreeSet<String> {
     let objects = foreign.routes.iter().map(|own| &own.object).chain(foreign.rules.iter().map(|own| &own.object));
     let others =
         objects.map(|object| object.text.clone()).chain(foreign.others.iter().map(|own| own.object.text.clone()));
-    let chains = firewall.chains.keys().map(|chain| format!("firewall chain {chain:?}"));
-    interfaces.chain(routes).chain(rules).chain(settings).chain(others).chain(chains).collect()
+    let chains = firewall.chains.iter().map(|(chain, rules)| format!("{chain}, {} rules", rules.len()));
+    let changes = firewall_generation.map(|number| format!("the firewall's change number {number}"));
+    interfaces.chain(routes).chain(rules).chain(settings).chain(others).chain(chains).chain(changes).collect()
 }
 
 /// What there is in the host, without the interfaces that the kernel puts into every namespace on this machine as soon

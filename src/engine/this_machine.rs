@@ -15,7 +15,8 @@ pub fn on_this_machine(topology: Topology, node: &NsName) -> Result<Topology, En
     let share = topology.lab.share(node)?;
     let own = own_addresses::list()?;
     let has_all = |own: &&OwnInterface| share.addresses.iter().all(|address| own.addresses.contains(address));
-    let Some(uplink) = own.iter().find(has_all).filter(|_| !share.addresses.is_empty()) else {
+    let uplink = own.iter().filter(has_all).min_by_key(|own| !own.is_up);
+    let Some(uplink) = uplink.filter(|_| !share.addresses.is_empty()) else {
         let named = |own: OwnInterface| own.addresses.into_iter().map(move |address| (address, own.name.clone()));
         let own = own.into_iter().flat_map(named).collect();
         return Err(EngineError::NotThisMachine { node: node.clone(), addresses: share.addresses, own });

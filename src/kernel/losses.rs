@@ -1,4 +1,4 @@
-//! What the machine loses of packets without a word, for want of room: its counters, over all namespaces, and those of
+//! What is lost of packets without a word, for want of room: counters of the machine, over all namespaces, and those of
 //! sockets.
 
 use std::fs::read_to_string;
@@ -13,7 +13,7 @@ pub struct Losses {
     /// For want of a place in a processor's queue of received packets (`net.core.netdev_max_backlog`): a broadcast on a
     /// bridge takes one for each port.
     pub queue: u64,
-    /// For want of room in the buffers of sockets that were to see them arrive.
+    /// Thrown away by sockets that were to see them arrive, nearly always for want of room in their buffers.
     pub sockets: u64,
 }
 
@@ -22,8 +22,9 @@ pub struct Losses {
 const NUMBERS: usize = 9;
 const DROPS: usize = 8;
 
-/// How many packets a socket has lost for want of room in its buffer, since it was opened (`SO_MEMINFO`). A kernel
-/// before 4.12 does not say, which counts as none.
+/// How many packets a socket has thrown away unread since it was opened (`SO_MEMINFO`): nearly always for want of room
+/// in its buffer; a raw ICMPv6 socket also those with a wrong checksum. What the filter of a raw socket rejects does not
+/// count. A kernel before 4.12 does not say, which counts as none.
 pub fn of_socket(socket: &OwnedFd) -> u64 {
     let mut numbers = [0_u32; NUMBERS];
     let mut length = size_of_val(&numbers) as libc::socklen_t;

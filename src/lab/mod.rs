@@ -105,7 +105,7 @@ pub use nft_rule::{NftCondition, NftField, NftRule, NftSide, NftStatement, NftVe
 pub use nft_set::{NftElement, NftKey, NftSet, NftSetDefinition, NftType, NftValue};
 pub use nft_table::{NftFamily, NftTable, NftTableId, NftTables, POLICY_TABLE};
 pub use nft_text::{comment_text, key_text};
-pub use observed::{Claims, Observed, ObservedNamespace, Routing};
+pub use observed::{Claims, Observed, ObservedNamespace, Routing, RoutingOfOthers};
 pub use observed_firewall::{ForeignFirewallRule, ObservedFirewall, ObservedRule};
 pub(crate) use original_sysctls::{note, noted};
 pub use owners::Owners;

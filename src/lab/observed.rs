@@ -55,6 +55,9 @@ pub struct ObservedNamespace {
     /// all labs, those of this lab alone.
     #[serde(skip)]
     pub nslab_routing: Routing,
+    /// In `host`, once the engine has looked at the lists of all labs: the routes and policy rules that others need.
+    #[serde(skip)]
+    pub routing_of_others: RoutingOfOthers,
     /// In `host`: the settings that labs need.
     #[serde(skip)]
     pub claims: Claims,
@@ -100,6 +103,15 @@ pub struct Routing {
     pub routes: BTreeSet<Route>,
     /// Policy rules.
     pub rules: BTreeSet<PolicyRule>,
+}
+
+/// Routes and policy rules of `host`, each with the lab that needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoutingOfOthers {
+    /// Routes.
+    pub routes: BTreeMap<Route, LabName>,
+    /// Policy rules.
+    pub rules: BTreeMap<PolicyRule, LabName>,
 }
 
 impl ObservedNamespace {

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::planned::PlannedStep;
 use crate::lab::{
-    IfName, Interface, InterfaceRef, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, Route, RouteSlot,
-    VirtualInterface, VxlanSlot,
+    IfName, Interface, InterfaceRef, Lab, LabName, Namespace, NsName, Observed, ObservedNamespace, PolicyRule, Route,
+    RouteSlot, VirtualInterface, VxlanSlot,
 };
 use crate::steps::{ForeignStep, InterfaceStep, MarkStep, Presence, Step, Tier};
 
@@ -27,6 +27,8 @@ pub enum ConflictCode {
     NameTaken,
     /// A namespace has a name that the lab needs, and does not belong to it.
     NamespaceExists,
+    /// A policy rule of `host` that the lab needs is another lab's.
+    PolicyRuleExists,
     /// A route of `host`, not the lab's, has the place (table, destination, metric) of one that the lab needs.
     RouteExists,
     /// Two labs need different values of a host setting.
@@ -56,6 +58,20 @@ pub struct Conflict {
     /// one.
     #[serde(skip)]
     pub marked: Option<InterfaceRef>,
+}
+
+impl Conflict {
+    /// A route of `host`.
+    pub(crate) fn of_route(route: &impl fmt::Display, owner: Option<LabName>) -> Self {
+        let what = format!("route {route} of {}", NsName::host());
+        Self { code: ConflictCode::RouteExists, what, owner, marked: None }
+    }
+
+    /// A policy rule of `host`.
+    pub(crate) fn of_rule(rule: &PolicyRule, owner: LabName) -> Self {
+        let what = format!("policy rule {rule} of {}", NsName::host());
+        Self { code: ConflictCode::PolicyRuleExists, what, owner: Some(owner), marked: None }
+    }
 }
 
 impl fmt::Display for Conflict {
@@ -101,6 +117,8 @@ pub fn conflicts(lab: &Lab, live: &Observed) -> Vec<Conflict> {
         found.extend(vxlans(&lab.name, wanted, observed));
         found.extend(settings(&lab.name, wanted, observed));
         found.extend(routes(lab, wanted, observed));
+        let rules = observed.routing_of_others.rules.iter().filter(|(rule, _)| wanted.rules.contains(*rule));
+        found.extend(rules.map(|(rule, owner)| Conflict::of_rule(rule, owner.clone())));
     }
     let taken = live.etc.taken.iter().filter(|ns| lab.etc.namespaces.contains_key(*ns));
     let what = |ns: &NsName| format!("/etc/netns/{ns}");
@@ -168,24 +186,20 @@ fn settings(lab: &LabName, wanted: &Namespace, is: &ObservedNamespace) -> Vec<Co
 
 /// The machine's own routes in the place (table, destination, metric) of one that the lab wants.
 fn routes(lab: &Lab, wanted: &Namespace, observed: &ObservedNamespace) -> Vec<Conflict> {
-    let ObservedNamespace { is, nslab_routing, foreign, .. } = observed;
+    let ObservedNamespace { is, nslab_routing, routing_of_others, foreign, .. } = observed;
     let of_lab = |dev: &IfName| is.interfaces.get(dev).is_some_and(|there| there.owner.as_ref() == Some(&lab.name));
     let theirs = |there: &&Route| match is.is_unattached(there) {
         false => !there.devs().all(of_lab),
         true => !nslab_routing.routes.contains(*there),
     };
     let is_in_the_way = |slot: RouteSlot| wanted.routes.iter().any(|route| route.slot() == slot);
-    let known = is.routes.iter().filter(theirs).filter(|there| !wanted.routes.contains(there));
-    let known = known.filter(|there| is_in_the_way(there.slot())).map(Route::to_string);
+    let owner = |there: &Route| routing_of_others.routes.get(there).cloned();
+    // One that nobody needs and that is as the lab wants it is not in the way.
+    let differs = |there: &&Route| !wanted.routes.contains(*there) || owner(there).is_some();
+    let known = is.routes.iter().filter(theirs).filter(differs).filter(|there| is_in_the_way(there.slot()));
+    let known = known.map(|there| Conflict::of_route(there, owner(there)));
     let foreign = foreign.routes.iter().filter(|there| !there.is_ours && there.slot.is_some_and(is_in_the_way));
-    let texts = known.chain(foreign.map(|there| there.object.text.clone()));
-    let conflict = |text: String| Conflict {
-        code: ConflictCode::RouteExists,
-        what: format!("route {text} of {}", NsName::host()),
-        owner: None,
-        marked: None,
-    };
-    texts.map(conflict).collect()
+    known.chain(foreign.map(|there| Conflict::of_route(&there.object.text, None))).collect()
 }
 
 /// What keeps a lab from being adopted although nobody else owns it: adopting never deletes what nslab could not make

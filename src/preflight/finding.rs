@@ -60,6 +60,7 @@ impl From<&Conflict> for Finding {
     fn from(conflict: &Conflict) -> Self {
         let another = match conflict.code {
             ConflictCode::RouteExists => "give the lab's route another metric in the file",
+            ConflictCode::PolicyRuleExists => "give the lab's policy rule another priority in the file",
             ConflictCode::VxlanExists => "give the lab's vxlan another name, id or port in the file",
             ConflictCode::AdoptionRemoves => {
                 "remove it yourself, if it is no longer needed; or give the lab's another name"

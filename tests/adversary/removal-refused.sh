@@ -16,9 +16,13 @@ refused() {
 
 nslab apply parts.yaml
 mount --bind /run/netns view
-chattr +i view/red view/blue
-errno=EPERM refused blue red
-chattr -i view/red view/blue
+# Only the machine's root may do that.
+if chattr +i view/red view/blue; then
+  errno=EPERM refused blue red
+  chattr -i view/red view/blue
+else
+  ! grep -q ' 0 *0 4294967295' /proc/self/uid_map
+fi
 umount view
 nslab destroy parts
 account > left; cmp nothing left

@@ -49,7 +49,7 @@ on 1 nslab check pods --send
 kill -CONT "$attending"
 ended
 failed
-grep 'node2 has lost packets, and it may have been among them' report
+grep 'node2 has lost packets since the checks were opened, and the probe may have been among them' report
 grep 'hint: node2: more packets arrived than nslab could look at' report
 # What cannot be written is not lost.
 opened; sent

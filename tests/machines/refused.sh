@@ -35,12 +35,13 @@ for n in 1 2 3; do state "$n" | diff "before$n" -; done
 on 1 ip link set eth1 mtu 1400
 on 1 nslab apply --as node1 mtu.yaml
 
-# What two labs have alike, the last of them removes.
+# What another lab needs already, no second one gets.
 sed 's/name: mtu/name: like/' mtu.yaml > like.yaml
-on 1 nslab apply --as node1 like.yaml
+want=3 words='route 10.9.0.0/16 via 192.168.1.12 dev eth1 of host exists and belongs to lab mtu' \
+  refused apply --as node1 like.yaml
+on 1 nslab plan mtu --exit-code
 on 1 nslab destroy mtu
-on 1 nslab plan like --exit-code
-on 1 ip route | grep '10.9.0.0/16 via 192.168.1.12'
+on 1 nslab apply --as node1 like.yaml
 on 1 nslab destroy like
 on 1 ip link set eth1 mtu 1500
 for n in 1 2 3; do state "$n" | diff "before$n" -; done

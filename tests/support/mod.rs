@@ -70,8 +70,16 @@ pub fn replace_programs(names: &[&str], script: &str) {
         std::fs::remove_file(&program).expect("a program of /usr/sbin");
         std::fs::write(&program, format!("#!/bin/sh\nreal=/run/real/{name}\n{script}\n")).expect("a script");
     }
-    run("chmod +x /run/sbin/*tables*
-        mount --bind /run/sbin /usr/sbin");
+    run(&format!("cd /run/sbin; chmod +x {}; mount --bind /run/sbin /usr/sbin", names.join(" ")));
+}
+
+/// Gives this sandbox an `/etc` of its own, with what may be read of the machine's, and an empty `/etc/netns`.
+pub fn own_etc() {
+    // Somebody else than root may neither read all of it nor give it away.
+    run("mkdir /run/etc; cp -a /etc/. /run/etc 2> /dev/null || true
+        mount --bind /run/etc /etc
+        rm -rf /etc/netns; mkdir /etc/netns; mount -t tmpfs -o mode=755 tmpfs /etc/netns
+        [ -e /etc/hostname ] || echo machine > /etc/hostname");
 }
 
 /// What nslab says of a kind of interface that the kernel lacks, asked in a sandbox; none where it has it. `filtering`

@@ -214,9 +214,38 @@ fn are_new(family: Family, steps: &[Step]) -> Result<bool, KernelError> {
 /// but for thousands of chains it then takes a third of the time (1.8.9), as it does not look each of them up.
 const BESIDE: &[&str] = &["--noflush", "--wait"];
 
-/// Runs `iptables-restore` in this thread's namespace. It commits one table after the other: where a later one is
-/// refused, the earlier ones are put back.
+/// Runs `iptables-restore` in this thread's namespace, all steps in one message to the kernel for each table. Where that
+/// is too long, since this is not the machine's root and so has no more room than net.core.wmem_max, each half of the
+/// steps goes by itself.
 fn restored(program: &Program, ns: &NsName, steps: &[Step], options: &[&str]) -> Result<(), KernelError> {
+    match restored_at_once(program, ns, steps, options) {
+        Err(Refusal { is_too_long: true, .. }) if steps.len() > 1 => {
+            let (first, second) = steps.split_at(steps.len() / 2);
+            restored(program, ns, first, options)?;
+            restored(program, ns, second, BESIDE).map_err(|error| {
+                let undo: Vec<Step> = first.iter().rev().filter_map(Step::inverse).collect();
+                put_back(program, ns, &undo, error)
+            })
+        }
+        done => done.map_err(|refusal| refusal.error),
+    }
+}
+
+/// Why `iptables-restore` did nothing.
+struct Refusal {
+    error: KernelError,
+    /// Whether what it had to tell the kernel was too long.
+    is_too_long: bool,
+}
+
+impl From<KernelError> for Refusal {
+    fn from(error: KernelError) -> Self {
+        Self { error, is_too_long: false }
+    }
+}
+
+/// It commits one table after the other: where a later one is refused, the earlier ones are put back.
+fn restored_at_once(program: &Program, ns: &NsName, steps: &[Step], options: &[&str]) -> Result<(), Refusal> {
     let script = restore::script(steps);
     let mut command = program.restore();
     command.args(options);
@@ -225,10 +254,14 @@ fn restored(program: &Program, ns: &NsName, steps: &[Step], options: &[&str]) ->
         return Ok(());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let undo = script.undo(&complaint);
-    let error = script.error(&complaint, ns);
-    if undo.is_empty() || restored(program, ns, &undo, BESIDE).is_ok() {
-        return Err(error);
+    let error = put_back(program, ns, &script.undo(&complaint), script.error(&complaint, ns));
+    Err(Refusal { error, is_too_long: complaint.contains("Message too long") })
+}
+
+/// Puts back what was done before an error came, which then says if that cannot be done either.
+fn put_back(program: &Program, ns: &NsName, undo: &[Step], error: KernelError) -> KernelError {
+    if undo.is_empty() || restored(program, ns, undo, BESIDE).is_ok() {
+        return error;
     }
-    Err(error.hint("the firewall's other table could not be put back either: look at it with iptables-save"))
+    error.hint("the firewall's other table could not be put back either: look at it with iptables-save")
 }
