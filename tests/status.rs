@@ -68,7 +68,8 @@ fn counters_are_those_of_the_kernel() {
     run("ip netns exec red ping -c 3 -i 0.1 -q 192.0.2.2
          ip netns exec router iptables -A FORWARD -s 10.9.9.9 -m comment --comment 'by hand' -j REJECT");
     // A packet may come between: then both are asked again.
-    let saved = || ["iptables", "ip6tables"].map(|of| (of, run(&format!("ip netns exec router {of}-save -c | grep -v '^#'"))));
+    let saved =
+        || ["iptables", "ip6tables"].map(|of| (of, run(&format!("ip netns exec router {of}-save -c | sed '/^#/d'"))));
     let (status, saved) = (0..20)
         .find_map(|_| {
             let (before, status, after) = (saved(), json("router"), saved());

@@ -17,7 +17,7 @@ use super::harness::{Harness, Listeners, RawKey};
 use super::observation::{Answer, Observation};
 use super::registry::{Entry, Token};
 use super::report::Outcome;
-use super::respond::{look_at_raw, read_arrivals};
+use super::respond::{read_arrivals, read_one};
 use super::{dns, exchange, http, packet, verdict};
 use crate::kernel::packet_size::{Fragments, limit_segments, set_fragments};
 use crate::kernel::sockets;
@@ -125,7 +125,7 @@ impl Attempt<'_> {
         let reported = self.in_time(outcome).await;
         if reported.is_none() {
             // What has come in time counts, even if it has not been read yet.
-            while look_at_raw(self.harness, socket.get_ref(), &key).is_ok() {}
+            read_one(self.harness, socket.get_ref(), &key);
         }
         let outcome = reported.or_else(|| self.entry.outcome().cloned()).unwrap_or(Outcome::Silence);
         self.await_arrival(&outcome).await;

@@ -108,8 +108,8 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
         queued_before = queue.len();
         let losses = done.losses;
         done.results.extend(sure.into_iter().map(|(place, pair)| {
-            let is_unseen = losses.sockets > 0 && pair.passed;
-            match is_unseen && proves_nothing(place.check_in(&checks), &pair, losses) {
+            let were_lost = losses.sockets > 0 || losses.neighbours > 0;
+            match were_lost && pair.passed && proves_nothing(place.check_in(&checks), &pair, losses) {
                 true => (place, pair.unproven(UNSEEN.to_owned())),
                 false => (place, pair),
             }
@@ -124,7 +124,7 @@ pub(super) async fn run(harness: &Rc<Harness>, lab: &Lab, takes: impl Fn(&Check)
 }
 
 /// Why silence is not what it seems.
-const UNSEEN: &str = "more packets arrived than could be looked at, and the probe may have been among them";
+const UNSEEN: &str = "the machine has lost packets each time, and the probe may have been among them";
 
 /// Whether what came of a pair may have come about because packets were lost: its silence, or that nobody has seen it
 /// arrive, whatever its sender saw.

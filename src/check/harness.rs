@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
@@ -66,6 +67,8 @@ pub(super) struct Harness {
     sites: BTreeMap<NsName, Site>,
     /// The raw sockets that send echo requests, and see what arrives of all protocols, whichever socket answers it.
     pub raw: BTreeMap<RawKey, AsyncFd<OwnedFd>>,
+    /// The sockets that answer datagrams.
+    pub listeners: RefCell<Vec<Rc<AsyncFd<OwnedFd>>>>,
     /// The ports that other programs use.
     taken: RefCell<BTreeSet<Port>>,
     /// Who has which address.
@@ -114,6 +117,7 @@ impl Harness {
             share: share.cloned(),
             sent: RefCell::default(),
             raw: BTreeMap::new(),
+            listeners: RefCell::default(),
             taken: RefCell::default(),
             owners: Owners::of(lab),
             names,
@@ -140,6 +144,10 @@ impl Harness {
         let mut responders = Vec::new();
         for port in self.ports(lab) {
             let fd = self.take(&port.ns, port.protocol, port.family)?;
+            if port.protocol == sockets::Protocol::Udp {
+                let what = format!("listen on {} port {} in {}", port.protocol, port.number, port.ns);
+                sockets::give_room(&fd).map_err(|errno| KernelError::new(what).with_errno(errno))?;
+            }
             let address = SocketAddr::new(sockets::any_address(port.family), port.number);
             match sockets::serve(&fd, port.protocol, address) {
                 Ok(()) => responders.push(Responder { port, fd }),
@@ -209,7 +217,9 @@ impl Harness {
 
     /// What was lost up to now, by the machine and by the sockets that see probes arrive.
     pub(super) fn losses(&self) -> Losses {
-        let sockets = self.raw.values().map(|socket| losses::of_socket(socket.get_ref())).sum();
+        let seen = self.raw.values().map(|socket| losses::of_socket(socket.get_ref())).sum::<u64>();
+        let answered = self.listeners.borrow().iter().map(|socket| losses::of_socket(socket.get_ref())).sum::<u64>();
+        let sockets = seen.saturating_add(answered);
         Losses { sockets, ..Losses::now() }
     }
 

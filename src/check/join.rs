@@ -102,7 +102,19 @@ impl<'a> Joint<'a> {
         let is_unseen = judged.saw == Outcome::Answered && judged.answered_by.is_none();
         match self.why_unproven(sender, check, probe).filter(|_| judged.passed || is_unseen) {
             Some(why) => judged.unproven(why),
-            None if judged.passed && judged.saw.may_come_of_losses() => self.lossless(judged),
+            None if judged.passed && judged.saw.may_come_of_losses() => self.timely(check, self.lossless(judged)),
+            None => judged,
+        }
+    }
+
+    /// What passes for want of an answer, if whoever was to answer has looked at what arrived in time.
+    fn timely(&self, check: &Check, judged: PairResult) -> PairResult {
+        let side = judged.answered_by.as_ref().and_then(|ns| self.machine_of(ns));
+        match side.filter(|side| judged.passed && side.slowest >= check.timeout.as_secs_f64()) {
+            Some(side) => {
+                let (machine, slowest) = (&side.machine, side.slowest);
+                judged.unproven(format!("{machine} did not run for {slowest:.1} s, and may have answered too late"))
+            }
             None => judged,
         }
     }

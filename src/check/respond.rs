@@ -28,7 +28,7 @@ use crate::lab::{Check, Family, Lab, NsName, PacketSize, Probe};
 const SILENT_CONNECTION_LIMIT: Duration = Duration::from_secs(2);
 
 /// How many packets may wait at one socket: more than its buffer holds.
-const MOST_WAITING: usize = 100_000;
+const MOST_WAITING: usize = 20_000;
 
 /// How many packets are read from one socket before the others are read.
 const PACKETS_AT_ONCE: usize = 64;
@@ -52,8 +52,9 @@ pub(super) fn listen(harness: &Rc<Harness>, lab: &Lab) -> Result<(), CheckError>
             let listener = TcpListener::from_std(fd.into())?;
             spawn_local(async move { accept(&harness, port.ns, listener).await });
         } else {
-            let socket = sockets::watched(fd)?;
-            spawn_local(async move { return_datagrams(&harness, port.ns, socket).await });
+            let socket = Rc::new(sockets::watched(fd)?);
+            harness.listeners.borrow_mut().push(socket.clone());
+            spawn_local(async move { return_datagrams(&harness, port.ns, &socket).await });
         }
     }
     Ok(())
@@ -108,12 +109,7 @@ pub(super) fn look_at_raw(harness: &Harness, socket: &OwnedFd, key: &RawKey) -> 
 /// Reads all that has arrived and was not read yet.
 pub(super) fn read_all(harness: &Harness) {
     for (key, socket) in &harness.raw {
-        // One that gets more than it can read never comes to an end.
-        for _ in 0..MOST_WAITING {
-            if look_at_raw(harness, socket.get_ref(), key).is_err() {
-                break;
-            }
-        }
+        read_one(harness, socket.get_ref(), key);
     }
 }
 
@@ -123,7 +119,16 @@ pub(super) fn read_arrivals(harness: &Harness, check: &Check, probe: &Probe) {
     let (protocol, family) = (raw_protocol(check.protocol), Family::of(probe.to.address));
     let is_of_it = |key: &RawKey| key.protocol == protocol && key.family == family && probe.arrives(&key.ns);
     for (key, socket) in harness.raw.iter().filter(|(key, _)| is_of_it(key)) {
-        while look_at_raw(harness, socket.get_ref(), key).is_ok() {}
+        read_one(harness, socket.get_ref(), key);
+    }
+}
+
+/// Reads what waits at a raw socket. One that gets more than it can read never comes to an end.
+pub(super) fn read_one(harness: &Harness, socket: &OwnedFd, key: &RawKey) {
+    for _ in 0..MOST_WAITING {
+        if look_at_raw(harness, socket, key).is_err() {
+            break;
+        }
     }
 }
 
@@ -155,7 +160,7 @@ async fn converse(harness: &Harness, ns: NsName, mut stream: TcpStream) -> io::R
     stream.read_exact(&mut bytes).await.map(drop)
 }
 
-async fn return_datagrams(harness: &Harness, ns: NsName, socket: AsyncFd<OwnedFd>) {
+async fn return_datagrams(harness: &Harness, ns: NsName, socket: &AsyncFd<OwnedFd>) {
     let mut buffer = vec![0; usize::from(PacketSize::MOST)];
     loop {
         // What the network says about an earlier answer comes as an error; there is nothing to do about it.
@@ -176,7 +181,7 @@ async fn return_datagrams(harness: &Harness, ns: NsName, socket: AsyncFd<OwnedFd
             let arrival = Arrival { source: received.from.ip(), destination: received.to, ns: ns.clone() };
             harness.registry.saw(token, arrival);
             // From the address that was asked: from any other it would not count as an answer.
-            let _ = answer(&socket, datagram, received).await;
+            let _ = answer(socket, datagram, received).await;
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Side {
     /// What it sent to the other machines before all probes and after them, so that they know to have heard all of
     /// them; none where it was not told to send.
     pub greetings: Option<Greetings>,
+    /// The longest time for which it looked at nothing, in seconds: what came then was answered so much later.
+    pub slowest: f64,
     /// How long it took from the first to the last, in seconds.
     pub took: f64,
     /// The results of pairs that are on this machine alone.

@@ -1,7 +1,9 @@
 //! Holds the sockets of checks open on one of several machines, until it is told to send, and to end: by lines over a
 //! socket, of which each is answered by one.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,7 +11,8 @@ use std::time::Duration;
 use nix::unistd::geteuid;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::batches::Place;
 use super::error::CheckError;
@@ -26,18 +29,18 @@ use crate::lab::{Lab, NsName, Protocol, Share};
 pub const READY: &str = "ready";
 /// Has the probes sent that start here; the answer, when all have come to an end, is `sent`.
 pub const SEND: &str = "send";
-/// Asks for what this machine says, as JSON.
+/// Asks for what this machine says: a word that says which opening of the checks it is of, a space, and JSON.
 pub const SAY: &str = "say";
-/// Ends; the answer is `ended`.
+/// With a space and that word, ends if it is of the same opening; without, ends whatever it is. The answer is `ended`.
 pub const END: &str = "end";
 
 /// Whoever is told nothing ends by itself.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// How long a client may take to say what it wants.
+/// How long a client may take to say what it wants, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often to look whether the lab is still there.
+/// How often to look whether the lab is still there, and whether this process runs.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Opens the sockets, and does as it is told over `listener` until it is told to end, `is_over`, or a quarter of an
@@ -62,7 +65,10 @@ pub fn stand_by(
         let listener = tokio::net::UnixListener::from_std(listener)?;
         let (greetings, took, judged) = (None, Duration::ZERO, Vec::new());
         let losses = harness.losses();
-        let mut standing = StandingBy { harness, lab, share, topology, losses, greetings, took, judged };
+        let (opening, slowest) = (format!("{:016x}", RandomState::new().hash_one(topology)), Rc::default());
+        spawn_local(watch_itself(Rc::clone(&slowest)));
+        let mut standing =
+            StandingBy { harness, lab, share, topology, opening, slowest, losses, greetings, took, judged };
         let end = Instant::now() + LIFETIME;
         while Instant::now() < end && !is_over() {
             let Ok(accepted) = timeout_at(end.min(Instant::now() + LOOK), listener.accept()).await else { continue };
@@ -73,6 +79,15 @@ pub fn stand_by(
         }
         Ok(())
     })
+}
+
+/// Notes the longest time for which nothing was done here, although it was time to.
+async fn watch_itself(slowest: Rc<Cell<Duration>>) {
+    loop {
+        let before = Instant::now();
+        sleep(LOOK).await;
+        slowest.set(slowest.get().max(before.elapsed().saturating_sub(LOOK)));
+    }
 }
 
 /// What the tokens of all machines begin with: a part of the number of the topology.
@@ -100,6 +115,10 @@ struct StandingBy<'a> {
     lab: &'a Lab,
     share: &'a Share,
     topology: &'a str,
+    /// Which opening of the checks this is: no other has the same word.
+    opening: String,
+    /// The longest time for which nothing was done.
+    slowest: Rc<Cell<Duration>>,
     /// What was lost up to when the sockets were open.
     losses: Losses,
     greetings: Option<Greetings>,
@@ -115,19 +134,22 @@ impl StandingBy<'_> {
         if !matches!(timeout(PATIENCE, stream.read_line(&mut line)).await, Ok(Ok(_))) {
             return false;
         }
-        let answer = match line.trim_end() {
+        let wanted = line.trim_end();
+        let ends = wanted == END || wanted.strip_prefix(END).is_some_and(|of| of.trim_start() == self.opening);
+        let answer = match wanted {
             READY => "yes".to_owned(),
             SEND => match self.send().await {
                 Ok(()) => "sent".to_owned(),
                 Err(error) => format!("error: {error}"),
             },
             // Its keys are strings, so this cannot fail.
-            SAY => serde_json::to_string(&self.side()).unwrap_or_default(),
-            END => "ended".to_owned(),
+            SAY => format!("{} {}", self.opening, serde_json::to_string(&self.side()).unwrap_or_default()),
+            _ if ends => "ended".to_owned(),
             _ => return false,
         };
-        let told = stream.get_mut().write_all(format!("{}\n", answer.replace('\n', " ")).as_bytes()).await;
-        line.trim_end() == END && told.is_ok()
+        let answer = format!("{}\n", answer.replace('\n', " "));
+        let told = timeout(PATIENCE, stream.get_mut().write_all(answer.as_bytes())).await;
+        ends && matches!(told, Ok(Ok(())))
     }
 
     /// Sends what starts here.
@@ -163,6 +185,7 @@ impl StandingBy<'_> {
             fault: self.fault(),
             lost: hints::losses(&[self.harness.losses().since(self.losses)]),
             greetings: self.greetings.clone(),
+            slowest: self.slowest.get().as_secs_f64(),
             took: self.took.as_secs_f64(),
             judged: self.judged.clone(),
             probes: self.harness.sent.borrow().values().cloned().collect(),

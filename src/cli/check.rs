@@ -88,10 +88,11 @@ fn one_of_several(lab: &Path, SeveralMachines { open, send, .. }: &SeveralMachin
         say(&format!("all checks of {lab} that start here were sent"));
     } else {
         // What nobody has read is not lost.
-        if !print_to_reader(&format!("{}\n", engine::side_of_checks(&lab)?))? {
+        let (opening, side) = engine::side_of_checks(&lab)?;
+        if !print_to_reader(&format!("{side}\n"))? {
             return Err(Failure::Output("nobody has read the result: the checks stay open".to_owned()));
         }
-        engine::end_checks(&lab)?;
+        engine::end_checks(&lab, &opening)?;
     }
     Ok(DONE)
 }

@@ -43,7 +43,10 @@ pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
         return Ok(DONE);
     }
     warn(&topology.warnings);
-    let planned = engine::plan(&topology.lab)?;
+    let mut planned = engine::plan(&topology.lab)?;
+    if let Some(machine) = &topology.machine {
+        planned.findings.extend(engine::uplink_differs(machine)?);
+    }
     match args.format {
         Format::Json => {
             let (plan, conflicts, findings) = (&planned.plan, &planned.conflicts, &planned.findings);

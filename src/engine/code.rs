@@ -60,8 +60,6 @@ pub enum EngineCode {
     SidesDiffer,
     /// The topology of a lab as it was applied is not kept, so the lab's name does not say what is wanted.
     TopologyNotKept,
-    /// The interface of this machine that is its uplink in the lab is down, or has another MTU than in the file.
-    UplinkDiffers,
 }
 
 impl fmt::Display for EngineCode {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kernel::{Kernel, KernelError};
-use crate::lab::{Lab, LabName, NsName, Observed, ObservedNamespace, Remembered, Route, RoutingOfOthers};
+use crate::lab::{IfName, Lab, LabName, NsName, Observed, ObservedNamespace, Remembered, Route, RoutingOfOthers};
 use crate::plan::Conflict;
 use crate::state::{self, Identity};
 
@@ -53,16 +53,21 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
         };
         listed.or_else(|| remembered.iter().find(is_in_marks).map(|(other, _)| other)).cloned()
     };
+    let mut devs: BTreeMap<&LabName, IfName> = BTreeMap::new();
+    for other in others.keys() {
+        devs.extend(state::machine_of(other)?.map(|(_, dev)| (other, dev)));
+    }
     host.routing_of_others = RoutingOfOthers {
-        routes: with(&host.nslab_routing.routes, |route| owner(&Identity::of_route(route))),
+        routes: with(&host.nslab_routing.routes, |route| {
+            let lists = |(other, list): &(&LabName, &BTreeSet<Identity>)| {
+                names_of(route, devs.get(other)).iter().any(|name| list.contains(name))
+            };
+            owner(&Identity::of_route(route)).or_else(|| Some(others.iter().find(lists)?.0.clone()))
+        }),
         rules: with(&host.nslab_routing.rules, |rule| owner(&Identity::of_rule(rule))),
     };
-    // The machine's interface may be called otherwise by now.
-    let under_its_name = |route: &Route| {
-        let dev = machine.as_ref().map(|(_, dev)| dev.clone()).filter(|_| !route.is_deviceless());
-        Identity::of_route(&Route { dev: dev.or_else(|| route.dev.clone()), ..route.clone() })
-    };
-    let is_own = |route: &Route| [Identity::of_route(route), under_its_name(route)].iter().any(|one| own.contains(one));
+    let dev = machine.map(|(_, dev)| dev);
+    let is_own = |route: &Route| names_of(route, dev.as_ref()).iter().any(|name| own.contains(name));
     let (there, routing) = (&host.is, &mut host.nslab_routing);
     routing.routes.retain(|route| !there.is_unattached(route) || is_own(route));
     routing.rules.retain(|rule| own.contains(&Identity::of_rule(rule)));
@@ -71,6 +76,12 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
     }
     let is_nobodys = |object: &Identity| !own.contains(object) && owner(object).is_none();
     Ok(all.iter().filter(|(object, _)| is_nobodys(object)).map(|(_, text)| text.clone()).collect())
+}
+
+/// What a route is called in a list: as it is, or as it was when the machine's interface was called otherwise.
+fn names_of(route: &Route, dev: Option<&IfName>) -> [Identity; 2] {
+    let dev = dev.filter(|_| !route.is_deviceless()).or(route.dev.as_ref());
+    [route.clone(), Route { dev: dev.cloned(), ..route.clone() }].map(|route| Identity::of_route(&route))
 }
 
 /// No record has what the model cannot express: what was altered by hand.

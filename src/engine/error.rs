@@ -97,14 +97,6 @@ pub enum EngineError {
         /// This machine's addresses, each with its interface.
         own: Vec<(IpAddr, IfName)>,
     },
-    /// The interface of this machine that is its uplink in a lab is not as the file has it.
-    #[error("this machine cannot be {node}: {what}")]
-    UplinkDiffers {
-        /// The namespace that it is to be.
-        node: NsName,
-        /// How it differs, and what helps.
-        what: String,
-    },
     /// A lab is applied to this machine alone, and not as one of several.
     #[error("lab {0} is on this machine alone: `nslab check {0}` is enough, unless it is applied with `--as`")]
     NotShared(LabName),
@@ -216,7 +208,6 @@ impl EngineError {
             Self::NoSuchProgram { .. } => EngineCode::NoSuchProgram.to_string(),
             Self::Share(_) => EngineCode::NoSuchMachine.to_string(),
             Self::NotThisMachine { .. } => EngineCode::NotThisMachine.to_string(),
-            Self::UplinkDiffers { .. } => EngineCode::UplinkDiffers.to_string(),
             Self::AppliedOtherwise { .. } => EngineCode::AppliedOtherwise.to_string(),
             Self::NotShared(_) => EngineCode::NotShared.to_string(),
             Self::NotOpen(_) => EngineCode::ChecksNotOpen.to_string(),
@@ -252,7 +243,6 @@ impl EngineError {
             | Self::NotRead(_)
             | Self::Check(_)
             | Self::NotThisMachine { .. }
-            | Self::UplinkDiffers { .. }
             | Self::Sides(_)
             | Self::TopologyNotKept(_)
             | Self::NotSettled(_)

@@ -63,7 +63,7 @@ pub use preconditions::examine;
 pub use serve::serve;
 pub use sides::{attend, end_checks, join_checks, open_checks, send_checks, side_of_checks};
 pub use test::test;
-pub use this_machine::{as_on_this_machine, is_applied_alike, on_this_machine};
+pub use this_machine::{as_on_this_machine, is_applied_alike, on_this_machine, uplink_differs};
 pub use trace::{Tracer, Tracing, trace_expected};
 
 pub use crate::programs::supervise;

@@ -85,21 +85,27 @@ pub fn send_checks(lab: &LabName) -> Result<(), EngineError> {
     }
 }
 
-/// What this machine has to say, as JSON on one line. The sockets stay open: see [`end_checks`].
+/// What this machine has to say, as JSON on one line, and the word that says which opening of the checks that is of.
+/// The sockets stay open: see [`end_checks`].
 ///
 /// # Errors
 /// The checks are not open.
-pub fn side_of_checks(lab: &LabName) -> Result<String, EngineError> {
-    ask(lab, check::SAY)
+pub fn side_of_checks(lab: &LabName) -> Result<(String, String), EngineError> {
+    let said = ask(lab, check::SAY)?;
+    let (opening, side) = said.split_once(' ').unwrap_or_default();
+    Ok((opening.to_owned(), side.to_owned()))
 }
 
-/// Closes the sockets: what was seen is forgotten. That they are closed already is no error.
+/// Closes the sockets of one opening of the checks: what was seen is forgotten. That they are closed already, or were
+/// opened anew meanwhile, is no error.
 ///
 /// # Errors
 /// Whoever holds them open does not answer.
-pub fn end_checks(lab: &LabName) -> Result<(), EngineError> {
-    if_open(ask(lab, check::END))?;
-    ChecksSocket::of(lab)?.map_or(Ok(()), |socket| Ok(socket.remove()?))
+pub fn end_checks(lab: &LabName, opening: &str) -> Result<(), EngineError> {
+    match if_open(ask(lab, &format!("{} {opening}", check::END)))? {
+        Some(_) => ChecksSocket::of(lab)?.map_or(Ok(()), |socket| Ok(socket.remove()?)),
+        None => Ok(()),
+    }
 }
 
 /// Closes the checks of a lab, if they are open: what was seen is nobody's any more.

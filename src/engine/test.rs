@@ -37,13 +37,20 @@ pub fn test(lab: &Lab, text: &str, explain: Option<&str>) -> Result<Report, Engi
     }
 }
 
+/// How many differences are shown.
+const SHOWN: usize = 20;
+
 /// What has come (`+`) and gone (`-`) in the host, a line each.
 fn difference(before: &ObservedNamespace, after: &ObservedNamespace) -> String {
     let (before, after) = (in_words(before), in_words(after));
     let gone = before.difference(&after).map(|what| format!("\n- {what}"));
     let come = after.difference(&before).map(|what| format!("\n+ {what}"));
-    let all: String = gone.chain(come).collect();
-    if all.is_empty() { " in something that has no short name".to_owned() } else { all }
+    let all: Vec<String> = gone.chain(come).collect();
+    match all.len().checked_sub(SHOWN) {
+        None | Some(0) if all.is_empty() => " in something that has no short name".to_owned(),
+        None | Some(0) => all.concat(),
+        Some(more) => format!("{}\n… and {more} more", all.iter().take(SHOWN).cloned().collect::<String>()),
+    }
 }
 
 /// What there is in a namespace, in words.
@@ -62,6 +69,10 @@ fn in_words(there: &ObservedNamespace) -> BTreeSet<String> {
     let others =
         objects.map(|object| object.text.clone()).chain(foreign.others.iter().map(|own| own.object.text.clone()));
     let chains = firewall.chains.iter().map(|(chain, rules)| format!("{chain}, {} rules", rules.len()));
+    let policies = firewall.policies.iter().map(|(chain, policy)| format!("{chain}, policy {}", policy.name()));
+    let chains = chains.chain(policies);
+    let neighbours = is.neighbours.iter().map(|own| format!("neighbour {} on {}", own.address, own.dev));
+    let interfaces = interfaces.chain(neighbours);
     let changes = firewall_generation.map(|number| format!("the firewall's change number {number}"));
     interfaces.chain(routes).chain(rules).chain(settings).chain(others).chain(chains).chain(changes).collect()
 }

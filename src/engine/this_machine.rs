@@ -3,8 +3,9 @@
 use super::EngineError;
 use crate::kernel::own_addresses::{self, OwnInterface};
 use crate::lab::{Lab, LabName, NsName, Share};
+use crate::preflight::{Finding, MachineCode};
 use crate::state;
-use crate::topology::Topology;
+use crate::topology::{OnMachine, Topology};
 
 /// The same topology for this machine as one of the lab's namespaces: the interface that has the node's address is its
 /// uplink.
@@ -15,29 +16,42 @@ pub fn on_this_machine(topology: Topology, node: &NsName) -> Result<Topology, En
     let share = topology.lab.share(node)?;
     let own = own_addresses::list()?;
     let has_all = |own: &&OwnInterface| share.addresses.iter().all(|address| own.addresses.contains(address));
-    let uplink = own.iter().filter(has_all).min_by_key(|own| !own.is_up);
+    // Of several that have it, one that is as in the file.
+    let uplink = own.iter().filter(has_all).min_by_key(|own| differs(&topology.lab, &share, own).is_some());
     let Some(uplink) = uplink.filter(|_| !share.addresses.is_empty()) else {
         let named = |own: OwnInterface| own.addresses.into_iter().map(move |address| (address, own.name.clone()));
         let own = own.into_iter().flat_map(named).collect();
         return Err(EngineError::NotThisMachine { node: node.clone(), addresses: share.addresses, own });
     };
     match differs(&topology.lab, &share, uplink) {
-        Some(what) => Err(EngineError::UplinkDiffers { node: node.clone(), what }),
+        Some(finding) => Err(EngineError::Preconditions(vec![finding])),
         None => Ok(topology.on_machine(share, uplink.name.clone())),
     }
 }
 
+/// How the interface that a machine has as its uplink in a lab is no longer as in the file.
+///
+/// # Errors
+/// The kernel refuses to list interfaces.
+pub fn uplink_differs(machine: &OnMachine) -> Result<Option<Finding>, EngineError> {
+    let own = own_addresses::list()?;
+    let uplink = own.iter().find(|own| own.name == machine.dev);
+    Ok(uplink.and_then(|uplink| differs(&machine.whole, &machine.share, uplink)))
+}
+
 /// How the machine's own interface is not as the file has it, and what helps: nslab changes nothing of it.
-fn differs(lab: &Lab, share: &Share, is: &OwnInterface) -> Option<String> {
+fn differs(lab: &Lab, share: &Share, is: &OwnInterface) -> Option<Finding> {
     let want = lab.namespaces.get(&share.node)?.interfaces.get(&share.uplink)?;
-    let (dev, mtu) = (&is.name, want.mtu.filter(|mtu| *mtu != is.mtu));
-    match (is.is_up || !want.up, mtu) {
-        (false, _) => Some(format!("{dev} is down: ip link set {dev} up")),
-        (true, Some(mtu)) => {
-            Some(format!("the MTU of {dev} is {}, and {mtu} in the file: ip link set {dev} mtu {mtu}", is.mtu))
-        }
-        (true, None) => None,
+    let (dev, node) = (&is.name, &share.node);
+    let finding = |what, help| Some(Finding::error(MachineCode::UplinkDiffers, what, help));
+    if want.up && !is.is_up {
+        return finding(format!("{dev}, which is the uplink of {node}, is down"), format!("ip link set {dev} up"));
     }
+    let mtu = want.mtu.filter(|mtu| *mtu != is.mtu)?;
+    finding(
+        format!("{dev}, which is the uplink of {node}, has the MTU {}, and {mtu} in the file", is.mtu),
+        format!("ip link set {dev} mtu {mtu}"),
+    )
 }
 
 /// The topology of a lab of this machine: where it was applied as one of several machines, it is that machine's.

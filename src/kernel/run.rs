@@ -77,9 +77,10 @@ fn iptables(
 ) -> Result<(), KernelError> {
     let generation = |netns: &NetnsHandle| if ns.is_host() { Ok(None) } else { firewall::generation(netns.fd()) };
     let before = generation(netns)?;
-    held.extend(firewall::run_and_hold(netns.fd(), steps)?);
+    let done = firewall::run_and_hold(netns.fd(), steps)?;
+    held.extend(done.held);
     if let (Some(before), Some(after)) = (before, generation(netns)?) {
-        netns.note_change(before, after, firewall::transactions(steps));
+        netns.note_change(before, after, done.transactions);
     }
     Ok(())
 }

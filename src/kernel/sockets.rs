@@ -110,7 +110,10 @@ fn bare(protocol: Protocol, family: Family) -> nix::Result<OwnedFd> {
 
 /// Gives a socket a large receive buffer. Without CAP_NET_ADMIN in the first user namespace, it stays at
 /// net.core.rmem_max, which is smaller.
-fn give_room(fd: &OwnedFd) -> nix::Result<()> {
+///
+/// # Errors
+/// The kernel refuses it.
+pub fn give_room(fd: &OwnedFd) -> nix::Result<()> {
     match setsockopt(fd, sockopt::RcvBufForce, &LARGE_BUFFER) {
         Ok(()) => Ok(()),
         Err(_) => setsockopt(fd, sockopt::RcvBuf, &LARGE_BUFFER),

@@ -43,6 +43,8 @@ pub enum MachineCode {
     SubnetOfHost,
     /// `/proc/sys/net` is read-only.
     SysctlsReadOnly,
+    /// The interface of this machine that is its uplink in the lab is down, or has another MTU than in the file.
+    UplinkDiffers,
 }
 
 /// The code of a finding: what the machine lacks, or what is in a lab's place.

@@ -397,7 +397,12 @@ impl Folder {
     /// # Errors
     /// It cannot be removed for another reason than that.
     pub(super) fn remove_root_if_empty() -> Result<(), KernelError> {
-        match Self::run()?.remove_folder(NAME) {
+        let run = Self::run()?;
+        // Whatever else is in its place is somebody's own.
+        if run.kind(NAME)? != Some(SFlag::S_IFDIR) {
+            return Ok(());
+        }
+        match run.remove_folder(NAME) {
             Err(error) if matches!(error.errno(), Some(Errno::ENOTEMPTY | Errno::EBUSY)) => Ok(()),
             // A read-only /run, or a mount point in one; what is in it has been removed.
             Err(error) if error.errno() == Some(Errno::EROFS) => Ok(()),

@@ -51,6 +51,29 @@ ended
 failed
 grep 'node2 has lost packets since the checks were opened, and the probe may have been among them' report
 grep 'hint: node2: more packets arrived than nslab could look at' report
+# Nor is one that nslab was too late to answer unanswered.
+sed 's/expect: unreachable/expect: unanswered, retries: 0/' lab.yaml > late.yaml
+apply_all late.yaml
+opened
+attending=$(on 2 sh -c 'pgrep -f "^nslab attend pods$" --ns $$ --nslist net')
+kill -STOP "$attending"
+on 1 nslab check pods --send
+kill -CONT "$attending"
+for n in 2 3; do on "$n" nslab check pods --send; done
+ended
+mv lab.yaml kept.yaml; cp late.yaml lab.yaml
+failed
+grep 'node2 did not run for .* s, and may have answered too late' report
+mv kept.yaml lab.yaml
+apply_all lab.yaml
+# A slow end closes nothing that was opened since.
+opened; sent
+on 1 sh -c 'nslab check pods --end | { sleep 1; cat; }' > slow.json & ending=$!
+sleep 0.5
+opened
+wait $ending
+sent; ended
+failed
 # What cannot be written is not lost.
 opened; sent
 if on 1 sh -c 'nslab check pods --end > /dev/full' 2> said; then exit 1; fi

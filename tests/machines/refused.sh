@@ -16,9 +16,9 @@ want=2 words='it has programs' refused apply --as node1 programs.yaml
 for n in 1 2 3; do state "$n" | diff "before$n" -; done
 # Of the machine's own interface, nothing is changed: so it has to be as in the file.
 on 1 ip link set eth1 down
-want=3 words='this machine cannot be node1: eth1 is down: ip link set eth1 up' \
-  refused apply --as node1 topologies/06-pods.yaml
-want=3 words='eth1 is down' refused plan --as node1 topologies/06-pods.yaml
+want=3 words='eth1, which is the uplink of node1, is down' refused apply --as node1 topologies/06-pods.yaml
+grep 'ip link set eth1 up' said
+want=3 words='is down' refused plan --as node1 topologies/06-pods.yaml
 on 1 ip link set eth1 up; settled 1
 cat > mtu.yaml <<'END'
 name: mtu
@@ -30,15 +30,26 @@ namespaces:
   node2: { interfaces: { eth0: { addresses: [192.168.1.12/24] } } }
 links: [[node1/eth0, lan/one], [node2/eth0, lan/two]]
 END
-want=3 words='the MTU of eth1 is 1500, and 1400 in the file: ip link set eth1 mtu 1400' refused apply --as node1 mtu.yaml
+want=3 words='eth1, which is the uplink of node1, has the MTU 1500, and 1400 in the file' \
+  refused apply --as node1 mtu.yaml
+grep 'ip link set eth1 mtu 1400' said
 for n in 1 2 3; do state "$n" | diff "before$n" -; done
 on 1 ip link set eth1 mtu 1400
 on 1 nslab apply --as node1 mtu.yaml
+on 1 ip link set eth1 mtu 1300
+want=0 words='has the MTU 1300, and 1400 in the file' refused plan mtu
+on 1 ip link set eth1 mtu 1400
 
 # What another lab needs already, no second one gets.
 sed 's/name: mtu/name: like/' mtu.yaml > like.yaml
 want=3 words='route 10.9.0.0/16 via 192.168.1.12 dev eth1 of host exists and belongs to lab mtu' \
   refused apply --as node1 like.yaml
+# Nor where the interface is called otherwise since.
+on 1 ip link set eth1 down; on 1 ip link set eth1 name lan0; on 1 ip link set lan0 up
+on 1 nslab apply --as node1 mtu.yaml
+on 1 ip link set lan0 down; on 1 ip link set lan0 name eth1; on 1 ip link set eth1 up; settled 1
+on 1 nslab apply --as node1 mtu.yaml
+want=3 words='exists and belongs to lab mtu' refused apply --as node1 like.yaml
 on 1 nslab plan mtu --exit-code
 on 1 nslab destroy mtu
 on 1 nslab apply --as node1 like.yaml

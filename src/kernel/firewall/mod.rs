@@ -92,18 +92,30 @@ pub fn run(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<(), KernelError> {
     run_and_hold(ns, steps).map(drop)
 }
 
-/// The same; a conversation with the kernel that has removed something is still open. To close it waits until the
-/// kernel has freed that, some twenty milliseconds in which other things can be done.
-pub(super) fn run_and_hold(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<Option<Nftables>, KernelError> {
+/// What steps have led to.
+#[derive(Default)]
+pub(super) struct Done {
+    /// A conversation with the kernel that has removed something and is still open. To close it waits until the kernel
+    /// has freed that, some twenty milliseconds in which other things can be done.
+    pub held: Option<Nftables>,
+    /// How many transactions it took, in a namespace that is not `host`.
+    pub transactions: u32,
+}
+
+/// The same; what has been removed may be held.
+pub(super) fn run_and_hold(ns: BorrowedFd<'_>, steps: &[Step]) -> Result<Done, KernelError> {
     let Some((name, family)) = steps.iter().find_map(|step| Some((step.namespace(), restore::family(step)?))) else {
-        return Ok(None);
+        return Ok(Done::default());
     };
     let program = program(family)?;
+    let done = |transactions| Done { held: None, transactions };
     run_in(ns, || match program.variant {
-        Variant::Nft if name.is_host() => run_in_host(&program, family, steps),
+        Variant::Nft if name.is_host() => {
+            run_in_host(&program, family, steps).map(|held| Done { held, transactions: 0 })
+        }
         // A namespace takes its tables along when it goes, and legacy tables cannot be removed.
-        Variant::Nft if are_new(family, steps)? => restored(&program, &name, steps, &["--wait"]).map(|()| None),
-        _ => restored(&program, &name, steps, BESIDE).map(|()| None),
+        Variant::Nft if are_new(family, steps)? => restored(&program, &name, steps, &["--wait"]).map(done),
+        _ => restored(&program, &name, steps, BESIDE).map(done),
     })?
 }
 
@@ -127,11 +139,6 @@ pub(super) fn is_so(ns: BorrowedFd<'_>, firewall: &ObservedFirewall) -> Result<b
         Ok(is_right(Family::Ipv4) && is_right(Family::Ipv6))
     };
     run_in(ns, || Nftables::open()?.map_or(Ok(firewall.chains.is_empty()), is_so))?
-}
-
-/// How many transactions `iptables-restore` takes for steps: one for each table.
-pub(super) fn transactions(steps: &[Step]) -> u32 {
-    u32::try_from(restore::tables(steps).count()).unwrap_or(u32::MAX)
 }
 
 /// Carries out steps on tables of nf_tables in one namespace: all of them or none. The conversation with the kernel is
@@ -177,7 +184,7 @@ pub fn tidy(host: BorrowedFd<'_>) -> Result<(), KernelError> {
 /// Makes the tables that are needed ourselves, so that we know them again and the host can be left without them.
 fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<Option<Nftables>, KernelError> {
     let Some(mut nft) = Nftables::open()? else {
-        return restored(program, &NsName::host(), steps, BESIDE).map(|()| None);
+        return restored(program, &NsName::host(), steps, BESIDE).map(|_| None);
     };
     if table_removal::remove(&mut nft, program, family, steps)? {
         return Ok(Some(nft));
@@ -198,7 +205,7 @@ fn run_in_host(program: &Program, family: Family, steps: &[Step]) -> Result<Opti
     let removes = |step: &Step| step.firewall().is_some_and(FirewallStep::removes);
     if done.is_err() || steps.iter().any(removes) {
         let tidied = nft.remove_ours();
-        return done.and(tidied).map(|()| Some(nft));
+        return done.and(tidied.map(|()| Some(nft)));
     }
     Ok(None)
 }
@@ -216,18 +223,22 @@ const BESIDE: &[&str] = &["--noflush", "--wait"];
 
 /// Runs `iptables-restore` in this thread's namespace, all steps in one message to the kernel for each table. Where that
 /// is too long, since this is not the machine's root and so has no more room than net.core.wmem_max, each half of the
-/// steps goes by itself.
-fn restored(program: &Program, ns: &NsName, steps: &[Step], options: &[&str]) -> Result<(), KernelError> {
+/// steps goes by itself. How many transactions that took: it commits each table by itself.
+fn restored(program: &Program, ns: &NsName, steps: &[Step], options: &[&str]) -> Result<u32, KernelError> {
     match restored_at_once(program, ns, steps, options) {
         Err(Refusal { is_too_long: true, .. }) if steps.len() > 1 => {
             let (first, second) = steps.split_at(steps.len() / 2);
-            restored(program, ns, first, options)?;
-            restored(program, ns, second, BESIDE).map_err(|error| {
-                let undo: Vec<Step> = first.iter().rev().filter_map(Step::inverse).collect();
-                put_back(program, ns, &undo, error)
-            })
+            let transactions = restored(program, ns, first, options)?;
+            match restored(program, ns, second, BESIDE) {
+                Ok(more) => Ok(transactions.saturating_add(more)),
+                Err(error) => {
+                    let undo: Vec<Step> = first.iter().rev().filter_map(Step::inverse).collect();
+                    Err(put_back(program, ns, &undo, error))
+                }
+            }
         }
-        done => done.map_err(|refusal| refusal.error),
+        Err(refusal) => Err(refusal.error),
+        Ok(()) => Ok(u32::try_from(restore::tables(steps).count()).unwrap_or(u32::MAX)),
     }
 }
 
@@ -244,7 +255,7 @@ impl From<KernelError> for Refusal {
     }
 }
 
-/// It commits one table after the other: where a later one is refused, the earlier ones are put back.
+/// Where a later table is refused, the earlier ones are put back.
 fn restored_at_once(program: &Program, ns: &NsName, steps: &[Step], options: &[&str]) -> Result<(), Refusal> {
     let script = restore::script(steps);
     let mut command = program.restore();
