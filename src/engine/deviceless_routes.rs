@@ -20,8 +20,8 @@ pub(super) fn wanted(lab: &Lab) -> BTreeSet<Identity> {
     routes.chain(wanted.rules.iter().map(Identity::of_rule)).collect()
 }
 
-/// Leaves in `live`, of the marked routes and rules, those that are this lab's, and says which are others'; which of the
-/// others no list has, in words, where the lab has no list.
+/// Leaves in `live`, of the marked routes and rules, those that are this lab's, and says which are others'; which of
+/// the others no list has, in words, where the lab has no list.
 ///
 /// # Errors
 /// A list cannot be read, or the kernel refuses to show what the marks say.

@@ -221,9 +221,9 @@ fn are_new(family: Family, steps: &[Step]) -> Result<bool, KernelError> {
 /// but for thousands of chains it then takes a third of the time (1.8.9), as it does not look each of them up.
 const BESIDE: &[&str] = &["--noflush", "--wait"];
 
-/// Runs `iptables-restore` in this thread's namespace, all steps in one message to the kernel for each table. Where that
-/// is too long, since this is not the machine's root and so has no more room than net.core.wmem_max, each half of the
-/// steps goes by itself. How many transactions that took: it commits each table by itself.
+/// Runs `iptables-restore` in this thread's namespace, all steps in one message to the kernel for each table. Where
+/// that is too long, since this is not the machine's root and so has no more room than net.core.wmem_max, each half of
+/// the steps goes by itself. How many transactions that took: it commits each table by itself.
 fn restored(program: &Program, ns: &NsName, steps: &[Step], options: &[&str]) -> Result<u32, KernelError> {
     match restored_at_once(program, ns, steps, options) {
         Err(Refusal { is_too_long: true, .. }) if steps.len() > 1 => {
