@@ -27,7 +27,8 @@ pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
             (needs.lab.is_none() || !needs.namespaces.is_empty()).then(|| machine::directory(facts)),
         ),
         ("addresses and routes of the host", needs.lab.as_ref().map(|_| collisions::find(needs, facts))),
-        ("features of the kernel", Some(machine::features(needs, facts))),
+        // Without privileges, nothing can be tried.
+        ("features of the kernel", facts.has_privileges().then(|| machine::features(needs, facts))),
         ("IPv6", needs.ipv6.as_ref().map(|place| machine::ipv6(needs, facts, place))),
         ("sysctls", needs.sysctls.as_ref().map(|place| machine::sysctls(needs, facts, place))),
         ("limits", needs.lab.as_ref().map(|_| machine::limits(needs, facts))),
@@ -35,7 +36,8 @@ pub fn examine(needs: &Needs, facts: &Facts) -> Vec<Examined> {
         ("iptables", (!needs.firewall.is_empty()).then(|| firewall::programs(needs, facts))),
         (
             "forwarding",
-            (!needs.host_forwards.is_empty() || needs.host_bridges).then(|| firewall::forwarding(needs, facts)),
+            (facts.has_privileges() && (!needs.host_forwards.is_empty() || needs.host_bridges))
+                .then(|| firewall::forwarding(needs, facts)),
         ),
     ];
     let examined = |(subject, findings): (_, Option<_>)| Some(Examined { subject, findings: findings? });
