@@ -205,4 +205,23 @@ fn a_route_or_rule_of_the_host_that_another_lab_needs_is_a_conflict() {
         run(&format!("{nslab} destroy one & {nslab} destroy two & wait"));
         before.assert_same(&host_account(), "afterwards");
     }
+    // Who was refused needs nothing of it afterwards, also where both labs were there before.
+    let without = |name: &str| format!("name: {name}\nnamespaces: {{ n{name}: {{}} }}\n");
+    let with = |name: &str| format!("{}  n{name}: {{}}\n", lab(name, "blackhole"));
+    for round in 0..5 {
+        for name in ["one", "two"] {
+            on(&without(name), &["apply"], 0);
+            std::fs::write(format!("/run/{name}.yaml"), with(name)).unwrap();
+        }
+        run(&format!("{nslab} apply /run/one.yaml & sleep 0.00{round}; {nslab} apply /run/two.yaml & wait"));
+        for name in ["one", "two"] {
+            on(&without(name), &["apply"], 0);
+        }
+        for name in ["one", "two"] {
+            on(&with(name), &["apply"], 0);
+            on(&without(name), &["apply"], 0);
+        }
+        run(&format!("{nslab} destroy one; {nslab} destroy two"));
+        before.assert_same(&host_account(), "afterwards");
+    }
 }

@@ -113,7 +113,10 @@ impl<'a> Joint<'a> {
         match side.filter(|side| judged.passed && side.slowest >= check.timeout.as_secs_f64()) {
             Some(side) => {
                 let (machine, slowest) = (&side.machine, side.slowest);
-                judged.unproven(format!("{machine} did not run for {slowest:.1} s, and may have answered too late"))
+                judged.unproven(format!(
+                    "{machine} did not run for {slowest:.1} s since the checks were opened, and may have answered too \
+                     late: open them anew"
+                ))
             }
             None => judged,
         }

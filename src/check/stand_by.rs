@@ -65,8 +65,9 @@ pub fn stand_by(
         let listener = tokio::net::UnixListener::from_std(listener)?;
         let (greetings, took, judged) = (None, Duration::ZERO, Vec::new());
         let losses = harness.losses();
-        let (opening, slowest) = (format!("{:016x}", RandomState::new().hash_one(topology)), Rc::default());
-        spawn_local(watch_itself(Rc::clone(&slowest)));
+        let opening = format!("{:016x}", RandomState::new().hash_one(topology));
+        let slowest = Rc::new(Slowest { so_far: Cell::default(), looked: Cell::new(Instant::now()) });
+        spawn_local(Rc::clone(&slowest).watch());
         let mut standing =
             StandingBy { harness, lab, share, topology, opening, slowest, losses, greetings, took, judged };
         let end = Instant::now() + LIFETIME;
@@ -81,12 +82,23 @@ pub fn stand_by(
     })
 }
 
-/// Notes the longest time for which nothing was done here, although it was time to.
-async fn watch_itself(slowest: Rc<Cell<Duration>>) {
-    loop {
-        let before = Instant::now();
-        sleep(LOOK).await;
-        slowest.set(slowest.get().max(before.elapsed().saturating_sub(LOOK)));
+/// The longest time for which nothing was done here, although it was time to.
+struct Slowest {
+    so_far: Cell<Duration>,
+    looked: Cell<Instant>,
+}
+
+impl Slowest {
+    fn now(&self) -> Duration {
+        self.so_far.get().max(self.looked.get().elapsed().saturating_sub(LOOK))
+    }
+
+    async fn watch(self: Rc<Self>) {
+        loop {
+            sleep(LOOK).await;
+            self.so_far.set(self.now());
+            self.looked.set(Instant::now());
+        }
     }
 }
 
@@ -118,7 +130,7 @@ struct StandingBy<'a> {
     /// Which opening of the checks this is: no other has the same word.
     opening: String,
     /// The longest time for which nothing was done.
-    slowest: Rc<Cell<Duration>>,
+    slowest: Rc<Slowest>,
     /// What was lost up to when the sockets were open.
     losses: Losses,
     greetings: Option<Greetings>,
@@ -135,7 +147,7 @@ impl StandingBy<'_> {
             return false;
         }
         let wanted = line.trim_end();
-        let ends = wanted == END || wanted.strip_prefix(END).is_some_and(|of| of.trim_start() == self.opening);
+        let ends = wanted == END || wanted.split_once(' ') == Some((END, self.opening.as_str()));
         let answer = match wanted {
             READY => "yes".to_owned(),
             SEND => match self.send().await {
@@ -185,7 +197,7 @@ impl StandingBy<'_> {
             fault: self.fault(),
             lost: hints::losses(&[self.harness.losses().since(self.losses)]),
             greetings: self.greetings.clone(),
-            slowest: self.slowest.get().as_secs_f64(),
+            slowest: self.slowest.now().as_secs_f64(),
             took: self.took.as_secs_f64(),
             judged: self.judged.clone(),
             probes: self.harness.sent.borrow().values().cloned().collect(),

@@ -13,7 +13,7 @@ use crate::kernel::KernelError;
 use crate::lab::{IfName, Lab, LabName, NsName, Observed, Part};
 use crate::plan::{self, PlannedStep};
 use crate::preflight::Finding;
-use crate::state::{self, Activity, Journal, LabFolder};
+use crate::state::{self, Activity, Identity, Journal, LabFolder};
 use crate::steps::{Step, SysctlStep};
 
 /// How often a plan is made anew when the kernel shows something else than what was set: a step may have side effects
@@ -98,6 +98,7 @@ pub fn apply(lab: &Lab, text: &str, options: Options<'_>, report: Listener<'_>) 
         stop,
         report,
         before,
+        list_before: None,
         has_claimed: false,
         has_listed: false,
         has_released: false,
@@ -129,6 +130,8 @@ pub(super) struct Run<'a> {
     pub(super) report: Listener<'a>,
     /// What there was at the beginning: where undoing leads back to.
     pub(super) before: Observed,
+    /// Which routes of the host the lab has listed before this run, if that has listed others.
+    pub(super) list_before: Option<BTreeSet<Identity>>,
     /// Whether this run has claimed host settings.
     pub(super) has_claimed: bool,
     /// Whether this run has listed routes of a lab that was there before.
@@ -274,7 +277,9 @@ impl Run<'_> {
         self.folder.list_deviceless_routes(&listed)?;
         self.has_listed = listed != before && self.exists();
         // Of two that apply at once, the second to list it sees the list of the first.
-        if let Some(conflict) = deviceless_routes::needed_meanwhile(self.lab)? {
+        let needed = deviceless_routes::needed_meanwhile(self.lab, &before)?;
+        self.list_before = Some(before);
+        if let Some(conflict) = needed {
             return Err(EngineError::Preconditions(vec![Finding::from(&conflict)]));
         }
         let texts = steps.iter().map(|planned| planned.step.text()).collect();

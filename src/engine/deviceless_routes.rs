@@ -45,32 +45,38 @@ pub(super) fn keep_own(kernel: &mut Kernel, lab: &LabName, live: &mut Observed) 
     let remembered = if is_remembered { kernel.remembered()? } else { BTreeMap::new() };
     let hashes = remembered.get(lab).map(|of_lab| &of_lab.routes);
     own.extend(all.keys().filter(|object| hashes.is_some_and(|has| has.contains(&object.hash()))).cloned());
-    let others = if are_all_own(&own) { BTreeMap::new() } else { state::listed_by_others(lab)? };
+    let others = state::listed_by_others(lab)?;
     let owner = |object: &Identity| {
+        if own.contains(object) {
+            return None;
+        }
         let listed = others.iter().find(|(_, list)| list.contains(object)).map(|(other, _)| other);
-        let is_in_marks = |(other, of_lab): &(&LabName, &Remembered)| {
-            *other != lab && !own.contains(object) && of_lab.routes.contains(&object.hash())
-        };
+        let is_in_marks =
+            |(other, of_lab): &(&LabName, &Remembered)| *other != lab && of_lab.routes.contains(&object.hash());
         listed.or_else(|| remembered.iter().find(is_in_marks).map(|(other, _)| other)).cloned()
     };
     let mut devs: BTreeMap<&LabName, IfName> = BTreeMap::new();
     for other in others.keys() {
-        devs.extend(state::machine_of(other)?.map(|(_, dev)| (other, dev)));
+        devs.extend(state::machine_of(other).ok().flatten().map(|(_, dev)| (other, dev)));
     }
+    let dev = machine.map(|(_, dev)| dev);
     host.routing_of_others = RoutingOfOthers {
         routes: with(&host.nslab_routing.routes, |route| {
             let lists = |(other, list): &(&LabName, &BTreeSet<Identity>)| {
                 names_of(route, devs.get(other)).iter().any(|name| list.contains(name))
             };
-            owner(&Identity::of_route(route)).or_else(|| Some(others.iter().find(lists)?.0.clone()))
+            let is_own = names_of(route, dev.as_ref()).iter().any(|name| own.contains(name));
+            let found = owner(&Identity::of_route(route)).or_else(|| Some(others.iter().find(lists)?.0.clone()));
+            found.filter(|_| !is_own)
         }),
         rules: with(&host.nslab_routing.rules, |rule| owner(&Identity::of_rule(rule))),
     };
-    let dev = machine.map(|(_, dev)| dev);
-    let is_own = |route: &Route| names_of(route, dev.as_ref()).iter().any(|name| own.contains(name));
+    // What two lists have all the same (those of labs that began at once), the last of both removes.
+    let is_alone = |name: &Identity| own.contains(name) && !others.values().any(|list| list.contains(name));
+    let is_own = |route: &Route| names_of(route, dev.as_ref()).iter().any(is_alone);
     let (there, routing) = (&host.is, &mut host.nslab_routing);
     routing.routes.retain(|route| !there.is_unattached(route) || is_own(route));
-    routing.rules.retain(|rule| own.contains(&Identity::of_rule(rule)));
+    routing.rules.retain(|rule| is_alone(&Identity::of_rule(rule)));
     if listed.is_some() {
         return Ok(Vec::new());
     }
@@ -101,19 +107,21 @@ fn with<T: Clone + Ord>(objects: &BTreeSet<T>, owner: impl Fn(&T) -> Option<LabN
     objects.iter().filter_map(|object| Some((object.clone(), owner(object)?))).collect()
 }
 
-/// The lab that has come to need the same of `host` since that was looked at, and what.
+/// The lab that needs the same of `host` as this one does from now on, and what.
 ///
 /// # Errors
 /// A list cannot be read.
-pub(super) fn needed_meanwhile(lab: &Lab) -> Result<Option<Conflict>, KernelError> {
-    let wanted = wanted(lab);
+pub(super) fn needed_meanwhile(lab: &Lab, before: &BTreeSet<Identity>) -> Result<Option<Conflict>, KernelError> {
+    let wanted: BTreeSet<Identity> = wanted(lab).difference(before).cloned().collect();
     if wanted.is_empty() {
         return Ok(None);
     }
     let others = state::listed_by_others(&lab.name)?;
     let Some((other, _)) = others.iter().find(|(_, list)| !list.is_disjoint(&wanted)) else { return Ok(None) };
     let host = lab.namespaces.get(&NsName::host()).map(|host| host.unattached()).unwrap_or_default();
-    let is_theirs = |object: &Identity| others.get(other).is_some_and(|list| list.contains(object));
+    let theirs = |list: &BTreeSet<Identity>| list.intersection(&wanted).cloned().collect::<BTreeSet<_>>();
+    let theirs = others.get(other).map(theirs).unwrap_or_default();
+    let is_theirs = |object: &Identity| theirs.contains(object);
     let route = host.routes.iter().find(|route| is_theirs(&Identity::of_route(route)));
     let rule = host.rules.iter().find(|rule| is_theirs(&Identity::of_rule(rule)));
     let route = route.map(|route| Conflict::of_route(route, Some(other.clone())));

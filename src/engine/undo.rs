@@ -157,6 +157,10 @@ impl Run<'_> {
 
     /// Releases the host settings that the run has claimed, and removes the state of a lab that was not there before.
     fn forget_the_attempt(&mut self, outcome: &mut UndoError) {
+        // What is still there is still the lab's.
+        if let Some(before) = self.list_before.take().filter(|_| outcome.failed.is_empty()) {
+            outcome.failed.extend(self.folder.list_deviceless_routes(&before).err().map(|error| error.to_string()));
+        }
         // One that fails keeps none of the others from being done.
         let done = [self.return_claims(), self.note_claims(), self.machine.tidy(), self.folder.remove_if_unused()];
         outcome.failed.extend(done.into_iter().filter_map(|done| Some(done.err()?.to_string())));

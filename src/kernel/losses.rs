@@ -23,8 +23,8 @@ const NUMBERS: usize = 9;
 const DROPS: usize = 8;
 
 /// How many packets a socket has thrown away unread since it was opened (`SO_MEMINFO`): nearly always for want of room
-/// in its buffer; a raw ICMPv6 socket also those with a wrong checksum. What the filter of a raw socket rejects does
-/// not count. A kernel before 4.12 does not say, which counts as none.
+/// in its buffer; one of UDP and a raw one of ICMPv6 also those with a wrong checksum. What the filter of a raw socket
+/// rejects does not count. A kernel before 4.12 does not say, which counts as none.
 pub fn of_socket(socket: &OwnedFd) -> u64 {
     let mut numbers = [0_u32; NUMBERS];
     let mut length = size_of_val(&numbers) as libc::socklen_t;

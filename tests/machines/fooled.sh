@@ -63,7 +63,7 @@ for n in 2 3; do on "$n" nslab check pods --send; done
 ended
 mv lab.yaml kept.yaml; cp late.yaml lab.yaml
 failed
-grep 'node2 did not run for .* s, and may have answered too late' report
+grep 'node2 did not run for .* s since the checks were opened, and may have answered too late' report
 mv kept.yaml lab.yaml
 apply_all lab.yaml
 # A slow end closes nothing that was opened since.

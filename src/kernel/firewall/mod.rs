@@ -265,8 +265,10 @@ fn restored_at_once(program: &Program, ns: &NsName, steps: &[Step], options: &[&
         return Ok(());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let error = put_back(program, ns, &script.undo(&complaint), script.error(&complaint, ns));
-    Err(Refusal { error, is_too_long: complaint.contains("Message too long") })
+    let undo = script.undo(&complaint);
+    // Tables that were committed before it have to be put back before it can be tried in parts.
+    let is_too_long = complaint.contains("Message too long") && undo.is_empty();
+    Err(Refusal { error: put_back(program, ns, &undo, script.error(&complaint, ns)), is_too_long })
 }
 
 /// Puts back what was done before an error came, which then says if that cannot be done either.
