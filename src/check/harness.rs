@@ -144,9 +144,9 @@ impl Harness {
         let mut responders = Vec::new();
         for port in self.ports(lab) {
             let fd = self.take(&port.ns, port.protocol, port.family)?;
+            let what = || KernelError::new(format!("listen on {} port {} in {}", port.protocol, port.number, port.ns));
             if port.protocol == sockets::Protocol::Udp {
-                let what = format!("listen on {} port {} in {}", port.protocol, port.number, port.ns);
-                sockets::give_room(&fd).map_err(|errno| KernelError::new(what).with_errno(errno))?;
+                sockets::give_room(&fd).map_err(|errno| what().with_errno(errno))?;
             }
             let address = SocketAddr::new(sockets::any_address(port.family), port.number);
             match sockets::serve(&fd, port.protocol, address) {
@@ -155,9 +155,7 @@ impl Harness {
                     self.taken.borrow_mut().insert(port);
                 }
                 Err(errno) => {
-                    let what = format!("listen on {} port {} in {}", port.protocol, port.number, port.ns);
-                    let error = KernelError::new(what);
-                    let error = if errno == Errno::EACCES { error.hint(sockets::CHECKS_NEED) } else { error };
+                    let error = if errno == Errno::EACCES { what().hint(sockets::CHECKS_NEED) } else { what() };
                     return Err(error.with_errno(errno).into());
                 }
             }
@@ -217,10 +215,9 @@ impl Harness {
 
     /// What was lost up to now, by the machine and by the sockets that see probes arrive.
     pub(super) fn losses(&self) -> Losses {
-        let seen = self.raw.values().map(|socket| losses::of_socket(socket.get_ref())).sum::<u64>();
-        let answered = self.listeners.borrow().iter().map(|socket| losses::of_socket(socket.get_ref())).sum::<u64>();
-        let sockets = seen.saturating_add(answered);
-        Losses { sockets, ..Losses::now() }
+        let listeners = self.listeners.borrow();
+        let all = self.raw.values().chain(listeners.iter().map(Rc::as_ref));
+        Losses { sockets: all.map(|socket| losses::of_socket(socket.get_ref())).sum(), ..Losses::now() }
     }
 
     /// The ports that other programs have, each as [`port_named`] has it.

@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kernel::{Kernel, KernelError};
-use crate::lab::{IfName, Lab, LabName, NsName, Observed, ObservedNamespace, Remembered, Route, RoutingOfOthers};
+use crate::lab::{
+    IfName, Lab, LabName, NsName, Observed, ObservedNamespace, Remembered, Route, Routing, RoutingOfOthers,
+};
 use crate::plan::Conflict;
 use crate::state::{self, Identity};
 
@@ -112,18 +114,16 @@ fn with<T: Clone + Ord>(objects: &BTreeSet<T>, owner: impl Fn(&T) -> Option<LabN
 /// # Errors
 /// A list cannot be read.
 pub(super) fn needed_meanwhile(lab: &Lab, before: &BTreeSet<Identity>) -> Result<Option<Conflict>, KernelError> {
-    let wanted: BTreeSet<Identity> = wanted(lab).difference(before).cloned().collect();
-    if wanted.is_empty() {
+    let host = lab.namespaces.get(&NsName::host()).map(|host| host.unattached()).unwrap_or_default();
+    if host == Routing::default() {
         return Ok(None);
     }
     let others = state::listed_by_others(&lab.name)?;
-    let Some((other, _)) = others.iter().find(|(_, list)| !list.is_disjoint(&wanted)) else { return Ok(None) };
-    let host = lab.namespaces.get(&NsName::host()).map(|host| host.unattached()).unwrap_or_default();
-    let theirs = |list: &BTreeSet<Identity>| list.intersection(&wanted).cloned().collect::<BTreeSet<_>>();
-    let theirs = others.get(other).map(theirs).unwrap_or_default();
-    let is_theirs = |object: &Identity| theirs.contains(object);
-    let route = host.routes.iter().find(|route| is_theirs(&Identity::of_route(route)));
-    let rule = host.rules.iter().find(|rule| is_theirs(&Identity::of_rule(rule)));
-    let route = route.map(|route| Conflict::of_route(route, Some(other.clone())));
-    Ok(route.or_else(|| rule.map(|rule| Conflict::of_rule(rule, other.clone()))))
+    let owner = |object: Identity| {
+        let mut lists = others.iter().filter(|_| !before.contains(&object));
+        lists.find(|(_, list)| list.contains(&object)).map(|(other, _)| other.clone())
+    };
+    let of_route = |route| Some(Conflict::of_route(route, Some(owner(Identity::of_route(route))?)));
+    let of_rule = |rule| Some(Conflict::of_rule(rule, owner(Identity::of_rule(rule))?));
+    Ok(host.routes.iter().find_map(of_route).or_else(|| host.rules.iter().find_map(of_rule)))
 }

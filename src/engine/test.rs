@@ -46,10 +46,12 @@ fn difference(before: &ObservedNamespace, after: &ObservedNamespace) -> String {
     let gone = before.difference(&after).map(|what| format!("\n- {what}"));
     let come = after.difference(&before).map(|what| format!("\n+ {what}"));
     let all: Vec<String> = gone.chain(come).collect();
-    match all.len().checked_sub(SHOWN) {
-        None | Some(0) if all.is_empty() => " in something that has no short name".to_owned(),
-        None | Some(0) => all.concat(),
-        Some(more) => format!("{}\n… and {more} more", all.iter().take(SHOWN).cloned().collect::<String>()),
+    let more = all.len().saturating_sub(SHOWN);
+    let shown: String = all.iter().take(SHOWN).cloned().collect();
+    match (all.is_empty(), more) {
+        (true, _) => " in something that has no short name".to_owned(),
+        (false, 0) => shown,
+        (false, more) => format!("{shown}\n… and {more} more"),
     }
 }
 

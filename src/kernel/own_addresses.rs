@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressHeader, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 
 use super::KernelError;
 use super::netlink::{NetlinkError, Socket};
@@ -35,9 +34,7 @@ pub fn list() -> Result<Vec<OwnInterface>, KernelError> {
 }
 
 fn all(socket: &mut Socket) -> Result<Vec<OwnInterface>, NetlinkError> {
-    let mut request = LinkMessage::default();
-    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    let links = socket.dump(&RouteNetlinkMessage::GetLink(request))?;
+    let links = interface::dump(socket)?;
     let addresses = socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
     let mut own = Vec::new();
     for item in links.items() {

@@ -12,13 +12,13 @@ use libc::{
 };
 use netlink_packet_core::{DecodeError, Emitable, parse_ip, parse_u32};
 use netlink_packet_route::address::{AddressHeader, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkHeader, LinkMessage};
+use netlink_packet_route::link::LinkHeader;
 use netlink_packet_route::route::{RouteHeader, RouteMessage, RouteProtocol, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::kernel::KernelError;
 use crate::kernel::netlink::{NetlinkError, Socket, attributes, name_text};
-use crate::kernel::objects::address;
+use crate::kernel::objects::{address, interface};
 use crate::lab::{LabName, MAIN_TABLE, ROUTE_PROTOCOL};
 use crate::preflight::Taken;
 
@@ -39,9 +39,7 @@ pub(super) fn taken() -> Result<Vec<Taken>, KernelError> {
 }
 
 fn all(socket: &mut Socket) -> Result<Vec<Taken>, NetlinkError> {
-    let mut request = LinkMessage::default();
-    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    let links = socket.dump(&RouteNetlinkMessage::GetLink(request))?;
+    let links = interface::dump(socket)?;
     let routes = socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
     let addresses = socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
     Ok(listed(links.items(), routes.items(), addresses.items())?)

@@ -13,7 +13,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkLayerType, LinkMessage};
 
 use super::accept_gone;
-use crate::kernel::netlink::{Dump, NetlinkError, attributes, name_text};
+use crate::kernel::netlink::{Dump, NetlinkError, Socket, attributes, name_text};
 use crate::kernel::netns::NetnsHandle;
 use crate::lab::{IfName, InterfaceFlags, InterfaceRef, LabName, Mac};
 use crate::steps::InterfaceStep;
@@ -89,9 +89,14 @@ impl RawInterface<'_> {
 
 /// Lists the interfaces of a namespace.
 pub(in crate::kernel) fn list(netns: &mut NetnsHandle) -> Result<Dump, NetlinkError> {
+    dump(&mut netns.socket)
+}
+
+/// The same, of the namespace that a socket is of.
+pub(in crate::kernel) fn dump(socket: &mut Socket) -> Result<Dump, NetlinkError> {
     let mut request = LinkMessage::default();
     request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    netns.socket.dump(&RouteNetlinkMessage::GetLink(request))
+    socket.dump(&RouteNetlinkMessage::GetLink(request))
 }
 
 /// What a message says about an interface.
